@@ -8,17 +8,25 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from fhir_bridge.cli.mapping_audit import audit
 from fhir_bridge.cli.mapping_coverage import coverage
 from fhir_bridge.cli.mapping_diff import diff
 from fhir_bridge.cli.mapping_explain import explain
 from fhir_bridge.cli.mapping_files import Mappings, left_out, mapping_files
+from fhir_bridge.cli.mapping_mutate import mutate
+from fhir_bridge.cli.mapping_new import new
 from fhir_bridge.cli.mapping_schema import schema
+from fhir_bridge.cli.mapping_shrink import shrink
 from fhir_bridge.cli.mapping_test import run_examples
 from fhir_bridge.cli.output import counted, stderr, stdout
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Author, check and test mappings.", no_args_is_help=True)
+app.command("audit")(audit)
+app.command("mutate")(mutate)
+app.command("new")(new)
+app.command("shrink")(shrink)
 app.command("schema")(schema)
 
 

@@ -15,7 +15,7 @@ class IssueCode:
     """A kind of issue. `code` never changes its meaning; docs/issue-codes.md lists all of them.
 
     Attributes:
-        code: `FB-<ROOM>-<number>`, or a name where HOUSE has one (`FB-STALE`).
+        code: `FB-<SUBJECT>-<number>`, or a name alone (`FB-STALE`).
         severity: `error` loses a record or part, `warning` keeps it but something needs a look.
         title: what is wrong, in one line.
         remedy: what a person can do about it.
@@ -51,7 +51,7 @@ _DECLARED: dict[str, IssueCode] = {}
 
 
 def declare(*codes: IssueCode) -> dict[str, IssueCode]:
-    """Register issue codes; Each package declares its own in its `issues.py`."""
+    """Register issue codes; each package declares its own in its `issues.py`."""
     for code in codes:
         if _DECLARED.setdefault(code.code, code) != code:
             raise ValueError(f"{code.code} is declared twice with different meanings")

@@ -142,7 +142,7 @@ class _Parser:
     def unit(self, symbol: str, start: int) -> Unit:
         prefix, atom = self.split(symbol, start)
         text = self.take(_EXPONENT)
-        exponent = int(text) if text and len(text) < 6 else (10**6 if text else 1)
+        exponent = int(text) if text else 1
         if not exponent or abs(exponent) > MAX_EXPONENT:
             raise self.error(f"an exponent out of range (1 to {MAX_EXPONENT})", start)
         return Unit(prefix, atom, exponent)

@@ -25,7 +25,7 @@ def _scopes(consent: Mapping[str, Any]) -> set[str]:
 
 
 def _within(period: Mapping[str, Any] | None, at: datetime | None) -> bool:
-    """Whether the moment lies in the period; without a moment, whether the period is not bounded to the past."""
+    """Whether the moment, or now where none is given, lies in the period; always where there is none."""
     if not period:
         return True
     moment = (at or datetime.now(UTC)).astimezone(UTC).isoformat()

@@ -10,7 +10,7 @@ from fhir_bridge.mapping.checking import check_mapping
 from fhir_bridge.mapping.compiled import CompiledMapping
 from fhir_bridge.mapping.composition import mapping_files
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
-from fhir_bridge.mapping.files import find_mapping, mapping_names
+from fhir_bridge.mapping.files import file_of, find_mapping, mapping_names
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
 from fhir_bridge.mapping.loading import load_mapping, source_block
 from fhir_bridge.mapping.reads import Application, Applied, Branch, Read, RuleReads, Use
@@ -54,6 +54,7 @@ __all__ = [
     "Write",
     "bare",
     "check_mapping",
+    "file_of",
     "find_mapping",
     "function",
     "json_schema",

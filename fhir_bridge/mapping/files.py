@@ -8,7 +8,7 @@ from pathlib import Path
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
 from fhir_bridge.plugins import get_manager, shipped
 
-__all__ = ["find_mapping", "find_named", "mapping_names", "read_text", "shown_name"]
+__all__ = ["file_of", "find_mapping", "find_named", "mapping_names", "read_text", "shown_name"]
 
 FILE = "mapping.yaml"
 
@@ -118,6 +118,16 @@ def shown_name(file: Path, value: str | Path = "") -> str:
         if location.is_relative_to(folder):
             return f"{name}/{location.relative_to(folder).as_posix()}"
     return str(value) if value and Path(value).is_file() else str(file)
+
+
+def file_of(shown: str) -> Path:
+    """The file that messages call so: the inverse of `shown_name`."""
+    for name, folder in _named_folders(tuple(mapping_names().items())):
+        if shown == name:
+            return folder / FILE
+        if shown.startswith(f"{name}/"):
+            return folder / shown[len(name) + 1 :]
+    return Path(shown)
 
 
 @lru_cache(maxsize=8)

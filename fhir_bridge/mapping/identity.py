@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,8 @@ def read_crosswalk(path: Path) -> dict[str, tuple[str, str]]:
         raise CrosswalkError(f"{path}: the crosswalk can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CrosswalkError(f"{path}: the crosswalk is not UTF-8 (byte {error.start})") from error
-    rows = csv.reader(text.splitlines(), delimiter=";")
+    # Not `splitlines`: it also splits at U+2028 and U+0085, which a name may hold.
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=";")
     links: dict[str, tuple[str, str]] = {}
     first = True
     for row in rows:

@@ -156,7 +156,7 @@ CODES = declare(
         "It is kept as a code of the source; correct it there, or load the system's newer version",
         "code-invalid",
     ),
-    # Identity (HOUSE: what can't be linked is held, never guessed).
+    # Identity: what can't be linked is held, never guessed.
     IssueCode(
         "FB-ID-001",
         "error",

@@ -404,7 +404,7 @@ class LeafCompiler:
                 for name, value in leaf.keywords:
                     if name == "else" and isinstance(value, ex.Literal) and isinstance(value.value, str):
                         word = value.value.partition("+")[0]
-                        if word not in ("reject", "keep"):
+                        if word not in ("reject", "keep", "drop"):
                             self.shape.check_code(word, node.at(value.start + 1), target)
 
     def _references(self, node: Scalar, target: Target, code: Code) -> None:

@@ -57,6 +57,10 @@ def merged(base: Mapping, change: Mapping, shown: str, report: Report, *, strict
             inner = merged(part, value, f"{shown}.{name.text}", report, strict=strict)
             entries[index] = (own, Sequence(before.position, [inner]) if part is not before else inner)
         else:
+            first = _first_signed(value)
+            if first is not None:
+                message = f"{shown}.{name.text} is no object here that {first.text} could be about"
+                _refuse(report, first.position, message, f"write the whole of {name.text}")
             entries[index] = (name, value)
     return Mapping(base.position, entries)
 
@@ -80,6 +84,12 @@ def _added(before: Node, value: Node, shown: str, report: Report) -> Node:
         return Sequence(before.position, [before, *value.items])
     _refuse(report, value.position, f"{shown} is there already", "leave the + out to change it")
     return before
+
+
+def _first_signed(node: Node) -> Scalar | None:
+    """The first key of an object that adds or replaces."""
+    keys = (key for key, _ in node) if isinstance(node, Mapping) else ()
+    return next((key for key in keys if key.text[-1:] in ("+", "!")), None)
 
 
 def _only(node: Node) -> Node:

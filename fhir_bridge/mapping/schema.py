@@ -142,6 +142,10 @@ class _Builder:
             }
             for name, body in properties.items()
         }
+        if "key" in either:
+            parts, single = _RULE["key"]["anyOf"]
+            listed = {**parts, "items": {"anyOf": [parts["items"], fragment]}}
+            either["key"]["anyOf"] = [listed, single, fragment]
         return {**either, **_FRAGMENT["properties"]}
 
     def node(self, name: str, body: Schema | None, *, repeats: bool) -> Schema:
@@ -257,7 +261,7 @@ def json_schema(types: Iterable[str] | None = None) -> dict[str, Any]:
         types: resource types that rules may make; default all of R4.
     """
     schema = _document_schema(types, written=True)
-    required = schema.pop("required")
+    required = [name for name in schema.pop("required") if name != "rules"]
     return {
         **schema,
         "properties": {**schema["properties"], **_COMPOSING},

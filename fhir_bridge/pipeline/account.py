@@ -69,8 +69,8 @@ class Account:
         self.converted -= records
         self.count_record(after, records)
 
-    def count_issues(self, issues: Iterable[IssueLike], locator: str = "") -> None:
-        """Count issues by what they say; the first place is kept as an example."""
+    def count_issues(self, issues: Iterable[IssueLike], locator: str = "", *, times: int = 1) -> None:
+        """Count issues by what they say, each so many times; the first place is kept as an example."""
         for issue in issues:
             key = (issue.severity, issue.code, issue.message)
             known = self.issues.get(key)
@@ -78,9 +78,9 @@ class Account:
                 key = (issue.severity, issue.code, "(more of this code, with other messages)")
                 known = self.issues.get(key)
             if known is None:
-                self.issues[key] = [issue.source or locator, 1]
+                self.issues[key] = [issue.source or locator, times]
             else:
-                known[1] += 1
+                known[1] += times
 
     def add(self, other: Account) -> None:
         """Take another piece's counts into this account."""

@@ -23,7 +23,7 @@ CODES = declare(
         "FB-RUN-003",
         "fatal",
         "The source can't be opened",
-        "Check that the file exists and that this user may read it.",
+        "Check that the file exists, that this user may read it, and that its name is UTF-8.",
         "not-found",
     ),
     IssueCode(

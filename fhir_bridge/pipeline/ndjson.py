@@ -36,6 +36,7 @@ __all__ = [
 PARTS = ".parts"
 REJECTS = "rejects.ndjson"
 _SEPARATOR = b"\t"
+_BLANKS = str.maketrans("\t\n", "  ")
 _WITHHELD = {
     "conflict": ("FB-RUN-010", "another content of {} under the same id and business time was withheld"),
     "another": ("FB-RUN-011", "{} is known under another patient: it was withheld"),
@@ -105,7 +106,7 @@ def _ours(name: str) -> bool:
 
 
 class PartSink:
-    """Writes one shard's outputs; a line is `id, mark, patients, locator, JSON` until `assemble` takes the JSON."""
+    """Writes one shard's outputs; a line is `id, mark, patients, locator, JSON`, of which `assemble` takes the last."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -124,12 +125,12 @@ class PartSink:
                     "wb", buffering=1 << 18
                 )
             time = output.time.isoformat() if output.time else ""
-            # A tab separates the fields of a line.
+            # A tab separates the fields of a line, and a line ends it; a file's name may hold both.
             head = (
                 output.id,
-                f"{time} {record.sequence} {output.resource.get('status', '')}".replace("\t", " "),
+                f"{time} {record.sequence} {output.resource.get('status', '')}".translate(_BLANKS),
                 " ".join(sorted(owners_of(output.resource).patients)),
-                output.locator.replace("\t", " "),
+                dumps(output.locator).decode(),
             )
             file.write("\t".join(head).encode() + _SEPARATOR + dumps(output.resource) + b"\n")
             account.resources[output.type] += 1
@@ -262,7 +263,7 @@ def _join(
             account.resources[resource_type] -= 1
             if entry in _WITHHELD:
                 code, message = _WITHHELD[entry]
-                locator = where.decode()
+                locator = orjson.loads(where)
                 issue = Issue("error", code, message.format(resource_type), locator)
                 account.count_issues([issue])
                 account.withheld += 1

@@ -34,7 +34,7 @@ def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path],
     Hidden files are left out. `-` is standard input.
 
     Raises:
-        SourceError: a source does not exist.
+        SourceError: a source does not exist, or its name can't be written in a report.
     """
     taken: list[Path] = []
     left: list[Path] = []
@@ -52,7 +52,7 @@ def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path],
             taken.append(path)
         else:
             raise SourceError(Issue("fatal", "FB-RUN-003", f"{path} does not exist", str(path)))
-    return list(dict.fromkeys(taken)), left
+    return _with_names([*dict.fromkeys(taken)]), left
 
 
 def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:
@@ -62,7 +62,7 @@ def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:
     resources and are left out.
 
     Raises:
-        SourceError: a source does not exist.
+        SourceError: a source does not exist, or its name can't be written in a report.
     """
     files: list[Path] = []
     for source in map(Path, sources):
@@ -83,6 +83,19 @@ def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:
             files.append(source)
         else:
             raise SourceError(Issue("fatal", "FB-RUN-003", f"{source} does not exist", str(source)))
+    return _with_names(files)
+
+
+def _with_names(files: list[Path]) -> list[Path]:
+    """The files, all of whose names can be written in locators, reports and the manifest."""
+    for file in files:
+        try:
+            str(file).encode()
+        except UnicodeEncodeError:  # the bytes of a name that is not UTF-8
+            shown = str(file).encode("utf-8", "backslashreplace").decode()
+            raise SourceError(
+                Issue("fatal", "FB-RUN-003", f"the name of {shown} is not UTF-8: rename it", shown)
+            ) from None
     return files
 
 

@@ -30,8 +30,11 @@ class StoreSink:
     def __init__(self, url: str, run: SinkRun) -> None:
         self._run = run
         self._runner = asyncio.Runner()
-        self._store = self._runner.run(Store.open(url, max_size=2, known=run.definitions))
-        self._runner.run(self._store.check_site_key(run.fingerprint))
+        try:
+            self._store = self._runner.run(_opened(url, run))
+        except BaseException:
+            self._runner.close()
+            raise
         self._batch: list[ConvertedRecord] = []
         self._resources = 0
         self._waiting: list[Waiting] = []
@@ -200,6 +203,16 @@ class StoreSink:
         finally:
             self._runner.run(self._store.close())
             self._runner.close()
+
+
+async def _opened(url: str, run: SinkRun) -> Store:
+    store = await Store.open(url, max_size=2, known=run.definitions)
+    try:
+        await store.check_site_key(run.fingerprint)
+    except BaseException:
+        await store.close()
+        raise
+    return store
 
 
 def _name(record: ConvertedRecord) -> str:

@@ -140,11 +140,9 @@ def run_view(
             on_progress(run.account.read)
     sink.finish()
     on_progress(run.account.read)
-    run.account.count_issues(
-        Issue("warning", "FB-VIEW-040", f"column {name}: values without an exact native form are null", name)
-        for name, count in sink.notices.items()
-        for _ in range(count)
-    )
+    for name, count in sink.notices.items():
+        message = f"column {name}: values without an exact native form are null"
+        run.account.count_issues([Issue("warning", "FB-VIEW-040", message, name)], times=count)
     run.seconds = time.monotonic() - started
     return run
 

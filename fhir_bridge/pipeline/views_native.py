@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any, Final
 
 from fhir_bridge.fhir.views import Column, ColumnType, RecordError, sql_type
@@ -25,6 +25,7 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,12 @@ def _decimal(digits: int, scale: int) -> Converter:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         if not number:
             return Decimal(0)
-        _, figures, exponent = number.normalize().as_tuple()
+        number = number.normalize(_EXACT)
+        _, figures, exponent = number.as_tuple()
         assert isinstance(exponent, int), "FHIR has no infinite decimal"
         if -exponent > scale or len(figures) + exponent > digits - scale:
             return MISSING
-        return number.normalize()
+        return number
 
     return converted
 

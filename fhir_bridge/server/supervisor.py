@@ -84,7 +84,7 @@ class Supervisor:
         if self._stopping.is_set():
             self._hurry.set()
         self._stopping.set()
-        os.write(self._writer, b".")  # never read: once there is a byte, every wait ends at once
+        os.write(self._writer, b".")  # read by `_end_all` alone: until then every wait ends at once
 
     def run(self) -> int:
         """Watch until `stop`, then end all. Gives 0, or the exit code of a worker that could not start."""
@@ -178,7 +178,8 @@ class Supervisor:
             rest = end - time.monotonic()
             if rest <= 0:
                 break
-            wait([*(item.sentinel for item in left), self._reader], min(rest, 1.0))
+            if self._reader in wait([*(item.sentinel for item in left), self._reader], min(rest, 1.0)):
+                os.read(self._reader, 1024)  # else each further wait would end at once
         for process in left:
             _log.error("process %s does not end and is killed", process.pid)
             process.kill()

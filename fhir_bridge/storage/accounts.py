@@ -245,16 +245,16 @@ class Accounts:
         if len(password) < 8:
             raise AccountError("a password has at least 8 characters")
         hashed = await asyncio.to_thread(_hasher().hash, password)
+        # Who had the old password must not stay signed in: one statement, so that neither happens alone.
+        # Applications keep what they were granted, but for online_access, which ends with the session.
         rows = await self._rows(
-            "UPDATE account SET password_hash = %s WHERE lower(username) = lower(%s) RETURNING id",
+            "WITH a AS (UPDATE account SET password_hash = %s WHERE lower(username) = lower(%s) RETURNING id), "
+            "s AS (DELETE FROM account_session WHERE account IN (SELECT id FROM a)) SELECT id FROM a",
             hashed,
             username,
         )
         if not rows:
             raise AccountError(f'there is no user "{username}"')
-        # Who had the old password must not stay signed in. Applications keep what they were granted, but for
-        # online_access, which ends with the session.
-        await self._rows("DELETE FROM account_session WHERE account = %s", rows[0]["id"])
 
     async def remove_user(self, username: str) -> None:
         """Remove an account with its sessions and grants.

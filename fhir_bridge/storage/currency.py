@@ -19,7 +19,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, Indexed, identify_within, index
 from fhir_bridge.storage.statements import Statement, arrays, transposed
 from fhir_bridge.storage.stored import canonical, content_hash, digest, new_id, now, parse
-from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
+from fhir_bridge.storage.version_rows import Current, NewVersion, locked, next_version
 
 __all__ = ["PREDICT_JOB", "RECORD_TYPES", "Consequences", "dedupe_of", "job_kind_of", "used_hash"]
 
@@ -318,7 +318,7 @@ async def _withdraw(
         for key in (causes[0].result, causes[0].companion)
         if key is not None and key not in changed
     }
-    rows = await lock(connection, list(wanted))
+    rows = await locked(connection, list(wanted))
     contents: list[tuple[Current, dict[str, Any], Indexed]] = []
     provenances: list[tuple[dict[str, Any], Indexed]] = []
     for causes in withdrawn.values():

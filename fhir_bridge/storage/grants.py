@@ -8,7 +8,9 @@ database opens nothing. Codes, launches and refresh tokens are spent by one atom
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -317,12 +319,12 @@ class Grants:
 
     # keys and housekeeping
 
-    async def signing_key(self, make: Any) -> dict[str, Any]:
-        """The private JWK that signs id_tokens; `make()` gives one where the database has none yet."""
+    async def signing_key(self, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The private JWK that signs id_tokens; `make()` gives one where the database has none yet, in a thread."""
         rows = await self._rows("SELECT jwk FROM signing_key ORDER BY created DESC LIMIT 1")
         if not rows:
             # Outside the lock: generating a key takes long, and happens once in the life of a database.
-            jwk = make()
+            jwk = await asyncio.to_thread(make)
             async with self._store.connection() as connection:
                 # NOT EXISTS alone does not see the uncommitted row of another worker: both would insert.
                 await connection.execute("LOCK TABLE signing_key IN EXCLUSIVE MODE")

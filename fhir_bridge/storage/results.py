@@ -15,7 +15,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, find_keys, identify, identify_within, index
 from fhir_bridge.storage.statements import Statement, arrays, transposed
 from fhir_bridge.storage.stored import content_hash, parse
-from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
+from fhir_bridge.storage.version_rows import Current, NewVersion, lock, locked, next_version
 from fhir_bridge.storage.versions import write_versions
 
 __all__ = ["SUPERSEDED", "Cause", "NewResult", "Results", "Standing", "State", "UsedInput"]
@@ -276,10 +276,10 @@ class _Batch:
         self._keys = known | await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
         missing = self._inputs - known.keys()
         async with self._pool.connection() as connection, connection.transaction():
-            locked = {known[identity] for identity in (*everything, *self._inputs) if identity in known}
+            stored = {known[identity] for identity in (*everything, *self._inputs) if identity in known}
             # Inputs and earlier results together, in the order of keys (`lock`): a writer of
             # either waits, or has been before us.
-            self._rows = await lock(connection, [*locked, *(item.result for item in before)])
+            self._rows = await lock(connection, [*stored, *(item.result for item in before)])
             for identity in fresh:
                 key = self._keys[identity]
                 self._rows[key] = Current(key, *identity, 0, 0, True, None, None, None, fresh=True)
@@ -375,7 +375,7 @@ class _Batch:
         """Versions of results with the tag `superseded`, or without it; none where that is so already."""
         wanted = sorted(keys)
         rows = {key: self._rows[key] for key in wanted if key in self._rows}
-        rows |= await lock(connection, [key for key in wanted if key not in rows])
+        rows |= await locked(connection, [key for key in wanted if key not in rows])
         contents = []
         for row in rows.values():
             if row.bytes is None:

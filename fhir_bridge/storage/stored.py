@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import secrets
@@ -73,9 +72,8 @@ def now() -> datetime:
 
 
 def new_id() -> str:
-    """An id for a resource that the server names: 128 random bits in the alphabet of our ids."""
-    # Lower case: ids differ by case, and people and file systems lose it.
-    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+    """An id for a resource that the server names: 128 random bits, in hexadecimal as all our ids."""
+    return secrets.token_hex(16)
 
 
 # Exact reading makes a Decimal of each number and costs several times as much; few resources have such numbers.

@@ -22,6 +22,7 @@ from fhir_bridge.storage.contributions import (
 from fhir_bridge.storage.indexing import Identity, Indexed, index
 from fhir_bridge.storage.issues import CODES
 from fhir_bridge.storage.stored import content_hash, now, parse, stamp
+from fhir_bridge.storage.version_rows import next_moment
 from fhir_bridge.storage.versions import Current, NewVersion, PastVersion
 from fhir_bridge.storage.withdrawal import withdrawn
 
@@ -309,10 +310,7 @@ class Subject:
     def new_version(self, known: Definitions) -> NewVersion:
         """The version to write, where `changed`."""
         current, content = self.current, self.content
-        moment = now()
-        # A clock that was set back must not make a version older than the one before.
-        if current.last_updated is not None:
-            moment = max(moment, current.last_updated)
+        moment = next_moment(current)
         # Indexed again where it is no message's own content (merged, withdrawn).
         return NewVersion(
             current,

@@ -88,7 +88,8 @@ async def _search(store: BundleStore, reference: str, access: AccessFilter) -> s
     resource_type, _, query = reference.partition("?")
     try:
         # Through `match`, so within what the caller may search: a reference can't reveal what is hidden.
-        match = await store.match(resource_type, parse_qsl(query), access)
+        # With blank values, which are refused: without them, the rest might match another resource.
+        match = await store.match(resource_type, parse_qsl(query, keep_blank_values=True), access)
     except MultipleMatches as error:
         raise BadReference(error.message) from error
     if match is None:

@@ -11,6 +11,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -58,7 +59,8 @@ def read_map_sheet(path: Path) -> SourceFile:
         TerminologyFileError: the file is not UTF-8 CSV, or lacks the columns.
     """
     text = read_text(path, "save the sheet as UTF-8 CSV")
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    # `splitlines` also splits at U+2028 and U+0085 within a cell.
+    reader = csv.reader(StringIO(text), strict=True)
     rows: list[tuple[int, list[str]]] = []
     try:
         begin = 1

@@ -105,6 +105,8 @@ class ListedContent(ABC):
         """Whether the code is the ancestor or below it."""
         if code == ancestor:
             return self.find(code) is not None
+        if not self._parents.get(code):
+            return False  # nothing is kept of codes that a request may invent
         above = self._ancestors.get(code)
         if above is None:
             above = self._ancestors[code] = self._above(code)

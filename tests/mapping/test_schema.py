@@ -39,8 +39,9 @@ def test_it_is_a_schema_and_knows_every_resource_type(schema: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    "path", sorted(shipped("mappings").glob("*/*/mapping.yaml")), ids=lambda path: path.parent.name
-)
+    "path", sorted(path for path in shipped("mappings").rglob("*.yaml") if "examples" not in path.parts),
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)  # fmt: skip
 def test_it_takes_every_shipped_mapping(path: Path, validator: Draft7Validator) -> None:
     json_paths = [
         error.json_path for error in validator.iter_errors(plain(parse(path.read_text(), path).root))

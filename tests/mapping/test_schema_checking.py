@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
+from fhir_bridge.mapping.composition import compose
 from fhir_bridge.mapping.document import parse, plain
 from fhir_bridge.mapping.schema import json_schema
 from fhir_bridge.mapping.schema_checking import SchemaError, schema_errors
@@ -90,6 +91,6 @@ def test_any_document_has_the_errors_that_jsonschema_finds(document: Any) -> Non
     "path", sorted(shipped("mappings").rglob("mapping.yaml")), ids=lambda p: p.parent.name
 )
 def test_shipped_mappings_have_the_form_of_the_schema(path: Any) -> None:
-    content = plain(parse(path.read_text(), path).root)
+    content = plain(compose(parse(path.read_text(), path), path)[0].root)
     types = sorted({rule["as"] for rule in content["rules"]})
     assert list(schema_errors(content, json_schema(types))) == []

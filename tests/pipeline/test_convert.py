@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,10 @@ def report(ward: Path, out: str = "out") -> dict[str, object]:
     return results
 
 
+def ids(out: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in (out / "Location.ndjson").read_text().splitlines()]
+
+
 def test_every_record_is_converted_or_rejected_with_its_line(ward: Path) -> None:
     done = convert(ward)
     assert done.returncode == 1, done.stderr
@@ -80,6 +85,29 @@ def test_every_record_is_converted_or_rejected_with_its_line(ward: Path) -> None
     assert [reject["locator"].rpartition(":")[2] for reject in rejects] == ["5", "6"]
     assert [reject["outcome"] for reject in rejects] == ["rejected", "partial"]
     assert all(reject["issues"] for reject in rejects)
+
+
+def test_a_file_s_name_may_hold_tabs_and_line_ends(ward: Path) -> None:
+    convert(ward)
+    named = ward / "beds\tof a\nward.csv"
+    (ward / "beds.csv").rename(named)
+    site, mapping, out = ward / "site.yaml", ward / "mapping.yaml", ward / "named"
+    done = run("convert", named, "-a", "csv", "-m", mapping, "--site", site, "-o", out)
+    assert done.returncode == 1, done.stderr
+    assert ids(out) == ids(ward / "out")
+    rejects = [json.loads(line)["locator"] for line in (out / "rejects.ndjson").read_text().splitlines()]
+    assert rejects == [f"{named.name}:5", f"{named.name}:6"]
+
+
+def test_a_name_that_is_no_text_is_refused_with_the_file(ward: Path) -> None:
+    folder = ward / "in"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.csv")).write_text(ROWS)
+    done = run(
+        "convert", folder, "-a", "csv", "-m", ward / "mapping.yaml", "--site", ward / "site.yaml", "-o", ward / "out"
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "caf\\udce9.csv is not UTF-8" in "".join(done.stderr.split("\n")).replace("  ", " ")
 
 
 def test_running_twice_gives_byte_identical_resources_for_any_number_of_processes(ward: Path) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import psycopg
 import pytest
 
+from fhir_bridge.pipeline.sink_run import SinkRun
+from fhir_bridge.pipeline.store_sink import StoreSink
+from fhir_bridge.storage import OtherSiteKey
 from tests.command import Done, run_command
 from tests.pipeline.test_load_fhir import stored
 
@@ -172,3 +177,23 @@ def test_a_partial_record_ends_a_load_with_1(folder: Path) -> None:
     assert done.returncode == 1
     assert report["records"]["partial"] == 1
     assert report["records"]["converted"] == 2
+
+
+def test_a_store_of_another_site_key_is_left_without_a_connection(fresh_database_url: str) -> None:
+    StoreSink(fresh_database_url, SinkRun("fhir", "aaaa")).close()
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+
+        def others() -> int:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        with pytest.raises(OtherSiteKey):
+            StoreSink(fresh_database_url, SinkRun("fhir", "bbbb"))
+        end = time.monotonic() + 10
+        while others() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert others() == 0

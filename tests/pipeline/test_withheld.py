@@ -63,15 +63,18 @@ def convert(source: Path, site: Path, *more: object) -> tuple[int, dict[str, Any
     return done.returncode, json.loads((out / "report.json").read_text()), rejects
 
 
-def test_another_content_under_an_id_is_withheld_and_its_record_partial(site: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["beds.csv", "beds of\ta\nward.csv"])
+def test_another_content_under_an_id_is_withheld_and_its_record_partial(
+    site: Path, tmp_path: Path, name: str
+) -> None:
     (tmp_path / "mapping.yaml").write_text(BEDS)
-    source = tmp_path / "beds.csv"
+    source = tmp_path / name
     source.write_text("ward;bed;name\nA;1;Window\nA;1;Door\nA;1;Window\nA;2;Door\n")
     code, report, rejects = convert(source, site, "--adapter", "csv", "--mapping", tmp_path / "mapping.yaml")
     assert code == 1
     assert report["records"] == {"read": 4, "converted": 4, "partial": 1, "skipped": 0, "rejected": 0}
     assert (report["resources"], report["withheld"]) == ({"Location": 2}, 1)
-    assert [(reject["locator"], reject["outcome"]) for reject in rejects] == [("beds.csv:3", "partial")]
+    assert [(reject["locator"], reject["outcome"]) for reject in rejects] == [(f"{name}:3", "partial")]
 
 
 def test_a_resource_that_is_not_valid_leaves_its_record_partial(site: Path, tmp_path: Path) -> None:

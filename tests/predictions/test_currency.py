@@ -17,7 +17,9 @@ from fhir_bridge.predictions import Prediction, PredictionRun, Refusal
 from fhir_bridge.predictions.score2 import Score2
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import StorageError
+from fhir_bridge.storage.indexing import find_keys
 from fhir_bridge.storage.results import Cause
+from fhir_bridge.storage.version_rows import lock
 from fhir_bridge.terminology import get_terminology
 from tests.predictions.clinic import (
     APPROVED,
@@ -109,6 +111,26 @@ class TestACorrection:
             )
             assert kept.bytes == before.bytes
             assert await clinic.jobs() == [{"patient": "p", "model": "score2"}]
+
+        in_clinic(fresh_database_url, work)
+
+    def test_locks_at_once_all_that_it_may_withdraw(self, fresh_database_url: str) -> None:
+        """In two steps it could wait for a writer of both the result and its RiskAssessment, who waits for it."""
+
+        async def work(clinic: Clinic) -> None:
+            done = await clinic.predict()
+            (risk,) = await clinic.find("RiskAssessment")
+            beside = [("Observation", done.observation_id), ("RiskAssessment", risk["id"])]
+            for name in (("Observation", SBP), ("Observation", done.observation_id)):
+                async with (
+                    clinic.store.connection() as one,
+                    one.transaction(force_rollback=True),
+                    clinic.store.connection() as other,
+                ):
+                    keys = await find_keys(one, [name])
+                    await lock(one, list(keys.values()))
+                    rows = await other.execute("SELECT type, id FROM resource FOR UPDATE SKIP LOCKED")
+                    assert not set(await rows.fetchall()) & set(beside)
 
         in_clinic(fresh_database_url, work)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -160,36 +162,117 @@ def test_a_client_by_secret_is_no_backend_service(backend: Hospital) -> None:
 class TestJwksAddress:
     """A key set is fetched from the registered address only, and kept as long as its Cache-Control says."""
 
+    now = 0.0
+
     def cache(self, hospital: Hospital, answer: Any) -> tuple[JwksCache, list[str]]:
         asked: list[str] = []
 
-        def handler(request: httpx.Request) -> httpx.Response:
+        async def handler(request: httpx.Request) -> httpx.Response:
             asked.append(str(request.url))
+            await asyncio.sleep(0)  # as long as others may come
             result: httpx.Response = answer(len(asked))
             return result
 
-        return JwksCache(httpx.AsyncClient(transport=httpx.MockTransport(handler))), asked
+        http = httpx.AsyncClient(transport=httpx.MockTransport(handler))
+        return JwksCache(http, clock=lambda: self.now), asked
 
     client = Client("robot", "Robot", "key", jwks_uri="https://robot.example/jwks")
 
-    def test_kept_as_long_as_it_says(self, hospital: Hospital) -> None:
+    @staticmethod
+    def keys(cache_control: str) -> Callable[[int], httpx.Response]:
         keys = {"keys": [RSA.as_dict(private=False)]}
-        cache, asked = self.cache(
-            hospital, lambda _: httpx.Response(200, json=keys, headers={"Cache-Control": "max-age=60"})
-        )
+        return lambda _: httpx.Response(200, json=keys, headers={"Cache-Control": cache_control})
+
+    def test_kept_as_long_as_it_says(self, hospital: Hospital) -> None:
+        cache, asked = self.cache(hospital, self.keys("max-age=90"))
         hospital.run(cache.of, self.client)
+        self.now = 89
         hospital.run(cache.of, self.client)
         assert len(asked) == 1
-        hospital.run(cache.of, self.client, fresh=True)
+        self.now = 91
+        hospital.run(cache.of, self.client)
         assert len(asked) == 2
 
     def test_not_kept_where_it_must_not_be(self, hospital: Hospital) -> None:
-        keys = {"keys": [RSA.as_dict(private=False)]}
-        cache, asked = self.cache(
-            hospital, lambda _: httpx.Response(200, json=keys, headers={"Cache-Control": "no-store"})
+        cache, asked = self.cache(hospital, self.keys("no-store"))
+        hospital.run(cache.of, self.client)
+        self.now = 1
+        hospital.run(cache.of, self.client)
+        assert len(asked) == 2
+
+    def test_unknown_key_ids_fetch_it_again_once_a_minute(self, hospital: Hospital) -> None:
+        cache, asked = self.cache(hospital, self.keys("max-age=3600"))
+        hospital.run(cache.of, self.client)
+        assert hospital.run(cache.newer, self.client) is None
+        self.now = 61
+        assert hospital.run(cache.newer, self.client) is not None
+        assert hospital.run(cache.newer, self.client) is None
+        assert len(asked) == 2
+
+    @pytest.mark.parametrize("cache_control", ["no-store", "max-age=3600"])
+    def test_callers_who_come_while_it_is_fetched_share_the_answer(
+        self, hospital: Hospital, cache_control: str
+    ) -> None:
+        def answer(_: int) -> httpx.Response:
+            self.now += 0.1
+            return self.keys(cache_control)(_)
+
+        cache, asked = self.cache(hospital, answer)
+
+        async def burst() -> None:
+            results = await asyncio.gather(*(cache.of(self.client) for _ in range(50)))
+            assert all(len(keys.keys) == 1 for keys in results)
+
+        hospital.run(burst)
+        assert len(asked) == 1
+
+    def test_they_share_a_failure_as_well(self, hospital: Hospital) -> None:
+        def answer(_: int) -> httpx.Response:
+            self.now += 0.1
+            return httpx.Response(500)
+
+        cache, asked = self.cache(hospital, answer)
+
+        async def burst() -> None:
+            refused = await asyncio.gather(
+                *(cache.of(self.client) for _ in range(50)), return_exceptions=True
+            )
+            assert all(isinstance(error, JwksUnavailable) for error in refused)
+
+        hospital.run(burst)
+        assert len(asked) == 1
+
+    def test_assertions_that_nobody_signed_do_not_make_the_server_fetch(
+        self, backend: Hospital, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache, asked = self.cache(backend, self.keys("max-age=3600"))
+        monkeypatch.setattr(backend.services, "jwks", cache)
+        address = self.client.jwks_uri
+        backend.run(
+            backend.services.accounts.add_client, "far", "Far", "key", "system/*.rs", jwks_uri=address
         )
-        hospital.run(cache.of, self.client)
-        hospital.run(cache.of, self.client)
+        for attempt in range(5):
+            signed = assertion(STRANGER, header={"kid": f"guess-{attempt}"}, iss="far", sub="far")
+            assert ask(backend, signed).status_code == 401
+        assert ask(backend, assertion(iss="far", sub="far")).status_code == 200
+        assert len(asked) == 1
+
+    def test_a_rotated_key_is_fetched(self, backend: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+        sets = [{"keys": [EC.as_dict(private=False)]}, {"keys": [RSA.as_dict(private=False)]}]
+        cache, asked = self.cache(
+            backend,
+            lambda count: httpx.Response(
+                200, json=sets[count - 1], headers={"Cache-Control": "max-age=3600"}
+            ),
+        )
+        monkeypatch.setattr(backend.services, "jwks", cache)
+        address = self.client.jwks_uri
+        backend.run(
+            backend.services.accounts.add_client, "turn", "Turn", "key", "system/*.rs", jwks_uri=address
+        )
+        assert ask(backend, assertion(EC, "ES384", iss="turn", sub="turn")).status_code == 200
+        self.now = 61
+        assert ask(backend, assertion(iss="turn", sub="turn")).status_code == 200
         assert len(asked) == 2
 
     @pytest.mark.parametrize(

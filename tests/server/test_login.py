@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from fhir_bridge.server.session import safe_next
@@ -154,6 +155,22 @@ class TestAccounts:
         hospital.run(accounts.remove_user, "temp")
         with pytest.raises(AccountError):
             hospital.run(accounts.remove_user, "temp")
+
+    def test_a_password_changes_only_with_the_end_of_the_sessions(self, hospital: Hospital) -> None:
+        accounts = hospital.services.accounts
+        hospital.run(accounts.add_user, "held", PASSWORD, "clinician")
+        hospital.sign_in("held")
+        hospital.sql(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'lost'; END $$; "
+            "CREATE TRIGGER refuse BEFORE DELETE ON account_session EXECUTE FUNCTION refuse()"
+        )
+        try:
+            with pytest.raises(psycopg.Error):
+                hospital.run(accounts.set_password, "held", "another password")
+        finally:
+            hospital.sql("DROP FUNCTION refuse CASCADE")
+        hospital.http.cookies.clear()
+        assert hospital.sign_in("held").status_code == 303
 
     @pytest.mark.parametrize(
         "uri",

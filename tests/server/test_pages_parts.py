@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.server.pages import predictions
 from fhir_bridge.server.pages.history import history_of
 from fhir_bridge.server.pages.imaging import studies_of
 from fhir_bridge.server.pages.predictions import predictions_of
@@ -17,6 +20,7 @@ from fhir_bridge.server.pages.reading import local_code, name_of, quantity_text,
 from fhir_bridge.server.pages.results import days_of, newest
 from fhir_bridge.server.pages.variants import studies_of as genomic_studies_of
 from fhir_bridge.server.pages.variants import variants_of
+from fhir_bridge.storage import Store
 
 AIAST = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "AIAST"}
 
@@ -73,6 +77,33 @@ class TestReading:
 
 
 class TestPredictions:
+    def test_inputs_are_found_of_however_many_predictions(
+        self, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(predictions, "_PAGE", 2)
+        results = [predicted(f"p{number}") for number in range(5)]
+        provenances = [
+            {
+                "resourceType": "Provenance",
+                "id": f"of-{result['id']}",
+                "target": [{"reference": f"Observation/{result['id']}"}],
+                "recorded": "2026-03-05T10:00:00Z",
+                "agent": [{"who": {"display": "model"}}],
+                "entity": [{"role": "source", "what": {"reference": f"Observation/input-{result['id']}"}}],
+            }
+            for result in results
+        ]
+
+        async def work() -> dict[str, list[dict[str, Any]]]:
+            async with await Store.open(fresh_database_url) as store:
+                await store.load(provenances)
+                return await predictions.sources_of(results, store, EVERYTHING)
+
+        assert asyncio.run(work()) == {
+            f"Observation/{result['id']}": [{"reference": f"Observation/input-{result['id']}"}]
+            for result in results
+        }
+
     def test_inputs_carry_dates_and_say_where_a_newer_version_stands(self) -> None:
         result = predicted("p", valueQuantity={"value": Decimal("9.0"), "unit": "%"})
         pressure = {

@@ -89,6 +89,11 @@ class TestLifeOfAResource:
         )
         assert (second.status_code, second.json()["id"]) == (200, first.json()["id"])
         assert http.put("/fhir/Patient", json=body, headers=clinician).status_code == 400
+        unknown = http.put(
+            "/fhir/Patient?identifier=urn:oid:2.25.1|MRN-cond&shoe-size=42", json=body, headers=clinician
+        )
+        assert unknown.status_code == 400
+        assert "shoe-size" in unknown.text
 
     def test_prefer_decides_what_comes_back(self, hospital: Hospital, clinician: dict[str, str]) -> None:
         body = observation("x", "anna")

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import psutil
@@ -100,6 +100,21 @@ def test_one_that_does_not_end_is_killed_after_the_grace() -> None:
     family = Family(children.ignores_sigterm)
     with supervised(family, grace=0.3):
         family.ready()
+
+
+def test_the_grace_is_spent_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+
+    def counted(objects: list[object], timeout: float | None) -> list[object]:
+        waits.append(timeout)
+        return list(wait(objects, timeout))  # type: ignore[arg-type]
+
+    family = Family(children.ignores_sigterm)
+    monkeypatch.setattr(supervisor, "wait", counted)
+    with supervised(family, grace=0.3):
+        family.ready()
+        waits.clear()
+    assert len(waits) < 10
 
 
 def test_a_second_signal_does_not_wait() -> None:

@@ -8,7 +8,14 @@ import orjson
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
-from fhir_bridge.storage import BadReference, BadResource, Store, TransactionFailed, VersionConflict
+from fhir_bridge.storage import (
+    BadReference,
+    BadResource,
+    BadSearch,
+    Store,
+    TransactionFailed,
+    VersionConflict,
+)
 from tests.storage.cohort import observation, settled, with_store
 
 
@@ -108,6 +115,9 @@ def test_conditional_entries_and_references(fresh_database_url: str) -> None:
         with pytest.raises(TransactionFailed) as caught:
             await _run(store, _bundle("transaction", _post(_of("urn:uuid:nobody"))))
         assert isinstance(caught.value.cause, BadReference)
+        with pytest.raises(TransactionFailed) as caught:
+            await _run(store, _bundle("transaction", _post(_of("Patient?identifier=urn:x|1&family="))))
+        assert isinstance(caught.value.cause, BadSearch)
         gone = {"request": {"method": "DELETE", "url": "Observation?code=718-7&_id=none"}}
         assert (await _run(store, _bundle("transaction", gone)))[0]["response"]["status"] == "204 No Content"
 

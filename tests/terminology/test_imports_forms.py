@@ -6,14 +6,20 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import tracemalloc
 import zipfile
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fhir_bridge.terminology.imports import ImportResult, Options, detect, import_file
+from fhir_bridge.terminology.imports import ImportResult, Options, detect, import_file, sssom, stcm
 from fhir_bridge.terminology.imports.sources import Source
 from fhir_bridge.terminology.store import ContentStore, ImportProblem, StoredSystem, open_store
+from fhir_bridge.terminology.store import staging as staging_module
+from fhir_bridge.terminology.store.staging import Staging
 from tests.terminology import makers_small as small
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -215,7 +221,7 @@ def test_a_source_to_concept_map_is_a_map_for_each_vocabulary(store: ContentStor
 
 def test_one_system_can_not_name_two_vocabularies(store: ContentStore, tmp_path: Path) -> None:
     rows = "A,0,One,a,1,LOINC,1,2,\nB,0,Two,b,2,LOINC,1,2,\n"
-    with pytest.raises(ImportProblem, match="2 source vocabularies"):
+    with pytest.raises(ImportProblem, match="the source vocabularies One and Two"):
         read(store, tmp_path / "stcm.csv", STCM + rows, system="https://lab")
 
 
@@ -255,6 +261,58 @@ def test_sssom_metadata_may_be_in_a_file_beside_it(store: ContentStore, tmp_path
     )
     import_file(store, folder)
     assert [concept_map.url for concept_map in store.concept_maps()] == ["https://example.org/s"]
+
+
+def test_equal_rows_of_sssom_are_one(store: ContentStore, tmp_path: Path) -> None:
+    rows = (
+        "subject_id\tpredicate_id\tobject_id\n" + "LAB:1\tskos:exactMatch\tMONDO:2\n" * 3 + "LAB:2\t\t\n" * 2
+    )
+    read(store, tmp_path / "a.sssom.tsv", SSSOM_HEAD + rows)
+    (concept_map,) = store.concept_maps()
+    assert [item.code for item in concept_map.targets("https://lab.example.org", "1")] == ["MONDO:2"]
+    assert [item.equivalence for item in concept_map.targets("https://lab.example.org", "2")] == ["unmatched"]
+
+
+# --- all that have one row a line ---
+
+
+def stcm_of(rows: int) -> str:
+    """As many rows, by turns of three vocabularies."""
+    return STCM + "".join(f"C{row},0,Lab{row % 3},text {row},{row + 1},LOINC,1,2,\n" for row in range(rows))
+
+
+def sssom_of(rows: int) -> str:
+    head = SSSOM_HEAD + "subject_id\tpredicate_id\tobject_id\n"
+    return head + "".join(f"LAB:{row}\tskos:exactMatch\tMONDO:{row}\n" for row in range(rows))
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "content"),
+    [(stcm, "stcm.csv", stcm_of), (sssom, "a.sssom.tsv", sssom_of)],
+    ids=["stcm", "sssom"],
+)
+def test_memory_does_not_grow_with_the_rows(
+    form: Any, name: str, content: Callable[[int], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging_module, "_BATCH", 100)
+
+    def peak(rows: int) -> int:
+        folder = tmp_path / str(rows)
+        folder.mkdir()
+        (folder / name).write_text(content(rows))
+        staging = Staging(folder)
+        tracemalloc.start()
+        try:
+            with closing(Source(folder / name)) as source:
+                form.read(source, staging, Options())
+            assert list(staging.rows("SELECT count(*) FROM map_row")) == [(rows,)]
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            staging.close()
+
+    peak(10)  # what is imported and compiled the first time
+    assert peak(8_000) < 1.5 * peak(1_000)
 
 
 # --- ISO ---

@@ -39,6 +39,15 @@ def test_a_row_becomes_a_target_and_an_empty_right_side_none(tmp_path: Path) -> 
     assert file.lines["group[1].element[0]"] == 4
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_a_text_with_a_line_separator_is_one_text(tmp_path: Path, separator: str) -> None:
+    system = "http://hl7.org/fhir/administrative-gender"
+    (group,) = read_map_sheet(
+        sheet(tmp_path, f"F,Fe{separator}male,HL70001,,,,female,,Fe{separator}male,{system}")
+    ).resource["group"]
+    assert group["element"][0]["target"][0]["display"] == f"Fe{separator}male"
+
+
 def test_rows_for_different_conditions_do_not_contradict(tmp_path: Path) -> None:
     system = "http://hl7.org/fhir/administrative-gender"
     sheet(

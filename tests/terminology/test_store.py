@@ -64,6 +64,14 @@ def system(painted: ContentStore) -> StoredSystem:
     return entry
 
 
+@pytest.mark.parametrize("name", ["Jane's store", 'a "quoted" store', "größe; 100 %"])
+def test_a_store_may_be_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    package = tmp_path / "made.tgz"
+    make_fhir_package(package, colours())
+    import_file(open_store(tmp_path / name), package)
+    assert open_store(tmp_path / name).get(COLOURS) is not None
+
+
 def test_a_stored_system_is_content_as_the_operations_ask_it(system: StoredSystem) -> None:
     content: CodeSystemContent = system
     assert isinstance(content, CodeSystemContent)

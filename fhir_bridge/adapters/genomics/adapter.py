@@ -53,5 +53,7 @@ class VcfAdapter:
                 result = issue(error.issue.code, error.issue.message, path.name)
                 yield VcfRecord(path.name, outcome="rejected", issues=[result])
             return
+        stated = getattr(context, "selectors", None)
+        selectors = None if stated is None else frozenset(text for _, text in stated)
         for path in paths:
-            yield from read_vcf(path, options)
+            yield from read_vcf(path, options, selectors)

@@ -66,10 +66,16 @@ NONE = Consequence()
 
 
 class ConsequenceFormat:
-    """Reads one INFO key whose fields are in a known order."""
+    """Reads one INFO key whose fields are in a known order.
+
+    Attributes:
+        key: the INFO key.
+        names: its fields, as the header writes them; fields: place of those that are read, by what they are.
+    """
 
     def __init__(self, key: str, fields: list[str]) -> None:
-        names = [name.strip(" '\"").lower() for name in fields]
+        self.names = [name.strip(" '\"") for name in fields]
+        names = [name.lower() for name in self.names]
         self.key = key
         self.fields = {
             name: names.index(alias)

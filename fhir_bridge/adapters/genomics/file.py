@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
@@ -21,6 +22,7 @@ from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.usage import uses
 from fhir_bridge.fhir.datatypes import Code, DateTime
+from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["Finding", "Studied", "Study", "Subject", "VcfFile"]
 
@@ -43,6 +45,17 @@ class Place(NamedTuple):
     accession: Code | None
 
 
+class LineAccount(Protocol):
+    """Counts what a file's lines say that no rule represents (`accounting.Unread`)."""
+
+    def count(self, line: Any, /) -> None:
+        """Count what is left of a line."""
+
+    def issues(self) -> Iterator[Issue]:
+        """What was counted."""
+        ...
+
+
 class VcfFile:
     """A file that is being read (scope `File`): what its header and the options say.
 
@@ -52,6 +65,7 @@ class VcfFile:
         somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read.
         cut: the text ended before the file did; how much is lost can't be known.
+        account: counts what no rule represents; None where nobody asks.
     """
 
     def __init__(
@@ -63,6 +77,7 @@ class VcfFile:
         studied: Studied,
         digest: blake2b | None = None,
     ) -> None:
+        self.account: LineAccount | None = None
         self.name = name
         self.path: Path | None = None
         self._text: FileText | None = None

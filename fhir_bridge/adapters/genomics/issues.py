@@ -259,6 +259,18 @@ CODES = declare(
         "Calls that fail a filter were left out of a file, by the option `filtered`",
         "Nothing to do, or --set filtered=keep.",
     ),
+    IssueCode(
+        "FB-VCF-086",
+        "warning",
+        "INFO keys, FORMAT keys or columns hold values that no rule represents",
+        "Add a rule, or list the key under source.ignore (`INFO/MQ`) where it is not wanted.",
+    ),
+    IssueCode(
+        "FB-VCF-087",
+        "information",
+        "Keys or columns hold values that the mapping leaves out by its source.ignore",
+        "Nothing to do.",
+    ),
 )
 
 

@@ -67,6 +67,7 @@ class Options:
     filtered: str = "keep"
     passing: tuple[str, ...] = ()
     check: bool = False
+    ignore: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, input_value: Mapping[str, Any]) -> Options:
@@ -155,4 +156,5 @@ _READERS: dict[str, Any] = {
     "filtered": _one_of(*FILTERED),
     "passing": _names,
     "check": _boolean,
+    "ignore": _names,
 }

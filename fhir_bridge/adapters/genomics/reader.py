@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from fhir_bridge.adapters.genomics.accounting import Unread
 from fhir_bridge.adapters.genomics.annotation import CONSEQUENCES
 from fhir_bridge.adapters.genomics.assembly import UNSTATED, Build, UnknownBuild, detect
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
@@ -27,8 +28,11 @@ __all__ = ["VcfRecord", "read_header", "read_vcf"]
 Item = bytes | OverlongLine | Break
 
 
-def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
-    """Read one file. A file that can't be opened, or whose header can't be read, is refused whole, all its lines."""
+def read_vcf(path: Path, options: Options, selectors: Iterable[str] | None = None) -> Iterator[VcfRecord]:
+    """Read one file. A file that can't be opened, or whose header can't be read, is refused whole, all its lines.
+
+    `selectors`: those of the mapping, so that what it does not represent is reported at the file's end.
+    """
     name = "standard input" if str(path) == "-" else path.name
     try:
         items = _lines(path, options)
@@ -46,6 +50,8 @@ def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
             name, issue("FB-VCF-007", f"the file can't be opened: {error.strerror or type(error).__name__}")
         )
         return
+    if selectors is not None and not options.check:
+        file.account = Unread(file, selectors, options.ignore)
     if options.check and (wrong := _departures(file)):
         yield VcfRecord(name, outcome="rejected", issues=wrong)
     if file.subjects:
@@ -187,6 +193,8 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
         keys = sorted(reader.undeclared)
         shown = ", ".join(keys[:10]) + (", …" if len(keys) > 10 else "")
         yield issue("FB-VCF-080", f"used but not declared, read as text: {shown}", name)
+    if file.account is not None:
+        yield from file.account.issues()
     if (
         file.options.consequences
         and file.consequences is None

@@ -93,6 +93,12 @@ class VcfRecord(Record):
         named = bool(kinds & {"symbolic", "breakend"})
         return place_of(line.file.assembly, contig, line.pos, line.ref, named=named)
 
+    def unread(self, applied: Iterable[object]) -> tuple[Issue, ...]:  # noqa: ARG002 - selectors say what is read
+        """Count what the line says that no rule represents; the file reports it at its end."""
+        if self.line is not None and self.line.file.account is not None:
+            self.line.file.account.count(self.line)
+        return ()
+
     def passages(self) -> Iterable[Passage]:
         """The line, with its values and where they are; of the file as a whole its header lines."""
         if self.line is None:

@@ -142,13 +142,20 @@ class AttributeReader:
         report: takes what is wrong with an attribute that was asked for.
         encodings: those of the data set around an item.
         path: where an item is (`ContentSequence[2].`).
+        asked: takes the path of each attribute that is asked for.
     """
 
-    __slots__ = ("_path", "_report", "elements", "encodings")
+    __slots__ = ("_asked", "_path", "_report", "elements", "encodings")
 
     def __init__(
-        self, elements: Elements, report: Report, encodings: Encodings = DEFAULT, path: str = ""
+        self,
+        elements: Elements,
+        report: Report,
+        encodings: Encodings = DEFAULT,
+        path: str = "",
+        asked: set[str] | None = None,
     ) -> None:
+        self._asked = asked
         self.elements = elements
         self._report = report
         self._path = path
@@ -163,8 +170,15 @@ class AttributeReader:
         """Report something about this item."""
         self._report(code, self._path + text)
 
+    def disregard(self) -> None:
+        """Count nothing of this item as asked for: what was read of it comes to nothing."""
+        if self._asked is not None:
+            self._asked.difference_update([path for path in self._asked if path.startswith(self._path)])
+
     def value(self, keyword: str) -> Value:
         """The value of an attribute; None where it is absent, empty or can't be used."""
+        if self._asked is not None:
+            self._asked.add(self._path + keyword)
         tag = _tag(keyword)
         element = self.elements.get(tag) if tag is not None else None
         return None if tag is None or element is None else self.value_of(tag, keyword, element)
@@ -241,7 +255,9 @@ class AttributeReader:
                 self.value(keyword)  # which reports what is wrong
             return []
         return [
-            AttributeReader(each, self._report, self.encodings, f"{self._path}{keyword}[{position}].")
+            AttributeReader(
+                each, self._report, self.encodings, f"{self._path}{keyword}[{position}].", self._asked
+            )
             for position, each in enumerate(items_of(element[1]), 1)
         ]
 

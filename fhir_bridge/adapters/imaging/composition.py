@@ -86,9 +86,11 @@ def _read_recording(series: Series, instance: Instance) -> None:
 
 def _read(series: Series, instance: Instance, read: Callable[..., T], code: str, what: str) -> T | None:
     """What is in an instance beside its header; None where it can't be read, with an issue."""
-    location = instance.location
     try:
-        reader = AttributeReader(location.elements(), instance.report)
+        asked: set[str] = set()
+        elements = series.study.keep(instance, instance.location.elements())
+        reader = AttributeReader(elements, instance.report, asked=asked)
+        series.study.content_asked[instance.uid] = asked
         return read(reader, instance.uid, series.study, series.equipment)
     except Refused as refused:
         instance.study.report(refused.issue)

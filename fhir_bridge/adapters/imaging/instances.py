@@ -81,6 +81,12 @@ class InstanceStudy(Protocol):
     @property
     def titles(self) -> dict[str, str | None]: ...
 
+    @property
+    def asked(self) -> set[str]: ...
+
+    @property
+    def content_asked(self) -> dict[str, set[str]]: ...
+
     def intern(self, text: str) -> str: ...
 
     def elements_of(self, instance: Instance, /) -> Elements: ...
@@ -127,6 +133,7 @@ class Instance:
     @property
     def index(self) -> int | None:
         """Instance Number where it can be an `unsignedInt`."""
+        self.study.asked.add("InstanceNumber")
         return self.number if self.number is not None and self.number >= 0 else None
 
     @property
@@ -146,6 +153,7 @@ class Instance:
             "InstanceNumber": self.number,
             "NumberOfFrames": self.frames,
         }
+        self.study.asked.add(keyword)
         return kept[keyword] if keyword in kept else attribute_value(self, keyword)
 
     def __getattr__(self, keyword: str) -> Value:

@@ -221,6 +221,20 @@ CODES = declare(
         "They are listed each for itself, so that nobody gets another's code; correct the sequence in the archive.",
         "value",
     ),
+    IssueCode(
+        "FB-DCM-031",
+        "warning",
+        "Attributes hold values that no rule represents",
+        "Add a rule that names them where they matter; private ones by private('creator', group, element).",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-DCM-032",
+        "information",
+        "Attributes of how the objects were made and are shown are left in them",
+        "Nothing to do: the study points to its objects. docs/adapters/dicom.md says which attributes these are.",
+        "informational",
+    ),
 )
 
 

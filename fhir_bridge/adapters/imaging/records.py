@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from fhir_bridge.adapters.imaging.accounting import report_unread
 from fhir_bridge.adapters.imaging.attribute_bytes import AttributeBytes
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.instances import InstanceLocation
@@ -104,6 +105,11 @@ class StudyRecord:
         """What is wrong with its instances; grows where a mapping asks for an attribute that can't be read."""
         return self.study.issues
 
+    def unread(self, applied: Iterable[object]) -> tuple[Issue, ...]:  # noqa: ARG002 - the study knows
+        """Report what no rule asked for: among the study's issues, since it makes no study partial."""
+        report_unread(self.study)
+        return ()
+
     @property
     def source(self) -> str:
         return self.study.source
@@ -131,6 +137,7 @@ class StudyRecord:
         if not study.number_of_instances:
             return
         if name == "Study":
+            study.asked.clear()
             yield study
         elif name == "Series":
             yield from study.series

@@ -61,6 +61,7 @@ class Series:
 
     def get(self, keyword: str) -> Value:
         """The value of a series attribute; any other is that of the first instance."""
+        self.study.asked.add(keyword)
         if keyword in self.shared.values or keyword in _SERIES_KEPT:
             return self.shared.values.get(keyword)
         return self.instances[0].get(keyword)
@@ -139,13 +140,20 @@ class Series:
 
 
 class Study:
-    """A study: what all its instances share, its series, and what was odd."""
+    """A study: what all its instances share, its series, and what was odd.
+
+    Attributes:
+        asked: keywords of the attributes that rules asked for.
+        content_asked: by the UID of a report or waveform, the paths of the attributes that were read of its content.
+    """
 
     __slots__ = (
         "_interned",
         "_recent",
         "_reported",
         "_series",
+        "asked",
+        "content_asked",
         "documents",
         "first",
         "name",
@@ -169,6 +177,8 @@ class Study:
         self._series: dict[str, Series] = {}
         self._interned: dict[str, str] = {}
         self._recent: dict[str, Elements] = {}
+        self.asked: set[str] = set()
+        self.content_asked: dict[str, set[str]] = {}
 
     @property
     def issues(self) -> list[Issue]:
@@ -196,10 +206,15 @@ class Study:
             except Refused as refused:
                 instance.report("FB-DCM-019", f"could not be read again: {refused}")
                 known = {}
-            while len(self._recent) >= 4:
-                del self._recent[next(iter(self._recent))]
-            self._recent[instance.uid] = known
+            self.keep(instance, known)
         return known
+
+    def keep(self, instance: Instance, elements: Elements) -> Elements:
+        """Keep the elements of an instance until those of four others are."""
+        while len(self._recent) >= 4:
+            del self._recent[next(iter(self._recent))]
+        self._recent[instance.uid] = elements
+        return elements
 
     @property
     def outer(self) -> None:
@@ -224,6 +239,7 @@ class Study:
 
     def get(self, keyword: str) -> Value:
         """The value of a patient or study attribute; any other is that of the first instance."""
+        self.asked.add(keyword)
         if keyword in self.shared.values or keyword in _STUDY_KEPT:
             return self.shared.values.get(keyword)
         return self.series[0].get(keyword)
@@ -268,6 +284,9 @@ class Study:
     @property
     def patient(self) -> PatientIdentity:
         """Whose study it is, in the words of the source; the reader made sure that there is one answer."""
+        self.asked.update(("PatientID", "IssuerOfPatientIDQualifiersSequence"))
+        if "IssuerOfPatientIDQualifiersSequence" not in self.shared.values:
+            self.asked.add("IssuerOfPatientID")
         best = min(self.subjects, key=lambda each: (each.value is None, -len(each.authority), each.text))
         return best.identity._replace(fallback=self.uid)
 
@@ -290,7 +309,12 @@ class Study:
     def institution(self) -> str | None:
         """Institution Name of the first series that has one."""
         return next(
-            (name for series in self.series if (name := first_text(series.get("InstitutionName")))), None
+            (
+                name
+                for series in self.series
+                if (name := first_text(series.shared.values.get("InstitutionName")))
+            ),
+            None,
         )
 
     @property

@@ -364,6 +364,7 @@ def _annotate(recording: Recording, item: AttributeReader, position: int) -> Non
         "ReferencedSamplePositions" in item or "ReferencedTimeOffsets" in item or "ReferencedDateTime" in item
     ):
         recording.points += 1
+        item.disregard()
     elif code is not None and (stated := item.stated("NumericValue")):
         reason = Code(None, None, f"not a number: {stated}")
         recording.annotations.append(Annotation(recording, position, code, None, None, reason))

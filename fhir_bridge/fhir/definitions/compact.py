@@ -18,6 +18,7 @@ from fhir_bridge.fhir.definitions.model import (
     TypeDefinition,
     Value,
 )
+from fhir_bridge.fhir.definitions.versions import version_key
 
 __all__ = [
     "CORE",
@@ -42,6 +43,7 @@ PROFILE_ELEMENT = CORE + "elementdefinition-profile-element"
 """Which element of a profile an element conforms to, where it isn't the whole (a section of a Composition)."""
 IMPOSED = CORE + "structuredefinition-imposeProfile"
 VERSION_USE = "http://hl7.org/fhir/StructureDefinition/version-specific-use"
+_R4 = version_key("4.0")[:2]
 
 EVERYWHERE = frozenset({"ele-1", "ext-1"})
 """Invariants that hold of every element and extension; rows don't repeat them."""
@@ -199,10 +201,11 @@ def of_r4(context: Mapping[str, Any]) -> bool:
     for use in context.get("extension", ()):
         if use.get("url") == VERSION_USE:
             for bound in use.get("extension", ()):
-                version = str(bound.get("valueCode", ""))
-                if bound.get("url") == "startFhirVersion" and version > "4.0":
+                # Major and minor: a technical correction (4.0.1) is no other version of FHIR.
+                version = version_key(str(bound.get("valueCode", "")))[:2]
+                if bound.get("url") == "startFhirVersion" and version > _R4:
                     return False
-                if bound.get("url") == "endFhirVersion" and version < "4.0":
+                if bound.get("url") == "endFhirVersion" and version < _R4:
                     return False
     return True
 

@@ -56,7 +56,7 @@ def compact_code_system(definition: Mapping[str, Any]) -> dict[str, Any]:
         if code not in known:
             known.add(code)
             row["c"].append([code, concept.get("display"), *parents])
-            for state in _states(concept):
+            for state in sorted(_states(concept)):  # a table is the same at each build
                 states.setdefault(state, []).append(code)
         todo += [(c, code) for c in reversed(concept.get("concept", ()))]
     if states:

@@ -24,14 +24,14 @@ from fhir_bridge.fhir.definitions.package_cache import locate
 from fhir_bridge.fhir.definitions.package_files import PackageError, digest
 from fhir_bridge.fhir.definitions.package_reading import PackageDraft, read_package
 from fhir_bridge.fhir.definitions.r4 import GENERATED
-from fhir_bridge.fhir.definitions.registration import SHIPPED
+from fhir_bridge.fhir.definitions.registration import SHIPPED, shipped_files
 from fhir_bridge.fhir.definitions.registry import Definitions
 from fhir_bridge.fhir.definitions.table import Table, encode_table
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["PackageInfo", "PackageReport", "load_packages"]
 
-FORMAT = 3
+FORMAT = 4
 """Grows with every change of what is kept, so that an older cache is not read."""
 
 MAX_LINKED = 16
@@ -121,6 +121,7 @@ def _key(paths: dict[str, Path]) -> str:
     """A name for the linked set: what the packages hold, and what they are linked with."""
     # The sizes of the built-in tables stand for their content, which would cost time to hash at each start.
     parts = [str(FORMAT), *(f"{p.name}:{p.stat().st_size}" for p in sorted(GENERATED.glob("*.z")))]
+    parts += [hashlib.sha256(content).hexdigest() for _, content in shipped_files()]
     parts += [f"{content}:{path.name}" for content, path in paths.items()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.definitions import r4
@@ -120,6 +121,13 @@ def _renumbered(
     return [{**row, "c": [new[n] for n in row["c"]]} if "c" in row else row for row in rows], merged
 
 
+def shipped_files() -> list[tuple[Path, bytes]]:
+    """The files of the project's `terminology/` that hold StructureDefinitions, with their content."""
+    files = ((path, path.read_bytes()) for path in sorted(shipped("terminology").glob("**/*.json")))
+    # Most of the files are value sets and maps; parsing them all would slow down each start.
+    return [(path, content) for path, content in files if b'"StructureDefinition"' in content]
+
+
 @cache
 def _shipped() -> Added:
     """The StructureDefinitions of the project's `terminology/`, bases before what builds on them.
@@ -128,11 +136,7 @@ def _shipped() -> Added:
         ValueError: one of them can't be read: the project's own files must be right.
     """
     waiting = []
-    for path in sorted(shipped("terminology").glob("**/*.json")):
-        content = path.read_bytes()
-        # Most of the files are value sets and maps; parsing them all would slow down each start.
-        if b'"StructureDefinition"' not in content:
-            continue
+    for path, content in shipped_files():
         try:
             definition = loads_exact(content)
         except JsonError as error:

@@ -74,11 +74,11 @@ class Definitions:
     def derived(self, make: Callable[..., T], *arguments: Any) -> T:
         """What `make(definitions, *arguments)` gives; worked out once, and kept as long as the definitions are."""
         key = (make, *arguments)
-        entry: T | None = self._derived.get(key)
-        if entry is None:
+        if key not in self._derived:  # an answer may be None
             if len(self._derived) > 2 * MANY:
                 self._derived.clear()
-            entry = self._derived[key] = make(self, *arguments)
+            self._derived[key] = make(self, *arguments)
+        entry: T = self._derived[key]
         return entry
 
     # --- structures -------------------------------------------------------------------------------------------------

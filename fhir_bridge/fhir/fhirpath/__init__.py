@@ -2,8 +2,8 @@
 
 >>> compile("name.where(use = 'official').given", "Patient").evaluate(patient)
 
-Rooms that compile expressions themselves (views, invariants) also build on the modules `syntax` (the tree), `kinds`
-(what a type's elements lead to) and `types` (the names of types); the other modules are free to change.
+Packages that compile expressions themselves (views, invariants) also build on the modules `syntax` (the tree),
+`fhir_types` (what a type's elements lead to) and `types` (the names of types); the other modules are free to change.
 """
 
 from fhir_bridge.fhir.fhirpath import (

@@ -194,7 +194,7 @@ TYPE_INFO = FhirType("ClassInfo", system=True)
 """What `type()` gives (N1 §10.2)."""
 
 ANY = FhirType("Any", defined_at=None)
-"""A value whose type not reported: elements are found by their JSON names."""
+"""A value whose type is not known: elements are found by their JSON names."""
 
 _TYPE_INFO_STEPS: Mapping[str, tuple[Step, ...]] = {
     name: ((name, None, SYSTEM["String"]),) for name in ("namespace", "name", "baseType")

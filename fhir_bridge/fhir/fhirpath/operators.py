@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.fhir.fhirpath import quantities
@@ -156,9 +156,9 @@ def _times(x: Any, y: Any) -> Any:
     if isinstance(x, Quantity) and isinstance(y, Quantity):
         return quantities.times(x, y)
     if isinstance(x, Quantity) and _is_number(y):
-        return Quantity(x.value * y, x.unit, x.calendar, x.system, x.written)
+        return Quantity(CONTEXT.multiply(x.value, Decimal(y)), x.unit, x.calendar, x.system, x.written)
     if isinstance(y, Quantity) and _is_number(x):
-        return Quantity(y.value * x, y.unit, y.calendar, y.system, y.written)
+        return Quantity(CONTEXT.multiply(y.value, Decimal(x)), y.unit, y.calendar, y.system, y.written)
     return NotImplemented
 
 
@@ -176,7 +176,8 @@ def _div(x: Any, y: Any) -> Any:
     if not (_is_number(x) and _is_number(y)):
         return NotImplemented
     # N1 §6.6.4: `div` truncates towards zero, Python's // rounds down.
-    return int((Decimal(x) / Decimal(y)).to_integral_value(ROUND_DOWN)) if y else None
+    # Not of a quotient, which rounding may have brought to the next integer.
+    return int(CONTEXT.divide_int(Decimal(x), Decimal(y))) if y else None
 
 
 def _mod(x: Any, y: Any) -> Any:
@@ -201,9 +202,13 @@ def negated(items: Items) -> Items:
         return []
     value = system_value(item)
     if _is_number(value):
-        return [item_of(-value)]
+        return [item_of(-value if isinstance(value, int) else CONTEXT.minus(value))]
     if isinstance(value, Quantity):
-        return [item_of(Quantity(-value.value, value.unit, value.calendar, value.system, value.written))]
+        return [
+            item_of(
+                Quantity(CONTEXT.minus(value.value), value.unit, value.calendar, value.system, value.written)
+            )
+        ]
     raise FHIRPathError(f"'-' takes numbers and quantities, found {item.type}")
 
 

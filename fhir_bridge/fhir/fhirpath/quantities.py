@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_bridge.fhir import ucum
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
-from fhir_bridge.fhir.fhirpath.numbers import divided, number
+from fhir_bridge.fhir.fhirpath.numbers import CONTEXT, divided, number
 
 __all__ = ["Quantity", "from_fhir", "to_fhir"]
 
@@ -178,7 +178,7 @@ def to_fhir(quantity: Quantity) -> dict[str, Any]:
 
 def times(a: Quantity, b: Quantity) -> Quantity:
     """The product, with the product of the units."""
-    return _combined(a.value * b.value, a.ucum_unit(), ".", b.ucum_unit())
+    return _combined(CONTEXT.multiply(a.value, b.value), a.ucum_unit(), ".", b.ucum_unit())
 
 
 def over(a: Quantity, b: Quantity) -> Quantity | None:
@@ -208,4 +208,5 @@ def plus(a: Quantity, b: Quantity, sign: int) -> Quantity | None:
     other = b.in_unit_of(a)
     if other is None:
         return None
-    return Quantity(a.value + sign * other, a.unit, a.calendar, a.system, a.written)
+    value = CONTEXT.add(a.value, other) if sign > 0 else CONTEXT.subtract(a.value, other)
+    return Quantity(value, a.unit, a.calendar, a.system, a.written)

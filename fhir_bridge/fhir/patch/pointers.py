@@ -10,7 +10,6 @@ __all__ = ["PointerError", "index_of", "parse_pointer", "render", "step"]
 # RFC 6901 §4: no leading zero; more digits than any array has items are no index.
 _INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 _WRONG_ESCAPE = re.compile(r"~(?![01])")
-_END = frozenset("-")
 _LONGEST = 64
 
 
@@ -45,7 +44,7 @@ def index_of(token: str, items: list[Any], *, beyond: bool = False) -> int:
     Raises:
         PointerError: it is no index, or there is no such item.
     """
-    is_end = token in _END
+    is_end = token == "-"  # noqa: S105 - of a pointer
     # RFC 6902 §4.1: only an addition can use `-`.
     if is_end and beyond:
         return len(items)

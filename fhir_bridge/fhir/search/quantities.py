@@ -76,7 +76,7 @@ def _quantity_entry(
         if second is not None:
             base_high, base = second
         if base_low is not None and base_high is not None and base_low > base_high:
-            base_low, base_high = base_high, base_low  # units that fall as others rise: [pH], [hp_X]
+            base_low, base_high = base_high, base_low  # units that fall as others rise: [pH], [hp'_X]
     rest = (system, code, _text(unit.get("unit")), low, high, base, base_low, base_high)
     for parameter in parameters:
         append(QuantityEntry(parameter, *rest))

@@ -34,7 +34,7 @@ class Findings(list[Issue]):
         """Note a finding.
 
         Raises:
-            EnoughFound: there are enough.
+            IssueLimitReached: there are enough.
         """
         failed = issue.severity in ("error", "fatal")
         # Cut in the middle: a message ends in what defines the rule.

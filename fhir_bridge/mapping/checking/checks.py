@@ -16,7 +16,7 @@ from fhir_bridge.mapping.checking.structure import check_structure
 from fhir_bridge.mapping.composition import compose
 from fhir_bridge.mapping.document import parse
 from fhir_bridge.mapping.errors import MappingError, MappingErrors
-from fhir_bridge.mapping.files import find_mapping, read_text, shown_name
+from fhir_bridge.mapping.files import file_of, find_mapping, read_text, shown_name
 from fhir_bridge.mapping.loading import load_text
 from fhir_bridge.mapping.shape import Problems
 from fhir_bridge.mapping.site import Site
@@ -99,6 +99,6 @@ def _unless_checked(findings: Iterable[MappingError]) -> list[MappingError]:
 
 def _lines(shown: str) -> list[str]:
     try:
-        return read_text(find_mapping(shown), shown).splitlines()
+        return read_text(file_of(shown), shown).splitlines()
     except (MappingErrors, OSError):
         return []

@@ -368,9 +368,11 @@ def translate(ctx: Context, x: Any, concept_map: str, *, else_: str = "reject") 
         ctx: the run.
         x: a code, or a coded value.
         concept_map: the map's url, id or name.
-        else_: without a target: `reject` the output, `keep` the code as it is, or the code to write instead;
-            with `+flag` it is reported too (`unknown+flag`).
+        else_: without a target: `reject` the output, `keep` the code as it is, `drop` it, or the code to write instead;
+            with `+flag` it is reported too (`unknown+flag`). What is dropped without is not counted as unmapped.
     """
+    if x.__class__ is str and (known := ctx.concepts.get((concept_map, x))) is not None:
+        return known
     if x is None or x is CLEARED or x == "":
         return x if x is CLEARED else None
     if x.__class__ is list:
@@ -394,8 +396,15 @@ def translate(ctx: Context, x: Any, concept_map: str, *, else_: str = "reject") 
         built = Code(match.code)
         ctx.concepts[key] = built
         return built
+    if else_ == "drop":
+        return None
     ctx.unmapped[(concept_map, wanted, "")] += 1
     otherwise, _, flagged = else_.partition("+")
+    if otherwise == "drop":
+        ctx.flag(
+            "FB-MAP-205", f'the map "{concept_map}" has no target for the code "{wanted}"; it was left out'
+        )
+        return None
     if otherwise == "reject":
         raise Reject(
             Issue("error", "FB-MAP-203", f'the map "{concept_map}" has no target for the code "{wanted}"')

@@ -189,13 +189,15 @@ async def _verified(
 ) -> dict[str, Any]:
     """The claims of an assertion that one of the client's keys signed."""
     wanted = header.get("kid")
-    # First the key set as it is kept, then once as it is now: keys are rotated.
-    for fresh in (False, True):
+    kind = "RSA" if header["alg"] == "RS384" else "EC"
+    # First the key set as it is kept, then as it is now: keys are rotated.
+    for fetch in (services.jwks.of, services.jwks.newer):
         try:
-            keys = await services.jwks.of(client, fresh=fresh)
+            keys = await fetch(client)
         except JwksUnavailable as error:
             raise _refused(str(error)) from error
-        kind = "RSA" if header["alg"] == "RS384" else "EC"
+        if keys is None:
+            break
         fitting = [key for key in keys.keys if key.key_type == kind and (wanted is None or key.kid == wanted)]
         for key in fitting:
             try:
@@ -205,7 +207,7 @@ async def _verified(
                 )
             except (JoseError, ValueError):
                 continue
-        if client.jwks_uri is None or fitting:
+        if fitting:
             break  # asking again helps only where the key id is new: the client rotated its keys
     wait = await services.attempts.failed(guesses.client(client.id, address))
     refused = _refused("no registered key verifies the client assertion")

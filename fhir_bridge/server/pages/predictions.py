@@ -42,6 +42,7 @@ __all__ = [
 _DECIDING: Final = (PREDICTION_CODES, "deciding-modality")
 _NULLIFY: Final = ("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "NULLIFY")
 _SUPERSEDED: Final = (SUPERSEDED["system"], SUPERSEDED["code"])
+_PAGE: Final = 1000
 # Of a reason: "…, Observation/x/_history/2" or "(Observation/x)" at its end.
 _REFERENCE: Final = re.compile(r",? ?\(?\b[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/[0-9]+)?\)?")
 _HALF: Final = 60.0
@@ -132,21 +133,25 @@ def model_name(observation: dict[str, Any]) -> str:
 async def sources_of(
     resources: Sequence[dict[str, Any]], store: Store, access: AccessFilter
 ) -> dict[str, list[dict[str, Any]]]:
-    """What each prediction was built from, by its Provenance: one query for all of them."""
+    """What each prediction was built from, by its Provenance: one query for a thousand of them."""
     # By Provenance: it names all inputs (Patient, Conditions), derivedFrom only those that R4 allows there.
     names = [f"Observation/{resource['id']}" for resource in resources if is_predicted(resource)]
     if not names or not access.permits("Provenance", "s"):
         return {}
-    page = await store.search("Provenance", [("target", ",".join(names))], access, count=1000)
     results: dict[str, list[dict[str, Any]]] = {}
-    for entry in page.entries:
-        provenance = loads_exact(entry.bytes)
-        if _NULLIFY in codings(provenance.get("activity")):
-            continue  # says why the result was withdrawn, not what it was built from
-        inputs = [entity["what"] for entity in provenance.get("entity", ()) if "what" in entity]
-        for target in provenance.get("target", ()):
-            results[target_of(target)[0]] = inputs
-    return results
+    parameters, cursor = [("target", ",".join(names))], None
+    while True:
+        page = await store.search("Provenance", parameters, access, count=_PAGE, cursor=cursor)
+        for entry in page.entries:
+            provenance = loads_exact(entry.bytes)
+            if _NULLIFY in codings(provenance.get("activity")):
+                continue  # says why the result was withdrawn, not what it was built from
+            inputs = [entity["what"] for entity in provenance.get("entity", ()) if "what" in entity]
+            for target in provenance.get("target", ()):
+                results[target_of(target)[0]] = inputs
+        cursor = page.next
+        if cursor is None:
+            return results
 
 
 def counts(resource: dict[str, Any]) -> bool:

@@ -96,11 +96,6 @@ async def conditional_update(call: Call) -> Response:
     parameters = condition(query_of(call.request))
     resource = await resolve(call, await read_resource(call))
     async with call.work():
-        page = await call.services.store.search(call.type, parameters, call.access, count=1)
-    # Left out, an unknown criterion would make the update hit another resource.
-    if page.unknown:
-        raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
-    async with call.work():
         result = await again_after_conflict(
             lambda: call.services.store.conditional_update(
                 call.type, parameters, resource, call.access, check=check_of(call)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import re
 import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -19,6 +24,10 @@ JWKS_BYTES = 256 * 1024
 LONGEST_SECONDS = 3600
 DEFAULT_SECONDS = 300
 """Where the answer says nothing about caching."""
+REFETCH_SECONDS = 60
+"""Between two fetches of a set that may still be kept, for key ids that it does not hold."""
+FETCH_SECONDS = 1.0
+"""Between two fetches of a set that must not be kept, or of an address that fails."""
 
 
 class JwksUnavailable(Exception):
@@ -56,37 +65,89 @@ def usable_keys(jwks: Any) -> KeySet:
     return KeySet(keys)
 
 
+@dataclass(slots=True)
+class _Address:
+    """What is known of one address. began, ended: of the latest fetch that began, and that ended with an outcome."""
+
+    keys: KeySet | None = None
+    until: float = -math.inf
+    began: float = -math.inf
+    ended: float = -math.inf
+    error: str | None = None
+    fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class JwksCache:
     """Key sets by address (SMART 2.2 client-confidential-asymmetric.html#response: never longer than Cache-Control).
 
+    An address is fetched at the request of whoever names its client, before anything is proven. So callers who come
+    while it is fetched share the answer, and the next fetch waits `FETCH_SECONDS`, or `REFETCH_SECONDS` where only a
+    key id is not known. In each worker.
+
     Args:
         http: client that follows no redirects.
+        clock: seconds.
     """
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._http = http
-        self._kept: dict[str, tuple[float, KeySet]] = {}
+        self._clock = clock
+        # As many as there are registered addresses: what a request says of itself is never fetched.
+        self._addresses: defaultdict[str, _Address] = defaultdict(_Address)
 
-    async def of(self, client: Client, *, fresh: bool = False) -> KeySet:
-        """The keys of a client: from its registered address, else as registered. `fresh` asks again.
+    async def of(self, client: Client) -> KeySet:
+        """The keys of a client: from its registered address, else as registered.
 
         Raises:
             JwksUnavailable: the address does not answer with a key set.
         """
         if client.jwks_uri is None:
             return usable_keys(client.jwks)
-        kept = self._kept.get(client.jwks_uri)
-        if kept is not None and kept[0] > time.monotonic() and not fresh:
-            return kept[1]
-        answer, body = await self._fetch(client.jwks_uri)
-        keys = usable_keys(body)
+        address = self._addresses[client.jwks_uri]
+        if address.keys is not None and address.until > self._clock():
+            return address.keys
+        return await self._shared(client.jwks_uri, address)
+
+    async def newer(self, client: Client) -> KeySet | None:
+        """The keys as they are now, for a key id that is new; None where they were fetched within the last minute.
+
+        Raises:
+            JwksUnavailable: as `of`.
+        """
+        if client.jwks_uri is None:
+            return None
+        address = self._addresses[client.jwks_uri]
+        if not address.fetching.locked() and self._clock() < address.began + REFETCH_SECONDS:
+            return None
+        return await self._shared(client.jwks_uri, address)
+
+    async def _shared(self, uri: str, address: _Address) -> KeySet:
+        """What the address answers to this caller and to those who wait with it."""
+        asked = self._clock()
+        async with address.fetching:
+            if address.ended <= asked:
+                await asyncio.sleep(max(0.0, address.began + FETCH_SECONDS - self._clock()))
+                await self._renew(uri, address)
+            if address.error is not None:
+                raise JwksUnavailable(address.error)
+            assert address.keys is not None
+            return address.keys
+
+    async def _renew(self, uri: str, address: _Address) -> None:
+        # Before the fetch: one that is cancelled, since its caller is gone, counts as well.
+        address.began = self._clock()
+        try:
+            answer, body = await self._fetch(uri)
+            keys = usable_keys(body)
+        except JwksUnavailable as error:
+            # A set that is kept stays: its time is not over.
+            address.error, address.ended = str(error), self._clock()
+            return
+        # Never longer than an hour, whatever it says: a compromised key must end some day.
+        # 0 where it must not be kept: only those who waited for it get it.
         seconds = _seconds(answer.headers.get("cache-control", ""))
-        if seconds:
-            # Never longer than an hour, whatever it says: a compromised key must end some day.
-            self._kept[client.jwks_uri] = (time.monotonic() + seconds, keys)
-        else:
-            self._kept.pop(client.jwks_uri, None)
-        return keys
+        address.keys, address.error, address.ended = keys, None, self._clock()
+        address.until = address.ended + seconds
 
     async def _fetch(self, uri: str) -> tuple[httpx.Response, Any]:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -28,11 +27,8 @@ class SigningKey:
 
     @classmethod
     async def load(cls, grants: Grants) -> SigningKey:
-        """The key of this database; made at the first start, outside the event loop."""
-        # Generated whether or not it is needed: the store calls for it synchronously,
-        # and the event loop must not wait.
-        result = await asyncio.to_thread(_make)
-        return cls(await grants.signing_key(lambda: result))
+        """The key of this database; made at the first start."""
+        return cls(await grants.signing_key(_make))
 
     def public(self) -> dict[str, Any]:
         """The JWK Set that clients fetch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def read_catalogue(
         TerminologyFileError: unreadable, no column for the name, or rows that can't be used; the lines are named.
     """
     text = read_text(path, "name the encoding (for example --encoding cp1252)", encoding)
-    lines = text.splitlines(keepends=True)
+    lines = list(StringIO(text))  # `splitlines` also splits at U+2028 and U+0085 within a cell
     statement = _SEPARATOR.match(lines[0]) if lines else None
     skipped = 1 if statement else 0
     if len(lines) <= skipped:

@@ -106,7 +106,8 @@ class Review:
             content = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise TerminologyFileError(path, f"can't be read as a review: {error}") from error
-        for number, line in enumerate(content.splitlines(), 1):
+        # Not `splitlines`, which also splits at U+2028 and U+0085 within a text.
+        for number, line in enumerate(content.split("\n"), 1):
             try:
                 _apply(json.loads(line), entries)
             except (ValueError, KeyError, TypeError) as error:

@@ -21,7 +21,6 @@ _OLDER = {
     "loinc.csv": ("loinctablecore.csv",),
     "mapto.csv": ("map_to.csv",),
     "componenthierarchybysystem.csv": ("multiaxialhierarchy.csv", "multi-axial_hierarchy.csv"),
-    "linguisticvariants.csv": (),
 }
 """Other names of a file, in lower case, the preferred one first."""
 

@@ -102,12 +102,11 @@ def _rows(files: Files) -> Iterator[tuple[Any, ...]]:
         identity, time, active, _, refset, component, target = row
         yield refset, component, target, time, active, "relatedto", "", 0, identity
     columns = (*member, "mapGroup", "mapPriority", "mapRule", "mapAdvice", "mapTarget", "correlationId")
-    for label, line, row in files.rows("_i+s+c+Refset_.*Map", columns):
+    for _, _, row in files.rows("_i+s+c+Refset_.*Map", columns):
         identity, time, active, _, refset, component, group, priority, rule, advice, target, correlation = row
         equivalence = _CORRELATIONS.get(correlation, "relatedto") if target else "unmatched"
         comment = advice if rule in ("TRUE", "OTHERWISE TRUE", "") else f"{rule}: {advice}"
         location = int(group) * 1000 + int(priority) if group.isdigit() and priority.isdigit() else 0
-        del label, line
         yield refset, component, target, time, active, equivalence, comment, location, identity
 
 

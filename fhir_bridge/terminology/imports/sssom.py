@@ -76,7 +76,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
 
 def _file(source: Source) -> str | None:
     for name in source.files(".tsv", ".txt", ".csv"):
-        for line in source.start(name).decode("utf-8-sig", "replace").splitlines():
+        for line in source.start(name).decode("utf-8-sig", "replace").split("\n"):
             if not line.startswith("#"):
                 if {"subject_id", "predicate_id", "object_id"} <= set(line.strip().split("\t")):
                     return name
@@ -130,6 +130,7 @@ class _Set:
             resource["version"] = version
         number = self.staging.concept_map(MapHeader(url, version, str(resource["name"]), resource))
         self.staging.map_rows(number, self._rows(lines, columns))
+        self.staging.drop_equal_map_rows(number)
 
     def _metadata(self, comments: list[str]) -> dict[str, Any]:
         indent = min(
@@ -164,7 +165,6 @@ class _Set:
                 line = number
                 yield text + "\n"
 
-        seen: set[MapRow] = set()
         try:
             for fields in csv.reader(texts(), delimiter="\t"):
                 if not any(fields):
@@ -177,10 +177,7 @@ class _Set:
                     column: fields[location].strip() if location < len(fields) else ""
                     for column, location in at.items()
                 }
-                for result in self._row(line, row):
-                    if result not in seen:
-                        seen.add(result)
-                        yield result
+                yield from self._row(line, row)
         except csv.Error as error:
             raise ImportProblem(self.label, line, f"is not well-formed: {error}") from error
 

@@ -35,26 +35,38 @@ def read(source: Source, staging: Staging, options: Options) -> None:
             str(source.path), None, "holds no table with the columns of SOURCE_TO_CONCEPT_MAP"
         )
     name, separator = file
-    maps: dict[str, list[MapRow]] = {}
-    for vocabulary, row in _rows(source, name, separator, staging):
-        maps.setdefault(vocabulary, []).append(row)
-    if options.system is not None and len(maps) > 1:
-        raise ImportProblem(
-            source.label(name), None, f"has {len(maps)} source vocabularies; --system can name one only"
-        )
-    for vocabulary, rows in maps.items():
-        stem = part_of_url(vocabulary, "local")
-        system = options.system or VOCABULARIES.get(vocabulary) or f"urn:fhir-bridge:omop:{stem}"
-        number = put_map(
-            staging,
-            f"urn:fhir-bridge:map:omop:{stem}",
-            options.version,
-            name=f"OMOP_{vocabulary}",
-            title=f"SOURCE_TO_CONCEPT_MAP of {vocabulary}",
-            status="active",
-            source=system,
-        )
-        staging.map_rows(number, (row._replace(source_system=system) for row in rows))
+    maps: dict[str, tuple[int, str]] = {}
+
+    def located() -> Iterator[tuple[int, MapRow]]:
+        for vocabulary, row in _rows(source, name, separator, staging):
+            if vocabulary not in maps:
+                if options.system is not None and maps:
+                    raise ImportProblem(
+                        source.label(name),
+                        None,
+                        f"has the source vocabularies {next(iter(maps))} and {vocabulary}; --system can name one only",
+                    )
+                maps[vocabulary] = _put(vocabulary, staging, options)
+            number, system = maps[vocabulary]
+            yield number, row._replace(source_system=system)
+
+    staging.rows_of_maps(located())
+
+
+def _put(vocabulary: str, staging: Staging, options: Options) -> tuple[int, str]:
+    """Begin the map of a vocabulary; gives its number and the system of its source codes."""
+    stem = part_of_url(vocabulary, "local")
+    system = options.system or VOCABULARIES.get(vocabulary) or f"urn:fhir-bridge:omop:{stem}"
+    number = put_map(
+        staging,
+        f"urn:fhir-bridge:map:omop:{stem}",
+        options.version,
+        name=f"OMOP_{vocabulary}",
+        title=f"SOURCE_TO_CONCEPT_MAP of {vocabulary}",
+        status="active",
+        source=system,
+    )
+    return number, system
 
 
 def _rows(source: Source, name: str, separator: str, staging: Staging) -> Iterator[tuple[str, MapRow]]:

@@ -150,14 +150,17 @@ def _with_descendants(content: CodeSystemContent, root: str) -> Iterator[str]:
 
 def _with_ancestors(content: CodeSystemContent, root: str) -> Iterator[str]:
     """The code and all above it, each once, the ones above first."""
-    results: dict[str, None] = {}
-    level = [root] if content.find(root) is not None else []
-    while level:
-        for code in level:
-            results.pop(code, None)
-            results[code] = None
-        level = [above for code in level for above in content.parents(code) if above not in results]
-    return reversed(results)
+    # Depth first, and a code after its last parent: by levels, one of several paths would come too early.
+    seen: set[str] = set()
+    waiting = [(root, False)] if content.find(root) is not None else []
+    while waiting:
+        code, parents_done = waiting.pop()
+        if parents_done:
+            yield code
+        elif code not in seen:
+            seen.add(code)
+            waiting.append((code, True))
+            waiting.extend((parent, False) for parent in content.parents(code))
 
 
 def _existing(content: CodeSystemContent, codes: list[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ has them.
 | `cover` | system, number | bounds of further covered intervals |
 | `order` | system | numbers in the order of the source; `roots` likewise |
 | `prop` | system, property (2 bytes), value | numbers of the concepts that have it, sorted |
-| `role` | system, number | role group, place of the attribute, value (see `substrate.LITERAL`) of each attribute |
+| `role` | system, number | role group, place of the attribute, value (`ecl_evaluation_set.LITERAL`) of each attribute |
 | `value` | system, place of an attribute (2 bytes), value | numbers of the concepts that have it, sorted |
 | `literal` | system, place | JSON `[type, text]` of a value that is no concept |
 | `description` | system, number | JSON: id, kind, which name or the term itself |

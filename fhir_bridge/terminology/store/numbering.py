@@ -1,4 +1,4 @@
-"""The concepts of a stored code system by number (`substrate.Numbering`)."""
+"""The concepts of a stored code system by number (`ecl_evaluation_set.Numbering`)."""
 
 from __future__ import annotations
 

@@ -38,10 +38,10 @@ AUXILIARY = 1 << 23
 
 @dataclass
 class LogicHeader:
-    """What ECL asks of an RF2 release beyond a CodeSystem (`substrate.Logic`).
+    """What ECL asks of an RF2 release beyond a CodeSystem (`ecl_evaluation_set.Logic`).
 
     Attributes:
-        kinds: what many descriptions have in common, as the fields of `substrate.DescriptionKind`.
+        kinds: what many descriptions have in common, as the fields of `ecl_evaluation_set.DescriptionForm`.
         reference_sets: by SCTID, names and types of the fields after referencedComponentId.
     """
 
@@ -178,8 +178,9 @@ class Staging:
         self.db = sqlite3.connect(self.path, isolation_level=None)
         # The file never outlives a failure, so it needs neither journal nor sync. What is sorted goes beside
         # it, not to /tmp, which may be small or in memory.
+        beside = str(folder).replace("'", "''")  # a PRAGMA takes no parameters
         self.db.executescript(
-            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store_directory='{folder}';"
+            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store_directory='{beside}';"
             "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536; PRAGMA temp_store=FILE;"
         )
         self.db.executescript(_TABLES)
@@ -255,7 +256,22 @@ class Staging:
 
     def map_rows(self, number: int, rows: Iterable[MapRow]) -> None:
         """Add rows of a concept map."""
-        self.insert("INSERT INTO map_row VALUES (?,?,?,?,?,?,?,?,?,?,?)", ((number, *row) for row in rows))
+        self.rows_of_maps((number, row) for row in rows)
+
+    def rows_of_maps(self, rows: Iterable[tuple[int, MapRow]]) -> None:
+        """Add rows of concept maps, each with the number of its map, in whatever order."""
+        self.insert(
+            "INSERT INTO map_row VALUES (?,?,?,?,?,?,?,?,?,?,?)", ((number, *row) for number, row in rows)
+        )
+
+    def drop_equal_map_rows(self, number: int) -> None:
+        """Keep of equal rows of a concept map the first."""
+        self.db.execute(
+            "DELETE FROM map_row WHERE map = ? AND rowid NOT IN (SELECT min(rowid) FROM map_row WHERE map = ? "
+            "GROUP BY source_system, source_code, source_display, target_system, target_code, target_display, "
+            "equivalence, comment, extra, grp)",
+            (number, number),
+        )
 
     # --- reading back ---
 

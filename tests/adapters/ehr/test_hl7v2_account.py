@@ -85,8 +85,15 @@ def test_a_rule_that_does_not_apply_represents_nothing(message: Message) -> None
 
 
 def test_a_code_that_no_case_takes_is_not_represented(message: Message) -> None:
+    specimen = "SPM|1|^S1||BLD^Blood^HL70487" + "|" * 16
+    assert left(message(ORU, PID, OBR, OBX, f"{specimen}Y")) == []
+    assert left(message(ORU, PID, OBR, OBX, f"{specimen}Q")) == ["field SPM-20"]
+
+
+def test_a_code_that_no_concept_map_has_is_reported(message: Message) -> None:
     assert left(message(ADT, PID, "AL1|1|DA|P^Pollen^L")) == []
-    assert left(message(ADT, PID, "AL1|1|ZZ|P^Pollen^L")) == ["field AL1-2"]
+    [issue] = [i for i in message(ADT, PID, "AL1|1|ZZ|P^Pollen^L").issues if i.severity == "error"]
+    assert (issue.code, issue.message.partition(":")[0]) == ("FB-MAP-205", "AL1-2.1")
 
 
 def test_what_another_field_says_already_is_represented(message: Message) -> None:

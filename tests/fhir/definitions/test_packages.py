@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir import Validator, definitions
-from fhir_bridge.fhir.definitions import packages
+from fhir_bridge.fhir.definitions import packages, registration
+from fhir_bridge.fhir.definitions.compact import VERSION_USE
 from fhir_bridge.fhir.definitions.packages import load_packages
+from fhir_bridge.fhir.definitions.registration import shipped_files
 from tests.fhir.definitions.makers import (
     BASE,
     R4,
@@ -218,6 +220,49 @@ def test_the_report_names_the_packages(tmp_path: Path) -> None:
     report = load_packages([package(tmp_path, "site.known", named("Known"), version="3.1.0")], tmp_path)
     (info,) = report.packages
     assert (info.name, info.version) == ("site.known", "3.1.0")
+
+
+def test_packages_are_linked_again_with_other_definitions_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = package(tmp_path, "site.cached", named("Cached"))
+    load_packages([path], tmp_path / "cache")
+    own = tmp_path / "terminology" / "own.json"
+    own.parent.mkdir()
+    (_, content), *_ = shipped_files()
+    monkeypatch.setattr(registration, "shipped", lambda _: own.parent)
+    for changed in (content, content.replace(b'"min": 1', b'"min": 0')):  # of the same length
+        own.write_bytes(changed)
+        monkeypatch.setattr(packages, "_linked", {})
+        assert not load_packages([path], tmp_path / "cache").cached
+
+
+@pytest.mark.parametrize(
+    ("bound", "version", "counts"),
+    [
+        ("start", "4.0.1", True),
+        ("start", "4.0", True),
+        ("start", "3.0", True),
+        ("start", "4.3", False),
+        ("start", "4.3.0", False),
+        ("start", "10.0", False),
+        ("end", "4.0", True),
+        ("end", "4.0.1", True),
+        ("end", "4.3.0", True),
+        ("end", "10.0", True),
+        ("end", "3.0.2", False),
+    ],
+)
+def test_a_context_counts_where_r4_is_among_its_versions(
+    tmp_path: Path, bound: str, version: str, counts: bool
+) -> None:
+    marked = extension("Marked", on=("Patient", "Observation"))
+    range_of_versions = {"url": f"{bound}FhirVersion", "valueCode": version}
+    marked["context"][1]["extension"] = [{"url": VERSION_USE, "extension": [range_of_versions]}]
+    loaded = load_packages([package(tmp_path, "site.marked", marked)], tmp_path / "cache").definitions
+    result = loaded.extension_structure(BASE + "Marked")
+    assert result is not None
+    assert [where for _, where in result.contexts] == ["Patient", "Observation"][: 1 + counts]
 
 
 def test_the_same_packages_are_linked_once(tmp_path: Path) -> None:

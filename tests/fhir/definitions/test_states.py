@@ -39,3 +39,10 @@ def test_the_tables_that_ship_know_them() -> None:
     act = definitions.code_system("http://terminology.hl7.org/CodeSystem/v3-ActCode")
     assert act is not None
     assert "_ActEncounterCode" in act.states["abstract"]
+
+
+@pytest.mark.parametrize("other", ["inactive", "deprecated"])
+def test_the_states_of_a_code_are_in_one_order_at_each_build(other: str) -> None:
+    properties = [{"code": "notSelectable", "valueBoolean": True}, {"code": "status", "valueCode": other}]
+    row = compact_code_system({"concept": [{"code": "x", "property": properties}]})
+    assert list(row["t"]) == ["abstract", other]

@@ -235,3 +235,22 @@ def test_equal_rows_are_taken_once_and_sorted_by_use(tmp_path: Path) -> None:
     path = tmp_path / "lab.csv"
     path.write_text("code,name,count\nK,Kalium,1\nK,Kalium,1\nNA,Natrium,5\n")
     assert [t.code for t in by_use(read_catalogue(path))] == ["NA", "K"]
+
+
+# Unicode's own line ends, and the separators of ASCII: text like any other in JSON lines and in CSV.
+WITHIN_A_LINE = ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1e"]
+
+
+@pytest.mark.parametrize("separator", WITHIN_A_LINE)
+def test_a_name_with_a_line_separator_is_one_name(tmp_path: Path, separator: str) -> None:
+    name = f"Kalium{separator}Serum"
+    path = tmp_path / "lab.review.jsonl"
+    Review.create(path, [Suggestions(term("K", name), (POTASSIUM,))]).decide("1", "postponed", "a", name)
+    loaded = Review.load(path)
+    assert [entry.term.name for entry in loaded] == [name]
+    decision = loaded["1"].decision
+    assert decision is not None
+    assert decision.note == name
+    catalogue = tmp_path / "catalogue.csv"
+    catalogue.write_text(f"code,name,unit\nK,{name},mmol/l\nNA,Natrium,mmol/l\n", encoding="utf-8")
+    assert [(item.code, item.name) for item in read_catalogue(catalogue)] == [("K", name), ("NA", "Natrium")]

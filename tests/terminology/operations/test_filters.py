@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from fhir_bridge.terminology.memory import ResourceContent
 from fhir_bridge.terminology.operations.ecl import EclError, compile_ecl
 from fhir_bridge.terminology.operations.regex import RegexError, compile_regex
-from tests.terminology.operations.conftest import ZOO, World, filtered, issues, value_set
+from tests.terminology.operations.conftest import (
+    ANIMALS,
+    ZOO,
+    World,
+    code_system,
+    concept,
+    filtered,
+    issues,
+    value_set,
+)
 
 ALL = {"animal", "mammal", "cat", "tiger", "lion", "cow", "whale", "bird", "duck", "dodo", "worm", "grass"}
 CATS = {"cat", "tiger", "lion"}
@@ -51,6 +60,29 @@ def test_a_filter_selects(prop: str, op: str, value: str, codes: set[str]) -> No
     for code in ALL:
         answer = world.result(url=item["url"], system=ZOO["url"], code=code)
         assert answer is (code in codes), code
+
+
+def test_ancestors_come_before_what_is_below_them_by_whatever_path() -> None:
+    """`liger` is below `animal` in one step and in four."""
+    system = code_system(
+        f"{ANIMALS}-parents",
+        concept("animal"),
+        concept("mammal", parent="animal"),
+        concept("cat", parent="mammal"),
+        concept("lion", parent="cat"),
+        concept("liger", parent=["animal", "lion"]),
+    )
+    item = value_set("above", filtered("concept", "generalizes", "liger", system["url"]))
+    codes = World(system, item).codes(valueSet=item, count=20)
+    assert codes == ["animal", "mammal", "cat", "lion", "liger"]
+
+
+def test_questions_about_codes_that_do_not_exist_leave_nothing_behind() -> None:
+    content = ResourceContent(ZOO)
+    for number in range(100):
+        assert not content.is_a(f"unknown-{number}", "animal")
+    assert content.is_a("tiger", "animal")
+    assert set(content._ancestors) <= ALL
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,11 @@ class Row:
         self.time: datetime | None = None
         self.together: Sequence[Row] = ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the table's columns."""
+        return self._table.names
+
     def unread(self, applied: Iterable[Applied]) -> tuple[IssueLike, ...]:
         """Count the cells that none of the applied rules represents; the table reports them together."""
         if self._table.account is not None:

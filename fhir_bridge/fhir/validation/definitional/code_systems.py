@@ -34,7 +34,8 @@ def _concepts(value: dict[str, Any], path: Path) -> list[tuple[dict[str, Any], P
     results: list[tuple[dict[str, Any], Path]] = []
     todo = [(value, path)]
     while todo:
-        inner = list(objects(todo[-1][0], "concept", todo.pop()[1]))
+        holder, here = todo.pop()
+        inner = list(objects(holder, "concept", here))
         results += inner
         todo += inner
     return results

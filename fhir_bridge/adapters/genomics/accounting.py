@@ -1,0 +1,174 @@
+"""What a file's lines say that no rule represents: counted by INFO key, FORMAT key and column, reported at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeVar
+
+from fhir_bridge.adapters.genomics.file import VcfFile
+from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.sources import SYMBOLIC, represented
+from fhir_bridge.fhir.issues import Issue
+
+__all__ = ["Unread"]
+
+_K = TypeVar("_K")
+_MANY: Final = 5_000
+"""Sets of keys that are remembered, and keys that are counted by name."""
+
+_CLINVAR: Final = frozenset("CLNSIG CLNREVSTAT CLNDN CLNDISDB CLNVID".split())
+_CHOICE: Final = frozenset(("allele", "allele_num"))
+"""Fields of an annotation that say which ALT it is of."""
+
+
+class Unread:
+    """Counts the values of a file that no rule represents, of lines that became resources.
+
+    Memory is a number for each key; a line costs a look-up by the keys that it has.
+    """
+
+    def __init__(self, file: VcfFile, selectors: Iterable[str], ignored: Iterable[str]) -> None:
+        self._file = file
+        self._read = represented(selectors)
+        self._ignored = frozenset(ignored)
+        self._info: dict[tuple[tuple[str, ...], frozenset[str], bool], tuple[str, ...]] = {}
+        self._formats: dict[tuple[str, bool], tuple[str, ...]] = {}
+        self._counts: Counter[str] = Counter()
+        self._annotation = file.consequences if file.options.consequences else None
+        self._annotated = 0
+        self._others = 0
+
+    def count(self, line: Line) -> None:
+        """Count what is left of a line."""
+        alternates = line.alternates
+        several = len(alternates) > 1
+        symbols = frozenset([each.symbol[0] for each in alternates if each.kind == "symbolic"])
+        raw = line.raw_info
+        columns = line.columns
+        counts = self._counts
+        keys = (tuple(raw), symbols, several)
+        left = self._info.get(keys)
+        if left is None:
+            left = self._remember(self._info, keys, self._left_of_info(*keys))
+        for key in left:
+            if raw[key] != ".":
+                counts[f"INFO/{key}"] += 1
+        layout = (columns[8], bool(symbols))
+        left = self._formats.get(layout)
+        if left is None:
+            left = self._remember(self._formats, layout, self._left_of_format(*layout))
+        for key in left:
+            for call in line.calls:
+                if call.fields.get(key, ".").strip(".,"):
+                    counts[f"FORMAT/{key}"] += 1
+        if columns[2] != "." and not self._identified(columns[2], several=several):
+            counts["ID"] += 1
+        for column, name in ((5, "QUAL"), (6, "FILTER")):
+            if name not in self._read and columns[column] != ".":
+                counts[name] += 1
+        annotation = self._annotation
+        if annotation is not None and (text := raw.get(annotation.key)) is not None:
+            self._annotated += 1
+            self._others += isinstance(text, str) and text.count(",") >= len(alternates)
+        if len(counts) > _MANY:
+            self._fold()
+
+    def _fold(self) -> None:
+        """Of a file with keys without end, the rarest are counted together."""
+        for key, count in self._counts.most_common()[_MANY // 2 :]:
+            del self._counts[key]
+            self._counts["(further keys)"] += count
+
+    @staticmethod
+    def _remember(cache: dict[_K, tuple[str, ...]], key: _K, left: tuple[str, ...]) -> tuple[str, ...]:
+        if len(cache) >= _MANY:
+            cache.clear()
+        cache[key] = left
+        return left
+
+    def _identified(self, identifiers: str, *, several: bool) -> bool:
+        """Whether all of ID is represented: dbSNP's ids of the only ALT, or whatever it is."""
+        if "ID as written" in self._read:
+            return True
+        return (
+            "ID" in self._read
+            and not several
+            and all(name[:2] == "rs" and name[2:].isdecimal() for name in identifiers.split(";"))
+        )
+
+    def _left_of_info(self, keys: tuple[str, ...], symbols: frozenset[str], several: bool) -> tuple[str, ...]:
+        return tuple(key for key in keys if not self._takes(key, keys, symbols, several))
+
+    def _takes(self, key: str, keys: tuple[str, ...], symbols: frozenset[str], several: bool) -> bool:
+        """Whether a rule represents an INFO key of a line, by the other keys and the symbolic alleles that it has."""
+        file = self._file
+        if self._annotation is not None and key == self._annotation.key:
+            return any(source.startswith("annotation/") for source in self._read)
+        source = f"INFO/{key}"
+        if source not in self._read or (source in SYMBOLIC and not symbols):
+            return False
+        if source in SYMBOLIC:
+            return _extends(key, keys, symbols, several)
+        if key == "GENEINFO":
+            return self._annotation is None or self._annotation.key not in keys
+        if key == "SOMATIC":
+            return file.somatic is not None and not file.options.source_class
+        if key == "RS":
+            declared = file.header.info.get("RS")
+            return not several and declared is not None and "dbsnp" in declared.description.lower()
+        if key in _CLINVAR:
+            definition = file.header.info.get("CLNSIG")
+            tied = not several or (definition is not None and definition.number == "A")
+            return "CLNSIG" in keys and tied
+        return True
+
+    def _left_of_format(self, layout: str, symbolic: bool) -> tuple[str, ...]:
+        keys = layout.split(":")
+        left = []
+        for key in keys:
+            source = f"FORMAT/{key}"
+            if (
+                source not in self._read
+                or (source in SYMBOLIC and not symbolic)
+                or (key == "VAF" and "AF" in keys)
+            ):
+                left.append(key)
+        return tuple(left)
+
+    def issues(self) -> Iterator[Issue]:
+        """What no rule represents, the most frequent first; what the mapping ignores by name, apart."""
+        for name, count in self._counts.most_common():
+            if name in self._ignored:
+                yield issue("FB-VCF-087", f"the mapping leaves out {name} (values: {count})", self._file.name)
+            else:
+                yield issue("FB-VCF-086", f"no rule represents {name} (values: {count})", self._file.name)
+        annotation = self._annotation
+        if annotation is None or not self._annotated:
+            return
+        known = {index: name for name, index in annotation.fields.items()}
+        left = [
+            shown
+            for index, shown in enumerate(annotation.names)
+            if known.get(index) not in _CHOICE and f"annotation/{known.get(index)}" not in self._read
+        ]
+        code = "FB-VCF-087" if f"INFO/{annotation.key}" in self._ignored else "FB-VCF-086"
+        if left:
+            text = (
+                f"no rule represents of INFO/{annotation.key} (values: {self._annotated}): {', '.join(left)}"
+            )
+            yield issue(code, text, self._file.name)
+        if self._others:
+            text = f"of INFO/{annotation.key} one effect is represented, of several (values: {self._others})"
+            yield issue(code, text, self._file.name)
+
+
+def _extends(key: str, keys: tuple[str, ...], symbols: frozenset[str], several: bool) -> bool:
+    """Whether a key decides the extent of a symbolic allele (`structural.py`), or only repeats another one."""
+    intervals = "CIPOS" in keys or "CIEND" in keys
+    if key == "END":
+        return symbols != {"INS"} or (not several and (intervals or "IMPRECISE" in keys))
+    if key == "SVLEN":
+        return "INS" in symbols or several or "END" not in keys
+    return key != "IMPRECISE" or not intervals

@@ -1,0 +1,235 @@
+"""What became of one source leaf: it arrived, or it did not, or not as it was."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from fhir_bridge.workshop.audit.comparison import contains
+from fhir_bridge.workshop.audit.contexts import Contexts
+from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
+from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.normal import digits, folded, stems, words
+from fhir_bridge.workshop.audit.outcomes import ARRIVED, DEPENDENT, LOST, Kind, Outcome
+from fhir_bridge.workshop.audit.places import CODE_ELEMENTS, ELEMENTS, Places
+from fhir_bridge.workshop.audit.quantities import Quantities
+from fhir_bridge.workshop.audit.times import Times
+from fhir_bridge.workshop.audit.translations import display_stems, same_family, statuses, system_of
+
+__all__ = ["Checker"]
+
+
+class Checker:
+    """Compares the leaves of one record with the FHIR that it may have become."""
+
+    def __init__(self, record: SourceRecord, pool: Pool, contexts: Contexts, zone: tzinfo | None) -> None:
+        self._places = Places(record, pool, contexts)
+        self._quantities, self._times = Quantities(self._places), Times(self._places, zone)
+        self._values = {folded(leaf.value) for leaf in record.leaves}
+        self._matched: dict[int, list[FhirLeaf]] = {}
+        self._codes: dict[int, SourceLeaf] = {}
+        self._arrived: dict[int, list[FhirLeaf]] = {}
+
+    def shifted(self) -> list[tuple[SourceLeaf, Outcome]]:
+        """Times of FHIR that are no time of the source, and are a whole zone away from one of theirs."""
+        return self._times.unexplained()
+
+    def check(self, leaf: SourceLeaf) -> Outcome:
+        """What became of the leaf; leaves are to be asked for in order, as a display follows its code."""
+        if leaf.role is Role.CODE or leaf.part not in self._codes:
+            self._codes[leaf.part] = leaf
+        if leaf.role is Role.TIME:
+            return self._times.check(leaf)
+        if leaf.role is Role.STATUS:
+            return self._status(leaf)
+        if leaf.role is Role.UNIT:
+            return self._quantities.unit(leaf)
+        if leaf.role is Role.SYSTEM:
+            return self._system(leaf)
+        if leaf.role is Role.COMPARATOR and leaf.value == "=":
+            return ARRIVED
+        inside = self._places.inside(leaf)
+        if not inside and self._quantities.went_with_amount(leaf):
+            return ARRIVED
+        if inside:
+            self._arrived[leaf.number] = inside
+            self._matched.setdefault(leaf.part, []).extend(inside)
+            return ARRIVED
+        if leaf.role in (Role.NUMBER, Role.TEXT) and self._quantities.apart(leaf):
+            return ARRIVED
+        return self._changed(leaf)
+
+    def _changed(self, leaf: SourceLeaf) -> Outcome:
+        """Whether a value that is nowhere is there in another form."""
+        if self._beside(leaf) or self._implied_code(leaf):
+            return ARRIVED
+        if leaf.role is Role.CODE and leaf.table and self._by_name(leaf):
+            self._arrived[leaf.number] = []
+            return ARRIVED
+        if leaf.role is Role.YES_NO:
+            wanted = "true" if leaf.value.upper() == "Y" else "false"
+            place = ELEMENTS.get(leaf.field)
+            if any(
+                ((isinstance(match.value, bool) and match.text == wanted) or _implied(leaf, match))
+                and (not place or place.search(match.path))
+                for match in self._places.scoped(leaf)
+            ):
+                return ARRIVED
+        if leaf.role is Role.DISPLAY and self._code_is_there(leaf) and self._named(leaf):
+            return ARRIVED
+        if leaf.role in (Role.TEXT, Role.DISPLAY) and len(leaf.value) >= 12:
+            text = folded(leaf.value)
+            for match in self._places.scoped(leaf):
+                shown = folded(match.text)
+                if len(shown) >= 8 and text.startswith(shown) and shown not in self._values:
+                    return Outcome(Kind.VALUE, "it is cut short", match.path, match.text)
+        if leaf.role in (Role.TEXT, Role.CODE, Role.DISPLAY) and self._quantities.names_unit(leaf):
+            return ARRIVED
+        if leaf.role is Role.NAME and self._name_apart(leaf):
+            return ARRIVED
+        if leaf.role is Role.PHONE and self._phone(leaf):
+            return ARRIVED
+        if leaf.role in (Role.NUMBER, Role.TEXT):
+            return self._quantities.near(leaf)
+        return LOST
+
+    def _implied_code(self, leaf: SourceLeaf) -> bool:
+        """Whether the code of a result says where its value went: `Immunization.programEligibility`."""
+        if not leaf.field.startswith("OBX-3") or self._places.contexts.primary[leaf.unit] is not None:
+            return False
+        unit = self._places.record.units[leaf.unit]
+        return any(
+            match.resource.type not in unit.types
+            for other in unit.leaves
+            if other.field.startswith("OBX-5")
+            for match in self._places.inside(other)
+        )
+
+    def _beside(self, leaf: SourceLeaf) -> bool:
+        """Whether a short value is in a text that has other parts of the same value: `SMITH--Angela--L`."""
+        return leaf.role is not Role.NUMBER and any(
+            contains(match.text, leaf.value) for match in self._matched.get(leaf.part, ())
+        )
+
+    def _by_name(self, leaf: SourceLeaf) -> bool:
+        """Whether a code of a table is there by its name in words."""
+        return self._named_in(leaf, display_stems(leaf.table, leaf.value), 0.5)
+
+    def _named_in(self, leaf: SourceLeaf, names: frozenset[str], share: float) -> bool:
+        place = ELEMENTS.get(leaf.field.split(".")[0])
+        if not names:
+            return False
+        for match in self._places.scoped(leaf):
+            if CODE_ELEMENTS.search(match.path) and (not place or place.search(match.path)):
+                shown = stems(match.text)
+                if shown and len(shown & names) >= share * len(shown):
+                    return True
+        return False
+
+    def _code_is_there(self, leaf: SourceLeaf) -> bool:
+        code = self._codes.get(leaf.part)
+        return code is not None and code.number in self._arrived
+
+    def _named(self, leaf: SourceLeaf) -> bool:
+        """Whether the name of a code that arrived is there by another name of it, or by its translation."""
+        code = self._codes[leaf.part]
+        matches = self._arrived[code.number]
+        if code.table and all(folded(match.text) != folded(code.value) for match in matches):
+            return True  # what a table's code was translated to says what its name says
+        own = set(words(leaf.value))
+        return any(
+            sibling.element == "display" and (own & set(words(sibling.text)) or leaf.value == code.value)
+            for match in matches
+            for sibling in match.resource.holders[match.holder]
+        )
+
+    def _phone(self, leaf: SourceLeaf) -> bool:
+        """Whether the digits are in a telephone number; those of an area, before the local ones."""
+        parts = [
+            digits(other.value)
+            for other in self._places.record.units[leaf.unit].leaves
+            if other.part == leaf.part and other.role is Role.PHONE and other.number >= leaf.number
+        ]
+        telephone = parts[0] if len(parts[0]) >= 3 else "".join(parts[:2])
+        return len(telephone) >= 3 and any(
+            "telecom" in match.path and telephone in digits(match.text) for match in self._places.scoped(leaf)
+        )
+
+    def _name_apart(self, leaf: SourceLeaf) -> bool:
+        """Whether the words of a name are in several elements of one name: `Anna Maria` as two given names."""
+        wanted = set(words(leaf.value))
+        for place in sorted(self._places.contexts.scopes[leaf.unit]) if len(wanted) > 1 else ():
+            for siblings in self._places.pool.resources[place].holders.values():
+                if ".name." in siblings[0].path:
+                    stated = {word for match in siblings for word in words(match.text)}
+                    if wanted <= stated:
+                        return True
+        return False
+
+    def _system(self, leaf: SourceLeaf) -> Outcome:
+        code = self._codes.get(leaf.part)
+        uri = system_of(leaf.value)
+        if code is None or code.number not in self._arrived or uri is None:
+            return DEPENDENT
+        other: FhirLeaf | None = None
+        bare = False
+        for match in self._arrived[code.number]:
+            siblings = match.resource.holders[match.holder]
+            if match.element != "code":
+                continue
+            systems = [s for s in siblings if s.element == "system"]
+            if any(s.text == uri or same_family(s.text, uri) for s in systems):
+                return ARRIVED
+            if systems:
+                other = systems[0]
+            else:
+                bare = True
+        if other is not None:
+            return Outcome(Kind.VALUE, "the code is of another coding system", other.path, other.text)
+        return Outcome(Kind.NEVER, "the code has no coding system") if bare else DEPENDENT
+
+    def _with_status(self, leaf: SourceLeaf) -> list[int]:
+        """The resources whose status a code decides: the unit's own; of the status of results, the report."""
+        contexts, resources = self._places.contexts, self._places.pool.resources
+        types = self._places.record.units[leaf.unit].types
+        primary = contexts.primary[leaf.unit]
+        own = [place for place in sorted(contexts.own[leaf.unit]) if resources[place].type in types]
+        near = [place for place in sorted(contexts.scopes[leaf.unit]) if resources[place].type in types]
+        if leaf.field == "OBR-25":
+            for group in (own, near):
+                reports = [place for place in group if resources[place].type == "DiagnosticReport"]
+                if reports:
+                    return reports
+        places = [] if primary is None else [primary]
+        if primary is None or leaf.field.startswith(("OBR", "ORC", "TXA")):
+            places += near
+        return places
+
+    def _status(self, leaf: SourceLeaf) -> Outcome:
+        allowed = statuses(leaf.field.removesuffix(".1"), leaf.value)
+        kept = [
+            match
+            for match in self._places.contexts.matching(leaf)
+            if match.resource.index in self._places.contexts.scopes[leaf.unit]
+            and folded(match.text) == folded(leaf.value)
+            and "extension" in match.path
+        ]
+        if kept:
+            return ARRIVED
+        places = self._with_status(leaf)
+        other: FhirLeaf | None = None
+        for place in places:
+            for match in self._places.pool.resources[place].leaves:
+                if match.path.count(".") == 1 and match.element in ("status", "docStatus"):
+                    if match.text in allowed:
+                        return ARRIVED
+                    other = other or match
+        if other is not None and allowed:
+            return Outcome(Kind.STATUS, "the status is another one", other.path, other.text)
+        return ARRIVED if not allowed and self._places.inside(leaf) else LOST
+
+
+def _implied(leaf: SourceLeaf, match: FhirLeaf) -> bool:
+    """Whether a yes follows from a time or a number: of death, of a multiple birth."""
+    return (
+        leaf.field in ("PID-24", "PID-30") and leaf.value.upper() == "Y" and not isinstance(match.value, bool)
+    )

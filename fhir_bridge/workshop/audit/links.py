@@ -1,0 +1,89 @@
+"""Values that arrived as something else one to one: an authority as its system, an identifier as a reference.
+
+A site's own rules make `HOSP` a URI and a patient's number the id of a Patient. What they are is not known to an audit;
+whether each value always became the same thing, and no two became one, is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from fhir_bridge.workshop.audit.contexts import Contexts
+from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
+from fhir_bridge.workshop.audit.leaves import AUTHORITIES, Role, SourceLeaf, SourceRecord
+
+__all__ = ["Links", "candidates"]
+
+Candidate = tuple[str, str]
+"""Where (an element, and whose), and what is there."""
+
+
+class Links:
+    """What values of the whole audit may have become."""
+
+    def __init__(self) -> None:
+        self._targets: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+        self._codes: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._values: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+
+    def note(self, field: str, value: str, options: list[Candidate]) -> None:
+        """Take what a value may have become."""
+        for element, target in options:
+            self._targets[field, element, value].add(target)
+            self._values[field, element, target].add(value)
+            self._codes[field, element].add(target)
+
+    def is_link(self, leaf: SourceLeaf, options: list[Candidate]) -> bool:
+        """Whether a value became one thing each time, and nothing else became it; a code, where there are several."""
+        field, value = leaf.field, leaf.value
+        return any(
+            len(self._targets[field, element, value]) == 1
+            and len(self._values[field, element, target]) == 1
+            and (leaf.role is not Role.CODE or len(self._codes[field, element]) > 1)
+            for element, target in options
+        )
+
+
+def candidates(leaf: SourceLeaf, record: SourceRecord, pool: Pool, contexts: Contexts) -> list[Candidate]:
+    """What a value that is nowhere may have become."""
+    own = contexts.own[leaf.unit]
+    if leaf.role is Role.AUTHORITY and record.units[leaf.unit].name == "row":
+        return [
+            ("system", other.text)
+            for place in sorted(own)
+            for other in pool.resources[place].leaves
+            if other.path.endswith((".identifier.system", ".reference"))
+        ]
+    if leaf.role is Role.CODE and record.units[leaf.unit].name == "row":
+        return [
+            (other.path, other.text)
+            for place in sorted(own)
+            for other in pool.resources[place].leaves
+            if other.element in ("code", "status", "gender", "class", "type", "use")
+        ]
+    if leaf.role is Role.AUTHORITY and leaf.table == AUTHORITIES:
+        return [
+            ("system", sibling.text)
+            for match in _identifier(leaf, record, contexts)
+            for sibling in match.resource.holders[match.holder]
+            if sibling.element == "system" and ":" in sibling.text
+        ]
+    if leaf.role is Role.ID:
+        return [
+            (other.path, other.text)
+            for place in sorted(own)
+            for other in pool.resources[place].leaves
+            if other.element == "reference"
+        ]
+    return []
+
+
+def _identifier(leaf: SourceLeaf, record: SourceRecord, contexts: Contexts) -> list[FhirLeaf]:
+    """The elements that have the identifier beside an authority."""
+    return [
+        match
+        for other in record.units[leaf.unit].leaves
+        if other.part == leaf.part and other.role is Role.ID
+        for match in contexts.matching(other)
+        if match.element == "value"
+    ]

@@ -1,0 +1,116 @@
+"""Where a value of the source counts as arrived: the resources it belongs to, the elements that can hold it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from fhir_bridge.workshop.audit.comparison import contains
+from fhir_bridge.workshop.audit.contexts import Contexts
+from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
+from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.normal import folded
+
+__all__ = ["CODE_ELEMENTS", "ELEMENTS", "Places"]
+
+CODE_ELEMENTS: Final = re.compile(
+    r"\.(code|value|valueCode|valueString|valueCoding|display|text|status|use|system|type|gender|class|priority"
+    r"|unit|currency|category|criticality|severity|when|intent|language|docStatus|value[A-Z]\w*|periodUnit"
+    r"|durationUnit|mode|active|\w*Boolean|onHold|contentType|rank|description|suffix|prefix)$"
+)
+_NOT_CODES: Final = re.compile(
+    r"identifier\.value$|\.id$|\.line$|\.family$|\.given$|referenceRange|telecom\.value$"
+)
+_NOT_RESULTS: Final = re.compile(
+    r"referenceRange|effective|issued|identifier|\.id$|\.code\.|performer|telecom|status$"
+)
+ELEMENTS: Final = {
+    "PID-8": re.compile(r"gender|extension"),
+    "PID-16": re.compile(r"maritalStatus|extension"),
+    "PID-24": re.compile(r"multipleBirth|extension"),
+    "PID-25": re.compile(r"multipleBirth|extension"),
+    "PID-30": re.compile(r"deceased|extension"),
+    "PV1-2": re.compile(r"class|extension|type"),
+    "OBX-8": re.compile(r"interpretation|extension"),
+    "DG1-6": re.compile(r"diagnosis|category|extension|verification|clinical|use"),
+}
+"""Fields whose short values count only in their own elements, or where an engine keeps what has none."""
+_OF_PARTIES: Final = frozenset((Role.ID, Role.NAME, Role.ADDRESS, Role.PHONE, Role.AUTHORITY, Role.TIME))
+
+
+class Places:
+    """The places of one record's values."""
+
+    def __init__(self, record: SourceRecord, pool: Pool, contexts: Contexts) -> None:
+        self.record, self.pool, self.contexts = record, pool, contexts
+
+    def inside(self, leaf: SourceLeaf) -> list[FhirLeaf]:
+        """The FHIR leaves with the value that are where the leaf belongs."""
+        contexts, unit = self.contexts, self.record.units[leaf.unit]
+        seen = [match for match in contexts.matching(leaf) if _compatible(leaf, match)]
+        scope = contexts.scopes[leaf.unit]
+        short = len(leaf.value) < 5
+        if unit.name == "OBX" and leaf.field.startswith("OBX-5"):
+            own = contexts.own[leaf.unit] or scope
+            return [
+                match
+                for match in seen
+                if match.resource.index in own and not _NOT_RESULTS.search(match.path.split(".", 1)[-1])
+            ]
+        home = contexts.parts.get(leaf.part, frozenset())
+        if home and short and leaf.role in (Role.NAME, Role.CODE, Role.ADDRESS, Role.AUTHORITY):
+            return [match for match in seen if match.resource.index in home]
+        inside = [match for match in seen if match.resource.index in scope or self._mentioned(leaf, match)]
+        if inside or not seen:
+            return inside
+        if not scope:
+            return seen if len(leaf.value) >= 4 else []
+        if leaf.role in _OF_PARTIES:
+            return [
+                match
+                for match in seen
+                if match.resource.index in home
+                or (not home and not short and contexts.is_party(match.resource))
+            ]
+        if not short and leaf.role in (Role.DISPLAY, Role.TEXT) and not unit.types:
+            return seen
+        return []
+
+    def _mentioned(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
+        """Whether a value is in an object that another resource has about this unit's."""
+        objects = self.contexts.mentions[leaf.unit].get(match.resource.index)
+        return objects is not None and len(match.chain) > 1 and match.chain[1] in objects
+
+    def scoped(self, leaf: SourceLeaf) -> Iterator[FhirLeaf]:
+        """The FHIR leaves of the resources that the leaf belongs to."""
+        scope = self.contexts.scopes[leaf.unit]
+        if self.record.units[leaf.unit].name == "OBX":
+            scope = self.contexts.own[leaf.unit]
+        for place in sorted(scope):
+            yield from self.pool.resources[place].leaves
+
+
+def _compatible(leaf: SourceLeaf, match: FhirLeaf) -> bool:
+    """Whether the element can hold such a value, so that short ones are not found by chance."""
+    path = match.path
+    if ".meta.extension" in path and not leaf.field.startswith(("MSH", "EVN")):
+        return False  # what is kept about the source record says nothing of its values
+    place = ELEMENTS.get(leaf.field.split(".")[0]) if len(leaf.value) < 6 else None
+    if place is not None and not place.search(path):
+        return False
+    if leaf.role is Role.NUMBER:
+        if len(leaf.value) < 4 and re.search(
+            r"identifier|telecom\.value|address|\.code$|\.id$|\.name|description", path
+        ):
+            return False
+        return match.number is not None or contains(match.text, leaf.value)
+    if leaf.role in (Role.CODE, Role.YES_NO, Role.STATUS, Role.SYSTEM):
+        if len(leaf.value) <= 3 and _NOT_CODES.search(path):
+            return path.endswith("identifier.value") and len(leaf.value) > 1 and match.text == leaf.value
+        return bool(CODE_ELEMENTS.search(path)) or len(leaf.value) > 3
+    if leaf.role is Role.NAME and len(leaf.value) <= 3:
+        return bool(re.search(r"name|value|text|display", path, re.IGNORECASE))
+    if leaf.role in (Role.TEXT, Role.DISPLAY, Role.ADDRESS) and len(leaf.value) <= 2:
+        return folded(match.text) == folded(leaf.value) or "text" in path or "address" in path
+    return True

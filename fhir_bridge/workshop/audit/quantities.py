@@ -1,0 +1,208 @@
+"""Numbers and units: is the amount in FHIR the one of the source."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from fhir_bridge.fhir import ucum
+from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf
+from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf
+from fhir_bridge.workshop.audit.normal import number, numbers
+from fhir_bridge.workshop.audit.outcomes import ARRIVED, LOST, Kind, Outcome
+from fhir_bridge.workshop.audit.places import Places
+from fhir_bridge.workshop.audit.units import same_unit, ucum_of
+
+__all__ = ["Quantities"]
+
+
+_AMOUNT: Final = re.compile(r"(?i)value|quantity|dose|component|minutesDuration|repeat\.")
+_NOT_AMOUNT: Final = re.compile(r"identifier|telecom|referenceRange")
+
+
+class Quantities:
+    """Compares amounts of one record."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._with_amount: set[int] = set()
+
+    def apart(self, leaf: SourceLeaf) -> bool:
+        """Whether a range or a number with a mark came apart: `70-80` as low and high, `<5` as comparator and value."""
+        stated = numbers(leaf.value)
+        rest = re.sub(r"[\d.,\s<>=≤≥+-]|to|bis|à", "", leaf.value)
+        if not stated or rest:
+            return False
+        wanted = r"referenceRange|Range" if leaf.field == "OBX-7" else r"value|component|dose|quantity|Range"
+        scoped = [match for match in self._places.scoped(leaf) if re.search(wanted, match.path)]
+        values = {match.number for match in scoped if match.number is not None}
+        if not all(any(value == other for other in values) for value in stated):
+            return False
+        mark = re.match(r"\s*([<>]=?)", leaf.value)
+        if mark and leaf.field != "OBX-7":
+            return any(match.element == "comparator" and match.text == mark[1] for match in scoped)
+        return True
+
+    def near(self, leaf: SourceLeaf) -> Outcome:
+        """What became of a number that is nowhere as it was: converted with its unit, without its mark, cut short."""
+        stated = number(leaf.value.lstrip("<>=≤≥ "))
+        if stated is None:
+            return LOST
+        marked = leaf.value[:1] in "<>≤≥"
+        units = self._units_of(leaf)
+        for match in self._places.scoped(leaf):
+            value = match.number
+            if value is None or not _AMOUNT.search(match.path) or _NOT_AMOUNT.search(match.path):
+                continue
+            if marked and value == stated:
+                return Outcome(Kind.VALUE, "its comparator is lost", match.path, match.text)
+            for unit in units:
+                if self._converted(stated, unit.value, match):
+                    self._with_amount.add(unit.number)
+                    return ARRIVED
+            if value != stated and _rounded(stated, value):
+                return Outcome(Kind.VALUE, "digits after the decimal point are lost", match.path, match.text)
+        return LOST
+
+    def went_with_amount(self, leaf: SourceLeaf) -> bool:
+        """Whether a unit went into the conversion of its number."""
+        return leaf.number in self._with_amount
+
+    def names_unit(self, leaf: SourceLeaf) -> bool:
+        """Whether a word beside a number is the unit of an amount there: `1^ann` as `durationUnit` `a`."""
+        if ucum_of(leaf.value) is None:
+            return False
+        if any(
+            other.part == leaf.part
+            and other.number in self._with_amount
+            and same_unit(other.value, leaf.value)
+            for other in self._places.record.units[leaf.unit].leaves
+        ):
+            return True
+        return any(
+            match.element in ("unit", "durationUnit", "periodUnit") and same_unit(leaf.value, match.text)
+            for match in self._places.scoped(leaf)
+        )
+
+    def _units_of(self, leaf: SourceLeaf) -> list[SourceLeaf]:
+        """What may be the unit of a number: units of its segment, and what follows it in its own value."""
+        return [
+            other
+            for other in self._places.record.units[leaf.unit].leaves
+            if (other.role is Role.UNIT and _measured(other, leaf))
+            or (other.part == leaf.part and other.number > leaf.number and ucum_of(other.value))
+        ]
+
+    def _converted(self, stated: Decimal, unit: str, match: FhirLeaf) -> bool:
+        """Whether the amount is the value in another unit."""
+        source, target = ucum_of(unit), _unit_in(match)
+        if source is None or target is None or match.number is None:
+            return False
+        other = ucum_of(target)
+        if other is None or other == source:
+            return False
+        try:
+            result = ucum.convert(stated, source, other)
+        except (ucum.UcumError, ucum.Incommensurable, ArithmeticError):
+            return False
+        return abs(result - match.number) <= abs(result) * Decimal("0.005")
+
+    def unit(self, leaf: SourceLeaf) -> Outcome:
+        """A unit belongs to the Quantities that its segment's numbers became."""
+        if self.went_with_amount(leaf):
+            return ARRIVED
+        quantities = self._quantities(leaf)
+        seen = place = ""
+        for siblings in quantities:
+            shown = [s for s in siblings if s.element in ("unit", "code")]
+            if any(same_unit(leaf.value, s.text) for s in shown):
+                return ARRIVED
+            if shown:
+                seen = shown[0].text
+                place = shown[0].path
+        if self._unit_is_there(leaf):
+            return ARRIVED
+        if seen:
+            return Outcome(Kind.UNIT, "the unit is another one", place, seen)
+        if self._places.inside(leaf):
+            return ARRIVED
+        if quantities:
+            return Outcome(Kind.UNIT, "the value has no unit")
+        return LOST
+
+    def _unit_is_there(self, leaf: SourceLeaf) -> bool:
+        """Whether the unit's code or name beside this one arrived, so that nothing is lost with this."""
+        others = [
+            other
+            for other in self._places.record.units[leaf.unit].leaves
+            if other.part == leaf.part and other.role is Role.UNIT and other is not leaf
+        ]
+        return any(
+            same_unit(other.value, s.text)
+            for other in others
+            for siblings in self._quantities(other)
+            for s in siblings
+            if s.element in ("unit", "code")
+        )
+
+    def _quantities(self, leaf: SourceLeaf) -> list[list[FhirLeaf]]:
+        results: list[list[FhirLeaf]] = []
+        unit = self._places.record.units[leaf.unit]
+        amounts = [
+            other
+            for other in unit.leaves
+            if other.role in (Role.NUMBER, Role.TEXT) and _measured(leaf, other)
+        ]
+        scoped = [match for match in self._places.scoped(leaf) if match.number is not None]
+        for amount in amounts:
+            stated = number(amount.value.lstrip("<>=≤≥ "))
+            for match in scoped:
+                if (
+                    match.element == "value"
+                    and "identifier" not in match.path
+                    and "telecom" not in match.path
+                ):
+                    siblings = match.resource.holders[match.holder]
+                    if stated is not None and (
+                        match.number == stated or self._converted(stated, leaf.value, match)
+                    ):
+                        if match.number != stated:
+                            return [siblings, [_as_unit(match, leaf.value)]]
+                        results.append(siblings)
+        return results
+
+
+def _unit_in(match: FhirLeaf) -> str | None:
+    """The unit of an amount: beside it, or that which its element always has (R4 Timing.repeat, Appointment)."""
+    element = match.element
+    if element in ("offset", "minutesDuration"):
+        return "min"
+    names = {"duration": "durationUnit", "period": "periodUnit"}.get(element)
+    wanted = (names,) if names else ("code", "unit")
+    return next((s.text for s in match.resource.holders[match.holder] if s.element in wanted), None)
+
+
+def _measured(unit: SourceLeaf, amount: SourceLeaf) -> bool:
+    """Whether a unit is that of an amount: of the same value, or of the field before it."""
+    if unit.part == amount.part:
+        return True
+    fields = {"OBX-6": "OBX-5", "RXA-7": "RXA-6", "RXE-5": "RXE-3", "RXO-4": "RXO-2", "SCH-10": "SCH-9"}
+    field = ".".join(unit.field.split(".")[:1])
+    return amount.field.split(".")[0] == fields.get(field, "")
+
+
+def _as_unit(match: FhirLeaf, unit: str) -> FhirLeaf:
+    """A unit that a converted value has by right."""
+    path = match.path.rsplit(".", 1)[0] + ".unit"
+    return FhirLeaf(match.resource, path, unit, unit, match.chain)
+
+
+def _rounded(stated: Decimal, value: Decimal) -> bool:
+    """Whether a number has fewer digits of the other."""
+    exponent = value.as_tuple().exponent
+    places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
+    exact = stated.as_tuple().exponent
+    if not isinstance(exact, int) or places >= -exact:
+        return False
+    return abs(stated - value) < Decimal(1).scaleb(-places) and abs(stated) >= 1

@@ -1,0 +1,167 @@
+"""The findings about one record."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from fhir_bridge.workshop.audit.checks import Checker
+from fhir_bridge.workshop.audit.contexts import Contexts
+from fhir_bridge.workshop.audit.fhir_pool import EVERYTHING, Allowed, Pool
+from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.links import Candidate, Links, candidates
+from fhir_bridge.workshop.audit.outcomes import Kind, Outcome
+
+__all__ = ["Finding", "RecordAudit", "audit_record", "resolve_links"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One report.
+
+    Attributes:
+        field: for counts, `OBX-5.1`; a whole field (`PID-5`) where nothing of it arrived.
+        locator: the place in the record.
+        value: of the source; shown only on demand.
+        place: path in FHIR that it is compared with.
+        seen: the text there; shown only on demand.
+        leaves: numbers of the leaves that it is about.
+    """
+
+    kind: Kind
+    field: str
+    locator: str
+    detail: str
+    value: str = ""
+    place: str = ""
+    seen: str = ""
+    leaves: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class RecordAudit:
+    """What became of a record.
+
+    Attributes:
+        arrived, structural: counts of leaves.
+        structure: counts of structural leaves by field.
+        options: by number of a lost leaf: what it may have become (`links.py`).
+    """
+
+    record: SourceRecord
+    findings: list[Finding] = field(default_factory=list)
+    leaves: int = 0
+    arrived: int = 0
+    structure: dict[str, int] = field(default_factory=dict)
+    options: dict[int, list[Candidate]] = field(default_factory=dict)
+
+
+def audit_record(
+    record: SourceRecord,
+    pool: Pool,
+    allowed: Allowed = EVERYTHING,
+    zone: tzinfo | None = None,
+    *,
+    shared: bool = False,
+) -> RecordAudit:
+    """Compare a record with the FHIR that it may have become.
+
+    Args:
+        shared: other records were written to the same resources, so that what is there may be theirs.
+        allowed: the resources that may be of the record.
+        zone: of times that state none; None for the record's own rule.
+    """
+    result = RecordAudit(record)
+    contexts = Contexts(record, pool, allowed)
+    checker = Checker(record, pool, contexts, zone)
+    lost: dict[int, list[tuple[SourceLeaf, Outcome]]] = defaultdict(list)
+    populated: dict[int, int] = defaultdict(int)
+    dependent: dict[int, list[SourceLeaf]] = defaultdict(list)
+    for leaf in record.leaves:
+        if leaf.role is Role.STRUCTURE:
+            name = leaf.field.split(".")[0]
+            result.structure[name] = result.structure.get(name, 0) + 1
+            continue
+        result.leaves += 1
+        populated[leaf.part] += 1
+        outcome = checker.check(leaf)
+        if outcome.kind is not None:
+            lost[leaf.part].append((leaf, outcome))
+        elif outcome.detail:
+            dependent[leaf.part].append(leaf)
+        else:
+            result.arrived += 1
+    stated = {(leaf.number, outcome.kind) for items in lost.values() for leaf, outcome in items}
+    for leaf, outcome in () if shared else checker.shifted():
+        if (leaf.number, outcome.kind) not in stated:
+            lost[leaf.part].append((leaf, outcome))
+    for items in lost.values():
+        for leaf, outcome in items:
+            if outcome.kind is Kind.NEVER and (options := candidates(leaf, record, pool, contexts)):
+                result.options[leaf.number] = options
+    for part, items in lost.items():
+        missing = [leaf for leaf, outcome in items if outcome.kind is Kind.NEVER]
+        if missing and len(missing) + len(dependent[part]) == populated[part]:
+            result.findings.append(_whole([*missing, *dependent[part]], record, contexts))
+        else:
+            result.findings += [_single(leaf, outcome, record, contexts) for leaf, outcome in items]
+    for part, leaves in dependent.items():
+        if part not in lost:
+            result.arrived += len(leaves)
+    return result
+
+
+def resolve_links(audit: RecordAudit, links: Links) -> None:
+    """Drop what turned out to be linked; a composite value of which some arrived so is reported by its rest."""
+    leaves = {leaf.number: leaf for leaf in audit.record.leaves}
+    linked = {number for number, options in audit.options.items() if links.is_link(leaves[number], options)}
+    if not linked:
+        return
+    kept: list[Finding] = []
+    for finding in audit.findings:
+        rest = tuple(number for number in finding.leaves if number not in linked)
+        if len(rest) == len(finding.leaves):
+            kept.append(finding)
+            continue
+        audit.arrived += len(finding.leaves) - len(rest)
+        kept += [
+            Finding(finding.kind, leaves[n].field, leaves[n].locator, "", leaves[n].value, leaves=(n,))
+            for n in rest
+        ]
+    audit.findings = kept
+
+
+def _whole(leaves: list[SourceLeaf], record: SourceRecord, contexts: Contexts) -> Finding:
+    """Nothing of a composite value arrived: one report."""
+    leaves = sorted(leaves, key=lambda leaf: leaf.number)
+    first = leaves[0]
+    kind, detail = _collision(first, record, contexts)
+    values = " ^ ".join(leaf.value for leaf in leaves)
+    field_name, locator = first.field, first.locator
+    if len(leaves) > 1:
+        field_name = field_name.split(".")[0]
+        head, _, tail = locator.rpartition("-")
+        locator = f"{head}-{tail.split('.')[0]}"
+        detail = detail or f"none of its {len(leaves)} parts"
+    return Finding(kind, field_name, locator, detail, values, leaves=tuple(leaf.number for leaf in leaves))
+
+
+def _single(leaf: SourceLeaf, outcome: Outcome, record: SourceRecord, contexts: Contexts) -> Finding:
+    kind, detail = outcome.kind or Kind.NEVER, outcome.detail
+    if kind is Kind.NEVER and not detail:
+        kind, detail = _collision(leaf, record, contexts)
+    return Finding(
+        kind, leaf.field, leaf.locator, detail, leaf.value, outcome.place, outcome.seen, (leaf.number,)
+    )
+
+
+def _collision(leaf: SourceLeaf, record: SourceRecord, contexts: Contexts) -> tuple[Kind, str]:
+    """A value that is missing because another unit's resource took its place."""
+    other = contexts.shared.get(leaf.unit)
+    if other is None:
+        return Kind.NEVER, ""
+    return (
+        Kind.COLLIDED,
+        f"{record.units[leaf.unit].locator} and {record.units[other].locator} became one resource",
+    )

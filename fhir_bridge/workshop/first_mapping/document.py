@@ -1,0 +1,117 @@
+"""The text of a first mapping: YAML with the evidence of each guess as a comment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.rules import Rules
+from fhir_bridge.workshop.first_mapping.table import Sample
+from fhir_bridge.workshop.first_mapping.tables import Plan
+
+__all__ = ["mapping_text", "name_of"]
+
+_WIDTH: Final = 118
+
+
+def name_of(sample: Sample) -> str:
+    """A name for the mapping, from the file's."""
+    return re.sub(r"[^a-z0-9]+", "-", sample.path.stem.casefold()).strip("-") or "table"
+
+
+def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) -> str:
+    """The document."""
+    rules = Rules(name, sample, guesses, plan)
+    body = list(rules.lines())
+    questions = [*rules.questions, *(q for guess in guesses for q in guess.questions), *plan.questions]
+    unread = [g.column for g in guesses if g.column not in rules.used and g.role != "empty"]
+    if unread:
+        questions.append(
+            f"read by no rule yet: {', '.join(unread)}. Where do they belong, or are they not wanted?"
+        )
+    lines = [
+        f"# A first mapping of {sample.path.name}, made from {len(sample.rows):,} rows"
+        + ("." if sample.complete else " (its beginning)."),
+        "# Each line below says what a column is taken for and why. Answer the questions, then delete these comments.",
+        "#",
+        *_columns(guesses, rules.used),
+        "#",
+        *(f"# - {text}" for text in _wrapped(plan.evidence)),
+        *_questions(questions),
+        f"mapping: {_quoted(name)}",
+        "version: 0.1.0",
+        f"title: {_quoted(f'First mapping of {sample.path.name}')}",
+        *_source(sample, guesses, rules),
+        "rules:",
+        *body,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _columns(guesses: list[Guess], used: set[str]) -> Iterator[str]:
+    width = min(max(len(guess.column) for guess in guesses), 30)
+    yield f"# {'column'.ljust(width)}  taken for"
+    for guess in guesses:
+        unused = "" if guess.column in used or guess.role == "empty" else " (not in the rules yet)"
+        head = f"# {_one_line(guess.column).ljust(width)}  {_one_line(guess.label)}{unused}"
+        yield f"{head}: {_one_line('; '.join(guess.evidence))}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _questions(questions: list[str]) -> Iterator[str]:
+    yield "#"
+    if not questions:
+        yield "# Nothing is to be answered."
+    else:
+        yield "# To be answered:"
+    for number, text in enumerate(dict.fromkeys(questions), 1):
+        yield f"# {number}. {_one_line(text)}"
+
+
+def _wrapped(texts: Iterable[str]) -> Iterator[str]:
+    return (_one_line(text)[: _WIDTH * 3] for text in texts)
+
+
+def _source(sample: Sample, guesses: list[Guess], rules: Rules) -> Iterator[str]:
+    used = rules.used
+    needed = [guess.column for guess in guesses if guess.column in used]
+    others = [guess.column for guess in guesses if guess.column not in used]
+    yield "source:"
+    yield "  adapter: csv"
+    yield f"  delimiter: {_quoted(sample.delimiter)}  # {sample.evidence[1]}"
+    if sample.encoding != "utf-8":
+        yield f"  encoding: {sample.encoding}  # {sample.evidence[0]}"
+    decimal = next((guess.decimal for guess in guesses if guess.decimal == ","), "")
+    group = next((guess.group for guess in guesses if guess.group), "")
+    if decimal:
+        yield '  decimal: ","  # numbers are written with a comma'
+    if group:
+        yield f"  group: {_quoted(group)}  # between thousands"
+    if rules.date_format:
+        yield f"  date: {_quoted(rules.date_format)}"
+    if sample.missing:
+        yield f"  missing: [{', '.join(map(_quoted, sample.missing))}]  # cells that stand for no value"
+    yield f"  columns: [{', '.join(map(_quoted, needed))}]"
+    if others:
+        yield f"  ignore: [{', '.join(map(_quoted, others))}]  # read by no rule yet"
+
+
+def _quoted(text: str) -> str:
+    """A scalar that YAML reads as this text."""
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text) and text.casefold() not in (
+        "true",
+        "false",
+        "null",
+        "yes",
+        "no",
+        "on",
+        "off",
+    ):
+        return text
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,39 @@
+"""Codes for the measurements of a wide table, from the names of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fhir_bridge.terminology import get_terminology
+from fhir_bridge.terminology.suggest import LocalTerm, Suggester
+from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.headers import bare, tokens
+from fhir_bridge.workshop.first_mapping.values import LOINC
+
+__all__ = ["suggest_codes"]
+
+SURE = 0.8
+"""From this score a code is written, to be checked; below, it is named in a comment."""
+
+
+def suggest_codes(guesses: Iterable[Guess], language: str) -> None:
+    """Note on each measurement the code that its name means, or what is near."""
+    terminology = get_terminology()
+    contents = list(terminology.contents(LOINC))
+    if not contents:
+        return
+    suggester = Suggester(contents, terminology)
+    for guess in guesses:
+        if guess.role not in ("number", "age"):
+            continue
+        name = tokens(bare(guess.column)) or guess.column
+        result = suggester.suggest(LocalTerm(name, guess.unit, language=language), 3)
+        best = next(iter(result.suggestions), None)
+        if best is not None and best.score >= SURE:
+            guess.coding = (best.system, best.code, best.display, best.score)
+            guess.evidence.append(f"LOINC {best.code} ({best.display}) is suggested, {best.score:.2f}")
+            guess.questions.append(
+                f"{guess.column}: is it {best.display} (LOINC {best.code}), as is suggested?"
+            )
+        else:
+            guess.near = tuple(f"{item.code} {item.display}" for item in result.suggestions[:2])

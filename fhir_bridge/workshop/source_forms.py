@@ -1,0 +1,332 @@
+"""Inputs as pieces that can be left out and values that can be replaced: messages, tables, variant files."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from fhir_bridge.workshop.audit.hl7v2_source import read_messages
+from fhir_bridge.workshop.audit.leaves import Role
+from fhir_bridge.workshop.first_mapping.guessing import guess_columns
+from fhir_bridge.workshop.first_mapping.table import Sample, read_sample
+
+__all__ = ["SourceForm", "form_of"]
+
+_OF_PATIENTS = frozenset(
+    (
+        Role.ID,
+        Role.NAME,
+        Role.PHONE,
+        Role.ADDRESS,
+        Role.TEXT,
+        Role.TIME,
+        Role.NUMBER,
+        Role.CONTENT,
+        Role.AUTHORITY,
+    )
+)
+_COLUMNS_KEPT = frozenset(("code", "unit", "boolean", "sex", "empty", "status", "display"))
+
+
+class SourceForm(Protocol):
+    """An input that can be reduced."""
+
+    levels: int
+
+    def pieces(self, level: int) -> list[Any]:
+        """What can be left out: whole records first, then parts of those that are left."""
+
+    def keep(self, level: int, pieces: Sequence[Any]) -> None:
+        """Leave the others out."""
+
+    def text_of(self, level: int, pieces: Sequence[Any]) -> bytes:
+        """The input with these pieces of a level alone."""
+
+    def text(self) -> bytes:
+        """The input."""
+
+    def values(self) -> Iterator[tuple[str, str]]:
+        """Places and values of patients."""
+
+    def replaced(self, replacements: dict[str, str]) -> bytes:
+        """The input with other values."""
+
+    def replace(self, replacements: dict[str, str]) -> None:
+        """Take other values."""
+
+
+def form_of(source: Path, adapter: str) -> SourceForm:
+    """The form of a source.
+
+    Raises:
+        ValueError: there is none for the adapter.
+    """
+    if adapter == "hl7v2":
+        return _Messages(source)
+    if adapter == "csv":
+        return _Table(source)
+    if adapter == "vcf":
+        return _Variants(source)
+    raise ValueError(f"inputs of {adapter} can't be reduced: only hl7v2, csv and vcf")
+
+
+class _Messages:
+    """HL7 v2: messages, segments, fields, then components."""
+
+    levels = 4
+
+    def __init__(self, source: Path) -> None:
+        text = source.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+        lines = [line for line in re.split(r"[\r\n\x0b\x1c]+", text) if line.strip()]
+        self._messages: list[list[str]] = []
+        for line in lines:
+            if line.startswith("MSH") or not self._messages:
+                self._messages.append([])
+            self._messages[-1].append(line)
+
+    def pieces(self, level: int) -> list[Any]:
+        if level == 0:
+            return list(range(len(self._messages)))
+        lines = [(m, n) for m, message in enumerate(self._messages) for n in range(len(message))]
+        if level == 1:
+            return [place for place in lines if place[1]]
+        separator = self._separator
+        fields = [
+            (m, n, f)
+            for m, n in lines
+            for f, value in enumerate(self._messages[m][n].split(separator))
+            if f > (11 if n == 0 else 0) and value
+        ]
+        if level == 2:
+            return fields
+        return [
+            (m, n, f, c)
+            for m, n, f in fields
+            for c, part in enumerate(self._messages[m][n].split(separator)[f].split("^"))
+            if part
+        ]
+
+    @property
+    def _separator(self) -> str:
+        return self._messages[0][0][3:4] if self._messages and self._messages[0][0].startswith("MSH") else "|"
+
+    def _with(self, level: int, pieces: Sequence[Any]) -> list[list[str]]:
+        kept = set(pieces)
+        if level == 0:
+            return [message for number, message in enumerate(self._messages) if number in kept]
+        if level == 1:
+            return [
+                [line for n, line in enumerate(message) if n == 0 or (m, n) in kept]
+                for m, message in enumerate(self._messages)
+            ]
+        separator = self._separator
+        gone = set(self.pieces(level)) - kept
+        result = [list(message) for message in self._messages]
+        for place in gone:
+            m, n, f = place[:3]
+            fields = result[m][n].split(separator)
+            if level == 2:
+                fields[f] = ""
+            else:
+                parts = fields[f].split("^")
+                if place[3] < len(parts):
+                    parts[place[3]] = ""
+                fields[f] = "^".join(parts).rstrip("^")
+            result[m][n] = separator.join(fields).rstrip(separator) if n else separator.join(fields)
+        return [[_padded(line, separator) for line in message] for message in result]
+
+    def keep(self, level: int, pieces: Sequence[Any]) -> None:
+        self._messages = self._with(level, pieces)
+
+    def text_of(self, level: int, pieces: Sequence[Any]) -> bytes:
+        return self._bytes(self._with(level, pieces))
+
+    @staticmethod
+    def _bytes(messages: list[list[str]]) -> bytes:
+        return "\r".join(line for message in messages for line in message).encode("utf-8", "surrogateescape")
+
+    def text(self) -> bytes:
+        return self._bytes(self._messages)
+
+    def values(self) -> Iterator[tuple[str, str]]:
+        """Every piece of every field that is no code, unit, status or part of the message's frame."""
+        stay = self._codes()
+        for message in self._messages:
+            for line in message:
+                for place, piece in _pieces(line, self._separator):
+                    if piece not in stay:
+                        yield place, piece
+
+    def _codes(self) -> set[str]:
+        """What may stay, for it says what kind of thing a value is and nothing of whom."""
+        codes: set[str] = set()
+        patients: set[str] = set()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "sample.hl7"
+            file.write_bytes(self.text())
+            for record in read_messages(file, file.name):
+                for leaf in record.leaves:
+                    own = leaf.field.startswith(("MSH-10", "PID-2", "PID-3", "PID-4"))
+                    (patients if leaf.role in _OF_PATIENTS or own else codes).add(leaf.value)
+        return codes - {value for value in patients if len(value) > 3}
+
+    def _other(self, replacements: dict[str, str]) -> list[list[str]]:
+        return [[_replaced(line, replacements) for line in message] for message in self._messages]
+
+    def replaced(self, replacements: dict[str, str]) -> bytes:
+        return self._bytes(self._other(replacements))
+
+    def replace(self, replacements: dict[str, str]) -> None:
+        self._messages = self._other(replacements)
+
+
+def _padded(line: str, separator: str) -> str:
+    return line if separator in line else line + separator
+
+
+def _pieces(line: str, separator: str) -> Iterator[tuple[str, str]]:
+    """The fields and the texts between separators of a line."""
+    name = line[:3]
+    for number, field in enumerate(_body(line).split(separator), 3 if name == "MSH" else 1):
+        for piece in re.split(r"[\^&~]", field):
+            if piece.strip():
+                yield f"{name}-{number}", piece
+
+
+def _body(line: str) -> str:
+    return line[9:] if line.startswith("MSH") else line[4:]
+
+
+def _replaced(line: str, replacements: dict[str, str]) -> str:
+    """A line with whole pieces replaced; its name and the delimiters of MSH stay."""
+    body = _body(line)
+    head = line[: len(line) - len(body)]
+    return head + "".join(replacements.get(part, part) for part in re.split(r"([|^&~])", body))
+
+
+class _Table:
+    """A table: rows, then cells."""
+
+    levels = 2
+
+    def __init__(self, source: Path) -> None:
+        self._sample: Sample = read_sample(source)
+        self._kept = {
+            number for number, guess in enumerate(guess_columns(self._sample)) if guess.role in _COLUMNS_KEPT
+        }
+        self._rows = [list(row) for row in self._sample.rows]
+
+    def pieces(self, level: int) -> list[Any]:
+        if level == 0:
+            return list(range(len(self._rows)))
+        return [(r, c) for r, row in enumerate(self._rows) for c, cell in enumerate(row) if cell]
+
+    def _with(self, level: int, pieces: Sequence[Any]) -> list[list[str]]:
+        kept = set(pieces)
+        if level == 0:
+            return [row for number, row in enumerate(self._rows) if number in kept]
+        return [
+            [cell if (r, c) in kept else "" for c, cell in enumerate(row)] for r, row in enumerate(self._rows)
+        ]
+
+    def keep(self, level: int, pieces: Sequence[Any]) -> None:
+        self._rows = self._with(level, pieces)
+
+    def text_of(self, level: int, pieces: Sequence[Any]) -> bytes:
+        return self._bytes(self._with(level, pieces))
+
+    def _bytes(self, rows: list[list[str]]) -> bytes:
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, delimiter=self._sample.delimiter, lineterminator="\n")
+        writer.writerow(self._sample.columns)
+        writer.writerows(rows)
+        return out.getvalue().encode(self._sample.encoding, "replace")
+
+    def text(self) -> bytes:
+        return self._bytes(self._rows)
+
+    def values(self) -> Iterator[tuple[str, str]]:
+        for row in self._rows:
+            for number, cell in enumerate(row):
+                if cell and number not in self._kept:
+                    yield self._sample.columns[number], cell
+
+    def _other(self, replacements: dict[str, str]) -> list[list[str]]:
+        return [
+            [
+                cell if number in self._kept else replacements.get(cell, cell)
+                for number, cell in enumerate(row)
+            ]
+            for row in self._rows
+        ]
+
+    def replaced(self, replacements: dict[str, str]) -> bytes:
+        return self._bytes(self._other(replacements))
+
+    def replace(self, replacements: dict[str, str]) -> None:
+        self._rows = self._other(replacements)
+
+
+class _Variants:
+    """A VCF file: lines of the head and of variants, then samples; names of samples and identifiers are replaced."""
+
+    levels = 1
+
+    def __init__(self, source: Path) -> None:
+        text = source.read_bytes()
+        if text[:2] == b"\x1f\x8b":
+            text = gzip.decompress(text)
+        self._lines = text.decode("utf-8", "surrogateescape").splitlines()
+
+    def pieces(self, level: int) -> list[Any]:  # noqa: ARG002 - there is one level
+        return [n for n, line in enumerate(self._lines) if not line.startswith(("##fileformat", "#CHROM"))]
+
+    def _with(self, pieces: Sequence[Any]) -> list[str]:
+        gone = set(self.pieces(0)) - set(pieces)
+        return [line for number, line in enumerate(self._lines) if number not in gone]
+
+    def keep(self, level: int, pieces: Sequence[Any]) -> None:  # noqa: ARG002
+        self._lines = self._with(pieces)
+
+    def text_of(self, level: int, pieces: Sequence[Any]) -> bytes:  # noqa: ARG002
+        return self._bytes(self._with(pieces))
+
+    @staticmethod
+    def _bytes(lines: list[str]) -> bytes:
+        return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+
+    def text(self) -> bytes:
+        return self._bytes(self._lines)
+
+    def values(self) -> Iterator[tuple[str, str]]:
+        for line in self._lines:
+            cells = line.split("\t")
+            if line.startswith("#CHROM"):
+                yield from (("sample", name) for name in cells[9:])
+            elif not line.startswith("#") and len(cells) > 4:
+                yield "POS", cells[1]
+                if cells[2] not in (".", ""):
+                    yield "ID", cells[2]
+
+    def _other(self, replacements: dict[str, str]) -> list[str]:
+        results = []
+        for line in self._lines:
+            cells = line.split("\t")
+            if line.startswith("#CHROM"):
+                cells[9:] = [replacements.get(name, name) for name in cells[9:]]
+            elif not line.startswith("#") and len(cells) > 4:
+                cells[1:3] = [replacements.get(cell, cell) for cell in cells[1:3]]
+            results.append("\t".join(cells))
+        return results
+
+    def replaced(self, replacements: dict[str, str]) -> bytes:
+        return self._bytes(self._other(replacements))
+
+    def replace(self, replacements: dict[str, str]) -> None:
+        self._lines = self._other(replacements)

@@ -1,0 +1,81 @@
+"""A mapping tried on sources: its account, and what it gave."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.fhir.validation import Validator
+from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
+from fhir_bridge.pipeline import Account, Selection
+from fhir_bridge.pipeline.shard import OutputCheck, ShardRun, ValidateMode
+from fhir_bridge.plugins import IssueLike, adapters
+
+__all__ = ["Trial", "convert_with", "try_mapping"]
+
+
+@dataclass(slots=True)
+class Trial:
+    """What a mapping gave: resources, and the issues of every record with the code of each."""
+
+    account: Account
+    resources: list[dict[str, Any]] = field(default_factory=list)
+    rejections: list[tuple[str, list[IssueLike]]] = field(default_factory=list)
+
+
+class _Collected:
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def write(self, record: Any, account: Account) -> None:  # noqa: ARG002 - a sink's signature
+        self._trial.resources.extend(output.resource for output in record.outputs)
+
+    def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:  # noqa: ARG002 - a sink's
+        self._trial.rejections.append((locator, list(issues)))
+
+    def flush(self, account: Account) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def try_mapping(
+    mapping: CompiledMapping,
+    sources: list[Path],
+    site: Site | None = None,
+    *,
+    limit: int | None = None,
+    check: ValidateMode = "all",
+) -> Trial:
+    """Convert sources with a mapping, nothing written; which outputs are validated is `check`'s to say."""
+    site = site or Site(demo_key=True)
+    terminology = site.open_terminology()
+    context = Context(
+        site=site,
+        terminology=terminology,
+        identity=IdentityResolver(site, IdKey(DEMO_KEY)),
+        adapter=mapping.adapter,
+    )
+    validation = OutputCheck(Validator(terminology, definitions=site.definitions), check)
+    run = ShardRun(adapters()[mapping.adapter], mapping, context, {}, validation, Selection(limit=limit))
+    trial = Trial(Account())
+    trial.account = run.run(sources, _Collected(trial))
+    return trial
+
+
+def convert_with(text: str, sample: Path, *, limit: int | None = None) -> Trial:
+    """Compile the text of a mapping and try it on a sample.
+
+    Raises:
+        MappingErrors: the text is no mapping without errors.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "mapping.yaml"
+        file.write_text(text, "utf-8")
+        mapping = load_mapping(file, adapters=adapters())
+    return try_mapping(mapping, [sample], limit=limit)
