@@ -85,8 +85,8 @@ def test_an_address_that_is_not_utf_8_is_refused(
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("DELETE", "/fhir/Patient", "GET, HEAD, POST, PUT"),
-        ("POST", "/fhir/Patient/anna", "DELETE, GET, HEAD, PUT"),
+        ("TRACE", "/fhir/Patient", "DELETE, GET, HEAD, PATCH, POST, PUT"),
+        ("POST", "/fhir/Patient/anna", "DELETE, GET, HEAD, PATCH, PUT"),
         ("PUT", "/fhir", "POST"),
         ("GET", "/fhir", "POST"),
         ("GET", "/fhir/Patient/_search", "POST"),
@@ -112,13 +112,13 @@ def test_a_query_that_is_not_utf_8_is_refused() -> None:
     assert query_of(Request({"type": "http", "query_string": "name=Müller".encode()})) == "name=Müller"
 
 
-@pytest.mark.parametrize("method", ["PATCH", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("method", ["LINK", "TRACE", "PROPFIND"])
 def test_a_method_that_is_not_served_is_told_which_are(
     hospital: Hospital, clara: dict[str, str], method: str
 ) -> None:
     answer = hospital.http.request(method, "/fhir/Patient", headers=clara)
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, HEAD, POST, PUT"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, PATCH, POST, PUT"
     assert answer.json()["resourceType"] == "OperationOutcome"
 
 
