@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any
 from fhir_bridge import plugins
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping import nearest
 
 __all__ = ["OptionError", "Options"]
 
@@ -83,10 +83,7 @@ class Options:
                 continue
             if name not in known:
                 text = f'option "{name}" is none of {", ".join(sorted(known))}'
-                near = difflib.get_close_matches(name, sorted(known), 1)
-                raise OptionError(
-                    issue("FB-VCF-009", text), name, f'did you mean "{near[0]}"?' if near else ""
-                )
+                raise OptionError(issue("FB-VCF-009", text), name, nearest(name, sorted(known)))
             try:
                 values[name] = _READERS.get(name, str)(value)
             except (ValueError, InvalidOperation):

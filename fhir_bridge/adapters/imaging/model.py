@@ -12,6 +12,7 @@ from pydicom.datadict import DicomDictionary
 from fhir_bridge.adapters.imaging.attribute_reader import is_keyword
 from fhir_bridge.adapters.imaging.attributes import INSTANCE, SERIES, STUDY
 from fhir_bridge.adapters.imaging.functions import FUNCTIONS
+from fhir_bridge.mapping import nearest
 from fhir_bridge.plugins import OptionError
 
 __all__ = ["DERIVED", "DicomModel", "Scope"]
@@ -116,8 +117,7 @@ class DicomModel:
         """
         for option in options:
             if option not in _OPTIONS:
-                near = difflib.get_close_matches(option, _OPTIONS, 1)
-                advice = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(_OPTIONS)}"
+                advice = nearest(option, _OPTIONS) or f"there are {', '.join(_OPTIONS)}"
                 raise OptionError(option, f"source.{option} is no option of dicom", advice)
         return self
 

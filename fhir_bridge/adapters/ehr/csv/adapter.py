@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,7 @@ from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError, check_va
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of
 from fhir_bridge.adapters.ehr.issues import new_issue
-from fhir_bridge.mapping import Scope, function
+from fhir_bridge.mapping import Scope, function, nearest
 from fhir_bridge.plugins import ReadContext, SourceModel
 
 __all__ = ["CsvAdapter", "CsvModel"]
@@ -77,8 +76,8 @@ class CsvModel:
         column = column_of(text)
         if not self._columns or column in self._columns:
             return None
-        near = difflib.get_close_matches(column, sorted(self._columns), 1)
-        advice = f'did you mean "{near[0]}"?' if near else "name it in source.columns, or in source.optional"
+        near = nearest(column, sorted(self._columns))
+        advice = near or "name it in source.columns, or in source.optional"
         return f'"{column}" is no column of the source', advice
 
     def selector(self, text: str, scope: str) -> str:  # noqa: ARG002 - there is one scope

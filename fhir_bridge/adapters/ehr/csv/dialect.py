@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from fhir_bridge.mapping import nearest
 from fhir_bridge.mapping.functions.times import format_problem
 from fhir_bridge.plugins import OptionError
 
@@ -91,15 +91,12 @@ class Dialect:
         known = {*cls.__dataclass_fields__, *_OF_VALUES, "adapter", "check", "join"}
         for key in options:
             if key not in known and not key.startswith("join."):
-                near = difflib.get_close_matches(key, sorted(known), 1)
-                advice = f'did you mean "{near[0]}"?' if near else ""
-                raise DialectError(key, f"source.{key} is no option of csv", advice)
+                raise DialectError(key, f"source.{key} is no option of csv", nearest(key, sorted(known)))
         encoding = str(options.get("encoding") or "utf-8")
         try:
             codecs.lookup(encoding)
         except LookupError:
-            near = difflib.get_close_matches(encoding.lower(), _ENCODINGS, 1, 0.5)
-            advice = f'did you mean "{near[0]}"?' if near else "such as utf-8 or cp1252"
+            advice = nearest(encoding, _ENCODINGS, cutoff=0.5) or "such as utf-8 or cp1252"
             raise DialectError("encoding", f'source.encoding: "{encoding}" is no encoding', advice) from None
         decimal, group = _character(options, "decimal", None), _character(options, "group", None)
         if decimal is not None and decimal == group:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
-from fhir_bridge.mapping import CLEARED
+from fhir_bridge.mapping import CLEARED, nearest
 from fhir_bridge.plugins import OptionError
 
 __all__ = [
@@ -84,10 +83,8 @@ def placements(options: Mapping[str, Any]) -> Mapping[str, str]:
     for group, names in chosen.items():
         scope = ALIASES.get(str(group), str(group))
         if scope not in SCOPES or scope == ROOT:
-            near = difflib.get_close_matches(str(group), [*SCOPES, *ALIASES], 1, 0.4)
-            raise OptionError(
-                "groups", f'HL7 v2 has no group "{group}"', f'did you mean "{near[0]}"?' if near else example
-            )
+            advice = nearest(str(group), [*SCOPES, *ALIASES], cutoff=0.4) or example
+            raise OptionError("groups", f'HL7 v2 has no group "{group}"', advice)
         for name in [names] if isinstance(names, str) else names or ():
             if (
                 not isinstance(name, str)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fhir_bridge.mapping import nearest
 from fhir_bridge.plugins import OptionError
 
 __all__ = ["check_options"]
@@ -34,8 +34,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     """
     for key in options:
         if key not in _KNOWN and not str(key).startswith("join."):
-            near = difflib.get_close_matches(str(key), _KNOWN, 1)
-            advice = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(_KNOWN)}"
+            advice = nearest(str(key), _KNOWN) or f"there are {', '.join(_KNOWN)}"
             raise OptionError(str(key), f"source.{key} is no option of hl7v2", advice)
     encoding = options.get("encoding")
     if encoding is not None:
