@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from fhir_bridge.workshop.covering import KINDS, Coverage
+from fhir_bridge.workshop.html_document import html_document
 from fhir_bridge.workshop.showing import plain
 
 __all__ = ["coverage_lines", "coverage_page"]
@@ -78,12 +79,7 @@ li{overflow-wrap:anywhere;font:13px/1.6 ui-monospace,monospace}meter{width:8rem}
 def coverage_page(coverages: Sequence[Coverage]) -> str:
     """One page for several mappings, without anything from elsewhere."""
     sections = "".join(_section(coverage) for coverage in coverages)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>Coverage</title><style>{_STYLE}</style></head><body><h1>Coverage</h1>{sections}</body></html>\n"
-    )
+    return html_document("Coverage", _STYLE, f"<h1>Coverage</h1>{sections}")
 
 
 def _section(coverage: Coverage) -> str:

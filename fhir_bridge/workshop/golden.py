@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.difference import ABSENT, Difference, difference, difference_of_sets
-from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.serialization import dumps, loads_exact
-from fhir_bridge.fhir.validation import Validator
-from fhir_bridge.mapping import Context, IdentityResolver, Output, Site, load_mapping
-from fhir_bridge.pipeline import Account
-from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
-from fhir_bridge.plugins import IssueLike, adapters
+from fhir_bridge.mapping import Site, load_mapping
+from fhir_bridge.plugins import adapters
+from fhir_bridge.workshop.trial import try_mapping
 
 __all__ = ["EXPECTED", "Comparison", "Example", "Hunk", "compare", "convert_example", "golden_examples", "hunks",
            "write_expected"]  # fmt: skip
@@ -70,40 +67,12 @@ def golden_examples(mapping: Path) -> list[Example]:
     )
 
 
-class _Collected:
-    def __init__(self) -> None:
-        self.outputs: list[Output] = []
-
-    def write(self, record: Any, account: Account) -> None:  # noqa: ARG002 - a sink's signature
-        self.outputs.extend(record.outputs)
-
-    def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
-        """An example may show what is rejected; the difference shows what is missing."""
-
-    def flush(self, account: Account) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 def convert_example(example: Example) -> list[dict[str, Any]]:
     """What the example's source becomes today, each resource once, in order. Ids are made with the demo's key."""
     site = example.site()
-    known = adapters()
-    mapping = load_mapping(example.mapping, adapters=known, definitions=site.definitions)
-    terminology = site.open_terminology()
-    context = Context(
-        site=site,
-        terminology=terminology,
-        identity=IdentityResolver(site, IdKey(DEMO_KEY)),
-        adapter=mapping.adapter,
-    )
-    validator = Validator(terminology, definitions=site.definitions)
-    run = ShardRun(known[mapping.adapter], mapping, context, {}, OutputCheck(validator, "all"))
-    collected = _Collected()
-    run.run(example.sources, collected)
-    lines = dict.fromkeys(dumps(output.resource) for output in collected.outputs)
+    mapping = load_mapping(example.mapping, adapters=adapters(), definitions=site.definitions)
+    trial = try_mapping(mapping, example.sources, site)
+    lines = dict.fromkeys(dumps(resource) for resource in trial.resources)
     return [loads_exact(line) for line in lines]
 
 

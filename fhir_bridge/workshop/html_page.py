@@ -10,6 +10,7 @@ from importlib.resources import files
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping import Passage, Span
 from fhir_bridge.workshop.explaining import ElementSource, LeafFate, RecordExplanation, Resource
+from fhir_bridge.workshop.html_document import html_document
 from fhir_bridge.workshop.showing import FATES, plain, where
 
 __all__ = ["page"]
@@ -26,18 +27,12 @@ def page(explanations: Sequence[RecordExplanation]) -> str:
     style = (folder / "page.css").read_text(encoding="utf-8")
     script = (folder / "page.js").read_text(encoding="utf-8")
     sections = "".join(_Section(number, each).html() for number, each in enumerate(explanations))
-    title = escape(
-        f"Explanation of {explanations[0].locator if len(explanations) == 1 else f'{len(explanations)} records'}"
+    title = f"Explanation of {explanations[0].locator if len(explanations) == 1 else f'{len(explanations)} records'}"
+    body = (
+        f"<h1>{escape(title)}</h1><p>{_HINT} This page holds values of patients.</p>{sections}"
+        f'<div id="about" role="status" aria-live="polite">{_HINT}</div>'
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-        "script-src 'unsafe-inline'\">"
-        f"<title>{title}</title><style>{style}</style></head><body><h1>{title}</h1>"
-        f"<p>{_HINT} This page holds values of patients.</p>{sections}"
-        f'<div id="about" role="status" aria-live="polite">{_HINT}</div><script>{script}</script></body></html>\n'
-    )
+    return html_document(title, style, body, script)
 
 
 class _Section:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.mapping import CompiledMapping, MappingErrors, Position, Site
+from fhir_bridge.mapping import CompiledMapping, MappingErrors, Position
 from fhir_bridge.mapping.document import Document, plain
 from fhir_bridge.mapping.loading import compile_composed, composed_document
 from fhir_bridge.plugins import adapters
@@ -179,7 +179,5 @@ def _compiled(document: Document) -> CompiledMapping | None:
 
 
 def _output(mapping: CompiledMapping, example: Example) -> frozenset[bytes]:
-    file = example.folder / "site.yaml"
-    site = Site.load(file) if file.exists() else None
-    trial = try_mapping(mapping, example.sources, site, check="none")
+    trial = try_mapping(mapping, example.sources, example.site(), check="none")
     return frozenset(dumps(resource) for resource in trial.resources)

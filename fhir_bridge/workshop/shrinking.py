@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fhir_bridge.mapping import CompiledMapping, Site
 from fhir_bridge.workshop.reducing import smallest
@@ -86,7 +87,7 @@ def shrink(
     return result
 
 
-def _reduce(form: SourceForm, shows: Callable[[bytes], bool]) -> None:
+def _reduce(form: SourceForm[Any], shows: Callable[[bytes], bool]) -> None:
     """Leave out records, then lines, then fields, until none can go."""
     for level in range(form.levels):
         pieces = form.pieces(level)
@@ -94,7 +95,7 @@ def _reduce(form: SourceForm, shows: Callable[[bytes], bool]) -> None:
 
 
 def _scrub(
-    form: SourceForm, shows: Callable[[bytes], bool], keep: frozenset[str], seed: int, result: Shrunk
+    form: SourceForm[Any], shows: Callable[[bytes], bool], keep: frozenset[str], seed: int, result: Shrunk
 ) -> None:
     """Replace all values at once where the issue allows it; else value by value, and what resists is reported."""
     scrubber = Scrubber(seed)

@@ -7,9 +7,10 @@ import gzip
 import io
 import re
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
 from fhir_bridge.workshop.audit.hl7v2_source import read_messages
 from fhir_bridge.workshop.audit.leaves import Role
@@ -17,6 +18,8 @@ from fhir_bridge.workshop.first_mapping.guessing import guess_columns
 from fhir_bridge.workshop.first_mapping.table import Sample, read_sample
 
 __all__ = ["SourceForm", "form_of"]
+
+T = TypeVar("T")
 
 _OF_PATIENTS = frozenset(
     (
@@ -34,34 +37,54 @@ _OF_PATIENTS = frozenset(
 _COLUMNS_KEPT = frozenset(("code", "unit", "boolean", "sex", "empty", "status", "display"))
 
 
-class SourceForm(Protocol):
-    """An input that can be reduced."""
+class SourceForm(ABC, Generic[T]):
+    """An input that can be reduced, and what is left of it."""
 
     levels: int
+    left: list[T]
 
+    @abstractmethod
     def pieces(self, level: int) -> list[Any]:
         """What can be left out: whole records first, then parts of those that are left."""
 
-    def keep(self, level: int, pieces: Sequence[Any]) -> None:
-        """Leave the others out."""
-
-    def text_of(self, level: int, pieces: Sequence[Any]) -> bytes:
-        """The input with these pieces of a level alone."""
-
-    def text(self) -> bytes:
-        """The input."""
-
+    @abstractmethod
     def values(self) -> Iterator[tuple[str, str]]:
         """Places and values of patients."""
 
+    @abstractmethod
+    def _with(self, level: int, pieces: Sequence[Any]) -> list[T]:
+        """What is left with these pieces of a level alone."""
+
+    @abstractmethod
+    def _other(self, replacements: dict[str, str]) -> list[T]:
+        """What is left, with other values."""
+
+    @abstractmethod
+    def _bytes(self, left: list[T]) -> bytes:
+        """As it is in a file."""
+
+    def keep(self, level: int, pieces: Sequence[Any]) -> None:
+        """Leave the others out."""
+        self.left = self._with(level, pieces)
+
+    def text_of(self, level: int, pieces: Sequence[Any]) -> bytes:
+        """The input with these pieces of a level alone."""
+        return self._bytes(self._with(level, pieces))
+
+    def text(self) -> bytes:
+        """The input."""
+        return self._bytes(self.left)
+
     def replaced(self, replacements: dict[str, str]) -> bytes:
         """The input with other values."""
+        return self._bytes(self._other(replacements))
 
     def replace(self, replacements: dict[str, str]) -> None:
         """Take other values."""
+        self.left = self._other(replacements)
 
 
-def form_of(source: Path, adapter: str) -> SourceForm:
+def form_of(source: Path, adapter: str) -> SourceForm[Any]:
     """The form of a source.
 
     Raises:
@@ -76,7 +99,7 @@ def form_of(source: Path, adapter: str) -> SourceForm:
     raise ValueError(f"inputs of {adapter} can't be reduced: only hl7v2, csv and vcf")
 
 
-class _Messages:
+class _Messages(SourceForm[list[str]]):
     """HL7 v2: messages, segments, fields, then components."""
 
     levels = 4
@@ -84,23 +107,23 @@ class _Messages:
     def __init__(self, source: Path) -> None:
         text = source.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
         lines = [line for line in re.split(r"[\r\n\x0b\x1c]+", text) if line.strip()]
-        self._messages: list[list[str]] = []
+        self.left: list[list[str]] = []
         for line in lines:
-            if line.startswith("MSH") or not self._messages:
-                self._messages.append([])
-            self._messages[-1].append(line)
+            if line.startswith("MSH") or not self.left:
+                self.left.append([])
+            self.left[-1].append(line)
 
     def pieces(self, level: int) -> list[Any]:
         if level == 0:
-            return list(range(len(self._messages)))
-        lines = [(m, n) for m, message in enumerate(self._messages) for n in range(len(message))]
+            return list(range(len(self.left)))
+        lines = [(m, n) for m, message in enumerate(self.left) for n in range(len(message))]
         if level == 1:
             return [place for place in lines if place[1]]
         separator = self._separator
         fields = [
             (m, n, f)
             for m, n in lines
-            for f, value in enumerate(self._messages[m][n].split(separator))
+            for f, value in enumerate(self.left[m][n].split(separator))
             if f > (11 if n == 0 else 0) and value
         ]
         if level == 2:
@@ -108,26 +131,26 @@ class _Messages:
         return [
             (m, n, f, c)
             for m, n, f in fields
-            for c, part in enumerate(self._messages[m][n].split(separator)[f].split("^"))
+            for c, part in enumerate(self.left[m][n].split(separator)[f].split("^"))
             if part
         ]
 
     @property
     def _separator(self) -> str:
-        return self._messages[0][0][3:4] if self._messages and self._messages[0][0].startswith("MSH") else "|"
+        return self.left[0][0][3:4] if self.left and self.left[0][0].startswith("MSH") else "|"
 
     def _with(self, level: int, pieces: Sequence[Any]) -> list[list[str]]:
         kept = set(pieces)
         if level == 0:
-            return [message for number, message in enumerate(self._messages) if number in kept]
+            return [message for number, message in enumerate(self.left) if number in kept]
         if level == 1:
             return [
                 [line for n, line in enumerate(message) if n == 0 or (m, n) in kept]
-                for m, message in enumerate(self._messages)
+                for m, message in enumerate(self.left)
             ]
         separator = self._separator
         gone = set(self.pieces(level)) - kept
-        result = [list(message) for message in self._messages]
+        result = [list(message) for message in self.left]
         for place in gone:
             m, n, f = place[:3]
             fields = result[m][n].split(separator)
@@ -141,23 +164,13 @@ class _Messages:
             result[m][n] = separator.join(fields).rstrip(separator) if n else separator.join(fields)
         return [[_padded(line, separator) for line in message] for message in result]
 
-    def keep(self, level: int, pieces: Sequence[Any]) -> None:
-        self._messages = self._with(level, pieces)
-
-    def text_of(self, level: int, pieces: Sequence[Any]) -> bytes:
-        return self._bytes(self._with(level, pieces))
-
-    @staticmethod
-    def _bytes(messages: list[list[str]]) -> bytes:
-        return "\r".join(line for message in messages for line in message).encode("utf-8", "surrogateescape")
-
-    def text(self) -> bytes:
-        return self._bytes(self._messages)
+    def _bytes(self, left: list[list[str]]) -> bytes:
+        return "\r".join(line for message in left for line in message).encode("utf-8", "surrogateescape")
 
     def values(self) -> Iterator[tuple[str, str]]:
         """Every piece of every field that is no code, unit, status or part of the message's frame."""
         stay = self._codes()
-        for message in self._messages:
+        for message in self.left:
             for line in message:
                 for place, piece in _pieces(line, self._separator):
                     if piece not in stay:
@@ -177,13 +190,7 @@ class _Messages:
         return codes - {value for value in patients if len(value) > 3}
 
     def _other(self, replacements: dict[str, str]) -> list[list[str]]:
-        return [[_replaced(line, replacements) for line in message] for message in self._messages]
-
-    def replaced(self, replacements: dict[str, str]) -> bytes:
-        return self._bytes(self._other(replacements))
-
-    def replace(self, replacements: dict[str, str]) -> None:
-        self._messages = self._other(replacements)
+        return [[_replaced(line, replacements) for line in message] for message in self.left]
 
 
 def _padded(line: str, separator: str) -> str:
@@ -210,7 +217,7 @@ def _replaced(line: str, replacements: dict[str, str]) -> str:
     return head + "".join(replacements.get(part, part) for part in re.split(r"([|^&~])", body))
 
 
-class _Table:
+class _Table(SourceForm[list[str]]):
     """A table: rows, then cells."""
 
     levels = 2
@@ -220,39 +227,30 @@ class _Table:
         self._kept = {
             number for number, guess in enumerate(guess_columns(self._sample)) if guess.role in _COLUMNS_KEPT
         }
-        self._rows = [list(row) for row in self._sample.rows]
+        self.left = [list(row) for row in self._sample.rows]
 
     def pieces(self, level: int) -> list[Any]:
         if level == 0:
-            return list(range(len(self._rows)))
-        return [(r, c) for r, row in enumerate(self._rows) for c, cell in enumerate(row) if cell]
+            return list(range(len(self.left)))
+        return [(r, c) for r, row in enumerate(self.left) for c, cell in enumerate(row) if cell]
 
     def _with(self, level: int, pieces: Sequence[Any]) -> list[list[str]]:
         kept = set(pieces)
         if level == 0:
-            return [row for number, row in enumerate(self._rows) if number in kept]
+            return [row for number, row in enumerate(self.left) if number in kept]
         return [
-            [cell if (r, c) in kept else "" for c, cell in enumerate(row)] for r, row in enumerate(self._rows)
+            [cell if (r, c) in kept else "" for c, cell in enumerate(row)] for r, row in enumerate(self.left)
         ]
 
-    def keep(self, level: int, pieces: Sequence[Any]) -> None:
-        self._rows = self._with(level, pieces)
-
-    def text_of(self, level: int, pieces: Sequence[Any]) -> bytes:
-        return self._bytes(self._with(level, pieces))
-
-    def _bytes(self, rows: list[list[str]]) -> bytes:
+    def _bytes(self, left: list[list[str]]) -> bytes:
         out = io.StringIO(newline="")
         writer = csv.writer(out, delimiter=self._sample.delimiter, lineterminator="\n")
         writer.writerow(self._sample.columns)
-        writer.writerows(rows)
+        writer.writerows(left)
         return out.getvalue().encode(self._sample.encoding, "replace")
 
-    def text(self) -> bytes:
-        return self._bytes(self._rows)
-
     def values(self) -> Iterator[tuple[str, str]]:
-        for row in self._rows:
+        for row in self.left:
             for number, cell in enumerate(row):
                 if cell and number not in self._kept:
                     yield self._sample.columns[number], cell
@@ -263,17 +261,11 @@ class _Table:
                 cell if number in self._kept else replacements.get(cell, cell)
                 for number, cell in enumerate(row)
             ]
-            for row in self._rows
+            for row in self.left
         ]
 
-    def replaced(self, replacements: dict[str, str]) -> bytes:
-        return self._bytes(self._other(replacements))
 
-    def replace(self, replacements: dict[str, str]) -> None:
-        self._rows = self._other(replacements)
-
-
-class _Variants:
+class _Variants(SourceForm[str]):
     """A VCF file: lines of the head and of variants, then samples; names of samples and identifiers are replaced."""
 
     levels = 1
@@ -282,30 +274,20 @@ class _Variants:
         text = source.read_bytes()
         if text[:2] == b"\x1f\x8b":
             text = gzip.decompress(text)
-        self._lines = text.decode("utf-8", "surrogateescape").splitlines()
+        self.left = text.decode("utf-8", "surrogateescape").splitlines()
 
     def pieces(self, level: int) -> list[Any]:  # noqa: ARG002 - there is one level
-        return [n for n, line in enumerate(self._lines) if not line.startswith(("##fileformat", "#CHROM"))]
+        return [n for n, line in enumerate(self.left) if not line.startswith(("##fileformat", "#CHROM"))]
 
-    def _with(self, pieces: Sequence[Any]) -> list[str]:
+    def _with(self, level: int, pieces: Sequence[Any]) -> list[str]:  # noqa: ARG002 - there is one level
         gone = set(self.pieces(0)) - set(pieces)
-        return [line for number, line in enumerate(self._lines) if number not in gone]
+        return [line for number, line in enumerate(self.left) if number not in gone]
 
-    def keep(self, level: int, pieces: Sequence[Any]) -> None:  # noqa: ARG002
-        self._lines = self._with(pieces)
-
-    def text_of(self, level: int, pieces: Sequence[Any]) -> bytes:  # noqa: ARG002
-        return self._bytes(self._with(pieces))
-
-    @staticmethod
-    def _bytes(lines: list[str]) -> bytes:
-        return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
-
-    def text(self) -> bytes:
-        return self._bytes(self._lines)
+    def _bytes(self, left: list[str]) -> bytes:
+        return ("\n".join(left) + "\n").encode("utf-8", "surrogateescape")
 
     def values(self) -> Iterator[tuple[str, str]]:
-        for line in self._lines:
+        for line in self.left:
             cells = line.split("\t")
             if line.startswith("#CHROM"):
                 yield from (("sample", name) for name in cells[9:])
@@ -316,7 +298,7 @@ class _Variants:
 
     def _other(self, replacements: dict[str, str]) -> list[str]:
         results = []
-        for line in self._lines:
+        for line in self.left:
             cells = line.split("\t")
             if line.startswith("#CHROM"):
                 cells[9:] = [replacements.get(name, name) for name in cells[9:]]
@@ -324,9 +306,3 @@ class _Variants:
                 cells[1:3] = [replacements.get(cell, cell) for cell in cells[1:3]]
             results.append("\t".join(cells))
         return results
-
-    def replaced(self, replacements: dict[str, str]) -> bytes:
-        return self._bytes(self._other(replacements))
-
-    def replace(self, replacements: dict[str, str]) -> None:
-        self._lines = self._other(replacements)

@@ -9,6 +9,7 @@ from typing import Final
 from fhir_bridge.workshop.audit.auditing import Audit
 from fhir_bridge.workshop.audit.outcomes import Kind
 from fhir_bridge.workshop.audit.record_audit import Finding, RecordAudit
+from fhir_bridge.workshop.html_document import html_document
 
 __all__ = ["as_page"]
 
@@ -47,16 +48,11 @@ td.n{text-align:left}
 td[data-name]:not(:empty)::before{content:attr(data-name) ": ";opacity:.7}
 }
 """
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def as_page(audit: Audit, *, with_values: bool, source: str, fhir: str) -> str:
     """The page. Without `with_values` it has places and kinds alone."""
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        "<meta name='viewport' content='width=device-width,initial-scale=1'>",
-        f"<title>Audit of {escape(fhir)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>Audit of {escape(fhir)} against {escape(source)}</h1>",
         _numbers(audit),
         _fields(audit),
@@ -64,9 +60,8 @@ def as_page(audit: Audit, *, with_values: bool, source: str, fhir: str) -> str:
         "<h2>Records</h2>",
         *(_record(record, with_values=with_values) for record in audit.records if record.findings),
         _appendix(audit),
-        "</body></html>",
     ]
-    return "\n".join(part for part in parts if part)
+    return html_document(f"Audit of {fhir}", _STYLE, "\n".join(part for part in parts if part))
 
 
 def _numbers(audit: Audit) -> str:
