@@ -19,7 +19,7 @@ from fhir_bridge.storage.errors import (
     VersionConflict,
 )
 from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
-from fhir_bridge.storage.indexed import reference_targets, searchable
+from fhir_bridge.storage.indexed import reference_targets, references_of, searchable
 from fhir_bridge.storage.loading import LoadResult, RecordsResult
 from fhir_bridge.storage.location import DatabaseLocation, database_url, default_data_dir
 from fhir_bridge.storage.migration import upgrade
@@ -59,6 +59,7 @@ __all__ = [
     "database_url",
     "default_data_dir",
     "reference_targets",
+    "references_of",
     "searchable",
     "upgrade",
 ]

@@ -13,13 +13,12 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, live
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.indexed import find, reference_targets, searchable
+from fhir_bridge.storage.indexed import find_reference, reference_targets, references_of
 from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.stored import Stored
 
-__all__ = ["INCLUDES", "Include", "included", "read_includes"]
+__all__ = ["Include", "included", "is_include", "read_includes"]
 
-INCLUDES = frozenset({"_include", "_revinclude"})
 MOST_INCLUDED = 10_000
 """Resources that one page brings along, unless the caller may have fewer."""
 
@@ -43,6 +42,11 @@ class Include:
     iterate: bool
 
 
+def is_include(name: str) -> bool:
+    """Whether a parameter brings resources along, and is no condition."""
+    return name.partition(":")[0] in ("_include", "_revinclude")
+
+
 def read_includes(
     resource_type: str, parameters: Iterable[tuple[str, str]], known: definitions.Definitions
 ) -> list[Include]:
@@ -51,11 +55,7 @@ def read_includes(
     Raises:
         BadSearch: one that R4 does not have, or whose reference is not indexed.
     """
-    return [
-        _read(resource_type, name, value, known)
-        for name, value in parameters
-        if name.partition(":")[0] in INCLUDES
-    ]
+    return [_read(resource_type, name, value, known) for name, value in parameters if is_include(name)]
 
 
 def _read(resource_type: str, name: str, value: str, known: definitions.Definitions) -> Include:
@@ -74,8 +74,8 @@ def _read(resource_type: str, name: str, value: str, known: definitions.Definiti
         raise BadSearch(f"{kind}={value[:80]}: {target[:40]!r} is no resource type of R4")
     if code == "*":
         return Include(source, None, target or None, reverse, iterate)
-    parameter = find(source, code, known)
-    if parameter is None or parameter.type != "reference":
+    parameter = find_reference(source, code, known)
+    if parameter is None:
         raise BadSearch(
             f"{kind}={value[:80]}: {code[:40]!r} of {source} is no reference that can be followed here"
         )
@@ -176,8 +176,8 @@ class _Gathered:
 
     async def _numbers(self, resource_type: str, codes: Sequence[str] | None) -> list[int]:
         if codes is None:
-            known = searchable(resource_type, self._dictionaries.definitions)
-            codes = [parameter.code for parameter in known if parameter.type == "reference"]
+            known = references_of(resource_type, self._dictionaries.definitions)
+            codes = [parameter.code for parameter in known]
         return [await self._dictionaries.find_parameter(resource_type, code) for code in codes]
 
     async def _by_type(self, keys: Sequence[int], wanted: str | None) -> dict[str, list[int]]:

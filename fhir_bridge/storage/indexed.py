@@ -5,7 +5,15 @@ from __future__ import annotations
 from fhir_bridge.fhir import search_parameters
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter, resource_types
 
-__all__ = ["find", "indexed_only", "is_of_resource", "reference_targets", "searchable"]
+__all__ = [
+    "find",
+    "find_reference",
+    "indexed_only",
+    "is_of_resource",
+    "reference_targets",
+    "references_of",
+    "searchable",
+]
 
 TABLES = frozenset({"token", "string", "date", "quantity", "number", "reference", "uri"})
 """Search types that have a table; a composite's pairs have none."""
@@ -59,6 +67,17 @@ def is_of_resource(parameter: SearchParameter) -> bool:
     that keeps together what occurs together; they have none yet.
     """
     return bool(parameter.components) and parameter.expression in resource_types()
+
+
+def find_reference(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:
+    """The definition of a reference parameter that can be followed, or None."""
+    parameter = find(resource_type, code, known)
+    return parameter if parameter is not None and parameter.type == "reference" else None
+
+
+def references_of(resource_type: str, known: Definitions = DEFAULT) -> tuple[SearchParameter, ...]:
+    """All reference parameters of a type that can be followed."""
+    return tuple(parameter for parameter in searchable(resource_type, known) if parameter.type == "reference")
 
 
 def reference_targets(parameter: SearchParameter) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.includes import INCLUDES, included, read_includes
+from fhir_bridge.storage.includes import included, is_include, read_includes
 from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import compile_access, require
@@ -58,6 +58,11 @@ class SearchPage:
     unknown: list[UnknownParameter] = field(default_factory=list)
     included: list[Stored] = field(default_factory=list)
 
+    @property
+    def shown(self) -> list[Stored]:
+        """All that the page gives: matches, then what they bring along."""
+        return [*self.entries, *self.included]
+
 
 @dataclass(frozen=True, slots=True)
 class _Sort:
@@ -86,7 +91,7 @@ async def conditions(
     results: list[Condition] = []
     unknown: list[UnknownParameter] = []
     for name, value in parameters:
-        if name in PRESENTATION or name.partition(":")[0] in INCLUDES:
+        if name in PRESENTATION or is_include(name):
             continue
         if is_chain(name):
             results.append(await chained(resource_type, name, value, access, dictionaries, codes))

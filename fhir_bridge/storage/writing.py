@@ -26,7 +26,7 @@ from fhir_bridge.storage.errors import (
     VersionConflict,
 )
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
-from fhir_bridge.storage.includes import INCLUDES
+from fhir_bridge.storage.includes import is_include
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
 from fhir_bridge.storage.permission import (
     People,
@@ -96,7 +96,7 @@ async def compile_criteria(
     # What can't be used is refused rather than left out, unlike in a search: the
     # rest might match another resource.
     unusable = [parameter.name for parameter in unknown]
-    unusable += [name for name, _ in criteria if name in PRESENTATION or name.partition(":")[0] in INCLUDES]
+    unusable += [name for name, _ in criteria if name in PRESENTATION or is_include(name)]
     if unusable or not criteria:
         raise BadSearch(f"the criteria can't be used: {', '.join(unusable)[:200] or 'there are none'}")
     permitted = await compile_access(access, resource_type, "s", dictionaries)

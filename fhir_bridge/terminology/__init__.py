@@ -28,6 +28,7 @@ PUBLIC_MODULES = (
     "library",
     "memory",
     "naming",
+    "operations.filters",
     "operations.options",
     "operations.outcomes",
     "operations.parameters",

@@ -186,7 +186,7 @@ def search_bundle(
             content,
             b',"search":{"mode":"' + mode + b'"}}',
         )
-        for stored, content, mode in zip((*page.entries, *page.included), contents, modes, strict=True)
+        for stored, content, mode in zip(page.shown, contents, modes, strict=True)
     ]
     if notes:
         entries.append((b'{"resource":' + outcome_bytes(notes) + b',"search":{"mode":"outcome"}}',))

@@ -65,7 +65,7 @@ async def read_entry(
     item = replace(call, type=resource_type, id=resource_id, version=version)
     if not resource_id:
         result, page = await searchset(item, decoded(query))
-        return Answered({"status": "200 OK"}, result, shown=[*page.entries, *page.included])
+        return Answered({"status": "200 OK"}, result, shown=page.shown)
     wanted = read_parts(item, query)
     store = call.services.store
     async with call.budget.limited():

@@ -11,7 +11,7 @@ from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.rest.registry import INTERACTIONS
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.settings import Settings
-from fhir_bridge.storage import reference_targets, searchable
+from fhir_bridge.storage import reference_targets, references_of, searchable
 
 __all__ = ["capability_statement"]
 
@@ -139,9 +139,7 @@ def _resource(
 
 def _includes(resource_type: str, known: definitions.Definitions) -> list[str]:
     """What `_include` takes of a type."""
-    codes = [
-        parameter.code for parameter in searchable(resource_type, known) if parameter.type == "reference"
-    ]
+    codes = [parameter.code for parameter in references_of(resource_type, known)]
     return ["*", *(f"{resource_type}:{code}" for code in codes)] if codes else []
 
 
@@ -153,10 +151,9 @@ def _referring(known: definitions.Definitions) -> dict[str, list[str]]:
 def _work_out_referring(known: definitions.Definitions) -> dict[str, list[str]]:
     result: dict[str, list[str]] = {}
     for source in sorted(definitions.resource_types()):
-        for parameter in searchable(source, known):
-            if (
-                parameter.type == "reference" and parameter.targets
-            ):  # one for all types would be 148 times each
+        for parameter in references_of(source, known):
+            # Without targets a parameter points to all types: it would be listed 148 times.
+            if parameter.targets:
                 for target in reference_targets(parameter):
                     result.setdefault(target, []).append(f"{source}:{parameter.code}")
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,7 +12,7 @@ from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import BadSearch
 from fhir_bridge.storage.errors import StorageError
-from fhir_bridge.terminology.content import CodeSystemContent
+from fhir_bridge.terminology.operations.filters import with_ancestors, with_descendants
 from fhir_bridge.terminology.operations.options import Deadline
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.service import Request, TerminologyService
@@ -87,25 +87,10 @@ def _related(service: TerminologyService, modifier: str, value: str) -> dict[str
     system = service.library().code_system(url)
     if system is None or system.find(code) is None:
         raise BadSearch(f"what is {modifier} {value[:80]} is not known: no such code is loaded")
-    walk: Callable[[CodeSystemContent, str], list[str]] = _below if modifier == "below" else _above
-    codes = [code, *walk(system, code)]
+    walk = with_descendants if modifier == "below" else with_ancestors
+    codes = list(islice(walk(system, code), MOST_CODES + 1))
     _bounded(len(codes), value)
     return {url: codes}
-
-
-def _below(system: CodeSystemContent, code: str) -> list[str]:
-    return list(islice(system.descendants(code), MOST_CODES + 1))
-
-
-def _above(system: CodeSystemContent, code: str) -> list[str]:
-    seen: dict[str, None] = {}
-    waiting = list(system.parents(code))
-    while waiting:
-        parent = waiting.pop()
-        if parent not in seen:
-            seen[parent] = None
-            waiting += system.parents(parent)
-    return list(seen)
 
 
 def _bounded(count: int, value: str) -> None:

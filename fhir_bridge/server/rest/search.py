@@ -110,7 +110,7 @@ async def search_by_post(call: Call) -> Response:
 async def _search(call: Call, parameters: list[tuple[str, str]], requested: str) -> Response:
     async with call.work():
         parts, page = await searchset(call, parameters)
-    await audit_search(call, requested, [*page.entries, *page.included], "search-type")
+    await audit_search(call, requested, page.shown, "search-type")
     return answers.in_pieces(parts)
 
 
@@ -151,12 +151,12 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
     # As stored: nothing is parsed unless a plug-in redacts.
-    result = [stored.bytes for stored in (*page.entries, *page.included)]
+    result = [stored.bytes for stored in page.shown]
     contents = await hooks.redact_all(call.services.plugins, result, call.access)
     if wanted is not None:
         contents = await wanted.of_all(contents)
     parts = answers.search_bundle(call, call.address, used, page, contents, notes, parameters)
-    call.budget.spend(entries=len(page.entries) + len(page.included), size=sum(map(len, parts)))
+    call.budget.spend(entries=len(page.shown), size=sum(map(len, parts)))
     return parts, page
 
 
@@ -193,21 +193,22 @@ def read_parts(call: Call, query: str) -> Parts | None:
     """
     if not query:
         return None
-    parameters = decoded(query)
-    check_plain(call, parameters, shown=True)
-    return parts_of(_own(parameters), counts=False)
+    return parts_of(check_plain(call, decoded(query), shown=True), counts=False)
 
 
-def check_plain(call: Call, parameters: list[tuple[str, str]], *, shown: bool = False) -> None:
+def check_plain(call: Call, parameters: list[tuple[str, str]], *, shown: bool = False) -> dict[str, str]:
     """Refuse parameters that would change the answer of an interaction that takes none (R4 http.html#parameters).
 
     Args:
         shown: whether it takes `_summary` and `_elements`.
 
+    Returns:
+        Those about the answer's form, by name.
+
     Raises:
         Refusal: 400; 406: a format that is not served.
     """
-    _own(parameters)
+    own = _own(parameters)
     for name, value in parameters:
         if name in ("_format", "_pretty") or (name, value) == ("_summary", "false"):
             continue
@@ -215,6 +216,7 @@ def check_plain(call: Call, parameters: list[tuple[str, str]], *, shown: bool = 
             continue
         if call.strict or name.partition(":")[0] in _SHAPING or name.startswith("_has"):
             raise refuse(400, "FB-REST-008", f"this interaction takes no parameter {name[:40]}")
+    return own
 
 
 def _unknown(call: Call, page: SearchPage) -> list[Issue]:

@@ -16,7 +16,7 @@ from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.regex import RegexError, compile_regex
 from fhir_bridge.terminology.value_set_definitions import FilterSpec
 
-__all__ = ["OPERATORS", "Filter", "compile_filter"]
+__all__ = ["OPERATORS", "Filter", "compile_filter", "with_ancestors", "with_descendants"]
 
 OPERATORS = (
     "=",
@@ -105,7 +105,7 @@ def _on_code(content: CodeSystemContent, spec: FilterSpec, tick: Callable[[], No
     if op == "is-a":
         return Filter(
             lambda code: content.is_a(code, root),
-            lambda: _with_descendants(content, root),
+            lambda: with_descendants(content, root),
             None if below is None else lambda: below(root) + (content.find(root) is not None),
         )
     if op == "descendent-of":
@@ -124,7 +124,7 @@ def _on_code(content: CodeSystemContent, spec: FilterSpec, tick: Callable[[], No
             lambda: (code for code in content.descendants(root) if not content.children(code)),
         )
     if op == "generalizes":
-        return Filter(lambda code: content.is_a(root, code), lambda: _with_ancestors(content, root))
+        return Filter(lambda code: content.is_a(root, code), lambda: with_ancestors(content, root))
     if op == "=":
         return Filter(lambda code: code == root, lambda: _existing(content, [root]))
     if op in ("in", "not-in"):
@@ -142,14 +142,15 @@ def _on_code(content: CodeSystemContent, spec: FilterSpec, tick: Callable[[], No
     return None
 
 
-def _with_descendants(content: CodeSystemContent, root: str) -> Iterator[str]:
+def with_descendants(content: CodeSystemContent, root: str) -> Iterator[str]:
+    """The code and all below it, each once; nothing where there is no such code."""
     if content.find(root) is not None:
         yield root
         yield from content.descendants(root)
 
 
-def _with_ancestors(content: CodeSystemContent, root: str) -> Iterator[str]:
-    """The code and all above it, each once, the ones above first."""
+def with_ancestors(content: CodeSystemContent, root: str) -> Iterator[str]:
+    """The code and all above it, each once, the ones above first; nothing where there is no such code."""
     # Depth first, and a code after its last parent: by levels, one of several paths would come too early.
     seen: set[str] = set()
     waiting = [(root, False)] if content.find(root) is not None else []
