@@ -19,6 +19,7 @@ from fhir_bridge.server.validation import ServedValidator
 __all__ = [
     "FORM",
     "check_resource",
+    "check_valid",
     "content_type",
     "parse",
     "parse_value",
@@ -257,6 +258,18 @@ async def read_resource(call: Call, resource_id: str = "") -> dict[str, Any]:
     else:
         resource = await offloaded(_parsed, body, call.type, resource_id)
     del body  # it may be large, and is not needed any more
+    await check_valid(call, resource, inline=inline)
+    return resource
+
+
+async def check_valid(call: Call, resource: dict[str, Any], *, inline: bool) -> None:
+    """Refuse content that is not valid by the terminology that is served.
+
+    Args:
+        inline: on the event loop; else in a thread.
+
+    Raises:
+        Refusal: 422.
+    """
     validator = ServedValidator(call.services.terminology, call.services.store)
     refuse_invalid(await validator.issues(resource, inline=inline))
-    return resource

@@ -15,10 +15,10 @@ from fhir_bridge.server.rest import answers
 from fhir_bridge.server.rest.auditing import audit_write
 from fhir_bridge.server.rest.body import (
     INLINE_BYTES,
+    check_valid,
     content_type,
     parse_value,
     read_body,
-    refuse_invalid,
 )
 from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_write, resolve
@@ -26,7 +26,6 @@ from fhir_bridge.server.rest.conflicts import again_after_conflict
 from fhir_bridge.server.rest.interactions import refuse_read_only
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
-from fhir_bridge.server.validation import ServedValidator
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.errors import VersionConflict
 from fhir_bridge.storage.stored import Written
@@ -50,9 +49,9 @@ async def patch(call: Call) -> Response:
     call.require("r")
     operations = await _read_operations(call)
     async with call.work():
-        result = await _patched(call, operations)
+        result, resource = await _patched(call, operations)
     if result.outcome != "unchanged":
-        await audit_write(call, "update", f"{call.type}/{call.id}", result.stored.resource())
+        await audit_write(call, "update", f"{call.type}/{call.id}", resource)
     return answers.written(call, result)
 
 
@@ -95,22 +94,22 @@ async def _read_operations(call: Call) -> Any:
     return value
 
 
-async def _patched(call: Call, operations: Any) -> Written:
+async def _patched(call: Call, operations: Any) -> tuple[Written, dict[str, Any]]:
     wanted = call.request.headers.get("if-match")
 
-    async def write() -> Written:
+    async def write() -> tuple[Written, dict[str, Any]]:
         current = await call.services.store.read(call.type, call.id, call.access)
         if wanted is not None and wanted.strip() not in (current.etag, current.etag.removeprefix("W/")):
             raise VersionConflict(f"the current version is {current.version}")
         resource = await _apply(current, operations)
-        inline = len(current.bytes) <= INLINE_BYTES
-        validator = ServedValidator(call.services.terminology, call.services.store)
-        refuse_invalid(await validator.issues(resource, inline=inline))
+        # In a thread: what a patch makes of a small resource may be large.
+        await check_valid(call, resource, inline=False)
         resource = await resolve(call, resource)
         await check_write(call, Operation("update", call.type, call.id, resource))
-        return await call.services.store.update(
+        written = await call.services.store.update(
             call.type, call.id, resource, call.access, if_match=current.etag
         )
+        return written, resource
 
     return await (write() if wanted is not None else again_after_conflict(write))
 
