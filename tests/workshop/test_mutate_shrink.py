@@ -90,13 +90,13 @@ def test_what_a_mapping_includes_is_changed_once_for_all_its_rules(walks: Path) 
         + rule.format("one", "row.Metres == '410'")
         + rule.format("other", "row.Metres == '300'")
     )
-    assert run_command("mapping", "test", "--update", walks).returncode == 0
+    assert run_command("mapping", "test", "--update", "--all", walks).returncode == 0
     (result,) = json.loads(run_command("mapping", "mutate", walks, "--format", "json").stdout)
     assert result["survived"] == []
     assert result["noticed"] >= 6
     expected = walks / "examples" / "one"
     (expected / "walks.csv").write_text("Patient,Metres,Note,Done\n1,5,,yes\n")
-    assert run_command("mapping", "test", "--update", walks).returncode == 0
+    assert run_command("mapping", "test", "--update", "--all", walks).returncode == 0
     (result,) = json.loads(run_command("mapping", "mutate", walks, "--format", "json").stdout)
     assert [item["rule"] for item in result["idle"]] == ["one", "other"]
     assert result["score"] == 0
