@@ -404,7 +404,9 @@ def unparse(tree: Expression) -> str:
         base = f"({tree.base.text})" if isinstance(tree.base, Selector) else _grouped(tree.base)
         return f"{base}.{name}"
     if isinstance(tree, Index):
-        return f"{_grouped(tree.base)}[{unparse(tree.index)}]"
+        # `OBX-5[1]` is one selector, the first repetition; an index of what a selector gives stands outside.
+        base = f"({tree.base.text})" if isinstance(tree.base, Selector) else _grouped(tree.base)
+        return f"{base}[{unparse(tree.index)}]"
     if isinstance(tree, Call):
         parts = [
             *map(unparse, tree.arguments),

@@ -61,7 +61,11 @@ def test_a_message_with_an_unconverted_part_counts_as_partial(
         {"read": 3, "converted": 3, "partial": 2, "skipped": 0, "rejected": 0},
     )
     listed = {
-        reject["locator"]: [i["message"] for i in reject["issues"] if i["code"] != "FB-MAP-201"]
+        reject["locator"]: [
+            i["message"]
+            for i in reject["issues"]
+            if i["code"] != "FB-MAP-201" and i["severity"] != "information"
+        ]
         for reject in rejects
     }
     assert list(listed) == ["a.hl7#2 (12)", "a.hl7#3 (13)"]
@@ -70,6 +74,50 @@ def test_a_message_with_an_unconverted_part_counts_as_partial(
         "the comment (NTE) after IN1 is not represented",
     ]
     assert "OBX-5" in listed["a.hl7#3 (13)"][0]
+
+
+def unread(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What a report lists as not represented: severity, code and message."""
+    codes = ("FB-CSV-011", "FB-VCF-086", "FB-DCM-031", "FB-HL7-012", "FB-HL7-017")
+    return [(i["severity"], i["code"], i["message"]) for i in report["issues"] if i["code"] in codes]
+
+
+def test_what_no_rule_represents_is_listed_with_its_count_and_leaves_records_whole(
+    bridge: Any, site: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "patients.csv").write_text(
+        "PatNr;Aussteller;Nachname;Vorname;Geburtsdatum;Geschlecht;Beruf\n"
+        "1;HOSP;Keller;Ada;01.02.1960;w;Lehrerin\n2;HOSP;Stern;Eva;01.02.1961;w;-\n3;HOSP;Roe;Jo;01.02.1962;m;Koch\n"
+    )
+    code, report, _ = convert(bridge, "csv", site, tmp_path)
+    assert (code, report["records"]["partial"]) == (0, 0)
+    assert unread(report) == [("warning", "FB-CSV-011", 'no rule reads the column "Beruf" (values: 2)')]
+    (folder / "patients.csv").unlink()
+    (folder / "a.vcf").write_text(
+        "##fileformat=VCFv4.3\n##reference=GRCh38\n##contig=<ID=1,length=248956422>\n"
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
+        "1\t100\t.\tA\tC\t.\tPASS\tMQ=60\tGT\t0/1\n1\t200\t.\tA\tC\t.\tPASS\tMQ=59\tGT:PL\t0/1:1,0,2\n"
+    )
+    code, report, _ = convert(bridge, "vcf", site, tmp_path)
+    assert (code, report["records"]["partial"]) == (0, 0)
+    assert unread(report) == [
+        ("warning", "FB-VCF-086", "no rule represents FORMAT/PL (values: 1)"),
+        ("warning", "FB-VCF-086", "no rule represents INFO/MQ (values: 2)"),
+    ]
+
+
+def test_what_an_exchange_says_of_itself_is_listed_once_a_message(
+    bridge: Any, site: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.hl7").write_text("".join(message(hour, "F", (1, "5", "F")) for hour in (11, 12)))
+    code, report, _ = convert(bridge, "hl7v2", site, tmp_path)
+    (listed,) = [issue for issue in report["issues"] if issue["code"] == "FB-HL7-017"]
+    assert (code, listed["severity"], listed["count"]) == (0, "information", 2)
+    assert "MSH-10, MSH-11" in listed["message"]
+    assert "OBX-1" in listed["message"]
 
 
 def test_a_refused_table_counts_all_its_rows(bridge: Any, site: Path, tmp_path: Path) -> None:

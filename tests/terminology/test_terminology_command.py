@@ -61,7 +61,7 @@ def test_a_value_set_is_listed_in_pages() -> None:
 
 
 def test_a_map_that_is_not_loaded_is_reported_with_the_nearest() -> None:
-    answer = CliRunner().invoke(app, ["translate", "C", "--map", "v2-085"])
+    answer = CliRunner().invoke(app, ["translate", "C", "--map", "v2-00855"])
     assert 'did you mean "v2-0085"' in str(answer.exception)
 
 

@@ -15,10 +15,14 @@ from fhir_bridge.fhir.issues import Issue
 __all__ = ["Unread"]
 
 _K = TypeVar("_K")
+Left = tuple[tuple[str, str], ...]
+"""Keys that no rule represents, each with its name for people."""
+
 _MANY: Final = 5_000
 """Sets of keys that are remembered, and keys that are counted by name."""
 
 _CLINVAR: Final = frozenset("CLNSIG CLNREVSTAT CLNDN CLNDISDB CLNVID".split())
+_NONE: Final[frozenset[str]] = frozenset()
 _CHOICE: Final = frozenset(("allele", "allele_num"))
 """Fields of an annotation that say which ALT it is of."""
 
@@ -33,8 +37,8 @@ class Unread:
         self._file = file
         self._read = represented(selectors)
         self._ignored = frozenset(ignored)
-        self._info: dict[tuple[tuple[str, ...], frozenset[str], bool], tuple[str, ...]] = {}
-        self._formats: dict[tuple[str, bool], tuple[str, ...]] = {}
+        self._info: dict[tuple[tuple[str, ...], frozenset[str], bool], Left] = {}
+        self._formats: dict[tuple[str, bool], Left] = {}
         self._counts: Counter[str] = Counter()
         self._annotation = file.consequences if file.options.consequences else None
         self._annotated = 0
@@ -44,25 +48,27 @@ class Unread:
         """Count what is left of a line."""
         alternates = line.alternates
         several = len(alternates) > 1
-        symbols = frozenset([each.symbol[0] for each in alternates if each.kind == "symbolic"])
         raw = line.raw_info
         columns = line.columns
+        symbols = _NONE
+        if "<" in columns[4]:
+            symbols = frozenset([each.symbol[0] for each in alternates if each.kind == "symbolic"])
         counts = self._counts
         keys = (tuple(raw), symbols, several)
         left = self._info.get(keys)
         if left is None:
             left = self._remember(self._info, keys, self._left_of_info(*keys))
-        for key in left:
+        for key, name in left:
             if raw[key] != ".":
-                counts[f"INFO/{key}"] += 1
+                counts[name] = counts.get(name, 0) + 1
         layout = (columns[8], bool(symbols))
         left = self._formats.get(layout)
         if left is None:
             left = self._remember(self._formats, layout, self._left_of_format(*layout))
-        for key in left:
+        for key, name in left:
             for call in line.calls:
                 if call.fields.get(key, ".").strip(".,"):
-                    counts[f"FORMAT/{key}"] += 1
+                    counts[name] = counts.get(name, 0) + 1
         if columns[2] != "." and not self._identified(columns[2], several=several):
             counts["ID"] += 1
         for column, name in ((5, "QUAL"), (6, "FILTER")):
@@ -82,7 +88,7 @@ class Unread:
             self._counts["(further keys)"] += count
 
     @staticmethod
-    def _remember(cache: dict[_K, tuple[str, ...]], key: _K, left: tuple[str, ...]) -> tuple[str, ...]:
+    def _remember(cache: dict[_K, Left], key: _K, left: Left) -> Left:
         if len(cache) >= _MANY:
             cache.clear()
         cache[key] = left
@@ -98,8 +104,8 @@ class Unread:
             and all(name[:2] == "rs" and name[2:].isdecimal() for name in identifiers.split(";"))
         )
 
-    def _left_of_info(self, keys: tuple[str, ...], symbols: frozenset[str], several: bool) -> tuple[str, ...]:
-        return tuple(key for key in keys if not self._takes(key, keys, symbols, several))
+    def _left_of_info(self, keys: tuple[str, ...], symbols: frozenset[str], several: bool) -> Left:
+        return tuple((key, f"INFO/{key}") for key in keys if not self._takes(key, keys, symbols, several))
 
     def _takes(self, key: str, keys: tuple[str, ...], symbols: frozenset[str], several: bool) -> bool:
         """Whether a rule represents an INFO key of a line, by the other keys and the symbolic alleles that it has."""
@@ -124,7 +130,7 @@ class Unread:
             return "CLNSIG" in keys and tied
         return True
 
-    def _left_of_format(self, layout: str, symbolic: bool) -> tuple[str, ...]:
+    def _left_of_format(self, layout: str, symbolic: bool) -> Left:
         keys = layout.split(":")
         left = []
         for key in keys:
@@ -134,7 +140,7 @@ class Unread:
                 or (source in SYMBOLIC and not symbolic)
                 or (key == "VAF" and "AF" in keys)
             ):
-                left.append(key)
+                left.append((key, source))
         return tuple(left)
 
     def issues(self) -> Iterator[Issue]:

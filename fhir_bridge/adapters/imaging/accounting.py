@@ -23,7 +23,7 @@ _IDENTITY: Final = frozenset(("StudyInstanceUID", "SeriesInstanceUID", "SOPInsta
 """What a study, a series, an instance is called: a study lists them."""
 _CONTENT: Final = frozenset(("ContentSequence", "WaveformSequence", "WaveformAnnotationSequence"))
 """Sequences whose items are read attribute by attribute."""
-_SHOWN = 400
+_SHOWN: Final = 400
 
 
 def report_unread(study: Study) -> None:
@@ -31,6 +31,7 @@ def report_unread(study: Study) -> None:
 
     The instances of a series share what they say of patient, study and series, or their disagreement is reported.
     """
+    _disregard_hidden(study)
     left: Counter[str] = Counter()
     technical: dict[str, None] = {}
     for instance in _examined(study):
@@ -49,6 +50,16 @@ def report_unread(study: Study) -> None:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         shown = ", ".join(names[:_SHOWN])
         study.report(new_issue("FB-DCM-032", f"left in the DICOM object: {shown}{more}", where))
+
+
+def _disregard_hidden(study: Study) -> None:
+    """Count nothing of a waveform's channels as asked for where no rule asked for its samples."""
+    for recording in study.recordings:
+        asked = study.content_asked.get(recording.uid, set())
+        for waveform in recording.waveforms:
+            if not waveform.shown:
+                channels = f"WaveformSequence[{waveform.position}].ChannelDefinitionSequence["
+                asked.difference_update([path for path in asked if path.startswith(channels)])
 
 
 def _elements(instance: Instance) -> Elements:

@@ -55,7 +55,10 @@ def sampled_data(lead: Any) -> SampledData | None:
 
     None where the voltages are not known (`lead.readable`).
     """
-    if not isinstance(lead, Lead) or not lead.readable:
+    if not isinstance(lead, Lead):
+        return None
+    lead.outer.shown = True
+    if not lead.readable:
         return None
     origin = Quantity(value=lead.baseline)
     if lead.unit:

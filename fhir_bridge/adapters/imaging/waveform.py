@@ -126,6 +126,7 @@ class Waveform:
         frequency: samples per second.
         values: all samples, channel by channel within a sample time; None where they are more than is kept of an
             instance.
+        shown: a rule asked for its samples.
     """
 
     outer: Recording
@@ -137,6 +138,7 @@ class Waveform:
     frequency: Decimal
     values: array[int] | None
     leads: list[Lead] = field(default_factory=list)
+    shown: bool = False
 
     @property
     def period(self) -> Decimal:
