@@ -272,7 +272,7 @@ class _Rejects:
 
     def report(self, locator: str, issue: Issue) -> None:
         """Name one."""
-        from fhir_bridge.pipeline.ndjson import reject_line
+        from fhir_bridge.pipeline.part_sink import reject_line
 
         if len(self.first) < _SHOWN:
             where = f"{issue.expression}: " if issue.expression else ""

@@ -6,11 +6,19 @@ import hashlib
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 __all__ = ["DEMO_KEY", "IdKey", "MissingPart"]
 
 DEMO_KEY = hashlib.blake2b(b"fhir-bridge demonstration key, public on purpose", digest_size=32).digest()
 """The demo's key: fixed and public, so that anyone gets the same cohort. Never for real patients."""
+
+
+_LENGTHS = [length.to_bytes(4, "big") for length in range(256)]
+"""By their lengths, (`ab`, `c`) and (`a`, `bc`) differ."""
+
+_EMPTY = b"\xff\xff\xff\xff"
+"""A length that no part can have, so that an empty part is like no other."""
 
 
 class MissingPart(ValueError):
@@ -47,19 +55,42 @@ class IdKey:
         Raises:
             MissingPart: a part that is not optional is None or empty.
         """
+        return self.id_after((self._keyed, 0), *parts, optional=optional)
+
+    def begun(self, *parts: str | None) -> tuple[Any, int]:
+        """The first parts of ids that have these in common, for `id_after`.
+
+        Raises:
+            MissingPart: a part is None or empty.
+        """
         digest = self._keyed.copy()
         for position, part in enumerate(parts):
             if not part:
-                if position not in optional:
-                    raise MissingPart(position)
-                # A length that no part can have, so that an empty part is like no other.
-                digest.update(b"\xff\xff\xff\xff")
-                continue
+                raise MissingPart(position)
             encoded = part.encode()
-            # By their lengths, (`ab`, `c`) and (`a`, `bc`) differ.
-            digest.update(len(encoded).to_bytes(4, "big"))
-            digest.update(encoded)
-        return digest.hexdigest()
+            digest.update(len(encoded).to_bytes(4, "big") + encoded)
+        return digest, len(parts)
+
+    @staticmethod
+    def id_after(begun: tuple[Any, int], *parts: str | None, optional: frozenset[int] = frozenset()) -> str:
+        """The id of the parts that `begun` has taken and these; positions in `optional` are those of `id`.
+
+        Raises:
+            MissingPart: a part that is not optional is None or empty.
+        """
+        digest = begun[0].copy()
+        content: list[bytes] = []
+        for position, part in enumerate(parts, begun[1]):
+            if part:
+                encoded = part.encode()
+                length = len(encoded)
+                content += (_LENGTHS[length] if length < 256 else length.to_bytes(4, "big"), encoded)
+            elif position in optional:
+                content.append(_EMPTY)
+            else:
+                raise MissingPart(position)
+        digest.update(b"".join(content))
+        return str(digest.hexdigest())
 
     @classmethod
     def load_or_make(cls, path: Path) -> IdKey:

@@ -19,6 +19,7 @@ from fhir_bridge.fhir.search.values import split_reference
 __all__ = [
     "OTHER_PERSON",
     "Owners",
+    "elements_of_owners",
     "has_patient",
     "is_followed",
     "is_subject_parameter",
@@ -57,6 +58,16 @@ def _row(resource_type: str) -> tuple[tuple[tuple[str, ...], bool], ...]:
         for paths, followed in ((row.owners, False), (row.through, True))
         for path in paths
     )
+
+
+@cache
+def elements_of_owners(resource_type: str) -> frozenset[str]:
+    """The elements of a resource, by name, that `owners_of` looks into.
+
+    Raises:
+        KeyError: R4 has no such resource type.
+    """
+    return frozenset(steps[0] for steps, _ in _row(resource_type)) | {"contained"}
 
 
 def has_patient(resource_type: str) -> bool:

@@ -7,7 +7,7 @@ conversion = mapping.convert(record, context)
 
 from fhir_bridge.mapping import issues as _issues
 from fhir_bridge.mapping.checking import check_mapping
-from fhir_bridge.mapping.compiled import CompiledMapping
+from fhir_bridge.mapping.compiled import CompiledMapping, Form
 from fhir_bridge.mapping.composition import mapping_files
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
 from fhir_bridge.mapping.files import file_of, find_mapping, mapping_names
@@ -32,6 +32,7 @@ __all__ = [
     "Context",
     "Conversion",
     "CrosswalkError",
+    "Form",
     "IdentityResolver",
     "LineOffsets",
     "MappingError",

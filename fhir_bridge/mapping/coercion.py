@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir import datatypes, definitions
 from fhir_bridge.fhir.datatypes import (
     Code,
     CodeableConcept,
@@ -289,6 +289,9 @@ def _complex(target: str) -> Coercer:
         _wrong(ctx, value, element_target, target)
         return None
 
+    kind = getattr(datatypes, target, None)
+    if isinstance(kind, type) and getattr(kind, "fhir_type", None) == target:
+        _KINDS[coerce] = kind
     return coerce
 
 
@@ -341,11 +344,18 @@ def coercer(target: str) -> Coercer:
     return _complex(target)
 
 
+_KINDS: dict[Coercer | None, type] = {}
+"""Of coercers of complex types: the class whose objects they take as they are."""
+
+
 def many(ctx: Context, value: Any, coerce: Coercer | None, target: ElementTarget) -> list[Any] | None:
     """The values for an element that repeats; one is wrapped, empty ones are dropped."""
     if value is None or value is CLEARED:
         return None
     if value.__class__ is list or value.__class__ is tuple:
+        kind = _KINDS.get(coerce)
+        if kind is not None and all(item.__class__ is kind and item for item in value):
+            return list(value) or None
         kept: list[Any] = []
         for item in value:
             if item is None or item is CLEARED:

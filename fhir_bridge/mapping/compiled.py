@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from fhir_bridge.fhir.ids import MissingPart
 from fhir_bridge.fhir.issues import Issue
@@ -14,18 +14,27 @@ from fhir_bridge.mapping.identity import Unlinked
 from fhir_bridge.mapping.joins import open_tables
 from fhir_bridge.mapping.lost_references import remove_references
 from fhir_bridge.mapping.record import CLEARED
-from fhir_bridge.mapping.rule_code import RulePlan
+from fhir_bridge.mapping.rule_plan import RulePlan
 from fhir_bridge.mapping.runtime import (
     GENERATED,
     Context,
     Conversion,
     ElementTarget,
     Instance,
+    JsonOutput,
     Output,
     Reject,
 )
+from fhir_bridge.mapping.sections import Sections
 
-__all__ = ["CompiledMapping", "Program", "inside", "missing", "outside", "unmatched"]
+__all__ = ["CompiledMapping", "Form", "Program", "inside", "missing", "outside", "unmatched"]
+
+
+Form = Literal["dicts", "traced", "bytes"]
+"""How outputs are made: as dicts, as dicts with a trace, as JSON."""
+
+_SOURCES = 1000
+"""Sources (sending systems, files) for which a context remembers parts of outputs."""
 
 
 @dataclass(slots=True)
@@ -46,11 +55,26 @@ class Program:
             _Rule(
                 plan,
                 namespace[plan.function],
-                namespace[f"{plan.function}_identify"] if plan.split else None,
+                namespace[plan.identify] if plan.split else None,
                 [(name, spec, namespace[cell]) for name, spec, cell in plan.columns],
             )
             for plan in plans
         ]
+
+    def remember(self, ctx: Context) -> None:
+        """Give the context what it remembers of outputs for the source and zone of its record."""
+        where = (ctx.source, ctx.zone, ctx.bounds, getattr(ctx.record, "notation", None))
+        if where != ctx.sections_of:
+            known = ctx.section_sets.get(where)
+            if known is None:
+                if len(ctx.section_sets) >= _SOURCES:
+                    ctx.section_sets.clear()
+                    ctx.remembered = 0
+                known = ctx.section_sets[where] = [
+                    None if rule.plan.sections is None else Sections(rule.plan.sections)
+                    for rule in self.rules
+                ]
+            ctx.sections, ctx.sections_of = known, where
 
 
 class _RecordRejected(Exception):
@@ -78,39 +102,50 @@ class CompiledMapping:
     rules: tuple[str, ...]
     root: str
     selectors: frozenset[tuple[str, str]]
-    make: Callable[[bool], Program] = field(repr=False)
-    _programs: dict[bool, Program] = field(default_factory=dict, repr=False)
+    make: Callable[[Form], Program] = field(repr=False)
+    _programs: dict[Form, Program] = field(default_factory=dict, repr=False)
 
     @property
     def source(self) -> str:
         """The generated Python, for reading."""
-        return self._program(trace=False).source
+        return self._program("dicts").source
 
     @property
     def plans(self) -> tuple[RulePlan, ...]:
         """The rules as they run when tracing: what each reads, its branches."""
-        return tuple(rule.plan for rule in self._program(trace=True).rules)
+        return tuple(rule.plan for rule in self._program("traced").rules)
 
     @property
     def indispensable(self) -> frozenset[str]:
         """Rules whose failure rejects the whole record (`on_error: record`)."""
-        return frozenset(rule.plan.name for rule in self._program(trace=False).rules if rule.plan.whole)
+        return frozenset(rule.plan.name for rule in self._any().rules if rule.plan.whole)
 
-    def _program(self, *, trace: bool) -> Program:
-        program = self._programs.get(trace)
+    def _any(self) -> Program:
+        """A program, in the form that is there."""
+        return next(iter(self._programs.values()))
+
+    def _program(self, form: Form) -> Program:
+        program = self._programs.get(form)
         if program is None:
-            program = self._programs[trace] = self.make(trace)
+            program = self._programs[form] = self.make(form)
         return program
+
+    def source_of(self, form: Form) -> str:
+        """The generated Python of a form, for reading."""
+        return self._program(form).source
 
     def convert(self, record: Any, context: Context) -> Conversion:
         """Convert a record: a part that fails loses itself alone, and an issue says so. Never raises for a record."""
-        program = self._programs.get(context.trace) or self._program(trace=context.trace)
         ctx = context
+        form: Form = "bytes" if ctx.bytes else "traced" if ctx.trace else "dicts"
+        program = self._programs.get(form) or self._program(form)
         if ctx.configured is not self:
             ctx.configure(self.source_options)
             ctx.tables = open_tables({**self.source_options, **(ctx.options or {})})
             ctx.configured = self
         ctx.begin(record)
+        if form == "bytes":
+            program.remember(ctx)
         outputs: list[Output] = []
         try:
             lost = _run(program, record, ctx, outputs, self.root)
@@ -118,6 +153,11 @@ class CompiledMapping:
                 outputs = _without_lost(program, outputs, lost, ctx)
         except _RecordRejected:
             return Conversion([], ctx.issues, "rejected")
+        if ctx.trace and form == "bytes":
+            origin = _Origin(self, record, ctx)
+            for output in outputs:
+                if isinstance(output, JsonOutput):
+                    output.origin = origin
         issues = ctx.issues
         unread = _unread(record, ctx) if outputs else []
         if not issues and not unread:
@@ -132,6 +172,24 @@ class CompiledMapping:
         if failed:
             return Conversion(outputs, issues, "partial" if outputs else "rejected")
         return Conversion(outputs, issues, "converted")
+
+
+class _Origin:
+    """A record whose outputs were made as bytes: it is converted again with a trace when one is asked for."""
+
+    def __init__(self, mapping: CompiledMapping, record: Any, ctx: Context) -> None:
+        self._mapping = mapping
+        self._record = record
+        self._ctx = ctx
+        self._outputs: dict[tuple[str, str], Output] | None = None
+
+    def __call__(self, output: Output) -> Output:
+        if self._outputs is None:
+            ctx = self._ctx
+            again = Context(ctx.site, ctx.terminology, ctx.identity, ctx.adapter, True, ctx.options)
+            conversion = self._mapping.convert(self._record, again)
+            self._outputs = {(item.type, item.id): item for item in conversion.outputs}
+        return self._outputs[output.type, output.id]
 
 
 def _unread(record: Any, ctx: Context) -> list[Any]:
@@ -226,28 +284,36 @@ def _identify(rule: _Rule, scopes: list[Any], ctx: Context, g: tuple[Any, ...]) 
     assert rule.identify is not None
     instances: list[Instance] = []
     ctx.rule = rule.plan.name
+    identify, unpivoted = rule.identify, rule.columns
     for s in scopes:
-        columns: list[Any] = [None]
         try:
-            if rule.columns:
-                columns = [
-                    (name, spec, value)
-                    for name, spec, cell in rule.columns
-                    if (value := cell(s)) is not None and value is not CLEARED and value != ""
-                ]
-        except Exception as error:  # noqa: BLE001 - as in `_run`
+            for column in _cells(rule, s) if unpivoted else _ONCE:
+                try:
+                    result = identify(ctx, s, g, *column)
+                except Exception as error:  # noqa: BLE001 - as in `_run`
+                    _lose(error, ctx, rule, s)
+                    continue
+                if result is not None:
+                    instances.append(Instance(s, result[0], result[1], column or None))
+        except _RecordRejected:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `_run`: the cells can't be read
             _lose(error, ctx, rule, s)
-            continue
-        for column in columns:
-            try:
-                result = rule.identify(ctx, s, g, *(column or ()))
-            except Exception as error:  # noqa: BLE001 - as in `_run`
-                _lose(error, ctx, rule, s)
-                continue
-            if result is not None:
-                instances.append(Instance(s, result[0], result[1], column))
     if instances:
         ctx.instances[rule.plan.name] = instances
+
+
+_ONCE: tuple[tuple[()]] = ((),)
+"""The applications of a rule without columns to an object."""
+
+
+def _cells(rule: _Rule, s: Any) -> list[tuple[str, Any, Any]]:
+    """The columns of an unpivot that have a value."""
+    return [
+        (name, spec, value)
+        for name, spec, cell in rule.columns
+        if (value := cell(s)) is not None and value is not CLEARED and value != ""
+    ]
 
 
 def _keep(

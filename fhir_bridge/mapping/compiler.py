@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping import functions
 from fhir_bridge.mapping.coercion import choose, many, single
-from fhir_bridge.mapping.compiled import CompiledMapping, Program, inside, missing, outside, unmatched
+from fhir_bridge.mapping.compiled import CompiledMapping, Form, Program, inside, missing, outside, unmatched
 from fhir_bridge.mapping.custom_functions import RESERVED, custom_functions
 from fhir_bridge.mapping.document import Document, Mapping, Scalar, Sequence, plain
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, Variable
@@ -24,8 +25,10 @@ from fhir_bridge.mapping.node_code import NodeCompiler
 from fhir_bridge.mapping.operators import OPERATORS
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
-from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource, profiles_of
-from fhir_bridge.mapping.runtime import GENERATED, Output
+from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource
+from fhir_bridge.mapping.rule_profiles import profiles_of
+from fhir_bridge.mapping.runtime import GENERATED, JsonOutput, Output
+from fhir_bridge.mapping.sections import NoSections, known_key, settle, unchanged, written
 from fhir_bridge.mapping.shape import Problems
 from fhir_bridge.mapping.source_options import source_model
 from fhir_bridge.mapping.writer import Writer
@@ -36,14 +39,17 @@ DOCUMENT_KEYS = ("mapping", "version", "title", "doc", "source", "let", "rules")
 
 
 def compile_document(
-    document: Document, adapters: MappingOf[str, Any], known: definitions.Definitions = definitions.DEFAULT
+    document: Document,
+    adapters: MappingOf[str, Any],
+    known: definitions.Definitions = definitions.DEFAULT,
+    form: Form = "dicts",
 ) -> CompiledMapping:
     """Compile a document for the adapter that its `source:` names.
 
     Raises:
         MappingErrors: with all that is wrong.
     """
-    return _Compilation(document, adapters, known).run()
+    return _Compilation(document, adapters, known).run(form)
 
 
 class _Compilation:
@@ -56,16 +62,16 @@ class _Compilation:
         self.problems = Problems(known)
         self.used: set[tuple[str, str]] = set()
 
-    def run(self) -> CompiledMapping:
+    def run(self, form: Form) -> CompiledMapping:
         adapter = self._adapter()
         if adapter is None:
             raise MappingErrors(self.problems.errors)
         self.model = source_model(adapter, self.root.get("source"), self.problems)
         rules = self._rules()
         specs = self._functions()
-        # The untraced program is compiled first: it finds the errors, and which rules others refer to.
+        # The first program finds the errors, and which rules others refer to.
         referenced: set[str] = set()
-        program = self._program(rules, specs, referenced, trace=False, errors=True)
+        program = self._program(rules, specs, referenced, form, errors=True)
         if self.problems.errors:
             raise MappingErrors(self.problems.errors)
         source = plain(self.root.get("source") or Mapping(self.root.position, []))
@@ -78,8 +84,8 @@ class _Compilation:
             rules=tuple(rule.name for rule in rules),
             root=self.model.root,
             selectors=frozenset(self.used),
-            _programs={False: program},
-            make=lambda trace: self._program(rules, specs, referenced, trace=trace, errors=False),
+            _programs={form: program},
+            make=lambda form: self._program(rules, specs, referenced, form, errors=False),
         )
 
     def _text(self, key: str) -> str:
@@ -169,14 +175,15 @@ class _Compilation:
         rules: list[RuleSource],
         specs: dict[str, FunctionSpec],
         referenced: set[str],
+        form: Form,
         *,
-        trace: bool,
         errors: bool,
     ) -> Program:
+        trace = form == "traced"
         problems = self.problems if errors else Problems(self.problems.definitions)
         targets = {rule.name: RuleTarget(rule.name, rule.type, rule.scope) for rule in rules}
         while True:
-            writer = Writer()
+            writer = Writer(fragments=form == "bytes")
             expressions = ExpressionCompiler(self.model, specs, targets)
             expressions.marking = bool(getattr(self.model, "accounts", False))
             variables = self._document_lets(writer, expressions, problems)
@@ -184,10 +191,10 @@ class _Compilation:
             expressions.marking = trace or bool(getattr(self.model, "accounts", False))
             expressions.tracing = trace
             plans = []
-            for rule in rules:
+            for number, rule in enumerate(rules):
                 compiler = RuleCompiler(
                     rule, writer, expressions, problems, self._environment(rule.scope, variables, expressions),
-                    trace=trace, split=rule.name in referenced,
+                    trace=trace, split=rule.name in referenced, number=number,
                 )  # fmt: skip
                 plans.append(compiler.compile())
             if expressions.referenced <= referenced or problems.errors:
@@ -196,7 +203,7 @@ class _Compilation:
         if problems.errors:
             return Program("", {}, [], False)
         self.used |= expressions.used
-        return self._load(writer, specs, plans, bool(variables), trace=trace)
+        return self._load(writer, specs, plans, bool(variables), form)
 
     def _environment(
         self, scope: str, variables: dict[str, Variable], expressions: ExpressionCompiler, variable: str = "s"
@@ -246,10 +253,10 @@ class _Compilation:
         return names
 
     def _load(
-        self, writer: Writer, specs: dict[str, FunctionSpec], plans: list[Any], lets: bool, *, trace: bool
+        self, writer: Writer, specs: dict[str, FunctionSpec], plans: list[Any], lets: bool, form: Form
     ) -> Program:
         text, positions = writer.source()
-        version = "traced" if trace else "compiled"
+        version = "compiled" if form == "dicts" else form
         name = f"<{version} {self.document.file}>"
         number = 1
         while name in GENERATED and "".join(linecache.getlines(name)) != text:
@@ -261,17 +268,24 @@ class _Compilation:
             **writer.namespace,
             "CLEARED": CLEARED,
             "Decimal": Decimal,
+            "JsonOutput": JsonOutput,
+            "NoSections": NoSections,
             "Output": Output,
             "business_time": business_time,
             "choose": choose,
+            "dumps": dumps,
             "id_of": id_of,
             "inside": inside,
             "key_part": key_part,
+            "known_key": known_key,
             "many": many,
             "missing": missing,
             "outside": outside,
+            "settle": settle,
             "single": single,
+            "unchanged": unchanged,
             "unmatched": unmatched,
+            "written": written,
         }
         for spec in specs.values():
             prefix = "f_" if BUILTINS.get(spec.name) is spec else "a_"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,7 +71,11 @@ class Sink:
 
 
 class LeafCompiler:
-    """Compiles expressions of one rule, and what they write."""
+    """Compiles expressions of one rule, and what they write.
+
+    Attributes:
+        looked_into: elements of the resource whose values are read again, so that they never are constant bytes.
+    """
 
     def __init__(
         self,
@@ -83,7 +87,9 @@ class LeafCompiler:
         scope: str = "",
         trace: bool = False,
         delta: bool = False,
+        looked_into: Container[str] = (),
     ) -> None:
+        self.looked_into = looked_into
         self.writer = writer
         self.expressions = expressions
         self.problems = problems
@@ -215,6 +221,10 @@ class LeafCompiler:
         return Code(self.writer.constant(value), literal=True, value=value)
 
     # Elements
+
+    def part(self, value: Any) -> str:
+        """Source of a literal part of the resource."""
+        return self.writer.constant(value) if self.top in self.looked_into else self.writer.part(value)
 
     def traced(
         self,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
-from fhir_bridge.mapping.compiled import CompiledMapping
+from fhir_bridge.mapping.compiled import CompiledMapping, Form
 from fhir_bridge.mapping.compiler import compile_document
 from fhir_bridge.mapping.composition import compose, composed_source
 from fhir_bridge.mapping.document import Document, parse, plain
@@ -19,7 +19,7 @@ __all__ = ["compile_composed", "composed_document", "load_mapping", "source_bloc
 
 
 def load_mapping(
-    path: str | Path, *, adapters: Mapping[str, Any], definitions: Definitions = DEFAULT
+    path: str | Path, *, adapters: Mapping[str, Any], definitions: Definitions = DEFAULT, form: Form = "dicts"
 ) -> CompiledMapping:
     """Read and compile a mapping, with what it includes and extends.
 
@@ -27,13 +27,16 @@ def load_mapping(
         path: a file, a folder with `mapping.yaml`, or a name (see `find_mapping`).
         adapters: adapters by name; the document's `source.adapter` chooses one.
         definitions: those that have its profiles and value sets: a site's.
+        form: how outputs are wanted; others are compiled when a context asks for them.
 
     Raises:
         MappingErrors: all that is wrong with it, each with file, line, column and suggestion.
     """
     file = find_mapping(path)
     shown = shown_name(file, path)
-    return load_text(read_text(file, shown), shown, adapters=adapters, definitions=definitions, path=file)
+    return load_text(
+        read_text(file, shown), shown, adapters=adapters, definitions=definitions, path=file, form=form
+    )
 
 
 def source_block(path: str | Path) -> dict[str, Any]:
@@ -64,22 +67,26 @@ def composed_document(path: str | Path) -> Document:
 
 
 def compile_composed(
-    document: Document, *, adapters: Mapping[str, Any], definitions: Definitions = DEFAULT
+    document: Document,
+    *,
+    adapters: Mapping[str, Any],
+    definitions: Definitions = DEFAULT,
+    form: Form = "dicts",
 ) -> CompiledMapping:
     """Compile a document that includes and extends nothing any more.
 
     Raises:
         MappingErrors: all that is wrong with it.
     """
-    form = check(document)
+    problems = check(document)
     try:
-        compiled = compile_document(document, adapters, definitions)
+        compiled = compile_document(document, adapters, definitions, form)
     except MappingErrors as result:
         # The compiler's word on a place goes before the schema's: it knows what was meant.
         locations = {error.position for error in result.errors}
-        raise MappingErrors([*result.errors, *(e for e in form if e.position not in locations)]) from None
-    if form:
-        raise MappingErrors(form)
+        raise MappingErrors([*result.errors, *(e for e in problems if e.position not in locations)]) from None
+    if problems:
+        raise MappingErrors(problems)
     return compiled
 
 
@@ -90,9 +97,10 @@ def load_text(
     adapters: Mapping[str, Any],
     definitions: Definitions = DEFAULT,
     path: Path | None = None,
+    form: Form = "dicts",
 ) -> CompiledMapping:
     """Compile a mapping from its text; `file` is in messages, `path` is where what it includes is looked for."""
     document, errors = compose(parse(text, file), path or Path(file))
     if errors:
         raise MappingErrors(errors)
-    return compile_composed(document, adapters=adapters, definitions=definitions)
+    return compile_composed(document, adapters=adapters, definitions=definitions, form=form)

@@ -47,12 +47,12 @@ class NodeCompiler(LeafCompiler):
             if target.name is None:
                 name, value = self.shape.choice(node, target)
                 if name is not None:
-                    self.writer.line(sink.put(self.writer.constant(value), name), node.position)
+                    self.writer.line(sink.put(self.part(value), name), node.position)
                     self.traced(target, "literal", node, sink, key=repr(name))
                 return
             value = self.shape.constant(node, target)
             if value is not None:
-                self.writer.line(sink.put(self.writer.constant(value)), node.position)
+                self.writer.line(sink.put(self.part(value)), node.position)
                 self.traced(target, "literal", node, sink)
             return
         if not target.is_list:
@@ -97,13 +97,13 @@ class NodeCompiler(LeafCompiler):
             if target.name is None and sink.key is None and isinstance(node, Scalar):
                 name, value = self.shape.choice(node, target)
                 if name is not None:
-                    self.writer.line(sink.put(self.writer.constant(value), name), node.position)
+                    self.writer.line(sink.put(self.part(value), name), node.position)
                     self.traced(target, "literal", node, sink, key=repr(name))
                 return
             value = self.shape.constant(node, target)
             if value is not None:
                 value = value[0] if target.is_list else value
-                self.writer.line(sink.put(self.writer.constant(value)), node.position)
+                self.writer.line(sink.put(self.part(value)), node.position)
                 self.traced(target, "literal", node, sink)
             return
         if isinstance(node, Scalar):
@@ -208,12 +208,12 @@ class NodeCompiler(LeafCompiler):
         if not dynamic:
             self.shape.required(node, inside, written)
             if constants:
-                self.writer.line(sink.put(self.writer.constant(ordered)), node.position)
+                self.writer.line(sink.put(self.part(ordered)), node.position)
                 self.traced(target, "literal", node, sink)
             return
         for element, value in literals:
             self.literal(element, value.position, local)
-        source = ", ".join(f"{name!r}: {self.writer.constant(value)}" for name, value in ordered.items())
+        source = ", ".join(f"{name!r}: {self.part(value)}" for name, value in ordered.items())
         self.writer.line(f"{local} = {{{source}}}", node.position)
         written |= self.members(dynamic, inside, env, local)
         self.shape.required(node, inside, written)

@@ -194,7 +194,11 @@ def _near(ctx: Context, rule: str, scope: Any, hops: int, their_hops: int) -> li
     if entry is None:
         entry = {}
         for instance in instances:
-            entry.setdefault(id(_anchor(instance.scope, their_hops)), []).append(instance)
+            anchor = instance.scope.outer if their_hops == 1 else _anchor(instance.scope, their_hops)
+            near = entry.get(id(anchor))
+            if near is None:
+                near = entry[id(anchor)] = []
+            near.append(instance)
         ctx.reference_index[(rule, their_hops)] = entry
     return entry.get(id(_anchor(scope, hops)), [])
 

@@ -160,9 +160,10 @@ class RuleReads:
         literals: elements that are written as they are, by path.
         branches: by number.
         cache: for the source model, by the branches entered.
+        bits: of the branches, by number, where they are noted in one number.
     """
 
-    __slots__ = ("branches", "cache", "literals", "reads", "rule", "scope", "uses")
+    __slots__ = ("bits", "branches", "cache", "literals", "reads", "rule", "scope", "uses")
 
     def __init__(self, rule: str, scope: str) -> None:
         self.rule = rule
@@ -171,7 +172,8 @@ class RuleReads:
         self.uses: list[Use] = []
         self.literals: list[Use] = []
         self.branches: dict[int, Branch] = {}
-        self.cache: dict[tuple[int, ...], Any] = {}
+        self.cache: dict[Any, Any] = {}
+        self.bits: dict[int, int] = {}
 
     def add(self, reads: Iterable[Read], arms: frozenset[int], unless: frozenset[int] = frozenset()) -> None:
         """Note values that the rule writes within some branches."""
@@ -193,12 +195,22 @@ class RuleReads:
         }
         return frozenset().union(*(read.arms | read.unless for read in self.reads))
 
-    def entered(self, marks: Iterable[int], make: Callable[[str, list[Read]], Any]) -> Any:
+    def mask(self, marks: Iterable[int]) -> int:
+        """Branches in one number."""
+        return sum(1 << self.bits[mark] for mark in set(marks) if mark in self.bits)
+
+    def branches_of(self, marks: list[int] | int) -> frozenset[int]:
+        """Branches by their numbers."""
+        if isinstance(marks, int):
+            return frozenset(mark for mark, bit in self.bits.items() if marks >> bit & 1)
+        return frozenset(marks)
+
+    def entered(self, marks: list[int] | int, make: Callable[[str, list[Read]], Any]) -> Any:
         """What a source model makes of the reads that the entered branches hold; made once for each set of them."""
-        key = tuple(marks)
+        key = marks if isinstance(marks, int) else tuple(marks)
         entry = self.cache.get(key)
         if entry is None:
-            entered = frozenset(key)
+            entered = self.branches_of(marks)
             reads = [read for read in self.reads if read.arms <= entered and read.unless.isdisjoint(entered)]
             if len(self.cache) >= _MANY:
                 self.cache.clear()
@@ -206,8 +218,9 @@ class RuleReads:
         return entry
 
 
-Applied = tuple[RuleReads, Any, list[int]]
-"""One application of a rule that gave an output: its reads, its scope object, the branches it entered."""
+Applied = tuple[RuleReads, Any, Any]
+"""One application of a rule that gave an output: its reads, its scope object, the branches it entered (a list of their
+numbers, or one number that `RuleReads.branches_of` reads)."""
 
 
 class Application(NamedTuple):
@@ -215,9 +228,9 @@ class Application(NamedTuple):
 
     reads: RuleReads
     scope: Any
-    marks: list[int]
+    marks: Any
 
     def entered(self, reads: Iterable[Read]) -> list[Read]:
         """Those of the rule's reads that the branches entered hold."""
-        marks = frozenset(self.marks)
+        marks = self.reads.branches_of(self.marks)
         return [read for read in reads if read.arms <= marks and read.unless.isdisjoint(marks)]

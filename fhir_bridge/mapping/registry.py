@@ -32,6 +32,7 @@ class FunctionSpec:
         nulls: given null as its first argument it gives null, so that it need not be called.
         reads: how each argument is read, by position (`READING` of `reads.py`, or a reader of the source model).
         selects: selectors that a function of the scope reads by itself, each with its reader: `("OBX-5", "whole")`.
+        pure: what it gives depends on its arguments, and of its scope on what `selects` and this names, alone.
         check: what is wrong with a literal argument: its name, its value, and all literal arguments by name.
         signature: for messages, `quantity(value, unit=…)`.
     """
@@ -50,6 +51,7 @@ class FunctionSpec:
     nulls: bool = False
     reads: tuple[str, ...] = ()
     selects: tuple[tuple[str, str], ...] = ()
+    pure: bool | tuple[str, ...] = False
     check: Callable[[str, Any, Mapping[str, Any]], Any] | None = None
 
     @property
@@ -83,13 +85,14 @@ def _describe(
     nulls: bool = False,
     reads: tuple[str, ...] = (),
     selects: tuple[tuple[str, str], ...] = (),
+    pure: bool | tuple[str, ...] = False,
 ) -> FunctionSpec:
     try:
         parameters: Iterable[inspect.Parameter] = inspect.signature(call).parameters.values()
     except (TypeError, ValueError):  # a builtin of C without signature: anything goes
         return FunctionSpec(
-            name, call, scope, context, returns, (), 0, True, True, repeats, reads=reads, selects=selects
-        )
+            name, call, scope, context, returns, (), 0, True, True, repeats, reads=reads, selects=selects, pure=pure
+        )  # fmt: skip
     kept = list(parameters)[int(scope) + int(context) :]
     arguments, required, rest, keywords = [], 0, False, False
     only: set[str] = set()
@@ -120,6 +123,7 @@ def _describe(
         nulls,
         reads,
         selects,
+        pure,
     )
 
 
@@ -161,6 +165,7 @@ def function(
     nulls: bool = False,
     reads: tuple[str, ...] = (),
     selects: tuple[tuple[str, str], ...] = (),
+    pure: bool | tuple[str, ...] = False,
 ) -> Callable[[F], F]: ...
 def function(
     call: F | None = None,
@@ -171,6 +176,7 @@ def function(
     nulls: bool = False,
     reads: tuple[str, ...] = (),
     selects: tuple[tuple[str, str], ...] = (),
+    pure: bool | tuple[str, ...] = False,
 ) -> F | Callable[[F], F]:
     """Mark an adapter's function.
 
@@ -183,11 +189,13 @@ def function(
         reads: how each argument is read, by position, in the words of the source model (`XPN`, `whole`); `text`
             unless given. It decides what counts as represented of a value.
         selects: selectors that the function reads from its scope by itself, each with its reader.
+        pure: what it gives depends on its arguments, the site and the record's source and zone, and of its scope on
+            what `selects` and this names, alone. Then it is remembered where outputs are made as bytes.
     """
 
     def mark(target: F) -> F:
         marks = {"scope": scope, "context": context, "returns": returns, "nulls": nulls}
-        setattr(target, _MARK, {**marks, "reads": reads, "selects": selects})
+        setattr(target, _MARK, {**marks, "reads": reads, "selects": selects, "pure": pure})
         return target
 
     return mark(call) if call is not None else mark

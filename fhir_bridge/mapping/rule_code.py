@@ -8,19 +8,24 @@ from typing import Any
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
 from fhir_bridge.fhir.definitions import Profile
+from fhir_bridge.fhir.record import elements_of_owners
 from fhir_bridge.mapping import expressions as ex
+from fhir_bridge.mapping.byte_code import ByteRuleWriter, RuleStatements
 from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence, plain
 from fhir_bridge.mapping.environment import Code, Environment, Variable
-from fhir_bridge.mapping.errors import Position, nearest
+from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.node_code import NodeCompiler
-from fhir_bridge.mapping.reads import Read, RuleReads, Use, others_of, shown_of
+from fhir_bridge.mapping.reads import Read, Use, others_of, shown_of
+from fhir_bridge.mapping.rule_plan import RulePlan
 from fhir_bridge.mapping.runtime import ElementTarget
+from fhir_bridge.mapping.sections import SectionPlan
 from fhir_bridge.mapping.shape import RULE_KEYS, Problems, Spot, required_names, rooted
+from fhir_bridge.mapping.statements import Piece, RuleHead
 from fhir_bridge.mapping.writer import Writer
 
-__all__ = ["RuleCompiler", "RulePlan", "RuleSource"]
+__all__ = ["RuleCompiler", "RuleSource"]
 
 
 @dataclass(slots=True)
@@ -36,31 +41,6 @@ class RuleSource:
     profile_urls: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class RulePlan:
-    """How a rule runs.
-
-    Attributes:
-        columns: of an `unpivot`: (name, spec, name of the generated function that reads the cell).
-        split: others refer to it, so that it has an `identify_…` beside its `build_…`.
-        key_parts: texts of the key's parts, for messages.
-        required: JSON names of required elements; one of each tuple must be there.
-        reads: what the rule reads of its source.
-    """
-
-    name: str
-    type: str
-    scope: str
-    position: Position
-    function: str
-    split: bool
-    whole: bool
-    key_parts: list[tuple[str, Position]]
-    columns: list[tuple[str, Any, str]]
-    required: list[tuple[str, ...]]
-    reads: RuleReads
-
-
 class RuleCompiler:
     """Compiles one rule into a writer."""
 
@@ -74,7 +54,9 @@ class RuleCompiler:
         *,
         trace: bool,
         split: bool,
+        number: int = 0,
     ) -> None:
+        self.number = number
         self.rule = rule
         self.writer = writer
         self.expressions = expressions
@@ -84,11 +66,19 @@ class RuleCompiler:
         update = rule.node.get("update")
         self.delta = isinstance(update, Scalar) and update.value == "delta"
         self.nodes = NodeCompiler(
-            writer, expressions, problems, rule.name, scope=rule.scope, trace=trace, delta=self.delta
-        )
+            writer, expressions, problems, rule.name, scope=rule.scope, trace=trace, delta=self.delta,
+            looked_into=elements_of_owners(rule.type) | {"status"},
+        )  # fmt: skip
         self.env = base
         self.key_parts: list[tuple[str, Position]] = []
+        self.sections: SectionPlan | None = None
+        self.identify = ""
         self.columns: list[tuple[str, Any, str]] = []
+        self.early: list[Piece] = []
+        self.late: list[Piece] = []
+        self.members: list[Piece] = []
+        self.moment = Piece("bt", [], [])
+        self.head = Piece("", [], [])
         self.column_arms: dict[str, int] = {}
 
     def compile(self) -> RulePlan:
@@ -102,7 +92,7 @@ class RuleCompiler:
         expressions_mark = self.expressions.marking
         start = len(writer.lines)
         whole = rule.node.get("on_error")
-        if self.split:
+        if self.split or writer.fragments:
             with writer.block(f"def {function}_identify(ctx, s, g{parameters}):", rule.position):
                 self._marks()
                 env = self._preamble(self.env, early)
@@ -114,11 +104,14 @@ class RuleCompiler:
                 ]
                 sources += ["marks"] if expressions_mark else []
                 writer.line(f"return uid, ({''.join(f'{item}, ' for item in sources)})")
+                self.head = self._piece("", start + 1)
             passed = "".join(f", {item}" for item in sources)
             with writer.block(f"def {function}(ctx, s, g, uid{parameters}{passed}):", rule.position):
                 if expressions_mark:
                     writer.line("mk = marks.append")
                 self._resource(env, late)
+            if writer.fragments:
+                function = self._in_bytes(function, extra, early_locals=sources)
         else:
             with writer.block(f"def {function}(ctx, s, g{parameters}):", rule.position):
                 self._marks()
@@ -144,7 +137,49 @@ class RuleCompiler:
                 if names[0] not in ("id", "meta")
             ],
             self.nodes.reads,
+            self.sections,
+            self.identify or f"{function}_identify",
         )
+
+    def _in_bytes(self, function: str, extra: list[str], early_locals: list[str]) -> str:
+        """Write the functions that give the output in bytes; returns the name of what is called."""
+        rule, nodes = self.rule, self.nodes
+        named = [
+            names
+            for names in required_names(rooted(rule.type, rule.profiles))
+            if names[0] not in ("id", "meta")
+        ]
+        model = self.expressions.model
+        head = RuleHead(
+            function=function,
+            type=rule.type,
+            rule=rule.name,
+            scope=rule.scope,
+            outer=len(self.expressions.chain(rule.scope)) > 1,
+            position=rule.position,
+            columns=extra,
+            early=self.early,
+            locals_=early_locals,
+            delta=self.delta,
+            reads=self.writer.object("A", nodes.reads, "reads of " + rule.name)
+            if self.expressions.marking
+            else "",
+            document_marks=self.expressions.document_marks,
+            profiles=rule.profile_urls,
+            required=named,
+            hashed=isinstance(rule.node.get("key"), Sequence),
+            part=getattr(model, "parts", {}).get(rule.scope, ""),
+        )
+        statements = RuleStatements(self.late, self.moment, self.members, self.head)
+        writer = ByteRuleWriter(self.writer, self.expressions, head, statements, nodes.reads, self.number)
+        called = writer.write(whole=rule.node.get("meta") is not None, split=self.split)
+        self.sections, self.identify = writer.plan, writer.identify
+        return called
+
+    def _piece(self, name: str, start: int, kind: str | None = None) -> Piece:
+        """The lines since `start`."""
+        writer = self.writer
+        return Piece(name, writer.lines[start:], writer.positions[start + 1 :], kind)
 
     def _marks(self) -> None:
         """The list of the branches entered, by number."""
@@ -265,10 +300,17 @@ class RuleCompiler:
             if key is not entry[0]
         )
 
-    def _lets(self, env: Environment, entries: list[tuple[Scalar, Node]]) -> Environment:
-        if not entries:
-            return env
-        return self.nodes.variables(Mapping(entries[0][0].position, entries), env)
+    def _lets(
+        self, env: Environment, entries: list[tuple[Scalar, Node]], *, early: bool = True
+    ) -> Environment:
+        for entry in entries:
+            start = len(self.writer.lines)
+            env = self.nodes.variables(Mapping(entry[0].position, [entry]), env)
+            variable = env.names.get(entry[0].text)
+            if variable is not None:
+                piece = self._piece(variable.source, start, variable.type)
+                (self.early if early else self.late).append(piece)
+        return env
 
     # Identity
 
@@ -342,8 +384,10 @@ class RuleCompiler:
         if self.trace:
             constant = writer.object("A", self.nodes.reads, "reads of " + rule.name)
             writer.line(f"tr = [({constant}, s, marks)]")
-        env = self._lets(env, late)
+        env = self._lets(env, late, early=False)
+        before = len(writer.lines)
         self._time(env)
+        self.moment = self._piece("bt", before)
         if self.delta:
             writer.line("cl = []")
         update = writer.constant({"url": "update", "valueCode": "delta"}) if self.delta else ""
@@ -374,7 +418,11 @@ class RuleCompiler:
                 self._meta(value, env)
             else:
                 kept.append((key, value))
-        written = self.nodes.members(kept, root, env, "o")
+        written: set[str] = set()
+        for entry in sorted(kept, key=lambda item: root.order(item[0].text.strip("`"))):
+            before = len(writer.lines)
+            written |= self.nodes.members([entry], root, env, "o")
+            self.members.append(self._piece(entry[0].text.strip("`").removesuffix("[x]"), before))
         self.nodes.shape.required(rule.node, root, written | {"id", "meta"})
         for names in required_names(root):
             if names[0] in ("id", "meta"):
@@ -393,7 +441,8 @@ class RuleCompiler:
         trace = ", tr" if self.trace else ""
         part = getattr(self.expressions.model, "parts", {}).get(rule.scope, "")
         part = f", part={part}" if part else ""
-        writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace}{part})")
+        make = "written" if writer.fragments else "Output"
+        writer.line(f"return {make}({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace}{part})")
         if getattr(self.expressions.model, "pure", False):
             own = f"{self.env.variable}."
             # Reads by position alone: what else a scope derives may cost more than the branch that wants it.
@@ -436,34 +485,3 @@ class RuleCompiler:
         self._uses("time", node, code[1])
         self.writer.line(f"bt = business_time(ctx, {code[1].source})", node.position)
         self.writer.line("if bt[1] is None: bt = ctx.record_time")
-
-
-def profiles_of(node: Mapping, resource_type: str, problems: Problems) -> tuple[list[str], list[Profile]]:
-    """URLs of `profile:`, and those profiles that the definitions hold."""
-    value = node.get("profile")
-    if value is None:
-        return [], []
-    urls, result = [], []
-    for item in value.items if isinstance(value, Sequence) else [value]:
-        if not isinstance(item, Scalar) or not isinstance(item.value, str):
-            problems.add(item.position, "a profile is a URL", "", "003")
-            continue
-        urls.append(item.value)
-        profile = problems.definitions.profile(item.value)
-        if profile is None:
-            problems.add(
-                item.position,
-                f'no profile "{item.value}" is known',
-                nearest(item.value, problems.definitions.profiles()),
-                "012",
-            )
-        elif profile.type != resource_type:
-            problems.add(
-                item.position,
-                f"the profile is of {profile.type}, and the rule makes {resource_type}",
-                "",
-                "012",
-            )
-        else:
-            result.append(profile)
-    return urls, result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from inspect import currentframe
@@ -14,14 +14,29 @@ from zoneinfo import ZoneInfo
 from fhir_bridge.fhir.ids import IdKey
 from fhir_bridge.fhir.issues import Issue, Severity, declared
 from fhir_bridge.fhir.ports import TerminologyPort
+from fhir_bridge.fhir.record import owners_of
+from fhir_bridge.fhir.serialization import dumps, loads_own
 from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.identity import IdentityResolver
 from fhir_bridge.mapping.reads import Application, Applied, Reads, Use
 from fhir_bridge.mapping.site import Site
 
-__all__ = ["Context", "Conversion", "ElementTarget", "Instance", "Output", "Reject", "Trace", "position_of"]
+__all__ = [
+    "Context",
+    "Conversion",
+    "ElementTarget",
+    "Instance",
+    "JsonOutput",
+    "Output",
+    "Reject",
+    "Trace",
+    "position_of",
+]
 
 Outcome = Literal["converted", "partial", "rejected"]
+
+_REMEMBERED = 60_000
+"""Parts of outputs that a context remembers, some hundred bytes each."""
 
 GENERATED: dict[str, Sequence[Position | None]] = {}
 """Name of generated source -> the mapping position of each of its lines (from 1)."""
@@ -113,6 +128,90 @@ class Output:
         ]
         return sorted([*notes, *literals], key=lambda each: each.position)
 
+    @property
+    def json(self) -> bytes:
+        """The resource as JSON, in UTF-8."""
+        return dumps(self.resource)
+
+    @property
+    def status(self) -> Any:
+        """The resource's status, where it has one."""
+        return self.resource.get("status")
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Ids of the Patients whom the resource is about (`fhir_bridge.fhir.record.owners_of`)."""
+        return owners_of(self.resource).patients
+
+
+class JsonOutput(Output):
+    """An output that was made as bytes. `resource` is read from them when it is first asked for.
+
+    Attributes:
+        origin: gives the same output as it is made with a trace; None unless the context traces.
+    """
+
+    __slots__ = ("_json", "_patients", "_read", "_status", "origin")
+
+    def __init__(
+        self,
+        kind: str,
+        identity: str,
+        json: bytes,
+        rule: str,
+        time: datetime | None,
+        locator: str,
+        status: str | None = None,
+        patients: tuple[str, ...] = (),
+        part: str = "",
+    ) -> None:
+        self.type = kind
+        self.id = identity
+        self.rule = rule
+        self.time = time
+        self.locator = locator
+        self.part = part
+        self._status = status
+        self._patients = patients
+        self._json: bytes | None = json
+        self._read: dict[str, Any] | None = None
+        self.origin: Callable[[JsonOutput], Output] | None = None
+
+    @property
+    def written(self) -> list[tuple[Any, ...]]:  # type: ignore[override]
+        """As of an output with a trace: the record is converted again when it is first asked for."""
+        return self.origin(self).written if self.origin else []
+
+    @property
+    def same(self) -> tuple[Output, ...]:  # type: ignore[override]
+        """As of an output with a trace."""
+        return self.origin(self).same if self.origin else ()
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The resource. What is changed in it counts."""
+        if self._read is None:
+            self._read = loads_own(self._json or b"")
+            self._json = None
+        return self._read
+
+    @resource.setter
+    def resource(self, resource: dict[str, Any]) -> None:
+        self._read, self._json = resource, None
+
+    @property
+    def status(self) -> Any:
+        return self._status if self._read is None else self._read.get("status")
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        return self._patients if self._read is None else owners_of(self._read).patients
+
+    @property
+    def json(self) -> bytes:
+        """The resource as JSON."""
+        return dumps(self._read) if self._json is None else self._json
+
 
 @dataclass(slots=True)
 class Conversion:
@@ -149,6 +248,7 @@ class Context:
 
     Attributes:
         options: the mapping's `source:` block with what overlays it; set by the mapping where it is not given.
+        bytes: outputs are wanted as JSON (`JsonOutput`), for a sink that writes them.
         unmapped: (system or scheme, code, display) -> how often it had no target.
         record: the record being converted.
         zone: the zone of times without offset: the record's own (`record.zone`), else the site's.
@@ -162,7 +262,9 @@ class Context:
         adapter: str,
         trace: bool = False,
         options: Mapping[str, Any] | None = None,
+        bytes_: bool = False,
     ) -> None:
+        self.bytes = bytes_
         self.site = site
         self.terminology = terminology
         self.identity = identity
@@ -186,7 +288,8 @@ class Context:
         self.source = ""
         self.bounds = ""
         """Within what the name of a sample that no crosswalk has is one sample: the record's own, else its source."""
-        self.zone: ZoneInfo | None = site.timezone
+        self._site_zone: ZoneInfo | None = site.timezone
+        self.zone = self._site_zone
         self.rule = ""
         self.issues: list[Issue] = []
         self.applied: list[Applied] = []
@@ -206,6 +309,13 @@ class Context:
         """Joined tables by name (joins.py)."""
         self.configured: Any = None
         """The compiled mapping that this context was last configured for."""
+        self.sections: list[Any] = []
+        """What is remembered of outputs in bytes, by rule (sections.py): of this record's source and zone."""
+        self.section_sets: dict[Any, list[Any]] = {}
+        self.sections_of: Any = None
+        self.remembered = 0
+        self.noise: list[Any] = []
+        self.varied = False
         self._uris: dict[str, str] = {}
         self._last_time: tuple[Any, Any, tuple[datetime | None, dict[str, Any] | None]] | None = None
 
@@ -217,12 +327,29 @@ class Context:
         self.date_format = chosen.get("date") if isinstance(chosen.get("date"), str) else None
         self.times.clear()
         self.business_times.clear()
+        self.section_sets.clear()
+        self.sections_of = None
+
+    def remember(self) -> None:
+        """Count a part of an output that is remembered; beyond what memory may hold, all are forgotten."""
+        self.remembered += 1
+        if self.remembered > _REMEMBERED:
+            self.remembered = 0
+            self.section_sets.clear()
+            self.sections_of = None
+
+    def vary(self) -> None:
+        """Note that what is being made may be another thing the next time, so that it is not remembered."""
+        self.varied = True
 
     def begin(self, record: Any) -> None:
         """Start a record."""
         self.record = record
         self.locator = record.locator
-        self.source = source = record.source or ""
+        source = record.source or ""
+        if source != self.source or not self.source_uri:
+            self.source = source
+            self.source_uri = self.uri_of(source)
         self.bounds = getattr(record, "bounds", "") or source
         self.issues = []
         self.applied = []
@@ -231,11 +358,10 @@ class Context:
             self.instances = {}
         if self.reference_index:
             self.reference_index = {}
-        self.source_uri = self.uri_of(source)
         sequence = record.sequence
         self.sequence = {"url": "sequence", "valueString": sequence} if sequence else None
         zone = getattr(record, "zone", None)
-        self.zone = self.site.timezone if zone is None else ZoneInfo(zone) if isinstance(zone, str) else zone
+        self.zone = self._site_zone if zone is None else ZoneInfo(zone) if isinstance(zone, str) else zone
 
     def uri_of(self, source: str) -> str:
         """The URI of a source of this run's adapter, as `meta.source` has it."""

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
+
+from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping.environment import literal_source
 from fhir_bridge.mapping.errors import Position
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "with_marks"]
 
 
 _MARK = re.compile(r"(?<!\w)mk\((\d+)\) or ")
@@ -18,9 +21,14 @@ _MARK_LINE = re.compile(r"( *)mk\((\d+)\)")
 
 
 class Writer:
-    """Lines of a module, its constants, and the values that its names stand for."""
+    """Lines of a module, its constants, and the values that its names stand for.
 
-    def __init__(self) -> None:
+    Attributes:
+        fragments: literal parts of resources are constant bytes, for output that is written and not looked into.
+    """
+
+    def __init__(self, *, fragments: bool = False) -> None:
+        self.fragments = fragments
         self.lines: list[str] = []
         self.positions: list[Position | None] = [None]
         self.namespace: dict[str, Any] = {}
@@ -45,6 +53,16 @@ class Writer:
             self.line("pass")
         self._depth -= 1
 
+    def state(self) -> tuple[int, int]:
+        """How far the text is written, for `restore`."""
+        return len(self.lines), self._depth
+
+    def restore(self, state: tuple[int, int]) -> None:
+        """Take back what was written since."""
+        length, self._depth = state
+        del self.lines[length:]
+        del self.positions[length + 1 :]
+
     def read_once(self, start: int, sources: Iterable[str], position: Position) -> None:
         """Compute each of the sources once that the lines from `start` on hold more than once.
 
@@ -53,6 +71,8 @@ class Writer:
         text = "\n".join(self.lines[start:])
         head: list[str] = []
         for source in sorted(sources, key=len, reverse=True):
+            if text.count(source) < 2:
+                continue
             result = re.compile(rf"(?<![\w.]){re.escape(source)}(?!\w)")
             if len(result.findall(text)) > 1:
                 name = self.name("r")
@@ -64,18 +84,7 @@ class Writer:
 
     def keep_marks(self, start: int, arms: frozenset[int]) -> None:
         """Take the marks of branches (`mk(3)`) out of the lines from `start` on, but those of the arms given."""
-
-        def kept(result: re.Match[str]) -> str:
-            return result[0] if int(result[1]) in arms else ""
-
-        for number in range(start, len(self.lines)):
-            line = self.lines[number]
-            if "mk(" in line:
-                bare = _MARK_LINE.fullmatch(line)
-                if bare:
-                    self.lines[number] = line if int(bare[2]) in arms else f"{bare[1]}pass"
-                else:
-                    self.lines[number] = _MARK.sub(kept, line)
+        self.lines[start:] = with_marks(self.lines[start:], arms)
 
     def name(self, stem: str) -> str:
         """A new name."""
@@ -94,6 +103,12 @@ class Writer:
             self.constants.append(f"{name} = {source}")
         return name
 
+    def part(self, value: Any) -> str:
+        """Source of a literal part of a resource: its JSON in bytes where the output is to be bytes."""
+        if not self.fragments or not isinstance(value, dict | list):
+            return self.constant(value)
+        return self.object("J", orjson.Fragment(dumps(value)), ("json", literal_source(value)))
+
     def object(self, stem: str, value: Any, key: Any = None) -> str:
         """A name for an object that has no source form."""
         known = f"{stem}\0{key!r}" if key is not None else ""
@@ -109,3 +124,19 @@ class Writer:
         """The module's text, and the place of each of its lines (from 1)."""
         head = self.constants
         return "\n".join([*head, *self.lines, ""]), [None, *([None] * len(head)), *self.positions[1:]]
+
+
+def with_marks(lines: list[str], arms: frozenset[int]) -> list[str]:
+    """Lines without the marks of branches (`mk(3)`), but with those of the arms given."""
+
+    def kept(result: re.Match[str]) -> str:
+        return result[0] if int(result[1]) in arms else ""
+
+    cleaned = []
+    for line in lines:
+        bare = _MARK_LINE.fullmatch(line) if "mk(" in line else None
+        if bare:
+            cleaned.append(line if int(bare[2]) in arms else f"{bare[1]}pass")
+        else:
+            cleaned.append(_MARK.sub(kept, line) if "mk(" in line else line)
+    return cleaned

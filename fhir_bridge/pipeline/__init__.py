@@ -54,6 +54,7 @@ PUBLIC_MODULES = (
     "inbox",
     "load_fhir",
     "ndjson",
+    "part_sink",
     "shard",
     "sources",
     "validate",

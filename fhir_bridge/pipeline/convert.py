@@ -13,7 +13,7 @@ import orjson
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import ConversionContext, SourceState, content_hash
-from fhir_bridge.pipeline.engine import RunIncomplete, prepare, run_shards
+from fhir_bridge.pipeline.engine import RunIncomplete, collect_seldom, prepare, run_shards
 from fhir_bridge.pipeline.manifest import DoneShard, EarlierRun, Finished, Manifest
 from fhir_bridge.pipeline.ndjson import PARTS, OutputFolder, assemble, remove_parts
 from fhir_bridge.pipeline.plan import RunRequest, Shard, plan
@@ -111,7 +111,8 @@ def convert(
     context = ConversionContext.of(request)
     selection = {"only": request.selection.only, "limit": request.selection.limit}
     manifest = Manifest(out, selection, split, _parts(context, shards), shards)
-    prepare(request, manifest.context)
+    prepare(request, manifest.context, "parts")
+    collect_seldom()
     if earlier is not None:
         earlier.give_to(manifest)
     incomplete, too_many, total = None, False, Account()

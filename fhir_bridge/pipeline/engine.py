@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from fhir_bridge.fhir.validation import Validator
-from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping, open_tables
+from fhir_bridge.mapping import (
+    CompiledMapping,
+    Context,
+    Form,
+    IdentityResolver,
+    Site,
+    load_mapping,
+    open_tables,
+)
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import combined, mapping_hash, site_key
 from fhir_bridge.pipeline.plan import RunRequest, Shard
@@ -21,7 +31,15 @@ from fhir_bridge.pipeline.sink_run import SinkRun, SourceToKeep
 from fhir_bridge.plugins import Adapter, adapters, sinks
 from fhir_bridge.terminology import Terminology
 
-__all__ = ["Contexts", "RunIncomplete", "SinkSpec", "prepare", "run_in_process", "run_shards"]
+__all__ = [
+    "Contexts",
+    "RunIncomplete",
+    "SinkSpec",
+    "collect_seldom",
+    "prepare",
+    "run_in_process",
+    "run_shards",
+]
 
 SinkSpec = tuple[str, str]
 """Kind and target, plain text that travels to workers: (`parts`, folder), (`store`, database URL), (`nothing`, ``)."""
@@ -37,15 +55,24 @@ Contexts = Mapping[str, Mapping[str, str]]
 """`ConversionContext.parts` by mapping."""
 
 
-def prepare(request: RunRequest, contexts: Contexts) -> None:
+def prepare(request: RunRequest, contexts: Contexts, sink: str) -> None:
     """Compile all mappings of a run, so that what is wrong with one is said before anything is written.
+
+    Args:
+        sink: the kind of sink that takes the resources.
 
     Raises:
         MappingErrors, SiteError, CrosswalkError: the run can't begin.
     """
     for mapping, parts in contexts.items():
-        prepared = _prepare(request.site, mapping, combined(parts))
+        prepared = _prepare(request.site, mapping, combined(parts), _form(request, sink))
         open_tables({**prepared.mapping.source_options, **request.options})
+
+
+def _form(request: RunRequest, sink: str) -> Form:
+    """How outputs are made: as bytes where they are written and only now and then looked into."""
+    takes_bytes = getattr(sinks()[sink], "takes_bytes", False)
+    return "bytes" if takes_bytes and request.validate != "all" else "dicts"
 
 
 def run_shards(
@@ -85,7 +112,7 @@ def run_shards(
         return
     # Forked workers would share open files and connections of this process, and inherit
     # locks that threads of it hold.
-    context = multiprocessing.get_context("spawn")
+    context = _processes()
     counts = context.Array("q", max(number for number, _ in shards) + 1)
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(counts,)) as pool:
         pending = {
@@ -105,15 +132,41 @@ def run_shards(
             pool.shutdown(cancel_futures=True)
 
 
+def _processes() -> Any:
+    """How worker processes begin: from one that has imported what they need, where the system has such."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fhir_bridge.pipeline.worker_imports"])
+    return context
+
+
 def _start_worker(counts: Any) -> None:
     global _progress
     _progress = counts
+
+
+def collect_seldom() -> None:
+    """Let the garbage collector pass over what is prepared, and look for cycles among some thousand records at a time.
+
+    For a process that converts and ends: definitions and mappings are some hundred thousand objects that stay, and a
+    record leaves few cycles; looking at them all the time takes a fifth of a run.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS, 20, 20)
+
+
+_OBJECTS = 50_000
 
 
 def _in_worker(request: RunRequest, number: int, shard: Shard, context: str, sink: SinkSpec) -> Account:
     def tell(read: int) -> None:
         _progress[number] = read
 
+    if gc.get_threshold()[0] != _OBJECTS:
+        _prepare(request.site, shard.mapping, context, _form(request, sink[0]))
+        collect_seldom()
     return _run(request, shard, context, sink, tell)
 
 
@@ -126,16 +179,35 @@ class _Prepared:
     terminology: Terminology
     identity: IdentityResolver
     validator: Validator
+    contexts: dict[tuple[str, str, int], Context] = field(default_factory=dict)
+
+    def context(self, request: RunRequest, form: Form) -> Context:
+        """The context of a run. What it remembers of one file serves the next of the same thread."""
+        key = (request.adapter, repr(sorted(request.options.items())), get_ident())
+        known = self.contexts.get(key) if form == "bytes" else None
+        if known is None:
+            known = Context(
+                site=self.site,
+                terminology=self.terminology,
+                identity=self.identity,
+                adapter=request.adapter,
+                options=request.options,
+                bytes_=form == "bytes",
+            )
+            if form == "bytes":
+                self.contexts[key] = known
+        known.unmapped.clear()
+        return known
 
 
 @lru_cache(maxsize=32)
-def _prepare(site_file: Path | None, mapping: str, _context: str) -> _Prepared:
+def _prepare(site_file: Path | None, mapping: str, _context: str, form: Form) -> _Prepared:
     """Kept while the context stays: a process that converts again after a change reads the files again."""
     site = Site.load(site_file) if site_file else Site()
     terminology = site.open_terminology()
     return _Prepared(
         site,
-        load_mapping(mapping, adapters=adapters(), definitions=site.definitions),
+        load_mapping(mapping, adapters=adapters(), definitions=site.definitions, form=form),
         terminology,
         IdentityResolver(site, site_key(site)),
         Validator(terminology, definitions=site.definitions),
@@ -157,23 +229,18 @@ def run_in_process(
     tell: Callable[[int], None] = lambda _read: None,
 ) -> Account:
     """Run one shard in this process, its records read by `adapter`."""
-    prepared = _prepare(request.site, shard.mapping, digest)
+    kind, target = spec
+    form = _form(request, kind)
+    prepared = _prepare(request.site, shard.mapping, digest, form)
     run = ShardRun(
         adapter=adapter,
         mapping=prepared.mapping,
-        context=Context(
-            site=prepared.site,
-            terminology=prepared.terminology,
-            identity=prepared.identity,
-            adapter=request.adapter,
-            options=request.options,
-        ),
+        context=prepared.context(request, form),
         options=request.options,
         check=OutputCheck(prepared.validator, request.validate),
         selection=request.selection,
         on_progress=tell,
     )
-    kind, target = spec
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)
     key = site_key(site).fingerprint

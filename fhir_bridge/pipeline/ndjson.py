@@ -8,52 +8,30 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
 
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.record import owners_of
-from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.ledger import Ledger
-from fhir_bridge.plugins import IssueLike
+from fhir_bridge.pipeline.part_sink import REJECTS, Line, lines_of, reject_line
 
 __all__ = [
     "PARTS",
-    "REJECTS",
     "OutputFolder",
     "OutputFolderError",
-    "PartSink",
     "assemble",
-    "reject_line",
     "remove_parts",
 ]
 
 PARTS = ".parts"
-REJECTS = "rejects.ndjson"
-_SEPARATOR = b"\t"
-_BLANKS = str.maketrans("\t\n", "  ")
 _WITHHELD = {
     "conflict": ("FB-RUN-010", "another content of {} under the same id and business time was withheld"),
     "another": ("FB-RUN-011", "{} is known under another patient: it was withheld"),
 }
-
-
-def reject_line(locator: str, outcome: str, issues: Iterable[IssueLike]) -> bytes:
-    """A line of rejects.ndjson: where the record is, `rejected` or `partial`, and why."""
-    entry = {
-        "locator": locator,
-        "outcome": outcome,
-        "issues": [
-            {"severity": issue.severity, "code": issue.code, "message": issue.message, "source": issue.source}
-            for issue in issues
-        ],
-    }
-    return orjson.dumps(entry) + b"\n"
 
 
 class OutputFolderError(Exception):
@@ -105,52 +83,6 @@ def _ours(name: str) -> bool:
     return name in ("manifest.json", "report.json", PARTS) or name.endswith(".ndjson")
 
 
-class PartSink:
-    """Writes one shard's outputs; a line is `id, mark, patients, locator, JSON`, of which `assemble` takes the last."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        if folder.exists():
-            shutil.rmtree(folder)  # left by a run that was cut off inside this shard
-        folder.mkdir(parents=True)
-        self._files: dict[str, BinaryIO] = {}
-        self._rejects = (folder / REJECTS).open("wb")
-
-    def write(self, record: ConvertedRecord, account: Account) -> None:
-        """Write a record's resources."""
-        for output in record.outputs:
-            file = self._files.get(output.type)
-            if file is None:
-                file = self._files[output.type] = (self._folder / f"{output.type}.part").open(
-                    "wb", buffering=1 << 18
-                )
-            time = output.time.isoformat() if output.time else ""
-            # A tab separates the fields of a line, and a line ends it; a file's name may hold both.
-            head = (
-                output.id,
-                f"{time} {record.sequence} {output.resource.get('status', '')}".translate(_BLANKS),
-                " ".join(sorted(owners_of(output.resource).patients)),
-                dumps(output.locator).decode(),
-            )
-            file.write("\t".join(head).encode() + _SEPARATOR + dumps(output.resource) + b"\n")
-            account.resources[output.type] += 1
-
-    def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
-        """Name a rejected or partial record, and why."""
-        self._rejects.write(reject_line(locator, outcome, issues))
-
-    def flush(self, account: Account) -> None:  # noqa: ARG002 - a sink's signature
-        """Make sure that everything is on disk."""
-        for file in (*self._files.values(), self._rejects):
-            file.flush()
-            os.fsync(file.fileno())
-
-    def close(self) -> None:
-        """Close all files."""
-        for file in (*self._files.values(), self._rejects):
-            file.close()
-
-
 def assemble(folder: Path, shards: int, account: Account) -> dict[str, int]:
     """Join the parts of all shards in order into `<Type>.ndjson`; returns the files and their sizes.
 
@@ -170,11 +102,9 @@ def assemble(folder: Path, shards: int, account: Account) -> dict[str, int]:
     for resource_type in types:
         target = _temporary(folder, f"{resource_type}.ndjson")
         finished.append(target)
-        with target[0].open("wb", buffering=1 << 20) as out:
-            for part in parts:
-                _join(part / f"{resource_type}.part", resource_type, out, ledger, people, account, withheld)
-            out.flush()
-            os.fsync(out.fileno())
+        files = [file for part in parts if (file := part / f"{resource_type}.part").exists()]
+        left_out = _left_out(files, resource_type, ledger, people, account, withheld)
+        _join(files, left_out, target[0])
     ledger.close()
     rejects = _temporary(folder, REJECTS)
     finished.append(rejects)
@@ -227,7 +157,7 @@ def _people(parts: Iterable[Path]) -> dict[str, str]:
             for line in lines:
                 if b'"link":' not in line:
                     continue
-                patient = orjson.loads(line.split(_SEPARATOR, 4)[4])
+                patient = orjson.loads(line)
                 for link in patient.get("link", ()):
                     kind, _, other = str(link["other"].get("reference", "")).partition("/")
                     # The mark of the one joins that of the other, so that links
@@ -241,30 +171,69 @@ def _temporary(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / f".{name}.tmp", folder / name
 
 
-def _join(
-    part: Path,
+def _left_out(
+    files: Sequence[Path],
     resource_type: str,
-    out: BinaryIO,
     ledger: Ledger,
     people: dict[str, str],
     account: Account,
     withheld: dict[str, list[Issue]],
-) -> None:
-    if not part.exists():
-        return
-    with part.open("rb") as lines:
-        for line in lines:
-            resource_id, mark, patients, where, text = line.split(_SEPARATOR, 4)
-            owner = " ".join(sorted({people.get(item, item) for item in patients.decode().split()}))
-            entry = ledger.enter(resource_type, resource_id.decode(), mark.decode(), text, owner)
-            if entry in ("new", "version"):
-                out.write(text)
-                continue
-            account.resources[resource_type] -= 1
-            if entry in _WITHHELD:
-                code, message = _WITHHELD[entry]
-                locator = orjson.loads(where)
-                issue = Issue("error", code, message.format(resource_type), locator)
-                account.count_issues([issue])
-                account.withheld += 1
-                withheld.setdefault(locator, []).append(issue)
+) -> dict[Path, list[Line]]:
+    """The lines of the parts that are not written, in order.
+
+    Most ids occur once: only those that occur again are looked into.
+    """
+    again = ledger.repeated(line.id for file in files for line in lines_of(file))
+    result: dict[Path, list[Line]] = {}
+    for file in files if again is None or again else ():
+        with file.open("rb") as content:
+            for line in lines_of(file):
+                if again is not None and line.id not in again:
+                    continue
+                content.seek(line.start)
+                text = content.read(line.end - line.start)
+                owner = " ".join(sorted({people.get(item, item) for item in line.patients.split()}))
+                entry = ledger.enter(resource_type, line.id, line.mark, text, owner)
+                if entry in ("new", "version"):
+                    continue
+                result.setdefault(file, []).append(line)
+                account.resources[resource_type] -= 1
+                if entry in _WITHHELD:
+                    code, message = _WITHHELD[entry]
+                    issue = Issue("error", code, message.format(resource_type), line.locator)
+                    account.count_issues([issue])
+                    account.withheld += 1
+                    withheld.setdefault(line.locator, []).append(issue)
+    return result
+
+
+def _join(files: Sequence[Path], left_out: dict[Path, list[Line]], target: Path) -> None:
+    """Write the finished file. A part that is whole by itself becomes it: nothing is written twice."""
+    target.unlink(missing_ok=True)  # it may be the very file of a part
+    if len(files) == 1 and not left_out:
+        try:
+            target.hardlink_to(files[0])
+            return
+        except OSError:  # a file system without links
+            pass
+    with target.open("wb", buffering=1 << 20) as out:
+        for file in files:
+            with file.open("rb") as content:
+                position = 0
+                for line in left_out.get(file, ()):
+                    _copy(content, out, position, line.start)
+                    position = line.end
+                _copy(content, out, position, file.stat().st_size)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+_PIECE = 1 << 20
+
+
+def _copy(content: BinaryIO, out: BinaryIO, start: int, end: int) -> None:
+    content.seek(start)
+    while start < end:
+        piece = content.read(min(_PIECE, end - start))
+        out.write(piece)
+        start += len(piece)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
-from fhir_bridge.pipeline.ndjson import PartSink
+from fhir_bridge.pipeline.part_sink import PartSink
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.plugins import IssueLike, Sink
 
@@ -18,6 +18,7 @@ class PartSinkFactory:
     """`parts`: a shard's part of an output folder."""
 
     scheme = "parts"
+    takes_bytes = True
 
     def open(self, target: str, run: SinkRun) -> Sink:  # noqa: ARG002 - files need to know nothing of the run
         """A sink for the folder `target`."""
@@ -40,6 +41,7 @@ class NoSinkFactory:
     """`nothing`: a dry run."""
 
     scheme = "nothing"
+    takes_bytes = True
 
     def open(self, target: str, run: SinkRun) -> Sink:  # noqa: ARG002 - there is no target
         """A sink that counts."""

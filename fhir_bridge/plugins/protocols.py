@@ -470,7 +470,11 @@ class ComposingSink(Sink, Protocol):
 
 
 class SinkFactory(Protocol):
-    """Opens a sink for a target: scheme `parts` for a folder, `store` for a database, `nothing` for a dry run."""
+    """Opens a sink for a target: scheme `parts` for a folder, `store` for a database, `nothing` for a dry run.
+
+    Sinks of a factory that has `takes_bytes = True` get outputs that were made as JSON (`output.json`), which costs a
+    fraction; their `resource` is parsed when it is asked for. Others get dicts.
+    """
 
     scheme: str
 

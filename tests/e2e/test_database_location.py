@@ -49,8 +49,9 @@ USES = {
 """The commands that use a database, and arguments with which each does something."""
 
 USES_NONE = {
-    "convert", "validate", "plugins", "mapping audit", "mapping check", "mapping coverage", "mapping diff", "mapping mutate",
-    "mapping new", "mapping schema", "mapping shrink", "mapping test", "terminology import", "terminology list",
+    "convert", "validate", "plugins", "mapping audit", "mapping check", "mapping coverage", "mapping diff",
+    "mapping mutate", "mapping new", "mapping schema", "mapping shrink", "mapping test", "terminology import",
+    "terminology list",
     "terminology remove", "terminology lookup", "terminology validate", "terminology expand",
     "terminology translate", "terminology lint", "terminology suggest", "terminology review", "view check",
     "view show", "view list", "fhir difference", "fhir convert", "fhir patch", "fhir make-patch", "fhir path",

@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 
-
 VCF = """##fileformat=VCFv4.2
 ##fileDate=20240101
 ##reference=GRCh38

@@ -153,7 +153,7 @@ def test_resuming_a_complete_run_repeats_its_report_and_changes_nothing(ward: Pa
 WAITING = """
 import sys
 from fhir_bridge.cli.main import main
-from fhir_bridge.pipeline.ndjson import PartSink
+from fhir_bridge.pipeline.part_sink import PartSink
 
 def flush(sink, account):
     print("written", flush=True)

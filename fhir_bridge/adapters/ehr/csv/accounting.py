@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of
@@ -16,7 +16,7 @@ __all__ = ["Unread"]
 _MANY: Final = 5_000
 """Sets of branches that are remembered; loops make them many."""
 
-Branches = tuple[tuple[int, ...], ...]
+Branches = tuple[tuple[int, Any], ...]
 
 
 def _columns(scope: str, reads: list[Read]) -> frozenset[str]:  # noqa: ARG001 - there is one scope
@@ -52,7 +52,9 @@ class Unread:
 
     def count(self, row: Row, applied: Iterable[Applied]) -> None:
         """Count the cells that the rules applied to a row leave."""
-        key = tuple([(id(reads), *marks) for reads, _, marks in applied])
+        key = tuple(
+            [(id(reads), marks if marks.__class__ is int else tuple(marks)) for reads, _, marks in applied]
+        )
         left = self._left.get(key)
         if left is None:
             left = self._leave(key, applied)

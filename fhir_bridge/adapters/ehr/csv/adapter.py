@@ -94,6 +94,14 @@ class CsvModel:
             raise LookupError(f'"{text}": write row.<column>, or row.`awkward name`')
         return f"s.cell({column!r})"
 
+    def key(self, source: str, scope: str) -> str | None:  # noqa: ARG002 - there is one scope
+        """Source of a text that decides what a selector's source gives: the cell itself."""
+        return source
+
+    def key_head(self, scope: str) -> list[str]:  # noqa: ARG002 - there is one scope
+        """Statements that `key` needs: none."""
+        return []
+
 
 class CsvAdapter:
     """Tables: CSV, TSV and their kin.

@@ -158,11 +158,11 @@ class Row:
             Reject: the file has no such column, and the mapping does not call it optional.
         """
         table = self._table
-        position = table.index.get(column)
-        if position is None:
+        try:
+            text = self._cells[table.index[column]].strip()
+        except KeyError:
             table.absent(column)
             return None
-        text = self._cells[position].strip()
         return None if text in table.missing else text
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
+from operator import contains
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, Taken, taken
@@ -70,11 +71,49 @@ class _Field:
         self.cache: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
 
-Fields = dict[int, _Field]
+class _Fields:
+    """The fields that rules take of segments of one name.
+
+    Attributes:
+        parts: the ways that it was made from, kept as they are known by their identity.
+        by_number: the fields.
+        known: by the fields that are not of the account.
+    """
+
+    __slots__ = ("by_number", "known", "parts")
+
+    def __init__(self, parts: tuple[tuple[Ways, ...], ...]) -> None:
+        self.parts = parts
+        ways: dict[int, dict[_Taken, None]] = {}
+        for part in parts:
+            for each in part:
+                for number, way in each:
+                    ways.setdefault(number, {})[way] = None
+        self.by_number = {number: _Field(tuple(each)) for number, each in ways.items()}
+        self.known: dict[frozenset[int], _Known] = {}
+
+
+class _Known:
+    """What is known of segments of one name with the same fields outside of the account.
+
+    Attributes:
+        complete: by number: contents of which nothing is left, and nothing passed over.
+        silent: fields that no rule takes and that say nothing about a patient.
+    """
+
+    __slots__ = ("complete", "silent")
+
+    def __init__(self, silent: Sequence[int]) -> None:
+        self.complete: list[set[str]] = [{""} for _ in range(_WIDTH)]
+        self.silent = silent
+
+
 FieldPosition = tuple[int, str]
 Ways = tuple[tuple[int, _Taken], ...]
-_merged: dict[Any, tuple[list[Ways], Fields]] = {}
+_merged: dict[Delimiters, dict[Any, _Fields]] = {}
 _MANY: Final = 20_000
+_WIDTH: Final = 64
+"""Fields of a segment that are looked up by number; HL7's longest have some fifty."""
 
 
 class _Target(NamedTuple):
@@ -90,14 +129,19 @@ class _Target(NamedTuple):
     inner: str
     name: str
     which: int
-    ways: Ways
+    ways: tuple[Ways, ...]
 
 
 class _Targets(NamedTuple):
-    """The segments of a rule's own group, and those around it, which are the same for many of its objects."""
+    """The segments of a rule's own group, and those around it, which are the same for many of its objects.
+
+    Attributes:
+        alone: the ways of the group's own segments by name, where each is the only one.
+    """
 
     own: tuple[_Target, ...]
     around: tuple[_Target, ...]
+    alone: Mapping[str, tuple[Ways, ...]]
 
 
 def _targets(scope: str, reads: list[Read], placed: Mapping[str, str] = NOTHING_PLACED) -> _Targets:
@@ -115,11 +159,13 @@ def _targets(scope: str, reads: list[Read], placed: Mapping[str, str] = NOTHING_
                 else _hops(scope, read.scope, placed) + holder(selector.segment, read.scope, placed)
             )
             result.setdefault((hops, inner, selector.segment, selector.which), set()).add(way)
-    targets = [_Target(*where, tuple(sorted(ways, key=repr))) for where, ways in result.items()]
-    return _Targets(
-        tuple(target for target in targets if not target.hops),
-        tuple(target for target in targets if target.hops),
-    )
+    targets = [_Target(*where, (tuple(sorted(ways, key=repr)),)) for where, ways in result.items()]
+    own = tuple(target for target in targets if not target.hops)
+    alone: dict[str, tuple[Ways, ...]] = {}
+    for target in own:
+        if not target.inner and target.which < 2:
+            alone[target.name] = (*alone.get(target.name, ()), *target.ways)
+    return _Targets(own, tuple(target for target in targets if target.hops), alone)
 
 
 def _hops(scope: str, outer: str, placed: Mapping[str, str]) -> int:
@@ -174,28 +220,43 @@ def unread(
     placed: Mapping[str, str] = NOTHING_PLACED,
 ) -> Unread:
     """What no rule represents; `placed`: segments that the mapping puts into groups."""
-    read = _read(applied, placed)
+    if not segments:
+        return Unread([], ())
+    read = _read(applied, placed, _merged_of(segments[0].delimiters))
+    declared: dict[_Place, None] = {}
+    waiting: dict[int, list[int]] = {}
+    left: list[tuple[Segment, list[FieldPosition]]] = []
+    for segment in segments:
+        if segment.name in ENVELOPE:
+            _exchange(segment, declared)
+        elif missing := _missing(segment, read.get(id(segment)), silent_fields(segment), declared, waiting):
+            left.append((segment, missing))
+    texts = _texts(root, segments, read, left) if left else []
+    return Unread(texts, _written(tuple(declared)))
+
+
+def _texts(
+    root: Group,
+    segments: Sequence[Segment],
+    read: dict[int, _Fields],
+    left: list[tuple[Segment, list[FieldPosition]]],
+) -> list[str]:
+    """What makes the message partial, in words, each once."""
     twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read}
+    before = _before(segments)
     reported: dict[str, None] = {}
-    declared: dict[_Place, None] = {}
-    before = "MSH"
-    for segment in segments:
+    for segment, missing in left:
         name = segment.name
-        if name in ENVELOPE:
-            _exchange(segment, declared)
-            continue
-        taken_fields = read.get(id(segment))
-        missing = _missing(segment, taken_fields, silent_fields(segment), declared)
-        if missing and (twin := twins.get(id(segment))):
+        if twin := twins.get(id(segment)):
             missing = [
                 location for location in missing if not _repeats_twin(segment, location[0], *twin, read)
             ]
             if not missing:
                 continue
-        if missing and taken_fields is None and name != "EVN":  # EVN is of the envelope but for single fields
+        if id(segment) not in read and name != "EVN":  # EVN is of the envelope but for single fields
             if name == "NTE":
-                reported[f"the comment (NTE) after {before} is not represented"] = None
+                reported[f"the comment (NTE) after {before[id(segment)]} is not represented"] = None
             else:
                 further = "a further" if name in names else "the"
                 reason = stray(root, segment)
@@ -204,9 +265,18 @@ def unread(
             for number, location in missing:
                 kind = "component" if "." in location else "repetition" if location else "field"
                 reported[f"the {kind} {name}-{number}{location} is not represented"] = None
-        if name != "NTE":
-            before = name
-    return Unread(list(reported), _written(tuple(declared)))
+    return list(reported)
+
+
+def _before(segments: Sequence[Segment]) -> dict[int, str]:
+    """For each segment the name of the one before it, comments left out."""
+    result: dict[int, str] = {}
+    name = "MSH"
+    for segment in segments:
+        result[id(segment)] = name
+        if segment.name != "NTE" and segment.name not in ENVELOPE:
+            name = segment.name
+    return result
 
 
 _Place = tuple[str, int, str]
@@ -226,32 +296,45 @@ def _exchange(segment: Segment, declared: dict[_Place, None]) -> None:
             declared[name, number, ""] = None
 
 
-def _read(applied: Iterable[Applied], placed: Mapping[str, str]) -> dict[int, Fields]:
+def _read(
+    applied: Iterable[Applied], placed: Mapping[str, str], merged: dict[Any, _Fields]
+) -> dict[int, _Fields]:
     """The fields that rules take, by segment."""
-    ways: dict[int, tuple[Segment, dict[int, Ways]]] = {}
-    seen: set[tuple[int, int]] = set()
+    noted: dict[int, tuple[tuple[Ways, ...], ...]] = {}
+    seen: dict[tuple[int, int], _Targets] = {}  # holds them, as their identities are keys
     targets_of = partial(_targets, placed=placed) if placed else _targets
     for reads, group, marks in applied:
         targets: _Targets = reads.entered(marks, targets_of)
-        for target in targets.own:
-            _note(ways, group, target)
+        if len(group.segments) == 1:
+            segment = group.segments[0]
+            ways = targets.alone.get(segment.name)
+            if ways is not None:
+                _note(noted, segment, ways)
+        else:
+            for target in targets.own:
+                for segment in segments_of(group, target.inner, target.name, target.which):
+                    _note(noted, segment, target.ways)
+        if not targets.around:
+            continue
         key = (id(group.outer), id(targets))
         if key not in seen:
-            seen.add(key)
+            seen[key] = targets
             for target in targets.around:
                 outer = group
                 for _ in range(target.hops):
                     outer = outer.outer
-                _note(ways, outer, target)
-    return {key: _merge(list(parts.values()), segment.delimiters) for key, (segment, parts) in ways.items()}
+                for segment in segments_of(outer, target.inner, target.name, target.which):
+                    _note(noted, segment, target.ways)
+    return {key: _merge(parts, merged) for key, parts in noted.items()}
 
 
-def _note(ways: dict[int, tuple[Segment, dict[int, Ways]]], group: Group, target: _Target) -> None:
-    for segment in segments_of(group, target.inner, target.name, target.which):
-        noted = ways.get(id(segment))
-        if noted is None:
-            noted = ways[id(segment)] = (segment, {})
-        noted[1][id(target.ways)] = target.ways
+def _note(noted: dict[int, tuple[tuple[Ways, ...], ...]], segment: Segment, ways: tuple[Ways, ...]) -> None:
+    key = id(segment)
+    parts = noted.get(key)
+    if parts is None:
+        noted[key] = (ways,)
+    elif not any(part is ways for part in parts):
+        noted[key] = (*parts, ways)
 
 
 def segments_of(group: Group, inner: str, name: str, which: int) -> list[Segment]:
@@ -270,19 +353,22 @@ def segments_of(group: Group, inner: str, name: str, which: int) -> list[Segment
     return result if which < 0 else result[which - 1 : which]
 
 
-def _merge(parts: list[Ways], delimiters: Delimiters) -> Fields:
-    """The fields of several rules together. The parts are kept, as they are known by their identity."""
-    key = (delimiters, *sorted({id(part) for part in parts}))
-    entry = _merged.get(key)
+def _merge(parts: tuple[tuple[Ways, ...], ...], merged: dict[Any, _Fields]) -> _Fields:
+    """The fields of several rules together."""
+    key = id(parts[0]) if len(parts) == 1 else tuple(map(id, parts))
+    entry = merged.get(key)
     if entry is None:
-        if len(_merged) >= _MANY:
-            _merged.clear()
-        ways: dict[int, dict[_Taken, None]] = {}
-        for part in parts:
-            for number, way in part:
-                ways.setdefault(number, {})[way] = None
-        entry = _merged[key] = (parts, {number: _Field(tuple(each)) for number, each in ways.items()})
-    return entry[1]
+        if len(merged) >= _MANY:
+            merged.clear()
+        entry = merged[key] = _Fields(parts)
+    return entry
+
+
+def _merged_of(delimiters: Delimiters) -> dict[Any, _Fields]:
+    """Fields of messages with these delimiters: what is left of a content depends on them."""
+    if len(_merged) > 100:
+        _merged.clear()
+    return _merged.setdefault(delimiters, {})
 
 
 _OF_ORDER: Final = {2: 2, 3: 3, 7: 27, 12: 16, 16: 31}
@@ -320,54 +406,97 @@ def _further_lines(observation: Group, results: dict[int, Twin]) -> None:
 
 
 def _repeats_twin(
-    segment: Segment, number: int, twin: Segment, table: Mapping[int, int] | None, read: dict[int, Fields]
+    segment: Segment, number: int, twin: Segment, table: Mapping[int, int] | None, read: dict[int, _Fields]
 ) -> bool:
     """Whether a field repeats one of the segment's twin, and that one is represented."""
     other = number if table is None else table.get(number, 0)
     stated = twin.fields
     if not other or other >= len(stated) or stated[other] != segment.fields[number]:
         return False
-    return all(left != other for left, _ in _missing(twin, read.get(id(twin)), _NONE, {}))
+    return all(left != other for left, _ in _missing(twin, read.get(id(twin)), _NONE, {}, {}))
 
 
 _NONE: Final[frozenset[int]] = frozenset()
 
 
 def _missing(
-    segment: Segment, fields: Fields | None, silent: frozenset[int], declared: dict[_Place, None]
+    segment: Segment,
+    fields: _Fields | None,
+    silent: frozenset[int],
+    declared: dict[_Place, None],
+    waiting: dict[int, list[int]],
 ) -> list[FieldPosition]:
     """The places of a segment that nothing takes: field, and what follows its number (`.9`, `[2]`, or nothing).
 
-    `declared`: takes those that say nothing about a patient.
+    Args:
+        silent: fields that are not of the account.
+        declared: takes the places that say nothing about a patient.
+        waiting: for segments of a kind, the fields of no account that no segment of the message had so far.
     """
+    unread_segment = fields is None
+    if fields is None:
+        merged = _merged_of(segment.delimiters)
+        fields = merged.get(0) or merged.setdefault(0, _Fields(()))
+    known = fields.known.get(silent)
+    if known is None:
+        apart = [number for number in sorted(silent) if number not in fields.by_number]
+        known = fields.known[silent] = _Known(apart)
+    raws = segment.fields
+    if known.silent:
+        key = id(segment) if unread_segment else id(known)
+        rest = waiting.get(key)
+        if rest is None or rest:
+            waiting[key] = _declare(segment, known.silent if rest is None else rest, declared)
+    if all(map(contains, known.complete, raws)):
+        return []
     results: list[FieldPosition] = []
-    fields = fields or {}
-    for number, raw in enumerate(segment.fields):
-        if not raw or not number:
+    for number, raw in enumerate(raws):
+        if number < _WIDTH and raw in known.complete[number]:
             continue
-        field = fields.get(number)
-        if field is None:
-            if number in silent:
-                declared[segment.name, number, ""] = None
-            elif _holds(raw, segment.delimiters):
-                results.append((number, ""))
-            continue
-        entry = field.cache.get(raw)
-        if entry is None:
-            entry = _left(segment, number, raw, field.ways)
-            if len(field.cache) >= _MANY:
-                field.cache.clear()
-            field.cache[raw] = entry
-        locations, passed = entry
+        locations: tuple[str, ...] = ()
+        passed: tuple[str, ...] = ()
+        field = fields.by_number.get(number)
+        if field is not None:
+            locations, passed = _of_field(segment, number, raw, field)
+        elif raw and number and number not in silent and _holds(raw, segment.delimiters):
+            locations = ("",)
         if passed:
-            declared.update(((segment.name, number, rest), None) for rest in passed)
-        if not locations:
-            continue
+            declared.update(((segment.name, number, place), None) for place in passed)
         if number in silent:
-            declared.update(((segment.name, number, rest), None) for rest in locations)
+            declared.update(((segment.name, number, place), None) for place in locations)
         else:
             results += ((number, location) for location in locations)
+        if number < _WIDTH and not locations and not passed:
+            done = known.complete[number]
+            if len(done) >= _MANY:
+                done.clear()
+                done.add("")
+            done.add(raw)
     return results
+
+
+def _declare(segment: Segment, numbers: Sequence[int], declared: dict[_Place, None]) -> list[int]:
+    """Declare those of the fields that the segment has; the others are returned."""
+    raws, rest = segment.fields, []
+    for number in numbers:
+        if number < len(raws) and raws[number]:
+            declared[segment.name, number, ""] = None
+        else:
+            rest.append(number)
+    return rest
+
+
+def _of_field(
+    segment: Segment, number: int, raw: str, field: _Field
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is left of a content, and what is passed over."""
+    entry = field.cache.get(raw)
+    if entry is None:
+        entry = _left(segment, number, raw, field.ways)
+        if len(field.cache) >= _MANY:
+            field.cache.clear()
+        field.cache[raw] = entry
+    return entry
 
 
 def _holds(raw: str, delimiters: Delimiters) -> bool:

@@ -69,9 +69,9 @@ def document_of(segment: Segment) -> Attachment | None:
     fields = segment.fields
     if len(fields) < 6 or fields[2] not in ("ED", "RP"):
         return None
-    if _KEPT not in segment._read:
-        segment._read[_KEPT] = _document(segment)
-    return segment._read[_KEPT]  # type: ignore[no-any-return]
+    if _KEPT not in segment.read:
+        segment.read[_KEPT] = _document(segment)
+    return segment.read[_KEPT]  # type: ignore[no-any-return]
 
 
 def _document(segment: Segment) -> Attachment | None:

@@ -231,8 +231,16 @@ class Segment:
         self.line = line
         self.delimiters = delimiters
         self._fields: list[str] | None = None
-        self._read: dict[int, Any] = {}
         self._kept: Kept = {} if kept is None else kept
+
+    @property
+    def read(self) -> dict[int, Any]:
+        """What was read of this segment and is kept with it, by field."""
+        try:
+            return self._read
+        except AttributeError:  # not asked for before
+            self._read: dict[int, Any] = {}
+            return self._read
 
     @property
     def fields(self) -> list[str]:
@@ -273,7 +281,7 @@ class Segment:
         kept: dict[Any, Any] = self._kept
         key: Any = raw
         if len(raw) > _SHORT:
-            kept, key = self._read, number
+            kept, key = self.read, number
             if number in kept:
                 return kept[number]
         elif len(kept) >= _MANY:

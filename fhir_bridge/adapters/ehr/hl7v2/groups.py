@@ -109,17 +109,19 @@ class Group:
         outer: the group around; None for the message.
         segments: all segments of this group itself, in order (the message: every segment).
         first: the first segment of each name.
+        several: there may be more than one segment of a name.
         ordinal: None for the first observation of a code and sub-id in its order, then "2", "3", …; keeps the
             ids of results apart whose sender repeats OBX-3 and OBX-4.
         groups: the groups inside, by scope name.
     """
 
-    __slots__ = ("_subject", "first", "groups", "ordinal", "outer", "segments")
+    __slots__ = ("_subject", "first", "groups", "ordinal", "outer", "segments", "several")
 
     def __init__(self, outer: Group | None, segment: Segment | None = None) -> None:
         self.outer = outer
         self.segments: list[Segment] = [] if segment is None else [segment]
         self.first: dict[str, Segment] = {} if segment is None else {segment.name: segment}
+        self.several = False
         self.ordinal: str | None = None
         self.groups: dict[str, list[Group]] = {}
         self._subject: tuple[Any, str | None, str | None] | None = None
@@ -127,7 +129,8 @@ class Group:
     def add(self, segment: Segment) -> None:
         """Take a segment in."""
         self.segments.append(segment)
-        self.first.setdefault(segment.name, segment)
+        if self.first.setdefault(segment.name, segment) is not segment:
+            self.several = True
 
     def open(self, scope: str, segment: Segment | None = None) -> Group:
         """A new group inside this one, which begins with a segment."""
@@ -184,6 +187,22 @@ class Group:
         if which > len(segments):
             return None
         return segments[which - 1].at(number, repetition, component, subcomponent)
+
+    def raws(self, name: str, number: int) -> Any:
+        """The raw field of all segments of a name (0: the segments as they are); decides what is read of it."""
+        first = self.first.get(name)
+        if first is None:
+            return ()
+        fields = first.fields
+        raw = first.line if not number else fields[number] if number < len(fields) else ""
+        if not self.several:
+            return raw
+        results = [raw]  # the first of an order's specimens is not among its own segments
+        for segment in self.segments:
+            if segment.name == name and segment is not first:
+                fields = segment.fields
+                results.append(segment.line if not number else fields[number] if number < len(fields) else "")
+        return raw if len(results) == 1 else tuple(results)
 
     # Derived values of a patient group, read by every rule that speaks of the patient.
 
@@ -363,7 +382,7 @@ def build(segments: list[Segment], placed: Mapping[str, str] = NOTHING_PLACED) -
         placed: segments that are in a group of the mapping's choice (`source.groups`): in its latest one.
     """
     root = Group(None)
-    root.segments = segments
+    root.segments, root.several = segments, True
     for segment in reversed(segments):
         root.first[segment.name] = segment
     patient: Group | None = None
@@ -372,6 +391,10 @@ def build(segments: list[Segment], placed: Mapping[str, str] = NOTHING_PLACED) -
     latest: dict[str, Group | None] = {}
     for segment in segments:
         name = segment.name
+        if name == "OBX" and patient is not None and name not in placed:
+            noted = _observation(segment, patient, order, noted)
+            latest[VISIT_OBSERVATION if order is None else OBSERVATION] = noted
+            continue
         if name in _ENVELOPE:
             continue
         if name == "PID" or patient is None:
@@ -423,23 +446,34 @@ def _observation(segment: Segment, patient: Group, order: Group | None, noted: G
     if noted is not None and noted.outer is around and "OBX" in noted.first and _continues(noted, segment):
         noted.add(segment)
         return noted
-    return around.open(scope, segment)
+    group = Group(around, segment)
+    if scope in around.groups:
+        around.groups[scope].append(group)
+    else:
+        around.groups[scope] = [group]
+    return group
 
 
 def _continues(before: Group, segment: Segment) -> bool:
     """Whether an OBX is a further line of the text before it: same code and sub-id, type TX or FT in both."""
-    item, other = before.segments[0].fields, segment.fields
-    if len(item) < 6 or len(other) < 6 or item[2] not in _TEXT_TYPES or other[2] not in _TEXT_TYPES:
+    other = segment.fields
+    if len(other) < 6 or other[2] not in _TEXT_TYPES:
+        return False
+    item = before.segments[0].fields
+    if len(item) < 6 or item[2] not in _TEXT_TYPES:
         return False
     return item[3] == other[3] and item[4] == other[4]
 
 
 def _number(observations: list[Group]) -> None:
-    seen: dict[tuple[str, ...], int] = {}
+    seen: dict[tuple[str, str], int] = {}
     for observation in observations:
         segment = observation.segments[0]
         component = segment.delimiters.component
-        results = tuple(field.split(component, 1)[0] for field in segment.fields[3:5])
+        fields = segment.fields
+        width = len(fields)
+        code = fields[3].split(component, 1)[0] if width > 3 else ""
+        results = (code, fields[4].split(component, 1)[0] if width > 4 else "")
         seen[results] = count = seen.get(results, 0) + 1
         if count > 1:
             observation.ordinal = str(count)

@@ -32,7 +32,7 @@ _TWO_LETTERS: Final = dict(
 _TAG: Final = re.compile(r"(?i)([a-z]{2,3})(?:[-_]([a-z]{2}))?\Z")
 
 
-@function(returns="CodeableConcept", nulls=True, reads=("language",))
+@function(returns="CodeableConcept", nulls=True, reads=("language",), pure=True)
 def language(x: Any) -> Any:
     """The language of a CWE in BCP 47, its text kept; text alone where its code is no language tag."""
     if x is None or x is CLEARED:

@@ -115,6 +115,11 @@ class Hl7v2Model:
     accounts: bool = True
     """Records report what no rule represents, from the reads that the compiler notes."""
 
+    varying: frozenset[str] = frozenset(
+        f"f[{number}] if n > {number} else ''" for number in (1, 4, 5, 14, 19, 21)
+    )
+    """Of `key`: set id, sub-id, value, times and instance of an OBX, which differ from result to result."""
+
     def __init__(self, placed: Mapping[str, str] = NOTHING_PLACED) -> None:
         self._placed = placed
         self.scopes: Mapping[str, Scope] = _Scopes(placed)
@@ -220,6 +225,55 @@ class Hl7v2Model:
             raise LookupError(
                 f'"{name}" is in {inner}, which a rule for {scope} does not see: write for: {inner}'
             )
+
+    def key_head(self, scope: str) -> list[str]:
+        """Statements that `key` needs: the fields of an observation's OBX."""
+        if ALIASES.get(scope, scope) in (OBSERVATION, VISIT_OBSERVATION):
+            return ["f = s.segments[0].fields", "n = len(f)"]
+        return []
+
+    def key(self, source: str, scope: str) -> str | None:
+        """Source of a text, or a tuple of such, that decides what a selector's source gives; None: it is unknown."""
+        match = _SOURCE.match(source)
+        if match is None:
+            return None
+        group = match["group"]
+        observation = ALIASES.get(scope, scope) in (OBSERVATION, VISIT_OBSERVATION) and group == "s"
+        if match["derived"]:
+            template = _KEYS.get(match["derived"])
+            if template is None or (match["derived"] == "text" and not observation):
+                return None
+            return template.format(group=group)
+        name = match["name"]
+        if match["method"] in ("segment", "all"):
+            return f"{group}.raws({name!r}, 0)"
+        at = _FIELD_AT.get(match["method"])
+        if at is None or not match["numbers"]:
+            return None
+        number = int(match["numbers"].split(",")[at])
+        if observation and name == "OBX" and match["method"] == "every" and number == 5:
+            return _KEYS["text"]
+        if observation and name == "OBX" and match["method"] not in ("every", "nth"):
+            return f"f[{number}] if n > {number} else ''"
+        return f"{group}.raws({name!r}, {number})"
+
+
+_SOURCE: Final = re.compile(
+    r"(?P<group>s(?:\.outer)*)\."
+    r"(?:(?P<derived>[a-z]+)|(?P<method>[a-z]+)\('(?P<name>\w{3})'(?:, (?P<numbers>[\d, ]+))?\))\Z"
+)
+_FIELD_AT: Final = {"field": 0, "part": 0, "at": 0, "repeats": 0, "every": 0, "nth": 1}
+"""Which of a reading method's numbers is the field's."""
+
+_KEYS: Final = {
+    "identifiers": "({group}.raws('PID', 2), {group}.raws('PID', 3), {group}.raws('PID', 4))",
+    "text": "(f[5] if n > 5 else '') if len(s.segments) == 1 else s.raws('OBX', 5)",
+    "notes": "{group}.notes",
+    "ordinal": "{group}.ordinal",
+    "otherwise": "{group}.otherwise",
+    "visit": "{group}.visit",
+}
+"""What decides a derived value."""
 
 
 def _read(group: str, name: str, match: re.Match[str], text: str) -> str:

@@ -278,7 +278,7 @@ def _telecoms_as_stated(c: Components) -> list[ContactPoint] | None:
     return _telecoms(c, None)
 
 
-@function(context=True, nulls=True, reads=(f"kind={_NAMES}",))
+@function(context=True, nulls=True, reads=(f"kind={_NAMES}",), pure=True)
 def human_name(ctx: Context, x: Any, kind: str = _NAMES) -> Any:
     """HumanName of each XPN, and what the person is called by as a nickname.
 
@@ -292,13 +292,13 @@ def human_name(ctx: Context, x: Any, kind: str = _NAMES) -> Any:
     return _dated(ctx, _flat(each(x, READERS[kind])))
 
 
-@function(nulls=True, returns="string", reads=("XPN display",))
+@function(nulls=True, returns="string", reads=("XPN display",), pure=True)
 def name_text(x: Any) -> Any:
     """The name in each XPN as people read it: `Dr. Ada Keller`."""
     return each(x, read_spoken_name)
 
 
-@function(nulls=True, reads=("XCN display",))
+@function(nulls=True, reads=("XCN display",), pure=True)
 def person_display(x: Any) -> str | None:
     """The name of the first XCN as people read it: `Dr. Ada Keller`; its id where there is no name."""
     result = each(x, _display)
@@ -314,7 +314,7 @@ def read_spoken_name(c: Components) -> str | None:
     return name
 
 
-@function(context=True, reads=("XAD",))
+@function(context=True, reads=("XAD",), pure=True)
 def address(ctx: Context, x: Any, county: str | None = None) -> Any:
     """Address of each XAD; a bad address is marked.
 
@@ -331,7 +331,7 @@ def address(ctx: Context, x: Any, county: str | None = None) -> Any:
     return _dated(ctx, result)
 
 
-@function(context=True, nulls=True, reads=("XTN",))
+@function(context=True, nulls=True, reads=("XTN",), pure=True)
 def contact_point(ctx: Context, x: Any, use: str | None = None) -> Any:
     """ContactPoint of each XTN: an e-mail address from XTN.4, and the number as written, else put together.
 

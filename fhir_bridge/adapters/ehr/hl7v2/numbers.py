@@ -58,7 +58,7 @@ def _is_number(text: str | None) -> bool:
     return text is not None and re.match(r"\s*(?:[<>]=?|≤|≥)?\s*[-+.,]?\d", text) is not None
 
 
-@function(context=True, nulls=True, reads=("NM", "unit"))
+@function(context=True, nulls=True, reads=("NM", "unit"), pure=True)
 def numeric(ctx: Context, x: Any, unit: Any = None) -> Any:
     """NM as a Quantity; null, flagged, where it can't be read: `12,5`, `1.2.3`, `5 mg`, `N/A`.
 
@@ -83,7 +83,7 @@ def numeric(ctx: Context, x: Any, unit: Any = None) -> Any:
     return quantity(ctx, value, unit, comparator)
 
 
-@function(context=True, nulls=True, reads=("SN", "unit"))
+@function(context=True, nulls=True, reads=("SN", "unit"), pure=True)
 def structured(ctx: Context, x: Any, unit: Any = None) -> Any:
     """SN as Quantity (`>^90`), Range (`^2^-^4`), Ratio (`^1^:^128`) or text (`^2^+`, `<>^5`).
 
@@ -134,7 +134,7 @@ def _cq(c: Components) -> str | None:
     return value
 
 
-@function(context=True, nulls=True, reads=("CQ",), returns="Quantity")
+@function(context=True, nulls=True, reads=("CQ",), returns="Quantity", pure=True)
 def composite_quantity(ctx: Context, x: Any) -> Any:
     """CQ as a Quantity; null, flagged, where its number can't be read."""
     if not isinstance(x, Field):
@@ -150,7 +150,7 @@ _BELOW = re.compile(rf"\s*(?:<=?|≤|up to)\s*{_BOUND}\s*", re.IGNORECASE)
 _ABOVE = re.compile(rf"\s*(?:>=?|≥)\s*{_BOUND}\s*")
 
 
-@function(nulls=True)
+@function(nulls=True, pure=True)
 def range_low(x: Any) -> str | None:
     """The lower bound that OBX-7 states (`3.5-5.1`, `>= 60`); None where it reads otherwise."""
     if not isinstance(x, str):
@@ -159,7 +159,7 @@ def range_low(x: Any) -> str | None:
     return match.group(1) if match else None
 
 
-@function(nulls=True)
+@function(nulls=True, pure=True)
 def range_high(x: Any) -> str | None:
     """The upper bound that OBX-7 states (`3.5-5.1`, `< 14`); None where it reads otherwise."""
     if not isinstance(x, str):
@@ -170,7 +170,7 @@ def range_high(x: Any) -> str | None:
     return match.group(1) if match else None
 
 
-@function(nulls=True, reads=("whole",))
+@function(nulls=True, reads=("whole",), pure=True)
 def whole(x: Any) -> str | None:
     """A field's text with its separators as written, repetitions on lines of their own."""
     if isinstance(x, list):

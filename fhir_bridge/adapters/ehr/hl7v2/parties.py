@@ -181,31 +181,31 @@ def _entity(ctx: Context | None, c: Components) -> Identifier | None:
     return _identifier(ctx, c, (1, 1), ((2, 1), (3, 1), (4, 1)))
 
 
-@function(context=True, returns="Reference", nulls=True, reads=("practitioner",))
+@function(context=True, returns="Reference", nulls=True, reads=("practitioner",), pure=True)
 def practitioner(ctx: Context, x: Any) -> Any:
     """Reference to the Practitioner of each XCN: identifier (XCN.1 of authority XCN.9) and name."""
     return _each(ctx, x, "practitioner")
 
 
-@function(context=True, returns="Reference", nulls=True, reads=("interpreter",))
+@function(context=True, returns="Reference", nulls=True, reads=("interpreter",), pure=True)
 def interpreter(ctx: Context, x: Any) -> Any:
     """Reference to the Practitioner of each NDL (OBR-32 to OBR-35)."""
     return _each(ctx, x, "interpreter")
 
 
-@function(context=True, returns="Reference", nulls=True, reads=("organization",))
+@function(context=True, returns="Reference", nulls=True, reads=("organization",), pure=True)
 def organization(ctx: Context, x: Any) -> Any:
     """Reference to the Organization of each XON: identifier (XON.10, else XON.3) and name."""
     return _each(ctx, x, "organization")
 
 
-@function(context=True, returns="Reference", nulls=True, reads=("location",))
+@function(context=True, returns="Reference", nulls=True, reads=("location",), pure=True)
 def location(ctx: Context, x: Any) -> Any:
     """Reference to the Location of each PL, by its names."""
     return _each(ctx, x, "location")
 
 
-@function(context=True, returns="Reference", nulls=True, reads=("device",))
+@function(context=True, returns="Reference", nulls=True, reads=("device",), pure=True)
 def device(ctx: Context, x: Any) -> Any:
     """Reference to the Device of each EI (OBX-18)."""
     return _each(ctx, x, "device")
@@ -223,19 +223,19 @@ def _of_organization(ctx: Context | None, c: Components) -> Identifier | None:
     return _organization_identifier(ctx, c)
 
 
-@function(context=True, returns="Identifier", nulls=True, reads=("person identifier",))
+@function(context=True, returns="Identifier", nulls=True, reads=("person identifier",), pure=True)
 def person_identifier(ctx: Context, x: Any) -> Any:
     """Identifier of each XCN: XCN.1 of authority XCN.9, with its type (XCN.13)."""
     return _each(ctx, x, "person identifier")
 
 
-@function(context=True, returns="Identifier", nulls=True, reads=("organization identifier",))
+@function(context=True, returns="Identifier", nulls=True, reads=("organization identifier",), pure=True)
 def organization_identifier(ctx: Context, x: Any) -> Any:
     """Identifier of each XON: XON.10, else XON.3, of authority XON.6, with its type (XON.7)."""
     return _each(ctx, x, "organization identifier")
 
 
-@function(context=True, returns="Identifier", nulls=True, reads=("EI",))
+@function(context=True, returns="Identifier", nulls=True, reads=("EI",), pure=True)
 def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
     """Identifier of each EI; `kind`: its type, a code of table 0203 (`PLAC`, `FILL`)."""
     built = _each(ctx, x, "EI")
@@ -259,7 +259,7 @@ def _pair(ctx: Context | None, c: Components) -> list[Identifier] | None:
     return results or None
 
 
-@function(context=True, returns="Identifier", nulls=True, reads=("EIP",))
+@function(context=True, returns="Identifier", nulls=True, reads=("EIP",), pure=True)
 def entity_identifier_pair(ctx: Context, x: Any) -> Any:
     """Identifiers of each EIP (SPM-2): the filler's and the placer's."""
     built = _each(ctx, x, "EIP")

@@ -87,10 +87,12 @@ def parse_segments(text: str, charset: str = "utf-8") -> tuple[list[Segment], in
     kept = kept_of(delimiters)
     joined = 0
     for line in lines:
-        if not line or line.isspace():
-            continue
         name = line[:3]
-        if line[3:4] in (separator, "") and (name in _COMMON or _SEGMENT_NAME.fullmatch(name)):
+        if line[3:4] == separator and name in _COMMON:
+            segments.append(Segment(name, line, delimiters, kept))
+        elif not line or line.isspace():
+            continue
+        elif line[3:4] in (separator, "") and _SEGMENT_NAME.fullmatch(name):
             segments.append(Segment(name, line, delimiters, kept))
         else:
             joined += 1
@@ -175,6 +177,11 @@ class Message:
             return ""
         header = self.segments[0]
         return sequence(self.time, header.part(13, 1), header.part(10, 1), self._zone)
+
+    @property
+    def notation(self) -> Delimiters | None:
+        """What decides how a raw field is read."""
+        return self.segments[0].delimiters if self.segments else None
 
     @property
     def tree(self) -> Group:

@@ -57,12 +57,21 @@ SILENT: Final[Mapping[str, frozenset[int]]] = _table()
 """Segment -> its fields that say nothing about a patient."""
 
 _NONE: Final[frozenset[int]] = frozenset()
-_WITHOUT_VALUE: Final = SILENT["OBX"] | {6}
+_OF_RESULT: Final = SILENT["OBX"]
+_WITHOUT_VALUE: Final = _OF_RESULT | {6}
 """A unit says nothing where there is no value: of a result that is awaited, deleted or has a document."""
 
 
 def silent_fields(segment: Segment) -> frozenset[int]:
     """The fields of a segment that are not part of the account."""
-    if segment.name == "OBX" and not any(part != DELETED for part in segment.repetitions(5)):
-        return _WITHOUT_VALUE
-    return SILENT.get(segment.name, _NONE)
+    name = segment.name
+    if name == "OBX":
+        fields = segment.fields
+        value = fields[5] if len(fields) > 5 else ""
+        if not value or (
+            (value == DELETED or segment.delimiters.repetition in value)
+            and not any(part != DELETED for part in segment.repetitions(5))
+        ):
+            return _WITHOUT_VALUE
+        return _OF_RESULT
+    return SILENT.get(name, _NONE)

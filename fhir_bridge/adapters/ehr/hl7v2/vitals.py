@@ -63,6 +63,8 @@ _PAIR: Final = re.compile(
 
 _MEASUREMENT: Final = (("OBX-5", "measurement"), ("OBX-6", "unit"))
 """What the quantity of a vital sign, and the note beside it, are built from."""
+_FITTED: Final = ("OBX-2", "OBX-3", "OBX[*]-5")
+"""What decides these besides."""
 
 
 @reader("measurement")
@@ -84,7 +86,7 @@ def _code(s: Group) -> str | None:
     return None
 
 
-@function(scope=True, returns="string", selects=(("OBX-3", "coded"),))
+@function(scope=True, returns="string", selects=(("OBX-3", "coded"),), pure=True)
 def vital_sign(s: Group) -> str | None:
     """The LOINC code by which the result in hand is a vital sign; null for other results."""
     return _code(s)
@@ -100,13 +102,13 @@ class _Fit(NamedTuple):
 def _fit(ctx: Context, s: Group, code: str) -> _Fit:
     """The OBX in hand as a vital sign; worked out once a conversion, as it reports what it finds."""
     segment = s.first["OBX"]
-    kept = segment._read.get(_KEPT)
+    kept = segment.read.get(_KEPT)
     if kept is None or kept[0] is not ctx.issues:
-        kept = segment._read[_KEPT] = (ctx.issues, _fitting(ctx, code, _measured(ctx, s), _as_sent(s)))
+        kept = segment.read[_KEPT] = (ctx.issues, _fitting(ctx, code, _measured(ctx, s), _as_sent(s)))
     return kept[1]
 
 
-@function(scope=True, returns="string", selects=(("OBX[*]-5", "whole"), ("OBX-6", "text")))
+@function(scope=True, returns="string", selects=(("OBX[*]-5", "whole"), ("OBX-6", "text")), pure=True)
 def sent_text(s: Group) -> str | None:
     """The value of the result in hand as it was sent, with its unit: for a note beside what can't be read."""
     return _as_sent(s)
@@ -153,14 +155,14 @@ def _measured(ctx: Context, s: Group) -> Quantity | None:
     return result if isinstance(result, Quantity) else None
 
 
-@function(scope=True, context=True, returns="Quantity", selects=_MEASUREMENT)
+@function(scope=True, context=True, returns="Quantity", selects=_MEASUREMENT, pure=_FITTED)
 def vital_quantity(s: Group, ctx: Context) -> Quantity | None:
     """The vital sign in hand (no blood pressure panel) as its profile takes it; null where it can't be."""
     code = _code(s)
     return None if code in (None, _SYSTOLIC, _PANEL) else _fit(ctx, s, str(code)).quantity
 
 
-@function(scope=True, context=True, returns="string", selects=_MEASUREMENT)
+@function(scope=True, context=True, returns="string", selects=_MEASUREMENT, pure=_FITTED)
 def vital_text(s: Group, ctx: Context) -> str | None:
     """The vital sign in hand as it was sent, where its quantity does not say that."""
     code = _code(s)
@@ -195,7 +197,7 @@ def pressure(s: Group, ctx: Context, wanted: str) -> Quantity | None:
     return None
 
 
-@function(nulls=True, returns="CodeableConcept")
+@function(nulls=True, returns="CodeableConcept", pure=True)
 def vital_code(x: CodeableConcept, code: str | None) -> CodeableConcept:
     """A vital sign's code with the one that its profile asks for before it."""
     wanted = _PROFILED.get(code or "")

@@ -1,0 +1,187 @@
+"""The head of a rule (condition and key) with what is the same for all objects of a group computed once a group."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Set
+from typing import NamedTuple
+
+from fhir_bridge.mapping.operators import OPERATORS
+
+__all__ = ["HEADS", "Head", "begun_at_constants", "shared_head"]
+
+HEADS = 12
+"""Values of an object by which what its condition and key take is remembered."""
+
+_SAFE = frozenset(
+    {*OPERATORS, "key_part", "f_coalesce", "f_count", "f_exists", "f_first", "f_keyed", "f_lower", "f_matches",
+     "f_patient", "f_string", "f_upper"}
+) - {"references", "references_where"}  # fmt: skip
+"""Functions that report nothing and give the same for the same arguments."""
+
+
+class Head(NamedTuple):
+    """Statements of a head.
+
+    Attributes:
+        lines: as given, with `h[0]`, … for what is shared.
+        shared: the sources of that.
+        begun: sources of the first parts of the id that are shared; empty where there are none.
+        own: source of what decides values of the object itself, and the sources of these (`y0[0]`, …).
+    """
+
+    lines: list[str]
+    shared: list[str]
+    begun: list[str]
+    own: dict[str, list[str]]
+
+
+class _Finder(ast.NodeVisitor):
+    """Finds the largest expressions of selectors that a test takes, which report nothing."""
+
+    def __init__(self, text: str, selectors: Set[str], takes: Callable[[ast.expr, set[str]], bool]) -> None:
+        self.selectors = selectors
+        self.takes = takes
+        self.names = Counter(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
+        self.taken: list[ast.expr] = []
+
+    def visit(self, node: ast.AST) -> None:
+        if isinstance(node, ast.expr) and not isinstance(node, ast.Constant):
+            read = self._read(node)
+            if read and self.takes(node, read):
+                self.taken.append(node)
+                return
+        super().visit(node)
+
+    def _read(self, node: ast.expr) -> set[str]:
+        """The selectors and variables of the document that an expression consists of; empty where there is more."""
+        read: set[str] = set()
+        given: set[str] = set()
+        used: set[str] = set()
+        waiting: list[ast.AST] = [node]
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, ast.Call | ast.Attribute | ast.Subscript):
+                text = ast.unparse(item)
+                if text in self.selectors or (isinstance(item, ast.Subscript) and text.startswith("g[")):
+                    read.add(text)
+                    continue
+            if isinstance(item, ast.Call):
+                if not isinstance(item.func, ast.Name) or item.func.id not in _SAFE:
+                    return set()
+                waiting += item.args
+                waiting += (keyword.value for keyword in item.keywords)
+                continue
+            if isinstance(item, ast.NamedExpr):
+                given.add(item.target.id)
+                waiting.append(item.value)
+                continue
+            if isinstance(item, ast.Name):
+                used.add(item.id)
+                continue
+            if isinstance(item, ast.Lambda):
+                return set()
+            waiting += ast.iter_child_nodes(item)
+        names = Counter(item.id for item in ast.walk(node) if isinstance(item, ast.Name))
+        if any(names[name] != self.names[name] for name in given):  # it is used elsewhere
+            return set()
+        return read if used <= given | {"ctx", "CLEARED"} else set()
+
+
+def _replaced(text: str, taken: list[ast.expr], name: Callable[[str], str]) -> str:
+    """The text with the names of expressions in their places."""
+    raw = [line.encode() for line in text.split("\n")]
+    for node in sorted(taken, key=lambda item: (item.lineno, item.col_offset), reverse=True):
+        line = raw[node.lineno - 1]
+        raw[node.lineno - 1] = (
+            line[: node.col_offset] + name(ast.unparse(node)).encode() + line[node.end_col_offset :]
+        )
+    return "\n".join(line.decode() for line in raw)
+
+
+def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str | None]) -> Head | None:
+    """The lines of a head, indented once, with what is shared taken out; None where nothing is.
+
+    Args:
+        key: source of the text that decides what a selector gives (`SourceModel.key`).
+    """
+    text = textwrap.dedent("\n".join(lines))
+    finder = _Finder(
+        text, selectors, lambda _, read: all(item[:8] == "s.outer." or item[0] == "g" for item in read)
+    )
+    finder.visit(ast.parse(text))
+    if not finder.taken:
+        return None
+    shared = list(dict.fromkeys(map(ast.unparse, finder.taken)))
+    text = _replaced(text, finder.taken, lambda source: f"h[{shared.index(source)}]")
+    statements = text.split("\n")
+    begun = _begin(statements)
+    text = "\n".join(statements)
+    own: dict[str, list[str]] = {}
+
+    def decided(node: ast.expr, read: set[str]) -> bool:
+        test = (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("truth", "key_part")
+        )
+        keys = {key(item) for item in read if item.startswith("s.")}
+        only = keys.pop() if len(keys) == 1 else None
+        if (
+            not test
+            or only is None
+            or only in read
+            or (only not in own and len(own) >= HEADS)
+            or not all(item.startswith("s.") for item in read)
+        ):
+            return False
+        own.setdefault(only, []).append(ast.unparse(node))
+        return True
+
+    finder = _Finder(text, selectors, decided)
+    finder.visit(ast.parse(text))
+    places = {
+        source: f"y{number}[{place}]"
+        for number, sources in enumerate(own.values())
+        for place, source in enumerate(sources)
+    }
+    text = _replaced(text, finder.taken, places.__getitem__)
+    return Head(["    " + line for line in text.split("\n")], shared, begun, own)
+
+
+_CONSTANT_START = re.compile(r"ctx\.key\.id\(((?:'[\w-]+', )+)")
+
+
+def begun_at_constants(lines: list[str]) -> list[str]:
+    """The lines of a head that hashes the constant first parts of ids once."""
+    return [
+        _CONSTANT_START.sub(lambda m: f"ctx.key.id_after(st.begun or st.begin(ctx, {m[1][:-2]}), ", line)
+        for line in lines
+    ]
+
+
+def _begin(lines: list[str]) -> list[str]:
+    """Take the shared first parts out of the statement that makes the id; they are returned."""
+    for number, line in enumerate(lines):
+        if not line.startswith("uid = ctx.key.id("):
+            continue
+        statement = ast.parse(line).body[0]
+        assert isinstance(statement, ast.Assign)
+        call = statement.value
+        assert isinstance(call, ast.Call)
+        begun = []
+        for argument in call.args:
+            source = ast.unparse(argument)
+            if not isinstance(argument, ast.Constant) and not source.startswith("h["):
+                break
+            begun.append(source)
+        if len(begun) < 3 or (call.keywords and len(begun) >= len(call.args)):
+            return []
+        rest = [ast.unparse(argument) for argument in call.args[len(begun) :]]
+        rest += [ast.unparse(keyword) for keyword in call.keywords]
+        lines[number] = f"uid = ctx.key.id_after(st.begun, {', '.join(rest)})"
+        return begun
+    return []

@@ -1,0 +1,337 @@
+"""Writes the functions that give the sections of a rule, and the one that puts an output together of their bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from fhir_bridge.fhir.record import elements_of_owners
+from fhir_bridge.mapping.section_code import KeyVariable, Layout, SectionDraft
+from fhir_bridge.mapping.statements import Piece, UnknownStatement
+from fhir_bridge.mapping.writer import Writer
+
+__all__ = ["SectionWriter"]
+
+
+class SectionWriter:
+    """Writes what a layout says.
+
+    Args:
+        selectors: sources of all selectors.
+    """
+
+    def __init__(self, writer: Writer, layout: Layout, selectors: set[str]) -> None:
+        self.writer = writer
+        self.layout = layout
+        self.head = layout.head
+        self.selectors = selectors
+        self.around = [section for section in layout.sections if layout.is_around(section)]
+        self.names: dict[str, str] = {}
+        """Source of a text that decides something -> the variable that holds it."""
+        self.tokens: dict[int, int] = {}
+        """Number of a section -> which of the group's numbers stands for what is around its object."""
+        self.keys: dict[int, list[str]] = {}
+        self.runs: list[list[str]] = []
+        """Sources of the bytes of neighbours among the sections that recur."""
+        self.passed = ", ".join(["s", "g", "uid", *self.head.columns, *self.head.locals_])
+
+    def write(self) -> None:
+        """Write `<function>_bytes` and what it calls.
+
+        Raises:
+            UnknownStatement: a required element is written by none of the sections.
+        """
+        head, layout, line = self.head, self.layout, self.writer.line
+        for section in layout.sections:
+            self._section(section)
+        for name, variable in layout.variables.items():
+            self._variable(name, variable)
+        if head.outer:
+            self._enter()
+        call = f"{head.function}(ctx, {self.passed})"
+        with self.writer.block(f"def {head.function}_bytes(ctx, {self.passed}):", head.position):
+            line(f"st = ctx.sections[{layout.number}]")
+            line(f"if st.off: return {call}")
+            line("st.applied += 1")
+            line("before = len(ctx.issues)")
+            with self.writer.block("try:"):
+                if head.outer:
+                    line(
+                        "if st.record is not ctx.record or st.anchor is not s.outer: "
+                        f"{head.function}_enter(ctx, st, {self.passed})"
+                    )
+                    line("if st.noise: ctx.noise += st.noise")
+                self._read_keys()
+                steady = [section for section in layout.sections if layout.is_steady(section)]
+                if len(steady) < 3:
+                    steady = []
+                entries = self._entries([section for section in layout.sections if section not in steady])
+                pieces = self._pieces(steady)
+                if steady:
+                    entries |= self._steady(steady)
+                self._required(layout.sections, pieces, steady)
+                if layout.timed:
+                    line("bt = st.time")
+                else:
+                    for text, position in zip(layout.time.lines, layout.time.positions, strict=True):
+                        line(self._with_names(text.strip()), position)
+                    line("unchanged(ctx, before)")
+            with self.writer.block("except Exception:"):
+                line("del ctx.issues[before:]")
+                line("ctx.noise = []")
+                line(f"return {call}")
+            self._finish(entries, pieces, steady)
+
+    # What decides the sections
+
+    def _read_keys(self) -> None:
+        """Statements that read what decides the sections, once each."""
+        layout = self.layout
+        for text in layout.model.key_head(self.head.scope):
+            self.writer.line(text)
+        for section in layout.sections:
+            if section in self.around:
+                continue
+            deciding = layout.deciding(layout.own_values(section))
+            parts = [self._named(source) for source in sorted(deciding)]
+            if section.number in self.tokens:
+                parts.insert(0, f"st.tokens[{self.tokens[section.number]}]")
+            self.keys[section.number] = parts
+
+    def _named(self, source: str) -> str:
+        if source not in self.names:
+            code = source
+            if source.startswith("let "):
+                variable = self.layout.variables[source[4:]]
+                value, number = self._named(variable.key), variable.number
+                make = f"st.let(ctx, {number}, {value}, {self.head.function}_v{number}, {self.passed})"
+                code = f"{make} if (y := st.lets[{number}].get({value}, st)) is st else y"
+            self.names[source] = self.writer.name("x")
+            self.writer.line(f"{self.names[source]} = {code}")
+        return self.names[source]
+
+    def _with_names(self, text: str) -> str:
+        """The statement with what was read for keys taken from there."""
+        for source, name in self.names.items():
+            if source in self.selectors:
+                text = text.replace(source, name)
+        return text
+
+    # What they give
+
+    def _entries(self, sections: list[SectionDraft]) -> dict[int, str]:
+        """Statements that look up or make the entries of sections; their names by section."""
+        entries: dict[int, str] = {}
+        for section in sections:
+            number = section.number
+            name = entries[number] = f"e{number}"
+            if section in self.around:
+                self.writer.line(f"{name} = st.group[{self.around.index(section)}]")
+                continue
+            make = f"st.make(ctx, {number}, k, {self.head.function}_s{number}, {self.passed})"
+            self.writer.line(f"k = {_tuple(self.keys[number])}")
+            self.writer.line(f"{name} = st.tables[{number}].get(k) or {make}")
+        return entries
+
+    def _pieces(self, steady: list[SectionDraft]) -> dict[int, str]:
+        """Source of the bytes of each element by its place; neighbours among the steady ones are one, at the first."""
+        of_place = {
+            place: (section, index)
+            for section in self.layout.sections
+            for index, (place, _) in enumerate(section.members, 3)
+        }
+        pieces: dict[int, str] = {}
+        runs = self.runs = []
+        before = False
+        for place in sorted(of_place):
+            section, index = of_place[place]
+            source = f"e{section.number}[{index}]"
+            if section not in steady:
+                pieces[place] = source
+            elif before:
+                runs[-1].append(source)
+            else:
+                runs.append([source])
+                pieces[place] = f"es[{len(runs) + 2}]"
+            before = section in steady
+        self.runs = runs
+        return pieces
+
+    def _steady(self, steady: list[SectionDraft]) -> dict[int, str]:
+        """Statements that take all sections together that recur from object to object."""
+        line, layout = self.writer.line, self.layout
+        parts: dict[str, None] = {}
+        for section in steady:
+            if section.number in self.tokens:
+                parts[f"st.tokens[{self.tokens[section.number]}]"] = None
+            parts |= dict.fromkeys(self._named(source) for source in sorted(layout.stated(section)))
+        line(f"ks = ({', '.join(parts)}, )")
+        line("es = st.steady.get(ks)")
+        with self.writer.block("if es is None:"):
+            line("quiet = len(ctx.noise)")
+            entries = self._entries(steady)
+            self._required(steady, self._own_pieces(steady), [])
+            mask = " | ".join(f"{name}[0]" for name in entries.values())
+            runs = ", ".join(f"({', '.join(run)},)" for run in self.runs)
+            status, patients = self._looked_into(steady, entries)
+            line(f"es = st.join(ctx, ks, quiet, {mask}, {status}, {patients}, ({runs}, ))")
+        return {section.number: "es" for section in steady}
+
+    def _own_pieces(self, sections: list[SectionDraft]) -> dict[int, str]:
+        return {
+            place: f"e{section.number}[{index}]"
+            for section in sections
+            for index, (place, _) in enumerate(section.members, 3)
+        }
+
+    def _required(
+        self, sections: list[SectionDraft], pieces: dict[int, str], steady: list[SectionDraft]
+    ) -> None:
+        """Statements that leave the sections where a required element came out empty."""
+        by_name = {piece.name: (place, section) for section in sections for place, piece in section.members}
+        everywhere = {piece.name for section in self.layout.sections for _, piece in section.members}
+        for names in self.head.required:
+            known = [name for name in (*names, *_stems(names)) if name in everywhere]
+            if not known:
+                raise UnknownStatement
+            places = [by_name[name] for name in known if name in by_name]
+            if len(places) < len(known) or any(section in steady for _, section in places):
+                continue  # it is looked at with the steady ones
+            sources = dict.fromkeys(pieces[place] for place, _ in places)
+            self.writer.line(f"if not ({' or '.join(sources)}): raise NoSections")
+
+    def _looked_into(self, sections: list[SectionDraft], entries: dict[int, str]) -> tuple[str, str]:
+        """Sources of status and patients as far as sections say them."""
+        owners = elements_of_owners(self.head.type)
+        status, patients = "None", []
+        for section in sections:
+            names = {piece.name for _, piece in section.members}
+            if "status" in names:
+                status = f"{entries[section.number]}[1]"
+            if names & owners:
+                patients.append(f"{entries[section.number]}[2]")
+        return status, " + ".join(dict.fromkeys(patients)) or "()"
+
+    def _finish(self, entries: dict[int, str], pieces: dict[int, str], steady: list[SectionDraft]) -> None:
+        head, line = self.head, self.writer.line
+        line("if ctx.noise: settle(ctx, s)")
+        status, patients = self._looked_into(self.layout.sections, entries)
+        if head.type == "Patient":
+            patients = "(uid,)"
+        if head.reads:
+            marking = (section for section in self.layout.sections if section in steady or _marks(section))
+            masks = dict.fromkeys(f"{entries[section.number]}[0]" for section in marking)
+            line(f"mask = {' | '.join(masks) or '0'}")
+            line(f"if marks: mask |= {head.reads}.mask(marks)")
+            if head.document_marks:
+                line(f"if {head.document_marks}: mask |= {head.reads}.mask({head.document_marks})")
+            line(f"ctx.applied.append(({head.reads}, s, mask))")
+        start = self.writer.object(
+            "start_", b'{"resourceType":"%s","id":"' % head.type.encode(), ("start", head.type)
+        )
+        identity = "uid.encode()" if head.hashed else "dumps(uid)[1:-1]"
+        elements = (pieces[place] for place in sorted(pieces))
+        text = ", ".join([start, identity, "st.meta(ctx, bt)", *elements, "b'}'"])
+        part = f", {head.part}" if head.part else ""
+        line(
+            f"return JsonOutput({head.type!r}, uid, b''.join(({text})), {head.rule!r}, bt[0], ctx.locator, "
+            f"{status}, {patients}{part})"
+        )
+
+    # Functions
+
+    def _enter(self) -> None:
+        """The function that takes what is the same for all objects of a group."""
+        head, layout, line = self.head, self.layout, self.writer.line
+        mixed: list[str] = []
+        for section in layout.sections:
+            if section not in self.around and section.depends.around:
+                values = f"({', '.join(sorted(layout.deciding(section.depends.around)))}, )"
+                if values not in mixed:
+                    mixed.append(values)
+                self.tokens[section.number] = mixed.index(values)
+        with self.writer.block(f"def {head.function}_enter(ctx, st, {self.passed}):", head.position):
+            line("st.record = None")
+            line("before = len(ctx.issues)")
+            if layout.timed:
+                for text, position in zip(layout.time.lines, layout.time.positions, strict=True):
+                    line(text.strip(), position)
+                line("st.time = bt")
+                line("unchanged(ctx, before)")
+            numbers = (f"st.number_of({number}, {values})" for number, values in enumerate(mixed))
+            line(f"st.tokens = [{', '.join(numbers)}]")
+            line("ctx.noise = []")
+            calls = (
+                f"st.make(ctx, {section.number}, None, {head.function}_s{section.number}, {self.passed}, keep=False)"
+                for section in self.around
+            )
+            line(f"st.group = [{', '.join(calls)}]")
+            line("st.noise, ctx.noise = ctx.noise, []")
+            line("st.anchor = s.outer")
+            line("st.record = ctx.record")
+
+    def _variable(self, name: str, variable: KeyVariable) -> None:
+        """The function that gives a variable."""
+        head = f"def {self.head.function}_v{variable.number}(ctx, {self.passed}):"
+        with self.writer.block(head, self.head.position):
+            if self.head.reads:
+                self.writer.line("mk = [].append")
+            for piece in self.layout.lets:
+                if piece.name == name or piece.name in variable.needed:
+                    self._copy(piece)
+            self.writer.line(f"return {name}")
+
+    def _section(self, section: SectionDraft) -> None:
+        """The function that gives a section as dicts, with the branches entered and how much was reported by then."""
+        writer, layout, head = self.writer, self.layout, self.head
+        with writer.block(f"def {head.function}_s{section.number}(ctx, {self.passed}):", head.position):
+            start = len(writer.lines)
+            if head.reads:
+                writer.line("marks = []")
+                writer.line("mk = marks.append")
+            if head.delta:
+                writer.line("cl = []")
+            parts: list[str] = []
+            counts: list[str] = []
+            for piece in layout.lets:
+                if piece.name in section.lets & layout.common:
+                    writer.line("b = len(ctx.issues)")
+                    self._copy(piece)
+                    writer.line("if ctx.unmapped or len(ctx.issues) != b: raise NoSections")
+                elif piece.name in section.lets:
+                    self._copy(piece)
+                    counts.append(writer.name("n"))
+                    writer.line(f"{counts[-1]} = len(ctx.issues)")
+            if section.depends.group and section not in self.around:
+                writer.line("ctx.vary()")
+            for _, piece in section.members:
+                parts.append(writer.name("d"))
+                writer.line(f"{parts[-1]} = o = {{}}")
+                self._copy(piece)
+                counts.append(writer.name("n"))
+                writer.line(f"{counts[-1]} = len(ctx.issues)")
+            marks, cleared = "marks" if head.reads else "()", "cl" if head.delta else "()"
+            writer.line(f"return {marks}, {cleared}, ({', '.join(parts)},), ({', '.join(counts)},)")
+            reads = (text for text in self.selectors if text.startswith("s.") and text.endswith(")"))
+            if getattr(layout.model, "pure", False):
+                writer.read_once(start, reads, head.position)
+        writer.line("")
+
+    def _copy(self, piece: Piece) -> None:
+        for text, position in zip(piece.lines, piece.positions, strict=True):
+            self.writer.line(text[4:], position)
+
+
+def _tuple(parts: list[str]) -> str:
+    return "None" if not parts else parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def _marks(section: SectionDraft) -> bool:
+    """Whether a section may note branches."""
+    return bool(section.lets) or any("mk(" in text for _, piece in section.members for text in piece.lines)
+
+
+def _stems(names: Iterable[str]) -> Iterator[str]:
+    """The names by which a choice is written: `value` for `valueQuantity`."""
+    for name in names:
+        yield re.sub(r"[A-Z]\w*$", "", name)

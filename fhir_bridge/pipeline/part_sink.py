@@ -1,0 +1,120 @@
+"""What one shard writes: resources as they are in the finished files, and beside them what is known of each line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import orjson
+
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.converted import ConvertedRecord
+from fhir_bridge.plugins import IssueLike
+
+__all__ = ["REJECTS", "Line", "PartSink", "lines_of", "reject_line"]
+
+REJECTS = "rejects.ndjson"
+_SEPARATORS = str.maketrans("\t\n", "  ")
+
+
+def reject_line(locator: str, outcome: str, issues: Iterable[IssueLike]) -> bytes:
+    """A line of rejects.ndjson: where the record is, `rejected` or `partial`, and why."""
+    entry = {
+        "locator": locator,
+        "outcome": outcome,
+        "issues": [
+            {"severity": issue.severity, "code": issue.code, "message": issue.message, "source": issue.source}
+            for issue in issues
+        ],
+    }
+    return orjson.dumps(entry) + b"\n"
+
+
+class Line(NamedTuple):
+    """What is known of a line of a part.
+
+    Attributes:
+        mark: business time, sequence and status: two marks under one id are two versions.
+        patients: whom the resource is about.
+        locator: of the record that it comes from.
+        start, end: its bytes in the part.
+    """
+
+    id: str
+    mark: str
+    patients: str
+    locator: str
+    start: int
+    end: int
+
+
+class PartSink:
+    """Writes one shard's outputs: `<Type>.part` holds the lines, `<Type>.index` what is known of each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        if folder.exists():
+            shutil.rmtree(folder)  # left by a run that was cut off inside this shard
+        folder.mkdir(parents=True)
+        self._files: dict[str, tuple[BinaryIO, BinaryIO]] = {}
+        self._rejects = (folder / REJECTS).open("wb")
+        self._locator = ("", '""')
+        self._time: tuple[datetime | None, str] = (None, "")
+
+    def write(self, record: ConvertedRecord, account: Account) -> None:
+        """Write a record's resources."""
+        for output in record.outputs:
+            kind = output.type
+            files = self._files.get(kind) or self._open(kind)
+            text = output.json + b"\n"
+            files[0].write(text)
+            if output.time is not self._time[0]:
+                self._time = (output.time, output.time.isoformat() if output.time else "")
+            patients = output.patients
+            about = patients[0] if len(patients) == 1 else " ".join(sorted(patients))
+            mark = f"{self._time[1]} {record.sequence} {output.status or ''}"
+            if not mark.isprintable():  # a tab separates what is known of a line
+                mark = mark.translate(_SEPARATORS)
+            if output.locator != self._locator[0]:  # a file's name may hold anything
+                self._locator = (output.locator, dumps(output.locator).decode())
+            files[1].write(f"{output.id}\t{mark}\t{about}\t{self._locator[1]}\t{len(text)}\n".encode())
+            account.resources[kind] += 1
+
+    def _open(self, kind: str) -> tuple[BinaryIO, BinaryIO]:
+        part = (self._folder / f"{kind}.part").open("wb", buffering=1 << 18)
+        files = self._files[kind] = part, (self._folder / f"{kind}.index").open("wb", buffering=1 << 16)
+        return files
+
+    def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
+        """Name a rejected or partial record, and why."""
+        self._rejects.write(reject_line(locator, outcome, issues))
+
+    def flush(self, account: Account) -> None:  # noqa: ARG002 - a sink's signature
+        """Make sure that everything is on disk."""
+        for file in self._all():
+            file.flush()
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in self._all():
+            file.close()
+
+    def _all(self) -> list[BinaryIO]:
+        return [*(file for files in self._files.values() for file in files), self._rejects]
+
+
+def lines_of(part: Path) -> Iterator[Line]:
+    """What is known of the lines of a part, in order."""
+    start = 0
+    with part.with_suffix(".index").open("rb") as index:
+        for entry in index:
+            identity, mark, patients, locator, size = entry.decode().rstrip("\n").split("\t")
+            end = start + int(size)
+            yield Line(identity, mark, patients, orjson.loads(locator), start, end)
+            start = end
