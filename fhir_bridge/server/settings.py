@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.storage.location import default_data_dir
 from fhir_bridge.storage.retention import Retention
 
 __all__ = ["FHIR_PATH", "Settings", "is_loopback"]
@@ -134,6 +135,27 @@ class Settings(BaseSettings):
         description="Days that raw messages and files stay which records in the inbox wait for; absent: until they "
         "are settled.",
     )
+    blob_dir: Path | None = Field(
+        default=None,
+        description="Where large contents and exports are kept, for all processes alike; absent: beside the embedded "
+        "server's files in the user's data folder.",
+    )
+    max_binary_bytes: int = Field(
+        default=1024**3, ge=1024, description="Largest content of a Binary; a bigger one is refused with 413."
+    )
+    max_bulk_jobs: int = Field(
+        default=4,
+        ge=1,
+        description="Exports and imports that one caller may have at once; more are refused (429).",
+    )
+    keep_export_days: float = Field(
+        default=3, gt=0, description="Days that the files of an export or import stay once it is done."
+    )
+    import_sources: list[str] = Field(
+        default=[],
+        description="Addresses (JSON list) below which `$import` may fetch files, each with scheme, host and path; "
+        "none: what is to be imported is uploaded as Binary.",
+    )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
         default=False,
@@ -152,6 +174,17 @@ class Settings(BaseSettings):
             raise ValueError("give http(s)://host[:port][/path], without query or fragment")
         # Links are built by appending to it.
         return value.rstrip("/")
+
+    @field_validator("import_sources")
+    @classmethod
+    def _prefixes(cls, value: list[str]) -> list[str]:
+        for address in value:
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError("give http(s)://host[:port]/path, without query or fragment")
+            if not parts.path.endswith("/"):
+                raise ValueError("end each address with a slash: what begins with it may be fetched")
+        return value
 
     @model_validator(mode="after")
     def _open_only_here(self) -> Self:
@@ -178,6 +211,11 @@ class Settings(BaseSettings):
         from fhir_bridge.mapping import Site
 
         return Site.load(self.site).definitions
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of large contents."""
+        return self.blob_dir or default_data_dir().parent / "blobs"
 
     def retention(self) -> Retention:
         """How long what is not current stays."""

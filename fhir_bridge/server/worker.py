@@ -6,6 +6,7 @@ import asyncio
 import logging
 import multiprocessing
 import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,14 @@ import psycopg_pool
 from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
+from fhir_bridge.server.bulk import export_handler
 from fhir_bridge.server.consuming import consume, consumers_of
 from fhir_bridge.server.inbox_replay import inbox_consumer, replay_inbox
 from fhir_bridge.server.leasing import pause
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage.attempts import Attempts
+from fhir_bridge.storage.blobs import open_blobs
+from fhir_bridge.storage.bulk import BulkJobs
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.grants import Grants
 from fhir_bridge.storage.jobs import Jobs
@@ -55,6 +59,10 @@ async def _work(settings: Settings) -> None:
         site = None if settings.site is None else str(settings.site)
         # Tasks of their own: a long job must not hold up consumers, nor either of them the housekeeping.
         jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
+        blobs = await open_blobs(store, settings.blobs)
+        bulk = asyncio.create_task(
+            work_on_jobs(store, {"bulk-export": export_handler(blobs, get_manager())}, stopped)
+        )
         consumers = asyncio.create_task(
             consume(store, [*consumers_of(get_manager()), inbox_consumer(url, settings.site)], stopped)
         )
@@ -67,12 +75,15 @@ async def _work(settings: Settings) -> None:
                 removed = await settings.retention().apply(store.pool)
                 if any(removed.values()):
                     _log.info("removed by age: %s", removed)
+                await BulkJobs(store.pool, blobs).forget(timedelta(days=settings.keep_export_days))
+                await blobs.collect()
             except (StorageError, psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
                 # The database may be away for hours; this loop is the worker's life and must not end with it.
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
             await pause(stopped, PURGE_SECONDS)
         # What is under way is finished; `stopped` keeps both from beginning more.
         await jobs
+        await bulk
         await consumers
 
 

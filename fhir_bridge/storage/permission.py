@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from psycopg import AsyncConnection
 
-from fhir_bridge.fhir.access import AccessFilter, AccessRule
-from fhir_bridge.fhir.record import OTHER_PERSON, is_followed
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
+from fhir_bridge.fhir.consent import UNASSERTED
+from fhir_bridge.fhir.record import OTHER_PERSON, has_patient, is_followed
 from fhir_bridge.fhir.search.entries import TokenEntry, indexable
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, person
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -48,7 +49,33 @@ async def compile_access(
         grant = await _rule(rule, resource_type, interaction, dictionaries)
         if grant not in grants:  # an OR of equals would keep PostgreSQL from beginning at the patient
             grants.append(grant)
-    return all_of([any_of(grants), await _unlabelled(access, dictionaries)])
+    return all_of(
+        [any_of(grants), await _unlabelled(access, dictionaries), _not_denied(access, resource_type)]
+    )
+
+
+PATIENT_REQUEST = "PATRQT"
+"""The patient's own purpose: what one denies others one may still see."""
+
+
+def _not_denied(access: AccessFilter, resource_type: str) -> Condition:
+    """That no patient whom `r` is about denies the caller's purpose by a Consent, now: at each statement anew."""
+    # The bridge itself has no purpose: it keeps what others may see or not.
+    if access.subject == EVERYTHING.subject or access.purpose == PATIENT_REQUEST:
+        return TRUE
+    if not has_patient(resource_type):
+        return TRUE
+    owners = "record_owners(r.key)" if is_followed(resource_type) else _DIRECT
+    purpose = access.purpose or UNASSERTED
+    # The first part is worked out once: where nobody denies the purpose, rows are not looked at. The array holds those
+    # alone who are linked to somebody who does, and did not deny it themselves.
+    return Condition(
+        "((SELECT NOT EXISTS (SELECT FROM consent_denial n WHERE n.purpose = %s AND n.low <= now() "  # noqa: S608
+        f"AND n.high > now())) OR NOT EXISTS (SELECT FROM {owners} AS o (patient) WHERE EXISTS (SELECT FROM "
+        "consent_denial n WHERE n.patient = o.patient AND n.purpose = %s AND n.low <= now() AND n.high > now()) "
+        "OR o.patient = ANY((SELECT linked_to_denial(%s))::bigint[])))",
+        (purpose, purpose, purpose),
+    )
 
 
 async def _unlabelled(access: AccessFilter, dictionaries: Dictionaries) -> Condition:

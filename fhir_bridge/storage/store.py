@@ -29,6 +29,7 @@ from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
+from fhir_bridge.storage.exporting import Exports
 from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
@@ -77,6 +78,7 @@ class Store:
         self._cursors = Cursors(secret)
         self._writer = Writer(pool, self._dictionaries, most_index_rows)
         self.results = Results(pool, self._dictionaries)
+        self.exports = Exports(pool, self._dictionaries)
 
     @classmethod
     async def open(

@@ -160,7 +160,8 @@ class FhirEndpoint:
             return Response(await self._metadata(request), media_type=FHIR_JSON, headers=headers)
         caller = who.caller = await self._caller(request)
         access = who.access = hooks.authorize(self._services.plugins, caller.access, request)
-        check_format(request)
+        if not _has_its_own_format(request, segments):
+            check_format(request)
         budget = Budget(self._services.settings)
         call = Call(
             request, self._services, caller, access, identity, operations=self._operations, budget=budget
@@ -292,6 +293,17 @@ def below_base(scope: Scope) -> str | None:
     return None
 
 
+def _has_its_own_format(request: Request, segments: Sequence[str]) -> bool:
+    """Whether an address answers in what is stored there: files of an export, contents of a Binary."""
+    match segments:
+        case ["_bulk", *_]:
+            return True
+        case ["Binary", _] | ["Binary", _, "_history", _]:
+            return request.method in ("GET", "HEAD")
+        case _:
+            return False
+
+
 def _known_type(name: str) -> str:
     if name not in definitions.resource_types():
         raise refuse(404, "FB-REST-005", f"there is no resource type {name[:40]!a}")
@@ -315,6 +327,12 @@ def _shape(call: Call, segments: Sequence[str]) -> Shape:
             return "base"
         case ["_history"]:
             return "_history"
+        case ["_bulk", identity]:
+            call.id = _plain(identity)
+            return "_bulk/id"
+        case ["_bulk", identity, number]:
+            call.id, call.version = _plain(identity), _plain(number)
+            return "_bulk/id/file"
         case [name]:
             call.type = _known_type(name)
             return "Type"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from fhir_bridge.server.rest import bundles, interactions, patching, search
+from fhir_bridge.server.rest import bulk_status, bundles, interactions, patching, search
 from fhir_bridge.server.rest.call import Call
 
 __all__ = ["INTERACTIONS", "Handler", "Interaction", "Shape", "allowed", "find"]
@@ -23,6 +23,8 @@ Shape = Literal[
     "Type/id/Type",
     "Type/id/_history",
     "Type/id/_history/version",
+    "_bulk/id",
+    "_bulk/id/file",
 ]
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -65,6 +67,9 @@ INTERACTIONS = (
     Interaction("Type/_search", "POST", (), search.search_by_post, asks=True),
     Interaction("base", "POST", ("transaction", "batch"), bundles.transact),
     Interaction("_history", "GET", ("history-system",), interactions.history, asks=True),
+    Interaction("_bulk/id", "GET", (), bulk_status.status),
+    Interaction("_bulk/id", "DELETE", (), bulk_status.cancel),
+    Interaction("_bulk/id/file", "GET", (), bulk_status.download),
 )
 
 _BY_PLACE = {(interaction.shape, interaction.method): interaction for interaction in INTERACTIONS}
