@@ -113,6 +113,17 @@ def test_an_export_of_a_group_gives_the_records_of_its_present_members(served: H
     assert results["Group"] == ["inner"]
 
 
+def test_a_group_is_an_address_for_who_may_read_every_patient(served: Hospital) -> None:
+    put(served, group("addressed", member("Patient/anna")))
+    results = exported(served, "Group/addressed/$export", backend(served, "system/Patient.rs"))
+    assert results == {"Patient": ["anna"]}
+    for scope in ("system/Observation.rs", "system/Patient.r"):
+        refused = kick_off(served, "Group/addressed/$export", backend(served, scope))
+        assert refused.status_code == 403
+    person = served.token("user/Patient.rs", patient=None)
+    assert kick_off(served, "Group/addressed/$export", person).status_code == 403
+
+
 def test_a_resource_about_a_member_and_another_person_is_not_given(served: Hospital) -> None:
     both = observation("both", "anna")
     put(served, {"resourceType": "Appointment", "id": "both", "status": "booked", "participant": [

@@ -17,7 +17,7 @@ import pluggy
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.server.rest import hooks
-from fhir_bridge.server.rest.group_members import members
+from fhir_bridge.server.rest.group_members import for_groups, members
 from fhir_bridge.server.rest.parts import Parts
 from fhir_bridge.server.rest.refusal import outcome_bytes
 from fhir_bridge.storage.blobs import Blobs, BlobWriter
@@ -99,7 +99,7 @@ class _Export:
         patients: tuple[int, ...] | None = None
         wanted: Sequence[str] | None = payload["patients"]
         if payload["level"] == "Group":
-            in_group = await members(self._store, payload["group"], self._access)
+            in_group = await members(self._store, payload["group"], for_groups(self._access))
             wanted = in_group if wanted is None else sorted(set(wanted) & set(in_group))
         if wanted is not None:
             known = await self._store.exports.patients(wanted, self._access)

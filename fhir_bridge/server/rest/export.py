@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from fhir_bridge.fhir.record import has_patient
 from fhir_bridge.server.rest.export_request import ExportRequest, prefers, read_request
-from fhir_bridge.server.rest.group_members import members
+from fhir_bridge.server.rest.group_members import for_groups, members
 from fhir_bridge.server.rest.operation_registry import OperationRequest
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.settings import Settings
@@ -30,6 +30,7 @@ class Export:
     name = "export"
     types: tuple[str, ...] = ("", "Patient", "Group")
     access = "r"
+    decides_access = True
     definition = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"
 
     def __init__(self, settings: Settings) -> None:
@@ -41,6 +42,8 @@ class Export:
             raise refuse(
                 404, "FB-REST-005", "$export is of the base, of Patient, and of a Group: Group/ID/$export"
             )
+        if request.type == "Group":
+            await request.store.read("Group", request.id, for_groups(request.access))
         asked = read_request(
             parameters,
             lenient=prefers(request.headers).get("handling") == "lenient",
@@ -98,7 +101,7 @@ class Export:
         """All of them must be there for this caller, and in the Group."""
         known = await request.store.exports.patients(patients, request.access)
         if request.type == "Group":
-            allowed = set(await members(request.store, request.id, request.access))
+            allowed = set(await members(request.store, request.id, for_groups(request.access)))
             known = {name: key for name, key in known.items() if name in allowed}
         if missing := [name for name in patients if name not in known]:
             raise refuse(

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.access import AccessFilter, AccessRule
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.storage.errors import Gone, NotFound
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["members"]
+__all__ = ["for_groups", "members"]
 
 MOST_GROUPS = 100
 """Groups within groups that are looked into."""
+
+
+def for_groups(access: AccessFilter) -> AccessFilter:
+    """The access by which a Group is looked into as the address of an export.
+
+    Clients ask for scopes of what they want to have, and not of the Group (smart-fetch). A backend service that may
+    read every Patient is told nothing of a patient by it, but that some are in a Group whose id it knows.
+    """
+    unbounded = [
+        rule.patient is None and not rule.criteria and {"r", "s"} <= rule.interactions
+        for rule in access.rules
+        if rule.type in ("*", "Patient")
+    ]
+    if access.permits("Group", "r") or not any(unbounded) or "/user:" in access.subject:
+        return access
+    return replace(access, rules=(*access.rules, AccessRule("Group", frozenset("r"))))
 
 
 async def members(store: Store, group: str, access: AccessFilter) -> list[str]:
