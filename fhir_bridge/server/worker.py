@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 PURGE_SECONDS = 600
+SWEEP_ROUNDS = 24 * 3600 // PURGE_SECONDS
+"""Once a day, and when the worker begins, all contents that are kept are looked at."""
 
 _log = logging.getLogger("fhir_bridge.worker")
 
@@ -66,6 +68,7 @@ async def _work(settings: Settings) -> None:
         consumers = asyncio.create_task(
             consume(store, [*consumers_of(get_manager()), inbox_consumer(url, settings.site)], stopped)
         )
+        rounds = 0
         while not stopped.is_set():
             try:
                 await Grants(store).purge()
@@ -76,7 +79,8 @@ async def _work(settings: Settings) -> None:
                 if any(removed.values()):
                     _log.info("removed by age: %s", removed)
                 await BulkJobs(store.pool, blobs).forget(timedelta(days=settings.keep_export_days))
-                await blobs.collect()
+                await (blobs.sweep() if rounds % SWEEP_ROUNDS == 0 else blobs.collect())
+                rounds += 1
             except (StorageError, psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
                 # The database may be away for hours; this loop is the worker's life and must not end with it.
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)

@@ -12,6 +12,10 @@ from typing import BinaryIO, Protocol
 __all__ = ["BlobFiles", "Directory", "Upload"]
 
 
+UNFINISHED_SECONDS = 24 * 3600
+"""How long nothing may be added to a content before it counts as left by a crash."""
+
+
 class Upload(Protocol):
     """A content that is being written; it exists once it is placed."""
 
@@ -80,13 +84,13 @@ class Directory:
     def digests(self, older: float) -> Iterator[bytes]:
         """See `BlobFiles`."""
         before = time.time() - older
-        for path in sorted(self._folder.glob("*/*")):
+        for path in self._folder.glob("*/*"):
             try:
-                if path.stat().st_mtime >= before:
-                    continue
+                changed = path.stat().st_mtime
                 if path.parent == self._unfinished:
-                    path.unlink(missing_ok=True)
-                elif len(path.name) == 64:
+                    if changed < time.time() - UNFINISHED_SECONDS:
+                        path.unlink(missing_ok=True)
+                elif changed < before and len(path.name) == 64:
                     yield bytes.fromhex(path.name)
             except (FileNotFoundError, ValueError):  # another process was faster; or none of ours
                 continue

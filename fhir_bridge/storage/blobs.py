@@ -156,25 +156,27 @@ class Blobs:
             file.close()
 
     async def collect(self, grace: timedelta = GRACE) -> int:
-        """Remove what nobody refers to, and what crashes left; how many contents that were.
+        """Remove the contents that nobody refers to; how many those were.
 
         Args:
             grace: what was stored or referred to less than this ago stays.
         """
-        await self._drop_references(grace)
+        async with self._pool.connection() as connection:
+            await connection.execute(_OF_JOBS, (grace,))
         removed = 0
         while count := await self._collect_some(grace):
             removed += count
+        return removed
+
+    async def sweep(self, grace: timedelta = GRACE) -> int:
+        """As `collect`, of what takes a look at everything: references that nothing needs, what crashes left."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_OF_BINARIES, (grace,))
+        removed = await self.collect(grace)
         stored = self._files.digests(grace.total_seconds())
         while digests := await asyncio.to_thread(lambda: list(islice(stored, AT_ONCE))):
             removed += await self._remove_unknown(digests)
         return removed
-
-    async def _drop_references(self, grace: timedelta) -> None:
-        """References of a Binary none of whose versions names the content, and of jobs that are gone."""
-        async with self._pool.connection() as connection:
-            await connection.execute(_OF_BINARIES, (grace,))
-            await connection.execute(_OF_JOBS, (grace,))
 
     async def _collect_some(self, grace: timedelta) -> int:
         async with self._pool.connection() as connection, connection.transaction():

@@ -50,7 +50,44 @@ async def compile_access(
         if grant not in grants:  # an OR of equals would keep PostgreSQL from beginning at the patient
             grants.append(grant)
     return all_of(
-        [any_of(grants), await _unlabelled(access, dictionaries), _not_denied(access, resource_type)]
+        [
+            any_of(grants),
+            await _unlabelled(access, dictionaries),
+            _not_denied(access, resource_type),
+            await _context_permitted(access, resource_type, dictionaries),
+        ]
+    )
+
+
+async def _context_permitted(
+    access: AccessFilter, resource_type: str, dictionaries: Dictionaries
+) -> Condition:
+    """That the caller may reach what stands for a Binary: its securityContext (R4 binary-definitions.html).
+
+    Whose record it is in, `_rule` has decided. Here it is the type, which a grant without criteria must allow, and the
+    labels.
+    """
+    if resource_type != "Binary":
+        return TRUE
+    plain = {rule.type for rule in access.rules if not rule.criteria and "r" in rule.interactions}
+    withheld = (
+        await dictionaries.find_labels(sorted(access.withheld_labels)) if access.withheld_labels else []
+    )
+    tests: list[str] = []
+    values: list[object] = []
+    if "*" not in plain:
+        tests.append("q.type <> ALL(%s)")
+        values.append(sorted(plain))
+    if withheld:
+        tests.append("(q.labels IS NOT NULL AND q.labels && %s::int[])")
+        values.append(withheld)
+    if not tests:
+        return TRUE
+    return Condition(
+        "NOT EXISTS (SELECT FROM (SELECT x.target FROM record_through x WHERE x.resource = r.key UNION ALL "  # noqa: S608
+        "SELECT o.patient FROM record o WHERE o.resource = r.key AND o.patient <> 0) c (key) "
+        f"JOIN resource q ON q.key = c.key WHERE {' OR '.join(tests)})",
+        tuple(values),
     )
 
 

@@ -1,10 +1,12 @@
-"""Bulk Data with processes and clients of others: smart-fetch, and a worker that is killed."""
+"""The served program with much to move: smart-fetch, a worker that is killed, a content of 100 MB."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -44,7 +46,7 @@ async def _furnish(url: str) -> None:
         )
         await store.load(resources, adapter="test")
         await Accounts(store).add_client(
-            "bulk", "Bulk", "key", "system/*.rs", jwks={"keys": [KEY.as_dict(private=False)]}
+            "bulk", "Bulk", "key", "system/*.cruds", jwks={"keys": [KEY.as_dict(private=False)]}
         )
 
 
@@ -89,11 +91,11 @@ def _token(served: Served) -> dict[str, str]:
     now = int(time.time())
     claims = {"iss": "bulk", "sub": "bulk", "aud": f"{served.root}/oauth/token", "exp": now + 240}
     signed = jwt.encode(
-        {"alg": "RS384", "kid": "bulk"}, {**claims, "jti": f"{now}"}, KEY, algorithms=["RS384"]
+        {"alg": "RS384", "kid": "bulk"}, {**claims, "jti": secrets.token_hex(8)}, KEY, algorithms=["RS384"]
     )
     form = {
         "grant_type": "client_credentials",
-        "scope": "system/*.rs",
+        "scope": "system/*.cruds",
         "client_assertion_type": ASSERTION_TYPE,
         "client_assertion": signed,
     }
@@ -146,3 +148,40 @@ def test_a_worker_that_is_killed_loses_nothing(served: Served, database_url: str
         content = served.get(file["url"].removeprefix(f"{served.base}/"), headers=headers).text
         ids += [json.loads(line)["id"] for line in content.splitlines()]
     assert len(ids) == len(set(ids)) == PATIENTS * (EACH + 1)
+
+
+def _memory(served: Served) -> int:
+    """Most bytes of memory that any process of the server had at once."""
+    most = 0
+    for child in psutil.Process(served.process.pid).children(recursive=True):
+        if "multiprocessing" in " ".join(child.cmdline()):
+            status = Path(f"/proc/{child.pid}/status").read_text()
+            most = max(most, int(status.split("VmHWM:")[1].split()[0]) * 1024)
+    return most
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the most memory of a process is read from /proc")
+def test_a_content_of_100_mb_is_never_whole_in_memory(served: Served) -> None:
+    headers, piece, count = _token(served), os.urandom(1024 * 1024), 100
+    context = {"Content-Type": "application/pdf", "X-Security-Context": "Patient/p0"}
+    first = served.request("PUT", "Binary/small", headers={**headers, **context}, content=piece)
+    assert first.status_code == 201, first.text
+    before = _memory(served)
+    large = (piece for _ in range(count))
+    answer = served.request("PUT", "Binary/large", headers={**headers, **context}, content=large)
+    assert answer.status_code == 201, answer.text
+    for accept in ("application/pdf", "application/fhir+json"):
+        digest, size = hashlib.sha256(), 0
+        with httpx.stream(
+            "GET", f"{served.base}/Binary/large", headers={**headers, "Accept": accept}, timeout=120
+        ) as response:
+            for some in response.iter_bytes():
+                digest.update(some)
+                size += len(some)
+        assert size == int(response.headers["content-length"])
+        if accept == "application/pdf":
+            assert digest.digest() == hashlib.sha256(piece * count).digest()
+    begun = served.get("$export?_type=Binary", headers={**headers, "Prefer": "respond-async"})
+    address = begun.headers["content-location"].removeprefix(f"{served.base}/")
+    _until(lambda: served.get(address, headers=headers).status_code == 200, "the export is done")
+    assert _memory(served) - before < 40 * 1024 * 1024

@@ -6,6 +6,7 @@ Whoever goes on with it after a crash begins with the file that was not finished
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -20,7 +21,8 @@ from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.group_members import for_groups, members
 from fhir_bridge.server.rest.parts import Parts
 from fhir_bridge.server.rest.refusal import outcome_bytes
-from fhir_bridge.storage.blobs import Blobs, BlobWriter
+from fhir_bridge.storage.binaries import Split, split
+from fhir_bridge.storage.blobs import PIECE, Blobs, BlobWriter
 from fhir_bridge.storage.bulk import BulkJob, BulkJobs, Lost, unpacked
 from fhir_bridge.storage.errors import Gone, NotFound
 from fhir_bridge.storage.exporting import Page, Selection
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["export_handler"]
 
 PAGE = 1000
+ENCODED_PIECE = PIECE // 3 * 3
+"""In base64 without a rest: pieces of it can be put together."""
 FILE_RESOURCES = 50_000
 FILE_BYTES = 256 * 1024 * 1024
 """A file ends with the page that reaches one of both."""
@@ -133,7 +137,7 @@ class _Export:
                 if deleted:
                     await self._write_deletions(writer, resource_type, page)
                 else:
-                    await self._write(writer, page)
+                    await self._write(writer, page, binary=resource_type == "Binary")
                 patients.update(dict.fromkeys(page.patients))
                 count += len(page.resources)
                 more = page.more
@@ -165,14 +169,28 @@ class _Export:
             )
             raise Lost
 
-    async def _write(self, writer: BlobWriter, page: Page) -> None:
+    async def _write(self, writer: BlobWriter, page: Page, *, binary: bool) -> None:
         contents: Sequence[bytes] = [resource.bytes or b"" for resource in page.resources]
         contents = await hooks.redact_all(self._plugins, contents, self._access)
         if self._parts is not None:
             contents = await self._parts.of_all(contents)
-        for content in contents:
-            await writer.write(content)
+        for resource, content in zip(page.resources, contents, strict=True):
+            if binary and (parts := split(content)) is not None:
+                await self._write_binary(writer, resource.id, parts)
+            else:
+                await writer.write(content)
             await writer.write(b"\n")
+
+    async def _write_binary(self, writer: BlobWriter, identity: str, parts: Split) -> None:
+        """A Binary whose content is elsewhere: the content is put in its place."""
+        blob = await self._blobs.find(parts.digest, f"Binary/{identity}")
+        await writer.write(parts.head)
+        if blob is not None:
+            await writer.write(b',"data":"')
+            async for piece in self._blobs.read(blob, ENCODED_PIECE):
+                await writer.write(base64.b64encode(piece))
+            await writer.write(b'"')
+        await writer.write(parts.tail)
 
     async def _write_deletions(self, writer: BlobWriter, resource_type: str, page: Page) -> None:
         """A Bundle for each page (Bulk Data Access 2, export.html: `deleted`)."""

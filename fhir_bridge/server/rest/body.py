@@ -17,6 +17,7 @@ from fhir_bridge.server.slots import ByteLimitReached
 from fhir_bridge.server.validation import ServedValidator
 
 __all__ = [
+    "FHIR_TYPES",
     "FORM",
     "check_resource",
     "check_valid",
@@ -40,7 +41,7 @@ MOST_FLAT = 250_000
 TURN_SECONDS = 30
 MOST_VALUES = 1_000_000
 """Objects, lists and values behind a comma in a body: what a parser makes of each takes some hundred bytes."""
-_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
+FHIR_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
 # 10^100 is beyond every quantity, and PostgreSQL's and clients' decimals can still bear it.
 _LARGEST_EXPONENT = 100
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -61,7 +62,7 @@ async def read_body(call: Call, also: frozenset[str] = frozenset()) -> bytes:
         Refusal: 415 another content type or encoding, 413 too large, 408 too slow.
     """
     kind = content_type(call)
-    if kind not in _TYPES | also:
+    if kind not in FHIR_TYPES | also:
         raise refuse(415, "FB-REST-004", f"the content type {kind[:60] or '(none)'} is not taken")
     return await _read(call, call.services.settings.max_body_bytes)
 
