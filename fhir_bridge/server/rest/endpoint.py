@@ -24,6 +24,7 @@ from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.call import Call, check_format, query_of, request_id
+from fhir_bridge.server.rest.compressing import compress
 from fhir_bridge.server.rest.descriptions import Descriptions
 from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.rest.operations import operate
@@ -123,6 +124,7 @@ class FhirEndpoint:
             response.headers["Warning"] = _WARNING
         elif b"access-control-allow-origin" not in named:
             await self._origins.allow(request.headers.get("origin"), response.headers)
+        await compress(request, response)
 
     async def _record(self, request: Request, identity: str, who: _Who, status: int, code: str) -> None:
         """Take note of a refusal; one that can't be noted is refused all the same."""
