@@ -16,11 +16,12 @@ import psycopg_pool
 from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
-from fhir_bridge.server.bulk import export_handler
+from fhir_bridge.server.bulk import export_handler, import_handler
 from fhir_bridge.server.consuming import consume, consumers_of
 from fhir_bridge.server.inbox_replay import inbox_consumer, replay_inbox
 from fhir_bridge.server.leasing import pause
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.server.terminology import ServedTerminology, limits_of
 from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.blobs import open_blobs
 from fhir_bridge.storage.bulk import BulkJobs
@@ -62,9 +63,12 @@ async def _work(settings: Settings) -> None:
         # Tasks of their own: a long job must not hold up consumers, nor either of them the housekeeping.
         jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
         blobs = await open_blobs(store, settings.blobs)
-        bulk = asyncio.create_task(
-            work_on_jobs(store, {"bulk-export": export_handler(blobs, get_manager())}, stopped)
-        )
+        terminology = ServedTerminology(settings.site, limits_of(settings))
+        bulk_kinds = {
+            "bulk-export": export_handler(blobs, get_manager()),
+            "bulk-import": import_handler(blobs, get_manager(), settings, terminology),
+        }
+        bulk = asyncio.create_task(work_on_jobs(store, bulk_kinds, stopped))
         consumers = asyncio.create_task(
             consume(store, [*consumers_of(get_manager()), inbox_consumer(url, settings.site)], stopped)
         )

@@ -25,7 +25,7 @@ from fhir_bridge.storage.blob_files import BlobFiles, Directory, Upload
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["Blob", "BlobWriter", "Blobs", "open_blobs"]
+__all__ = ["PIECE", "Blob", "BlobWriter", "Blobs", "open_blobs"]
 
 PIECE = 256 * 1024
 """Bytes that are read or written at once."""

@@ -14,7 +14,7 @@ import pluggy
 
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.background import Handler
-from fhir_bridge.server.bulk import export_handler
+from fhir_bridge.server.bulk import export_handler, import_handler
 from fhir_bridge.storage.grants import Grant
 from fhir_bridge.storage.jobs import Jobs
 from tests.server.conftest import FHIR, Hospital, bare_plugins, furnish, running
@@ -45,10 +45,19 @@ def backend(
     return {"Authorization": f"Bearer {issued.access}"}
 
 
-def work(hospital: Hospital, plugins: pluggy.PluginManager | None = None) -> int:
+def work(
+    hospital: Hospital,
+    plugins: pluggy.PluginManager | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> int:
     """What the background worker does: the exports and imports that wait; how many those were."""
     services = hospital.services
-    kinds: dict[str, Handler] = {"bulk-export": export_handler(services.blobs, plugins or bare_plugins())}
+    kinds: dict[str, Handler] = {
+        "bulk-export": export_handler(services.blobs, plugins or bare_plugins()),
+        "bulk-import": import_handler(
+            services.blobs, plugins or bare_plugins(), services.settings, services.terminology, transport
+        ),
+    }
     jobs = Jobs(services.store.pool, f"test-{secrets.token_hex(4)}")
 
     async def all_of_them() -> int:

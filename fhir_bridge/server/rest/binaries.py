@@ -31,7 +31,7 @@ from fhir_bridge.server.rest.search import condition, read_parts
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.binaries import named, split, with_content, without_content
 from fhir_bridge.storage.blobs import PIECE, Blob, BlobWriter
-from fhir_bridge.storage.errors import NotFound, StorageError, VersionConflict
+from fhir_bridge.storage.errors import VersionConflict
 from fhir_bridge.storage.stored import Written
 from fhir_bridge.storage.writing import Operation, new_id
 
@@ -69,7 +69,6 @@ async def vread(call: Call) -> Response:
 
 async def _answer(call: Call, stored: Stored, interaction: str) -> Response:
     binary = loads_exact(stored.bytes)
-    await _check_context(call, binary)
     as_fhir = _wants_fhir(call, str(binary.get("contentType", "")))
     if as_fhir:
         check_format(call.request)
@@ -130,21 +129,6 @@ def _reference(binary: dict[str, Any]) -> str:
     return reference if isinstance(reference, str) and reference.isascii() and reference.isprintable() else ""
 
 
-async def _check_context(call: Call, binary: dict[str, Any]) -> None:
-    """Who may not read the securityContext may not read the Binary (R4 binary-definitions.html).
-
-    Raises:
-        NotFound: with the same text as where there is no such Binary.
-    """
-    kind, _, identity = _reference(binary).partition("/")
-    if not identity or "/" in kind:
-        return
-    try:
-        await call.services.store.read(kind, identity.partition("/")[0], call.access)
-    except StorageError as error:
-        raise NotFound(f"no Binary/{call.id}") from error
-
-
 def _wants_fhir(call: Call, kind: str) -> bool:
     """Whether the answer is the resource, and not its content."""
     formats = call.request.query_params.getlist("_format")
@@ -154,7 +138,7 @@ def _wants_fhir(call: Call, kind: str) -> bool:
     wanted = [value.split(";")[0].strip().replace(" ", "+") for value in formats] or accept
     if any(value in _FHIR or (value in _JSON and formats) for value in wanted):
         return True
-    if any("fhir" in value for value in wanted):
+    if any(value.startswith("application/fhir+") and not value.endswith("ndjson") for value in wanted):
         return True  # in a form that is not served: refused by `check_format`
     # A JSON document is asked for by the same name as a resource in JSON.
     return wanted[0] in _JSON and kind.split(";")[0].strip().lower() not in _JSON
@@ -222,7 +206,7 @@ async def _described(call: Call, operation: Operation) -> dict[str, Any]:
         Refusal: 415, 422.
     """
     kind = call.request.headers.get("content-type", "").strip()
-    if not _MEDIA_TYPE.fullmatch(kind) or kind.lower().startswith(("multipart/", "application/fhir+")):
+    if not _MEDIA_TYPE.fullmatch(kind) or kind.lower().startswith(("multipart/", "application/fhir+xml")):
         raise refuse(415, "FB-REST-004", f"the content type {kind[:60]!a} is not taken")
     if call.request.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
         raise refuse(415, "FB-REST-004", "send the content without Content-Encoding")

@@ -7,20 +7,20 @@ from typing import Any
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessRule
 from fhir_bridge.fhir.serialization import loads
-from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.rest.writing import Writing
 from fhir_bridge.storage.errors import Gone, NotFound
 
 __all__ = ["refuse_new_links", "refuse_unreachable"]
 
 
-def _bound(call: Call, resource_type: str, letter: str) -> bool:
+def _bound(call: Writing, resource_type: str, letter: str) -> bool:
     """Whether every grant of the interaction is bounded, so that some resources of the type are hidden."""
     rules = call.access.rules_for(resource_type, letter)
     return bool(call.access.withheld_labels) or all(rule.patient or rule.criteria for rule in rules)
 
 
-async def refuse_unreachable(call: Call, resource_type: str, resource_id: str) -> None:
+async def refuse_unreachable(call: Writing, resource_type: str, resource_id: str) -> None:
     """Before an update: to a bounded caller, an id that is free answers like one that is hidden.
 
     Otherwise 201 for the one and 403 for the other would indicate which ids other patients' records have.
@@ -56,7 +56,7 @@ def _links(patient: dict[str, Any]) -> set[tuple[str, str]]:
     return results
 
 
-async def refuse_new_links(call: Call, resource: dict[str, Any], resource_id: str = "") -> None:
+async def refuse_new_links(call: Writing, resource: dict[str, Any], resource_id: str = "") -> None:
     """Linked Patients are one person, and whoever reaches one reaches all: a bounded caller adds no link.
 
     Args:

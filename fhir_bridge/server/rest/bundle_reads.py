@@ -97,6 +97,8 @@ async def operate_entry(call: Call, method: str, query: str, resource: dict[str,
         raise refuse(404, "FB-REST-005", "there are no operations here")
     async with call.budget.limited():
         operation = await permitted(call, call.operations, method)
+        if getattr(operation, "alone", False):
+            raise refuse(400, "FB-REST-010", "what is answered asynchronously is not taken in a Bundle")
         # Writes of a Bundle are one transaction, or at least finished once begun; an operation's are neither.
         if set(operation.access) & set("cud"):
             raise refuse(400, "FB-REST-010", "an operation that changes something is not taken in a Bundle")

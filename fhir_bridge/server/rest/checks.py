@@ -12,10 +12,10 @@ from typing import Any
 from fhir_bridge.fhir.subsets import is_subset
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
-from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import check_new, keep_labels
+from fhir_bridge.server.rest.writing import Writing
 from fhir_bridge.storage.breathing import beside, is_large
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.transactions import Check
@@ -24,7 +24,7 @@ from fhir_bridge.storage.writing import Operation
 __all__ = ["check_of", "check_write", "resolve"]
 
 
-async def resolve(call: Call, resource: dict[str, Any]) -> dict[str, Any]:
+async def resolve(call: Writing, resource: dict[str, Any]) -> dict[str, Any]:
     """The resource of a single write, its references resolved.
 
     Raises:
@@ -37,7 +37,7 @@ async def resolve(call: Call, resource: dict[str, Any]) -> dict[str, Any]:
     return await call.services.store.resolve(resource, call.access, base=call.base)
 
 
-async def check_write(call: Call, operation: Operation) -> None:
+async def check_write(call: Writing, operation: Operation) -> None:
     """Refuse what is the server's own and what is beyond a bounded caller; carry labels over; ask plug-ins.
 
     Raises:
@@ -67,6 +67,6 @@ async def check_write(call: Call, operation: Operation) -> None:
     )
 
 
-def check_of(call: Call) -> Check:
+def check_of(call: Writing) -> Check:
     """`check_write` for this caller, as storage takes it."""
     return partial(check_write, call)

@@ -31,6 +31,7 @@ class Export:
     types: tuple[str, ...] = ("", "Patient", "Group")
     access = "r"
     decides_access = True
+    alone = True
     definition = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"
 
     def __init__(self, settings: Settings) -> None:
