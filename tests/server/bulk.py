@@ -52,10 +52,11 @@ def work(
 ) -> int:
     """What the background worker does: the exports and imports that wait; how many those were."""
     services = hospital.services
+    http = None if transport is None else httpx.AsyncClient(transport=transport)
     kinds: dict[str, Handler] = {
         "bulk-export": export_handler(services.blobs, plugins or bare_plugins()),
         "bulk-import": import_handler(
-            services.blobs, plugins or bare_plugins(), services.settings, services.terminology, transport
+            services.blobs, plugins or bare_plugins(), services.settings, services.terminology, http
         ),
     }
     jobs = Jobs(services.store.pool, f"test-{secrets.token_hex(4)}")

@@ -208,6 +208,19 @@ def test_other_addresses_are_refused(served: Hospital, url: str) -> None:
     assert begin(served, token, {"name": "manifestUrl", "valueUrl": url}).status_code == 400
 
 
+def test_a_name_that_leads_to_this_machine_is_not_asked(
+    served: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served.services.settings, "import_sources", ["http://localhost:9/"])
+    token = backend(served, ALL)
+    begun = begin(served, token, {"name": "manifestUrl", "valueUrl": "http://localhost:9/manifest"})
+    assert begun.status_code == 202
+    work(served)
+    answer = served.http.get(begun.headers["content-location"], headers=token)
+    assert answer.status_code == 500
+    assert "private address" in answer.text
+
+
 def test_a_file_that_the_caller_may_not_read_is_not_imported(served: Hospital) -> None:
     owner, other = backend(served, ALL), backend(served, "system/Patient.cruds")
     part = upload(served, owner, ndjson(patient("stolen", "Stolen")), "private")

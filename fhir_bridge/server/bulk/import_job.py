@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pluggy
 
+from fhir_bridge import egress
+from fhir_bridge.egress import EgressRefused
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError, loads, loads_exact
@@ -75,12 +77,13 @@ def import_handler(
     plugins: pluggy.PluginManager,
     settings: Settings,
     terminology: ServedTerminology,
-    transport: httpx.AsyncBaseTransport | None = None,
+    http: httpx.AsyncClient | None = None,
 ) -> Handler:
     """Who does a job `bulk-import`.
 
     Args:
-        transport: by which files are fetched; absent, the network's.
+        http: by which files are fetched; absent, a client for what leaves (`egress`): no redirects, no private network
+            that is not listed.
     """
 
     async def do_import(store: Store, payload: dict[str, Any]) -> dict[str, Any]:
@@ -89,10 +92,8 @@ def import_handler(
         if job is None or job.state != "running":
             return {}
         log = AuditLog(store)
-        # No redirects: an allowed address must not lead to another one. No proxies or credentials of the environment.
-        async with httpx.AsyncClient(
-            timeout=FETCH_SECONDS, follow_redirects=False, trust_env=False, transport=transport
-        ) as client:
+        # Which addresses, `is_allowed` has decided; where their names lead to is checked with each connection.
+        async with http or egress.client(settings.allowed.registered(), seconds=FETCH_SECONDS) as client:
             with suppress(Lost):
                 run = _Import(store, jobs, blobs, plugins, settings, terminology, log, client, job)
                 try:
@@ -187,6 +188,8 @@ class _Import:
                     raise _Unreadable(f"{url[:200]} answers {response.status_code}")
                 async for piece in response.aiter_raw():
                     yield piece
+        except EgressRefused as error:
+            raise _Unreadable(str(error)) from error
         except httpx.HTTPError as error:
             raise _Unreadable(f"{url[:200]} can't be fetched ({type(error).__name__})") from error
 
