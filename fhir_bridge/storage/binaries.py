@@ -36,10 +36,10 @@ class Split:
 
 def split(content: bytes) -> Split | None:
     """A stored Binary, taken apart; None where its content, if any, is in it."""
-    found = list(_PLACE.finditer(content))
-    if len(found) != 1:  # two are nothing that was written here
+    matches = list(_PLACE.finditer(content))
+    if len(matches) != 1:  # two are nothing that was written here
         return None
-    match = found[0]
+    match = matches[0]
     return Split(content[: match.start()], bytes.fromhex(match[1].decode()), content[match.end() :])
 
 

@@ -21,7 +21,7 @@ ALL = "system/*.cruds"
 PDF = "application/pdf"
 LARGE = os.urandom(200_001)
 SMALL = b"%PDF-1.7 short"
-JSON = {"Accept": "application/fhir+json"}
+JSON = {"Accept": "application/fhir+json", "Accept-Encoding": "identity"}
 
 
 @pytest.fixture(scope="module")

@@ -218,9 +218,9 @@ class _Import:
             try:
                 outcome = await self._line(text, source["type"], f"{self._job.id}/{number}/{line}", validator)
             except (Refusal, StorageError) as error:
-                found = error.issues if isinstance(error, Refusal) else [error.issue]
+                issues = error.issues if isinstance(error, Refusal) else [error.issue]
                 head = Issue("error", "FB-BULK-005", "the line was not stored", place)
-                errors.append(outcome_bytes([head, *found]))
+                errors.append(outcome_bytes([head, *issues]))
                 outcome = "refused"
             counts[outcome] = counts.get(outcome, 0) + 1
             if line % BATCH == 0:
@@ -283,8 +283,8 @@ class _Import:
         if isinstance(identity, str):
             operation = Operation("update", kind, identity, resource)
         else:
-            made = hashlib.blake2b(place.encode(), digest_size=16).hexdigest()
-            operation = Operation("create", kind, made, {**resource, "id": made})
+            identifier = hashlib.blake2b(place.encode(), digest_size=16).hexdigest()
+            operation = Operation("create", kind, identifier, {**resource, "id": identifier})
         if not self._access.permits(kind, operation.letter):
             raise Forbidden(f"no grant allows `{operation.letter}` on {kind}")
         await check_write(self._writer, operation)

@@ -153,9 +153,9 @@ async def create(call: Call) -> Response:
         call.require("s")  # whether something matches is an answer that only a searcher may have
         criteria = condition(header)
         async with call.work():
-            found = await call.services.store.match(call.type, criteria, call.access)
-        if found is not None:
-            return answers.written(call, found)
+            match = await call.services.store.match(call.type, criteria, call.access)
+        if match is not None:
+            return answers.written(call, match)
     identity = new_id()
     result, resource = await _write(call, Operation("create", call.type, identity, criteria=criteria))
     await audit_write(call, "create", f"{call.type}/{identity}", resource)
@@ -193,10 +193,10 @@ async def _write(call: Call, operation: Operation) -> tuple[Written, dict[str, A
             # Of two conditional creates at once the second finds what the first made.
             if operation.criteria is None:
                 raise
-            found = await call.services.store.match(call.type, operation.criteria, call.access)
-            if found is None:
+            match = await call.services.store.match(call.type, operation.criteria, call.access)
+            if match is None:
                 raise
-            return found, resource
+            return match, resource
 
 
 async def _described(call: Call, operation: Operation) -> dict[str, Any]:
