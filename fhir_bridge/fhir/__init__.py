@@ -97,6 +97,7 @@ __all__ = [
 
 PUBLIC_MODULES = (
     "access",
+    "attachments",
     "bundles",
     "canonical",
     "consent",

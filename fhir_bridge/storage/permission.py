@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from psycopg import AsyncConnection
 
@@ -19,11 +19,14 @@ from fhir_bridge.storage.indexing import Identity, Indexed
 __all__ = [
     "People",
     "allowed",
+    "anybody_denies",
     "compile_access",
+    "is_unbounded",
     "owners_of_contents",
     "people_of",
     "refuse_content",
     "require",
+    "who_deny",
 ]
 
 
@@ -62,7 +65,8 @@ async def compile_access(
 async def _context_permitted(
     access: AccessFilter, resource_type: str, dictionaries: Dictionaries
 ) -> Condition:
-    """That the caller may reach what stands for a Binary: its securityContext (R4 binary-definitions.html).
+    """That the caller may reach what stands for a Binary: its securityContext (R4 binary-definitions.html), and one of
+    the resources that have it as an attachment, where there are any.
 
     Whose record it is in, `_rule` has decided. Here it is the type, which a grant without criteria must allow, and the
     labels.
@@ -76,18 +80,21 @@ async def _context_permitted(
     tests: list[str] = []
     values: list[object] = []
     if "*" not in plain:
-        tests.append("q.type <> ALL(%s)")
+        tests.append("q.type = ANY(%s)")
         values.append(sorted(plain))
     if withheld:
-        tests.append("(q.labels IS NOT NULL AND q.labels && %s::int[])")
+        tests.append("(q.labels IS NULL OR NOT q.labels && %s::int[])")
         values.append(withheld)
     if not tests:
         return TRUE
+    reached = " AND ".join(tests)
     return Condition(
-        "NOT EXISTS (SELECT FROM (SELECT x.target FROM record_through x WHERE x.resource = r.key UNION ALL "  # noqa: S608
+        "(NOT EXISTS (SELECT FROM (SELECT x.target FROM record_through x WHERE x.resource = r.key UNION ALL "  # noqa: S608
         "SELECT o.patient FROM record o WHERE o.resource = r.key AND o.patient <> 0) c (key) "
-        f"JOIN resource q ON q.key = c.key WHERE {' OR '.join(tests)})",
-        tuple(values),
+        f"JOIN resource q ON q.key = c.key WHERE NOT ({reached})) "
+        "AND (NOT EXISTS (SELECT FROM attachment a WHERE a.target = r.key) OR EXISTS (SELECT FROM attachment a "
+        f"JOIN resource q ON q.key = a.referrer WHERE a.target = r.key AND {reached})))",
+        (*values, *values),
     )
 
 
@@ -97,19 +104,16 @@ PATIENT_REQUEST = "PATRQT"
 
 def _not_denied(access: AccessFilter, resource_type: str) -> Condition:
     """That no patient whom `r` is about denies the caller's purpose by a Consent, now: at each statement anew."""
-    # The bridge itself has no purpose: it keeps what others may see or not.
-    if access.subject == EVERYTHING.subject or access.purpose == PATIENT_REQUEST:
-        return TRUE
-    if not has_patient(resource_type):
+    purpose = _purpose(access)
+    if purpose is None or not has_patient(resource_type):
         return TRUE
     owners = "record_owners(r.key)" if is_followed(resource_type) else _DIRECT
-    purpose = access.purpose or UNASSERTED
     # The first part is worked out once: where nobody denies the purpose, rows are not looked at. The array holds those
     # alone who are linked to somebody who does, and did not deny it themselves.
     return Condition(
-        "((SELECT NOT EXISTS (SELECT FROM consent_denial n WHERE n.purpose = %s AND n.low <= now() "  # noqa: S608
-        f"AND n.high > now())) OR NOT EXISTS (SELECT FROM {owners} AS o (patient) WHERE EXISTS (SELECT FROM "
-        "consent_denial n WHERE n.patient = o.patient AND n.purpose = %s AND n.low <= now() AND n.high > now()) "
+        "((SELECT NOT EXISTS (SELECT FROM consent_denial denying WHERE denying.purpose = %s AND denying.low "  # noqa: S608
+        f"<= now() AND denying.high > now())) OR NOT EXISTS (SELECT FROM {owners} AS o (patient) WHERE EXISTS ("
+        "SELECT FROM consent_denial n WHERE n.patient = o.patient AND n.purpose = %s AND n.low <= now() AND n.high > now()) "
         "OR o.patient = ANY((SELECT linked_to_denial(%s))::bigint[])))",
         (purpose, purpose, purpose),
     )
@@ -179,6 +183,49 @@ async def _criterion(code: str, value: str, resource_type: str, dictionaries: Di
     if not token:
         return Condition(f"{exists} AND t.system = %s)", (known,))
     return Condition(f"{exists} AND t.code = %s AND t.system = %s)", (indexable(token), known))
+
+
+def _purpose(access: AccessFilter) -> str | None:
+    """The purpose by which Consents decide about a caller; None where none does."""
+    # The bridge itself has no purpose: it keeps what others may see or not.
+    if access.subject == EVERYTHING.subject or access.purpose == PATIENT_REQUEST:
+        return None
+    return access.purpose or UNASSERTED
+
+
+def is_unbounded(access: AccessFilter, resource_type: str, interaction: str) -> bool:
+    """Whether a grant allows the interaction on all resources of the type, but for labels and Consents."""
+    # Who may read a Binary is decided by more than grants.
+    return resource_type != "Binary" and any(
+        rule.patient is None and not rule.criteria for rule in access.rules_for(resource_type, interaction)
+    )
+
+
+async def anybody_denies(connection: AsyncConnection, access: AccessFilter) -> bool:
+    """Whether any patient denies the caller's purpose now."""
+    purpose = _purpose(access)
+    if purpose is None:
+        return False
+    rows = await connection.execute(
+        "SELECT EXISTS (SELECT FROM consent_denial WHERE purpose = %s AND low <= now() AND high > now())",
+        (purpose,),
+    )
+    row = await rows.fetchone()
+    return row is not None and bool(row[0])
+
+
+async def who_deny(connection: AsyncConnection, access: AccessFilter, patients: Iterable[str]) -> set[str]:
+    """Which of these patients deny the caller's purpose now, or are one person with somebody who does."""
+    purpose = _purpose(access)
+    if purpose is None:
+        return set()
+    rows = await connection.execute(
+        "SELECT p.id FROM resource p WHERE p.type = 'Patient' AND p.id = ANY(%s) AND (EXISTS (SELECT FROM "
+        "consent_denial n WHERE n.patient = p.key AND n.purpose = %s AND n.low <= now() AND n.high > now()) "
+        "OR p.key = ANY((SELECT linked_to_denial(%s))::bigint[]))",
+        (sorted(set(patients)), purpose, purpose),
+    )
+    return {row[0] for row in await rows.fetchall()}
 
 
 People = Mapping[str, frozenset[str]]

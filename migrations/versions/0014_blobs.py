@@ -1,4 +1,4 @@
-"""Blobs and who refers to them; exports and imports in bulk; which patients deny which purpose.
+"""Blobs and who refers to them; attachments; exports and imports in bulk; which patients deny which purpose.
 
 Revision: 0014
 After: 0011
@@ -82,9 +82,75 @@ CREATE FUNCTION linked_to_denial(denied text) RETURNS bigint[] LANGUAGE sql STAB
         WHERE n.purpose = denied AND n.low <= now() AND n.high > now()
     ))
 $$;
+
+-- Binaries that a resource has as attachments (Attachment.url): such a Binary is about whom the resource is about.
+CREATE TABLE attachment (
+    referrer bigint NOT NULL,
+    target bigint NOT NULL,
+    PRIMARY KEY (referrer, target)
+);
+CREATE INDEX attachment_target ON attachment (target, referrer);
+CREATE VIEW followed AS
+    SELECT resource, target FROM record_through UNION ALL SELECT target, referrer FROM attachment;
+
+INSERT INTO job (kind, queue, payload, dedupe)
+SELECT 'reindex', 1, '{}', 'reindex' WHERE EXISTS (SELECT FROM resource WHERE type = 'Binary' AND NOT deleted)
+ON CONFLICT DO NOTHING;
+"""
+
+FUNCTIONS = """
+-- All patients a resource is about, through as many others as it takes.
+CREATE OR REPLACE FUNCTION record_owners(about bigint) RETURNS SETOF bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 AS $$
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE chain (resource) AS (
+        SELECT about
+        UNION
+        SELECT t.target FROM chain JOIN EDGES t ON t.resource = chain.resource
+    )
+    SELECT DISTINCT o.patient FROM chain JOIN record o ON o.resource = chain.resource;
+END
+$$;
+
+-- What is about one of these patients through another resource. A record is small beside all of them, which PostgreSQL
+-- can't determine of a recursive query: without these settings it may read whole tables.
+CREATE OR REPLACE FUNCTION about_through(patients bigint[]) RETURNS SETOF bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE chain (resource) AS (
+        SELECT t.resource FROM record o JOIN EDGES t ON t.target = o.resource WHERE o.patient = ANY(patients)
+        UNION
+        SELECT t.resource FROM chain JOIN EDGES t ON t.target = chain.resource
+    )
+    SELECT chain.resource FROM chain;
+END
+$$;
+
+-- What is about these patients and nobody else, by itself and through others.
+CREATE OR REPLACE FUNCTION in_record(patients bigint[]) RETURNS SETOF bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE chain (about, resource) AS (
+        SELECT near.resource, near.resource FROM (
+            SELECT o.resource FROM record o WHERE o.patient = ANY(patients) UNION SELECT about_through(patients)
+        ) near
+        UNION
+        SELECT chain.about, t.target FROM chain JOIN EDGES t ON t.resource = chain.resource
+    )
+    SELECT chain.about FROM chain JOIN record o ON o.resource = chain.resource
+    GROUP BY chain.about HAVING bool_and(o.patient = ANY(patients));
+END
+$$;
 """
 
 DOWN = """
+DROP VIEW followed;
+DROP TABLE attachment;
 DROP FUNCTION linked_to_denial(text);
 DROP TABLE consent_denial, bulk_file, bulk_job, blob_reference, blob;
 """
@@ -98,6 +164,7 @@ CONSENTS = (
 def upgrade() -> None:
     bind = op.get_bind()
     bind.exec_driver_sql(UP)
+    bind.exec_driver_sql(FUNCTIONS.replace("EDGES", "followed"))
     for key, content, patients in bind.exec_driver_sql(CONSENTS).fetchall():
         for denial in denials(orjson.loads(bytes(content))):
             for patient in patients:
@@ -109,4 +176,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.get_bind().exec_driver_sql(FUNCTIONS.replace("EDGES", "record_through"))
     op.get_bind().exec_driver_sql(DOWN)

@@ -216,6 +216,79 @@ def test_a_person_writes_only_into_the_own_bounds(served: Hospital) -> None:
     assert send(served, served.token("patient/Binary.rs"), LARGE, **context).status_code == 403
 
 
+def document(identity: str, of: str, binary: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "DocumentReference",
+        "id": identity,
+        "status": "current",
+        "subject": {"reference": f"Patient/{of}"},
+        "content": [{"attachment": {"contentType": PDF, "url": f"Binary/{binary}"}}],
+        **more,
+    }
+
+
+def test_an_attachment_is_read_under_the_rules_of_what_has_it(
+    served: Hospital, token: dict[str, str]
+) -> None:
+    send(served, token, LARGE, path="Binary/report")
+    anna, bert = (served.token("patient/*.rs", patient=name) for name in ("anna", "bert"))
+    by_type = backend(served, "system/Binary.rs")
+    with_documents = backend(served, "system/Binary.rs system/DocumentReference.rs")
+
+    def reached() -> list[bool]:
+        results = []
+        for who in (anna, bert, by_type, with_documents):
+            read = served.http.get("/fhir/Binary/report", headers=who).status_code == 200
+            search = served.http.get("/fhir/Binary?_id=report&_total=accurate", headers=who).json()
+            assert (search["total"] == 1) is read
+            results.append(read)
+        return results
+
+    def put(resource: dict[str, Any]) -> None:
+        path = f"/fhir/{resource['resourceType']}/{resource['id']}"
+        answer = served.http.put(path, json=resource, headers={**token, **JSON})
+        assert answer.status_code in (200, 201), answer.text
+
+    assert reached() == [False, False, True, True]
+    put(document("doc", "anna", "report"))
+    assert reached() == [True, False, False, True]
+    # A Binary that is sent anew is still the attachment.
+    send(served, token, SMALL, path="Binary/report")
+    assert reached() == [True, False, False, True]
+    put(document("doc", "bert", "report"))
+    assert reached() == [False, True, False, True]
+    put(document("doc2", "anna", "report"))
+    assert reached() == [False, False, False, True]  # about two persons: in neither's record
+    served.run(served.services.store.reindex)
+    assert reached() == [False, False, False, True]
+    assert served.http.delete("/fhir/DocumentReference/doc", headers=token).status_code == 204
+    assert reached() == [True, False, False, True]
+    put(document("doc2", "anna", "other"))
+    assert reached() == [False, False, True, True]
+
+
+def test_a_bounded_caller_takes_no_binary_of_others_as_an_attachment(
+    served: Hospital, token: dict[str, str]
+) -> None:
+    send(served, token, LARGE, path="Binary/of-bert", **{"X-Security-Context": "Patient/bert"})
+    send(served, token, LARGE, path="Binary/of-none")
+    send(served, token, LARGE, path="Binary/own", **{"X-Security-Context": "Patient/anna"})
+    anna = {**served.token("patient/*.cruds", patient="anna"), **JSON}
+    statuses = {}
+    for name in ("of-bert", "of-none", "absent", "own"):
+        resource = document("x", "anna", name)
+        del resource["id"]
+        statuses[name] = served.http.post("/fhir/DocumentReference", json=resource, headers=anna).status_code
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [{"resource": resource, "request": {"method": "POST", "url": "DocumentReference"}}],
+        }
+        answer = served.http.post("/fhir", json=bundle, headers=anna)
+        assert (answer.status_code == 200) is (statuses[name] == 201), name
+    assert statuses == {"of-bert": 403, "of-none": 403, "absent": 403, "own": 201}
+
+
 def test_a_hash_opens_nothing(served: Hospital, token: dict[str, str]) -> None:
     """Who knows the hash of a content does not get it by naming it."""
     secret = LARGE + b"secret"

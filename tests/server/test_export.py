@@ -324,6 +324,25 @@ def test_a_consent_is_about_its_purpose_its_time_and_linked_patients(served: Hos
     remove(served, "Patient", "twin")
 
 
+def test_a_past_version_about_who_opted_out_is_not_shown(served: Hospital) -> None:
+    research = backend(served, ALL, purpose="HRESCH")
+    put(served, observation("moved", "bert"))
+    put(served, observation("moved", "anna"))
+    put(served, opt_out("past", "bert"))
+
+    def versions() -> list[str]:
+        page = served.http.get("/fhir/Observation/moved/_history", headers=research).json()
+        return [entry["resource"]["meta"]["versionId"] for entry in page["entry"]]
+
+    first = "/fhir/Observation/moved/_history/1"
+    assert versions() == ["2"]
+    assert served.http.get(first, headers=research).status_code == 404
+    remove(served, "Consent", "past")
+    assert versions() == ["2", "1"]
+    assert served.http.get(first, headers=research).status_code == 200
+    remove(served, "Observation", "moved")
+
+
 def test_progress_then_manifest_then_nothing(served: Hospital) -> None:
     token = backend(served, ALL)
     begun = kick_off(served, "$export?_type=Patient", token)

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessRule
+from fhir_bridge.fhir.attachments import attached_binaries
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.writing import Writing
-from fhir_bridge.storage.errors import Gone, NotFound
+from fhir_bridge.storage.errors import Gone, NotFound, StorageError
 
-__all__ = ["refuse_new_links", "refuse_unreachable"]
+__all__ = ["refuse_new_links", "refuse_unreachable", "refuse_unreachable_attachments"]
 
 
 def _bound(call: Writing, resource_type: str, letter: str) -> bool:
@@ -44,6 +45,28 @@ async def refuse_unreachable(call: Writing, resource_type: str, resource_id: str
             f"this token may update no {resource_type} of this id, and create by POST only",
             headers={"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'},
         ) from error
+
+
+async def refuse_unreachable_attachments(call: Writing, resource: dict[str, Any]) -> None:
+    """Who has a Binary as an attachment lends it the own patients: a bounded caller takes none out of reach.
+
+    Raises:
+        Refusal: 403.
+    """
+    for identity in attached_binaries(resource):
+        if not _bound(call, resource["resourceType"], "c") and not _bound(
+            call, resource["resourceType"], "u"
+        ):
+            return
+        try:
+            await call.services.store.read("Binary", identity, call.access)
+        except StorageError as error:
+            raise refuse(
+                403,
+                "FB-SMART-002",
+                "this token can't read the Binary of an attachment: store it first, with a securityContext",
+                headers={"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'},
+            ) from error
 
 
 def _links(patient: dict[str, Any]) -> set[tuple[str, str]]:

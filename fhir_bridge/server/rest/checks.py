@@ -11,7 +11,11 @@ from typing import Any
 
 from fhir_bridge.fhir.subsets import is_subset
 from fhir_bridge.server.rest import hooks
-from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
+from fhir_bridge.server.rest.bounds import (
+    refuse_new_links,
+    refuse_unreachable,
+    refuse_unreachable_attachments,
+)
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import check_new, keep_labels
@@ -59,6 +63,7 @@ async def check_write(call: Writing, operation: Operation) -> None:
     await check_new(call, resource)
     if updates and isinstance(resource.get("id"), str):
         await refuse_unreachable(call, operation.type, operation.id)
+    await refuse_unreachable_attachments(call, resource)
     await refuse_new_links(call, resource, operation.id if updates else "")
     if updates:
         await keep_labels(call, operation.type, operation.id, resource)
