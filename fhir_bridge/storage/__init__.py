@@ -86,6 +86,7 @@ PUBLIC_MODULES = (
     "retention",
     "settings",
     "stored",
+    "subscriptions",
     "transactions",
     "watching",
     "writing",
