@@ -90,6 +90,7 @@ PUBLIC_MODULES = (
     "retention",
     "settings",
     "stored",
+    "subscriptions",
     "transactions",
     "watching",
     "writing",

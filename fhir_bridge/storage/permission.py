@@ -113,8 +113,8 @@ def _not_denied(access: AccessFilter, resource_type: str) -> Condition:
     return Condition(
         "((SELECT NOT EXISTS (SELECT FROM consent_denial denying WHERE denying.purpose = %s AND denying.low "  # noqa: S608
         f"<= now() AND denying.high > now())) OR NOT EXISTS (SELECT FROM {owners} AS o (patient) WHERE EXISTS ("
-        "SELECT FROM consent_denial n WHERE n.patient = o.patient AND n.purpose = %s AND n.low <= now() AND n.high > now()) "
-        "OR o.patient = ANY((SELECT linked_to_denial(%s))::bigint[])))",
+        "SELECT FROM consent_denial n WHERE n.patient = o.patient AND n.purpose = %s AND n.low <= now() "
+        "AND n.high > now()) OR o.patient = ANY((SELECT linked_to_denial(%s))::bigint[])))",
         (purpose, purpose, purpose),
     )
 
