@@ -27,14 +27,14 @@ CODES = declare(
         "FB-REST-003",
         "error",
         "The answer can't be given in the format asked for",
-        "Ask for application/fhir+json (Accept or _format).",
+        "Ask for application/fhir+json or application/fhir+xml (Accept or _format).",
         "not-supported",
     ),
     IssueCode(
         "FB-REST-004",
         "error",
         "The body has a content type or encoding that is not taken",
-        "Send application/fhir+json, not compressed.",
+        "Send application/fhir+json or application/fhir+xml, not compressed.",
         "not-supported",
     ),
     IssueCode(

@@ -92,6 +92,12 @@ def test_fhir_json_with_a_large_content_is_kept_as_a_blob(served: Hospital, toke
     assert again.headers["etag"] == 'W/"1"'
 
 
+def test_a_large_content_is_not_given_in_xml(served: Hospital, token: dict[str, str]) -> None:
+    send(served, token, LARGE, path="Binary/no-xml")
+    answer = served.http.get("/fhir/Binary/no-xml", headers={**token, "Accept": "application/fhir+xml"})
+    assert answer.status_code == 406
+
+
 def test_equal_contents_are_kept_once(served: Hospital, token: dict[str, str]) -> None:
     content = LARGE + b"once"
     before = len(files(served))
@@ -351,7 +357,7 @@ def test_nothing_of_a_content_runs_in_a_browser(served: Hospital, token: dict[st
         ("", SMALL, {}, 415),
         ("nonsense", SMALL, {}, 415),
         ("multipart/form-data; boundary=x", SMALL, {}, 415),
-        ("application/fhir+xml", SMALL, {}, 415),
+        ("application/fhir+xml", SMALL, {}, 400),
         (PDF, SMALL, {"Content-Encoding": "gzip"}, 415),
         (PDF, SMALL, {"X-Security-Context": "not a reference"}, 422),
         ("application/fhir+json", SMALL, {}, 400),

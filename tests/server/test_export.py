@@ -448,7 +448,7 @@ def test_too_many_at_once_are_refused(served: Hospital) -> None:
     ("path", "headers", "status"),
     [
         ("$export", {"Prefer": "handling=lenient"}, 400),
-        ("$export", {"Accept": "application/fhir+xml"}, 406),
+        ("$export", {"Accept": "application/fhir+turtle"}, 406),
         ("$export?_outputFormat=text/csv", {}, 400),
         ("$export?_since=yesterday", {}, 400),
         ("$export?_since=2026-01-01T00:00:00", {}, 400),

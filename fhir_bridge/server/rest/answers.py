@@ -145,6 +145,10 @@ class InPieces(Response):
         self._parts = parts
         self._packer: zlib._Compress | None = None
 
+    def whole(self) -> bytes:
+        """The answer in one piece."""
+        return b"".join(self._parts)
+
     def compress(self, level: int) -> None:
         """Send it as gzip; how long that gets is not known before."""
         # 31: the largest window, and gzip's own header and trailer.

@@ -24,7 +24,7 @@ from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_read, audit_write
 from fhir_bridge.server.rest.blob_answers import Streamed
 from fhir_bridge.server.rest.body import FHIR_TYPES, check_valid, content_type, read_resource
-from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, query_of
+from fhir_bridge.server.rest.call import FHIR_JSON, XML_FORMATS, Call, check_format, query_of, wants_xml
 from fhir_bridge.server.rest.checks import check_write, resolve
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.search import condition, read_parts
@@ -44,7 +44,9 @@ PIECE_SECONDS = 60
 _MEDIA_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\s*;[\x20-\x7e]*)?")
 # In base64 without a rest: pieces of it can be put together.
 _ENCODED_PIECE = PIECE // 3 * 3
-_FHIR = frozenset({"application/fhir+json", "application/json+fhir"})
+FHIR_XML = "application/fhir+xml"
+"""Alone: XML of any other name is a content."""
+_FHIR = frozenset({"application/fhir+json", "application/json+fhir", FHIR_XML})
 _JSON = frozenset({"application/json", "text/json", "json"})
 # A content may be a page with a script: nothing of it runs, or is shown, under this server's address.
 _HARMLESS = {
@@ -89,6 +91,8 @@ async def _answer(call: Call, stored: Stored, interaction: str) -> Response:
     if as_fhir:
         assert parts is not None
         assert blob is not None
+        if wants_xml(call.request):
+            raise refuse(406, "FB-REST-003", "a content of this size is given as it is, or in JSON")
         head, tail = parts.head + b',"data":"', b'"' + parts.tail
         size = len(head) + (blob.size + 2) // 3 * 4 + len(tail)
         return Streamed(_encoded(call, head, blob, tail), size, FHIR_JSON, headers)
@@ -136,10 +140,8 @@ def _wants_fhir(call: Call, kind: str) -> bool:
         part.split(";")[0].strip().lower() for part in call.request.headers.get("accept", "").split(",")
     ]
     wanted = [value.split(";")[0].strip().replace(" ", "+") for value in formats] or accept
-    if any(value in _FHIR or (value in _JSON and formats) for value in wanted):
+    if any(value in _FHIR or (value in _JSON | XML_FORMATS and formats) for value in wanted):
         return True
-    if any(value.startswith("application/fhir+") and not value.endswith("ndjson") for value in wanted):
-        return True  # in a form that is not served: refused by `check_format`
     # A JSON document is asked for by the same name as a resource in JSON.
     return wanted[0] in _JSON and kind.split(";")[0].strip().lower() not in _JSON
 
@@ -175,7 +177,7 @@ async def update(call: Call) -> Response:
 
 async def _write(call: Call, operation: Operation) -> tuple[Written, dict[str, Any]]:
     async with AsyncExitStack() as stack:
-        if content_type(call) in FHIR_TYPES:
+        if content_type(call) in FHIR_TYPES | {FHIR_XML}:
             resource = await resolve(
                 call, await read_resource(call, operation.id if operation.action == "update" else "")
             )

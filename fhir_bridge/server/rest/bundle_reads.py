@@ -11,7 +11,7 @@ import orjson
 
 from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.server.rest import answers, hooks
-from fhir_bridge.server.rest.call import Call
+from fhir_bridge.server.rest.call import Call, check_format_value
 from fhir_bridge.server.rest.operations import answer, permitted
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded, read_parts, searchset
@@ -62,6 +62,9 @@ async def read_entry(
     Raises:
         Refusal, StorageError: as the single request would.
     """
+    for name, value in decoded(query):
+        if name == "_format":
+            check_format_value(value, within=True)
     item = replace(call, type=resource_type, id=resource_id, version=version)
     if not resource_id:
         result, page = await searchset(item, decoded(query))
