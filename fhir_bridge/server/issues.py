@@ -234,4 +234,11 @@ CODES = declare(
         "Name a Binary that you may read, or an address below one of FHIR_BRIDGE_IMPORT_SOURCES.",
         "not-found",
     ),
+    IssueCode(
+        "FB-BULK-007",
+        "information",
+        "What an import came to",
+        "Nothing is to be done; the lines that were refused are listed under `error`.",
+        "informational",
+    ),
 )

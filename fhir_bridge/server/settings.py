@@ -152,10 +152,10 @@ class Settings(BaseSettings):
     keep_export_days: float = Field(
         default=3, gt=0, description="Days that the files of an export or import stay once it is done."
     )
-    import_sources: list[str] = Field(
-        default=[],
-        description="Addresses (JSON list) below which `$import` may fetch files, each with scheme, host and path; "
-        "none: what is to be imported is uploaded as Binary.",
+    import_sources: str = Field(
+        default="",
+        description="Addresses below which `$import` may fetch files (`https://host/path/`), divided by spaces; none: "
+        "what is to be imported is uploaded as Binary.",
     )
     egress: str = Field(
         default="",
@@ -192,11 +192,11 @@ class Settings(BaseSettings):
 
     @field_validator("import_sources")
     @classmethod
-    def _prefixes(cls, value: list[str]) -> list[str]:
-        for address in value:
+    def _prefixes(cls, value: str) -> str:
+        for address in value.split():
             parts = urlsplit(address)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-                raise ValueError("give http(s)://host[:port]/path, without query or fragment")
+                raise ValueError("give http(s)://host[:port]/path/, without query or fragment")
             if not parts.path.endswith("/"):
                 raise ValueError("end each address with a slash: what begins with it may be fetched")
         return value
@@ -231,6 +231,11 @@ class Settings(BaseSettings):
     def blobs(self) -> Path:
         """The folder of large contents."""
         return self.blob_dir or default_data_dir().parent / "blobs"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Addresses below which `$import` may fetch."""
+        return tuple(self.import_sources.split())
 
     @cached_property
     def allowed(self) -> Allowed:

@@ -21,9 +21,7 @@ SOURCE = "https://exports.example/fhir/"
 @pytest.fixture(scope="module")
 def served(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     folder = tmp_path_factory.mktemp("blobs")
-    with hospital_with_blobs(
-        database_url, folder, import_sources=[SOURCE], max_body_bytes=100_000
-    ) as hospital:
+    with hospital_with_blobs(database_url, folder, import_sources=SOURCE, max_body_bytes=100_000) as hospital:
         yield hospital
 
 
@@ -211,7 +209,7 @@ def test_other_addresses_are_refused(served: Hospital, url: str) -> None:
 def test_a_name_that_leads_to_this_machine_is_not_asked(
     served: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served.services.settings, "import_sources", ["http://localhost:9/"])
+    monkeypatch.setattr(served.services.settings, "import_sources", "http://localhost:9/")
     token = backend(served, ALL)
     begun = begin(served, token, {"name": "manifestUrl", "valueUrl": "http://localhost:9/manifest"})
     assert begun.status_code == 202

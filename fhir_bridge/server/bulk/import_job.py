@@ -148,7 +148,7 @@ class _Import:
         async with self._blobs.writing() as writer:
             counts = self._job.progress["counts"]
             text = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("stored", "unchanged", "refused"))
-            await writer.write(outcome_bytes([Issue("information", "FB-BULK-005", text)]) + b"\n")
+            await writer.write(outcome_bytes([Issue("information", "FB-BULK-007", text)]) + b"\n")
             self._job = await self._jobs.advance(
                 self._job, self._job.progress, ("output", "OperationOutcome", writer, 1, ()), done=True
             )
@@ -173,14 +173,14 @@ class _Import:
         except (JsonError, KeyError, TypeError, AttributeError) as error:
             raise _Unreadable("the manifest can't be read: it is JSON with `output`") from error
         for item in inputs:
-            if not is_allowed(item["url"], self._settings.import_sources):
+            if not is_allowed(item["url"], self._settings.sources):
                 raise _Unreadable(
                     f"a file of the manifest is not below an allowed address: {item['url'][:200]!a}"
                 )
         return inputs
 
     async def _fetch(self, url: str) -> AsyncIterator[bytes]:
-        if not is_allowed(url, self._settings.import_sources):
+        if not is_allowed(url, self._settings.sources):
             raise _Unreadable("the address is not allowed any more")
         try:
             async with self._client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:

@@ -7,7 +7,7 @@ proposals for Bulk Import (`{"input": [{"type": …, "url": …}]}`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,7 +46,7 @@ class Import:
             raise refuse(400, "FB-BULK-001", "inputFormat is application/fhir+ndjson")
         manifest = asked.get("manifestUrl")
         inputs = [] if manifest is not None else self._inputs(request, asked.get("input"))
-        if manifest is not None and not is_allowed(manifest, self._settings.import_sources):
+        if manifest is not None and not is_allowed(manifest, self._settings.sources):
             raise _unread(manifest)
         payload = {
             "access": packed(request.access),
@@ -69,13 +69,13 @@ class Import:
                 raise refuse(400, "FB-BULK-001", "input.url is missing")
             # What is ours is read with the caller's access, whatever its address.
             local = _OURS.fullmatch(url.removeprefix(f"{request.base}/"))
-            if local is None and not is_allowed(url, self._settings.import_sources):
+            if local is None and not is_allowed(url, self._settings.sources):
                 raise _unread(url)
             results.append({"type": kind, "url": f"Binary/{local[1]}" if local else url})
         return results
 
 
-def is_allowed(url: Any, sources: list[str]) -> bool:
+def is_allowed(url: Any, sources: Sequence[str]) -> bool:
     """Whether an address lies below one that may be fetched from, in the way it is written and not otherwise."""
     if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
         return False
