@@ -209,7 +209,7 @@ async def _services(
     http: httpx.AsyncClient,
     terminology: ServedTerminology,
 ) -> Services:
-    grants, log = Grants(store), AuditLog(store)
+    grants, log = Grants(store), AuditLog(store, before_answer=settings.audit_reads == "before-answer")
     return Services(
         settings=settings,
         store=store,

@@ -67,6 +67,7 @@ __all__ = [
 PUBLIC_MODULES = (
     "accounts",
     "attempts",
+    "audit_rows",
     "breathing",
     "bundles",
     "changes",

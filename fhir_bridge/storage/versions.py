@@ -8,6 +8,7 @@ from functools import partial
 
 from psycopg import AsyncConnection
 
+from fhir_bridge.storage.audit_rows import AuditRecord, AuditWriter
 from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.currency import Consequences
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -24,6 +25,8 @@ async def write_versions(
     keys: dict[Identity, int],
     versions: Sequence[NewVersion],
     past: Sequence[PastVersion] = (),
+    *,
+    audit: Sequence[AuditRecord] = (),
 ) -> None:
     """Write versions of rows that are locked, or fresh. Every path that changes a resource ends here.
 
@@ -31,6 +34,7 @@ async def write_versions(
 
     Args:
         keys: internal keys of everything that the new contents refer to (`identify`).
+        audit: what is recorded of it, in the same statement.
     """
     consequences = await Consequences.of(connection, dictionaries, keys, versions)
     statement = Statement()
@@ -39,6 +43,7 @@ async def write_versions(
     writer = IndexWriter(dictionaries, keys)
     await beside(many, partial(_add_versions, statement, writer, results, past))
     consequences.add_to(statement)
+    AuditWriter.add(statement, audit)
     # One statement is a transaction by itself; a second one needs a real one.
     async with connection.transaction() if writer.more else nullcontext():
         await statement.run(connection)

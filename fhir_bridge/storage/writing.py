@@ -11,12 +11,15 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.fhir.record import OTHER_PERSON
+from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.breathing import Pause, beside, is_large
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
 from fhir_bridge.storage.contribution_rows import keep_contents, read_states, write_states
 from fhir_bridge.storage.contributions import MERGED, REST, Contribution, fold, incoming
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import (
+    BadResource,
     BadSearch,
     Forbidden,
     MultipleMatches,
@@ -28,6 +31,7 @@ from fhir_bridge.storage.errors import (
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
 from fhir_bridge.storage.includes import is_include
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
+from fhir_bridge.storage.patients import read_owners
 from fhir_bridge.storage.permission import (
     People,
     compile_access,
@@ -46,6 +50,8 @@ __all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
 Parameters = Sequence[tuple[str, str]]
 
+AUDIT_AT_ONCE = 200
+"""Rows of audit records that go with the first versions."""
 AT_ONCE = 100
 """Versions that are written by one statement: making it holds up the event loop for some milliseconds."""
 
@@ -125,13 +131,17 @@ class Writer:
         pool: AsyncConnectionPool[AsyncConnection],
         dictionaries: Dictionaries,
         most_index_rows: int | None = None,
+        audit: AuditWriter | None = None,
     ) -> None:
         self._pool = pool
         self._dictionaries = dictionaries
         self._most = most_index_rows
+        self._audit = audit or AuditWriter(pool)
 
-    async def run(self, operations: Sequence[Operation], access: AccessFilter) -> list[Written]:
-        """All of them, or none.
+    async def run(
+        self, operations: Sequence[Operation], access: AccessFilter, audit: AuditOf | None = None
+    ) -> list[Written]:
+        """All of them with their audit records, or none.
 
         Raises:
             StorageError: what refused the write; a TransactionFailed around it where operations have positions.
@@ -144,6 +154,8 @@ class Writer:
             with _Place(operation):
                 require(access, operation.type, operation.letter)
                 # A delete has no content to index; its row leaves the index by its key.
+                if operation.type == "AuditEvent":
+                    raise BadResource("AuditEvents are recorded, or loaded; they are never changed")
                 if operation.action != "delete":
                     refuse_implicit_rules(operation.resource)
                     known = self._dictionaries.definitions
@@ -178,11 +190,19 @@ class Writer:
         # Only creates, nothing to compare with: one statement, which is a transaction by itself,
         # without BEGIN, locks and COMMIT.
         simple = len(fresh) == len(operations) and not criteria
+        await self._audit.prepare()
         async with self._pool.connection() as connection:
             bounds = await _bounds(connection, access, items, self._dictionaries)
             if simple and len(operations) <= AT_ONCE:
                 versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
-                await write_versions(connection, self._dictionaries, keys, versions)
+                records = _records(audit, operations, written, items, {})
+                # Many records are statements of their own, and need a transaction around.
+                if sum(record.size for record in records) <= AUDIT_AT_ONCE:
+                    await write_versions(connection, self._dictionaries, keys, versions, audit=records)
+                    return written
+                async with connection.transaction():
+                    await write_versions(connection, self._dictionaries, keys, versions)
+                    await self._audit.insert(connection, records)
                 return written
             # READ COMMITTED: what is decided upon is locked first, and read as it is then.
             async with connection.transaction():
@@ -196,12 +216,20 @@ class Writer:
                 rows.update(await lock(connection, [key for key in stored if key not in rows]))
                 reachable = await self._reachable(connection, operations, rows, keys, permitted)
                 versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
+                owners = (
+                    {pair: await read_owners(connection, *pair) for pair in gone} if audit is not None else {}
+                )
+                records = _records(audit, operations, written, items, owners)
                 await self._keep_sources(connection, operations, versions)
                 # The same transaction, a part of the versions at a time: each
                 # statement is built on the event loop.
                 for start in range(0, len(versions), AT_ONCE):
                     some = versions[start : start + AT_ONCE]
-                    await write_versions(connection, self._dictionaries, keys, some)
+                    beside_them: list[AuditRecord] = []
+                    if not start and sum(record.size for record in records) <= AUDIT_AT_ONCE:
+                        beside_them, records = records, []
+                    await write_versions(connection, self._dictionaries, keys, some, audit=beside_them)
+                await self._audit.insert(connection, records)
         return written
 
     @staticmethod
@@ -288,6 +316,30 @@ class Writer:
                 # Not live: the contribution keeps its own copy, since the new version has other content.
                 changed.append((key, states[key], False))
         await write_states(connection, changed)
+
+
+def _records(
+    audit: AuditOf | None,
+    operations: Sequence[Operation],
+    written: Sequence[Written],
+    items: Mapping[Identity, Indexed],
+    owners: Mapping[Identity, Sequence[str]],
+) -> list[AuditRecord]:
+    """The records of what was written; what stayed as it was leaves none. `owners`: of what is deleted."""
+    results: list[AuditRecord] = []
+    if audit is None:
+        return results
+    for operation, result in zip(operations, written, strict=True):
+        if result.outcome == "unchanged":
+            continue
+        item = items.get(operation.identity)
+        patients = owners.get(operation.identity, ()) if item is None else item.owners.patients
+        named = [patient for patient in patients if patient != OTHER_PERSON]
+        results += audit(_INTERACTIONS[result.outcome], f"{operation.type}/{operation.id}", named)
+    return results
+
+
+_INTERACTIONS = {"created": "create", "updated": "update", "deleted": "delete"}
 
 
 def _edit(new: NewVersion, resource: dict[str, Any], known: Contribution | None) -> Contribution:
