@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import orjson
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter, AccessRule
-from fhir_bridge.storage.audit_rows import read_id, served, served_id
+from fhir_bridge.storage.audit_conditions import (
+    META,
+    REFERENCES,
+    SAME,
+    TOKENS,
+    head,
+    in_record,
+    of_identifier,
+    of_ids,
+    of_meta,
+    of_token,
+    present,
+    recorded,
+    referring,
+)
+from fhir_bridge.storage.audit_rows import served, served_id
 from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.chains import is_chain
-from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, live, negation, person
+from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, live, negation
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch, NotFound
-from fhir_bridge.storage.includes import is_include
+from fhir_bridge.storage.includes import MOST_INCLUDED, is_include
 from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.search_conditions import CodeSets
 from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
-from fhir_bridge.storage.search_text import date_value, split_list, split_token
+from fhir_bridge.storage.search_text import split_list
 from fhir_bridge.storage.searching import MAX_COUNT, SearchPage, UnknownParameter, conditions
 from fhir_bridge.storage.stored import Stored
 
@@ -34,7 +48,6 @@ __all__ = ["AUDIT", "AuditEvents"]
 AUDIT = "AuditEvent"
 """The type that is no row of `resource`."""
 
-_LATEST = "9999-12-31T23:59:59.999999+00:00"
 Parameters = Sequence[tuple[str, str]]
 
 _ROWS = "audit_index i JOIN audit a ON a.recorded = i.recorded AND a.key = i.key"
@@ -43,7 +56,6 @@ _COLUMNS = (
     "ARRAY(SELECT j.patient FROM audit_index j WHERE j.recorded = i.recorded AND j.key = i.key AND j.part = i.part "
     "AND j.patient IS NOT NULL) END"
 )
-_SAME = "j.recorded = i.recorded AND j.key = i.key AND j.part = i.part"
 
 
 class AuditEvents:
@@ -63,7 +75,7 @@ class AuditEvents:
             NotFound: there is none, or none the caller may know of. Forbidden: no grant allows reading them.
         """
         require(access, AUDIT, "r")
-        where = all_of([_head(), _of_ids([identity]), await self._permitted(access, "r")])
+        where = all_of([head(), of_ids([identity]), await self._permitted(access, "r")])
         rows = await self._rows(where, "", ())
         if not rows:
             raise NotFound(f"no {AUDIT}/{identity}")
@@ -78,6 +90,7 @@ class AuditEvents:
         cursor: str | None = None,
         total: str = "none",
         most_bytes: int | None = None,
+        most_included: int | None = None,
         codes: CodeSets | None = None,
         compartment: tuple[str, str] | None = None,
     ) -> SearchPage:
@@ -88,7 +101,7 @@ class AuditEvents:
             matches = all_of([matches, self._within(compartment)])
         count, counted = _wanted(parameters, count, total)
         descending = _descending(parameters)
-        where = all_of([_head(), matches, await self._permitted(access, "s")])
+        where = all_of([head(), matches, await self._permitted(access, "s")])
         bound = (
             access.subject,
             compartment,
@@ -111,7 +124,48 @@ class AuditEvents:
         entries = [_stored(row) for row in page]
         if known is None and cursor is None and not more:
             known = len(entries)
-        return SearchPage(entries, known, following, unknown)
+        left = None if most_bytes is None else most_bytes - sum(len(entry.bytes) for entry in entries)
+        named = _included(parameters)
+        beside = (
+            await self._beside(entries, named, access, most_included or MOST_INCLUDED, left) if named else []
+        )
+        return SearchPage(entries, known, following, unknown, beside)
+
+    async def _beside(
+        self,
+        entries: Sequence[Stored],
+        includes: Sequence[tuple[str | None, str | None]],
+        access: AccessFilter,
+        most: int,
+        most_bytes: int | None,
+    ) -> list[Stored]:
+        """What `_include` brings along: of what the events name, what the caller may find."""
+        wanted: dict[str, set[str]] = {}
+        for entry in entries:
+            for code, reference in _references_of(entry.resource()):
+                kind, _, identity = reference.partition("/_history/")[0].partition("/")
+                if any(
+                    _names(named, code, kind) and target in (None, kind) for named, target in includes
+                ) and kind in definitions.resource_types() - {AUDIT}:
+                    wanted.setdefault(kind, set()).add(identity)
+        results: list[Stored] = []
+        for kind, identities in sorted(wanted.items()):
+            permitted = await compile_access(access, kind, "s", self._dictionaries)
+            chosen = Condition("r.id = ANY(%s)", (sorted(identities),))
+            where = all_of([chosen, permitted, live(kind)])
+            statement = (
+                "SELECT r.type, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
+                f"WHERE {where.text} ORDER BY r.key LIMIT {most - len(results) + 1:d}"
+            )
+            async with self._pool.connection() as connection:
+                rows = await connection.execute(statement.encode(), where.values, binary=True)
+                results += [Stored(*row) for row in await rows.fetchall()]
+            size = sum(len(stored.bytes) for stored in results)
+            if len(results) > most or (most_bytes is not None and size > most_bytes):
+                raise BadSearch(
+                    "_include brings more along than one answer may hold: ask for fewer with _count"
+                )
+        return results
 
     async def history(
         self, access: AccessFilter, *, count: int, since: datetime | None, cursor: str | None, most_bytes: int
@@ -119,7 +173,7 @@ class AuditEvents:
         """All of them, newest first: each has one version. Gives the cursor of the next page too."""
         require(access, AUDIT, "s")
         bound = (access.subject, "history", AUDIT, str(since))
-        where = [_head(), await self._permitted(access, "s")]
+        where = [head(), await self._permitted(access, "s")]
         if since is not None:
             where.append(Condition("i.recorded >= %s", (since,)))
         if cursor is not None:
@@ -135,7 +189,7 @@ class AuditEvents:
     ) -> AsyncGenerator[list[Stored], None]:
         """All that are recorded by now, oldest first; of a patient only, where one is named."""
         require(access, AUDIT, letter)
-        where = [_head(), await self._permitted(access, letter), Condition("i.recorded <= now()")]
+        where = [head(), await self._permitted(access, letter), Condition("i.recorded <= now()")]
         if patient is not None:
             own = AccessFilter((AccessRule(AUDIT, frozenset(letter), patient=patient),))
             where.append(await self._permitted(own, letter))
@@ -166,22 +220,18 @@ class AuditEvents:
         """What of them the caller may reach."""
         grants = any_of([await self._rule(rule) for rule in access.rules_for(AUDIT, letter)])
         # Only those that came from elsewhere may carry labels.
-        withheld = [
-            _content({"meta": {"security": [_label(label)]}}) for label in sorted(access.withheld_labels)
-        ]
-        if not withheld:
-            return grants
-        return all_of([grants, negation(all_of([Condition("a.complete"), any_of(withheld)]))])
+        withheld = [of_meta("_security", label) for label in sorted(access.withheld_labels)]
+        return all_of([grants, negation(any_of(withheld))])
 
     async def _rule(self, rule: AccessRule) -> Condition:
         results: list[Condition] = []
         if rule.patient is not None:
             await self._dictionaries.require_records()
-            results.append(_in_record(rule.patient))
+            results.append(in_record(rule.patient))
         for code, value in rule.criteria:
-            if code not in _TOKENS or not value.strip("|"):
+            if code not in TOKENS or not value.strip("|"):
                 return FALSE  # a scope whose criterion can't be tested grants nothing
-            results.append(_token(code, value))
+            results.append(of_token(code, value))
         return all_of(results)
 
     def _within(self, compartment: tuple[str, str]) -> Condition:
@@ -192,7 +242,7 @@ class AuditEvents:
             raise BadSearch(f"R4 has no compartment of {kind}") from error
         if not codes:
             raise BadSearch(f"no {AUDIT} is in the compartment of a {kind}")
-        return any_of([_reference(code, f"{kind}/{identity}") for code in codes if code in _REFERENCES])
+        return any_of([referring(code, f"{kind}/{identity}") for code in codes if code in REFERENCES])
 
     async def _conditions(
         self, parameters: Parameters, access: AccessFilter, codes: CodeSets | None
@@ -205,7 +255,7 @@ class AuditEvents:
             if name in PRESENTATION:
                 continue
             if is_include(name):
-                raise BadSearch(f"{name}: AuditEvents bring nothing along here; search for what they name")
+                continue
             if is_chain(name):
                 results.append(await self._chain(name, value, access, codes))
                 continue
@@ -222,26 +272,25 @@ class AuditEvents:
         return all_of(results), unknown
 
     def _parameter(self, code: str, modifier: str, value: str) -> Condition:
-        if modifier == "missing" and (code in _TOKENS or code in _REFERENCES):
+        if modifier == "missing" and (code in TOKENS or code in REFERENCES):
             if value not in ("true", "false"):
                 raise BadSearch(f"{code}:missing: expected true or false")
-            present = _present(code)
-            return negation(present) if value == "true" else present
+            return negation(present(code)) if value == "true" else present(code)
         values = split_list(value)
         if not values:
             raise BadSearch(f"{code}: no value")
         if code == "_id" and not modifier:
-            return _of_ids(values)
+            return of_ids(values)
         make: Callable[[str], Condition]
         if code in ("date", "_lastUpdated") and not modifier:
-            make = lambda text: _recorded(code, text)  # noqa: E731
-        elif code in _META and not modifier:
-            make = lambda text: _meta(code, text)  # noqa: E731
-        elif code in _TOKENS and modifier in ("", "not"):
-            make = lambda text: _token(code, text)  # noqa: E731
-        elif code in _REFERENCES and modifier == "identifier":
-            make = lambda text: _identifier(code, text)  # noqa: E731
-        elif code in _REFERENCES and (not modifier or modifier in definitions.resource_types()):
+            make = lambda text: recorded(code, text)  # noqa: E731
+        elif code in META and not modifier:
+            make = lambda text: of_meta(code, text)  # noqa: E731
+        elif code in TOKENS and modifier in ("", "not"):
+            make = lambda text: of_token(code, text)  # noqa: E731
+        elif code in REFERENCES and modifier == "identifier":
+            make = lambda text: of_identifier(code, text)  # noqa: E731
+        elif code in REFERENCES and (not modifier or modifier in definitions.resource_types()):
             make = lambda text: self._referring(code, modifier, text)  # noqa: E731
         else:
             raise BadSearch(f"{code}:{modifier} is not supported for {AUDIT}")
@@ -255,9 +304,9 @@ class AuditEvents:
         elif "/" not in text and code == "patient":
             text = f"Patient/{text}"
         if "/" in text:
-            return _reference(code, text)
+            return referring(code, text)
         return any_of(
-            [_reference(code, f"{target}/{text}") for target in sorted(definitions.resource_types())]
+            [referring(code, f"{target}/{text}") for target in sorted(definitions.resource_types())]
         )
 
     async def _chain(self, name: str, value: str, access: AccessFilter, codes: CodeSets | None) -> Condition:
@@ -265,7 +314,7 @@ class AuditEvents:
         head, _, rest = name.partition(".")
         code, _, kind = head.partition(":")
         kind = kind or ("Patient" if code == "patient" else "")
-        if code not in _REFERENCES or kind not in definitions.resource_types():
+        if code not in REFERENCES or kind not in definitions.resource_types():
             raise BadSearch(f"{name[:80]}: expected patient.… or entity:Type.… or agent:Type.…")
         inner, unknown = await conditions(kind, [(rest, value)], access, self._dictionaries, codes)
         if unknown:
@@ -273,178 +322,47 @@ class AuditEvents:
         permitted = await compile_access(access, kind, "s", self._dictionaries)
         where = all_of([inner, permitted, live(kind)])
         ids = f"SELECT '{kind}/' || r.id FROM resource r WHERE {where.text}"  # noqa: S608
-        ways = [f"j.{column} IN ({ids})" for column in _REFERENCES[code]]
+        ways = [f"j.{column} IN ({ids})" for column in REFERENCES[code]]
         values = [*where.values] * len(ways)
         if code != "agent" and kind == "Patient":
-            ways.append(f"j.patient IN (SELECT r.id FROM resource r WHERE {where.text})")
+            ways.append(f"j.patient IN (SELECT r.id FROM resource r WHERE {where.text})")  # noqa: S608
             values += where.values
-        text = f"EXISTS (SELECT FROM audit_index j WHERE {_SAME} AND ({' OR '.join(ways)}))"
+        text = f"EXISTS (SELECT FROM audit_index j WHERE {SAME} AND ({' OR '.join(ways)}))"
         return Condition(text, tuple(values))
 
 
-def _label(label: str) -> dict[str, str]:
-    system, _, code = label.rpartition("|")
-    return {"system": system, "code": code}
+def _included(parameters: Parameters) -> list[tuple[str | None, str | None]]:
+    """The parameters and types that are included; None for any.
+
+    Raises:
+        BadSearch: a reverse or iterated include, or one of another type.
+    """
+    results: list[tuple[str | None, str | None]] = []
+    for name, value in parameters:
+        if not is_include(name):
+            continue
+        source, _, rest = value.partition(":")
+        code, _, target = rest.partition(":")
+        if name != "_include" or not (value == "*" or (source == AUDIT and code in {*REFERENCES, "*"})):
+            raise BadSearch(
+                f"{name[:20]}={value[:80]}: only _include of AuditEvent's references is followed here"
+            )
+        results.append((None if value == "*" or code == "*" else code, target or None))
+    return results
 
 
-def _head() -> Condition:
-    return Condition("i.head")
+def _references_of(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What an event refers to, with the parameter of each."""
+    for code, items in (("agent", event.get("agent", ())), ("entity", event.get("entity", ()))):
+        element = "who" if code == "agent" else "what"
+        for item in items:
+            reference = item.get(element, {}).get("reference")
+            if isinstance(reference, str):
+                yield code, reference
 
 
-def _of_ids(identities: Sequence[str]) -> Condition:
-    """By the ids as they were given, or those of parts."""
-    rows = [row for identity in identities for row in {identity, read_id(identity)[0]}]
-    return Condition(
-        "(a.key = ANY(ARRAY(SELECT audit_key(w) FROM unnest(%s::text[]) AS w)) AND coalesce(a.id, a.key::text) || "
-        "CASE WHEN i.part > 0 THEN '.' || i.part ELSE '' END = ANY(%s))",
-        (rows, list(identities)),
-    )
-
-
-def _in_record(patient: str) -> Condition:
-    """About this person, linked Patients included, and about nobody else."""
-    keys = person([patient])
-    ids = f"ARRAY(SELECT p.id FROM resource p WHERE p.key = ANY({keys.text}))"
-    names = f"ARRAY(SELECT x.type || '/' || x.id FROM resource x WHERE x.key = ANY(ARRAY(SELECT in_record({keys.text}))))"
-    # Where it names the person or what is in the record: both are indexed, so that it begins there.
-    named = (
-        "(i.recorded, i.key, i.part) IN ("
-        f"SELECT j.recorded, j.key, j.part FROM audit_index j WHERE j.patient = ANY({ids}) UNION "
-        f"SELECT j.recorded, j.key, j.part FROM audit_index j WHERE j.resource = ANY({names}))"
-    )
-    owned = (
-        f"(SELECT coalesce(bool_and(o = ANY({keys.text})), false) "  # noqa: S608
-        "FROM audit_owners(i.recorded, i.key, i.part) AS o (o))"
-    )
-    return Condition(f"({named} AND {owned})", keys.values * 3)
-
-
-_TOKENS = {"action": "action", "subtype": "subtype", "outcome": "outcome", "type": None}
-"""Parameters of codes; the column of the index that has the first one's code."""
-_REFERENCES = {"patient": ("who", "resource"), "agent": ("who",), "entity": ("resource",)}
-"""Parameters of references, and where the index has them; patients among the entities have a column of their own."""
-_SYSTEMS = {
-    "action": "http://hl7.org/fhir/audit-event-action",
-    "outcome": "http://hl7.org/fhir/audit-event-outcome",
-}
-
-
-def _token(code: str, text: str) -> Condition:
-    parts = split_token(text)
-    if len(parts) > 2:
-        raise BadSearch(f"{code}: {text[:80]!r} is not code, system|code, |code or system|")
-    system, value = (None, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
-    if code in _SYSTEMS:
-        if system not in (None, "", _SYSTEMS[code]):
-            return FALSE
-        return Condition(f"i.{code} = %s", (value,)) if value else Condition(f"i.{code} IS NOT NULL")
-    wanted = {name: part for name, part in (("system", system), ("code", value)) if part}
-    stored = _content({code: [wanted] if code == "subtype" else wanted})
-    if system == "":  # a code without a system
-        stored = all_of([stored, negation(_path(f"$.{code}.system"))])
-    column = _TOKENS[code]
-    if column is None or not value:
-        return stored
-    # The index has the first code; only of events that came from elsewhere there are others.
-    return all_of([Condition(f"(i.{column} = %s OR a.complete)", (value,)), stored])
-
-
-def _meta(code: str, text: str) -> Condition:
-    """Of those that came from elsewhere; our own have nothing in meta that is searched by."""
-    name, is_token = _META[code]
-    wanted: Any = text
-    if is_token:
-        system, _, value = text.rpartition("|")
-        wanted = {key: part for key, part in (("system", system), ("code", value)) if part}
-    stored = _content({"meta": {name: wanted if name == "source" else [wanted]}})
-    return all_of([Condition("a.complete"), stored])
-
-
-_META = {
-    "_tag": ("tag", True),
-    "_security": ("security", True),
-    "_profile": ("profile", False),
-    "_source": ("source", False),
-}
-
-
-def _content(wanted: dict[str, Any]) -> Condition:
-    return Condition("audit_said(a.content) @> %s::jsonb", (orjson.dumps(wanted).decode(),))
-
-
-def _path(path: str) -> Condition:
-    return Condition("audit_said(a.content) @? %s::jsonpath", (path,))
-
-
-def _reference(code: str, text: str) -> Condition:
-    text = text.partition("/_history/")[0]
-    ways = [f"j.{column} = %s" for column in _REFERENCES[code]]
-    values = [text] * len(ways)
-    if code != "agent" and text.startswith("Patient/"):
-        # With whoever is linked to them, and also where no such Patient is stored.
-        identity = text.removeprefix("Patient/")
-        keys = person([identity])
-        ids = f"ARRAY(SELECT p.id FROM resource p WHERE p.key = ANY({keys.text})) || %s::text"  # noqa: S608
-        ways.append(f"j.patient = ANY({ids})")
-        return Condition(
-            f"EXISTS (SELECT FROM audit_index j WHERE {_SAME} AND ({' OR '.join(ways)}))",
-            (*values, *keys.values, identity),
-        )
-    if code == "patient":
-        return FALSE
-    return Condition(
-        f"EXISTS (SELECT FROM audit_index j WHERE {_SAME} AND ({' OR '.join(ways)}))", tuple(values)
-    )
-
-
-def _present(code: str) -> Condition:
-    if code in ("action", "outcome"):
-        return Condition(f"(i.{code} IS NOT NULL)")
-    if code in _TOKENS:
-        return _path(f"$.{code}.code")
-    of_patient = "j.patient IS NOT NULL"
-    ways = {
-        "patient": f"({of_patient} OR starts_with(j.who, 'Patient/') OR starts_with(j.resource, 'Patient/'))",
-        "entity": f"({of_patient} OR j.resource IS NOT NULL)",
-        "agent": "NOT starts_with(j.who, '|')",
-    }
-    return Condition(f"EXISTS (SELECT FROM audit_index j WHERE {_SAME} AND {ways[code]})")
-
-
-def _identifier(code: str, text: str) -> Condition:
-    """By the identifier of an agent or entity: in the content, which has no index of them."""
-    parts = split_token(text)
-    system, value = (None, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
-    wanted = {name: part for name, part in (("system", system), ("value", value)) if part}
-    if not wanted:
-        raise BadSearch(f"{code}:identifier: no value")
-    ways = [_content({"agent": [{"who": {"identifier": wanted}}]})] if code in ("agent", "patient") else []
-    if code in ("entity", "patient"):
-        ways.append(_content({"entity": [{"what": {"identifier": wanted}}]}))
-    return any_of(ways)
-
-
-def _recorded(parameter: str, text: str) -> Condition:
-    """A moment compared with the searched range (R4 search.html#prefix)."""
-    wanted = date_value(parameter, text)
-    low, high = wanted.low, wanted.high or _LATEST
-    inside = Condition("(i.recorded >= %s AND i.recorded < %s)", (low, high))
-    match wanted.prefix:
-        case "eq":
-            return inside
-        case "ne":
-            return negation(inside)
-        case "gt" | "sa":
-            return Condition("i.recorded >= %s", (high,))
-        case "ge":
-            return Condition("i.recorded >= %s", (low,))
-        case "lt" | "eb":
-            return Condition("i.recorded < %s", (low,))
-        case "le":
-            return Condition("i.recorded < %s", (high,))
-        case _:
-            first, last = wanted.approximate()
-            return Condition("(i.recorded > %s AND i.recorded < %s)", (first, last))
+def _names(wanted: str | None, code: str, kind: str) -> bool:
+    return wanted in (None, code) or (wanted == "patient" and kind == "Patient")
 
 
 def _descending(parameters: Parameters) -> bool:

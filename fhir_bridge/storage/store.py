@@ -480,6 +480,7 @@ class Store:
                 cursor=cursor,
                 total=total,
                 most_bytes=most_bytes,
+                most_included=most_included,
                 codes=codes,
                 compartment=compartment,
             )
