@@ -39,11 +39,16 @@ AT_ONCE = 1_000
 """Rows of the index that one statement takes."""
 
 
+_last = [0]
+
+
 def new_key() -> UUID:
-    """A UUID of version 7 (RFC 9562): those of one time are neighbours in every index."""
-    moment = time.time_ns() // 1_000_000
-    noise = int.from_bytes(os.urandom(10)) & ~(0xF << 76) & ~(0x3 << 62)
-    return UUID(int=moment << 80 | 0x7 << 76 | 0x2 << 62 | noise)
+    """A UUID of version 7 (RFC 9562): those of one time are neighbours in every index, in the order of their making."""
+    moment, rest = divmod(time.time_ns(), 1_000_000)
+    # Twelve bits of the fraction of a millisecond (method 3), and never one that this process gave before.
+    stamp = _last[0] = max(moment << 12 | rest * 4096 // 1_000_000, _last[0] + 1)
+    noise = int.from_bytes(os.urandom(8)) & ~(0x3 << 62)
+    return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | noise)
 
 
 def patient_entity(patient: str) -> dict[str, Any]:
