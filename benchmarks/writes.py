@@ -137,7 +137,7 @@ def sizes(url: str) -> dict[str, tuple[int, int]]:
         results: dict[str, tuple[int, int]] = {}
         for table in tables:
             row = connection.execute(
-                f"SELECT count(*), pg_total_relation_size('{table}') FROM {table}".encode()  # noqa: S608
+                f"SELECT count(*), pg_total_relation_size('{table}') FROM {table}".encode()
             ).fetchone()
             assert row is not None
             results[table] = (row[0], row[1])
@@ -197,7 +197,9 @@ def run(url: str, options: argparse.Namespace) -> None:
         time.sleep(1)
         after = sizes(url)
     for name, values in shares.items():
-        print(f"{name}: of the floor {sorted(values)[len(values) // 2]:.2f} ({', '.join(f'{v:.2f}' for v in values)})")
+        print(
+            f"{name}: of the floor {sorted(values)[len(values) // 2]:.2f} ({', '.join(f'{v:.2f}' for v in values)})"
+        )
     for table, (count, size) in sorted(after.items()):
         rows, grown = (count - before[table][0]) / observations, (size - before[table][1]) / observations
         if rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -82,6 +83,7 @@ class Store:
         self._events = AuditEvents(pool, self._dictionaries, self._cursors)
         self._writer = Writer(pool, self._dictionaries, most_index_rows, self._audit)
         self.results = Results(pool, self._dictionaries)
+        self._wrote: Counter[str] = Counter()
 
     @classmethod
     async def open(
@@ -419,7 +421,13 @@ class Store:
         self, operations: Sequence[Operation], access: AccessFilter, *, audit: AuditOf | None = None
     ) -> list[Written]:
         """Several writes in one transaction, with their audit records: all or none."""
-        return await self._writer.run(operations, access, audit) if operations else []
+        written = await self._writer.run(operations, access, audit) if operations else []
+        self._wrote.update(operation.type for operation in operations)
+        return written
+
+    def wrote(self, types: Iterable[str]) -> int:
+        """How many writes of resources of these types this object has done."""
+        return sum(self._wrote[kind] for kind in types)
 
     async def append_audit(self, records: Sequence[AuditRecord]) -> None:
         """Store audit records, in one transaction; those of an earlier try stay as they are."""
