@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from itertools import count
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncRawCursor
 
 __all__ = ["Columns", "Statement", "arrays", "transposed"]
 
@@ -39,21 +42,31 @@ class Statement:
     ) -> None:
         """Insert rows; nothing where there are none."""
         if rows:
-            source = arrays(columns)
-            # OVERRIDING SYSTEM VALUE: keys are GENERATED ALWAYS, and those of new resources are drawn before
-            # (`new_keys`). It means nothing for tables without such a column.
-            self.add(
-                f"INSERT INTO {table} ({', '.join(columns)}) OVERRIDING SYSTEM VALUE SELECT * FROM {source} {conflict}",  # noqa: S608
-                *transposed(columns, rows),
-            )
+            self.add(_insertion(table, tuple(columns.items()), conflict), *transposed(columns, rows))
 
     async def run(self, connection: AsyncConnection) -> None:
         """Carry the writes out; nothing where there are none."""
         if self._parts:
             # Data-modifying WITH: all parts run to the end, whether or not something selects
             # from them, under one snapshot.
-            parts = ", ".join(f"w{number} AS ({text})" for number, text in enumerate(self._parts))
-            await connection.execute(f"WITH {parts} SELECT".encode(), self._values)
+            # A raw cursor: the driver would look for placeholders in each of these long texts anew.
+            await AsyncRawCursor(connection).execute(_numbered(tuple(self._parts)), self._values)
+
+
+@lru_cache(maxsize=256)
+def _insertion(table: str, columns: tuple[tuple[str, str], ...], conflict: str) -> str:
+    # OVERRIDING SYSTEM VALUE: keys are GENERATED ALWAYS, and those of new resources are drawn before
+    # (`new_keys`). It means nothing for tables without such a column.
+    names, source = ", ".join(name for name, _ in columns), arrays(dict(columns))
+    return f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE SELECT * FROM {source} {conflict}"  # noqa: S608
+
+
+@lru_cache(maxsize=1024)
+def _numbered(parts: tuple[str, ...]) -> bytes:
+    """The statement of these parts in PostgreSQL's own notation of placeholders."""
+    text = "WITH " + ", ".join(f"w{number} AS ({part})" for number, part in enumerate(parts)) + " SELECT"
+    numbers = count(1)
+    return re.sub(r"%[sb]", lambda _: f"${next(numbers)}", text).encode()
 
 
 def arrays(columns: Columns) -> str:
