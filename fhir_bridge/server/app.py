@@ -199,6 +199,7 @@ async def _open(settings: Settings) -> Store:
         known=settings.definitions(),
         base=settings.fhir_base,
         most_index_rows=settings.max_index_rows,
+        check_references=settings.check_references,
     )
 
 

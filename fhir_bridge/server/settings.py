@@ -122,6 +122,11 @@ class Settings(BaseSettings):
     terminology_seconds: float = Field(
         default=30, gt=0, description="Time that one terminology operation may take; then it is too costly."
     )
+    check_references: bool = Field(
+        default=True,
+        description="Whether a write over REST is refused that refers to a resource which is not here (422), and the "
+        "deletion of what others refer to (409). `load` stores either way.",
+    )
     audit_reads: Literal["soon", "before-answer"] = Field(
         default="soon",
         description="When AuditEvents of reads and searches are stored: within 0.2 s (`soon`), or `before-answer`. "

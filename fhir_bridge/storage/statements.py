@@ -26,6 +26,12 @@ class Statement:
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._values: list[Any] = []
+        self._demand = ""
+        self._demanded: list[Any] = []
+
+    def demand(self, call: str, *values: Any) -> None:
+        """A function that fails where the writes must not be done; it is called beside them."""
+        self._demand, self._demanded = call, list(values)
 
     def add(self, text: str, *values: Any) -> None:
         """A write.
@@ -50,7 +56,8 @@ class Statement:
             # Data-modifying WITH: all parts run to the end, whether or not something selects
             # from them, under one snapshot.
             # A raw cursor: the driver would look for placeholders in each of these long texts anew.
-            await AsyncRawCursor(connection).execute(_numbered(tuple(self._parts)), self._values)
+            text = _numbered((*self._parts, self._demand))
+            await AsyncRawCursor(connection).execute(text, [*self._values, *self._demanded])
 
 
 @lru_cache(maxsize=256)
@@ -63,8 +70,11 @@ def _insertion(table: str, columns: tuple[tuple[str, str], ...], conflict: str) 
 
 @lru_cache(maxsize=1024)
 def _numbered(parts: tuple[str, ...]) -> bytes:
-    """The statement of these parts in PostgreSQL's own notation of placeholders."""
-    text = "WITH " + ", ".join(f"w{number} AS ({part})" for number, part in enumerate(parts)) + " SELECT"
+    """The statement of these parts, the last of which is selected, in PostgreSQL's own notation of placeholders."""
+    *writes, selected = parts
+    text = (
+        f"WITH {', '.join(f'w{number} AS ({part})' for number, part in enumerate(writes))} SELECT {selected}"
+    )
     numbers = count(1)
     return re.sub(r"%[sb]", lambda _: f"${next(numbers)}", text).encode()
 

@@ -73,6 +73,8 @@ class Store:
         known: definitions.Definitions = definitions.DEFAULT,
         base: str = "",
         most_index_rows: int | None = None,
+        *,
+        check_references: bool = False,
     ) -> None:
         self.pool = pool
         self.definitions = known
@@ -81,7 +83,9 @@ class Store:
         self._cursors = Cursors(secret)
         self._audit = AuditWriter(pool)
         self._events = AuditEvents(pool, self._dictionaries, self._cursors)
-        self._writer = Writer(pool, self._dictionaries, most_index_rows, self._audit)
+        self._writer = Writer(
+            pool, self._dictionaries, most_index_rows, self._audit, check_references=check_references
+        )
         self.results = Results(pool, self._dictionaries)
         self._wrote: Counter[str] = Counter()
 
@@ -97,6 +101,7 @@ class Store:
         statement_seconds: float | None = None,
         base: str = "",
         most_index_rows: int | None = None,
+        check_references: bool = False,
     ) -> Store:
         """Connect, and bring the schema up to date where it is behind.
 
@@ -108,6 +113,8 @@ class Store:
             base: the address below which these resources are served: in a search it means what is relative to it.
             most_index_rows: rows of the search index that the resources of one write may have; None: any number.
                 `load` has no limit.
+            check_references: whether a write is refused that refers to what is not here, and the deletion of what
+                others refer to (`storage.integrity`). `load` is not.
 
         Raises:
             SchemaAhead: the database belongs to a newer program.
@@ -141,7 +148,7 @@ class Store:
         try:
             async with pool.connection() as connection:
                 secret = await settings.read_secret(connection)
-            store = cls(pool, secret, known, base, most_index_rows)
+            store = cls(pool, secret, known, base, most_index_rows, check_references=check_references)
             opened.append(store)
             await store._dictionaries.load()
         except BaseException:

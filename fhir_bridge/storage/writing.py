@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
 from psycopg import AsyncConnection
+from psycopg.errors import ForeignKeyViolation
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
@@ -21,6 +23,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import (
     BadResource,
     BadSearch,
+    DanglingReference,
     Forbidden,
     MultipleMatches,
     NotFound,
@@ -31,6 +34,15 @@ from fhir_bridge.storage.errors import (
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
 from fhir_bridge.storage.includes import is_include
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
+from fhir_bridge.storage.integrity import (
+    Named,
+    Referrers,
+    local_references,
+    lock_deleted,
+    named_by,
+    referrers_of,
+    refused,
+)
 from fhir_bridge.storage.patients import read_owners
 from fhir_bridge.storage.permission import (
     People,
@@ -132,11 +144,14 @@ class Writer:
         dictionaries: Dictionaries,
         most_index_rows: int | None = None,
         audit: AuditWriter | None = None,
+        *,
+        check_references: bool = False,
     ) -> None:
         self._pool = pool
         self._dictionaries = dictionaries
         self._most = most_index_rows
         self._audit = audit or AuditWriter(pool)
+        self._check_references = check_references
 
     async def run(
         self, operations: Sequence[Operation], access: AccessFilter, audit: AuditOf | None = None
@@ -146,6 +161,19 @@ class Writer:
         Raises:
             StorageError: what refused the write; a TransactionFailed around it where operations have positions.
         """
+        try:
+            return await self._run(operations, access, audit)
+        except _DeletionRefused as error:
+            # Named outside of the transaction: to find what the caller may read may need a connection.
+            cause = await refused(error.referrers, access, self._pool, self._dictionaries)
+            operation = next(item for item in operations if item.identity == cause.identity)
+            with _Place(operation):
+                raise cause from None
+            raise AssertionError from error
+
+    async def _run(
+        self, operations: Sequence[Operation], access: AccessFilter, audit: AuditOf | None
+    ) -> list[Written]:
         items: dict[Identity, Indexed] = {}
         pause = Pause()
         left = self._most
@@ -178,6 +206,7 @@ class Writer:
             for identity in fresh
         }
         # Compiling may need a connection of its own: never while one is held.
+        withheld = await self._dictionaries.find_labels(sorted(access.withheld_labels))
         permitted = {
             (kind, letter): await compile_access(access, kind, letter, self._dictionaries)
             for kind, letter in {(item.type, item.letter) for item in operations}
@@ -196,12 +225,17 @@ class Writer:
             if simple and len(operations) <= AT_ONCE:
                 versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
                 records = _records(audit, operations, written, items, {})
+                named = self._named(operations, written, {}, access, withheld)
                 # Many records are statements of their own, and need a transaction around.
                 if sum(record.size for record in records) <= AUDIT_AT_ONCE:
-                    await write_versions(connection, self._dictionaries, keys, versions, audit=records)
+                    with _references(operations, named):
+                        await write_versions(
+                            connection, self._dictionaries, keys, versions, audit=records, named=named
+                        )
                     return written
                 async with connection.transaction():
-                    await write_versions(connection, self._dictionaries, keys, versions)
+                    with _references(operations, named):
+                        await write_versions(connection, self._dictionaries, keys, versions, named=named)
                     await self._audit.insert(connection, records)
                 return written
             # READ COMMITTED: what is decided upon is locked first, and read as it is then.
@@ -220,6 +254,9 @@ class Writer:
                     {pair: await read_owners(connection, *pair) for pair in gone} if audit is not None else {}
                 )
                 records = _records(audit, operations, written, items, owners)
+                present = {(row.type, row.id): row for row in rows.values()}
+                named = self._named(operations, written, present, access, withheld)
+                await self._refuse_referred(connection, versions)
                 await self._keep_sources(connection, operations, versions)
                 # The same transaction, a part of the versions at a time: each
                 # statement is built on the event loop.
@@ -228,9 +265,58 @@ class Writer:
                     beside_them: list[AuditRecord] = []
                     if not start and sum(record.size for record in records) <= AUDIT_AT_ONCE:
                         beside_them, records = records, []
-                    await write_versions(connection, self._dictionaries, keys, some, audit=beside_them)
+                    with _references(operations, named):
+                        await write_versions(
+                            connection, self._dictionaries, keys, some, audit=beside_them, named=named
+                        )
+                    named = None
                 await self._audit.insert(connection, records)
         return written
+
+    def _named(
+        self,
+        operations: Sequence[Operation],
+        written: Sequence[Written],
+        rows: Mapping[Identity, Current],
+        access: AccessFilter,
+        withheld: Sequence[int],
+    ) -> Named | None:
+        """What has to be there for these writes.
+
+        Raises:
+            DanglingReference: it is deleted by them.
+        """
+        if not self._check_references:
+            return None
+        changed = [
+            operation
+            for operation, result in zip(operations, written, strict=True)
+            if operation.action != "delete" and result.outcome != "unchanged"
+        ]
+        deleted = {operation.identity for operation in operations if operation.action == "delete"}
+        for operation in changed:
+            if deleted and (gone := sorted(local_references(operation.resource) & deleted)):
+                with _Place(operation):
+                    text = f"refers to what is deleted with it: {'/'.join(gone[0])}"
+                    raise DanglingReference(text, gone)
+        there = {operation.identity for operation in operations} - deleted
+        contents = [
+            (operation.resource, row.bytes if (row := rows.get(operation.identity)) else None)
+            for operation in changed
+        ]
+        return named_by(contents, there, access, withheld)
+
+    async def _refuse_referred(self, connection: AsyncConnection, versions: Sequence[NewVersion]) -> None:
+        """Refuse to delete what others refer to; what is written with it was looked at before."""
+        deleted = {
+            new.current.key: (new.current.type, new.current.id) for new in versions if new.bytes is None
+        }
+        if not deleted or not self._check_references:
+            return
+        await lock_deleted(connection, deleted.values())
+        found = await referrers_of(connection, deleted, [new.current.key for new in versions])
+        if found:
+            raise _DeletionRefused(found)
 
     @staticmethod
     async def _existing(connection: AsyncConnection, identities: list[Identity]) -> dict[Identity, int]:
@@ -471,6 +557,29 @@ def _written(new: NewVersion) -> Written:
         return Written(stored, "deleted")
     # A deleted resource that is written again is created again: R4 http.html#update gives 201 for it.
     return Written(stored, "created" if current.deleted else "updated")
+
+
+class _DeletionRefused(Exception):
+    """What is to be deleted is referred to."""
+
+    def __init__(self, referrers: Referrers) -> None:
+        super().__init__()
+        self.referrers = referrers
+
+
+@contextmanager
+def _references(operations: Sequence[Operation], named: Named | None) -> Iterator[None]:
+    """Reports what a write refers to and is not there, at the operation that does."""
+    try:
+        yield
+    except ForeignKeyViolation as error:
+        cause = None if named is None else named.missing(error)
+        if cause is None:
+            raise
+        missing = set(cause.missing)
+        at = next(item for item in operations if missing & local_references(item.resource))
+        with _Place(at):
+            raise cause from None
 
 
 class _Place:

@@ -1,4 +1,4 @@
-"""AuditEvents in tables of their own: append-only, a partition each month, with a small index.
+"""AuditEvents in tables of their own: append-only, a partition each month, with a small index. A check of references.
 
 Those that are resources move over, a batch a transaction: an upgrade that is interrupted goes on where it was. Each
 keeps its id, its bytes and its place in the change feed.
@@ -168,6 +168,30 @@ BEGIN
 END
 $$;
 
+-- Fails where one of these resources is not there, or carries a label that is withheld: with the numbers of those.
+-- Waits for who is deleting them; each statement within a volatile function sees what was committed before it.
+CREATE OR REPLACE FUNCTION require_live(types text[], ids text[], withheld integer[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    missing text;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(9, q.n) FROM (
+        SELECT DISTINCT abs(hashtext(w.type || '/' || w.id) % 1024) AS n FROM unnest(types, ids) AS w (type, id)
+        ORDER BY 1
+    ) q;
+    SELECT string_agg(w.number::text, ',') INTO missing
+    FROM unnest(types, ids) WITH ORDINALITY AS w (type, id, number)
+    WHERE NOT EXISTS (
+        SELECT FROM resource r WHERE r.type = w.type AND r.id = w.id AND NOT r.deleted
+            AND (r.labels IS NULL OR NOT r.labels && withheld)
+    );
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'a reference to nothing'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'require_live', DETAIL = missing;
+    END IF;
+END
+$$;
+
 SELECT audit_month(now() + n * interval '1 month') FROM generate_series(0, 2) n;
 """
 
@@ -232,7 +256,8 @@ SELECT s.xid, nextval(pg_get_serial_sequence('change', 'sequence')), r.key, 1, f
 FROM served s JOIN resource r ON r.type = 'AuditEvent' AND r.id = s.id;
 INSERT INTO job (kind, queue, payload, dedupe) VALUES ('reindex', 1, '{}', 'reindex') ON CONFLICT DO NOTHING;
 DROP TABLE audit, audit_index;
-DROP FUNCTION audit_owners, audit_store, audit_said, audit_instant, audit_key, audit_month, audit_is_fixed;
+DROP FUNCTION require_live, audit_owners, audit_store, audit_said, audit_instant, audit_key, audit_month;
+DROP FUNCTION audit_is_fixed;
 DROP SEQUENCE audit_sequence;
 """
 
