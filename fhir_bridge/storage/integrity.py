@@ -109,7 +109,7 @@ async def lock_deleted(connection: AsyncConnection, identities: Iterable[Identit
     """Wait for the writes that name what is about to be deleted; others that come now wait for this one."""
     names = ["/".join(pair) for pair in identities]
     await connection.execute(
-        "SELECT pg_advisory_xact_lock(9, n) FROM (SELECT DISTINCT abs(hashtext(w) % 1024) AS n "
+        "SELECT pg_advisory_xact_lock(9, n) FROM (SELECT DISTINCT abs(hashtext(w) %% 1024) AS n "
         "FROM unnest(%s::text[]) AS w ORDER BY 1) q",
         (names,),
     )
