@@ -314,9 +314,9 @@ class Writer:
         if not deleted or not self._check_references:
             return
         await lock_deleted(connection, deleted.values())
-        found = await referrers_of(connection, deleted, [new.current.key for new in versions])
-        if found:
-            raise _DeletionRefused(found)
+        referrers = await referrers_of(connection, deleted, [new.current.key for new in versions])
+        if referrers:
+            raise _DeletionRefused(referrers)
 
     @staticmethod
     async def _existing(connection: AsyncConnection, identities: list[Identity]) -> dict[Identity, int]:
