@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.storage.breathing import LARGE_BYTES, beside
 from fhir_bridge.storage.bundles import references_in
 from fhir_bridge.storage.conditions import Condition, all_of
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -32,7 +33,10 @@ __all__ = ["Named", "Referrers", "local_references", "lock_deleted", "named_by",
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
 NAMED = 20
 """Resources that a refused deletion is answered with at most."""
-AT_ONCE = 200
+AT_ONCE = 1000
+"""References that one statement looks for."""
+LOOKED_AT = 200
+"""Resources that refer to one that is to be deleted, read at once."""
 _APART = frozenset({"AuditEvent"})
 """What may be named and is no row of `resource`."""
 
@@ -53,15 +57,33 @@ class Named:
     identities: Sequence[Identity]
     withheld: Sequence[int] = ()
 
+    @property
+    def many(self) -> bool:
+        """Whether they are more than one statement looks for."""
+        return len(self.identities) > AT_ONCE
+
     def check(self, statement: Statement) -> None:
         """Let a statement fail where one of them is not there."""
         if self.identities:
             statement.demand(
-                "require_live(%s::text[], %s::text[], %s::int[])",
-                [kind for kind, _ in self.identities],
-                [identity for _, identity in self.identities],
-                list(self.withheld),
+                "require_live(%s::text[], %s::text[], %s::int[])", *self._values(self.identities)
             )
+
+    async def check_many(self, connection: AsyncConnection) -> None:
+        """The same of very many, by statements of the transaction that the connection is in."""
+        # All locks, in their order: to take them some at a time could wait for a deletion that waits for this.
+        await connection.execute("SELECT pg_advisory_xact_lock_shared(9, n) FROM generate_series(0, 1023) n")
+        for start in range(0, len(self.identities), AT_ONCE):
+            some = self.identities[start : start + AT_ONCE]
+            try:
+                await connection.execute(
+                    "SELECT require_live(%s::text[], %s::text[], %s::int[])", self._values(some)
+                )
+            except ForeignKeyViolation as error:
+                raise Named(some, self.withheld).missing(error) or error from None
+
+    def _values(self, some: Sequence[Identity]) -> tuple[list[str], list[str], list[int]]:
+        return [kind for kind, _ in some], [identity for _, identity in some], list(self.withheld)
 
     def missing(self, error: ForeignKeyViolation) -> DanglingReference | None:
         """What such a failure says; None where it is another one."""
@@ -75,8 +97,8 @@ class Named:
         )
 
 
-def named_by(
-    contents: Iterable[tuple[Mapping[str, Any], bytes | None]],
+async def named_by(
+    contents: Iterable[tuple[Collection[Identity], bytes | None]],
     written: Collection[Identity],
     access: AccessFilter,
     withheld: Sequence[int],
@@ -87,15 +109,16 @@ def named_by(
     there. What the version that is replaced refers to already may stay.
 
     Args:
-        contents: with the bytes of the version each replaces, if any.
+        contents: what each refers to, with the bytes of the version it replaces, if any.
         written: what is written together with them.
         withheld: numbers of the labels that are withheld from the caller.
     """
     named: set[Identity] = set()
-    for content, replaced in contents:
-        own = local_references(content) - set(written)
+    for references, replaced in contents:
+        own = set(references) - set(written)
         if own and replaced:
-            own -= local_references(parse_for_reading(replaced))
+            large = len(replaced) > LARGE_BYTES
+            own -= await beside(large, lambda: local_references(parse_for_reading(replaced)))  # noqa: B023
         named |= own
     known = {
         kind
@@ -131,14 +154,14 @@ async def referrers_of(
         after = 0
         while len(results) < NAMED:
             rows: list[Any] = await (
-                await connection.execute(_REFERRERS, (key, after, list(written), AT_ONCE), binary=True)
+                await connection.execute(_REFERRERS, (key, after, list(written), LOOKED_AT), binary=True)
             ).fetchall()
             for referrer, kind, name, content in rows:
                 # The index does not tell a reference to the resource from one to a version of it.
                 if identity in local_references(parse_for_reading(content)):
                     results.append((identity, (kind, name)))
                 after = referrer
-            if len(rows) < AT_ONCE:
+            if len(rows) < LOOKED_AT:
                 break
     return results
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -175,6 +175,7 @@ class Writer:
         self, operations: Sequence[Operation], access: AccessFilter, audit: AuditOf | None
     ) -> list[Written]:
         items: dict[Identity, Indexed] = {}
+        references: dict[Identity, set[Identity]] = {}
         pause = Pause()
         left = self._most
         for operation in operations:
@@ -192,6 +193,10 @@ class Writer:
                         partial(index, operation.resource, operation.id, known, most=left),
                     )
                     items[operation.identity] = item
+                    if self._check_references:
+                        references[operation.identity] = await beside(
+                            is_large(operation.resource), partial(local_references, operation.resource)
+                        )
                     # The bound is that of all operations together: a Bundle must
                     # not do by many what one may not.
                     left = None if left is None else left - len(item.entries)
@@ -225,9 +230,10 @@ class Writer:
             if simple and len(operations) <= AT_ONCE:
                 versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
                 records = _records(audit, operations, written, items, {})
-                named = self._named(operations, written, {}, access, withheld)
+                named = await self._named(operations, written, {}, access, references, withheld)
                 # Many records are statements of their own, and need a transaction around.
-                if sum(record.size for record in records) <= AUDIT_AT_ONCE:
+                many = named is not None and named.many
+                if sum(record.size for record in records) <= AUDIT_AT_ONCE and not many:
                     with _references(operations, named):
                         await write_versions(
                             connection, self._dictionaries, keys, versions, audit=records, named=named
@@ -235,6 +241,9 @@ class Writer:
                     return written
                 async with connection.transaction():
                     with _references(operations, named):
+                        if named is not None and named.many:
+                            await named.check_many(connection)
+                            named = None
                         await write_versions(connection, self._dictionaries, keys, versions, named=named)
                     await self._audit.insert(connection, records)
                 return written
@@ -255,7 +264,11 @@ class Writer:
                 )
                 records = _records(audit, operations, written, items, owners)
                 present = {(row.type, row.id): row for row in rows.values()}
-                named = self._named(operations, written, present, access, withheld)
+                named = await self._named(operations, written, present, access, references, withheld)
+                if named is not None and named.many:
+                    with _references(operations, named):
+                        await named.check_many(connection)
+                    named = None
                 await self._refuse_referred(connection, versions)
                 await self._keep_sources(connection, operations, versions)
                 # The same transaction, a part of the versions at a time: each
@@ -273,12 +286,13 @@ class Writer:
                 await self._audit.insert(connection, records)
         return written
 
-    def _named(
+    async def _named(
         self,
         operations: Sequence[Operation],
         written: Sequence[Written],
         rows: Mapping[Identity, Current],
         access: AccessFilter,
+        references: Mapping[Identity, Collection[Identity]],
         withheld: Sequence[int],
     ) -> Named | None:
         """What has to be there for these writes.
@@ -295,16 +309,16 @@ class Writer:
         ]
         deleted = {operation.identity for operation in operations if operation.action == "delete"}
         for operation in changed:
-            if deleted and (gone := sorted(local_references(operation.resource) & deleted)):
+            if deleted and (gone := sorted(deleted.intersection(references[operation.identity]))):
                 with _Place(operation):
                     text = f"refers to what is deleted with it: {'/'.join(gone[0])}"
                     raise DanglingReference(text, gone)
         there = {operation.identity for operation in operations} - deleted
         contents = [
-            (operation.resource, row.bytes if (row := rows.get(operation.identity)) else None)
+            (references[operation.identity], row.bytes if (row := rows.get(operation.identity)) else None)
             for operation in changed
         ]
-        return named_by(contents, there, access, withheld)
+        return await named_by(contents, there, access, withheld)
 
     async def _refuse_referred(self, connection: AsyncConnection, versions: Sequence[NewVersion]) -> None:
         """Refuse to delete what others refer to; what is written with it was looked at before."""
@@ -572,8 +586,11 @@ def _references(operations: Sequence[Operation], named: Named | None) -> Iterato
     """Reports what a write refers to and is not there, at the operation that does."""
     try:
         yield
-    except ForeignKeyViolation as error:
-        cause = None if named is None else named.missing(error)
+    except (ForeignKeyViolation, DanglingReference) as error:
+        if isinstance(error, DanglingReference):
+            cause: DanglingReference | None = error
+        else:
+            cause = None if named is None else named.missing(error)
         if cause is None:
             raise
         missing = set(cause.missing)
