@@ -15,11 +15,18 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """`$validate`, `$versions`, and the operations of the terminology service."""
+    """`$validate`, `$versions`, those of Subscriptions, and the operations of the terminology service."""
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
     from fhir_bridge.server.rest.validate import Validate
+    from fhir_bridge.server.subscriptions.operations import Events, Status
 
-    return [Validate(context.terminology), Versions(), *terminology_operations(context.terminology)]
+    return [
+        Validate(context.terminology),
+        Versions(),
+        Status(),
+        Events(),
+        *terminology_operations(context.terminology),
+    ]
 
 
 @hookimpl

@@ -91,6 +91,7 @@ PUBLIC_MODULES = (
     "retention",
     "settings",
     "stored",
+    "subscriptions",
     "transactions",
     "watching",
     "writing",
