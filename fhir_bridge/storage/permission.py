@@ -22,6 +22,7 @@ __all__ = [
     "anybody_denies",
     "compile_access",
     "is_unbounded",
+    "not_denied",
     "owners_of_contents",
     "people_of",
     "refuse_content",
@@ -103,11 +104,20 @@ PATIENT_REQUEST = "PATRQT"
 
 
 def _not_denied(access: AccessFilter, resource_type: str) -> Condition:
-    """That no patient whom `r` is about denies the caller's purpose by a Consent, now: at each statement anew."""
-    purpose = _purpose(access)
-    if purpose is None or not has_patient(resource_type):
+    if not has_patient(resource_type):
         return TRUE
-    owners = "record_owners(r.key)" if is_followed(resource_type) else _DIRECT
+    return not_denied(access, "record_owners(r.key)" if is_followed(resource_type) else _DIRECT)
+
+
+def not_denied(access: AccessFilter, owners: str) -> Condition:
+    """That no patient whom something is about denies the caller's purpose by a Consent, now: at each statement anew.
+
+    Args:
+        owners: SQL of the keys of these patients.
+    """
+    purpose = _purpose(access)
+    if purpose is None:
+        return TRUE
     # The first part is worked out once: where nobody denies the purpose, rows are not looked at. The array holds those
     # alone who are linked to somebody who does, and did not deny it themselves.
     return Condition(

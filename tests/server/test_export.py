@@ -308,6 +308,10 @@ def test_a_consent_is_about_its_purpose_its_time_and_linked_patients(served: Hos
     assert served.http.get("/fhir/Patient/bert", headers=research).status_code == 404
     assert served.http.get("/fhir/Patient/bert/_history", headers=research).status_code == 404
     assert served.http.get("/fhir/Observation/bert-lab", headers=research).status_code == 404
+    served.run(served.services.audit.flush)
+    for token, told in ((research, 0), (treatment, 1)):
+        events = served.http.get("/fhir/AuditEvent?patient=Patient/bert&_summary=count", headers=token).json()
+        assert min(events["total"], 1) == told
     put(served, opt_out("no", "bert", period={"end": "2020-01-01"}))
     assert of(research) == ["anna", "bert"]
     put(

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pluggy
@@ -21,11 +20,9 @@ from fhir_bridge import egress
 from fhir_bridge.egress import EgressRefused
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.serialization import JsonError, loads, loads_exact
+from fhir_bridge.fhir.serialization import JsonError, loads
 from fhir_bridge.governance import audit
-from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.offloading import offloaded
-from fhir_bridge.server.rest.auditing import patients_of
 from fhir_bridge.server.rest.body import check_resource, parse, refuse_invalid
 from fhir_bridge.server.rest.bulk_import import is_allowed
 from fhir_bridge.server.rest.checks import check_write
@@ -33,6 +30,7 @@ from fhir_bridge.server.rest.refusal import Refusal, outcome_bytes, refuse
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.server.validation import ServedValidator
+from fhir_bridge.storage.audit_rows import AuditRecord
 from fhir_bridge.storage.binaries import split
 from fhir_bridge.storage.blobs import Blob, Blobs, BlobWriter
 from fhir_bridge.storage.bulk import BulkJob, BulkJobs, Lost, unpacked
@@ -91,17 +89,14 @@ def import_handler(
         job = await jobs.read(payload["id"])
         if job is None or job.state != "running":
             return {}
-        log = AuditLog(store)
         # Which addresses, `is_allowed` has decided; where their names lead to is checked with each connection.
         async with http or egress.client(settings.allowed.registered(), seconds=FETCH_SECONDS) as client:
             with suppress(Lost):
-                run = _Import(store, jobs, blobs, plugins, settings, terminology, log, client, job)
+                run = _Import(store, jobs, blobs, plugins, settings, terminology, client, job)
                 try:
                     await run.run()
                 except _Unreadable as error:
                     await jobs.fail(job.id, str(error))
-                finally:
-                    await log.flush()
         return {}
 
     return do_import
@@ -116,12 +111,11 @@ class _Import:
         plugins: pluggy.PluginManager,
         settings: Settings,
         terminology: ServedTerminology,
-        log: AuditLog,
         client: httpx.AsyncClient,
         job: BulkJob,
     ) -> None:
         self._store, self._jobs, self._blobs, self._settings = store, jobs, blobs, settings
-        self._terminology, self._log, self._client, self._job = terminology, log, client, job
+        self._terminology, self._client, self._job = terminology, client, job
         self._access = unpacked(job.payload["access"])
         self._writer = _Writer(_Parts(store, plugins), self._access, job.payload["base"])
         client_id, _, user = job.owner.removeprefix("client:").partition("/user:")
@@ -157,7 +151,6 @@ class _Import:
         progress = {**self._job.progress, **change}
         counts = progress["counts"]
         progress["said"] = f"{sum(counts.values())} lines read, {counts.get('refused', 0)} refused"
-        await self._log.flush()
         self._job = await self._jobs.advance(self._job, progress, *files)
 
     async def _manifest(self, url: str) -> list[dict[str, str]]:
@@ -291,14 +284,13 @@ class _Import:
         if operation.action == "create" and await self._is_there(operation):
             # Of this very line: whoever wrote it was lost before it could be noted.
             return "stored"
-        written = (await self._store.write([operation], self._access))[0]
-        if written.outcome == "unchanged":
-            return "unchanged"
-        interaction: audit.Write = "create" if written.outcome == "created" else "update"
-        content = loads_exact(written.stored.bytes)
-        reference = f"{kind}/{operation.id}"
-        await self._log.later(partial(_events, self._context, interaction, reference, content))
-        return "stored"
+        written = (await self._store.write([operation], self._access, audit=self._events))[0]
+        return "unchanged" if written.outcome == "unchanged" else "stored"
+
+    def _events(self, interaction: str, reference: str, patients: Sequence[str]) -> list[AuditRecord]:
+        """The AuditEvents of a line, stored with it."""
+        event = audit.write(self._context, cast("audit.Write", interaction), reference)
+        return audit.records(event, patients)
 
     async def _is_there(self, operation: Operation) -> bool:
         try:
@@ -306,15 +298,6 @@ class _Import:
         except (NotFound, Gone):
             return False
         return True
-
-
-def _events(
-    context: audit.Context, interaction: audit.Write, reference: str, content: dict[str, Any]
-) -> list[dict[str, Any]]:
-    return [
-        audit.write(context, interaction, reference, patient=patients)
-        for patients in audit.shared(patients_of(content))
-    ]
 
 
 async def _lines(pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes | None]:

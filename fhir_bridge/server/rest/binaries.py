@@ -18,10 +18,9 @@ from typing import Any
 from starlette.responses import Response
 
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.governance.audit import Write
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers, hooks
-from fhir_bridge.server.rest.auditing import audit_read, audit_write
+from fhir_bridge.server.rest.auditing import audit_of, audit_read
 from fhir_bridge.server.rest.blob_answers import Streamed
 from fhir_bridge.server.rest.body import FHIR_TYPES, check_valid, content_type, read_resource
 from fhir_bridge.server.rest.call import FHIR_JSON, XML_FORMATS, Call, check_format, query_of, wants_xml
@@ -159,23 +158,21 @@ async def create(call: Call) -> Response:
         if match is not None:
             return answers.written(call, match)
     identity = new_id()
-    result, resource = await _write(call, Operation("create", call.type, identity, criteria=criteria))
-    await audit_write(call, "create", f"{call.type}/{identity}", resource)
-    return answers.written(call, result)
+    return answers.written(
+        call, await _write(call, Operation("create", call.type, identity, criteria=criteria))
+    )
 
 
 async def update(call: Call) -> Response:
     """PUT [base]/Binary/id"""
     call.require("u")
     if_match = call.request.headers.get("if-match")
-    result, resource = await _write(call, Operation("update", call.type, call.id, if_match=if_match))
-    if result.outcome != "unchanged":
-        interaction: Write = "create" if result.outcome == "created" else "update"
-        await audit_write(call, interaction, f"{call.type}/{call.id}", resource)
-    return answers.written(call, result)
+    return answers.written(
+        call, await _write(call, Operation("update", call.type, call.id, if_match=if_match))
+    )
 
 
-async def _write(call: Call, operation: Operation) -> tuple[Written, dict[str, Any]]:
+async def _write(call: Call, operation: Operation) -> Written:
     async with AsyncExitStack() as stack:
         if content_type(call) in FHIR_TYPES | {FHIR_XML}:
             resource = await resolve(
@@ -190,7 +187,7 @@ async def _write(call: Call, operation: Operation) -> tuple[Written, dict[str, A
             resource = await _received(call, stack, resource)
         operation = replace(operation, resource=resource)
         try:
-            return (await call.services.store.write([operation], call.access))[0], resource
+            return (await call.services.store.write([operation], call.access, audit=audit_of(call)))[0]
         except VersionConflict:
             # Of two conditional creates at once the second finds what the first made.
             if operation.criteria is None:
@@ -198,7 +195,7 @@ async def _write(call: Call, operation: Operation) -> tuple[Written, dict[str, A
             match = await call.services.store.match(call.type, operation.criteria, call.access)
             if match is None:
                 raise
-            return match, resource
+            return match
 
 
 async def _described(call: Call, operation: Operation) -> dict[str, Any]:

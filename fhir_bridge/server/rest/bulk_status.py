@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.governance import audit
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers
 from fhir_bridge.server.rest.blob_answers import Streamed
 from fhir_bridge.server.rest.call import Call
@@ -92,12 +93,9 @@ async def download(call: Call) -> Response:
     if file.kind == "output" and job.kind == "export":
         call.require("r", file.type)
         call.require("s", file.type)
-    context, name = call.audit_context(), f"GET _bulk/{job.id}/{file.number}"
-
-    def events() -> list[dict[str, Any]]:
-        return audit.search(context, name, file.patients, interaction="operation")
-
-    await call.services.audit.first(events, heavy=max(1, len(file.patients)))
+    event = audit.search(call.audit_context(), f"GET _bulk/{job.id}/{file.number}", interaction="operation")
+    # Before the file goes out; many patients make some megabytes of them.
+    await call.services.audit.keep(await offloaded(audit.records, event, file.patients))
     return Streamed(call.services.blobs.read(file.blob), file.blob.size, NDJSON)
 
 
