@@ -187,6 +187,11 @@ def read(
     return _event(context, interaction, "R", [_resource(reference), *_patient(patient)], outward=True)
 
 
+def notification(context: Context, reference: str, subscription: str) -> dict[str, Any]:
+    """A resource, or the word that it changed, went to who subscribed; `address` of the context is the endpoint."""
+    return _event(context, "read", "R", [_resource(reference), _resource(subscription)], outward=True)
+
+
 def operation(context: Context, name: str, reference: str, *, patient: str | None) -> dict[str, Any]:
     """An operation ran on a resource or type (`Patient/1`, `Patient`); `$name` is in the entity's description."""
     target = (
