@@ -134,6 +134,11 @@ class Settings(BaseSettings):
         description="When AuditEvents of reads and searches are stored: within 0.2 s (`soon`), or `before-answer`. "
         "Those of writes are stored with what is written.",
     )
+    implied_profiles: Literal["error", "warning"] = Field(
+        default="error",
+        description="How a write is taken that contradicts a profile which its code implies and it does not declare (a "
+        "heart rate without category): `error` refuses it, as R4 asks; `warning` stores it.",
+    )
     keep_audit_days: float | None = Field(
         default=None,
         gt=0,

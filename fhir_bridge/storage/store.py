@@ -24,7 +24,16 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.storage import appending, histories, inbox, patients, reindexing, settings, streaming
+from fhir_bridge.storage import (
+    appending,
+    histories,
+    inbox,
+    integrity,
+    patients,
+    reindexing,
+    settings,
+    streaming,
+)
 from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
@@ -730,6 +739,11 @@ class Store:
         """Set the state of inbox entries; how many there were (`storage.inbox.set_state`)."""
         async with self.connection() as connection:
             return await inbox.set_state(connection, keys, state)
+
+    async def dangling(self) -> dict[str, int]:
+        """How many resources of each type are not here, though stored resources refer to them."""
+        async with self.pool.connection() as connection:
+            return await integrity.dangling(connection)
 
     async def number_of_links(self) -> int:
         """How many links between patients there are."""

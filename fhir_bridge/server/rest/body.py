@@ -292,5 +292,8 @@ async def check_valid(call: Call, resource: dict[str, Any], *, inline: bool) -> 
     Raises:
         Refusal: 422.
     """
-    validator = ServedValidator(call.services.terminology, call.services.store)
+    services = call.services
+    validator = ServedValidator(
+        services.terminology, services.store, implied=services.settings.implied_profiles
+    )
     refuse_invalid(await validator.issues(resource, inline=inline))

@@ -86,7 +86,10 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
     entries: list[Entry] = []
     # A batch's entries do not see each other (R4 http.html#brules), so neither does validation.
     validator = ServedValidator(
-        call.services.terminology, call.services.store, _written(raw) if kind == "transaction" else ()
+        call.services.terminology,
+        call.services.store,
+        _written(raw) if kind == "transaction" else (),
+        implied=call.services.settings.implied_profiles,
     )
     pause = Pause()
     for position, item in enumerate(raw):
