@@ -207,6 +207,16 @@ def test_an_input_that_does_not_give_the_issue_is_a_wrong_call(tmp_path: Path) -
     assert run_command("mapping", "shrink", source, "--out", tmp_path / "x.hl7").returncode == 2
 
 
+def test_a_variant_file_is_cut_at_line_ends_alone(tmp_path: Path) -> None:
+    """U+2028, U+0085, form feed and vertical tab are text within a line (VCF 4.3 §1.2)."""
+    text = "##fileformat=VCFv4.3\r\n##note=a\u2028b\x0bc\x85d\x1ce\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    file = tmp_path / "a.vcf"
+    file.write_text(text, newline="")
+    form = form_of(file, "vcf")
+    assert len(form.pieces(0)) == 1
+    assert form.text().decode() == text.replace("\r", "")
+
+
 @given(value=st.text(min_size=1, max_size=20), seed=st.integers(0, 1000))
 def test_a_replacement_has_the_form_and_nothing_of_the_value(value: str, seed: int) -> None:
     scrubber = Scrubber(seed)
