@@ -9,16 +9,24 @@ from datetime import tzinfo
 from pathlib import Path
 
 from fhir_bridge.workshop.audit.csv_source import read_rows
+from fhir_bridge.workshop.audit.dicom_source import read_studies
+from fhir_bridge.workshop.audit.fhir_pool import OF_NOBODY
 from fhir_bridge.workshop.audit.hl7v2_source import read_messages
 from fhir_bridge.workshop.audit.leaves import SourceRecord
 from fhir_bridge.workshop.audit.links import Links
 from fhir_bridge.workshop.audit.outcomes import Kind
-from fhir_bridge.workshop.audit.pairing import Group, Problem, allowed_resources, groups, read_pool
+from fhir_bridge.workshop.audit.pairing import (
+    Group,
+    Problem,
+    allowed_resources,
+    form_of_source,
+    groups,
+    read_pool,
+)
 from fhir_bridge.workshop.audit.record_audit import Finding, RecordAudit, audit_record, resolve_links
+from fhir_bridge.workshop.audit.vcf_source import read_calls
 
 __all__ = ["Audit", "audit_folders", "source_files"]
-
-_TABLES = frozenset((".csv", ".tsv", ".tab"))
 
 
 @dataclass(slots=True)
@@ -116,26 +124,49 @@ def _audit_group(
     group: Group, source: Path, fhir: Path, zone: tzinfo | None, result: Audit, advance: Callable[[str], None]
 ) -> None:
     pool = read_pool(group.fhir, fhir, result.problems, result.unpaired)
+    several = len(group.sources)
     count = 0
-    for path in group.sources:
-        name = path.relative_to(source).as_posix() if source.is_dir() else path.name
-        advance(name)
+    for paths in _together(group.sources):
+        name = paths[0].relative_to(source).as_posix() if source.is_dir() else paths[0].name
+        for _ in paths:
+            advance(name)
         if not group.fhir:
             result.problems.append(Problem(name, "there is no FHIR beside it"))
             continue
-        read = read_rows if path.suffix.lower() in _TABLES else read_messages
-        records = list(read(path, name))
-        several = len(records) + len(group.sources) > 2
+        records = _read(paths, name, result.problems)
+        shared = len(records) + several - len(paths) > 1
         count += len(records)
-        for record in records:
-            if not record.units:
-                result.problems.append(Problem(name, record.locator))
-                continue
-            result.records.append(
-                audit_record(record, pool, allowed_resources(record, pool, several), zone, shared=several)
-            )
+        result.problems += [Problem(name, record.locator) for record in records if not record.units]
+        read = [record for record in records if record.units]
+        allowed = [allowed_resources(record, pool, shared) for record in read]
+        if form_of_source(paths[0]) == "vcf" and any(each.patients for each in allowed):
+            # The samples of one file are named in one way: one that nothing names is of none of the others.
+            allowed = [each if each.patients else OF_NOBODY for each in allowed]
+        for record, own in zip(read, allowed, strict=True):
+            result.records.append(audit_record(record, pool, own, zone, shared=shared))
     result.twins += [
         (f"{a.type}/{a.id}", a.locator, b.locator)
         for a, b in pool.twins
         if a.bundle >= 0 or count == 1  # of several records, the later version of one resource is none
     ]
+
+
+def _together(sources: list[Path]) -> Iterator[list[Path]]:
+    """The files that are read as one: all of DICOM, since a study's instances lie in any of them."""
+    objects = [path for path in sources if form_of_source(path) == "dicom"]
+    if objects:
+        yield objects
+    yield from ([path] for path in sources if path not in objects)
+
+
+def _read(paths: list[Path], name: str, problems: list[Problem]) -> list[SourceRecord]:
+    """The records of files; what can't be read at all is a problem."""
+    form = form_of_source(paths[0])
+    try:
+        if form == "dicom":
+            return list(read_studies(paths, name))
+        read = {"csv": read_rows, "vcf": read_calls}.get(form or "", read_messages)
+        return list(read(paths[0], name))
+    except (OSError, ValueError) as error:  # UnicodeError is a ValueError
+        problems.append(Problem(name, f"it can't be read: {error}"))
+        return []

@@ -31,6 +31,11 @@ def exact(leaf: SourceLeaf, pool: Pool) -> list[FhirLeaf]:
 
 def _candidates(leaf: SourceLeaf, pool: Pool) -> Iterator[FhirLeaf]:
     value, role = leaf.value, leaf.role
+    for form in leaf.forms:
+        yield from pool.find("t:" + folded(form))
+        if (amount := number(form)) is not None:
+            yield from pool.find(f"n:{amount.normalize():f}")
+        yield from (match for match in _rarest(form, pool) if contains(match.text, form))
     if role is Role.TIME:
         yield from _times(value, pool)
         return

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from fhir_bridge.workshop.audit.moments import Moment, moment
 from fhir_bridge.workshop.audit.normal import digits, folded, number, plain, words
 
-__all__ = ["EVERYTHING", "Allowed", "FhirLeaf", "Pool", "PoolResource"]
+__all__ = ["EVERYTHING", "OF_NOBODY", "Allowed", "FhirLeaf", "Pool", "PoolResource"]
 
 _DATE: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d.*)?)?)?\Z")
 _SKIPPED: Final = frozenset(("div", "resourceType", "fullUrl", "versionId", "profile"))
@@ -111,6 +111,8 @@ class Allowed:
 
 
 EVERYTHING = Allowed()
+OF_NOBODY = Allowed(patients=frozenset((-1,)))
+"""What is about no patient."""
 
 
 class Pool:

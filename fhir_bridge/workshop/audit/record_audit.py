@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from fhir_bridge.workshop.audit.checks import Checker
 from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import EVERYTHING, Allowed, Pool
-from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord, SourceUnit
 from fhir_bridge.workshop.audit.links import Candidate, Links, candidates
 from fhir_bridge.workshop.audit.outcomes import Kind, Outcome
 
 __all__ = ["Finding", "RecordAudit", "audit_record", "resolve_links"]
+
+
+_FIELD = re.compile(r"[A-Z][A-Z0-9]{2}(\[\d+\])?-\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,11 @@ def audit_record(
         for leaf, outcome in items:
             if outcome.kind is Kind.NEVER and (options := candidates(leaf, record, pool, contexts)):
                 result.options[leaf.number] = options
+    for unit in record.units:
+        if unit.name == "variant" and _is_lost(unit, lost):
+            result.findings.append(_whole_unit(unit))
+            for leaf in unit.leaves:
+                lost.pop(leaf.part, None)
     for part, items in lost.items():
         missing = [leaf for leaf, outcome in items if outcome.kind is Kind.NEVER]
         if missing and len(missing) + len(dependent[part]) == populated[part]:
@@ -132,6 +142,21 @@ def resolve_links(audit: RecordAudit, links: Links) -> None:
     audit.findings = kept
 
 
+def _is_lost(unit: SourceUnit, lost: Mapping[int, list[tuple[SourceLeaf, Outcome]]]) -> bool:
+    """Whether nothing of a unit arrived."""
+    compared = {leaf.part for leaf in unit.leaves if leaf.role is not Role.STRUCTURE}
+    outcomes = [outcome for part in compared for _, outcome in lost.get(part, ())]
+    return len(outcomes) == len(compared) > 1 and all(outcome.kind is Kind.NEVER for outcome in outcomes)
+
+
+def _whole_unit(unit: SourceUnit) -> Finding:
+    leaves = [leaf for leaf in unit.leaves if leaf.role is not Role.STRUCTURE]
+    values = " ".join(leaf.value for leaf in leaves)
+    numbers = tuple(leaf.number for leaf in leaves)
+    detail = f"none of its {len(leaves)} values"
+    return Finding(Kind.NEVER, unit.name, unit.locator, detail, values, leaves=numbers)
+
+
 def _whole(leaves: list[SourceLeaf], record: SourceRecord, contexts: Contexts) -> Finding:
     """Nothing of a composite value arrived: one report."""
     leaves = sorted(leaves, key=lambda leaf: leaf.number)
@@ -140,11 +165,16 @@ def _whole(leaves: list[SourceLeaf], record: SourceRecord, contexts: Contexts) -
     values = " ^ ".join(leaf.value for leaf in leaves)
     field_name, locator = first.field, first.locator
     if len(leaves) > 1:
-        field_name = field_name.split(".")[0]
-        head, _, tail = locator.rpartition("-")
-        locator = f"{head}-{tail.split('.')[0]}"
+        field_name, locator = _whole_name(field_name), _whole_name(locator)
         detail = detail or f"none of its {len(leaves)} parts"
     return Finding(kind, field_name, locator, detail, values, leaves=tuple(leaf.number for leaf in leaves))
+
+
+def _whole_name(name: str) -> str:
+    """The name of a value without that of its part: `PID[1]-5` of `PID[1]-5.1`."""
+    if _FIELD.match(name):
+        return name.split(".")[0]
+    return name.rpartition(".")[0] if "." in name.rpartition(" ")[2] else name
 
 
 def _single(leaf: SourceLeaf, outcome: Outcome, record: SourceRecord, contexts: Contexts) -> Finding:
