@@ -12,6 +12,7 @@ from fhir_bridge.workshop.audit.csv_source import read_rows
 from fhir_bridge.workshop.audit.dicom_source import read_studies
 from fhir_bridge.workshop.audit.fhir_pool import OF_NOBODY
 from fhir_bridge.workshop.audit.hl7v2_source import read_messages
+from fhir_bridge.workshop.audit.inventions import Invention, inventions
 from fhir_bridge.workshop.audit.leaves import SourceRecord
 from fhir_bridge.workshop.audit.links import Links
 from fhir_bridge.workshop.audit.outcomes import Kind
@@ -37,6 +38,7 @@ class Audit:
         records: each record of the source with its findings.
         problems: what could not be read, with its place.
         unpaired: files that belong to no source, or hold no FHIR.
+        invented: values of FHIR that no source says.
         twins: resources of one type and id with different content: type, and both places.
     """
 
@@ -44,6 +46,7 @@ class Audit:
     problems: list[Problem] = field(default_factory=list)
     unpaired: list[str] = field(default_factory=list)
     twins: list[tuple[str, str, str]] = field(default_factory=list)
+    invented: list[Invention] = field(default_factory=list)
 
     @property
     def findings(self) -> Iterator[tuple[SourceRecord, Finding]]:
@@ -81,12 +84,17 @@ class Audit:
             key = (finding.field, finding.kind, detail)
             counts[key] += 1
             first.setdefault(key, f"{record.locator} {finding.locator}")
+        for each in self.invented:
+            key = (each.element, Kind.INVENTED, f"no source says this {each.what}")
+            counts[key] += 1
+            first.setdefault(key, each.place)
         return [(*key, count, first[key]) for key, count in counts.most_common()]
 
     def by_kind(self) -> dict[str, int]:
         """Findings by kind."""
         counts = Counter(finding.kind.value for _, finding in self.findings)
         counts[Kind.COLLIDED.value] += len(self.twins)
+        counts[Kind.INVENTED.value] += len(self.invented)
         return {kind.value: counts[kind.value] for kind in Kind if counts[kind.value]}
 
 
@@ -125,9 +133,12 @@ def _audit_group(
 ) -> None:
     pool = read_pool(group.fhir, fhir, result.problems, result.unpaired)
     several = len(group.sources)
+    before = len(result.records)
+    names: set[str] = set()
     count = 0
     for paths in _together(group.sources):
         name = paths[0].relative_to(source).as_posix() if source.is_dir() else paths[0].name
+        names.add(name)
         for _ in paths:
             advance(name)
         if not group.fhir:
@@ -144,6 +155,11 @@ def _audit_group(
             allowed = [each if each.patients else OF_NOBODY for each in allowed]
         for record, own in zip(read, allowed, strict=True):
             result.records.append(audit_record(record, pool, own, zone, shared=shared))
+    audited = result.records[before:]
+    if audited and not any(
+        problem.place in names for problem in result.problems
+    ):  # what can't be read may say anything
+        result.invented += inventions(audited, pool)
     result.twins += [
         (f"{a.type}/{a.id}", a.locator, b.locator)
         for a, b in pool.twins

@@ -120,6 +120,7 @@ class _Study:
                     if keyword in dataset:
                         self._element(dataset[keyword], item, "")
                 self._content(dataset, "")
+                self._annotations(dataset)
         record.units = [unit for unit in record.units if unit.leaves]
         self._renumber()
         record.patients = tuple(leaf.value for leaf in record.leaves if leaf.field == "PatientID")
@@ -147,7 +148,7 @@ class _Study:
             if unit is not series and not first:
                 continue
             if _is_technical(element):
-                self._add(unit, keyword, keyword, "technical", Role.STRUCTURE)
+                self._technical(unit, element, keyword)
             else:
                 self._element(element, unit, "", dataset)
 
@@ -157,7 +158,7 @@ class _Study:
         if not keyword.startswith("IssuerOf"):  # the issuer belongs to the identifier before it
             self._part += 1
         if path and _is_technical(element):
-            self._add(unit, name, name, "technical", Role.STRUCTURE)
+            self._technical(unit, element, name)
             return
         if element.VR == "SQ":
             for item in element.value or ():
@@ -176,6 +177,11 @@ class _Study:
                 self._add(unit, name, name, self._time(element, text, around), Role.TIME)
             elif text:
                 self._add(unit, name, name, text, _role(element), _forms(element, text), _table(keyword))
+
+    def _technical(self, unit: SourceUnit, element: Any, name: str) -> None:
+        plain = element.VR != "SQ" and element.VR not in _BINARY
+        for value in (element.value if element.VM > 1 else [element.value]) if plain else ("technical",):
+            self._add(unit, name, name, str(value).strip(), Role.STRUCTURE)
 
     def _time(self, element: Any, text: str, around: Dataset | None) -> str:
         clock = (
@@ -226,6 +232,13 @@ class _Study:
                 self._fact(item, unit, kind, modifies=modifies)
             self._content(item, f"{place}.", unit)
 
+    def _annotations(self, dataset: Dataset) -> None:
+        """The annotations of a waveform (PS3.3 C.10.10): what was measured or read, and of what."""
+        for position, item in enumerate(dataset.get("WaveformAnnotationSequence") or (), 1):
+            unit = self._unit("annotation", f"annotation {position}", _REPORTS)
+            self._fact(item, unit, "annotation", modifies=False)
+            self._measured(item, unit, "annotation")
+
     def _fact(self, item: Dataset, unit: SourceUnit, kind: str, *, modifies: bool) -> None:
         for concept in item.get("ConceptNameCodeSequence") or ():
             if modifies:
@@ -235,16 +248,8 @@ class _Study:
         for concept in item.get("ConceptCodeSequence") or ():
             self._item(concept, unit, f"{kind} value ")
         for measured in item.get("MeasuredValueSequence") or ():
-            self._part += 1
-            part = self._part
-            if measured.get("NumericValue") is not None:
-                self._add(
-                    unit, "NUM NumericValue", "NUM NumericValue", str(measured.NumericValue), Role.NUMBER
-                )
-            for code in measured.get("MeasurementUnitsCodeSequence") or ():
-                self._part = part
-                self._add(unit, "NUM unit", "NUM unit", str(code.get("CodeValue") or ""), Role.UNIT)
-        for keyword in ("TextValue", "PersonName", "DateTime", "Date", "Time", "UID"):
+            self._measured(measured, unit, kind)
+        for keyword in ("TextValue", "UnformattedTextValue", "PersonName", "DateTime", "Date", "Time", "UID"):
             if keyword in item:
                 self._element(item[keyword], unit, f"{kind} ")
 
@@ -260,6 +265,17 @@ class _Study:
     ) -> None:
         if value:
             unit.leaves.append(SourceLeaf(locator, field, 0, self._part, value, role, table, 0, tuple(forms)))
+
+    def _measured(self, item: Dataset, unit: SourceUnit, kind: str) -> None:
+        self._part += 1
+        part = self._part
+        if item.get("NumericValue") is not None:
+            self._add(
+                unit, f"{kind} NumericValue", f"{kind} NumericValue", str(item.NumericValue), Role.NUMBER
+            )
+        for code in item.get("MeasurementUnitsCodeSequence") or ():
+            self._part = part
+            self._add(unit, f"{kind} unit", f"{kind} unit", str(code.get("CodeValue") or ""), Role.UNIT)
 
     def _renumber(self) -> None:
         """Number units and leaves, and say whose resources they may be in: the study's, the item's that they modify."""

@@ -93,6 +93,7 @@ class SourceRecord:
         patients: identifiers of its patients.
         zone: offset in minutes that times without one have by the record's own rule (MSH-7); None where unknown.
         text: the lines of the record by unit, for the page.
+        derived: what follows from the record, so that it is not invented: a variant's name, an allele's share of reads.
     """
 
     file: str
@@ -102,6 +103,7 @@ class SourceRecord:
     zone: int | None = None
     units: list[SourceUnit] = field(default_factory=list)
     text: Mapping[int, str] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
 
     @property
     def leaves(self) -> list[SourceLeaf]:

@@ -13,7 +13,7 @@ from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import EVERYTHING, Allowed, Pool
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord, SourceUnit
 from fhir_bridge.workshop.audit.links import Candidate, Links, candidates
-from fhir_bridge.workshop.audit.outcomes import Kind, Outcome
+from fhir_bridge.workshop.audit.outcomes import ARRIVED, Kind, Outcome
 
 __all__ = ["Finding", "RecordAudit", "audit_record", "resolve_links"]
 
@@ -51,6 +51,7 @@ class RecordAudit:
     Attributes:
         arrived, structural: counts of leaves.
         structure: counts of structural leaves by field.
+        replaced: field and value of a lost code, and each code (path, code) that may be there instead of it.
         options: by number of a lost leaf: what it may have become (`links.py`).
     """
 
@@ -60,6 +61,7 @@ class RecordAudit:
     arrived: int = 0
     structure: dict[str, int] = field(default_factory=dict)
     options: dict[int, list[Candidate]] = field(default_factory=dict)
+    replaced: set[tuple[Candidate, Candidate]] = field(default_factory=set)
 
 
 def audit_record(
@@ -105,6 +107,13 @@ def audit_record(
         for leaf, outcome in items:
             if outcome.kind is Kind.NEVER and (options := candidates(leaf, record, pool, contexts)):
                 result.options[leaf.number] = options
+            if outcome.kind is Kind.NEVER and leaf.role in (Role.CODE, Role.DISPLAY, Role.TEXT, Role.YES_NO):
+                result.replaced |= {
+                    ((leaf.field, leaf.value), (other.path, other.text))
+                    for place in contexts.own[leaf.unit]
+                    for other in pool.resources[place].leaves
+                    if other.path.endswith("coding.code")
+                }
     for unit in record.units:
         if unit.name == "variant" and _is_lost(unit, lost):
             result.findings.append(_whole_unit(unit))
@@ -143,18 +152,18 @@ def resolve_links(audit: RecordAudit, links: Links) -> None:
 
 
 def _is_lost(unit: SourceUnit, lost: Mapping[int, list[tuple[SourceLeaf, Outcome]]]) -> bool:
-    """Whether nothing of a unit arrived."""
-    compared = {leaf.part for leaf in unit.leaves if leaf.role is not Role.STRUCTURE}
-    outcomes = [outcome for part in compared for _, outcome in lost.get(part, ())]
-    return len(outcomes) == len(compared) > 1 and all(outcome.kind is Kind.NEVER for outcome in outcomes)
+    """Whether place and alleles of a variant are nowhere."""
+    parts = {leaf.part for leaf in unit.leaves if leaf.role is Role.VARIANT and "/" not in leaf.field}
+    return bool(parts) and all(
+        outcome.kind is Kind.NEVER for part in parts for _, outcome in lost.get(part, [(None, ARRIVED)])
+    )
 
 
 def _whole_unit(unit: SourceUnit) -> Finding:
     leaves = [leaf for leaf in unit.leaves if leaf.role is not Role.STRUCTURE]
     values = " ".join(leaf.value for leaf in leaves)
     numbers = tuple(leaf.number for leaf in leaves)
-    detail = f"none of its {len(leaves)} values"
-    return Finding(Kind.NEVER, unit.name, unit.locator, detail, values, leaves=numbers)
+    return Finding(Kind.NEVER, unit.name, unit.locator, "the variant is nowhere", values, leaves=numbers)
 
 
 def _whole(leaves: list[SourceLeaf], record: SourceRecord, contexts: Contexts) -> Finding:

@@ -33,13 +33,17 @@ _SHOWN_SEQUENCE: Final = 60
 """Letters of an allele that HGVS and SPDI write out."""
 
 
+_OPTIONS: Final = ReadOptions({"assembly": "GRCh38"})
+"""A build for files that state none: values are compared whatever it is, it only makes names besides."""
+
+
 def read_calls(path: Path, relative: str) -> Iterator[SourceRecord]:
     """The calls of a file: a record for each sample that has an ALT of a line; of files without samples one a line."""
     from fhir_bridge.adapters.genomics import VcfAdapter
 
     first = True
     without = 0
-    for line in VcfAdapter().read([path], ReadOptions()):
+    for line in VcfAdapter().read([path], _OPTIONS):
         if line.line is None or line.outcome == "rejected":
             for issue in line.issues if line.outcome == "rejected" else ():
                 yield SourceRecord(relative, f"{line.locator}: {issue.message}")
@@ -106,7 +110,32 @@ def _record(
             reader.file(record)
         result.units.append(unit)
     result.text = dict.fromkeys(range(len(result.units)), text)
+    result.derived = tuple(_derived(record, alternates, fields, with_file=with_file))
     return result
+
+
+def _derived(
+    record: VcfRecord, alternates: Sequence[int], fields: dict[str, str], *, with_file: bool
+) -> Iterator[str]:
+    """Names of the variants, shares of their reads, bounds of imprecise ones; what the header says of the file."""
+    line = record.line
+    assert line is not None
+    assert record.file is not None
+    if with_file:
+        yield from (str(value) for values in record.file.header.meta.values() for value in values)
+    for alternate in alternates:
+        yield from _hgvs(record, alternate)
+    depths = [int(text) for text in fields.get("AD", "").split(",") if text.isdecimal()]
+    total = sum(depths)
+    if len(depths) > 1 and total:
+        yield from (f"{depth / total:.6f}" for depth in depths)
+    end = str(line.raw_info.get("END") or "")
+    ends = {"CIPOS": line.pos, "CIEND": int(end) if end.isdecimal() else line.pos}
+    for key, place in ends.items():
+        yield from (str(place + step) for step in (-1, 1, len(line.ref) - 1, len(line.ref)))
+        for bound in str(line.raw_info.get(key) or "").split(","):
+            if re.fullmatch(r"-?\d+", bound):
+                yield from (str(place + int(bound) + step) for step in (0, 1))
 
 
 class _Reader:
@@ -141,6 +170,8 @@ class _Reader:
         chromosome = (line.chromosome or line.chrom).removeprefix("chr")
         answer = _CHROMOSOMES.get(chromosome)
         own = [f"chr{chromosome}", chromosome, f"Chromosome {chromosome}"]
+        if answer:
+            own.append(f"NC {list(_CHROMOSOMES).index(chromosome) + 1:06}")
         own += [f"{answer}-{digit}" for digit in range(10)] if answer else []
         self._add("CHROM", line.chrom, Role.VARIANT, [*own, *([line.accession] if line.accession else ())])
         self._add("POS", str(line.pos), Role.VARIANT, [str(line.pos - 1), str(line.pos + 1), *names])
