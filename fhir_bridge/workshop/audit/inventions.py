@@ -136,9 +136,11 @@ class _Sources:
             return
         for length in (1, 2, 3):
             self._days.add(stated.parts[:length])
+        if not stated.has_time:
+            return
         offset = stated.offset if stated.offset is not None else zone
         self._walls.add(stated.wall.replace(second=0))
-        if offset is not None and stated.has_time:
+        if offset is not None:
             utc = stated.wall - timedelta(minutes=offset)
             self._walls.add(utc.replace(second=0))
             for day in (utc, utc + timedelta(hours=14), utc - timedelta(hours=12)):

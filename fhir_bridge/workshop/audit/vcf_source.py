@@ -101,12 +101,16 @@ def _record(
     result = SourceRecord(relative, record.locator + (f" {sample}" if sample else ""))
     result.patients = (sample,) if sample else ()
     text = "\t".join([*line.columns[:8], *([":".join(fields.values())] if fields else [])])
-    for number_, alternate in enumerate(alternates):
-        unit = SourceUnit("variant", f"{line.chrom}:{line.pos} ALT {alternate}", _TYPES, family=number_)
-        reader = _Reader(unit, number_, sum(len(each.leaves) for each in result.units))
+    if sample:
+        own = SourceUnit("sample", sample, frozenset(("Patient", "Specimen")), family=0)
+        own.leaves.append(SourceLeaf("sample", "sample", 0, 0, sample, Role.ID))
+        result.units.append(own)
+    for place, alternate in enumerate(alternates, len(result.units)):
+        unit = SourceUnit("variant", f"{line.chrom}:{line.pos} ALT {alternate}", _TYPES, family=place)
+        reader = _Reader(unit, place, sum(len(each.leaves) for each in result.units))
         reader.variant(record, alternate)
-        reader.call(line, sample, alternate, fields)
-        if with_file and not number_:
+        reader.call(line, alternate, fields)
+        if with_file and alternate == alternates[0]:
             reader.file(record)
         result.units.append(unit)
     result.text = dict.fromkeys(range(len(result.units)), text)
@@ -181,7 +185,7 @@ class _Reader:
             self._add("ID", identifier, Role.ID)
         self._add("QUAL", line.columns[5], Role.NUMBER)
         for name in line.filters:
-            self._add("FILTER", name, Role.STRUCTURE if name == "PASS" else Role.CODE)
+            self._add("FILTER", name, Role.STRUCTURE if name == "PASS" else Role.TEXT)
         for key, value in line.raw_info.items():
             if value is True:
                 self._add(f"INFO/{key}", key, Role.TEXT)
@@ -189,9 +193,8 @@ class _Reader:
                 definition = line.file.header.info_definition(key)
                 self._values(f"INFO/{key}", value, definition, alternate, len(line.alternates))
 
-    def call(self, line: Any, sample: str, alternate: int, fields: dict[str, str]) -> None:
+    def call(self, line: Any, alternate: int, fields: dict[str, str]) -> None:
         """The sample's column."""
-        self._add("sample", sample, Role.ID)
         for key, value in fields.items():
             if key == "GT":
                 self._add("FORMAT/GT", value, Role.CODE, _zygosity(value))
@@ -201,6 +204,7 @@ class _Reader:
 
     def _values(self, field: str, value: str, definition: Any, alternate: int, alternates: int) -> None:
         items = value.split(",")
+        whole = (f"{field.rpartition('/')[2]} {value}",) if len(items) > 1 else ()  # `AD=11,13` in a note
         layout = definition.layout if definition is not None else "."
         if layout == "A" and len(items) == alternates:
             items = [items[alternate - 1]]
@@ -211,7 +215,8 @@ class _Reader:
             for position, piece in enumerate(pieces, 1):
                 name = f"{field}.{position}" if len(pieces) > 1 else field
                 for single in piece.split("&"):
-                    self._add(name, single, Role.NUMBER if number(single) is not None else Role.TEXT)
+                    role = Role.NUMBER if number(single) is not None else Role.TEXT
+                    self._add(name, single, role, whole)
 
 
 def _zygosity(genotype: str) -> tuple[str, ...]:
