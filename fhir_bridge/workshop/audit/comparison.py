@@ -9,8 +9,8 @@ from typing import Final
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf
 from fhir_bridge.workshop.audit.moments import moment
-from fhir_bridge.workshop.audit.normal import digits, folded, number, plain, words
 from fhir_bridge.workshop.audit.translations import translations
+from fhir_bridge.workshop.normal_forms import digits, folded, number, plain, words
 
 __all__ = ["contains", "exact"]
 

@@ -18,9 +18,9 @@ from fhir_bridge.workshop.audit.leaves import (
     SourceUnit,
 )
 from fhir_bridge.workshop.audit.moments import moment
-from fhir_bridge.workshop.audit.normal import number
 from fhir_bridge.workshop.first_mapping.guessing import Guess, guess_columns
 from fhir_bridge.workshop.first_mapping.table import SampleError, read_sample
+from fhir_bridge.workshop.normal_forms import number
 
 __all__ = ["read_rows"]
 

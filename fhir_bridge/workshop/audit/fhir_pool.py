@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from fhir_bridge.workshop.audit.moments import Moment, moment
-from fhir_bridge.workshop.audit.normal import digits, folded, number, plain, words
+from fhir_bridge.workshop.normal_forms import digits, folded, number, plain, words
 
 __all__ = ["EVERYTHING", "OF_NOBODY", "Allowed", "FhirLeaf", "Pool", "PoolResource"]
 

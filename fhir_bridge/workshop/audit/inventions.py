@@ -16,10 +16,10 @@ from typing import Final
 
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool, PoolResource
 from fhir_bridge.workshop.audit.moments import Moment, moment
-from fhir_bridge.workshop.audit.normal import folded, number, numbers, plain, words
 from fhir_bridge.workshop.audit.record_audit import RecordAudit
 from fhir_bridge.workshop.audit.translations import translations
-from fhir_bridge.workshop.audit.units import ucum_of
+from fhir_bridge.workshop.normal_forms import folded, number, numbers, plain, words
+from fhir_bridge.workshop.units import ucum_of
 
 __all__ = ["Invention", "inventions"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from fhir_bridge.workshop.audit.leaves import ReadOptions, Role, SourceLeaf, SourceRecord, SourceUnit
-from fhir_bridge.workshop.audit.normal import number
+from fhir_bridge.workshop.normal_forms import number
 
 if TYPE_CHECKING:
     from fhir_bridge.adapters.genomics import VcfRecord

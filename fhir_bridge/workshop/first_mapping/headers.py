@@ -8,7 +8,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from fhir_bridge.workshop.audit.units import ucum_of
+from fhir_bridge.workshop.units import ucum_of
 
 __all__ = ["language_of", "role_in", "tokens", "unit_in"]
 
@@ -125,7 +125,8 @@ def _without_unit(name: str) -> tuple[str, str]:
     joined = _JOINED.match(name)
     if joined:
         return name[: joined.start(1)], joined[1]
-    words = re.findall(r"[A-Za-z%°]+|\d+", name)
+    found = list(re.finditer(r"[^\W\d_]+|[%°]+|\d+", name))
+    words = [match[0] for match in found]
     for count in (3, 2):
         tail = words[-count:]
         if (
@@ -135,12 +136,17 @@ def _without_unit(name: str) -> tuple[str, str]:
             and all(word.isalnum() for word in tail)
         ):
             if count == 3 and tail[1].casefold() == "per":
-                return " ".join(words[:-3]), f"{tail[0]}/{tail[2]}"
+                return _before(name, found[-3]), f"{tail[0]}/{tail[2]}"
             if count == 2 and tail[1].casefold() in ("dl", "l", "ml", "min", "h", "kg", "m", "m2"):
-                return " ".join(words[:-2]), f"{tail[0]}/{tail[1]}"
+                return _before(name, found[-2]), f"{tail[0]}/{tail[1]}"
     if len(words) > 1 and words[-1].casefold() in _SUFFIXES:
-        return " ".join(words[:-1]), words[-1]
+        return _before(name, found[-1]), words[-1]
     return name, ""
+
+
+def _before(name: str, unit: re.Match[str]) -> str:
+    """The words before a unit, with single blanks."""
+    return re.sub(r"[\W_]+", " ", name[: unit.start()]).strip()
 
 
 def unit_in(name: str) -> tuple[str, str] | None:
