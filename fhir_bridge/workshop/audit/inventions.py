@@ -72,7 +72,7 @@ def inventions(audits: Sequence[RecordAudit], pool: Pool) -> list[Invention]:
             continue
         for leaf in resource.leaves:
             what = _kind(leaf)
-            if what and not sources.say(what, leaf, resource):
+            if what and not sources.state(what, leaf, resource):
                 results.append(Invention(resource.locator, leaf.path, what, leaf.text))
     return results
 
@@ -127,7 +127,7 @@ class _Sources:
             "code": self._code,
         }
 
-    def say(self, what: str, leaf: FhirLeaf, resource: PoolResource) -> bool:
+    def state(self, what: str, leaf: FhirLeaf, resource: PoolResource) -> bool:
         """Whether a source says a value."""
         return self._tests[what](leaf, resource)
 
@@ -173,7 +173,7 @@ class _Sources:
         return all(part in self._words for part in parts if len(part) > 1)
 
     def _code(self, leaf: FhirLeaf, resource: PoolResource) -> bool:
-        if self._said(leaf) or (self._of_variants and self._of_variant(leaf)):
+        if self._is_stated(leaf) or (self._of_variants and self._of_variant(leaf)):
             return True
         siblings = [
             other
@@ -182,7 +182,7 @@ class _Sources:
             and other.chain[: len(leaf.chain) - 1] == leaf.chain[:-1]
             and other.element in ("code", "display", "text")
         ]
-        return any(self._said(other) for other in siblings) or (leaf.path, leaf.text) in self._links
+        return any(self._is_stated(other) for other in siblings) or (leaf.path, leaf.text) in self._links
 
     def _of_variant(self, leaf: FhirLeaf) -> bool:
         """Whether a code is an answer of LOINC, a type of the Sequence Ontology, or names a place that a source has."""
@@ -191,7 +191,7 @@ class _Sources:
         stated = [each for each in numbers(leaf.text.partition(":")[2]) if each > 9]
         return ":" in leaf.text and all(self._numbers & {each - 1, each, each + 1} for each in stated)
 
-    def _said(self, leaf: FhirLeaf) -> bool:
+    def _is_stated(self, leaf: FhirLeaf) -> bool:
         text = folded(leaf.text)
         if text in self._texts or plain(leaf.text) in self._plain:
             return True

@@ -125,8 +125,8 @@ def _without_unit(name: str) -> tuple[str, str]:
     joined = _JOINED.match(name)
     if joined:
         return name[: joined.start(1)], joined[1]
-    found = list(re.finditer(r"[^\W\d_]+|[%°]+|\d+", name))
-    words = [match[0] for match in found]
+    pieces = list(re.finditer(r"[^\W\d_]+|[%°]+|\d+", name))
+    words = [match[0] for match in pieces]
     for count in (3, 2):
         tail = words[-count:]
         if (
@@ -136,11 +136,11 @@ def _without_unit(name: str) -> tuple[str, str]:
             and all(word.isalnum() for word in tail)
         ):
             if count == 3 and tail[1].casefold() == "per":
-                return _before(name, found[-3]), f"{tail[0]}/{tail[2]}"
+                return _before(name, pieces[-3]), f"{tail[0]}/{tail[2]}"
             if count == 2 and tail[1].casefold() in ("dl", "l", "ml", "min", "h", "kg", "m", "m2"):
-                return _before(name, found[-2]), f"{tail[0]}/{tail[1]}"
+                return _before(name, pieces[-2]), f"{tail[0]}/{tail[1]}"
     if len(words) > 1 and words[-1].casefold() in _SUFFIXES:
-        return _before(name, found[-1]), words[-1]
+        return _before(name, pieces[-1]), words[-1]
     return name, ""
 
 
