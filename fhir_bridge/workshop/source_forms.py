@@ -244,6 +244,8 @@ class _Table(SourceForm[list[str]]):
 
     def _bytes(self, left: list[list[str]]) -> bytes:
         out = io.StringIO(newline="")
+        if self._sample.header > 1:
+            out.write(f"sep={self._sample.delimiter}\n")
         writer = csv.writer(out, delimiter=self._sample.delimiter, lineterminator="\n")
         writer.writerow(self._sample.columns)
         writer.writerows(left)

@@ -45,7 +45,7 @@ def read_rows(path: Path, relative: str) -> Iterator[SourceRecord]:
         yield SourceRecord(relative, str(error))
         return
     written = {guess.column: _Written(guess) for guess in guess_columns(sample)}
-    options = {"encoding": sample.encoding, "delimiter": sample.delimiter}
+    options = {"encoding": sample.encoding, "delimiter": sample.delimiter, "header": sample.header}
     for number_, row in enumerate(CsvAdapter().read([path], ReadOptions(options)), 1):
         columns = row.columns
         if row.outcome == "rejected" or not columns:

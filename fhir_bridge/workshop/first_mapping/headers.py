@@ -17,15 +17,16 @@ _RULES: Final[tuple[tuple[str, str], ...]] = (
     ("concept", r"concept id"),
     ("patient-id", rf"(patient|pat|person|subject|subj|participant|client|klient|patienten|paziente|paciente|assistito|case report) {_ID}"),
     ("patient-id", rf"{_ID} (patient|pat|person|subject|participant|klient|patienten|paziente|paciente|du patient|del paziente|del paciente)"),
-    ("patient-id", r"^(patient|patnr|patid|patientid|personid|pid|pidnum|subjid|usubjid|mrn|ipp|nhc|subject|medical record( number)?|codice fiscale|n dossier|dossier)$"),
-    ("encounter-id", rf"(encounter|visit|visit occurrence|episode|stay|admission|hadm|fall|aufenthalt|sejour|venue|ricovero|episodio) {_ID}"),
-    ("encounter-id", r"^(encounter|visit|fallnr|fallnummer|hadm|iep|encounterid|visitid)$"),
+    ("patient-id", r"^(patient|patnr|patid|patientid|personid|pid|pidnum|subj|subjid|usubjid|mrn|ipp|nhc|subject|medical record( number)?|codice fiscale|n dossier|dossier)$"),
+    ("encounter-id", rf"(encounter|visit|visit occurrence|episode|stay|admission|hadm|fall|aufenthalt|aufnahme|besuchs?|sejour|venue|ricovero|episodio) {_ID}"),
+    ("encounter-id", r"^(no|n|nr|numero) (de |di |del? )?(episodio|episode|sejour|venue|visite|visita|ricovero|fall|encounter|visit|stay)$"),
+    ("encounter-id", r"^(encounter|visit|fallnr|fallnummer|aufnahmenr|aufnahmenummer|besuchsnr|hadm|iep|encounterid|visitid)$"),
     ("order-id", rf"(order|auftrag|accession|request|sample|specimen|probe|probe|demande|richiesta|muestra|peticion) {_ID}"),
     ("order-id", r"^(auftrag|auftragsnr|ordernr|accession|probennr)$"),
-    ("provider-id", rf"(provider|practitioner|physician|doctor|arzt|medecin|medico) {_ID}|^(provider|practitioner|physician|arzt|medecin|medico)$"),
+    ("provider-id", rf"(provider|practitioner|physician|doctor|arzt|medecin|medico) {_ID}|^(provider|practitioner|physician|arzt|medecin|medico)$|(^|[ ])npi$"),
     ("organization-id", rf"(organization|organisation|hospital|facility|care site|department|payer|insurer) {_ID}|^(organization|organisation|hospital|facility|payer|department)$"),
     ("authority", r"(authority|issuer|aussteller|autorite|autorita)"),
-    ("birth-date", r"birth ?date|date of birth|^dob$|geburtsdatum|^geb( ?dat(um)?)?$|^geboren$|^born$|^ddn$|date (de )?naissance|data (di )?nascita|fecha (de )?nacimiento|birth ?(datetime|day)|^dt nasc"),
+    ("birth-date", r"birth ?date|date of birth|^dob$|geburtsdatum|^geb( ?dat(um)?)?$|^geboren$|^born$|^ddn$|^nee?( e)? le$|^nat[oa]( a)? il$|date (de )?naissance|data (di )?nascita|fecha (de )?nacimiento|birth ?(datetime|day)|^dt nasc"),
     ("birth-place", r"birth ?place|place of birth|geburtsort|lieu (de )?naissance|luogo (di )?nascita|lugar (de )?nacimiento"),
     ("death-date", r"death ?(date|datetime|time)|date of death|deceased date|todesdatum|sterbedatum|date (de )?deces|data (di )?(decesso|morte)|fecha (de )?(defuncion|muerte)"),
     ("birth-year", r"year of birth|birth ?year|geburtsjahr"),
@@ -50,12 +51,12 @@ _RULES: Final[tuple[tuple[str, str], ...]] = (
     ("address", r"address|^(street|strasse|adresse|rue|via|indirizzo|direccion|calle|domicilio|anschrift)( .*)?$"),
     ("range-low", r"(range|normal|reference|ref|norm) (low|lower|min|unten|inf)|^(low|lower limit|untergrenze|referenz unten|normlow)$"),
     ("range-high", r"(range|normal|reference|ref|norm) (high|upper|max|oben|sup)|^(high|upper limit|obergrenze|referenz oben|normhigh)$"),
-    ("range", r"^(reference|ref|normal) ?(range|interval|bereich|wert)?$|referenz(bereich|intervall)?$|normbereich|valeurs? de reference|intervallo di riferimento|valores? de referencia"),
-    ("unit", r"^(units?|einheit|unite|unita|unidad|uom|mass?einheit)( (code|of measure|de mesure|di misura|de medida|source value))?$|unit (source value|of measure)|value unit"),
+    ("range", r"^(reference|ref|normal) ?(range|interval|bereich|wert)?$|referenz(bereich|intervall)?$|normbereich|valeurs? de reference|(intervallo|valori|range) di riferimento|valeurs normales|normalwerte?|valores? de referencia"),
+    ("unit", r"(^|[ ])(units?|einheit|unite|unita|unidad)$|^(units?|einheit|unite|unita|unidad|uom|mass?einheit)( (code|of measure|de mesure|di misura|de medida|source value))?$|unit (source value|of measure)|value unit"),
     ("value", r"^(value|wert|messwert|result|resultat|ergebnis|valeur|valore|risultato|valor|resultado|numeric value|result value|messergebnis)( (as )?(number|numeric))?$|value as number"),
     ("flag", r"^(flag|abnormal( flag)?|pathologisch|bewertung|interpretation|anormal)$"),
     ("money", r"(cost|costs|price|charge|charges|amount|expenses?|coverage|revenue|kosten|betrag|preis|cout|montant|costo|importo|precio|coste|outstanding|payments?|totalcost|fee)( .*)?$"),
-    ("start", r"^(start|begin|beginn|from|von|onset|debut|inizio|inicio|admit|admission|admitted|arrival|aufnahme|eintritt|entree|ingreso|ingresso)( ?(date|datetime|time|datum|zeit|zeitpunkt))?$|start (date|datetime|time)|(aufnahme|eintritts?|beginn)(datum|zeit|zeitpunkt)|date (d )?(entree|debut|inizio)|(data|fecha) (di |de )?(inizio|inicio|ingreso|ricovero|ingresso)"),
+    ("start", r"^(start|begin|beginn|from|von|onset|debut|inizio|inicio|admit|admission|admitted|arrival|aufnahme|eintritt|entree|ingreso|ingresso)( ?(date|datetime|time|datum|zeit|zeitpunkt))?$|start (date|datetime|time)|(aufnahme|eintritts?|beginn)(datum|zeit|zeitpunkt)|date (de |d )?(entree|debut|inizio)|(data|fecha) (di |de )?(inizio|inicio|ingreso|ricovero|ingresso)"),
     ("end", r"^(stop|end|ende|to|bis|fin|fine|until|abatement|resolved|discharge|discharged|departure|entlassung|austritt|sortie|alta|dimissione)( ?(date|datetime|time|datum|zeit|zeitpunkt))?$|end (date|datetime|time)|(entlassungs?|austritts?|end)(datum|zeit|zeitpunkt)|date (de )?(sortie|fin)|(data|fecha) (di |de )?(fine|fin|alta|dimissione)"),
     ("date", r"(^|[ ])(date|datum|data|fecha|datetime|timestamp|time|zeit|zeitpunkt|uhrzeit|heure|ora|hora|taken|collected|abnahme|abgenommen|prelevement|prelievo|when|dtc|dat)( .*)?$|(date|datum|zeitpunkt|dtc|datetime)[a-z]?$|^(rec|diag|death|birth|visit|lab|sample)dat"),
     ("display", r"^(description|desc|display|bezeichnung|beschreibung|libelle|descrizione|descripcion|label|code text|term|test ?name|testname|analyse|analyt|analyte|parameter|parametro|parametre|examen|esame|prueba|test|untersuchung|name of test|diagnose ?text|drug ?name|medication ?name)[0-9]*$|(description|bezeichnung|libelle|descrizione|descripcion|display)$"),
@@ -81,6 +82,7 @@ _WORDS: Final = {
 @lru_cache(5_000)
 def tokens(name: str) -> str:
     """The words of a name, folded, with single blanks: `PatientID` and `patient_id` are `patient id`."""
+    name = re.sub(r"(?i)\bn[°º]", "no ", name)
     text = re.sub(r"(?<=[a-zäöüß0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", " ", name)
     text = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
     return " ".join(re.findall(r"[a-z]+|\d+", text.casefold()))
@@ -111,17 +113,31 @@ _SUFFIXES: Final = frozenset(
     "kg cm mm mmhg bpm mg g ml dl ug ng pg mmol umol nmol mol iu miu meq hours hour hrs hr days day weeks months years "
     "year yrs min minutes sec seconds ms percent pct celsius fahrenheit mgdl mmoll gdl".split()
 )
+_RATIO: Final = re.compile(
+    r"(?:[fpnµμumk]?g|[fpnµμumk]?mol|[µμumk]?(?:IU|IE|U|Eq|eq)|m?[lL]|[GT]|10\^?\d+)/(?:[dmµ]?[lL]|min|h|24h|d|kg|g|m2)"
+)
+"""An amount in another one, as headers write it after a blank: `CRP mg/l`, `TSH µU/ml`, `Leuko G/l`."""
+_SYMBOLS: Final = frozenset("% °C °F in inch inches ft lb lbs".split())
+_IMPERIAL: Final = re.compile(
+    r"(?i)(?:(?<=height)|(?<=height.)|(?<=stature.)|(?<=waist.)|(?<=ht.)|(?<=size.)|(?<=length.))[ _(]?(in|inch|inches|ft)$"
+    r"|(?:(?<=weight)|(?<=weight.)|(?<=wt.)|(?<=mass.))[ _(]?(lbs?)$"
+)
 _JOINED: Final = re.compile(r"(?i)^(?:wt|weight|ht|height|bmi|size)(kg|cm|mm|m2)$")
 
 
 @lru_cache(5_000)
 def _without_unit(name: str) -> tuple[str, str]:
     match = _BRACKETED.search(name)
-    if match and (ucum_of(match[1].strip()) or "/" in match[1] or match[1].strip() in ("%", "°C", "°F")):
+    if match and (ucum_of(match[1].strip()) or "/" in match[1] or match[1].strip() in _SYMBOLS):
         return name[: match.start()], match[1].strip()
     last = name.rsplit(" ", 1)
     if len(last) == 2 and last[1] in ("%", "°C", "°F", "mmHg"):
         return last[0], last[1]
+    if len(last) == 2 and _RATIO.fullmatch(last[1]):
+        return last[0], last[1]
+    imperial = _IMPERIAL.search(name)
+    if imperial:
+        return _before(name, imperial), imperial[1] or imperial[2]
     joined = _JOINED.match(name)
     if joined:
         return name[: joined.start(1)], joined[1]
@@ -158,13 +174,26 @@ def unit_in(name: str) -> tuple[str, str] | None:
 _SPELT: Final = {
     "hours": "h", "hrs": "h", "days": "d", "day": "d", "weeks": "wk", "months": "mo", "years": "a", "year": "a",
     "yrs": "a", "minutes": "min", "seconds": "s", "sec": "s", "percent": "%", "pct": "%", "celsius": "Cel",
-    "fahrenheit": "[degF]", "bpm": "/min", "mgdl": "mg/dL", "mmoll": "mmol/L", "gdl": "g/dL", "mmhg": "mm[Hg]",
+    "fahrenheit": "[degF]", "bpm": "/min", "1/min": "/min", "mgdl": "mg/dL", "mmoll": "mmol/L", "gdl": "g/dL", "mmhg": "mm[Hg]",
     "hour": "h", "ug/l": "ug/L", "mg/dl": "mg/dL", "g/dl": "g/dL", "mmol/l": "mmol/L", "°c": "Cel", "°f": "[degF]",
+    "in": "[in_i]", "inch": "[in_i]", "inches": "[in_i]", "ft": "[ft_i]", "lb": "[lb_av]", "lbs": "[lb_av]",
 }  # fmt: skip
 
 
+_BY_CASE: Final = {"G": "10*9/L", "T": "10*12/L"}
+"""Counts of cells in giga and tera a litre; `G` alone is gauss in UCUM, and `g` is gram."""
+
+
 def _ucum(unit: str) -> str:
-    folded = unit.casefold()
+    counted = re.fullmatch(r"([GT])/[lL]", unit)
+    if counted:
+        return _BY_CASE[counted[1]]
+    folded = unit.casefold().replace("μ", "u").replace("µ", "u")
+    units = re.fullmatch(r"([um]?)(iu|ie|u)/(ml|l)", folded)
+    if units and units[2] != "u":
+        return f"{units[1]}[IU]/{'mL' if units[3] == 'ml' else 'L'}"
+    if units:
+        return f"{units[1]}U/{'mL' if units[3] == 'ml' else 'L'}"
     return _SPELT.get(folded) or ucum_of(unit) or ucum_of(folded) or ""
 
 
