@@ -131,13 +131,18 @@ def _as_date(guess: Guess, role: str, values: list[str], day_first: bool | None)
     return True
 
 
-def _as_clock(guess: Guess, _role: str, values: list[str], _: bool | None) -> bool:
-    if share(values, lambda v: re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?", v)) < 0.95:
+def _as_clock(guess: Guess, role: str, values: list[str], _: bool | None) -> bool:
+    marks = ":.h" if role == "date" else ":"  # `06.30` is a time where the name says so
+    matches = [re.fullmatch(rf"([01]?\d|2[0-3])([{marks}])[0-5]\d(:[0-5]\d)?", value) for value in values]
+    known = [match for match in matches if match]
+    if len(known) < 0.95 * len(values):
         return False
-    seconds = any(value.count(":") == 2 for value in values)
-    short = any(len(value.partition(":")[0]) == 1 for value in values)
+    mark = known[0][2]
+    hour = "H" if any(len(match[1]) == 1 for match in known) else "HH"
     guess.role = "time-of-day"
-    guess.format = ("H" if short else "HH") + (":mm:ss" if seconds else ":mm")
+    guess.format = f"{hour}{chr(39) + mark + chr(39) if mark == 'h' else mark}mm" + (
+        ":ss" if any(match[3] for match in known) else ""
+    )
     guess.evidence.append("values are times of day")
     return True
 
@@ -298,6 +303,8 @@ def _as_number(guess: Guess, role: str, values: list[str], _: bool | None) -> bo
     pair = booleans(values)
     if pair and set(values) <= {"0", "1"} and len(set(values)) == 1 and role not in ("", "status"):
         pair = None
+    if pair and role == "status" and set(values) <= {"F", "T"}:
+        pair = None  # `F` is final
     if pair and role not in _TEXTS and role not in ("value", "age", "money"):
         guess.role, guess.words = "boolean", {"true": pair[0], "false": pair[1]}
         guess.evidence.append("values are " + " and ".join(sorted(set(values))[:2]))

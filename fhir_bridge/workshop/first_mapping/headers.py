@@ -12,31 +12,33 @@ from fhir_bridge.workshop.units import ucum_of
 
 __all__ = ["language_of", "role_in", "tokens", "unit_in"]
 
-_ID: Final = r"(id|ids|no|nr|num|number|nummer|numero|nro|key|identifier|identifikator|code|codice|codigo|kennung|source value)"
+_ID: Final = r"(id|ids|uuid|uid|guid|cod|no|nr|num|number|nummer|numero|nro|key|identifier|identifikator|code|codice|codigo|kennung|source value)"
 _RULES: Final[tuple[tuple[str, str], ...]] = (
     ("concept", r"concept id"),
     ("patient-id", rf"(patient|pat|person|subject|subj|participant|client|klient|patienten|paziente|paciente|assistito|case report) {_ID}"),
-    ("patient-id", rf"{_ID} (patient|pat|person|subject|participant|klient|patienten|paziente|paciente|du patient|del paziente|del paciente)"),
-    ("patient-id", r"^(patient|patnr|patid|patientid|personid|pid|pidnum|subj|subjid|usubjid|mrn|ipp|nhc|subject|medical record( number)?|codice fiscale|n dossier|dossier)$"),
-    ("encounter-id", rf"(encounter|visit|visit occurrence|episode|stay|admission|hadm|fall|aufenthalt|aufnahme|besuchs?|sejour|venue|ricovero|episodio) {_ID}"),
+    ("patient-id", rf"{_ID} (patient|pat|person|subject|participant|klient|patienten|paziente|paciente|assistito|du patient|del paziente|del paciente)"),
+    ("patient-id", r"^(patient|patnr|patid|patientid|personid|pid|pidnum|subj|subjid|usubjid|mrn|ipp|nhc|subject|medical record( number)?|codice fiscale|n dossier|dossier|historia( clinica)?|(patient|pat) mrn)$"),
+    ("encounter-id", rf"(encounter|visit|visit occurrence|episode|stay|case|admission|hadm|fall|aufenthalt|aufnahme|besuchs?|sejour|venue|ricovero|episodio) {_ID}"),
     ("encounter-id", r"^(no|n|nr|numero) (de |di |del? )?(episodio|episode|sejour|venue|visite|visita|ricovero|fall|encounter|visit|stay)$"),
-    ("encounter-id", r"^(encounter|visit|fallnr|fallnummer|aufnahmenr|aufnahmenummer|besuchsnr|hadm|iep|encounterid|visitid)$"),
+    ("encounter-id", r"^(encounter|visit|fallnr|fallnummer|aufnahmenr|aufnahmenummer|besuchsnr|hadm|iep|nosologico|encounterid|visitid|episodio)$"),
     ("order-id", rf"(order|auftrag|accession|request|sample|specimen|probe|probe|demande|richiesta|muestra|peticion) {_ID}"),
     ("order-id", r"^(auftrag|auftragsnr|ordernr|accession|probennr)$"),
     ("provider-id", rf"(provider|practitioner|physician|doctor|arzt|medecin|medico) {_ID}|^(provider|practitioner|physician|arzt|medecin|medico)$|(^|[ ])npi$"),
+    ("organization-id", rf"^(siteid|site {_ID}|centerid|center {_ID}|zentrum {_ID})$"),
     ("organization-id", rf"(organization|organisation|hospital|facility|care site|department|payer|insurer) {_ID}|^(organization|organisation|hospital|facility|payer|department)$"),
     ("authority", r"(authority|issuer|aussteller|autorite|autorita)"),
-    ("birth-date", r"birth ?date|date of birth|^dob$|geburtsdatum|^geb( ?dat(um)?)?$|^geboren$|^born$|^ddn$|^nee?( e)? le$|^nat[oa]( a)? il$|date (de )?naissance|data (di )?nascita|fecha (de )?nacimiento|birth ?(datetime|day)|^dt nasc"),
+    ("birth-date", r"birth ?date|date of birth|^dob$|^d o b$|geburts(datum|tag)|^geb( ?dat(um)?)?$|^geboren$|^born$|^ddn$|^nee?( e)? le$|^nat[oa]( a)? il$|date (de )?naissance|data (di )?nascita|fecha (de )?nacimiento|birth ?(datetime|day)|^dt nasc"),
     ("birth-place", r"birth ?place|place of birth|geburtsort|lieu (de )?naissance|luogo (di )?nascita|lugar (de )?nacimiento"),
     ("death-date", r"death ?(date|datetime|time)|date of death|deceased date|todesdatum|sterbedatum|date (de )?deces|data (di )?(decesso|morte)|fecha (de )?(defuncion|muerte)"),
     ("birth-year", r"year of birth|birth ?year|geburtsjahr"),
     ("birth-part", r"(month|day) of birth"),
+    ("name", r"^(name|nachname|familienname|cognome|nom|apellidos?|last ?name|surname)( e| et| y| und| and)? (vorname|nome|prenom|nombres?|first ?name|given ?name)$|^(vorname|nome|prenom|nombres?|first ?name)( e| et| y| und| and)? (name|nachname|cognome|nom|apellidos?|last ?name|surname)$"),
     ("maiden", r"maiden|geburtsname|nom (de )?(naissance|jeune fille)"),
     ("given", r"^(first|given|fore)( ?names?)?$|vorname|^prenoms?$|^nome$|^nombres?$|^firstname$|^givenname$|(patient|pat) first ?name"),
     ("family", r"^(last|family|sur) ?names?$|^(last|surname|familienname|nachname|zuname|nom|cognome|apellidos?|lastname)$|nom (de famille|usuel)|(patient|pat) last ?name"),
     ("prefix", r"^(prefix|title|anrede|titel|titre|titolo|titulo|name prefix)$"),
     ("suffix", r"^(suffix|name suffix)$"),
-    ("sex", r"^(sex|gender|geschlecht|sexe|sexo|sesso|genere|genero|m f|sexm)$|(gender|sex) (source value|code)|(patient|pat) (sex|gender)"),
+    ("sex", r"^(birth |assigned )?(sex|gender)( (assigned )?at birth)?$|^(sex|gender|geschlecht|sexe|sexo|sesso|genere|genero|m f|sexm)$|(gender|sex) (source value|code)|(patient|pat) (sex|gender)"),
     ("age", r"^(age|alter|eta|edad)( (in )?(years?|jahren?|anni|anos|ans|yrs?|y|at .*|bei .*))?$|^(patient )?age$|^age ?(yrs?|years?)$"),
     ("race", r"^(race|rasse)( source value)?$"),
     ("ethnicity", r"^(ethnicity|ethnie|ethnic group|ethnicity source value|etnia)$"),
@@ -52,15 +54,16 @@ _RULES: Final[tuple[tuple[str, str], ...]] = (
     ("range-low", r"(range|normal|reference|ref|norm) (low|lower|min|unten|inf)|^(low|lower limit|untergrenze|referenz unten|normlow)$"),
     ("range-high", r"(range|normal|reference|ref|norm) (high|upper|max|oben|sup)|^(high|upper limit|obergrenze|referenz oben|normhigh)$"),
     ("range", r"^(reference|ref|normal) ?(range|interval|bereich|wert)?$|referenz(bereich|intervall)?$|normbereich|valeurs? de reference|(intervallo|valori|range) di riferimento|valeurs normales|normalwerte?|valores? de referencia"),
-    ("unit", r"(^|[ ])(units?|einheit|unite|unita|unidad)$|^(units?|einheit|unite|unita|unidad|uom|mass?einheit)( (code|of measure|de mesure|di misura|de medida|source value))?$|unit (source value|of measure)|value unit"),
-    ("value", r"^(value|wert|messwert|result|resultat|ergebnis|valeur|valore|risultato|valor|resultado|numeric value|result value|messergebnis)( (as )?(number|numeric))?$|value as number"),
+    ("id", rf"^(lot|lotto|lote|charge|chargennr|chargennummer|batch)( {_ID})?$"),
+    ("unit", r"^[a-z]{2}(orresu|stresu)$|(^|[ ])(units?|einheit|unite|unita|unidad)$|^(units?|einheit|unite|unita|unidad|uom|mass?einheit)( (code|of measure|de mesure|di misura|de medida|source value))?$|unit (source value|of measure)|value unit"),
+    ("value", r"^[a-z]{2}(orres|stresn)$|^(value|wert|messwert|result|resultat|ergebnis|valeur|valore|risultato|valor|resultado|numeric value|result value|messergebnis)( (as )?(number|numeric))?$|value as number"),
     ("flag", r"^(flag|abnormal( flag)?|pathologisch|bewertung|interpretation|anormal)$"),
     ("money", r"(cost|costs|price|charge|charges|amount|expenses?|coverage|revenue|kosten|betrag|preis|cout|montant|costo|importo|precio|coste|outstanding|payments?|totalcost|fee)( .*)?$"),
     ("start", r"^(start|begin|beginn|from|von|onset|debut|inizio|inicio|admit|admission|admitted|arrival|aufnahme|eintritt|entree|ingreso|ingresso)( ?(date|datetime|time|datum|zeit|zeitpunkt))?$|start (date|datetime|time)|(aufnahme|eintritts?|beginn)(datum|zeit|zeitpunkt)|date (de |d )?(entree|debut|inizio)|(data|fecha) (di |de )?(inizio|inicio|ingreso|ricovero|ingresso)"),
-    ("end", r"^(stop|end|ende|to|bis|fin|fine|until|abatement|resolved|discharge|discharged|departure|entlassung|austritt|sortie|alta|dimissione)( ?(date|datetime|time|datum|zeit|zeitpunkt))?$|end (date|datetime|time)|(entlassungs?|austritts?|end)(datum|zeit|zeitpunkt)|date (de )?(sortie|fin)|(data|fecha) (di |de )?(fine|fin|alta|dimissione)"),
+    ("end", r"^(stop|end|ende|to|bis|fin|fine|until|abatement|resolved|discharge|discharged|departure|entlassung|austritt|sortie|alta|dimissione)( ?(date|datetime|time|datum|zeit|zeitpunkt))?$|end (date|datetime|time)|(entlass(ungs?)?|austritts?|end)(datum|zeit|zeitpunkt)|date (de )?(sortie|fin)|(data|fecha) (di |de )?(fine|fin|alta|dimissione)"),
     ("date", r"(^|[ ])(date|datum|data|fecha|datetime|timestamp|time|zeit|zeitpunkt|uhrzeit|heure|ora|hora|taken|collected|abnahme|abgenommen|prelevement|prelievo|when|dtc|dat)( .*)?$|(date|datum|zeitpunkt|dtc|datetime)[a-z]?$|^(rec|diag|death|birth|visit|lab|sample)dat"),
-    ("display", r"^(description|desc|display|bezeichnung|beschreibung|libelle|descrizione|descripcion|label|code text|term|test ?name|testname|analyse|analyt|analyte|parameter|parametro|parametre|examen|esame|prueba|test|untersuchung|name of test|diagnose ?text|drug ?name|medication ?name)[0-9]*$|(description|bezeichnung|libelle|descrizione|descripcion|display)$"),
-    ("code", r"(^|[ ])(code|codes|loinc|icd|icd ?(9|10)( ?(cm|gm))?|snomed|sct|atc|rxnorm|rxcui|ndc|cvx|cpt|ops|codice|codigo|schluessel|kode|kuerzel)[0-9]*$|(source value|code[0-9]?)$"),
+    ("display", r"^(vs|lb|eg|qs|pe|mb)test$|^(description|desc|display|bezeichnung|beschreibung|libelle|descrizione|descripcion|label|code text|term|test ?name|testname|analyse|analyt|analyte|parameter|parametro|parametre|examen|esame|prueba|test|untersuchung|name of test|diagnose ?text|drug ?name|medication ?name)[0-9]*$|(description|bezeichnung|libelle|descrizione|descripcion|display)$"),
+    ("code", r"^[a-z]{2}testcd$|(^|[ ])(code|codes|loinc|icd|icd ?(9|10)( ?(cm|gm))?|snomed|sct|atc|rxnorm|rxcui|ndc|cvx|cpt|ops|codice|codigo|schluessel|kode|kuerzel)[0-9]*$|(source value|code[0-9]?)$"),
     ("status", r"^((vital|result|order|encounter|visit|clinical|verification|record|report|claim) )?(status|stato|statut|zustand)( ?[0-9p])?$"),
     ("text", r"^(notes?|comments?|kommentar|bemerkung(en)?|remarque|commentaire|nota|commento|observaciones|freitext|text|hinweis|befundtext|sig|remarks?)$"),
     ("category", r"^(category|class|type|kind|group|kategorie|art|gruppe|categorie|categoria|tipo|klasse|encounterclass|modality)$|(class|type|category|group|stage|grade|level)$"),
@@ -133,6 +136,9 @@ def _without_unit(name: str) -> tuple[str, str]:
     last = name.rsplit(" ", 1)
     if len(last) == 2 and last[1] in ("%", "°C", "°F", "mmHg"):
         return last[0], last[1]
+    per_minute = re.fullmatch(r"(.*[^\W\d_])(/ ?min)", name)
+    if per_minute and not ucum_of(name.rsplit(" ", 1)[-1]):
+        return per_minute[1], "/min"
     if len(last) == 2 and _RATIO.fullmatch(last[1]):
         return last[0], last[1]
     imperial = _IMPERIAL.search(name)
