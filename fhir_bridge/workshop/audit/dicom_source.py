@@ -19,7 +19,7 @@ from fhir_bridge.workshop.audit.leaves import (
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["is_dicom", "read_studies"]
+__all__ = ["read_studies"]
 
 _BINARY: Final = frozenset("OB OD OF OL OV OW UN AT".split())
 _BY_VR: Final = {
@@ -62,18 +62,6 @@ _FLAGS: Final = {
 """Of CompletionFlag, VerificationFlag, PreliminaryFlag (PS3.3 C.17.2): what the status of a report may then be."""
 
 _SCHEMES: Final = {"SCT": "SCT", "SRT": "SCT", "LN": "LN", "UCUM": "UCUM"}
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file is a DICOM object (PS3.10 §7.1): by its prefix, or its name."""
-    if path.suffix.lower() in (".dcm", ".dicom"):
-        return True
-    try:
-        with path.open("rb") as file:
-            file.seek(128)
-            return file.read(4) == b"DICM"
-    except OSError:
-        return False
 
 
 def read_studies(paths: Sequence[Path], relative: str) -> Iterator[SourceRecord]:

@@ -10,9 +10,9 @@ from typing import Final
 
 from fhir_bridge.fhir.bundles import is_ndjson, iter_documents
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
-from fhir_bridge.workshop.audit.dicom_source import is_dicom
 from fhir_bridge.workshop.audit.fhir_pool import EVERYTHING, Allowed, Pool
 from fhir_bridge.workshop.audit.leaves import SourceRecord
+from fhir_bridge.workshop.dicom_files import is_dicom
 
 __all__ = ["Group", "Problem", "allowed_resources", "form_of_source", "groups", "read_pool"]
 
