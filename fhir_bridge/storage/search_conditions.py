@@ -9,13 +9,15 @@ from typing import Protocol
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.search.entries import indexable, normalise
 from fhir_bridge.fhir.search.values import UCUM, canonical_quantity, split_reference
+from fhir_bridge.fhir.search_parameters import is_of_resource
 from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.indexed import find, reference_targets
+from fhir_bridge.storage.indexed import WORDS, find, reference_targets
 from fhir_bridge.storage.indexing import MANY
 from fhir_bridge.storage.search_text import date_value, number_value, split_composite, split_list, split_token
+from fhir_bridge.storage.search_words import in_words, of_text
 
 __all__ = ["CodeSets", "parameter_condition"]
 
@@ -68,6 +70,9 @@ class _Query:
         self.modifier = modifier
         self.dictionaries = dictionaries
         self.patients = patients
+        # Of a component of a composite: what the same element also meets, or that it is the one met.
+        self.together: tuple[Condition, ...] = ()
+        self.is_beside = False
 
     def refuse_modifier(self) -> BadSearch:
         return BadSearch(
@@ -82,7 +87,12 @@ class _Query:
             return FALSE
         number = await self.dictionaries.find_parameter(self.type, code or self.code)
         table = _TABLES["token" if code else self.parameter.type]
+        inner = all_of([inner, *self.together])
         where = "" if inner.text == "TRUE" else f" AND {inner.text}"
+        if self.is_beside:
+            # Within it `i` is this component's row, before it that of the first component.
+            rows = f"SELECT i.resource, coalesce(i.element, 0) FROM {table} i WHERE i.parameter = {number:d}{where}"  # noqa: S608
+            return Condition(f"(i.resource, coalesce(i.element, 0)) IN ({rows})", inner.values)
         # Every condition correlates by resource: PostgreSQL chooses whether to begin
         # at the value or at the resource.
         return Condition(
@@ -124,6 +134,10 @@ async def parameter_condition(
     parameter = find(resource_type, code, dictionaries.definitions)
     if parameter is None:
         return None
+    if code in WORDS:
+        if modifier:
+            raise BadSearch(f"{code}: the modifier :{modifier} is not supported")
+        return in_words(resource_type, code, value)
     query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes)
     if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
@@ -136,18 +150,43 @@ async def parameter_condition(
     if parameter.components:
         if modifier:
             raise query.refuse_modifier()
-        return any_of([await _composite(query, value) for value in values])
+        combine = _composite if is_of_resource(parameter) else _of_one_element
+        return any_of([await combine(query, value) for value in values])
     return await _BY_TYPE[parameter.type](query, values)
 
 
-async def _composite(query: _Query, value: str) -> Condition:
-    """A pair whose parts are elements of the resource itself (R4 search.html#combining)."""
+def _parts_of(query: _Query, value: str) -> list[tuple[str, str]]:
+    """Each component of a composite with its part of the value."""
     parts = split_composite(value)
     components = query.parameter.components
     if len(parts) != len(components):
         raise BadSearch(f"{query.code}: {value[:80]!r} has not the {len(components)} parts that $ separates")
+    return [(code, part) for (code, _), part in zip(components, parts, strict=True)]
+
+
+async def _of_one_element(query: _Query, value: str) -> Condition:
+    """Parts that are in the same repeating element: the same component of an Observation."""
+    await query.dictionaries.require_index()
+    conditions: list[Condition] = []
+    # The first goes last: it holds what the others are to meet together with it.
+    for number, (code, part) in reversed(list(enumerate(_parts_of(query, value)))):
+        parameter = find(query.type, code, query.dictionaries.definitions)
+        if parameter is None:
+            raise BadSearch(f"{query.code}: {code} of {query.type} is not indexed here")
+        component = _Query(query.type, parameter, "", query.dictionaries, query.patients, query.codes)
+        component.is_beside = number > 0
+        component.together = () if number else tuple(conditions)
+        values = split_list(part)
+        if not values:
+            raise BadSearch(f"{query.code}: {code} has no value")
+        conditions.append(await _BY_TYPE[parameter.type](component, values))
+    return FALSE if FALSE in conditions else conditions[-1]
+
+
+async def _composite(query: _Query, value: str) -> Condition:
+    """A pair whose parts are elements of the resource itself (R4 search.html#combining)."""
     conditions = []
-    for (code, _), part in zip(components, parts, strict=True):
+    for code, part in _parts_of(query, value):
         condition = await parameter_condition(query.type, code, "", part, query.dictionaries, query.patients)
         if condition is None:
             raise BadSearch(f"{query.code}: {code} of {query.type} is not indexed here")
@@ -156,6 +195,10 @@ async def _composite(query: _Query, value: str) -> Condition:
 
 
 async def _token(query: _Query, values: Sequence[str]) -> Condition:
+    if query.modifier == "of-type":
+        return await _of_type(query, values)
+    if query.modifier == "text":
+        return of_text(query.type, query.parameter, [split_token(value.replace("|", "\\|"))[0] for value in values])
     if query.modifier in _SETS and query.codes is not None:
         wanted = any_of([await _code_set(value, query, query.codes) for value in values])
     elif query.modifier in ("", "not"):
@@ -172,6 +215,21 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
         keys = person(query.patients, MANY)
         wanted = all_of([wanted, Condition(f"i.patient = ANY({keys.text})", keys.values)])
     return await query.exists(wanted)
+
+
+async def _of_type(query: _Query, values: Sequence[str]) -> Condition:
+    """Identifiers by the system and code of their type and by their value (R4 search.html#token)."""
+    await query.dictionaries.require_index()
+    ways: list[Condition] = []
+    for value in values:
+        parts = split_token(value)
+        if len(parts) != 3 or not parts[1] or not parts[2]:
+            raise BadSearch(f"{query.code}:of-type: {value[:80]!r} is not system|code|value")
+        system = await query.dictionaries.find_system(parts[0])
+        if system is not None:
+            code = indexable(f"{parts[1]}|{parts[2]}")
+            ways.append(Condition("(i.code = %s AND i.system = %s)", (code, system)))
+    return await query.exists(any_of(ways), code=f"{query.code}:of-type")
 
 
 async def _code_set(value: str, query: _Query, known: CodeSets) -> Condition:
@@ -229,11 +287,21 @@ async def _uri(query: _Query, values: Sequence[str]) -> Condition:
             for value in values
             for start in (value.rstrip("/") + "/",)
         ]
+    elif query.modifier == "above":
+        listed = [indexable(above) for value in values for above in _above(value)]
+        conditions = [Condition("i.value = ANY(%s)", (listed,))]
     elif query.modifier:
         raise query.refuse_modifier()
     else:
         conditions = [Condition("i.value = %s", (indexable(value),)) for value in values]
     return await query.exists(any_of(conditions))
+
+
+def _above(url: str) -> list[str]:
+    """A URL and those that it is below: of `http://a/b/c` also `http://a/b` and `http://a`, each with a slash or not."""
+    start = url.find("://") + 3 if "://" in url else 0
+    ends = [at for at in range(start, len(url)) if url[at] == "/"]
+    return list(dict.fromkeys([url, *(url[:at] for at in ends if at > start), *(url[: at + 1] for at in ends)]))
 
 
 async def _dates(query: _Query, values: Sequence[str]) -> Condition:

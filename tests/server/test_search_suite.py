@@ -15,9 +15,6 @@ pytestmark = pytest.mark.shared
 
 
 NOT_YET = {
-    "Observation?component-code-value-quantity=urn:probe%7Csys$gt100",
-    "Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203%7CMR%7CA1",
-    "Patient?_content=Smithx",
     "Patient/px1/*?_type=Observation,Encounter",
     "Observation/$lastn?patient=Patient/px1&max=1",
     "Patient/px1/_history?_at=gt2020",
