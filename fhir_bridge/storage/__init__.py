@@ -24,7 +24,7 @@ from fhir_bridge.storage.loading import LoadResult, RecordsResult
 from fhir_bridge.storage.location import DatabaseLocation, database_url, default_data_dir
 from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.records import RecordSet
-from fhir_bridge.storage.searching import SearchPage, UnknownParameter
+from fhir_bridge.storage.searching import SearchOptions, SearchPage, UnknownParameter
 from fhir_bridge.storage.store import Store
 from fhir_bridge.storage.stored import Stored, Written
 
@@ -48,6 +48,7 @@ __all__ = [
     "RecordSet",
     "RecordsResult",
     "SchemaAhead",
+    "SearchOptions",
     "SearchPage",
     "StorageError",
     "Store",

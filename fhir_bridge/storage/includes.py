@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,17 +48,17 @@ def is_include(name: str) -> bool:
 
 
 def read_includes(
-    resource_type: str, parameters: Iterable[tuple[str, str]], known: definitions.Definitions
+    types: Sequence[str], parameters: Iterable[tuple[str, str]], known: definitions.Definitions
 ) -> list[Include]:
-    """The includes among the parameters of a search on `resource_type`.
+    """The includes among the parameters of a search on these types.
 
     Raises:
         BadSearch: one that R4 does not have, or whose reference is not indexed.
     """
-    return [_read(resource_type, name, value, known) for name, value in parameters if is_include(name)]
+    return [_read(types, name, value, known) for name, value in parameters if is_include(name)]
 
 
-def _read(resource_type: str, name: str, value: str, known: definitions.Definitions) -> Include:
+def _read(types: Sequence[str], name: str, value: str, known: definitions.Definitions) -> Include:
     kind, colon, modifier = name.partition(":")
     # `recurse` is what STU3 called it; clients of that age still send it.
     if colon and modifier not in ("iterate", "recurse"):
@@ -82,8 +82,8 @@ def _read(resource_type: str, name: str, value: str, known: definitions.Definiti
     targets = reference_targets(parameter)
     if target and target not in targets:
         raise BadSearch(f"{kind}={value[:80]}: {code} of {source} never points to {target}")
-    if reverse and not iterate and resource_type not in targets:
-        raise BadSearch(f"{kind}={value[:80]}: {code} of {source} never points to {resource_type}")
+    if reverse and not iterate and not set(types) & set(targets):
+        raise BadSearch(f"{kind}={value[:80]}: {code} of {source} never points to {' or '.join(types)[:80]}")
     return Include(source, (code,), target or None, reverse, iterate)
 
 
@@ -91,8 +91,7 @@ async def included(
     connection: AsyncConnection,
     dictionaries: Dictionaries,
     includes: Sequence[Include],
-    resource_type: str,
-    matches: Sequence[int],
+    matches: Mapping[str, Sequence[int]],
     access: AccessFilter,
     *,
     most: int | None = None,
@@ -101,15 +100,16 @@ async def included(
     """What the matches bring along, each resource once and none of the matches, in order of type and key.
 
     Args:
-        matches: keys of the page's matches.
+        matches: keys of the page's matches by type.
         most, most_bytes: how much may come along.
 
     Raises:
         BadSearch: it would be more than that.
     """
     gathered = _Gathered(connection, dictionaries, access, most or MOST_INCLUDED, most_bytes)
-    new: dict[str, list[int]] = {resource_type: list(matches)}
-    gathered.known.update(matches)
+    new = {kind: list(keys) for kind, keys in matches.items()}
+    for keys in new.values():
+        gathered.known.update(keys)
     current = list(includes)
     while current and any(new.values()):
         new = await gathered.step(current, new)

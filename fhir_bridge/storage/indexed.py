@@ -58,7 +58,7 @@ def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[Search
         if (only is None or parameter.code in only) and _answered(parameter, resource_type, known)
     ]
     words = (known.search_parameters(resource_type).get(code) for code in sorted(WORDS))
-    return tuple([*found, *(parameter for parameter in words if parameter is not None)])
+    return (*found, *(parameter for parameter in words if parameter is not None))
 
 
 def _answered(parameter: SearchParameter, resource_type: str, known: Definitions) -> bool:

@@ -137,7 +137,7 @@ async def parameter_condition(
     if code in WORDS:
         if modifier:
             raise BadSearch(f"{code}: the modifier :{modifier} is not supported")
-        return in_words(resource_type, code, value)
+        return in_words(code, value)
     query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes)
     if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
@@ -179,7 +179,10 @@ async def _of_one_element(query: _Query, value: str) -> Condition:
         values = split_list(part)
         if not values:
             raise BadSearch(f"{query.code}: {code} has no value")
-        conditions.append(await _BY_TYPE[parameter.type](component, values))
+        try:
+            conditions.append(await _BY_TYPE[parameter.type](component, values))
+        except BadSearch as error:
+            raise BadSearch(f"{query.code}: {error.message}") from error
     return FALSE if FALSE in conditions else conditions[-1]
 
 
@@ -198,7 +201,9 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier == "of-type":
         return await _of_type(query, values)
     if query.modifier == "text":
-        return of_text(query.type, query.parameter, [split_token(value.replace("|", "\\|"))[0] for value in values])
+        return of_text(
+            query.type, query.parameter, [split_token(value.replace("|", "\\|"))[0] for value in values]
+        )
     if query.modifier in _SETS and query.codes is not None:
         wanted = any_of([await _code_set(value, query, query.codes) for value in values])
     elif query.modifier in ("", "not"):
@@ -219,6 +224,8 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
 
 async def _of_type(query: _Query, values: Sequence[str]) -> Condition:
     """Identifiers by the system and code of their type and by their value (R4 search.html#token)."""
+    if "identifier" not in query.parameter.expression.lower():
+        raise query.refuse_modifier()
     await query.dictionaries.require_index()
     ways: list[Condition] = []
     for value in values:
@@ -298,10 +305,12 @@ async def _uri(query: _Query, values: Sequence[str]) -> Condition:
 
 
 def _above(url: str) -> list[str]:
-    """A URL and those that it is below: of `http://a/b/c` also `http://a/b` and `http://a`, each with a slash or not."""
+    """A URL and those that it is below: `http://a/b` and `http://a` of `http://a/b/c`, each with a slash or not."""
     start = url.find("://") + 3 if "://" in url else 0
     ends = [at for at in range(start, len(url)) if url[at] == "/"]
-    return list(dict.fromkeys([url, *(url[:at] for at in ends if at > start), *(url[: at + 1] for at in ends)]))
+    return list(
+        dict.fromkeys([url, *(url[:at] for at in ends if at > start), *(url[: at + 1] for at in ends)])
+    )
 
 
 async def _dates(query: _Query, values: Sequence[str]) -> Condition:

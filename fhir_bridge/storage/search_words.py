@@ -1,4 +1,4 @@
-"""Search by words: `_content`, `_text`, and the modifier `:text` of tokens (R4 search.html#content, #token)."""
+"""Search by words: `_content`, `_text`, and the modifier `:text` of items (R4 search.html#content, #item)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Words:
     negated: bool = False
 
 
-def in_words(resource_type: str, code: str, value: str) -> Condition:
+def in_words(code: str, value: str) -> Condition:
     """What of a resource's words, or of its narrative's, meets `(bone OR liver) AND metastases`.
 
     Words are compared whole, without case. Between two words AND is meant.
@@ -39,10 +39,10 @@ def in_words(resource_type: str, code: str, value: str) -> Condition:
     ways = [_Parser(code, part).read() for part in split_list(value)]
     if not ways:
         raise BadSearch(f"{code}: no value")
-    return any_of([_matching(resource_type, code, words) for words in ways])
+    return any_of([_matching(code, words) for words in ways])
 
 
-def _matching(resource_type: str, code: str, words: _Words) -> Condition:
+def _matching(code: str, words: _Words) -> Condition:
     # The index has all texts. What is in the narrative is among them; what is absent there may be elsewhere.
     content = Condition(f"content_words(r.bytes) @@ ({words.query.text})", words.query.values)
     if code == "_content":
@@ -56,15 +56,15 @@ class _Parser:
 
     def __init__(self, code: str, text: str) -> None:
         self._code, self._text = code, text
-        self._tokens = _TOKEN.findall(text)
-        if "".join(self._tokens).replace(" ", "") != "".join(text.split()).replace(" ", ""):
+        self._items = _TOKEN.findall(text)
+        if "".join(self._items).replace(" ", "") != "".join(text.split()).replace(" ", ""):
             raise self._bad()
         self._at = 0
         self._depth = 0
 
     def read(self) -> _Words:
         words = self._either()
-        if self._at < len(self._tokens):
+        if self._at < len(self._items):
             raise self._bad()
         return words
 
@@ -74,7 +74,7 @@ class _Parser:
         )
 
     def _next(self) -> str | None:
-        return self._tokens[self._at] if self._at < len(self._tokens) else None
+        return self._items[self._at] if self._at < len(self._items) else None
 
     def _either(self) -> _Words:
         parts = [self._both()]
@@ -85,33 +85,33 @@ class _Parser:
 
     def _both(self) -> _Words:
         parts = [self._one()]
-        while (token := self._next()) is not None and token not in (")", "OR", "|"):
-            if token in ("AND", "&"):
+        while (item := self._next()) is not None and item not in (")", "OR", "|"):
+            if item in ("AND", "&"):
                 self._at += 1
             parts.append(self._one())
         return _joined(parts, "&&")
 
     def _one(self) -> _Words:
-        token = self._next()
+        item = self._next()
         self._at += 1
-        if token is None or token in (")", "AND", "OR", "&", "|"):
+        if item is None or item in (")", "AND", "OR", "&", "|"):
             raise self._bad()
-        if token in ("NOT", "("):
+        if item in ("NOT", "("):
             self._depth += 1
             if self._depth > DEEPEST:
                 raise self._bad()
-        if token == "NOT":
+        if item == "NOT":
             inner = self._one()
             self._depth -= 1
             return _Words(Condition(f"(!! {inner.query.text})", inner.query.values), negated=True)
-        if token == "(":
+        if item == "(":
             inner = self._either()
             if self._next() != ")":
                 raise self._bad()
             self._at += 1
             self._depth -= 1
             return inner
-        text = token.strip('"')
+        text = item.strip('"')
         if not any(character.isalnum() for character in text):
             raise self._bad()
         return _Words(Condition("phraseto_tsquery('simple', %s)", (text,)))

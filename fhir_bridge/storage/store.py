@@ -15,7 +15,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from psycopg import AsyncConnection
 from psycopg.errors import InvalidParameterValue
@@ -38,8 +38,7 @@ from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.results import Results
-from fhir_bridge.storage.search_conditions import CodeSets
-from fhir_bridge.storage.searching import SearchPage, run_search
+from fhir_bridge.storage.searching import SearchOptions, SearchPage, run_search, types_of
 from fhir_bridge.storage.stored import Stored, Written, parse
 from fhir_bridge.storage.transactions import Bundles, Check, resolved
 from fhir_bridge.storage.writing import Operation, Parameters, Writer, compile_criteria, match_one, new_id
@@ -223,16 +222,19 @@ class Store:
         *,
         count: int = 50,
         since: datetime | None = None,
+        at: str | None = None,
         cursor: str | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> HistoryPage:
         """Versions of a resource, of a type, or of all types the caller may search.
 
         Args:
+            at: a date, with a prefix perhaps: versions that were current at some time of it (R4 http.html#history).
             most_bytes: of the contents on a page, which is shorter where they are more; one entry always is there.
 
         Raises:
-            NotFound: no such resource. Forbidden: no grant. BadCursor: another caller's or history's cursor.
+            NotFound: no such resource. BadSearch: `at` is no date. Forbidden: no grant. BadCursor: another caller's or
+                history's cursor.
         """
         if resource_type is not None and identity is not None:
             _check_id(resource_type, identity)
@@ -246,6 +248,7 @@ class Store:
                 access,
                 count=count,
                 since=since,
+                at=at,
                 cursor=cursor,
                 most_bytes=most_bytes,
             )
@@ -262,6 +265,7 @@ class Store:
             access,
             count=count,
             since=since,
+            at=at,
             cursor=cursor,
             most_bytes=most_bytes,
         )
@@ -397,43 +401,62 @@ class Store:
         parameters: Parameters,
         access: AccessFilter,
         *,
-        count: int = 50,
-        cursor: str | None = None,
-        total: str = "none",
-        most_bytes: int | None = None,
-        most_included: int | None = None,
-        codes: CodeSets | None = None,
         compartment: tuple[str, str] | None = None,
+        **more: Unpack[SearchOptions],
     ) -> SearchPage:
         """Find resources of a type.
 
         Args:
             parameters: decoded (name, value) pairs as in the URL. `_count`, `_sort`, `_total` among them are obeyed.
-            count: entries on a page, where `_count` says nothing.
-            cursor: `next` of the page before, with the same parameters and caller.
-            total: `accurate` counts all matches; they are given anyway where they fit on one page.
-            most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
-            most_included: resources that `_include` and `_revinclude` may bring along.
-            codes: terminology, for `:in`, `:not-in`, `:below` and `:above`.
             compartment: type and id of the resource in whose compartment to look.
+            more: see `SearchOptions`.
 
         Raises:
             Forbidden, BadSearch, BadCursor.
         """
+        return await self._search([resource_type], parameters, access, compartment=compartment, **more)
+
+    async def search_types(
+        self,
+        types: Sequence[str] | None,
+        parameters: Parameters,
+        access: AccessFilter,
+        *,
+        compartment: tuple[str, str] | None = None,
+        **more: Unpack[SearchOptions],
+    ) -> SearchPage:
+        """Find resources of several types, by parameters that each of them has.
+
+        Args:
+            types: None for all that the caller may search; in a compartment those that it has.
+            compartment, more: as for `search`.
+
+        Raises:
+            Forbidden, BadSearch, BadCursor.
+        """
+        chosen = await types_of(self.pool, access, types, compartment)
+        if not chosen:
+            return SearchPage([], 0)
+        return await self._search(chosen, parameters, access, compartment=compartment, **more)
+
+    async def _search(
+        self,
+        types: Sequence[str],
+        parameters: Parameters,
+        access: AccessFilter,
+        *,
+        compartment: tuple[str, str] | None = None,
+        **more: Unpack[SearchOptions],
+    ) -> SearchPage:
         return await run_search(
             self.pool,
             self._dictionaries,
             self._cursors,
-            resource_type,
+            types,
             parameters,
             access,
-            count=count,
-            cursor=cursor,
-            total=total,
-            most_bytes=most_bytes,
-            most_included=most_included,
-            codes=codes,
             compartment=compartment,
+            **more,
         )
 
     async def patient_record(

@@ -240,7 +240,7 @@ def test_an_element_is_told_apart_by_random_components(database: str) -> None:
     async def work(store: Store) -> None:
         import random
 
-        chance = random.Random(7)  # noqa: S311 - the same each time
+        chance = random.Random(7)
         made = [
             observation(
                 f"r{n}",

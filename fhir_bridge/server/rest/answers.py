@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import urlencode
@@ -97,17 +97,22 @@ def _links(
     call: Call,
     path: str,
     parameters: Sequence[tuple[str, str]],
-    cursor: str | None,
+    cursors: Mapping[str, str | None],
     requested: Sequence[tuple[str, str]],
 ) -> bytes:
-    """`self` says what was taken into account; `next` asks as the caller did, for the cursor is bound to that."""
-    here = f"{call.base}/{path}"
+    """`self` says what was taken into account; the others ask as the caller did, for their cursors are bound to that.
+
+    Args:
+        cursors: by relation: `next`, `previous`.
+    """
+    here = f"{call.base}/{path}" if path else call.base
     own = here + (f"?{urlencode(parameters)}" if parameters else "")
     links = [{"relation": "self", "url": own}]
-    if cursor is not None:
-        # All parameters as they came, unknown ones too: the cursor is bound to them (`Cursors`).
-        kept = [pair for pair in requested if pair[0] != "_cursor"]
-        links.append({"relation": "next", "url": f"{here}?{urlencode([*kept, ('_cursor', cursor)])}"})
+    # All parameters as they came, unknown ones too: a cursor is bound to them (`Cursors`).
+    kept = [pair for pair in requested if pair[0] != "_cursor"]
+    for relation, cursor in cursors.items():
+        if cursor is not None:
+            links.append({"relation": relation, "url": f"{here}?{urlencode([*kept, ('_cursor', cursor)])}"})
     return orjson.dumps(links)
 
 
@@ -190,7 +195,8 @@ def search_bundle(
     ]
     if notes:
         entries.append((b'{"resource":' + outcome_bytes(notes) + b',"search":{"mode":"outcome"}}',))
-    return _bundle(b"searchset", _links(call, path, parameters, page.next, asked), page.total, entries)
+    links = _links(call, path, parameters, {"previous": page.previous, "next": page.next}, asked)
+    return _bundle(b"searchset", links, page.total, entries)
 
 
 def history_bundle(
@@ -205,7 +211,7 @@ def history_bundle(
     """A history (R4 http.html#history), newest first; a deletion has no resource."""
     return _bundle(
         b"history",
-        _links(call, path, parameters, cursor, parameters),
+        _links(call, path, parameters, {"next": cursor}, parameters),
         total,
         [_history_entry(call, entry, content) for entry, content in zip(entries, contents, strict=True)],
     )

@@ -39,7 +39,7 @@ def capability_statement(
     rest["interaction"] = [
         {"code": code}
         for interaction in INTERACTIONS
-        if interaction.shape in ("base", "_history")
+        if not interaction.shape.startswith("Type")
         for code in interaction.codes
     ]
     base = "http://hl7.org/fhir/CompartmentDefinition"

@@ -140,8 +140,10 @@ async def history(call: Call) -> Response:
     parameters = decoded(query_of(call.request))
     known = dict(parameters)
     for name in known:
-        if name not in ("_count", "_since", "_cursor", "_format"):
-            raise refuse(400, "FB-REST-008", f"history takes _count and _since, not {name[:40]}")
+        if name not in ("_count", "_since", "_at", "_cursor", "_format", "_pretty"):
+            raise refuse(400, "FB-REST-008", f"history takes _count, _since and _at, not {name[:40]}")
+    if len(known) < len(parameters):
+        raise refuse(400, "FB-REST-008", "a parameter of history occurs twice")
     count = min(page_size(call, known.get("_count")), call.budget.entries)
     since = _instant(known.get("_since"))
     async with call.work(), call.budget.limited():
@@ -151,6 +153,7 @@ async def history(call: Call) -> Response:
             call.id or None,
             count=count,
             since=since,
+            at=known.get("_at"),
             cursor=known.get("_cursor"),
             most_bytes=call.budget.bytes,
         )

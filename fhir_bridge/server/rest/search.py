@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Unpack
 from urllib.parse import parse_qsl
 
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from fhir_bridge.server.rest.call import Call, check_format_value, query_of
 from fhir_bridge.server.rest.code_sets import ServedCodeSets
 from fhir_bridge.server.rest.parts import SHOWN, Parts, parts_of
 from fhir_bridge.server.rest.refusal import Refusal, refuse
-from fhir_bridge.storage import SearchPage
+from fhir_bridge.storage import SearchOptions, SearchPage
 
 __all__ = [
     "check_plain",
@@ -92,7 +93,7 @@ def page_size(call: Call, text: str | None) -> int:
 
 
 async def search(call: Call) -> Response:
-    """GET [base]/Type?parameters"""
+    """GET [base]/Type?parameters, and the same on a compartment, on `*` of it and on the base"""
     return await _search(
         call, decoded(query_of(call.request)), f"GET {call.address}?{query_of(call.request)}"
     )
@@ -104,23 +105,26 @@ async def search_by_post(call: Call) -> Response:
         raise refuse(415, "FB-REST-004", f"a search by POST sends {FORM}")
     form = await read_form(call)
     parameters = decoded(query_of(call.request)) + decoded(form)
-    return await _search(call, parameters, f"POST {call.type}/_search {form}")
+    return await _search(call, parameters, f"POST {call.address}/_search {form}")
 
 
 async def _search(call: Call, parameters: list[tuple[str, str]], requested: str) -> Response:
     async with call.work():
         parts, page = await searchset(call, parameters)
-    await audit_search(call, requested, page.shown, "search-type")
+    await audit_search(call, requested, page.shown, "search-type" if call.type else "search-system")
     return answers.in_pieces(parts)
 
 
 async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list[bytes], SearchPage]:
-    """The Bundle that answers a search on the call's type, in pieces, and what it shows; spends of the call's budget.
+    """The Bundle that answers a search on the call's type, or without one on several, in pieces, and what it shows.
+
+    It spends of the call's budget.
 
     Raises:
         Refusal, StorageError: not allowed, or not understood.
     """
-    call.require("s")
+    if call.type:
+        call.require("s")
     own = _own(parameters)
     # What the cursor is bound to: a page's form may change from page to page.
     criteria = [
@@ -135,17 +139,15 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     # A page of nothing is asked for its total.
     counted = own.get("_total", "none") != "none" or own.get("_summary") == "count" or count == 0
     async with call.budget.limited():
-        page = await call.services.store.search(
-            call.type,
+        page = await _found(
+            call,
             criteria,
-            call.access,
             count=count,
             cursor=own.get("_cursor"),
             total="accurate" if counted else "none",
             most_bytes=call.budget.bytes,
             most_included=max(1, call.budget.entries - count),
             codes=ServedCodeSets(call),
-            compartment=call.compartment,
         )
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
@@ -158,6 +160,23 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     parts = answers.search_bundle(call, call.address, used, page, contents, notes, parameters)
     call.budget.spend(entries=len(page.shown), size=sum(map(len, parts)))
     return parts, page
+
+
+async def _found(call: Call, criteria: list[tuple[str, str]], **options: Unpack[SearchOptions]) -> SearchPage:
+    store = call.services.store
+    if call.type:
+        return await store.search(call.type, criteria, call.access, compartment=call.compartment, **options)
+    named = [value for name, value in criteria if name == "_type"]
+    # Several `_type` would be types that are both.
+    if len(named) > 1:
+        raise refuse(
+            400, "FB-REST-008", "_type occurs twice: list the types, as in _type=Observation,Condition"
+        )
+    rest = [pair for pair in criteria if pair[0] != "_type"]
+    types = [kind for kind in named[0].split(",") if kind] if named else None
+    if types == []:
+        raise refuse(400, "FB-REST-008", "_type has no value")
+    return await store.search_types(types, rest, call.access, compartment=call.compartment, **options)
 
 
 def _own(parameters: list[tuple[str, str]]) -> dict[str, str]:
