@@ -16,10 +16,17 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
     """`$validate`, `$versions`, and the operations of the terminology service."""
+    from fhir_bridge.server.rest.record_operations import Everything, LastN
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
     from fhir_bridge.server.rest.validate import Validate
 
-    return [Validate(context.terminology), Versions(), *terminology_operations(context.terminology)]
+    return [
+        Validate(context.terminology),
+        Versions(),
+        Everything(),
+        LastN(),
+        *terminology_operations(context.terminology),
+    ]
 
 
 @hookimpl

@@ -96,17 +96,19 @@ async def included(
     *,
     most: int | None = None,
     most_bytes: int | None = None,
+    of: frozenset[str] | None = None,
 ) -> list[Stored]:
     """What the matches bring along, each resource once and none of the matches, in order of type and key.
 
     Args:
         matches: keys of the page's matches by type.
         most, most_bytes: how much may come along.
+        of: types that may; None: all.
 
     Raises:
         BadSearch: it would be more than that.
     """
-    gathered = _Gathered(connection, dictionaries, access, most or MOST_INCLUDED, most_bytes)
+    gathered = _Gathered(connection, dictionaries, access, most or MOST_INCLUDED, most_bytes, of)
     new = {kind: list(keys) for kind, keys in matches.items()}
     for keys in new.values():
         gathered.known.update(keys)
@@ -125,6 +127,7 @@ class _Gathered:
         access: AccessFilter,
         most: int,
         most_bytes: int | None,
+        of: frozenset[str] | None,
     ) -> None:
         self.entries: dict[int, Stored] = {}
         self.known: set[int] = set()
@@ -133,6 +136,7 @@ class _Gathered:
         self._access = access
         self._most = most
         self._left = most_bytes
+        self._of = of
 
     def order(self, key: int) -> tuple[str, int]:
         return self.entries[key].type, key
@@ -145,6 +149,8 @@ class _Gathered:
             keys = [key for key in keys if key not in self.known]
             wanted = include.source if include.reverse else include.target
             for kind, of_type in (await self._by_type(keys, wanted)).items():
+                if self._of is not None and kind not in self._of:
+                    continue
                 taken = await self._take(kind, of_type)
                 new.setdefault(kind, []).extend(taken)
         return new

@@ -31,11 +31,13 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
+from fhir_bridge.storage.last_observations import last_observations
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.ownership import of_linked_patient
 from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
+from fhir_bridge.storage.record_pages import RecordPart, read_record_page
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.results import Results
 from fhir_bridge.storage.searching import SearchOptions, SearchPage, run_search, types_of
@@ -457,6 +459,36 @@ class Store:
             access,
             compartment=compartment,
             **more,
+        )
+
+    async def record_page(
+        self, patient: str, access: AccessFilter, wanted: RecordPart, **more: Unpack[SearchOptions]
+    ) -> SearchPage:
+        """A page of the record of a patient and of whoever is linked to it, Patients first; beside it what it names.
+
+        Only what is about no patient comes along beside it (Practitioner, Organization, Medication …).
+
+        Raises:
+            BadSearch, BadCursor.
+        """
+        return await read_record_page(
+            self.pool, self._dictionaries, self._cursors, patient, access, wanted, **more
+        )
+
+    async def last_observations(
+        self, parameters: Parameters, access: AccessFilter, *, most: int = 1, **more: Unpack[SearchOptions]
+    ) -> SearchPage:
+        """The last results of each kind among those that the parameters of a search on Observation find.
+
+        Args:
+            parameters: `patient` or `subject` is among them.
+            most: of each kind; more where the times are equal.
+
+        Raises:
+            Forbidden, BadSearch, BadCursor.
+        """
+        return await last_observations(
+            self.pool, self._dictionaries, self._cursors, parameters, access, most=most, **more
         )
 
     async def patient_record(

@@ -19,6 +19,7 @@ from fhir_bridge.server.rest.refusal import outcome_bytes
 from fhir_bridge.storage import HistoryEntry, SearchPage, Stored, Written
 
 __all__ = [
+    "body_of",
     "history_bundle",
     "in_pieces",
     "matches",
@@ -143,14 +144,14 @@ class _InPieces(Response):
     def __init__(self, parts: Sequence[bytes], size: int, media_type: str) -> None:
         # The length is known, so no chunks; and a client that is cut off notices.
         super().__init__(media_type=media_type, headers={"content-length": str(size)})
-        self._parts = parts
+        self.pieces = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send it, no faster than it is read."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         waiting: list[bytes] = []
         size = 0
-        for part in self._parts:
+        for part in self.pieces:
             waiting.append(part)
             size += len(part)
             if size >= LARGE:
@@ -158,6 +159,11 @@ class _InPieces(Response):
                 await send({"type": "http.response.body", "body": b"".join(waiting), "more_body": True})
                 waiting, size = [], 0
         await send({"type": "http.response.body", "body": b"".join(waiting)})
+
+
+def body_of(response: Response) -> bytes:
+    """The whole body of an answer."""
+    return b"".join(response.pieces) if isinstance(response, _InPieces) else bytes(response.body)
 
 
 def in_pieces(parts: Sequence[bytes]) -> Response:

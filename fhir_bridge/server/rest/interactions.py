@@ -28,6 +28,7 @@ __all__ = [
     "delete",
     "history",
     "read",
+    "read_instant",
     "refuse_read_only",
     "update",
     "vread",
@@ -145,7 +146,7 @@ async def history(call: Call) -> Response:
     if len(known) < len(parameters):
         raise refuse(400, "FB-REST-008", "a parameter of history occurs twice")
     count = min(page_size(call, known.get("_count")), call.budget.entries)
-    since = _instant(known.get("_since"))
+    since = read_instant(known.get("_since"))
     async with call.work(), call.budget.limited():
         page = await call.services.store.history(
             call.access,
@@ -179,7 +180,12 @@ def refuse_read_only(call: Call) -> None:
         )
 
 
-def _instant(text: str | None) -> datetime | None:
+def read_instant(text: str | None) -> datetime | None:
+    """The value of `_since`.
+
+    Raises:
+        Refusal: 400: no instant.
+    """
     if text is None:
         return None
     try:

@@ -21,6 +21,7 @@ __all__ = [
     "check_plain",
     "condition",
     "decoded",
+    "own_parameters",
     "page_size",
     "read_parts",
     "search",
@@ -125,7 +126,7 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     """
     if call.type:
         call.require("s")
-    own = _own(parameters)
+    own = own_parameters(parameters)
     # What the cursor is bound to: a page's form may change from page to page.
     criteria = [
         pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count", "_elements")
@@ -179,7 +180,7 @@ async def _found(call: Call, criteria: list[tuple[str, str]], **options: Unpack[
     return await store.search_types(types, rest, call.access, compartment=call.compartment, **options)
 
 
-def _own(parameters: list[tuple[str, str]]) -> dict[str, str]:
+def own_parameters(parameters: list[tuple[str, str]]) -> dict[str, str]:
     """The parameters about the answer's form, by name.
 
     Raises:
@@ -227,7 +228,7 @@ def check_plain(call: Call, parameters: list[tuple[str, str]], *, shown: bool = 
     Raises:
         Refusal: 400; 406: a format that is not served.
     """
-    own = _own(parameters)
+    own = own_parameters(parameters)
     for name, value in parameters:
         if name in ("_format", "_pretty") or (name, value) == ("_summary", "false"):
             continue
