@@ -33,6 +33,7 @@ from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.last_observations import last_observations
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
+from fhir_bridge.storage.meta_values import read_meta
 from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.ownership import of_linked_patient
 from fhir_bridge.storage.parts import Part, read_parts
@@ -490,6 +491,11 @@ class Store:
         return await last_observations(
             self.pool, self._dictionaries, self._cursors, parameters, access, most=most, **more
         )
+
+    async def meta(self, types: Sequence[str] | None, access: AccessFilter) -> dict[str, Any]:
+        """The profiles, tags and labels of what the caller may search of some types; None for all types."""
+        chosen = await types_of(self.pool, access, types, None)
+        return await read_meta(self.pool, self._dictionaries, chosen, access)
 
     async def patient_record(
         self, patient_id: str, access: AccessFilter, *, types: Sequence[str] | None = None

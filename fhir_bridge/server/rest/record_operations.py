@@ -71,7 +71,7 @@ class LastN(CallOperation):
         """See `CallOperation.serve`."""
         if call.id:
             raise refuse(404, "FB-REST-005", "$lastn is asked of the type: Observation/$lastn")
-        own = own_parameters(parameters)
+        own = own_parameters(list(parameters))
         for name, _ in parameters:
             if name.partition(":")[0] in _NOT_TAKEN:
                 raise refuse(400, "FB-REST-008", f"$lastn takes no parameter {name[:40]}")
