@@ -15,11 +15,12 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """`$validate`, `$versions`, and the operations of the terminology service."""
+    """`$validate`, `$versions`, the operations on records and documents, and those of the terminology service."""
     from fhir_bridge.server.rest.documents import Document
     from fhir_bridge.server.rest.matching import Match
     from fhir_bridge.server.rest.meta_operations import Meta, MetaAdd, MetaDelete
     from fhir_bridge.server.rest.record_operations import Everything, LastN
+    from fhir_bridge.server.rest.summary import Summary
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
     from fhir_bridge.server.rest.validate import Validate
 
@@ -33,6 +34,7 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
         Meta(),
         MetaAdd(),
         MetaDelete(),
+        Summary(),
         *terminology_operations(context.terminology),
     ]
 

@@ -1,4 +1,4 @@
-"""`Patient/$match` (R4 patient-operation-match.html): who the described patient may be. Nothing is merged or changed."""
+"""`Patient/$match` (R4 patient-operation-match.html): who is like the described one. It changes nothing."""
 
 from __future__ import annotations
 
@@ -91,10 +91,7 @@ def _described(body: dict[str, Any] | None) -> dict[str, Any]:
 async def _candidates(call: Call, described: dict[str, Any]) -> list[Stored]:
     """Patients who share an identifier, or a name together with the birth date, or family and given name."""
     identifiers = sorted(_identifiers(described))[:MOST_VALUES]
-    families, given = (
-        sorted(_names(described, "family"))[:MOST_VALUES],
-        sorted(_names(described, "given"))[:MOST_VALUES],
-    )
+    families, given = (sorted(_names(described, part))[:MOST_VALUES] for part in ("family", "given"))
     born = described.get("birthDate")
     searches: list[list[tuple[str, str]]] = []
     if identifiers:
