@@ -21,7 +21,11 @@ from fhir_bridge.storage.stored import Stored
 
 __all__ = ["last_observations"]
 
-_SUBJECTS = frozenset({"patient", "subject"})
+_SUBJECTS = frozenset(
+    {"patient", "patient:identifier", "subject", "subject:identifier"}
+    | {f"subject:{kind}" for kind in ("Patient", "Group", "Device", "Location")}
+    | {"patient:Patient"}
+)
 MOST = 200_000
 """Results that are looked through; a patient's have a number that one hospital can produce."""
 LARGE = 5_000
@@ -41,7 +45,8 @@ async def last_observations(
     """See `Store.last_observations`."""
     cursor, codes = options.get("cursor"), options.get("codes")
     require(access, "Observation", "s")
-    if not any(name.partition(":")[0] in _SUBJECTS and value for name, value in parameters):
+    # Those that name somebody: `patient:missing` is no subject.
+    if not any(name in _SUBJECTS and value for name, value in parameters):
         raise BadSearch("$lastn needs patient or subject: whose results are asked for")
     matches, unknown = await conditions("Observation", parameters, access, dictionaries, codes)
     permitted = await compile_access(access, "Observation", "s", dictionaries)
