@@ -138,8 +138,10 @@ class Peer:
     def __init__(self, messages: list[bytes], folder: Path) -> None:
         file = folder / "messages"
         file.write_bytes(b"\n\n".join(messages))
-        command = [str(self._environment()), "-c", PEER_PROGRAM, str(file), str(BATCH)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = [str(self._environment().absolute()), "-c", PEER_PROGRAM, str(file), str(BATCH)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
+        )  # it leaves its bundles in the working directory
 
     @staticmethod
     def _environment() -> Path:

@@ -27,7 +27,7 @@ _MANY = 20_000
 _TRIAL, _SHARE = 3000, 0.8
 """Misses of a section after which it shows whether remembering pays, and their share from which it does not."""
 
-_LITTLE = 0.3
+_LITTLE = 0.6
 """Share of a rule's sections that are made from which its outputs are made as a whole."""
 
 

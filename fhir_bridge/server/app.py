@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fhir_bridge import egress
 from fhir_bridge.fhir import definitions
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server import login, sample_app
@@ -122,9 +123,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: _Application) -> AsyncIterator[None]:
         opened = store or await _open(settings)
-        # No redirects: the address of a key set is registered, and a redirect could lead
-        # into the network of this server.
-        client = http or httpx.AsyncClient(timeout=5, follow_redirects=False)
+        # The address of a key set is registered; where it leads to is checked all the same.
+        client = http or egress.client(settings.allowed.registered(), seconds=5)
         # Here, once, rather than in the first request, which would wait for it.
         definitions.load()
         await asyncio.to_thread(terminology.load)

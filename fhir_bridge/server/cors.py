@@ -40,7 +40,7 @@ class Origins:
         if origin is None:
             return
         # Also where it is refused: a shared cache must not give one origin the answer to another.
-        headers["Vary"] = "Origin"
+        headers.add_vary_header("Origin")
         if await self.registered(origin):
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Expose-Headers"] = _EXPOSED

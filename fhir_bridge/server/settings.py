@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fhir_bridge.egress import Allowed
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.storage.retention import Retention
 
@@ -134,6 +135,15 @@ class Settings(BaseSettings):
         description="Days that raw messages and files stay which records in the inbox wait for; absent: until they "
         "are settled.",
     )
+    egress: str = Field(
+        default="",
+        description="Where the server may send to: `https://host[:port]`, divided by spaces; nowhere by default.",
+    )
+    egress_networks: str = Field(
+        default="",
+        description="Private networks (`10.1.0.0/16`) that a listed name, or the address of a registered key set, may "
+        "lead to, divided by spaces.",
+    )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
         default=False,
@@ -141,6 +151,11 @@ class Settings(BaseSettings):
         "because its script runs under the server's own address.",
     )
     organization: str = Field(default="FHIR Bridge", description="Name shown on the sign-in pages.")
+
+    @model_validator(mode="after")
+    def _readable_egress(self) -> Self:
+        Allowed.of(self.egress, self.egress_networks)
+        return self
 
     @field_validator("base_url")
     @classmethod
@@ -178,6 +193,11 @@ class Settings(BaseSettings):
         from fhir_bridge.mapping import Site
 
         return Site.load(self.site).definitions
+
+    @cached_property
+    def allowed(self) -> Allowed:
+        """Where the server may send to."""
+        return Allowed.of(self.egress, self.egress_networks)
 
     def retention(self) -> Retention:
         """How long what is not current stays."""

@@ -71,7 +71,7 @@ def test_an_unknown_client_gets_a_page_and_no_redirect(hospital: Hospital) -> No
             {"scope": "patient/Observation.rs?" + "&".join(f"category=urn:x|{n}" for n in range(5))},
             "invalid_scope",
         ),
-        ({"scope": "launch patient/*.rs"}, "invalid_request"),
+        ({"scope": "launch"}, "invalid_scope"),
         ({"launch": "forged"}, "invalid_request"),
         ({"scope": "launch patient/*.rs", "launch": "forged"}, "invalid_request"),
         ({"request": "eyJ"}, "request_not_supported"),
@@ -182,6 +182,14 @@ def test_a_patient_can_choose_only_the_own_record(hospital: Hospital) -> None:
     assert (
         hospital.approve(hospital.request("app", SCOPE, pkce()), patient="bert")["error"] == "access_denied"
     )
+
+
+def test_the_scope_launch_of_a_standalone_launch_is_left_out(hospital: Hospital) -> None:
+    hospital.sign_in("clara")
+    pair = pkce()
+    got = hospital.approve(hospital.request("app", "launch patient/*.rs", pair), patient="anna")
+    body = hospital.exchange(got["code"], pair, client_id="app").json()
+    assert (body["scope"], body["patient"]) == ("patient/*.rs", "anna")
 
 
 def test_deselected_scopes_are_not_granted(hospital: Hospital) -> None:

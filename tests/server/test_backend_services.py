@@ -13,6 +13,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from fhir_bridge.egress import Allowed
+from fhir_bridge.egress import client as egress_client
 from fhir_bridge.server.authorization.clients import ASSERTION_TYPE
 from fhir_bridge.server.smart.jwks import JwksCache, JwksUnavailable
 from fhir_bridge.storage.accounts import Client
@@ -291,3 +293,16 @@ class TestJwksAddress:
         cache, _ = self.cache(hospital, lambda _: answer)
         with pytest.raises(JwksUnavailable):
             hospital.run(cache.of, self.client)
+
+
+def test_a_key_set_inside_a_private_network_is_not_fetched_unless_the_network_is_listed() -> None:
+    client = Client("inside", "Inside", "key", jwks_uri="http://127.0.0.1:9/jwks")
+
+    async def ask(networks: str) -> None:
+        async with egress_client(Allowed.of(networks=networks).registered()) as http:
+            await JwksCache(http).of(client)
+
+    with pytest.raises(JwksUnavailable, match="may not be asked"):
+        asyncio.run(ask(""))
+    with pytest.raises(JwksUnavailable, match="does not answer"):
+        asyncio.run(ask("127.0.0.0/8"))

@@ -95,14 +95,17 @@ def check(
             "invalid_request", "PKCE is required: code_challenge, with code_challenge_method S256"
         )
     scope = grant(parameters.get("scope", ""), client.scope)
+    launch = parameters.get("launch")
+    if launch is None:
+        # Applications ask for all that they may need: in a standalone launch there is no context to hand over.
+        scope = " ".join(item for item in scope.split() if item != "launch")
     if not scope:
         raise RedirectError(
             "invalid_scope", "none of the requested scopes can be granted to this application"
         )
-    launch = parameters.get("launch")
-    # Both or neither: a handle without the scope would be context that nobody approves.
-    if (launch is not None) != ("launch" in scope.split()):
-        raise RedirectError("invalid_request", "the scope launch and the parameter launch go together")
+    # A handle without the scope would be context that nobody approves.
+    if launch is not None and "launch" not in scope.split():
+        raise RedirectError("invalid_request", "the parameter launch needs the scope launch")
     return AuthorizationRequest(
         client, redirect_uri, parameters["state"], scope, challenge, launch, parameters.get("nonce"),
         parameters.get("prompt"),

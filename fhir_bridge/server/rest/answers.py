@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.parts import Parts
@@ -19,6 +21,7 @@ from fhir_bridge.server.rest.refusal import outcome_bytes
 from fhir_bridge.storage import HistoryEntry, SearchPage, Stored, Written
 
 __all__ = [
+    "InPieces",
     "body_of",
     "history_bundle",
     "in_pieces",
@@ -138,13 +141,21 @@ LARGE = 256 * 1024
 """Bytes from which an answer is sent in pieces, as the client takes them."""
 
 
-class _InPieces(Response):
+class InPieces(Response):
     """An answer that is never whole in memory beside its pieces."""
 
     def __init__(self, parts: Sequence[bytes], size: int, media_type: str) -> None:
         # The length is known, so no chunks; and a client that is cut off notices.
         super().__init__(media_type=media_type, headers={"content-length": str(size)})
         self.pieces = parts
+        self._packer: zlib._Compress | None = None
+
+    def compress(self, level: int) -> None:
+        """Send it as gzip; how long that gets is not known before."""
+        # 31: the largest window, and gzip's own header and trailer.
+        self._packer = zlib.compressobj(level, zlib.DEFLATED, 31)
+        del self.headers["content-length"]
+        self.headers["Content-Encoding"] = "gzip"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send it, no faster than it is read."""
@@ -156,14 +167,23 @@ class _InPieces(Response):
             size += len(part)
             if size >= LARGE:
                 # `send` waits while the client is slow, so no more than this is in the socket's buffer.
-                await send({"type": "http.response.body", "body": b"".join(waiting), "more_body": True})
+                await send(
+                    {"type": "http.response.body", "body": await self._packed(waiting), "more_body": True}
+                )
                 waiting, size = [], 0
-        await send({"type": "http.response.body", "body": b"".join(waiting)})
+        await send({"type": "http.response.body", "body": await self._packed(waiting, last=True)})
+
+    async def _packed(self, parts: Sequence[bytes], *, last: bool = False) -> bytes:
+        content = b"".join(parts)
+        if self._packer is None:
+            return content
+        packed: bytes = await offloaded(self._packer.compress, content)
+        return packed + self._packer.flush() if last else packed
 
 
 def body_of(response: Response) -> bytes:
     """The whole body of an answer."""
-    return b"".join(response.pieces) if isinstance(response, _InPieces) else bytes(response.body)
+    return b"".join(response.pieces) if isinstance(response, InPieces) else bytes(response.body)
 
 
 def in_pieces(parts: Sequence[bytes]) -> Response:
@@ -171,7 +191,7 @@ def in_pieces(parts: Sequence[bytes]) -> Response:
     size = sum(map(len, parts))
     if size < LARGE:
         return Response(b"".join(parts), media_type=FHIR_JSON)
-    return _InPieces(parts, size, FHIR_JSON)
+    return InPieces(parts, size, FHIR_JSON)
 
 
 def search_bundle(

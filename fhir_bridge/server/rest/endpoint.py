@@ -18,28 +18,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.server import guesses
 from fhir_bridge.server.cors import Origins, preflight_headers
 from fhir_bridge.server.finishing import finished
-from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.budget import Budget
-from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, query_of, request_id
-from fhir_bridge.server.rest.capability import capability_statement
+from fhir_bridge.server.rest.call import Call, check_format, query_of, request_id
+from fhir_bridge.server.rest.compressing import compress
+from fhir_bridge.server.rest.descriptions import Descriptions
 from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.rest.operations import operate
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.registry import Handler, Shape, allowed, find
 from fhir_bridge.server.rest.search import check_plain, decoded
-from fhir_bridge.server.rest.terminology_capabilities import terminology_capabilities
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, is_loopback
 from fhir_bridge.server.smart.tokens import ANYONE, Caller
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.errors import DiskFull, StorageError
-from fhir_bridge.terminology.library import Library
 
 __all__ = ["FhirEndpoint", "below_base"]
 
@@ -78,14 +75,8 @@ class FhirEndpoint:
         self._services = services
         self._operations = operations
         self._origins = origins
-        self._terminology = terminology
-        self._terminology_capability = b""
-        self._library: Library | None = None
         self._open = services.settings.auth == "none"
-        # Once: nothing in it changes while a worker runs.
-        self._capability = dumps(
-            capability_statement(services.settings, operations, services.store.definitions)
-        )
+        self._descriptions = Descriptions(services, operations, terminology)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever happens, the answer is an OperationOutcome or what was asked for."""
@@ -133,6 +124,7 @@ class FhirEndpoint:
             response.headers["Warning"] = _WARNING
         elif b"access-control-allow-origin" not in named:
             await self._origins.allow(request.headers.get("origin"), response.headers)
+        await compress(request, response)
 
     async def _record(self, request: Request, identity: str, who: _Who, status: int, code: str) -> None:
         """Take note of a refusal; one that can't be noted is refused all the same."""
@@ -150,14 +142,11 @@ class FhirEndpoint:
         # Before the token: browsers send none with a preflight.
         if request.method == "OPTIONS":
             return self._preflight(segments)
-        if segments == ["metadata"]:
-            if request.method not in ("GET", "HEAD"):
-                raise refuse(405, "FB-REST-006", "metadata takes GET", headers={"Allow": "GET, HEAD"})
-            check_format(request)
-            # Discovery is open to browsers; without authorization nothing is, for
-            # any page could read everything.
-            headers = {} if self._open else {"Access-Control-Allow-Origin": "*"}
-            return Response(await self._metadata(request), media_type=FHIR_JSON, headers=headers)
+        if (description := await self._descriptions.find(segments, request)) is not None:
+            # Discovery is open to browsers; without authorization nothing is, for any page could read everything.
+            if not self._open:
+                description.headers["Access-Control-Allow-Origin"] = "*"
+            return description
         caller = who.caller = await self._caller(request)
         access = who.access = hooks.authorize(self._services.plugins, caller.access, request)
         check_format(request)
@@ -182,21 +171,10 @@ class FhirEndpoint:
             return await finished(_handled(call, interaction.handler))
         return await _handled(call, interaction.handler)
 
-    async def _metadata(self, request: Request) -> bytes:
-        """What this server does (R4 http.html#capabilities)."""
-        if request.query_params.get("mode") != "terminology":
-            return self._capability
-        library = (await self._terminology.refresh(self._services.store)).library()
-        # By identity: the library is another object after a write.
-        if self._library is not library:
-            details = await offloaded(terminology_capabilities, self._services.settings, library)
-            self._library, self._terminology_capability = library, dumps(details)
-        return self._terminology_capability
-
     def _preflight(self, segments: Sequence[str]) -> Response:
         """No token is asked for; whether the origin is allowed shows in the headers."""
         response = Response(status_code=204, headers=preflight_headers(_METHODS))
-        if segments == ["metadata"] and not self._open:
+        if segments in (["metadata"], ["openapi.json"]) and not self._open:
             response.headers["Access-Control-Allow-Origin"] = "*"
         return response
 

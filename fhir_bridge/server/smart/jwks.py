@@ -15,6 +15,7 @@ import httpx
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
+from fhir_bridge.egress import EgressRefused
 from fhir_bridge.fhir.serialization import JsonError, loads
 from fhir_bridge.storage.accounts import Client
 
@@ -85,7 +86,7 @@ class JwksCache:
     key id is not known. In each worker.
 
     Args:
-        http: client that follows no redirects.
+        http: client that follows no redirects, and goes to permitted addresses alone.
         clock: seconds.
     """
 
@@ -161,6 +162,8 @@ class JwksCache:
                     if len(content) > JWKS_BYTES:
                         raise JwksUnavailable("the JWK Set is too large")
                 return answer, loads(content)
+        except EgressRefused as error:
+            raise JwksUnavailable(f"the JWKS address may not be asked: {error}") from error
         except httpx.HTTPError as error:
             raise JwksUnavailable(f"the JWKS address does not answer ({type(error).__name__})") from error
         except JsonError as error:

@@ -61,13 +61,20 @@ class _Taken(NamedTuple):
 class _Field:
     """All the ways in which rules take one field of a segment; remembers what they leave of a content.
 
-    `cache`: content -> what is left of it, and what is passed over (`[2]`, `.9`).
+    Attributes:
+        cache: content -> what is left of it, and what is passed over (`[2]`, `.9`).
+        plain: whether a way takes any plain word or number.
     """
 
-    __slots__ = ("cache", "ways")
+    __slots__ = ("cache", "plain", "ways")
 
     def __init__(self, ways: tuple[_Taken, ...]) -> None:
         self.ways = ways
+        self.plain = any(
+            way.which in ("all", "first", "last", 1)
+            and (way.leaf in _FIRST if way.leaf[0] else way.reader in ("text", "time", "whole"))
+            for way in ways
+        )
         self.cache: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
 
@@ -107,6 +114,8 @@ class _Known:
         self.complete: list[set[str]] = [{""} for _ in range(_WIDTH)]
         self.silent = silent
 
+
+_FIRST: Final = ((1, 0), (1, 1))
 
 FieldPosition = tuple[int, str]
 Ways = tuple[tuple[int, _Taken], ...]
@@ -486,12 +495,22 @@ def _declare(segment: Segment, numbers: Sequence[int], declared: dict[_Place, No
     return rest
 
 
+_WHOLLY: Final[tuple[tuple[str, ...], tuple[str, ...]]] = ((), ())
+
+
+def _is_plain(raw: str, delimiters: Delimiters) -> bool:
+    """Whether a content is one component without an escape, as most times and numbers are."""
+    return raw[:1].isalnum() and not any(map(raw.__contains__, delimiters[1:5]))
+
+
 def _of_field(
     segment: Segment, number: int, raw: str, field: _Field
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What is left of a content, and what is passed over."""
     entry = field.cache.get(raw)
     if entry is None:
+        if field.plain and _is_plain(raw, segment.delimiters):
+            return _WHOLLY
         entry = _left(segment, number, raw, field.ways)
         if len(field.cache) >= _MANY:
             field.cache.clear()

@@ -1,0 +1,64 @@
+"""Answers compressed for clients that take it (RFC 9110 §12.5.3)."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_bridge.server.offloading import offloaded
+from fhir_bridge.server.rest.answers import InPieces
+
+__all__ = ["accepts_gzip", "compress"]
+
+LEAST: Final = 1_400
+"""Bytes from which it pays: what is shorter goes out in one packet anyhow."""
+_LONG: Final = 64_000
+"""Bytes from which it is done in a thread, so that other requests are not kept waiting."""
+_LEVEL: Final = 4
+_KINDS: Final = (b"json", b"xml", b"html", b"text/")
+
+
+def accepts_gzip(header: str | None) -> bool:
+    """Whether an Accept-Encoding takes gzip: named, or by `*`, with a weight above zero."""
+    weights: dict[str, str] = {}
+    for part in (header or "").lower().split(","):
+        name, _, parameters = part.partition(";")
+        weights[name.strip()] = parameters.strip().removeprefix("q=").strip() or "1"
+    weight = weights.get("gzip", weights.get("*", "0"))
+    try:
+        return float(weight) > 0
+    except ValueError:
+        return False
+
+
+async def compress(request: Request, response: Response) -> None:
+    """Compress the body of a finished answer where the client takes it and it pays."""
+    # A file or stream of its own has no body here, and goes out as it is.
+    short = not isinstance(response, InPieces) and len(getattr(response, "body", b"")) < LEAST
+    if short or not _is_text(response):
+        return
+    response.headers.add_vary_header("Accept-Encoding")
+    if "content-encoding" in response.headers or not accepts_gzip(request.headers.get("accept-encoding")):
+        return
+    if isinstance(response, InPieces):
+        response.compress(_LEVEL)
+        return
+    body = bytes(response.body)
+    # Without a time in it, so that equal bodies stay equal.
+    if len(body) > _LONG:
+        packed = await offloaded(gzip.compress, body, _LEVEL, mtime=0)
+    else:
+        packed = gzip.compress(body, _LEVEL, mtime=0)
+    response.body = packed
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Content-Length"] = str(len(packed))
+
+
+def _is_text(response: Response) -> bool:
+    return any(
+        name == b"content-type" and any(kind in value for kind in _KINDS)
+        for name, value in response.raw_headers
+    )
