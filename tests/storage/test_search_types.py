@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.storage import BadCursor, BadSearch, Forbidden, SearchPage, Store
+from tests.storage.bounded import FILTERS, PERSON, RESOURCES, Opened, about, may
 from tests.storage.cohort import observation
-
-LABEL = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
-PERSON = {"anna": {"anna"}, "bea": {"bea", "clara"}, "clara": {"bea", "clara"}}
-
-
-def _make() -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = [{"resourceType": "Patient", "id": name} for name in PERSON]
-    made[2]["link"] = [{"other": {"reference": "Patient/bea"}, "type": "replaced-by"}]
-    for number in range(18):
-        patient = ("anna", "bea", "clara")[number % 3]
-        meta = {"security": [LABEL]} if number % 4 == 0 else {"tag": [{"code": "x"}]}
-        if number % 2:
-            made.append(
-                observation(f"o{number}", patient, meta=meta, performer=[{"reference": "Patient/anna"}])
-            )
-        else:
-            subject = {"subject": {"reference": f"Patient/{patient}"}}
-            made.append({"resourceType": "Condition", "id": f"c{number}", "meta": meta, **subject})
-    made.append({"resourceType": "Organization", "id": "h", "meta": {"tag": [{"code": "x"}]}})
-    return made
-
-
-RESOURCES = _make()
-
-
-def _about(resource: dict[str, Any]) -> set[str]:
-    if resource["resourceType"] == "Patient":
-        return {resource["id"]}
-    return {resource["subject"]["reference"].partition("/")[2]} if "subject" in resource else set()
 
 
 def _in_compartment(resource: dict[str, Any], patient: str) -> bool:
@@ -52,34 +22,9 @@ def _in_compartment(resource: dict[str, Any], patient: str) -> bool:
     if resource["resourceType"] == "Patient":
         linked = {link["other"]["reference"].partition("/")[2] for link in resource.get("link", [])}
         return resource["id"] == patient or bool(linked & people)
-    return bool((_about(resource) | performers) & people)
+    return bool((about(resource) | performers) & people)
 
 
-def _may(access: AccessFilter, resource: dict[str, Any]) -> bool:
-    if access.withheld_labels and LABEL in resource.get("meta", {}).get("security", []):
-        return False
-    return any(
-        "s" in rule.interactions
-        and rule.type in ("*", resource["resourceType"])
-        and (rule.patient is None or set() < _about(resource) <= PERSON[rule.patient])
-        for rule in access.rules
-    )
-
-
-FILTERS = st.builds(
-    AccessFilter,
-    rules=st.lists(
-        st.builds(
-            AccessRule,
-            type=st.sampled_from(["*", "Observation", "Condition", "Patient"]),
-            interactions=st.sampled_from([frozenset("rs"), frozenset("s"), frozenset("r")]),
-            patient=st.sampled_from([None, *PERSON]),
-        ),
-        max_size=3,
-    ).map(tuple),
-    withheld_labels=st.sampled_from([frozenset(), frozenset({f"{LABEL['system']}|R"})]),
-    subject=st.sampled_from(["someone", "another"]),
-)
 QUERIES: dict[tuple[tuple[str, str], ...], Any] = {
     (): lambda _: True,
     (("_tag", "x"),): lambda resource: {"code": "x"} in resource.get("meta", {}).get("tag", []),
@@ -88,21 +33,6 @@ QUERIES: dict[tuple[tuple[str, str], ...], Any] = {
     (("_sort", "_tag,-_id"),): lambda _: True,
     (("_content", "anna OR organization"),): None,
 }
-
-
-class _Opened:
-    def __init__(self, url: str) -> None:
-        self.runner = asyncio.Runner()
-        self.store = self.runner.run(Store.open(url))
-        self.runner.run(self.store.load(RESOURCES))
-
-
-@pytest.fixture(scope="module")
-def opened(database_url: str) -> Iterator[_Opened]:
-    opened = _Opened(database_url)
-    with contextlib.closing(opened.runner):
-        yield opened
-        opened.runner.run(opened.store.close())
 
 
 async def _pages(store: Store, cursor: str | None, ahead: bool, *ask: Any, **more: Any) -> list[SearchPage]:
@@ -127,7 +57,7 @@ def _ids(pages: list[SearchPage]) -> list[tuple[str, str]]:
     count=st.integers(1, 8),
 )
 def test_entries_totals_and_pages_are_those_of_brute_force(
-    opened: _Opened,
+    opened: Opened,
     access: AccessFilter,
     types: list[str] | None,
     patient: str | None,
@@ -143,7 +73,7 @@ def test_entries_totals_and_pages_are_those_of_brute_force(
         if (types is None or resource["resourceType"] in types)
         and (patient is None or _in_compartment(resource, patient))
         and QUERIES[query](resource)
-        and _may(access, resource)
+        and may(access, resource)
     }
 
     async def run() -> None:
@@ -178,7 +108,7 @@ def test_entries_totals_and_pages_are_those_of_brute_force(
     opened.runner.run(run())
 
 
-def test_words_are_looked_for_in_every_type(opened: _Opened) -> None:
+def test_words_are_looked_for_in_every_type(opened: Opened) -> None:
     async def run() -> None:
         page = await opened.store.search_types(None, [("_content", "h")], EVERYTHING)
         assert [(entry.type, entry.id) for entry in page.entries] == [("Organization", "h")]
@@ -186,7 +116,7 @@ def test_words_are_looked_for_in_every_type(opened: _Opened) -> None:
     opened.runner.run(run())
 
 
-def test_a_cursor_serves_its_search_alone(opened: _Opened) -> None:
+def test_a_cursor_serves_its_search_alone(opened: Opened) -> None:
     async def run() -> None:
         store = opened.store
         page = await store.search_types(["Condition", "Observation"], [], EVERYTHING, count=2)
@@ -208,7 +138,7 @@ def test_a_cursor_serves_its_search_alone(opened: _Opened) -> None:
     opened.runner.run(run())
 
 
-def test_what_not_every_type_has_is_unknown_or_refused(opened: _Opened) -> None:
+def test_what_not_every_type_has_is_unknown_or_refused(opened: Opened) -> None:
     async def run() -> None:
         page = await opened.store.search_types(
             ["Organization", "Observation"], [("code", "718-7")], EVERYTHING
@@ -226,7 +156,7 @@ def test_what_not_every_type_has_is_unknown_or_refused(opened: _Opened) -> None:
     opened.runner.run(run())
 
 
-def test_pages_of_one_type_lead_back_over_absent_values(opened: _Opened) -> None:
+def test_pages_of_one_type_lead_back_over_absent_values(opened: Opened) -> None:
     async def run() -> None:
         for sort in ("date", "-date", "code,-_id", "_lastUpdated"):
             forward: list[str] = []
@@ -252,7 +182,7 @@ def test_pages_of_one_type_lead_back_over_absent_values(opened: _Opened) -> None
     opened.runner.run(run())
 
 
-def test_which_versions_were_current_when(opened: _Opened) -> None:
+def test_which_versions_were_current_when(opened: Opened) -> None:
     async def run() -> None:
         store = opened.store
         moments = []
