@@ -14,18 +14,40 @@ from fhir_bridge.server.rest.call import Call, check_format_value
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage import SearchPage, Stored
 
-__all__ = ["CallOperation", "Pairs", "audit_shown", "only", "page_of"]
+__all__ = ["LEVELS", "CallOperation", "Pairs", "audit_shown", "only", "page_of"]
 
+LEVELS = frozenset({"type", "instance"})
 Pairs = Sequence[tuple[str, str]]
 
 
 class CallOperation(ABC):
-    """One that is given the call itself. Plug-ins' get an `OperationRequest`, which shows them no credentials."""
+    """One that is given the call itself. Plug-ins' get an `OperationRequest`, which shows them no credentials.
+
+    Attributes:
+        levels: where it is asked for: of the type, of an instance.
+        sent: whether it takes POST alone.
+    """
 
     name: str
     types: tuple[str, ...]
     access: str
     definition: str
+    levels: frozenset[str] = LEVELS
+    sent: bool = False
+
+    def check_place(self, call: Call, method: str) -> None:
+        """Refuse the operation at an address, or by a method, where it is not served.
+
+        Raises:
+            Refusal: 404, 405.
+        """
+        if call.type and ("instance" if call.id else "type") not in self.levels:
+            where = "Type/id" if call.type and not call.id else "Type"
+            raise refuse(
+                404, "FB-REST-005", f"there is no operation ${self.name} here: it is asked of {where}"
+            )
+        if self.sent and method != "POST":
+            raise refuse(405, "FB-REST-006", f"${self.name} takes POST", headers={"Allow": "POST"})
 
     @abstractmethod
     async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:

@@ -33,13 +33,10 @@ class Document(CallOperation):
     types: tuple[str, ...] = ("Composition",)
     access = "r"
     definition = "http://hl7.org/fhir/OperationDefinition/Composition-document"
+    levels = frozenset({"instance"})
 
     async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:  # noqa: ARG002
         """See `CallOperation.serve`."""
-        if not call.id:
-            raise refuse(
-                400, "FB-REST-008", "$document is asked of one Composition: Composition/id/$document"
-            )
         known = only(parameters, ("persist",))
         if known.get("persist", "false") != "false":
             raise refuse(400, "FB-REST-008", "documents are not kept here: store the answer as a Bundle")

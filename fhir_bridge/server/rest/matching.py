@@ -44,13 +44,11 @@ class Match(CallOperation):
     types: tuple[str, ...] = ("Patient",)
     access = "s"
     definition = "http://hl7.org/fhir/OperationDefinition/Patient-match"
+    levels = frozenset({"type"})
+    sent = True
 
     async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:
         """See `CallOperation.serve`."""
-        if call.id or call.request.method != "POST":
-            raise refuse(
-                405, "FB-REST-006", "$match is sent to Patient/$match by POST", headers={"Allow": "POST"}
-            )
         known = only(parameters, ("onlyCertainMatches", "count"))
         described = _described(body)
         certain = known.get("onlyCertainMatches", "false")

@@ -63,14 +63,12 @@ class _Change(CallOperation):
 
     types: tuple[str, ...] = ("*",)
     access = "ru"
+    levels = frozenset({"instance"})
+    sent = True
 
     async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:
         """See `CallOperation.serve`."""
-        if not call.id:
-            raise refuse(404, "FB-REST-005", f"${self.name} is asked of one resource: Type/id/${self.name}")
         only(parameters, ())
-        if call.request.method != "POST":
-            raise refuse(405, "FB-REST-006", f"${self.name} takes POST", headers={"Allow": "POST"})
         refuse_read_only(call)
         wanted = _meta_of(body)
         return await finished(again_after_conflict(lambda: self._write(call, wanted)))

@@ -37,11 +37,10 @@ class Everything(CallOperation):
     types: tuple[str, ...] = ("Patient",)
     access = "r"
     definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+    levels = frozenset({"instance"})
 
     async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:  # noqa: ARG002
         """See `CallOperation.serve`."""
-        if not call.id:
-            raise refuse(400, "FB-REST-008", "$everything is asked of one patient: Patient/id/$everything")
         known = only(parameters, ("_since", "_type", "_count", "_cursor", "start", "end"))
         named = known.get("_type")
         types = None if named is None else tuple(dict.fromkeys(filter(None, named.split(","))))
@@ -66,11 +65,10 @@ class LastN(CallOperation):
     types: tuple[str, ...] = ("Observation",)
     access = "s"
     definition = "http://hl7.org/fhir/OperationDefinition/Observation-lastn"
+    levels = frozenset({"type"})
 
     async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:  # noqa: ARG002
         """See `CallOperation.serve`."""
-        if call.id:
-            raise refuse(404, "FB-REST-005", "$lastn is asked of the type: Observation/$lastn")
         own = own_parameters(list(parameters))
         for name, _ in parameters:
             if name.partition(":")[0] in _NOT_TAKEN:

@@ -101,11 +101,10 @@ class Summary(CallOperation):
     types: tuple[str, ...] = ("Patient",)
     access = "r"
     definition = "http://hl7.org/fhir/uv/ips/OperationDefinition/summary"
+    levels = frozenset({"instance"})
 
     async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:  # noqa: ARG002
         """See `CallOperation.serve`."""
-        if not call.id:
-            raise refuse(400, "FB-REST-008", "$summary is asked of one patient: Patient/id/$summary")
         known = only(parameters, ("profile", "persist"))
         if known.get("profile", f"{_IPS}/Bundle-uv-ips").partition("|")[0] != f"{_IPS}/Bundle-uv-ips":
             raise refuse(400, "FB-REST-008", f"profile: only {_IPS}/Bundle-uv-ips is made here")
