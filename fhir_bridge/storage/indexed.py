@@ -57,7 +57,7 @@ def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[Search
         for parameter in search_parameters.searchable(resource_type, known)
         if (only is None or parameter.code in only) and _answered(parameter, resource_type, known)
     ]
-    words = (known.search_parameters(resource_type).get(code) for code in sorted(WORDS))
+    words = (known.search_parameters(resource_type).get(code) for code in sorted(WORDS | {"_filter"}))
     return (*found, *(parameter for parameter in words if parameter is not None))
 
 

@@ -276,6 +276,8 @@ async def _string(query: _Query, values: Sequence[str]) -> Condition:
         if query.modifier == "exact":
             # The index is on the normalised value; the exact text is compared among those few.
             results.append(Condition("(i.value = %s AND i.exact = %s)", (indexable(normal), text)))
+        elif query.modifier == "=":  # of `_filter`; in an address the name would end before it
+            results.append(Condition("i.value = %s", (indexable(normal),)))
         elif query.modifier == "contains":
             # No index serves it; strpos knows no wildcards.
             results.append(Condition("strpos(i.value, %s) > 0", (normal,)))

@@ -20,6 +20,7 @@ from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.includes import included, is_include, read_includes
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.search_conditions import CodeSets, parameter_condition
+from fhir_bridge.storage.search_filter import filtered
 from fhir_bridge.storage.search_pages import Branch, Page, Place, count_all, read_page, sorts_of
 from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
 from fhir_bridge.storage.search_text import split_list
@@ -110,17 +111,27 @@ async def conditions(
         patients = _granted(resource_type, access)
     results: list[Condition] = []
     unknown: list[UnknownParameter] = []
+
+    async def one(name: str, value: str) -> Condition | None:
+        if is_chain(name):
+            return await chained(resource_type, name, value, access, dictionaries, codes)
+        refuse_unsupported(resource_type, name, dictionaries.definitions)
+        code, _, modifier = name.partition(":")
+        return await parameter_condition(resource_type, code, modifier, value, dictionaries, patients, codes)
+
+    async def of_filter(name: str, value: str) -> Condition:
+        condition = None if name.startswith("_filter") else await one(name, value)
+        if condition is None:
+            raise BadSearch(f"_filter: {name[:60]} is not a search parameter of {resource_type} here")
+        return condition
+
     for name, value in parameters:
         if name in PRESENTATION or is_include(name):
             continue
-        if is_chain(name):
-            results.append(await chained(resource_type, name, value, access, dictionaries, codes))
+        if name == "_filter":
+            results.append(await filtered(resource_type, value, dictionaries, of_filter))
             continue
-        refuse_unsupported(resource_type, name, dictionaries.definitions)
-        code, _, modifier = name.partition(":")
-        condition = await parameter_condition(
-            resource_type, code, modifier, value, dictionaries, patients, codes
-        )
+        condition = await one(name, value)
         if condition is None:
             unknown.append(UnknownParameter(name, f"not a search parameter of {resource_type} here"))
         else:

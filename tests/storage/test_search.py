@@ -233,7 +233,7 @@ def test_names_that_r4_does_not_have_are_left_out_and_told(store_url: str) -> No
 @pytest.mark.parametrize(
     "query",
     "subject.colour=x subject:Group.birthdate=1961 code.name=x _has:Observation:patient=1 _has=x "
-    "component-code-value-quantity=1 _filter=code+eq+x _text=() "
+    "component-code-value-quantity=1 _filter=code+eq _text=() "
     "_content=( _list=x _query=x _type=Patient _elements=code "
     "_include=Observation:code _include:iterate=x _include:x=* _revinclude=Patient:organization _revinclude=* "
     "_contained=true _containedType=container _score=1 code:=718-7 "
