@@ -52,13 +52,13 @@ def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchP
 def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[SearchParameter, ...]:
     """All parameters that the store can search by on this type, for the CapabilityStatement."""
     only = indexed_only(resource_type, known)
-    found = [
+    indexed = [
         parameter
         for parameter in search_parameters.searchable(resource_type, known)
         if (only is None or parameter.code in only) and _answered(parameter, resource_type, known)
     ]
     words = (known.search_parameters(resource_type).get(code) for code in sorted(WORDS | {"_filter"}))
-    return (*found, *(parameter for parameter in words if parameter is not None))
+    return (*indexed, *(parameter for parameter in words if parameter is not None))
 
 
 def _answered(parameter: SearchParameter, resource_type: str, known: Definitions) -> bool:

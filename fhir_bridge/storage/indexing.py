@@ -127,8 +127,8 @@ def index(
         resource = {**resource, "id": identity}
     types = definitions.resource_types()
     try:
-        found = extract(resource, indexed_only(resource_type, known), known, most=most)
-        placed = elements_of(resource, found, known, most=most)
+        extracted = extract(resource, indexed_only(resource_type, known), known, most=most)
+        placed = elements_of(resource, extracted, known, most=most)
     except TooManyEntries as error:
         raise TooManyIndexRows("a write has more rows of the search index than are allowed here") from error
     # A type that R4 does not have can't be a row of `resource`: what it names is somewhere else.

@@ -145,14 +145,14 @@ class _Filter:
         """The search types that a path may end at."""
         *chain, last = path.split(".")
         types = {self._type} if not chain else self._targets(chain)
-        found = {
+        kinds = {
             parameter.type
             for kind in types
             if (parameter := find(kind, last.partition(":")[0], self._dictionaries.definitions)) is not None
         }
-        if not found:
+        if not kinds:
             raise BadSearch(f"_filter: {path[:60]} is not a search parameter of {self._type} here")
-        return found
+        return kinds
 
     def _targets(self, chain: list[str]) -> set[str]:
         types = {self._type}

@@ -147,12 +147,12 @@ def of_text(resource_type: str, parameter: SearchParameter, values: Sequence[str
     if not all(wanted):
         raise BadSearch(f"{parameter.code}:text: no value")
     # Materialised by OFFSET: the JSON is read once, not once for each path.
-    found = (
+    text = (
         "EXISTS (SELECT FROM (SELECT resource_json(r.bytes) AS said OFFSET 0) d, unnest(%s::jsonpath[]) AS p (path), "
         "jsonb_path_query(d.said, p.path) AS v (text), unnest(%s::text[]) AS w (word) "
         "WHERE starts_with(folded(v.text #>> '{}'), w.word))"
     )
-    return Condition(found, ("{" + ",".join(f'"{path}"' for path in paths) + "}", wanted))
+    return Condition(text, ("{" + ",".join(f'"{path}"' for path in paths) + "}", wanted))
 
 
 def _paths(resource_type: str, parameter: SearchParameter) -> list[str]:

@@ -100,6 +100,7 @@ def _operations(settings: Settings, operations: Operations, location: str) -> li
     return [
         {"name": name, "definition": getattr(operation, "definition", f"{own}/{name}")}
         for name, operation in results
+        if location not in READ_ONLY_TYPES or not set(getattr(operation, "access", "")) & set("cud")
     ]
 
 

@@ -97,15 +97,15 @@ async def read_named(call: Call, references: Sequence[tuple[str, str]]) -> list[
 
 def _references(composition: dict[str, Any], base: str) -> list[tuple[str, str]]:
     """Type and id of what belongs to the document, in order, each once."""
-    found: dict[tuple[str, str], None] = {}
+    named: dict[tuple[str, str], None] = {}
     nodes = [*_at(composition, _ELEMENTS), *_in_sections(composition.get("section"))]
     for node in nodes:
         reference = node.get("reference") if isinstance(node, dict) else None
         if isinstance(reference, str):
             kind, _, identity = relative(reference, base).partition("/_history/")[0].partition("/")
             if identity and "/" not in identity and kind[:1].isupper():
-                found[kind, identity] = None
-    return list(found)
+                named[kind, identity] = None
+    return list(named)
 
 
 def _at(node: Any, paths: Sequence[str]) -> Iterator[Any]:

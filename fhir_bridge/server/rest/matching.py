@@ -57,18 +57,18 @@ class Match(CallOperation):
             count.isascii() and count.isdigit() and 0 < len(count) < 5
         ):
             raise refuse(400, "FB-REST-008", "onlyCertainMatches is a boolean, count a number")
-        found = [
+        graded = [
             (grade, stored)
             for stored in await _candidates(call, described)
             if (grade := compared(described, loads(stored.bytes))).code is not None
         ]
         # By id where they agree equally, so that the answer is the same each time.
-        found.sort(key=lambda pair: (-pair[0].score, pair[1].id))
+        graded.sort(key=lambda pair: (-pair[0].score, pair[1].id))
         if certain == "true":
-            found = [pair for pair in found if pair[0].code == "certain"]
-            if len(found) > 1:  # R4: of several none is certain
-                found = []
-        return await _answer(call, parameters, found[: int(count)])
+            graded = [pair for pair in graded if pair[0].code == "certain"]
+            if len(graded) > 1:  # R4: of several none is certain
+                graded = []
+        return await _answer(call, parameters, graded[: int(count)])
 
 
 def _described(body: dict[str, Any] | None) -> dict[str, Any]:
@@ -104,11 +104,11 @@ async def _candidates(call: Call, described: dict[str, Any]) -> list[Stored]:
         raise refuse(
             422, "FB-REST-002", "the Patient has no identifier, and no name with birth date or given name"
         )
-    found: dict[str, Stored] = {}
+    candidates: dict[str, Stored] = {}
     for search in searches:
         page = await call.services.store.search("Patient", search, call.access, count=CANDIDATES)
-        found.update((stored.id, stored) for stored in page.entries)
-    return list(found.values())
+        candidates.update((stored.id, stored) for stored in page.entries)
+    return list(candidates.values())
 
 
 def _escaped(value: str) -> str:
@@ -195,12 +195,12 @@ def _contacts(patient: dict[str, Any]) -> set[str]:
     return telecom | {text for item in _items(patient, "address") for text in _text(item.get("postalCode"))}
 
 
-async def _answer(call: Call, parameters: Pairs, found: list[tuple[Grade, Stored]]) -> Response:
-    shown = [stored for _, stored in found]
+async def _answer(call: Call, parameters: Pairs, graded: list[tuple[Grade, Stored]]) -> Response:
+    shown = [stored for _, stored in graded]
     contents = await hooks.redact_all(call.services.plugins, [stored.bytes for stored in shown], call.access)
-    head = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
+    head = {"resourceType": "Bundle", "type": "searchset", "total": len(graded)}
     parts = [orjson.dumps(head)[:-1]]
-    for number, ((grade, stored), content) in enumerate(zip(found, contents, strict=True)):
+    for number, ((grade, stored), content) in enumerate(zip(graded, contents, strict=True)):
         search = {
             "extension": [{"url": _GRADE, "valueCode": grade.code}],
             "mode": "match",
@@ -209,6 +209,6 @@ async def _answer(call: Call, parameters: Pairs, found: list[tuple[Grade, Stored
         url = orjson.dumps(f"{call.base}/Patient/{stored.id}")
         parts += [b"," if number else b',"entry":[', b'{"fullUrl":' + url + b',"resource":', content]
         parts.append(b',"search":' + orjson.dumps(search) + b"}")
-    parts.append(b"]}" if found else b"}")
+    parts.append(b"]}" if graded else b"}")
     await audit_shown(call, parameters, shown)
     return answers.in_pieces(parts)

@@ -166,6 +166,8 @@ def _operations(operations: Operations, name: str) -> Iterator[tuple[str, str, J
     for operation_name in operations.names(name):
         operation = operations.find(name, operation_name)
         changes = bool(set(operation.access if operation else "") & set("cud"))
+        if changes and name in READ_ONLY_TYPES:
+            continue
         levels = getattr(operation, "levels", LEVELS)
         places = (
             [

@@ -114,10 +114,10 @@ def _pairs(body: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     if body is None or body.get("resourceType") != "Parameters":
         return []
     entry = body.get("parameter", [])
-    found = [
+    entries = [
         parameter for parameter in (entry if isinstance(entry, list) else []) if isinstance(parameter, dict)
     ]
-    values = [(parameter.get("name"), _value(parameter)) for parameter in found]
+    values = [(parameter.get("name"), _value(parameter)) for parameter in entries]
     return [
         (name, str(value).lower() if isinstance(value, bool) else str(value))
         for name, value in values

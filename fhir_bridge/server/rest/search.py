@@ -140,7 +140,7 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     # A page of nothing is asked for its total.
     counted = own.get("_total", "none") != "none" or own.get("_summary") == "count" or count == 0
     async with call.budget.limited():
-        page = await _found(
+        page = await _search_of(
             call,
             criteria,
             count=count,
@@ -163,7 +163,9 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     return parts, page
 
 
-async def _found(call: Call, criteria: list[tuple[str, str]], **options: Unpack[SearchOptions]) -> SearchPage:
+async def _search_of(
+    call: Call, criteria: list[tuple[str, str]], **options: Unpack[SearchOptions]
+) -> SearchPage:
     store = call.services.store
     if call.type:
         return await store.search(call.type, criteria, call.access, compartment=call.compartment, **options)

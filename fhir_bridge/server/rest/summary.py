@@ -111,19 +111,19 @@ class Summary(CallOperation):
         if known.get("persist", "false") != "false":
             raise refuse(400, "FB-REST-008", "summaries are not kept here: store the answer as a Bundle")
         patient = await call.services.store.read("Patient", call.id, call.access)
-        found = {section: await _read(call, section) for section in _SECTIONS}
-        entries = list({(one.type, one.id): one for some in found.values() for one in some}.values())
+        sections = {section: await _read(call, section) for section in _SECTIONS}
+        entries = list({(one.type, one.id): one for some in sections.values() for one in some}.values())
         shown = [patient, *entries, *await read_named(call, _named_by(entries))]
         contents = await hooks.redact_all(call.services.plugins, [one.bytes for one in shown], call.access)
         redacted = {(one.type, one.id): content for one, content in zip(shown, contents, strict=True)}
         redacted["Patient", call.id] = _complete(contents[0])
         author = f"urn:uuid:{uuid.uuid4()}"
-        composition = _composition(call, loads(contents[0]), author, found, redacted)
-        made = [(f"urn:uuid:{composition['id']}", dumps(composition)), (author, dumps(_author(author)))]
+        composition = _composition(call, loads(contents[0]), author, sections, redacted)
+        added = [(f"urn:uuid:{composition['id']}", dumps(composition)), (author, dumps(_author(author)))]
         stored = [(_url(call, one), redacted[one.type, one.id]) for one in shown]
         await audit_shown(call, parameters, shown)
         return answers.in_pieces(
-            document_bundle([made[0], stored[0], made[1], *stored[1:]], f"{_IPS}/Bundle-uv-ips")
+            document_bundle([added[0], stored[0], added[1], *stored[1:]], f"{_IPS}/Bundle-uv-ips")
         )
 
 
@@ -166,7 +166,7 @@ async def _read(call: Call, section: _Section) -> list[Stored]:
 
 def _named_by(entries: Sequence[Stored]) -> list[tuple[str, str]]:
     """What the resources name and is to come along, each once."""
-    found: dict[tuple[str, str], None] = {}
+    named: dict[tuple[str, str], None] = {}
 
     def walk(node: Any) -> None:
         if isinstance(node, list):
@@ -177,13 +177,13 @@ def _named_by(entries: Sequence[Stored]) -> list[tuple[str, str]]:
             if isinstance(reference, str):
                 kind, _, identity = reference.partition("/")
                 if kind in _BESIDE and "/" not in identity:
-                    found[kind, identity] = None
+                    named[kind, identity] = None
             for value in node.values():
                 walk(value)
 
     for stored in entries:
         walk(loads(stored.bytes))
-    return list(found)
+    return list(named)
 
 
 def _complete(content: bytes) -> bytes:
@@ -209,7 +209,7 @@ def _composition(
     call: Call,
     patient: dict[str, Any],
     author: str,
-    found: dict[_Section, list[Stored]],
+    sections: dict[_Section, list[Stored]],
     contents: dict[tuple[str, str], bytes],
 ) -> dict[str, Any]:
     moment = datetime.now(UTC)
@@ -230,7 +230,7 @@ def _composition(
         "title": f"Patient summary of {moment.date().isoformat()}",
         "section": [
             _section(call, section, some, contents)
-            for section, some in found.items()
+            for section, some in sections.items()
             if some or section.required
         ],
     }
@@ -239,18 +239,18 @@ def _composition(
 def _section(
     call: Call, section: _Section, some: Sequence[Stored], contents: dict[tuple[str, str], bytes]
 ) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    content: dict[str, Any] = {
         "title": section.title,
         "code": {"coding": [{"system": "http://loinc.org", "code": section.code}]},
     }
     if some:
         lines = [_line(loads(contents[one.type, one.id])) for one in some]
         text = "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
-        made["entry"] = [{"reference": _url(call, one)} for one in some]
+        content["entry"] = [{"reference": _url(call, one)} for one in some]
     else:
         # Not that there is none: that nobody has said so here, or not to this caller.
         text = "<p>No information is available.</p>"
-        made["emptyReason"] = {
+        content["emptyReason"] = {
             "coding": [
                 {
                     "system": "http://terminology.hl7.org/CodeSystem/list-empty-reason",
@@ -260,7 +260,7 @@ def _section(
             ]
         }
     div = f'<div xmlns="http://www.w3.org/1999/xhtml">{text}</div>'
-    return {**made, "text": {"status": "generated", "div": div}}
+    return {**content, "text": {"status": "generated", "div": div}}
 
 
 _NAMES = ("code", "medicationCodeableConcept", "vaccineCode", "medicationReference", "device")
