@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.search.entries import indexable, normalise
 from fhir_bridge.fhir.search.values import UCUM, canonical_quantity, split_reference
 from fhir_bridge.fhir.search_parameters import is_of_resource
@@ -14,6 +15,7 @@ from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.hierarchies import has_parts, related_keys
 from fhir_bridge.storage.indexed import WORDS, find, reference_targets
 from fhir_bridge.storage.indexing import MANY
 from fhir_bridge.storage.search_text import date_value, number_value, split_composite, split_list, split_token
@@ -62,7 +64,9 @@ class _Query:
         dictionaries: Dictionaries,
         patients: Sequence[str],
         codes: CodeSets | None,
+        access: AccessFilter | None = None,
     ) -> None:
+        self.access = access
         self.codes = codes
         self.type = resource_type
         self.parameter = parameter
@@ -109,6 +113,7 @@ async def parameter_condition(
     dictionaries: Dictionaries,
     patients: Sequence[str] = (),
     codes: CodeSets | None = None,
+    access: AccessFilter | None = None,
 ) -> Condition | None:
     """The condition of one `code:modifier=value`; None where the type has no such parameter here.
 
@@ -116,6 +121,7 @@ async def parameter_condition(
         patients: ids of patients to whose records the whole search is bounded anyway: the index of tokens leads
             straight to a patient's.
         codes: terminology; without it the modifiers that ask it are not supported.
+        access: the caller's; without it no hierarchy is followed, which leads through other resources.
 
     Raises:
         BadSearch: a value that can't be read, or a modifier that is not supported.
@@ -138,7 +144,7 @@ async def parameter_condition(
         if modifier:
             raise BadSearch(f"{code}: the modifier :{modifier} is not supported")
         return in_words(code, value)
-    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes)
+    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes, access)
     if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
             raise BadSearch(f"{code}:missing: expected true or false")
@@ -434,6 +440,8 @@ async def _references(query: _Query, values: Sequence[str]) -> Condition:
         results = [await _token_value(value, query) for value in values]
         return await query.exists(any_of(results), code=f"{query.code}:identifier")
     targets = reference_targets(query.parameter)
+    if query.modifier in ("above", "below"):
+        return await query.exists(any_of([await _family(value, targets, query) for value in values]))
     if query.modifier:
         if query.modifier not in targets:
             raise query.refuse_modifier()
@@ -441,6 +449,27 @@ async def _references(query: _Query, values: Sequence[str]) -> Condition:
     return await query.exists(
         any_of([_reference(value, targets, query.dictionaries.base) for value in values])
     )
+
+
+async def _family(value: str, targets: Sequence[str], query: _Query) -> Condition:
+    """References to a resource and to all that is below (or above) it; of a canonical the versions that begin alike."""
+    known, local = query.dictionaries.definitions, relative(value, query.dictionaries.base)
+    kind, identity, url = split_reference(local)
+    if kind is None and url is not None and "://" in url:
+        if query.modifier == "above":
+            raise query.refuse_modifier()
+        name, bar, version = url.partition("|")
+        # `|4` has 4.2 below it, and not 42.
+        starts = [f"{name}|{version}." if bar else f"{name}|"]
+        below = [Condition("(i.url >= %s AND i.url < %s)", (start, start + _LAST)) for start in starts]
+        return any_of([Condition("i.url = %s", (indexable(url),)), *below])
+    types = [target for target in targets if has_parts(target, known) and kind in (None, target)]
+    if not types or query.access is None or not (identity or "/" not in local):
+        raise query.refuse_modifier()
+    keys = await related_keys(
+        types, identity or local, query.dictionaries, query.access, below=query.modifier == "below"
+    )
+    return Condition(f"i.target = ANY({keys.text})", keys.values)
 
 
 def _reference(value: str, targets: Sequence[str], base: str) -> Condition:

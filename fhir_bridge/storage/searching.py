@@ -117,7 +117,9 @@ async def conditions(
             return await chained(resource_type, name, value, access, dictionaries, codes)
         refuse_unsupported(resource_type, name, dictionaries.definitions)
         code, _, modifier = name.partition(":")
-        return await parameter_condition(resource_type, code, modifier, value, dictionaries, patients, codes)
+        return await parameter_condition(
+            resource_type, code, modifier, value, dictionaries, patients, codes, access
+        )
 
     async def of_filter(name: str, value: str) -> Condition:
         condition = None if name.startswith("_filter") else await one(name, value)
