@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, audit_shown, only
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage import Stored
+from fhir_bridge.storage.breathing import beside
 
 __all__ = ["Match", "compared"]
 
@@ -25,6 +27,8 @@ CANDIDATES = 100
 _GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 _POSSIBLE, _PROBABLE = 0.6, 0.85
 _WEIGHTS = {"family": 0.35, "given": 0.25, "birthDate": 0.3, "gender": 0.05, "contact": 0.05}
+FEW = 20
+"""Patients that are compared on the event loop."""
 MOST_VALUES = 20
 """Identifiers and names of the described patient that are looked for."""
 
@@ -57,11 +61,8 @@ class Match(CallOperation):
             count.isascii() and count.isdigit() and 0 < len(count) < 5
         ):
             raise refuse(400, "FB-REST-008", "onlyCertainMatches is a boolean, count a number")
-        graded = [
-            (grade, stored)
-            for stored in await _candidates(call, described)
-            if (grade := compared(described, loads(stored.bytes))).code is not None
-        ]
+        candidates = await _candidates(call, described)
+        graded = await beside(len(candidates) > FEW, partial(_graded, described, candidates))
         # By id where they agree equally, so that the answer is the same each time.
         graded.sort(key=lambda pair: (-pair[0].score, pair[1].id))
         if certain == "true":
@@ -69,6 +70,15 @@ class Match(CallOperation):
             if len(graded) > 1:  # R4: of several none is certain
                 graded = []
         return await _answer(call, parameters, graded[: int(count)])
+
+
+def _graded(described: dict[str, Any], candidates: list[Stored]) -> list[tuple[Grade, Stored]]:
+    """Those that agree well enough."""
+    return [
+        (grade, stored)
+        for stored in candidates
+        if (grade := compared(described, loads(stored.bytes))).code is not None
+    ]
 
 
 def _described(body: dict[str, Any] | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -19,6 +20,7 @@ from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, audit_
 from fhir_bridge.server.rest.documents import document_bundle, read_named
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage import Stored
+from fhir_bridge.storage.breathing import beside
 
 __all__ = ["Summary"]
 
@@ -30,6 +32,9 @@ _ABSENT = {
 }
 PAGE = 200
 """Resources of a section that are read at once."""
+
+FEW = 20
+"""Resources that are looked at on the event loop."""
 
 _BESIDE = frozenset({"Medication", "Organization", "Practitioner", "PractitionerRole"})
 """Types that come along where a section's resources name them."""
@@ -113,12 +118,15 @@ class Summary(CallOperation):
         patient = await call.services.store.read("Patient", call.id, call.access)
         sections = {section: await _read(call, section) for section in _SECTIONS}
         entries = list({(one.type, one.id): one for some in sections.values() for one in some}.values())
-        shown = [patient, *entries, *await read_named(call, _named_by(entries))]
+        many = len(entries) > FEW
+        shown = [patient, *entries, *await read_named(call, await beside(many, partial(_named_by, entries)))]
         contents = await hooks.redact_all(call.services.plugins, [one.bytes for one in shown], call.access)
         redacted = {(one.type, one.id): content for one, content in zip(shown, contents, strict=True)}
         redacted["Patient", call.id] = _complete(contents[0])
         author = f"urn:uuid:{uuid.uuid4()}"
-        composition = _composition(call, loads(contents[0]), author, sections, redacted)
+        composition = await beside(
+            many, partial(_composition, call, loads(contents[0]), author, sections, redacted)
+        )
         added = [(f"urn:uuid:{composition['id']}", dumps(composition)), (author, dumps(_author(author)))]
         stored = [(_url(call, one), redacted[one.type, one.id]) for one in shown]
         await audit_shown(call, parameters, shown)
@@ -157,11 +165,16 @@ async def _read(call: Call, section: _Section) -> list[Stored]:
             call.budget.spend(
                 entries=len(page.entries), size=sum(len(stored.bytes) for stored in page.entries)
             )
-            results += [stored for stored in page.entries if section.wanted(loads(stored.bytes))]
+            wanted = partial(_wanted, section, page.entries)
+            results += await beside(len(page.entries) > FEW, wanted)
             cursor = page.next
             if cursor is None:
                 break
     return results
+
+
+def _wanted(section: _Section, entries: Sequence[Stored]) -> list[Stored]:
+    return [stored for stored in entries if section.wanted(loads(stored.bytes))]
 
 
 def _named_by(entries: Sequence[Stored]) -> list[tuple[str, str]]:
