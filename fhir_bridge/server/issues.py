@@ -157,6 +157,13 @@ CODES = declare(
         "business-rule",
     ),
     IssueCode(
+        "FB-SUB-001",
+        "error",
+        "A Subscription can't be followed as it stands",
+        "docs/subscriptions.md says which criteria, channels and states are taken.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-SMART-001",
         "error",
         "A valid access token is needed",

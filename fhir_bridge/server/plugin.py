@@ -15,7 +15,7 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """`$validate`, `$versions`, the operations on records and documents, and those of the terminology service."""
+    """`$validate`, `$versions`, those on records, documents and Subscriptions, those of the terminology service."""
     from fhir_bridge.server.rest.documents import Document
     from fhir_bridge.server.rest.matching import Match
     from fhir_bridge.server.rest.meta_operations import Meta, MetaAdd, MetaDelete
@@ -23,6 +23,7 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
     from fhir_bridge.server.rest.summary import Summary
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
     from fhir_bridge.server.rest.validate import Validate
+    from fhir_bridge.server.subscriptions.operations import Events, Status
 
     return [
         Validate(context.terminology),
@@ -35,6 +36,8 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
         MetaAdd(),
         MetaDelete(),
         Summary(),
+        Status(),
+        Events(),
         *terminology_operations(context.terminology),
     ]
 

@@ -89,6 +89,7 @@ PUBLIC_MODULES = (
     "retention",
     "settings",
     "stored",
+    "subscriptions",
     "transactions",
     "watching",
     "writing",

@@ -18,6 +18,8 @@ TABLES = frozenset({"token", "string", "date", "quantity", "number", "reference"
 """Search types that have a table; a composite is searched by its components."""
 WORDS = frozenset({"_content", "_text"})
 """Parameters that are answered from the words of resources, for every type."""
+SPECIAL = WORDS | {"_filter"}
+"""Parameters that are answered without rows of their own."""
 
 # An AuditEvent has up to hundreds of index rows, and every request writes one; those
 # chosen are what an audit asks.
@@ -43,7 +45,7 @@ def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchP
     only = indexed_only(resource_type, known)
     if only is not None and code not in only:
         return None
-    if code in WORDS:
+    if code in SPECIAL:
         return known.search_parameters(resource_type).get(code)
     parameter = search_parameters.find(resource_type, code, known)
     return parameter if parameter is not None and _answered(parameter, resource_type, known) else None
@@ -57,7 +59,7 @@ def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[Search
         for parameter in search_parameters.searchable(resource_type, known)
         if (only is None or parameter.code in only) and _answered(parameter, resource_type, known)
     ]
-    words = (known.search_parameters(resource_type).get(code) for code in sorted(WORDS | {"_filter"}))
+    words = (known.search_parameters(resource_type).get(code) for code in sorted(SPECIAL))
     return (*indexed, *(parameter for parameter in words if parameter is not None))
 
 

@@ -140,6 +140,8 @@ async def parameter_condition(
     parameter = find(resource_type, code, dictionaries.definitions)
     if parameter is None:
         return None
+    if code == "_filter":  # which is read before (`storage.search_filter`)
+        raise BadSearch("_filter: takes no modifier, and is no part of a chain or of another filter")
     if code in WORDS:
         if modifier:
             raise BadSearch(f"{code}: the modifier :{modifier} is not supported")

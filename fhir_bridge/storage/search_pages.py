@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.indexed import WORDS, find
+from fhir_bridge.storage.indexed import SPECIAL, find
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 
 __all__ = ["Branch", "Page", "Place", "Sort", "count_all", "read_page", "sorts_of"]
@@ -89,7 +89,7 @@ async def sorts_of(
             sorts.append(Sort(Condition("r.id"), "text", descending))
             continue
         parameter = find(resource_type, code, dictionaries.definitions)
-        if parameter is None or parameter.type not in _SORTED or code in WORDS:
+        if parameter is None or parameter.type not in _SORTED or code in SPECIAL:
             raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
         low, high, sql_type = _SORTED[parameter.type]
         number = await dictionaries.find_parameter(resource_type, code)

@@ -239,7 +239,8 @@ def test_names_that_r4_does_not_have_are_left_out_and_told(store_url: str) -> No
     "_contained=true _containedType=container _score=1 code:=718-7 "
     "_sort:desc=date _count:exact=5 date:text=x code:in=http://x code:not-in=http://x code:above=x code:below=x "
     "code:of-type=x|y|z date:exact=2026 subject:contains=x patient:Group=x value-quantity:not=5 _id:not=x "
-    "_lastUpdated:missing=true _sort=,date _sort=date,,code _sort=colour _sort=code-value-quantity _sort=_score _sort=_text _sort=_content "
+    "_lastUpdated:missing=true _sort=,date _sort=date,,code _sort=colour _sort=code-value-quantity _sort=_score "
+    "_sort=_text _sort=_content "
     "value-quantity=1_000 value-quantity=NaN value-quantity=٣ date=gt".split(),
 )
 def test_what_r4_has_and_the_store_can_not_do_refuses_the_search(store_url: str, query: str) -> None:

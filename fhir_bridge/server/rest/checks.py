@@ -16,6 +16,10 @@ from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import check_new, keep_labels
+from fhir_bridge.server.subscriptions.model import SubscriptionError
+from fhir_bridge.server.subscriptions.owners import owner_of
+from fhir_bridge.server.subscriptions.sealing import SEAL, Seal
+from fhir_bridge.server.subscriptions.writing import prepare
 from fhir_bridge.storage.breathing import beside, is_large
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.transactions import Check
@@ -57,6 +61,8 @@ async def check_write(call: Call, operation: Operation) -> None:
             source="meta.tag",
         )
     await check_new(call, resource)
+    if operation.type == "Subscription":
+        await _check_subscription(call, resource)
     if updates and isinstance(resource.get("id"), str):
         await refuse_unreachable(call, operation.type, operation.id)
     await refuse_new_links(call, resource, operation.id if updates else "")
@@ -70,3 +76,26 @@ async def check_write(call: Call, operation: Operation) -> None:
 def check_of(call: Call) -> Check:
     """`check_write` for this caller, as storage takes it."""
     return partial(check_write, call)
+
+
+async def _check_subscription(call: Call, resource: dict[str, Any]) -> None:
+    """Refuse a Subscription that can't be followed; note whose it is.
+
+    Raises:
+        Refusal: 422.
+        StorageError: the caller may not search so.
+    """
+    services = call.services
+    try:
+        watched = prepare(
+            resource, owner_of(call.caller), services.settings.allowed, Seal(services.key.secret(SEAL))
+        )
+    except SubscriptionError as error:
+        raise refuse(422, "FB-SUB-001", str(error), source=error.element) from error
+    # Of nothing: whether the criteria can be read, and the caller may ask so.
+    page = await services.store.search(
+        watched.type, [*watched.parameters, ("_id", "none")], call.access, count=1
+    )
+    if page.unknown:
+        reasons = "; ".join(f"{unknown.name}: {unknown.reason}" for unknown in page.unknown)
+        raise refuse(422, "FB-SUB-001", reasons, source="Subscription.criteria")
