@@ -1,7 +1,7 @@
 """Search by composites of repeating elements, by types of identifiers, and by words.
 
 Revision: 0013
-After: 0011
+After: 0016
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
