@@ -199,6 +199,7 @@ async def _open(settings: Settings) -> Store:
         known=settings.definitions(),
         base=settings.fhir_base,
         most_index_rows=settings.max_index_rows,
+        check_references=settings.check_references,
     )
 
 
@@ -209,7 +210,7 @@ async def _services(
     http: httpx.AsyncClient,
     terminology: ServedTerminology,
 ) -> Services:
-    grants, log = Grants(store), AuditLog(store)
+    grants, log = Grants(store), AuditLog(store, before_answer=settings.audit_reads == "before-answer")
     return Services(
         settings=settings,
         store=store,

@@ -123,8 +123,21 @@ class Settings(BaseSettings):
     terminology_seconds: float = Field(
         default=30, gt=0, description="Time that one terminology operation may take; then it is too costly."
     )
+    check_references: bool = Field(
+        default=True,
+        description="Whether a write over REST is refused that refers to a resource which is not here (422), and the "
+        "deletion of what others refer to (409). `load` stores either way.",
+    )
+    audit_reads: Literal["soon", "before-answer"] = Field(
+        default="soon",
+        description="When AuditEvents of reads and searches are stored: within 0.2 s (`soon`), or `before-answer`. "
+        "Those of writes are stored with what is written.",
+    )
     keep_audit_days: float | None = Field(
-        default=None, gt=0, description="Days that AuditEvents stay; absent: for ever. Mind the law."
+        default=None,
+        gt=0,
+        description="Days that AuditEvents stay at least; they go a calendar month at a time. Absent: for ever. "
+        "Mind the law.",
     )
     keep_history_days: float | None = Field(
         default=None, gt=0, description="Days that a version stays once it was replaced; absent: for ever."

@@ -25,6 +25,9 @@ __all__ = ["MOST_FINDINGS", "ServedValidator"]
 MOST_FINDINGS = 200
 """Findings on a resource that are listed; an invalid one with more is not looked at further."""
 
+LOOK_SECONDS = 0.2
+"""How long terminology that another process wrote may be unknown to the check of a write: each look is a statement."""
+
 
 class ServedValidator:
     """Validates the resources of one request; after its first look at what is written it needs no other.
@@ -68,7 +71,7 @@ class ServedValidator:
         results = await self._validated(resource, profiles, asking, inline)
         if not asking.asked:
             return results
-        await self._terminology.refresh(self._store)
+        await self._terminology.refresh(self._store, within=LOOK_SECONDS)
         self._present = self._terminology.validation_terminology_with(self._brought)
         # The same object: nothing was written since, so the first result holds.
         if self._present is known:

@@ -6,6 +6,7 @@ from fhir_bridge.fhir import search_parameters
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter, resource_types
 
 __all__ = [
+    "APART",
     "find",
     "find_reference",
     "indexed_only",
@@ -28,6 +29,9 @@ _CHOSEN = {
 }
 """Types of which only some parameters are indexed, beside those of Resource: every access writes an AuditEvent."""
 
+APART = frozenset({"AuditEvent"})
+"""Types that are no rows of `resource`: no search of another type leads to them (`storage.audit_search`)."""
+
 
 def indexed_only(resource_type: str, known: Definitions = DEFAULT) -> frozenset[str] | None:
     """The codes that are indexed of this type; None for all."""
@@ -46,6 +50,8 @@ def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchP
     if only is not None and code not in only:
         return None
     if code in SPECIAL:
+        if resource_type in APART:
+            return None
         return known.search_parameters(resource_type).get(code)
     parameter = search_parameters.find(resource_type, code, known)
     return parameter if parameter is not None and _answered(parameter, resource_type, known) else None
@@ -59,7 +65,7 @@ def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[Search
         for parameter in search_parameters.searchable(resource_type, known)
         if (only is None or parameter.code in only) and _answered(parameter, resource_type, known)
     ]
-    words = (known.search_parameters(resource_type).get(code) for code in sorted(SPECIAL))
+    words = (find(resource_type, code, known) for code in sorted(SPECIAL))
     return (*indexed, *(parameter for parameter in words if parameter is not None))
 
 
@@ -71,12 +77,16 @@ def _answered(parameter: SearchParameter, resource_type: str, known: Definitions
 
 def find_reference(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:
     """The definition of a reference parameter that can be followed, or None."""
+    if resource_type in APART:
+        return None
     parameter = find(resource_type, code, known)
     return parameter if parameter is not None and parameter.type == "reference" else None
 
 
 def references_of(resource_type: str, known: Definitions = DEFAULT) -> tuple[SearchParameter, ...]:
     """All reference parameters of a type that can be followed."""
+    if resource_type in APART:
+        return ()
     return tuple(parameter for parameter in searchable(resource_type, known) if parameter.type == "reference")
 
 

@@ -42,7 +42,7 @@ async def last_observations(
     most: int,
     **options: Unpack[SearchOptions],
 ) -> SearchPage:
-    """See `Store.last_observations`."""
+    """See `Searches.last_observations`."""
     cursor, codes = options.get("cursor"), options.get("codes")
     require(access, "Observation", "s")
     # Those that name somebody: `patient:missing` is no subject.

@@ -34,7 +34,7 @@ async def read_meta(
     types: Sequence[str],
     access: AccessFilter,
 ) -> dict[str, Any]:
-    """See `Store.meta`."""
+    """See `Searches.meta`."""
     profiles: set[str] = set()
     codings: dict[str, set[tuple[str, str]]] = {"security": set(), "tag": set()}
     for kind in types:

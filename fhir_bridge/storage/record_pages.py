@@ -17,7 +17,7 @@ from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.includes import Include, included
-from fhir_bridge.storage.indexed import find
+from fhir_bridge.storage.indexed import APART, find
 from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.search_pages import Branch, Place, Sort, read_page
 from fhir_bridge.storage.search_text import date_value
@@ -31,9 +31,6 @@ _CARE_DATES = (
     "whenhandedover authoredon authored authored-on created sent datetime datewritten"
 ).split()
 """Search parameters that say when something was or is to be done; of a type the first that it has."""
-
-_LATER = frozenset({"AuditEvent"})
-"""Types that a record has and that are given only where they are named: who looked at it is not part of care."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +58,13 @@ async def read_record_page(
     wanted: RecordPart,
     **options: Unpack[SearchOptions],
 ) -> SearchPage:
-    """See `Store.record_page`."""
+    """See `Searches.record_page`."""
     count, cursor, most_bytes = options.get("count", 50), options.get("cursor"), options.get("most_bytes")
     for kind in wanted.types or ():
         if kind not in definitions.resource_types():
             raise BadSearch(f"_type: {kind[:40]!r} is no resource type of R4")
+        if kind in APART:
+            raise BadSearch(f"_type: {kind} is searched by itself, as in {kind}?patient={patient}")
     bound = (access.subject, "record", patient, wanted.types, str(wanted.since), wanted.start, wanted.end)
     place = None if cursor is None else Place.read(cursors.read(cursor, bound))
     await dictionaries.require_records()
@@ -125,9 +124,7 @@ async def _branches(
         present = sorted(row[0] for row in await rows.fetchall())
     branches: list[Branch] = []
     for kind in present:
-        if (kind in _LATER if wanted.types is None else kind not in wanted.types) or not access.permits(
-            kind, "s"
-        ):
+        if (wanted.types is not None and kind not in wanted.types) or not access.permits(kind, "s"):
             continue
         members = every if is_followed(kind) else own
         where = all_of(

@@ -18,6 +18,7 @@ from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.includes import included, is_include, read_includes
+from fhir_bridge.storage.indexed import APART
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.search_conditions import CodeSets, parameter_condition
 from fhir_bridge.storage.search_filter import filtered
@@ -282,9 +283,11 @@ async def types_of(
                 raise BadSearch(f"_type: {kind[:40]!r} is no resource type of R4")
             if members is not None and kind not in members:
                 raise BadSearch(f"_type: no {kind} is in the compartment of a {(compartment or ('', ''))[0]}")
+            if kind in APART:
+                raise BadSearch(f"_type: {kind} is searched by itself")
             require(access, kind, "s")
         return list(dict.fromkeys(wanted))
-    possible = sorted(members if members is not None else definitions.resource_types())
+    possible = sorted((members.keys() if members is not None else definitions.resource_types()) - APART)
     permitted = [kind for kind in possible if access.permits(kind, "s")]
     if not permitted:
         require(access, possible[0], "s")

@@ -1,7 +1,7 @@
 """Search by composites of repeating elements, by types of identifiers, and by words.
 
 Revision: 0013
-After: 0016
+After: 0012
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0013"
-down_revision = "0016"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
@@ -61,7 +61,7 @@ $$;
 -- Types of which there are few enough. Of the others each word of each result would be an entry, and each write would
 -- pay for it: they are looked through, among those that the other parameters of the search leave.
 CREATE INDEX resource_words ON resource USING gin (content_words(bytes))
-    WHERE NOT deleted AND type <> ALL ('{AuditEvent,Binary,Observation,Provenance}');
+    WHERE NOT deleted AND type <> ALL ('{Binary,Observation,Provenance}');
 
 -- What is stored has no elements yet: `reindex` makes them, and until then searches that need them are refused.
 DELETE FROM setting WHERE name = 'reindex';

@@ -370,7 +370,8 @@ class TestOwnedByTheServer:
         for where, body in (("Device/model", model), ("Provenance/made", by_person)):
             assert http.put(f"/fhir/{where}", json=body, headers=clinician).status_code == 403
             assert http.delete(f"/fhir/{where}", headers=clinician).status_code == 403
-        measured = observation("x", "anna") | {"device": {"reference": "Device/none"}}
+        hospital.run(store.update, "Device", "meter", {"resourceType": "Device", "id": "meter"}, EVERYTHING)
+        measured = observation("x", "anna") | {"device": {"reference": "Device/meter"}}
         assert http.post("/fhir/Observation", json=measured, headers=clinician).status_code == 201
 
     def test_a_label_in_a_wrong_place_is_only_invalid(

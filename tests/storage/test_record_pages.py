@@ -21,7 +21,7 @@ async def _record(
     pages: list[SearchPage] = []
     cursor: str | None = None
     while True:
-        pages.append(await store.record_page(patient, access, part, count=count, cursor=cursor))
+        pages.append(await store.searches.record_page(patient, access, part, count=count, cursor=cursor))
         cursor = pages[-1].next
         if cursor is None:
             return pages
@@ -88,12 +88,12 @@ def test_the_last_results_are_the_last_of_those_that_may_be_seen(
         parameters = [("patient", patient)]
         if not access.permits("Observation", "s"):
             with pytest.raises(Forbidden):
-                await opened.store.last_observations(parameters, access)
+                await opened.store.searches.last_observations(parameters, access)
             return
         found: list[str] = []
         cursor: str | None = None
         while True:
-            page = await opened.store.last_observations(
+            page = await opened.store.searches.last_observations(
                 parameters, access, most=most, count=count, cursor=cursor, most_bytes=10**6
             )
             assert page.total == len(wanted)
@@ -109,11 +109,11 @@ def test_the_last_results_are_the_last_of_those_that_may_be_seen(
 
 def test_a_small_answer_goes_on_with_the_next(opened: Opened) -> None:
     async def run() -> None:
-        whole = await opened.store.record_page("anna", EVERYTHING, RecordPart(), count=500)
+        whole = await opened.store.searches.record_page("anna", EVERYTHING, RecordPart(), count=500)
         cursor: str | None = None
         found: list[str] = []
         while True:  # one entry always is given, however few bytes there are
-            page = await opened.store.last_observations(
+            page = await opened.store.searches.last_observations(
                 [("patient", "anna")], EVERYTHING, most=9, cursor=cursor, most_bytes=10
             )
             assert len(page.entries) == 1
@@ -130,12 +130,12 @@ def test_what_is_malformed_is_refused(opened: Opened) -> None:
     async def run() -> None:
         for part in (RecordPart(("Nonsense",)), RecordPart(start="x"), RecordPart(end="gt2020")):
             with pytest.raises(BadSearch):
-                await opened.store.record_page("anna", EVERYTHING, part)
-        page = await opened.store.record_page("anna", EVERYTHING, RecordPart(), count=1)
+                await opened.store.searches.record_page("anna", EVERYTHING, part)
+        page = await opened.store.searches.record_page("anna", EVERYTHING, RecordPart(), count=1)
         with pytest.raises(BadCursor):
-            await opened.store.record_page("bea", EVERYTHING, RecordPart(), cursor=page.next)
+            await opened.store.searches.record_page("bea", EVERYTHING, RecordPart(), cursor=page.next)
         for parameters in ([], [("code", "x")], [("patient:missing", "true")], [("subject", "")]):
             with pytest.raises(BadSearch):
-                await opened.store.last_observations(parameters, EVERYTHING)
+                await opened.store.searches.last_observations(parameters, EVERYTHING)
 
     opened.runner.run(run())

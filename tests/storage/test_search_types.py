@@ -38,7 +38,7 @@ QUERIES: dict[tuple[tuple[str, str], ...], Any] = {
 async def _pages(store: Store, cursor: str | None, ahead: bool, *ask: Any, **more: Any) -> list[SearchPage]:
     pages = []
     while True:
-        pages.append(await store.search_types(*ask, cursor=cursor, **more))
+        pages.append(await store.searches.of_types(*ask, cursor=cursor, **more))
         cursor = pages[-1].next if ahead else pages[-1].previous
         if cursor is None:
             return pages
@@ -110,7 +110,7 @@ def test_entries_totals_and_pages_are_those_of_brute_force(
 
 def test_words_are_looked_for_in_every_type(opened: Opened) -> None:
     async def run() -> None:
-        page = await opened.store.search_types(None, [("_content", "h")], EVERYTHING)
+        page = await opened.store.searches.of_types(None, [("_content", "h")], EVERYTHING)
         assert [(entry.type, entry.id) for entry in page.entries] == [("Organization", "h")]
 
     opened.runner.run(run())
@@ -119,15 +119,15 @@ def test_words_are_looked_for_in_every_type(opened: Opened) -> None:
 def test_a_cursor_serves_its_search_alone(opened: Opened) -> None:
     async def run() -> None:
         store = opened.store
-        page = await store.search_types(["Condition", "Observation"], [], EVERYTHING, count=2)
-        later = await store.search_types(
+        page = await store.searches.of_types(["Condition", "Observation"], [], EVERYTHING, count=2)
+        later = await store.searches.of_types(
             ["Condition", "Observation"], [], EVERYTHING, count=2, cursor=page.next
         )
         for cursor in (page.next, later.previous):
             with pytest.raises(BadCursor):
-                await store.search_types(["Condition"], [], EVERYTHING, cursor=cursor)
+                await store.searches.of_types(["Condition"], [], EVERYTHING, cursor=cursor)
             with pytest.raises(BadCursor):
-                await store.search_types(
+                await store.searches.of_types(
                     ["Condition", "Observation"],
                     [],
                     EVERYTHING,
@@ -140,7 +140,7 @@ def test_a_cursor_serves_its_search_alone(opened: Opened) -> None:
 
 def test_what_not_every_type_has_is_unknown_or_refused(opened: Opened) -> None:
     async def run() -> None:
-        page = await opened.store.search_types(
+        page = await opened.store.searches.of_types(
             ["Organization", "Observation"], [("code", "718-7")], EVERYTHING
         )
         assert [parameter.name for parameter in page.unknown] == ["code"]
@@ -151,7 +151,7 @@ def test_what_not_every_type_has_is_unknown_or_refused(opened: Opened) -> None:
             (["Organization", "Observation"], [("_sort", "date")], None),
         ):
             with pytest.raises(BadSearch):
-                await opened.store.search_types(types, parameters, EVERYTHING, compartment=compartment)
+                await opened.store.searches.of_types(types, parameters, EVERYTHING, compartment=compartment)
 
     opened.runner.run(run())
 

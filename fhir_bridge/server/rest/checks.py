@@ -21,7 +21,7 @@ from fhir_bridge.server.subscriptions.owners import owner_of
 from fhir_bridge.server.subscriptions.sealing import SEAL, Seal
 from fhir_bridge.server.subscriptions.writing import prepare
 from fhir_bridge.storage.breathing import beside, is_large
-from fhir_bridge.storage.bundles import conditional_references
+from fhir_bridge.storage.bundles import conditional_references, references_in, relative
 from fhir_bridge.storage.transactions import Check
 from fhir_bridge.storage.writing import Operation
 
@@ -35,8 +35,12 @@ async def resolve(call: Call, resource: dict[str, Any]) -> dict[str, Any]:
         Refusal: 400: a search in place of a reference can't be read.
         StorageError: a search in place of a reference finds nothing, several, or is not for this caller.
     """
-    named = await beside(is_large(resource), partial(conditional_references, resource, call.base))
-    for reference in named:
+    large = is_large(resource)
+    named = await beside(large, partial(references_in, resource))
+    # Most name what is here as it is stored: nothing is to be resolved.
+    if all("?" not in reference and relative(reference, call.base) == reference for reference in named):
+        return resource
+    for reference in await beside(large, partial(conditional_references, resource, call.base)):
         condition(reference)
     return await call.services.store.resolve(resource, call.access, base=call.base)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import hooks
-from fhir_bridge.server.rest.auditing import audit_operation, audit_write
+from fhir_bridge.server.rest.auditing import audit_of, audit_operation
 from fhir_bridge.server.rest.body import check_valid
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, audit_shown, only
@@ -53,7 +53,7 @@ class Meta(CallOperation):
             return _answer(loads_exact(content).get("meta", {}))
         if call.type:
             call.require("s")
-        meta = await store.meta([call.type] if call.type else None, call.access)
+        meta = await store.searches.meta([call.type] if call.type else None, call.access)
         await audit_operation(call)
         return _answer(meta)
 
@@ -83,9 +83,9 @@ class _Change(CallOperation):
         # A profile that is added is one that the resource has to meet.
         await check_valid(call, resource, inline=False)
         await check_write(call, Operation("update", call.type, call.id, resource))
-        written = await store.update(call.type, call.id, resource, call.access, if_match=current.etag)
-        if written.outcome != "unchanged":
-            await audit_write(call, "update", f"{call.type}/{call.id}", resource)
+        written = await store.update(
+            call.type, call.id, resource, call.access, if_match=current.etag, audit=audit_of(call)
+        )
         content = hooks.redact(call.services.plugins, written.stored.bytes, call.access)
         return _answer(loads_exact(content).get("meta", {}))
 

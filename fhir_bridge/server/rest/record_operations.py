@@ -46,7 +46,7 @@ class Everything(CallOperation):
         types = None if named is None else tuple(dict.fromkeys(filter(None, named.split(","))))
         if types == ():
             raise refuse(400, "FB-REST-008", "_type has no value")
-        page = await call.services.store.record_page(
+        page = await call.services.store.searches.record_page(
             call.id,
             call.access,
             RecordPart(types, read_instant(known.get("_since")), known.get("start"), known.get("end")),
@@ -81,7 +81,7 @@ class LastN(CallOperation):
         most = int(asked[0]) if asked else 1
         if most < 1:
             raise refuse(400, "FB-REST-008", "max is a number, 1 or more")
-        page = await call.services.store.last_observations(
+        page = await call.services.store.searches.last_observations(
             [pair for pair in parameters if pair[0] != "max" and pair[0] not in own],
             call.access,
             most=most,

@@ -179,7 +179,7 @@ async def _search_of(
     types = [kind for kind in named[0].split(",") if kind] if named else None
     if types == []:
         raise refuse(400, "FB-REST-008", "_type has no value")
-    return await store.search_types(types, rest, call.access, compartment=call.compartment, **options)
+    return await store.searches.of_types(types, rest, call.access, compartment=call.compartment, **options)
 
 
 def own_parameters(parameters: list[tuple[str, str]]) -> dict[str, str]:

@@ -158,7 +158,7 @@ async def _read(call: Call, section: _Section) -> list[Stored]:
                 "most_bytes": call.budget.bytes,
             }
             page = (
-                await store.last_observations(parameters, call.access, most=1, **most)  # type: ignore[arg-type]
+                await store.searches.last_observations(parameters, call.access, most=1, **most)  # type: ignore[arg-type]
                 if kind == "Observation"
                 else await store.search(kind, parameters, call.access, **most)  # type: ignore[arg-type]
             )

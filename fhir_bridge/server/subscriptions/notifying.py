@@ -14,9 +14,11 @@ from typing import Any, Final
 
 import httpx
 
-from fhir_bridge.egress import EgressRefused
+from fhir_bridge.egress import EgressRefused, origin_of
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
 from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.governance import audit
 from fhir_bridge.server.leasing import LEASE, heartbeat, pause
 from fhir_bridge.server.subscriptions.model import Owner, SubscriptionError, Watched, read_subscription
 from fhir_bridge.server.subscriptions.notification import Kind, bundle, status_of
@@ -174,6 +176,7 @@ class Notifier:
         readable = [event for event in events if (event.type, event.id) in contents]
         if not readable:  # withheld since: there is nothing to tell, not even that there was something
             return events[-1].number
+        await self._audit(subscriber, contents)
         if watched.topic is not None:
             whole = contents if watched.content == "full-resource" else {}
             content = self._notification(subscriber, "event-notification", delivery.events, readable, whole)
@@ -198,6 +201,24 @@ class Notifier:
                 continue
             results[place] = loads_exact(self._redact(stored.bytes, access))
         return results
+
+    async def _audit(
+        self, subscriber: _Subscriber, contents: Mapping[tuple[str, str], dict[str, Any]]
+    ) -> None:
+        """Record what is about to leave, before it does."""
+        owner = subscriber.owner
+        context = audit.Context(
+            self._base,
+            owner.client,
+            address=origin_of(subscriber.watched.endpoint),
+            purpose=owner.purpose or None,
+        )
+        records = []
+        for (kind, identity), resource in contents.items():
+            event = audit.notification(context, f"{kind}/{identity}", f"Subscription/{subscriber.id}")
+            patients = [patient for patient in owners_of(resource).patients if patient != OTHER_PERSON]
+            records += audit.records(event, patients)
+        await self._store.append_audit(records)
 
     def _notification(
         self,

@@ -37,6 +37,15 @@ def test_a_topic_is_followed_from_handshake_to_events(feed: Feed) -> None:
     assert event.headers["Content-Type"] == "application/fhir+json"
     assert len(event.entries) == 1, "id-only: no resources"
     assert [one for one in get_validator().validate(json.loads(event.body)) if one.severity == "error"] == []
+    entries = feed.request("GET", "AuditEvent?entity=Observation/s1&patient=Patient/anna").json()["entry"]
+    addresses = [
+        agent["network"]["address"]
+        for entry in entries
+        for agent in entry["resource"]["agent"]
+        if any(f"Subscription/{identity}" in json.dumps(entity) for entity in entry["resource"]["entity"])
+        if "network" in agent
+    ]
+    assert feed.receiver.origin in addresses, "what left is audited"
     feed.work()
     assert len(feed.receiver.sent) == 2, "nothing is told twice"
     feed.observe("s1", "anna", code="718-7")
