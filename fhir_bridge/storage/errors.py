@@ -201,7 +201,7 @@ class RecordsPending(StorageError):
 class IndexPending(StorageError):
     """After an upgrade: the index does not have yet what a search asks for."""
 
-    code = "FB-STORE-032"
+    code = "FB-STORE-036"
     status = 503
 
 

@@ -135,7 +135,7 @@ CODES = declare(
         "too-costly",
     ),
     IssueCode(
-        "FB-STORE-032",
+        "FB-STORE-036",
         "error",
         "After an upgrade: the index lacks what the search asks for",
         "Wait until the background worker of `serve` has made it anew, or run `fhir-bridge reindex`.",

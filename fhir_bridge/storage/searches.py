@@ -48,8 +48,8 @@ class Searches:
     ) -> SearchPage:
         """See `Store.search`."""
         if resource_type == AUDIT:
-            count = more.pop("count", 50)
-            return await self._events.search(parameters, access, count=count, compartment=compartment, **more)
+            options: SearchOptions = {"count": 50, **more}
+            return await self._events.search(parameters, access, compartment=compartment, **options)
         return await self._run([resource_type], parameters, access, compartment, more)
 
     async def of_types(
