@@ -94,7 +94,10 @@ RECORDS = [
 def clinic(hospital: Hospital) -> Hospital:
     for record in RECORDS:
         body = {name: value for name, value in record.items() if value is not None}
-        hospital.run(hospital.services.store.update, body["resourceType"], body["id"], body, EVERYTHING)
+        if body["id"] != "letter":
+            hospital.run(hospital.services.store.update, body["resourceType"], body["id"], body, EVERYTHING)
+    # What refers to nothing that is here comes by a load alone.
+    hospital.run(hospital.services.store.load, [record for record in RECORDS if record["id"] == "letter"])
     return hospital
 
 
