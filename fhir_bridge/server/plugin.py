@@ -15,8 +15,10 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """`$validate`, `$versions`, those on records, documents and Subscriptions, those of the terminology service."""
+    """What the server does beside reading, writing and searching; `$validate`, `$export`, `$everything` among it."""
+    from fhir_bridge.server.rest.bulk_import import Import
     from fhir_bridge.server.rest.documents import Document
+    from fhir_bridge.server.rest.export import Export
     from fhir_bridge.server.rest.matching import Match
     from fhir_bridge.server.rest.meta_operations import Meta, MetaAdd, MetaDelete
     from fhir_bridge.server.rest.record_operations import Everything, LastN
@@ -36,6 +38,8 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
         MetaAdd(),
         MetaDelete(),
         Summary(),
+        Export(context.settings),
+        Import(context.settings),
         Status(),
         Events(),
         *terminology_operations(context.terminology),

@@ -28,7 +28,16 @@ from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import parse_for_reading
 
-__all__ = ["Named", "Referrers", "local_references", "lock_deleted", "named_by", "referrers_of", "refused"]
+__all__ = [
+    "Named",
+    "Referrers",
+    "dangling",
+    "local_references",
+    "lock_deleted",
+    "named_by",
+    "referrers_of",
+    "refused",
+]
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
 NAMED = 20
@@ -172,6 +181,23 @@ _REFERRERS = (
     "AND NOT r.deleted AND NOT EXISTS (SELECT FROM prediction p WHERE p.result = r.key OR p.companion = r.key) "
     "ORDER BY r.key LIMIT %s"
 )
+
+
+# Of what was never stored, and of what was deleted: each has an index of its own.
+_DANGLING = """
+SELECT r.type, count(*) FROM (
+    SELECT type, key FROM resource WHERE version = 0 UNION ALL
+    SELECT type, key FROM resource WHERE deleted AND version > 0
+) r
+WHERE EXISTS (SELECT FROM reference f JOIN resource s ON s.key = f.resource WHERE f.target = r.key AND NOT s.deleted)
+GROUP BY r.type ORDER BY r.type
+"""
+
+
+async def dangling(connection: AsyncConnection) -> dict[str, int]:
+    """How many resources of each type are not here, though live resources refer to them."""
+    rows = await connection.execute(_DANGLING)
+    return dict(await rows.fetchall())
 
 
 async def refused(

@@ -24,7 +24,16 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.storage import appending, histories, inbox, patients, reindexing, settings, streaming
+from fhir_bridge.storage import (
+    appending,
+    histories,
+    inbox,
+    integrity,
+    patients,
+    reindexing,
+    settings,
+    streaming,
+)
 from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
@@ -33,7 +42,8 @@ from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, BadSearch, Gone, NotFound, VersionConflict
-from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
+from fhir_bridge.storage.exporting import Exports
+from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
@@ -88,6 +98,7 @@ class Store:
             pool, self._dictionaries, most_index_rows, self._audit, check_references=check_references
         )
         self.results = Results(pool, self._dictionaries)
+        self.exports = Exports(pool, self._dictionaries)
         self._wrote: Counter[str] = Counter()
 
     @classmethod
@@ -264,7 +275,7 @@ class Store:
         if resource_type == AUDIT:
             if at is not None:
                 raise BadSearch("_at: an AuditEvent has one version; search AuditEvents by date")
-            return await self._history_of_events(access, identity, count, since, cursor, most_bytes)
+            return await self._events.versions(access, identity, count, since, cursor, most_bytes)
         if resource_type is not None and identity is not None:
             return await histories.instance_history(
                 self.pool,
@@ -299,25 +310,6 @@ class Store:
             cursor=cursor,
             most_bytes=most_bytes,
         )
-
-    async def _history_of_events(
-        self,
-        access: AccessFilter,
-        identity: str | None,
-        count: int,
-        since: datetime | None,
-        cursor: str | None,
-        most_bytes: int,
-    ) -> HistoryPage:
-        if identity is not None:
-            only = await self._events.read(identity, access)
-            shown = [only] if since is None or only.last_updated >= since else []
-            return HistoryPage([HistoryEntry(stored, "POST") for stored in shown], len(shown), None)
-        events, following = await self._events.history(
-            access, count=count, since=since, cursor=cursor, most_bytes=most_bytes
-        )
-        total = len(events) if cursor is None and following is None else None
-        return HistoryPage([HistoryEntry(stored, "POST") for stored in events], total, following)
 
     async def create(
         self,
@@ -700,6 +692,11 @@ class Store:
         """Set the state of inbox entries; how many there were (`storage.inbox.set_state`)."""
         async with self.connection() as connection:
             return await inbox.set_state(connection, keys, state)
+
+    async def dangling(self) -> dict[str, int]:
+        """How many resources of each type are not here, though stored resources refer to them."""
+        async with self.pool.connection() as connection:
+            return await integrity.dangling(connection)
 
     async def number_of_links(self) -> int:
         """How many links between patients there are."""

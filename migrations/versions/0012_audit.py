@@ -168,6 +168,9 @@ BEGIN
 END
 $$;
 
+-- What is only referred to.
+CREATE INDEX IF NOT EXISTS resource_absent ON resource (type, key) WHERE version = 0;
+
 -- Fails where one of these resources is not there, or carries a label that is withheld: with the numbers of those.
 -- Waits for who is deleting them; each statement within a volatile function sees what was committed before it.
 CREATE OR REPLACE FUNCTION require_live(types text[], ids text[], withheld integer[]) RETURNS void
@@ -258,6 +261,7 @@ INSERT INTO job (kind, queue, payload, dedupe) VALUES ('reindex', 1, '{}', 'rein
 DROP TABLE audit, audit_index;
 DROP FUNCTION require_live, audit_owners, audit_store, audit_said, audit_instant, audit_key, audit_month;
 DROP FUNCTION audit_is_fixed;
+DROP INDEX resource_absent;
 DROP SEQUENCE audit_sequence;
 """
 

@@ -274,3 +274,20 @@ def _sorted(event: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name not in ("meta", "entity")} | {
         "entity": entities
     }
+
+
+def test_what_is_referred_to_and_not_here_is_counted(fresh_database_url: str) -> None:
+    async def work(store: Store) -> None:
+        await store.load(
+            [observation("o1", "a"), observation("o2", "b", performer=[{"reference": "Practitioner/x"}])]
+        )
+        assert await store.dangling() == {"Patient": 2, "Practitioner": 1}
+        await store.load([{"resourceType": "Patient", "id": name} for name in "ab"])
+        assert await store.dangling() == {"Practitioner": 1}
+        await store.delete("Patient", "a", EVERYTHING)  # this store does not check
+        assert await store.dangling() == {"Patient": 1, "Practitioner": 1}
+        for name in ("o1", "o2"):
+            await store.delete("Observation", name, EVERYTHING)
+        assert await store.dangling() == {}
+
+    with_store(fresh_database_url, work)
