@@ -240,6 +240,12 @@ class TestEverything:
         assert clinic.http.get(path, headers=anna).status_code == 400
         assert clinic.http.get(f"{path}&_type=Condition", headers=clara).status_code == 400
 
+    def test_it_is_given_as_xml_too(self, clinic: Hospital, clara: dict[str, str]) -> None:
+        for path in ("Patient/anna/$everything?_type=Condition", "Patient/anna/$summary?", "Patient/anna/$meta?"):
+            answer = clinic.http.get(f"/fhir/{path}&_format=xml", headers=clara)
+            assert answer.status_code == 200
+            assert answer.headers["content-type"].startswith("application/fhir+xml")
+
     def test_it_is_in_a_batch_too(self, clinic: Hospital, clara: dict[str, str]) -> None:
         entry = [{"request": {"method": "GET", "url": "Patient/anna/$everything?_type=Patient"}}]
         body = {"resourceType": "Bundle", "type": "batch", "entry": entry}

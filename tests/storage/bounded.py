@@ -12,6 +12,7 @@ from fhir_bridge.storage import Store
 from tests.storage.cohort import observation
 
 LABEL = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+PURPOSE = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 PERSON = {"anna": {"anna"}, "bea": {"bea", "clara"}, "clara": {"bea", "clara"}}
 
 
@@ -28,6 +29,17 @@ def _make() -> list[dict[str, Any]]:
         else:
             subject = {"subject": {"reference": f"Patient/{patient}"}}
             made.append({"resourceType": "Condition", "id": f"c{number}", "meta": meta, **subject})
+    made.append(
+        {
+            "resourceType": "Consent",
+            "id": "no-research",
+            "status": "active",
+            "scope": {"coding": [{"code": "research"}]},
+            "category": [{"text": "research"}],
+            "patient": {"reference": "Patient/anna"},
+            "provision": {"type": "deny", "purpose": [{"system": PURPOSE, "code": "HRESCH"}]},
+        }
+    )
     made.append({"resourceType": "Organization", "id": "h", "meta": {"tag": [{"code": "x"}]}})
     return made
 
@@ -38,10 +50,13 @@ RESOURCES = _make()
 def about(resource: dict[str, Any]) -> set[str]:
     if resource["resourceType"] == "Patient":
         return {resource["id"]}
-    return {resource["subject"]["reference"].partition("/")[2]} if "subject" in resource else set()
+    subject = resource.get("subject", resource.get("patient"))
+    return {subject["reference"].partition("/")[2]} if subject else set()
 
 
 def may(access: AccessFilter, resource: dict[str, Any]) -> bool:
+    if access.purpose == "HRESCH" and "anna" in about(resource):
+        return False  # she denies it
     if access.withheld_labels and LABEL in resource.get("meta", {}).get("security", []):
         return False
     return any(
@@ -64,6 +79,7 @@ FILTERS = st.builds(
         max_size=3,
     ).map(tuple),
     withheld_labels=st.sampled_from([frozenset(), frozenset({f"{LABEL['system']}|R"})]),
+    purpose=st.sampled_from([None, "TREAT", "HRESCH"]),
     subject=st.sampled_from(["someone", "another"]),
 )
 

@@ -188,7 +188,7 @@ class InPieces(Response):
 
 def body_of(response: Response) -> bytes:
     """The whole body of an answer."""
-    return b"".join(response.pieces) if isinstance(response, InPieces) else bytes(response.body)
+    return response.whole() if isinstance(response, InPieces) else bytes(response.body)
 
 
 def in_pieces(parts: Sequence[bytes]) -> Response:
