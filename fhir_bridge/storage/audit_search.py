@@ -34,6 +34,7 @@ from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_o
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch, NotFound
+from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
 from fhir_bridge.storage.includes import MOST_INCLUDED, is_include
 from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.permission import compile_access, not_denied, require
@@ -183,6 +184,26 @@ class AuditEvents:
         more = len(rows) > len(page)
         following = self._cursors.make(_place(page[-1]), bound) if more and page else None
         return [_stored(row) for row in page], following
+
+    async def versions(
+        self,
+        access: AccessFilter,
+        identity: str | None,
+        count: int,
+        since: datetime | None,
+        cursor: str | None,
+        most_bytes: int,
+    ) -> HistoryPage:
+        """The history of one, or of all where none is named."""
+        if identity is not None:
+            only = await self.read(identity, access)
+            shown = [only] if since is None or only.last_updated >= since else []
+            return HistoryPage([HistoryEntry(stored, "POST") for stored in shown], len(shown), None)
+        events, following = await self.history(
+            access, count=count, since=since, cursor=cursor, most_bytes=most_bytes
+        )
+        total = len(events) if cursor is None and following is None else None
+        return HistoryPage([HistoryEntry(stored, "POST") for stored in events], total, following)
 
     async def stream(
         self, access: AccessFilter, *, page: int, patient: str | None = None, letter: Literal["r", "s"] = "s"

@@ -16,7 +16,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from psycopg import AsyncConnection
 from psycopg.errors import InvalidParameterValue
@@ -41,9 +41,9 @@ from fhir_bridge.storage.changes import Change, read_changes
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
-from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
+from fhir_bridge.storage.errors import BadResource, BadSearch, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.exporting import Exports
-from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
+from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
@@ -52,8 +52,8 @@ from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.results import Results
-from fhir_bridge.storage.search_conditions import CodeSets
-from fhir_bridge.storage.searching import SearchPage, run_search
+from fhir_bridge.storage.searches import Searches
+from fhir_bridge.storage.searching import SearchOptions, SearchPage
 from fhir_bridge.storage.stored import Stored, Written, parse
 from fhir_bridge.storage.transactions import Bundles, Check, resolved
 from fhir_bridge.storage.writing import Operation, Parameters, Writer, compile_criteria, match_one, new_id
@@ -93,6 +93,7 @@ class Store:
         self._cursors = Cursors(secret)
         self._audit = AuditWriter(pool)
         self._events = AuditEvents(pool, self._dictionaries, self._cursors)
+        self.searches = Searches(pool, self._dictionaries, self._cursors, self._events)
         self._writer = Writer(
             pool, self._dictionaries, most_index_rows, self._audit, check_references=check_references
         )
@@ -255,21 +256,26 @@ class Store:
         *,
         count: int = 50,
         since: datetime | None = None,
+        at: str | None = None,
         cursor: str | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> HistoryPage:
         """Versions of a resource, of a type, or of all types the caller may search.
 
         Args:
+            at: a date, with a prefix perhaps: versions that were current at some time of it (R4 http.html#history).
             most_bytes: of the contents on a page, which is shorter where they are more; one entry always is there.
 
         Raises:
-            NotFound: no such resource. Forbidden: no grant. BadCursor: another caller's or history's cursor.
+            NotFound: no such resource. BadSearch: `at` is no date. Forbidden: no grant. BadCursor: another caller's or
+                history's cursor.
         """
         if resource_type is not None and identity is not None:
             _check_id(resource_type, identity)
         if resource_type == AUDIT:
-            return await self._history_of_events(access, identity, count, since, cursor, most_bytes)
+            if at is not None:
+                raise BadSearch("_at: an AuditEvent has one version; search AuditEvents by date")
+            return await self._events.versions(access, identity, count, since, cursor, most_bytes)
         if resource_type is not None and identity is not None:
             return await histories.instance_history(
                 self.pool,
@@ -280,6 +286,7 @@ class Store:
                 access,
                 count=count,
                 since=since,
+                at=at,
                 cursor=cursor,
                 most_bytes=most_bytes,
             )
@@ -299,28 +306,10 @@ class Store:
             access,
             count=count,
             since=since,
+            at=at,
             cursor=cursor,
             most_bytes=most_bytes,
         )
-
-    async def _history_of_events(
-        self,
-        access: AccessFilter,
-        identity: str | None,
-        count: int,
-        since: datetime | None,
-        cursor: str | None,
-        most_bytes: int,
-    ) -> HistoryPage:
-        if identity is not None:
-            only = await self._events.read(identity, access)
-            shown = [only] if since is None or only.last_updated >= since else []
-            return HistoryPage([HistoryEntry(stored, "POST") for stored in shown], len(shown), None)
-        events, following = await self._events.history(
-            access, count=count, since=since, cursor=cursor, most_bytes=most_bytes
-        )
-        total = len(events) if cursor is None and following is None else None
-        return HistoryPage([HistoryEntry(stored, "POST") for stored in events], total, following)
 
     async def create(
         self,
@@ -475,56 +464,20 @@ class Store:
         parameters: Parameters,
         access: AccessFilter,
         *,
-        count: int = 50,
-        cursor: str | None = None,
-        total: str = "none",
-        most_bytes: int | None = None,
-        most_included: int | None = None,
-        codes: CodeSets | None = None,
         compartment: tuple[str, str] | None = None,
+        **more: Unpack[SearchOptions],
     ) -> SearchPage:
         """Find resources of a type.
 
         Args:
             parameters: decoded (name, value) pairs as in the URL. `_count`, `_sort`, `_total` among them are obeyed.
-            count: entries on a page, where `_count` says nothing.
-            cursor: `next` of the page before, with the same parameters and caller.
-            total: `accurate` counts all matches; they are given anyway where they fit on one page.
-            most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
-            most_included: resources that `_include` and `_revinclude` may bring along.
-            codes: terminology, for `:in`, `:not-in`, `:below` and `:above`.
             compartment: type and id of the resource in whose compartment to look.
+            more: see `SearchOptions`.
 
         Raises:
             Forbidden, BadSearch, BadCursor.
         """
-        if resource_type == AUDIT:
-            return await self._events.search(
-                parameters,
-                access,
-                count=count,
-                cursor=cursor,
-                total=total,
-                most_bytes=most_bytes,
-                most_included=most_included,
-                codes=codes,
-                compartment=compartment,
-            )
-        return await run_search(
-            self.pool,
-            self._dictionaries,
-            self._cursors,
-            resource_type,
-            parameters,
-            access,
-            count=count,
-            cursor=cursor,
-            total=total,
-            most_bytes=most_bytes,
-            most_included=most_included,
-            codes=codes,
-            compartment=compartment,
-        )
+        return await self.searches.of_type(resource_type, parameters, access, compartment=compartment, **more)
 
     async def patient_record(
         self, patient_id: str, access: AccessFilter, *, types: Sequence[str] | None = None
