@@ -445,6 +445,10 @@ class Store:
         """How many writes of resources of these types this object has done."""
         return sum(self._wrote[kind] for kind in types)
 
+    async def prepare_audit(self) -> None:
+        """Make the partitions of audit records that will be needed soon."""
+        await self._audit.prepare_ahead()
+
     async def append_audit(self, records: Sequence[AuditRecord]) -> None:
         """Store audit records, in one transaction; those of an earlier try stay as they are."""
         await self._audit.write(records)
