@@ -30,7 +30,7 @@ class Format(StrEnum):
 
 def audit(
     source: Annotated[
-        Path, typer.Option("--source", exists=True, help="HL7 v2 messages or tables: a file or a folder.")
+        Path, typer.Option("--source", exists=True, help="HL7 v2, tables, VCF, DICOM: a file or a folder.")
     ],
     fhir: Annotated[
         Path, typer.Option("--fhir", exists=True, help="The FHIR made of them: Bundles, NDJSON, resources.")
@@ -48,14 +48,15 @@ def audit(
 ) -> None:
     """Compare sources with the FHIR that any engine made of them, value by value.
 
-    Reported is what never arrived, changed unit, zone, status or value, or collided; exit code 1 where there is any.
+    Reported is what never arrived, changed unit, zone, status or value, collided, or stands in the FHIR and in no
+    source; exit code 1 where there is any.
     """
     from fhir_bridge.workshop.audit import as_data, as_page, audit_folders, source_files
 
     stated = _zone(zone)
     total = source_files(source, fhir)
     if not total:
-        raise UsageError(f"there is no HL7 v2 message and no table in {source}")
+        raise UsageError(f"there is no HL7 v2 message, table, VCF or DICOM file in {source}")
     with steps("audit", total) as advance:
         result = audit_folders(source, fhir, zone=stated, advance=advance)
     if html is not None:
@@ -110,6 +111,9 @@ def _print(result: Audit, *, with_values: bool) -> None:
                 escape(f"{record.locator} {finding.locator}: {finding.kind.value}: {finding.value}{seen}"),
                 soft_wrap=True,
             )
+        for each in result.invented:
+            text = f"{each.place} {each.element}: invented {each.what}: {each.value}"
+            stdout.print(escape(text), soft_wrap=True)
     for name, first, second in result.twins:
         stdout.print(escape(f"two contents under {name}: {first} and {second}"), soft_wrap=True)
     for problem in result.problems:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from fhir_bridge.cli.convert import SiteFile
-from fhir_bridge.cli.output import counted, stderr, stdout
+from fhir_bridge.cli.output import UsageError, counted, stderr, stdout
 
 if TYPE_CHECKING:
     from fhir_bridge.workshop import VersionComparison
@@ -26,11 +26,21 @@ class Format(StrEnum):
 
 
 def diff(
-    before: Annotated[str, typer.Argument(metavar="A", help="A mapping file, or the name of one.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="The other version.")],
+    before: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="A mapping file, the name of one, or of git: HEAD~1:x/mapping.yaml."
+        ),
+    ],
     corpus: Annotated[
         list[Path], typer.Option("--corpus", exists=True, help="Sources: a file or folder; repeats.")
     ],
+    after: Annotated[
+        str, typer.Argument(metavar="[B]", help="The other version; with --from A as it is now.")
+    ] = "",
+    revision: Annotated[
+        str, typer.Option("--from", metavar="REVISION", help="Take A as it was at this revision of git.")
+    ] = "",
     site: SiteFile = None,
     output: Annotated[
         Format, typer.Option("--format", help="text for people, json for tools.")
@@ -45,7 +55,9 @@ def diff(
     """Convert a corpus with two versions of a mapping, and show where they differ, grouped by rule and element.
 
         fhir-bridge mapping diff old.yaml new.yaml --corpus archive/2026-01
+        fhir-bridge mapping diff mappings/lab --from HEAD~1 --corpus archive/2026-01
 
+    Of a revision all files are taken: what the mapping includes, extends and joins as well.
     Each group has its number, the lines of both versions, and one example by its locator. Issues that only one version
     reports, or more often, are listed. Ids count where a key changed, once for each resource.
 
@@ -55,7 +67,10 @@ def diff(
     from fhir_bridge.mapping import Site
     from fhir_bridge.workshop import compare_versions
 
-    comparison = compare_versions(before, after, corpus, Site.load(site) if site else Site(), limit)
+    if not after and not revision:
+        raise UsageError("name two versions (A B), or one and --from REVISION")
+    chosen = Site.load(site) if site else Site()
+    comparison = compare_versions(before, after or before, corpus, chosen, limit, revision=revision)
     if output is Format.json:
         typer.echo(dumps(comparison.to_json(values=values)).decode())
     else:

@@ -58,8 +58,9 @@ def _print(draft: Draft) -> None:
     for guess in draft.guesses:
         table.add_row(escape(guess.column), escape(guess.label), escape("; ".join(guess.evidence)))
     stderr.print(table)
-    questions = sum(len(guess.questions) for guess in draft.guesses)
-    stderr.print(f"{counted(len(draft.guesses), 'column')}, {counted(questions, 'question')} in the mapping")
+    stderr.print(
+        f"{counted(len(draft.guesses), 'column')}, {counted(draft.questions, 'question')} in the mapping"
+    )
 
 
 def _try(sample: Path, draft: Draft) -> int:

@@ -47,9 +47,8 @@ def shrink(
     if bool(code) == (differs_from is not None):
         raise UsageError("write either --code or --differs-from")
     known = adapters()
-    adapter = adapter or {".hl7": "hl7v2", ".vcf": "vcf", ".csv": "csv", ".tsv": "csv"}.get(
-        source.suffix.lower(), ""
-    )
+    ending = source.name.lower().removesuffix(".gz").removesuffix(".bgz").rpartition(".")[2]
+    adapter = adapter or {"hl7": "hl7v2", "vcf": "vcf", "csv": "csv", "tsv": "csv"}.get(ending, "")
     name = mapping or (known[adapter].choose_mapping([source]) if adapter in known else "")
     if not name:
         raise UsageError("write --adapter or --mapping: the file's ending says nothing")

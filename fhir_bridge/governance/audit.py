@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from fhir_bridge.governance.purposes import coding
+from fhir_bridge.fhir.purposes import coding
 from fhir_bridge.storage.audit_rows import AuditRecord, patient_entity
 
 __all__ = [

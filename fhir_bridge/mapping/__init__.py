@@ -10,7 +10,7 @@ from fhir_bridge.mapping.checking import check_mapping
 from fhir_bridge.mapping.compiled import CompiledMapping, Form
 from fhir_bridge.mapping.composition import mapping_files
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
-from fhir_bridge.mapping.files import file_of, find_mapping, mapping_names
+from fhir_bridge.mapping.files import file_of, find_mapping, mapping_names, relocated
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
 from fhir_bridge.mapping.joins import joined_files, open_tables
 from fhir_bridge.mapping.loading import load_mapping, source_block
@@ -67,6 +67,7 @@ __all__ = [
     "mapping_names",
     "nearest",
     "open_tables",
+    "relocated",
     "source_block",
     "writes_of",
 ]

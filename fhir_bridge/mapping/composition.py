@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, Sequence, parse
-from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
+from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest, refuse
 from fhir_bridge.mapping.files import find_mapping, find_named, read_text, shown_name
 from fhir_bridge.mapping.fragments import Expander, Fragment
 from fhir_bridge.mapping.joins import located
@@ -54,9 +54,6 @@ class _Composition:
         if error not in self.errors:
             self.errors.append(error)
 
-    def refuse(self, position: Position, message: str, suggestion: str = "", number: str = "003") -> None:
-        self.report(MappingError(position, message, suggestion, f"FB-MAP-{number}"))
-
     def add(self, document: Document, path: Path) -> None:
         """Read a document, and what it extends before it."""
         self._read.add(path.resolve())
@@ -70,8 +67,11 @@ class _Composition:
         self._collect(layer, document, path, library=False)
         override = document.root.key("override")
         if override is not None and extends is None:
-            self.refuse(
-                override.position, "`override:` changes a mapping that `extends:` names", "extends: ehr/hl7v2"
+            refuse(
+                self.report,
+                override.position,
+                "`override:` changes a mapping that `extends:` names",
+                "extends: ehr/hl7v2",
             )
         self.layers.append(layer)
 
@@ -86,18 +86,20 @@ class _Composition:
                 if key.text not in _INCLUDED:
                     head = key.text in ("mapping", "version", "title", "source", "extends", "override")
                     hint = "a whole mapping is taken by `extends:`" if head else nearest(key.text, _INCLUDED)
-                    self.refuse(key.position, f'a file that is included has no key "{key.text}"', hint)
+                    refuse(
+                        self.report, key.position, f'a file that is included has no key "{key.text}"', hint
+                    )
                 elif (form := _FORMS.get(key.text)) and not isinstance(value, form[0]):
-                    self.refuse(value.position, f"`{key.text}` is {form[1]}")
+                    refuse(self.report, value.position, f"`{key.text}` is {form[1]}")
             self._read.add(file.resolve())
             self._collect(layer, included, file, library=True)
         for key, node in _entries(root.get("let")):
             if any(key.text == other.text for other, _ in layer.lets):
-                self.refuse(key.position, f'the variable "{key.text}" is in an included file as well')
+                refuse(self.report, key.position, f'the variable "{key.text}" is in an included file as well')
             layer.lets.append((key, node))
         for key, node in _entries(root.get("fragments")):
             if key.text in layer.fragments:
-                self.refuse(key.position, f'two fragments are named "{key.text}"')
+                refuse(self.report, key.position, f'two fragments are named "{key.text}"')
             layer.fragments[key.text] = Fragment.of(key, node, self.report, library=library)
         rules = root.get("rules")
         layer.rules += rules.items if isinstance(rules, Sequence) else []
@@ -111,7 +113,7 @@ class _Composition:
         ]
         if len(names) < len(items):
             what = "the name or path of a mapping" if single else "a list of files"
-            self.refuse(node.position, f"`{key}` is {what}")
+            refuse(self.report, node.position, f"`{key}` is {what}")
         return names
 
     def _open(self, name: Scalar, beside: Path, *, mapping: bool) -> tuple[Document, Path]:
@@ -169,7 +171,8 @@ class _Composition:
 
     def _overridden(self, rules: list[Node], override: Node, expander: Expander) -> list[Node]:
         if not isinstance(override, Mapping):
-            self.refuse(
+            refuse(
+                self.report,
                 override.position,
                 "`override` is an object of rules and what changes in them",
                 "override: {patient: {gender: …}}",
@@ -181,7 +184,13 @@ class _Composition:
             }
             if key.text not in names:
                 near = nearest(key.text, names) or f"there are {', '.join(names)}"
-                self.refuse(key.position, f'no rule is named "{key.text}" that could be changed', near, "013")
+                refuse(
+                    self.report,
+                    key.position,
+                    f'no rule is named "{key.text}" that could be changed',
+                    near,
+                    "013",
+                )
                 continue
             number = names[key.text]
             rule = rules[number]
@@ -189,13 +198,19 @@ class _Composition:
             if isinstance(change, Scalar) and change.value is None:
                 rules = [*rules[:number], *rules[number + 1 :]]
             elif not isinstance(change, Mapping):
-                self.refuse(
+                refuse(
+                    self.report,
                     change.position,
                     f'the change of "{key.text}" is an object of elements',
                     "`~` removes the rule",
                 )
             elif (name := change.key("rule")) is not None:
-                self.refuse(name.position, "a rule keeps its name: ids are made of it", "leave `rule:` out")
+                refuse(
+                    self.report,
+                    name.position,
+                    "a rule keeps its name: ids are made of it",
+                    "leave `rule:` out",
+                )
             else:
                 node = expander.change(change)
                 changed = merged(rule, node, f'the rule "{key.text}"', self.report, strict=True)
@@ -207,7 +222,9 @@ class _Composition:
         for name, fragment in fragments.items():
             if name not in used and not fragment.library:
                 near = nearest(name, used - {name})
-                self.refuse(fragment.name.position, f'nothing uses the fragment "{name}"', near, "013")
+                refuse(
+                    self.report, fragment.name.position, f'nothing uses the fragment "{name}"', near, "013"
+                )
 
 
 def compose(document: Document, path: Path) -> tuple[Document, list[MappingError]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["MappingError", "MappingErrors", "Position", "nearest"]
+__all__ = ["MappingError", "MappingErrors", "Position", "Report", "nearest", "refuse"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,6 +48,17 @@ class MappingError:
     def __str__(self) -> str:
         text = f"{self.position}: {self.message}"
         return f"{text} ({self.suggestion})" if self.suggestion else text
+
+
+Report = Callable[[MappingError], None]
+"""Takes an error, so that all of a document are found."""
+
+
+def refuse(
+    report: Report, position: Position, message: str, suggestion: str = "", number: str = "003"
+) -> None:
+    """Report what is wrong, under the issue code `FB-MAP-<number>`."""
+    report(MappingError(position, message, suggestion, f"FB-MAP-{number}"))
 
 
 class MappingErrors(ValueError):

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
 from fhir_bridge.plugins import get_manager, shipped
 
-__all__ = ["file_of", "find_mapping", "find_named", "mapping_names", "read_text", "shown_name"]
+__all__ = ["file_of", "find_mapping", "find_named", "mapping_names", "read_text", "relocated", "shown_name"]
 
 FILE = "mapping.yaml"
+
+_relocation: ContextVar[tuple[Path, Path, str] | None] = ContextVar("_relocation", default=None)
+
+
+@contextmanager
+def relocated(folder: Path, other: Path, label: str) -> Iterator[None]:
+    """While this is open, mappings of `folder` are looked for in `other`: an earlier revision of the same files.
+
+    Args:
+        folder, other: as they are once resolved.
+        label: what messages write before the paths of `other`: `HEAD~1`.
+    """
+    token = _relocation.set((folder, other, label))
+    try:
+        yield
+    finally:
+        _relocation.reset(token)
 
 
 def _folders() -> list[Path]:
     folders = [shipped("mappings")]
     for group in get_manager().hook.fhir_bridge_mappings():
         folders += [Path(folder) for folder in group or ()]
-    return folders
+    relocation = _relocation.get()
+    if relocation is None:
+        return folders
+    own, other, _ = relocation
+    inside = ((folder, folder.resolve()) for folder in folders)
+    return [other / real.relative_to(own) if real.is_relative_to(own) else folder for folder, real in inside]
 
 
 def mapping_names() -> dict[str, Path]:
@@ -112,6 +137,9 @@ def shown_name(file: Path, value: str | Path = "") -> str:
     """What messages call a file: `ehr/hl7v2`, `ehr/hl7v2/segments/pid.yaml` of what is shipped or added, wherever
     this machine keeps it; else the path as it was given."""
     location = file.resolve()
+    relocation = _relocation.get()
+    if relocation is not None and location.is_relative_to(relocation[1]):
+        return f"{relocation[2]}:{location.relative_to(relocation[1]).as_posix()}"
     for name, folder in _named_folders(tuple(mapping_names().items())):
         if location == folder / FILE:
             return name

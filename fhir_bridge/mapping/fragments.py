@@ -6,8 +6,8 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 
 from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence
-from fhir_bridge.mapping.errors import MappingError, Position, nearest
-from fhir_bridge.mapping.overrides import Report, merged
+from fhir_bridge.mapping.errors import Report, nearest, refuse
+from fhir_bridge.mapping.overrides import merged
 
 __all__ = ["Expander", "Fragment"]
 
@@ -41,11 +41,7 @@ class Fragment:
         items = stated.items if isinstance(stated, Sequence) else []
         names = tuple(item.text for item in items if isinstance(item, Scalar) and item.text.isidentifier())
         if not items or len(names) != len(items):
-            report(
-                MappingError(
-                    stated.position, "`parameters` is a list of names", "parameters: [field]", "FB-MAP-003"
-                )
-            )
+            refuse(report, stated.position, "`parameters` is a list of names", "parameters: [field]")
         return cls(name, rest, names, library)
 
 
@@ -77,7 +73,7 @@ class Expander:
         entries = [(key, self.node(value, within)) for key, value in node if key.text not in _OWN_KEYS]
         if use is None:
             if (given := node.key("with")) is not None:
-                self._refuse(given.position, "`with:` is only beside `fragment:`", "003")
+                refuse(self.report, given.position, "`with:` is only beside `fragment:`")
             return Mapping(node.position, entries)
         own = Mapping(node.position, entries)
         names = use.items if isinstance(use, Sequence) else [use]
@@ -108,14 +104,14 @@ class Expander:
 
     def _fragment(self, name: Node, within: tuple[str, ...]) -> Fragment | None:
         if not isinstance(name, Scalar) or not isinstance(name.value, str):
-            self._refuse(name.position, "`fragment` names one, or several in a list", "003")
+            refuse(self.report, name.position, "`fragment` names one, or several in a list")
             return None
         fragment = self.fragments.get(name.text)
         if fragment is None:
             near = nearest(name.text, self.fragments)
-            self._refuse(name.position, f'no fragment is named "{name.text}"', "012", near)
+            refuse(self.report, name.position, f'no fragment is named "{name.text}"', near, "012")
         elif name.text in within:
-            self._refuse(name.position, f'the fragment "{name.text}" uses itself', "012")
+            refuse(self.report, name.position, f'the fragment "{name.text}" uses itself', number="012")
             return None
         else:
             self.used.add(name.text)
@@ -131,9 +127,8 @@ class Expander:
                     for f, part in zip(chosen, parts, strict=True)
                     if not isinstance(part, Mapping)
                 )
-                self._refuse(
-                    node.position, f'nothing can be beside the fragment "{name}", which is no object', "003"
-                )
+                message = f'nothing can be beside the fragment "{name}", which is no object'
+                refuse(self.report, node.position, message)
             return parts[0]
         whole = parts[0]
         for fragment, part in zip(chosen[1:], parts[1:], strict=True):
@@ -159,32 +154,27 @@ class Expander:
                 entries[index] = (own, Sequence(before.position, [*before.items, *value.items]))
             else:
                 message = f'"{key.text}" of the fragment "{fragment.name.text}" is in another one beside it'
-                self._refuse(
-                    key.position, message, "003", "what several give is a list, or an object, in each"
-                )
+                hint = "what several give is a list, or an object, in each"
+                refuse(self.report, key.position, message, hint)
         return Mapping(whole.position, entries)
 
     def _parameters(self, node: Mapping, chosen: list[Fragment]) -> list[tuple[Scalar, Node]]:
         given = node.get("with")
         entries = list(given) if isinstance(given, Mapping) else []
         if given is not None and not isinstance(given, Mapping):
-            self._refuse(given.position, "`with` is an object of parameters and expressions", "003")
+            refuse(self.report, given.position, "`with` is an object of parameters and expressions")
         wanted = [name for fragment in chosen for name in fragment.parameters]
         for key, _ in entries:
             if key.text not in wanted:
                 shown = f'the fragment "{chosen[0].name.text}"'
-                self._refuse(
-                    key.position, f'{shown} has no parameter "{key.text}"', "006", nearest(key.text, wanted)
-                )
+                message = f'{shown} has no parameter "{key.text}"'
+                refuse(self.report, key.position, message, nearest(key.text, wanted), "006")
         names = {key.text for key, _ in entries}
         for name in dict.fromkeys(wanted):
             if name not in names:
                 shown = f'the fragment "{chosen[0].name.text}" needs the parameter "{name}"'
-                self._refuse(node.position, shown, "006", f"with: {{{name}: …}}")
+                refuse(self.report, node.position, shown, f"with: {{{name}: …}}", "006")
         return entries
-
-    def _refuse(self, position: Position, message: str, number: str, suggestion: str = "") -> None:
-        self.report(MappingError(position, message, suggestion, f"FB-MAP-{number}"))
 
 
 def _with_variables(node: Mapping, parameters: list[tuple[Scalar, Node]]) -> Mapping:

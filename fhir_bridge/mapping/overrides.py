@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence
-from fhir_bridge.mapping.errors import MappingError, Position, nearest
+from fhir_bridge.mapping.errors import Report, nearest, refuse
 
-__all__ = ["Report", "merged"]
+__all__ = ["merged"]
 
-Report = Callable[[MappingError], None]
+_NOT_THERE = "013"
 
 
 def merged(base: Mapping, change: Mapping, shown: str, report: Report, *, strict: bool) -> Mapping:
@@ -38,9 +36,9 @@ def merged(base: Mapping, change: Mapping, shown: str, report: Report, *, strict
         if index is None:
             if strict:
                 near = nearest(name.text, (own.text for own, _ in entries))
-                _refuse(
+                refuse(
                     report, key.position, f'{shown} has no "{name.text}" that could be changed',
-                    near or f'to add it write "{name.text}+:"',
+                    near or f'to add it write "{name.text}+:"', _NOT_THERE,
                 )  # fmt: skip
             elif not _is_nothing(value):
                 entries.append((name, value))
@@ -60,7 +58,7 @@ def merged(base: Mapping, change: Mapping, shown: str, report: Report, *, strict
             first = _first_signed(value)
             if first is not None:
                 message = f"{shown}.{name.text} is no object here that {first.text} could be about"
-                _refuse(report, first.position, message, f"write the whole of {name.text}")
+                refuse(report, first.position, message, f"write the whole of {name.text}", _NOT_THERE)
             entries[index] = (name, value)
     return Mapping(base.position, entries)
 
@@ -82,7 +80,7 @@ def _added(before: Node, value: Node, shown: str, report: Report) -> Node:
         return merged(before, value, shown, report, strict=False)
     if isinstance(value, Sequence):  # one value that may repeat
         return Sequence(before.position, [before, *value.items])
-    _refuse(report, value.position, f"{shown} is there already", "leave the + out to change it")
+    refuse(report, value.position, f"{shown} is there already", "leave the + out to change it", _NOT_THERE)
     return before
 
 
@@ -99,7 +97,3 @@ def _only(node: Node) -> Node:
 
 def _is_nothing(node: Node) -> bool:
     return isinstance(node, Scalar) and node.value is None
-
-
-def _refuse(report: Report, position: Position, message: str, suggestion: str) -> None:
-    report(MappingError(position, message, suggestion, "FB-MAP-013"))

@@ -15,7 +15,9 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """`$validate`, `$versions`, those of Subscriptions, and the operations of the terminology service."""
+    """`$validate`, `$versions`, `$export`, `$import`, those of Subscriptions, and of the terminology service."""
+    from fhir_bridge.server.rest.bulk_import import Import
+    from fhir_bridge.server.rest.export import Export
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
     from fhir_bridge.server.rest.validate import Validate
     from fhir_bridge.server.subscriptions.operations import Events, Status
@@ -23,6 +25,8 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
     return [
         Validate(context.terminology),
         Versions(),
+        Export(context.settings),
+        Import(context.settings),
         Status(),
         Events(),
         *terminology_operations(context.terminology),

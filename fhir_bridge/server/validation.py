@@ -36,6 +36,7 @@ class ServedValidator:
         brought: resources that are written together with those that are checked; they count as written.
         unknown_extensions: how an extension that no available package defines is reported: what is to be stored may
             have one.
+        implied: how severe what contradicts a profile is that is implied by a code and not declared.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class ServedValidator:
         store: Store,
         brought: Sequence[Mapping[str, Any]] = (),
         unknown_extensions: Severity = "warning",
+        implied: Severity = "error",
     ) -> None:
         self._validator = get_validator(unknown_extensions, store.definitions)
+        self._implied = implied
         self._terminology = terminology
         self._store = store
         self._brought = tuple(brought)
@@ -81,7 +84,14 @@ class ServedValidator:
     async def _validated(
         self, resource: dict[str, Any], profiles: Sequence[str], terminology: TerminologyPort, inline: bool
     ) -> list[Issue]:
-        validate = partial(self._validator.validate, resource, profiles, terminology, most=MOST_FINDINGS)
+        validate = partial(
+            self._validator.validate,
+            resource,
+            profiles,
+            terminology,
+            most=MOST_FINDINGS,
+            implied=self._implied,
+        )
         return validate() if inline else await offloaded(validate)
 
 

@@ -36,7 +36,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch, NotFound
 from fhir_bridge.storage.includes import MOST_INCLUDED, is_include
 from fhir_bridge.storage.indexed import find
-from fhir_bridge.storage.permission import compile_access, require
+from fhir_bridge.storage.permission import compile_access, not_denied, require
 from fhir_bridge.storage.search_conditions import CodeSets
 from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
 from fhir_bridge.storage.search_text import split_list
@@ -221,7 +221,8 @@ class AuditEvents:
         grants = any_of([await self._rule(rule) for rule in access.rules_for(AUDIT, letter)])
         # Only those that came from elsewhere may carry labels.
         withheld = [of_meta("_security", label) for label in sorted(access.withheld_labels)]
-        return all_of([grants, negation(any_of(withheld))])
+        denied = not_denied(access, "audit_owners(i.recorded, i.key, i.part)")
+        return all_of([grants, negation(any_of(withheld)), denied])
 
     async def _rule(self, rule: AccessRule) -> Condition:
         results: list[Condition] = []

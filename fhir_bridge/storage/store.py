@@ -42,6 +42,7 @@ from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
+from fhir_bridge.storage.exporting import Exports
 from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
@@ -96,6 +97,7 @@ class Store:
             pool, self._dictionaries, most_index_rows, self._audit, check_references=check_references
         )
         self.results = Results(pool, self._dictionaries)
+        self.exports = Exports(pool, self._dictionaries)
         self._wrote: Counter[str] = Counter()
 
     @classmethod

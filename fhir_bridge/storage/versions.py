@@ -92,7 +92,7 @@ def _add_versions(
         (fresh if current.fresh else known).append(row)
         # A deletion has no index entries and keeps its record: access to the history goes by it.
         if new.item is None:
-            writer.remove(current.key)
+            writer.remove(current.key, current.type)
         else:
             writer.put(new.item, new=current.version == 0)
     if fresh:

@@ -132,8 +132,30 @@ def explain_record(traced: Traced) -> RecordExplanation:
                 _resource(twin, positions[twin.rule], record, leaves)
             result.resources.append(_resource(output, positions[output.rule], record, leaves))
         _unapplied(traced, leaves)
+    _parts(passages, leaves)
+    if outcome in ("rejected", "skipped"):
+        reasons = [str(issue.message) for issue in traced.issues if issue.severity != "information"]
+        for leaf in leaves.values():
+            if leaf.fate in ("unread", "idle"):
+                leaf.fate = "lost"
+                leaf.uses.append(f"the record is {outcome}{': ' + reasons[0] if reasons else ''}")
     report_issues(leaves, traced.issues)
     return result
+
+
+def _parts(passages: Iterable[Passage], leaves: dict[Span, LeafFate]) -> None:
+    """A value of which a rule reads a part (`FORMAT.AD[2]` of `FORMAT.AD`) shares in what became of that."""
+    whole = {leaf for passage in passages for leaf in passage.leaves}
+    parts = [leaf for span, leaf in leaves.items() if span not in whole and span.start >= 0]
+    for span in whole if parts else ():
+        leaf = leaves[span]
+        for part in parts:
+            inner = part.span
+            if inner.source == span.source and 0 <= span.start <= inner.start and inner.end <= span.end:
+                if _ORDER[part.fate] > _ORDER[leaf.fate]:
+                    leaf.fate = part.fate
+                leaf.elements += [each for each in part.elements if each not in leaf.elements]
+                leaf.uses += [each for each in part.uses if each not in leaf.uses]
 
 
 # Elements

@@ -72,16 +72,17 @@ def shrink(
     """
     form = form_of(source, mapping.adapter)
     result = Shrunk()
+    suffix = ".vcf" if mapping.adapter == "vcf" else source.suffix  # what is packed is not packed again
 
     def shows(text: bytes) -> bool:
         result.runs += 1
         advance(f"{len(text):,} bytes")
-        return _shows(text, source.suffix, mapping, signs, site)
+        return _shows(text, suffix, mapping, signs, site)
 
     if not shows(form.text()):
         raise NotShown(f"{source.name} does not give {signs.code or 'a difference'}")
     _reduce(form, shows)
-    _scrub(form, shows, keep, seed, result)
+    _scrub(form, shows, keep, seed, result, _names_of(site))
     if not result.kept:
         result.text = form.text()
     return result
@@ -94,12 +95,24 @@ def _reduce(form: SourceForm[Any], shows: Callable[[bytes], bool]) -> None:
         form.keep(level, smallest(pieces, lambda some, level=level: shows(form.text_of(level, some))))  # type: ignore[misc]
 
 
+def _names_of(site: Site | None) -> frozenset[str]:
+    """Names of assigning authorities and code systems that the site file lists: they are of no patient."""
+    if site is None:
+        return frozenset()
+    return frozenset((*(site.identity.authorities if site.identity else ()), *site.schemes))
+
+
 def _scrub(
-    form: SourceForm[Any], shows: Callable[[bytes], bool], keep: frozenset[str], seed: int, result: Shrunk
+    form: SourceForm[Any],
+    shows: Callable[[bytes], bool],
+    keep: frozenset[str],
+    seed: int,
+    result: Shrunk,
+    names: frozenset[str],
 ) -> None:
     """Replace all values at once where the issue allows it; else value by value, and what resists is reported."""
     scrubber = Scrubber(seed)
-    values = {value: place for place, value in form.values() if place not in keep}
+    values = {value: place for place, value in form.values() if place not in keep and value not in names}
     for _ in range(3):
         replacements = {value: scrubber.replace(value) for value in values}
         if shows(form.replaced(replacements)):

@@ -244,6 +244,8 @@ class _Table(SourceForm[list[str]]):
 
     def _bytes(self, left: list[list[str]]) -> bytes:
         out = io.StringIO(newline="")
+        if self._sample.header > 1:
+            out.write(f"sep={self._sample.delimiter}\n")
         writer = csv.writer(out, delimiter=self._sample.delimiter, lineterminator="\n")
         writer.writerow(self._sample.columns)
         writer.writerows(left)
@@ -274,7 +276,8 @@ class _Variants(SourceForm[str]):
         text = source.read_bytes()
         if text[:2] == b"\x1f\x8b":
             text = gzip.decompress(text)
-        self.left = text.decode("utf-8", "surrogateescape").splitlines()
+        lines = re.split(r"\r?\n", text.decode("utf-8", "surrogateescape"))
+        self.left = lines[:-1] if not lines[-1] else lines
 
     def pieces(self, level: int) -> list[Any]:  # noqa: ARG002 - there is one level
         return [n for n, line in enumerate(self.left) if not line.startswith(("##fileformat", "#CHROM"))]

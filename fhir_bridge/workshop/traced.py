@@ -23,6 +23,7 @@ from fhir_bridge.mapping import (
 from fhir_bridge.pipeline import Selection, SourceError, site_key
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import Adapter, AssigningAdapter, CompositeAdapter, RecordPart, adapters
+from fhir_bridge.workshop.dicom_files import is_dicom
 
 __all__ = ["Traced", "TracedRun", "files_by_mapping"]
 
@@ -161,5 +162,7 @@ def _by_suffix(sources: Sequence[str | Path], known: Mapping[str, Any]) -> str:
             ]
             if fitting:
                 return max(fitting)[1]
+            if is_dicom(file):  # files of an archive have any name
+                return "dicom"
     message = "nothing says what it is: name the mapping (--mapping) or the adapter (--adapter)"
     raise SourceError(Issue("fatal", "FB-RUN-003", f"{sources[0]}: {message}", str(sources[0])))

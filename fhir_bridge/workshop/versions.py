@@ -12,6 +12,7 @@ from typing import Any
 from fhir_bridge.fhir.difference import ABSENT, difference
 from fhir_bridge.mapping import Output, Position, Site, bare, literal_of, writes_of
 from fhir_bridge.pipeline import Selection
+from fhir_bridge.workshop.revisions import Version, version_of
 from fhir_bridge.workshop.traced import Traced, TracedRun, files_by_mapping
 
 __all__ = ["ChangedGroup", "ChangedIssue", "VersionComparison", "compare_versions"]
@@ -116,16 +117,37 @@ def _group(group: ChangedGroup, *, values: bool) -> dict[str, Any]:
 
 
 def compare_versions(
-    before: str, after: str, corpus: Sequence[Path], site: Site, limit: int | None = None
+    before: str,
+    after: str,
+    corpus: Sequence[Path],
+    site: Site,
+    limit: int | None = None,
+    *,
+    revision: str = "",
 ) -> VersionComparison:
     """Convert a corpus with two versions of a mapping, and compare record by record.
+
+    Args:
+        before, after: files, names, or of git as `version_of` reads them.
+        revision: of git that `before` is of.
 
     Raises:
         MappingErrors, SourceError: a mapping or a file can't be used, or they are for two adapters.
     """
-    result = VersionComparison(before, after)
-    runs = [TracedRun.of(name, site) for name in (before, after)]
-    files = [path for _, paths in files_by_mapping(corpus, before, runs[0].mapping.adapter) for path in paths]
+    with version_of(before, revision) as old, version_of(after) as new:
+        return _comparison(old, new, corpus, site, limit)
+
+
+def _comparison(
+    old: Version, new: Version, corpus: Sequence[Path], site: Site, limit: int | None
+) -> VersionComparison:
+    result = VersionComparison(old.name, new.name)
+    runs = []
+    for version in (old, new):
+        with version.loading():
+            runs.append(TracedRun.of(version.mapping, site))
+    adapter = runs[0].mapping.adapter
+    files = [path for _, paths in files_by_mapping(corpus, old.mapping, adapter) for path in paths]
     issues: tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]] = (Counter(), Counter())
     places: dict[tuple[str, str], str] = {}
     selection = Selection(limit=limit)

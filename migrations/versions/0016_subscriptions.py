@@ -1,7 +1,7 @@
 """What Subscriptions were told, and what they are still to be told.
 
 Revision: 0016
-After: 0012
+After: 0014
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0016"
-down_revision = "0012"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

@@ -64,3 +64,33 @@ def test_where_a_value_came_from(
     page = blocks(repository / "docs/tutorials/workshop.md")
     with reading(tmp_path / "runs", monkeypatch, environment, installed=False) as reader:
         reader.follow(page, {})
+
+
+def test_an_unfamiliar_table_is_served_in_five_commands_and_fifteen_lines(
+    fresh_database_url: str, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"FHIR_BRIDGE_DATABASE_URL": fresh_database_url, "PYTHONPATH": str(repository)}
+    page = blocks(repository / "docs/tutorials/unfamiliar-table.md")
+    commands = [block for block in page if block.language == "sh" and "fhir-bridge" in block.text]
+    written = [line for block in page if block.language == "yaml" for line in block.text.splitlines()]
+    assert len(commands) <= 5
+    assert len(written) <= 15
+    with reading(tmp_path / "export", monkeypatch, environment, installed=False) as reader:
+        reader.follow(page, {"8000": free_port()})
+
+
+def test_what_nobody_would_notice(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = blocks(repository / "docs/tutorials/mapping-care.md")
+    with reading(tmp_path / "care", monkeypatch, {"PYTHONPATH": str(repository)}, installed=False) as reader:
+        reader.follow(page, {})
+
+
+def test_every_command_of_the_workshop_is_shown_in_a_tutorial(repository: Path) -> None:
+    text = "\n".join(
+        block.text
+        for page in sorted((repository / "docs/tutorials").glob("*.md"))
+        for block in blocks(page)
+        if block.language == "sh"
+    )
+    commands = "check explain coverage test diff mutate shrink new audit schema".split()
+    assert [name for name in commands if f"fhir-bridge mapping {name}" not in text] == []

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir.purposes import PURPOSES, UnknownPurpose, coding, covers
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.provenance import ProvenanceAgent, ProvenanceEntity, provenance
-from fhir_bridge.governance.purposes import PURPOSES, UnknownPurpose, coding, covers
 from fhir_bridge.storage.audit_rows import AuditRecord
 
 CONTEXT = audit.Context(

@@ -265,7 +265,6 @@ class TestRefusals:
                 accept
             )
         for accept in (
-            "application/fhir+xml",
             "text/html",
             "application/fhir+json; fhirVersion=3.0",
             "application/json;q=0",
@@ -277,9 +276,9 @@ class TestRefusals:
             get("/fhir/Patient/anna?_format=json", headers=clinician | {"Accept": "text/html"}).status_code
             == 200
         )
-        assert get("/fhir/Patient/anna?_format=xml", headers=clinician).status_code == 406
-        xml = clinician | {"Content-Type": "application/fhir+xml"}
-        assert hospital.http.post("/fhir/Patient", content="<Patient/>", headers=xml).status_code == 415
+        assert get("/fhir/Patient/anna?_format=turtle", headers=clinician).status_code == 406
+        turtle = clinician | {"Content-Type": "application/fhir+turtle"}
+        assert hospital.http.post("/fhir/Patient", content="[]", headers=turtle).status_code == 415
 
     def test_invalid_resources_are_refused_with_every_finding(
         self, hospital: Hospital, clinician: dict[str, str]

@@ -195,3 +195,36 @@ def test_the_page_is_whole_and_safe_and_leads_both_ways(message: Path, site: Pat
         if (item["data-t"] or "").startswith("Observation.valueQuantity.value")
     )
     assert len((value["data-o"] or "").split()) >= 3
+
+
+def test_an_object_of_an_archive_is_known_by_its_content(repository: Path, tmp_path: Path) -> None:
+    folder = repository / "mappings/imaging/dicom/examples/study"
+    for name in ("report.dcm", "IM0001"):
+        file = tmp_path / name
+        file.write_bytes((folder / "1.dcm").read_bytes())
+        done = run_command(
+            "mapping", "explain", file, "--site", folder / "site.yaml", "--leaf", "PatientName"
+        )
+        assert done.returncode == 0, done.stderr
+        assert "in the output" in done.stdout
+
+
+def test_a_value_of_which_a_part_shows_is_in_the_output(repository: Path, tmp_path: Path) -> None:
+    folder = repository / "mappings/genomics/vcf/examples/cardiology"
+    done = run_command(
+        "mapping", "explain", folder / "panel.vcf", "--site", folder / "site.yaml", "--record", "panel.vcf:20",
+        "--leaf", "FORMAT.AD",
+    )  # fmt: skip
+    assert 'FORMAT.AD (LAB-1) "22,18": in the output' in done.stdout
+    assert 'FORMAT.AD (LAB-2) "38,0": not represented' in done.stdout
+
+
+def test_values_of_a_record_that_was_rejected_are_lost_with_the_reason(
+    repository: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text("demo_key: true\nidentity: {unlinked: hold, authorities: {OTHER: 'urn:oid:2.25.7'}}\n")
+    message = repository / "mappings/ehr/hl7v2/examples/oru-chemistry/message.hl7"
+    done = run_command("mapping", "explain", message, "--site", site, "--leaf", "OBX[1]-5")
+    assert "lost" in done.stdout
+    assert 'the record is rejected: the authority "HOSP" is not known' in done.stdout

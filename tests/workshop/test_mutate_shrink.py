@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from itertools import pairwise
@@ -198,6 +199,38 @@ def test_a_value_that_the_issue_is_about_is_not_written_unless_allowed(walks: Pa
     assert "P1" not in out.read_text()
 
 
+def test_names_that_the_site_lists_are_of_no_patient_and_may_stay(tmp_path: Path) -> None:
+    source, out, site = tmp_path / "m.hl7", tmp_path / "small.hl7", tmp_path / "site.yaml"
+    source.write_text(MESSAGE, newline="")
+    site.write_text(
+        "demo_key: true\nidentity: {unlinked: hold, authorities: {NORTH: 'urn:oid:2.25.7', HOSP: 'urn:oid:2.25.8'}}\n"
+    )
+    done = run_command("mapping", "shrink", source, "--code", "FB-MAP-208", "--site", site, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert pieces(MESSAGE) & pieces(out.read_bytes().decode()) <= {"Illness onset", "NORTH", "HOSP"}
+
+
+def test_a_packed_variant_file_and_a_table_of_excel_are_reduced(
+    repository: Path, walks: Path, tmp_path: Path
+) -> None:
+    calls, out = tmp_path / "c.vcf.gz", tmp_path / "small.vcf"
+    panel = repository / "mappings/genomics/vcf/examples/cardiology/panel.vcf"
+    calls.write_bytes(gzip.compress(panel.read_bytes()))
+    done = run_command("mapping", "shrink", calls, "--code", "FB-VCF-060", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert len(out.read_text().splitlines()) == 4
+    assert "LAB-1" not in out.read_text()
+    table, small = tmp_path / "t.csv", tmp_path / "small.csv"
+    table.write_text("sep=;\nPatient;Metres;Note;Done\nP-1;12;x;yes\nP-2;far;y;yes\n")
+    (walks / "mapping.yaml").write_text(
+        (walks / "mapping.yaml").read_text().replace("adapter: csv", "adapter: csv, header: 2", 1)
+    )
+    done = run_command("mapping", "shrink", table, "--mapping", walks, "--code", "FB-MAP-207", "--out", small)
+    assert done.returncode == 0, done.stderr
+    assert small.read_text().startswith("sep=;\nPatient;Metres;Note;Done\n")
+    assert len(small.read_text().splitlines()) == 3
+
+
 def test_an_input_that_does_not_give_the_issue_is_a_wrong_call(tmp_path: Path) -> None:
     source = tmp_path / "m.hl7"
     source.write_text(MESSAGE, newline="")
@@ -205,6 +238,16 @@ def test_an_input_that_does_not_give_the_issue_is_a_wrong_call(tmp_path: Path) -
     assert done.returncode == 2
     assert "does not give FB-HL7-010" in done.stderr
     assert run_command("mapping", "shrink", source, "--out", tmp_path / "x.hl7").returncode == 2
+
+
+def test_a_variant_file_is_cut_at_line_ends_alone(tmp_path: Path) -> None:
+    """U+2028, U+0085, form feed and vertical tab are text within a line (VCF 4.3 §1.2)."""
+    text = "##fileformat=VCFv4.3\r\n##note=a\u2028b\x0bc\x85d\x1ce\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    file = tmp_path / "a.vcf"
+    file.write_text(text, newline="")
+    form = form_of(file, "vcf")
+    assert len(form.pieces(0)) == 1
+    assert form.text().decode() == text.replace("\r", "")
 
 
 @given(value=st.text(min_size=1, max_size=20), seed=st.integers(0, 1000))

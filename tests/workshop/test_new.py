@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables and what their columns are stand side by side
 """`mapping new`: each guess is right, stated with its evidence, and what is open is asked; the sample converts."""
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_bridge.workshop.first_mapping import Guess, draft_mapping
+from fhir_bridge.workshop.first_mapping.values import date_form
 from fhir_bridge.workshop.trial import convert_with
 from tests.command import run_command
 
@@ -204,3 +206,136 @@ def test_tables_of_synthea_are_read_right(shared: Path) -> None:
             total += 1
             right += any(guesses[column].label.startswith(role) for role in roles_.split("|"))
     assert right >= 0.95 * total
+
+
+# Tables in other people's styles, written for this test. What each column is was written down first.
+
+STYLES = {
+    "vitalwerte": (
+        "cp1252",
+        "sep=;\r\nFallnummer;PatNr;Messdatum;Messzeit;Temp. °C;HF (1/min);RR;Bemerkung\r\n"
+        + "".join(
+            f"F20{n % 3};88{n % 3};{n + 10}.01.2026;{n}:15;36,{n};{70 + n};12{n}/7{n};{'unruhig, gelagert' if n % 3 else ''}\r\n"
+            for n in range(8)
+        ),
+        {
+            "Fallnummer": "encounter-id", "PatNr": "patient-id", "Messdatum": "date dd.MM.yyyy", "Messzeit": "time-of-day H:mm of Messdatum",
+            "Temp. °C": "number Cel", "HF (1/min)": "number /min", "RR": "blood-pressure mm[Hg]", "Bemerkung": "text",
+        },
+    ),
+    "ingresos": (
+        "cp1252",
+        "NHC;Nombre;Apellidos;Fecha Nacimiento;Sexo;Nº Episodio;Fecha Ingreso;Fecha Alta;Teléfono;Ciudad\r\n"
+        + "".join(
+            f"33{n};Ana;García {n};{n + 10}-03-1970;{'Mujer' if n % 2 else 'Hombre'};E900{n};{n + 10}-02-2026 10:1{n};{n + 12}-02-2026 12:00;+34 600 11 22 3{n};Madrid\r\n"
+            for n in range(9)
+        ),
+        {
+            "NHC": "patient-id", "Nombre": "given", "Apellidos": "family", "Fecha Nacimiento": "birth-date dd-MM-yyyy", "Sexo": "sex",
+            "Nº Episodio": "encounter-id", "Fecha Ingreso": "start dd-MM-yyyy HH:mm", "Fecha Alta": "end dd-MM-yyyy HH:mm", "Teléfono": "phone", "Ciudad": "city",
+        },
+    ),
+    "labor": (
+        "latin-1",
+        "Aufnahmenr.;Geb.datum;m/w;Entnahmezeitpunkt;Leukozyten G/l;TSH µU/ml;NT-proBNP pg/ml;Hämoglobin g/dl\n"
+        + "".join(
+            f"4500{n};{n + 10}.03.61;{'m' if n % 2 else 'w'};{n + 14}.01.26 06:1{n};6,{n};1,{n}5;{f'1.10{n}' if n % 2 else 800 + n};1{n},5\n" for n in range(8)
+        ),
+        {
+            "Aufnahmenr.": "encounter-id", "Geb.datum": "birth-date dd.MM.yy", "m/w": "sex", "Entnahmezeitpunkt": "date-time dd.MM.yy HH:mm",
+            "Leukozyten G/l": "number 10*9/L", "TSH µU/ml": "number uU/mL", "NT-proBNP pg/ml": "number pg/ml", "Hämoglobin g/dl": "number g/dL",
+        },
+    ),
+    "diagnostics": (
+        "utf-8",
+        "N° patient\tNom de naissance\tPrénom\tNé(e) le\tSexe\tCode CIM-10\tDate de début\tDate de fin\n"
+        + "".join(
+            f"70{n // 2}\tLefèvre\tZoé\t{n + 10}/06/1951\t{'F' if n % 2 else 'M'}\t{code}\t2019-01-1{n}\t\n"
+            for n, code in enumerate(("I10", "E11.9", "I50.9", "I48.0", "N18.3", "I10", "E11.9"))
+        ),
+        {
+            "N° patient": "patient-id", "Nom de naissance": "maiden", "Prénom": "given", "Né(e) le": "birth-date dd/MM/yyyy", "Sexe": "sex",
+            "Code CIM-10": "code http://hl7.org/fhir/sid/icd-10", "Date de début": "start",
+        },
+    ),
+    "registry": (
+        "utf-8",
+        "subj|sex|height_in|weight_lb|ldl_mgdl|ef_percent|nyha_class|visit_date\n"
+        + "".join(
+            f"S-{n:03}|{'male' if n % 2 else 'female'}|{64 + n}|{150 + n * 3}|{90 + n}|{35 + n}|{('I', 'II', 'III')[n % 3]}|2025-10-1{n}\n" for n in range(9)
+        ),
+        {
+            "subj": "patient-id", "sex": "sex", "height_in": "number [in_i]", "weight_lb": "number [lb_av]", "ldl_mgdl": "number mg/dL",
+            "ef_percent": "number %", "nyha_class": "category", "visit_date": "date",
+        },
+    ),
+    "meds": (
+        "utf-8-sig",
+        "MRN,Patient Name,DOB,Gender,Medication,RxNorm Code,Dose,Dose Unit,Start Date,Prescriber NPI,Active\n"
+        + "".join(
+            f'M55{n // 3},"Doe, Jane",01/2{n // 3}/1961,F,{name},{code},{dose},mg,03/1{n}/2025,145678901{n % 2},{"Y" if n % 3 else "N"}\n'
+            for n, (name, code, dose) in enumerate((("Metoprolol succinate 50 MG", 866436, 50), ("Atorvastatin 40 MG", 617311, 40), ("Aspirin 81 MG", 243670, 81)) * 3)
+        ),
+        {
+            "MRN": "patient-id", "Patient Name": "name", "DOB": "birth-date MM/dd/yyyy", "Gender": "sex", "Medication": "display of RxNorm Code",
+            "RxNorm Code": "code http://www.nlm.nih.gov/research/umls/rxnorm", "Dose": "number", "Dose Unit": "unit", "Start Date": "start MM/dd/yyyy",
+            "Prescriber NPI": "provider-id", "Active": "boolean",
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_columns_are_right_in_the_styles_of_other_vendors(name: str, tmp_path: Path) -> None:
+    encoding, text, expected = STYLES[name]
+    table = tmp_path / f"{name}.csv"
+    table.write_bytes(text.encode(encoding))
+    draft = draft_mapping(table)
+    assert {guess.column: guess.label for guess in draft.guesses if guess.column in expected} == expected
+    out = tmp_path / "mapping.yaml"
+    done = run_command("mapping", "new", table, "--out", out)
+    assert (done.returncode, "0 rejected" in done.stderr) == (0, True), done.stderr
+    assert run_command("mapping", "check", out).returncode == 0
+
+
+def test_a_time_of_day_in_its_own_column_goes_with_the_date(tmp_path: Path) -> None:
+    encoding, text, _ = STYLES["vitalwerte"]
+    table = tmp_path / "v.csv"
+    table.write_bytes(text.encode(encoding))
+    (tmp_path / "site.yaml").write_text("demo_key: true\nzone: Europe/Berlin\n")
+    run_command("mapping", "new", table, "--out", tmp_path / "m.yaml")
+    done = run_command(
+        "convert", table, "--adapter", "csv", "--mapping", tmp_path / "m.yaml", "--site", tmp_path / "site.yaml",
+        "--out", tmp_path / "out", "--validate", "all",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "out/Observation.ndjson").read_text().splitlines()
+    assert {json.loads(line)["effectiveDateTime"] for line in lines} >= {"2026-01-10T00:15:00+01:00"}
+
+
+def test_a_point_between_thousands_is_no_decimal_point_where_commas_are(tmp_path: Path) -> None:
+    encoding, text, _ = STYLES["labor"]
+    table = tmp_path / "l.csv"
+    table.write_bytes(text.encode(encoding))
+    run_command("mapping", "new", table, "--out", tmp_path / "m.yaml")
+    assert 'group: "."' in (tmp_path / "m.yaml").read_text()
+    run_command(
+        "convert", table, "--adapter", "csv", "--mapping", tmp_path / "m.yaml", "--out", tmp_path / "out"
+    )
+    assert '"value":1101,' in (tmp_path / "out/Observation.ndjson").read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        (["13-Mar-2025", "01-Dec-2024"], "dd-MMM-yyyy"),
+        (["13MAR2025", "02APR2025"], "ddMMMyyyy"),
+        (["3. März 2025", "12. Mai 2025"], "d. MMM yyyy"),
+        (["13-Mar-2025 10:15", "14-Mar-2025 09:05"], "dd-MMM-yyyy HH:mm"),
+        (["3/14/2025 1:05 PM", "3/15/2025 11:05 AM"], "M/d/yyyy H:mm a"),
+        (["2 foo 2024", "3 bar 2024"], None),
+    ],
+)
+def test_months_as_names_and_halves_of_the_day_are_read(values: list[str], form: str | None) -> None:
+    guessed = date_form(values, day_first=None, named=True)
+    assert (guessed.format if guessed else None) == form

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DicomAdapter", "FileRecord", "StudyRecord", "read_studies"]
 
+PUBLIC_MODULES = ("technical",)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
+
 _HOME = {
     "DicomAdapter": "adapter",
     "FileRecord": "records",

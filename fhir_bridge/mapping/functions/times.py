@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as calendar
 import re
+import unicodedata
 from datetime import UTC, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ _COMPACT = re.compile(
 _FIELDS = {
     "yyyy": r"(?P<y>\d{4})",
     "yy": r"(?P<yy>\d\d)",
+    "MMM": r"(?P<name>[^\W\d_]{3,9}\.?)",
     "MM": r"(?P<mo>\d\d)",
     "M": r"(?P<mo>\d{1,2})",
     "dd": r"(?P<d>\d\d)",
@@ -41,8 +43,31 @@ _FIELDS = {
     "ss": r"(?P<s>\d\d)",
     "SSS": r"(?P<f>\d{3})",
     "XXX": r"(?P<z>Z|[+-]\d\d:\d\d)",
+    "a": r"(?P<half>[AaPp]\.?[Mm]\.?)",
 }
-_FIELD = re.compile(r"yyyy|yy|MM|M|dd|d|HH|H|mm|ss|SSS|XXX|'([^']*)'|[A-Za-z]+|.", re.DOTALL)
+_MONTHS = {
+    name: f"{number:02}"
+    for number, names in enumerate(
+        (
+            "jan gen ene januar january januari janvier gennaio enero janv",
+            "feb fev februar february fevrier febbraio febrero fevr",
+            "mar mrz maerz march mars marzo",
+            "apr avr abr april avril aprile abril",
+            "may mai mag maggio mayo",
+            "jun giu juni june juin giugno junio",
+            "jul lug juli july juil juillet luglio julio",
+            "aug ago august aout agosto aou",
+            "sep set sept september septembre settembre septiembre",
+            "oct okt ott october oktober octobre ottobre octubre",
+            "nov november novembre noviembre",
+            "dec dez dic december dezember decembre dicembre diciembre",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+"""Months as names, in English, German, French, Italian and Spanish, without accents."""
+_FIELD = re.compile(r"yyyy|yy|MMM|MM|M|dd|d|HH|H|mm|ss|SSS|XXX|'([^']*)'|[A-Za-z]+|.", re.DOTALL)
 
 
 class Parts(NamedTuple):
@@ -147,8 +172,12 @@ def parse(text: str, layout: str | None = None) -> Parts | None:
         if match is not None:
             got = match.groupdict()
             year = got.get("y") or _century(got["yy"])
+            named = got.get("name")
+            month = _month(named) if named else _two(got.get("mo"))
+            if named and month is None:
+                return None
             parts = Parts(
-                year, _two(got.get("mo")), _two(got.get("d")), _two(got.get("h")), got.get("mi"), got.get("s"),
+                year, month, _two(got.get("d")), _hour(got.get("h"), got.get("half")), got.get("mi"), got.get("s"),
                 got.get("f"), got.get("z"),
             )  # fmt: skip
     if parts is None:
@@ -169,6 +198,22 @@ def parse(text: str, layout: str | None = None) -> Parts | None:
     if offset and offset != "Z" and (int(offset[1:3]) > 14 or int(offset[4:]) > 59):
         return None
     return parts
+
+
+def _month(name: str) -> str | None:
+    """The number of a month that is written as its name, `Mar` or `März`; None for no month."""
+    spelt = name.casefold().rstrip(".").replace("ä", "ae")
+    plain = unicodedata.normalize("NFKD", spelt).encode("ascii", "ignore").decode()
+    return _MONTHS.get(plain)
+
+
+def _hour(hour: str | None, half: str | None) -> str | None:
+    """The hour of the day; of a clock of twelve hours with its half of the day."""
+    if hour is None or half is None:
+        return _two(hour)
+    if not 1 <= int(hour) <= 12:
+        return "99"  # no hour: the time is none
+    return f"{int(hour) % 12 + (12 if half[0] in 'pP' else 0):02}"
 
 
 def _century(two: str) -> str:

@@ -86,7 +86,10 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
     entries: list[Entry] = []
     # A batch's entries do not see each other (R4 http.html#brules), so neither does validation.
     validator = ServedValidator(
-        call.services.terminology, call.services.store, _written(raw) if kind == "transaction" else ()
+        call.services.terminology,
+        call.services.store,
+        _written(raw) if kind == "transaction" else (),
+        implied=call.services.settings.implied_profiles,
     )
     pause = Pause()
     for position, item in enumerate(raw):
@@ -146,8 +149,9 @@ async def _read_first(call: Call, entries: list[Entry]) -> None:
     """
     writes = {(entry.type, entry.id) for entry in entries if entry.method in ("PUT", "POST")}
     for entry in entries:
-        known = call.operations is not None and call.operations.find(entry.type, entry.operation) is not None
-        if entry.operation and not known:
+        operation = None if call.operations is None else call.operations.find(entry.type, entry.operation)
+        # One that is answered asynchronously has nothing to say in a Bundle.
+        if entry.operation and (operation is None or getattr(operation, "alone", False)):
             unknown = refuse(400, "FB-REST-005", f"there is no operation ${entry.operation[:40]} here")
             raise _located(unknown, entry.position)
         # What the transaction itself writes can't be readable yet.

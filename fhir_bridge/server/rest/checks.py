@@ -11,11 +11,16 @@ from typing import Any
 
 from fhir_bridge.fhir.subsets import is_subset
 from fhir_bridge.server.rest import hooks
-from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
+from fhir_bridge.server.rest.bounds import (
+    refuse_new_links,
+    refuse_unreachable,
+    refuse_unreachable_attachments,
+)
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import check_new, keep_labels
+from fhir_bridge.server.rest.writing import Writing
 from fhir_bridge.server.subscriptions.model import SubscriptionError
 from fhir_bridge.server.subscriptions.owners import owner_of
 from fhir_bridge.server.subscriptions.sealing import SEAL, Seal
@@ -28,7 +33,7 @@ from fhir_bridge.storage.writing import Operation
 __all__ = ["check_of", "check_write", "resolve"]
 
 
-async def resolve(call: Call, resource: dict[str, Any]) -> dict[str, Any]:
+async def resolve(call: Writing, resource: dict[str, Any]) -> dict[str, Any]:
     """The resource of a single write, its references resolved.
 
     Raises:
@@ -45,7 +50,7 @@ async def resolve(call: Call, resource: dict[str, Any]) -> dict[str, Any]:
     return await call.services.store.resolve(resource, call.access, base=call.base)
 
 
-async def check_write(call: Call, operation: Operation) -> None:
+async def check_write(call: Writing, operation: Operation) -> None:
     """Refuse what is the server's own and what is beyond a bounded caller; carry labels over; ask plug-ins.
 
     Raises:
@@ -66,9 +71,13 @@ async def check_write(call: Call, operation: Operation) -> None:
         )
     await check_new(call, resource)
     if operation.type == "Subscription":
+        # It is a client's, who is told of changes as the token allows: an import has none.
+        if not isinstance(call, Call):
+            raise refuse(403, "FB-REST-012", "a Subscription is not imported: its client creates it")
         await _check_subscription(call, resource)
     if updates and isinstance(resource.get("id"), str):
         await refuse_unreachable(call, operation.type, operation.id)
+    await refuse_unreachable_attachments(call, resource)
     await refuse_new_links(call, resource, operation.id if updates else "")
     if updates:
         await keep_labels(call, operation.type, operation.id, resource)
@@ -77,7 +86,7 @@ async def check_write(call: Call, operation: Operation) -> None:
     )
 
 
-def check_of(call: Call) -> Check:
+def check_of(call: Writing) -> Check:
     """`check_write` for this caller, as storage takes it."""
     return partial(check_write, call)
 

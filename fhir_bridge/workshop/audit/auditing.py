@@ -9,16 +9,25 @@ from datetime import tzinfo
 from pathlib import Path
 
 from fhir_bridge.workshop.audit.csv_source import read_rows
+from fhir_bridge.workshop.audit.dicom_source import read_studies
+from fhir_bridge.workshop.audit.fhir_pool import OF_NOBODY
 from fhir_bridge.workshop.audit.hl7v2_source import read_messages
+from fhir_bridge.workshop.audit.inventions import Invention, inventions
 from fhir_bridge.workshop.audit.leaves import SourceRecord
 from fhir_bridge.workshop.audit.links import Links
 from fhir_bridge.workshop.audit.outcomes import Kind
-from fhir_bridge.workshop.audit.pairing import Group, Problem, allowed_resources, groups, read_pool
+from fhir_bridge.workshop.audit.pairing import (
+    Group,
+    Problem,
+    allowed_resources,
+    form_of_source,
+    groups,
+    read_pool,
+)
 from fhir_bridge.workshop.audit.record_audit import Finding, RecordAudit, audit_record, resolve_links
+from fhir_bridge.workshop.audit.vcf_source import read_calls
 
 __all__ = ["Audit", "audit_folders", "source_files"]
-
-_TABLES = frozenset((".csv", ".tsv", ".tab"))
 
 
 @dataclass(slots=True)
@@ -29,6 +38,7 @@ class Audit:
         records: each record of the source with its findings.
         problems: what could not be read, with its place.
         unpaired: files that belong to no source, or hold no FHIR.
+        invented: values of FHIR that no source says.
         twins: resources of one type and id with different content: type, and both places.
     """
 
@@ -36,6 +46,7 @@ class Audit:
     problems: list[Problem] = field(default_factory=list)
     unpaired: list[str] = field(default_factory=list)
     twins: list[tuple[str, str, str]] = field(default_factory=list)
+    invented: list[Invention] = field(default_factory=list)
 
     @property
     def findings(self) -> Iterator[tuple[SourceRecord, Finding]]:
@@ -73,12 +84,17 @@ class Audit:
             key = (finding.field, finding.kind, detail)
             counts[key] += 1
             first.setdefault(key, f"{record.locator} {finding.locator}")
+        for each in self.invented:
+            key = (each.element, Kind.INVENTED, f"no source says this {each.what}")
+            counts[key] += 1
+            first.setdefault(key, each.place)
         return [(*key, count, first[key]) for key, count in counts.most_common()]
 
     def by_kind(self) -> dict[str, int]:
         """Findings by kind."""
         counts = Counter(finding.kind.value for _, finding in self.findings)
         counts[Kind.COLLIDED.value] += len(self.twins)
+        counts[Kind.INVENTED.value] += len(self.invented)
         return {kind.value: counts[kind.value] for kind in Kind if counts[kind.value]}
 
 
@@ -116,26 +132,57 @@ def _audit_group(
     group: Group, source: Path, fhir: Path, zone: tzinfo | None, result: Audit, advance: Callable[[str], None]
 ) -> None:
     pool = read_pool(group.fhir, fhir, result.problems, result.unpaired)
+    several = len(group.sources)
+    before = len(result.records)
+    names: set[str] = set()
     count = 0
-    for path in group.sources:
-        name = path.relative_to(source).as_posix() if source.is_dir() else path.name
-        advance(name)
+    for paths in _together(group.sources):
+        name = paths[0].relative_to(source).as_posix() if source.is_dir() else paths[0].name
+        names.add(name)
+        for _ in paths:
+            advance(name)
         if not group.fhir:
             result.problems.append(Problem(name, "there is no FHIR beside it"))
             continue
-        read = read_rows if path.suffix.lower() in _TABLES else read_messages
-        records = list(read(path, name))
-        several = len(records) + len(group.sources) > 2
+        records = _read(paths, name, result.problems)
+        shared = len(records) + several - len(paths) > 1
         count += len(records)
-        for record in records:
-            if not record.units:
-                result.problems.append(Problem(name, record.locator))
-                continue
-            result.records.append(
-                audit_record(record, pool, allowed_resources(record, pool, several), zone, shared=several)
-            )
+        result.problems += [Problem(name, record.locator) for record in records if not record.units]
+        read = [record for record in records if record.units]
+        allowed = [allowed_resources(record, pool, shared) for record in read]
+        if form_of_source(paths[0]) == "vcf" and any(each.patients for each in allowed):
+            # The samples of one file are named in one way: one that nothing names is of none of the others.
+            allowed = [each if each.patients else OF_NOBODY for each in allowed]
+        for record, own in zip(read, allowed, strict=True):
+            result.records.append(audit_record(record, pool, own, zone, shared=shared))
+    audited = result.records[before:]
+    if audited and not any(
+        problem.place in names for problem in result.problems
+    ):  # what can't be read may say anything
+        result.invented += inventions(audited, pool)
     result.twins += [
         (f"{a.type}/{a.id}", a.locator, b.locator)
         for a, b in pool.twins
         if a.bundle >= 0 or count == 1  # of several records, the later version of one resource is none
     ]
+
+
+def _together(sources: list[Path]) -> Iterator[list[Path]]:
+    """The files that are read as one: all of DICOM, since a study's instances lie in any of them."""
+    objects = [path for path in sources if form_of_source(path) == "dicom"]
+    if objects:
+        yield objects
+    yield from ([path] for path in sources if path not in objects)
+
+
+def _read(paths: list[Path], name: str, problems: list[Problem]) -> list[SourceRecord]:
+    """The records of files; what can't be read at all is a problem."""
+    form = form_of_source(paths[0])
+    try:
+        if form == "dicom":
+            return list(read_studies(paths, name))
+        read = {"csv": read_rows, "vcf": read_calls}.get(form or "", read_messages)
+        return list(read(paths[0], name))
+    except (OSError, ValueError) as error:  # UnicodeError is a ValueError
+        problems.append(Problem(name, f"it can't be read: {error}"))
+        return []

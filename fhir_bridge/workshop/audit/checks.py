@@ -8,12 +8,12 @@ from fhir_bridge.workshop.audit.comparison import contains
 from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
-from fhir_bridge.workshop.audit.normal import digits, folded, stems, words
 from fhir_bridge.workshop.audit.outcomes import ARRIVED, DEPENDENT, LOST, Kind, Outcome
 from fhir_bridge.workshop.audit.places import CODE_ELEMENTS, ELEMENTS, Places
 from fhir_bridge.workshop.audit.quantities import Quantities
 from fhir_bridge.workshop.audit.times import Times
 from fhir_bridge.workshop.audit.translations import display_stems, same_family, statuses, system_of
+from fhir_bridge.workshop.normal_forms import digits, folded, stems, words
 
 __all__ = ["Checker"]
 

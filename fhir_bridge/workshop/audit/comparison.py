@@ -9,8 +9,8 @@ from typing import Final
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf
 from fhir_bridge.workshop.audit.moments import moment
-from fhir_bridge.workshop.audit.normal import digits, folded, number, plain, words
 from fhir_bridge.workshop.audit.translations import translations
+from fhir_bridge.workshop.normal_forms import digits, folded, number, plain, words
 
 __all__ = ["contains", "exact"]
 
@@ -31,6 +31,11 @@ def exact(leaf: SourceLeaf, pool: Pool) -> list[FhirLeaf]:
 
 def _candidates(leaf: SourceLeaf, pool: Pool) -> Iterator[FhirLeaf]:
     value, role = leaf.value, leaf.role
+    for form in leaf.forms:
+        yield from pool.find("t:" + folded(form))
+        if (amount := number(form)) is not None:
+            yield from pool.find(f"n:{amount.normalize():f}")
+        yield from (match for match in _rarest(form, pool) if contains(match.text, form))
     if role is Role.TIME:
         yield from _times(value, pool)
         return

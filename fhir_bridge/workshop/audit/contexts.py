@@ -24,6 +24,7 @@ _WEIGHTS: Final = {
     Role.AUTHORITY: 0.3,
     Role.NUMBER: 0.5,
     Role.CONTENT: 1.0,
+    Role.VARIANT: 1.0,
 }
 _PARTIES: Final = frozenset(
     """Practitioner PractitionerRole Organization Location Device RelatedPerson Person Group Endpoint Substance

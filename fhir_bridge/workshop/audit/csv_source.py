@@ -8,9 +8,19 @@ from pathlib import Path
 from typing import Final
 
 from fhir_bridge.adapters.ehr import CsvAdapter
-from fhir_bridge.workshop.audit.leaves import AUTHORITIES, Role, SourceLeaf, SourceRecord, SourceUnit
+from fhir_bridge.mapping.functions.times import parse
+from fhir_bridge.workshop.audit.leaves import (
+    AUTHORITIES,
+    ReadOptions,
+    Role,
+    SourceLeaf,
+    SourceRecord,
+    SourceUnit,
+)
 from fhir_bridge.workshop.audit.moments import moment
-from fhir_bridge.workshop.audit.normal import number
+from fhir_bridge.workshop.first_mapping.guessing import Guess, guess_columns
+from fhir_bridge.workshop.first_mapping.table import SampleError, read_sample
+from fhir_bridge.workshop.normal_forms import number
 
 __all__ = ["read_rows"]
 
@@ -28,8 +38,15 @@ _ADDRESS: Final = re.compile(r"(?i)(address|street|straße|city|ort|state|county
 
 
 def read_rows(path: Path, relative: str) -> Iterator[SourceRecord]:
-    """The rows of a table."""
-    for number_, row in enumerate(CsvAdapter().read([path], _Options()), 1):
+    """The rows of a table, in the encoding, with the dates and numbers, that a sample of it shows."""
+    try:
+        sample = read_sample(path)
+    except SampleError as error:
+        yield SourceRecord(relative, str(error))
+        return
+    written = {guess.column: _Written(guess) for guess in guess_columns(sample)}
+    options = {"encoding": sample.encoding, "delimiter": sample.delimiter, "header": sample.header}
+    for number_, row in enumerate(CsvAdapter().read([path], ReadOptions(options)), 1):
         columns = row.columns
         if row.outcome == "rejected" or not columns:
             for issue in row.issues:
@@ -37,10 +54,13 @@ def read_rows(path: Path, relative: str) -> Iterator[SourceRecord]:
             continue
         record = SourceRecord(relative, row.locator)
         unit = SourceUnit("row", f"row {number_}", family=0)
+        cells: list[str] = []
         for position, column in enumerate(columns):
-            value = str(row.cell(column) or "").strip()
-            if value and value.casefold() not in _NOTHING:
+            cell = str(row.cell(column) or "").strip()
+            if cell and cell.casefold() not in _NOTHING:
+                value = written[column].value(cell) if column in written else cell
                 role = role_of(column, value)
+                cells.append(f"{column}={cell}")
                 unit.leaves.append(
                     SourceLeaf(
                         column, column, 0, position, value, role, table_of(column, role), len(unit.leaves)
@@ -52,16 +72,30 @@ def read_rows(path: Path, relative: str) -> Iterator[SourceRecord]:
             for leaf in unit.leaves
             if re.search(r"(?i)patient|patnr|mrn|^id$", leaf.field) and leaf.role is Role.ID
         )
-        record.text = {0: "  ".join(f"{leaf.field}={leaf.value}" for leaf in unit.leaves)}
+        record.text = {0: "  ".join(cells)}
         yield record
 
 
-class _Options:
-    """A read context without options."""
+class _Written:
+    """How a column writes its values."""
 
-    options: Final[dict[str, object]] = {}
-    site = None
-    selectors = None
+    def __init__(self, guess: Guess) -> None:
+        self._format = guess.format
+        self._marks = (guess.decimal, guess.group) if guess.role == "number" else ("", "")
+
+    def value(self, cell: str) -> str:
+        """A cell as ISO 8601 and JSON would write it, where the column's form says how; else as it is."""
+        if self._format:
+            parts = parse(cell, self._format)
+            if parts is None:
+                return cell
+            clock = ":".join(part for part in (parts.hour, parts.minute, parts.second) if part)
+            return f"{parts.date}T{clock}{parts.offset or ''}" if clock else parts.date
+        decimal, group = self._marks
+        plain = cell.replace(group, "") if group else cell
+        if decimal and decimal != ".":
+            plain = plain.replace(decimal, ".")
+        return plain if number(plain.lstrip("<>=≤≥ ")) is not None else cell
 
 
 def table_of(column: str, role: Role) -> str:

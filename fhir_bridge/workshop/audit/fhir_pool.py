@@ -14,9 +14,9 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from fhir_bridge.workshop.audit.moments import Moment, moment
-from fhir_bridge.workshop.audit.normal import digits, folded, number, plain, words
+from fhir_bridge.workshop.normal_forms import digits, folded, number, plain, words
 
-__all__ = ["EVERYTHING", "Allowed", "FhirLeaf", "Pool", "PoolResource"]
+__all__ = ["EVERYTHING", "OF_NOBODY", "Allowed", "FhirLeaf", "Pool", "PoolResource"]
 
 _DATE: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d.*)?)?)?\Z")
 _SKIPPED: Final = frozenset(("div", "resourceType", "fullUrl", "versionId", "profile"))
@@ -67,6 +67,7 @@ class PoolResource:
         references: numbers of the resources that it refers to.
         referred: numbers of those that refer to it.
         targets: its references as written, each with the objects around it.
+        container: number of the resource that it is contained in; -1 of one that stands alone.
         mentions: resource that it refers to -> objects (`diagnosis`, `participant`) that are about that one.
     """
 
@@ -75,6 +76,7 @@ class PoolResource:
     id: str
     locator: str
     bundle: int
+    container: int = -1
     leaves: list[FhirLeaf] = field(default_factory=list)
     targets: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     mentions: dict[int, set[int]] = field(default_factory=dict)
@@ -111,6 +113,8 @@ class Allowed:
 
 
 EVERYTHING = Allowed()
+OF_NOBODY = Allowed(patients=frozenset((-1,)))
+"""What is about no patient."""
 
 
 class Pool:
@@ -144,17 +148,27 @@ class Pool:
                 else:
                     self._take(resource, place, bundle, url if isinstance(url, str) else None)
 
-    def _take(self, document: Mapping[str, Any], locator: str, bundle: int, url: str | None) -> None:
+    def _take(
+        self, document: Mapping[str, Any], locator: str, bundle: int, url: str | None, container: int = -1
+    ) -> None:
         resource = PoolResource(
             len(self.resources),
             str(document.get("resourceType") or "?"),
             str(document.get("id") or ""),
             locator,
             bundle,
+            container,
         )
-        _Flattener(resource).flatten(document)
+        inside = document.get("contained")
+        parts = [each for each in inside if isinstance(each, dict)] if isinstance(inside, list) else []
+        own = {key: value for key, value in document.items() if key != "contained"} if parts else document
+        _Flattener(resource).flatten(own)
         self.resources.append(resource)
+        for each in parts:
+            self._take(each, f"{locator}#{each.get('id')}", bundle, None, resource.index)
         names = [f"{resource.type}/{resource.id}"] if resource.id else []
+        if container >= 0:
+            names = [f"{container}#{resource.id}"]
         names += [url] if url else []
         for name in names:
             for known in self._known[name][:5]:
@@ -169,7 +183,13 @@ class Pool:
     def link(self) -> None:
         """Resolve references and patients; to be called when all is taken."""
         for resource in self.resources:
-            for target, chain in resource.targets:
+            if resource.container >= 0:
+                resource.referred.add(resource.container)
+                self.resources[resource.container].references.add(resource.index)
+            for stated, chain in resource.targets:
+                target = stated
+                if stated.startswith("#"):
+                    target = f"{resource.container if resource.container >= 0 else resource.index}{stated}"
                 seen = self._known.get(target) or self._known.get("/".join(target.split("/")[-2:])) or ()
                 near = [n for n in seen if self.resources[n].bundle == resource.bundle] or seen[:1]
                 for index in near:
@@ -182,6 +202,9 @@ class Pool:
             own = {resource.index} if resource.type == "Patient" else set()
             linked = {n for n in resource.references if self.resources[n].type == "Patient"}
             resource.patients = frozenset(own or linked)
+        for resource in self.resources:
+            if resource.container >= 0 and not resource.patients:
+                resource.patients = self.resources[resource.container].patients
 
     def find(self, key: str) -> list[FhirLeaf]:
         """The leaves that have a key."""

@@ -15,7 +15,14 @@ from fhir_bridge.workshop.audit.hl7v2_types import (
     is_composite,
     role_of,
 )
-from fhir_bridge.workshop.audit.leaves import AUTHORITIES, Role, SourceLeaf, SourceRecord, SourceUnit
+from fhir_bridge.workshop.audit.leaves import (
+    AUTHORITIES,
+    ReadOptions,
+    Role,
+    SourceLeaf,
+    SourceRecord,
+    SourceUnit,
+)
 from fhir_bridge.workshop.audit.moments import moment
 from fhir_bridge.workshop.audit.structure import is_structure
 
@@ -74,7 +81,7 @@ def read_messages(path: Path, relative: str) -> Iterator[SourceRecord]:
     Raises:
         ValueError: a message can't be read; it says why and where.
     """
-    for message in Hl7v2Adapter().read([path], _Options()):
+    for message in Hl7v2Adapter().read([path], ReadOptions()):
         if message.outcome == "rejected" or not message.segments:
             for issue in message.issues:
                 yield SourceRecord(relative, f"{message.locator}: {issue.message}")
@@ -123,14 +130,6 @@ def read_messages(path: Path, relative: str) -> Iterator[SourceRecord]:
         record.patients = tuple(patients)
         record.text = lines
         yield record
-
-
-class _Options:
-    """A read context without options."""
-
-    options: Final[dict[str, object]] = {}
-    site = None
-    selectors = None
 
 
 def _is_order(units: list[SourceUnit], family: int) -> bool:

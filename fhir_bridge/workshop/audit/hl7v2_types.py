@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from importlib.resources import files
 from typing import Final
 
+from fhir_bridge.adapters.ehr.hl7v2.definitions import Part, components_of, fields_of
 from fhir_bridge.workshop.audit.leaves import Role
 
 __all__ = ["TYPES", "component_type", "field_type", "role_of"]
@@ -15,38 +13,28 @@ Typed = tuple[str, str]
 """Type and table, each perhaps empty."""
 
 
-@cache
-def _tables() -> dict[str, dict[str, tuple[Typed, ...]]]:
-    text = files("fhir_bridge.workshop.audit").joinpath("hl7v2_types.json").read_text("utf-8")
-    return {
-        part: {owner: tuple(_typed(item) for item in row.split(" ")) for owner, row in rows.items()}
-        for part, rows in json.loads(text).items()
-    }
-
-
-def _typed(item: str) -> Typed:
-    kind, _, table = item.partition(":")
-    return ("" if kind == "-" else kind), ("" if table == "9999" else table)
-
-
-def _at(part: str, owner: str, number: int) -> Typed:
-    rows = _tables()[part].get(owner, ())
-    return rows[number - 1] if 0 < number <= len(rows) else ("", "")
+def _at(parts: tuple[Part, ...], number: int) -> Typed:
+    """The newest type, and the table; of a type without form ("-") and of no number nothing."""
+    if not 0 < number <= len(parts):
+        return "", ""
+    part = parts[number - 1]
+    kind = part.types[0]
+    return ("" if kind == "-" else kind), ("" if part.table == "9999" else part.table)
 
 
 def field_type(segment: str, number: int) -> Typed:
     """Type and table of a field; empty where HL7 does not define it (Z-segments)."""
-    return _at("segments", segment, number)
+    return _at(fields_of(segment), number)
 
 
 def component_type(kind: str, number: int) -> Typed:
     """Type and table of a component."""
-    return _at("types", kind, number)
+    return _at(components_of(kind), number)
 
 
 def is_composite(kind: str) -> bool:
     """Whether a type has components."""
-    return kind in _tables()["types"]
+    return bool(components_of(kind))
 
 
 _CODED: Final = "code display system code display system version version text code display system version" + (

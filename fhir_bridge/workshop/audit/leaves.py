@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["AUTHORITIES", "Role", "SourceLeaf", "SourceRecord", "SourceUnit"]
+__all__ = ["AUTHORITIES", "ReadOptions", "Role", "SourceLeaf", "SourceRecord", "SourceUnit"]
 
 
 AUTHORITIES = "0363"
@@ -32,6 +32,8 @@ class Role(StrEnum):
     STATUS = "status"
     YES_NO = "yes-no"
     CONTENT = "content"
+    VARIANT = "variant"
+    """Where a variant is and what is there: also within its HGVS or SPDI name."""
     STRUCTURE = "structure"
     """Carries the record and means nothing about a patient: counted in the appendix, never a finding."""
 
@@ -48,6 +50,7 @@ class SourceLeaf:
         value: as text, escapes resolved.
         table: HL7 table of a code, or nothing.
         number: its place in the record: a code's display follows the code.
+        forms: other texts that state the same: `heterozygous` for `0/1`.
     """
 
     locator: str
@@ -58,6 +61,7 @@ class SourceLeaf:
     role: Role
     table: str = ""
     number: int = 0
+    forms: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -89,6 +93,7 @@ class SourceRecord:
         patients: identifiers of its patients.
         zone: offset in minutes that times without one have by the record's own rule (MSH-7); None where unknown.
         text: the lines of the record by unit, for the page.
+        derived: what follows from the record, so that it is not invented: a variant's name, an allele's share of reads.
     """
 
     file: str
@@ -98,8 +103,18 @@ class SourceRecord:
     zone: int | None = None
     units: list[SourceUnit] = field(default_factory=list)
     text: Mapping[int, str] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
 
     @property
     def leaves(self) -> list[SourceLeaf]:
         """All leaves, in order."""
         return [leaf for unit in self.units for leaf in unit.leaves]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a source is read with: its own options, no site, all that it says."""
+
+    options: Mapping[str, object] = field(default_factory=dict)
+    site: None = None
+    selectors: None = None

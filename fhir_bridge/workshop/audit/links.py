@@ -7,12 +7,16 @@ whether each value always became the same thing, and no two became one, is.
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Final
 
 from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
 from fhir_bridge.workshop.audit.leaves import AUTHORITIES, Role, SourceLeaf, SourceRecord
 
 __all__ = ["Links", "candidates"]
+
+_AS_THEY_ARE: Final = frozenset(("series", "instance", "content item", "annotation", "variant"))
+"""Units whose values no site translates: UIDs, what was measured, variants."""
 
 Candidate = tuple[str, str]
 """Where (an element, and whose), and what is there."""
@@ -47,6 +51,8 @@ class Links:
 def candidates(leaf: SourceLeaf, record: SourceRecord, pool: Pool, contexts: Contexts) -> list[Candidate]:
     """What a value that is nowhere may have become."""
     own = contexts.own[leaf.unit]
+    if record.units[leaf.unit].name in _AS_THEY_ARE:
+        return []
     if leaf.role is Role.AUTHORITY and record.units[leaf.unit].name == "row":
         return [
             ("system", other.text)

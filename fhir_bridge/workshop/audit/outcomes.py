@@ -17,6 +17,7 @@ class Kind(StrEnum):
     STATUS = "changed status"
     VALUE = "changed value"
     COLLIDED = "collided"
+    INVENTED = "invented"
 
 
 class Outcome(NamedTuple):

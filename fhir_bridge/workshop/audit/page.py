@@ -20,6 +20,7 @@ _COLOURS: Final = {
     Kind.STATUS: "#00639b",
     Kind.VALUE: "#7a5900",
     Kind.COLLIDED: "#9c1c6b",
+    Kind.INVENTED: "#2e6b30",
 }
 _STYLE: Final = """
 :root{color-scheme:light dark;--line:#8886;--soft:#8882}
@@ -57,6 +58,7 @@ def as_page(audit: Audit, *, with_values: bool, source: str, fhir: str) -> str:
         _numbers(audit),
         _fields(audit),
         *_twins(audit),
+        *_invented(audit, with_values=with_values),
         "<h2>Records</h2>",
         *(_record(record, with_values=with_values) for record in audit.records if record.findings),
         _appendix(audit),
@@ -84,7 +86,7 @@ def _fields(audit: Audit) -> str:
         for field, kind, detail, count, first in audit.by_field()
     ]
     if not rows:
-        return "<p>Every value arrived.</p>"
+        return "<p>Every value arrived, and none was invented.</p>"
     return (
         "<h2>By field</h2><div class='wide'><table><thead>"
         "<tr><th>field<th>kind<th>what<th>count<th>first place</tr></thead>"
@@ -104,6 +106,23 @@ def _twins(audit: Audit) -> list[str]:
         for name, first, second in audit.twins
     )
     return [f"<h2>Two contents under one id</h2><ul>{rows}</ul>"]
+
+
+def _invented(audit: Audit, *, with_values: bool) -> list[str]:
+    if not audit.invented:
+        return []
+    rows = "".join(
+        f"<tr><td data-name='resource'>{escape(each.place)}</td><td data-name='element'><code>{escape(each.element)}"
+        f"</code></td><td data-name='what'>{each.what}</td>"
+        + (f"<td data-name='in FHIR'>{escape(each.value)}</td>" if with_values else "")
+        + "</tr>"
+        for each in audit.invented
+    )
+    values = "<th>in FHIR" if with_values else ""
+    return [
+        "<h2>What no source says</h2><div class='wide'><table><thead><tr><th>resource<th>element<th>what"
+        f"{values}</tr></thead><tbody>{rows}</tbody></table></div>"
+    ]
 
 
 def _record(audit: RecordAudit, *, with_values: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,11 +12,14 @@ from fhir_bridge.fhir.bundles import is_ndjson, iter_documents
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
 from fhir_bridge.workshop.audit.fhir_pool import EVERYTHING, Allowed, Pool
 from fhir_bridge.workshop.audit.leaves import SourceRecord
+from fhir_bridge.workshop.dicom_files import is_dicom
 
-__all__ = ["Group", "Problem", "allowed_resources", "groups", "read_pool"]
+__all__ = ["Group", "Problem", "allowed_resources", "form_of_source", "groups", "read_pool"]
 
 _FHIR: Final = frozenset((".json", ".ndjson", ".jsonl", ".fhir", ".xml"))
-_SOURCES: Final = frozenset((".hl7", ".hl7v2", ".er7", ".mllp", ".csv", ".tsv", ".tab"))
+_MESSAGES: Final = (".hl7", ".hl7v2", ".er7", ".mllp")
+_TABLES: Final = (".csv", ".tsv", ".tab")
+_VARIANTS: Final = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf", ".gvcf", ".gvcf.gz")
 _TYPES: Final = re.compile(r"[A-Z][A-Za-z]+(?:[-_.]?\d+)?\Z")
 
 
@@ -42,8 +45,8 @@ def groups(source: Path, fhir: Path) -> tuple[list[Group], list[Path]]:
     FHIR belongs to the source of the same name (`a/b.hl7`: `a/b.json`, `b.expected.ADT_A01.json`); sources without
     such FHIR share all that is left over.
     """
-    sources = _files(source, _SOURCES)
-    outputs = _files(fhir, _FHIR)
+    sources = _files(source, lambda path: form_of_source(path) is not None)
+    outputs = _files(fhir, lambda path: path.suffix.lower() in _FHIR)
     paired: list[Group] = []
     left: list[Path] = []
     used: set[Path] = set()
@@ -63,7 +66,7 @@ def groups(source: Path, fhir: Path) -> tuple[list[Group], list[Path]]:
 
 def _named(path: Path, outputs: Iterable[Path], source: Path, fhir: Path) -> list[Path]:
     """The FHIR files that are called as a source file is, those of the same folder if there are any."""
-    stem = path.stem
+    stem = _stem(path)
     seen = [
         other
         for other in outputs
@@ -77,10 +80,25 @@ def _named(path: Path, outputs: Iterable[Path], source: Path, fhir: Path) -> lis
     return same or longer
 
 
-def _files(path: Path, suffixes: frozenset[str]) -> list[Path]:
+def _stem(path: Path) -> str:
+    """The name without its ending, of several suffixes without all: `panel` of `panel.vcf.gz`."""
+    longest = max((end for end in _VARIANTS if path.name.lower().endswith(end)), key=len, default="")
+    return path.name[: -len(longest)] if longest else path.stem
+
+
+def form_of_source(path: Path) -> str | None:
+    """What a file is: `hl7v2`, `csv`, `vcf`; `dicom` by its content too; None for what is no source."""
+    name = path.name.lower()
+    for form, suffixes in (("hl7v2", _MESSAGES), ("csv", _TABLES), ("vcf", _VARIANTS)):
+        if name.endswith(suffixes):
+            return form
+    return "dicom" if path.suffix.lower() not in _FHIR and is_dicom(path) else None
+
+
+def _files(path: Path, wanted: Callable[[Path], bool]) -> list[Path]:
     if path.is_file():
         return [path]
-    return [file for file in sorted(path.rglob("*")) if file.is_file() and file.suffix.lower() in suffixes]
+    return [file for file in sorted(path.rglob("*")) if file.is_file() and wanted(file)]
 
 
 def read_pool(files: Iterable[Path], base: Path, problems: list[Problem], foreign: list[str]) -> Pool:
@@ -149,9 +167,10 @@ def allowed_resources(record: SourceRecord, pool: Pool, several: bool) -> Allowe
                 if leaf.resource.bundle >= 0 and leaf.resource.type in ("Bundle", "MessageHeader"):
                     return Allowed(bundle=leaf.resource.bundle)
     patients = frozenset(
-        leaf.resource.index
+        patient
         for identifier in record.patients
         for leaf in pool.find("t:" + identifier.casefold())
-        if leaf.resource.type == "Patient" and ".identifier." in leaf.path
+        if leaf.resource.type in ("Patient", "Specimen") and ".identifier." in leaf.path
+        for patient in leaf.resource.patients
     )
     return Allowed(patients=patients)

@@ -10,7 +10,7 @@ from fhir_bridge.workshop.audit.comparison import contains
 from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
-from fhir_bridge.workshop.audit.normal import folded
+from fhir_bridge.workshop.normal_forms import folded
 
 __all__ = ["CODE_ELEMENTS", "ELEMENTS", "Places"]
 

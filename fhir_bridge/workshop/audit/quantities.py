@@ -9,10 +9,10 @@ from typing import Final
 from fhir_bridge.fhir import ucum
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf
-from fhir_bridge.workshop.audit.normal import number, numbers
 from fhir_bridge.workshop.audit.outcomes import ARRIVED, LOST, Kind, Outcome
 from fhir_bridge.workshop.audit.places import Places
-from fhir_bridge.workshop.audit.units import same_unit, ucum_of
+from fhir_bridge.workshop.normal_forms import number, numbers
+from fhir_bridge.workshop.units import same_unit, ucum_of
 
 __all__ = ["Quantities"]
 

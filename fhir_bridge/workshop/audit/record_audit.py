@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from fhir_bridge.workshop.audit.checks import Checker
 from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import EVERYTHING, Allowed, Pool
-from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord, SourceUnit
 from fhir_bridge.workshop.audit.links import Candidate, Links, candidates
-from fhir_bridge.workshop.audit.outcomes import Kind, Outcome
+from fhir_bridge.workshop.audit.outcomes import ARRIVED, Kind, Outcome
 
 __all__ = ["Finding", "RecordAudit", "audit_record", "resolve_links"]
+
+
+_FIELD = re.compile(r"[A-Z][A-Z0-9]{2}(\[\d+\])?-\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class RecordAudit:
     Attributes:
         arrived, structural: counts of leaves.
         structure: counts of structural leaves by field.
+        replaced: field and value of a lost code, and each code (path, code) that may be there instead of it.
         options: by number of a lost leaf: what it may have become (`links.py`).
     """
 
@@ -55,6 +61,7 @@ class RecordAudit:
     arrived: int = 0
     structure: dict[str, int] = field(default_factory=dict)
     options: dict[int, list[Candidate]] = field(default_factory=dict)
+    replaced: set[tuple[Candidate, Candidate]] = field(default_factory=set)
 
 
 def audit_record(
@@ -100,6 +107,18 @@ def audit_record(
         for leaf, outcome in items:
             if outcome.kind is Kind.NEVER and (options := candidates(leaf, record, pool, contexts)):
                 result.options[leaf.number] = options
+            if outcome.kind is Kind.NEVER and leaf.role in (Role.CODE, Role.DISPLAY, Role.TEXT, Role.YES_NO):
+                result.replaced |= {
+                    ((leaf.field, leaf.value), (other.path, other.text))
+                    for place in contexts.own[leaf.unit]
+                    for other in pool.resources[place].leaves
+                    if other.path.endswith("coding.code")
+                }
+    for unit in record.units:
+        if unit.name == "variant" and _is_lost(unit, lost):
+            result.findings.append(_whole_unit(unit))
+            for leaf in unit.leaves:
+                lost.pop(leaf.part, None)
     for part, items in lost.items():
         missing = [leaf for leaf, outcome in items if outcome.kind is Kind.NEVER]
         if missing and len(missing) + len(dependent[part]) == populated[part]:
@@ -132,6 +151,21 @@ def resolve_links(audit: RecordAudit, links: Links) -> None:
     audit.findings = kept
 
 
+def _is_lost(unit: SourceUnit, lost: Mapping[int, list[tuple[SourceLeaf, Outcome]]]) -> bool:
+    """Whether place and alleles of a variant are nowhere."""
+    parts = {leaf.part for leaf in unit.leaves if leaf.role is Role.VARIANT and "/" not in leaf.field}
+    return bool(parts) and all(
+        outcome.kind is Kind.NEVER for part in parts for _, outcome in lost.get(part, [(None, ARRIVED)])
+    )
+
+
+def _whole_unit(unit: SourceUnit) -> Finding:
+    leaves = [leaf for leaf in unit.leaves if leaf.role is not Role.STRUCTURE]
+    values = " ".join(leaf.value for leaf in leaves)
+    numbers = tuple(leaf.number for leaf in leaves)
+    return Finding(Kind.NEVER, unit.name, unit.locator, "the variant is nowhere", values, leaves=numbers)
+
+
 def _whole(leaves: list[SourceLeaf], record: SourceRecord, contexts: Contexts) -> Finding:
     """Nothing of a composite value arrived: one report."""
     leaves = sorted(leaves, key=lambda leaf: leaf.number)
@@ -140,11 +174,16 @@ def _whole(leaves: list[SourceLeaf], record: SourceRecord, contexts: Contexts) -
     values = " ^ ".join(leaf.value for leaf in leaves)
     field_name, locator = first.field, first.locator
     if len(leaves) > 1:
-        field_name = field_name.split(".")[0]
-        head, _, tail = locator.rpartition("-")
-        locator = f"{head}-{tail.split('.')[0]}"
+        field_name, locator = _whole_name(field_name), _whole_name(locator)
         detail = detail or f"none of its {len(leaves)} parts"
     return Finding(kind, field_name, locator, detail, values, leaves=tuple(leaf.number for leaf in leaves))
+
+
+def _whole_name(name: str) -> str:
+    """The name of a value without that of its part: `PID[1]-5` of `PID[1]-5.1`."""
+    if _FIELD.match(name):
+        return name.split(".")[0]
+    return name.rpartition(".")[0] if "." in name.rpartition(" ")[2] else name
 
 
 def _single(leaf: SourceLeaf, outcome: Outcome, record: SourceRecord, contexts: Contexts) -> Finding:

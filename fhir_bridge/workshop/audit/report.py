@@ -27,6 +27,11 @@ def as_data(audit: Audit, *, with_values: bool) -> dict[str, Any]:
             {"file": record.file, "record": record.locator, **_finding(finding, with_values=with_values)}
             for record, finding in audit.findings
         ],
+        "invented": [
+            {"resource": each.place, "fhir": each.element, "what": each.what}
+            | ({"found": each.value} if with_values else {})
+            for each in audit.invented
+        ],
         "same_id": [{"resource": name, "places": [first, second]} for name, first, second in audit.twins],
         "structure": audit.structure,
         "unpaired": audit.unpaired,

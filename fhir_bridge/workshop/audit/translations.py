@@ -8,7 +8,7 @@ from typing import Final
 from fhir_bridge.fhir import definitions
 from fhir_bridge.terminology import get_terminology
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf
-from fhir_bridge.workshop.audit.normal import stems
+from fhir_bridge.workshop.normal_forms import stems
 
 __all__ = ["display_stems", "same_family", "statuses", "system_of", "translations"]
 

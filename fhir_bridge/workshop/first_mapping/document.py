@@ -85,6 +85,8 @@ def _source(sample: Sample, guesses: list[Guess], rules: Rules) -> Iterator[str]
     yield "source:"
     yield "  adapter: csv"
     yield f"  delimiter: {_quoted(sample.delimiter)}  # {sample.evidence[1]}"
+    if sample.header > 1:
+        yield f"  header: {sample.header}  # below the line that states the delimiter"
     if sample.encoding != "utf-8":
         yield f"  encoding: {sample.encoding}  # {sample.evidence[0]}"
     decimal = next((guess.decimal for guess in guesses if guess.decimal == ","), "")

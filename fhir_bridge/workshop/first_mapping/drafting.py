@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,11 @@ class Draft:
     name: str
     text: str
     guesses: tuple[Guess, ...]
+
+    @property
+    def questions(self) -> int:
+        """How many questions the document asks."""
+        return len(re.findall(r"^# \d+\. ", self.text, re.MULTILINE))
 
 
 def draft_mapping(path: Path, name: str = "") -> Draft:

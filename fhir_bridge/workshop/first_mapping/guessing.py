@@ -38,7 +38,8 @@ class Guess:
         format: of dates, as the mapping language writes it; empty for what it reads without.
         unit: in UCUM; empty without.
         system: of codes.
-        of: the column that this one belongs to: the code of a display, the value of a unit.
+        of: the column that this one belongs to: the code of a display, the value of a unit, the date of a time of day.
+        clock: of a date, the time of day that stands in a column of its own.
         words: of truth values yes and no, of a sex the code of each.
         evidence: what the guess is made from.
         questions: what is to be answered by a person.
@@ -57,6 +58,7 @@ class Guess:
     group: str = ""
     system: str = ""
     of: str = ""
+    clock: Guess | None = None
     words: dict[str, str] = field(default_factory=dict)
     filled: int = 0
     distinct: int = 0
@@ -88,6 +90,9 @@ def guess_columns(sample: Sample) -> list[Guess]:
     language = headers.language_of(sample.columns)
     day_first = None if language == "en" else True
     guesses = [_guess(sample, number, day_first) for number in range(len(sample.columns))]
+    if any(guess.decimal == "," for guess in guesses):
+        for number, guess in enumerate(guesses):
+            _thousands(guess, sample.values(number))
     _relate(sample, guesses)
     return guesses
 
@@ -103,7 +108,7 @@ def _guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
         guess.questions = [f"what is {column!r}? The sample has no value of it"]
         return guess
     named = f"name speaks of {role}" if role else "name says nothing"
-    for test in (_as_date, _as_identifier, _as_sex, _as_code, _as_amount, _as_number, _as_words):
+    for test in (_as_date, _as_clock, _as_identifier, _as_sex, _as_code, _as_amount, _as_number, _as_words):
         if test(guess, role, values, day_first):
             break
     guess.evidence.insert(0, named)
@@ -123,6 +128,22 @@ def _as_date(guess: Guess, role: str, values: list[str], day_first: bool | None)
         guess.questions.append(f"{guess.column}: {form.question}")
     if form.has_time and not form.zoned:
         guess.evidence.append("times state no zone: the site file's `zone` counts")
+    return True
+
+
+def _as_clock(guess: Guess, role: str, values: list[str], _: bool | None) -> bool:
+    marks = ":.h" if role == "date" else ":"  # `06.30` is a time where the name says so
+    matches = [re.fullmatch(rf"([01]?\d|2[0-3])([{marks}])[0-5]\d(:[0-5]\d)?", value) for value in values]
+    known = [match for match in matches if match]
+    if len(known) < 0.95 * len(values):
+        return False
+    mark = known[0][2]
+    hour = "H" if any(len(match[1]) == 1 for match in known) else "HH"
+    guess.role = "time-of-day"
+    guess.format = f"{hour}{chr(39) + mark + chr(39) if mark == 'h' else mark}mm" + (
+        ":ss" if any(match[3] for match in known) else ""
+    )
+    guess.evidence.append("values are times of day")
     return True
 
 
@@ -241,11 +262,24 @@ _TITLES = {
 def _is_typical(system: str, part: float, values: list[str]) -> bool:
     """Whether values have the form of a system so that no name need say so: a check digit fits one number in ten."""
     distinct = len(set(values))
+    if _is_running(values):
+        return False
     if system == SNOMED:
         return part >= 0.95 and distinct >= 5
     if system == NDC:
         return part >= 0.95 and all("-" in value for value in values)
     return part >= 0.9 and distinct >= 3 and share(values, lambda v: len(v) >= 3) == 1.0
+
+
+def _is_running(values: list[str]) -> bool:
+    """Whether values are running numbers behind one letter: `E9001`, `E9002`."""
+    matches = [re.fullmatch(r"([A-Za-z]+)(\d+)", value) for value in values]
+    numbers = sorted(int(match[2]) for match in matches if match)
+    return (
+        len(numbers) == len(values) == len(set(values)) > 5
+        and len({match[1] for match in matches if match}) == 1
+        and numbers[-1] - numbers[0] < 2 * len(numbers)
+    )
 
 
 def _as_amount(guess: Guess, _role: str, values: list[str], _: bool | None) -> bool:
@@ -269,6 +303,8 @@ def _as_number(guess: Guess, role: str, values: list[str], _: bool | None) -> bo
     pair = booleans(values)
     if pair and set(values) <= {"0", "1"} and len(set(values)) == 1 and role not in ("", "status"):
         pair = None
+    if pair and role == "status" and set(values) <= {"F", "T"}:
+        pair = None  # `F` is final
     if pair and role not in _TEXTS and role not in ("value", "age", "money"):
         guess.role, guess.words = "boolean", {"true": pair[0], "false": pair[1]}
         guess.evidence.append("values are " + " and ".join(sorted(set(values))[:2]))
@@ -316,6 +352,18 @@ def _as_number(guess: Guess, role: str, values: list[str], _: bool | None) -> bo
     return True
 
 
+def _thousands(guess: Guess, values: list[str]) -> None:
+    """In a table with decimal commas `1.100` is eleven hundred."""
+    pointed = [value for value in values if "." in value]
+    if guess.decimal != "." or not pointed:
+        return
+    if not all(re.fullmatch(r"[<>]?=? ?[+-]?\d{1,3}(\.\d{3})+", value) for value in pointed):
+        return
+    numbers = [float(value.lstrip("<>= ").replace(".", "")) for value in values]
+    guess.decimal, guess.group, guess.low, guess.high = ",", ".", min(numbers), max(numbers)
+    guess.evidence.append("a point stands between thousands, as other columns have decimal commas")
+
+
 def _as_words(guess: Guess, role: str, values: list[str], _: bool | None) -> bool:
     if role == "unit" and share(values, lambda v: len(v) <= 20) > 0.95:
         guess.role = "unit"
@@ -340,6 +388,19 @@ def _as_words(guess: Guess, role: str, values: list[str], _: bool | None) -> boo
     return True
 
 
+def _clocks(guesses: list[Guess]) -> None:
+    """A time of day belongs to the only date without one."""
+    clocks = [guess for guess in guesses if guess.role == "time-of-day" and "`" not in guess.column]
+    dates = [guess for guess in guesses if guess.role in ("date", "start") and not guess.timed]
+    if len(clocks) == len(dates) == 1:
+        clock, date = clocks[0], dates[0]
+        clock.of, date.clock = date.column, clock
+        date.evidence.append(f"its time of day is in {clock.column}")
+    for clock in clocks:
+        if not clock.of:
+            clock.questions.append(f"{clock.column}: of which date is this the time?")
+
+
 def _relate(sample: Sample, guesses: list[Guess]) -> None:
     """What columns say of one another."""
     by_role: dict[str, list[Guess]] = {}
@@ -347,6 +408,7 @@ def _relate(sample: Sample, guesses: list[Guess]) -> None:
         by_role.setdefault(guess.role, []).append(guess)
     _patients(sample, by_role)
     _names(by_role)
+    _clocks(guesses)
     for code in by_role.get("code", ()):
         text = _display_of(sample, guesses, code)
         if text is not None:

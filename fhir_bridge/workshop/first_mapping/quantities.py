@@ -18,8 +18,8 @@ class MeasuredUnit(NamedTuple):
 
 
 _CONVENTIONS: Final[tuple[tuple[str, float, float, str, bool], ...]] = (
-    (r"systolic|diastolic|\bsbp\b|\bdbp\b|\brr (syst|diast)|blood pressure|bloodpressure|blutdruck|pression arterielle|presion", 0, 320, "mm[Hg]", False),
-    (r"heart ?rate|\bhr\b|pulse|puls\b|herzfrequenz|frequence cardiaque|frecuencia cardiaca|frequenza cardiaca|\bfc\b", 10, 320, "/min", False),
+    (r"\b(syst|diast|sist)|sys(tol|\b)|dia(stol|\b)|\b(sbp|dbp|pas|pad)\b|blood pressure|bloodpressure|blutdruck|pression arterielle|presion", 0, 320, "mm[Hg]", False),
+    (r"heart ?rate|\b(hr|hf)\b|pulse|puls\b|herzfrequenz|frequence cardiaque|frecuencia cardiaca|frequenza cardiaca|\bfc\b", 10, 320, "/min", False),
     (r"resp(iratory|iration)? ?rate|atemfrequenz", 3, 90, "/min", False),
     (r"\bbmi\b|body mass index", 8, 120, "kg/m2", False),
     (r"\bspo ?2\b|oxygen saturation|sauerstoffsatt", 30, 100, "%", False),

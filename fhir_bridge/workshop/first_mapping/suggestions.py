@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fhir_bridge.fhir import ucum
 from fhir_bridge.terminology import get_terminology
 from fhir_bridge.terminology.suggest import LocalTerm, Suggester
 from fhir_bridge.workshop.first_mapping.guessing import Guess
@@ -28,12 +29,24 @@ def suggest_codes(guesses: Iterable[Guess], language: str) -> None:
             continue
         name = tokens(bare(guess.column)) or guess.column
         result = suggester.suggest(LocalTerm(name, guess.unit, language=language), 3)
-        best = next(iter(result.suggestions), None)
+        displays = {item.code: item.display for item in reversed(result.suggestions) if item.display}
+        named = [(item, displays.get(item.code, "")) for item in result.suggestions]
+        best, display = next((each for each in named if _fits(guess.unit, each[1])), (None, ""))
         if best is not None and best.score >= SURE:
-            guess.coding = (best.system, best.code, best.display, best.score)
-            guess.evidence.append(f"LOINC {best.code} ({best.display}) is suggested, {best.score:.2f}")
-            guess.questions.append(
-                f"{guess.column}: is it {best.display} (LOINC {best.code}), as is suggested?"
-            )
+            guess.coding = (best.system, best.code, display, best.score)
+            shown = f"{display} (LOINC {best.code})" if display else f"LOINC {best.code}"
+            guess.evidence.append(f"{shown} is suggested, {best.score:.2f}")
+            guess.questions.append(f"{guess.column}: is it {shown}, as is suggested?")
         else:
             guess.near = tuple(f"{item.code} {item.display}" for item in result.suggestions[:2])
+
+
+def _fits(unit: str, display: str) -> bool:
+    """Whether a code of a mass concentration has not a unit of an amount of substance, nor the other way round."""
+    for measured, other in (("g/L", "[Moles/volume]"), ("mol/L", "[Mass/volume]")):
+        try:
+            if unit and ucum.commensurable(unit, measured) and other in display:
+                return False
+        except ucum.UcumError:
+            return True
+    return True

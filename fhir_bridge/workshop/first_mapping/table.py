@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,8 @@ __all__ = ["Sample", "SampleError", "read_sample"]
 
 _BYTES: Final = 4_000_000
 _ROWS: Final = 5_000
+_SEPARATOR: Final = re.compile(r"\"?sep=([^\r\n])\"?[ \t]*(?:\r\n|\r|\n)", re.IGNORECASE)
+"""What Excel writes and reads before the header."""
 _DELIMITERS: Final = ",;\t|"
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -38,6 +41,7 @@ class Sample:
         evidence: what delimiter and encoding were read from.
         missing: cells that stand for no value, as they are written.
         complete: whether these are all rows.
+        header: line of the header, from 1: 2 below Excel's `sep=;`.
     """
 
     path: Path
@@ -48,6 +52,7 @@ class Sample:
     evidence: tuple[str, ...]
     missing: tuple[str, ...] = ()
     complete: bool = True
+    header: int = 1
 
     def values(self, column: int) -> list[str]:
         """The cells of a column that hold something."""
@@ -70,7 +75,10 @@ def read_sample(path: Path) -> Sample:
     text, encoding, why = _decoded(raw)
     if "\x00" in text:
         raise SampleError(f"{path.name} holds NUL bytes: it is no table in text")
-    delimiter = _delimiter(text)
+    stated = _SEPARATOR.match(text)
+    if stated:
+        text = text[stated.end() :]
+    delimiter = stated[1] if stated else _delimiter(text)
     rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
     if len(rows) < 2:
         raise SampleError(f"{path.name} has no header with at least one row below it")
@@ -80,7 +88,8 @@ def read_sample(path: Path) -> Sample:
     if not body:
         raise SampleError(f"{path.name}: no row has the {width} cells of the header")
     uneven = sum(1 for row in rows[1:] if len(row) != width)
-    evidence = [f"encoding: {why}", f"delimiter {delimiter!r}: most frequent in the header outside quotes"]
+    chosen = "the first line says so" if stated else "most frequent in the header outside quotes"
+    evidence = [f"encoding: {why}", f"delimiter {delimiter!r}: {chosen}"]
     if uneven:
         evidence.append(f"{uneven} rows have another number of cells than the header and were left out")
     return Sample(
@@ -92,6 +101,7 @@ def read_sample(path: Path) -> Sample:
         tuple(evidence),
         _missing(body),
         complete and len(rows) - 1 <= _ROWS,
+        2 if stated else 1,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from fhir_bridge.mapping.functions.times import parse
 from fhir_bridge.terminology.check_digits import is_well_formed
 
 __all__ = ["DateForm", "NumberForm", "booleans", "code_system", "date_form", "number_form", "sexes", "share"]
@@ -52,6 +53,10 @@ _PARTED: Final = re.compile(
     r"(?P<a>\d{1,2})(?P<s>[./-])(?P<b>\d{1,2})(?P=s)(?P<y>\d{4}|\d\d)"
     r"(?P<time>[ T]+(?P<h>\d{1,2}):(?P<m>\d\d)(?P<sec>:\d\d)?(?P<half> ?[AaPp][Mm])?)?\Z"
 )
+_NAMED: Final = re.compile(
+    r"(?P<d>\d{1,2})(?P<s>[-/ ]|\. ?|)(?P<name>[^\W\d_]{3,9}\.?)(?P<t>[-/ ]|)(?P<y>\d{4}|\d\d)"
+    r"(?P<time>[ T:]+(?P<h>\d{1,2}):(?P<m>\d\d)(?P<sec>:\d\d)?(?P<half> ?[AaPp][Mm])?)?\Z"
+)
 _YEAR_FIRST: Final = re.compile(
     r"(?P<y>\d{4})(?P<s>[./])(?P<a>\d{1,2})(?P=s)(?P<b>\d{1,2})(?P<time> +\d{1,2}:\d\d(?P<sec>:\d\d)?)?\Z"
 )
@@ -83,9 +88,33 @@ def date_form(values: Sequence[str], *, day_first: bool | None, named: bool) -> 
         return DateForm(
             form + (" HH:mm" + (":ss" if first["sec"] else "") if timed else ""), timed, False, form
         )
+    if share(values, _NAMED.match) >= 0.95:
+        return _with_names([match for match in map(_NAMED.match, values) if match])
     if share(values, _PARTED.match) < 0.95:
         return None
     return _parted([match for match in map(_PARTED.match, values) if match], day_first)
+
+
+def _with_names(matches: list[re.Match[str]]) -> DateForm | None:
+    """Dates with the month as a name: `13-Mar-2025`, `13MAR2025`, `3. März 2025`."""
+    first = matches[0]
+    day = "dd" if all(len(match["d"]) == 2 for match in matches) else "d"
+    year = "yyyy" if len(first["y"]) == 4 else "yy"
+    form = f"{day}{first['s']}MMM{first['t']}{year}"
+    if not all(
+        parse(match[0][: match.start("time")] if match["time"] else match[0], form) for match in matches
+    ):
+        return None
+    timed = next((match for match in matches if match["time"]), None)
+    if timed is not None:
+        form += _clock_form(matches, timed)
+    return DateForm(form, timed is not None, False, "the month is written as its name")
+
+
+def _clock_form(matches: list[re.Match[str]], timed: re.Match[str]) -> str:
+    hour = "HH" if all(match["h"] is None or len(match["h"]) == 2 for match in matches) else "H"
+    half = f"{' ' if timed['half'].startswith(' ') else ''}a" if timed["half"] else ""
+    return f" {hour}:mm{':ss' if timed['sec'] else ''}{half}"
 
 
 def _parted(matches: list[re.Match[str]], day_first: bool | None) -> DateForm | None:
@@ -117,12 +146,7 @@ def _parted(matches: list[re.Match[str]], day_first: bool | None) -> DateForm | 
     form = separator.join((day, month, year) if first else (month, day, year))
     timed = next((m for m in matches if m["time"]), None)
     if timed is not None:
-        hour = "HH" if all(m["h"] is None or len(m["h"]) == 2 for m in matches) else "H"
-        form += f" {hour}:mm" + (":ss" if timed["sec"] else "")
-        if timed["half"]:
-            question = (
-                question + " " if question else ""
-            ) + "times have AM and PM, which the mapping language does not read: convert them before"
+        form += _clock_form(matches, timed)
     return DateForm(form, timed is not None, False, evidence, question)
 
 

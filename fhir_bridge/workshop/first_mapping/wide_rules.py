@@ -59,7 +59,7 @@ class WideRules(Writer):
             self.used.add(guess.column)
             yield self._spec(guess, complete=complete)
         yield "  as: Observation"
-        yield self._key(self._one("patient-id"), when, extra="column")
+        yield self._key(self._one("patient-id", "encounter-id"), when, extra="column")
         yield from self._time(when)
         yield "  status: final"
         vital = sorted({g.coding[1] for g in guesses if g.coding is not None and g.coding[1] in VITAL_SIGNS})
@@ -72,6 +72,7 @@ class WideRules(Writer):
             yield '    coding: [{when: "spec.code", system: "=spec.system", code: "=spec.code", display: "=spec.display"}]'
         yield '    text: "=spec.text"'
         yield from self._subject()
+        yield from self._visit()
         if when is not None:
             yield f"  effectiveDateTime: {quoted('=' + self._date(when))}"
         yield self._result(rule, guesses)
@@ -116,7 +117,7 @@ class WideRules(Writer):
         yield "- rule: blood-pressure"
         yield f"  when: {quoted(condition)}"
         yield "  as: Observation"
-        yield self._key(self._one("patient-id"), when, extra="'blood pressure'")
+        yield self._key(self._one("patient-id", "encounter-id"), when, extra="'blood pressure'")
         yield "  status: final"
         if complete:
             yield f"  category:\n  - coding: [{{system: {_CATEGORY}, code: vital-signs}}]"
@@ -125,6 +126,7 @@ class WideRules(Writer):
         else:
             yield "  code: {text: Blood pressure}  # LOINC 85354-9, once patient and time are known (R4 vital signs)"
         yield from self._subject()
+        yield from self._visit()
         if when is not None:
             yield f"  effectiveDateTime: {quoted('=' + self._date(when))}"
         yield "  component:"

@@ -70,6 +70,8 @@ class Writer:
     def _date(self, guess: Guess, *, day: bool = False) -> str:
         """The expression of a date or time."""
         form = f", format={literal(guess.format)}" if guess.format else ""
+        if guess.clock is not None and not day:
+            return self._moment(guess, guess.clock, form)
         if day and not guess.timed:
             return f"date({self._cell(guess)}{form})"
         if day:
@@ -80,6 +82,14 @@ class Writer:
             )
         return f"datetime({self._cell(guess)}{form})"
 
+    def _moment(self, guess: Guess, clock: Guess, form: str) -> str:
+        """A date and the time of day of another column."""
+        timed = f", format={literal(f'{guess.format} {clock.format}')}" if guess.format else ""
+        whole = f"datetime({self._cell(guess)} + ' ' + {self._cell(clock)}{timed})"
+        if clock.filled == guess.filled:
+            return whole
+        return f"{whole} if {cell(clock.column)} else datetime({cell(guess.column)}{form})"
+
     @property
     def date_format(self) -> str:
         """The format that the source block states: that of the dates that are the time of rows."""
@@ -88,7 +98,7 @@ class Writer:
 
     def _time(self, guess: Guess | None) -> Iterator[str]:
         """The business time of a row's resources."""
-        if guess is not None and guess.format in ("", self.date_format):
+        if guess is not None and guess.clock is None and guess.format in ("", self.date_format):
             yield f"  time: {quoted(self._cell(guess))}"
 
     def _subject(self, element: str = "subject") -> Iterator[str]:
@@ -102,6 +112,9 @@ class Writer:
 
     def _key(self, *guesses: Guess | None, extra: str = "") -> str:
         """What distinguishes the resources of rows."""
+        guesses = tuple(
+            each for guess in guesses if guess for each in (guess, guess.clock) if each is not None
+        )
         row = next((guess for guess in self._guesses if self._is_key(guess)), None)
         parts = (
             [self._cell(row)]

@@ -209,7 +209,9 @@ def test_every_leaf_of_the_examples_changes_the_output_or_is_named(
             .replace("\n", "\r")
         )
         before = shown(converter(text))
-        for location, write, stated in leaves(text):
+        for number, (location, write, stated) in enumerate(leaves(text)):
+            if number % (1 + len(text) // 500):
+                continue  # of long messages some
             count += 1
             for other in others(stated):
                 converted = converter(write(other))

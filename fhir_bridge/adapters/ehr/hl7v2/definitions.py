@@ -1,4 +1,4 @@
-"""The fields of HL7 v2's segments and the components of its data types, to check what a mapping names.
+"""The fields of HL7 v2's segments and the components of its data types: what a selector may name, what a value means.
 
 `definitions.txt` is built by scripts/build_hl7v2_definitions.py; the newest version that describes a field counts.
 """
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.selectors import SELECTOR
 
-__all__ = ["data_types", "doubt_of", "table_of"]
+__all__ = ["Part", "components_of", "data_types", "doubt_of", "fields_of", "table_of"]
 
 _TABLE: Final = "http://terminology.hl7.org/CodeSystem/v2-"
 _OPEN: Final = "0396"
@@ -38,6 +38,16 @@ def _parts() -> dict[str, tuple[Part, ...]]:
 def _part(word: str) -> Part:
     types, _, table = word.partition(":")
     return Part(tuple(types.split("/")), table)
+
+
+def fields_of(segment: str) -> tuple[Part, ...]:
+    """The fields of a segment, by number from 1; nothing for one that HL7 does not define."""
+    return _parts().get(segment, ())
+
+
+def components_of(data_type: str) -> tuple[Part, ...]:
+    """The components of a data type, by number from 1; nothing for one that has none."""
+    return _parts().get(f"={data_type}", ())
 
 
 def _inside(part: Part) -> tuple[Part, ...]:

@@ -15,6 +15,7 @@ _WORD: Final = re.compile(r"[^\W_]+")
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z")
 _NUMBERS: Final = re.compile(r"\d+(?:\.\d+)?")
 _MANY: Final = 50_000
+_DIGITS: Final = 300
 
 
 @lru_cache(_MANY)
@@ -42,14 +43,15 @@ def digits(text: str) -> str:
 
 @lru_cache(_MANY)
 def number(text: str) -> Decimal | None:
-    """The number that the whole text is."""
+    """The number that the whole text is; None for what only looks like one (`7e48812`)."""
     text = text.strip()
     if not _NUMBER.match(text):
         return None
     try:
-        return Decimal(text)
+        result = Decimal(text)
     except InvalidOperation:
         return None
+    return result if abs(result.adjusted()) <= _DIGITS else None
 
 
 def numbers(text: str) -> list[Decimal]:

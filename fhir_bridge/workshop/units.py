@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from fhir_bridge.fhir import ucum
 from fhir_bridge.terminology import get_terminology
-from fhir_bridge.workshop.audit.normal import folded, plain
+from fhir_bridge.workshop.normal_forms import folded, plain
 
 __all__ = ["same_unit", "ucum_of"]
 
