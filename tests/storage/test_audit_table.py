@@ -77,6 +77,17 @@ def test_a_page_is_one_row_and_an_event_of_each_patient(fresh_database_url: str)
             )
             seen += [entry.id for entry in page.entries]
         assert seen == [event["id"] for event in events]
+        for rule in ("_id", "-_id", "-date"):
+            page, given = await store.search("AuditEvent", [("_sort", rule)], EVERYTHING, count=15), []
+            while True:
+                given += [entry.id for entry in page.entries]
+                if page.next is None:
+                    break
+                page = await store.search(
+                    "AuditEvent", [("_sort", rule)], EVERYTHING, count=15, cursor=page.next
+                )
+            expected = seen[::-1] if rule == "-date" else sorted(seen, reverse=rule == "-_id")
+            assert given == expected
         newest = await store.history(EVERYTHING, "AuditEvent", count=1000)
         assert [entry.stored.id for entry in newest.entries] == seen[::-1]
         async with store.pool.connection() as connection:
