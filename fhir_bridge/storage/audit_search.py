@@ -36,6 +36,7 @@ from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_o
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch, NotFound
+from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
 from fhir_bridge.storage.includes import MOST_INCLUDED, is_include
 from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.permission import compile_access, not_denied, require
@@ -169,9 +170,20 @@ class AuditEvents:
         return results
 
     async def history(
-        self, access: AccessFilter, *, count: int, since: datetime | None, cursor: str | None, most_bytes: int
-    ) -> tuple[list[Stored], str | None]:
-        """All of them, newest first: each has one version. Gives the cursor of the next page too."""
+        self,
+        access: AccessFilter,
+        identity: str | None,
+        *,
+        count: int,
+        since: datetime | None,
+        cursor: str | None,
+        most_bytes: int,
+    ) -> HistoryPage:
+        """Of one, or of all, newest first: each has one version."""
+        if identity is not None:
+            only = await self.read(identity, access)
+            shown = [only] if since is None or only.last_updated >= since else []
+            return HistoryPage([HistoryEntry(stored, "POST") for stored in shown], len(shown))
         require(access, AUDIT, "s")
         bound = (access.subject, "history", AUDIT, str(since))
         where = [head(), await self._permitted(access, "s")]
@@ -183,7 +195,8 @@ class AuditEvents:
         page = _fitting(rows[:count], most_bytes)
         more = len(rows) > len(page)
         following = self._cursors.make(_NEWEST.place(page[-1]), bound) if more and page else None
-        return [_stored(row) for row in page], following
+        total = len(page) if cursor is None and following is None else None
+        return HistoryPage([HistoryEntry(_stored(row), "POST") for row in page], total, following)
 
     async def stream(
         self, access: AccessFilter, *, page: int, patient: str | None = None, letter: Literal["r", "s"] = "s"
