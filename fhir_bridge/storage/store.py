@@ -13,13 +13,12 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from psycopg import AsyncConnection
-from psycopg.errors import InvalidParameterValue
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
@@ -38,6 +37,7 @@ from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.changes import Change, read_changes
+from fhir_bridge.storage.connecting import configure
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -64,9 +64,6 @@ Resource = Mapping[str, Any] | bytes
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of the contents on a page of a history, where the caller says nothing."""
-
-CLIENT_CHECK_MS = 2000
-"""How often the database looks whether the client of a running statement is still there."""
 
 
 class Store:
@@ -138,8 +135,8 @@ class Store:
 
         # Called by the pool for each new connection. One that is new may follow a crash of the database, after
         # which numbers of rows that were not durable may be given again (`Dictionaries.forget_keys`).
-        async def configure(connection: AsyncConnection) -> None:
-            await _configure(connection, statement_seconds)
+        async def prepare(connection: AsyncConnection) -> None:
+            await configure(connection, statement_seconds)
             # Empty while the pool opens: the store is created with what a connection of it reads.
             for store in opened:
                 store._dictionaries.forget_keys()
@@ -152,7 +149,7 @@ class Store:
             min_size=min_size,
             max_size=max(2, max_size),
             open=False,
-            configure=configure,
+            configure=prepare,
             kwargs={"prepare_threshold": 2, "autocommit": True},
         )
         # The first connection may have to wait for a database that is starting.
@@ -275,7 +272,9 @@ class Store:
         if resource_type == AUDIT:
             if at is not None:
                 raise BadSearch("_at: an AuditEvent has one version; search AuditEvents by date")
-            return await self._events.versions(access, identity, count, since, cursor, most_bytes)
+            return await self._events.history(
+                access, identity, count=count, since=since, cursor=cursor, most_bytes=most_bytes
+            )
         if resource_type is not None and identity is not None:
             return await histories.instance_history(
                 self.pool,
@@ -435,6 +434,10 @@ class Store:
     def wrote(self, types: Iterable[str]) -> int:
         """How many writes of resources of these types this object has done."""
         return sum(self._wrote[kind] for kind in types)
+
+    async def prepare_audit(self) -> None:
+        """Make the partitions of audit records that will be needed soon."""
+        await self._audit.prepare_ahead()
 
     async def append_audit(self, records: Sequence[AuditRecord]) -> None:
         """Store audit records, in one transaction; those of an earlier try stay as they are."""
@@ -729,20 +732,7 @@ class Store:
         Raises:
             NotFound, Forbidden.
         """
-        surviving = parse((await self.read("Patient", surviving_id, access)).bytes)
-        merged = parse((await self.read("Patient", merged_id, access)).bytes)
-        # One transaction for both: half a merge would make one record say what the other does not.
-        return await self.write(
-            [
-                Operation(
-                    "update", "Patient", merged_id, patients.linked(merged, surviving_id, "replaced-by")
-                ),
-                Operation(
-                    "update", "Patient", surviving_id, patients.linked(surviving, merged_id, "replaces")
-                ),
-            ],
-            access,
-        )
+        return await self._relate(surviving_id, merged_id, access, linked=True)
 
     async def unlink_patients(
         self, surviving_id: str, merged_id: str, access: AccessFilter = EVERYTHING
@@ -752,15 +742,21 @@ class Store:
         Raises:
             NotFound, Forbidden.
         """
-        surviving = parse((await self.read("Patient", surviving_id, access)).bytes)
-        merged = parse((await self.read("Patient", merged_id, access)).bytes)
-        return await self.write(
-            [
-                Operation("update", "Patient", merged_id, patients.unlinked(merged, surviving_id)),
-                Operation("update", "Patient", surviving_id, patients.unlinked(surviving, merged_id)),
-            ],
-            access,
-        )
+        return await self._relate(surviving_id, merged_id, access, linked=False)
+
+    async def _relate(
+        self, surviving_id: str, merged_id: str, access: AccessFilter, *, linked: bool
+    ) -> list[Written]:
+        operations = []
+        for own, other, kind in (
+            (merged_id, surviving_id, "replaced-by"),
+            (surviving_id, merged_id, "replaces"),
+        ):
+            patient = parse((await self.read("Patient", own, access)).bytes)
+            content = patients.linked(patient, other, kind) if linked else patients.unlinked(patient, other)
+            operations.append(Operation("update", "Patient", own, content))
+        # One transaction for both: half a merge would make one record say what the other does not.
+        return await self.write(operations, access)
 
     async def changes(self, after: tuple[int, int] | None = None, limit: int = 1000) -> list[Change]:
         """The change feed after a place; changes of transactions still running come later, none is passed over."""
@@ -772,19 +768,3 @@ def _check_id(resource_type: str, identity: str) -> None:
     """What can't be an id names nothing."""
     if not is_id(identity):
         raise NotFound(f"no {resource_type}/{identity[:64]!r}")
-
-
-async def _configure(connection: AsyncConnection, statement_seconds: float | None) -> None:
-    # `lastUpdated` is written with `Z` by way of UTC, and times as text are in cursors: both depend on it.
-    await connection.execute("SET TimeZone = 'UTC'")
-    # A request to cancel can reach the database before the statement does, and is lost then; the driver gives the
-    # connection up after 5 s. A server that can't look after its clients (no Linux) says so: it has the time-out only.
-    with suppress(InvalidParameterValue):
-        await connection.execute(f"SET client_connection_check_interval = {CLIENT_CHECK_MS}".encode())
-    if statement_seconds is not None:
-        # After the request's own limit (docs/limits.md): a cancel that was lost
-        # ends the statement all the same.
-        await connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000):d}".encode())
-    # Statements vary with the parameters of a search: psycopg's default of 100 would
-    # prepare and forget all the time.
-    connection.prepared_max = 500
