@@ -193,9 +193,7 @@ async def audited(url: str, expected: int) -> float:
     start = time.perf_counter()
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         while time.perf_counter() - start < 60:
-            counted = await connection.execute(
-                "SELECT count(*) FROM resource WHERE type = 'AuditEvent' AND NOT deleted"
-            )
+            counted = await connection.execute("SELECT count(*) FROM audit_index WHERE head")
             row = await counted.fetchone()
             if row is not None and row[0] >= expected:
                 return time.perf_counter() - start

@@ -127,4 +127,6 @@ def print_report(report: dict[str, Any]) -> None:
         )
         for name, count in inbox.get("no_mapping", {}).items():
             stderr.print(f"inbox: {count} waiting because the mapping {escape(name)} can't be read")
+    if "dangling" in report:
+        stderr.print(f"referred to, and not stored: {_counts(report['dangling'])}")
     stderr.print(f"{report['seconds']:.1f} s, {report['peak_mb']:.0f} MB at the peak")

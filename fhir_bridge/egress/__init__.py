@@ -1,6 +1,6 @@
 """The one port for what leaves: addresses that are listed, and no private ones unless their networks are listed."""
 
-from fhir_bridge.egress.allowed import Allowed, EgressRefused
+from fhir_bridge.egress.allowed import Allowed, EgressRefused, origin_of
 from fhir_bridge.egress.transport import GuardedTransport, client
 
-__all__ = ["Allowed", "EgressRefused", "GuardedTransport", "client"]
+__all__ = ["Allowed", "EgressRefused", "GuardedTransport", "client", "origin_of"]

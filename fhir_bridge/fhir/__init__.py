@@ -97,8 +97,10 @@ __all__ = [
 
 PUBLIC_MODULES = (
     "access",
+    "attachments",
     "bundles",
     "canonical",
+    "consent",
     "datatypes",
     "definitions",
     "definitions.package_cache",
@@ -114,6 +116,7 @@ PUBLIC_MODULES = (
     "molar_masses",
     "patch",
     "ports",
+    "purposes",
     "record",
     "reference_ranges",
     "search.entries",

@@ -139,7 +139,8 @@ def owners_of(resource: dict[str, Any]) -> Owners:
                 continue
             if target[0] == "Patient":
                 patients[target[1]] = None
-            elif followed and has_patient(target[0]):
+            # What a Binary names decides who may read it (`storage.permission`), whether or not it is about anybody.
+            elif followed and (has_patient(target[0]) or resource_type == "Binary"):
                 through[target] = None
     if "contained" in resource and not _contained_patients(resource) <= patients.keys():
         patients[OTHER_PERSON] = None

@@ -1,9 +1,9 @@
-"""Consent decisions, audit events, provenance, purposes of use."""
+"""Consent decisions, audit events, provenance."""
 
-from fhir_bridge.governance import audit, consent, provenance, purposes
+from fhir_bridge.governance import audit, consent, provenance
 from fhir_bridge.governance.issues import CODES
 
-__all__ = ["CODES", "audit", "consent", "provenance", "purposes"]
+__all__ = ["CODES", "audit", "consent", "provenance"]
 
 PUBLIC_MODULES = (
     "audit",

@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from fhir_bridge.governance.purposes import coding
+from fhir_bridge.fhir.purposes import coding
+from fhir_bridge.storage.audit_rows import AuditRecord, patient_entity
 
 __all__ = [
     "Agent",
     "Context",
+    "Event",
     "Patients",
     "Write",
     "authorization",
     "login",
     "operation",
     "read",
+    "records",
     "refusal",
     "search",
     "shared",
@@ -38,6 +41,8 @@ _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _SOURCE = "http://terminology.hl7.org/CodeSystem/security-source-type"
 _REQUEST_ID = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
 
+Event = dict[str, Any]
+"""An AuditEvent without id."""
 Write = Literal["create", "update", "delete"]
 Patients = str | Sequence[str] | None
 """Whom an event is about: a patient, several of many, or nobody."""
@@ -47,16 +52,26 @@ MOST_EVENTS = 1_000
 TOGETHER = 100
 
 
-def shared(patients: Iterable[str]) -> list[Patients]:
+def shared(patients: Iterable[str]) -> list[tuple[str, ...]]:
     """Whom each event of a request is about. One event for each patient (BALP), which the patient may read.
 
     A Group of 100,000 would leave as many events with each read: where there are more than `MOST_EVENTS`, an event
-    names `TOGETHER` of them. Each of them is still found by its patient.
+    names `TOGETHER` of them. Each of them is still found by its patient. One that is empty where there are none.
     """
     results = list(dict.fromkeys(patients))
-    if len(results) > MOST_EVENTS:
-        return [results[start : start + TOGETHER] for start in range(0, len(results), TOGETHER)]
-    return [*results] or [None]
+    together = TOGETHER if len(results) > MOST_EVENTS else 1
+    return [tuple(results[start : start + together]) for start in range(0, len(results), together)] or [()]
+
+
+def records(event: Event, patients: Iterable[str]) -> list[AuditRecord]:
+    """What is stored of a request: one record, or some where it is about very many patients.
+
+    Args:
+        event: without the patients.
+    """
+    groups = shared(patients)
+    most = max(1, MOST_EVENTS // len(groups[0])) if groups[0] else 1
+    return [AuditRecord(event, groups[start : start + most]) for start in range(0, len(groups), most)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,22 +172,24 @@ def _event(
 
 
 def _patient(patients: Patients) -> list[dict[str, Any]]:
-    kind, role = _coding(_ENTITY, "1"), _coding(_ROLE, "1")
     named = [patients] if isinstance(patients, str) else patients or ()
-    return [
-        {"what": {"reference": f"Patient/{patient}"}, "type": kind, "role": role}
-        for patient in named
-        if patient
-    ]
+    return [patient_entity(patient) for patient in named if patient]
 
 
 def _resource(reference: str) -> dict[str, Any]:
     return {"what": {"reference": reference}, "type": _coding(_ENTITY, "2"), "role": _coding(_ROLE, "4")}
 
 
-def read(context: Context, reference: str, *, patient: Patients, interaction: str = "read") -> dict[str, Any]:
+def read(
+    context: Context, reference: str, *, patient: Patients = None, interaction: str = "read"
+) -> dict[str, Any]:
     """IHE.BasicAudit.Read and PatientRead: one resource went to the client (`read`, `vread`, `history-instance`)."""
     return _event(context, interaction, "R", [_resource(reference), *_patient(patient)], outward=True)
+
+
+def notification(context: Context, reference: str, subscription: str) -> dict[str, Any]:
+    """A resource, or the word that it changed, went to who subscribed; `address` of the context is the endpoint."""
+    return _event(context, "read", "R", [_resource(reference), _resource(subscription)], outward=True)
 
 
 def operation(context: Context, name: str, reference: str, *, patient: str | None) -> dict[str, Any]:
@@ -188,9 +205,9 @@ def operation(context: Context, name: str, reference: str, *, patient: str | Non
 
 
 def search(
-    context: Context, query: str, patients: Iterable[str], *, interaction: str = "search-type"
-) -> list[dict[str, Any]]:
-    """IHE.BasicAudit.Query and PatientQuery: one event for each patient found (see `shared`), one where there is none.
+    context: Context, query: str, *, patient: Patients = None, interaction: str = "search-type"
+) -> dict[str, Any]:
+    """IHE.BasicAudit.Query and PatientQuery: of a patient found, or of none.
 
     Args:
         query: the request as it came, `GET https://…?…` or the form of a POST; kept in base64.
@@ -200,13 +217,12 @@ def search(
         "role": _coding(_ROLE, "24"),
         "query": base64.b64encode(query.encode()).decode(),
     }
-    return [
-        _event(context, interaction, "E", [requested, *_patient(some)], outward=False)
-        for some in shared(patients)
-    ]
+    return _event(context, interaction, "E", [requested, *_patient(patient)], outward=False)
 
 
-def write(context: Context, interaction: Write, reference: str, *, patient: Patients) -> dict[str, Any]:
+def write(
+    context: Context, interaction: Write, reference: str, *, patient: Patients = None
+) -> dict[str, Any]:
     """IHE.BasicAudit.Create, Update and Delete, with the patient where there is one."""
     action = {"create": "C", "update": "U", "delete": "D"}[interaction]
     return _event(context, interaction, action, [_resource(reference), *_patient(patient)], outward=False)

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,14 @@ _ESCAPES = {"x": 4, "u": 6, "U": 10}
 """Length of escapes in double quotes; all others have two characters (YAML 1.2 §5.7)."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """A node of the document."""
 
     position: Position
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Scalar(Node):
     """A value: `str`, `int`, `Decimal`, `bool` or None. `text` is as written, without quotes."""
 
@@ -83,14 +84,14 @@ class Scalar(Node):
         return Position(self.position.file, line, column + before)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sequence(Node):
     """A list."""
 
     items: list[Node]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Mapping(Node):
     """An object; `entries` in the order written, keys as scalars."""
 
@@ -108,7 +109,7 @@ class Mapping(Node):
         return iter(self.entries)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document's root, with its path as given and its text.
 
@@ -196,8 +197,9 @@ class _Reader:
         return Scalar(position, value, text, raw)
 
 
+@lru_cache(maxsize=128)
 def parse(text: str, file: str | Path) -> Document:
-    """Parse a document.
+    """Parse a document; remembered, since a mapping's files are read for its options, its hash and its rules.
 
     Raises:
         MappingErrors: the text is not YAML 1.2, doubles a key, or its root is not an object.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from fhir_bridge.pipeline.context import ConversionContext, SourceState, content
 from fhir_bridge.pipeline.engine import RunIncomplete, collect_seldom, prepare, run_shards
 from fhir_bridge.pipeline.manifest import DoneShard, EarlierRun, Finished, Manifest
 from fhir_bridge.pipeline.ndjson import PARTS, OutputFolder, assemble, remove_parts
-from fhir_bridge.pipeline.plan import RunRequest, Shard, plan
+from fhir_bridge.pipeline.plan import RunRequest, Shard, is_short, plan
 from fhir_bridge.pipeline.shard import TooManyRejected
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
@@ -106,6 +106,7 @@ def convert(
     adapter = adapters()[request.adapter]
     paths, left = expand(sources, adapter)
     earlier = EarlierRun.read(out) if resume else None
+    request = replace(request, short=is_short(paths))
     split = earlier.split if earlier else jobs
     shards = plan(request, adapter, paths, split)
     context = ConversionContext.of(request)

@@ -70,9 +70,9 @@ def prepare(request: RunRequest, contexts: Contexts, sink: str) -> None:
 
 
 def _form(request: RunRequest, sink: str) -> Form:
-    """How outputs are made: as bytes where they are written and only now and then looked into."""
+    """How outputs are made: as bytes where many are written and only now and then looked into."""
     takes_bytes = getattr(sinks()[sink], "takes_bytes", False)
-    return "bytes" if takes_bytes and request.validate != "all" else "dicts"
+    return "bytes" if takes_bytes and request.validate != "all" and not request.short else "dicts"
 
 
 def run_shards(

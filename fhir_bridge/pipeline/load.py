@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -50,7 +51,17 @@ def load_sources(
         }
         if again.no_mapping:
             result.report["inbox"]["no_mapping"] = dict(again.no_mapping)
+    if dangling := asyncio.run(_dangling(url)):
+        result.report["dangling"] = dangling
     return result
+
+
+async def _dangling(url: str) -> dict[str, int]:
+    """What stored resources refer to and is not here."""
+    from fhir_bridge.storage import Store  # only what stores needs a database driver
+
+    async with await Store.open(url, migrate=False, max_size=1) as store:
+        return await store.dangling()
 
 
 def check_syntax(

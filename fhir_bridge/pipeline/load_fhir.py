@@ -50,15 +50,18 @@ def load_fhir(
     account = Account()
     settings = Site.load(site) if site else Site()
     checked = Checked(validate, account, selection, on_progress, settings)
-    asyncio.run(_store(fhir_files(sources, xml=True), url, settings, checked))
+    dangling = asyncio.run(_store(fhir_files(sources, xml=True), url, settings, checked))
     incomplete = str(TooManyRejected(account)) if checked.too_many else None
     if incomplete is None:
         selection.report_end(account)
     report = account.report(seconds=time.monotonic() - started)
+    if dangling:
+        report["dangling"] = dangling
     return RunResult(account, report, incomplete, checked.too_many or limit.exceeded(account))
 
 
-async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) -> None:
+async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) -> dict[str, int]:
+    """Store everything; gives what is referred to and not here (`Store.dangling`)."""
     from fhir_bridge.pipeline.store_sink import (  # only what stores needs a database driver
         BATCH,
         count_stored,
@@ -79,15 +82,26 @@ async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) 
         result = await store.load(
             checked.resources(plain), adapter="fhir", precedence=site.precedence, batch=BATCH
         )
+        dangling = await store.dangling()
     account.recount(result.rejected + result.refused, "converted", "rejected")
     count_stored(account, result)
+    return dangling
 
 
 async def _transact(store: Store, file: Path, bundle: dict[str, Any], account: Account) -> None:
     """Carry out a transaction or batch Bundle, its `urn:uuid`s resolved; done twice it changes nothing."""
+    from fhir_bridge.pipeline.store_sink import count_stored
     from fhir_bridge.storage import StorageError
 
     entries = [_repeatable(entry) for entry in bundle.get("entry") or []]
+    # They are no part of the transaction: each is kept as it is, once.
+    events = [entry["resource"] for entry in entries if _is_event(entry.get("resource"))]
+    if events:
+        result = await store.load(events)
+        count_stored(account, result)
+        account.count_record("converted", len(events) - result.rejected)
+        account.count_record("rejected", result.rejected)
+        entries = [entry for entry in entries if not _is_event(entry.get("resource"))]
     bundle = {**bundle, "entry": entries}
     try:
         response = loads(await store.transaction(bundle, EVERYTHING))
@@ -106,6 +120,10 @@ async def _transact(store: Store, file: Path, bundle: dict[str, Any], account: A
             account.count_record("rejected")
             message = f"the batch entry was refused with {status}"
             account.count_issues([Issue("error", "FB-RUN-030", message, f"{file.name}#entry[{number}]")])
+
+
+def _is_event(resource: Any) -> bool:
+    return isinstance(resource, dict) and resource.get("resourceType") == "AuditEvent"
 
 
 def _repeatable(entry: dict[str, Any]) -> dict[str, Any]:

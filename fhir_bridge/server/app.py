@@ -40,6 +40,8 @@ from fhir_bridge.server.smart.tokens import TokenReader
 from fhir_bridge.server.terminology import ServedTerminology, limits_of
 from fhir_bridge.storage.accounts import Accounts
 from fhir_bridge.storage.attempts import Attempts
+from fhir_bridge.storage.blobs import open_blobs
+from fhir_bridge.storage.bulk import BulkJobs
 from fhir_bridge.storage.grants import Grants
 
 if TYPE_CHECKING:
@@ -199,6 +201,7 @@ async def _open(settings: Settings) -> Store:
         known=settings.definitions(),
         base=settings.fhir_base,
         most_index_rows=settings.max_index_rows,
+        check_references=settings.check_references,
     )
 
 
@@ -209,7 +212,8 @@ async def _services(
     http: httpx.AsyncClient,
     terminology: ServedTerminology,
 ) -> Services:
-    grants, log = Grants(store), AuditLog(store)
+    grants, log = Grants(store), AuditLog(store, before_answer=settings.audit_reads == "before-answer")
+    blobs = await open_blobs(store, settings.blobs)
     return Services(
         settings=settings,
         store=store,
@@ -224,6 +228,8 @@ async def _services(
         plugins=manager,
         http=http,
         terminology=terminology,
+        blobs=blobs,
+        bulk=BulkJobs(store.pool, blobs),
         slots=Slots(CONNECTIONS - 4, (CONNECTIONS - 4) // 2),
         bodies=ByteLimit(4 * settings.max_body_bytes),
         large=asyncio.Semaphore(1),

@@ -1,24 +1,25 @@
-"""AuditEvents on their way into the store: of sign-ins and writes before the answer, of reads and searches soon after.
+"""AuditEvents on their way into the store: of sign-ins before the answer, of reads and searches soon after it.
 
-One task writes; what arrives while it writes shares the next batch, so that many requests pay for one commit. Nobody
-waits behind the events of others' large pages: each batch takes those that are waited for first, and those of large
-pages where there is space.
+Those of writes are stored with what is written (`server.rest.auditing`). One task writes; what arrives while it writes
+shares the next batch, so that many requests pay for one commit. Nobody waits behind the events of others' large pages:
+each batch takes those that are waited for first, and those of large pages where there is space.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
+from fhir_bridge.governance.audit import Event
 from fhir_bridge.server.offloading import offloaded
+from fhir_bridge.storage.audit_rows import AuditRecord
 from fhir_bridge.storage.errors import DatabaseUnavailable, StorageError
 
 if TYPE_CHECKING:
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "AuditLog"]
 
-Event = dict[str, Any]
-Builder = Callable[[], Iterable[Event]]
+Builder = Callable[[], Iterable[AuditRecord]]
 
 PAUSE_SECONDS = 0.1
 """How long reads and searches may gather before they are written; well under the promised 0.2 seconds."""
 BATCH = 100
-"""Events written at once. Making their rows holds up the worker's answers for some 10 ms."""
+"""Records written at once. Making their rows holds up the worker's answers for some milliseconds."""
+BATCH_ROWS = 1_000
+"""Rows of the index that they may have; a record of more goes alone."""
 # Enough for seconds of load; without a bound a database that is away would fill the memory.
 MOST_WAITING = 5_000
 """Entries that may wait, and events of large pages; a caller who comes then waits too, so that none is lost."""
@@ -44,25 +46,24 @@ _log = logging.getLogger("fhir_bridge.audit")
 
 @dataclass(slots=True)
 class _Entry:
-    """What waits. Events get their ids when they are built, so that a second try stores nothing twice."""
+    """What waits. Records get their keys when they are built, so that a second try stores nothing twice."""
 
     build: Builder
     done: asyncio.Future[None] | None = None
     heavy: int = 0
-    events: list[Event] | None = None
+    records: list[AuditRecord] | None = None
     written: int = 0
 
-    async def left(self) -> list[Event]:
-        """Its events that are not written yet."""
-        if self.events is None:
+    async def left(self) -> list[AuditRecord]:
+        """Its records that are not written yet."""
+        if self.records is None:
             # Built late: of what a client hangs up on nothing has to be built, and what is
             # built together is written together.
-            self.events = await offloaded(self._make) if self.heavy else self._make()
-        return self.events[self.written :]
+            self.records = await offloaded(self._make) if self.heavy else self._make()
+        return self.records[self.written :]
 
-    def _make(self) -> list[Event]:
-        # uuid4 here and not in the store: the id is the same in every try.
-        return [event | {"id": str(uuid.uuid4())} for event in self.build()]
+    def _make(self) -> list[AuditRecord]:
+        return list(self.build())
 
 
 class AuditLog:
@@ -70,10 +71,12 @@ class AuditLog:
 
     Args:
         store: where they are kept.
+        before_answer: whether those of reads and searches too are stored before the answer.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, before_answer: bool = False) -> None:
         self._store = store
+        self._before_answer = before_answer
         self._first: deque[_Entry] = deque()
         self._waiting: deque[_Entry] = deque()
         self._bulk: deque[_Entry] = deque()
@@ -102,11 +105,14 @@ class AuditLog:
         Raises:
             StorageError, psycopg.Error: they could not be stored.
         """
-        if events:
-            await self.first(lambda: events)
+        await self.keep([AuditRecord.of(event) for event in events])
 
-    async def first(self, build: Builder, *, heavy: int = 0) -> None:
-        """Keep the events that `build` makes before going on. Arguments and errors as `later` and `now` have them."""
+    async def keep(self, records: list[AuditRecord]) -> None:
+        """Keep these records before going on; errors as `now` has them."""
+        if records:
+            await self._first_of_all(lambda: records)
+
+    async def _first_of_all(self, build: Builder, *, heavy: int = 0) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._bulk if heavy else self._first).append(_Entry(build, done, heavy))
         self._some.set()
@@ -114,14 +120,18 @@ class AuditLog:
         await done
 
     async def later(self, build: Builder, *, heavy: int = 0) -> None:
-        """Keep the events that `build` makes, within a fifth of a second, or when no others wait.
+        """Keep the records that `build` makes, within a fifth of a second, or when no others wait.
 
         Args:
             heavy: how many they may be, of a large page: they are made off the event loop, and written after others.
 
         Raises:
             DatabaseUnavailable: too many wait, and none could be stored for a while.
+            StorageError, psycopg.Error: before the answer, where they could not be stored.
         """
+        if self._before_answer:
+            await self._first_of_all(build, heavy=heavy)
+            return
         # A queue that has filled up since the last write shuts here; a write opens it again.
         self._update_space()
         space = self._bulk_space if heavy else self._space
@@ -158,25 +168,32 @@ class AuditLog:
                     raise
                 for queue, entry, count in reversed(taken):
                     entry.written += count
-                    if entry.events is not None and entry.written < len(entry.events):
+                    if entry.records is not None and entry.written < len(entry.records):
                         queue.appendleft(entry)
                     elif entry.done is not None and not entry.done.done():
                         entry.done.set_result(None)
                 self._update_space()
 
-    async def _take(self, taken: list[tuple[deque[_Entry], _Entry, int]]) -> list[Event]:
-        """The events of the next batch; their entries and how many of each go into `taken`."""
-        events: list[Event] = []
+    async def _take(self, taken: list[tuple[deque[_Entry], _Entry, int]]) -> list[AuditRecord]:
+        """The records of the next batch; their entries and how many of each go into `taken`."""
+        records: list[AuditRecord] = []
+        left = BATCH_ROWS
         # Who waits for an answer first; large pages take what is left of a batch.
         for queue in (self._first, self._waiting, self._bulk):
-            while queue and len(events) < BATCH:
+            while queue and len(records) < BATCH and left > 0:
                 entry = queue.popleft()
                 # Entered before it is awaited: a cancellation in between must not lose it.
                 taken.append((queue, entry, 0))
-                some = (await entry.left())[: BATCH - len(events)]
-                taken[-1] = (queue, entry, len(some))
-                events += some
-        return events
+                count = 0
+                for record in await entry.left():
+                    if records and (len(records) >= BATCH or record.size > left):
+                        left = 0
+                        break
+                    records.append(record)
+                    left -= record.size
+                    count += 1
+                taken[-1] = (queue, entry, count)
+        return records
 
     @staticmethod
     def _give_back(taken: list[tuple[deque[_Entry], _Entry, int]], error: BaseException) -> None:
@@ -205,29 +222,23 @@ class AuditLog:
                 # Without new events nothing else would wake this task for what waits.
                 self._some.set()
 
-    async def _write(self, events: list[Event]) -> None:
-        if not events:
+    async def _write(self, records: list[AuditRecord]) -> None:
+        if not records:
             return
         try:
-            await self._keep(events)
+            await self._store.append_audit(records)
         except (psycopg.DataError, psycopg.IntegrityError):
             # Refused by what it holds, not by the state of the database: one event is at fault,
             # and the batch would fail again.
-            await self._one_by_one(events)
+            await self._one_by_one(records)
 
-    async def _keep(self, events: list[Event]) -> None:
-        result = await self._store.load(events, append=True)
-        for issue in result.issues:
-            if issue.severity in ("error", "fatal"):
-                _log.error("an audit event was refused: %s at %s", issue.code, issue.source)
-
-    async def _one_by_one(self, events: list[Event]) -> None:
+    async def _one_by_one(self, records: list[AuditRecord]) -> None:
         """One event that the database can't hold must not keep the others out; it goes to the log, without values."""
-        for event in events:
+        for record in records:
             try:
-                await self._keep([event])
+                await self._store.append_audit([record])
             except (psycopg.DataError, psycopg.IntegrityError) as error:
-                code = event["subtype"][0]["code"]
+                code = record.event["subtype"][0]["code"]
                 _log.critical(
-                    "the audit event %s (%s) can't be stored: %s", event["id"], code, type(error).__name__
+                    "the audit event %s (%s) can't be stored: %s", record.key, code, type(error).__name__
                 )

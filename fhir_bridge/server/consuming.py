@@ -19,7 +19,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.leasing import BEAT_SECONDS, LEASE, heartbeat, pause
 from fhir_bridge.storage import Store
-from fhir_bridge.storage.changes import Change, Place, end_of_feed, read_changes
+from fhir_bridge.storage.changes import Change, Place, end_of_feed, read_audit_changes, read_changes
 from fhir_bridge.storage.consumers import Consumers
 
 __all__ = ["Consumer", "consume", "consumers_of"]
@@ -39,11 +39,13 @@ class Consumer:
         name: of its cursor; for ever.
         take: takes some changes, in their order. What it raises brings the same changes again, after a pause.
         types: the resource types it is given; None for all.
+        events: whether it is given AuditEvents, which have a feed of their own, and not the changes of resources.
     """
 
     name: str
     take: Callable[[Store, Sequence[Change]], Awaitable[None]]
     types: tuple[str, ...] | None = None
+    events: bool = False
 
 
 def consumers_of(plugins: pluggy.PluginManager) -> list[Consumer]:
@@ -60,7 +62,7 @@ def consumers_of(plugins: pluggy.PluginManager) -> list[Consumer]:
             consumers.append(Consumer(f"{AFTER_COMMIT} {name}", _with_changes(hook)))
         if AUDIT in hooks:
             hook = plugins.subset_hook_caller(AUDIT, others)
-            consumers.append(Consumer(f"{AUDIT} {name}", _with_events(hook), ("AuditEvent",)))
+            consumers.append(Consumer(f"{AUDIT} {name}", _with_events(hook), events=True))
     return consumers
 
 
@@ -77,10 +79,12 @@ def _with_events(hook: Callable[..., Any]) -> Callable[[Store, Sequence[Change]]
         wanted = list(dict.fromkeys(change.id for change in changes if not change.deleted))
         # By id, since the change says which event, and the store knows what is in it;
         # those removed by age are missing.
-        page = await store.search(
-            "AuditEvent", [("_id", ",".join(wanted))], EVERYTHING, count=len(wanted) or 1
-        )
-        events = {entry.id: entry.bytes for entry in page.entries}
+        events: dict[str, bytes] = {}
+        # A row may be served as a thousand.
+        for start in range(0, len(wanted), BATCH):
+            some = [("_id", ",".join(wanted[start : start + BATCH]))]
+            page = await store.search("AuditEvent", some, EVERYTHING, count=BATCH)
+            events.update((entry.id, entry.bytes) for entry in page.entries)
 
         def call() -> None:
             for identity in wanted:
@@ -153,7 +157,10 @@ class _Turn:
         async with self._store.pool.connection() as connection:
             # The end is read before the changes: what comes in between is beyond it, and read next time.
             end = await end_of_feed(connection)
-            changes = await read_changes(connection, self.place, BATCH, self._consumer.types)
+            if self._consumer.events:
+                changes = await read_audit_changes(connection, self.place, BATCH)
+            else:
+                changes = await read_changes(connection, self.place, BATCH, self._consumer.types)
         reached = max([self.place, *(change.place for change in changes[-1:])])
         # Nothing of these types is left before the end: there is no need to walk the others again.
         if len(changes) < BATCH:

@@ -15,11 +15,22 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """`$validate`, `$versions`, and the operations of the terminology service."""
+    """`$validate`, `$versions`, `$export`, `$import`, those of Subscriptions, and of the terminology service."""
+    from fhir_bridge.server.rest.bulk_import import Import
+    from fhir_bridge.server.rest.export import Export
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
     from fhir_bridge.server.rest.validate import Validate
+    from fhir_bridge.server.subscriptions.operations import Events, Status
 
-    return [Validate(context.terminology), Versions(), *terminology_operations(context.terminology)]
+    return [
+        Validate(context.terminology),
+        Versions(),
+        Export(context.settings),
+        Import(context.settings),
+        Status(),
+        Events(),
+        *terminology_operations(context.terminology),
+    ]
 
 
 @hookimpl

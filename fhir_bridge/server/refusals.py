@@ -17,6 +17,7 @@ from typing import Any
 from fhir_bridge.governance import audit
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.storage.attempts import network
+from fhir_bridge.storage.audit_rows import AuditRecord
 
 __all__ = ["Refusals", "Refused"]
 
@@ -93,7 +94,7 @@ class Refusals:
         if counted.shown < (KNOWN if refused.proven else 1):
             counted.shown += 1
             event = _event(refused)  # now: its time is that of the refusal
-            await self.log.later(lambda: [event])
+            await self.log.later(lambda: [AuditRecord(event)])
             return
         if not counted.more:
             counted.since = _now()
@@ -152,7 +153,7 @@ def _event(refused: Refused) -> dict[str, Any]:
     )
 
 
-def _summary(counted: _Counted) -> list[dict[str, Any]]:
+def _summary(counted: _Counted) -> list[AuditRecord]:
     last = counted.last
     # A count stands for many requests.
     event = audit.refusal(
@@ -164,7 +165,7 @@ def _summary(counted: _Counted) -> list[dict[str, Any]]:
         count=counted.more,
         since=counted.since,
     )
-    return [event]
+    return [AuditRecord(event)]
 
 
 def _now() -> str:

@@ -20,6 +20,8 @@ from fhir_bridge.server.smart.tokens import TokenReader
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.accounts import Accounts
 from fhir_bridge.storage.attempts import Attempts
+from fhir_bridge.storage.blobs import Blobs
+from fhir_bridge.storage.bulk import BulkJobs
 from fhir_bridge.storage.grants import Grants
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Services:
     """The parts of one worker.
 
     Attributes:
+        blobs: large contents.
+        bulk: exports and imports.
         slots: turns at searches, histories, operations and Bundles.
         bodies: bytes of all requests' bodies.
         large: a turn at a large body, which takes many times its size when it is parsed.
@@ -51,6 +55,8 @@ class Services:
     plugins: pluggy.PluginManager
     http: httpx.AsyncClient
     terminology: ServedTerminology
+    blobs: Blobs
+    bulk: BulkJobs
     slots: Slots
     bodies: ByteLimit
     large: asyncio.Semaphore

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_bridge.egress import Allowed
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.storage.location import default_data_dir
 from fhir_bridge.storage.retention import Retention
 
 __all__ = ["FHIR_PATH", "Settings", "is_loopback"]
@@ -123,8 +124,26 @@ class Settings(BaseSettings):
     terminology_seconds: float = Field(
         default=30, gt=0, description="Time that one terminology operation may take; then it is too costly."
     )
+    check_references: bool = Field(
+        default=True,
+        description="Whether a write over REST is refused that refers to a resource which is not here (422), and the "
+        "deletion of what others refer to (409). `load` stores either way.",
+    )
+    audit_reads: Literal["soon", "before-answer"] = Field(
+        default="soon",
+        description="When AuditEvents of reads and searches are stored: within 0.2 s (`soon`), or `before-answer`. "
+        "Those of writes are stored with what is written.",
+    )
+    implied_profiles: Literal["error", "warning"] = Field(
+        default="error",
+        description="How a write is taken that contradicts a profile which its code implies and it does not declare (a "
+        "heart rate without category): `error` refuses it, as R4 asks; `warning` stores it.",
+    )
     keep_audit_days: float | None = Field(
-        default=None, gt=0, description="Days that AuditEvents stay; absent: for ever. Mind the law."
+        default=None,
+        gt=0,
+        description="Days that AuditEvents stay at least; they go a calendar month at a time. Absent: for ever. "
+        "Mind the law.",
     )
     keep_history_days: float | None = Field(
         default=None, gt=0, description="Days that a version stays once it was replaced; absent: for ever."
@@ -134,6 +153,27 @@ class Settings(BaseSettings):
         gt=0,
         description="Days that raw messages and files stay which records in the inbox wait for; absent: until they "
         "are settled.",
+    )
+    blob_dir: Path | None = Field(
+        default=None,
+        description="Where large contents and exports are kept, for all processes alike; absent: beside the embedded "
+        "server's files in the user's data folder.",
+    )
+    max_binary_bytes: int = Field(
+        default=1024**3, ge=1024, description="Largest content of a Binary; a bigger one is refused with 413."
+    )
+    max_bulk_jobs: int = Field(
+        default=4,
+        ge=1,
+        description="Exports and imports that one caller may have at once; more are refused (429).",
+    )
+    keep_export_days: float = Field(
+        default=3, gt=0, description="Days that the files of an export or import stay once it is done."
+    )
+    import_sources: str = Field(
+        default="",
+        description="Addresses below which `$import` may fetch files (`https://host/path/`), divided by spaces; none: "
+        "what is to be imported is uploaded as Binary.",
     )
     egress: str = Field(
         default="",
@@ -168,6 +208,17 @@ class Settings(BaseSettings):
         # Links are built by appending to it.
         return value.rstrip("/")
 
+    @field_validator("import_sources")
+    @classmethod
+    def _prefixes(cls, value: str) -> str:
+        for address in value.split():
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError("give http(s)://host[:port]/path/, without query or fragment")
+            if not parts.path.endswith("/"):
+                raise ValueError("end each address with a slash: what begins with it may be fetched")
+        return value
+
     @model_validator(mode="after")
     def _open_only_here(self) -> Self:
         if self.auth == "none":
@@ -193,6 +244,16 @@ class Settings(BaseSettings):
         from fhir_bridge.mapping import Site
 
         return Site.load(self.site).definitions
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of large contents."""
+        return self.blob_dir or default_data_dir().parent / "blobs"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Addresses below which `$import` may fetch."""
+        return tuple(self.import_sources.split())
 
     @cached_property
     def allowed(self) -> Allowed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ class ServedTerminology:
         self._validation_terminology: Terminology | None = None
         self._next: asyncio.Task[None] | None = None
         self._looking = asyncio.Lock()
+        self._looked, self._seen = float("-inf"), 0
 
     def load(self) -> None:
         """Read what the process has loaded.
@@ -95,12 +97,17 @@ class ServedTerminology:
             else self._validation_terminology
         )
 
-    async def refresh(self, store: Store) -> TerminologyService:
+    async def refresh(self, store: Store, *, within: float = 0.0) -> TerminologyService:
         """The service, after a look at what was written.
+
+        Args:
+            within: seconds for which a look is good, unless this process has written terminology since.
 
         Raises:
             psycopg.Error: the database does not answer.
         """
+        if time.monotonic() - self._looked < within and self._seen == store.wrote(KINDS):
+            return self.service
         # Who comes while a look waits for its turn shares it: it begins after they
         # asked, so it sees their writes.
         if self._next is None:
@@ -118,6 +125,8 @@ class ServedTerminology:
     async def _look(self, store: Store) -> None:
         if self._base is None:
             await asyncio.to_thread(self.load)
+        # As it is now: what is written while this look is under way comes with the next.
+        looked, seen = time.monotonic(), store.wrote(KINDS)
         async with store.pool.connection() as connection:
             # Before the first reading of all, so that what is written in between comes with the next look.
             snapshot, written = await written_since(connection, self._snapshot, KINDS)
@@ -129,6 +138,7 @@ class ServedTerminology:
         if written or self._snapshot is None:
             self._renew()
         self._snapshot = snapshot
+        self._looked, self._seen = looked, seen
 
     def _renew(self) -> None:
         """Put what is written at present over what the process has."""

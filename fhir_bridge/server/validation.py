@@ -25,6 +25,9 @@ __all__ = ["MOST_FINDINGS", "ServedValidator"]
 MOST_FINDINGS = 200
 """Findings on a resource that are listed; an invalid one with more is not looked at further."""
 
+LOOK_SECONDS = 0.2
+"""How long terminology that another process wrote may be unknown to the check of a write: each look is a statement."""
+
 
 class ServedValidator:
     """Validates the resources of one request; after its first look at what is written it needs no other.
@@ -33,6 +36,7 @@ class ServedValidator:
         brought: resources that are written together with those that are checked; they count as written.
         unknown_extensions: how an extension that no available package defines is reported: what is to be stored may
             have one.
+        implied: how severe what contradicts a profile is that is implied by a code and not declared.
     """
 
     def __init__(
@@ -41,8 +45,10 @@ class ServedValidator:
         store: Store,
         brought: Sequence[Mapping[str, Any]] = (),
         unknown_extensions: Severity = "warning",
+        implied: Severity = "error",
     ) -> None:
         self._validator = get_validator(unknown_extensions, store.definitions)
+        self._implied = implied
         self._terminology = terminology
         self._store = store
         self._brought = tuple(brought)
@@ -68,7 +74,7 @@ class ServedValidator:
         results = await self._validated(resource, profiles, asking, inline)
         if not asking.asked:
             return results
-        await self._terminology.refresh(self._store)
+        await self._terminology.refresh(self._store, within=LOOK_SECONDS)
         self._present = self._terminology.validation_terminology_with(self._brought)
         # The same object: nothing was written since, so the first result holds.
         if self._present is known:
@@ -78,7 +84,14 @@ class ServedValidator:
     async def _validated(
         self, resource: dict[str, Any], profiles: Sequence[str], terminology: TerminologyPort, inline: bool
     ) -> list[Issue]:
-        validate = partial(self._validator.validate, resource, profiles, terminology, most=MOST_FINDINGS)
+        validate = partial(
+            self._validator.validate,
+            resource,
+            profiles,
+            terminology,
+            most=MOST_FINDINGS,
+            implied=self._implied,
+        )
         return validate() if inline else await offloaded(validate)
 
 

@@ -6,23 +6,37 @@ import asyncio
 import logging
 import multiprocessing
 import signal
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import psycopg_pool
 
+from fhir_bridge import egress
 from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
+from fhir_bridge.server.bulk import export_handler, import_handler
 from fhir_bridge.server.consuming import consume, consumers_of
 from fhir_bridge.server.inbox_replay import inbox_consumer, replay_inbox
 from fhir_bridge.server.leasing import pause
+from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.server.smart.keys import SigningKey
+from fhir_bridge.server.subscriptions.matching import subscription_consumer
+from fhir_bridge.server.subscriptions.notifying import Notifier, notify
+from fhir_bridge.server.subscriptions.owners import Owners
+from fhir_bridge.server.subscriptions.sealing import SEAL, Seal
+from fhir_bridge.server.terminology import ServedTerminology, limits_of
 from fhir_bridge.storage.attempts import Attempts
+from fhir_bridge.storage.blobs import open_blobs
+from fhir_bridge.storage.bulk import BulkJobs
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.grants import Grants
 from fhir_bridge.storage.jobs import Jobs
+from fhir_bridge.storage.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
@@ -30,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 PURGE_SECONDS = 600
+SWEEP_ROUNDS = 24 * 3600 // PURGE_SECONDS
+"""Once a day, and when the worker begins, all contents that are kept are looked at."""
 
 _log = logging.getLogger("fhir_bridge.worker")
 
@@ -51,29 +67,52 @@ async def _work(settings: Settings) -> None:
         loop.add_signal_handler(number, stopped.set)
     url = await asyncio.to_thread(database_url, settings.database_url, data_dir=settings.database_dir)
     # The schema was brought up to date by `serve`. Few connections: no request waits for what is done here.
-    async with await Store.open(url, migrate=False, max_size=4, known=settings.definitions()) as store:
+    async with await Store.open(url, migrate=False, max_size=6, known=settings.definitions()) as store:
         site = None if settings.site is None else str(settings.site)
         # Tasks of their own: a long job must not hold up consumers, nor either of them the housekeeping.
         jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
-        consumers = asyncio.create_task(
-            consume(store, [*consumers_of(get_manager()), inbox_consumer(url, settings.site)], stopped)
-        )
+        manager = get_manager()
+        blobs = await open_blobs(store, settings.blobs)
+        terminology = ServedTerminology(settings.site, limits_of(settings))
+        bulk_kinds = {
+            "bulk-export": export_handler(blobs, manager),
+            "bulk-import": import_handler(blobs, manager, settings, terminology),
+        }
+        bulk = asyncio.create_task(work_on_jobs(store, bulk_kinds, stopped))
+        rounds = 0
+        grants = Grants(store)
+        owners = Owners(grants, open_=settings.auth == "none")
+        own = [inbox_consumer(url, settings.site), subscription_consumer(owners)]
+        consumers = asyncio.create_task(consume(store, [*consumers_of(manager), *own], stopped))
+        http = egress.client(settings.allowed)
+        seal = Seal((await SigningKey.load(grants)).secret(SEAL))
+        notifier = Notifier(store, owners, seal, http, partial(hooks.redact, manager), settings.fhir_base)
+        notifying = asyncio.create_task(notify(notifier, stopped))
         while not stopped.is_set():
             try:
-                await Grants(store).purge()
+                await grants.purge()
+                await Subscriptions(store.pool).purge()
                 await Jobs(store.pool, "housekeeping").purge()
                 await Attempts(store).purge()
                 await _replay_inbox(store, url, settings.site)
                 removed = await settings.retention().apply(store.pool)
                 if any(removed.values()):
                     _log.info("removed by age: %s", removed)
+                await BulkJobs(store.pool, blobs).forget(timedelta(days=settings.keep_export_days))
+                await (blobs.sweep() if rounds % SWEEP_ROUNDS == 0 else blobs.collect())
+                rounds += 1
             except (StorageError, psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
                 # The database may be away for hours; this loop is the worker's life and must not end with it.
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
             await pause(stopped, PURGE_SECONDS)
-        # What is under way is finished; `stopped` keeps both from beginning more.
+        # What is under way is finished; `stopped` keeps all from beginning more.
         await jobs
+        # But for what may take hours: another worker goes on where it was.
+        bulk.cancel()
+        await asyncio.gather(bulk, return_exceptions=True)
         await consumers
+        await notifying
+        await http.aclose()
 
 
 async def _replay_inbox(store: Store, url: str, site: Path | None) -> None:

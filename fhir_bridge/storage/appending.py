@@ -1,4 +1,4 @@
-"""Storing what is new and stays as it is (AuditEvents): nothing to look for or to merge, one statement a batch."""
+"""Storing what is new and stays as it is: nothing to look for or to merge, one statement a batch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import replace
 import psycopg
 
 from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.storage.audit_loading import LoadedEvents
+from fhir_bridge.storage.audit_search import AUDIT
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity
 from fhir_bridge.storage.loading import LoadResult, Output, each
@@ -19,30 +21,33 @@ __all__ = ["append"]
 
 async def append(
     writer: Writer,
+    events: LoadedEvents,
+    result: LoadResult,
     outputs: Iterable[Output] | AsyncIterable[Output],
     *,
     batch: int,
     progress: Callable[[int], object] | None = None,
 ) -> LoadResult:
     """Store everything, each batch as a whole. What is there already, of an earlier try, is found unchanged."""
-    result = LoadResult()
     waiting: list[Output] = []
     position = 0
     async for output in each(outputs):
         position += 1
         waiting.append(output)
         if len(waiting) >= batch:
-            await _append(writer, waiting, position - len(waiting) + 1, result)
+            await _append(writer, events, waiting, position - len(waiting) + 1, result)
             waiting = []
             if progress is not None:
                 progress(position)
-    await _append(writer, waiting, position - len(waiting) + 1, result)
+    await _append(writer, events, waiting, position - len(waiting) + 1, result)
     if progress is not None:
         progress(position)
     return result
 
 
-async def _append(writer: Writer, outputs: Sequence[Output], first: int, result: LoadResult) -> None:
+async def _append(
+    writer: Writer, events: LoadedEvents, outputs: Sequence[Output], first: int, result: LoadResult
+) -> None:
     """Store a batch; `first` is the position of its first output."""
     operations: dict[Identity, Operation] = {}
     for position, output in enumerate(outputs, first):
@@ -56,10 +61,14 @@ async def _append(writer: Writer, outputs: Sequence[Output], first: int, result:
             # Of one identity a statement can insert one row only; the second would refuse the whole batch.
             if (kind, identity) in operations:
                 raise BadResource("two resources of one batch have the same id")
+            if kind == AUDIT:
+                events.take(resource)
+                continue
         except BadResource as error:
             _reject(result, error, where)
             continue
         operations[kind, identity] = Operation("create", kind, identity, resource)
+    await events.write()
     await _write(writer, list(operations.values()), result)
 
 

@@ -42,19 +42,17 @@ class Pause:
 def is_large(value: Any) -> bool:
     """Whether JSON holds more than `LARGE` objects, lists and values; looks no further than it must."""
     # No recursion: the nesting of what arrives is not to be trusted, and a stack of our own ends early.
-    left, ahead = LARGE, [value]
+    # Exact types: this is JSON, and most of a write's values pass here several times.
+    left, ahead = LARGE, [value] if isinstance(value, dict | list) else []
     while ahead:
-        inner = ahead.pop()
-        if isinstance(inner, dict):
-            left -= len(inner)
-            if left < 0:
-                return True
-            ahead.extend(item for item in inner.values() if isinstance(item, dict | list))
-        elif isinstance(inner, list):
-            left -= len(inner)
-            if left < 0:
-                return True
-            ahead.extend(item for item in inner if isinstance(item, dict | list))
+        inner: Any = ahead.pop()
+        left -= len(inner)
+        if left < 0:
+            return True
+        for item in inner.values() if type(inner) is dict else inner:
+            kind = type(item)
+            if kind is dict or kind is list:
+                ahead.append(item)
     return False
 
 

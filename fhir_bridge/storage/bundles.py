@@ -15,6 +15,7 @@ __all__ = [
     "Entry",
     "conditional_references",
     "read_entries",
+    "references_in",
     "relative",
     "rewrite",
     "with_references",
@@ -183,18 +184,32 @@ def with_references(value: Any, new: Callable[[str], str]) -> Any:
     return value
 
 
+def references_in(value: Any) -> list[str]:
+    """The texts of all References in a resource, in no order."""
+    results: list[str] = []
+    ahead = [value] if isinstance(value, dict | list) else []
+    while ahead:
+        inner: Any = ahead.pop()
+        if type(inner) is list:
+            ahead += [item for item in inner if type(item) is dict or type(item) is list]
+            continue
+        for name, item in inner.items():
+            kind = type(item)
+            if kind is dict or kind is list:
+                ahead.append(item)
+            elif kind is str and name == "reference":
+                results.append(item)
+    return results
+
+
 def conditional_references(value: Any, base: str = "") -> set[str]:
     """References that are searches (`Patient?identifier=…`), anywhere in a resource, as they are written.
 
     Args:
         base: this server's base URL, which may be in front.
     """
-    results: set[str] = set()
-
-    def look(reference: str) -> str:
-        if re.match(r"[A-Z][A-Za-z]+\?", relative(reference, base)):
-            results.add(reference)
-        return reference
-
-    with_references(value, look)
-    return results
+    return {
+        reference
+        for reference in references_in(value)
+        if "?" in reference and re.match(r"[A-Z][A-Za-z]+\?", relative(reference, base))
+    }

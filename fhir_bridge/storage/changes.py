@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
-__all__ = ["Change", "Place", "end_of_feed", "read_changes"]
+__all__ = ["Change", "Place", "end_of_feed", "read_audit_changes", "read_changes"]
 
 Place = tuple[int, int]
 """Transaction and sequence of the last change that a reader has seen."""
@@ -53,6 +53,24 @@ async def read_changes(
         # ANY(NULL) never hides everything.
         "AND (%s::text[] IS NULL OR r.type = ANY(%s)) ORDER BY c.xid, c.sequence LIMIT %s",
         (str(after[0]), after[1], wanted, wanted, limit),
+    )
+    return [Change(*row) for row in await rows.fetchall()]
+
+
+async def read_audit_changes(connection: AsyncConnection, after: Place, limit: int) -> list[Change]:
+    """The AuditEvents after a place, in the same order and below the same bound; each is a change of version 1.
+
+    Places are those of the feed they were in before they had a table of their own (migration 0012). A row that is
+    served as several has one place: they come together.
+    """
+    rows = await connection.execute(
+        "SELECT c.xid::text::bigint, c.sequence, 'AuditEvent', coalesce(c.id, c.key::text) || "
+        "CASE WHEN i.part > 0 THEN '.' || i.part ELSE '' END, 1, false FROM ("
+        "SELECT a.xid, a.sequence, a.key, a.recorded, a.id FROM audit a "
+        "WHERE (a.xid, a.sequence) > (%s::text::xid8, %s) AND a.xid < pg_snapshot_xmin(pg_current_snapshot()) "
+        "ORDER BY a.xid, a.sequence LIMIT %s) c "
+        "JOIN audit_index i ON i.recorded = c.recorded AND i.key = c.key AND i.head ORDER BY c.xid, c.sequence, i.part",
+        (str(after[0]), after[1], limit),
     )
     return [Change(*row) for row in await rows.fetchall()]
 

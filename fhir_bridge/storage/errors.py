@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.storage.issues import CODES
 
@@ -10,6 +12,7 @@ __all__ = [
     "BadReference",
     "BadResource",
     "BadSearch",
+    "DanglingReference",
     "DatabaseUnavailable",
     "DiskFull",
     "Forbidden",
@@ -18,6 +21,7 @@ __all__ = [
     "NotFound",
     "OtherSiteKey",
     "RecordsPending",
+    "Referred",
     "SchemaAhead",
     "StorageError",
     "TransactionFailed",
@@ -135,6 +139,36 @@ class BadReference(StorageError):
 
     code = "FB-STORE-011"
     status = 400
+
+
+class DanglingReference(StorageError):
+    """What is written refers to resources of this server that are not there.
+
+    Attributes:
+        missing: type and id of each.
+    """
+
+    code = "FB-STORE-032"
+    status = 422
+
+    def __init__(self, message: str, missing: Sequence[tuple[str, str]]) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+
+class Referred(StorageError):
+    """What is to be deleted is referred to.
+
+    Attributes:
+        identity: type and id of it.
+    """
+
+    code = "FB-STORE-033"
+    status = 409
+
+    def __init__(self, message: str, identity: tuple[str, str]) -> None:
+        super().__init__(message)
+        self.identity = identity
 
 
 class OtherSiteKey(StorageError):

@@ -22,7 +22,7 @@ from fhir_bridge.storage.accounts import User, digest
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["CodeRedeemed", "Grant", "Grants", "Issued", "Launch", "TokenInfo"]
+__all__ = ["CodeRedeemed", "Grant", "Grants", "Issued", "Launch", "Standing", "TokenInfo"]
 
 # RFC 6749 §4.1.2 recommends ten minutes at most; the redirect back takes seconds.
 CODE_SECONDS = 60
@@ -68,6 +68,14 @@ class Grant:
     session: bytes | None = None
     signed_in: float | None = None
     context: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An authorization that still stands. scope: what the client is registered for by now."""
+
+    scope: str
+    user: User | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +262,30 @@ class Grants:
             row["in_context"], row["encounter"], row["nonce"], row["context"], row["signed_in"], row["expires"],
             row["may_introspect"],
         )  # fmt: skip
+
+    async def standing(self, client_id: str, account: str, grant_id: str) -> Standing | None:
+        """What stands of an authorization long after its tokens: of a service its client, of a person the grant too.
+
+        Args:
+            account: the person's; empty for a backend service.
+        """
+        rows = await self._rows(
+            "SELECT c.scope, a.id::text AS id, a.username, a.display, a.role, a.fhir_user, a.patient "
+            "FROM oauth_client c LEFT JOIN account a ON a.id = nullif(%s, '')::uuid AND NOT a.disabled "
+            "WHERE c.id = %s AND (%s = '' OR (a.id IS NOT NULL AND EXISTS (SELECT FROM oauth_grant g "
+            "WHERE g.id = nullif(%s, '')::uuid AND g.client = c.id AND g.account = a.id AND g.revoked IS NULL "
+            "AND g.expires > now())))",
+            account, client_id, account, grant_id,
+        )  # fmt: skip
+        if not rows:
+            return None
+        row = rows[0]
+        user = (
+            User(row["id"], row["username"], row["display"], row["role"], row["fhir_user"], row["patient"])
+            if row["id"]
+            else None
+        )
+        return Standing(row["scope"], user)
 
     # Counted by no limit of guesses: a client that comes with its expired token has not guessed.
     async def knows_token(self, token: str) -> bool:

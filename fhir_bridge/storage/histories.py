@@ -25,10 +25,13 @@ from fhir_bridge.storage.indexing import Indexed, index
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import (
     allowed,
+    anybody_denies,
     compile_access,
+    is_unbounded,
     owners_of_contents,
     people_of,
     require,
+    who_deny,
 )
 from fhir_bridge.storage.stored import Stored, parse_for_reading
 
@@ -87,7 +90,9 @@ async def read_version(
         visible = (
             []
             if row is None
-            else await _visible(connection, access, [row], "r", everything=permitted is TRUE)
+            else await _visible(
+                connection, access, [row], "r", everything=is_unbounded(access, resource_type, "r")
+            )
         )
     if not visible:
         raise NotFound(f"no {resource_type}/{identity} version {version}")
@@ -130,7 +135,9 @@ async def instance_history(
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
         page = that_fit(rows[:count])
-        shown = await _visible(connection, access, page, "r", everything=permitted is TRUE)
+        shown = await _visible(
+            connection, access, page, "r", everything=is_unbounded(access, resource_type, "r")
+        )
         entries = [_entry(row) for row in shown]
     if not rows and cursor is None and since is None:
         # Only where nothing narrowed it: an empty later page is a page of a resource that is there.
@@ -197,7 +204,7 @@ async def type_history(
         page = that_fit(rows[:count])
         for kind in {row[0] for row in page}:
             of_kind = [row for row in page if row[0] == kind]
-            all_of_kind = permitted[kind] is TRUE and patient is None
+            all_of_kind = is_unbounded(access, kind, "s") and patient is None
             visible += await _visible(connection, access, of_kind, "s", everything=all_of_kind)
     following = None
     if len(rows) > len(page) and page:
@@ -305,7 +312,8 @@ async def _visible(
     Args:
         everything: the caller may see all resources of these types, but for what is withheld.
     """
-    if everything and not access.withheld_labels:
+    denied = await anybody_denies(connection, access)
+    if everything and not access.withheld_labels and not denied:
         return rows
     contents = {(row[5], row[2]): row[4] for row in rows if row[4] is not None}
     # A deletion has no content of its own, and its patient is that of what it took away.
@@ -321,10 +329,11 @@ async def _visible(
     people = await people_of(connection, access)
     # Through what they name as it is stored today: past owners of what is followed are not kept.
     owners = await owners_of_contents(connection, [item for _, item in versions], {})
+    refusing = await who_deny(connection, access, frozenset().union(*owners)) if denied else set()
     return [
         row
         for (row, item), about in zip(versions, owners, strict=True)
-        if allowed(access, item, letter, people, about)
+        if allowed(access, item, letter, people, about) and not about & refusing
     ]
 
 

@@ -25,6 +25,9 @@ _CHOSEN = {
 }
 """Types of which only some parameters are indexed, beside those of Resource: every access writes an AuditEvent."""
 
+_APART = frozenset({"AuditEvent"})
+"""Types that are no rows of `resource`: no search of another type leads to them (`storage.audit_search`)."""
+
 
 def indexed_only(resource_type: str, known: Definitions = DEFAULT) -> frozenset[str] | None:
     """The codes that are indexed of this type; None for all."""
@@ -71,12 +74,16 @@ def is_of_resource(parameter: SearchParameter) -> bool:
 
 def find_reference(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:
     """The definition of a reference parameter that can be followed, or None."""
+    if resource_type in _APART:
+        return None
     parameter = find(resource_type, code, known)
     return parameter if parameter is not None and parameter.type == "reference" else None
 
 
 def references_of(resource_type: str, known: Definitions = DEFAULT) -> tuple[SearchParameter, ...]:
     """All reference parameters of a type that can be followed."""
+    if resource_type in _APART:
+        return ()
     return tuple(parameter for parameter in searchable(resource_type, known) if parameter.type == "reference")
 
 

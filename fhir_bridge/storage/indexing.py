@@ -20,6 +20,8 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.attachments import ATTACHING, attached_binaries
+from fhir_bridge.fhir.consent import Denial, denials
 from fhir_bridge.fhir.record import OTHER_PERSON, Owners, owners_of
 from fhir_bridge.fhir.search_parameters import (
     DateEntry,
@@ -75,6 +77,8 @@ class Indexed:
         owners: whom it is about, by its own content.
         labels: its security labels as (system, code).
         links: for a Patient, (merged id, survivor id) as its `link` says.
+        denials: of a Consent, when it denies which purpose.
+        attachments: ids of the Binaries that it has as attachments.
     """
 
     type: str
@@ -83,6 +87,8 @@ class Indexed:
     owners: Owners
     labels: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
+    denials: tuple[Denial, ...] = ()
+    attachments: tuple[str, ...] = ()
 
     def identities(self) -> list[Identity]:
         """The (type, id) pairs whose numbers its rows need, itself among them."""
@@ -95,6 +101,7 @@ class Indexed:
             results.update(("Patient", patient) for patient in pair)
         results.update(("Patient", patient) for patient in self.owners.patients if patient != OTHER_PERSON)
         results.update(self.owners.through)
+        results.update(("Binary", identity) for identity in self.attachments)
         return list(results)
 
 
@@ -146,6 +153,8 @@ def index(
         owners_of(resource),
         labels,
         _links(resource, identity) if resource_type == "Patient" else (),
+        tuple(denials(resource)) if resource_type == "Consent" else (),
+        attached_binaries(resource),
     )
 
 
@@ -335,6 +344,8 @@ class IndexWriter:
     keys: dict[Identity, int]
     _replaced: list[int] = field(default_factory=list)
     _kept: set[int] = field(default_factory=set)
+    _consents: list[int] = field(default_factory=list)
+    _referrers: list[int] = field(default_factory=list)
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
 
@@ -347,16 +358,25 @@ class IndexWriter:
         """The numbers of a resource's labels, for its row."""
         return [self.dictionaries.label(*label) for label in item.labels] or None
 
-    def remove(self, key: int) -> None:
+    def remove(self, key: int, resource_type: str) -> None:
         """A deleted resource leaves the index and stays in its record: who could read it gets 410."""
+        self._replace_own(key, resource_type)
         # Its record stays as it is: access to the deletion and to the history goes by it.
         self._replaced.append(key)
         self._kept.add(key)
+
+    def _replace_own(self, key: int, resource_type: str) -> None:
+        """The rows that only some types have are replaced for these types alone."""
+        if resource_type == "Consent":
+            self._consents.append(key)
+        if resource_type in ATTACHING:
+            self._referrers.append(key)
 
     def bury(self, item: Indexed) -> None:
         """As `remove`, where the record's rows are made anew too, of the last content."""
         key = self.keys[item.type, item.id]
         self._replaced.append(key)
+        self._replace_own(key, item.type)
         self._put_record(item, key)
 
     def put(self, item: Indexed, *, new: bool) -> None:
@@ -365,6 +385,7 @@ class IndexWriter:
         key = keys[item.type, item.id]
         if not new:
             self._replaced.append(key)
+            self._replace_own(key, item.type)
         # Patients of `token.patient` make the index of tokens lead to one patient's; for a resource of many,
         # one row with MANY says that it has to be looked up.
         patients = [patient for patient in self._put_record(item, key) if patient != OTHER]
@@ -373,6 +394,12 @@ class IndexWriter:
         # Declared by this resource, so that its next version can replace its own links and no others.
         for merged, survivor in item.links:
             self._add("link", keys["Patient", merged], keys["Patient", survivor], key)
+        for identity in item.attachments:
+            self._add("attachment", key, keys["Binary", identity])
+        for denial in item.denials:
+            low, high = _open(denial.low, "-infinity"), _open(denial.high, "infinity")
+            for patient in patients:
+                self._add("consent_denial", patient, denial.purpose, low, high, key)
 
     def _put_entries(self) -> None:
         """Turn entries into rows, as many as a statement takes."""
@@ -449,11 +476,15 @@ class IndexWriter:
             for table in ("record", "record_through"):
                 self._remove_all_but_new(statement, table, "resource", left)
             self._remove_all_but_new(statement, "link", "declared_by", self._replaced)
+        if self._referrers:
+            self._remove_all_but_new(statement, "attachment", "referrer", self._referrers)
+        if self._consents:
+            statement.add("DELETE FROM consent_denial WHERE resource = ANY(%s)", self._consents)
         for table, rows in self._rows.items():
             # A record or link that is unchanged was not deleted (`_remove_all_but_new`), and is there already.
-            conflict = "" if table in _VALUES else "ON CONFLICT DO NOTHING"
+            conflict = "" if table in (*_VALUES, "consent_denial") else "ON CONFLICT DO NOTHING"
             statement.insert(table, _COLUMNS[table], rows, conflict=conflict)
-        self._replaced, self._rows = [], {}
+        self._replaced, self._rows, self._consents, self._referrers = [], {}, [], []
 
     def _remove_all_but_new(self, statement: Statement, table: str, owner: str, keys: list[int]) -> None:
         """These tables have a primary key, and a statement can't delete a row and insert it again."""
@@ -492,4 +523,12 @@ _COLUMNS: Mapping[str, Columns] = {
     "record": {"patient": "bigint", "resource": "bigint"},
     "record_through": {"resource": "bigint", "target": "bigint"},
     "link": {"merged": "bigint", "survivor": "bigint", "declared_by": "bigint"},
+    "attachment": {"referrer": "bigint", "target": "bigint"},
+    "consent_denial": {
+        "patient": "bigint",
+        "purpose": "text",
+        "low": "timestamptz",
+        "high": "timestamptz",
+        "resource": "bigint",
+    },
 }

@@ -182,6 +182,21 @@ CODES = declare(
         "FB-STORE-021", "error", "The database schema is newer", "Run a newer fhir-bridge.", "exception"
     ),
     IssueCode(
+        "FB-STORE-032",
+        "error",
+        "A resource refers to one that is not here",
+        "Store what it refers to before it, or in the same transaction; or refer to it by identifier. A site may set "
+        "`check_references` to false.",
+        "not-found",
+    ),
+    IssueCode(
+        "FB-STORE-033",
+        "error",
+        "A resource that others refer to can't be deleted",
+        "Delete or change those first, or in the same transaction. A site may set `check_references` to false.",
+        "conflict",
+    ),
+    IssueCode(
         "FB-STORE-026",
         "error",
         "The database's disk is full",

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg_pool import AsyncConnectionPool
 
-__all__ = ["Job", "Jobs"]
+__all__ = ["Job", "Jobs", "add_job"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,29 @@ class Job:
     kind: str
     payload: dict[str, Any]
     attempts: int
+
+
+async def add_job(
+    connection: AsyncConnection,
+    kind: str,
+    payload: dict[str, Any],
+    *,
+    queue: int = 0,
+    delay: timedelta | None = None,
+    dedupe: str | None = None,
+) -> int:
+    """Add a job on a connection, within its transaction where it has one; see `Jobs.add`."""
+    # DO UPDATE without a change locks the row and returns its key; DO NOTHING would return nothing. The
+    # WHERE repeats the predicate of the partial index, by which alone it can be the arbiter.
+    rows = await connection.execute(
+        "INSERT INTO job (kind, queue, payload, not_before, dedupe) VALUES (%s, %s, %s::jsonb, now() + %s, %s) "
+        "ON CONFLICT (dedupe) WHERE state = 'ready' DO UPDATE SET not_before = job.not_before RETURNING key",
+        (kind, queue, orjson.dumps(payload).decode(), delay or timedelta(), dedupe),
+    )
+    row = await rows.fetchone()
+    if row is None:
+        raise AssertionError("INSERT … RETURNING gives a row")
+    return int(row[0])
 
 
 class Jobs:
@@ -50,18 +73,7 @@ class Jobs:
             dedupe: where a job of the same still waits, that one is returned and none is added.
         """
         async with self._pool.connection() as connection:
-            # DO UPDATE without a change locks the row and returns its key; DO NOTHING would return nothing. The
-            # WHERE repeats the predicate of the partial index, by which alone it can be the arbiter.
-            rows = await connection.execute(
-                "INSERT INTO job (kind, queue, payload, not_before, dedupe) "
-                "VALUES (%s, %s, %s::jsonb, now() + %s, %s) "
-                "ON CONFLICT (dedupe) WHERE state = 'ready' DO UPDATE SET not_before = job.not_before RETURNING key",
-                (kind, queue, orjson.dumps(payload).decode(), delay or timedelta(), dedupe),
-            )
-            row = await rows.fetchone()
-        if row is None:
-            raise AssertionError("INSERT … RETURNING gives a row")
-        return int(row[0])
+            return await add_job(connection, kind, payload, queue=queue, delay=delay, dedupe=dedupe)
 
     async def lease(self, kinds: Sequence[str], *, lease: timedelta = timedelta(minutes=1)) -> Job | None:
         """Take the oldest job that is ready, or whose lease lapsed; None where there is none."""

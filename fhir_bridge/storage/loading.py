@@ -25,6 +25,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.storage import deliveries, inbox, records
+from fhir_bridge.storage.audit_loading import LoadedEvents
+from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.batches import Batch, BatchSet, BatchSettings
 from fhir_bridge.storage.contributions import incoming
 from fhir_bridge.storage.deliveries import Delivery
@@ -72,6 +74,7 @@ class Loader:
         batch: int,
         progress: Callable[[int], object] | None = None,
         remap: bool = False,
+        events: AuditEvents,
     ) -> None:
         self._pool = pool
         self._dictionaries = dictionaries
@@ -83,6 +86,7 @@ class Loader:
         # arrival (`contributions.arrive`).
         self._load: UUID = uuid4()
         self.result = LoadResult()
+        self._events = LoadedEvents(pool, events, self.result)
 
     async def run(self, outputs: Iterable[Output] | AsyncIterable[Output]) -> LoadResult:
         """Load resources as they are; memory is bounded by the batch."""
@@ -90,6 +94,8 @@ class Loader:
         position = 0
         async for output in each(outputs):
             position += 1
+            if self._events.full:
+                await self._events.write()
             message = self._read(output, f"output {position}", self._adapter, "")
             if message is not None:
                 batch.append(BatchSet(None, [message]))
@@ -100,6 +106,7 @@ class Loader:
                     self._progress(position)
         if batch:
             await self._write(batch)
+        await self._events.write()
         if self._progress is not None:
             self._progress(position)
         await self._analyze()
@@ -115,18 +122,20 @@ class Loader:
         incomplete: list[RecordSet] = []
         for record in sets:
             where, adapter = record.locator or record.id, record.adapter or self._adapter
+            rejected = self.result.rejected
             read = [self._read(output, where, adapter, record.mapping) for output in record.resources]
             # A set without `parts` is of no delivery, and pairs with nothing.
             for message, part in zip(read, record.parts, strict=False):
                 if message is not None:
                     message.part = part
             batch.append(BatchSet(record, [message for message in read if message is not None]))
-            if None in read:
+            if self.result.rejected > rejected:
                 incomplete.append(record)
         # Before the transaction: editions are numbered by short statements of their own,
         # and nobody waits for this batch.
         await self._register(batch)
         refused = await self._write(batch, first)
+        await self._events.write()
         await self._analyze()
         return RecordsResult(self.result, refused, incomplete)
 
@@ -204,13 +213,16 @@ class Loader:
                 )
 
     def _read(self, output: Output, where: str, adapter: str, mapping: str) -> Message | None:
-        """Take an output in, or reject it with an issue."""
+        """Take an output in, or reject it with an issue; an AuditEvent is put with those, and gives None."""
         try:
             resource = parse(output, source=where)
             identity = resource.get("id")
             if not isinstance(identity, str) or not identity:
                 raise BadResource("a resource to load has an id")
             where = f"{resource['resourceType']}/{identity}"
+            if resource["resourceType"] == AUDIT:
+                self._events.take(resource)
+                return None
             refuse_implicit_rules(resource)
             contribution = incoming(resource, adapter, self._load, mapping=mapping)
             item = index(contribution.resource, identity, self._dictionaries.definitions)

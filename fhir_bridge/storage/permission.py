@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from psycopg import AsyncConnection
 
-from fhir_bridge.fhir.access import AccessFilter, AccessRule
-from fhir_bridge.fhir.record import OTHER_PERSON, is_followed
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
+from fhir_bridge.fhir.consent import UNASSERTED
+from fhir_bridge.fhir.record import OTHER_PERSON, has_patient, is_followed
 from fhir_bridge.fhir.search.entries import TokenEntry, indexable
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, person
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -18,11 +19,15 @@ from fhir_bridge.storage.indexing import Identity, Indexed
 __all__ = [
     "People",
     "allowed",
+    "anybody_denies",
     "compile_access",
+    "is_unbounded",
+    "not_denied",
     "owners_of_contents",
     "people_of",
     "refuse_content",
     "require",
+    "who_deny",
 ]
 
 
@@ -48,7 +53,80 @@ async def compile_access(
         grant = await _rule(rule, resource_type, interaction, dictionaries)
         if grant not in grants:  # an OR of equals would keep PostgreSQL from beginning at the patient
             grants.append(grant)
-    return all_of([any_of(grants), await _unlabelled(access, dictionaries)])
+    return all_of(
+        [
+            any_of(grants),
+            await _unlabelled(access, dictionaries),
+            _not_denied(access, resource_type),
+            await _context_permitted(access, resource_type, dictionaries),
+        ]
+    )
+
+
+async def _context_permitted(
+    access: AccessFilter, resource_type: str, dictionaries: Dictionaries
+) -> Condition:
+    """That the caller may reach what stands for a Binary: its securityContext (R4 binary-definitions.html), and one of
+    the resources that have it as an attachment, where there are any.
+
+    Whose record it is in, `_rule` has decided. Here it is the type, which a grant without criteria must allow, and the
+    labels.
+    """
+    if resource_type != "Binary":
+        return TRUE
+    plain = {rule.type for rule in access.rules if not rule.criteria and "r" in rule.interactions}
+    withheld = (
+        await dictionaries.find_labels(sorted(access.withheld_labels)) if access.withheld_labels else []
+    )
+    tests: list[str] = []
+    values: list[object] = []
+    if "*" not in plain:
+        tests.append("q.type = ANY(%s)")
+        values.append(sorted(plain))
+    if withheld:
+        tests.append("(q.labels IS NULL OR NOT q.labels && %s::int[])")
+        values.append(withheld)
+    if not tests:
+        return TRUE
+    reached = " AND ".join(tests)
+    return Condition(
+        "(NOT EXISTS (SELECT FROM (SELECT x.target FROM record_through x WHERE x.resource = r.key UNION ALL "  # noqa: S608
+        "SELECT o.patient FROM record o WHERE o.resource = r.key AND o.patient <> 0) c (key) "
+        f"JOIN resource q ON q.key = c.key WHERE NOT ({reached})) "
+        "AND (NOT EXISTS (SELECT FROM attachment a WHERE a.target = r.key) OR EXISTS (SELECT FROM attachment a "
+        f"JOIN resource q ON q.key = a.referrer WHERE a.target = r.key AND {reached})))",
+        (*values, *values),
+    )
+
+
+PATIENT_REQUEST = "PATRQT"
+"""The patient's own purpose: what one denies others one may still see."""
+
+
+def _not_denied(access: AccessFilter, resource_type: str) -> Condition:
+    if not has_patient(resource_type):
+        return TRUE
+    return not_denied(access, "record_owners(r.key)" if is_followed(resource_type) else _DIRECT)
+
+
+def not_denied(access: AccessFilter, owners: str) -> Condition:
+    """That no patient whom something is about denies the caller's purpose by a Consent, now: at each statement anew.
+
+    Args:
+        owners: SQL of the keys of these patients.
+    """
+    purpose = _purpose(access)
+    if purpose is None:
+        return TRUE
+    # The first part is worked out once: where nobody denies the purpose, rows are not looked at. The array holds those
+    # alone who are linked to somebody who does, and did not deny it themselves.
+    return Condition(
+        "((SELECT NOT EXISTS (SELECT FROM consent_denial denying WHERE denying.purpose = %s AND denying.low "  # noqa: S608
+        f"<= now() AND denying.high > now())) OR NOT EXISTS (SELECT FROM {owners} AS o (patient) WHERE EXISTS ("
+        "SELECT FROM consent_denial n WHERE n.patient = o.patient AND n.purpose = %s AND n.low <= now() "
+        "AND n.high > now()) OR o.patient = ANY((SELECT linked_to_denial(%s))::bigint[])))",
+        (purpose, purpose, purpose),
+    )
 
 
 async def _unlabelled(access: AccessFilter, dictionaries: Dictionaries) -> Condition:
@@ -115,6 +193,49 @@ async def _criterion(code: str, value: str, resource_type: str, dictionaries: Di
     if not token:
         return Condition(f"{exists} AND t.system = %s)", (known,))
     return Condition(f"{exists} AND t.code = %s AND t.system = %s)", (indexable(token), known))
+
+
+def _purpose(access: AccessFilter) -> str | None:
+    """The purpose by which Consents decide about a caller; None where none does."""
+    # The bridge itself has no purpose: it keeps what others may see or not.
+    if access.subject == EVERYTHING.subject or access.purpose == PATIENT_REQUEST:
+        return None
+    return access.purpose or UNASSERTED
+
+
+def is_unbounded(access: AccessFilter, resource_type: str, interaction: str) -> bool:
+    """Whether a grant allows the interaction on all resources of the type, but for labels and Consents."""
+    # Who may read a Binary is decided by more than grants.
+    return resource_type != "Binary" and any(
+        rule.patient is None and not rule.criteria for rule in access.rules_for(resource_type, interaction)
+    )
+
+
+async def anybody_denies(connection: AsyncConnection, access: AccessFilter) -> bool:
+    """Whether any patient denies the caller's purpose now."""
+    purpose = _purpose(access)
+    if purpose is None:
+        return False
+    rows = await connection.execute(
+        "SELECT EXISTS (SELECT FROM consent_denial WHERE purpose = %s AND low <= now() AND high > now())",
+        (purpose,),
+    )
+    row = await rows.fetchone()
+    return row is not None and bool(row[0])
+
+
+async def who_deny(connection: AsyncConnection, access: AccessFilter, patients: Iterable[str]) -> set[str]:
+    """Which of these patients deny the caller's purpose now, or are one person with somebody who does."""
+    purpose = _purpose(access)
+    if purpose is None:
+        return set()
+    rows = await connection.execute(
+        "SELECT p.id FROM resource p WHERE p.type = 'Patient' AND p.id = ANY(%s) AND (EXISTS (SELECT FROM "
+        "consent_denial n WHERE n.patient = p.key AND n.purpose = %s AND n.low <= now() AND n.high > now()) "
+        "OR p.key = ANY((SELECT linked_to_denial(%s))::bigint[]))",
+        (sorted(set(patients)), purpose, purpose),
+    )
+    return {row[0] for row in await rows.fetchall()}
 
 
 People = Mapping[str, frozenset[str]]

@@ -111,6 +111,7 @@ async def _write(
     # Indexed outside the transaction that locks the rows: computing takes longer than writing.
     items = {row[0]: _index(row[1], row[2], row[4] or row[5], known) for row in rows}
     deleted = {row[0] for row in rows if row[4] is None}
+    kinds = {row[0]: row[1] for row in rows}
     keys: dict[Identity, int] = await identify(
         pool, dictionaries, [item for item in items.values() if item is not None]
     )
@@ -128,7 +129,7 @@ async def _write(
             if version != versions[key]:
                 continue
             if item is None:
-                writer.remove(key)
+                writer.remove(key, kinds[key])
                 continue
             if key in deleted:
                 writer.bury(item)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from psycopg import AsyncConnection
+from psycopg.errors import LockNotAvailable
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.storage import inbox
@@ -17,16 +18,14 @@ __all__ = ["Retention"]
 
 BATCH = 1000
 
-# SKIP LOCKED: a row that someone writes is left for the next run, so that nobody waits for a clean-up.
-_OLD_EVENTS = (
-    "SELECT key FROM resource WHERE type = 'AuditEvent' AND NOT deleted AND last_updated < now() - %s "
-    "ORDER BY last_updated LIMIT %s FOR UPDATE SKIP LOCKED"
+# By name: what is attached as a partition of `audit` is named by its month (`audit_month`).
+_MONTHS = (
+    "SELECT right(c.relname, 6) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+    "WHERE i.inhparent = 'audit'::regclass "
+    "AND to_date(right(c.relname, 6), 'YYYYMM') + interval '1 month' <= (now() - %s) AT TIME ZONE 'UTC' ORDER BY 1"
 )
-# AuditEvents are no patients, so no `link` names them, and no result is predicted from them.
-_OF_RESOURCE = (
-    "token string date quantity number reference uri record record_through change history output contribution"
-).split()
-"""The tables that hold rows of a resource."""
+LOCK_SECONDS = 2
+"""How long a month that goes may hold up those who read and write."""
 
 # From when it was replaced, not from when it was written: a version that was current for
 # years stays the full time after.
@@ -47,7 +46,7 @@ class Retention:
     """How long each stays; None: for ever.
 
     Attributes:
-        audit: AuditEvents, from when they were recorded.
+        audit: AuditEvents, from when they were recorded: nothing deletes one, a month goes once all of it is older.
         history: versions, from when they were replaced.
         sources: raw messages and files that are kept for records that wait, from when their entry last changed.
     """
@@ -60,9 +59,7 @@ class Retention:
         """Remove what is older; gives how many events and versions that were."""
         removed = {"audit": 0, "history": 0}
         if self.audit is not None:
-            # Until a batch is empty: each is short, and its locks with it.
-            while count := await _remove_events(pool, self.audit):
-                removed["audit"] += count
+            removed["audit"] += await _remove_months(pool, self.audit)
         if self.history is not None:
             while count := await _remove_versions(pool, self.history):
                 removed["history"] += count
@@ -72,15 +69,24 @@ class Retention:
         return removed
 
 
-async def _remove_events(pool: AsyncConnectionPool[AsyncConnection], age: timedelta) -> int:
-    async with pool.connection() as connection, connection.transaction():
-        rows = await (await connection.execute(_OLD_EVENTS, (age, BATCH))).fetchall()
-        keys = [row[0] for row in rows]
-        for table in _OF_RESOURCE:
-            await connection.execute(f"DELETE FROM {table} WHERE resource = ANY(%s)".encode(), (keys,))  # noqa: S608
-        # Last: rows of history, output and contribution refer to it.
-        await connection.execute("DELETE FROM resource WHERE key = ANY(%s)", (keys,))
-    return len(keys)
+async def _remove_months(pool: AsyncConnectionPool[AsyncConnection], age: timedelta) -> int:
+    """Drop the partitions of months that are older; gives how many rows they had."""
+    count = 0
+    async with pool.connection() as connection:
+        for (month,) in await (await connection.execute(_MONTHS, (age,))).fetchall():
+            try:
+                async with connection.transaction():
+                    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'".encode())
+                    rows = await connection.execute(f"SELECT count(*) FROM audit_{int(month):06d}".encode())  # noqa: S608
+                    row = await rows.fetchone()
+                    # Both in one transaction: an event without its rows of the index would be served no more.
+                    await connection.execute(
+                        f"DROP TABLE audit_{int(month):06d}, audit_index_{int(month):06d}".encode()
+                    )
+            except LockNotAvailable:
+                break  # the next run tries again
+            count += row[0] if row else 0
+    return count
 
 
 async def _remove_versions(pool: AsyncConnectionPool[AsyncConnection], age: timedelta) -> int:

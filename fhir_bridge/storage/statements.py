@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from itertools import count
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncRawCursor
 
 __all__ = ["Columns", "Statement", "arrays", "transposed"]
 
@@ -23,6 +26,12 @@ class Statement:
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._values: list[Any] = []
+        self._demand = ""
+        self._demanded: list[Any] = []
+
+    def demand(self, call: str, *values: Any) -> None:
+        """A function that fails where the writes must not be done; it is called beside them."""
+        self._demand, self._demanded = call, list(values)
 
     def add(self, text: str, *values: Any) -> None:
         """A write.
@@ -39,21 +48,35 @@ class Statement:
     ) -> None:
         """Insert rows; nothing where there are none."""
         if rows:
-            source = arrays(columns)
-            # OVERRIDING SYSTEM VALUE: keys are GENERATED ALWAYS, and those of new resources are drawn before
-            # (`new_keys`). It means nothing for tables without such a column.
-            self.add(
-                f"INSERT INTO {table} ({', '.join(columns)}) OVERRIDING SYSTEM VALUE SELECT * FROM {source} {conflict}",  # noqa: S608
-                *transposed(columns, rows),
-            )
+            self.add(_insertion(table, tuple(columns.items()), conflict), *transposed(columns, rows))
 
     async def run(self, connection: AsyncConnection) -> None:
         """Carry the writes out; nothing where there are none."""
         if self._parts:
             # Data-modifying WITH: all parts run to the end, whether or not something selects
             # from them, under one snapshot.
-            parts = ", ".join(f"w{number} AS ({text})" for number, text in enumerate(self._parts))
-            await connection.execute(f"WITH {parts} SELECT".encode(), self._values)
+            # A raw cursor: the driver would look for placeholders in each of these long texts anew.
+            text = _numbered((*self._parts, self._demand))
+            await AsyncRawCursor(connection).execute(text, [*self._values, *self._demanded])
+
+
+@lru_cache(maxsize=256)
+def _insertion(table: str, columns: tuple[tuple[str, str], ...], conflict: str) -> str:
+    # OVERRIDING SYSTEM VALUE: keys are GENERATED ALWAYS, and those of new resources are drawn before
+    # (`new_keys`). It means nothing for tables without such a column.
+    names, source = ", ".join(name for name, _ in columns), arrays(dict(columns))
+    return f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE SELECT * FROM {source} {conflict}"  # noqa: S608
+
+
+@lru_cache(maxsize=1024)
+def _numbered(parts: tuple[str, ...]) -> bytes:
+    """The statement of these parts, the last of which is selected, in PostgreSQL's own notation of placeholders."""
+    *writes, selected = parts
+    text = (
+        f"WITH {', '.join(f'w{number} AS ({part})' for number, part in enumerate(writes))} SELECT {selected}"
+    )
+    numbers = count(1)
+    return re.sub(r"%[sb]", lambda _: f"${next(numbers)}", text).encode()
 
 
 def arrays(columns: Columns) -> str:

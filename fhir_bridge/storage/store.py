@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -23,13 +24,26 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.storage import appending, histories, inbox, patients, reindexing, settings, streaming
+from fhir_bridge.storage import (
+    appending,
+    histories,
+    inbox,
+    integrity,
+    patients,
+    reindexing,
+    settings,
+    streaming,
+)
+from fhir_bridge.storage.audit_loading import LoadedEvents
+from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
+from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.changes import Change, read_changes
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
-from fhir_bridge.storage.histories import HistoryPage
+from fhir_bridge.storage.exporting import Exports
+from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
@@ -69,14 +83,22 @@ class Store:
         known: definitions.Definitions = definitions.DEFAULT,
         base: str = "",
         most_index_rows: int | None = None,
+        *,
+        check_references: bool = False,
     ) -> None:
         self.pool = pool
         self.definitions = known
         self._secret = secret
         self._dictionaries = Dictionaries(pool, known, base)
         self._cursors = Cursors(secret)
-        self._writer = Writer(pool, self._dictionaries, most_index_rows)
+        self._audit = AuditWriter(pool)
+        self._events = AuditEvents(pool, self._dictionaries, self._cursors)
+        self._writer = Writer(
+            pool, self._dictionaries, most_index_rows, self._audit, check_references=check_references
+        )
         self.results = Results(pool, self._dictionaries)
+        self.exports = Exports(pool, self._dictionaries)
+        self._wrote: Counter[str] = Counter()
 
     @classmethod
     async def open(
@@ -90,6 +112,7 @@ class Store:
         statement_seconds: float | None = None,
         base: str = "",
         most_index_rows: int | None = None,
+        check_references: bool = False,
     ) -> Store:
         """Connect, and bring the schema up to date where it is behind.
 
@@ -101,6 +124,8 @@ class Store:
             base: the address below which these resources are served: in a search it means what is relative to it.
             most_index_rows: rows of the search index that the resources of one write may have; None: any number.
                 `load` has no limit.
+            check_references: whether a write is refused that refers to what is not here, and the deletion of what
+                others refer to (`storage.integrity`). `load` is not.
 
         Raises:
             SchemaAhead: the database belongs to a newer program.
@@ -134,7 +159,7 @@ class Store:
         try:
             async with pool.connection() as connection:
                 secret = await settings.read_secret(connection)
-            store = cls(pool, secret, known, base, most_index_rows)
+            store = cls(pool, secret, known, base, most_index_rows, check_references=check_references)
             opened.append(store)
             await store._dictionaries.load()
         except BaseException:
@@ -189,6 +214,8 @@ class Store:
         """
         require(access, resource_type, "r")
         _check_id(resource_type, identity)
+        if resource_type == AUDIT:
+            return await self._events.read(identity, access)
         permitted = await compile_access(access, resource_type, "r", self._dictionaries)
         # version 0: a row that is only referred to was never stored, which is 404 and not 410.
         statement = (
@@ -211,6 +238,11 @@ class Store:
     async def vread(self, resource_type: str, identity: str, version: str, access: AccessFilter) -> Stored:
         """A version, current or past. Raises as `read` does."""
         _check_id(resource_type, identity)
+        if resource_type == AUDIT:
+            stored = await self._events.read(identity, access)
+            if version != str(stored.version):
+                raise NotFound(f"no {resource_type}/{identity} version {version[:20]}")
+            return stored
         return await histories.read_version(
             self.pool, self._dictionaries, resource_type, identity, version, access
         )
@@ -236,6 +268,8 @@ class Store:
         """
         if resource_type is not None and identity is not None:
             _check_id(resource_type, identity)
+        if resource_type == AUDIT:
+            return await self._history_of_events(access, identity, count, since, cursor, most_bytes)
         if resource_type is not None and identity is not None:
             return await histories.instance_history(
                 self.pool,
@@ -253,7 +287,10 @@ class Store:
             require(access, resource_type, "s")
             types = [resource_type]
         else:
-            types = [kind for kind in sorted(definitions.resource_types()) if access.permits(kind, "s")]
+            # AuditEvents have a history of their own: there are more of them than of all else.
+            types = [
+                kind for kind in sorted(definitions.resource_types() - {AUDIT}) if access.permits(kind, "s")
+            ]
         return await histories.type_history(
             self.pool,
             self._dictionaries,
@@ -266,13 +303,38 @@ class Store:
             most_bytes=most_bytes,
         )
 
+    async def _history_of_events(
+        self,
+        access: AccessFilter,
+        identity: str | None,
+        count: int,
+        since: datetime | None,
+        cursor: str | None,
+        most_bytes: int,
+    ) -> HistoryPage:
+        if identity is not None:
+            only = await self._events.read(identity, access)
+            shown = [only] if since is None or only.last_updated >= since else []
+            return HistoryPage([HistoryEntry(stored, "POST") for stored in shown], len(shown), None)
+        events, following = await self._events.history(
+            access, count=count, since=since, cursor=cursor, most_bytes=most_bytes
+        )
+        total = len(events) if cursor is None and following is None else None
+        return HistoryPage([HistoryEntry(stored, "POST") for stored in events], total, following)
+
     async def create(
-        self, resource: Resource, access: AccessFilter, *, if_none_exist: Parameters | None = None
+        self,
+        resource: Resource,
+        access: AccessFilter,
+        *,
+        if_none_exist: Parameters | None = None,
+        audit: AuditOf | None = None,
     ) -> Written:
         """Store a resource under a new id.
 
         Args:
             if_none_exist: criteria; where they match one resource that is the result (`unchanged`).
+            audit: makes the records of what is written, which are stored in the same transaction.
 
         Raises:
             BadResource, Forbidden, MultipleMatches.
@@ -287,7 +349,7 @@ class Store:
         content["id"] = identity
         operation = Operation("create", content["resourceType"], identity, content, criteria=if_none_exist)
         try:
-            return (await self.write([operation], access))[0]
+            return (await self.write([operation], access, audit=audit))[0]
         except VersionConflict:  # another writer made it between the search and the write
             written = await self.match(content["resourceType"], if_none_exist or (), access)
             if written is None:
@@ -302,6 +364,7 @@ class Store:
         access: AccessFilter,
         *,
         if_match: str | None = None,
+        audit: AuditOf | None = None,
     ) -> Written:
         """Store a resource under a given id, new or not. Equal content creates no version (`unchanged`).
 
@@ -314,11 +377,8 @@ class Store:
         content = parse(resource)
         if content["resourceType"] != resource_type or content.get("id") != identity:
             raise BadResource(f"the resource is not {resource_type}/{identity}, as the URL says")
-        return (
-            await self.write(
-                [Operation("update", resource_type, identity, content, if_match=if_match)], access
-            )
-        )[0]
+        operation = Operation("update", resource_type, identity, content, if_match=if_match)
+        return (await self.write([operation], access, audit=audit))[0]
 
     async def conditional_update(
         self,
@@ -328,6 +388,7 @@ class Store:
         access: AccessFilter,
         *,
         check: Check | None = None,
+        audit: AuditOf | None = None,
     ) -> Written:
         """Update the one resource that the criteria match, or create one.
 
@@ -354,10 +415,16 @@ class Store:
             operation = Operation("update", resource_type, result.stored.id, content)
         if check is not None:
             await check(operation)
-        return (await self.write([operation], access))[0]
+        return (await self.write([operation], access, audit=audit))[0]
 
     async def delete(
-        self, resource_type: str, identity: str, access: AccessFilter, *, if_match: str | None = None
+        self,
+        resource_type: str,
+        identity: str,
+        access: AccessFilter,
+        *,
+        if_match: str | None = None,
+        audit: AuditOf | None = None,
     ) -> Written:
         """Delete a resource; its versions stay in history. Deleting again changes nothing.
 
@@ -365,13 +432,24 @@ class Store:
             NotFound: there is none, or none the caller may delete. Forbidden, VersionConflict.
         """
         _check_id(resource_type, identity)
-        return (await self.write([Operation("delete", resource_type, identity, if_match=if_match)], access))[
-            0
-        ]
+        operation = Operation("delete", resource_type, identity, if_match=if_match)
+        return (await self.write([operation], access, audit=audit))[0]
 
-    async def write(self, operations: Sequence[Operation], access: AccessFilter) -> list[Written]:
-        """Several writes in one transaction: all or none."""
-        return await self._writer.run(operations, access) if operations else []
+    async def write(
+        self, operations: Sequence[Operation], access: AccessFilter, *, audit: AuditOf | None = None
+    ) -> list[Written]:
+        """Several writes in one transaction, with their audit records: all or none."""
+        written = await self._writer.run(operations, access, audit) if operations else []
+        self._wrote.update(operation.type for operation in operations)
+        return written
+
+    def wrote(self, types: Iterable[str]) -> int:
+        """How many writes of resources of these types this object has done."""
+        return sum(self._wrote[kind] for kind in types)
+
+    async def append_audit(self, records: Sequence[AuditRecord]) -> None:
+        """Store audit records, in one transaction; those of an earlier try stay as they are."""
+        await self._audit.write(records)
 
     async def match(self, resource_type: str, criteria: Parameters, access: AccessFilter) -> Written | None:
         """The one resource that criteria match, as a write that changed nothing; None where none matches.
@@ -420,6 +498,18 @@ class Store:
         Raises:
             Forbidden, BadSearch, BadCursor.
         """
+        if resource_type == AUDIT:
+            return await self._events.search(
+                parameters,
+                access,
+                count=count,
+                cursor=cursor,
+                total=total,
+                most_bytes=most_bytes,
+                most_included=most_included,
+                codes=codes,
+                compartment=compartment,
+            )
         return await run_search(
             self.pool,
             self._dictionaries,
@@ -442,6 +532,10 @@ class Store:
         """Everything current in a patient's record that the caller may read, linked Patients first."""
         async for stored in patients.read_record(self.pool, self._dictionaries, patient_id, access, types):
             yield stored
+        if (types is None or AUDIT in types) and access.permits(AUDIT, "r"):
+            async for events in self._events.stream(access, page=500, patient=patient_id, letter="r"):
+                for stored in events:
+                    yield stored
 
     async def owners(self, resource_type: str, identity: str) -> list[str]:
         """Ids of the Patients whom a stored resource, or what was deleted, is about (`fhir.record`)."""
@@ -460,6 +554,8 @@ class Store:
         Raises:
             Forbidden: no grant allows searching this type. NotFound: R4 has no such type.
         """
+        if resource_type == AUDIT:
+            return self._events.stream(access, page=page)
         return streaming.stream_type(self.pool, self._dictionaries, resource_type, access, page=page)
 
     async def resolve(self, resource: dict[str, Any], access: AccessFilter, *, base: str) -> dict[str, Any]:
@@ -471,13 +567,20 @@ class Store:
         return await resolved(self, resource, access, base)
 
     async def transaction(
-        self, bundle: Resource, access: AccessFilter, *, base: str = "", check: Check | None = None
+        self,
+        bundle: Resource,
+        access: AccessFilter,
+        *,
+        base: str = "",
+        check: Check | None = None,
+        audit: AuditOf | None = None,
     ) -> bytes:
         """Carry out a transaction (all or nothing) or batch Bundle.
 
         Args:
             base: the server's base URL, for fullUrl and location.
             check: looks at each write once its id is decided and its references are resolved; what it raises ends all.
+            audit: see `create`.
 
         Returns:
             The response Bundle.
@@ -485,7 +588,7 @@ class Store:
         Raises:
             TransactionFailed: with the entry's position and cause. BadResource: not such a Bundle.
         """
-        return await Bundles(self, base).run(parse(bundle), access, check)
+        return await Bundles(self, base, audit).run(parse(bundle), access, check)
 
     async def load(
         self,
@@ -514,7 +617,11 @@ class Store:
         if fingerprint is not None:
             await self.check_site_key(fingerprint)
         if append:
-            return await appending.append(self._writer, outputs, batch=batch, progress=progress)
+            result = LoadResult()
+            events = LoadedEvents(self.pool, self._events, result)
+            return await appending.append(
+                self._writer, events, result, outputs, batch=batch, progress=progress
+            )
         loader = self._loader(adapter or "ndjson", precedence, batch=batch, progress=progress)
         return await loader.run(outputs)
 
@@ -522,7 +629,13 @@ class Store:
         self, adapter: str, precedence: Mapping[str, Sequence[str]] | None, *, batch: int, **more: Any
     ) -> Loader:
         return Loader(
-            self.pool, self._dictionaries, adapter=adapter, precedence=precedence or {}, batch=batch, **more
+            self.pool,
+            self._dictionaries,
+            adapter=adapter,
+            precedence=precedence or {},
+            batch=batch,
+            events=self._events,
+            **more,
         )
 
     async def load_records(
@@ -626,6 +739,11 @@ class Store:
         """Set the state of inbox entries; how many there were (`storage.inbox.set_state`)."""
         async with self.connection() as connection:
             return await inbox.set_state(connection, keys, state)
+
+    async def dangling(self) -> dict[str, int]:
+        """How many resources of each type are not here, though stored resources refer to them."""
+        async with self.pool.connection() as connection:
+            return await integrity.dangling(connection)
 
     async def number_of_links(self) -> int:
         """How many links between patients there are."""

@@ -12,6 +12,7 @@ import orjson
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.issues import operation_outcome
 from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.storage.audit_rows import AuditOf
 from fhir_bridge.storage.breathing import Pause, beside, is_large
 from fhir_bridge.storage.bundles import (
     METHODS,
@@ -53,7 +54,9 @@ class BundleStore(Protocol):
     async def match(
         self, resource_type: str, criteria: Parameters, access: AccessFilter
     ) -> Written | None: ...
-    async def write(self, operations: list[Operation], access: AccessFilter) -> list[Written]: ...
+    async def write(
+        self, operations: list[Operation], access: AccessFilter, *, audit: AuditOf | None = None
+    ) -> list[Written]: ...
 
 
 Response = dict[str, Any]
@@ -100,8 +103,9 @@ async def _search(store: BundleStore, reference: str, access: AccessFilter) -> s
 class Bundles:
     """Executes Bundles against a store."""
 
-    def __init__(self, store: BundleStore, base: str) -> None:
+    def __init__(self, store: BundleStore, base: str, audit: AuditOf | None = None) -> None:
         self._store = store
+        self._audit = audit
         self._base = base.rstrip("/")
 
     async def run(self, bundle: dict[str, Any], access: AccessFilter, check: Check | None = None) -> bytes:
@@ -183,7 +187,8 @@ class Bundles:
         if check is not None:
             for operation in operations:
                 await check(operation)
-        for operation, written in zip(operations, await self._store.write(operations, access), strict=True):
+        results = await self._store.write(operations, access, audit=self._audit)
+        for operation, written in zip(operations, results, strict=True):
             await pause.take()
             responses[operation.position or 0] = self._response(written)
         # After the writes and outside their transaction: another client's write may be seen as well.

@@ -8,10 +8,12 @@ from functools import partial
 
 from psycopg import AsyncConnection
 
+from fhir_bridge.storage.audit_rows import AuditRecord, AuditWriter
 from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.currency import Consequences
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, IndexWriter
+from fhir_bridge.storage.integrity import Named
 from fhir_bridge.storage.statements import Statement, arrays, transposed
 from fhir_bridge.storage.version_rows import Current, NewVersion, PastVersion, lock
 
@@ -24,6 +26,9 @@ async def write_versions(
     keys: dict[Identity, int],
     versions: Sequence[NewVersion],
     past: Sequence[PastVersion] = (),
+    *,
+    audit: Sequence[AuditRecord] = (),
+    named: Named | None = None,
 ) -> None:
     """Write versions of rows that are locked, or fresh. Every path that changes a resource ends here.
 
@@ -31,6 +36,8 @@ async def write_versions(
 
     Args:
         keys: internal keys of everything that the new contents refer to (`identify`).
+        audit: what is recorded of it, in the same statement.
+        named: what has to be there, or nothing is written.
     """
     consequences = await Consequences.of(connection, dictionaries, keys, versions)
     statement = Statement()
@@ -39,6 +46,9 @@ async def write_versions(
     writer = IndexWriter(dictionaries, keys)
     await beside(many, partial(_add_versions, statement, writer, results, past))
     consequences.add_to(statement)
+    AuditWriter.add(statement, audit)
+    if named is not None:
+        named.check(statement)
     # One statement is a transaction by itself; a second one needs a real one.
     async with connection.transaction() if writer.more else nullcontext():
         await statement.run(connection)
@@ -82,7 +92,7 @@ def _add_versions(
         (fresh if current.fresh else known).append(row)
         # A deletion has no index entries and keeps its record: access to the history goes by it.
         if new.item is None:
-            writer.remove(current.key)
+            writer.remove(current.key, current.type)
         else:
             writer.put(new.item, new=current.version == 0)
     if fresh:

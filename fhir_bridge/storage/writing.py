@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
 from psycopg import AsyncConnection
+from psycopg.errors import ForeignKeyViolation
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.fhir.record import OTHER_PERSON
+from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.breathing import Pause, beside, is_large
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
 from fhir_bridge.storage.contribution_rows import keep_contents, read_states, write_states
 from fhir_bridge.storage.contributions import MERGED, REST, Contribution, fold, incoming
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import (
+    BadResource,
     BadSearch,
+    DanglingReference,
     Forbidden,
     MultipleMatches,
     NotFound,
@@ -28,6 +34,16 @@ from fhir_bridge.storage.errors import (
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
 from fhir_bridge.storage.includes import is_include
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
+from fhir_bridge.storage.integrity import (
+    Named,
+    Referrers,
+    local_references,
+    lock_deleted,
+    named_by,
+    referrers_of,
+    refused,
+)
+from fhir_bridge.storage.patients import read_owners
 from fhir_bridge.storage.permission import (
     People,
     compile_access,
@@ -46,6 +62,8 @@ __all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
 Parameters = Sequence[tuple[str, str]]
 
+AUDIT_AT_ONCE = 200
+"""Rows of audit records that go with the first versions."""
 AT_ONCE = 100
 """Versions that are written by one statement: making it holds up the event loop for some milliseconds."""
 
@@ -125,18 +143,39 @@ class Writer:
         pool: AsyncConnectionPool[AsyncConnection],
         dictionaries: Dictionaries,
         most_index_rows: int | None = None,
+        audit: AuditWriter | None = None,
+        *,
+        check_references: bool = False,
     ) -> None:
         self._pool = pool
         self._dictionaries = dictionaries
         self._most = most_index_rows
+        self._audit = audit or AuditWriter(pool)
+        self._check_references = check_references
 
-    async def run(self, operations: Sequence[Operation], access: AccessFilter) -> list[Written]:
-        """All of them, or none.
+    async def run(
+        self, operations: Sequence[Operation], access: AccessFilter, audit: AuditOf | None = None
+    ) -> list[Written]:
+        """All of them with their audit records, or none.
 
         Raises:
             StorageError: what refused the write; a TransactionFailed around it where operations have positions.
         """
+        try:
+            return await self._run(operations, access, audit)
+        except _DeletionRefused as error:
+            # Named outside of the transaction: to find what the caller may read may need a connection.
+            cause = await refused(error.referrers, access, self._pool, self._dictionaries)
+            operation = next(item for item in operations if item.identity == cause.identity)
+            with _Place(operation):
+                raise cause from None
+            raise AssertionError from error
+
+    async def _run(
+        self, operations: Sequence[Operation], access: AccessFilter, audit: AuditOf | None
+    ) -> list[Written]:
         items: dict[Identity, Indexed] = {}
+        references: dict[Identity, set[Identity]] = {}
         pause = Pause()
         left = self._most
         for operation in operations:
@@ -144,6 +183,8 @@ class Writer:
             with _Place(operation):
                 require(access, operation.type, operation.letter)
                 # A delete has no content to index; its row leaves the index by its key.
+                if operation.type == "AuditEvent":
+                    raise BadResource("AuditEvents are recorded, or loaded; they are never changed")
                 if operation.action != "delete":
                     refuse_implicit_rules(operation.resource)
                     known = self._dictionaries.definitions
@@ -152,6 +193,10 @@ class Writer:
                         partial(index, operation.resource, operation.id, known, most=left),
                     )
                     items[operation.identity] = item
+                    if self._check_references:
+                        references[operation.identity] = await beside(
+                            is_large(operation.resource), partial(local_references, operation.resource)
+                        )
                     # The bound is that of all operations together: a Bundle must
                     # not do by many what one may not.
                     left = None if left is None else left - len(item.entries)
@@ -166,6 +211,7 @@ class Writer:
             for identity in fresh
         }
         # Compiling may need a connection of its own: never while one is held.
+        withheld = await self._dictionaries.find_labels(sorted(access.withheld_labels))
         permitted = {
             (kind, letter): await compile_access(access, kind, letter, self._dictionaries)
             for kind, letter in {(item.type, item.letter) for item in operations}
@@ -178,11 +224,28 @@ class Writer:
         # Only creates, nothing to compare with: one statement, which is a transaction by itself,
         # without BEGIN, locks and COMMIT.
         simple = len(fresh) == len(operations) and not criteria
+        await self._audit.prepare()
         async with self._pool.connection() as connection:
             bounds = await _bounds(connection, access, items, self._dictionaries)
             if simple and len(operations) <= AT_ONCE:
                 versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
-                await write_versions(connection, self._dictionaries, keys, versions)
+                records = _records(audit, operations, written, items, {})
+                named = await self._named(operations, written, {}, access, references, withheld)
+                # Many records are statements of their own, and need a transaction around.
+                many = named is not None and named.many
+                if sum(record.size for record in records) <= AUDIT_AT_ONCE and not many:
+                    with _references(operations, named):
+                        await write_versions(
+                            connection, self._dictionaries, keys, versions, audit=records, named=named
+                        )
+                    return written
+                async with connection.transaction():
+                    with _references(operations, named):
+                        if named is not None and named.many:
+                            await named.check_many(connection)
+                            named = None
+                        await write_versions(connection, self._dictionaries, keys, versions, named=named)
+                    await self._audit.insert(connection, records)
                 return written
             # READ COMMITTED: what is decided upon is locked first, and read as it is then.
             async with connection.transaction():
@@ -196,13 +259,78 @@ class Writer:
                 rows.update(await lock(connection, [key for key in stored if key not in rows]))
                 reachable = await self._reachable(connection, operations, rows, keys, permitted)
                 versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
+                owners = (
+                    {pair: await read_owners(connection, *pair) for pair in gone} if audit is not None else {}
+                )
+                records = _records(audit, operations, written, items, owners)
+                present = {(row.type, row.id): row for row in rows.values()}
+                named = await self._named(operations, written, present, access, references, withheld)
+                if named is not None and named.many:
+                    with _references(operations, named):
+                        await named.check_many(connection)
+                    named = None
+                await self._refuse_referred(connection, versions)
                 await self._keep_sources(connection, operations, versions)
                 # The same transaction, a part of the versions at a time: each
                 # statement is built on the event loop.
                 for start in range(0, len(versions), AT_ONCE):
                     some = versions[start : start + AT_ONCE]
-                    await write_versions(connection, self._dictionaries, keys, some)
+                    beside_them: list[AuditRecord] = []
+                    if not start and sum(record.size for record in records) <= AUDIT_AT_ONCE:
+                        beside_them, records = records, []
+                    with _references(operations, named):
+                        await write_versions(
+                            connection, self._dictionaries, keys, some, audit=beside_them, named=named
+                        )
+                    named = None
+                await self._audit.insert(connection, records)
         return written
+
+    async def _named(
+        self,
+        operations: Sequence[Operation],
+        written: Sequence[Written],
+        rows: Mapping[Identity, Current],
+        access: AccessFilter,
+        references: Mapping[Identity, Collection[Identity]],
+        withheld: Sequence[int],
+    ) -> Named | None:
+        """What has to be there for these writes.
+
+        Raises:
+            DanglingReference: it is deleted by them.
+        """
+        if not self._check_references:
+            return None
+        changed = [
+            operation
+            for operation, result in zip(operations, written, strict=True)
+            if operation.action != "delete" and result.outcome != "unchanged"
+        ]
+        deleted = {operation.identity for operation in operations if operation.action == "delete"}
+        for operation in changed:
+            if deleted and (gone := sorted(deleted.intersection(references[operation.identity]))):
+                with _Place(operation):
+                    text = f"refers to what is deleted with it: {'/'.join(gone[0])}"
+                    raise DanglingReference(text, gone)
+        there = {operation.identity for operation in operations} - deleted
+        contents = [
+            (references[operation.identity], row.bytes if (row := rows.get(operation.identity)) else None)
+            for operation in changed
+        ]
+        return await named_by(contents, there, access, withheld)
+
+    async def _refuse_referred(self, connection: AsyncConnection, versions: Sequence[NewVersion]) -> None:
+        """Refuse to delete what others refer to; what is written with it was looked at before."""
+        deleted = {
+            new.current.key: (new.current.type, new.current.id) for new in versions if new.bytes is None
+        }
+        if not deleted or not self._check_references:
+            return
+        await lock_deleted(connection, deleted.values())
+        referrers = await referrers_of(connection, deleted, [new.current.key for new in versions])
+        if referrers:
+            raise _DeletionRefused(referrers)
 
     @staticmethod
     async def _existing(connection: AsyncConnection, identities: list[Identity]) -> dict[Identity, int]:
@@ -288,6 +416,30 @@ class Writer:
                 # Not live: the contribution keeps its own copy, since the new version has other content.
                 changed.append((key, states[key], False))
         await write_states(connection, changed)
+
+
+def _records(
+    audit: AuditOf | None,
+    operations: Sequence[Operation],
+    written: Sequence[Written],
+    items: Mapping[Identity, Indexed],
+    owners: Mapping[Identity, Sequence[str]],
+) -> list[AuditRecord]:
+    """The records of what was written; what stayed as it was leaves none. `owners`: of what is deleted."""
+    results: list[AuditRecord] = []
+    if audit is None:
+        return results
+    for operation, result in zip(operations, written, strict=True):
+        if result.outcome == "unchanged":
+            continue
+        item = items.get(operation.identity)
+        patients = owners.get(operation.identity, ()) if item is None else item.owners.patients
+        named = [patient for patient in patients if patient != OTHER_PERSON]
+        results += audit(_INTERACTIONS[result.outcome], f"{operation.type}/{operation.id}", named)
+    return results
+
+
+_INTERACTIONS = {"created": "create", "updated": "update", "deleted": "delete"}
 
 
 def _edit(new: NewVersion, resource: dict[str, Any], known: Contribution | None) -> Contribution:
@@ -419,6 +571,32 @@ def _written(new: NewVersion) -> Written:
         return Written(stored, "deleted")
     # A deleted resource that is written again is created again: R4 http.html#update gives 201 for it.
     return Written(stored, "created" if current.deleted else "updated")
+
+
+class _DeletionRefused(Exception):
+    """What is to be deleted is referred to."""
+
+    def __init__(self, referrers: Referrers) -> None:
+        super().__init__()
+        self.referrers = referrers
+
+
+@contextmanager
+def _references(operations: Sequence[Operation], named: Named | None) -> Iterator[None]:
+    """Reports what a write refers to and is not there, at the operation that does."""
+    try:
+        yield
+    except (ForeignKeyViolation, DanglingReference) as error:
+        if isinstance(error, DanglingReference):
+            cause: DanglingReference | None = error
+        else:
+            cause = None if named is None else named.missing(error)
+        if cause is None:
+            raise
+        missing = set(cause.missing)
+        at = next(item for item in operations if missing & local_references(item.resource))
+        with _Place(at):
+            raise cause from None
 
 
 class _Place:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.fhir.purposes import SYSTEM
 from fhir_bridge.governance.consent import decide, research_opted_out
-from fhir_bridge.governance.purposes import SYSTEM
 
 AT = datetime(2026, 3, 5, 12, tzinfo=UTC)
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir.purposes import PURPOSES, UnknownPurpose, coding, covers
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.provenance import ProvenanceAgent, ProvenanceEntity, provenance
-from fhir_bridge.governance.purposes import PURPOSES, UnknownPurpose, coding, covers
+from fhir_bridge.storage.audit_rows import AuditRecord
 
 CONTEXT = audit.Context(
     "https://fhir.example/fhir",
@@ -37,7 +38,11 @@ def test_every_patient_is_in_one_event_and_of_very_many_some_share_one(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(audit, "MOST_EVENTS", most)
         patched.setattr(audit, "TOGETHER", together)
-        events = audit.search(CONTEXT, "GET Group", patients)
+        records = audit.records(audit.search(CONTEXT, "GET Group"), patients)
+        assert all(record.size <= max(most, together) for record in records)
+    groups = [part for record in records for part in record.parts]
+    events = [audit.search(CONTEXT, "GET Group", patient=part) for part in groups]
+    assert {AuditRecord.of(event).parts for event in events} == {(part,) for part in groups}
     named = [
         [entity["what"]["reference"] for entity in event["entity"] if "role" in entity and "what" in entity]
         for event in events
@@ -54,7 +59,8 @@ def test_every_patient_is_in_one_event_and_of_very_many_some_share_one(
 def test_every_kind_of_event_is_valid() -> None:
     events = [
         audit.read(CONTEXT, "Observation/1", patient="p"),
-        *audit.search(CONTEXT, "GET Patient?name=x", ["p", "q", "p"]),
+        audit.search(CONTEXT, "GET Patient?name=x"),
+        audit.search(CONTEXT, "GET Patient?name=x", patient=["p", "q"]),
         audit.write(CONTEXT, "create", "Observation/1", patient=None),
         audit.write(audit.Context("https://fhir.example/fhir"), "delete", "Observation/1", patient=None),
         audit.operation(CONTEXT, "predict", "Patient/p", patient="p"),
@@ -78,11 +84,11 @@ def test_data_flows_to_the_client_on_a_read_and_from_it_otherwise() -> None:
 
     assert roles(audit.read(CONTEXT, "Patient/p", patient="p")) == ["110152", "110153"]
     assert roles(audit.write(CONTEXT, "update", "Patient/p", patient="p")) == ["110153", "110152"]
-    assert roles(audit.search(CONTEXT, "GET Patient", [])[0]) == ["110153", "110152"]
+    assert roles(audit.search(CONTEXT, "GET Patient")) == ["110153", "110152"]
 
 
 def test_a_query_is_kept_in_base64() -> None:
-    (event,) = audit.search(CONTEXT, "GET Patient?name=Müller", [])
+    event = audit.search(CONTEXT, "GET Patient?name=Müller")
     assert base64.b64decode(event["entity"][0]["query"]).decode() == "GET Patient?name=Müller"
 
 

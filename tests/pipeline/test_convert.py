@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fhir_bridge.pipeline.plan import SHORT_BYTES
 from tests.patience import PATIENCE
 
 MAPPING = """\
@@ -217,3 +218,14 @@ def test_a_dry_run_and_a_syntax_check_write_nothing(ward: Path) -> None:
         done = convert(ward, "out", flag)
         assert done.returncode in (0, 1)
         assert not (ward / "out").exists()
+
+
+def test_what_a_row_gives_does_not_depend_on_how_much_there_is(ward: Path) -> None:
+    """A short input is converted as dicts, a long one as bytes."""
+    assert convert(ward).returncode == 1
+    rows = [f"C;{number};active;{'x' * 100}" for number in range(SHORT_BYTES // 100)]
+    (ward / "beds.csv").write_text(ROWS + "\n".join(rows) + "\n")
+    assert convert(ward, "long").returncode == 1
+    short, long = ((ward / folder / "Location.ndjson").read_bytes() for folder in ("out", "long"))
+    assert long.startswith(short)
+    assert long.count(b"\n") == short.count(b"\n") + len(rows)

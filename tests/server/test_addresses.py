@@ -151,7 +151,7 @@ def test_a_huge_count_gets_what_the_server_gives_at_most(hospital: Hospital, cla
         ("*/*", 200),
         ("text/html", 406),
         ("text/html,*/*;q=0.8", 200),
-        ("application/fhir+xml", 406),
+        ("application/fhir+turtle", 406),
     ],
 )
 def test_the_header_accept(hospital: Hospital, clara: dict[str, str], accept: str, status: int) -> None:

@@ -168,8 +168,8 @@ def test_events_survive_a_store_that_is_away_for_a_moment(
         raise psycopg.OperationalError("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "load", away)
-        patch.setattr(store, "update", away)
+        patch.setattr(store, "append_audit", away)
+        patch.setattr(store, "write", away)
         for _ in range(3):
             assert hospital.http.get("/fhir/Patient/anna", headers=headers).status_code == 200
         with pytest.raises(psycopg.OperationalError):

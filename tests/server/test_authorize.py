@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlencode
 
 import pytest
@@ -235,6 +236,11 @@ class TestEhrLaunch:
         body = hospital.exchange(got["code"], pair, client_id="app").json()
         assert (body["patient"], body["intent"], body["need_patient_banner"]) == ("anna", "review", True)
         assert hospital.http.get(body["smart_style_url"]).json()["color_text"]
+
+    def test_the_person_is_asked_about_the_patient_by_name(self, hospital: Hospital) -> None:
+        parameters = hospital.request("app", self.SCOPE, pkce(), launch=self.opened(hospital))
+        page = hospital.http.get("/oauth/authorize", params=parameters)
+        assert re.search(r"It is about <strong>[^<]*Alpha", page.text)
 
     def test_a_handle_serves_once(self, hospital: Hospital) -> None:
         handle = self.opened(hospital)

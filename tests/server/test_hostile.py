@@ -101,7 +101,7 @@ def audited(served: Served, like: str) -> int:
     return int(
         sql(
             served,
-            "SELECT count(*) FROM resource WHERE type = 'AuditEvent' AND convert_from(bytes, 'UTF8') LIKE %s",
+            "SELECT count(*) FROM audit WHERE convert_from(content, 'UTF8') LIKE %s",
             f"%{like}%",
         )
     )

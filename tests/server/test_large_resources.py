@@ -18,12 +18,21 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.search.entries import BoundedEntries
 from fhir_bridge.governance import audit
 from fhir_bridge.server.rest import checks, server_owned
-from fhir_bridge.storage import breathing, indexing, transactions, versions, writing
+from fhir_bridge.storage import (
+    audit_rows,
+    breathing,
+    indexing,
+    integrity,
+    transactions,
+    versions,
+    writing,
+)
 from fhir_bridge.storage.breathing import is_large
 from tests.server.conftest import Hospital
 
 STEPS = [
-    (checks, "conditional_references"),
+    (checks, "references_in"),
+    (writing, "local_references"),
     (server_owned, "_references"),
     (transactions, "conditional_references"),
     (transactions, "with_references"),
@@ -83,7 +92,8 @@ def test_a_large_resource_is_not_worked_on_in_the_event_loop(
         answer = hospital.http.post("/fhir", json=bundle, headers=token)
         assert answer.status_code == 200
     steps = dict(seen)
-    assert {"index", "_named", "_add_versions", "with_references", "conditional_references"} <= steps.keys()
+    looked = {"references_in"} if kind == "single" else {"with_references", "conditional_references"}
+    assert {"index", "_named", "_add_versions", "local_references"} | looked <= steps.keys()
     assert [name for name, on_loop in steps.items() if on_loop] == []
     found = hospital.http.get(f"/fhir/Patient?family=Grande{MANY - 1}&_total=accurate", headers=token).json()
     assert found["total"] >= 1
@@ -93,7 +103,7 @@ def test_a_usual_resource_changes_no_thread(hospital: Hospital, seen: dict[str, 
     token = hospital.token("user/*.cruds", patient=None)
     seen.clear()
     assert hospital.http.post("/fhir/Patient", json=patient(3), headers=token).status_code == 201
-    assert seen == {"with_references": True}
+    assert [name for name, on_loop in seen.items() if not on_loop] == []
 
 
 @pytest.fixture
@@ -182,11 +192,20 @@ def test_a_resource_about_very_many_patients_leaves_few_events_and_small_stateme
         asked.extend(len(value) for value in values or () if isinstance(value, list))
         return await execute(connection, query, values, **options)
 
-    for module, name in ((indexing, "NAMED_AT_ONCE"), (audit, "MOST_EVENTS")):
+    for module, name in (
+        (indexing, "NAMED_AT_ONCE"),
+        (audit, "MOST_EVENTS"),
+        (integrity, "AT_ONCE"),
+        (writing, "AUDIT_AT_ONCE"),
+        (audit_rows, "AT_ONCE"),
+    ):
         monkeypatch.setattr(module, name, 20)
     monkeypatch.setattr(audit, "TOGETHER", 10)
     monkeypatch.setattr(psycopg.AsyncConnection, "execute", noted)
     token = hospital.token("user/*.cruds", patient=None)
+    patients = [{"resourceType": "Patient", "id": f"of-group-{number}"} for number in range(95)]
+    hospital.run(hospital.services.store.load, patients)
+    asked.clear()
     members = [{"entity": {"reference": f"Patient/of-group-{number}"}} for number in range(95)]
     body = {"resourceType": "Group", "type": "person", "actual": True, "member": members}
     answer = hospital.http.post("/fhir/Group", json=body, headers=token)

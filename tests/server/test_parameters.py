@@ -144,8 +144,8 @@ def test_totals_that_r4_names_are_understood(hospital: Hospital, headers: dict[s
 def test_a_format_that_is_not_served_is_refused_wherever_it_stands(
     hospital: Hospital, headers: dict[str, str], path: str
 ) -> None:
-    assert hospital.http.get(f"/fhir/{path}?_format=xml", headers=headers).status_code == 406
-    twice = hospital.http.get(f"/fhir/{path}?_format=xml&_format=json", headers=headers)
+    assert hospital.http.get(f"/fhir/{path}?_format=turtle", headers=headers).status_code == 406
+    twice = hospital.http.get(f"/fhir/{path}?_format=turtle&_format=json", headers=headers)
     assert twice.status_code in (400, 406)
     if "_history" not in path:
         (entry,) = batch(hospital, headers, [("GET", f"{path}?_format=xml", None)])
@@ -153,7 +153,7 @@ def test_a_format_that_is_not_served_is_refused_wherever_it_stands(
 
 
 def test_a_format_in_the_form_of_a_search_counts_too(hospital: Hospital, headers: dict[str, str]) -> None:
-    answer = hospital.http.post("/fhir/Observation/_search", content="_format=xml", headers=headers | FORM)
+    answer = hospital.http.post("/fhir/Observation/_search", content="_format=turtle", headers=headers | FORM)
     assert answer.status_code == 406
 
 

@@ -265,7 +265,6 @@ class TestRefusals:
                 accept
             )
         for accept in (
-            "application/fhir+xml",
             "text/html",
             "application/fhir+json; fhirVersion=3.0",
             "application/json;q=0",
@@ -277,9 +276,9 @@ class TestRefusals:
             get("/fhir/Patient/anna?_format=json", headers=clinician | {"Accept": "text/html"}).status_code
             == 200
         )
-        assert get("/fhir/Patient/anna?_format=xml", headers=clinician).status_code == 406
-        xml = clinician | {"Content-Type": "application/fhir+xml"}
-        assert hospital.http.post("/fhir/Patient", content="<Patient/>", headers=xml).status_code == 415
+        assert get("/fhir/Patient/anna?_format=turtle", headers=clinician).status_code == 406
+        turtle = clinician | {"Content-Type": "application/fhir+turtle"}
+        assert hospital.http.post("/fhir/Patient", content="[]", headers=turtle).status_code == 415
 
     def test_invalid_resources_are_refused_with_every_finding(
         self, hospital: Hospital, clinician: dict[str, str]
@@ -370,7 +369,8 @@ class TestOwnedByTheServer:
         for where, body in (("Device/model", model), ("Provenance/made", by_person)):
             assert http.put(f"/fhir/{where}", json=body, headers=clinician).status_code == 403
             assert http.delete(f"/fhir/{where}", headers=clinician).status_code == 403
-        measured = observation("x", "anna") | {"device": {"reference": "Device/none"}}
+        hospital.run(store.update, "Device", "meter", {"resourceType": "Device", "id": "meter"}, EVERYTHING)
+        measured = observation("x", "anna") | {"device": {"reference": "Device/meter"}}
         assert http.post("/fhir/Observation", json=measured, headers=clinician).status_code == 201
 
     def test_a_label_in_a_wrong_place_is_only_invalid(

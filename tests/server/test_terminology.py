@@ -317,7 +317,7 @@ def test_a_body_and_an_address_are_one_question(terminology: Terminology) -> Non
     assert reported(answer, "result") is True
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/fhir+xml", ""])
+@pytest.mark.parametrize("kind", ["text/plain", "application/fhir+turtle", ""])
 def test_a_body_of_another_kind_is_refused(terminology: Terminology, kind: str) -> None:
     headers = {**terminology.headers, "Content-Type": kind}
     answer = terminology.http.post(f"/fhir{EXPAND}", content=b"<Parameters/>", headers=headers)
@@ -332,7 +332,7 @@ def test_head_tells_what_get_would_without_its_body(terminology: Terminology) ->
 
 
 @pytest.mark.parametrize(
-    ("wanted", "status"), [("json", 200), ("application/fhir%2Bjson", 200), ("xml", 406)]
+    ("wanted", "status"), [("json", 200), ("application/fhir%2Bjson", 200), ("xml", 200), ("turtle", 406)]
 )
 def test_the_format_may_stand_in_the_address(terminology: Terminology, wanted: str, status: int) -> None:
     for method in ("GET", "POST"):

@@ -27,7 +27,6 @@ SUBJECTS = {  # element, whether a list, whether others are followed; apart from
     "Basic": ("subject", False, True),
     "Binary": ("securityContext", False, True),
     "Provenance": ("target", True, True),
-    "AuditEvent": ("entity.what", True, True),
     "Organization": ("", False, False),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -13,12 +13,10 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage import Gone, NotFound, Store
 from fhir_bridge.storage.inbox import InboxItem
-from fhir_bridge.storage.retention import BATCH, Retention
+from fhir_bridge.storage.retention import Retention
 from tests.server.test_consuming import event
 from tests.storage.cohort import observation, with_store
 from tests.storage.test_record_migration import bound
-
-TABLES = ("resource", "token", "string", "date", "reference", "record", "history", "change", "output")
 
 
 def age(url: str, where: str, days: int, table: str = "resource", column: str = "last_updated") -> None:
@@ -45,28 +43,32 @@ def test_without_a_setting_nothing_goes() -> None:
     assert kept == Retention(timedelta(days=365), timedelta(hours=12))
 
 
-def test_old_audit_events_go_with_all_their_rows(fresh_database_url: str) -> None:
+def test_a_month_of_audit_events_goes_once_all_of_it_is_old(fresh_database_url: str) -> None:
+    def events(month: str, count: int) -> list[dict[str, Any]]:
+        recorded = f"{month}-28T08:00:00Z"
+        return [event(f"of-{month}-{number}") | {"recorded": recorded} for number in range(count)]
+
     async def fill(store: Store) -> None:
-        await store.load([{"resourceType": "Patient", "id": "a"}])
-
-    async def more(store: Store) -> None:
-        await store.load([event(f"e{number}") for number in range(BATCH + 20)], append=True)
-
-    with_store(fresh_database_url, fill)
-    before = {table: counted(fresh_database_url, table) for table in TABLES}
-    with_store(fresh_database_url, more)
-    age(fresh_database_url, "id <> 'e3' AND type = 'AuditEvent'", 400)
-    age(fresh_database_url, "type = 'Patient'", 4000)
-    assert apply(fresh_database_url) == {"audit": 0, "history": 0}
-    assert apply(fresh_database_url, audit=365) == {"audit": BATCH + 19, "history": 0}
+        await store.load(
+            [{"resourceType": "Patient", "id": "a"}, *events("2020-01", 30), *events("2020-02", 2)]
+        )
+        await store.load([event("now") | {"recorded": datetime.now(UTC).isoformat()}])
 
     async def left(store: Store) -> list[str]:
         return [entry.id for entry in (await store.search("AuditEvent", [], EVERYTHING)).entries]
 
-    assert with_store(fresh_database_url, left) == ["e3"]
-    age(fresh_database_url, "type = 'AuditEvent'", 400)
-    apply(fresh_database_url, audit=365)
-    assert {table: counted(fresh_database_url, table) for table in TABLES} == before
+    with_store(fresh_database_url, fill)
+    age(fresh_database_url, "type = 'Patient'", 4000)
+    assert apply(fresh_database_url) == {"audit": 0, "history": 0}
+    # A moment within February: January is older as a whole.
+    days = (datetime.now(UTC) - datetime(2020, 2, 15, tzinfo=UTC)).days
+    assert apply(fresh_database_url, audit=days) == {"audit": 30, "history": 0}
+    assert sorted(with_store(fresh_database_url, left)) == ["now", "of-2020-02-0", "of-2020-02-1"]
+    assert apply(fresh_database_url, audit=365) == {"audit": 2, "history": 0}
+    assert with_store(fresh_database_url, left) == ["now"]
+    assert counted(fresh_database_url, "audit_index") == 1
+    with_store(fresh_database_url, lambda store: store.load(events("2020-01", 1)))  # its month is made anew
+    assert with_store(fresh_database_url, left) == ["of-2020-01-0", "now"]
 
 
 def test_a_version_goes_so_long_after_it_was_replaced(fresh_database_url: str) -> None:

@@ -32,13 +32,14 @@ class Run:
         ids: ids of the resource's elements, met so far.
         conformance: answers conformsTo() of an invariant.
         definitions: those that the resource is checked against.
+        implied: how severe what contradicts a profile is that is implied and not declared.
         conforming: whether a resource conforms to a profile, by identity and canonical; None while that is found out.
     """
 
     # Slots and no dataclass: one is created for each trial of a profile.
     __slots__ = (
-        "bundle", "bundles", "conformance", "conforming", "contained", "definitions", "here", "ids", "issues",
-        "resource", "root", "terminology",
+        "bundle", "bundles", "conformance", "conforming", "contained", "definitions", "here", "ids",
+        "implied", "issues", "resource", "root", "terminology",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +60,7 @@ class Run:
         self.bundles: tuple[tuple[Any, str], ...] = ()
         self.ids: set[Any] = set()
         self.conforming: dict[tuple[int, str], bool | None] = {}
+        self.implied: Severity = "error"
 
     def add(self, code: str, message: str, path: Path, severity: Severity | None = None) -> None:
         """Note a finding at this path."""
@@ -71,6 +73,7 @@ class Run:
         run.resource, run.root, run.here = self.resource, self.root, self.here
         run.contained, run.bundle, run.bundles = self.contained, self.bundle, self.bundles
         run.conforming = self.conforming
+        run.implied = self.implied
         return run
 
     @property

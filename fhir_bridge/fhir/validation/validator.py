@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, resource_types
@@ -61,6 +62,7 @@ class Validator:
         terminology: TerminologyPort | None = None,
         *,
         most: int | None = None,
+        implied: Severity = "error",
     ) -> list[Issue]:
         """The findings; none means valid as far as R4, its profiles and the available terminology show.
 
@@ -70,8 +72,11 @@ class Validator:
             profiles: canonicals to check beside those in `meta.profile`.
             terminology: asked for this resource in the place of the validator's own.
             most: findings that are wanted; an invalid resource with more is not looked at further. None: all.
+            implied: how severe what contradicts a profile is that a resource does not declare and its code implies
+                (R4 observation-vitalsigns.html): `error` as R4 has it, `warning` by a site's policy.
         """
         run = Run(terminology or self._terminology, self, self._definitions)
+        run.implied = implied
         # Only where a number is wanted: a plain list is faster.
         if most is not None:
             run.issues = Findings(most)
@@ -161,15 +166,27 @@ class Validator:
         meta = value.get("meta")
         declared = meta.get("profile") if isinstance(meta, dict) else None
         profiles = (*profiles, *self._definitions.global_profiles(kind))
-        if kind == "Observation":
-            profiles = (*profiles, *vital_sign_profiles(value))
-        if declared or profiles:
+        implied = vital_sign_profiles(value) if kind == "Observation" else ()
+        if declared or profiles or implied:
             names = [p for p in declared if isinstance(p, str)] if isinstance(declared, list) else []
             # Once each, and with the place where it was declared, if it was.
             for index, url in enumerate(dict.fromkeys((*names, *profiles))):
                 where = ((path, "meta", -1), "profile", index) if url in names else path
                 self._profile(url, kind, value, path, where, run)
+            for url in implied:
+                if url not in names and url not in profiles:
+                    self._implied(url, kind, value, path, run)
         run.bundle = bundle
+
+    def _implied(self, url: str, kind: str, value: dict[str, Any], path: Path, run: Run) -> None:
+        """Check a profile that is implied by a code, as severely as the run says."""
+        if run.implied == "error":
+            self._profile(url, kind, value, path, path, run)
+            return
+        aside = run.aside()
+        self._profile(url, kind, value, path, path, aside)
+        for issue in aside.issues:
+            run.issues.append(replace(issue, severity="warning") if issue.severity == "error" else issue)
 
     def _profile(self, url: str, kind: str, value: dict[str, Any], path: Path, where: Path, run: Run) -> None:
         plain, _, version = url.partition("|")

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from fhir_bridge.governance import audit
 from fhir_bridge.server import guesses
-from fhir_bridge.server.authorization.patients import PatientChoice, may_see_patient, patients
+from fhir_bridge.server.authorization.patients import PatientChoice, may_see_patient, named_patient, patients
 from fhir_bridge.server.authorization.refused import refused
 from fhir_bridge.server.authorization.request import (
     PARAMETERS,
@@ -149,6 +149,7 @@ async def _ask(
         raise RedirectError("invalid_scope", "none of the requested scopes can be granted to this user")
     picker = request.needs_patient and launch is None
     name = parameters.get("patient_name", "")
+    about = await named_patient(services.store, user_access(user), launch.patient) if launch else None
     parts = urlsplit(request.redirect_uri)
     # Only those that we know: the form is built of what a stranger sent.
     return page(
@@ -161,6 +162,7 @@ async def _ask(
         destination=f"{parts.scheme}://{parts.netloc}",
         csrf=session.csrf,
         parameters=[(key, parameters[key]) for key in PARAMETERS if key in parameters],
+        about=about,
         needs_patient=picker,
         searchable=picker and user.role != "patient",
         query=name,

@@ -12,7 +12,7 @@ from fhir_bridge.storage.errors import StorageError
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["PatientChoice", "may_see_encounter", "may_see_patient", "patients"]
+__all__ = ["PatientChoice", "may_see_encounter", "may_see_patient", "named_patient", "patients"]
 
 MOST = 50
 
@@ -35,6 +35,10 @@ def _name(patient: dict[str, Any]) -> str:
     return f"Patient {patient.get('id', '')}"
 
 
+def _choice(patient: dict[str, Any]) -> PatientChoice:
+    return PatientChoice(patient["id"], _name(patient), patient.get("birthDate", ""))
+
+
 async def patients(store: Store, access: AccessFilter, name: str = "") -> list[PatientChoice]:
     """Up to 50 patients whom this access may see, by name."""
     parameters = [("name", name[:100])] if name.strip() and "\x00" not in name else []
@@ -43,10 +47,7 @@ async def patients(store: Store, access: AccessFilter, name: str = "") -> list[P
     except StorageError:
         # Whatever the caller may not search is an empty list, not an error: the page says that there is nobody.
         return []
-    results = [loads(entry.bytes) for entry in page.entries]
-    choices = [
-        PatientChoice(patient["id"], _name(patient), patient.get("birthDate", "")) for patient in results
-    ]
+    choices = [_choice(loads(entry.bytes)) for entry in page.entries]
     return sorted(choices, key=lambda choice: choice.name.casefold())
 
 
@@ -59,6 +60,13 @@ async def may_see_patient(store: Store, access: AccessFilter, patient: str) -> b
     except StorageError:
         return False
     return True
+
+
+async def named_patient(store: Store, access: AccessFilter, patient: str) -> PatientChoice | None:
+    """That Patient, for a page that names whom something is about; None where this access does not read it."""
+    if not await may_see_patient(store, access, patient):
+        return None
+    return _choice(loads((await store.read("Patient", patient, access)).bytes))
 
 
 async def may_see_encounter(store: Store, access: AccessFilter, encounter: str, patient: str) -> bool:

@@ -85,5 +85,5 @@ async def audit_read(request: Request, user: User, patient: str) -> None:
 
 async def audit_list(request: Request, user: User, patients: Iterable[str]) -> None:
     """Leave AuditEvents before the list goes out: this person looked for patients and found these."""
-    events = audit.search(_context(request, user), f"GET {request.url}", patients)
-    await services_of(request).audit.now(*events)
+    event = audit.search(_context(request, user), f"GET {request.url}")
+    await services_of(request).audit.keep(audit.records(event, patients))

@@ -29,11 +29,12 @@ __all__ = [
     "outcome",
     "resource",
     "search_bundle",
+    "validators",
     "written",
 ]
 
 
-def _validators(stored: Stored) -> dict[str, str]:
+def validators(stored: Stored) -> dict[str, str]:
     """ETag and Last-Modified (R4 http.html#read)."""
     # HTTP dates are GMT (RFC 9110 §5.6.7).
     return {
@@ -67,7 +68,7 @@ def matches(known: str, stored: Stored) -> bool:
 
 def resource(call: Call, stored: Stored, wanted: Parts | None = None) -> Response:
     """One resource, or what is wanted of it."""
-    headers = _validators(stored)
+    headers = validators(stored)
     if not_modified(call, stored):
         return Response(status_code=304, headers=headers)
     body = hooks.redact(call.services.plugins, stored.bytes, call.access)
@@ -84,7 +85,7 @@ def outcome(status: int, issues: Sequence[Issue], headers: dict[str, str] | None
 def written(call: Call, result: Written) -> Response:
     """The answer to a create or update, as the header Prefer wishes (R4 http.html#create)."""
     stored = result.stored
-    headers = _validators(stored)
+    headers = validators(stored)
     created = result.outcome == "created"
     headers["Location"] = f"{call.base}/{stored.type}/{stored.id}/_history/{stored.version}"
     status = 201 if created else 200
@@ -143,6 +144,10 @@ class InPieces(Response):
         super().__init__(media_type=media_type, headers={"content-length": str(size)})
         self._parts = parts
         self._packer: zlib._Compress | None = None
+
+    def whole(self) -> bytes:
+        """The answer in one piece."""
+        return b"".join(self._parts)
 
     def compress(self, level: int) -> None:
         """Send it as gzip; how long that gets is not known before."""

@@ -3,65 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import Any
+from typing import cast
 
 from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
-from fhir_bridge.server.audit_log import BATCH
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import Stored
-from fhir_bridge.storage.breathing import LARGE_BYTES, beside, is_large
+from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord
+from fhir_bridge.storage.breathing import LARGE_BYTES
 
 __all__ = [
     "MANY",
+    "audit_of",
     "audit_operation",
     "audit_read",
     "audit_search",
-    "audit_write",
-    "patients_of",
 ]
 
 MANY = 20
 """Entries of a page that are looked at off the event loop."""
 
 
-def patients_of(resource: dict[str, Any]) -> list[str]:
-    """Ids of the patients whom a resource is about in its own words."""
-    return [patient for patient in owners_of(resource).patients if patient != OTHER_PERSON]
-
-
 def _patients(entries: Iterable[Stored]) -> Iterable[str]:
+    """Ids of the patients whom resources are about in their own words."""
     for stored in entries:
         if stored.bytes:
-            yield from patients_of(loads(stored.bytes))
+            yield from (
+                patient for patient in owners_of(loads(stored.bytes)).patients if patient != OTHER_PERSON
+            )
 
 
 async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
     """A resource went out."""
-    context = call.audit_context()
+    event = audit.read(call.audit_context(), f"{stored.type}/{stored.id}", interaction=interaction)
 
-    def events() -> list[dict[str, Any]]:
-        reference = f"{stored.type}/{stored.id}"
-        return [
-            audit.read(context, reference, patient=patient, interaction=interaction)
-            for patient in audit.shared(patients_of(loads(stored.bytes)))
-        ]
+    def records() -> list[AuditRecord]:
+        return audit.records(event, _patients([stored]))
 
     # Parsed when it is written; a large one in a thread, so that reading it twice holds up nobody.
-    await call.services.audit.later(events, heavy=MANY if len(stored.bytes) > LARGE_BYTES else 0)
+    await call.services.audit.later(records, heavy=MANY if len(stored.bytes) > LARGE_BYTES else 0)
 
 
 async def audit_search(call: Call, query: str, entries: Sequence[Stored], interaction: str) -> None:
     """A page of a search or history went out."""
-    context = call.audit_context()
+    event = audit.search(call.audit_context(), query, interaction=interaction)
 
-    def events() -> list[dict[str, Any]]:
-        return audit.search(context, query, _patients(entries), interaction=interaction)
+    def records() -> list[AuditRecord]:
+        return audit.records(event, _patients(entries))
 
     large = len(entries) > MANY or sum(len(stored.bytes) for stored in entries) > LARGE_BYTES
-    await call.services.audit.later(events, heavy=max(MANY, len(entries)) if large else 0)
+    await call.services.audit.later(records, heavy=max(MANY, len(entries)) if large else 0)
 
 
 async def audit_operation(call: Call) -> None:
@@ -74,28 +66,14 @@ async def audit_operation(call: Call) -> None:
     )
 
 
-async def audit_write(
-    call: Call, interaction: audit.Write, reference: str, resource: dict[str, Any] | None
-) -> None:
-    """Something was stored; recorded before the answer goes out.
+def audit_of(call: Call) -> AuditOf:
+    """Makes what is recorded of the request's writes, with which it is stored.
 
-    One event for each patient whom the write is about (`audit.shared`); a deletion goes by what it took away.
+    One event for each patient whom a write is about (`audit.records`); a deletion goes by what it took away.
     """
     context = call.audit_context()
-    kind, _, identity = reference.partition("/")
-    if resource is None:
-        patients = [*await call.services.store.owners(kind, identity)]
-    else:
-        patients = await beside(is_large(resource), partial(patients_of, {**resource, "id": identity}))
-    groups = audit.shared(patients)
-    # Parts of a batch each: a Group of 100,000 patients must not take one enormous transaction.
-    for start in range(0, len(groups), BATCH):
-        some = groups[start : start + BATCH]
-        build = partial(_written, context, interaction, reference, some)
-        await call.services.audit.first(build, heavy=len(some) if len(groups) > MANY else 0)
 
+    def of(interaction: str, reference: str, patients: Sequence[str]) -> list[AuditRecord]:
+        return audit.records(audit.write(context, cast("audit.Write", interaction), reference), patients)
 
-def _written(
-    context: audit.Context, interaction: audit.Write, reference: str, groups: Sequence[audit.Patients]
-) -> list[dict[str, Any]]:
-    return [audit.write(context, interaction, reference, patient=some) for some in groups]
+    return of

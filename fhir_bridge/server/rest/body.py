@@ -7,8 +7,9 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from fhir_bridge.fhir import xml
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
+from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, dumps, loads_exact
 from fhir_bridge.server.forms import FORM_BYTES, FormError, read_limited
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.call import Call
@@ -17,6 +18,7 @@ from fhir_bridge.server.slots import ByteLimitReached
 from fhir_bridge.server.validation import ServedValidator
 
 __all__ = [
+    "FHIR_TYPES",
     "FORM",
     "check_resource",
     "check_valid",
@@ -40,7 +42,8 @@ MOST_FLAT = 250_000
 TURN_SECONDS = 30
 MOST_VALUES = 1_000_000
 """Objects, lists and values behind a comma in a body: what a parser makes of each takes some hundred bytes."""
-_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
+FHIR_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
+XML_TYPES = frozenset({"application/fhir+xml", "application/xml", "text/xml"})
 # 10^100 is beyond every quantity, and PostgreSQL's and clients' decimals can still bear it.
 _LARGEST_EXPONENT = 100
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -52,7 +55,7 @@ def content_type(call: Call) -> str:
 
 
 async def read_body(call: Call, also: frozenset[str] = frozenset()) -> bytes:
-    """The raw body of a JSON request.
+    """The body of a request as JSON; XML is converted.
 
     Args:
         also: content types that are taken beside those of a resource.
@@ -61,9 +64,27 @@ async def read_body(call: Call, also: frozenset[str] = frozenset()) -> bytes:
         Refusal: 415 another content type or encoding, 413 too large, 408 too slow.
     """
     kind = content_type(call)
-    if kind not in _TYPES | also:
+    if kind not in FHIR_TYPES | XML_TYPES | also:
         raise refuse(415, "FB-REST-004", f"the content type {kind[:60] or '(none)'} is not taken")
-    return await _read(call, call.services.settings.max_body_bytes)
+    body = await _read(call, call.services.settings.max_body_bytes)
+    if kind not in XML_TYPES:
+        return body
+    return _of_xml(body) if len(body) <= INLINE_BYTES else await offloaded(_of_xml, body)
+
+
+def _of_xml(body: bytes) -> bytes:
+    """The JSON of a resource in XML, which goes the way of all others.
+
+    Raises:
+        Refusal: 400.
+    """
+    # What a parser makes of each takes some hundred bytes, as in JSON.
+    if len(body) > LARGE_BYTES and body.count(b"<") + body.count(b"=") > 2 * MOST_VALUES:
+        raise refuse(400, "FB-REST-001", f"the body has more than {MOST_VALUES} values")
+    try:
+        return dumps(xml.loads(body))
+    except xml.XmlError as error:
+        raise refuse(400, "FB-REST-001", str(error), source=error.expression or "") from error
 
 
 async def read_form(call: Call) -> str:
@@ -271,5 +292,8 @@ async def check_valid(call: Call, resource: dict[str, Any], *, inline: bool) -> 
     Raises:
         Refusal: 422.
     """
-    validator = ServedValidator(call.services.terminology, call.services.store)
+    services = call.services
+    validator = ServedValidator(
+        services.terminology, services.store, implied=services.settings.implied_profiles
+    )
     refuse_invalid(await validator.issues(resource, inline=inline))

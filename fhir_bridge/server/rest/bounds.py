@@ -6,21 +6,22 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessRule
+from fhir_bridge.fhir.attachments import attached_binaries
 from fhir_bridge.fhir.serialization import loads
-from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.storage.errors import Gone, NotFound
+from fhir_bridge.server.rest.writing import Writing
+from fhir_bridge.storage.errors import Gone, NotFound, StorageError
 
-__all__ = ["refuse_new_links", "refuse_unreachable"]
+__all__ = ["refuse_new_links", "refuse_unreachable", "refuse_unreachable_attachments"]
 
 
-def _bound(call: Call, resource_type: str, letter: str) -> bool:
+def _bound(call: Writing, resource_type: str, letter: str) -> bool:
     """Whether every grant of the interaction is bounded, so that some resources of the type are hidden."""
     rules = call.access.rules_for(resource_type, letter)
     return bool(call.access.withheld_labels) or all(rule.patient or rule.criteria for rule in rules)
 
 
-async def refuse_unreachable(call: Call, resource_type: str, resource_id: str) -> None:
+async def refuse_unreachable(call: Writing, resource_type: str, resource_id: str) -> None:
     """Before an update: to a bounded caller, an id that is free answers like one that is hidden.
 
     Otherwise 201 for the one and 403 for the other would indicate which ids other patients' records have.
@@ -46,6 +47,28 @@ async def refuse_unreachable(call: Call, resource_type: str, resource_id: str) -
         ) from error
 
 
+async def refuse_unreachable_attachments(call: Writing, resource: dict[str, Any]) -> None:
+    """Who has a Binary as an attachment lends it the own patients: a bounded caller takes none out of reach.
+
+    Raises:
+        Refusal: 403.
+    """
+    for identity in attached_binaries(resource):
+        if not _bound(call, resource["resourceType"], "c") and not _bound(
+            call, resource["resourceType"], "u"
+        ):
+            return
+        try:
+            await call.services.store.read("Binary", identity, call.access)
+        except StorageError as error:
+            raise refuse(
+                403,
+                "FB-SMART-002",
+                "this token can't read the Binary of an attachment: store it first, with a securityContext",
+                headers={"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'},
+            ) from error
+
+
 def _links(patient: dict[str, Any]) -> set[tuple[str, str]]:
     results = set()
     links = patient.get("link")
@@ -56,7 +79,7 @@ def _links(patient: dict[str, Any]) -> set[tuple[str, str]]:
     return results
 
 
-async def refuse_new_links(call: Call, resource: dict[str, Any], resource_id: str = "") -> None:
+async def refuse_new_links(call: Writing, resource: dict[str, Any], resource_id: str = "") -> None:
     """Linked Patients are one person, and whoever reaches one reaches all: a bounded caller adds no link.
 
     Args:

@@ -11,7 +11,7 @@ import orjson
 
 from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.server.rest import answers, hooks
-from fhir_bridge.server.rest.call import Call
+from fhir_bridge.server.rest.call import Call, check_format_value
 from fhir_bridge.server.rest.operations import answer, permitted
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded, read_parts, searchset
@@ -62,6 +62,9 @@ async def read_entry(
     Raises:
         Refusal, StorageError: as the single request would.
     """
+    for name, value in decoded(query):
+        if name == "_format":
+            check_format_value(value, within=True)
     item = replace(call, type=resource_type, id=resource_id, version=version)
     if not resource_id:
         result, page = await searchset(item, decoded(query))
@@ -97,6 +100,8 @@ async def operate_entry(call: Call, method: str, query: str, resource: dict[str,
         raise refuse(404, "FB-REST-005", "there are no operations here")
     async with call.budget.limited():
         operation = await permitted(call, call.operations, method)
+        if getattr(operation, "alone", False):
+            raise refuse(400, "FB-REST-010", "what is answered asynchronously is not taken in a Bundle")
         # Writes of a Bundle are one transaction, or at least finished once begun; an operation's are neither.
         if set(operation.access) & set("cud"):
             raise refuse(400, "FB-REST-010", "an operation that changes something is not taken in a Bundle")

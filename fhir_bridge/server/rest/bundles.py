@@ -12,10 +12,9 @@ from starlette.responses import Response
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.fhir.serialization import loads
-from fhir_bridge.governance import audit
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers
-from fhir_bridge.server.rest.auditing import MANY, audit_read, audit_search, patients_of
+from fhir_bridge.server.rest.auditing import audit_of, audit_read, audit_search
 from fhir_bridge.server.rest.body import check_resource, parsed, read_body, refuse_invalid
 from fhir_bridge.server.rest.bundle_reads import Answered, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
@@ -25,7 +24,7 @@ from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.validation import ServedValidator
-from fhir_bridge.storage.breathing import Pause, is_large
+from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed
 from fhir_bridge.storage.writing import Operation
@@ -87,7 +86,10 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
     entries: list[Entry] = []
     # A batch's entries do not see each other (R4 http.html#brules), so neither does validation.
     validator = ServedValidator(
-        call.services.terminology, call.services.store, _written(raw) if kind == "transaction" else ()
+        call.services.terminology,
+        call.services.store,
+        _written(raw) if kind == "transaction" else (),
+        implied=call.services.settings.implied_profiles,
     )
     pause = Pause()
     for position, item in enumerate(raw):
@@ -147,8 +149,9 @@ async def _read_first(call: Call, entries: list[Entry]) -> None:
     """
     writes = {(entry.type, entry.id) for entry in entries if entry.method in ("PUT", "POST")}
     for entry in entries:
-        known = call.operations is not None and call.operations.find(entry.type, entry.operation) is not None
-        if entry.operation and not known:
+        operation = None if call.operations is None else call.operations.find(entry.type, entry.operation)
+        # One that is answered asynchronously has nothing to say in a Bundle.
+        if entry.operation and (operation is None or getattr(operation, "alone", False)):
             unknown = refuse(400, "FB-REST-005", f"there is no operation ${entry.operation[:40]} here")
             raise _located(unknown, entry.position)
         # What the transaction itself writes can't be readable yet.
@@ -217,11 +220,12 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
             await check_write(call, operation)
         except (Refusal, StorageError) as error:
             raise _located(error, entry.position) from error
-        # As it was stored, with labels carried over: the AuditEvent is about that.
-        if operation.action != "delete":
-            entry.resource = operation.resource
 
-    answer = loads(await call.services.store.transaction(bundle, call.access, base=call.base, check=check))
+    answer = loads(
+        await call.services.store.transaction(
+            bundle, call.access, base=call.base, check=check, audit=audit_of(call)
+        )
+    )
     return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in answer["entry"]]
 
 
@@ -364,9 +368,7 @@ async def _record_refused(call: Call, raw: list[dict[str, Any]], answered: dict[
 
 
 async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered]) -> None:
-    """Audit what was done, and notify plug-ins of the writes."""
-    context = call.audit_context()
-    written: list[tuple[audit.Write, str, Entry]] = []
+    """Audit what was read; what was written left its events with it."""
     pause = Pause()
     for entry in entries:
         await pause.take()
@@ -375,41 +377,8 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
         if item is None or entry.operation or not item.status.startswith(("2", "304")):
             continue
         if entry.method in _WRITES:
-            location = (
-                str(item.response.get("location", "")).removeprefix(call.base + "/").split("/_history")[0]
-            )
-            done: audit.Write = (
-                "delete" if entry.method == "DELETE" else "create" if item.status == "201" else "update"
-            )
-            written.append((done, location or f"{entry.type}/{entry.id}", entry))
-        elif entry.id:
+            continue
+        if entry.id:
             await audit_read(call, item.shown[0], "vread" if entry.version else "read")
         else:
             await audit_search(call, f"GET {entry.type}?{entry.query}", item.shown, "search-type")
-
-    if not written:
-        return
-
-    # Looked up before the events are built: the log builds them later, perhaps in a
-    # thread, where nothing can be awaited.
-    gone = {
-        reference: await call.services.store.owners(entry.type, entry.id)
-        for done, reference, entry in written
-        if done == "delete"
-    }
-
-    def events() -> list[dict[str, Any]]:
-        """One event for each patient whom a write is about; a deletion goes by what it took away."""
-        results: list[dict[str, Any]] = []
-        for done, reference, entry in written:
-            content = {**(entry.resource or {}), "id": reference.partition("/")[2]}
-            patients = patients_of(content)
-            if done == "delete":
-                patients = [*gone[reference]]
-            results += [
-                audit.write(context, done, reference, patient=patient) for patient in audit.shared(patients)
-            ]
-        return results
-
-    heavy = len(written) > MANY or any(is_large(entry.resource) for _, _, entry in written)
-    await call.services.audit.first(events, heavy=max(MANY, len(written)) if heavy else 0)

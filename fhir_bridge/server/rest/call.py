@@ -21,10 +21,25 @@ from fhir_bridge.server.smart.tokens import Caller, agent_of
 if TYPE_CHECKING:
     from fhir_bridge.server.rest.operation_registry import Operations
 
-__all__ = ["FHIR_JSON", "Call", "check_format", "check_format_value", "query_of", "request_id"]
+__all__ = [
+    "FHIR_JSON",
+    "FHIR_XML",
+    "FORMAT_OF_FORM",
+    "XML_FORMATS",
+    "Call",
+    "check_format",
+    "check_format_value",
+    "query_of",
+    "request_id",
+    "wants_xml",
+]
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
+FHIR_XML = "application/fhir+xml; charset=utf-8"
 _FORMATS = frozenset({"json", "application/fhir+json", "application/json", "text/json"})
+XML_FORMATS = frozenset({"xml", "application/fhir+xml", "application/xml", "text/xml"})
+FORMAT_OF_FORM = "fhir_bridge.format"
+"""In the scope of a search by POST: the `_format` of its form."""
 _WILDCARDS = frozenset({"*/*", "application/*", "*"})
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -48,6 +63,48 @@ def query_of(request: Request) -> str:
         raise refuse(400, "FB-REST-008", "the query of the address is not UTF-8") from error
 
 
+def _choices(request: Request) -> list[tuple[float, str]]:
+    """The media types that Accept takes for R4, each with its weight, in the order of the header."""
+    # An absent Accept means anything (RFC 9110 §12.5.1).
+    accept = request.headers.get("accept", "").strip() or "*/*"
+    results: list[tuple[float, str]] = []
+    for choice in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in choice.split(";"))
+        # R4 http.html#version-parameter: another fhirVersion is none of ours.
+        if any(p.startswith("fhirversion=") and p[12:] not in ("4.0", "4.0.1") for p in parameters):
+            continue
+        weights = [p[2:] for p in parameters if p.startswith("q=")]
+        try:
+            weight = float(weights[0]) if weights else 1.0
+        except ValueError:
+            weight = 0.0
+        # RFC 9110 §12.4.2: q=0 is "not acceptable".
+        if weight > 0:
+            results.append((weight, kind))
+    return results
+
+
+def wants_xml(request: Request) -> bool:
+    """Whether the answer is to be XML; `_format` overrides Accept."""
+    if (form := request.scope.get(FORMAT_OF_FORM)) is not None:
+        return _plain_format(form) in XML_FORMATS
+    if b"_format" in request.scope["query_string"] and (wanted := request.query_params.getlist("_format")):
+        return _plain_format(wanted[0]) in XML_FORMATS
+    accept = request.headers.get("accept", "*/*").strip()
+    if accept in _FORMATS or accept in _WILDCARDS:
+        return False
+    choices = _choices(request)
+    # A browser names XML of any kind behind HTML; it is not FHIR that it asks for.
+    browser = any(kind == "text/html" for _, kind in choices)
+    best = 0.0
+    result = False
+    for weight, kind in choices:
+        as_xml = kind == "application/fhir+xml" or (kind in XML_FORMATS and not browser)
+        if weight > best and (as_xml or kind in _FORMATS or kind in _WILDCARDS):
+            best, result = weight, as_xml
+    return result
+
+
 def check_format(request: Request) -> None:
     """Refuse what we can't answer in (R4 http.html#mime-type); `_format` overrides Accept.
 
@@ -60,33 +117,32 @@ def check_format(request: Request) -> None:
             check_format_value(value)
         if wanted:
             return
-    # An absent Accept means anything (RFC 9110 §12.5.1).
     accept = request.headers.get("accept", "").strip() or "*/*"
     # The usual ones, before anything is split.
     if accept in _FORMATS or accept in _WILDCARDS:
         return
-    for choice in accept.split(","):
-        kind, *parameters = (part.strip().lower() for part in choice.split(";"))
-        # RFC 9110 §12.4.2: q=0 is "not acceptable"; and R4 http.html#version-parameter:
-        # another fhirVersion is none of ours.
-        if "q=0" in parameters or any(
-            p.startswith("fhirversion=") and p[12:] not in ("4.0", "4.0.1") for p in parameters
-        ):
-            continue
-        if kind in _FORMATS or kind in _WILDCARDS:
-            return
-    raise refuse(406, "FB-REST-003", "only FHIR R4 JSON is served here (Accept)")
+    if any(kind in _FORMATS or kind in _WILDCARDS or kind in XML_FORMATS for _, kind in _choices(request)):
+        return
+    raise refuse(406, "FB-REST-003", "FHIR R4 JSON and XML are served here (Accept)")
 
 
-def check_format_value(value: str) -> None:
-    """Refuse a `_format` that is not JSON.
+def _plain_format(value: str) -> str:
+    # A "+" that was not encoded arrives as a space: `application/fhir json`.
+    return value.split(";")[0].strip().replace(" ", "+")
+
+
+def check_format_value(value: str, *, within: bool = False) -> None:
+    """Refuse a `_format` that is not served.
+
+    Args:
+        within: of an entry of a Bundle, whose answers are in the Bundle's own format.
 
     Raises:
         Refusal: 406.
     """
-    # A "+" that was not encoded arrives as a space: `application/fhir json`.
-    if value.split(";")[0].strip().replace(" ", "+") not in _FORMATS:
-        raise refuse(406, "FB-REST-003", "only JSON is served here (_format)")
+    plain = _plain_format(value)
+    if plain not in _FORMATS and (within or plain not in XML_FORMATS):
+        raise refuse(406, "FB-REST-003", "only JSON and XML are served here (_format)")
 
 
 @dataclass(slots=True)

@@ -60,7 +60,7 @@ def capability_statement(
         "software": {"name": "fhir-bridge", "version": __version__, "releaseDate": __released__},
         "implementation": {"description": settings.organization, "url": settings.fhir_base},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
         "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [rest],
     }

@@ -11,33 +11,46 @@ from typing import Any
 
 from fhir_bridge.fhir.subsets import is_subset
 from fhir_bridge.server.rest import hooks
-from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
+from fhir_bridge.server.rest.bounds import (
+    refuse_new_links,
+    refuse_unreachable,
+    refuse_unreachable_attachments,
+)
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import check_new, keep_labels
+from fhir_bridge.server.rest.writing import Writing
+from fhir_bridge.server.subscriptions.model import SubscriptionError
+from fhir_bridge.server.subscriptions.owners import owner_of
+from fhir_bridge.server.subscriptions.sealing import SEAL, Seal
+from fhir_bridge.server.subscriptions.writing import prepare
 from fhir_bridge.storage.breathing import beside, is_large
-from fhir_bridge.storage.bundles import conditional_references
+from fhir_bridge.storage.bundles import conditional_references, references_in, relative
 from fhir_bridge.storage.transactions import Check
 from fhir_bridge.storage.writing import Operation
 
 __all__ = ["check_of", "check_write", "resolve"]
 
 
-async def resolve(call: Call, resource: dict[str, Any]) -> dict[str, Any]:
+async def resolve(call: Writing, resource: dict[str, Any]) -> dict[str, Any]:
     """The resource of a single write, its references resolved.
 
     Raises:
         Refusal: 400: a search in place of a reference can't be read.
         StorageError: a search in place of a reference finds nothing, several, or is not for this caller.
     """
-    named = await beside(is_large(resource), partial(conditional_references, resource, call.base))
-    for reference in named:
+    large = is_large(resource)
+    named = await beside(large, partial(references_in, resource))
+    # Most name what is here as it is stored: nothing is to be resolved.
+    if all("?" not in reference and relative(reference, call.base) == reference for reference in named):
+        return resource
+    for reference in await beside(large, partial(conditional_references, resource, call.base)):
         condition(reference)
     return await call.services.store.resolve(resource, call.access, base=call.base)
 
 
-async def check_write(call: Call, operation: Operation) -> None:
+async def check_write(call: Writing, operation: Operation) -> None:
     """Refuse what is the server's own and what is beyond a bounded caller; carry labels over; ask plug-ins.
 
     Raises:
@@ -57,8 +70,14 @@ async def check_write(call: Call, operation: Operation) -> None:
             source="meta.tag",
         )
     await check_new(call, resource)
+    if operation.type == "Subscription":
+        # It is a client's, who is told of changes as the token allows: an import has none.
+        if not isinstance(call, Call):
+            raise refuse(403, "FB-REST-012", "a Subscription is not imported: its client creates it")
+        await _check_subscription(call, resource)
     if updates and isinstance(resource.get("id"), str):
         await refuse_unreachable(call, operation.type, operation.id)
+    await refuse_unreachable_attachments(call, resource)
     await refuse_new_links(call, resource, operation.id if updates else "")
     if updates:
         await keep_labels(call, operation.type, operation.id, resource)
@@ -67,6 +86,29 @@ async def check_write(call: Call, operation: Operation) -> None:
     )
 
 
-def check_of(call: Call) -> Check:
+def check_of(call: Writing) -> Check:
     """`check_write` for this caller, as storage takes it."""
     return partial(check_write, call)
+
+
+async def _check_subscription(call: Call, resource: dict[str, Any]) -> None:
+    """Refuse a Subscription that can't be followed; note whose it is.
+
+    Raises:
+        Refusal: 422.
+        StorageError: the caller may not search so.
+    """
+    services = call.services
+    try:
+        watched = prepare(
+            resource, owner_of(call.caller), services.settings.allowed, Seal(services.key.secret(SEAL))
+        )
+    except SubscriptionError as error:
+        raise refuse(422, "FB-SUB-001", str(error), source=error.element) from error
+    # Of nothing: whether the criteria can be read, and the caller may ask so.
+    page = await services.store.search(
+        watched.type, [*watched.parameters, ("_id", "none")], call.access, count=1
+    )
+    if page.unknown:
+        reasons = "; ".join(f"{unknown.name}: {unknown.reason}" for unknown in page.unknown)
+        raise refuse(422, "FB-SUB-001", reasons, source="Subscription.criteria")

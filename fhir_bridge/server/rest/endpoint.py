@@ -32,6 +32,7 @@ from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.registry import Handler, Shape, allowed, find
 from fhir_bridge.server.rest.search import check_plain, decoded
+from fhir_bridge.server.rest.xml_answers import in_xml
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, is_loopback
 from fhir_bridge.server.smart.tokens import ANYONE, Caller
@@ -110,10 +111,11 @@ class FhirEndpoint:
             _log.error("request %s failed with %s\n%s", identity, type(error).__name__, where)
             failed = refuse(500, "FB-REST-011", f"the server failed on request {identity}")
             response = answers.outcome(failed.status, failed.issues)
-        await self._finish(request, response, identity)
+        response = await self._finish(request, response, identity)
         await _without_body_for_head(response, request)(scope, receive, send)
 
-    async def _finish(self, request: Request, response: Response, identity: str) -> None:
+    async def _finish(self, request: Request, response: Response, identity: str) -> Response:
+        response = await in_xml(request, response)
         # On raw headers: Starlette's own interface copies them with each change.
         named = {name for name, _ in response.raw_headers}
         response.raw_headers += (_NO_SNIFFING, (b"x-request-id", identity.encode("latin-1")))
@@ -125,6 +127,7 @@ class FhirEndpoint:
         elif b"access-control-allow-origin" not in named:
             await self._origins.allow(request.headers.get("origin"), response.headers)
         await compress(request, response)
+        return response
 
     async def _record(self, request: Request, identity: str, who: _Who, status: int, code: str) -> None:
         """Take note of a refusal; one that can't be noted is refused all the same."""
@@ -149,7 +152,8 @@ class FhirEndpoint:
             return description
         caller = who.caller = await self._caller(request)
         access = who.access = hooks.authorize(self._services.plugins, caller.access, request)
-        check_format(request)
+        if not _has_its_own_format(request, segments):
+            check_format(request)
         budget = Budget(self._services.settings)
         call = Call(
             request, self._services, caller, access, identity, operations=self._operations, budget=budget
@@ -270,6 +274,17 @@ def below_base(scope: Scope) -> str | None:
     return None
 
 
+def _has_its_own_format(request: Request, segments: Sequence[str]) -> bool:
+    """Whether an address answers in what is stored there: files of an export, contents of a Binary."""
+    match segments:
+        case ["_bulk", *_]:
+            return True
+        case ["Binary", _] | ["Binary", _, "_history", _]:
+            return request.method in ("GET", "HEAD")
+        case _:
+            return False
+
+
 def _known_type(name: str) -> str:
     if name not in definitions.resource_types():
         raise refuse(404, "FB-REST-005", f"there is no resource type {name[:40]!a}")
@@ -293,6 +308,12 @@ def _shape(call: Call, segments: Sequence[str]) -> Shape:
             return "base"
         case ["_history"]:
             return "_history"
+        case ["_bulk", identity]:
+            call.id = _plain(identity)
+            return "_bulk/id"
+        case ["_bulk", identity, number]:
+            call.id, call.version = _plain(identity), _plain(number)
+            return "_bulk/id/file"
         case [name]:
             call.type = _known_type(name)
             return "Type"

@@ -8,9 +8,8 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from fhir_bridge.governance.audit import Write
 from fhir_bridge.server.rest import answers, hooks
-from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_write
+from fhir_bridge.server.rest.auditing import audit_of, audit_read, audit_search
 from fhir_bridge.server.rest.body import read_resource
 from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_of, check_write, resolve
@@ -67,9 +66,9 @@ async def create(call: Call) -> Response:
     async with (
         call.work() if parameters is not None else nullcontext()
     ):  # criteria may take as long as a search
-        result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
-    if result.outcome == "created":
-        await audit_write(call, "create", f"{call.type}/{result.stored.id}", resource)
+        result = await call.services.store.create(
+            resource, call.access, if_none_exist=parameters, audit=audit_of(call)
+        )
     return answers.written(call, result)
 
 
@@ -80,11 +79,13 @@ async def update(call: Call) -> Response:
     resource = await resolve(call, await read_resource(call, call.id))
     await check_write(call, Operation("update", call.type, call.id, resource))
     result = await call.services.store.update(
-        call.type, call.id, resource, call.access, if_match=call.request.headers.get("if-match")
+        call.type,
+        call.id,
+        resource,
+        call.access,
+        if_match=call.request.headers.get("if-match"),
+        audit=audit_of(call),
     )
-    if result.outcome != "unchanged":
-        interaction: Write = "create" if result.outcome == "created" else "update"
-        await audit_write(call, interaction, f"{call.type}/{call.id}", resource)
     return answers.written(call, result)
 
 
@@ -98,12 +99,9 @@ async def conditional_update(call: Call) -> Response:
     async with call.work():
         result = await again_after_conflict(
             lambda: call.services.store.conditional_update(
-                call.type, parameters, resource, call.access, check=check_of(call)
+                call.type, parameters, resource, call.access, check=check_of(call), audit=audit_of(call)
             )
         )
-    if result.outcome != "unchanged":
-        interaction: Write = "create" if result.outcome == "created" else "update"
-        await audit_write(call, interaction, f"{call.type}/{result.stored.id}", resource)
     return answers.written(call, result)
 
 
@@ -113,10 +111,8 @@ async def delete(call: Call) -> Response:
     call.require("d")
     await check_write(call, Operation("delete", call.type, call.id))
     result = await call.services.store.delete(
-        call.type, call.id, call.access, if_match=call.request.headers.get("if-match")
+        call.type, call.id, call.access, if_match=call.request.headers.get("if-match"), audit=audit_of(call)
     )
-    if result.outcome == "deleted":
-        await audit_write(call, "delete", f"{call.type}/{call.id}", None)
     # R4 http.html#delete: 204 whether or not something was there.
     return Response(status_code=204, headers={"ETag": result.stored.etag})
 

@@ -101,7 +101,8 @@ def _addresses(interaction: Interaction, types: Iterable[str]) -> Iterator[tuple
     """The paths of an interaction, each with the type that it is about; a type is empty where there is none."""
     shape = interaction.shape
     if not shape.startswith("Type"):
-        yield ("/" if shape == "base" else f"/{shape}"), ""
+        address = shape.replace("/id", "/{id}").replace("/file", "/{file}")
+        yield ("/" if shape == "base" else f"/{address}"), ""
     elif shape.startswith("Type/id/") and not shape.startswith("Type/id/_"):
         for name in COMPARTMENTS:
             yield f"/{name}/{{id}}/{{type}}", name
@@ -114,7 +115,7 @@ def _addresses(interaction: Interaction, types: Iterable[str]) -> Iterator[tuple
 
 def _interaction(interaction: Interaction, path: str, name: str) -> Json:
     code = interaction.codes[0] if interaction.codes else interaction.handler.__name__.replace("_", "-")
-    parts = [part for part in ("id", "version", "type") if f"{{{part}}}" in path]
+    parts = [part for part in ("id", "version", "type", "file") if f"{{{part}}}" in path]
     parameters = [_reference("parameters", part) for part in parts]
     parameters += [_reference("parameters", header) for header in _OF_METHOD[interaction.method]]
     searches = interaction.asks and interaction.shape in _SEARCHES
@@ -202,6 +203,7 @@ def _parameters(types: Iterable[str], known: definitions.Definitions) -> Json:
     results: Json = {
         "id": _parameter("id", "path", "Of the resource.", identity),
         "version": _parameter("version", "path", "Of the version.", identity),
+        "file": _parameter("file", "path", "Number of a file.", {"type": "integer", "minimum": 1}),
         "type": _parameter("type", "path", "Of what is searched.", {"enum": [*types]}),
     }
     for name, text in _HEADERS.items():

@@ -51,6 +51,9 @@ async def permitted(call: Call, operations: Operations, method: str) -> Operatio
     operation = operations.find(call.type, call.operation)
     if operation is None:
         raise refuse(404, "FB-REST-005", f"there is no operation ${call.operation[:40]} here")
+    # An address that gives nothing of the resource itself: only ours say so of themselves.
+    if getattr(operation, "decides_access", False):
+        return operation
     # Where no type is named, some grant must have each letter; the operation itself
     # reads with the caller's access.
     for letter in operation.access:

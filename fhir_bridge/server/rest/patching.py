@@ -12,7 +12,7 @@ from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers
-from fhir_bridge.server.rest.auditing import audit_write
+from fhir_bridge.server.rest.auditing import audit_of
 from fhir_bridge.server.rest.body import (
     INLINE_BYTES,
     check_valid,
@@ -49,9 +49,7 @@ async def patch(call: Call) -> Response:
     call.require("r")
     operations = await _read_operations(call)
     async with call.work():
-        result, resource = await _patched(call, operations)
-    if result.outcome != "unchanged":
-        await audit_write(call, "update", f"{call.type}/{call.id}", resource)
+        result = await _patched(call, operations)
     return answers.written(call, result)
 
 
@@ -94,10 +92,10 @@ async def _read_operations(call: Call) -> Any:
     return value
 
 
-async def _patched(call: Call, operations: Any) -> tuple[Written, dict[str, Any]]:
+async def _patched(call: Call, operations: Any) -> Written:
     wanted = call.request.headers.get("if-match")
 
-    async def write() -> tuple[Written, dict[str, Any]]:
+    async def write() -> Written:
         current = await call.services.store.read(call.type, call.id, call.access)
         if wanted is not None and wanted.strip() not in (current.etag, current.etag.removeprefix("W/")):
             raise VersionConflict(f"the current version is {current.version}")
@@ -106,10 +104,9 @@ async def _patched(call: Call, operations: Any) -> tuple[Written, dict[str, Any]
         await check_valid(call, resource, inline=False)
         resource = await resolve(call, resource)
         await check_write(call, Operation("update", call.type, call.id, resource))
-        written = await call.services.store.update(
-            call.type, call.id, resource, call.access, if_match=current.etag
+        return await call.services.store.update(
+            call.type, call.id, resource, call.access, if_match=current.etag, audit=audit_of(call)
         )
-        return written, resource
 
     return await (write() if wanted is not None else again_after_conflict(write))
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from fhir_bridge.server.rest import bundles, interactions, patching, search
+from fhir_bridge.server.rest import binaries, bulk_status, bundles, interactions, patching, search
 from fhir_bridge.server.rest.call import Call
 
 __all__ = ["INTERACTIONS", "Handler", "Interaction", "Shape", "allowed", "find"]
@@ -23,6 +23,8 @@ Shape = Literal[
     "Type/id/Type",
     "Type/id/_history",
     "Type/id/_history/version",
+    "_bulk/id",
+    "_bulk/id/file",
 ]
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -46,10 +48,25 @@ class Interaction:
     asks: bool = False
 
 
+def _or_binary(general: Handler, binary: Handler) -> Handler:
+    """A handler where Binary differs from all other types: its content may be asked for and sent as it is."""
+
+    def handler(call: Call) -> Awaitable[Response]:
+        return binary(call) if call.type == "Binary" else general(call)
+
+    return handler
+
+
 INTERACTIONS = (
-    Interaction("Type/id", "GET", ("read",), interactions.read, asks=True),
-    Interaction("Type/id/_history/version", "GET", ("vread",), interactions.vread, asks=True),
-    Interaction("Type/id", "PUT", ("update",), interactions.update, writes=True),
+    Interaction("Type/id", "GET", ("read",), _or_binary(interactions.read, binaries.read), asks=True),
+    Interaction(
+        "Type/id/_history/version",
+        "GET",
+        ("vread",),
+        _or_binary(interactions.vread, binaries.vread),
+        asks=True,
+    ),
+    Interaction("Type/id", "PUT", ("update",), _or_binary(interactions.update, binaries.update), writes=True),
     # No code of its own in R4 restful-interaction: `conditionalUpdate` says it.
     Interaction("Type", "PUT", (), interactions.conditional_update, writes=True, asks=True),
     Interaction("Type/id", "PATCH", ("patch",), patching.patch, writes=True),
@@ -58,13 +75,16 @@ INTERACTIONS = (
     Interaction("Type/id", "DELETE", ("delete",), interactions.delete, writes=True),
     Interaction("Type/id/_history", "GET", ("history-instance",), interactions.history, asks=True),
     Interaction("Type/_history", "GET", ("history-type",), interactions.history, asks=True),
-    Interaction("Type", "POST", ("create",), interactions.create, writes=True),
+    Interaction("Type", "POST", ("create",), _or_binary(interactions.create, binaries.create), writes=True),
     Interaction("Type", "GET", ("search-type",), search.search, asks=True),
     Interaction("Type/id/Type", "GET", (), search.search, asks=True),
     # A search changes nothing, whatever the method.
     Interaction("Type/_search", "POST", (), search.search_by_post, asks=True),
     Interaction("base", "POST", ("transaction", "batch"), bundles.transact),
     Interaction("_history", "GET", ("history-system",), interactions.history, asks=True),
+    Interaction("_bulk/id", "GET", (), bulk_status.status),
+    Interaction("_bulk/id", "DELETE", (), bulk_status.cancel),
+    Interaction("_bulk/id/file", "GET", (), bulk_status.download),
 )
 
 _BY_PLACE = {(interaction.shape, interaction.method): interaction for interaction in INTERACTIONS}

@@ -10,7 +10,7 @@ from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_search
 from fhir_bridge.server.rest.body import FORM, content_type, read_form
-from fhir_bridge.server.rest.call import Call, check_format_value, query_of
+from fhir_bridge.server.rest.call import FORMAT_OF_FORM, Call, check_format_value, query_of
 from fhir_bridge.server.rest.code_sets import ServedCodeSets
 from fhir_bridge.server.rest.parts import SHOWN, Parts, parts_of
 from fhir_bridge.server.rest.refusal import Refusal, refuse
@@ -103,7 +103,11 @@ async def search_by_post(call: Call) -> Response:
     if content_type(call) != FORM:
         raise refuse(415, "FB-REST-004", f"a search by POST sends {FORM}")
     form = await read_form(call)
-    parameters = decoded(query_of(call.request)) + decoded(form)
+    fields = decoded(form)
+    for name, value in fields:
+        if name == "_format":
+            call.request.scope[FORMAT_OF_FORM] = value
+    parameters = decoded(query_of(call.request)) + fields
     return await _search(call, parameters, f"POST {call.type}/_search {form}")
 
 

@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads
-from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.rest.writing import Writing
 from fhir_bridge.storage.breathing import beside, is_large
 from fhir_bridge.storage.errors import Gone, NotFound, StorageError
 
@@ -112,7 +112,7 @@ def _meant(reference: str, base: str) -> str:
 
 
 # By what is stored, not by what is claimed: an id alone does not show that a Device is a model.
-async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
+async def _is_ours(call: Writing, resource: dict[str, Any]) -> bool:
     """Whether a resource is a prediction, a model, or says that a model made it, or what a model made."""
     contained = resource.get("contained")
     inner = [item for item in contained if isinstance(item, dict)] if isinstance(contained, list) else []
@@ -135,7 +135,7 @@ async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
     return False
 
 
-async def check_new(call: Call, resource: dict[str, Any]) -> None:
+async def check_new(call: Writing, resource: dict[str, Any]) -> None:
     """Refuse a resource that only the server may make.
 
     Raises:
@@ -154,7 +154,7 @@ async def check_new(call: Call, resource: dict[str, Any]) -> None:
 
 
 async def keep_labels(
-    call: Call, resource_type: str, resource_id: str, resource: dict[str, Any] | None
+    call: Writing, resource_type: str, resource_id: str, resource: dict[str, Any] | None
 ) -> None:
     """Before an update or delete: refuse it on a prediction, and carry security labels over into the new version.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
@@ -33,6 +35,11 @@ class SigningKey:
     def public(self) -> dict[str, Any]:
         """The JWK Set that clients fetch."""
         return {"keys": [self._key.as_dict(private=False)]}
+
+    def secret(self, use: bytes) -> bytes:
+        """32 bytes for one use, derived from the key: the same in all processes of this database."""
+        private = self._key.as_bytes(encoding="DER", private=True)
+        return HKDF(hashes.SHA256(), 32, salt=None, info=use).derive(private)
 
     def sign(self, claims: dict[str, Any], seconds: int) -> str:
         """A compact JWS of these claims with `iat` and `exp`."""

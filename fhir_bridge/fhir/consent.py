@@ -1,0 +1,167 @@
+"""What one Consent says about a purpose of use, and when (IHE PCF basic; R4 consent.html).
+
+A provision that names no actor, action, class, code, period of data or data is about the whole record; only such
+ones decide here whether a purpose may see a patient at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+from fhir_bridge.fhir.purposes import PURPOSES, SYSTEM, covers
+
+__all__ = ["UNASSERTED", "Decision", "Denial", "decision", "denials"]
+
+Decision = Literal["permit", "deny"]
+
+UNASSERTED = ""
+"""The purpose of a caller for whom none is asserted: what denies every purpose denies it, too."""
+
+_SCOPES = {"patient-privacy", "research"}
+_NARROWING = ("actor", "action", "securityLabel", "class", "code", "dataPeriod", "data")
+_FIRST = datetime(1, 1, 2, tzinfo=UTC)
+_LAST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+class Denial(NamedTuple):
+    """A time in which a Consent denies a purpose: from `low` until before `high`, None where it has no end there."""
+
+    purpose: str
+    low: datetime | None
+    high: datetime | None
+
+
+def _dicts(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def _scopes(consent: Mapping[str, Any]) -> set[str]:
+    scope = consent.get("scope")
+    return {
+        str(coding.get("code", ""))
+        for coding in _dicts(scope.get("coding") if isinstance(scope, Mapping) else None)
+    }
+
+
+def _within(period: Any, at: datetime | None) -> bool:
+    """Whether the moment, or now where none is given, lies in the period; always where there is none."""
+    if not period or not isinstance(period, Mapping):
+        return True
+    moment = (at or datetime.now(UTC)).astimezone(UTC).isoformat()
+    start, end = str(period.get("start", "")), str(period.get("end", ""))
+    # Dates of any precision compare as text up to their own length: 2026-03 holds all of March.
+    return (not start or moment[: len(_utc(start))] >= _utc(start)) and (
+        not end or moment[: len(_utc(end))] <= _utc(end)
+    )
+
+
+def _utc(text: str) -> str:
+    """A FHIR dateTime as text that compares with an ISO moment in UTC."""
+    if "T" not in text:
+        return text
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).isoformat()[:19]
+    except (ValueError, OverflowError):
+        return text[:10]
+
+
+def _applies(provision: Mapping[str, Any], purpose: str, at: datetime | None) -> bool:
+    if any(provision.get(name) for name in _NARROWING) or not _within(provision.get("period"), at):
+        return False
+    purposes = _dicts(provision.get("purpose"))
+    return not purposes or any(
+        coding.get("system") == SYSTEM and covers(str(coding.get("code", "")), purpose) for coding in purposes
+    )
+
+
+def decision(consent: Mapping[str, Any], purpose: str, at: datetime | None = None) -> Decision | None:
+    """The root provision, unless one nested level takes an exception for this purpose; None: it says nothing.
+
+    Args:
+        consent: one that is not `active`, of another scope, or out of its period says nothing.
+        purpose: code of v3-ActReason.
+        at: the moment to check; now where absent.
+    """
+    root = consent.get("provision")
+    if consent.get("status") != "active" or not isinstance(root, Mapping) or not _scopes(consent) & _SCOPES:
+        return None
+    if not _within(root.get("period"), at):
+        return None
+    exceptions = {
+        provision.get("type")
+        for provision in _dicts(root.get("provision"))
+        if provision.get("purpose") and _applies(provision, purpose, at)
+    }
+    # Of two exceptions for one purpose the denial wins, as between consents.
+    if "deny" in exceptions:
+        return "deny"
+    if "permit" in exceptions:
+        return "permit"
+    kind = root.get("type")
+    return kind if kind in ("permit", "deny") and _applies(root, purpose, at) else None
+
+
+def denials(consent: Mapping[str, Any]) -> list[Denial]:
+    """When a Consent denies which purpose, as times that an index can hold."""
+    if consent.get("status") != "active" or not isinstance(consent.get("provision"), Mapping):
+        return []
+    root = consent["provision"]
+    bounds = {_FIRST, _LAST}
+    for provision in (root, *_dicts(root.get("provision"))):
+        bounds.update(_bounds(provision.get("period")))
+    # Between two bounds nothing changes, so any moment there decides for all of them.
+    spans = list(pairwise(sorted(bounds)))
+    results: list[Denial] = []
+    for purpose in (UNASSERTED, *PURPOSES):
+        for low, high in spans:
+            if decision(consent, purpose, low + (high - low) / 2) != "deny":
+                continue
+            last = results[-1] if results else None
+            begins = None if low == _FIRST else low
+            ends = None if high == _LAST else high
+            if last is not None and last.purpose == purpose and last.high == low:
+                results[-1] = Denial(purpose, last.low, ends)
+            else:
+                results.append(Denial(purpose, begins, ends))
+    return results
+
+
+def _bounds(period: Any) -> set[datetime]:
+    """The moments at which a period begins, and at which it is over."""
+    results: set[datetime] = set()
+    if not isinstance(period, Mapping):
+        return results
+    if (start := _first_moment(period.get("start"))) is not None:
+        results.add(start)
+    if (end := _first_moment(period.get("end"))) is not None:
+        results.add(_after(end, str(period["end"])))
+    return {bound for bound in results if _FIRST < bound < _LAST}
+
+
+def _first_moment(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    text = _utc(value)
+    # A year or a month begins with its first day.
+    full = text + "0001-01-01"[len(text) :] if len(text) < 10 else text
+    try:
+        return datetime.fromisoformat(full).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _after(moment: datetime, text: str) -> datetime:
+    """The first moment after what a dateTime of this precision names."""
+    try:
+        if "T" in text:
+            return moment + timedelta(seconds=1)
+        if len(text) >= 10:
+            return moment + timedelta(days=1)
+        if len(text) >= 7:
+            return moment.replace(year=moment.year + moment.month // 12, month=moment.month % 12 + 1)
+        return moment.replace(year=moment.year + 1)
+    except (OverflowError, ValueError):
+        return _LAST

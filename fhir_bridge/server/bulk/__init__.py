@@ -1,0 +1,6 @@
+"""Exports and imports, as the background worker does them."""
+
+from fhir_bridge.server.bulk.export_job import export_handler
+from fhir_bridge.server.bulk.import_job import import_handler
+
+__all__ = ["export_handler", "import_handler"]

@@ -1,0 +1,52 @@
+"""Answers in XML, where the client asks for it: written from the JSON that every handler gives (R4 xml.html)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_bridge.fhir import xml
+from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.server.offloading import offloaded
+from fhir_bridge.server.rest import answers
+from fhir_bridge.server.rest.call import FHIR_XML, wants_xml
+from fhir_bridge.server.rest.refusal import outcome_bytes, refuse
+
+__all__ = ["in_xml"]
+
+INLINE_BYTES = 4_096
+"""Answers up to this size are written anew on the event loop."""
+
+
+async def in_xml(request: Request, response: Response) -> Response:
+    """The answer as the client wants it: as it is, or with its FHIR JSON as XML."""
+    kind = response.headers.get("content-type", "")
+    if not kind.startswith("application/fhir+json") or not wants_xml(request):
+        return response
+    body = response.whole() if isinstance(response, answers.InPieces) else bytes(response.body)
+    if not body:
+        return response
+    # What anybody may ask for, and is long, is written once.
+    write = _kept if request.scope["path"].endswith("/metadata") else _xml
+    try:
+        text = write(body) if len(body) <= INLINE_BYTES else await offloaded(write, body)
+    except xml.XmlError as error:
+        # What `load` stored as it came may have something that XML can't say.
+        unsaid = refuse(406, "FB-REST-003", f"this can't be said in XML, ask for JSON: {error}")
+        return Response(_xml(outcome_bytes(unsaid.issues)), unsaid.status, media_type=FHIR_XML)
+    result = Response(text, response.status_code, media_type=FHIR_XML)
+    named = (b"content-type", b"content-length")
+    result.raw_headers += [pair for pair in response.raw_headers if pair[0] not in named]
+    result.headers.add_vary_header("Accept")
+    return result
+
+
+def _xml(body: bytes) -> bytes:
+    return xml.dumps(loads_exact(body))
+
+
+@lru_cache(maxsize=2)
+def _kept(body: bytes) -> bytes:
+    return _xml(body)

@@ -1,0 +1,220 @@
+"""AuditEvents as they are stored: one row for what a request did, and a small index of whom it was about.
+
+A row is served as an AuditEvent for each of its parts, the patients that share one. Rows are only added; a month is a
+partition, and goes as a whole once it is old (`storage.retention`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+from psycopg_pool import AsyncConnectionPool
+
+from fhir_bridge.fhir.serialization import dumps, loads
+from fhir_bridge.storage.statements import Statement
+from fhir_bridge.storage.stored import stamp
+
+__all__ = [
+    "AuditOf",
+    "AuditRecord",
+    "AuditWriter",
+    "new_key",
+    "patient_entity",
+    "read_id",
+    "served",
+    "served_id",
+]
+
+Event = dict[str, Any]
+
+AT_ONCE = 1_000
+"""Rows of the index that one statement takes."""
+
+
+_last = [0]
+
+
+def new_key() -> UUID:
+    """A UUID of version 7 (RFC 9562): those of one time are neighbours in every index, in the order of their making."""
+    moment, rest = divmod(time.time_ns(), 1_000_000)
+    # Twelve bits of the fraction of a millisecond (method 3), and never one that this process gave before.
+    stamp = _last[0] = max(moment << 12 | rest * 4096 // 1_000_000, _last[0] + 1)
+    noise = int.from_bytes(os.urandom(8)) & ~(0x3 << 62)
+    return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | noise)
+
+
+def patient_entity(patient: str) -> dict[str, Any]:
+    """A patient among the entities of an AuditEvent."""
+    return {
+        "what": {"reference": f"Patient/{patient}"},
+        "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-entity-type", "code": "1"},
+        "role": {"system": "http://terminology.hl7.org/CodeSystem/object-role", "code": "1"},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """What one request did.
+
+    Attributes:
+        event: the AuditEvent without id and meta, and without the patients of `parts`.
+        parts: the ids of the patients that one served AuditEvent names; one empty part where there are none.
+        key: the same in every try, so that nothing is stored twice.
+    """
+
+    event: Event
+    parts: Sequence[Sequence[str]] = ((),)
+    key: UUID = field(default_factory=new_key)
+
+    @classmethod
+    def of(cls, event: Event) -> AuditRecord:
+        """Of an event that names its patients itself."""
+        patients, others = [], []
+        for entity in event.get("entity", ()):
+            patient = str(entity.get("what", {}).get("reference", "")).removeprefix("Patient/")
+            if entity == patient_entity(patient):
+                patients.append(patient)
+            else:
+                others.append(entity)
+        return cls({**event, "entity": others} if patients else event, (tuple(patients),))
+
+    @property
+    def recorded(self) -> datetime:
+        """When."""
+        return datetime.fromisoformat(self.event["recorded"])
+
+    @property
+    def size(self) -> int:
+        """Rows of the index that it has."""
+        return sum(len(part) or 1 for part in self.parts)
+
+
+AuditOf = Callable[[str, str, Sequence[str]], Iterable[AuditRecord]]
+"""The records of a write: of its interaction (`create`, `update`, `delete`), reference, and patients."""
+
+
+def served(content: bytes, key: UUID, part: int, recorded: datetime, patients: Sequence[str]) -> bytes:
+    """A part of a row as the AuditEvent that is read."""
+    event: Event = loads(content)
+    if patients:
+        entities = event.get("entity", [])
+        # After what was done, before the request's id: as the patterns of BALP have it.
+        event["entity"] = [*entities[:1], *map(patient_entity, patients), *entities[1:]]
+    return stamp(event, served_id(key, part), 1, recorded)
+
+
+def served_id(key: UUID, part: int) -> str:
+    """The id of the AuditEvent that is served of a part."""
+    return f"{key}.{part}" if part else str(key)
+
+
+def read_id(identity: str) -> tuple[str, int]:
+    """The id of a row of our own, and the part, of a served id."""
+    text, _, part = identity.partition(".")
+    return text, int(part) if part.isascii() and part.isdigit() and len(part) < 8 else 0
+
+
+class AuditWriter:
+    """Puts records into statements; makes the partitions of their months first."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
+        self._pool = pool
+        self._months: set[tuple[int, int]] = set()
+
+    async def prepare(self, records: Iterable[AuditRecord] = ()) -> None:
+        """See that there are partitions for these records, and for now."""
+        for moment in (datetime.now(UTC), *(record.recorded for record in records)):
+            moment = moment.astimezone(UTC)
+            if (moment.year, moment.month) not in self._months:
+                async with self._pool.connection() as connection:
+                    await connection.execute("SELECT audit_month(%s)", (moment,))
+                self._months.add((moment.year, moment.month))
+
+    @staticmethod
+    def add(statement: Statement, records: Sequence[AuditRecord]) -> None:
+        """Put records into a statement; their months are prepared."""
+        moments = [record.recorded for record in records]
+        statement.insert(
+            "audit",
+            _ROW,
+            [
+                (record.key, moment, dumps(record.event))
+                for record, moment in zip(records, moments, strict=True)
+            ],
+        )
+        rows: list[tuple[Any, ...]] = []
+        for record, moment in zip(records, moments, strict=True):
+            facts = _facts(record.event)
+            for number, part in enumerate(record.parts):
+                for position, patient in enumerate(part or (None,)):
+                    rows.append((moment, record.key, number, position == 0, patient, *facts))
+        statement.insert("audit_index", _INDEX, rows)
+
+    async def write(self, records: Sequence[AuditRecord]) -> None:
+        """Store records in a transaction of their own. Those that are there already, of an earlier try, stay so."""
+        if not records:
+            return
+        await self.prepare(records)
+        async with self._pool.connection() as connection:
+            try:
+                async with connection.transaction():
+                    await self.insert(connection, records)
+            except UniqueViolation:
+                # A batch whose commit was not confirmed is sent again.
+                rows = await connection.execute(
+                    "SELECT key FROM audit WHERE key = ANY(%s)", ([record.key for record in records],)
+                )
+                there = {row[0] for row in await rows.fetchall()}
+                async with connection.transaction():
+                    await self.insert(connection, [record for record in records if record.key not in there])
+
+    async def insert(self, connection: AsyncConnection, records: Sequence[AuditRecord]) -> None:
+        """Store records in the transaction of a connection, some at a time; their months are prepared."""
+        waiting = list(records)
+        while waiting:
+            some = [waiting.pop(0)]
+            while waiting and sum(record.size for record in some) + waiting[0].size <= AT_ONCE:
+                some.append(waiting.pop(0))
+            statement = Statement()
+            self.add(statement, some)
+            await statement.run(connection)
+
+
+def _facts(event: Event) -> tuple[str | None, ...]:
+    """resource, who, action, subtype and outcome."""
+    entity: Event = next(iter(event.get("entity", ())), {})
+    agents = event.get("agent", ())
+    acting: Event = next((agent for agent in agents if agent.get("requestor")), next(iter(agents), {}))
+    who = acting.get("who", {})
+    named = who.get("reference") or f"|{who.get('identifier', {}).get('value', '')}"
+    subtype: Event = next(iter(event.get("subtype", ())), {})
+    return (
+        entity.get("what", {}).get("reference"),
+        named,
+        event.get("action"),
+        subtype.get("code"),
+        event.get("outcome"),
+    )
+
+
+_ROW = {"key": "uuid", "recorded": "timestamptz", "content": "bytea"}
+_INDEX = {
+    "recorded": "timestamptz",
+    "key": "uuid",
+    "part": "int",
+    "head": "bool",
+    "patient": "text",
+    "resource": "text",
+    "who": "text",
+    "action": "text",
+    "subtype": "text",
+    "outcome": "text",
+}

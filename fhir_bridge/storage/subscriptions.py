@@ -1,0 +1,194 @@
+"""Events of Subscriptions: noted once, in order, and kept until long after the receiver has taken them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from fhir_bridge.storage.changes import Change
+
+__all__ = ["Delivery", "Event", "Subscriptions"]
+
+KEPT_DAYS = 30
+"""Days that delivered events can be asked for (`$events`)."""
+MOST_PAUSE = 600
+"""Seconds between two tries of a receiver that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: a resource was created or updated, and matched."""
+
+    number: int
+    type: str
+    id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A Subscription that something is due to, leased by this process.
+
+    Attributes:
+        key: of the Subscription's row.
+        id: of the Subscription.
+        events, delivered: numbers of the last event, and of the last one that the receiver took.
+        failures: tries in a row that failed.
+    """
+
+    key: int
+    id: str
+    events: int
+    delivered: int
+    failures: int
+
+
+class Subscriptions:
+    """The events.
+
+    Args:
+        worker: names the leaseholder; no two may share a name.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], worker: str = "") -> None:
+        self._pool = pool
+        self._worker = worker
+
+    async def live(self, statuses: Sequence[str]) -> list[tuple[str, int, bytes]]:
+        """Id, version and content of the Subscriptions in these states."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT id, version, bytes FROM resource WHERE type = 'Subscription' AND NOT deleted "
+                "AND convert_from(bytes, 'utf8')::json->>'status' = ANY(%s) ORDER BY key",
+                (list(statuses),),
+            )
+            return [
+                (identity, version, bytes(content)) for identity, version, content in await rows.fetchall()
+            ]
+
+    async def note(self, subscription: str, changes: Sequence[Change]) -> None:
+        """Number the changes that matched, in their order; one that was noted before is not noted again."""
+        async with self._pool.connection() as connection, connection.transaction():
+            key = await self._row(connection, subscription)
+            if key is None:
+                return
+            for change in changes:
+                await connection.execute(
+                    "WITH new AS (INSERT INTO subscription_event (resource, number, xid, sequence, focus) "
+                    "SELECT s.resource, s.events + 1, %(xid)s::text::xid8, %(sequence)s, f.key FROM subscription s "
+                    "JOIN resource f ON f.type = %(type)s AND f.id = %(id)s WHERE s.resource = %(key)s "
+                    "ON CONFLICT (resource, xid, sequence) DO NOTHING RETURNING number) "
+                    "UPDATE subscription SET events = new.number FROM new WHERE resource = %(key)s",
+                    {
+                        "key": key,
+                        "xid": str(change.xid),
+                        "sequence": change.sequence,
+                        "type": change.type,
+                        "id": change.id,
+                    },
+                )
+
+    async def _row(self, connection: AsyncConnection, subscription: str) -> int | None:
+        """The row of a Subscription, locked; None where the resource is gone."""
+        await connection.execute(
+            "INSERT INTO subscription (resource) SELECT key FROM resource WHERE type = 'Subscription' AND id = %s "
+            "ON CONFLICT DO NOTHING",
+            (subscription,),
+        )
+        row = await (
+            await connection.execute(
+                "SELECT s.resource FROM subscription s JOIN resource r ON r.key = s.resource "
+                "WHERE r.type = 'Subscription' AND r.id = %s FOR UPDATE OF s",
+                (subscription,),
+            )
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    async def lease(self, waiting: Mapping[str, int | None], lease: timedelta) -> list[Delivery]:
+        """Those that something is due to, each by one process at a time.
+
+        Args:
+            waiting: by id, after how many seconds of silence something is due; 0: now; None: only with an event.
+        """
+        at_once = [identity for identity, seconds in waiting.items() if seconds == 0]
+        async with self._pool.connection() as connection, connection.transaction():
+            if at_once:  # others have a row with their first event
+                await connection.execute(
+                    "INSERT INTO subscription (resource) SELECT key FROM resource WHERE type = 'Subscription' "
+                    "AND id = ANY(%s) ON CONFLICT DO NOTHING",
+                    (at_once,),
+                )
+            rows = await connection.execute(
+                "UPDATE subscription s SET leased_by = %s, leased_until = now() + %s FROM resource r "
+                "JOIN unnest(%s::text[], %s::integer[]) AS w (id, seconds) ON w.id = r.id "
+                "WHERE r.key = s.resource AND r.type = 'Subscription' AND s.not_before <= now() "
+                "AND s.leased_until < now() "
+                "AND (s.events > s.delivered OR s.last_sent + w.seconds * interval '1 second' <= now()) "
+                "RETURNING s.resource, r.id, s.events, s.delivered, s.failures",
+                (self._worker, lease, list(waiting), list(waiting.values())),
+            )
+            return [Delivery(*row) for row in await rows.fetchall()]
+
+    async def events(self, subscription: str, after: int, until: int, most: int) -> list[Event]:
+        """Events by number, from behind `after` up to `until`."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT e.number, f.type, f.id, e.at FROM subscription_event e "
+                "JOIN resource s ON s.key = e.resource JOIN resource f ON f.key = e.focus "
+                "WHERE s.type = 'Subscription' AND s.id = %s AND e.number > %s AND e.number <= %s "
+                "ORDER BY e.number LIMIT %s",
+                (subscription, after, until, most),
+            )
+            return [Event(*row) for row in await rows.fetchall()]
+
+    async def counts(self, subscription: str) -> tuple[int, int]:
+        """Numbers of the last event and of the last one delivered."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT s.events, s.delivered FROM subscription s JOIN resource r ON r.key = s.resource "
+                "WHERE r.type = 'Subscription' AND r.id = %s",
+                (subscription,),
+            )
+            row = await rows.fetchone()
+        return (0, 0) if row is None else (row[0], row[1])
+
+    async def taken(self, delivery: Delivery, number: int) -> None:
+        """The receiver took everything up to this number."""
+        await self._own(
+            delivery, "delivered = %s, failures = 0, last_sent = now(), leased_until = '-infinity'", number
+        )
+
+    async def failed(self, delivery: Delivery) -> None:
+        """The receiver took nothing: try again after a pause that grows."""
+        await self._own(
+            delivery,
+            "failures = failures + 1, leased_until = '-infinity', "
+            "not_before = now() + least(%s, 2 ^ least(failures, 20)) * interval '1 second'",
+            MOST_PAUSE,
+        )
+
+    async def release(self, delivery: Delivery) -> None:
+        """There is nothing to tell."""
+        await self._own(delivery, "leased_until = '-infinity'")
+
+    async def renew(self, delivery: Delivery, lease: timedelta) -> None:
+        """The heartbeat of a lease."""
+        await self._own(delivery, "leased_until = now() + %s", lease)
+
+    async def purge(self) -> None:
+        """Forget old events that were delivered."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "DELETE FROM subscription_event e USING subscription s WHERE s.resource = e.resource "
+                "AND e.number <= s.delivered AND e.at < now() - %s",
+                (timedelta(days=KEPT_DAYS),),
+            )
+
+    async def _own(self, delivery: Delivery, change: str, *values: object) -> None:
+        statement = f"UPDATE subscription SET {change} WHERE resource = %s AND leased_by = %s"  # noqa: S608
+        async with self._pool.connection() as connection:
+            await connection.execute(statement.encode(), (*values, delivery.key, self._worker))
