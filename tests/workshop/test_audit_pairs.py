@@ -167,3 +167,16 @@ def test_tables_are_audited_row_by_row(tmp_path: Path) -> None:
     done = run_command("mapping", "audit", "--source", table, "--fhir", fhir, "--format", "json")
     findings = {(f["record"].rsplit(":", 1)[-1], f["field"]) for f in json.loads(done.stdout)["findings"]}
     assert findings == {("3", "Sex"), ("3", "Glucose (mg/dL)")}
+
+
+def test_what_an_engine_keeps_beside_the_patient_or_in_a_note_has_arrived(repository: Path) -> None:
+    """The race as an Observation, the time of registration in a Provenance, a number that is none in a note."""
+    folder = repository / "mappings/ehr/hl7v2/examples"
+    lost = {
+        place
+        for name in ("adt-registered-in-full", "oru-results-of-every-type")
+        for place, _, _ in places(folder / name / "messages.hl7", folder / name / "expected.ndjson")
+    }
+    assert lost == {
+        "PV1[1]-37.2", "PV1[1]-39", "PV2[1]-8", "ORC[1]-7.6", "OBR[1]-5", "OBR[1]-6", "OBX[12]-5", "OBX[16]-6",
+    }  # fmt: skip

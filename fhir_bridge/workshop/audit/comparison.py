@@ -50,7 +50,8 @@ def _candidates(leaf: SourceLeaf, pool: Pool) -> Iterator[FhirLeaf]:
         yield from (match for match in pool.find("a:" + squeezed) if spelt or ":" in match.text)
     if role is Role.PHONE:
         yield from _phones(value, pool)
-    if role in _WORDY and words(value):
+    noted = role is Role.NUMBER and leaf.field.startswith("OBX-5")  # `about 140` where a number should be
+    if (role in _WORDY or noted) and words(value):
         within = is_apart if role is Role.ID else contains
         yield from (match for match in _rarest(value, pool) if within(match.text, value))
     if role in (Role.CODE, Role.STATUS, Role.YES_NO, Role.SYSTEM):

@@ -75,6 +75,10 @@ _UNIT_FIELDS: Final = {
 }
 
 
+_FORMS: Final = {("SPM-20", "Y"): ("available",), ("SPM-20", "N"): ("unavailable",)}
+"""What FHIR has for values that no table translates."""
+
+
 def read_messages(path: Path, relative: str) -> Iterator[SourceRecord]:
     """The messages of a file.
 
@@ -124,7 +128,15 @@ def read_messages(path: Path, relative: str) -> Iterator[SourceRecord]:
         for unit in record.units:
             for position, leaf in enumerate(unit.leaves):
                 unit.leaves[position] = SourceLeaf(
-                    leaf.locator, leaf.field, leaf.unit, leaf.part, leaf.value, leaf.role, leaf.table, count
+                    leaf.locator,
+                    leaf.field,
+                    leaf.unit,
+                    leaf.part,
+                    leaf.value,
+                    leaf.role,
+                    leaf.table,
+                    count,
+                    leaf.forms,
                 )
                 count += 1
         record.patients = tuple(patients)
@@ -226,6 +238,13 @@ class _Reader:
             role = Role.STRUCTURE
         out.append(
             SourceLeaf(
-                f"{self._locator}{tail}", f"{self._field}{tail}", self._unit, self._part, value, role, table
+                f"{self._locator}{tail}",
+                f"{self._field}{tail}",
+                self._unit,
+                self._part,
+                value,
+                role,
+                table,
+                forms=_FORMS.get((self._field, value), ()),
             )
         )

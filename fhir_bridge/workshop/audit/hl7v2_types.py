@@ -13,13 +13,18 @@ Typed = tuple[str, str]
 """Type and table, each perhaps empty."""
 
 
+_WITHDRAWN: Final = frozenset(("wd", "WD", "NUL", "-"))
+
+
 def _at(parts: tuple[Part, ...], number: int) -> Typed:
-    """The newest type, and the table; of a type without form ("-") and of no number nothing."""
+    """Type and table: of the types that a part has had the newest with most components, since a field that was
+    withdrawn (`NM/XCN`) is filled as it was before; nothing where there is none."""
     if not 0 < number <= len(parts):
         return "", ""
     part = parts[number - 1]
-    kind = part.types[0]
-    return ("" if kind == "-" else kind), ("" if part.table == "9999" else part.table)
+    kinds = [kind for kind in part.types if kind not in _WITHDRAWN]
+    kind = max(kinds, key=lambda each: len(components_of(each)), default="")
+    return kind, ("" if part.table == "9999" else part.table)
 
 
 def field_type(segment: str, number: int) -> Typed:

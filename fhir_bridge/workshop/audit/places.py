@@ -44,6 +44,7 @@ class Places:
 
     def __init__(self, record: SourceRecord, pool: Pool, contexts: Contexts) -> None:
         self.record, self.pool, self.contexts = record, pool, contexts
+        self.claimed = {place for place in contexts.primary if place is not None}
 
     def inside(self, leaf: SourceLeaf) -> list[FhirLeaf]:
         """The FHIR leaves with the value that are where the leaf belongs."""
@@ -66,6 +67,8 @@ class Places:
             return inside
         if not scope:
             return seen if len(leaf.value) >= 4 else []
+        if not short and (unclaimed := [match for match in seen if self._unclaimed(leaf, match)]):
+            return unclaimed
         if leaf.role in _OF_PARTIES:
             return [
                 match
@@ -76,6 +79,15 @@ class Places:
         if not short and leaf.role in (Role.DISPLAY, Role.TEXT) and not unit.types:
             return seen
         return []
+
+    def _unclaimed(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
+        """Whether a value is in a resource about the unit's that no segment became: the race as an Observation."""
+        contexts, resource = self.contexts, match.resource
+        return (
+            resource.index not in self.claimed
+            and resource.type in ("Observation", "Provenance")
+            and not contexts.own[leaf.unit].isdisjoint(resource.references)
+        )
 
     def _mentioned(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
         """Whether a value is in an object that another resource has about this unit's."""

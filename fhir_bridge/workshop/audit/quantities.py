@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from fhir_bridge.fhir import ucum
+from fhir_bridge.workshop.audit.comparison import contains
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf
 from fhir_bridge.workshop.audit.outcomes import ARRIVED, LOST, Kind, Outcome
@@ -125,11 +126,24 @@ class Quantities:
             return ARRIVED
         if seen:
             return Outcome(Kind.UNIT, "the unit is another one", place, seen)
-        if self._places.inside(leaf):
+        if self._places.inside(leaf) or self._in_words(leaf):
             return ARRIVED
         if quantities:
             return Outcome(Kind.UNIT, "the value has no unit")
         return LOST
+
+    def _in_words(self, leaf: SourceLeaf) -> bool:
+        """Whether a text has the unit behind its amount: a note of what could not be read as a number."""
+        amounts = [
+            other.value
+            for other in self._places.record.units[leaf.unit].leaves
+            if other.role in (Role.NUMBER, Role.TEXT) and _measured(leaf, other)
+        ]
+        return any(
+            contains(match.text, f"{amount} {leaf.value}")
+            for match in self._places.scoped(leaf)
+            for amount in amounts
+        )
 
     def _unit_is_there(self, leaf: SourceLeaf) -> bool:
         """Whether the unit's code or name beside this one arrived, so that nothing is lost with this."""
