@@ -241,7 +241,11 @@ class TestEverything:
         assert clinic.http.get(f"{path}&_type=Condition", headers=clara).status_code == 400
 
     def test_it_is_given_as_xml_too(self, clinic: Hospital, clara: dict[str, str]) -> None:
-        for path in ("Patient/anna/$everything?_type=Condition", "Patient/anna/$summary?", "Patient/anna/$meta?"):
+        for path in (
+            "Patient/anna/$everything?_type=Condition",
+            "Patient/anna/$summary?",
+            "Patient/anna/$meta?",
+        ):
             answer = clinic.http.get(f"/fhir/{path}&_format=xml", headers=clara)
             assert answer.status_code == 200
             assert answer.headers["content-type"].startswith("application/fhir+xml")
