@@ -181,3 +181,16 @@ def test_events_survive_a_store_that_is_away_for_a_moment(
             == 503
         )
     assert len(latest(hospital, "read")) == before + 3
+
+
+def test_a_site_may_have_reads_recorded_before_the_answer(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = hospital.token("user/*.rs") | {"X-Request-Id": "before-answer"}
+    hospital.run(hospital.services.audit.flush)
+    monkeypatch.setattr(hospital.services.audit, "_before_answer", True)
+    for path in ("Patient/anna", "Observation?patient=anna"):
+        assert hospital.http.get(f"/fhir/{path}", headers=headers).status_code == 200
+        wanted = [("entity:identifier", "before-answer"), ("_summary", "count")]
+        page = hospital.run(hospital.services.store.search, "AuditEvent", wanted, EVERYTHING)
+        assert page.total == (1 if path.startswith("Patient") else 2)
