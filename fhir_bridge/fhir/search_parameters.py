@@ -16,6 +16,7 @@ from fhir_bridge.fhir.definitions import (
     resource_types,
 )
 from fhir_bridge.fhir.search.compiling import STORED, Uncompiled, Unindexed, compiled
+from fhir_bridge.fhir.search.elements import elements_of, is_of_resource
 from fhir_bridge.fhir.search.entries import (
     CompositeEntry,
     DateEntry,
@@ -43,9 +44,11 @@ __all__ = [
     "Uncompiled",
     "Unindexed",
     "UriEntry",
+    "elements_of",
     "extract",
     "extract_composites",
     "find",
+    "is_of_resource",
     "searchable",
     "uncompiled",
     "unindexed",

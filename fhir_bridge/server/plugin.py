@@ -15,9 +15,14 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """`$validate`, `$versions`, `$export`, `$import`, those of Subscriptions, and of the terminology service."""
+    """What the server does beside reading, writing and searching; `$validate`, `$export`, `$everything` among it."""
     from fhir_bridge.server.rest.bulk_import import Import
+    from fhir_bridge.server.rest.documents import Document
     from fhir_bridge.server.rest.export import Export
+    from fhir_bridge.server.rest.matching import Match
+    from fhir_bridge.server.rest.meta_operations import Meta, MetaAdd, MetaDelete
+    from fhir_bridge.server.rest.record_operations import Everything, LastN
+    from fhir_bridge.server.rest.summary import Summary
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
     from fhir_bridge.server.rest.validate import Validate
     from fhir_bridge.server.subscriptions.operations import Events, Status
@@ -25,6 +30,14 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
     return [
         Validate(context.terminology),
         Versions(),
+        Everything(),
+        LastN(),
+        Document(),
+        Match(),
+        Meta(),
+        MetaAdd(),
+        MetaDelete(),
+        Summary(),
         Export(context.settings),
         Import(context.settings),
         Status(),

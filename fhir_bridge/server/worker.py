@@ -94,6 +94,7 @@ async def _work(settings: Settings) -> None:
                 await Subscriptions(store.pool).purge()
                 await Jobs(store.pool, "housekeeping").purge()
                 await Attempts(store).purge()
+                await store.prepare_audit()
                 await _replay_inbox(store, url, settings.site)
                 removed = await settings.retention().apply(store.pool)
                 if any(removed.values()):

@@ -25,8 +25,9 @@ from fhir_bridge.storage.indexed import reference_targets, references_of, search
 from fhir_bridge.storage.loading import LoadResult, RecordsResult
 from fhir_bridge.storage.location import DatabaseLocation, database_url, default_data_dir
 from fhir_bridge.storage.migration import upgrade
+from fhir_bridge.storage.record_pages import RecordPart
 from fhir_bridge.storage.records import RecordSet
-from fhir_bridge.storage.searching import SearchPage, UnknownParameter
+from fhir_bridge.storage.searching import SearchOptions, SearchPage, UnknownParameter
 from fhir_bridge.storage.store import Store
 from fhir_bridge.storage.stored import Stored, Written
 
@@ -48,10 +49,12 @@ __all__ = [
     "MultipleMatches",
     "NotFound",
     "OtherSiteKey",
+    "RecordPart",
     "RecordSet",
     "RecordsResult",
     "Referred",
     "SchemaAhead",
+    "SearchOptions",
     "SearchPage",
     "StorageError",
     "Store",

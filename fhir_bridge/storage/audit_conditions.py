@@ -16,6 +16,7 @@ __all__ = [
     "META",
     "REFERENCES",
     "SAME",
+    "SERVED_ID",
     "TOKENS",
     "head",
     "in_record",
@@ -30,6 +31,10 @@ __all__ = [
 
 SAME = "j.recorded = i.recorded AND j.key = i.key AND j.part = i.part"
 """Of a row `j` of the index: it is of the same served event as `i`."""
+SERVED_ID = (
+    """(coalesce(a.id, a.key::text) || CASE WHEN i.part > 0 THEN '.' || i.part ELSE '' END) COLLATE "C\""""
+)
+"""The id under which a row of the index is served."""
 _LATEST = "9999-12-31T23:59:59.999999+00:00"
 
 
@@ -42,8 +47,7 @@ def of_ids(identities: Sequence[str]) -> Condition:
     """By the ids as they were given, or those of parts."""
     rows = [row for identity in identities for row in {identity, read_id(identity)[0]}]
     return Condition(
-        "(a.key = ANY(ARRAY(SELECT audit_key(w) FROM unnest(%s::text[]) AS w)) AND coalesce(a.id, a.key::text) || "
-        "CASE WHEN i.part > 0 THEN '.' || i.part ELSE '' END = ANY(%s))",
+        f"(a.key = ANY(ARRAY(SELECT audit_key(w) FROM unnest(%s::text[]) AS w)) AND {SERVED_ID} = ANY(%s))",  # noqa: S608
         (rows, list(identities)),
     )
 

@@ -35,6 +35,8 @@ __all__ = [
 
 Event = dict[str, Any]
 
+AHEAD = 2
+"""Months whose partitions are made before they begin."""
 AT_ONCE = 1_000
 """Rows of the index that one statement takes."""
 
@@ -137,6 +139,13 @@ class AuditWriter:
                 async with self._pool.connection() as connection:
                     await connection.execute("SELECT audit_month(%s)", (moment,))
                 self._months.add((moment.year, moment.month))
+
+    async def prepare_ahead(self) -> None:
+        """Make the partitions of this month and the next ones, so that no writer has to."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "SELECT audit_month(now() + n * interval '1 month') FROM generate_series(0, %s) n", (AHEAD,)
+            )
 
     @staticmethod
     def add(statement: Statement, records: Sequence[AuditRecord]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -16,6 +17,7 @@ from fhir_bridge.storage.audit_conditions import (
     META,
     REFERENCES,
     SAME,
+    SERVED_ID,
     TOKENS,
     head,
     in_record,
@@ -34,6 +36,7 @@ from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_o
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch, NotFound
+from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
 from fhir_bridge.storage.includes import MOST_INCLUDED, is_include
 from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.permission import compile_access, not_denied, require
@@ -76,7 +79,7 @@ class AuditEvents:
         """
         require(access, AUDIT, "r")
         where = all_of([head(), of_ids([identity]), await self._permitted(access, "r")])
-        rows = await self._rows(where, "", ())
+        rows = await self._rows(where, "")
         if not rows:
             raise NotFound(f"no {AUDIT}/{identity}")
         return _stored(rows[0])
@@ -100,7 +103,7 @@ class AuditEvents:
         if compartment is not None:
             matches = all_of([matches, self._within(compartment)])
         count, counted = _wanted(parameters, count, total)
-        descending = _descending(parameters)
+        order = _order_of(parameters)
         where = all_of([head(), matches, await self._permitted(access, "s")])
         bound = (
             access.subject,
@@ -108,11 +111,10 @@ class AuditEvents:
             AUDIT,
             sorted(pair for pair in parameters if pair[0] not in ("_count", "_total")),
         )
-        after = TRUE if cursor is None else _after(self._cursors.read(cursor, bound), descending=descending)
+        after = TRUE if cursor is None else order.after(self._cursors.read(cursor, bound))
         rows: list[Any] = []
         if count > 0:
-            order = f"ORDER BY {_order(descending=descending)} LIMIT {count + 1:d}"
-            rows = await self._rows(all_of([where, after]), order, ())
+            rows = await self._rows(all_of([where, after]), f"{order.text} LIMIT {count + 1:d}")
         known = None
         if count == 0 or (counted and (cursor is not None or len(rows) > count)):
             known = await self._total(where)
@@ -120,7 +122,7 @@ class AuditEvents:
         more = more or len(page) < min(count, len(rows))
         following = None
         if more and page:
-            following = self._cursors.make(_place(page[-1]), bound)
+            following = self._cursors.make(order.place(page[-1]), bound)
         entries = [_stored(row) for row in page]
         if known is None and cursor is None and not more:
             known = len(entries)
@@ -168,21 +170,33 @@ class AuditEvents:
         return results
 
     async def history(
-        self, access: AccessFilter, *, count: int, since: datetime | None, cursor: str | None, most_bytes: int
-    ) -> tuple[list[Stored], str | None]:
-        """All of them, newest first: each has one version. Gives the cursor of the next page too."""
+        self,
+        access: AccessFilter,
+        identity: str | None,
+        *,
+        count: int,
+        since: datetime | None,
+        cursor: str | None,
+        most_bytes: int,
+    ) -> HistoryPage:
+        """Of one, or of all, newest first: each has one version."""
+        if identity is not None:
+            only = await self.read(identity, access)
+            shown = [only] if since is None or only.last_updated >= since else []
+            return HistoryPage([HistoryEntry(stored, "POST") for stored in shown], len(shown))
         require(access, AUDIT, "s")
         bound = (access.subject, "history", AUDIT, str(since))
         where = [head(), await self._permitted(access, "s")]
         if since is not None:
             where.append(Condition("i.recorded >= %s", (since,)))
         if cursor is not None:
-            where.append(_after(self._cursors.read(cursor, bound), descending=True))
-        rows = await self._rows(all_of(where), f"ORDER BY {_order(descending=True)} LIMIT {count + 1:d}", ())
+            where.append(_NEWEST.after(self._cursors.read(cursor, bound)))
+        rows = await self._rows(all_of(where), f"{_NEWEST.text} LIMIT {count + 1:d}")
         page = _fitting(rows[:count], most_bytes)
         more = len(rows) > len(page)
-        following = self._cursors.make(_place(page[-1]), bound) if more and page else None
-        return [_stored(row) for row in page], following
+        following = self._cursors.make(_NEWEST.place(page[-1]), bound) if more and page else None
+        total = len(page) if cursor is None and following is None else None
+        return HistoryPage([HistoryEntry(_stored(row), "POST") for row in page], total, following)
 
     async def stream(
         self, access: AccessFilter, *, page: int, patient: str | None = None, letter: Literal["r", "s"] = "s"
@@ -195,18 +209,17 @@ class AuditEvents:
             where.append(await self._permitted(own, letter))
         after = TRUE
         while True:
-            order = f"ORDER BY {_order(descending=False)} LIMIT {page:d}"
-            rows = await self._rows(all_of([*where, after]), order, ())
+            rows = await self._rows(all_of([*where, after]), f"{_OLDEST.text} LIMIT {page:d}")
             if rows:
                 yield [_stored(row) for row in rows]
             if len(rows) < page:
                 return
-            after = _after(_place(rows[-1]), descending=False)
+            after = _OLDEST.after(_OLDEST.place(rows[-1]))
 
-    async def _rows(self, where: Condition, order: str, values: tuple[Any, ...]) -> list[Any]:
+    async def _rows(self, where: Condition, order: str) -> list[Any]:
         statement = f"SELECT {_COLUMNS} FROM {_ROWS} WHERE {where.text} {order}"  # noqa: S608
         async with self._pool.connection() as connection:
-            result = await connection.execute(statement.encode(), (*where.values, *values), binary=True)
+            result = await connection.execute(statement.encode(), where.values, binary=True)
             rows: list[Any] = await result.fetchall()
         return rows
 
@@ -366,29 +379,46 @@ def _names(wanted: str | None, code: str, kind: str) -> bool:
     return wanted in (None, code) or (wanted == "patient" and kind == "Patient")
 
 
-def _descending(parameters: Parameters) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """By time, or by id; either is total."""
+
+    by_id: bool
+    descending: bool
+
+    @property
+    def text(self) -> str:
+        names = (SERVED_ID,) if self.by_id else ("i.recorded", "i.key", "i.part")
+        return "ORDER BY " + ", ".join(f"{name}{' DESC' if self.descending else ''}" for name in names)
+
+    def place(self, row: Any) -> list[Any]:
+        """Where a row is, for a cursor."""
+        return [_stored(row).id] if self.by_id else [row[0].isoformat(), str(row[1]), row[2]]
+
+    def after(self, place: list[Any]) -> Condition:
+        """What comes after a place."""
+        sign = "<" if self.descending else ">"
+        if self.by_id:
+            return Condition(f"{SERVED_ID} {sign} %s", (place[0],))
+        # The first again by itself: it says which partitions and which range of the index.
+        return Condition(
+            f"(i.recorded {sign}= %s::timestamptz "
+            f"AND (i.recorded, i.key, i.part) {sign} (%s::timestamptz, %s::uuid, %s))",
+            (place[0], *place),
+        )
+
+
+_OLDEST, _NEWEST = _Order(by_id=False, descending=False), _Order(by_id=False, descending=True)
+
+
+def _order_of(parameters: Parameters) -> _Order:
     rules = [rule for name, value in parameters if name == "_sort" for rule in value.split(",") if rule]
     for rule in rules:
-        if rule.removeprefix("-") not in ("date", "_lastUpdated"):
+        if rule.removeprefix("-") not in ("date", "_lastUpdated", "_id"):
             raise BadSearch(f"_sort: can't sort {AUDIT} by {rule[:40]!r}")
-    return bool(rules) and rules[0].startswith("-")
-
-
-def _order(*, descending: bool) -> str:
-    return ", ".join(f"i.{name}{' DESC' if descending else ''}" for name in ("recorded", "key", "part"))
-
-
-def _place(row: Any) -> list[Any]:
-    return [row[0].isoformat(), str(row[1]), row[2]]
-
-
-def _after(place: list[Any], *, descending: bool) -> Condition:
-    sign = "<" if descending else ">"
-    # The first again by itself: it says which partitions and which range of the index.
-    return Condition(
-        f"(i.recorded {sign}= %s::timestamptz AND (i.recorded, i.key, i.part) {sign} (%s::timestamptz, %s::uuid, %s))",
-        (place[0], *place),
-    )
+    if not rules:
+        return _OLDEST
+    return _Order(by_id=rules[0].endswith("_id"), descending=rules[0].startswith("-"))
 
 
 def _wanted(parameters: Parameters, count: int, total: str) -> tuple[int, bool]:

@@ -72,7 +72,13 @@ class _Chain:
         refuse_unsupported(resource_type, name, self._dictionaries.definitions)
         code, _, modifier = name.partition(":")
         condition = await parameter_condition(
-            resource_type, code, modifier, self._value, self._dictionaries, codes=self._codes
+            resource_type,
+            code,
+            modifier,
+            self._value,
+            self._dictionaries,
+            codes=self._codes,
+            access=self._access,
         )
         if condition is None:
             raise BadSearch(f"{self._whole}: {code} is not a search parameter of {resource_type} here")

@@ -12,14 +12,16 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
-from fhir_bridge.storage.errors import RecordsPending
+from fhir_bridge.storage.errors import IndexPending, RecordsPending
 
-__all__ = ["NO_SYSTEM", "RECORDS_PENDING", "Dictionaries"]
+__all__ = ["INDEX_PENDING", "NO_SYSTEM", "RECORDS_PENDING", "Dictionaries"]
 
 MOST_KEPT = 50_000
 """Numbers of resources that a process remembers, some 10 MB."""
 RECORDS_PENDING = "records"
 """The setting that an upgrade leaves where the records of what is stored are still to be made."""
+INDEX_PENDING = "index"
+"""The setting that an upgrade leaves where the index of what is stored lacks what this program writes (0013)."""
 NO_SYSTEM = ""
 """Stands for a code without a system."""
 
@@ -58,12 +60,29 @@ class Dictionaries:
         self._keys: list[int] = []
         self._resources: dict[tuple[str, str], int] = {}
         self._records_pending = False
+        self._index_pending = False
 
     async def load(self) -> None:
         """Read what there is; a fresh process starts warm."""
         async with self._pool.connection() as connection:
             await self._refresh(connection)
             self._records_pending = await _is_set(connection, RECORDS_PENDING)
+            self._index_pending = await _is_set(connection, INDEX_PENDING)
+
+    async def require_index(self) -> None:
+        """See that the index has all that this program writes: else a search would find less than there is, or more.
+
+        Raises:
+            IndexPending: the database was upgraded, and it is still being made.
+        """
+        if self._index_pending:
+            async with self._pool.connection() as connection:
+                self._index_pending = await _is_set(connection, INDEX_PENDING)
+        if self._index_pending:
+            raise IndexPending(
+                "the database was upgraded, and its index for this parameter is still being made: the background "
+                "worker of `serve` does it, or `fhir-bridge reindex`"
+            )
 
     async def require_records(self) -> None:
         """See that each resource's record is known: else a patient's record would seem to hold less than it does.

@@ -198,6 +198,13 @@ class RecordsPending(StorageError):
     status = 503
 
 
+class IndexPending(StorageError):
+    """After an upgrade: the index does not have yet what a search asks for."""
+
+    code = "FB-STORE-036"
+    status = 503
+
+
 class DiskFull(StorageError):
     """The database has no space left: nothing of the write was stored, and what was stored before stays."""
 

@@ -33,6 +33,7 @@ from fhir_bridge.storage.permission import (
     require,
     who_deny,
 )
+from fhir_bridge.storage.search_text import date_value
 from fhir_bridge.storage.stored import Stored, parse_for_reading
 
 __all__ = ["HistoryEntry", "HistoryPage", "instance_history", "read_version", "type_history"]
@@ -111,27 +112,41 @@ async def instance_history(
     *,
     count: int,
     since: datetime | None,
+    at: str | None,
     cursor: str | None,
     most_bytes: int,
 ) -> HistoryPage:
     """All versions of a resource: the current first, then by number; late arrivals among them."""
     require(access, resource_type, "r")
-    bound = (access.subject, "history", resource_type, identity, str(since))
+    bound = (access.subject, "history", resource_type, identity, str(since), at)
+    ends, during = "", TRUE
+    if at is not None:
+        ends, during = f", {_ENDS} AS ends", _current_at(at, "v.last_updated", "v.ends")
     # A version that arrived late has a greater number than the current one: hence the
     # current first, then the others.
     before = cursors.read(cursor, bound) if cursor else [0, 2**31 - 1]
     permitted = await compile_access(access, resource_type, "r", dictionaries)
     statement = within_bytes(
         "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.current FROM resource r, LATERAL ("  # noqa: S608
-        "SELECT r.version, r.last_updated, r.bytes, 1 AS current UNION ALL "
-        "SELECT h.version, h.last_updated, h.bytes, 0 FROM history h WHERE h.resource = r.key) v "
+        f"SELECT r.version, r.last_updated, r.bytes, 1 AS current{ends and ', ' + _FOREVER} UNION ALL "
+        f"SELECT h.version, h.last_updated, h.bytes, 0{ends} FROM history h WHERE h.resource = r.key"
+        f"{ends and _WERE_CURRENT}) v (version, last_updated, bytes, current{ends and ', ends'}) "
         f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text} "
-        "AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) "
+        f"AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) AND {during.text} "
         "AND (%s = 0 OR v.current = 0) AND v.version < %s ORDER BY v.current DESC, v.version DESC LIMIT %s",
         ("type", "id", "version", "last_updated", "bytes", "key", "current"),
         "q.current DESC, q.version DESC",
     )
-    values = (most_bytes, resource_type, identity, *permitted.values, since, *before, count + 1)
+    values = (
+        most_bytes,
+        resource_type,
+        identity,
+        *permitted.values,
+        since,
+        *during.values,
+        *before,
+        count + 1,
+    )
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
         page = that_fit(rows[:count])
@@ -139,7 +154,7 @@ async def instance_history(
             connection, access, page, "r", everything=is_unbounded(access, resource_type, "r")
         )
         entries = [_entry(row) for row in shown]
-    if not rows and cursor is None and since is None:
+    if not rows and cursor is None and since is None and at is None:
         # Only where nothing narrowed it: an empty later page is a page of a resource that is there.
         raise NotFound(f"no {resource_type}/{identity}")
     following = None
@@ -159,11 +174,12 @@ async def type_history(
     *,
     count: int,
     since: datetime | None,
+    at: str | None,
     cursor: str | None,
     most_bytes: int,
 ) -> HistoryPage:
     """Versions of all resources of some types, newest first; what came late and never was current is left out."""
-    bound = (access.subject, "history", types, str(since))
+    bound = (access.subject, "history", types, str(since), at)
     location = cursors.read(cursor, bound) if cursor is not None else None
     patient = _patient(access)
     record, searched = Condition("", ()), access
@@ -178,7 +194,7 @@ async def type_history(
         # again what `mine` already selects.
         searched = replace(access, rules=tuple(replace(rule, patient=None) for rule in access.rules))
     permitted = {kind: await compile_access(searched, kind, "s", dictionaries) for kind in types}
-    page_of = _Slice(_permitted(permitted), patient is not None, location, since, count + 1)
+    page_of = _Slice(_permitted(permitted), patient is not None, location, since, at, count + 1)
     branches = [page_of.of_resources(condition) for condition in _current(types)] + [
         page_of.of_history(types)
     ]
@@ -254,12 +270,14 @@ class _Slice:
         bounded: whether only those of the CTE `mine` count. Else a page of a bounded caller would look at the
             versions of all other patients, for each whether it is about this one.
         place: moment, key and version before which they are.
+        at: when they were current.
     """
 
     where: Condition
     bounded: bool
     place: Sequence[Any] | None
     since: datetime | None
+    at: str | None
     count: int
 
     def of_resources(self, which: Condition) -> Condition:
@@ -283,6 +301,9 @@ class _Slice:
             Condition(f"{key} = ANY((SELECT keys FROM mine)::bigint[])") if self.bounded else TRUE,  # noqa: S608
             Condition(f"{table}.last_updated >= coalesce(%s, '-infinity'::timestamptz)", (self.since,)),
         ]
+        if self.at is not None:
+            ends = _FOREVER if table == "r" else _ENDS
+            conditions.append(_current_at(self.at, f"{table}.last_updated", ends))
         if self.place is not None:
             # Compared as a row, which is the order of the index.
             before = f"({table}.last_updated, {key}, {table}.version) < (%s::timestamptz, %s, %s)"
@@ -294,6 +315,38 @@ class _Slice:
             f"{table}.last_updated::text AS moment FROM {source} WHERE {where.text} ORDER BY {order} LIMIT %s",
             (*where.values, self.count),
         )
+
+
+_FOREVER = "'infinity'::timestamptz"
+_WERE_CURRENT = " AND h.kind IN ('v', 'd')"
+# least() leaves nulls out of account.
+_ENDS = (
+    "least((SELECT min(n.last_updated) FROM history n WHERE n.resource = h.resource AND n.version > h.version "
+    "AND n.kind IN ('v', 'd')), CASE WHEN r.version > h.version THEN r.last_updated END)"
+)
+"""When the version `h` of the resource `r` was followed by the next."""
+
+
+def _current_at(at: str, start: str, end: str) -> Condition:
+    """That a version, which was current from `start` to `end`, was so at some time of `at` (R4 http.html#history)."""
+    wanted = date_value("_at", at)
+    low, high = wanted.low, wanted.high or "infinity"
+    match wanted.prefix:
+        case "eq":
+            return Condition(f"({start} < %s::timestamptz AND {end} > %s)", (high, low))
+        case "gt" | "sa":
+            return Condition(f"{end} > %s::timestamptz", (high,))
+        case "ge":
+            return Condition(f"{end} > %s", (low,))
+        case "lt" | "eb":
+            return Condition(f"{start} < %s", (low,))
+        case "le":
+            return Condition(f"{start} < %s::timestamptz", (high,))
+        case "ne":
+            return Condition(f"({start} < %s OR {end} > %s::timestamptz)", (low, high))
+        case _:
+            first, last = wanted.approximate()
+            return Condition(f"({start} < %s AND {end} > %s)", (last, first))
 
 
 def _entry(row: Any) -> HistoryEntry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,17 +48,17 @@ def is_include(name: str) -> bool:
 
 
 def read_includes(
-    resource_type: str, parameters: Iterable[tuple[str, str]], known: definitions.Definitions
+    types: Sequence[str], parameters: Iterable[tuple[str, str]], known: definitions.Definitions
 ) -> list[Include]:
-    """The includes among the parameters of a search on `resource_type`.
+    """The includes among the parameters of a search on these types.
 
     Raises:
         BadSearch: one that R4 does not have, or whose reference is not indexed.
     """
-    return [_read(resource_type, name, value, known) for name, value in parameters if is_include(name)]
+    return [_read(types, name, value, known) for name, value in parameters if is_include(name)]
 
 
-def _read(resource_type: str, name: str, value: str, known: definitions.Definitions) -> Include:
+def _read(types: Sequence[str], name: str, value: str, known: definitions.Definitions) -> Include:
     kind, colon, modifier = name.partition(":")
     # `recurse` is what STU3 called it; clients of that age still send it.
     if colon and modifier not in ("iterate", "recurse"):
@@ -82,8 +82,8 @@ def _read(resource_type: str, name: str, value: str, known: definitions.Definiti
     targets = reference_targets(parameter)
     if target and target not in targets:
         raise BadSearch(f"{kind}={value[:80]}: {code} of {source} never points to {target}")
-    if reverse and not iterate and resource_type not in targets:
-        raise BadSearch(f"{kind}={value[:80]}: {code} of {source} never points to {resource_type}")
+    if reverse and not iterate and not set(types) & set(targets):
+        raise BadSearch(f"{kind}={value[:80]}: {code} of {source} never points to {' or '.join(types)[:80]}")
     return Include(source, (code,), target or None, reverse, iterate)
 
 
@@ -91,25 +91,27 @@ async def included(
     connection: AsyncConnection,
     dictionaries: Dictionaries,
     includes: Sequence[Include],
-    resource_type: str,
-    matches: Sequence[int],
+    matches: Mapping[str, Sequence[int]],
     access: AccessFilter,
     *,
     most: int | None = None,
     most_bytes: int | None = None,
+    of: frozenset[str] | None = None,
 ) -> list[Stored]:
     """What the matches bring along, each resource once and none of the matches, in order of type and key.
 
     Args:
-        matches: keys of the page's matches.
+        matches: keys of the page's matches by type.
         most, most_bytes: how much may come along.
+        of: types that may; None: all.
 
     Raises:
         BadSearch: it would be more than that.
     """
-    gathered = _Gathered(connection, dictionaries, access, most or MOST_INCLUDED, most_bytes)
-    new: dict[str, list[int]] = {resource_type: list(matches)}
-    gathered.known.update(matches)
+    gathered = _Gathered(connection, dictionaries, access, most or MOST_INCLUDED, most_bytes, of)
+    new = {kind: list(keys) for kind, keys in matches.items()}
+    for keys in new.values():
+        gathered.known.update(keys)
     current = list(includes)
     while current and any(new.values()):
         new = await gathered.step(current, new)
@@ -125,6 +127,7 @@ class _Gathered:
         access: AccessFilter,
         most: int,
         most_bytes: int | None,
+        of: frozenset[str] | None,
     ) -> None:
         self.entries: dict[int, Stored] = {}
         self.known: set[int] = set()
@@ -133,6 +136,7 @@ class _Gathered:
         self._access = access
         self._most = most
         self._left = most_bytes
+        self._of = of
 
     def order(self, key: int) -> tuple[str, int]:
         return self.entries[key].type, key
@@ -145,6 +149,8 @@ class _Gathered:
             keys = [key for key in keys if key not in self.known]
             wanted = include.source if include.reverse else include.target
             for kind, of_type in (await self._by_type(keys, wanted)).items():
+                if self._of is not None and kind not in self._of:
+                    continue
                 taken = await self._take(kind, of_type)
                 new.setdefault(kind, []).extend(taken)
         return new

@@ -6,17 +6,21 @@ from fhir_bridge.fhir import search_parameters
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter, resource_types
 
 __all__ = [
+    "APART",
     "find",
     "find_reference",
     "indexed_only",
-    "is_of_resource",
     "reference_targets",
     "references_of",
     "searchable",
 ]
 
 TABLES = frozenset({"token", "string", "date", "quantity", "number", "reference", "uri"})
-"""Search types that have a table; a composite's pairs have none."""
+"""Search types that have a table; a composite is searched by its components."""
+WORDS = frozenset({"_content", "_text"})
+"""Parameters that are answered from the words of resources, for every type."""
+SPECIAL = WORDS | {"_filter"}
+"""Parameters that are answered without rows of their own."""
 
 # An AuditEvent has up to hundreds of index rows, and every request writes one; those
 # chosen are what an audit asks.
@@ -25,7 +29,7 @@ _CHOSEN = {
 }
 """Types of which only some parameters are indexed, beside those of Resource: every access writes an AuditEvent."""
 
-_APART = frozenset({"AuditEvent"})
+APART = frozenset({"AuditEvent"})
 """Types that are no rows of `resource`: no search of another type leads to them (`storage.audit_search`)."""
 
 
@@ -45,36 +49,35 @@ def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchP
     only = indexed_only(resource_type, known)
     if only is not None and code not in only:
         return None
+    if code in SPECIAL:
+        if resource_type in APART:
+            return None
+        return known.search_parameters(resource_type).get(code)
     parameter = search_parameters.find(resource_type, code, known)
-    return parameter if parameter is not None and _answered(parameter) else None
+    return parameter if parameter is not None and _answered(parameter, resource_type, known) else None
 
 
 def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[SearchParameter, ...]:
     """All parameters that the store can search by on this type, for the CapabilityStatement."""
     only = indexed_only(resource_type, known)
-    return tuple(
+    indexed = [
         parameter
         for parameter in search_parameters.searchable(resource_type, known)
-        if (only is None or parameter.code in only) and _answered(parameter)
-    )
+        if (only is None or parameter.code in only) and _answered(parameter, resource_type, known)
+    ]
+    words = (find(resource_type, code, known) for code in sorted(SPECIAL))
+    return (*indexed, *(parameter for parameter in words if parameter is not None))
 
 
-def _answered(parameter: SearchParameter) -> bool:
-    return parameter.type in TABLES or parameter.code in search_parameters.STORED or is_of_resource(parameter)
-
-
-def is_of_resource(parameter: SearchParameter) -> bool:
-    """Whether a composite's components are elements of the resource itself, each of which occurs once.
-
-    Then a resource has the pair where it has both. Those of repeating elements (`Observation.component`) need an index
-    that keeps together what occurs together; they have none yet.
-    """
-    return bool(parameter.components) and parameter.expression in resource_types()
+def _answered(parameter: SearchParameter, resource_type: str, known: Definitions) -> bool:
+    if parameter.components:
+        return all(find(resource_type, code, known) for code, _ in parameter.components)
+    return parameter.type in TABLES or parameter.code in search_parameters.STORED
 
 
 def find_reference(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:
     """The definition of a reference parameter that can be followed, or None."""
-    if resource_type in _APART:
+    if resource_type in APART:
         return None
     parameter = find(resource_type, code, known)
     return parameter if parameter is not None and parameter.type == "reference" else None
@@ -82,7 +85,7 @@ def find_reference(resource_type: str, code: str, known: Definitions = DEFAULT) 
 
 def references_of(resource_type: str, known: Definitions = DEFAULT) -> tuple[SearchParameter, ...]:
     """All reference parameters of a type that can be followed."""
-    if resource_type in _APART:
+    if resource_type in APART:
         return ()
     return tuple(parameter for parameter in searchable(resource_type, known) if parameter.type == "reference")
 

@@ -33,6 +33,7 @@ from fhir_bridge.fhir.search_parameters import (
     TokenEntry,
     TooManyEntries,
     UriEntry,
+    elements_of,
     extract,
 )
 from fhir_bridge.storage.breathing import LARGE, beside
@@ -79,6 +80,7 @@ class Indexed:
         links: for a Patient, (merged id, survivor id) as its `link` says.
         denials: of a Consent, when it denies which purpose.
         attachments: ids of the Binaries that it has as attachments.
+        elements: for each entry the repeating element that it comes from, where composites tell them apart.
     """
 
     type: str
@@ -89,6 +91,7 @@ class Indexed:
     links: tuple[tuple[str, str], ...]
     denials: tuple[Denial, ...] = ()
     attachments: tuple[str, ...] = ()
+    elements: tuple[int | None, ...] = ()
 
     def identities(self) -> list[Identity]:
         """The (type, id) pairs whose numbers its rows need, itself among them."""
@@ -132,6 +135,7 @@ def index(
     types = definitions.resource_types()
     try:
         extracted = extract(resource, indexed_only(resource_type, known), known, most=most)
+        placed = elements_of(resource, extracted, known, most=most)
     except TooManyEntries as error:
         raise TooManyIndexRows("a write has more rows of the search index than are allowed here") from error
     # A type that R4 does not have can't be a row of `resource`: what it names is somewhere else.
@@ -139,8 +143,9 @@ def index(
         entry
         if type(entry) is not ReferenceEntry or entry.type is None or entry.type in types
         else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
-        for entry in extracted
+        for entry, _ in placed
     )
+    elements = tuple(element for _, element in placed)
     labels = _labels(resource)
     # PostgreSQL stores no NUL in a text; the error would come at the end of the
     # batch, and of nobody in particular.
@@ -155,6 +160,7 @@ def index(
         _links(resource, identity) if resource_type == "Patient" else (),
         tuple(denials(resource)) if resource_type == "Consent" else (),
         attached_binaries(resource),
+        elements if any(elements) else (),
     )
 
 
@@ -348,6 +354,8 @@ class IndexWriter:
     _referrers: list[int] = field(default_factory=list)
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    # Apart, since they have a column more, which the rows of most resources are not to travel with.
+    _of_elements: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
 
     @property
     def more(self) -> bool:
@@ -408,14 +416,22 @@ class IndexWriter:
         while self._waiting and left > 0:
             first = self._waiting[0]
             entries = first.item.entries[first.start : first.start + left]
-            self._put_values(first, entries)
+            elements = first.item.elements[first.start : first.start + left]
+            if elements:
+                for entry, element in zip(entries, elements, strict=True):
+                    self._put_values(first, (entry,), element)
+            else:
+                self._put_values(first, entries)
             left -= len(entries)
             first.start += len(entries)
             if first.start == len(first.item.entries):
                 self._waiting.popleft()
 
-    def _put_values(self, resource: _Waiting, entries: Sequence[IndexEntry]) -> None:
-        keys, dictionaries, add = self.keys, self.dictionaries, self._add
+    def _put_values(
+        self, resource: _Waiting, entries: Sequence[IndexEntry], element: int | None = None
+    ) -> None:
+        keys, dictionaries = self.keys, self.dictionaries
+        add = self._add if element is None else partial(self._add_of_element, element)
         item, key, owners = resource.item, resource.key, resource.owners
         for entry in entries:
             parameter = dictionaries.parameter(item.type, entry.parameter)
@@ -433,7 +449,7 @@ class IndexWriter:
             elif type(entry) is StringEntry:
                 add("string", parameter, entry.value, entry.exact, key)
             elif type(entry) is QuantityEntry:
-                self._put_quantity(parameter, entry, key)
+                add("quantity", *self._quantity(parameter, entry, key))
             elif type(entry) is NumberEntry:
                 add("number", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
             elif type(entry) is UriEntry:
@@ -450,10 +466,9 @@ class IndexWriter:
             self._add("record_through", key, self.keys[named])
         return record
 
-    def _put_quantity(self, parameter: int, entry: QuantityEntry, key: int) -> None:
+    def _quantity(self, parameter: int, entry: QuantityEntry, key: int) -> tuple[Any, ...]:
         canonical = entry.canonical_code is not None
-        self._add(
-            "quantity",
+        return (
             *(parameter, self.dictionaries.system(entry.system), entry.code or "", entry.unit),
             *(_open(entry.low, "-infinity"), _open(entry.high, "infinity"), entry.canonical_code),
             _open(entry.canonical_low, "-infinity") if canonical else None,
@@ -463,6 +478,9 @@ class IndexWriter:
 
     def _add(self, table: str, *row: Any) -> None:
         self._rows.setdefault(table, []).append(row)
+
+    def _add_of_element(self, element: int, table: str, *row: Any) -> None:
+        self._of_elements.setdefault(table, []).append((*row, element))
 
     def write(self, statement: Statement) -> None:
         """Put what was collected into a statement; of the entries as many as it takes, the others are left."""
@@ -484,7 +502,10 @@ class IndexWriter:
             # A record or link that is unchanged was not deleted (`_remove_all_but_new`), and is there already.
             conflict = "" if table in (*_VALUES, "consent_denial") else "ON CONFLICT DO NOTHING"
             statement.insert(table, _COLUMNS[table], rows, conflict=conflict)
-        self._replaced, self._rows, self._consents, self._referrers = [], {}, [], []
+        for table, rows in self._of_elements.items():
+            statement.insert(table, {**_COLUMNS[table], "element": "int"}, rows)
+        self._replaced, self._rows, self._of_elements = [], {}, {}
+        self._consents, self._referrers = [], []
 
     def _remove_all_but_new(self, statement: Statement, table: str, owner: str, keys: list[int]) -> None:
         """These tables have a primary key, and a statement can't delete a row and insert it again."""

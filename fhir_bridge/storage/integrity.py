@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from psycopg import AsyncConnection
 from psycopg.errors import ForeignKeyViolation
@@ -25,7 +26,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import DanglingReference, Referred
 from fhir_bridge.storage.indexing import Identity
 from fhir_bridge.storage.permission import compile_access
-from fhir_bridge.storage.statements import Statement
+from fhir_bridge.storage.statements import Statement, transposed
 from fhir_bridge.storage.stored import parse_for_reading
 
 __all__ = [
@@ -46,6 +47,9 @@ AT_ONCE = 1000
 """References that one statement looks for."""
 LOOKED_AT = 200
 """Resources that refer to one that is to be deleted, read at once."""
+_REQUIRE = "require_live(%s::int[], %s::text[], %s::text[], %s::int[])"
+LOCKS = 1024
+"""Numbers that resources share in pairs of locks; two of one number wait for each other without need, and seldom."""
 _APART = frozenset({"AuditEvent"})
 """What may be named and is no row of `resource`."""
 
@@ -74,25 +78,29 @@ class Named:
     def check(self, statement: Statement) -> None:
         """Let a statement fail where one of them is not there."""
         if self.identities:
-            statement.demand(
-                "require_live(%s::text[], %s::text[], %s::int[])", *self._values(self.identities)
-            )
+            statement.demand(_REQUIRE, *self._values(self.identities))
 
     async def check_many(self, connection: AsyncConnection) -> None:
         """The same of very many, by statements of the transaction that the connection is in."""
         # All locks, in their order: to take them some at a time could wait for a deletion that waits for this.
-        await connection.execute("SELECT pg_advisory_xact_lock_shared(9, n) FROM generate_series(0, 1023) n")
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock_shared(9, n) FROM generate_series(0, %s) n", (LOCKS - 1,)
+        )
         for start in range(0, len(self.identities), AT_ONCE):
             some = self.identities[start : start + AT_ONCE]
             try:
-                await connection.execute(
-                    "SELECT require_live(%s::text[], %s::text[], %s::int[])", self._values(some)
-                )
+                await connection.execute(f"SELECT {_REQUIRE}".encode(), self._values(some))
             except ForeignKeyViolation as error:
                 raise Named(some, self.withheld).missing(error) or error from None
 
-    def _values(self, some: Sequence[Identity]) -> tuple[list[str], list[str], list[int]]:
-        return [kind for kind, _ in some], [identity for _, identity in some], list(self.withheld)
+    def _values(self, some: Sequence[Identity]) -> list[Any]:
+        """The numbers of locks in their order, types, ids, labels; as PostgreSQL writes arrays."""
+        locks = [(number,) for number in sorted({_lock(identity) for identity in some})]
+        return [
+            *transposed({"lock": "int"}, locks),
+            *transposed({"type": "text", "id": "text"}, some),
+            "{" + ",".join(map(str, self.withheld)) + "}",
+        ]
 
     def missing(self, error: ForeignKeyViolation) -> DanglingReference | None:
         """What such a failure says; None where it is another one."""
@@ -137,14 +145,14 @@ async def named_by(
     return Named(sorted(pair for pair in named if pair[0] in known), withheld)
 
 
+def _lock(identity: Identity) -> int:
+    return crc32("/".join(identity).encode()) % LOCKS
+
+
 async def lock_deleted(connection: AsyncConnection, identities: Iterable[Identity]) -> None:
     """Wait for the writes that name what is about to be deleted; others that come now wait for this one."""
-    names = ["/".join(pair) for pair in identities]
-    await connection.execute(
-        "SELECT pg_advisory_xact_lock(9, n) FROM (SELECT DISTINCT abs(hashtext(w) %% 1024) AS n "
-        "FROM unnest(%s::text[]) AS w ORDER BY 1) q",
-        (names,),
-    )
+    numbers = sorted({_lock(identity) for identity in identities})
+    await connection.execute("SELECT pg_advisory_xact_lock(9, n) FROM unnest(%s::int[]) n", (numbers,))
 
 
 Referrers = list[tuple[Identity, Identity]]

@@ -135,6 +135,13 @@ CODES = declare(
         "too-costly",
     ),
     IssueCode(
+        "FB-STORE-036",
+        "error",
+        "After an upgrade: the index lacks what the search asks for",
+        "Wait until the background worker of `serve` has made it anew, or run `fhir-bridge reindex`.",
+        "transient",
+    ),
+    IssueCode(
         "FB-STORE-027",
         "information",
         "Parts of a record are deleted",

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.fhir.consent import UNASSERTED
-from fhir_bridge.fhir.record import OTHER_PERSON, has_patient, is_followed
+from fhir_bridge.fhir.record import OTHER_PERSON, is_followed, patient_types
 from fhir_bridge.fhir.search.entries import TokenEntry, indexable
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, person
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -104,7 +104,7 @@ PATIENT_REQUEST = "PATRQT"
 
 
 def _not_denied(access: AccessFilter, resource_type: str) -> Condition:
-    if not has_patient(resource_type):
+    if resource_type not in patient_types():
         return TRUE
     return not_denied(access, "record_owners(r.key)" if is_followed(resource_type) else _DIRECT)
 

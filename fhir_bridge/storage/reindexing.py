@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge import __version__
 from fhir_bridge.fhir.definitions import Definitions
-from fhir_bridge.storage.dictionaries import RECORDS_PENDING, Dictionaries
+from fhir_bridge.storage.dictionaries import INDEX_PENDING, RECORDS_PENDING, Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
 from fhir_bridge.storage.statements import Statement
@@ -91,7 +91,9 @@ async def reindex(
             on_progress(location.count)
     async with pool.connection() as connection:
         # Both settings go last: after a failure before this the next run does all that is missing.
-        await connection.execute("DELETE FROM setting WHERE name IN (%s, %s)", (SETTING, RECORDS_PENDING))
+        await connection.execute(
+            "DELETE FROM setting WHERE name IN (%s, %s, %s)", (SETTING, RECORDS_PENDING, INDEX_PENDING)
+        )
         await connection.execute(
             "ANALYZE resource, token, string, date, quantity, reference, record, record_through"
         )

@@ -7,15 +7,19 @@ from decimal import Decimal
 from typing import Protocol
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.search.entries import indexable, normalise
 from fhir_bridge.fhir.search.values import UCUM, canonical_quantity, split_reference
+from fhir_bridge.fhir.search_parameters import is_of_resource
 from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.indexed import find, reference_targets
+from fhir_bridge.storage.hierarchies import has_parts, related_keys
+from fhir_bridge.storage.indexed import WORDS, find, reference_targets
 from fhir_bridge.storage.indexing import MANY
 from fhir_bridge.storage.search_text import date_value, number_value, split_composite, split_list, split_token
+from fhir_bridge.storage.search_words import in_words, of_text
 
 __all__ = ["CodeSets", "parameter_condition"]
 
@@ -60,7 +64,9 @@ class _Query:
         dictionaries: Dictionaries,
         patients: Sequence[str],
         codes: CodeSets | None,
+        access: AccessFilter | None = None,
     ) -> None:
+        self.access = access
         self.codes = codes
         self.type = resource_type
         self.parameter = parameter
@@ -68,6 +74,9 @@ class _Query:
         self.modifier = modifier
         self.dictionaries = dictionaries
         self.patients = patients
+        # Of a component of a composite: what the same element also meets, or that it is the one met.
+        self.together: tuple[Condition, ...] = ()
+        self.is_beside = False
 
     def refuse_modifier(self) -> BadSearch:
         return BadSearch(
@@ -82,7 +91,12 @@ class _Query:
             return FALSE
         number = await self.dictionaries.find_parameter(self.type, code or self.code)
         table = _TABLES["token" if code else self.parameter.type]
+        inner = all_of([inner, *self.together])
         where = "" if inner.text == "TRUE" else f" AND {inner.text}"
+        if self.is_beside:
+            # Within it `i` is this component's row, before it that of the first component.
+            rows = f"SELECT i.resource, coalesce(i.element, 0) FROM {table} i WHERE i.parameter = {number:d}{where}"  # noqa: S608
+            return Condition(f"(i.resource, coalesce(i.element, 0)) IN ({rows})", inner.values)
         # Every condition correlates by resource: PostgreSQL chooses whether to begin
         # at the value or at the resource.
         return Condition(
@@ -99,6 +113,7 @@ async def parameter_condition(
     dictionaries: Dictionaries,
     patients: Sequence[str] = (),
     codes: CodeSets | None = None,
+    access: AccessFilter | None = None,
 ) -> Condition | None:
     """The condition of one `code:modifier=value`; None where the type has no such parameter here.
 
@@ -106,6 +121,7 @@ async def parameter_condition(
         patients: ids of patients to whose records the whole search is bounded anyway: the index of tokens leads
             straight to a patient's.
         codes: terminology; without it the modifiers that ask it are not supported.
+        access: the caller's; without it no hierarchy is followed, which leads through other resources.
 
     Raises:
         BadSearch: a value that can't be read, or a modifier that is not supported.
@@ -124,7 +140,13 @@ async def parameter_condition(
     parameter = find(resource_type, code, dictionaries.definitions)
     if parameter is None:
         return None
-    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes)
+    if code == "_filter":  # which is read before (`storage.search_filter`)
+        raise BadSearch("_filter: takes no modifier, and is no part of a chain or of another filter")
+    if code in WORDS:
+        if modifier:
+            raise BadSearch(f"{code}: the modifier :{modifier} is not supported")
+        return in_words(code, value)
+    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes, access)
     if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
             raise BadSearch(f"{code}:missing: expected true or false")
@@ -136,18 +158,46 @@ async def parameter_condition(
     if parameter.components:
         if modifier:
             raise query.refuse_modifier()
-        return any_of([await _composite(query, value) for value in values])
+        combine = _composite if is_of_resource(parameter) else _of_one_element
+        return any_of([await combine(query, value) for value in values])
     return await _BY_TYPE[parameter.type](query, values)
 
 
-async def _composite(query: _Query, value: str) -> Condition:
-    """A pair whose parts are elements of the resource itself (R4 search.html#combining)."""
+def _parts_of(query: _Query, value: str) -> list[tuple[str, str]]:
+    """Each component of a composite with its part of the value."""
     parts = split_composite(value)
     components = query.parameter.components
     if len(parts) != len(components):
         raise BadSearch(f"{query.code}: {value[:80]!r} has not the {len(components)} parts that $ separates")
+    return [(code, part) for (code, _), part in zip(components, parts, strict=True)]
+
+
+async def _of_one_element(query: _Query, value: str) -> Condition:
+    """Parts that are in the same repeating element: the same component of an Observation."""
+    await query.dictionaries.require_index()
+    conditions: list[Condition] = []
+    # The first goes last: it holds what the others are to meet together with it.
+    for number, (code, part) in reversed(list(enumerate(_parts_of(query, value)))):
+        parameter = find(query.type, code, query.dictionaries.definitions)
+        if parameter is None:
+            raise BadSearch(f"{query.code}: {code} of {query.type} is not indexed here")
+        component = _Query(query.type, parameter, "", query.dictionaries, query.patients, query.codes)
+        component.is_beside = number > 0
+        component.together = () if number else tuple(conditions)
+        values = split_list(part)
+        if not values:
+            raise BadSearch(f"{query.code}: {code} has no value")
+        try:
+            conditions.append(await _BY_TYPE[parameter.type](component, values))
+        except BadSearch as error:
+            raise BadSearch(f"{query.code}: {error.message}") from error
+    return FALSE if FALSE in conditions else conditions[-1]
+
+
+async def _composite(query: _Query, value: str) -> Condition:
+    """A pair whose parts are elements of the resource itself (R4 search.html#combining)."""
     conditions = []
-    for (code, _), part in zip(components, parts, strict=True):
+    for code, part in _parts_of(query, value):
         condition = await parameter_condition(query.type, code, "", part, query.dictionaries, query.patients)
         if condition is None:
             raise BadSearch(f"{query.code}: {code} of {query.type} is not indexed here")
@@ -156,6 +206,12 @@ async def _composite(query: _Query, value: str) -> Condition:
 
 
 async def _token(query: _Query, values: Sequence[str]) -> Condition:
+    if query.modifier == "of-type":
+        return await _of_type(query, values)
+    if query.modifier == "text":
+        return of_text(
+            query.type, query.parameter, [split_token(value.replace("|", "\\|"))[0] for value in values]
+        )
     if query.modifier in _SETS and query.codes is not None:
         wanted = any_of([await _code_set(value, query, query.codes) for value in values])
     elif query.modifier in ("", "not"):
@@ -172,6 +228,23 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
         keys = person(query.patients, MANY)
         wanted = all_of([wanted, Condition(f"i.patient = ANY({keys.text})", keys.values)])
     return await query.exists(wanted)
+
+
+async def _of_type(query: _Query, values: Sequence[str]) -> Condition:
+    """Identifiers by the system and code of their type and by their value (R4 search.html#token)."""
+    if "identifier" not in query.parameter.expression.lower():
+        raise query.refuse_modifier()
+    await query.dictionaries.require_index()
+    ways: list[Condition] = []
+    for value in values:
+        parts = split_token(value)
+        if len(parts) != 3 or not parts[1] or not parts[2]:
+            raise BadSearch(f"{query.code}:of-type: {value[:80]!r} is not system|code|value")
+        system = await query.dictionaries.find_system(parts[0])
+        if system is not None:
+            code = indexable(f"{parts[1]}|{parts[2]}")
+            ways.append(Condition("(i.code = %s AND i.system = %s)", (code, system)))
+    return await query.exists(any_of(ways), code=f"{query.code}:of-type")
 
 
 async def _code_set(value: str, query: _Query, known: CodeSets) -> Condition:
@@ -211,6 +284,8 @@ async def _string(query: _Query, values: Sequence[str]) -> Condition:
         if query.modifier == "exact":
             # The index is on the normalised value; the exact text is compared among those few.
             results.append(Condition("(i.value = %s AND i.exact = %s)", (indexable(normal), text)))
+        elif query.modifier == "=":  # of `_filter`; in an address the name would end before it
+            results.append(Condition("i.value = %s", (indexable(normal),)))
         elif query.modifier == "contains":
             # No index serves it; strpos knows no wildcards.
             results.append(Condition("strpos(i.value, %s) > 0", (normal,)))
@@ -229,11 +304,23 @@ async def _uri(query: _Query, values: Sequence[str]) -> Condition:
             for value in values
             for start in (value.rstrip("/") + "/",)
         ]
+    elif query.modifier == "above":
+        listed = [indexable(above) for value in values for above in _above(value)]
+        conditions = [Condition("i.value = ANY(%s)", (listed,))]
     elif query.modifier:
         raise query.refuse_modifier()
     else:
         conditions = [Condition("i.value = %s", (indexable(value),)) for value in values]
     return await query.exists(any_of(conditions))
+
+
+def _above(url: str) -> list[str]:
+    """A URL and those that it is below: `http://a/b` and `http://a` of `http://a/b/c`, each with a slash or not."""
+    start = url.find("://") + 3 if "://" in url else 0
+    ends = [at for at in range(start, len(url)) if url[at] == "/"]
+    return list(
+        dict.fromkeys([url, *(url[:at] for at in ends if at > start), *(url[: at + 1] for at in ends)])
+    )
 
 
 async def _dates(query: _Query, values: Sequence[str]) -> Condition:
@@ -355,6 +442,8 @@ async def _references(query: _Query, values: Sequence[str]) -> Condition:
         results = [await _token_value(value, query) for value in values]
         return await query.exists(any_of(results), code=f"{query.code}:identifier")
     targets = reference_targets(query.parameter)
+    if query.modifier in ("above", "below"):
+        return await query.exists(any_of([await _family(value, targets, query) for value in values]))
     if query.modifier:
         if query.modifier not in targets:
             raise query.refuse_modifier()
@@ -362,6 +451,27 @@ async def _references(query: _Query, values: Sequence[str]) -> Condition:
     return await query.exists(
         any_of([_reference(value, targets, query.dictionaries.base) for value in values])
     )
+
+
+async def _family(value: str, targets: Sequence[str], query: _Query) -> Condition:
+    """References to a resource and to all that is below (or above) it; of a canonical the versions that begin alike."""
+    known, local = query.dictionaries.definitions, relative(value, query.dictionaries.base)
+    kind, identity, url = split_reference(local)
+    if kind is None and url is not None and "://" in url:
+        if query.modifier == "above":
+            raise query.refuse_modifier()
+        name, bar, version = url.partition("|")
+        # `|4` has 4.2 below it, and not 42.
+        starts = [f"{name}|{version}." if bar else f"{name}|"]
+        below = [Condition("(i.url >= %s AND i.url < %s)", (start, start + _LAST)) for start in starts]
+        return any_of([Condition("i.url = %s", (indexable(url),)), *below])
+    types = [target for target in targets if has_parts(target, known) and kind in (None, target)]
+    if not types or query.access is None or not (identity or "/" not in local):
+        raise query.refuse_modifier()
+    keys = await related_keys(
+        types, identity or local, query.dictionaries, query.access, below=query.modifier == "below"
+    )
+    return Condition(f"i.target = ANY({keys.text})", keys.values)
 
 
 def _reference(value: str, targets: Sequence[str], base: str) -> Condition:

@@ -1,10 +1,10 @@
-"""Search: parameters and access filter in one statement, keyset paging, totals of what the caller may see."""
+"""Search: parameters and access filter in one statement, pages of it, totals of what the caller may see."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -13,20 +13,29 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import is_followed, is_subject_parameter
 from fhir_bridge.storage.chains import chained, is_chain
-from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live
+from fhir_bridge.storage.conditions import Condition, all_of, any_of, live
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.includes import included, is_include, read_includes
-from fhir_bridge.storage.indexed import find
-from fhir_bridge.storage.page_bytes import that_fit, within_bytes
+from fhir_bridge.storage.indexed import APART
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.search_conditions import CodeSets, parameter_condition
+from fhir_bridge.storage.search_filter import filtered
+from fhir_bridge.storage.search_pages import Branch, Page, Place, count_all, read_page, sorts_of
 from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
 from fhir_bridge.storage.search_text import split_list
 from fhir_bridge.storage.stored import Stored
 
-__all__ = ["MAX_COUNT", "SearchPage", "UnknownParameter", "run_search"]
+__all__ = [
+    "MAX_COUNT",
+    "SearchOptions",
+    "SearchPage",
+    "UnknownParameter",
+    "conditions",
+    "run_search",
+    "types_of",
+]
 
 # The rows of a page are in memory together, and each match of a Bundle's search counts against its budget.
 MAX_COUNT = 1000
@@ -50,6 +59,7 @@ class SearchPage:
         next: the cursor of the next page; None on the last.
         unknown: parameters that were left out of account: names that R4 does not have.
         included: what `_include` and `_revinclude` bring along.
+        previous: the cursor of the page before; None on the first.
     """
 
     entries: list[Stored]
@@ -57,6 +67,7 @@ class SearchPage:
     next: str | None = None
     unknown: list[UnknownParameter] = field(default_factory=list)
     included: list[Stored] = field(default_factory=list)
+    previous: str | None = None
 
     @property
     def shown(self) -> list[Stored]:
@@ -64,13 +75,24 @@ class SearchPage:
         return [*self.entries, *self.included]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sort:
-    """One sort key: an SQL expression over `r`, its type, its direction."""
+class SearchOptions(TypedDict, total=False):
+    """How a search is answered.
 
-    expression: Condition
-    type: str
-    descending: bool
+    Attributes:
+        count: entries on a page, where `_count` says nothing; 50.
+        cursor: `next` or `previous` of a page, with the same parameters and caller.
+        total: `accurate` counts all matches; they are given anyway where they fit on one page.
+        most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
+        most_included: resources that `_include` and `_revinclude` may bring along.
+        codes: terminology, for `:in`, `:not-in`, `:below` and `:above`.
+    """
+
+    count: int
+    cursor: str | None
+    total: str
+    most_bytes: int | None
+    most_included: int | None
+    codes: CodeSets | None
 
 
 async def conditions(
@@ -90,17 +112,29 @@ async def conditions(
         patients = _granted(resource_type, access)
     results: list[Condition] = []
     unknown: list[UnknownParameter] = []
+
+    async def one(name: str, value: str) -> Condition | None:
+        if is_chain(name):
+            return await chained(resource_type, name, value, access, dictionaries, codes)
+        refuse_unsupported(resource_type, name, dictionaries.definitions)
+        code, _, modifier = name.partition(":")
+        return await parameter_condition(
+            resource_type, code, modifier, value, dictionaries, patients, codes, access
+        )
+
+    async def of_filter(name: str, value: str) -> Condition:
+        condition = None if name.startswith("_filter") else await one(name, value)
+        if condition is None:
+            raise BadSearch(f"_filter: {name[:60]} is not a search parameter of {resource_type} here")
+        return condition
+
     for name, value in parameters:
         if name in PRESENTATION or is_include(name):
             continue
-        if is_chain(name):
-            results.append(await chained(resource_type, name, value, access, dictionaries, codes))
+        if name == "_filter":
+            results.append(await filtered(resource_type, value, dictionaries, of_filter))
             continue
-        refuse_unsupported(resource_type, name, dictionaries.definitions)
-        code, _, modifier = name.partition(":")
-        condition = await parameter_condition(
-            resource_type, code, modifier, value, dictionaries, patients, codes
-        )
+        condition = await one(name, value)
         if condition is None:
             unknown.append(UnknownParameter(name, f"not a search parameter of {resource_type} here"))
         else:
@@ -115,10 +149,7 @@ async def _within(compartment: tuple[str, str], resource_type: str, dictionaries
         BadSearch: R4 has no such compartment, or nothing of the type is in it.
     """
     kind, identity = compartment
-    try:
-        codes = definitions.compartment(kind).get(resource_type, ())
-    except KeyError as error:
-        raise BadSearch(f"R4 has no compartment of {kind}") from error
+    codes = _members(kind).get(resource_type, ())
     ways: list[Condition] = []
     for code in codes:
         if code == "{def}":  # the resource that the compartment is of
@@ -129,6 +160,16 @@ async def _within(compartment: tuple[str, str], resource_type: str, dictionaries
     if not ways:
         raise BadSearch(f"no {resource_type} is in the compartment of a {kind}")
     return any_of(ways)
+
+
+def _members(kind: str) -> Mapping[str, tuple[str, ...]]:
+    """What is in the compartments of a type, and by which parameters."""
+    try:
+        members = {name: codes for name, codes in definitions.compartment(kind).items() if codes}
+    except KeyError as error:
+        raise BadSearch(f"R4 has no compartment of {kind}") from error
+    # A resource is in its own compartment; R4's table forgets it of Patient.
+    return {**members, kind: tuple({*members.get(kind, ()), "{def}"})}
 
 
 def _named(resource_type: str, parameters: Sequence[tuple[str, str]]) -> tuple[str, ...]:
@@ -162,65 +203,101 @@ async def run_search(
     pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
     cursors: Cursors,
-    resource_type: str,
+    types: Sequence[str],
     parameters: Sequence[tuple[str, str]],
     access: AccessFilter,
     *,
-    count: int,
-    cursor: str | None,
-    total: str,
-    most_bytes: int | None = None,
-    most_included: int | None = None,
-    codes: CodeSets | None = None,
     compartment: tuple[str, str] | None = None,
+    **options: Unpack[SearchOptions],
 ) -> SearchPage:
-    """Run a search; see `Store.search`."""
-    require(access, resource_type, "s")
+    """Run a search on one type or several; see `Store.search` and `Store.search_types`."""
     # NUL is no text for PostgreSQL, which would answer with an error of its own.
     for name, value in parameters:
         if "\0" in name or "\0" in value:
             raise BadSearch(f"{name!r}: holds the character NUL")
-    # Before the parameters: an unknown type has none to be compiled.
-    current = live(resource_type)
-    count, counted = _wanted(parameters, count, total)
-    includes = read_includes(resource_type, parameters, dictionaries.definitions)
-    matches, unknown = await conditions(resource_type, parameters, access, dictionaries, codes)
-    if compartment is not None:
-        matches = all_of([matches, await _within(compartment, resource_type, dictionaries)])
-    permitted = await compile_access(access, resource_type, "s", dictionaries)
-    where = all_of([matches, permitted, current])
-    sorts = await _sorts(resource_type, parameters, dictionaries)
+    cursor, most_bytes, codes = options.get("cursor"), options.get("most_bytes"), options.get("codes")
+    count, counted = _wanted(parameters, options.get("count", 50), options.get("total", "none"))
+    branches: list[Branch] = []
+    unknown: dict[UnknownParameter, None] = {}
+    for resource_type in types:
+        require(access, resource_type, "s")
+        # Before the parameters: an unknown type has none to be compiled.
+        current = live(resource_type)
+        matches, ignored = await conditions(resource_type, parameters, access, dictionaries, codes)
+        unknown.update(dict.fromkeys(ignored))
+        if compartment is not None:
+            matches = all_of([matches, await _within(compartment, resource_type, dictionaries)])
+        permitted = await compile_access(access, resource_type, "s", dictionaries)
+        where = all_of([matches, permitted, current])
+        branches.append(Branch(resource_type, where, await sorts_of(resource_type, parameters, dictionaries)))
+    includes = read_includes(types, parameters, dictionaries.definitions)
     # Without `_count` and `_total`: a next page may be of another size.
     bound = (
         access.subject,
         compartment,
-        resource_type,
+        list(types),
         sorted(p for p in parameters if p[0] not in ("_count", "_total")),
     )
-    after = TRUE if cursor is None else _after(sorts, cursors.read(cursor, bound))
-    bounded = bool(_named(resource_type, parameters) or _granted(resource_type, access))
+    place = None if cursor is None else Place.read(cursors.read(cursor, bound))
+    bounded = all(_named(kind, parameters) or _granted(kind, access) for kind in types)
     known: int | None = None
-    rows: list[Any] = []
+    page = Page([], None, None, more=False)
     async with pool.connection() as connection:  # only now: compiling may need a connection of its own
         if count > 0:
-            # One more than wanted shows whether there is a next page, without counting.
-            rows = await _page(connection, where, sorts, after, count + 1, most_bytes, bounded=bounded)
+            page = await read_page(connection, branches, place, count, most_bytes, bounded=bounded)
         # Counted by itself only where the page does not show the number anyway.
-        if count == 0 or (counted and (cursor is not None or len(rows) > count)):
-            known = await _total(connection, where)
-        shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
+        if count == 0 or (counted and (cursor is not None or page.more)):
+            known = await count_all(connection, branches)
+        matched: dict[str, list[int]] = {kind: [] for kind in types}
+        for row in page.rows:
+            matched[row[5]].append(row[0])
         beside = await included(
-            connection, dictionaries, includes, resource_type, [row[0] for row in shown], access,
-            most=most_included, most_bytes=_left(most_bytes, shown),
+            connection, dictionaries, includes, matched, access,
+            most=options.get("most_included"), most_bytes=_left(most_bytes, page.rows),
         )  # fmt: skip
-    entries = [Stored(resource_type, row[1], row[2], row[3], row[4]) for row in shown]
-    more = len(rows) > len(shown)
-    following = None
-    if more and shown:  # what did not fit the bytes is on the next page
-        following = cursors.make([*shown[-1][5 : 5 + len(sorts)], shown[-1][0]], bound)
-    if known is None and cursor is None and not more:
+    entries = [Stored(row[5], row[1], row[2], row[3], row[4]) for row in page.rows]
+    following, previous = (
+        None if position is None else cursors.make(position, bound) for position in (page.next, page.previous)
+    )
+    if known is None and cursor is None and not page.more:
         known = len(entries)
-    return SearchPage(entries, known, following, unknown, beside)
+    return SearchPage(entries, known, following, list(unknown), beside, previous)
+
+
+async def types_of(
+    pool: AsyncConnectionPool[AsyncConnection],
+    access: AccessFilter,
+    wanted: Sequence[str] | None,
+    compartment: tuple[str, str] | None,
+) -> list[str]:
+    """The types that a search on several is about: those wanted, or all that there are and the caller may search.
+
+    Raises:
+        BadSearch: there is no such type, or none of it is in the compartment. Forbidden: no grant allows one that is
+            wanted, or any at all.
+    """
+    members = None if compartment is None else _members(compartment[0])
+    if wanted is not None:
+        for kind in wanted:
+            if kind not in definitions.resource_types():
+                raise BadSearch(f"_type: {kind[:40]!r} is no resource type of R4")
+            if members is not None and kind not in members:
+                raise BadSearch(f"_type: no {kind} is in the compartment of a {(compartment or ('', ''))[0]}")
+            if kind in APART:
+                raise BadSearch(f"_type: {kind} is searched by itself")
+            require(access, kind, "s")
+        return list(dict.fromkeys(wanted))
+    possible = sorted((members.keys() if members is not None else definitions.resource_types()) - APART)
+    permitted = [kind for kind in possible if access.permits(kind, "s")]
+    if not permitted:
+        require(access, possible[0], "s")
+    # Each type has a statement of its own within the search's: of those that nothing is stored of none is needed.
+    async with pool.connection() as connection:
+        rows = await connection.execute(
+            "SELECT t FROM unnest(%s::text[]) AS t WHERE EXISTS (SELECT FROM resource WHERE type = t AND NOT deleted)",
+            (permitted,),
+        )
+        return sorted(row[0] for row in await rows.fetchall())
 
 
 def _left(most_bytes: int | None, rows: Sequence[Any]) -> int | None:
@@ -244,118 +321,3 @@ def _wanted(parameters: Sequence[tuple[str, str]], count: int, total: str) -> tu
     if ("_summary", "count") in parameters:
         count = 0
     return min(count, MAX_COUNT), counted
-
-
-_SORTED = {
-    "date": ("min(i.low)", "max(i.high)", "timestamptz"),
-    "string": ("min(i.value)", "max(i.value)", "text"),
-    "number": ("min(i.low)", "max(i.high)", "numeric"),
-    "quantity": ("min(i.low)", "max(i.high)", "numeric"),
-    "token": ("min(i.code)", "max(i.code)", "text"),
-    "uri": ("min(i.value)", "max(i.value)", "text"),
-}
-
-
-# By alias `i`, like the conditions; the table's name is that of the type.
-async def _sorts(
-    resource_type: str, parameters: Sequence[tuple[str, str]], dictionaries: Dictionaries
-) -> list[_Sort]:
-    sorts = []
-    wanted = [value for name, value in parameters if name == "_sort" and value]
-    for rule in ",".join(wanted).split(",") if wanted else ():
-        code = rule.removeprefix("-")
-        descending = rule.startswith("-")
-        if code == "_lastUpdated":
-            sorts.append(_Sort(Condition("r.last_updated"), "timestamptz", descending))
-            continue
-        if code == "_id":
-            sorts.append(_Sort(Condition("r.id"), "text", descending))
-            continue
-        parameter = find(resource_type, code, dictionaries.definitions)
-        if parameter is None or parameter.type not in _SORTED:
-            raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
-        low, high, sql_type = _SORTED[parameter.type]
-        number = await dictionaries.find_parameter(resource_type, code)
-        value = high if descending else low
-        expression = (
-            f"(SELECT {value} FROM {parameter.type} i WHERE i.resource = r.key AND i.parameter = {number:d})"  # noqa: S608
-        )
-        sorts.append(_Sort(Condition(expression), sql_type, descending))
-    return sorts
-
-
-# Spelled out: a comparison of rows can't mix directions, and is null where a value is.
-def _after(sorts: list[_Sort], position: list[str | int | None]) -> Condition:
-    """What comes after a position, where absent values come last in either direction and the key decides at the end."""
-    ways: list[Condition] = []
-    equal: list[Condition] = []
-    for number, (sort, value) in enumerate(zip(sorts, position, strict=False)):
-        column = f"q.s{number}"
-        if value is not None:
-            later = f"({column} {'<' if sort.descending else '>'} %s::{sort.type} OR {column} IS NULL)"
-            ways.append(all_of([*equal, Condition(later, (value,))]))
-            equal.append(Condition(f"{column} = %s::{sort.type}", (value,)))
-        else:
-            equal.append(Condition(f"{column} IS NULL"))
-    ways.append(all_of([*equal, Condition("q.key > %s", (position[-1],))]))
-    return any_of(ways)
-
-
-async def _page(
-    connection: AsyncConnection,
-    where: Condition,
-    sorts: list[_Sort],
-    after: Condition,
-    limit: int,
-    most_bytes: int | None,
-    *,
-    bounded: bool,
-) -> list[Any]:
-    """The rows of a page.
-
-    Args:
-        bounded: to patients. Then all matches are few, and sorting them is better than walking all resources in the
-            order of their keys until the page is full, which PostgreSQL would think of: `+ 0` hides that order from it.
-    """
-    if not sorts:
-        keyset = after.text.replace("q.key", "r.key")
-        statement = (
-            "SELECT r.key, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
-            f"WHERE {where.text} AND {keyset} ORDER BY r.key{' + 0' if bounded else ''} LIMIT {limit:d}"
-        )
-        values: tuple[Any, ...] = (*where.values, *after.values)
-        ordered = "q.key"
-    else:
-        columns = "".join(f", {sort.expression.text} AS s{number}" for number, sort in enumerate(sorts))
-        # As text for the cursor, which is JSON: exact for times and numerics alike.
-        texts = "".join(f", q.s{number}::text AS t{number}" for number in range(len(sorts)))
-        if most_bytes is not None:
-            # The outer statement of `within_bytes` sorts again, by values and not by their texts.
-            texts += "".join(f", q.s{number}" for number in range(len(sorts)))
-        order = "".join(
-            f"q.s{number} {'DESC' if sort.descending else 'ASC'} NULLS LAST, "
-            for number, sort in enumerate(sorts)
-        )
-        statement = (
-            f"SELECT q.key, q.id, q.version, q.last_updated, q.bytes{texts} FROM "  # noqa: S608
-            f"(SELECT r.key, r.id, r.version, r.last_updated, r.bytes{columns} FROM resource r WHERE {where.text}) q "
-            f"WHERE {after.text} ORDER BY {order}q.key LIMIT {limit:d}"
-        )
-        values = (
-            *(value for sort in sorts for value in sort.expression.values),
-            *where.values,
-            *after.values,
-        )
-        ordered = f"{order}q.key"
-    if most_bytes is not None:
-        names = ("key", "id", "version", "last_updated", "bytes", *(f"t{n}" for n in range(len(sorts))))
-        statement, values = within_bytes(statement, names, ordered), (most_bytes, *values)
-    rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
-    return rows
-
-
-# Of what the caller may see: any other number would reveal what is hidden.
-async def _total(connection: AsyncConnection, where: Condition) -> int:
-    statement = f"SELECT count(*) FROM resource r WHERE {where.text}"  # noqa: S608
-    row = await (await connection.execute(statement.encode(), where.values)).fetchone()
-    return int(row[0]) if row else 0

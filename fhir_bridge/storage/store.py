@@ -13,13 +13,12 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from psycopg import AsyncConnection
-from psycopg.errors import InvalidParameterValue
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
@@ -38,12 +37,13 @@ from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.changes import Change, read_changes
+from fhir_bridge.storage.connecting import configure
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
-from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
+from fhir_bridge.storage.errors import BadResource, BadSearch, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.exporting import Exports
-from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
+from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
@@ -52,8 +52,8 @@ from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.results import Results
-from fhir_bridge.storage.search_conditions import CodeSets
-from fhir_bridge.storage.searching import SearchPage, run_search
+from fhir_bridge.storage.searches import Searches
+from fhir_bridge.storage.searching import SearchOptions, SearchPage
 from fhir_bridge.storage.stored import Stored, Written, parse
 from fhir_bridge.storage.transactions import Bundles, Check, resolved
 from fhir_bridge.storage.writing import Operation, Parameters, Writer, compile_criteria, match_one, new_id
@@ -64,9 +64,6 @@ Resource = Mapping[str, Any] | bytes
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of the contents on a page of a history, where the caller says nothing."""
-
-CLIENT_CHECK_MS = 2000
-"""How often the database looks whether the client of a running statement is still there."""
 
 
 class Store:
@@ -93,6 +90,7 @@ class Store:
         self._cursors = Cursors(secret)
         self._audit = AuditWriter(pool)
         self._events = AuditEvents(pool, self._dictionaries, self._cursors)
+        self.searches = Searches(pool, self._dictionaries, self._cursors, self._events)
         self._writer = Writer(
             pool, self._dictionaries, most_index_rows, self._audit, check_references=check_references
         )
@@ -137,8 +135,8 @@ class Store:
 
         # Called by the pool for each new connection. One that is new may follow a crash of the database, after
         # which numbers of rows that were not durable may be given again (`Dictionaries.forget_keys`).
-        async def configure(connection: AsyncConnection) -> None:
-            await _configure(connection, statement_seconds)
+        async def prepare(connection: AsyncConnection) -> None:
+            await configure(connection, statement_seconds)
             # Empty while the pool opens: the store is created with what a connection of it reads.
             for store in opened:
                 store._dictionaries.forget_keys()
@@ -151,7 +149,7 @@ class Store:
             min_size=min_size,
             max_size=max(2, max_size),
             open=False,
-            configure=configure,
+            configure=prepare,
             kwargs={"prepare_threshold": 2, "autocommit": True},
         )
         # The first connection may have to wait for a database that is starting.
@@ -255,21 +253,28 @@ class Store:
         *,
         count: int = 50,
         since: datetime | None = None,
+        at: str | None = None,
         cursor: str | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> HistoryPage:
         """Versions of a resource, of a type, or of all types the caller may search.
 
         Args:
+            at: a date, with a prefix perhaps: versions that were current at some time of it (R4 http.html#history).
             most_bytes: of the contents on a page, which is shorter where they are more; one entry always is there.
 
         Raises:
-            NotFound: no such resource. Forbidden: no grant. BadCursor: another caller's or history's cursor.
+            NotFound: no such resource. BadSearch: `at` is no date. Forbidden: no grant. BadCursor: another caller's or
+                history's cursor.
         """
         if resource_type is not None and identity is not None:
             _check_id(resource_type, identity)
         if resource_type == AUDIT:
-            return await self._history_of_events(access, identity, count, since, cursor, most_bytes)
+            if at is not None:
+                raise BadSearch("_at: an AuditEvent has one version; search AuditEvents by date")
+            return await self._events.history(
+                access, identity, count=count, since=since, cursor=cursor, most_bytes=most_bytes
+            )
         if resource_type is not None and identity is not None:
             return await histories.instance_history(
                 self.pool,
@@ -280,6 +285,7 @@ class Store:
                 access,
                 count=count,
                 since=since,
+                at=at,
                 cursor=cursor,
                 most_bytes=most_bytes,
             )
@@ -299,28 +305,10 @@ class Store:
             access,
             count=count,
             since=since,
+            at=at,
             cursor=cursor,
             most_bytes=most_bytes,
         )
-
-    async def _history_of_events(
-        self,
-        access: AccessFilter,
-        identity: str | None,
-        count: int,
-        since: datetime | None,
-        cursor: str | None,
-        most_bytes: int,
-    ) -> HistoryPage:
-        if identity is not None:
-            only = await self._events.read(identity, access)
-            shown = [only] if since is None or only.last_updated >= since else []
-            return HistoryPage([HistoryEntry(stored, "POST") for stored in shown], len(shown), None)
-        events, following = await self._events.history(
-            access, count=count, since=since, cursor=cursor, most_bytes=most_bytes
-        )
-        total = len(events) if cursor is None and following is None else None
-        return HistoryPage([HistoryEntry(stored, "POST") for stored in events], total, following)
 
     async def create(
         self,
@@ -447,6 +435,10 @@ class Store:
         """How many writes of resources of these types this object has done."""
         return sum(self._wrote[kind] for kind in types)
 
+    async def prepare_audit(self) -> None:
+        """Make the partitions of audit records that will be needed soon."""
+        await self._audit.prepare_ahead()
+
     async def append_audit(self, records: Sequence[AuditRecord]) -> None:
         """Store audit records, in one transaction; those of an earlier try stay as they are."""
         await self._audit.write(records)
@@ -475,56 +467,20 @@ class Store:
         parameters: Parameters,
         access: AccessFilter,
         *,
-        count: int = 50,
-        cursor: str | None = None,
-        total: str = "none",
-        most_bytes: int | None = None,
-        most_included: int | None = None,
-        codes: CodeSets | None = None,
         compartment: tuple[str, str] | None = None,
+        **more: Unpack[SearchOptions],
     ) -> SearchPage:
         """Find resources of a type.
 
         Args:
             parameters: decoded (name, value) pairs as in the URL. `_count`, `_sort`, `_total` among them are obeyed.
-            count: entries on a page, where `_count` says nothing.
-            cursor: `next` of the page before, with the same parameters and caller.
-            total: `accurate` counts all matches; they are given anyway where they fit on one page.
-            most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
-            most_included: resources that `_include` and `_revinclude` may bring along.
-            codes: terminology, for `:in`, `:not-in`, `:below` and `:above`.
             compartment: type and id of the resource in whose compartment to look.
+            more: see `SearchOptions`.
 
         Raises:
             Forbidden, BadSearch, BadCursor.
         """
-        if resource_type == AUDIT:
-            return await self._events.search(
-                parameters,
-                access,
-                count=count,
-                cursor=cursor,
-                total=total,
-                most_bytes=most_bytes,
-                most_included=most_included,
-                codes=codes,
-                compartment=compartment,
-            )
-        return await run_search(
-            self.pool,
-            self._dictionaries,
-            self._cursors,
-            resource_type,
-            parameters,
-            access,
-            count=count,
-            cursor=cursor,
-            total=total,
-            most_bytes=most_bytes,
-            most_included=most_included,
-            codes=codes,
-            compartment=compartment,
-        )
+        return await self.searches.of_type(resource_type, parameters, access, compartment=compartment, **more)
 
     async def patient_record(
         self, patient_id: str, access: AccessFilter, *, types: Sequence[str] | None = None
@@ -776,20 +732,7 @@ class Store:
         Raises:
             NotFound, Forbidden.
         """
-        surviving = parse((await self.read("Patient", surviving_id, access)).bytes)
-        merged = parse((await self.read("Patient", merged_id, access)).bytes)
-        # One transaction for both: half a merge would make one record say what the other does not.
-        return await self.write(
-            [
-                Operation(
-                    "update", "Patient", merged_id, patients.linked(merged, surviving_id, "replaced-by")
-                ),
-                Operation(
-                    "update", "Patient", surviving_id, patients.linked(surviving, merged_id, "replaces")
-                ),
-            ],
-            access,
-        )
+        return await self._relate(surviving_id, merged_id, access, linked=True)
 
     async def unlink_patients(
         self, surviving_id: str, merged_id: str, access: AccessFilter = EVERYTHING
@@ -799,15 +742,21 @@ class Store:
         Raises:
             NotFound, Forbidden.
         """
-        surviving = parse((await self.read("Patient", surviving_id, access)).bytes)
-        merged = parse((await self.read("Patient", merged_id, access)).bytes)
-        return await self.write(
-            [
-                Operation("update", "Patient", merged_id, patients.unlinked(merged, surviving_id)),
-                Operation("update", "Patient", surviving_id, patients.unlinked(surviving, merged_id)),
-            ],
-            access,
-        )
+        return await self._relate(surviving_id, merged_id, access, linked=False)
+
+    async def _relate(
+        self, surviving_id: str, merged_id: str, access: AccessFilter, *, linked: bool
+    ) -> list[Written]:
+        operations = []
+        for own, other, kind in (
+            (merged_id, surviving_id, "replaced-by"),
+            (surviving_id, merged_id, "replaces"),
+        ):
+            patient = parse((await self.read("Patient", own, access)).bytes)
+            content = patients.linked(patient, other, kind) if linked else patients.unlinked(patient, other)
+            operations.append(Operation("update", "Patient", own, content))
+        # One transaction for both: half a merge would make one record say what the other does not.
+        return await self.write(operations, access)
 
     async def changes(self, after: tuple[int, int] | None = None, limit: int = 1000) -> list[Change]:
         """The change feed after a place; changes of transactions still running come later, none is passed over."""
@@ -819,19 +768,3 @@ def _check_id(resource_type: str, identity: str) -> None:
     """What can't be an id names nothing."""
     if not is_id(identity):
         raise NotFound(f"no {resource_type}/{identity[:64]!r}")
-
-
-async def _configure(connection: AsyncConnection, statement_seconds: float | None) -> None:
-    # `lastUpdated` is written with `Z` by way of UTC, and times as text are in cursors: both depend on it.
-    await connection.execute("SET TimeZone = 'UTC'")
-    # A request to cancel can reach the database before the statement does, and is lost then; the driver gives the
-    # connection up after 5 s. A server that can't look after its clients (no Linux) says so: it has the time-out only.
-    with suppress(InvalidParameterValue):
-        await connection.execute(f"SET client_connection_check_interval = {CLIENT_CHECK_MS}".encode())
-    if statement_seconds is not None:
-        # After the request's own limit (docs/limits.md): a cancel that was lost
-        # ends the statement all the same.
-        await connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000):d}".encode())
-    # Statements vary with the parameters of a search: psycopg's default of 100 would
-    # prepare and forget all the time.
-    connection.prepared_max = 500

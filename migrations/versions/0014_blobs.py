@@ -1,7 +1,7 @@
 """Blobs and who refers to them; attachments; exports and imports in bulk; which patients deny which purpose.
 
 Revision: 0014
-After: 0012
+After: 0013
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from alembic import op
 from fhir_bridge.fhir.consent import denials
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

@@ -114,7 +114,10 @@ class TestCapabilityStatement:
         assert {interaction["code"] for interaction in by_type["AuditEvent"]["interaction"]} == {
             "read", "vread", "history-instance", "history-type", "search-type",
         }  # fmt: skip
-        assert {operation["name"] for operation in by_type["Patient"]["operation"]} == {"export", "validate"}
+        assert {operation["name"] for operation in by_type["Patient"]["operation"]} == {
+            "everything", "export", "match", "meta", "meta-add", "meta-delete", "summary", "validate",
+        }  # fmt: skip
+        assert {operation["name"] for operation in by_type["AuditEvent"]["operation"]} == {"meta", "validate"}
 
 
 def test_nothing_of_the_inside_is_shown(hospital: Hospital) -> None:

@@ -110,11 +110,11 @@ def test_what_has_no_id_is_created_once_whatever_is_killed(
     monkeypatch.setattr(import_job, "BATCH", 3)
     write, calls = served.services.store.write, list[int]()
 
-    async def dying(*values: Any) -> Any:
+    async def dying(*values: Any, **more: Any) -> Any:
         calls.append(1)
         if len(calls) == 6:
             raise MemoryError
-        return await write(*values)
+        return await write(*values, **more)
 
     monkeypatch.setattr(served.services.store, "write", dying)
     with pytest.raises(MemoryError):

@@ -214,7 +214,7 @@ class TestSearch:
             hospital.http.get("/fhir/_history?_since=2020-01-01T00:00:00", headers=clinician).status_code
             == 400
         )
-        assert hospital.http.get("/fhir/_history?_at=2020", headers=clinician).status_code == 400
+        assert hospital.http.get("/fhir/_history?_at=x", headers=clinician).status_code == 400
 
 
 class TestRefusals:
@@ -233,7 +233,7 @@ class TestRefusals:
             ("GET", "/fhir/Patient/anna/Observation/x/y", 404),
             ("GET", "/fhir/Patient/$nonsense", 404),
             ("GET", "/fhir/Patient/..%2f..%2fetc", 404),
-            ("GET", "/fhir", 405),
+            ("PUT", "/fhir", 405),
             ("PATCH", "/fhir/Patient", 400),
             ("TRACE", "/fhir/Patient/anna", 405),
             ("DELETE", "/fhir/Patient", 400),

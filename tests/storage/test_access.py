@@ -20,6 +20,10 @@ CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 
 
+def _component(number: int) -> dict[str, Any]:
+    return {"code": {"coding": [{"code": "ab"[number]}]}, "valueQuantity": {"value": number}}
+
+
 def _make() -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = [{"resourceType": "Patient", "id": patient} for patient in PATIENTS]
     made[2]["link"] = [{"other": {"reference": "Patient/bea"}, "type": "replaced-by"}]  # clara is bea
@@ -30,6 +34,8 @@ def _make() -> list[dict[str, Any]]:
             "status": "final",
             "code": {"coding": [{"system": "http://loinc.org", "code": f"{number % 4}-0"}]},
         }
+        if number % 3 == 0:
+            resource["component"] = [_component(number % 2), _component(1 - number % 2)]
         if number % 5:
             resource["subject"] = {"reference": f"Patient/{PATIENTS[number % 3]}"}
         if number % 7 == 0:
@@ -118,6 +124,12 @@ QUERIES = {
     (): lambda resource: True,
     (("code", "1-0"),): lambda resource: resource["code"]["coding"][0]["code"] == "1-0",
     (("code:not", "1-0"),): lambda resource: resource["code"]["coding"][0]["code"] != "1-0",
+    (("component-code-value-quantity", "b$1"),): lambda resource: "component" in resource,
+    (("component-code-value-quantity", "b$0"),): lambda _: False,
+    (("_content", "laboratory"),): lambda resource: "laboratory" in str(resource),
+    (("_filter", "code eq 1-0 or code eq 2-0"),): lambda resource: (
+        resource["code"]["coding"][0]["code"] in ("1-0", "2-0")
+    ),
     (("patient", "bea"),): lambda resource: (
         resource.get("subject", {}).get("reference") in ("Patient/bea", "Patient/clara")
     ),

@@ -77,6 +77,17 @@ def test_a_page_is_one_row_and_an_event_of_each_patient(fresh_database_url: str)
             )
             seen += [entry.id for entry in page.entries]
         assert seen == [event["id"] for event in events]
+        for rule in ("_id", "-_id", "-date"):
+            page, given = await store.search("AuditEvent", [("_sort", rule)], EVERYTHING, count=15), []
+            while True:
+                given += [entry.id for entry in page.entries]
+                if page.next is None:
+                    break
+                page = await store.search(
+                    "AuditEvent", [("_sort", rule)], EVERYTHING, count=15, cursor=page.next
+                )
+            expected = seen[::-1] if rule == "-date" else sorted(seen, reverse=rule == "-_id")
+            assert given == expected
         newest = await store.history(EVERYTHING, "AuditEvent", count=1000)
         assert [entry.stored.id for entry in newest.entries] == seen[::-1]
         async with store.pool.connection() as connection:
@@ -85,6 +96,23 @@ def test_a_page_is_one_row_and_an_event_of_each_patient(fresh_database_url: str)
 
     with_store(fresh_database_url, work)
     assert (rows(fresh_database_url, "audit"), rows(fresh_database_url, "audit_index")) == (1, 40)
+
+
+def test_months_are_prepared_ahead(fresh_database_url: str) -> None:
+    def months() -> list[str]:
+        with psycopg.connect(fresh_database_url) as connection:
+            rows = connection.execute(
+                "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit'::regclass ORDER BY 1"
+            )
+            return [row[0].removeprefix("audit_") for row in rows.fetchall()]
+
+    with_store(fresh_database_url, lambda store: store.prepare_audit())
+    before = months()
+    assert len(before) == 3
+    with psycopg.connect(fresh_database_url) as connection:
+        connection.execute(f"DROP TABLE audit_{before[-1]}, audit_index_{before[-1]}".encode())
+    with_store(fresh_database_url, lambda store: store.prepare_audit())
+    assert months() == before
 
 
 def test_nothing_changes_or_deletes_one(fresh_database_url: str) -> None:

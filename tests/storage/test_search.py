@@ -233,13 +233,14 @@ def test_names_that_r4_does_not_have_are_left_out_and_told(store_url: str) -> No
 @pytest.mark.parametrize(
     "query",
     "subject.colour=x subject:Group.birthdate=1961 code.name=x _has:Observation:patient=1 _has=x "
-    "component-code-value-quantity=1$2 _filter=code+eq+x _text=x "
-    "_content=x _list=x _query=x _type=Patient _elements=code "
+    "component-code-value-quantity=1 _filter=code+eq _text=() "
+    "_content=( _list=x _query=x _type=Patient _elements=code "
     "_include=Observation:code _include:iterate=x _include:x=* _revinclude=Patient:organization _revinclude=* "
     "_contained=true _containedType=container _score=1 code:=718-7 "
-    "_sort:desc=date _count:exact=5 code:text=x code:in=http://x code:not-in=http://x code:above=x code:below=x "
+    "_sort:desc=date _count:exact=5 date:text=x code:in=http://x code:not-in=http://x code:above=x code:below=x "
     "code:of-type=x|y|z date:exact=2026 subject:contains=x patient:Group=x value-quantity:not=5 _id:not=x "
     "_lastUpdated:missing=true _sort=,date _sort=date,,code _sort=colour _sort=code-value-quantity _sort=_score "
+    "_sort=_text _sort=_content "
     "value-quantity=1_000 value-quantity=NaN value-quantity=٣ date=gt".split(),
 )
 def test_what_r4_has_and_the_store_can_not_do_refuses_the_search(store_url: str, query: str) -> None:

@@ -75,4 +75,7 @@ def search_rows(
 def search_parameter(code: str, row: list[Any]) -> SearchParameter:
     """A row as the typed model."""
     components = tuple((c[0], c[1]) for c in row[4]) if row[4:] else ()
+    # An error of R4: it gives each of the two the other's expression.
+    if components == (("relatesto", "code"), ("relation", "target")):
+        components = (("relation", "code"), ("relatesto", "target"))
     return SearchParameter(code, row[0], row[1], tuple(row[2]), row[3], components)

@@ -138,9 +138,9 @@ class Compiled:
         """The index entries of all parameters but the composite ones; `TooManyEntries` beyond `most`."""
         return self._simple.extract(resource, Evaluated.extract, most)
 
-    def pairs(self, resource: dict[str, Any]) -> list[CompositeEntry]:
-        """The entries of the composite parameters."""
-        return self._composite.extract(resource, Evaluated.extract)
+    def pairs(self, resource: dict[str, Any], most: int | None = None) -> list[CompositeEntry]:
+        """The entries of the composite parameters; `TooManyEntries` beyond `most`."""
+        return self._composite.extract(resource, Evaluated.extract, most)
 
     def values(self, resource: dict[str, Any]) -> list[tuple[str, str, Any]]:
         """(code, FHIR type, value) of all that parameters find, whether it can be indexed or not."""

@@ -52,7 +52,10 @@ class BoundedEntries(list[Any]):
 
 
 class TokenEntry(NamedTuple):
-    """A code, with its system where there is one; `parameter` ends in `:identifier` for Reference.identifier."""
+    """A code, with its system where there is one; `parameter` ends in `:identifier` for Reference.identifier.
+
+    With `:of-type` the code is `type|value` of an Identifier and the system that of its type.
+    """
 
     parameter: str
     system: str | None

@@ -92,7 +92,26 @@ def _token_of(part: str) -> Converter:
 
 
 _token_coding = _token_of("code")
-_token_identifier = _token_of("value")
+_token_value = _token_of("value")
+
+
+def _token_identifier(parameters: tuple[str, ...], value: Any, append: Append) -> None:
+    """An Identifier by its value, and under `:of-type` by its type together with that (R4 search.html#token)."""
+    _token_value(parameters, value, append)
+    # Most have no type, and no entry for it.
+    if isinstance(value, dict) and "type" in value:
+        _token_of_type(tuple(f"{parameter}:of-type" for parameter in parameters), value, append)
+
+
+def _token_of_type(parameters: tuple[str, ...], identifier: dict[str, Any], append: Append) -> None:
+    kind, text = identifier["type"], identifier.get("value")
+    codings = kind.get("coding") if isinstance(kind, dict) else None
+    if not isinstance(text, str) or not isinstance(codings, list):
+        return
+    for coding in codings:
+        if isinstance(coding, dict) and isinstance(coding.get("code"), str):
+            typed = {"system": coding.get("system"), "code": f"{coding['code']}|{text}"}
+            _token_coding(parameters, typed, append)
 
 
 def _token_concept(parameters: tuple[str, ...], value: Any, append: Append) -> None:
@@ -195,7 +214,7 @@ def _reference(parameters: tuple[str, ...], value: Any, append: Append) -> None:
                 append(ReferenceEntry(parameter, kind, name, None if url is None else indexable(url)))
     identifier = value.get("identifier")
     if identifier is not None:
-        _token_identifier(tuple(f"{parameter}:identifier" for parameter in parameters), identifier, append)
+        _token_value(tuple(f"{parameter}:identifier" for parameter in parameters), identifier, append)
 
 
 def _resource(targets: tuple[str, ...]) -> Converter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from fhir_bridge.storage import HistoryEntry, SearchPage, Stored, Written
 
 __all__ = [
     "InPieces",
+    "body_of",
     "history_bundle",
     "in_pieces",
     "matches",
@@ -101,17 +102,22 @@ def _links(
     call: Call,
     path: str,
     parameters: Sequence[tuple[str, str]],
-    cursor: str | None,
+    cursors: Mapping[str, str | None],
     requested: Sequence[tuple[str, str]],
 ) -> bytes:
-    """`self` says what was taken into account; `next` asks as the caller did, for the cursor is bound to that."""
-    here = f"{call.base}/{path}"
+    """`self` says what was taken into account; the others ask as the caller did, for their cursors are bound to that.
+
+    Args:
+        cursors: by relation: `next`, `previous`.
+    """
+    here = f"{call.base}/{path}" if path else call.base
     own = here + (f"?{urlencode(parameters)}" if parameters else "")
     links = [{"relation": "self", "url": own}]
-    if cursor is not None:
-        # All parameters as they came, unknown ones too: the cursor is bound to them (`Cursors`).
-        kept = [pair for pair in requested if pair[0] != "_cursor"]
-        links.append({"relation": "next", "url": f"{here}?{urlencode([*kept, ('_cursor', cursor)])}"})
+    # All parameters as they came, unknown ones too: a cursor is bound to them (`Cursors`).
+    kept = [pair for pair in requested if pair[0] != "_cursor"]
+    for relation, cursor in cursors.items():
+        if cursor is not None:
+            links.append({"relation": relation, "url": f"{here}?{urlencode([*kept, ('_cursor', cursor)])}"})
     return orjson.dumps(links)
 
 
@@ -142,12 +148,12 @@ class InPieces(Response):
     def __init__(self, parts: Sequence[bytes], size: int, media_type: str) -> None:
         # The length is known, so no chunks; and a client that is cut off notices.
         super().__init__(media_type=media_type, headers={"content-length": str(size)})
-        self._parts = parts
+        self.pieces = parts
         self._packer: zlib._Compress | None = None
 
     def whole(self) -> bytes:
         """The answer in one piece."""
-        return b"".join(self._parts)
+        return b"".join(self.pieces)
 
     def compress(self, level: int) -> None:
         """Send it as gzip; how long that gets is not known before."""
@@ -161,7 +167,7 @@ class InPieces(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         waiting: list[bytes] = []
         size = 0
-        for part in self._parts:
+        for part in self.pieces:
             waiting.append(part)
             size += len(part)
             if size >= LARGE:
@@ -178,6 +184,11 @@ class InPieces(Response):
             return content
         packed: bytes = await offloaded(self._packer.compress, content)
         return packed + self._packer.flush() if last else packed
+
+
+def body_of(response: Response) -> bytes:
+    """The whole body of an answer."""
+    return response.whole() if isinstance(response, InPieces) else bytes(response.body)
 
 
 def in_pieces(parts: Sequence[bytes]) -> Response:
@@ -215,7 +226,8 @@ def search_bundle(
     ]
     if notes:
         entries.append((b'{"resource":' + outcome_bytes(notes) + b',"search":{"mode":"outcome"}}',))
-    return _bundle(b"searchset", _links(call, path, parameters, page.next, asked), page.total, entries)
+    links = _links(call, path, parameters, {"previous": page.previous, "next": page.next}, asked)
+    return _bundle(b"searchset", links, page.total, entries)
 
 
 def history_bundle(
@@ -230,7 +242,7 @@ def history_bundle(
     """A history (R4 http.html#history), newest first; a deletion has no resource."""
     return _bundle(
         b"history",
-        _links(call, path, parameters, cursor, parameters),
+        _links(call, path, parameters, {"next": cursor}, parameters),
         total,
         [_history_entry(call, entry, content) for entry, content in zip(entries, contents, strict=True)],
     )

@@ -108,7 +108,7 @@ async def operate_entry(call: Call, method: str, query: str, resource: dict[str,
         answered = await answer(
             call, operation, method, decoded(query), resource if method == "POST" else None
         )
-    body = bytes(answered.body)
+    body = answers.body_of(answered)
     call.budget.spend(entries=0, size=len(body))
     status = f"{answered.status_code} {HTTPStatus(answered.status_code).phrase}"
     if answered.status_code >= 400:

@@ -183,8 +183,8 @@ class Call:
 
     @property
     def address(self) -> str:
-        """The address of a search below the base: `Observation`, `Patient/a/Observation`."""
-        return "/".join((*(self.compartment or ()), self.type))
+        """The address of a search below the base: `Observation`, `Patient/a/Observation`, `Patient/a/*`; empty: all."""
+        return "/".join((*self.compartment, self.type or "*") if self.compartment else (self.type,))
 
     @property
     def base(self) -> str:

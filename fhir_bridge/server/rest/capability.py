@@ -39,7 +39,7 @@ def capability_statement(
     rest["interaction"] = [
         {"code": code}
         for interaction in INTERACTIONS
-        if interaction.shape in ("base", "_history")
+        if not interaction.shape.startswith("Type")
         for code in interaction.codes
     ]
     base = "http://hl7.org/fhir/CompartmentDefinition"
@@ -100,6 +100,7 @@ def _operations(settings: Settings, operations: Operations, location: str) -> li
     return [
         {"name": name, "definition": getattr(operation, "definition", f"{own}/{name}")}
         for name, operation in results
+        if location not in READ_ONLY_TYPES or not set(getattr(operation, "access", "")) & set("cud")
     ]
 
 

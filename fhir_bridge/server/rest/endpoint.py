@@ -308,6 +308,8 @@ def _shape(call: Call, segments: Sequence[str]) -> Shape:
             return "base"
         case ["_history"]:
             return "_history"
+        case ["_search"]:
+            return "_search"
         case ["_bulk", identity]:
             call.id = _plain(identity)
             return "_bulk/id"
@@ -329,6 +331,9 @@ def _shape(call: Call, segments: Sequence[str]) -> Shape:
         case [name, identity, "_history"]:
             call.type, call.id = _known_type(name), _plain(identity)
             return "Type/id/_history"
+        case [name, identity, "*"]:
+            call.compartment = (_known_type(name), _plain(identity))
+            return "Type/id/*"
         case [name, identity, kind] if kind[:1].isupper():
             call.compartment = (_known_type(name), _plain(identity))
             call.type = _known_type(kind)

@@ -27,6 +27,7 @@ __all__ = [
     "delete",
     "history",
     "read",
+    "read_instant",
     "refuse_read_only",
     "update",
     "vread",
@@ -136,10 +137,12 @@ async def history(call: Call) -> Response:
     parameters = decoded(query_of(call.request))
     known = dict(parameters)
     for name in known:
-        if name not in ("_count", "_since", "_cursor", "_format"):
-            raise refuse(400, "FB-REST-008", f"history takes _count and _since, not {name[:40]}")
+        if name not in ("_count", "_since", "_at", "_cursor", "_format", "_pretty"):
+            raise refuse(400, "FB-REST-008", f"history takes _count, _since and _at, not {name[:40]}")
+    if len(known) < len(parameters):
+        raise refuse(400, "FB-REST-008", "a parameter of history occurs twice")
     count = min(page_size(call, known.get("_count")), call.budget.entries)
-    since = _instant(known.get("_since"))
+    since = read_instant(known.get("_since"))
     async with call.work(), call.budget.limited():
         page = await call.services.store.history(
             call.access,
@@ -147,6 +150,7 @@ async def history(call: Call) -> Response:
             call.id or None,
             count=count,
             since=since,
+            at=known.get("_at"),
             cursor=known.get("_cursor"),
             most_bytes=call.budget.bytes,
         )
@@ -172,7 +176,12 @@ def refuse_read_only(call: Call) -> None:
         )
 
 
-def _instant(text: str | None) -> datetime | None:
+def read_instant(text: str | None) -> datetime | None:
+    """The value of `_since`.
+
+    Raises:
+        Refusal: 400: no instant.
+    """
     if text is None:
         return None
     try:

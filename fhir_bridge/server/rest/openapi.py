@@ -8,6 +8,7 @@ from typing import Any, Final
 from fhir_bridge import __version__
 from fhir_bridge.fhir import definitions
 from fhir_bridge.server.rest.call import FHIR_JSON
+from fhir_bridge.server.rest.call_operations import LEVELS
 from fhir_bridge.server.rest.capability import COMPARTMENTS
 from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.rest.registry import INTERACTIONS, Interaction
@@ -23,7 +24,7 @@ _BODIES: Final = {
     "PATCH": ("application/json-patch+json", FHIR_JSON),
     "search": ("application/x-www-form-urlencoded",),
 }
-_SEARCHES: Final = frozenset({"Type", "Type/_search", "Type/id/Type", "base"})
+_SEARCHES: Final = frozenset({"Type", "Type/_search", "Type/id/Type", "Type/id/*", "_search", "base"})
 """Shapes that take search parameters where their interaction reads parameters."""
 
 _RESULT: Final = {
@@ -105,7 +106,7 @@ def _addresses(interaction: Interaction, types: Iterable[str]) -> Iterator[tuple
         yield ("/" if shape == "base" else f"/{address}"), ""
     elif shape.startswith("Type/id/") and not shape.startswith("Type/id/_"):
         for name in COMPARTMENTS:
-            yield f"/{name}/{{id}}/{{type}}", name
+            yield f"/{name}/{{id}}/{'*' if shape.endswith('*') else '{type}'}", name
     else:
         rest = shape.removeprefix("Type").replace("/id", "/{id}").replace("/version", "/{version}")
         for name in types:
@@ -121,7 +122,7 @@ def _interaction(interaction: Interaction, path: str, name: str) -> Json:
     searches = interaction.asks and interaction.shape in _SEARCHES
     if searches:
         # A compartment holds many types; what each takes stands at its own address.
-        own = _reference("parameters", f"search-{name}") if name and "type" not in parts else None
+        own = _reference("parameters", f"search-{name}") if name and path.count("/") < 3 else None
         parameters += [
             _reference("parameters", each) for each in ("_count", "_sort", "_total", "_summary", "_elements")
         ]
@@ -166,13 +167,23 @@ def _operations(operations: Operations, name: str) -> Iterator[tuple[str, str, J
     for operation_name in operations.names(name):
         operation = operations.find(name, operation_name)
         changes = bool(set(operation.access if operation else "") & set("cud"))
+        if changes and name in READ_ONLY_TYPES:
+            continue
+        levels = getattr(operation, "levels", LEVELS)
         places = (
-            (f"/{name}/${operation_name}", f"/{name}/{{id}}/${operation_name}")
+            [
+                path
+                for level, path in (
+                    ("type", f"/{name}/${operation_name}"),
+                    ("instance", f"/{name}/{{id}}/${operation_name}"),
+                )
+                if level in levels
+            ]
             if name
-            else (f"/${operation_name}",)
+            else [f"/${operation_name}"]
         )
         for path in places:
-            for method in ("post",) if changes else ("get", "post"):
+            for method in ("post",) if changes or getattr(operation, "sent", False) else ("get", "post"):
                 content = _answer(f"{method}{path}", f"${operation_name} {name}".strip(), "Any")
                 if name:
                     content["tags"] = [name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from fhir_bridge.plugins import Operation
 from fhir_bridge.server.rest.auditing import audit_operation
 from fhir_bridge.server.rest.body import FORM, content_type, parsed, read_body, read_form
 from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
+from fhir_bridge.server.rest.call_operations import CallOperation
 from fhir_bridge.server.rest.operation_registry import OperationRequest, Operations
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded
@@ -51,6 +53,8 @@ async def permitted(call: Call, operations: Operations, method: str) -> Operatio
     operation = operations.find(call.type, call.operation)
     if operation is None:
         raise refuse(404, "FB-REST-005", f"there is no operation ${call.operation[:40]} here")
+    if isinstance(operation, CallOperation):
+        operation.check_place(call, method)
     # An address that gives nothing of the resource itself: only ours say so of themselves.
     if getattr(operation, "decides_access", False):
         return operation
@@ -79,6 +83,8 @@ async def answer(
     body: dict[str, Any] | None,
 ) -> Response:
     """Carry out an operation that the caller may ask for."""
+    if isinstance(operation, CallOperation):
+        return await operation.serve(call, [*query, *_pairs(body)], body)
     # Credentials are for the server: a plug-in must not be able to send them anywhere.
     request = OperationRequest(
         method=method,
@@ -104,6 +110,22 @@ async def answer(
     if isinstance(result, Response):
         return result
     return Response(result if isinstance(result, bytes) else dumps(result), media_type=FHIR_JSON)
+
+
+def _pairs(body: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """The primitive parameters of a Parameters resource as an address would have them."""
+    if body is None or body.get("resourceType") != "Parameters":
+        return []
+    entry = body.get("parameter", [])
+    entries = [
+        parameter for parameter in (entry if isinstance(entry, list) else []) if isinstance(parameter, dict)
+    ]
+    values = [(parameter.get("name"), _value(parameter)) for parameter in entries]
+    return [
+        (name, str(value).lower() if isinstance(value, bool) else str(value))
+        for name, value in values
+        if isinstance(name, str) and isinstance(value, str | bool | int | float | Decimal)
+    ]
 
 
 def _parameters(query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -15,12 +15,14 @@ __all__ = ["INTERACTIONS", "Handler", "Interaction", "Shape", "allowed", "find"]
 
 Shape = Literal[
     "base",
+    "_search",
     "_history",
     "Type",
     "Type/_search",
     "Type/_history",
     "Type/id",
     "Type/id/Type",
+    "Type/id/*",
     "Type/id/_history",
     "Type/id/_history/version",
     "_bulk/id",
@@ -78,6 +80,9 @@ INTERACTIONS = (
     Interaction("Type", "POST", ("create",), _or_binary(interactions.create, binaries.create), writes=True),
     Interaction("Type", "GET", ("search-type",), search.search, asks=True),
     Interaction("Type/id/Type", "GET", (), search.search, asks=True),
+    Interaction("Type/id/*", "GET", (), search.search, asks=True),
+    Interaction("base", "GET", ("search-system",), search.search, asks=True),
+    Interaction("_search", "POST", (), search.search_by_post, asks=True),
     # A search changes nothing, whatever the method.
     Interaction("Type/_search", "POST", (), search.search_by_post, asks=True),
     Interaction("base", "POST", ("transaction", "batch"), bundles.transact),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Unpack
 from urllib.parse import parse_qsl
 
 from starlette.responses import Response
@@ -14,12 +15,13 @@ from fhir_bridge.server.rest.call import FORMAT_OF_FORM, Call, check_format_valu
 from fhir_bridge.server.rest.code_sets import ServedCodeSets
 from fhir_bridge.server.rest.parts import SHOWN, Parts, parts_of
 from fhir_bridge.server.rest.refusal import Refusal, refuse
-from fhir_bridge.storage import SearchPage
+from fhir_bridge.storage import SearchOptions, SearchPage
 
 __all__ = [
     "check_plain",
     "condition",
     "decoded",
+    "own_parameters",
     "page_size",
     "read_parts",
     "search",
@@ -92,7 +94,7 @@ def page_size(call: Call, text: str | None) -> int:
 
 
 async def search(call: Call) -> Response:
-    """GET [base]/Type?parameters"""
+    """GET [base]/Type?parameters, and the same on a compartment, on `*` of it and on the base"""
     return await _search(
         call, decoded(query_of(call.request)), f"GET {call.address}?{query_of(call.request)}"
     )
@@ -108,24 +110,27 @@ async def search_by_post(call: Call) -> Response:
         if name == "_format":
             call.request.scope[FORMAT_OF_FORM] = value
     parameters = decoded(query_of(call.request)) + fields
-    return await _search(call, parameters, f"POST {call.type}/_search {form}")
+    return await _search(call, parameters, f"POST {call.address}/_search {form}")
 
 
 async def _search(call: Call, parameters: list[tuple[str, str]], requested: str) -> Response:
     async with call.work():
         parts, page = await searchset(call, parameters)
-    await audit_search(call, requested, page.shown, "search-type")
+    await audit_search(call, requested, page.shown, "search-type" if call.type else "search-system")
     return answers.in_pieces(parts)
 
 
 async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list[bytes], SearchPage]:
-    """The Bundle that answers a search on the call's type, in pieces, and what it shows; spends of the call's budget.
+    """The Bundle that answers a search on the call's type, or without one on several, in pieces, and what it shows.
+
+    It spends of the call's budget.
 
     Raises:
         Refusal, StorageError: not allowed, or not understood.
     """
-    call.require("s")
-    own = _own(parameters)
+    if call.type:
+        call.require("s")
+    own = own_parameters(parameters)
     # What the cursor is bound to: a page's form may change from page to page.
     criteria = [
         pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count", "_elements")
@@ -139,17 +144,15 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     # A page of nothing is asked for its total.
     counted = own.get("_total", "none") != "none" or own.get("_summary") == "count" or count == 0
     async with call.budget.limited():
-        page = await call.services.store.search(
-            call.type,
+        page = await _search_of(
+            call,
             criteria,
-            call.access,
             count=count,
             cursor=own.get("_cursor"),
             total="accurate" if counted else "none",
             most_bytes=call.budget.bytes,
             most_included=max(1, call.budget.entries - count),
             codes=ServedCodeSets(call),
-            compartment=call.compartment,
         )
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
@@ -164,7 +167,26 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     return parts, page
 
 
-def _own(parameters: list[tuple[str, str]]) -> dict[str, str]:
+async def _search_of(
+    call: Call, criteria: list[tuple[str, str]], **options: Unpack[SearchOptions]
+) -> SearchPage:
+    store = call.services.store
+    if call.type:
+        return await store.search(call.type, criteria, call.access, compartment=call.compartment, **options)
+    named = [value for name, value in criteria if name == "_type"]
+    # Several `_type` would be types that are both.
+    if len(named) > 1:
+        raise refuse(
+            400, "FB-REST-008", "_type occurs twice: list the types, as in _type=Observation,Condition"
+        )
+    rest = [pair for pair in criteria if pair[0] != "_type"]
+    types = [kind for kind in named[0].split(",") if kind] if named else None
+    if types == []:
+        raise refuse(400, "FB-REST-008", "_type has no value")
+    return await store.searches.of_types(types, rest, call.access, compartment=call.compartment, **options)
+
+
+def own_parameters(parameters: list[tuple[str, str]]) -> dict[str, str]:
     """The parameters about the answer's form, by name.
 
     Raises:
@@ -212,7 +234,7 @@ def check_plain(call: Call, parameters: list[tuple[str, str]], *, shown: bool = 
     Raises:
         Refusal: 400; 406: a format that is not served.
     """
-    own = _own(parameters)
+    own = own_parameters(parameters)
     for name, value in parameters:
         if name in ("_format", "_pretty") or (name, value) == ("_summary", "false"):
             continue

@@ -25,7 +25,7 @@ async def in_xml(request: Request, response: Response) -> Response:
     kind = response.headers.get("content-type", "")
     if not kind.startswith("application/fhir+json") or not wants_xml(request):
         return response
-    body = response.whole() if isinstance(response, answers.InPieces) else bytes(response.body)
+    body = answers.body_of(response)
     if not body:
         return response
     # What anybody may ask for, and is long, is written once.

@@ -1,0 +1,30 @@
+"""What is set on each connection to the database."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from psycopg import AsyncConnection
+from psycopg.errors import InvalidParameterValue
+
+__all__ = ["configure"]
+
+CLIENT_CHECK_MS = 2000
+"""How often the database looks whether the client of a running statement is still there."""
+
+
+async def configure(connection: AsyncConnection, statement_seconds: float | None) -> None:
+    """Set what holds for all statements of a new connection."""
+    # `lastUpdated` is written with `Z` by way of UTC, and times as text are in cursors: both depend on it.
+    await connection.execute("SET TimeZone = 'UTC'")
+    # A request to cancel can reach the database before the statement does, and is lost then; the driver gives the
+    # connection up after 5 s. A server that can't look after its clients (no Linux) says so: it has the time-out only.
+    with suppress(InvalidParameterValue):
+        await connection.execute(f"SET client_connection_check_interval = {CLIENT_CHECK_MS}".encode())
+    if statement_seconds is not None:
+        # After the request's own limit (docs/limits.md): a cancel that was lost
+        # ends the statement all the same.
+        await connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000):d}".encode())
+    # Statements vary with the parameters of a search: psycopg's default of 100 would
+    # prepare and forget all the time.
+    connection.prepared_max = 500

@@ -1,0 +1,229 @@
+"""Pages of matches in order, forwards and backwards from a place, of one type or of several together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.indexed import SPECIAL, find
+from fhir_bridge.storage.page_bytes import that_fit, within_bytes
+
+__all__ = ["Branch", "Page", "Place", "Sort", "count_all", "read_page", "sorts_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One sort key: an SQL expression over `r`, its type, its direction."""
+
+    expression: Condition
+    type: str
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The matches of one type: a condition on `r`, and what they are sorted by."""
+
+    type: str
+    where: Condition
+    sorts: tuple[Sort, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Sort values and key of an entry that a page follows, or that it precedes."""
+
+    values: list[Any]
+    backwards: bool = False
+
+    @classmethod
+    def read(cls, position: list[Any]) -> Place:
+        """As a cursor has it."""
+        return cls(position[:-1], backwards=True) if position[-1] == "before" else cls(position)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows of a page (key, id, version, lastUpdated, bytes, type), and the cursors' positions of its neighbours."""
+
+    rows: list[Any]
+    previous: list[Any] | None
+    next: list[Any] | None
+    more: bool
+
+
+_SORTED = {
+    "date": ("min(i.low)", "max(i.high)", "timestamptz"),
+    "string": ("min(i.value)", "max(i.value)", "text"),
+    "number": ("min(i.low)", "max(i.high)", "numeric"),
+    "quantity": ("min(i.low)", "max(i.high)", "numeric"),
+    "token": ("min(i.code)", "max(i.code)", "text"),
+    "uri": ("min(i.value)", "max(i.value)", "text"),
+}
+
+
+# By alias `i`, like the conditions; the table's name is that of the type.
+async def sorts_of(
+    resource_type: str, parameters: Sequence[tuple[str, str]], dictionaries: Dictionaries
+) -> tuple[Sort, ...]:
+    """What `_sort` asks for.
+
+    Raises:
+        BadSearch: the type can't be sorted by it.
+    """
+    sorts = []
+    wanted = [value for name, value in parameters if name == "_sort" and value]
+    for rule in ",".join(wanted).split(",") if wanted else ():
+        code = rule.removeprefix("-")
+        descending = rule.startswith("-")
+        if code == "_lastUpdated":
+            sorts.append(Sort(Condition("r.last_updated"), "timestamptz", descending))
+            continue
+        if code == "_id":
+            sorts.append(Sort(Condition("r.id"), "text", descending))
+            continue
+        parameter = find(resource_type, code, dictionaries.definitions)
+        if parameter is None or parameter.type not in _SORTED or code in SPECIAL:
+            raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
+        low, high, sql_type = _SORTED[parameter.type]
+        number = await dictionaries.find_parameter(resource_type, code)
+        value = high if descending else low
+        expression = (
+            f"(SELECT {value} FROM {parameter.type} i WHERE i.resource = r.key AND i.parameter = {number:d})"  # noqa: S608
+        )
+        sorts.append(Sort(Condition(expression), sql_type, descending))
+    return tuple(sorts)
+
+
+# Spelled out: a comparison of rows can't mix directions, and is null where a value is.
+def _beyond(sorts: Sequence[Sort], place: Place) -> Condition:
+    """What comes after a place, or before it: absent values are last in either direction; the key goes last."""
+    ways: list[Condition] = []
+    equal: list[Condition] = []
+    for number, (sort, value) in enumerate(zip(sorts, place.values, strict=False)):
+        column = f"q.s{number}"
+        if value is not None:
+            mark = "<" if sort.descending != place.backwards else ">"
+            later = f"{column} {mark} %s::{sort.type}"
+            if not place.backwards:
+                later = f"({later} OR {column} IS NULL)"
+            ways.append(all_of([*equal, Condition(later, (value,))]))
+            equal.append(Condition(f"{column} = %s::{sort.type}", (value,)))
+        else:
+            if place.backwards:
+                ways.append(all_of([*equal, Condition(f"{column} IS NOT NULL")]))
+            equal.append(Condition(f"{column} IS NULL"))
+    mark = "<" if place.backwards else ">"
+    ways.append(all_of([*equal, Condition(f"q.key {mark} %s", (place.values[-1],))]))
+    return any_of(ways)
+
+
+def _order(sorts: Sequence[Sort], *, backwards: bool, hidden: bool) -> str:
+    names = "".join(
+        f"q.s{number} {'DESC' if sort.descending != backwards else 'ASC'} NULLS {'FIRST' if backwards else 'LAST'}, "
+        for number, sort in enumerate(sorts)
+    )
+    return f"{names}q.key{' + 0' if hidden and not sorts else ''}{' DESC' if backwards else ''}"
+
+
+async def read_page(
+    connection: AsyncConnection,
+    branches: Sequence[Branch],
+    place: Place | None,
+    count: int,
+    most_bytes: int | None,
+    *,
+    bounded: bool,
+) -> Page:
+    """The page after or before a place.
+
+    Args:
+        branches: of each type its matches; sorted by as many values each.
+        bounded: to patients. Then all matches are few, and sorting them is better than walking all resources in the
+            order of their keys until the page is full, which PostgreSQL would think of: `+ 0` hides that order from it.
+    """
+    backwards = place is not None and place.backwards
+    sorts = branches[0].sorts
+    order = _order(sorts, backwards=backwards, hidden=bounded)
+    # One more than wanted shows whether there is a further page, without counting.
+    parts = [_branch(branch, place, order, count + 1) for branch in branches]
+    # As text for the cursor, which is JSON: exact for times and numerics alike.
+    texts = "".join(f", q.s{number}::text AS t{number}" for number in range(len(sorts)))
+    if len(parts) == 1 and not sorts:
+        statement, values = parts[0].text, parts[0].values
+    else:
+        # Each branch in its own order and no longer than the page: no more is read than that needs.
+        union = " UNION ALL ".join(f"({part.text})" for part in parts)
+        if most_bytes is not None:
+            # The outer statement of `within_bytes` sorts again, by values and not by their texts.
+            texts += "".join(f", q.s{number}" for number in range(len(sorts)))
+        statement = (
+            f"SELECT q.key, q.id, q.version, q.last_updated, q.bytes, q.type{texts} FROM ({union}) q "  # noqa: S608
+            f"ORDER BY {order} LIMIT {count + 1:d}"
+        )
+        values = tuple(value for part in parts for value in part.values)
+    if most_bytes is not None:
+        names = (
+            "key",
+            "id",
+            "version",
+            "last_updated",
+            "bytes",
+            "type",
+            *(f"t{n}" for n in range(len(sorts))),
+        )
+        statement, values = within_bytes(statement, names, order.replace(" + 0", "")), (most_bytes, *values)
+    rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
+    shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
+    more = len(rows) > len(shown)
+    if backwards:
+        shown.reverse()
+    return _with_neighbours(shown, len(sorts), place, more=more)
+
+
+def _with_neighbours(shown: list[Any], sorts: int, place: Place | None, *, more: bool) -> Page:
+    if not shown:
+        return Page([], None, None, more)
+
+    def position(row: Any) -> list[Any]:
+        return [*row[6 : 6 + sorts], row[0]]
+
+    backwards = place is not None and place.backwards
+    # What did not fit the bytes is on the further page. Where one came from there is a page, or was.
+    after = position(shown[-1]) if backwards or more else None
+    before = [*position(shown[0]), "before"] if (more if backwards else place is not None) else None
+    return Page(shown, before, after, more)
+
+
+def _branch(branch: Branch, place: Place | None, order: str, limit: int) -> Condition:
+    """The first matches of a type beyond the place."""
+    beyond = TRUE if place is None else _beyond(branch.sorts, place)
+    kind = f"'{branch.type}' AS type"  # a resource type of R4 (`live`)
+    columns = f"r.key, r.id, r.version, r.last_updated, r.bytes, {kind}"
+    if not branch.sorts:
+        where = all_of([branch.where, Condition(beyond.text.replace("q.key", "r.key"), beyond.values)])
+        ordered = f"ORDER BY {order.replace('q.', 'r.')} LIMIT {limit:d}"
+        return Condition(f"SELECT {columns} FROM resource r WHERE {where.text} {ordered}", where.values)  # noqa: S608
+    named = "".join(f", {sort.expression.text} AS s{number}" for number, sort in enumerate(branch.sorts))
+    statement = (
+        f"SELECT q.* FROM (SELECT {columns}{named} FROM resource r WHERE {branch.where.text}) q "  # noqa: S608
+        f"WHERE {beyond.text} ORDER BY {order} LIMIT {limit:d}"
+    )
+    expressions = (value for sort in branch.sorts for value in sort.expression.values)
+    return Condition(statement, (*expressions, *branch.where.values, *beyond.values))
+
+
+# Of what the caller may see: any other number would reveal what is hidden.
+async def count_all(connection: AsyncConnection, branches: Sequence[Branch]) -> int:
+    """How many matches there are."""
+    parts = [f"SELECT count(*) AS n FROM resource r WHERE {branch.where.text}" for branch in branches]  # noqa: S608
+    statement = f"SELECT sum(c.n)::bigint FROM ({' UNION ALL '.join(parts)}) c"  # noqa: S608
+    values = tuple(value for branch in branches for value in branch.where.values)
+    row = await (await connection.execute(statement.encode(), values)).fetchone()
+    return int(row[0]) if row else 0
