@@ -765,6 +765,6 @@ class Store:
 
 
 def _check_id(resource_type: str, identity: str) -> None:
-    """What can't be an id names nothing."""
-    if not is_id(identity):
+    """What can't be an id, or is of a type that R4 does not have, names nothing."""
+    if not is_id(identity) or resource_type not in definitions.resource_types():
         raise NotFound(f"no {resource_type}/{identity[:64]!r}")

@@ -269,7 +269,8 @@ class TestOperations:
     def test_the_capability_statement_lists_it(self, guarded: tuple[Hospital, Guard]) -> None:
         hospital, _ = guarded
         rest = hospital.http.get("/fhir/metadata").json()["rest"][0]
-        assert [operation["name"] for operation in rest["operation"]] == ["change", "meta", "versions"]
+        names = [operation["name"] for operation in rest["operation"]]
+        assert names == ["change", "export", "import", "meta", "versions"]
 
     @pytest.mark.parametrize(
         "change",
