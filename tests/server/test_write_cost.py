@@ -13,8 +13,10 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.server import validation
 from tests.server.conftest import Hospital, observation, patient
 from tests.server.serving import serving
 
@@ -58,7 +60,9 @@ def at_once(
     return hospital.run(everybody, clients)  # type: ignore[no-any-return]
 
 
-def test_a_create_with_its_event_is_one_commit(hospital: Hospital) -> None:
+def test_a_create_with_its_event_is_one_commit(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Looks at the terminology are so many a second, whatever is written meanwhile.
+    monkeypatch.setattr(validation, "LOOK_SECONDS", 600)
     headers = hospital.token("user/*.cruds", patient=None)
 
     def body() -> dict[str, Any]:
