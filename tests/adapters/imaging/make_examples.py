@@ -7,6 +7,7 @@ The pixels are taken out and the ECG is cut to a tenth of a second, so that each
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import pydicom
@@ -33,6 +34,14 @@ parameters:
   wado_rs: https://pacs.fhir-bridge.org/dicom-web
 """
 
+SITE_WITHOUT_AUTHORITIES = """\
+site: example
+zone: Europe/Rome
+demo_key: true
+identity:
+  unlinked: source
+"""
+
 
 def main() -> None:
     """Write all source files, then what the mapping makes of them now. Look at the difference before committing it."""
@@ -40,6 +49,7 @@ def main() -> None:
     echo()
     ecg()
     names()
+    tracked()
     for folder in sorted(EXAMPLES.iterdir()):
         converted = convert(sorted(folder.glob("*.dcm")), Site.load(folder / "site.yaml"))
         lines = (dumps(resource) + b"\n" for resource in converted.resources)
@@ -132,6 +142,67 @@ def names() -> None:
     dataset = dcmread(BUNDLED / "charset_files" / "chrH31.dcm")
     dataset.PixelData = b"\0\0"
     dataset.save_as(folder / "1.dcm")
+
+
+def tracked() -> None:
+    """A report of somebody without a number: a lesion that is tracked, a heart rate, a value that is out of range."""
+    folder = place("tracked-measurements")
+    (folder / "site.yaml").write_text(SITE_WITHOUT_AUTHORITIES)
+    dataset = dcmread(EXAMPLES / "echo-report" / "report.dcm")
+    root = "2.25.77001"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"{root}.1", f"{root}.1.1"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{root}.1.1.1"
+    for keyword in (
+        "PatientID",
+        "IssuerOfPatientID",
+        "IssuerOfPatientIDQualifiersSequence",
+        "AccessionNumber",
+    ):
+        if keyword in dataset:
+            delattr(dataset, keyword)
+    dataset.PatientName, dataset.PatientSex = "Ohne^Nummer", ""
+    dataset.DeviceUID, dataset.StationName, dataset.SeriesDescription = f"{root}.9", "", "Measurements"
+    dataset.Manufacturer, dataset.ManufacturerModelName = "Maker", "Model"
+    doctor = pydicom.Dataset()
+    doctor.PersonIdentificationCodeSequence = Sequence([code("D-77", "99HOSP", "Doctor 77")])
+    doctor.InstitutionName = "Invented Heart Centre"
+    dataset.ReferringPhysicianName, dataset.OperatorsName = "Frei^Anna", "Tech^Ina"
+    dataset.ReferringPhysicianIdentificationSequence = Sequence([doctor])
+    method = content("HAS CONCEPT MOD", "CODE", code("370129005", "SCT", "Measurement Method"))
+    method.ConceptCodeSequence = Sequence([code("125207", "DCM", "Biplane method of disks")])
+    place_of = content("HAS CONCEPT MOD", "CODE", code("363698007", "SCT", "Finding Site"))
+    place_of.ConceptCodeSequence = Sequence([code("87878005", "SCT", "Left ventricle")])
+    name = content("HAS OBS CONTEXT", "TEXT", code("112039", "DCM", "Tracking Identifier"))
+    name.TextValue = "lesion 1"
+    uid = content("HAS OBS CONTEXT", "UIDREF", code("112040", "DCM", "Tracking Unique Identifier"))
+    uid.UID = f"{root}.8"
+    group = content("CONTAINS", "CONTAINER", code("125007", "DCM", "Measurement Group"))
+    group.ContinuityOfContent = "SEPARATE"
+    length = number(code("410668003", "SCT", "Length"), "12.5", code("mm", "UCUM", "mm"))
+    length.ContentSequence = Sequence([deepcopy(method), place_of])
+    group.ContentSequence = Sequence([name, uid, length])
+    fraction = number(code("18043-0", "LN", "Left ventricular Ejection fraction by US"))
+    fraction.NumericValueQualifierCodeSequence = Sequence([code("114009", "DCM", "Value out of range")])
+    fraction.ContentSequence = Sequence([method])
+    rate = number(code("8867-4", "LN", "Heart rate"), "71", code("/min", "UCUM", "/min"))
+    dataset.ContentSequence = Sequence([group, rate, fraction])
+    dataset.save_as(folder / "report.dcm")
+
+
+def content(relation: str, kind: str, name: pydicom.Dataset) -> pydicom.Dataset:
+    item = pydicom.Dataset()
+    item.RelationshipType, item.ValueType = relation, kind
+    item.ConceptNameCodeSequence = Sequence([name])
+    return item
+
+
+def number(name: pydicom.Dataset, value: str = "", unit: pydicom.Dataset | None = None) -> pydicom.Dataset:
+    item = content("CONTAINS", "NUM", name)
+    measured = pydicom.Dataset()
+    if unit is not None:
+        measured.NumericValue, measured.MeasurementUnitsCodeSequence = value, Sequence([unit])
+    item.MeasuredValueSequence = Sequence([measured] if value else [])
+    return item
 
 
 if __name__ == "__main__":
