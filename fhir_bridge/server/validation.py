@@ -1,6 +1,6 @@
 """Validation of what a worker is sent: by the process's validator, with the terminology that is written over REST.
 
-"At once" holds here as for the terminology operations. Most resources never ask beyond the definition tables; only one
+"At once" holds for `$validate` as for the terminology operations; for a write a look is good for a moment. Most resources never ask beyond the definition tables; only one
 that does is worth a question to the database whether something was written, and is checked again where it was.
 """
 
@@ -20,7 +20,7 @@ from fhir_bridge.terminology import Terminology
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["MOST_FINDINGS", "ServedValidator"]
+__all__ = ["LOOK_SECONDS", "MOST_FINDINGS", "ServedValidator"]
 
 MOST_FINDINGS = 200
 """Findings on a resource that are listed; an invalid one with more is not looked at further."""
@@ -37,6 +37,7 @@ class ServedValidator:
         unknown_extensions: how an extension that no available package defines is reported: what is to be stored may
             have one.
         implied: how severe what contradicts a profile is that is implied by a code and not declared.
+        within: seconds for which a look at what other processes wrote is good; `LOOK_SECONDS` for writes.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class ServedValidator:
         brought: Sequence[Mapping[str, Any]] = (),
         unknown_extensions: Severity = "warning",
         implied: Severity = "error",
+        within: float = 0.0,
     ) -> None:
         self._validator = get_validator(unknown_extensions, store.definitions)
         self._implied = implied
+        self._within = within
         self._terminology = terminology
         self._store = store
         self._brought = tuple(brought)
@@ -74,7 +77,7 @@ class ServedValidator:
         results = await self._validated(resource, profiles, asking, inline)
         if not asking.asked:
             return results
-        await self._terminology.refresh(self._store, within=LOOK_SECONDS)
+        await self._terminology.refresh(self._store, within=self._within)
         self._present = self._terminology.validation_terminology_with(self._brought)
         # The same object: nothing was written since, so the first result holds.
         if self._present is known:

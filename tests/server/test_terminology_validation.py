@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_bridge.server import Settings, create_app
+from fhir_bridge.server.validation import LOOK_SECONDS
 from tests.fhir.definitions.makers import BASE, element, package, profile
 from tests.server.conftest import Hospital, bare_plugins, observation, running
 from tests.server.test_terminology import LAB, LAB_SET, Terminology, code_system, value_set
@@ -95,6 +97,7 @@ def test_a_binding_is_judged_by_the_value_set_that_was_written(lab: Terminology,
     assert refused(bound, declared)
     assert not refused(lab, declared)  # who has no such guide knows no such profile
     lab.put(value_set())
+    time.sleep(LOOK_SECONDS)
     assert not refused(bound, declared)
 
 
@@ -120,6 +123,7 @@ def test_every_worker_judges_with_what_one_has_written(lab: Terminology, databas
         other.http, other.headers = http, lab.headers
         for number in range(5):
             lab.put(code_system(f"code-{number}"))
+            time.sleep(LOOK_SECONDS)  # for writes a look is good so long
             assert not refused(other, measured(f"code-{number}"))
             assert refused(other, measured(f"code-{number + 1}"))
 
@@ -150,9 +154,9 @@ def test_a_resource_that_the_tables_judge_asks_the_database_nothing(
     served = hospital.services.terminology
     look = served.refresh
 
-    async def counted(store: Any) -> Any:
+    async def counted(store: Any, **how: Any) -> Any:
         looks.append(store)
-        return await look(store)
+        return await look(store, **how)
 
     monkeypatch.setattr(served, "refresh", counted)
     terminology.put({"resourceType": "Patient", "id": "asked", "gender": "female"})

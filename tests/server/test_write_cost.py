@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
-from fhir_bridge.server import validation
+from fhir_bridge.server.rest import body as body_module
 from tests.server.conftest import Hospital, observation, patient
 from tests.server.serving import serving
 
@@ -62,7 +62,7 @@ def at_once(
 
 def test_a_create_with_its_event_is_one_commit(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
     # Looks at the terminology are so many a second, whatever is written meanwhile.
-    monkeypatch.setattr(validation, "LOOK_SECONDS", 600)
+    monkeypatch.setattr(body_module, "LOOK_SECONDS", 600)
     headers = hospital.token("user/*.cruds", patient=None)
 
     def body() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import Refusal, busy, refuse
 from fhir_bridge.server.slots import ByteLimitReached
-from fhir_bridge.server.validation import ServedValidator
+from fhir_bridge.server.validation import LOOK_SECONDS, ServedValidator
 
 __all__ = [
     "FHIR_TYPES",
@@ -294,6 +294,9 @@ async def check_valid(call: Call, resource: dict[str, Any], *, inline: bool) -> 
     """
     services = call.services
     validator = ServedValidator(
-        services.terminology, services.store, implied=services.settings.implied_profiles
+        services.terminology,
+        services.store,
+        implied=services.settings.implied_profiles,
+        within=LOOK_SECONDS,
     )
     refuse_invalid(await validator.issues(resource, inline=inline))

@@ -23,7 +23,7 @@ from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
-from fhir_bridge.server.validation import ServedValidator
+from fhir_bridge.server.validation import LOOK_SECONDS, ServedValidator
 from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed
@@ -90,6 +90,7 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
         call.services.store,
         _written(raw) if kind == "transaction" else (),
         implied=call.services.settings.implied_profiles,
+        within=LOOK_SECONDS,
     )
     pause = Pause()
     for position, item in enumerate(raw):
