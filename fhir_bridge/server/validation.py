@@ -1,7 +1,8 @@
 """Validation of what a worker is sent: by the process's validator, with the terminology that is written over REST.
 
-"At once" holds for `$validate` as for the terminology operations; for a write a look is good for a moment. Most resources never ask beyond the definition tables; only one
-that does is worth a question to the database whether something was written, and is checked again where it was.
+"At once" holds for `$validate` as for the terminology operations; for a write a look is good for a moment. Most
+resources never ask beyond the definition tables; only one that does is worth a question to the database whether
+something was written, and is checked again where it was.
 """
 
 from __future__ import annotations

@@ -69,14 +69,22 @@ def test_a_create_with_its_event_is_one_commit(hospital: Hospital, monkeypatch: 
         return observation("x", "anna")
 
     at_once(hospital, 3, "POST", "/fhir/Observation", body, headers)  # numbers and tokens are known then
-    before = hospital.run(commits, hospital)
-    found = hospital.run(hospital.services.store.search, "AuditEvent", [("_summary", "count")], EVERYTHING)
-    assert set(at_once(hospital, 50, "POST", "/fhir/Observation", body, headers)) == {201}
-    counted = hospital.run(hospital.services.store.search, "AuditEvent", [("_summary", "count")], EVERYTHING)
-    assert counted.total == found.total + CLIENTS * 50
     pool = hospital.services.store.pool.max_size
     own = 2 + pool  # the two searches, and what is asked here itself
-    assert (hospital.run(commits, hospital) - before - own) / (CLIENTS * 50) <= 1.1
+    shares = []
+    # The least of some: PostgreSQL counts the transactions of its own housekeeping as well.
+    while not shares or (min(shares) > 1.1 and len(shares) < 4):
+        before = hospital.run(commits, hospital)
+        found = hospital.run(
+            hospital.services.store.search, "AuditEvent", [("_summary", "count")], EVERYTHING
+        )
+        assert set(at_once(hospital, 50, "POST", "/fhir/Observation", body, headers)) == {201}
+        counted = hospital.run(
+            hospital.services.store.search, "AuditEvent", [("_summary", "count")], EVERYTHING
+        )
+        assert counted.total == found.total + CLIENTS * 50
+        shares.append((hospital.run(commits, hospital) - before - own) / (CLIENTS * 50))
+    assert min(shares) <= 1.1
 
 
 def test_thirty_conditional_updates_at_once_all_succeed(hospital: Hospital) -> None:
