@@ -164,6 +164,13 @@ CODES = declare(
         "business-rule",
     ),
     IssueCode(
+        "FB-SUB-002",
+        "error",
+        "A Subscription belongs to another subscriber",
+        "Make one of your own; who may delete it can end it.",
+        "forbidden",
+    ),
+    IssueCode(
         "FB-SMART-001",
         "error",
         "A valid access token is needed",

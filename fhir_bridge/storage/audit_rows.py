@@ -31,6 +31,7 @@ __all__ = [
     "read_id",
     "served",
     "served_id",
+    "without_query",
 ]
 
 Event = dict[str, Any]
@@ -111,6 +112,16 @@ def served(content: bytes, key: UUID, part: int, recorded: datetime, patients: S
         # After what was done, before the request's id: as the patterns of BALP have it.
         event["entity"] = [*entities[:1], *map(patient_entity, patients), *entities[1:]]
     return stamp(event, served_id(key, part), 1, recorded)
+
+
+def without_query(content: bytes) -> bytes:
+    """The AuditEvent without what was asked for: criteria of a search name whom it was not about, too."""
+    if b'"query"' not in content:
+        return content
+    event: Event = loads(content)
+    for entity in event.get("entity", []):
+        entity.pop("query", None)
+    return dumps(event)
 
 
 def served_id(key: UUID, part: int) -> str:

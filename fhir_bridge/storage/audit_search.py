@@ -29,7 +29,7 @@ from fhir_bridge.storage.audit_conditions import (
     recorded,
     referring,
 )
-from fhir_bridge.storage.audit_rows import served, served_id
+from fhir_bridge.storage.audit_rows import served, served_id, without_query
 from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.chains import is_chain
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, live, negation
@@ -82,7 +82,7 @@ class AuditEvents:
         rows = await self._rows(where, "")
         if not rows:
             raise NotFound(f"no {AUDIT}/{identity}")
-        return _stored(rows[0])
+        return _stored(rows[0], _bounded(access))
 
     async def search(
         self,
@@ -123,7 +123,8 @@ class AuditEvents:
         following = None
         if more and page:
             following = self._cursors.make(order.place(page[-1]), bound)
-        entries = [_stored(row) for row in page]
+        bounded = _bounded(access)
+        entries = [_stored(row, bounded) for row in page]
         if known is None and cursor is None and not more:
             known = len(entries)
         left = None if most_bytes is None else most_bytes - sum(len(entry.bytes) for entry in entries)
@@ -196,7 +197,9 @@ class AuditEvents:
         more = len(rows) > len(page)
         following = self._cursors.make(_NEWEST.place(page[-1]), bound) if more and page else None
         total = len(page) if cursor is None and following is None else None
-        return HistoryPage([HistoryEntry(_stored(row), "POST") for row in page], total, following)
+        return HistoryPage(
+            [HistoryEntry(_stored(row, _bounded(access)), "POST") for row in page], total, following
+        )
 
     async def stream(
         self, access: AccessFilter, *, page: int, patient: str | None = None, letter: Literal["r", "s"] = "s"
@@ -211,7 +214,7 @@ class AuditEvents:
         while True:
             rows = await self._rows(all_of([*where, after]), f"{_OLDEST.text} LIMIT {page:d}")
             if rows:
-                yield [_stored(row) for row in rows]
+                yield [_stored(row, _bounded(access)) for row in rows]
             if len(rows) < page:
                 return
             after = _OLDEST.after(_OLDEST.place(rows[-1]))
@@ -393,7 +396,7 @@ class _Order:
 
     def place(self, row: Any) -> list[Any]:
         """Where a row is, for a cursor."""
-        return [_stored(row).id] if self.by_id else [row[0].isoformat(), str(row[1]), row[2]]
+        return [_stored(row, bounded=False).id] if self.by_id else [row[0].isoformat(), str(row[1]), row[2]]
 
     def after(self, place: list[Any]) -> Condition:
         """What comes after a place."""
@@ -450,10 +453,15 @@ def _fitting(rows: list[Any], most_bytes: int | None) -> list[Any]:
     return rows
 
 
-def _stored(row: Any) -> Stored:
+def _bounded(access: AccessFilter) -> bool:
+    """Whether all that the caller may see of AuditEvents is about one patient."""
+    rules = [rule for letter in "rs" for rule in access.rules_for(AUDIT, letter)]
+    return all(rule.patient is not None for rule in rules)
+
+
+def _stored(row: Any, bounded: bool) -> Stored:
+    """A row as it is served; to a bounded caller without the query, which may name other patients."""
     recorded, key, part, complete, identity, content, patients = row
-    if complete:
-        return Stored(AUDIT, identity or str(key), 1, recorded, bytes(content))
-    return Stored(
-        AUDIT, served_id(UUID(str(key)), part), 1, recorded, served(content, key, part, recorded, patients)
-    )
+    name = (identity or str(key)) if complete else served_id(UUID(str(key)), part)
+    shown = bytes(content) if complete else served(content, key, part, recorded, patients)
+    return Stored(AUDIT, name, 1, recorded, without_query(shown) if bounded else shown)

@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -394,6 +394,7 @@ class Store:
             # Criteria again, while the write holds their lock: of two such updates at once one
             # creates, the other gets a conflict.
             identity = content.get("id") if isinstance(content.get("id"), str) else new_id()
+            await self.refuse_present(resource_type, str(identity))
             operation = Operation("update", resource_type, str(identity), content, criteria=criteria)
         else:
             # R4 http.html#cond-update: an id that is given must be that of the match.
@@ -404,6 +405,16 @@ class Store:
         if check is not None:
             await check(operation)
         return (await self.write([operation], access, audit=audit))[0]
+
+    async def refuse_present(self, resource_type: str, identity: str) -> None:
+        """Nothing matches the criteria of an update: it may create, not change (R4 http.html#cond-update).
+
+        Raises:
+            VersionConflict: a resource with this id is there.
+        """
+        with suppress(NotFound, Gone):
+            await self.read(resource_type, identity, EVERYTHING)
+            raise VersionConflict("nothing matches the criteria, and another resource has this id")
 
     async def delete(
         self,

@@ -57,6 +57,7 @@ class BundleStore(Protocol):
     async def write(
         self, operations: list[Operation], access: AccessFilter, *, audit: AuditOf | None = None
     ) -> list[Written]: ...
+    async def refuse_present(self, resource_type: str, identity: str) -> None: ...
 
 
 Response = dict[str, Any]
@@ -216,6 +217,7 @@ class Bundles:
                 entry.id = written.stored.id
             elif entry.method == "PUT":
                 entry.id = own if isinstance(own, str) else new_id()
+                await self._store.refuse_present(entry.type, entry.id)
                 # The criteria go with the write as well, and are tested again under the lock.
                 entry.if_none_exist = entry.parameters
         return None

@@ -6,9 +6,12 @@ References are resolved before. A search in place of a reference (`Device?identi
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.subsets import is_subset
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.bounds import (
@@ -21,16 +24,19 @@ from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import check_new, keep_labels
 from fhir_bridge.server.rest.writing import Writing
-from fhir_bridge.server.subscriptions.model import SubscriptionError
+from fhir_bridge.server.subscriptions.model import Owner, SubscriptionError
 from fhir_bridge.server.subscriptions.owners import owner_of
 from fhir_bridge.server.subscriptions.sealing import SEAL, Seal
 from fhir_bridge.server.subscriptions.writing import prepare
 from fhir_bridge.storage.breathing import beside, is_large
 from fhir_bridge.storage.bundles import conditional_references, references_in, relative
+from fhir_bridge.storage.errors import Gone, NotFound
 from fhir_bridge.storage.transactions import Check
 from fhir_bridge.storage.writing import Operation
 
 __all__ = ["check_of", "check_write", "resolve"]
+
+_LITERAL = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 
 
 async def resolve(call: Writing, resource: dict[str, Any]) -> dict[str, Any]:
@@ -70,11 +76,12 @@ async def check_write(call: Writing, operation: Operation) -> None:
             source="meta.tag",
         )
     await check_new(call, resource)
+    await _check_forms(resource)
     if operation.type == "Subscription":
         # It is a client's, who is told of changes as the token allows: an import has none.
         if not isinstance(call, Call):
             raise refuse(403, "FB-REST-012", "a Subscription is not imported: its client creates it")
-        await _check_subscription(call, resource)
+        await _check_subscription(call, resource, operation.id if updates else "")
     if updates and isinstance(resource.get("id"), str):
         await refuse_unreachable(call, operation.type, operation.id)
     await refuse_unreachable_attachments(call, resource)
@@ -91,14 +98,52 @@ def check_of(call: Writing) -> Check:
     return partial(check_write, call)
 
 
-async def _check_subscription(call: Call, resource: dict[str, Any]) -> None:
-    """Refuse a Subscription that can't be followed; note whose it is.
+async def _check_forms(resource: dict[str, Any]) -> None:
+    """Refuse a relative reference that names no resource, and a Binary whose protection would depend on another server.
+
+    Such a reference leads nowhere, yet looks like one that does; what it is in would be in nobody's record.
 
     Raises:
         Refusal: 422.
+    """
+    for reference in await beside(is_large(resource), partial(references_in, resource)):
+        if ":" in reference or reference.startswith("#"):
+            continue
+        match = _LITERAL.fullmatch(reference)
+        if match is None or match[1] not in definitions.resource_types():
+            raise refuse(
+                422,
+                "FB-REST-002",
+                f"the reference {reference[:80]!a} is not Type/id, an absolute URL, urn:uuid:… or #id",
+            )
+    context = resource.get("securityContext") if resource.get("resourceType") == "Binary" else None
+    if isinstance(context, dict) and not _LITERAL.fullmatch(str(context.get("reference", ""))):
+        raise refuse(
+            422,
+            "FB-REST-002",
+            "who may read a Binary is decided by a resource of this server: Type/id",
+            source="Binary.securityContext",
+        )
+
+
+async def _check_subscription(call: Call, resource: dict[str, Any], identity: str) -> None:
+    """Refuse a Subscription that can't be followed, or is another's; note whose it is.
+
+    Args:
+        identity: of the one that is updated; empty: it is new.
+
+    Raises:
+        Refusal: 422; 403.
         StorageError: the caller may not search so.
     """
     services = call.services
+    if identity:
+        with suppress(NotFound, Gone):
+            stored = await services.store.read("Subscription", identity, call.access)
+            theirs, ours = Owner.of(stored.resource()), owner_of(call.caller)
+            if theirs is not None and (theirs.client, theirs.account) != (ours.client, ours.account):
+                # Who may delete it can end it; what it tells, and whom, only who subscribed can change.
+                raise refuse(403, "FB-SUB-002", "this Subscription is another subscriber's")
     try:
         watched = prepare(
             resource, owner_of(call.caller), services.settings.allowed, Seal(services.key.secret(SEAL))

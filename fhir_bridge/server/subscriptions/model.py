@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from fhir_bridge.fhir import definitions
 
@@ -123,6 +123,8 @@ def read_subscription(resource: Mapping[str, Any]) -> Watched:
         raise SubscriptionError(
             "Subscription.criteria", f"{kind[:40]!a} is no resource type; write Type?parameters"
         )
+    if kind == "AuditEvent":
+        raise SubscriptionError("Subscription.criteria", "AuditEvents are not followed by Subscriptions")
     channel = resource.get("channel")
     channel = channel if isinstance(channel, dict) else {}
     if channel.get("type") != "rest-hook":
@@ -133,6 +135,12 @@ def read_subscription(resource: Mapping[str, Any]) -> Watched:
     payload = channel.get("payload")
     if payload not in (None, "application/fhir+json", "application/json"):
         raise SubscriptionError("Subscription.channel.payload", "the payload is application/fhir+json")
+    parts = urlsplit(endpoint)
+    if parts.fragment or (topic is None and payload and parts.query):
+        # Of R4's own kind the endpoint is a base, to which type and id are added.
+        raise SubscriptionError(
+            "Subscription.channel.endpoint", "the endpoint has a query or fragment that can't be kept"
+        )
     content = _values(channel.get("_payload")).get(
         "backport-payload-content", "id-only" if payload else "empty"
     )

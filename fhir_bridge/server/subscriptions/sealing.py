@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from typing import Final
 
@@ -16,6 +17,13 @@ __all__ = ["SEAL", "Seal", "SealError"]
 SEAL: Final = b"subscription headers"
 """What the key is derived for."""
 
+LONGEST: Final = 8_000
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_RESERVED: Final = frozenset(
+    "connection content-encoding content-length content-type date expect host keep-alive te trailer "
+    "transfer-encoding upgrade via".split()
+)
+"""Headers that frame or route a message: set by a subscriber they could smuggle a second one, or reach another host."""
 _PREFIX: Final = "sealed:"
 _NONCE: Final = 12
 
@@ -71,10 +79,21 @@ class Seal:
 
 
 def _parts(header: str) -> tuple[str, str]:
-    name, colon, value = header.partition(":")
-    if not colon or not name.strip() or not value.strip() or not (header.isascii() and header.isprintable()):
-        raise ValueError("a header is `Name: value` in printable ASCII")
-    return name.strip(), value.strip()
+    name, colon, value = (part.strip() for part in header.partition(":"))
+    if (
+        not colon
+        or not value
+        or not (header.isascii() and header.isprintable())
+        or not _TOKEN.fullmatch(name)
+    ):
+        raise ValueError("a header is `Name: value` in printable ASCII, its name a token (RFC 9110 §5.6.2)")
+    if len(header) > LONGEST:
+        raise ValueError(f"a header has at most {LONGEST} characters")
+    if name.lower() in _RESERVED or name.lower().startswith("proxy-"):
+        raise ValueError(
+            f"the header {name} says how a message is sent, which is not for a subscriber to say"
+        )
+    return name, value
 
 
 def _bound(name: str, client: str, endpoint: str) -> bytes:

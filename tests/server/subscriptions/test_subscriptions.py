@@ -204,6 +204,15 @@ class TestAccess:
         named = {part["url"]: part["valueString"] for part in mark["extension"]}
         assert (named["patient"], "system" in named["scope"]) == ("anna", False)
 
+    def test_what_another_client_subscribed_can_not_be_turned_elsewhere(self, feed: Feed) -> None:
+        feed.as_user(CLINICIAN)
+        identity = feed.subscribe("Observation?patient=anna")
+        feed.headers = feed.hospital.token(CLINICIAN, client="other", patient=None)
+        changed = feed.subscription("Observation?patient=bert") | {"id": identity}
+        answer = feed.request("PUT", f"Subscription/{identity}", changed)
+        assert (answer.status_code, "FB-SUB-002" in answer.text) == (403, True)
+        assert feed.request("DELETE", f"Subscription/{identity}").status_code == 204
+
     def test_a_password_in_a_header_can_be_read_and_used_by_nobody_else(self, feed: Feed) -> None:
         feed.as_user(CLINICIAN)
         identity = feed.subscribe("Observation?patient=anna", headers=("Authorization: Bearer s3cret",))
