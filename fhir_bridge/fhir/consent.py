@@ -72,8 +72,11 @@ def _applies(provision: Mapping[str, Any], purpose: str, at: datetime | None) ->
     if any(provision.get(name) for name in _NARROWING) or not _within(provision.get("period"), at):
         return False
     purposes = _dicts(provision.get("purpose"))
+    # A denial counts where its code is meant without doubt, though the system was left out; a permission does not.
+    systems = (SYSTEM, None) if provision.get("type") == "deny" else (SYSTEM,)
     return not purposes or any(
-        coding.get("system") == SYSTEM and covers(str(coding.get("code", "")), purpose) for coding in purposes
+        coding.get("system") in systems and covers(str(coding.get("code", "")), purpose)
+        for coding in purposes
     )
 
 

@@ -219,17 +219,27 @@ async def run_search(
     count, counted = _wanted(parameters, options.get("count", 50), options.get("total", "none"))
     branches: list[Branch] = []
     unknown: dict[UnknownParameter, None] = {}
+    lacking: dict[str, list[str]] = {}
     for resource_type in types:
         require(access, resource_type, "s")
         # Before the parameters: an unknown type has none to be compiled.
         current = live(resource_type)
         matches, ignored = await conditions(resource_type, parameters, access, dictionaries, codes)
         unknown.update(dict.fromkeys(ignored))
+        for parameter in ignored:
+            lacking.setdefault(parameter.name, []).append(resource_type)
         if compartment is not None:
             matches = all_of([matches, await _within(compartment, resource_type, dictionaries)])
         permitted = await compile_access(access, resource_type, "s", dictionaries)
         where = all_of([matches, permitted, current])
         branches.append(Branch(resource_type, where, await sorts_of(resource_type, parameters, dictionaries)))
+    for name, without in lacking.items():
+        # Left out for these types alone, it would give all of them beside what was asked for.
+        if len(without) < len(types):
+            some = ", ".join(without[:5]) + (", …" if len(without) > 5 else "")
+            raise BadSearch(
+                f"{name[:60]}: not a search parameter of {some} here; name types that have it (_type)"
+            )
     includes = read_includes(types, parameters, dictionaries.definitions)
     # Without `_count` and `_total`: a next page may be of another size.
     bound = (

@@ -39,6 +39,7 @@ from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.changes import Change, read_changes
 from fhir_bridge.storage.connecting import configure
 from fhir_bridge.storage.cursors import Cursors
+from fhir_bridge.storage.deadlocks import again_after_deadlock
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, BadSearch, Gone, NotFound, VersionConflict
@@ -437,8 +438,16 @@ class Store:
     async def write(
         self, operations: Sequence[Operation], access: AccessFilter, *, audit: AuditOf | None = None
     ) -> list[Written]:
-        """Several writes in one transaction, with their audit records: all or none."""
-        written = await self._writer.run(operations, access, audit) if operations else []
+        """Several writes in one transaction, with their audit records: all or none.
+
+        Raises:
+            VersionConflict: other transactions that wait for the same resources came between each time.
+        """
+        written = (
+            await again_after_deadlock(lambda: self._writer.run(operations, access, audit))
+            if operations
+            else []
+        )
         self._wrote.update(operation.type for operation in operations)
         return written
 
