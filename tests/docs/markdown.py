@@ -24,6 +24,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from fhir_bridge.cli import output
 from fhir_bridge.cli.main import app
 from tests.patience import PATIENCE
 
@@ -172,6 +173,8 @@ def reading(
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "200")
+    for console in (output.stdout, output.stderr):  # they were made with the width of before
+        monkeypatch.setattr(console, "_width", 200)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     reader = Reader(folder, environment, installed=installed)
