@@ -45,6 +45,7 @@ class Predict:
     """
 
     name = "predict"
+    levels = frozenset({"instance"})
     types = ("Patient",)
     access = "r"
 

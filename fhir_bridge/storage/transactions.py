@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -159,6 +159,7 @@ class Bundles:
             result = await _at(entry, self._decide_id(entry, access))
             if result is not None:
                 matched[entry.position] = result
+        _refuse_equal_criteria([entry for entry in writes if entry.position not in matched])
         # A match is written by nobody, so it may occur as often as one likes.
         _refuse_doubles([entry for entry in writes if entry.position not in matched])
         # By fullUrl, which is how entries refer to each other before the server gives them ids.
@@ -277,6 +278,22 @@ class Bundles:
             return {"response": response}
         response["location"] = f"{self._base}/{stored.type}/{stored.id}/_history/{stored.version}".lstrip("/")
         return {"fullUrl": f"{self._base}/{stored.type}/{stored.id}".lstrip("/"), "response": response}
+
+
+def _refuse_equal_criteria(entries: Iterable[Entry]) -> None:
+    """Two entries that create under the same criteria would make two of what there is to be one of.
+
+    Raises:
+        TransactionFailed: at the second.
+    """
+    seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+    for entry in entries:
+        if entry.method == "POST" and entry.if_none_exist is not None:
+            key = (entry.type, tuple(sorted(entry.if_none_exist)))
+            if key in seen:
+                refusal = MultipleMatches("another entry of the transaction creates under the same criteria")
+                raise TransactionFailed(entry.position, refusal)
+            seen.add(key)
 
 
 async def _at(entry: Entry, work: Awaitable[T]) -> T:

@@ -84,3 +84,40 @@ def test_a_patient_does_not_see_what_else_a_search_asked_for(
         answer = hospital.http.get(address, headers=own)
         assert answer.status_code in (200, 403), answer.text
         assert '"query"' not in answer.text
+
+
+def test_a_put_that_is_to_create_changes_nothing_that_is_there(
+    hospital: Hospital, clara: dict[str, str]
+) -> None:
+    body = observation("only-new", "anna")
+    headers = clara | {"If-None-Match": "*"}
+    assert hospital.http.put("/fhir/Observation/only-new", json=body, headers=headers).status_code == 201
+    changed = hospital.http.put(
+        "/fhir/Observation/only-new", json=body | {"status": "amended"}, headers=headers
+    )
+    assert changed.status_code == 412
+
+
+@pytest.mark.parametrize(("version", "status"), [("4.0", 201), ("3.0", 415), ('"5.0"', 415)])
+def test_a_body_of_another_version_of_fhir_is_not_misread(
+    hospital: Hospital, clara: dict[str, str], version: str, status: int
+) -> None:
+    headers = clara | {"Content-Type": f"application/fhir+json; fhirVersion={version}"}
+    answer = hospital.http.post(
+        "/fhir/Basic", content=b'{"resourceType":"Basic","code":{"text":"x"}}', headers=headers
+    )
+    assert answer.status_code == status, answer.text
+
+
+def test_one_transaction_does_not_make_two_under_one_criterion(
+    hospital: Hospital, clara: dict[str, str]
+) -> None:
+    identifier = [{"system": "urn:oid:2.25.9", "value": "twice"}]
+    entry = {
+        "resource": {"resourceType": "Basic", "code": {"text": "x"}, "identifier": identifier},
+        "request": {"method": "POST", "url": "Basic", "ifNoneExist": "identifier=urn:oid:2.25.9|twice"},
+    }
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry, entry]}
+    assert hospital.http.post("/fhir", json=bundle, headers=clara).status_code == 412
+    total = hospital.http.get("/fhir/Basic?identifier=twice&_summary=count", headers=clara).json()["total"]
+    assert total == 0

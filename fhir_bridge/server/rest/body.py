@@ -54,6 +54,21 @@ def content_type(call: Call) -> str:
     return call.request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
+def refuse_other_version(call: Call) -> None:
+    """Refuse a body of another version of FHIR than R4 (R4 versioning.html#mt-version): it would be misread.
+
+    Raises:
+        Refusal: 415.
+    """
+    for parameter in call.request.headers.get("content-type", "").split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        version = value.strip().strip('"')
+        if name.strip().lower() == "fhirversion" and version not in ("4.0", "4.0.1"):
+            raise refuse(
+                415, "FB-REST-004", f"a body of FHIR {version[:10]!a} is not taken: this is R4 (4.0)"
+            )
+
+
 async def read_body(call: Call, also: frozenset[str] = frozenset()) -> bytes:
     """The body of a request as JSON; XML is converted.
 
@@ -64,6 +79,7 @@ async def read_body(call: Call, also: frozenset[str] = frozenset()) -> bytes:
         Refusal: 415 another content type or encoding, 413 too large, 408 too slow.
     """
     kind = content_type(call)
+    refuse_other_version(call)
     if kind not in FHIR_TYPES | XML_TYPES | also:
         raise refuse(415, "FB-REST-004", f"the content type {kind[:60] or '(none)'} is not taken")
     body = await _read(call, call.services.settings.max_body_bytes)

@@ -79,6 +79,10 @@ async def update(call: Call) -> Response:
     call.require("u")
     resource = await resolve(call, await read_resource(call, call.id))
     await check_write(call, Operation("update", call.type, call.id, resource))
+    if (
+        call.request.headers.get("if-none-match", "").strip() == "*"
+    ):  # RFC 9110 §13.1.2: only where nothing is
+        await call.services.store.refuse_present(call.type, call.id)
     result = await call.services.store.update(
         call.type,
         call.id,

@@ -53,6 +53,7 @@ class Events:
 
     name = "events"
     types: tuple[str, ...] = ("Subscription",)
+    levels = frozenset({"instance"})
     access = "r"
 
     async def __call__(self, request: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
