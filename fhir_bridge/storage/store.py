@@ -395,7 +395,6 @@ class Store:
             # Criteria again, while the write holds their lock: of two such updates at once one
             # creates, the other gets a conflict.
             identity = content.get("id") if isinstance(content.get("id"), str) else new_id()
-            await self.refuse_present(resource_type, str(identity))
             operation = Operation("update", resource_type, str(identity), content, criteria=criteria)
         else:
             # R4 http.html#cond-update: an id that is given must be that of the match.
@@ -405,6 +404,9 @@ class Store:
             operation = Operation("update", resource_type, result.stored.id, content)
         if check is not None:
             await check(operation)
+        # After the check: who may not write it must not learn from this that it is there.
+        if result is None:
+            await self.refuse_present(resource_type, operation.id)
         return (await self.write([operation], access, audit=audit))[0]
 
     async def refuse_present(self, resource_type: str, identity: str) -> None:

@@ -189,6 +189,10 @@ class Bundles:
         if check is not None:
             for operation in operations:
                 await check(operation)
+        for entry in writes:
+            # After the check: who may not write it must not learn from this that it is there.
+            if entry.method == "PUT" and entry.if_none_exist is not None and entry.id is not None:
+                await _at(entry, self._store.refuse_present(entry.type, entry.id))
         results = await self._store.write(operations, access, audit=self._audit)
         for operation, written in zip(operations, results, strict=True):
             await pause.take()
@@ -218,7 +222,6 @@ class Bundles:
                 entry.id = written.stored.id
             elif entry.method == "PUT":
                 entry.id = own if isinstance(own, str) else new_id()
-                await self._store.refuse_present(entry.type, entry.id)
                 # The criteria go with the write as well, and are tested again under the lock.
                 entry.if_none_exist = entry.parameters
         return None
