@@ -26,8 +26,14 @@ async def states(store: Store) -> list[tuple[str, int]]:
 
 
 def test_two_at_a_time_are_one_run(fresh_database_url: str) -> None:
+    async def connected(store: Store) -> None:
+        async with store.pool.connection() as connection:
+            await connection.execute("SELECT pg_sleep(0.1)")
+
     async def work(store: Store) -> None:
         await fill(store)
+        # Connections are there, so that one is not done before the other has opened its first.
+        await asyncio.gather(*(connected(store) for _ in range(4)))
         assert await asyncio.gather(
             reindex_now(store, lambda _: None), reindex_now(store, lambda _: None)
         ) == [21, 21]
