@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SESSION_HOURS",
+    "USER_COLUMNS",
     "AccountError",
     "Accounts",
     "Authentication",
@@ -36,6 +37,7 @@ __all__ = [
     "User",
     "check_client_uri",
     "digest",
+    "user_of",
 ]
 
 Role = Literal["clinician", "patient", "admin"]
@@ -152,10 +154,12 @@ def _check(stored: str | None, password: str) -> bool:
         return False
 
 
-_USER = "a.id::text AS id, a.username, a.display, a.role, a.fhir_user, a.patient"
+USER_COLUMNS = "a.id::text AS id, a.username, a.display, a.role, a.fhir_user, a.patient"
+"""Of an account `a`, as `user_of` reads them."""
 
 
-def _user(row: dict[str, Any]) -> User:
+def user_of(row: dict[str, Any]) -> User:
+    """The person of a row with `USER_COLUMNS`."""
     return User(row["id"], row["username"], row["display"], row["role"], row["fhir_user"], row["patient"])
 
 
@@ -224,21 +228,26 @@ class Accounts:
         try:
             rows = await self._rows(
                 "INSERT INTO account AS a (username, display, password_hash, role, fhir_user, patient) "
-                f"VALUES (%s, %s, %s, %s, %s, %s) RETURNING {_USER}",
+                f"VALUES (%s, %s, %s, %s, %s, %s) RETURNING {USER_COLUMNS}",
                 username.strip(), display or username, hashed, role, fhir_user, patient,
             )  # fmt: skip
         except UniqueViolation as error:
             raise AccountError(f'the user name "{username}" is taken') from error
-        return _user(rows[0])
+        return user_of(rows[0])
 
     async def users(self) -> list[User]:
         """All accounts by name."""
-        return [_user(row) for row in await self._rows(f"SELECT {_USER} FROM account a ORDER BY a.username")]
+        return [
+            user_of(row)
+            for row in await self._rows(f"SELECT {USER_COLUMNS} FROM account a ORDER BY a.username")
+        ]
 
     async def find_user(self, username: str) -> User | None:
         """The account of this name, whatever the case."""
-        rows = await self._rows(f"SELECT {_USER} FROM account a WHERE lower(username) = lower(%s)", username)
-        return _user(rows[0]) if rows else None
+        rows = await self._rows(
+            f"SELECT {USER_COLUMNS} FROM account a WHERE lower(username) = lower(%s)", username
+        )
+        return user_of(rows[0]) if rows else None
 
     async def set_password(self, username: str, password: str) -> None:
         """Give an account a new password and end its sessions."""
@@ -273,7 +282,7 @@ class Accounts:
     async def check_password(self, username: str, password: str) -> User | None:
         """The user, where name and password are right. Who asks limits how often (`storage.attempts`)."""
         rows = await self._rows(
-            f"SELECT {_USER}, a.password_hash FROM account a WHERE lower(username) = lower(%s) AND NOT disabled",
+            f"SELECT {USER_COLUMNS}, a.password_hash FROM account a WHERE lower(username) = lower(%s) AND NOT disabled",
             username.strip(),
         )
         # A name that is not there costs the same hashing as one that is: time must not show which names exist.
@@ -281,7 +290,7 @@ class Accounts:
         async with self._hashing:
             right = await asyncio.to_thread(_check, stored, password)
         # The hash of nobody is of a random text, but must not sign anyone in even if that were guessed.
-        return _user(rows[0]) if right and stored is not None else None
+        return user_of(rows[0]) if right and stored is not None else None
 
     async def open_session(self, user: User) -> tuple[str, Session]:
         """Begin a session; gives the cookie's value, which is not stored."""
@@ -299,13 +308,13 @@ class Accounts:
     async def session(self, cookie: str) -> Session | None:
         """The session of a cookie, unless it ended or the account was disabled."""
         rows = await self._rows(
-            f"SELECT {_USER}, s.csrf, s.hash, extract(epoch FROM s.created)::float8 AS at FROM account_session s "
-            "JOIN account a ON a.id = s.account WHERE s.hash = %s AND s.expires > now() AND NOT a.disabled",
+            f"SELECT {USER_COLUMNS}, s.csrf, s.hash, extract(epoch FROM s.created)::float8 AS at "
+            "FROM account_session s JOIN account a ON a.id = s.account WHERE s.hash = %s AND s.expires > now() AND NOT a.disabled",
             digest(cookie),
         )
         if not rows:
             return None
-        return Session(_user(rows[0]), rows[0]["csrf"], bytes(rows[0]["hash"]), rows[0]["at"])
+        return Session(user_of(rows[0]), rows[0]["csrf"], bytes(rows[0]["hash"]), rows[0]["at"])
 
     async def close_session(self, cookie: str) -> None:
         """Sign out."""
@@ -325,9 +334,9 @@ class Accounts:
         # DELETE … RETURNING spends the link in one statement: of two uses at the same moment one gets the row.
         rows = await self._rows(
             "DELETE FROM login_link l USING account a WHERE l.hash = %s AND a.id = l.account "
-            f"AND l.expires > now() AND NOT a.disabled RETURNING {_USER}", digest(token),
+            f"AND l.expires > now() AND NOT a.disabled RETURNING {USER_COLUMNS}", digest(token),
         )  # fmt: skip
-        return _user(rows[0]) if rows else None
+        return user_of(rows[0]) if rows else None
 
     # clients
 

@@ -43,7 +43,7 @@ from fhir_bridge.storage.permission import compile_access, not_denied, require
 from fhir_bridge.storage.search_conditions import CodeSets
 from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
 from fhir_bridge.storage.search_text import split_list
-from fhir_bridge.storage.searching import MAX_COUNT, SearchPage, UnknownParameter, conditions
+from fhir_bridge.storage.searching import SearchPage, UnknownParameter, conditions, wanted_entries
 from fhir_bridge.storage.stored import Stored
 
 __all__ = ["AUDIT", "AuditEvents"]
@@ -102,7 +102,7 @@ class AuditEvents:
         matches, unknown = await self._conditions(parameters, access, codes)
         if compartment is not None:
             matches = all_of([matches, self._within(compartment)])
-        count, counted = _wanted(parameters, count, total)
+        count, counted = wanted_entries(parameters, count, total)
         order = _order_of(parameters)
         where = all_of([head(), matches, await self._permitted(access, "s")])
         bound = (
@@ -197,9 +197,8 @@ class AuditEvents:
         more = len(rows) > len(page)
         following = self._cursors.make(_NEWEST.place(page[-1]), bound) if more and page else None
         total = len(page) if cursor is None and following is None else None
-        return HistoryPage(
-            [HistoryEntry(_stored(row, _bounded(access)), "POST") for row in page], total, following
-        )
+        bounded = _bounded(access)
+        return HistoryPage([HistoryEntry(_stored(row, bounded), "POST") for row in page], total, following)
 
     async def stream(
         self, access: AccessFilter, *, page: int, patient: str | None = None, letter: Literal["r", "s"] = "s"
@@ -210,11 +209,11 @@ class AuditEvents:
         if patient is not None:
             own = AccessFilter((AccessRule(AUDIT, frozenset(letter), patient=patient),))
             where.append(await self._permitted(own, letter))
-        after = TRUE
+        after, bounded = TRUE, _bounded(access)
         while True:
             rows = await self._rows(all_of([*where, after]), f"{_OLDEST.text} LIMIT {page:d}")
             if rows:
-                yield [_stored(row, _bounded(access)) for row in rows]
+                yield [_stored(row, bounded) for row in rows]
             if len(rows) < page:
                 return
             after = _OLDEST.after(_OLDEST.place(rows[-1]))
@@ -422,23 +421,6 @@ def _order_of(parameters: Parameters) -> _Order:
     if not rules:
         return _OLDEST
     return _Order(by_id=rules[0].endswith("_id"), descending=rules[0].startswith("-"))
-
-
-def _wanted(parameters: Parameters, count: int, total: str) -> tuple[int, bool]:
-    """How many entries a page has, and whether to count all."""
-    counted = total == "accurate"
-    for name, value in parameters:
-        if name == "_count":
-            if not (value.isascii() and value.isdigit()):
-                raise BadSearch("_count: expected a whole number")
-            count = int(value[:9])
-        elif name == "_total":
-            if value not in ("none", "estimate", "accurate"):
-                raise BadSearch("_total: expected none, estimate or accurate")
-            counted = value != "none"
-    if ("_summary", "count") in parameters:
-        count = 0
-    return min(count, MAX_COUNT), counted
 
 
 def _fitting(rows: list[Any], most_bytes: int | None) -> list[Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from fhir_bridge.storage.accounts import User, digest
+from fhir_bridge.storage.accounts import USER_COLUMNS, User, digest, user_of
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
@@ -121,11 +121,11 @@ class TokenInfo:
 
 # `used` is of refresh tokens: one that was spent is no token any more, whatever its time. Everything is looked
 # up at each request, so that a revocation, a disabled account or a removed client counts at once.
-_INFO = """
+_INFO = f"""
 SELECT t.kind, g.id::text AS grant_id, g.client, t.scope, g.audience, g.purpose, g.patient AS in_context,
        g.encounter, g.nonce, g.context, extract(epoch FROM g.signed_in)::float8 AS signed_in,
        extract(epoch FROM t.expires)::float8 AS expires, c.may_introspect,
-       a.id::text AS id, a.username, a.display, a.role, a.fhir_user, a.patient
+       {USER_COLUMNS}
 FROM oauth_token t JOIN oauth_grant g ON g.id = t.grant_id JOIN oauth_client c ON c.id = g.client
 LEFT JOIN account a ON a.id = g.account
 WHERE t.hash = %s AND t.expires > now() AND t.revoked IS NULL AND t.used IS NULL
@@ -252,11 +252,7 @@ class Grants:
         if not rows:
             return None
         row = rows[0]
-        user = (
-            User(row["id"], row["username"], row["display"], row["role"], row["fhir_user"], row["patient"])
-            if row["id"]
-            else None
-        )
+        user = user_of(row) if row["id"] else None
         return TokenInfo(
             row["kind"], row["grant_id"], row["client"], user, row["scope"], row["audience"], row["purpose"],
             row["in_context"], row["encounter"], row["nonce"], row["context"], row["signed_in"], row["expires"],
@@ -270,7 +266,7 @@ class Grants:
             account: the person's; empty for a backend service.
         """
         rows = await self._rows(
-            "SELECT c.scope, a.id::text AS id, a.username, a.display, a.role, a.fhir_user, a.patient "
+            f"SELECT c.scope, {USER_COLUMNS} "
             "FROM oauth_client c LEFT JOIN account a ON a.id = nullif(%s, '')::uuid AND NOT a.disabled "
             "WHERE c.id = %s AND (%s = '' OR (a.id IS NOT NULL AND EXISTS (SELECT FROM oauth_grant g "
             "WHERE g.id = nullif(%s, '')::uuid AND g.client = c.id AND g.account = a.id AND g.revoked IS NULL "
@@ -280,11 +276,7 @@ class Grants:
         if not rows:
             return None
         row = rows[0]
-        user = (
-            User(row["id"], row["username"], row["display"], row["role"], row["fhir_user"], row["patient"])
-            if row["id"]
-            else None
-        )
+        user = user_of(row) if row["id"] else None
         return Standing(row["scope"], user)
 
     # Counted by no limit of guesses: a client that comes with its expired token has not guessed.

@@ -35,6 +35,7 @@ __all__ = [
     "conditions",
     "run_search",
     "types_of",
+    "wanted_entries",
 ]
 
 # The rows of a page are in memory together, and each match of a Bundle's search counts against its budget.
@@ -216,7 +217,7 @@ async def run_search(
         if "\0" in name or "\0" in value:
             raise BadSearch(f"{name!r}: holds the character NUL")
     cursor, most_bytes, codes = options.get("cursor"), options.get("most_bytes"), options.get("codes")
-    count, counted = _wanted(parameters, options.get("count", 50), options.get("total", "none"))
+    count, counted = wanted_entries(parameters, options.get("count", 50), options.get("total", "none"))
     branches: list[Branch] = []
     unknown: dict[UnknownParameter, None] = {}
     lacking: dict[str, list[str]] = {}
@@ -315,7 +316,7 @@ def _left(most_bytes: int | None, rows: Sequence[Any]) -> int | None:
     return None if most_bytes is None else max(0, most_bytes - sum(len(row[4]) for row in rows))
 
 
-def _wanted(parameters: Sequence[tuple[str, str]], count: int, total: str) -> tuple[int, bool]:
+def wanted_entries(parameters: Sequence[tuple[str, str]], count: int, total: str) -> tuple[int, bool]:
     """How many entries a page has, and whether to count all."""
     counted = total == "accurate"
     for name, value in parameters:

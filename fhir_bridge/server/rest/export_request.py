@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.server.rest.interactions import read_instant
 from fhir_bridge.server.rest.refusal import refuse
 
 __all__ = ["ExportRequest", "prefers", "read_request"]
@@ -66,7 +67,7 @@ def read_request(parameters: Mapping[str, Any], *, lenient: bool, takes_patients
     since = _texts(parameters, "_since")
     if len(since) > 1:
         raise refuse(400, "FB-BULK-001", "_since occurs twice")
-    request.since = _instant(since[0]) if since else None
+    request.since = read_instant(since[0], "FB-BULK-001") if since else None
     for name in _split(_texts(parameters, "_type")):
         if name not in definitions.resource_types():
             unusable(f"_type: R4 has no type {name[:40]!r}")
@@ -101,17 +102,6 @@ def _texts(parameters: Mapping[str, Any], name: str) -> list[str]:
 
 def _split(values: Sequence[str]) -> list[str]:
     return [part.strip() for value in values for part in value.split(",") if part.strip()]
-
-
-def _instant(text: str) -> datetime:
-    try:
-        # A "+" of the offset that was not encoded arrives as a space.
-        moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError as error:
-        raise refuse(400, "FB-BULK-001", "_since is an instant: 2026-03-05T08:00:00Z") from error
-    if moment.tzinfo is None:
-        raise refuse(400, "FB-BULK-001", "_since needs an offset: 2026-03-05T08:00:00Z")
-    return moment
 
 
 def _read_filters(request: ExportRequest, values: Sequence[str]) -> None:

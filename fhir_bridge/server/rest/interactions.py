@@ -180,8 +180,11 @@ def refuse_read_only(call: Call) -> None:
         )
 
 
-def read_instant(text: str | None) -> datetime | None:
+def read_instant(text: str | None, code: str = "FB-REST-008") -> datetime | None:
     """The value of `_since`.
+
+    Args:
+        code: of the issue where it can't be read.
 
     Raises:
         Refusal: 400: no instant.
@@ -192,7 +195,7 @@ def read_instant(text: str | None) -> datetime | None:
         # A "+" of the offset that was not encoded arrives as a space.
         moment = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError as error:
-        raise refuse(400, "FB-REST-008", "_since is an instant: 2026-03-05T08:00:00Z") from error
+        raise refuse(400, code, "_since is an instant: 2026-03-05T08:00:00Z") from error
     if moment.tzinfo is None:
-        raise refuse(400, "FB-REST-008", "_since needs an offset: 2026-03-05T08:00:00Z")
+        raise refuse(400, code, "_since needs an offset: 2026-03-05T08:00:00Z")
     return moment
