@@ -22,10 +22,10 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
     from fhir_bridge.server.rest.matching import Match
     from fhir_bridge.server.rest.meta_operations import Meta, MetaAdd, MetaDelete
     from fhir_bridge.server.rest.record_operations import Everything, LastN
+    from fhir_bridge.server.rest.subscription_operations import Events, Status
     from fhir_bridge.server.rest.summary import Summary
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
     from fhir_bridge.server.rest.validate import Validate
-    from fhir_bridge.server.subscriptions.operations import Events, Status
 
     return [
         Validate(context.terminology),

@@ -309,7 +309,8 @@ class Accounts:
         """The session of a cookie, unless it ended or the account was disabled."""
         rows = await self._rows(
             f"SELECT {USER_COLUMNS}, s.csrf, s.hash, extract(epoch FROM s.created)::float8 AS at "
-            "FROM account_session s JOIN account a ON a.id = s.account WHERE s.hash = %s AND s.expires > now() AND NOT a.disabled",
+            "FROM account_session s JOIN account a ON a.id = s.account "
+            "WHERE s.hash = %s AND s.expires > now() AND NOT a.disabled",
             digest(cookie),
         )
         if not rows:

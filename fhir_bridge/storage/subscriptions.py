@@ -72,25 +72,32 @@ class Subscriptions:
 
     async def note(self, subscription: str, changes: Sequence[Change]) -> None:
         """Number the changes that matched, in their order; one that was noted before is not noted again."""
+        if not changes:
+            return
         async with self._pool.connection() as connection, connection.transaction():
             key = await self._row(connection, subscription)
             if key is None:
                 return
-            for change in changes:
-                await connection.execute(
-                    "WITH new AS (INSERT INTO subscription_event (resource, number, xid, sequence, focus) "
-                    "SELECT s.resource, s.events + 1, %(xid)s::text::xid8, %(sequence)s, f.key FROM subscription s "
-                    "JOIN resource f ON f.type = %(type)s AND f.id = %(id)s WHERE s.resource = %(key)s "
-                    "ON CONFLICT (resource, xid, sequence) DO NOTHING RETURNING number) "
-                    "UPDATE subscription SET events = new.number FROM new WHERE resource = %(key)s",
-                    {
-                        "key": key,
-                        "xid": str(change.xid),
-                        "sequence": change.sequence,
-                        "type": change.type,
-                        "id": change.id,
-                    },
-                )
+            # Under the row's lock: nobody else numbers events meanwhile.
+            await connection.execute(
+                "WITH fresh AS (SELECT w.xid::xid8 AS xid, w.sequence, f.key AS focus, "
+                "row_number() OVER (ORDER BY w.xid::xid8, w.sequence) AS place "
+                "FROM unnest(%(xids)s::text[], %(sequences)s::bigint[], %(types)s::text[], %(ids)s::text[]) "
+                "AS w (xid, sequence, type, id) JOIN resource f ON f.type = w.type AND f.id = w.id "
+                "WHERE NOT EXISTS (SELECT FROM subscription_event e WHERE e.resource = %(key)s "
+                "AND e.xid = w.xid::xid8 AND e.sequence = w.sequence)), "
+                "added AS (INSERT INTO subscription_event (resource, number, xid, sequence, focus) "
+                "SELECT s.resource, s.events + n.place, n.xid, n.sequence, n.focus FROM fresh n, subscription s "
+                "WHERE s.resource = %(key)s) "
+                "UPDATE subscription SET events = events + (SELECT count(*) FROM fresh) WHERE resource = %(key)s",
+                {
+                    "key": key,
+                    "xids": [str(change.xid) for change in changes],
+                    "sequences": [change.sequence for change in changes],
+                    "types": [change.type for change in changes],
+                    "ids": [change.id for change in changes],
+                },
+            )
 
     async def _row(self, connection: AsyncConnection, subscription: str) -> int | None:
         """The row of a Subscription, locked; None where the resource is gone."""
@@ -145,16 +152,15 @@ class Subscriptions:
             )
             return [Event(*row) for row in await rows.fetchall()]
 
-    async def counts(self, subscription: str) -> tuple[int, int]:
-        """Numbers of the last event and of the last one delivered."""
+    async def counts(self, subscriptions: Sequence[str]) -> dict[str, int]:
+        """How many events each had; one that had none may be missing."""
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                "SELECT s.events, s.delivered FROM subscription s JOIN resource r ON r.key = s.resource "
-                "WHERE r.type = 'Subscription' AND r.id = %s",
-                (subscription,),
+                "SELECT r.id, s.events FROM subscription s JOIN resource r ON r.key = s.resource "
+                "WHERE r.type = 'Subscription' AND r.id = ANY(%s)",
+                (list(subscriptions),),
             )
-            row = await rows.fetchone()
-        return (0, 0) if row is None else (row[0], row[1])
+            return dict(await rows.fetchall())
 
     async def taken(self, delivery: Delivery, number: int) -> None:
         """The receiver took everything up to this number."""

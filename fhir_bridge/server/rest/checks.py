@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.subsets import is_subset
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.bounds import (
@@ -139,7 +140,8 @@ async def _check_subscription(call: Call, resource: dict[str, Any], identity: st
     services = call.services
     if identity:
         with suppress(NotFound, Gone):
-            stored = await services.store.read("Subscription", identity, call.access)
+            # With every access: that the caller can't read it must not make it the caller's.
+            stored = await services.store.read("Subscription", identity, EVERYTHING)
             theirs, ours = Owner.of(stored.resource()), owner_of(call.caller)
             if theirs is not None and (theirs.client, theirs.account) != (ours.client, ours.account):
                 # Who may delete it can end it; what it tells, and whom, only who subscribed can change.

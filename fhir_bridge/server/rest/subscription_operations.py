@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.server.subscriptions.model import SubscriptionError, Watched, read_subscription
+from starlette.responses import Response
+
+from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.server.rest import hooks
+from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, audit_shown, only
+from fhir_bridge.server.rest.documents import read_named
+from fhir_bridge.server.subscriptions.model import CONTENTS, SubscriptionError, Watched, read_subscription
 from fhir_bridge.server.subscriptions.notification import Kind, bundle, status_of
-from fhir_bridge.storage import Store
-from fhir_bridge.storage.errors import BadResource, Forbidden, Gone, NotFound
+from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.subscriptions import Event, Subscriptions
 
 __all__ = ["Events", "Status"]
@@ -30,13 +35,12 @@ class Status:
         states = set(_list(parameters.get("status")))
         asked = [("_id", ",".join(named))] if named else []
         page = await request.store.search("Subscription", asked, request.access, count=1000)
-        results = []
-        for entry in page.entries:
-            resource = entry.resource()
-            if states and resource.get("status") not in states:
-                continue
-            count, _ = await Subscriptions(request.store.pool).counts(entry.id)
-            results.append(_status(request.base, entry.id, resource, "query-status", count))
+        counts = await Subscriptions(request.store.pool).counts([entry.id for entry in page.entries])
+        results = [
+            _status(request.base, entry.id, resource, "query-status", counts.get(entry.id, 0))
+            for entry, resource in ((entry, entry.resource()) for entry in page.entries)
+            if not states or resource.get("status") in states
+        ]
         return {
             "resourceType": "Bundle",
             "type": "searchset",
@@ -48,42 +52,43 @@ class Status:
         }
 
 
-class Events:
+class Events(CallOperation):
     """Events of a Subscription, for a receiver that missed some."""
 
     name = "events"
     types: tuple[str, ...] = ("Subscription",)
-    levels = frozenset({"instance"})
     access = "r"
+    definition = (
+        "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-events"
+    )
+    levels = frozenset({"instance"})
 
-    async def __call__(self, request: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """A notification Bundle. Parameters: `eventsSinceNumber`, `eventsUntilNumber`, `content`.
-
-        Raises:
-            NotFound: no Subscription is addressed.
-            BadResource: a number or content that is none.
-        """
-        if not request.id:
-            raise NotFound("$events is asked of one Subscription: Subscription/id/$events")
-        stored = await request.store.read("Subscription", request.id, request.access)
-        resource = stored.resource()
-        events = Subscriptions(request.store.pool)
-        count, _ = await events.counts(request.id)
-        first, last = (
-            _number(parameters, "eventsSinceNumber", 1),
-            _number(parameters, "eventsUntilNumber", count),
+    async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:  # noqa: ARG002
+        """A notification Bundle of what the caller may read. See `CallOperation.serve`."""
+        known = only(parameters, ("eventsSinceNumber", "eventsUntilNumber", "content"))
+        content = known.get("content", "id-only")
+        if content not in CONTENTS:
+            raise BadResource(f"content is one of {', '.join(CONTENTS)}")
+        store = call.services.store
+        resource = (await store.read("Subscription", call.id, call.access)).resource()
+        subscriptions = Subscriptions(store.pool)
+        count = (await subscriptions.counts([call.id])).get(call.id, 0)
+        first, last = _number(known, "eventsSinceNumber", 1), _number(known, "eventsUntilNumber", count)
+        events = await subscriptions.events(call.id, first - 1, last, MOST_EVENTS)
+        shown = await read_named(call, list(dict.fromkeys((event.type, event.id) for event in events)))
+        places = [(stored.type, stored.id) for stored in shown]
+        readable = [event for event in events if (event.type, event.id) in places]
+        contents: dict[tuple[str, str], dict[str, Any]] = {}
+        if content == "full-resource":
+            texts = await hooks.redact_all(
+                call.services.plugins, [stored.bytes for stored in shown], call.access
+            )
+            contents = dict(zip(places, map(loads_exact, texts), strict=True))
+        await audit_shown(call, parameters, shown)
+        status = _status(
+            call.base, call.id, resource, "query-event", count, readable, focus=content != "empty"
         )
-        matches = await events.events(request.id, first - 1, last, MOST_EVENTS)
-        contents = await _readable(request.store, matches, request.access)
-        readable = [event for event in matches if (event.type, event.id) in contents]
-        content = str(parameters.get("content", "id-only"))
-        if content not in ("empty", "id-only", "full-resource"):
-            raise BadResource("content is empty, id-only or full-resource")
-        focus = content != "empty"
-        status = _status(request.base, request.id, resource, "query-event", count, readable, focus=focus)
-        return bundle(
-            request.base, request.id, status, readable, contents if content == "full-resource" else {}
-        )
+        return Response(dumps(bundle(call.base, call.id, status, readable, contents)), media_type=FHIR_JSON)
 
 
 def _status(
@@ -92,7 +97,7 @@ def _status(
     resource: Mapping[str, Any],
     kind: Kind,
     count: int,
-    events: list[Event] | None = None,
+    events: Sequence[Event] = (),
     *,
     focus: bool = True,
 ) -> dict[str, Any]:
@@ -108,22 +113,10 @@ def _status(
         str(resource.get("status", "")),
         kind,
         count,
-        events or [],
+        events,
         focus=focus,
         error=str(resource.get("error", "")),
     )
-
-
-async def _readable(
-    store: Store, events: list[Event], access: AccessFilter
-) -> dict[tuple[str, str], dict[str, Any]]:
-    results = {}
-    for place in dict.fromkeys((event.type, event.id) for event in events):
-        try:
-            results[place] = (await store.read(*place, access)).resource()
-        except (NotFound, Gone, Forbidden):
-            continue
-    return results
 
 
 def _list(value: Any) -> list[str]:
@@ -131,8 +124,8 @@ def _list(value: Any) -> list[str]:
     return [part for one in values for part in str(one).split(",") if part]
 
 
-def _number(parameters: Mapping[str, Any], name: str, otherwise: int) -> int:
-    text = str(parameters.get(name, otherwise))
+def _number(parameters: Mapping[str, str], name: str, otherwise: int) -> int:
+    text = parameters.get(name, str(otherwise))
     if not (text.isascii() and text.isdecimal()) or len(text) > 18:
         raise BadResource(f"{name} is a number, 0 or more")
     return int(text)

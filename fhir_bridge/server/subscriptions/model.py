@@ -1,4 +1,4 @@
-"""A Subscription as the server follows it: what it waits for, and where it is told."""
+"""A Subscription as the server follows it: what it waits for, and where that is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 from fhir_bridge.fhir import definitions
 
-__all__ = ["BACKPORT", "CHANGED", "MARK", "Owner", "SubscriptionError", "Watched", "read_subscription"]
+__all__ = [
+    "BACKPORT",
+    "CHANGED",
+    "CONTENTS",
+    "MARK",
+    "Owner",
+    "SubscriptionError",
+    "Watched",
+    "read_subscription",
+]
 
 BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 CHANGED: Final = "https://fhir-bridge.org/fhir/SubscriptionTopic/resource-changed"

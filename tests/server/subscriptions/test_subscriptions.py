@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.plugins import hookimpl
 from tests.patience import until
 from tests.server.receiving import receiving
 from tests.server.serving import serving
@@ -211,6 +212,13 @@ class TestAccess:
         changed = feed.subscription("Observation?patient=bert") | {"id": identity}
         answer = feed.request("PUT", f"Subscription/{identity}", changed)
         assert (answer.status_code, "FB-SUB-002" in answer.text) == (403, True)
+        feed.headers = feed.hospital.token(
+            "user/Subscription.u user/Observation.rs", client="other", patient=None
+        )
+        assert feed.request("PUT", f"Subscription/{identity}", changed).status_code == 403, (
+            "nor by who can't read it"
+        )
+        feed.headers = feed.hospital.token(CLINICIAN, client="other", patient=None)
         assert feed.request("DELETE", f"Subscription/{identity}").status_code == 204
 
     def test_a_password_in_a_header_can_be_read_and_used_by_nobody_else(self, feed: Feed) -> None:
@@ -256,6 +264,32 @@ def test_what_can_not_be_followed_is_refused_with_its_place(
     answer = feed.request("POST", "Subscription", feed.subscription("Observation?patient=anna", **change))
     assert answer.status_code == 422, answer.text
     assert place in answer.text
+
+
+class Blackening:
+    """A plug-in that takes the value out of what goes out."""
+
+    @hookimpl
+    def fhir_bridge_redact_response(self, resource: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in resource.items() if name != "valueString"}
+
+
+def test_what_plug_ins_take_out_is_in_no_notification(feed: Feed) -> None:
+    feed.as_user(CLINICIAN)
+    identity = feed.subscribe("Observation?patient=anna", content="full-resource")
+    feed.work()
+    plugins, plugin = feed.hospital.services.plugins, Blackening()
+    plugins.register(plugin)
+    try:
+        feed.observe("black", "anna")
+        feed.work()
+        asked = feed.request("GET", f"Subscription/{identity}/$events?content=full-resource").json()
+    finally:
+        plugins.unregister(plugin)
+    for entries in (feed.receiver.sent[-1].entries, asked["entry"]):
+        (resource,) = [one["resource"] for one in entries if one["resource"]["resourceType"] == "Observation"]
+        assert resource["id"] == "black"
+        assert "valueString" not in resource
 
 
 def test_status_is_asked_of_one_and_of_all(feed: Feed) -> None:
