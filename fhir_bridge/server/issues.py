@@ -208,6 +208,13 @@ CODES = declare(
         "throttled",
     ),
     IssueCode(
+        "FB-SMART-006",
+        "error",
+        "The account has not the permission that this needs",
+        "Ask for it with an account whose role has the permission (`user add --role admin` has all).",
+        "forbidden",
+    ),
+    IssueCode(
         "FB-BULK-001",
         "error",
         "An export or import can't be begun as it was asked for",

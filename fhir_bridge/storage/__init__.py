@@ -86,6 +86,7 @@ PUBLIC_MODULES = (
     "deliveries",
     "errors",
     "exporting",
+    "expunging",
     "grants",
     "inbox",
     "issues",
