@@ -25,6 +25,7 @@ from fhir_bridge.server.leasing import pause
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.smart.keys import SigningKey
+from fhir_bridge.server.subscriptions.channels import RestHook
 from fhir_bridge.server.subscriptions.matching import subscription_consumer
 from fhir_bridge.server.subscriptions.notifying import Notifier, notify
 from fhir_bridge.server.subscriptions.owners import Owners
@@ -86,7 +87,8 @@ async def _work(settings: Settings) -> None:
         consumers = asyncio.create_task(consume(store, [*consumers_of(manager), *own], stopped))
         http = egress.client(settings.allowed)
         seal = Seal((await SigningKey.load(grants)).secret(SEAL))
-        notifier = Notifier(store, owners, seal, http, partial(hooks.redact, manager), settings.fhir_base)
+        redact = partial(hooks.redact, manager)
+        notifier = Notifier(store, owners, RestHook(seal, http), redact, settings.fhir_base)
         notifying = asyncio.create_task(notify(notifier, stopped))
         while not stopped.is_set():
             try:
