@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -30,7 +31,7 @@ DRAIN_SECONDS = 20
 GRACE_SECONDS = DRAIN_SECONDS + 10.0
 
 _log = logging.getLogger("fhir_bridge.server")
-# Not fork: a child would inherit the event loop, threads and database connections of this process.
+# A forked child would inherit the event loop, threads and database connections of this process.
 _spawning = multiprocessing.get_context("spawn")
 
 
@@ -54,17 +55,15 @@ def serve(settings: Settings) -> None:
         Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
-    # Not essential: requests are answered without it, and it is started again.
-    background = Child("background worker", lambda: _background(settings), essential=False)
     if settings.workers == 1:
-        _serve_here(settings, background)
+        _serve_here(settings)
     else:
-        _serve_by_workers(settings, background)
+        _serve_by_workers(settings)
 
 
-def _serve_here(settings: Settings, background: Child) -> None:
+def _serve_here(settings: Settings) -> None:
     """One web worker is this process itself."""
-    supervisor = Supervisor([background], grace=GRACE_SECONDS)
+    supervisor = Supervisor([_background_child(settings, _copied)], grace=GRACE_SECONDS)
     supervisor.start()
     # uvicorn wants the main thread, for signals.
     watcher = threading.Thread(target=supervisor.run, name="supervisor")
@@ -81,7 +80,7 @@ def _serve_here(settings: Settings, background: Child) -> None:
         watcher.join()
 
 
-def _serve_by_workers(settings: Settings, background: Child) -> None:
+def _serve_by_workers(settings: Settings) -> None:
     """Several web workers are processes that accept from one socket."""
     # Bound once, here: workers inherit the socket, and a port that is taken shows before any of them starts.
     listening = uvicorn.Config("", host=settings.host, port=settings.port, log_level="error").bind_socket()
@@ -90,7 +89,9 @@ def _serve_by_workers(settings: Settings, background: Child) -> None:
         for number in range(1, settings.workers + 1)
     ]
     supervisor = Supervisor(
-        [*children, background], grace=GRACE_SECONDS, on_ready=partial(_announce, settings)
+        [*children, _background_child(settings, _background)],
+        grace=GRACE_SECONDS,
+        on_ready=partial(_announce, settings),
     )
     with _handling(lambda *_: supervisor.stop(), signal.SIGTERM, signal.SIGINT):
         supervisor.start()
@@ -125,10 +126,33 @@ def _web(settings: Settings, listening: socket.socket) -> Started:
     return process, reader
 
 
+def _background_child(settings: Settings, start: Callable[[Settings], Started]) -> Child:
+    # Not essential: requests are answered without it, and it is started again.
+    return Child("background worker", lambda: start(settings), essential=False)
+
+
 def _background(settings: Settings) -> Started:
     process = _spawning.Process(target=worker.run, args=(settings,), name="fhir-bridge-worker", daemon=True)
     process.start()
     return process, None
+
+
+def _copied(settings: Settings) -> Started:
+    """The same by a copy of this process, where it has nothing yet that must not be shared; it has all imported."""
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return _background(settings)
+    gc.freeze()  # what both share stays shared while no collection writes to it
+    forking = multiprocessing.get_context("fork")
+    process = forking.Process(target=_forked, args=(settings,), name="fhir-bridge-worker", daemon=True)
+    process.start()
+    return process, None
+
+
+def _forked(settings: Settings) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # handlers of `serve`
+    gc.enable()
+    worker.run(settings)
 
 
 def _announce(settings: Settings) -> None:

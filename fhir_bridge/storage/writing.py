@@ -246,44 +246,43 @@ class Writer:
                     await write_versions(connection, self._dictionaries, keys, versions, named=named)
                 await self._audit.insert(connection, records)
             return written
-        async with self._pool.connection() as connection:
-            # READ COMMITTED: what is decided upon is locked first, and read as it is then.
-            async with connection.transaction():
-                # `identify` knows what has content; what is to be deleted may have no row, and gets none.
-                gone = [operation.identity for operation in operations if operation.action == "delete"]
-                keys.update(await self._existing(connection, gone))
-                # Before rows are locked: whoever waits here for another conditional write
-                # holds nothing that others need.
-                await self._check_criteria(connection, operations, criteria)
-                stored = [keys[item.identity] for item in operations if item.identity in keys]
-                rows.update(await lock(connection, [key for key in stored if key not in rows]))
-                reachable = await self._reachable(connection, operations, rows, keys, permitted)
-                versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
-                owners = (
-                    {pair: await read_owners(connection, *pair) for pair in gone} if audit is not None else {}
-                )
-                records = _records(audit, operations, written, items, owners)
-                present = {(row.type, row.id): row for row in rows.values()}
-                named = await self._named(operations, written, present, access, references, withheld)
-                if named is not None and named.many:
-                    with _references(operations, named):
-                        await named.check_many(connection)
-                    named = None
-                await self._refuse_referred(connection, versions)
-                await self._keep_sources(connection, operations, versions)
-                # The same transaction, a part of the versions at a time: each
-                # statement is built on the event loop.
-                for start in range(0, len(versions), AT_ONCE):
-                    some = versions[start : start + AT_ONCE]
-                    beside_them: list[AuditRecord] = []
-                    if not start and sum(record.size for record in records) <= AUDIT_AT_ONCE:
-                        beside_them, records = records, []
-                    with _references(operations, named):
-                        await write_versions(
-                            connection, self._dictionaries, keys, some, audit=beside_them, named=named
-                        )
-                    named = None
-                await self._audit.insert(connection, records)
+        # READ COMMITTED: what is decided upon is locked first, and read as it is then.
+        async with self._pool.connection() as connection, connection.transaction():
+            # `identify` knows what has content; what is to be deleted may have no row, and gets none.
+            gone = [operation.identity for operation in operations if operation.action == "delete"]
+            keys.update(await self._existing(connection, gone))
+            # Before rows are locked: whoever waits here for another conditional write
+            # holds nothing that others need.
+            await self._check_criteria(connection, operations, criteria)
+            stored = [keys[item.identity] for item in operations if item.identity in keys]
+            rows.update(await lock(connection, [key for key in stored if key not in rows]))
+            reachable = await self._reachable(connection, operations, rows, keys, permitted)
+            versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
+            owners = (
+                {pair: await read_owners(connection, *pair) for pair in gone} if audit is not None else {}
+            )
+            records = _records(audit, operations, written, items, owners)
+            present = {(row.type, row.id): row for row in rows.values()}
+            named = await self._named(operations, written, present, access, references, withheld)
+            if named is not None and named.many:
+                with _references(operations, named):
+                    await named.check_many(connection)
+                named = None
+            await self._refuse_referred(connection, versions)
+            await self._keep_sources(connection, operations, versions)
+            # The same transaction, a part of the versions at a time: each
+            # statement is built on the event loop.
+            for start in range(0, len(versions), AT_ONCE):
+                some = versions[start : start + AT_ONCE]
+                beside_them: list[AuditRecord] = []
+                if not start and sum(record.size for record in records) <= AUDIT_AT_ONCE:
+                    beside_them, records = records, []
+                with _references(operations, named):
+                    await write_versions(
+                        connection, self._dictionaries, keys, some, audit=beside_them, named=named
+                    )
+                named = None
+            await self._audit.insert(connection, records)
         return written
 
     async def _named(
