@@ -1,6 +1,6 @@
-"""AuditEvents are stored with a mark in place of what is alike in most of them.
+"""AuditEvents with marks in place of what is alike in most of them; rows of codes that carry the date.
 
-Those that are stored stay as they are: without marks, they are read as before.
+AuditEvents that are stored stay as they are: without marks, they are read as before.
 
 Revision: 0018
 After: 0016
@@ -50,7 +50,30 @@ END
 $$;
 """
 
+# moment: of the code of types that have a date, the end of each date (-infinity: it has none), in the row of the first
+# patient. So the latest of a code, and those of a time, are a range of one index, however many there are of a code.
+MOMENTS = """
+ALTER TABLE token ADD COLUMN moment timestamptz;
+CREATE TEMPORARY TABLE dated ON COMMIT DROP AS
+SELECT c.key AS code, d.key AS date FROM parameter c LEFT JOIN parameter d ON d.type = c.type AND d.code = 'date'
+WHERE c.code = 'code' AND c.type IN ('DiagnosticReport', 'Observation', 'Procedure');
+UPDATE token t SET moment = coalesce(
+    (SELECT max(d.high) FROM date d WHERE d.resource = t.resource AND d.parameter = dated.date), '-infinity')
+FROM dated WHERE t.parameter = dated.code AND NOT EXISTS (
+    SELECT FROM token f WHERE f.resource = t.resource AND f.parameter = t.parameter AND f.code = t.code
+        AND f.system = t.system AND f.ctid < t.ctid);
+INSERT INTO token (parameter, system, code, patient, resource, element, moment)
+SELECT DISTINCT t.parameter, t.system, t.code, t.patient, t.resource, t.element, d.high
+FROM dated JOIN token t ON t.parameter = dated.code JOIN date d ON d.resource = t.resource
+    AND d.parameter = dated.date AND d.high < t.moment;
+CREATE INDEX token_moment ON token (parameter, code, moment DESC, resource) WHERE moment IS NOT NULL;
+"""
+
 DOWN = """
+DROP INDEX token_moment;
+DELETE FROM token t USING token o WHERE o.resource = t.resource AND o.parameter = t.parameter AND o.code = t.code
+    AND o.system = t.system AND o.patient = t.patient AND o.moment > t.moment;
+ALTER TABLE token DROP COLUMN moment;
 ALTER TABLE audit DISABLE TRIGGER audit_fixed;
 UPDATE audit SET content = convert_to(audit_text(content), 'UTF8') WHERE NOT complete;
 ALTER TABLE audit ENABLE TRIGGER audit_fixed;
@@ -67,6 +90,7 @@ DROP FUNCTION audit_text(bytea);
 
 def upgrade() -> None:
     op.get_bind().exec_driver_sql(UP)
+    op.get_bind().exec_driver_sql(MOMENTS)
 
 
 def downgrade() -> None:
