@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,12 +29,13 @@ from fhir_bridge.server.rest.conflicts import again_after_conflict
 from fhir_bridge.server.rest.interactions import refuse_read_only
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
+from fhir_bridge.server.rest.writing import Writing
 from fhir_bridge.storage import Stored
-from fhir_bridge.storage.errors import VersionConflict
+from fhir_bridge.storage.preconditions import require_version
 from fhir_bridge.storage.stored import Written
 from fhir_bridge.storage.writing import Operation
 
-__all__ = ["conditional_patch", "patch"]
+__all__ = ["conditional_patch", "operations_of", "patch", "patched"]
 
 JSON_PATCH = "application/json-patch+json"
 MOST_BYTES = 1024 * 1024
@@ -75,7 +79,51 @@ async def _read_operations(call: Call) -> Any:
     if len(body) > MOST_BYTES:
         raise refuse(413, "FB-REST-007", f"a patch has at most {MOST_BYTES} bytes")
     value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
-    if content_type(call) == JSON_PATCH:
+    return _operations(value, json=content_type(call) == JSON_PATCH)
+
+
+async def operations_of(resource: Mapping[str, Any]) -> Any:
+    """The patch that an entry of a Bundle holds (R4 http.html#jsonpatch): Parameters, or a Binary with a JSON Patch.
+
+    Raises:
+        Refusal: 400, 413.
+    """
+    if resource.get("resourceType") != "Binary":
+        return _operations(resource, json=False)
+    data, kind = resource.get("data"), str(resource.get("contentType", ""))
+    if kind.partition(";")[0].strip().lower() != JSON_PATCH or not isinstance(data, str):
+        raise refuse(400, "FB-REST-020", f"a Binary that patches has data of the contentType {JSON_PATCH}")
+    if len(data) > MOST_BYTES * 4 // 3:
+        raise refuse(413, "FB-REST-007", f"a patch has at most {MOST_BYTES} bytes")
+    try:
+        body = base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise refuse(400, "FB-REST-020", "data is not base64", source="data") from error
+    value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
+    return _operations(value, json=True)
+
+
+async def patched(
+    call: Writing, resource_type: str, identity: str, operations: Any, if_match: str | None
+) -> tuple[Stored, dict[str, Any]]:
+    """What is stored, as the caller may see it, and the content that a patch makes of it; neither checked nor written.
+
+    Raises:
+        Refusal: 422. StorageError: it is not there, or another version.
+    """
+    current = await call.services.store.read(resource_type, identity, call.access)
+    if if_match is not None:
+        require_version(if_match, current.version)
+    return current, await _apply(current, operations)
+
+
+def _operations(value: Any, *, json: bool) -> Any:
+    """The patch, once it has the form of one.
+
+    Raises:
+        Refusal: 400.
+    """
+    if json:
         operations = value
         if not isinstance(value, list):
             raise refuse(400, "FB-REST-020", "a JSON Patch is an array of operations")
@@ -93,13 +141,10 @@ async def _read_operations(call: Call) -> Any:
 
 
 async def _patched(call: Call, operations: Any) -> Written:
-    wanted = call.request.headers.get("if-match")
+    wanted = call.if_match
 
     async def write() -> Written:
-        current = await call.services.store.read(call.type, call.id, call.access)
-        if wanted is not None and wanted.strip() not in (current.etag, current.etag.removeprefix("W/")):
-            raise VersionConflict(f"the current version is {current.version}")
-        resource = await _apply(current, operations)
+        current, resource = await patched(call, call.type, call.id, operations, wanted)
         # In a thread: what a patch makes of a small resource may be large.
         await check_valid(call, resource, inline=False)
         resource = await resolve(call, resource)
