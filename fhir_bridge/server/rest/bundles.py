@@ -275,16 +275,19 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     method, url = request.get("method"), request.get("url")
     if method not in ("GET", "HEAD", "POST", "PUT", "DELETE"):
         raise refuse(400, "FB-REST-010", "request.method is GET, HEAD, POST, PUT or DELETE")
+    resource = item.get("resource")
+    if resource is not None and not isinstance(resource, dict):
+        raise refuse(400, "FB-REST-010", "resource is not an object")
+    if url is None and resource is not None:
+        url = _implied_url(method, resource)
     if not isinstance(url, str) or not url:
         raise refuse(400, "FB-REST-010", "request.url is missing")
     for name in ("ifMatch", "ifNoneExist", "ifNoneMatch", "ifModifiedSince"):
         if not isinstance(request.get(name, ""), str):
             raise refuse(400, "FB-REST-010", f"request.{name} is not a string")
-    # An absolute address of this server is relative; any other is not ours to carry out.
-    url = url.removeprefix(call.base + "/")
-    resource = item.get("resource")
-    if resource is not None and not isinstance(resource, dict):
-        raise refuse(400, "FB-REST-010", "resource is not an object")
+    # An absolute address of this server is relative; any other is not ours to carry out. Some clients begin relative
+    # ones with the slash after the base.
+    url = url.removeprefix(call.base).removeprefix("/")
     if (matched := _OPERATION.fullmatch(url)) is not None:
         resource_type, identity, name, query = (part or "" for part in matched.groups())
         if method not in ("GET", "HEAD", "POST"):
@@ -305,6 +308,16 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     # Storage knows no base.
     relative = {**item, "request": {**request, "url": url}}
     return Entry(position, method, resource_type, identity, version, query, resource, relative)
+
+
+def _implied_url(method: str, resource: dict[str, Any]) -> str | None:
+    """Where an entry without `request.url` goes. R4 requires it; HAPI's Java client leaves it out (`withResources`)."""
+    kind, identity = resource.get("resourceType"), resource.get("id")
+    if not isinstance(kind, str):
+        return None
+    if method == "PUT" and isinstance(identity, str):
+        return f"{kind}/{identity}"
+    return kind if method == "POST" else None
 
 
 async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
