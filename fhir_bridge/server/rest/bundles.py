@@ -29,7 +29,7 @@ from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed
 from fhir_bridge.storage.writing import Operation
 
-__all__ = ["transact"]
+__all__ = ["carry_out", "transact"]
 
 # Bounded parts, so that neither the expression nor an error text gets long.
 _ADDRESS = re.compile(
@@ -67,10 +67,15 @@ async def transact(call: Call) -> Response:
     # Before the turn: a client that sends slowly must not hold a place.
     body = await read_body(call)
     async with call.work():
-        return await _transact(call, await parsed(body))
+        return await carry_out(call, await parsed(body))
 
 
-async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
+async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
+    """The answer of a Bundle of type transaction or batch.
+
+    Raises:
+        Refusal: it is refused as a whole; nothing is stored.
+    """
     kind = bundle.get("type")
     if bundle.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
         raise refuse(400, "FB-REST-010", "send a Bundle of type transaction or batch")

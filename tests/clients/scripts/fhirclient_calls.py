@@ -34,14 +34,20 @@ def in_the_browser(address):
     page = browser.post(
         f"{ROOT}/login", data={**fields, "username": "clara", "password": os.environ["PASSWORD"]}
     )
-    fields = [
-        (name, html.unescape(value)) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', page.text)
-    ]
-    kept = [(name, value) for name, value in fields if name not in ("patient", "decision")]
-    answer = browser.post(
-        f"{ROOT}/oauth/approve", data=[*kept, ("decision", "allow"), ("patient", "anna")], allow_redirects=False
-    )
-    return answer.headers["location"]
+    approval = page.text[page.text.index('name="csrf"') :]  # behind the form that looks for a patient
+    fields = re.findall(r'name="([^"]+)" value="([^"]*)"', approval)
+    kept = [(name, html.unescape(value)) for name, value in fields if name not in ("patient", "decision")]
+    kept += [("csrf", re.search('value="([^"]*)"', approval)[1]), ("decision", "allow"), ("patient", "anna")]
+    return browser.post(f"{ROOT}/oauth/approve", data=dict_of(kept), allow_redirects=False).headers["location"]
+
+
+def dict_of(pairs):
+    """A form of fields that may repeat, each value once."""
+    form = {}
+    for name, value in pairs:
+        if value not in form.setdefault(name, []):
+            form[name].append(value)
+    return form
 
 
 @call
