@@ -1,4 +1,4 @@
-"""Patch by JSON Patch and FHIRPath Patch, of a resource or of the one that criteria match (R4 http.html#patch)."""
+"""Patch by JSON Patch, FHIRPath Patch and JSON Merge Patch, of a resource or of the one that criteria match (R4 http.html#patch)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fhir_bridge.fhir.fhirpath import Budget
-from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch
+from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch, merge_patch
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers
@@ -38,6 +38,7 @@ from fhir_bridge.storage.writing import Operation
 __all__ = ["conditional_patch", "operations_of", "patch", "patched"]
 
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 MOST_BYTES = 1024 * 1024
 MOST_OPERATIONS = 1_000
 """Each may walk the whole resource."""
@@ -70,12 +71,12 @@ async def conditional_patch(call: Call) -> Response:
 
 
 async def _read_operations(call: Call) -> Any:
-    """The patch: a list of operations of JSON Patch, or Parameters.
+    """The patch: a list of operations of JSON Patch, Parameters, or the members to merge.
 
     Raises:
         Refusal: 400, 408, 413 or 415.
     """
-    body = await read_body(call, frozenset({JSON_PATCH}))
+    body = await read_body(call, frozenset({JSON_PATCH, MERGE_PATCH}))
     if len(body) > MOST_BYTES:
         raise refuse(413, "FB-REST-007", f"a patch has at most {MOST_BYTES} bytes")
     value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
@@ -127,14 +128,19 @@ def _operations(value: Any, *, json: bool) -> Any:
         operations = value
         if not isinstance(value, list):
             raise refuse(400, "FB-REST-020", "a JSON Patch is an array of operations")
+    elif isinstance(value, dict) and value.get("resourceType") == "Parameters":
+        operations = value.get("parameter")
+        if not isinstance(operations, list):
+            raise refuse(400, "FB-REST-020", "a FHIRPath Patch has operations")
+    elif isinstance(value, dict) and content_type(call) in (MERGE_PATCH, "application/json"):
+        operations = []  # R4 leaves other kinds of patch to the server; fhirpy sends this one, as application/json
     else:
-        operations = value.get("parameter") if isinstance(value, dict) else None
-        if not isinstance(operations, list) or value.get("resourceType") != "Parameters":
-            raise refuse(
-                400,
-                "FB-REST-020",
-                f"a FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}",
-            )
+        raise refuse(
+            400,
+            "FB-REST-020",
+            f"a FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}, "
+            f"a JSON Merge Patch as {MERGE_PATCH}",
+        )
     if len(operations) > MOST_OPERATIONS:
         raise refuse(400, "FB-REST-020", f"a patch has at most {MOST_OPERATIONS} operations")
     return value
@@ -167,6 +173,8 @@ async def _apply(current: Stored, operations: Any) -> dict[str, Any]:
         content = loads_exact(current.bytes)
         if isinstance(operations, list):
             return json_patch(content, operations)
+        if operations.get("resourceType") != "Parameters":
+            return merge_patch(content, operations)
         return fhirpath_patch(content, operations, budget=Budget(MOST_ITEMS))
 
     try:
