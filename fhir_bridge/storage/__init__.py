@@ -93,6 +93,7 @@ PUBLIC_MODULES = (
     "location",
     "migration",
     "origins",
+    "outbox",
     "parts",
     "results",
     "retention",
