@@ -265,14 +265,17 @@ class Outbox:
         self, entry: Entry, reason: str, waits_for: Sequence[str] = (), pause: float | None = None
     ) -> None:
         """Try again: after these seconds, or a time that grows with each failure."""
+        # What it waits for may have arrived since it was looked for: then it is not waited for.
         await self._own(
             entry,
             "attempts = attempts + 1, reason = %s, waits_for = %s, leased_until = '-infinity', not_before = "
-            "CASE WHEN noted = %s THEN now() + least(%s, coalesce(%s, 2 ^ least(attempts, 20))) * interval '1 second' "
-            "ELSE '-infinity' END",
+            "CASE WHEN noted <> %s OR EXISTS (SELECT FROM unnest(%s::text[]) AS w "
+            "JOIN outbox o ON o.target = outbox.target AND o.type = split_part(w, '/', 1) AND o.id = split_part(w, '/', 2) AND o.remote IS NOT NULL) "
+            "THEN '-infinity' ELSE now() + least(%s, coalesce(%s, 2 ^ least(attempts, 20))) * interval '1 second' END",
             reason,
             list(waits_for),
             entry.noted,
+            list(waits_for),
             MOST_PAUSE,
             pause,
         )
@@ -337,14 +340,19 @@ class Outbox:
             return rows.rowcount
 
     async def drop(self, keys: Sequence[int]) -> int:
-        """Don't send these; a later change of the resource is sent."""
-        async with self._pool.connection() as connection:
+        """Don't send these; a later change of the resource is sent. What waited for them goes without them."""
+        async with self._pool.connection() as connection, connection.transaction():
             rows = await connection.execute(
-                "UPDATE outbox SET state = 'dropped', noted = noted + 1, content = NULL, waits_for = '{}', "
-                "reason = '', changed = now() WHERE key = ANY(%s) AND state <> 'dropped'",
+                "WITH dropped AS (UPDATE outbox SET state = 'dropped', noted = noted + 1, content = NULL, "
+                "waits_for = '{}', reason = '', changed = now() WHERE key = ANY(%s) AND state <> 'dropped' "
+                "RETURNING target, type || '/' || id AS reference), "
+                "freed AS (UPDATE outbox o SET not_before = '-infinity' FROM dropped d WHERE o.target = d.target "
+                "AND o.state = 'waiting' AND o.waits_for <> '{}' AND o.waits_for @> ARRAY[d.reference]) "
+                "SELECT count(*) FROM dropped",
                 (list(keys),),
             )
-            return rows.rowcount
+            row = await rows.fetchone()
+        return 0 if row is None else int(row[0])
 
     async def _own(self, entry: Entry, change: str, *values: object) -> None:
         statement = f"UPDATE outbox SET {change} WHERE key = %s AND leased_by = %s"

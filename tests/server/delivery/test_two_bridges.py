@@ -28,7 +28,7 @@ from tests.predictions.clinic import ENABLED, records
 from tests.server.serving import Served, serving
 
 T = TypeVar("T")
-PATIENTS = 8
+PATIENTS = 4
 KEY = ECKey.generate_key("P-384", {"kid": "k1"})
 
 
@@ -52,6 +52,10 @@ def numbered(number: int) -> list[dict[str, Any]]:
         )
         if resource["resourceType"] == "Patient":
             resource["identifier"] = [{"system": "urn:oid:2.25.1", "value": f"MRN{number}"}]
+        for component in [*resource.get("component", ())]:  # as R4's vital signs want it
+            component["valueQuantity"]["unit"] = "mmHg"
+            diastolic = json.loads(json.dumps(component).replace("8480-6", "8462-4"))
+            resource["component"].append(diastolic)
     return results
 
 
@@ -130,17 +134,16 @@ def test_each_prediction_is_held_once_though_the_sender_is_killed(
             "egress_networks": "127.0.0.0/8",
         }
         wanted: list[str] = []
-        for turn in range(3):
+        for turn in range(2):
             with serving(fresh_database_url, **settings) as first:
                 until(lambda: _registered(fresh_database_url), "the forwarder did not begin")
-                before = len(held(other_database_url))
+                before = _arrived(other_database_url)
                 wanted = predict(fresh_database_url, range(turn * PATIENTS, (turn + 1) * PATIENTS))
-                until(lambda: len(held(other_database_url)) > before, "nothing arrived", 0.05)  # noqa: B023
+                until(lambda: _arrived(other_database_url) > before, "nothing arrived")  # noqa: B023
                 kill(first)
             expire(fresh_database_url)
         with serving(fresh_database_url, **settings):
-            until(lambda: set(held(other_database_url)) == set(wanted), "some never arrived")
-            until(lambda: _waiting(fresh_database_url) == 0, "some still wait")
+            until(lambda: _waiting(fresh_database_url) == 0, "some never arrived")
             results = held(other_database_url)
             assert {name: len(copies) for name, copies in results.items()} == dict.fromkeys(wanted, 1)
             with psycopg.connect(other_database_url) as connection:
@@ -171,12 +174,20 @@ def test_each_prediction_is_held_once_though_the_sender_is_killed(
             until(
                 lambda: held(other_database_url)[withdrawn][0]["status"] == "entered-in-error",
                 "the withdrawal did not arrive",
+                0.5,
             )
 
 
 def _registered(url: str) -> bool:
     with psycopg.connect(url) as connection:
         return connection.execute("SELECT FROM consumer WHERE name = 'outbox second'").fetchone() is not None
+
+
+def _arrived(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM resource WHERE type = 'RiskAssessment'").fetchone()
+        assert row is not None
+        return int(row[0])
 
 
 def _waiting(url: str) -> int:
