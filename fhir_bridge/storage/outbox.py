@@ -270,7 +270,8 @@ class Outbox:
             entry,
             "attempts = attempts + 1, reason = %s, waits_for = %s, leased_until = '-infinity', not_before = "
             "CASE WHEN noted <> %s OR EXISTS (SELECT FROM unnest(%s::text[]) AS w "
-            "JOIN outbox o ON o.target = outbox.target AND o.type = split_part(w, '/', 1) AND o.id = split_part(w, '/', 2) AND o.remote IS NOT NULL) "
+            "JOIN outbox o ON o.target = outbox.target AND o.type = split_part(w, '/', 1) "
+            "AND o.id = split_part(w, '/', 2) AND o.remote IS NOT NULL) "
             "THEN '-infinity' ELSE now() + least(%s, coalesce(%s, 2 ^ least(attempts, 20))) * interval '1 second' END",
             reason,
             list(waits_for),
