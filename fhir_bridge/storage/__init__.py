@@ -94,6 +94,7 @@ PUBLIC_MODULES = (
     "location",
     "migration",
     "origins",
+    "outbox",
     "parts",
     "preconditions",
     "results",
