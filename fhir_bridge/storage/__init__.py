@@ -94,6 +94,7 @@ PUBLIC_MODULES = (
     "migration",
     "origins",
     "parts",
+    "received",
     "results",
     "retention",
     "settings",
