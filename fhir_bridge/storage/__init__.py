@@ -97,6 +97,7 @@ PUBLIC_MODULES = (
     "outbox",
     "parts",
     "preconditions",
+    "received",
     "results",
     "retention",
     "settings",

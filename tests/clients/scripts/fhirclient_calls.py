@@ -38,7 +38,9 @@ def in_the_browser(address):
     fields = re.findall(r'name="([^"]+)" value="([^"]*)"', approval)
     kept = [(name, html.unescape(value)) for name, value in fields if name not in ("patient", "decision")]
     kept += [("csrf", re.search('value="([^"]*)"', approval)[1]), ("decision", "allow"), ("patient", "anna")]
-    return browser.post(f"{ROOT}/oauth/approve", data=dict_of(kept), allow_redirects=False).headers["location"]
+    return browser.post(f"{ROOT}/oauth/approve", data=dict_of(kept), allow_redirects=False).headers[
+        "location"
+    ]
 
 
 def dict_of(pairs):
@@ -89,7 +91,9 @@ def transaction():
         }
         for day in range(1, 6)
     ]
-    done = client.server.post_json("", {"resourceType": "Bundle", "type": "transaction", "entry": entries}).json()
+    done = client.server.post_json(
+        "", {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    ).json()
     assert [each["response"]["status"][:3] for each in done["entry"]] == ["201"] * 5
     assert Bundle(done).type == "transaction-response"
 

@@ -20,8 +20,10 @@ def save_creates():
 
 @call
 def get_or_create():
-    found, created = client.resources("Patient").search(identifier=identifier).get_or_create(
-        client.resource("Patient", **patient("Py"))
+    found, created = (
+        client.resources("Patient")
+        .search(identifier=identifier)
+        .get_or_create(client.resource("Patient", **patient("Py")))
     )
     assert (found.id, created) == (made.id, False)
 
@@ -106,7 +108,9 @@ def search_pages():
 def search_by_dates_and_values():
     found = client.resources("Observation").search(patient=made.id)
     assert len(found.search(date__ge=datetime.date(2026, 3, 3)).fetch()) == 3
-    assert len(found.search(Raw(**{"value-quantity": "gt1.25|http://unitsofmeasure.org|mmol/L"})).fetch()) == 3
+    assert (
+        len(found.search(Raw(**{"value-quantity": "gt1.25|http://unitsofmeasure.org|mmol/L"})).fetch()) == 3
+    )
     assert len(found.search(code="http://loinc.org|30522-7,http://loinc.org|2085-9").fetch()) == 5
 
 
@@ -120,7 +124,9 @@ def search_chains_and_has():
 
 @call
 def search_includes():
-    bundle = client.resources("Observation").search(patient=made.id).include("Observation", "subject").fetch_raw()
+    bundle = (
+        client.resources("Observation").search(patient=made.id).include("Observation", "subject").fetch_raw()
+    )
     assert [entry.resource.id for entry in bundle.entry if entry.search.mode == "include"] == [made.id]
     bundle = client.resources("Patient").search(_id=made.id).revinclude("Observation", "subject").fetch_raw()
     assert len(bundle.entry) == 6
