@@ -1,4 +1,4 @@
-"""Patch by JSON Patch, FHIRPath Patch and JSON Merge Patch, of a resource or of the one that criteria match (R4 http.html#patch)."""
+"""Patch by JSON Patch, FHIRPath Patch and JSON Merge Patch (R4 http.html#patch), of the resource that id or criteria name."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def _read_operations(call: Call) -> Any:
     if len(body) > MOST_BYTES:
         raise refuse(413, "FB-REST-007", f"a patch has at most {MOST_BYTES} bytes")
     value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
-    return _operations(value, json=content_type(call) == JSON_PATCH)
+    return _operations(value, content_type(call))
 
 
 async def operations_of(resource: Mapping[str, Any]) -> Any:
@@ -90,7 +90,7 @@ async def operations_of(resource: Mapping[str, Any]) -> Any:
         Refusal: 400, 413.
     """
     if resource.get("resourceType") != "Binary":
-        return _operations(resource, json=False)
+        return _operations(resource, "application/fhir+json")
     data, kind = resource.get("data"), str(resource.get("contentType", ""))
     if kind.partition(";")[0].strip().lower() != JSON_PATCH or not isinstance(data, str):
         raise refuse(400, "FB-REST-020", f"a Binary that patches has data of the contentType {JSON_PATCH}")
@@ -101,7 +101,7 @@ async def operations_of(resource: Mapping[str, Any]) -> Any:
     except (binascii.Error, ValueError) as error:
         raise refuse(400, "FB-REST-020", "data is not base64", source="data") from error
     value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
-    return _operations(value, json=True)
+    return _operations(value, JSON_PATCH)
 
 
 async def patched(
@@ -118,13 +118,13 @@ async def patched(
     return current, await _apply(current, operations)
 
 
-def _operations(value: Any, *, json: bool) -> Any:
-    """The patch, once it has the form of one.
+def _operations(value: Any, kind: str) -> Any:
+    """The patch, once it has the form of one of its content type.
 
     Raises:
         Refusal: 400.
     """
-    if json:
+    if kind == JSON_PATCH:
         operations = value
         if not isinstance(value, list):
             raise refuse(400, "FB-REST-020", "a JSON Patch is an array of operations")
@@ -132,7 +132,7 @@ def _operations(value: Any, *, json: bool) -> Any:
         operations = value.get("parameter")
         if not isinstance(operations, list):
             raise refuse(400, "FB-REST-020", "a FHIRPath Patch has operations")
-    elif isinstance(value, dict) and content_type(call) in (MERGE_PATCH, "application/json"):
+    elif isinstance(value, dict) and kind in (MERGE_PATCH, "application/json"):
         operations = []  # R4 leaves other kinds of patch to the server; fhirpy sends this one, as application/json
     else:
         raise refuse(
