@@ -28,6 +28,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (8000).")] = None,
     workers: Annotated[int | None, typer.Option(help="Web worker processes (1).")] = None,
+    mllp: Annotated[int | None, typer.Option(help="Port to listen on for HL7 v2 over MLLP.")] = None,
     base_url: Annotated[str | None, typer.Option(help="The server's address as clients see it.")] = None,
     auth: Annotated[
         Auth | None, typer.Option(help="`smart`: tokens. `none`: anyone may do anything; loopback only.")
@@ -54,6 +55,7 @@ def serve(
         "host": host,
         "port": port,
         "workers": workers,
+        "mllp": mllp,
         "base_url": base_url,
         "auth": auth.value if auth else None,
         "site": site,

@@ -18,7 +18,14 @@ from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.hierarchies import has_parts, related_keys
 from fhir_bridge.storage.indexed import WORDS, find, reference_targets
 from fhir_bridge.storage.indexing import DATED, MANY
-from fhir_bridge.storage.search_text import date_value, number_value, split_composite, split_list, split_token
+from fhir_bridge.storage.search_text import (
+    date_value,
+    number_value,
+    split_composite,
+    split_list,
+    split_token,
+    unescaped,
+)
 from fhir_bridge.storage.search_words import in_words, of_text
 
 __all__ = ["CodeSets", "code_rows", "ends_within", "parameter_condition"]
@@ -134,10 +141,15 @@ async def parameter_condition(
         if modifier:
             raise BadSearch(f"_id: the modifier :{modifier} is not supported")
         # Without a join on the index: id and lastUpdated are columns of the resource itself.
-        return Condition("r.id = ANY(%s)", (split_list(value),))
+        wanted = split_list(value)
+        if not wanted:
+            raise BadSearch("_id: no value")
+        return Condition("r.id = ANY(%s)", (wanted,))
     if code == "_lastUpdated":
         if modifier:
             raise BadSearch(f"_lastUpdated: the modifier :{modifier} is not supported")
+        if not split_list(value):
+            raise BadSearch("_lastUpdated: no value")
         return any_of(
             [_date("r.last_updated", "r.last_updated", code, part, point=True) for part in split_list(value)]
         )
@@ -213,9 +225,7 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier == "of-type":
         return await _of_type(query, values)
     if query.modifier == "text":
-        return of_text(
-            query.type, query.parameter, [split_token(value.replace("|", "\\|"))[0] for value in values]
-        )
+        return of_text(query.type, query.parameter, [unescaped(value) for value in values])
     if query.modifier in _SETS and query.codes is not None:
         wanted = any_of([await _code_set(value, query, query.codes) for value in values])
     elif query.modifier in ("", "not"):
@@ -313,9 +323,7 @@ async def _token_value(value: str, query: _Query) -> Condition:
 async def _string(query: _Query, values: Sequence[str]) -> Condition:
     results = []
     for value in values:
-        # In strings a bar is a character like others, so it is escaped for the function that splits at
-        # bars; escapes are then read once.
-        text = split_token(value.replace("|", "\\|"))[0]
+        text = unescaped(value)  # in strings a bar is a character like others
         normal = normalise(text)
         if query.modifier == "exact":
             # The index is on the normalised value; the exact text is compared among those few.
@@ -333,6 +341,7 @@ async def _string(query: _Query, values: Sequence[str]) -> Condition:
 
 
 async def _uri(query: _Query, values: Sequence[str]) -> Condition:
+    values = [unescaped(value) for value in values]
     if query.modifier == "below":
         # What is below begins behind a slash: `http://a/b` does not match `http://a/bc`.
         conditions = [

@@ -53,6 +53,7 @@ from fhir_bridge.storage.permission import (
     refuse_content,
     require,
 )
+from fhir_bridge.storage.preconditions import require_version
 from fhir_bridge.storage.search_support import PRESENTATION
 from fhir_bridge.storage.searching import conditions
 from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, new_id, now, parse
@@ -529,7 +530,8 @@ def _decide(
     visible = exists and current is not None and current.key in reachable
     if operation.if_match is not None:
         # If-Match on what is hidden fails as it does on what does not exist.
-        _check_version(operation.if_match, current if visible else None)
+        present = current is not None and visible and not current.deleted
+        require_version(operation.if_match, current.version if present and current is not None else None)
     if operation.action == "delete":
         if current is None or not visible:
             raise NotFound(f"no {operation.type}/{operation.id}")
@@ -556,13 +558,6 @@ def _decide(
         stored = Stored(current.type, current.id, current.version, current.last_updated, current.bytes)
         return Written(stored, "unchanged")
     return next_version(current, operation.resource, item, digest)
-
-
-def _check_version(if_match: str, current: Current | None) -> None:
-    wanted = if_match.strip().removeprefix("W/").strip('"')
-    if current is None or current.deleted or str(current.version) != wanted:
-        result = "none" if current is None or current.deleted else str(current.version)
-        raise VersionConflict(f"If-Match names version {wanted}, current is {result}")
 
 
 def _written(new: NewVersion) -> Written:
