@@ -50,8 +50,18 @@ class _Actors:
                 "basedOn": [{"reference": reference}],
                 "effectiveDateTime": _now(),
             }
-            quantity = {"value": 7.2, "unit": "10*9/L", "system": "http://unitsofmeasure.org", "code": "10*9/L"}
-            result = {"resourceType": "Observation", **common, "code": _code("6690-2"), "valueQuantity": quantity}
+            quantity = {
+                "value": 7.2,
+                "unit": "10*9/L",
+                "system": "http://unitsofmeasure.org",
+                "code": "10*9/L",
+            }
+            result = {
+                "resourceType": "Observation",
+                **common,
+                "code": _code("6690-2"),
+                "valueQuantity": quantity,
+            }
             report = {"resourceType": "DiagnosticReport", **common, "code": order["code"]}
             report["result"] = [{"reference": "urn:uuid:7d1b8b32-3c86-4b13-9d28-7a1f4b7bb001"}]
             entries = [
@@ -59,8 +69,8 @@ class _Actors:
                 _write("POST", report),
                 _write("PUT", {**order, "status": "completed"}),
             ]
-            for task in self._found(f"Task?based-on={reference}"):
-                entries.append(_write("PUT", {**task, "status": "completed"}))
+            tasks = self._found(f"Task?based-on={reference}")
+            entries += [_write("PUT", {**task, "status": "completed"}) for task in tasks]
             self._store(entries)
 
     def pay(self) -> None:
