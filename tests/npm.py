@@ -55,7 +55,16 @@ def package(name: str, version: str) -> Path:
         pytest.skip("npm is not installed")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", made]
+        command = [
+            npm,
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--prefix",
+            made,
+        ]
         done = subprocess.run(
             [*command, f"{name}@{version}"], capture_output=True, text=True, timeout=300, check=False
         )

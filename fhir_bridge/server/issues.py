@@ -52,6 +52,14 @@ CODES = declare(
         "not-supported",
     ),
     IssueCode(
+        "FB-REST-024",
+        "error",
+        "An active Consent says by a rule that this server can't interpret who may see the record",
+        "Say it by provision.type (permit or deny), or by policyRule OPTIN or OPTOUT of v3-ActCode; or store it with "
+        "another status.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-REST-007",
         "error",
         "The request is too large",
@@ -199,6 +207,13 @@ CODES = declare(
         "Too many failed attempts",
         "Wait the seconds of Retry-After, then send what is right.",
         "throttled",
+    ),
+    IssueCode(
+        "FB-SMART-006",
+        "error",
+        "The account has not the permission that this needs",
+        "Ask for it with an account whose role has the permission (`user add --role admin` has all).",
+        "forbidden",
     ),
     IssueCode(
         "FB-BULK-001",

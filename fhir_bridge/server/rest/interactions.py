@@ -22,11 +22,13 @@ from fhir_bridge.storage import Stored
 from fhir_bridge.storage.writing import Operation
 
 __all__ = [
+    "audit_history",
     "conditional_delete",
     "conditional_update",
     "create",
     "delete",
     "history",
+    "history_page",
     "read",
     "read_instant",
     "refuse_read_only",
@@ -110,7 +112,7 @@ async def update(call: Call) -> Response:
         call.id,
         resource,
         call.access,
-        if_match=call.request.headers.get("if-match"),
+        if_match=call.if_match,
         audit=audit_of(call),
     )
     return answers.written(call, result)
@@ -138,7 +140,7 @@ async def delete(call: Call) -> Response:
     call.require("d")
     await check_write(call, Operation("delete", call.type, call.id))
     result = await call.services.store.delete(
-        call.type, call.id, call.access, if_match=call.request.headers.get("if-match"), audit=audit_of(call)
+        call.type, call.id, call.access, if_match=call.if_match, audit=audit_of(call)
     )
     # R4 http.html#delete: 204 whether or not something was there.
     return Response(status_code=204, headers={"ETag": result.stored.etag})
@@ -159,8 +161,21 @@ async def conditional_delete(call: Call) -> Response:
 
 async def history(call: Call) -> Response:
     """GET [base]/Type/id/_history, [base]/Type/_history, [base]/_history"""
+    query = query_of(call.request)
+    async with call.work():
+        parts, shown = await history_page(call, query)
+    await audit_history(call, query, shown)
+    return answers.in_pieces(parts)
+
+
+async def history_page(call: Call, query: str) -> tuple[list[bytes], list[Stored]]:
+    """The Bundle of a history, in pieces, and what it shows. It spends of the call's budget.
+
+    Raises:
+        Refusal, StorageError: not allowed, or not understood.
+    """
     call.require("r" if call.id else "s", call.type or "*")
-    parameters = decoded(query_of(call.request))
+    parameters = decoded(query)
     known = dict(parameters)
     for name in known:
         if name not in ("_count", "_since", "_at", "_cursor", "_format", "_pretty"):
@@ -169,7 +184,7 @@ async def history(call: Call) -> Response:
         raise refuse(400, "FB-REST-008", "a parameter of history occurs twice")
     count = min(page_size(call, known.get("_count")), call.budget.entries)
     since = read_instant(known.get("_since"))
-    async with call.work(), call.budget.limited():
+    async with call.budget.limited():
         page = await call.services.store.history(
             call.access,
             call.type or None,
@@ -180,14 +195,23 @@ async def history(call: Call) -> Response:
             cursor=known.get("_cursor"),
             most_bytes=call.budget.bytes,
         )
-    path = "/".join(filter(None, (call.type, call.id, "_history")))
-    interaction = "history-instance" if call.id else "history-type" if call.type else "history-system"
-    shown: list[Stored] = [entry.stored for entry in page.entries]
-    await audit_search(call, f"GET {path}?{query_of(call.request)}", shown, interaction)
     result = [entry.stored.bytes for entry in page.entries]
     contents = await hooks.redact_all(call.services.plugins, result, call.access)
-    parts = answers.history_bundle(call, path, parameters, page.entries, contents, page.total, page.next)
-    return answers.in_pieces(parts)
+    parts = answers.history_bundle(
+        call, _history_path(call), parameters, page.entries, contents, page.total, page.next
+    )
+    call.budget.spend(entries=len(page.entries), size=sum(map(len, parts)))
+    return parts, [entry.stored for entry in page.entries]
+
+
+async def audit_history(call: Call, query: str, shown: list[Stored]) -> None:
+    """A page of a history went out."""
+    interaction = "history-instance" if call.id else "history-type" if call.type else "history-system"
+    await audit_search(call, f"GET {_history_path(call)}?{query}", shown, interaction)
+
+
+def _history_path(call: Call) -> str:
+    return "/".join(filter(None, (call.type, call.id, "_history")))
 
 
 def refuse_read_only(call: Call) -> None:

@@ -47,7 +47,9 @@ class ProcessMessage(CallOperation):
         """See `CallOperation.serve`."""
         known = only(parameters, ("async", "response-url"))
         if known.get("async", "false") != "false" or "response-url" in known:
-            raise refuse(400, "FB-REST-008", "messages are answered at once: leave async and response-url out")
+            raise refuse(
+                400, "FB-REST-008", "messages are answered at once: leave async and response-url out"
+            )
         header, entries = _message(body)
         secret = await call.services.store.secret()
         key = IdKey(hashlib.blake2b(secret, digest_size=32, person=b"fb-message").digest())
@@ -80,7 +82,9 @@ def _message(body: dict[str, Any] | None) -> tuple[dict[str, Any], list[dict[str
             400, "FB-REST-010", "the first entry of a message is its MessageHeader", source="Bundle.entry[0]"
         )
     if not isinstance(header.get("id"), str):
-        raise refuse(400, "FB-REST-010", "the MessageHeader has no id to be acknowledged", source="Bundle.entry[0]")
+        raise refuse(
+            400, "FB-REST-010", "the MessageHeader has no id to be acknowledged", source="Bundle.entry[0]"
+        )
     return header, entries[1:]
 
 
@@ -102,7 +106,9 @@ def _writes(call: Call, key: IdKey, entries: list[dict[str, Any]]) -> list[dict[
         url, kind = entry.get("fullUrl"), entry["resource"].get("resourceType")
         where = f"Bundle.entry[{position}]"
         if not isinstance(url, str) or not url or not isinstance(kind, str) or not kind:
-            raise refuse(400, "FB-REST-010", "an entry of a message has a fullUrl and a resource", source=where)
+            raise refuse(
+                400, "FB-REST-010", "an entry of a message has a fullUrl and a resource", source=where
+            )
         if url in places:
             raise refuse(400, "FB-REST-010", "a fullUrl occurs twice in the Bundle", source=where)
         ours = _RESTFUL.fullmatch(url)

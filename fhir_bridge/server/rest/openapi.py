@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fhir_bridge import __version__
 from fhir_bridge.fhir import definitions
+from fhir_bridge.plugins import Operation
 from fhir_bridge.server.rest.call import FHIR_JSON
 from fhir_bridge.server.rest.call_operations import LEVELS
 from fhir_bridge.server.rest.capability import COMPARTMENTS
@@ -171,7 +172,7 @@ def _operations(operations: Operations, name: str) -> Iterator[tuple[str, str, J
         changes = bool(set(operation.access if operation else "") & set("cud"))
         if changes and name in READ_ONLY_TYPES:
             continue
-        levels = getattr(operation, "levels", LEVELS)
+        levels = _levels(operation, name)
         places = (
             [
                 path
@@ -195,6 +196,13 @@ def _operations(operations: Operations, name: str) -> Iterator[tuple[str, str, J
                     schema = {"anyOf": [_reference("schemas", "Parameters"), _reference("schemas", "Any")]}
                     content["requestBody"] = {"content": {FHIR_JSON: {"schema": schema}}}
                 yield path, method, content
+
+
+def _levels(operation: Operation | None, name: str) -> frozenset[str]:
+    """Where an operation is asked for: of a type, of an instance."""
+    own: Mapping[str, frozenset[str]] = getattr(operation, "levels_of", {})
+    levels: frozenset[str] = getattr(operation, "levels", LEVELS)
+    return own.get(name, levels)
 
 
 def _answer(identity: str, summary: str, result: str) -> Json:
