@@ -56,6 +56,7 @@ PUBLIC_MODULES = (
     "ndjson",
     "part_sink",
     "read_fhir",
+    "receiving",
     "shard",
     "sources",
     "validate",

@@ -96,15 +96,15 @@ def _scanned(
     start: bytes, size: int, locator: str, tags: frozenset[int] | None, issues: list[Issue] | None
 ) -> Elements | None:
     """The elements of a file that is written as most are; None where pydicom must read it."""
-    found = scan(start, tags, whole=len(start) == size)
-    if found is None:
+    result = scan(start, tags, whole=len(start) == size)
+    if result is None:
         return None
     _require_dicom(start, locator, issues)
     if issues is not None and _pixels_missing(
-        start[found.end : found.end + 12], found.end, size, little=True
+        start[result.end : result.end + 12], result.end, size, little=True
     ):
         issues.append(new_issue("FB-DCM-012", _SHORT_PIXELS, locator))
-    return found.elements
+    return result.elements
 
 
 def _by_pydicom(

@@ -80,12 +80,12 @@ def scan(data: bytes, tags: frozenset[int] | None = None, *, whole: bool) -> Sca
         return None
     try:
         position, explicit = _meta(data)
-        found: dict[int, _Raw] = {}
+        raws: dict[int, _Raw] = {}
         walk = _explicit if explicit else _implicit
-        end = walk(data, position, len(data), tags, found, 0)
+        end = walk(data, position, len(data), tags, raws, 0)
         if end == len(data) and not whole:
             return None
-        return Scan(_elements(found, explicit=explicit, depth=0), end, explicit)
+        return Scan(_elements(raws, explicit=explicit, depth=0), end, explicit)
     except (_DoubtfulError, struct.error):
         return None
 
@@ -123,7 +123,7 @@ def _explicit(
     position: int,
     end: int,
     tags: frozenset[int] | None,
-    found: dict[int, _Raw],
+    raws: dict[int, _Raw],
     depth: int,
     *,
     opened: bool = False,
@@ -148,13 +148,13 @@ def _explicit(
                 raise _DoubtfulError
             value, position = _items(data, start, end, depth + 1, explicit=True, opened=True)
             if tags is None or tag in tags:
-                found[tag] = "", value
+                raws[tag] = "", value
             continue
         position = start + length
         if position > end:
             raise _DoubtfulError
         if number and (tags is None or tag in tags):
-            found[tag] = vr, data[start:position]
+            raws[tag] = vr, data[start:position]
     return _at_end(position, end, opened=opened)
 
 
@@ -163,7 +163,7 @@ def _implicit(
     position: int,
     end: int,
     tags: frozenset[int] | None,
-    found: dict[int, _Raw],
+    raws: dict[int, _Raw],
     depth: int,
     *,
     opened: bool = False,
@@ -183,13 +183,13 @@ def _implicit(
                 raise _DoubtfulError
             value, position = _items(data, start, end, depth + 1, explicit=False, opened=True)
             if tags is None or tag in tags:
-                found[tag] = "", value
+                raws[tag] = "", value
             continue
         position = start + length
         if position > end:
             raise _DoubtfulError
         if number and (tags is None or tag in tags):
-            found[tag] = None, data[start:position]
+            raws[tag] = None, data[start:position]
     return _at_end(position, end, opened=opened)
 
 
@@ -227,14 +227,14 @@ def _items(
             return b"".join(parts), position
         if number != _ITEM:
             raise _DoubtfulError
-        found: dict[int, _Raw] = {}
+        raws: dict[int, _Raw] = {}
         if length == _UNDEFINED:
-            position = walk(data, position, end, None, found, depth, opened=True)
+            position = walk(data, position, end, None, raws, depth, opened=True)
         elif position + length > end:
             raise _DoubtfulError
         else:
-            position = walk(data, position, position + length, None, found, depth)
-        stored = encode(_elements(found, explicit=explicit, depth=depth))
+            position = walk(data, position, position + length, None, raws, depth)
+        stored = encode(_elements(raws, explicit=explicit, depth=depth))
         parts += (_pack_length(len(stored)), stored)
     return b"".join(parts), position
 
@@ -251,14 +251,14 @@ def _sequence(value: bytes, depth: int, *, explicit: bool) -> bytes:
     return _items(value, 0, len(value), depth, explicit=explicit, opened=False)[0]
 
 
-def _elements(found: dict[int, _Raw], *, explicit: bool, depth: int) -> Elements:
+def _elements(raws: dict[int, _Raw], *, explicit: bool, depth: int) -> Elements:
     """The elements as they are kept."""
     result: Elements = {}
 
     def value_of(tag: int) -> bytes:
-        return found.get(tag, _NOTHING)[1]
+        return raws.get(tag, _NOTHING)[1]
 
-    for tag, (vr, value) in found.items():
+    for tag, (vr, value) in raws.items():
         if vr and vr not in _LATER and len(value) <= _SHORT_LIMIT:
             result[tag] = vr, value
         elif vr == "":

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.governance.expunging import is_certificate
 from fhir_bridge.server.delivery.identity import has_mark
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.writing import Writing
@@ -120,6 +121,8 @@ async def _is_ours(call: Writing, resource: dict[str, Any]) -> bool:
     # Contained as well: it is stored with the resource, and a reader does not look where.
     if any(_is_labelled(item) or _is_model(item) for item in (resource, *inner)):
         return True
+    if is_certificate(resource):
+        return True
     about = resource.get("resourceType") == "Provenance"
     for reference in await beside(is_large(resource), partial(_references, resource)):
         match = _LOCAL.fullmatch(_meant(reference, call.base))
@@ -152,7 +155,7 @@ async def check_new(call: Writing, resource: dict[str, Any]) -> None:
         raise refuse(
             403,
             "FB-REST-012",
-            "predictions, and what claims to be of a model, are written by the server only",
+            "predictions, what claims to be of a model, and certificates are written by the server only",
         )
 
 
@@ -177,7 +180,9 @@ async def keep_labels(
     if not (call.writes_predictions and has_mark(current)) and await _is_ours(call, current):
         # Who may not know of it must not learn by 403 that it is there.
         await call.services.store.read(resource_type, resource_id, call.access)  # 404 comes before 403
-        raise refuse(403, "FB-REST-012", "a prediction can't be changed or deleted over the API")
+        raise refuse(
+            403, "FB-REST-012", "a prediction or certificate can't be changed or deleted over the API"
+        )
     if resource is None:
         return
     # By system and code: the same label with another display is the same.
