@@ -149,6 +149,8 @@ class VcfRecord(Record):
                 return line.calls
             if name == "Allele":
                 return [allele for call in line.calls for allele in call.alleles]
+            if name == "Effect":
+                return [effect for call in line.calls for allele in call.alleles for effect in allele.effects]
             if name == "Phase":
                 return [phase for call in line.calls for phase in call.phases]
             if name == "Junction":
