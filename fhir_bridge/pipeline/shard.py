@@ -21,6 +21,7 @@ from fhir_bridge.plugins import (
     CompositeRecord,
     CountingRecord,
     DeliveredRecord,
+    ReadContext,
     RecordPart,
     Sink,
     SourceRecord,
@@ -182,7 +183,7 @@ class ShardRun:
         account = Account()
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
-        reading = self._reading()
+        reading = self.reading()
         limit, rest = self.selection.limit, ""
         if limit is not None and self.selection.only is None and len(paths) > limit:
             paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
@@ -294,9 +295,10 @@ class ShardRun:
     def compose(self, parts: Sequence[RecordPart]) -> SourceRecord:
         """The record of these parts, by an adapter that can compose."""
         assert isinstance(self.adapter, CompositeAdapter)
-        return self.adapter.compose(parts, self._reading())
+        return self.adapter.compose(parts, self.reading())
 
-    def _reading(self) -> _Reading:
+    def reading(self) -> ReadContext:
+        """What the adapter may know of the run."""
         options = {**self.mapping.source_options, **self.options}
         chosen = self.selection.only is not None or self.selection.locators is not None
         limit = None if chosen else self.selection.limit

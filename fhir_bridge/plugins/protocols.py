@@ -21,6 +21,8 @@ __all__ = [
     "Pages",
     "Predictor",
     "ReadContext",
+    "ReceivedRecord",
+    "ReceivingAdapter",
     "RecordOutcome",
     "RecordPart",
     "ScopeSpec",
@@ -307,6 +309,42 @@ class Adapter(Protocol):
         """Read records in source order, with memory for one of them.
 
         A record that can't be read is yielded as rejected; it never ends the iteration.
+        """
+        ...
+
+
+class ReceivedRecord(SourceRecord, Protocol):
+    """A record that was sent, and is acknowledged."""
+
+    @property
+    def control_id(self) -> str | None:
+        """What its sender calls it (MSH-10)."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What it is (`ORU^R01`)."""
+        ...
+
+    @property
+    def readable(self) -> bool:
+        """Whether anything of it could be read."""
+        ...
+
+    def identifiers(self) -> Sequence[str]:
+        """Values of the identifiers that it names its patient by."""
+        ...
+
+
+@runtime_checkable
+class ReceivingAdapter(Adapter, Protocol):
+    """An adapter whose records are sent one by one."""
+
+    def read_message(self, content: bytes, name: str, context: ReadContext) -> ReceivedRecord:
+        """One record from its bytes; what can't be read comes back as rejected, with the issue.
+
+        Args:
+            name: where it is kept, for locators.
         """
         ...
 

@@ -32,7 +32,12 @@ CULTURE = "\r".join(
 
 
 def groups(scope: str, text: str = CULTURE) -> list[Any]:
-    return list(read_message(text.encode(), "m#1").scope(scope))
+    message = read_message(text.encode(), "m#1")
+    kept.append(message)  # its groups live as long as it
+    return list(message.scope(scope))
+
+
+kept: list[Any] = []
 
 
 def value(selector: str, scope: str, group: Any) -> Any:

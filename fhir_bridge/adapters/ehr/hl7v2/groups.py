@@ -142,6 +142,14 @@ class Group:
         """The groups of a scope directly inside this one."""
         return self.groups.get(scope, [])
 
+    def release(self) -> None:
+        """Let go of the groups inside, each of which refers to the one around it."""
+        for groups in self.groups.values():
+            for group in groups:
+                if group.groups:
+                    group.release()
+        self.groups = {}
+
     def all(self, name: str) -> list[Segment]:
         """Every segment of a name."""
         return [segment for segment in self.segments if segment.name == name]
