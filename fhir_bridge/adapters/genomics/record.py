@@ -150,7 +150,8 @@ class VcfRecord(Record):
             if name == "Allele":
                 return [allele for call in line.calls for allele in call.alleles]
             if name == "Effect":
-                return [effect for call in line.calls for allele in call.alleles for effect in allele.effects]
+                alleles = (allele for call in line.calls for allele in call.alleles)
+                return [effect for each in alleles if isinstance(each, Allele) for effect in each.effects]
             if name == "Phase":
                 return [phase for call in line.calls for phase in call.phases]
             if name == "Junction":
