@@ -20,6 +20,7 @@ from typing import Self
 import psycopg
 import psycopg_pool
 
+from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import ConversionContext
 from fhir_bridge.pipeline.converted import ConvertedRecord
@@ -30,7 +31,6 @@ from fhir_bridge.pipeline.shard import ShardRun
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.store_sink import count_stored, record_set
 from fhir_bridge.pipeline.waiting_records import waiting_issue
-from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import IssueLike, ReceivedRecord, ReceivingAdapter, adapters
 from fhir_bridge.storage import RecordSet, StorageError, Store
 from fhir_bridge.storage.inbox import InboxItem, Kind
@@ -106,11 +106,11 @@ class Receiver:
     def __init__(
         self, url: str, site: Path | None = None, *, adapter: str = "hl7v2", mapping: str | None = None
     ) -> None:
-        found = adapters()[adapter]
-        if not isinstance(found, ReceivingAdapter):
+        reader = adapters()[adapter]
+        if not isinstance(reader, ReceivingAdapter):
             raise TypeError(f"the adapter {adapter} takes no messages")
-        self._adapter = found
-        self._mapping = mapping or found.choose_mapping(())
+        self._adapter = reader
+        self._mapping = mapping or reader.choose_mapping(())
         self._request = RunRequest(adapter, self._mapping, site)
         self.account = Account()
         self._looked = 0.0
@@ -170,11 +170,11 @@ class Receiver:
         ordered = sorted(keys)
         for start in range(0, len(ordered), AT_ONCE):
             contents = self._runner.run(self._messages.contents(ordered[start : start + AT_ONCE]))
-            work = [
-                _Work(key, self._read(content, f"received-{key}")) for key, content in contents.items()
-            ]
+            work = [_Work(key, self._read(content, f"received-{key}")) for key, content in contents.items()]
             self._runner.run(self._process(work))
-            results += [Receipt(item.key, item.status, _plain(item.issues), item.record.readable) for item in work]
+            results += [
+                Receipt(item.key, item.status, _plain(item.issues), item.record.readable) for item in work
+            ]
         return results
 
     def _read(self, content: bytes, name: str) -> ReceivedRecord:
@@ -219,7 +219,9 @@ class Receiver:
         await self._save([item for item in work if item.converted is not None])
         for item in work:
             self.account.count_record(
-                {"held": "rejected", "refused": "rejected", "failed": "rejected"}.get(item.status, item.status),
+                {"held": "rejected", "refused": "rejected", "failed": "rejected"}.get(
+                    item.status, item.status
+                ),
                 item.record.records,
             )
             self.account.count_issues(item.issues, item.record.locator)
@@ -239,7 +241,9 @@ class Receiver:
         try:
             if record.outcome == "rejected":
                 item.status = "rejected"
-            elif record.outcome == "skipped":  # what it said in an earlier run, by other settings, it no longer says
+            elif (
+                record.outcome == "skipped"
+            ):  # what it said in an earlier run, by other settings, it no longer says
                 source = self._run.context.uri_of(record.source or "")
                 version = self._run.mapping.version
                 item.converted = ConvertedRecord((), record.key, source, version, record.locator)
@@ -249,7 +253,9 @@ class Receiver:
                 item.issues += converted.issues
                 waiting = waiting_issue(converted.issues)
                 item.status = "held" if waiting is not None else converted.outcome  # type: ignore[assignment]
-                if waiting is not None or converted.outcome != "rejected":  # what an earlier mapping made stays
+                if (
+                    waiting is not None or converted.outcome != "rejected"
+                ):  # what an earlier mapping made stays
                     item.converted = converted
         except Exception as error:  # noqa: BLE001 - one message must not take others with it
             del item.issues[known:]
@@ -277,7 +283,7 @@ class Receiver:
             )
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - one message must not take others with it
+        except Exception as error:
             if isinstance(error, StorageError) and error.status >= 500:
                 raise
             if len(work) == 1:
@@ -359,7 +365,11 @@ def _reason(item: _Work) -> IssueLike:
     first = next((issue for issue in item.issues if issue.code == wanted), None)
     if first is not None:
         return first
-    return errors[-1] if errors else Issue("error", "FB-RUN-041", "nothing of it could be converted", item.record.locator)
+    return (
+        errors[-1]
+        if errors
+        else Issue("error", "FB-RUN-041", "nothing of it could be converted", item.record.locator)
+    )
 
 
 def _plain(issues: Sequence[IssueLike]) -> list[dict[str, str]]:

@@ -104,9 +104,7 @@ def _serve_by_workers(settings: Settings, beside: list[Child]) -> None:
         Child(f"web worker {number}", lambda: _web(settings, listening))
         for number in range(1, settings.workers + 1)
     ]
-    supervisor = Supervisor(
-        [*children, *beside], grace=GRACE_SECONDS, on_ready=partial(_announce, settings)
-    )
+    supervisor = Supervisor([*children, *beside], grace=GRACE_SECONDS, on_ready=partial(_announce, settings))
     with _handling(lambda *_: supervisor.stop(), signal.SIGTERM, signal.SIGINT):
         supervisor.start()
         failed = supervisor.run()

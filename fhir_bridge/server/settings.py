@@ -86,7 +86,9 @@ class Settings(BaseSettings):
         default=100, ge=1, description="Most MLLP connections at once; more are closed as they come."
     )
     max_message_bytes: int = Field(
-        default=16 * 1024 * 1024, ge=1024, description="Largest HL7 v2 message that is received; a bigger one is refused."
+        default=16 * 1024 * 1024,
+        ge=1024,
+        description="Largest HL7 v2 message that is received; a bigger one is refused.",
     )
     hl7v2_mapping: str | None = Field(
         default=None, description="Mapping of received HL7 v2 messages, by name or file; absent: ehr/hl7v2."

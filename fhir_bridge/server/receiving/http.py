@@ -72,7 +72,9 @@ async def receive(request: Request) -> Response:
                 "to send messages, a token has to allow all writes (system/*.cud)",
                 headers={"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'},
             )
-        return await _received(Call(request, services, caller, access, identity, budget=Budget(services.settings)))
+        return await _received(
+            Call(request, services, caller, access, identity, budget=Budget(services.settings))
+        )
     except Refusal as refusal:
         code = refusal.issues[0].code
         await record_refusal(services, request, identity, caller, None, refusal.status, code)
@@ -84,7 +86,10 @@ async def receive(request: Request) -> Response:
 def _may_send(access: AccessFilter) -> bool:
     """Whether all may be written: what a message says is not known before it is converted."""
     return all(
-        any(rule.type == "*" and rule.patient is None and not rule.criteria for rule in access.rules_for("*", letter))
+        any(
+            rule.type == "*" and rule.patient is None and not rule.criteria
+            for rule in access.rules_for("*", letter)
+        )
         for letter in "cud"
     )
 
@@ -92,7 +97,9 @@ def _may_send(access: AccessFilter) -> bool:
 async def _received(call: Call) -> Response:
     kind = content_type(call)
     if kind not in HTTP_TYPES:
-        raise refuse(415, "FB-REST-004", f"a message comes as application/hl7-v2, not {kind[:60] or '(none)'}")
+        raise refuse(
+            415, "FB-REST-004", f"a message comes as application/hl7-v2, not {kind[:60] or '(none)'}"
+        )
     async with call.held:
         body = await read_body(call, HTTP_TYPES)
         if len(body) > call.services.settings.max_message_bytes:
@@ -100,7 +107,11 @@ async def _received(call: Call) -> Response:
         if not body.strip(b"\r\n\x00\x0b\x1c \t"):
             raise refuse(400, "FB-REST-001", "the body holds no message")
         text, status = await _answered(call, body.strip(b"\x0b\x1c\r\n"))
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Request-Id": call.id_of_request}
+    headers = {
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "X-Request-Id": call.id_of_request,
+    }
     return Response(text, status, headers, media_type="application/hl7-v2")
 
 

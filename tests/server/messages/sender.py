@@ -16,7 +16,9 @@ def framed(message: str | bytes) -> bytes:
     return VT + raw + FS + CR
 
 
-def adt(number: int, patient: str, *, name: str = "Keller", kind: str = "A08", at: str = "20260101080000") -> str:
+def adt(
+    number: int, patient: str, *, name: str = "Keller", kind: str = "A08", at: str = "20260101080000"
+) -> str:
     """A registration of a patient."""
     return (
         f"MSH|^~\\&|ADT|HOSP|||{at}+0100||ADT^{kind}|A{number}|P|2.5.1\r"

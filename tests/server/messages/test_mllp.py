@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def test_answers_to_several_in_one_write_come_in_order_and_the_last_word_counts(
 ) -> None:
     names = [f"Name{number}" for number in range(20)]
     messages = [
-        adt(100 + number, "p2", name=name, at=f"202601010800{number:02d}") for number, name in enumerate(names)
+        adt(100 + number, "p2", name=name, at=f"202601010800{number:02d}")
+        for number, name in enumerate(names)
     ]
     with connected(port) as sender, connected(port) as other:
         other.socket.sendall(b"".join(framed(oru(200 + number, "p3")) for number in range(10)))
@@ -121,11 +123,10 @@ def test_frames_are_found_whatever_comes_between_them(served: Served, port: int)
 
 def test_who_sends_no_frames_or_no_end_is_closed_and_others_go_on(served: Served, port: int) -> None:
     with connected(port) as sender:
-        with pytest.raises(OSError):  # noqa: PT012 - which of the writes fails is the system's choice
+        with suppress(OSError):  # it may be closed while this is still sent
             for _ in range(1000):
                 sender.socket.sendall(b"x" * 4096)
-            assert sender.is_closed()
-            raise ConnectionResetError
+        assert sender.is_closed()
     with connected(port) as sender:
         sender.socket.sendall(VT + oru(500, "p6").encode() + b"x" * LIMIT)
         answer = sender.answer()
@@ -151,8 +152,6 @@ def test_what_is_no_message_is_rejected_and_kept_and_the_connection_goes_on(
 def test_the_answer_is_in_the_senders_delimiters_and_modes(served: Served, port: int) -> None:
     with connected(port) as sender:
         other = adt(700, "p8").replace("|", "*").replace("^~\\&", "@~\\&").replace("^", "@")
-        text = sender.send(other.replace("|", "*"))[0] if False else None
-        del text
         sender.socket.sendall(framed(other))
         frame = b""
         while FS not in frame:
@@ -178,16 +177,16 @@ def test_a_message_that_is_refused_is_accepted_and_waits_in_the_inbox(served: Se
     assert len(found(served, f"Observation?subject=Patient/{patient(served, 'p9')['id']}")) == 5
 
 
-def test_a_held_message_is_processed_once_its_patient_is_known(
-    served: Served, port: int, site: Path
-) -> None:
+def test_a_held_message_is_processed_once_its_patient_is_known(served: Served, port: int, site: Path) -> None:
     with connected(port) as sender:
         unknown = adt(900, "p11").replace("^^^HOSP^MR", "^^^NEW^MR")
         assert codes(sender.send(unknown)) == ["AA"]
         assert kept(served.database_url, "A900") == [("held", 1)]
         site.write_text(SITE.replace("    HOSP", "    NEW: urn:oid:2.999.2\n    HOSP"))
         try:
-            assert codes(sender.send(adt(901, "p12"))) == ["AA"]  # a Patient is written: the inbox is looked through
+            assert codes(sender.send(adt(901, "p12"))) == [
+                "AA"
+            ]  # a Patient is written: the inbox is looked through
             until(lambda: kept(served.database_url, "A900") == [("converted", 1)], "it is processed", 0.5)
         finally:
             site.write_text(SITE)
