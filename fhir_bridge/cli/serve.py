@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +45,7 @@ def serve(
     Starts the embedded PostgreSQL (its files are in FHIR_BRIDGE_DATABASE_DIR) unless FHIR_BRIDGE_DATABASE_URL names a
     database. Every option can be given in the environment as FHIR_BRIDGE_<OPTION>; docs/rest.md lists all settings.
     """
+    gc.disable()  # until it is prepared for requests (`server.garbage`)
     from fhir_bridge.server import (
         Settings,
     )  # the web framework takes longer to import than most commands to run

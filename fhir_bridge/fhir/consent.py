@@ -1,7 +1,8 @@
 """What one Consent says about a purpose of use, and when (IHE PCF basic; R4 consent.html).
 
 A provision that names no actor, action, class, code, period of data or data is about the whole record; only such
-ones decide here whether a purpose may see a patient at all.
+ones decide here whether a purpose may see a patient at all. Where the root provision has no type, the base policy
+is the Consent's `policyRule`: OPTIN and OPTOUT of v3-ActCode; no other policy is known here (`uninterpreted`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from fhir_bridge.fhir.purposes import PURPOSES, SYSTEM, covers
 
-__all__ = ["UNASSERTED", "Decision", "Denial", "decision", "denials"]
+__all__ = ["UNASSERTED", "Decision", "Denial", "decision", "denials", "uninterpreted"]
 
 Decision = Literal["permit", "deny"]
 
@@ -22,6 +23,8 @@ UNASSERTED = ""
 
 _SCOPES = {"patient-privacy", "research"}
 _NARROWING = ("actor", "action", "securityLabel", "class", "code", "dataPeriod", "data")
+_ACTS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_RULES: Mapping[str, Decision] = {"OPTIN": "permit", "OPTOUT": "deny"}
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _LAST = datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -80,6 +83,46 @@ def _applies(provision: Mapping[str, Any], purpose: str, at: datetime | None) ->
     )
 
 
+def _base(consent: Mapping[str, Any]) -> Decision | None:
+    """What `policyRule` says, where it is one of those that are known here."""
+    rule = consent.get("policyRule")
+    codings = _dicts(rule.get("coding") if isinstance(rule, Mapping) else None)
+    known = {_RULES.get(str(coding.get("code"))) for coding in codings if coding.get("system") == _ACTS}
+    # A denial goes before a permission, here as elsewhere.
+    return "deny" if "deny" in known else "permit" if "permit" in known else None
+
+
+def _root(consent: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The provision that exceptions are taken from; None where the Consent has none that is known here."""
+    provision = consent.get("provision")
+    root = provision if isinstance(provision, Mapping) else {}
+    if root.get("type") is None and (base := _base(consent)) is not None:
+        # R4 consent-definitions.html#Consent.provision: the root is an exception of the base policy, or adds to it.
+        return {**root, "type": base}
+    return root or None
+
+
+def uninterpreted(consent: Mapping[str, Any]) -> str | None:
+    """Why an active Consent to privacy or research would decide nothing, though its author meant it to; else None.
+
+    A policy that is only named (`policy`) beside a root provision of a type explains that provision, and does not
+    replace it (IHE PCF); a `policyRule` that is not known here may deny what the provision permits.
+    """
+    if consent.get("status") != "active" or not _scopes(consent) & _SCOPES:
+        return None
+    if consent.get("policyRule") is not None and _base(consent) is None:
+        return "policyRule is not OPTIN or OPTOUT of v3-ActCode, and no other rule is known here"
+    root = _root(consent)
+    if root is None or root.get("type") not in ("permit", "deny"):
+        return "provision has no type permit or deny, and what the policy says is not known here"
+    own = consent.get("provision")
+    untyped = isinstance(own, Mapping) and own.get("type") is None
+    narrowed = [name for name in _NARROWING if untyped and root.get(name)]
+    if narrowed:
+        return f"provision has {narrowed[0]} and no type: whether it is permitted or denied is not said"
+    return None
+
+
 def decision(consent: Mapping[str, Any], purpose: str, at: datetime | None = None) -> Decision | None:
     """The root provision, unless one nested level takes an exception for this purpose; None: it says nothing.
 
@@ -88,8 +131,8 @@ def decision(consent: Mapping[str, Any], purpose: str, at: datetime | None = Non
         purpose: code of v3-ActReason.
         at: the moment to check; now where absent.
     """
-    root = consent.get("provision")
-    if consent.get("status") != "active" or not isinstance(root, Mapping) or not _scopes(consent) & _SCOPES:
+    root = _root(consent)
+    if consent.get("status") != "active" or root is None or not _scopes(consent) & _SCOPES:
         return None
     if not _within(root.get("period"), at):
         return None
@@ -109,9 +152,9 @@ def decision(consent: Mapping[str, Any], purpose: str, at: datetime | None = Non
 
 def denials(consent: Mapping[str, Any]) -> list[Denial]:
     """When a Consent denies which purpose, as times that an index can hold."""
-    if consent.get("status") != "active" or not isinstance(consent.get("provision"), Mapping):
+    root = _root(consent)
+    if consent.get("status") != "active" or root is None:
         return []
-    root = consent["provision"]
     bounds = {_FIRST, _LAST}
     for provision in (root, *_dicts(root.get("provision"))):
         bounds.update(_bounds(provision.get("period")))

@@ -102,7 +102,7 @@ RECORD_TABLE: Final[Mapping[str, Row]] = {
     "Invoice": _SUBJECT,
     "Library": _NOBODY,
     "Linkage": Row(through=("item.resource",)),
-    "List": _SUBJECT,
+    "List": Row(("subject", "entry.item")),  # a list of patients is about each of them, as a Group is
     "Location": _NOBODY,
     "Measure": _NOBODY,
     "MeasureReport": _SUBJECT,

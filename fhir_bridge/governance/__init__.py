@@ -8,5 +8,7 @@ __all__ = ["CODES", "audit", "consent", "provenance"]
 PUBLIC_MODULES = (
     "audit",
     "consent",
+    "expunging",
+    "permissions",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

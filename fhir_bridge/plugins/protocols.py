@@ -13,6 +13,7 @@ __all__ = [
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
+    "CountingRecord",
     "Importer",
     "IssueLike",
     "Operation",
@@ -200,6 +201,18 @@ class DeliveredRecord(SourceRecord, Protocol):
     @property
     def ends_delivery(self) -> bool:
         """Whether it is the last one."""
+        ...
+
+
+class CountingRecord(Protocol):
+    """A record that counts its parts (the calls of a line's samples), and reports them once all are counted."""
+
+    def count_outputs(self, outputs: Sequence[Any], issues: Sequence[IssueLike]) -> None:
+        """Count what was written of the record, of what it has; `issues` of its conversion say why some was not."""
+        ...
+
+    def part_accounts(self) -> Iterable[Mapping[str, Any]]:
+        """Rows for the report's `calls`, JSON values by name, where the record ends what is counted; else none."""
         ...
 
 

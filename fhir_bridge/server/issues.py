@@ -52,6 +52,14 @@ CODES = declare(
         "not-supported",
     ),
     IssueCode(
+        "FB-REST-024",
+        "error",
+        "An active Consent says by a rule that this server can't interpret who may see the record",
+        "Say it by provision.type (permit or deny), or by policyRule OPTIN or OPTOUT of v3-ActCode; or store it with "
+        "another status.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-REST-007",
         "error",
         "The request is too large",
@@ -146,7 +154,8 @@ CODES = declare(
         "FB-REST-020",
         "error",
         "The patch can't be applied; nothing was changed",
-        "Send a JSON Patch (application/json-patch+json) or a FHIRPath Patch (Parameters) of the current version.",
+        "Send a JSON Patch (application/json-patch+json), a FHIRPath Patch (Parameters) or a JSON Merge Patch "
+        "(application/merge-patch+json) of the current version.",
         "processing",
     ),
     IssueCode(
@@ -198,6 +207,13 @@ CODES = declare(
         "Too many failed attempts",
         "Wait the seconds of Retry-After, then send what is right.",
         "throttled",
+    ),
+    IssueCode(
+        "FB-SMART-006",
+        "error",
+        "The account has not the permission that this needs",
+        "Ask for it with an account whose role has the permission (`user add --role admin` has all).",
+        "forbidden",
     ),
     IssueCode(
         "FB-BULK-001",

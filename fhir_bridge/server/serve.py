@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ from fhir_bridge.mapping import Site
 from fhir_bridge.server import garbage, offloading, worker
 from fhir_bridge.server.app import create_app
 from fhir_bridge.server.connection import bounded
+from fhir_bridge.server.delivery.targets import Targets
 from fhir_bridge.server.receiving import process as mllp
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent
@@ -31,7 +33,7 @@ DRAIN_SECONDS = 20
 GRACE_SECONDS = DRAIN_SECONDS + 10.0
 
 _log = logging.getLogger("fhir_bridge.server")
-# Not fork: a child would inherit the event loop, threads and database connections of this process.
+# A forked child would inherit the event loop, threads and database connections of this process.
 _spawning = multiprocessing.get_context("spawn")
 
 
@@ -53,11 +55,10 @@ def serve(settings: Settings) -> None:
     if settings.site is not None:  # what predicts while serving, and worker processes, read it there
         os.environ["FHIR_BRIDGE_SITE"] = str(settings.site)
         Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
+    Targets.load(settings.delivery)  # neither may a file of targets
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
-    # Not essential: requests are answered without it, and it is started again.
-    background = Child("background worker", lambda: _background(settings), essential=False)
-    beside = [background]
+    beside = [_background_child(settings, _copied if settings.workers == 1 else _background)]
     if settings.mllp is not None:
         # One process, however many web workers there are: messages of one patient stay in order.
         messages = _bound(settings.mllp_host, settings.mllp)
@@ -70,10 +71,10 @@ def serve(settings: Settings) -> None:
 
 def _serve_here(settings: Settings, beside: list[Child]) -> None:
     """One web worker is this process itself."""
-    server = _Server(_config(settings), partial(_announce, settings))
     supervisor = Supervisor(beside, grace=GRACE_SECONDS)
     failed: list[int] = []
-    supervisor.start()
+    supervisor.start()  # which copies this process: what belongs to one process is made after it
+    server = _Server(_config(settings), partial(_announce, settings))
     # uvicorn wants the main thread, for signals.
 
     def watch() -> None:
@@ -138,6 +139,11 @@ def _web(settings: Settings, listening: socket.socket) -> Started:
     return process, reader
 
 
+def _background_child(settings: Settings, start: Callable[[Settings], Started]) -> Child:
+    # Not essential: requests are answered without it, and it is started again.
+    return Child("background worker", lambda: start(settings), essential=False)
+
+
 def _bound(host: str, port: int) -> socket.socket:
     """A listening socket, made once: a listener that is started anew goes on with it.
 
@@ -169,6 +175,24 @@ def _background(settings: Settings) -> Started:
     process = _spawning.Process(target=worker.run, args=(settings,), name="fhir-bridge-worker", daemon=True)
     process.start()
     return process, None
+
+
+def _copied(settings: Settings) -> Started:
+    """The same by a copy of this process, where it has nothing yet that must not be shared; it has all imported."""
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return _background(settings)
+    gc.freeze()  # what both share stays shared while no collection writes to it
+    forking = multiprocessing.get_context("fork")
+    process = forking.Process(target=_forked, args=(settings,), name="fhir-bridge-worker", daemon=True)
+    process.start()
+    return process, None
+
+
+def _forked(settings: Settings) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # handlers of `serve`
+    gc.enable()
+    worker.run(settings)
 
 
 def _announce(settings: Settings) -> None:

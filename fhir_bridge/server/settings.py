@@ -224,6 +224,15 @@ class Settings(BaseSettings):
         description="Private networks (`10.1.0.0/16`) that a listed name, or the address of a registered key set, may "
         "lead to, divided by spaces.",
     )
+    delivery: Path | None = Field(
+        default=None,
+        description="The file of targets that results are sent to (docs/delivery.md); absent: none.",
+    )
+    prediction_writers: str = Field(
+        default="",
+        description="Clients that authenticate by key and may write predictions: other bridges that send theirs, "
+        "divided by spaces.",
+    )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
         default=False,

@@ -178,6 +178,31 @@ class Blobs:
             removed += await self._remove_unknown(digests)
         return removed
 
+    async def release(self, connection: AsyncConnection, owners: Sequence[str]) -> list[bytes]:
+        """Let go of what exports refer to, and of what Binaries do and no version of theirs names any more.
+
+        Args:
+            connection: in a transaction of the caller's.
+
+        Returns:
+            those of the contents that nobody else refers to; see `remove`.
+        """
+        rows = await connection.execute(_RELEASED, (list(owners),))
+        released = sorted({bytes(row[0]) for row in await rows.fetchall()})
+        rows = await connection.execute(
+            "SELECT b.hash FROM blob b WHERE b.hash = ANY(%s) AND NOT EXISTS ("
+            "SELECT FROM blob_reference o WHERE o.hash = b.hash) ORDER BY b.hash FOR UPDATE",
+            (released,),
+        )
+        return [bytes(row[0]) for row in await rows.fetchall()]
+
+    async def remove(self, connection: AsyncConnection, digests: Sequence[bytes]) -> None:
+        """Remove contents that `release` gave, at the end of its transaction."""
+        await connection.execute("DELETE FROM blob WHERE hash = ANY(%s)", (list(digests),))
+        for digest in digests:
+            # Before the commit: until then whoever stores the same content waits for its row.
+            await asyncio.to_thread(self._files.remove, digest)
+
     async def _collect_some(self, grace: timedelta) -> int:
         async with self._pool.connection() as connection, connection.transaction():
             rows = await connection.execute(_UNUSED, (grace, AT_ONCE))
@@ -208,6 +233,12 @@ _OF_BINARIES = (
     "SELECT FROM resource r WHERE r.type = 'Binary' AND r.id = substr(o.owner, 8) AND (position("
     "convert_to(encode(o.hash, 'hex'), 'UTF8') IN r.bytes) > 0 OR EXISTS (SELECT FROM history h WHERE "
     "h.resource = r.key AND position(convert_to(encode(o.hash, 'hex'), 'UTF8') IN h.bytes) > 0)))"
+)
+_RELEASED = (
+    "DELETE FROM blob_reference o WHERE o.owner = ANY(%s) AND NOT EXISTS ("
+    "SELECT FROM resource r WHERE r.type = 'Binary' AND r.id = substr(o.owner, 8) AND (position("
+    "convert_to(encode(o.hash, 'hex'), 'UTF8') IN r.bytes) > 0 OR EXISTS (SELECT FROM history h WHERE "
+    "h.resource = r.key AND position(convert_to(encode(o.hash, 'hex'), 'UTF8') IN h.bytes) > 0))) RETURNING o.hash"
 )
 _OF_JOBS = (
     "DELETE FROM blob_reference o WHERE o.owner LIKE 'bulk/%%' AND o.created < now() - %s "

@@ -21,7 +21,15 @@ from fhir_bridge.storage.statements import Statement, arrays, transposed
 from fhir_bridge.storage.stored import canonical, content_hash, digest, new_id, now, parse
 from fhir_bridge.storage.version_rows import Current, NewVersion, locked, next_version
 
-__all__ = ["PREDICT_JOB", "RECORD_TYPES", "Consequences", "dedupe_of", "job_kind_of", "used_hash"]
+__all__ = [
+    "PREDICT_JOB",
+    "RECORD_TYPES",
+    "Consequences",
+    "add_jobs",
+    "dedupe_of",
+    "job_kind_of",
+    "used_hash",
+]
 
 RECORD_TYPES: Final = (
     "AllergyIntolerance",
@@ -221,9 +229,17 @@ class Consequences:
         if self._states:
             statement.add(_SET_STATES, *transposed(_STATES, self._states))
         if self._again or self._patients:
-            again = sorted(self._again)
-            patients, models = [patient for patient, _ in again], [model for _, model in again]
-            statement.add(_ADD_JOBS, self._patients, patients, models)
+            add_jobs(statement, sorted(self._again), self._patients)
+
+
+def add_jobs(statement: Statement, again: Sequence[tuple[int, str]], patients: Sequence[int] = ()) -> None:
+    """Put jobs that compute again into a statement.
+
+    Args:
+        again: keys of patients, each with a model.
+        patients: keys of those of whom all models that there are results of are computed again.
+    """
+    statement.add(_ADD_JOBS, list(patients), [patient for patient, _ in again], [model for _, model in again])
 
 
 def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, int]) -> list[int]:

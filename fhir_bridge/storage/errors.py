@@ -9,6 +9,7 @@ from fhir_bridge.storage.issues import CODES
 
 __all__ = [
     "BadCursor",
+    "BadPrecondition",
     "BadReference",
     "BadResource",
     "BadSearch",
@@ -73,6 +74,13 @@ class VersionConflict(StorageError):
 
     code = "FB-STORE-005"
     status = 412
+
+
+class BadPrecondition(StorageError):
+    """If-Match can't be read."""
+
+    code = "FB-STORE-041"
+    status = 400
 
 
 class MultipleMatches(StorageError):

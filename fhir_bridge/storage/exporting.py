@@ -25,8 +25,9 @@ from fhir_bridge.storage.writing import Parameters, compile_criteria
 
 __all__ = ["UNEXPORTED", "Exported", "Exports", "Page", "Selection"]
 
-UNEXPORTED = frozenset({"AuditEvent"})
-"""Types that no export gives: the server's own notes on who saw what, which each export adds to."""
+UNEXPORTED = frozenset({"AuditEvent", "Subscription"})
+"""Types that no export gives: the server's own notes on who saw what, which each export adds to; and what clients asked
+to be told of, whose criteria name patients in words that no Consent is looked up for."""
 
 MOST_BYTES = 16 * 1024 * 1024
 """Contents of a page together; one always is there."""

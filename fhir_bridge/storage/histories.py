@@ -6,7 +6,7 @@ resource as it is, by SQL, and the version's own content, by the same rules in P
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -122,9 +122,6 @@ async def instance_history(
     ends, during = "", TRUE
     if at is not None:
         ends, during = f", {_ENDS} AS ends", _current_at(at, "v.last_updated", "v.ends")
-    # A version that arrived late has a greater number than the current one: hence the
-    # current first, then the others.
-    before = cursors.read(cursor, bound) if cursor else [0, 2**31 - 1]
     permitted = await compile_access(access, resource_type, "r", dictionaries)
     statement = within_bytes(
         "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.current FROM resource r, LATERAL ("  # noqa: S608
@@ -137,32 +134,35 @@ async def instance_history(
         ("type", "id", "version", "last_updated", "bytes", "key", "current"),
         "q.current DESC, q.version DESC",
     )
-    values = (
-        most_bytes,
-        resource_type,
-        identity,
-        *permitted.values,
-        since,
-        *during.values,
-        *before,
-        count + 1,
-    )
+    everything = is_unbounded(access, resource_type, "r")
+
+    async def read(
+        connection: AsyncConnection, location: Sequence[Any] | None, some: int, size: int
+    ) -> list[Any]:
+        # A version that arrived late has a greater number than the current one: hence the
+        # current first, then the others.
+        before = location or (0, 2**31 - 1)
+        values = (size, resource_type, identity, *permitted.values, since, *during.values, *before, some)
+        return await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
+
+    async def visible(connection: AsyncConnection, rows: list[Any]) -> list[Any]:
+        return await _visible(connection, access, rows, "r", everything=everything)
+
+    location = cursors.read(cursor, bound) if cursor else None
     async with pool.connection() as connection:
-        rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
-        page = that_fit(rows[:count])
-        shown = await _visible(
-            connection, access, page, "r", everything=is_unbounded(access, resource_type, "r")
+        filled = await _filled(
+            connection,
+            read,
+            visible,
+            lambda row: [1, 2**31 - 1 if row[6] else row[2]],
+            location,
+            count=count,
+            most_bytes=most_bytes,
         )
-        entries = [_entry(row) for row in shown]
-    if not rows and cursor is None and since is None and at is None:
+    if filled.empty and cursor is None and since is None and at is None:
         # Only where nothing narrowed it: an empty later page is a page of a resource that is there.
         raise NotFound(f"no {resource_type}/{identity}")
-    following = None
-    if len(rows) > len(page) and page:
-        last = page[-1]
-        following = cursors.make([1, 2**31 - 1 if last[6] else last[2]], bound)
-    total = len(entries) if cursor is None and following is None else None
-    return HistoryPage(entries, total, following)
+    return filled.page(cursors, bound, first=cursor is None)
 
 
 async def type_history(
@@ -194,41 +194,110 @@ async def type_history(
         # again what `mine` already selects.
         searched = replace(access, rules=tuple(replace(rule, patient=None) for rule in access.rules))
     permitted = {kind: await compile_access(searched, kind, "s", dictionaries) for kind in types}
-    page_of = _Slice(_permitted(permitted), patient is not None, location, since, at, count + 1)
-    branches = [page_of.of_resources(condition) for condition in _current(types)] + [
-        page_of.of_history(types)
-    ]
-    union = " UNION ALL ".join(f"({branch.text})" for branch in branches)
-    # A union of slices that are each ordered by an index and limited, so that no
-    # more is read than the page needs.
-    statement = within_bytes(
-        f"{record.text}SELECT * FROM ({union}) v ORDER BY v.last_updated DESC, v.key DESC, v.version DESC LIMIT %s",  # noqa: S608
-        ("type", "id", "version", "last_updated", "bytes", "key", "moment"),
-        "q.last_updated DESC, q.key DESC, q.version DESC",
-    )
-    values = (
-        most_bytes,
-        *record.values,
-        *(value for branch in branches for value in branch.values),
-        count + 1,
-    )
-    # Filtered after the page is cut: a page may come out shorter, and its cursor goes on from the last
-    # row that was read, shown or not.
-    visible: list[Any] = []
-    async with pool.connection() as connection:
-        rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
-        page = that_fit(rows[:count])
-        for kind in {row[0] for row in page}:
-            of_kind = [row for row in page if row[0] == kind]
+    searched_for = _permitted(permitted)
+
+    async def read(
+        connection: AsyncConnection, location: Sequence[Any] | None, some: int, size: int
+    ) -> list[Any]:
+        page_of = _Slice(searched_for, patient is not None, location, since, at, some)
+        branches = [page_of.of_resources(condition) for condition in _current(types)] + [
+            page_of.of_history(types)
+        ]
+        union = " UNION ALL ".join(f"({branch.text})" for branch in branches)
+        # A union of slices that are each ordered by an index and limited, so that no
+        # more is read than the page needs.
+        statement = within_bytes(
+            f"{record.text}SELECT * FROM ({union}) v ORDER BY v.last_updated DESC, v.key DESC, v.version DESC LIMIT %s",  # noqa: S608
+            ("type", "id", "version", "last_updated", "bytes", "key", "moment"),
+            "q.last_updated DESC, q.key DESC, q.version DESC",
+        )
+        values = (size, *record.values, *(value for branch in branches for value in branch.values), some)
+        return await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
+
+    async def visible(connection: AsyncConnection, rows: list[Any]) -> list[Any]:
+        results: list[Any] = []
+        for kind in {row[0] for row in rows}:
+            of_kind = [row for row in rows if row[0] == kind]
             all_of_kind = is_unbounded(access, kind, "s") and patient is None
-            visible += await _visible(connection, access, of_kind, "s", everything=all_of_kind)
-    following = None
-    if len(rows) > len(page) and page:
-        following = cursors.make([page[-1][6], page[-1][5], page[-1][2]], bound)
-    locations = {(row[5], row[2]) for row in visible}
-    entries = [_entry(row) for row in page if (row[5], row[2]) in locations]
-    total = len(entries) if cursor is None and following is None else None
-    return HistoryPage(entries, total, following)
+            results += await _visible(connection, access, of_kind, "s", everything=all_of_kind)
+        return results
+
+    async with pool.connection() as connection:
+        filled = await _filled(
+            connection,
+            read,
+            visible,
+            lambda row: [row[6], row[5], row[2]],
+            location,
+            count=count,
+            most_bytes=most_bytes,
+        )
+    return filled.page(cursors, bound, first=cursor is None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """Rows of a page that the caller may see. following: where the next begins; empty: nothing was there at all."""
+
+    rows: list[Any]
+    following: Sequence[Any] | None
+    empty: bool
+
+    def page(self, cursors: Cursors, bound: Any, *, first: bool) -> HistoryPage:
+        """The page. first: before it there is none, so that what is on it may be all."""
+        following = None if self.following is None else cursors.make(list(self.following), bound)
+        total = len(self.rows) if first and following is None else None
+        return HistoryPage([_entry(row) for row in self.rows], total, following)
+
+
+AT_LEAST = 50
+"""Versions that are read at once where some of a page turn out to be hidden."""
+MOST_READS = 40
+"""How often more are read for one page: after that it is shorter, and its cursor goes on from there."""
+
+
+async def _filled(
+    connection: AsyncConnection,
+    read: Callable[[AsyncConnection, Sequence[Any] | None, int, int], Awaitable[list[Any]]],
+    visible: Callable[[AsyncConnection, list[Any]], Awaitable[list[Any]]],
+    place: Callable[[Any], Sequence[Any]],
+    location: Sequence[Any] | None,
+    *,
+    count: int,
+    most_bytes: int,
+) -> _Filled:
+    """A page whose rows are filtered by their own content after they are read: more is read until it is full.
+
+    Args:
+        read: rows after a place, at most so many, of at most so many bytes.
+        visible: those of them that the caller may see.
+        place: of a row.
+    """
+    shown: list[Any] = []
+    empty, size = True, 0
+    # One more than the page has shows whether another follows; a hidden one must not say so.
+    wanted = count + 1
+    for _ in range(MOST_READS):
+        rows = await read(connection, location, wanted, most_bytes - size)
+        fitting = that_fit(rows)
+        empty = empty and not rows
+        seen = {(row[5], row[2]) for row in await visible(connection, fitting)}
+        for row in fitting:
+            if (row[5], row[2]) not in seen:
+                continue
+            if len(shown) == count:
+                return _Filled(shown, place(shown[-1]) if shown else location, False)
+            shown.append(row)
+            size += len(row[4] or b"")
+        if fitting:
+            location = place(fitting[-1])
+        cut = len(fitting) < len(rows)
+        if (cut and shown) or size >= most_bytes:
+            return _Filled(shown, location, False)
+        if len(rows) < wanted and not cut:
+            return _Filled(shown, None, empty)
+        wanted = max(count + 1 - len(shown), AT_LEAST)
+    return _Filled(shown, location, False)
 
 
 def _permitted(permitted: Mapping[str, Condition]) -> Condition:

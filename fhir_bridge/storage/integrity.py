@@ -1,8 +1,9 @@
 """Referential integrity of writes: what a resource refers to is here, and what others refer to is not deleted.
 
-Only literal references to resources of this server count (`Type/id`): not those to a version, to what is contained or
-elsewhere, nor by identifier. A write waits for a deletion of what it names, and a deletion for such writes, by advisory
-locks that cost neither a row nor a round trip; so neither of two at once leaves a reference to nothing.
+Only literal references to resources of this server count (`Type/id`), and attachments that are one (`Binary/id`): not
+those to a version, to what is contained or elsewhere, nor by identifier. A write waits for a deletion of what it names,
+and a deletion for such writes, by advisory locks that cost neither a row nor a round trip; so neither of two at once
+leaves a reference to nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.attachments import attached_binaries
 from fhir_bridge.storage.breathing import LARGE_BYTES, beside
 from fhir_bridge.storage.bundles import references_in
 from fhir_bridge.storage.conditions import Condition, all_of
@@ -54,13 +56,15 @@ _APART = frozenset({"AuditEvent"})
 """What may be named and is no row of `resource`."""
 
 
-def local_references(resource: Mapping[str, Any]) -> set[Identity]:
+def local_references(resource: dict[str, Any]) -> set[Identity]:
     """The resources of this server that a resource refers to."""
     types = definitions.resource_types()
     matches = (_LOCAL.fullmatch(reference) for reference in references_in(resource))
-    return {
+    named = {
         (match[1], match[2]) for match in matches if match and match[1] in types and match[1] not in _APART
     }
+    named.update(("Binary", identity) for identity in attached_binaries(resource, versions=False))
+    return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,8 @@ async def referrers_of(
 
 _REFERRERS = (
     "SELECT r.key, r.type, r.id, r.bytes FROM resource r WHERE r.key IN ("
-    "SELECT f.resource FROM reference f WHERE f.target = %s AND f.resource > %s AND f.resource <> ALL(%s)) "
+    "SELECT f.resource FROM (SELECT resource, target FROM reference UNION ALL "
+    "SELECT referrer, target FROM attachment) f WHERE f.target = %s AND f.resource > %s AND f.resource <> ALL(%s)) "
     "AND NOT r.deleted AND NOT EXISTS (SELECT FROM prediction p WHERE p.result = r.key OR p.companion = r.key) "
     "ORDER BY r.key LIMIT %s"
 )

@@ -226,6 +226,21 @@ CODES = declare(
     ),
     IMPLICIT_RULES,
     IssueCode(
+        "FB-STORE-041",
+        "error",
+        "The header If-Match, or ifMatch of an entry, can't be read",
+        'Send *, or versions as ETags: W/"3", W/"4".',
+        "value",
+    ),
+    IssueCode(
+        "FB-STORE-040",
+        "warning",
+        "An active Consent decides nothing: its rule can't be interpreted here",
+        "Say by provision.type (permit or deny), or by policyRule OPTIN or OPTOUT of v3-ActCode, who may see the "
+        "record, and load it again. Until then access is as if the patient had said nothing.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-STORE-022",
         "error",
         "The embedded PostgreSQL can't be started",

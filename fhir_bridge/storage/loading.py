@@ -23,6 +23,7 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from fhir_bridge.fhir.consent import uninterpreted
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.storage import deliveries, inbox, records
 from fhir_bridge.storage.audit_loading import LoadedEvents
@@ -230,6 +231,8 @@ class Loader:
             self.result.rejected += 1
             self.result.add_issue("FB-STORE-012", error.message, where)
             return None
+        if item.type == "Consent" and (reason := uninterpreted(contribution.resource)) is not None:
+            self.result.add_issue("FB-STORE-040", reason, where)
         self.result.resources[item.type] += 1
         return Message(item.type, identity, contribution, item, resource)
 

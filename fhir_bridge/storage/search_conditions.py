@@ -12,16 +12,23 @@ from fhir_bridge.fhir.search.entries import indexable, normalise
 from fhir_bridge.fhir.search.values import UCUM, canonical_quantity, split_reference
 from fhir_bridge.fhir.search_parameters import is_of_resource
 from fhir_bridge.storage.bundles import relative
-from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
+from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.hierarchies import has_parts, related_keys
 from fhir_bridge.storage.indexed import WORDS, find, reference_targets
-from fhir_bridge.storage.indexing import MANY
-from fhir_bridge.storage.search_text import date_value, number_value, split_composite, split_list, split_token
+from fhir_bridge.storage.indexing import DATED, MANY
+from fhir_bridge.storage.search_text import (
+    date_value,
+    number_value,
+    split_composite,
+    split_list,
+    split_token,
+    unescaped,
+)
 from fhir_bridge.storage.search_words import in_words, of_text
 
-__all__ = ["CodeSets", "parameter_condition"]
+__all__ = ["CodeSets", "code_rows", "ends_within", "parameter_condition"]
 
 _TABLES = {
     "token": "token",
@@ -65,8 +72,10 @@ class _Query:
         patients: Sequence[str],
         codes: CodeSets | None,
         access: AccessFilter | None = None,
+        moments: Condition = TRUE,
     ) -> None:
         self.access = access
+        self.moments = moments
         self.codes = codes
         self.type = resource_type
         self.parameter = parameter
@@ -114,6 +123,7 @@ async def parameter_condition(
     patients: Sequence[str] = (),
     codes: CodeSets | None = None,
     access: AccessFilter | None = None,
+    moments: Condition = TRUE,
 ) -> Condition | None:
     """The condition of one `code:modifier=value`; None where the type has no such parameter here.
 
@@ -122,6 +132,7 @@ async def parameter_condition(
             straight to a patient's.
         codes: terminology; without it the modifiers that ask it are not supported.
         access: the caller's; without it no hierarchy is followed, which leads through other resources.
+        moments: what the row of a code of `DATED` types meets where the whole search is met (`ends_within`).
 
     Raises:
         BadSearch: a value that can't be read, or a modifier that is not supported.
@@ -130,10 +141,15 @@ async def parameter_condition(
         if modifier:
             raise BadSearch(f"_id: the modifier :{modifier} is not supported")
         # Without a join on the index: id and lastUpdated are columns of the resource itself.
-        return Condition("r.id = ANY(%s)", (split_list(value),))
+        wanted = split_list(value)
+        if not wanted:
+            raise BadSearch("_id: no value")
+        return Condition("r.id = ANY(%s)", (wanted,))
     if code == "_lastUpdated":
         if modifier:
             raise BadSearch(f"_lastUpdated: the modifier :{modifier} is not supported")
+        if not split_list(value):
+            raise BadSearch("_lastUpdated: no value")
         return any_of(
             [_date("r.last_updated", "r.last_updated", code, part, point=True) for part in split_list(value)]
         )
@@ -146,7 +162,7 @@ async def parameter_condition(
         if modifier:
             raise BadSearch(f"{code}: the modifier :{modifier} is not supported")
         return in_words(code, value)
-    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes, access)
+    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes, access, moments)
     if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
             raise BadSearch(f"{code}:missing: expected true or false")
@@ -209,9 +225,7 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier == "of-type":
         return await _of_type(query, values)
     if query.modifier == "text":
-        return of_text(
-            query.type, query.parameter, [split_token(value.replace("|", "\\|"))[0] for value in values]
-        )
+        return of_text(query.type, query.parameter, [unescaped(value) for value in values])
     if query.modifier in _SETS and query.codes is not None:
         wanted = any_of([await _code_set(value, query, query.codes) for value in values])
     elif query.modifier in ("", "not"):
@@ -227,7 +241,39 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
         # one; the other conditions decide.
         keys = person(query.patients, MANY)
         wanted = all_of([wanted, Condition(f"i.patient = ANY({keys.text})", keys.values)])
+    elif query.code == "code" and query.type in DATED:
+        wanted = all_of([wanted, query.moments])
     return await query.exists(wanted)
+
+
+async def code_rows(resource_type: str, value: str, dictionaries: Dictionaries) -> Condition:
+    """The rows `i` of the index that a code of a `DATED` type is found by, those that carry a moment.
+
+    Raises:
+        BadSearch: the value can't be read.
+    """
+    parameter = find(resource_type, "code", dictionaries.definitions)
+    assert parameter is not None
+    wanted = await _token_value(value, _Query(resource_type, parameter, "", dictionaries, (), None))
+    number = await dictionaries.find_parameter(resource_type, "code")
+    return all_of([Condition(f"i.parameter = {number:d} AND i.moment IS NOT NULL"), wanted])
+
+
+def ends_within(value: str) -> Condition:
+    """What the end of a date, in `i.moment`, meets where the date meets `value`; TRUE where nothing follows from it."""
+    wanted = date_value("date", value)
+    # As `_date` compares: above, the end is behind the start; within, no later than the end as well.
+    match wanted.prefix:
+        case "eq":
+            return Condition(
+                "(i.moment > %s AND i.moment <= %s::timestamptz)", (wanted.low, wanted.high or "infinity")
+            )
+        case "ge":
+            return Condition("i.moment > %s", (wanted.low,))
+        case "gt" | "sa":
+            return Condition("i.moment > %s::timestamptz", (wanted.high or "infinity",))
+        case _:
+            return TRUE
 
 
 async def _of_type(query: _Query, values: Sequence[str]) -> Condition:
@@ -277,9 +323,7 @@ async def _token_value(value: str, query: _Query) -> Condition:
 async def _string(query: _Query, values: Sequence[str]) -> Condition:
     results = []
     for value in values:
-        # In strings a bar is a character like others, so it is escaped for the function that splits at
-        # bars; escapes are then read once.
-        text = split_token(value.replace("|", "\\|"))[0]
+        text = unescaped(value)  # in strings a bar is a character like others
         normal = normalise(text)
         if query.modifier == "exact":
             # The index is on the normalised value; the exact text is compared among those few.
@@ -297,6 +341,7 @@ async def _string(query: _Query, values: Sequence[str]) -> Condition:
 
 
 async def _uri(query: _Query, values: Sequence[str]) -> Condition:
+    values = [unescaped(value) for value in values]
     if query.modifier == "below":
         # What is below begins behind a slash: `http://a/b` does not match `http://a/bc`.
         conditions = [

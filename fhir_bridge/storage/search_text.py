@@ -19,6 +19,7 @@ __all__ = [
     "split_composite",
     "split_list",
     "split_token",
+    "unescaped",
 ]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
@@ -55,6 +56,11 @@ def split_list(text: str) -> list[str]:
     if "," not in text:
         return [text] if text else []
     return [part for part in _split(text, ",") if part]
+
+
+def unescaped(text: str) -> str:
+    """A value in which no mark divides but the comma of the list it was in (R4 search.html#escaping)."""
+    return _unescape(text)
 
 
 def split_composite(text: str) -> list[str]:

@@ -44,6 +44,7 @@ from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, BadSearch, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.exporting import Exports
+from fhir_bridge.storage.expunging import Expunges
 from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
@@ -97,6 +98,7 @@ class Store:
         )
         self.results = Results(pool, self._dictionaries)
         self.exports = Exports(pool, self._dictionaries)
+        self.expunges = Expunges(pool, self._dictionaries)
         self._wrote: Counter[str] = Counter()
 
     @classmethod

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from urllib.parse import parse_qsl
 
 import orjson
 
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.attachments import local_attachments
 from fhir_bridge.fhir.issues import operation_outcome
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.audit_rows import AuditOf
@@ -31,6 +31,7 @@ from fhir_bridge.storage.errors import (
     StorageError,
     TransactionFailed,
 )
+from fhir_bridge.storage.references_by_search import SearchedReferences
 from fhir_bridge.storage.searching import SearchPage
 from fhir_bridge.storage.stored import Stored, Written
 from fhir_bridge.storage.writing import Operation, Parameters, new_id
@@ -77,28 +78,15 @@ async def resolved(
     """
     results: dict[str, str] = {}
     large = is_large(resource)
+    searched = SearchedReferences(store, access, {})
     for reference in sorted(await beside(large, partial(conditional_references, resource, base))):
-        results[reference] = await _search(store, relative(reference, base), access)
+        results[reference] = await searched.find(relative(reference, base))
 
     def new(reference: str) -> str:
         return results.get(reference) or relative(reference, base)
 
     replaced: dict[str, Any] = await beside(large, partial(with_references, resource, new))
     return replaced
-
-
-async def _search(store: BundleStore, reference: str, access: AccessFilter) -> str:
-    """What a reference that is a search finds, as `Type/id`."""
-    resource_type, _, query = reference.partition("?")
-    try:
-        # Through `match`, so within what the caller may search: a reference can't reveal what is hidden.
-        # With blank values, which are refused: without them, the rest might match another resource.
-        match = await store.match(resource_type, parse_qsl(query, keep_blank_values=True), access)
-    except MultipleMatches as error:
-        raise BadReference(error.message) from error
-    if match is None:
-        raise BadReference(f"the reference by search to a {resource_type} matches nothing")
-    return f"{resource_type}/{match.stored.id}"
 
 
 class Bundles:
@@ -166,7 +154,12 @@ class Bundles:
         names = {
             entry.full_url: f"{entry.type}/{entry.id}" for entry in writes if entry.full_url and entry.id
         }
-        searched = await self._search_references(writes, access)
+        contents = {
+            (entry.type, entry.id): entry.resource if entry.method != "DELETE" else None
+            for entry in writes
+            if entry.id is not None and entry.position not in matched
+        }
+        searched = await self._search_references(writes, SearchedReferences(self._store, access, contents))
 
         def new(name: str) -> str | None:
             return names.get(name) or searched.get(name)
@@ -226,7 +219,7 @@ class Bundles:
                 entry.if_none_exist = entry.parameters
         return None
 
-    async def _search_references(self, writes: list[Entry], access: AccessFilter) -> dict[str, str]:
+    async def _search_references(self, writes: list[Entry], searched: SearchedReferences) -> dict[str, str]:
         """What references that are searches name.
 
         Raises:
@@ -239,9 +232,7 @@ class Bundles:
             large = is_large(entry.resource)
             named = await beside(large, partial(conditional_references, entry.resource, self._base))
             for reference in sorted(named - results.keys()):
-                results[reference] = await _at(
-                    entry, _search(self._store, relative(reference, self._base), access)
-                )
+                results[reference] = await _at(entry, searched.find(relative(reference, self._base)))
         return results
 
     async def _read(self, entry: Entry, access: AccessFilter) -> Response:
@@ -314,6 +305,7 @@ def _operation(entry: Entry, new: Callable[[str], str | None], base: str) -> Ope
     if entry.method == "DELETE":
         return Operation("delete", entry.type, entry.id, if_match=entry.if_match, position=entry.position)
     resource = with_references(rewrite(entry.resource, new), lambda text: relative(text, base))
+    resource = local_attachments(resource, lambda url: relative(url, base))
     return Operation(
         "create" if entry.method == "POST" else "update",
         entry.type,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.fhir.consent import denials, uninterpreted
 from fhir_bridge.fhir.purposes import SYSTEM
 from fhir_bridge.governance.consent import decide, research_opted_out
 
@@ -87,3 +88,54 @@ def test_a_provision_about_a_part_of_the_record_decides_nothing_here() -> None:
 def test_a_consent_to_treatment_is_no_consent_to_privacy() -> None:
     scope = {"coding": [{"code": "treatment"}]}
     assert not research_opted_out([consent(DENY_RESEARCH, scope=scope)], AT)
+
+
+ACTS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+
+def rule(code: str, system: str = ACTS) -> dict[str, Any]:
+    return {"policyRule": {"coding": [{"system": system, "code": code}]}}
+
+
+def by_rule(rule: dict[str, Any], **more: Any) -> dict[str, Any]:
+    result = consent({}) | rule | more
+    if not result["provision"]:
+        del result["provision"]
+    return result
+
+
+def test_a_policy_rule_decides_where_the_provision_does_not() -> None:
+    out = by_rule(rule("OPTOUT"))
+    assert {decide([out], code, AT) for code in ("TREAT", "HRESCH")} == {"deny"}
+    assert {denial.purpose for denial in denials(out)} >= {"", "TREAT", "HRESCH"}
+    assert decide([by_rule(rule("OPTIN"))], "TREAT", AT) == "permit"
+    assert decide([out | {"status": "inactive"}], "TREAT", AT) is None
+    exception = {"provision": [{"type": "permit", **purpose("TREAT")}]}
+    assert decide([by_rule(rule("OPTOUT"), provision=exception)], "TREAT", AT) == "permit"
+    # A root provision of a type says it more exactly.
+    narrowed = consent(DENY_RESEARCH) | rule("OPTOUT")
+    assert (decide([narrowed], "HRESCH", AT), decide([narrowed], "TREAT", AT)) == ("deny", None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"policyRule": {"text": "as the hospital says"}},
+        rule("OPTOUT", "urn:other"),
+        {"policy": [{"uri": "http://example.org/policy"}]},
+        {"policyRule": {"text": "as the hospital says"}, "provision": {"type": "permit"}},
+        {**rule("OPTOUT"), "provision": {"class": [{"code": "Observation"}]}},
+    ],
+)
+def test_a_rule_that_is_not_known_is_never_a_silent_permission(more: dict[str, Any]) -> None:
+    given = by_rule({}, **more)
+    assert uninterpreted(given)
+    assert decide([given], "TREAT", AT) != "permit" or "provision" in more
+    assert uninterpreted(given | {"status": "draft"}) is None
+    assert uninterpreted(given | {"scope": {"coding": [{"code": "treatment"}]}}) is None
+
+
+def test_a_policy_beside_a_provision_explains_it() -> None:
+    given = consent(DENY_RESEARCH, policy=[{"uri": "http://example.org/policy"}])
+    assert uninterpreted(given) is None
+    assert research_opted_out([given], AT)

@@ -126,3 +126,22 @@ def test_load_checks_codes_with_the_terminology_of_the_site(tmp_path: Path, fres
     report = load(tmp_path, fresh_database_url).report
     assert (report["records"]["converted"], report["records"]["rejected"]) == (1, 1)
     assert [issue["code"] for issue in report["issues"]] == ["FB-FHIR-022"]
+
+
+def test_a_consent_that_decides_nothing_is_reported(tmp_path: Path, fresh_database_url: str) -> None:
+    (tmp_path / "site.yaml").write_text("demo_key: true\n")
+    fhir = tmp_path / "fhir"
+    fhir.mkdir()
+    consent = {
+        "resourceType": "Consent",
+        "id": "rule",
+        "status": "active",
+        "scope": {"coding": [{"code": "patient-privacy"}]},
+        "category": [{"text": "privacy"}],
+        "patient": {"display": "someone"},
+        "policyRule": {"text": "as the hospital says"},
+    }
+    (fhir / "Consent.ndjson").write_text(json.dumps(consent))
+    result = load(tmp_path, fresh_database_url)
+    assert result.report["records"]["converted"] == 1
+    assert [issue["code"] for issue in result.report["issues"]] == ["FB-STORE-040"]

@@ -269,8 +269,72 @@ def test_an_attachment_is_read_under_the_rules_of_what_has_it(
     assert reached() == [False, False, False, True]
     assert served.http.delete("/fhir/DocumentReference/doc", headers=token).status_code == 204
     assert reached() == [True, False, False, True]
+    send(served, token, SMALL, path="Binary/other")
     put(document("doc2", "anna", "other"))
     assert reached() == [False, False, True, True]
+
+
+def test_an_attachment_by_this_servers_own_address_is_one_by_the_relative_one(
+    served: Hospital, token: dict[str, str]
+) -> None:
+    send(served, token, SMALL, path="Binary/absolute")
+    anna, bert = (served.token("patient/*.rs", patient=name) for name in ("anna", "bert"))
+    resource = document("by-address", "anna", "absolute")
+    resource["content"][0]["attachment"]["url"] = f"{FHIR.upper().replace('/FHIR', '/fhir')}/Binary/absolute"
+    headers = {**token, **JSON}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"resource": resource, "request": {"method": "PUT", "url": "DocumentReference/by-address"}}
+        ],
+    }
+    for method, path, body in (
+        ("PUT", "/fhir/DocumentReference/by-address", resource),
+        ("POST", "/fhir", bundle),
+    ):
+        answer = served.http.request(method, path, json=body, headers=headers)
+        assert answer.status_code in (200, 201), answer.text
+        stored = served.http.get("/fhir/DocumentReference/by-address", headers=headers).json()
+        assert stored["content"][0]["attachment"]["url"] == "Binary/absolute"
+        assert served.http.get("/fhir/Binary/absolute", headers=anna).content == SMALL
+        assert served.http.get("/fhir/Binary/absolute", headers=bert).status_code == 404
+        resource["description"] = "again"
+    elsewhere = document("elsewhere", "anna", "x")
+    elsewhere["content"][0]["attachment"]["url"] = "https://other.example/fhir/Binary/absolute"
+    kept = served.http.put("/fhir/DocumentReference/elsewhere", json=elsewhere, headers=headers)
+    assert kept.json()["content"] == elsewhere["content"]
+
+
+def test_a_binary_that_is_an_attachment_stays_and_one_that_is_not_here_is_refused(
+    served: Hospital, token: dict[str, str]
+) -> None:
+    headers = {**token, **JSON}
+    send(served, token, SMALL, path="Binary/needed")
+    resource = document("needs", "anna", "needed")
+    assert served.http.put("/fhir/DocumentReference/needs", json=resource, headers=headers).status_code == 201
+    refused = served.http.delete("/fhir/Binary/needed", headers=token)
+    assert refused.status_code == 409
+    assert "DocumentReference/needs" in refused.text
+    # Who may not read what needs it is not told its name.
+    alone = backend(served, "system/Binary.cruds system/Patient.rs")
+    unnamed = served.http.delete("/fhir/Binary/needed", headers=alone)
+    assert unnamed.status_code in (404, 409)
+    assert "needs" not in unnamed.text
+    missing = served.http.put(
+        "/fhir/DocumentReference/lacks", json=document("lacks", "anna", "never"), headers=headers
+    )
+    assert missing.status_code == 422
+    assert "Binary/never" in missing.text
+    both = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"request": {"method": "DELETE", "url": name}}
+            for name in ("Binary/needed", "DocumentReference/needs")
+        ],
+    }
+    assert served.http.post("/fhir", json=both, headers=headers).status_code == 200
 
 
 def test_a_bounded_caller_takes_no_binary_of_others_as_an_attachment(

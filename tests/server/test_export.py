@@ -326,6 +326,52 @@ def test_a_consent_is_about_its_purpose_its_time_and_linked_patients(served: Hos
     remove(served, "Patient", "twin")
 
 
+def test_a_list_of_patients_is_about_each_and_subscriptions_stay_here(served: Hospital) -> None:
+    research, treatment = (backend(served, ALL, purpose=code) for code in ("HRESCH", "TREAT"))
+    entries = [{"item": {"reference": f"Patient/{name}"}} for name in ("anna", "bert")]
+    plain = {"resourceType": "List", "status": "current", "mode": "working"}
+    put(served, {**plain, "id": "round", "entry": entries})
+    put(served, {**plain, "id": "notes", "subject": {"reference": "Patient/anna"}, "entry": entries[:1]})
+    put(
+        served,
+        {
+            "resourceType": "Subscription",
+            "id": "told",
+            "status": "off",
+            "reason": "test",
+            "criteria": "Observation?patient=Patient/bert",
+            "channel": {"type": "rest-hook", "endpoint": "https://ehr.example/hook"},
+        },
+    )
+    assert exported(served, "$export", research)["List"] == ["round", "notes"]
+    put(served, opt_out("no", "bert"))
+    results = exported(served, "$export", research)
+    assert results["List"] == ["notes"]
+    assert "Subscription" not in results
+    assert served.http.get("/fhir/List/round", headers=research).status_code == 404
+    assert exported(served, "$export", treatment)["List"] == ["round", "notes"]
+    assert kick_off(served, "$export?_type=Subscription", research).status_code == 400
+    # Of two persons: in neither's record.
+    anna = served.token("patient/*.rs", patient="anna")
+    assert served.http.get("/fhir/List?_total=accurate", headers=anna).json()["total"] == 1
+    for kind, identity in (("Consent", "no"), ("List", "round"), ("List", "notes"), ("Subscription", "told")):
+        remove(served, kind, identity)
+
+
+def test_a_file_comes_compressed_to_who_takes_it(served: Hospital) -> None:
+    token = backend(served, ALL)
+    begun = kick_off(served, "$export?_type=Observation", token)
+    work(served)
+    url = manifest(served, begun, token)["output"][0]["url"]
+    plain, packed = (
+        served.http.get(url, headers={**token, "Accept-Encoding": coding}) for coding in ("identity", "gzip")
+    )
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.num_bytes_downloaded < plain.num_bytes_downloaded
+    assert packed.content == plain.content
+
+
 def test_a_past_version_about_who_opted_out_is_not_shown(served: Hospital) -> None:
     research = backend(served, ALL, purpose="HRESCH")
     put(served, observation("moved", "bert"))

@@ -64,6 +64,11 @@ def test_every_claim_is_served(hospital: Hospital, document: dict[str, Any]) -> 
     assert tried > 60
 
 
+def test_an_export_is_claimed_where_it_is_served(document: dict[str, Any]) -> None:
+    places = {path for path in document["paths"] if path.endswith("/$export")}
+    assert places == {"/$export", "/Patient/$export", "/Group/{id}/$export"}
+
+
 def test_what_is_not_claimed_is_refused(hospital: Hospital, document: dict[str, Any]) -> None:
     headers = hospital.token("user/*.cruds")
     for name in SAMPLE:

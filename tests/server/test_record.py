@@ -134,6 +134,39 @@ def test_the_history_of_everything_shows_each_only_the_own_record(
     assert own <= set(ids(filled.http.get("/fhir/_history?_count=1000", headers=bert)))
 
 
+def test_pages_of_a_history_are_full_though_versions_between_are_anothers(hospital: Hospital) -> None:
+    def write(identity: str, of: str) -> None:
+        result = observation(identity, of)
+        hospital.run(hospital.services.store.update, "Observation", identity, result, EVERYTHING)
+
+    for number in range(12):
+        for of in ("anna", "bert", "bert", "anna"):  # the versions between were once bert's
+            write(f"paged-{number}", of)
+    token = hospital.token("patient/*.rs", patient="anna")
+    whole = hospital.http.get("/fhir/Observation/_history?_count=500", headers=token).json()
+    assert whole["total"] == len(whole["entry"])
+    for path, everything in (
+        ("Observation/_history", whole["entry"]),
+        (
+            "Observation/paged-3/_history",
+            [entry for entry in whole["entry"] if entry["resource"]["id"] == "paged-3"],
+        ),
+    ):
+        sizes, seen, url = [], [], f"/fhir/{path}?_count=1" if "paged" in path else f"/fhir/{path}?_count=5"
+        while url:
+            page = hospital.http.get(url, headers=token).json()
+            sizes.append(len(page["entry"]))
+            seen += page["entry"]
+            url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+        assert set(sizes[:-1]) == {sizes[0]}, sizes
+        assert 0 < sizes[-1] <= sizes[0]
+        assert [(entry["resource"]["id"], entry["resource"]["meta"]["versionId"]) for entry in seen] == [
+            (entry["resource"]["id"], entry["resource"]["meta"]["versionId"]) for entry in everything
+        ]
+    for number in range(12):
+        hospital.run(hospital.services.store.delete, "Observation", f"paged-{number}", EVERYTHING)
+
+
 def test_a_result_that_she_performed_for_another_patient_is_not_hers(hospital: Hospital) -> None:
     """A's token read B's result where A is performer."""
     result = observation("of-bert", "bert") | {"performer": [{"reference": "Patient/anna"}]}

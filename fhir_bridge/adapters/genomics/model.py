@@ -20,6 +20,8 @@ _SCOPES = {
     "Line": Scope("Line", "File"),
     "Sample": Scope("Sample", "Line"),
     "Allele": Scope("Allele", "Sample"),
+    "Phase": Scope("Phase", "Sample"),
+    "Junction": Scope("Junction", "Sample"),
     "Study": Scope("Study", "File"),
 }
 _FILE = ("name", "id", "assembly", "date", "caller", "note", "source_class")
@@ -53,7 +55,9 @@ _VARIANT = (
     "last",
     "length",
     "outermost",
+    "repeats",
     "source_class",
+    "spdi",
     "symbolic",
 )
 _CONSEQUENCE = ("gene", "hgvs_c", "hgvs_p", "impact", "symbol", "terms", "transcript")
@@ -66,7 +70,10 @@ _CLINVAR = (
     "stars",
     "variation",
 )
+_PHASE = ("first", "relation", "second", "set")
+_JUNCTION = ("chromosomes", "first", "fusion", "genes", "second", "text")
 _STUDY = (
+    "called_bed",
     "complete",
     "conclusion",
     "findings",
@@ -77,11 +84,18 @@ _STUDY = (
     "no_calls",
     "reference",
     "regions",
+    "uncalled_bed",
     "unclear",
     "variants",
 )
-_TO_LINE = {"Line": "s", "Sample": "s.line", "Allele": "s.line"}
-_TO_CALL = {"Sample": "s", "Allele": "s.call"}
+_TO_LINE = {
+    "Line": "s",
+    "Sample": "s.line",
+    "Allele": "s.line",
+    "Phase": "s.call.line",
+    "Junction": "s.call.line",
+}
+_TO_CALL = {"Sample": "s", "Allele": "s.call", "Phase": "s.call", "Junction": "s.call"}
 
 
 def _table(scope: str) -> dict[str, str]:
@@ -101,6 +115,10 @@ def _table(scope: str) -> dict[str, str]:
         names |= {f"variant.{name}": f"s.{name}" for name in _VARIANT}
         names |= {f"consequence.{name}": f"s.consequence.{name}" for name in _CONSEQUENCE}
         names |= {f"clinvar.{name}": f"s.clinvar.{name}" for name in _CLINVAR}
+    if scope == "Phase":
+        names |= {f"phase.{name}": f"s.{name}" for name in _PHASE}
+    if scope == "Junction":
+        names |= {f"junction.{name}": f"s.{name}" for name in _JUNCTION}
     if scope == "Study":
         names |= {f"study.{name}": f"s.{name}" for name in _STUDY}
     return names
@@ -138,6 +156,8 @@ class VcfModel:
         "Study": "s.name",
         "Sample": "s.name",
         "Allele": "s.call.name",
+        "Phase": "s.call.name",
+        "Junction": "s.call.name",
     }
     """Scopes whose outputs are of one sample, and its name: a newer file of the sample replaces them."""
 
@@ -161,9 +181,9 @@ class VcfModel:
             return source
         group, dot, key = text.partition(".")
         if dot and key and group == "INFO" and scope in _TO_LINE:
-            return f"s.info({key!r})" if scope in ("Line", "Allele") else f"s.line.info({key!r})"
+            return f"s.info({key!r})" if scope == "Allele" else f"{_TO_LINE[scope]}.info({key!r})"
         if dot and key and group == "FORMAT" and scope in _TO_CALL:
-            return f"s.format({key!r})"
+            return f"s.format({key!r})" if scope == "Allele" else f"{_TO_CALL[scope]}.format({key!r})"
         raise LookupError(_complaint(text, scope))
 
 

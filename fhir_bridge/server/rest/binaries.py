@@ -166,10 +166,8 @@ async def create(call: Call) -> Response:
 async def update(call: Call) -> Response:
     """PUT [base]/Binary/id"""
     call.require("u")
-    if_match = call.request.headers.get("if-match")
-    return answers.written(
-        call, await _write(call, Operation("update", call.type, call.id, if_match=if_match))
-    )
+    operation = Operation("update", call.type, call.id, if_match=call.if_match)
+    return answers.written(call, await _write(call, operation))
 
 
 async def _write(call: Call, operation: Operation) -> Written:

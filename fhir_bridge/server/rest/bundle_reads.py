@@ -11,13 +11,16 @@ import orjson
 
 from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.server.rest import answers, hooks
+from fhir_bridge.server.rest.auditing import audit_read, audit_search
+from fhir_bridge.server.rest.bundle_entries import Entry
 from fhir_bridge.server.rest.call import Call, check_format_value
+from fhir_bridge.server.rest.interactions import audit_history, history_page
 from fhir_bridge.server.rest.operations import answer, permitted
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded, read_parts, searchset
 from fhir_bridge.storage import Stored
 
-__all__ = ["Answered", "operate_entry", "read_entry"]
+__all__ = ["Answered", "audit_entry", "operate_entry", "read_entry"]
 
 
 @dataclass(slots=True)
@@ -51,24 +54,30 @@ class Answered:
         return parts
 
 
-async def read_entry(
-    call: Call, resource_type: str, resource_id: str, version: str, query: str, known: str | None = None
-) -> Answered:
-    """The entry that answers `GET Type/id`, `GET Type/id/_history/version` or `GET Type?criteria`.
-
-    Args:
-        known: `request.ifNoneMatch`: versions that the caller has already.
+async def read_entry(call: Call, entry: Entry) -> Answered:
+    """The entry that answers one that reads, searches or asks for a history.
 
     Raises:
         Refusal, StorageError: as the single request would.
     """
-    for name, value in decoded(query):
+    query, known = entry.query, entry.if_none_match
+    pairs = decoded(query)
+    for name, value in pairs:
         if name == "_format":
             check_format_value(value, within=True)
-    item = replace(call, type=resource_type, id=resource_id, version=version)
-    if not resource_id:
-        result, page = await searchset(item, decoded(query))
+    item = call_of(call, entry)
+    if entry.shape == "metadata":
+        if call.describe is None:
+            raise refuse(404, "FB-REST-005", "there is nothing at this address")
+        modes = [value for name, value in pairs if name == "mode"]
+        return Answered({"status": "200 OK"}, [await call.describe(modes[0] if modes else "")])
+    if entry.shape.endswith("_history"):
+        result, shown = await history_page(item, query)
+        return Answered({"status": "200 OK"}, result, shown=shown)
+    if not entry.id:
+        result, page = await searchset(item, pairs)
         return Answered({"status": "200 OK"}, result, shown=page.shown)
+    resource_type, resource_id, version = entry.type, entry.id, entry.version
     wanted = read_parts(item, query)
     store = call.services.store
     async with call.budget.limited():
@@ -88,6 +97,26 @@ async def read_entry(
         content = wanted.of(content)
     call.budget.spend(entries=0, size=len(content))
     return Answered(response, [content], f"{call.base}/{stored.type}/{stored.id}", [stored])
+
+
+def call_of(call: Call, entry: Entry) -> Call:
+    """The call that an entry would be as a request of its own."""
+    return replace(call, type=entry.type, id=entry.id, version=entry.version, compartment=entry.compartment)
+
+
+async def audit_entry(call: Call, entry: Entry, shown: Sequence[Stored]) -> None:
+    """What an entry read, on record; operations record themselves."""
+    item = call_of(call, entry)
+    match entry.shape:
+        case "metadata" | "operation":
+            return
+        case "Type/id" | "Type/id/_history/version":
+            await audit_read(call, shown[0], "vread" if entry.version else "read")
+        case "_history" | "Type/_history" | "Type/id/_history":
+            await audit_history(item, entry.query, list(shown))
+        case _:
+            interaction = "search-type" if entry.type else "search-system"
+            await audit_search(call, f"GET {item.address}?{entry.query}", shown, interaction)
 
 
 async def operate_entry(call: Call, method: str, query: str, resource: dict[str, Any] | None) -> Answered:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers
-from fhir_bridge.server.rest.auditing import audit_of, audit_read, audit_search
+from fhir_bridge.server.rest.auditing import audit_of
 from fhir_bridge.server.rest.body import check_resource, parsed, read_body, refuse_invalid
-from fhir_bridge.server.rest.bundle_reads import Answered, operate_entry, read_entry
+from fhir_bridge.server.rest.bundle_entries import Entry, entry_of
+from fhir_bridge.server.rest.bundle_reads import Answered, audit_entry, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.checks import check_write
+from fhir_bridge.server.rest.conflicts import TIMES
+from fhir_bridge.server.rest.patching import operations_of, patched
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
@@ -26,40 +27,12 @@ from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.validation import LOOK_SECONDS, ServedValidator
 from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.storage.bundles import conditional_references
-from fhir_bridge.storage.errors import StorageError, TransactionFailed
+from fhir_bridge.storage.errors import StorageError, TransactionFailed, VersionConflict
 from fhir_bridge.storage.writing import Operation
 
-__all__ = ["transact"]
+__all__ = ["carry_out", "transact"]
 
-# Bounded parts, so that neither the expression nor an error text gets long.
-_ADDRESS = re.compile(
-    r"([A-Z][A-Za-z]{1,63})(?:/([A-Za-z0-9.-]{1,64}))?(?:/_history/([A-Za-z0-9.-]{1,64}))?(?:\?(.*))?", re.S
-)
-_OPERATION = re.compile(
-    r"(?:([A-Z][A-Za-z]{1,63})/(?:([A-Za-z0-9.-]{1,64})/)?)?\$([A-Za-z][A-Za-z0-9-]{0,63})(?:\?(.*))?", re.S
-)
-_LETTERS = {"POST": "c", "PUT": "u", "DELETE": "d"}
-_WRITES = frozenset(_LETTERS)
-
-
-@dataclass(slots=True)
-class Entry:
-    """An entry of a Bundle, with its address taken apart."""
-
-    position: int
-    method: str
-    type: str
-    id: str
-    version: str
-    query: str
-    resource: dict[str, Any] | None
-    raw: dict[str, Any]
-    operation: str = ""
-
-    @property
-    def writes(self) -> bool:
-        """Whether the store is changed; operations that change something are not taken in a Bundle."""
-        return self.method in _WRITES and not self.operation
+_LETTERS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
 
 async def transact(call: Call) -> Response:
@@ -67,10 +40,15 @@ async def transact(call: Call) -> Response:
     # Before the turn: a client that sends slowly must not hold a place.
     body = await read_body(call)
     async with call.work():
-        return await _transact(call, await parsed(body))
+        return await carry_out(call, await parsed(body))
 
 
-async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
+async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
+    """The answer of a Bundle of type transaction or batch.
+
+    Raises:
+        Refusal: it is refused as a whole; nothing is stored.
+    """
     kind = bundle.get("type")
     if bundle.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
         raise refuse(400, "FB-REST-010", "send a Bundle of type transaction or batch")
@@ -97,7 +75,7 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
         await pause.take()
         try:
             call.budget.check()
-            entry = _entry(call, position, item)
+            entry = entry_of(call, position, item)
             await _check(call, entry, validator)
             entries.append(entry)
         except (Refusal, StorageError) as error:
@@ -107,7 +85,7 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
                 raise located from error
             answered[position] = _refusal(located)
     try:
-        await _carry_out(call, kind, entries, answered)
+        await _carry_out(call, kind, entries, answered, validator)
     finally:  # also for a client that is gone: what was done is recorded
         await finished(_record(call, entries, answered))
     await _record_refused(call, raw, answered)
@@ -121,7 +99,9 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
     return answers.in_pieces(parts)
 
 
-async def _carry_out(call: Call, kind: str, entries: list[Entry], answered: dict[int, Answered]) -> None:
+async def _carry_out(
+    call: Call, kind: str, entries: list[Entry], answered: dict[int, Answered], validator: ServedValidator
+) -> None:
     """The entries, writes first; what one comes to is put into `answered` at once.
 
     Raises:
@@ -132,10 +112,10 @@ async def _carry_out(call: Call, kind: str, entries: list[Entry], answered: dict
         # Looked at first: a transaction must fail before its writes where its reads fail.
         await _read_first(call, entries)
         # Shielded: a client that hangs up in the middle gets no half-recorded write.
-        await finished(_write_together(call, writes, answered))
+        await finished(_write_together(call, writes, answered, validator))
     else:
         for entry in writes:
-            await finished(_write_alone(call, entry, answered))
+            await finished(_write_alone(call, entry, answered, validator))
     # After all writes (R4 http.html#trules).
     for entry in entries:
         if not entry.writes:
@@ -148,7 +128,7 @@ async def _read_first(call: Call, entries: list[Entry]) -> None:
     Raises:
         Refusal: of the first entry that is not.
     """
-    writes = {(entry.type, entry.id) for entry in entries if entry.method in ("PUT", "POST")}
+    writes = {(entry.type, entry.id) for entry in entries if entry.writes and entry.method != "DELETE"}
     for entry in entries:
         operation = None if call.operations is None else call.operations.find(entry.type, entry.operation)
         # One that is answered asynchronously has nothing to say in a Bundle.
@@ -160,7 +140,7 @@ async def _read_first(call: Call, entries: list[Entry]) -> None:
             try:
                 call.budget.check()
                 probing = replace(call, budget=call.budget.probing())
-                await read_entry(probing, entry.type, entry.id, entry.version, entry.query)
+                await read_entry(probing, entry)
             except (Refusal, StorageError) as error:
                 raise _located(error, entry.position) from error
 
@@ -177,14 +157,14 @@ async def _read(call: Call, entry: Entry) -> Answered:
                 entry.query,
                 entry.resource,
             )
-        return await read_entry(
-            call, entry.type, entry.id, entry.version, entry.query, entry.raw["request"].get("ifNoneMatch")
-        )
+        return await read_entry(call, entry)
     except (Refusal, StorageError) as error:
         return _refusal(_located(error, entry.position))
 
 
-async def _write_together(call: Call, writes: list[Entry], answered: dict[int, Answered]) -> None:
+async def _write_together(
+    call: Call, writes: list[Entry], answered: dict[int, Answered], validator: ServedValidator
+) -> None:
     """All writes of a transaction, their answers by position.
 
     Raises:
@@ -194,7 +174,7 @@ async def _write_together(call: Call, writes: list[Entry], answered: dict[int, A
         return
     call.budget.check()
     try:
-        answers_of_writes = await _store(call, "transaction", writes)
+        answers_of_writes = await _store_again(call, "transaction", writes, validator)
     except TransactionFailed as error:
         position = writes[error.position].position
         raise _located(error.cause, position) from error
@@ -202,14 +182,43 @@ async def _write_together(call: Call, writes: list[Entry], answered: dict[int, A
     answered |= {entry.position: item for entry, item in zip(writes, answers_of_writes, strict=True)}
 
 
-async def _write_alone(call: Call, entry: Entry, answered: dict[int, Answered]) -> None:
+async def _write_alone(
+    call: Call, entry: Entry, answered: dict[int, Answered], validator: ServedValidator
+) -> None:
     """One write of a batch, and its answer."""
     try:
         call.budget.check()
         call.budget.spend()
-        (answered[entry.position],) = await _store(call, "batch", [entry])
+        (answered[entry.position],) = await _store_again(call, "batch", [entry], validator)
     except (Refusal, StorageError) as error:
         answered[entry.position] = _refusal(_located(error, entry.position))
+
+
+async def _store_again(
+    call: Call, kind: str, writes: list[Entry], validator: ServedValidator
+) -> list[Answered]:
+    """As `_store`; patches are made anew where another writer came in between.
+
+    Raises:
+        TransactionFailed, Refusal.
+    """
+    times = TIMES
+    while True:
+        times -= 1
+        try:
+            return await _store(call, kind, writes)
+        except TransactionFailed as error:
+            entry = writes[error.position]
+            overtaken = isinstance(error.cause, VersionConflict) and entry.patch is not None
+            # Who names a version has that one, or none.
+            if not overtaken or entry.if_match is not None or not times:
+                raise
+            for item in writes:
+                if item.patch is not None:
+                    try:
+                        await _make_patched(call, item, validator)
+                    except (Refusal, StorageError) as failed:
+                        raise _located(failed, item.position) from failed
 
 
 async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
@@ -268,51 +277,13 @@ def _refusal(refusal: Refusal) -> Answered:
     return Answered({"status": status, "outcome": operation_outcome(refusal.issues)})
 
 
-def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
-    request = item.get("request")
-    if not isinstance(request, dict):
-        raise refuse(400, "FB-REST-010", "an entry needs a request")
-    method, url = request.get("method"), request.get("url")
-    if method not in ("GET", "HEAD", "POST", "PUT", "DELETE"):
-        raise refuse(400, "FB-REST-010", "request.method is GET, HEAD, POST, PUT or DELETE")
-    if not isinstance(url, str) or not url:
-        raise refuse(400, "FB-REST-010", "request.url is missing")
-    for name in ("ifMatch", "ifNoneExist", "ifNoneMatch", "ifModifiedSince"):
-        if not isinstance(request.get(name, ""), str):
-            raise refuse(400, "FB-REST-010", f"request.{name} is not a string")
-    # An absolute address of this server is relative; any other is not ours to carry out.
-    url = url.removeprefix(call.base + "/")
-    resource = item.get("resource")
-    if resource is not None and not isinstance(resource, dict):
-        raise refuse(400, "FB-REST-010", "resource is not an object")
-    if (matched := _OPERATION.fullmatch(url)) is not None:
-        resource_type, identity, name, query = (part or "" for part in matched.groups())
-        if method not in ("GET", "HEAD", "POST"):
-            raise refuse(400, "FB-REST-010", "an operation takes GET or POST")
-        if resource_type and resource_type not in definitions.resource_types():
-            raise refuse(404, "FB-REST-005", f"there is no resource type {resource_type[:40]}")
-        return Entry(position, method, resource_type, identity, "", query, resource, item, operation=name)
-    match = _ADDRESS.fullmatch(url)
-    if match is None:
-        raise refuse(
-            400, "FB-REST-010", "request.url is Type, Type/id or Type?criteria, relative to the base"
-        )
-    resource_type, identity, version, query = (part or "" for part in match.groups())
-    if resource_type not in definitions.resource_types():
-        raise refuse(404, "FB-REST-005", f"there is no resource type {resource_type[:40]}")
-    if method in _WRITES and version:
-        raise refuse(400, "FB-REST-010", "a version can't be written")
-    # Storage knows no base.
-    relative = {**item, "request": {**request, "url": url}}
-    return Entry(position, method, resource_type, identity, version, query, resource, relative)
-
-
 async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
     """What can be said of an entry before the references between entries are resolved (then: `check_write`)."""
     if entry.operation:
         return  # what it needs is looked at when it is carried out
-    if entry.method not in _WRITES:
-        call.require("r" if entry.id else "s", entry.type)
+    if not entry.writes:
+        if entry.type:
+            call.require("r" if entry.id else "s", entry.type)
         return
     if entry.type in READ_ONLY_TYPES:
         raise refuse(403, "FB-REST-012", f"{entry.type} is written by the server only")
@@ -323,20 +294,47 @@ async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
         if criteria is not None:
             call.require("s", entry.type)
             condition(criteria)
-    if entry.method == "DELETE":
-        if not entry.id or entry.query:
-            raise refuse(400, "FB-REST-010", "DELETE names an id")
-        return
     if entry.method == "POST" and (entry.id or entry.query):
         raise refuse(400, "FB-REST-010", "POST names a type only")
-    if entry.method == "PUT" and bool(entry.id) == bool(entry.query):
-        raise refuse(400, "FB-REST-010", "PUT names an id or criteria")
+    if entry.method != "POST" and bool(entry.id) == bool(entry.query):
+        raise refuse(400, "FB-REST-010", f"{entry.method} names an id or criteria")
+    if entry.method == "DELETE":
+        return
+    if entry.method == "PATCH":
+        # What a patch tests for shows the content.
+        call.require("r", entry.type)
+        entry.patch = await operations_of(_resource(entry))
+        await _make_patched(call, entry, validator)
+        return
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
+    await _check_content(call, resource, validator)
+
+
+async def _check_content(call: Call, resource: dict[str, Any], validator: ServedValidator) -> None:
     # One after another with one validator, so that terminology is looked up once for all.
     refuse_invalid(await validator.issues(resource))
     for reference in conditional_references(resource, call.base):
         condition(reference)
+
+
+async def _make_patched(call: Call, entry: Entry, validator: ServedValidator) -> None:
+    """Make an update of a patch: of what is stored now, and of that version alone.
+
+    Raises:
+        Refusal, StorageError: nothing is there, it does not apply, or what it makes is not valid.
+    """
+    identity = entry.id
+    if not identity:
+        match = await call.services.store.match(entry.type, condition(entry.query), call.access)
+        if match is None:
+            raise refuse(404, "FB-REST-005", "nothing matches the criteria")
+        identity = match.stored.id
+    current, resource = await patched(call, entry.type, identity, entry.patch, entry.if_match)
+    check_resource(resource, entry.type, identity)
+    await _check_content(call, resource, validator)
+    request = {"method": "PUT", "url": f"{entry.type}/{identity}", "ifMatch": current.etag}
+    entry.raw = {**entry.raw, "resource": resource, "request": request}
 
 
 def _resource(entry: Entry) -> dict[str, Any]:
@@ -375,11 +373,5 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
         await pause.take()
         item = answered.get(entry.position)
         # 304 too: that the caller has it was an access.
-        if item is None or entry.operation or not item.status.startswith(("2", "304")):
-            continue
-        if entry.method in _WRITES:
-            continue
-        if entry.id:
-            await audit_read(call, item.shown[0], "vread" if entry.version else "read")
-        else:
-            await audit_search(call, f"GET {entry.type}?{entry.query}", item.shown, "search-type")
+        if item is not None and not entry.writes and item.status.startswith(("2", "304")):
+            await audit_entry(call, entry, item.shown)

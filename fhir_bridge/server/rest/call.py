@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -154,6 +154,7 @@ class Call:
         type, id, version, operation: the parts of the address, where it has them.
         compartment: type and id of the resource in whose compartment `type` is searched.
         operations: what is served at `$name`.
+        describe: gives the CapabilityStatement, or with mode `terminology` what terminology does.
         budget: what the request may cost.
         held: what is given back when the request is over.
     """
@@ -169,6 +170,7 @@ class Call:
     operation: str = ""
     compartment: tuple[str, str] | None = None
     operations: Operations | None = field(default=None, repr=False)
+    describe: Callable[[str], Awaitable[bytes]] | None = field(default=None, repr=False)
     budget: Budget = field(kw_only=True, repr=False)
     held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
     _prefer: dict[str, str] | None = field(default=None, repr=False)
@@ -190,6 +192,21 @@ class Call:
     def base(self) -> str:
         """The FHIR base URL, from the settings and never from a header."""
         return self.services.settings.fhir_base
+
+    @property
+    def if_match(self) -> str | None:
+        """The versions that a write may replace, of all headers of this name together (RFC 9110 §5.3)."""
+        values = self.request.headers.getlist("if-match")
+        return ", ".join(values) if values else None
+
+    @property
+    def writes_predictions(self) -> bool:
+        """Whether the caller is another bridge, which may send its predictions."""
+        token, writers = self.caller.token, self.services.settings.prediction_writers
+        # Without a person behind it: only a client with a key gets such a token.
+        return (
+            bool(writers) and token is not None and token.user is None and token.client_id in writers.split()
+        )
 
     @property
     def prefer(self) -> dict[str, str]:

@@ -13,6 +13,8 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.attachments import has_attachment, local_attachments
+from fhir_bridge.fhir.consent import uninterpreted
 from fhir_bridge.fhir.subsets import is_subset
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.bounds import (
@@ -48,6 +50,8 @@ async def resolve(call: Writing, resource: dict[str, Any]) -> dict[str, Any]:
         StorageError: a search in place of a reference finds nothing, several, or is not for this caller.
     """
     large = is_large(resource)
+    if has_attachment(resource):
+        resource = local_attachments(resource, lambda url: relative(url, call.base))
     named = await beside(large, partial(references_in, resource))
     # Most name what is here as it is stored: nothing is to be resolved.
     if all("?" not in reference and relative(reference, call.base) == reference for reference in named):
@@ -78,6 +82,9 @@ async def check_write(call: Writing, operation: Operation) -> None:
         )
     await check_new(call, resource)
     await _check_forms(resource)
+    if operation.type == "Consent" and (reason := uninterpreted(resource)) is not None:
+        # Stored, it would permit by saying nothing, and its author would think that it counts.
+        raise refuse(422, "FB-REST-024", reason, source="Consent.policyRule, Consent.provision.type")
     if operation.type == "Subscription":
         # It is a client's, who is told of changes as the token allows: an import has none.
         if not isinstance(call, Call):

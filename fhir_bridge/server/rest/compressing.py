@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.answers import InPieces
+from fhir_bridge.server.rest.blob_answers import Streamed
 
 __all__ = ["accepts_gzip", "compress"]
 
@@ -36,14 +37,14 @@ def accepts_gzip(header: str | None) -> bool:
 
 async def compress(request: Request, response: Response) -> None:
     """Compress the body of a finished answer where the client takes it and it pays."""
-    # A file or stream of its own has no body here, and goes out as it is.
-    short = not isinstance(response, InPieces) and len(getattr(response, "body", b"")) < LEAST
+    # A file of its own has no body here, and goes out as it is.
+    short = not isinstance(response, InPieces | Streamed) and len(getattr(response, "body", b"")) < LEAST
     if short or not _is_text(response):
         return
     response.headers.add_vary_header("Accept-Encoding")
     if "content-encoding" in response.headers or not accepts_gzip(request.headers.get("accept-encoding")):
         return
-    if isinstance(response, InPieces):
+    if isinstance(response, InPieces | Streamed):
         response.compress(_LEVEL)
         return
     body = bytes(response.body)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fhir_bridge.storage.errors import VersionConflict
 
-__all__ = ["again_after_conflict"]
+__all__ = ["TIMES", "again_after_conflict"]
 
 TIMES = 50
 """Each conflict means that another writer got through."""

@@ -59,7 +59,7 @@ class Descriptions:
             raise refuse(405, "FB-REST-006", f"{name} takes GET", headers={"Allow": "GET, HEAD"})
         if name == "metadata":
             check_format(request)
-            return Response(await self._metadata(request), media_type=FHIR_JSON)
+            return Response(await self.metadata(request.query_params.get("mode", "")), media_type=FHIR_JSON)
         await self._describe()
         if name == "openapi.html":
             return self._page()
@@ -82,9 +82,9 @@ class Descriptions:
             organization=settings.organization,
         )
 
-    async def _metadata(self, request: Request) -> bytes:
+    async def metadata(self, mode: str) -> bytes:
         """What this server does (R4 http.html#capabilities)."""
-        if request.query_params.get("mode") != "terminology":
+        if mode != "terminology":
             return self._capability
         library = (await self._terminology.refresh(self._services.store)).library()
         # By identity: the library is another object after a write.

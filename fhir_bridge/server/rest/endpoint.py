@@ -156,7 +156,14 @@ class FhirEndpoint:
             check_format(request)
         budget = Budget(self._services.settings)
         call = Call(
-            request, self._services, caller, access, identity, operations=self._operations, budget=budget
+            request,
+            self._services,
+            caller,
+            access,
+            identity,
+            operations=self._operations,
+            describe=self._descriptions.metadata,
+            budget=budget,
         )
         method = "GET" if request.method == "HEAD" else request.method
         if segments and segments[-1].startswith("$"):

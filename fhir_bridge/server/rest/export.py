@@ -32,6 +32,11 @@ class Export:
     access = "r"
     decides_access = True
     alone = True
+    levels_of: Mapping[str, frozenset[str]] = {
+        "Patient": frozenset({"type"}),
+        "Group": frozenset({"instance"}),
+    }
+    """Where it is asked for: of all Patients, and of a Group."""
     definition = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"
 
     def __init__(self, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -21,17 +22,22 @@ from fhir_bridge.storage import Stored
 from fhir_bridge.storage.writing import Operation
 
 __all__ = [
+    "audit_history",
     "conditional_delete",
     "conditional_update",
     "create",
     "delete",
     "history",
+    "history_page",
     "read",
     "read_instant",
     "refuse_read_only",
     "update",
     "vread",
 ]
+
+_OF_THE_ANSWER = frozenset({"_format", "_pretty", "_summary"})
+"""Parameters of an address that are no criteria."""
 
 
 async def read(call: Call) -> Response:
@@ -53,17 +59,17 @@ async def vread(call: Call) -> Response:
 
 
 async def create(call: Call) -> Response:
-    """POST [base]/Type, conditional with If-None-Exist"""
+    """POST [base]/Type, conditional with If-None-Exist or criteria in the address"""
     refuse_read_only(call)
     call.require("c")
-    header = call.request.headers.get("if-none-exist")
-    if header is not None:
+    criteria = _if_none_exist(call)
+    if criteria is not None:
         call.require("s")  # whether something matches is an answer that only a searcher may have
     resource = await resolve(call, await read_resource(call))
     # R4 http.html#create: an id that comes with a create is ignored.
     resource.pop("id", None)
     await check_write(call, Operation("create", call.type, "", resource))
-    parameters = condition(header) if header is not None else None
+    parameters = condition(criteria) if criteria is not None else None
     async with (
         call.work() if parameters is not None else nullcontext()
     ):  # criteria may take as long as a search
@@ -71,6 +77,24 @@ async def create(call: Call) -> Response:
             resource, call.access, if_none_exist=parameters, audit=audit_of(call)
         )
     return answers.written(call, result)
+
+
+def _if_none_exist(call: Call) -> str | None:
+    """The criteria of a conditional create.
+
+    R4 has them in a header. fhirpy puts them into the address, as R4 does for a conditional update: ignored there, a
+    second resource would be stored where the client wants one.
+
+    Raises:
+        Refusal: 400: in both places.
+    """
+    header = call.request.headers.get("if-none-exist")
+    pairs = [pair for pair in decoded(query_of(call.request)) if pair[0] not in _OF_THE_ANSWER]
+    if not pairs:
+        return header
+    if header is not None:
+        raise refuse(400, "FB-REST-008", "criteria stand in If-None-Exist or in the address, not in both")
+    return urlencode(pairs)
 
 
 async def update(call: Call) -> Response:
@@ -88,7 +112,7 @@ async def update(call: Call) -> Response:
         call.id,
         resource,
         call.access,
-        if_match=call.request.headers.get("if-match"),
+        if_match=call.if_match,
         audit=audit_of(call),
     )
     return answers.written(call, result)
@@ -116,7 +140,7 @@ async def delete(call: Call) -> Response:
     call.require("d")
     await check_write(call, Operation("delete", call.type, call.id))
     result = await call.services.store.delete(
-        call.type, call.id, call.access, if_match=call.request.headers.get("if-match"), audit=audit_of(call)
+        call.type, call.id, call.access, if_match=call.if_match, audit=audit_of(call)
     )
     # R4 http.html#delete: 204 whether or not something was there.
     return Response(status_code=204, headers={"ETag": result.stored.etag})
@@ -137,8 +161,21 @@ async def conditional_delete(call: Call) -> Response:
 
 async def history(call: Call) -> Response:
     """GET [base]/Type/id/_history, [base]/Type/_history, [base]/_history"""
+    query = query_of(call.request)
+    async with call.work():
+        parts, shown = await history_page(call, query)
+    await audit_history(call, query, shown)
+    return answers.in_pieces(parts)
+
+
+async def history_page(call: Call, query: str) -> tuple[list[bytes], list[Stored]]:
+    """The Bundle of a history, in pieces, and what it shows. It spends of the call's budget.
+
+    Raises:
+        Refusal, StorageError: not allowed, or not understood.
+    """
     call.require("r" if call.id else "s", call.type or "*")
-    parameters = decoded(query_of(call.request))
+    parameters = decoded(query)
     known = dict(parameters)
     for name in known:
         if name not in ("_count", "_since", "_at", "_cursor", "_format", "_pretty"):
@@ -147,7 +184,7 @@ async def history(call: Call) -> Response:
         raise refuse(400, "FB-REST-008", "a parameter of history occurs twice")
     count = min(page_size(call, known.get("_count")), call.budget.entries)
     since = read_instant(known.get("_since"))
-    async with call.work(), call.budget.limited():
+    async with call.budget.limited():
         page = await call.services.store.history(
             call.access,
             call.type or None,
@@ -158,14 +195,23 @@ async def history(call: Call) -> Response:
             cursor=known.get("_cursor"),
             most_bytes=call.budget.bytes,
         )
-    path = "/".join(filter(None, (call.type, call.id, "_history")))
-    interaction = "history-instance" if call.id else "history-type" if call.type else "history-system"
-    shown: list[Stored] = [entry.stored for entry in page.entries]
-    await audit_search(call, f"GET {path}?{query_of(call.request)}", shown, interaction)
     result = [entry.stored.bytes for entry in page.entries]
     contents = await hooks.redact_all(call.services.plugins, result, call.access)
-    parts = answers.history_bundle(call, path, parameters, page.entries, contents, page.total, page.next)
-    return answers.in_pieces(parts)
+    parts = answers.history_bundle(
+        call, _history_path(call), parameters, page.entries, contents, page.total, page.next
+    )
+    call.budget.spend(entries=len(page.entries), size=sum(map(len, parts)))
+    return parts, [entry.stored for entry in page.entries]
+
+
+async def audit_history(call: Call, query: str, shown: list[Stored]) -> None:
+    """A page of a history went out."""
+    interaction = "history-instance" if call.id else "history-type" if call.type else "history-system"
+    await audit_search(call, f"GET {_history_path(call)}?{query}", shown, interaction)
+
+
+def _history_path(call: Call) -> str:
+    return "/".join(filter(None, (call.type, call.id, "_history")))
 
 
 def refuse_read_only(call: Call) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fhir_bridge import __version__
 from fhir_bridge.fhir import definitions
+from fhir_bridge.plugins import Operation
 from fhir_bridge.server.rest.call import FHIR_JSON
 from fhir_bridge.server.rest.call_operations import LEVELS
 from fhir_bridge.server.rest.capability import COMPARTMENTS
@@ -21,7 +22,7 @@ __all__ = ["openapi_document"]
 Json = dict[str, Any]
 
 _BODIES: Final = {
-    "PATCH": ("application/json-patch+json", FHIR_JSON),
+    "PATCH": ("application/json-patch+json", FHIR_JSON, "application/merge-patch+json"),
     "search": ("application/x-www-form-urlencoded",),
 }
 _SEARCHES: Final = frozenset({"Type", "Type/_search", "Type/id/Type", "Type/id/*", "_search", "base"})
@@ -159,6 +160,8 @@ def _body(kind: str, name: str, method: str) -> Json:
         return {"type": "object", "additionalProperties": {"type": "string"}}
     if kind == "application/json-patch+json":
         return {"type": "array", "items": {"type": "object", "required": ["op", "path"]}}
+    if kind == "application/merge-patch+json":
+        return {"type": "object"}
     return _reference("schemas", "Parameters" if method == "PATCH" else name)
 
 
@@ -169,7 +172,7 @@ def _operations(operations: Operations, name: str) -> Iterator[tuple[str, str, J
         changes = bool(set(operation.access if operation else "") & set("cud"))
         if changes and name in READ_ONLY_TYPES:
             continue
-        levels = getattr(operation, "levels", LEVELS)
+        levels = _levels(operation, name)
         places = (
             [
                 path
@@ -193,6 +196,13 @@ def _operations(operations: Operations, name: str) -> Iterator[tuple[str, str, J
                     schema = {"anyOf": [_reference("schemas", "Parameters"), _reference("schemas", "Any")]}
                     content["requestBody"] = {"content": {FHIR_JSON: {"schema": schema}}}
                 yield path, method, content
+
+
+def _levels(operation: Operation | None, name: str) -> frozenset[str]:
+    """Where an operation is asked for: of a type, of an instance."""
+    own: Mapping[str, frozenset[str]] = getattr(operation, "levels_of", {})
+    levels: frozenset[str] = getattr(operation, "levels", LEVELS)
+    return own.get(name, levels)
 
 
 def _answer(identity: str, summary: str, result: str) -> Json:

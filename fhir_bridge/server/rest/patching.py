@@ -1,14 +1,17 @@
-"""Patch by JSON Patch and FHIRPath Patch, of a resource or of the one that criteria match (R4 http.html#patch)."""
+"""Patch by JSON Patch, FHIRPath Patch and JSON Merge Patch (R4 http.html#patch), of the resource that id or criteria name."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
 from fhir_bridge.fhir.fhirpath import Budget
-from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch
+from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch, merge_patch
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers
@@ -26,14 +29,16 @@ from fhir_bridge.server.rest.conflicts import again_after_conflict
 from fhir_bridge.server.rest.interactions import refuse_read_only
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
+from fhir_bridge.server.rest.writing import Writing
 from fhir_bridge.storage import Stored
-from fhir_bridge.storage.errors import VersionConflict
+from fhir_bridge.storage.preconditions import require_version
 from fhir_bridge.storage.stored import Written
 from fhir_bridge.storage.writing import Operation
 
-__all__ = ["conditional_patch", "patch"]
+__all__ = ["conditional_patch", "operations_of", "patch", "patched"]
 
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 MOST_BYTES = 1024 * 1024
 MOST_OPERATIONS = 1_000
 """Each may walk the whole resource."""
@@ -66,40 +71,86 @@ async def conditional_patch(call: Call) -> Response:
 
 
 async def _read_operations(call: Call) -> Any:
-    """The patch: a list of operations of JSON Patch, or Parameters.
+    """The patch: a list of operations of JSON Patch, Parameters, or the members to merge.
 
     Raises:
         Refusal: 400, 408, 413 or 415.
     """
-    body = await read_body(call, frozenset({JSON_PATCH}))
+    body = await read_body(call, frozenset({JSON_PATCH, MERGE_PATCH}))
     if len(body) > MOST_BYTES:
         raise refuse(413, "FB-REST-007", f"a patch has at most {MOST_BYTES} bytes")
     value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
-    if content_type(call) == JSON_PATCH:
+    return _operations(value, content_type(call))
+
+
+async def operations_of(resource: Mapping[str, Any]) -> Any:
+    """The patch that an entry of a Bundle holds (R4 http.html#jsonpatch): Parameters, or a Binary with a JSON Patch.
+
+    Raises:
+        Refusal: 400, 413.
+    """
+    if resource.get("resourceType") != "Binary":
+        return _operations(resource, "application/fhir+json")
+    data, kind = resource.get("data"), str(resource.get("contentType", ""))
+    if kind.partition(";")[0].strip().lower() != JSON_PATCH or not isinstance(data, str):
+        raise refuse(400, "FB-REST-020", f"a Binary that patches has data of the contentType {JSON_PATCH}")
+    if len(data) > MOST_BYTES * 4 // 3:
+        raise refuse(413, "FB-REST-007", f"a patch has at most {MOST_BYTES} bytes")
+    try:
+        body = base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise refuse(400, "FB-REST-020", "data is not base64", source="data") from error
+    value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
+    return _operations(value, JSON_PATCH)
+
+
+async def patched(
+    call: Writing, resource_type: str, identity: str, operations: Any, if_match: str | None
+) -> tuple[Stored, dict[str, Any]]:
+    """What is stored, as the caller may see it, and the content that a patch makes of it; neither checked nor written.
+
+    Raises:
+        Refusal: 422. StorageError: it is not there, or another version.
+    """
+    current = await call.services.store.read(resource_type, identity, call.access)
+    if if_match is not None:
+        require_version(if_match, current.version)
+    return current, await _apply(current, operations)
+
+
+def _operations(value: Any, kind: str) -> Any:
+    """The patch, once it has the form of one of its content type.
+
+    Raises:
+        Refusal: 400.
+    """
+    if kind == JSON_PATCH:
         operations = value
         if not isinstance(value, list):
             raise refuse(400, "FB-REST-020", "a JSON Patch is an array of operations")
+    elif isinstance(value, dict) and value.get("resourceType") == "Parameters":
+        operations = value.get("parameter")
+        if not isinstance(operations, list):
+            raise refuse(400, "FB-REST-020", "a FHIRPath Patch has operations")
+    elif isinstance(value, dict) and kind in (MERGE_PATCH, "application/json"):
+        operations = []  # R4 leaves other kinds of patch to the server; fhirpy sends this one, as application/json
     else:
-        operations = value.get("parameter") if isinstance(value, dict) else None
-        if not isinstance(operations, list) or value.get("resourceType") != "Parameters":
-            raise refuse(
-                400,
-                "FB-REST-020",
-                f"a FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}",
-            )
+        raise refuse(
+            400,
+            "FB-REST-020",
+            f"a FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}, "
+            f"a JSON Merge Patch as {MERGE_PATCH}",
+        )
     if len(operations) > MOST_OPERATIONS:
         raise refuse(400, "FB-REST-020", f"a patch has at most {MOST_OPERATIONS} operations")
     return value
 
 
 async def _patched(call: Call, operations: Any) -> Written:
-    wanted = call.request.headers.get("if-match")
+    wanted = call.if_match
 
     async def write() -> Written:
-        current = await call.services.store.read(call.type, call.id, call.access)
-        if wanted is not None and wanted.strip() not in (current.etag, current.etag.removeprefix("W/")):
-            raise VersionConflict(f"the current version is {current.version}")
-        resource = await _apply(current, operations)
+        current, resource = await patched(call, call.type, call.id, operations, wanted)
         # In a thread: what a patch makes of a small resource may be large.
         await check_valid(call, resource, inline=False)
         resource = await resolve(call, resource)
@@ -122,6 +173,8 @@ async def _apply(current: Stored, operations: Any) -> dict[str, Any]:
         content = loads_exact(current.bytes)
         if isinstance(operations, list):
             return json_patch(content, operations)
+        if operations.get("resourceType") != "Parameters":
+            return merge_patch(content, operations)
         return fhirpath_patch(content, operations, budget=Budget(MOST_ITEMS))
 
     try:
