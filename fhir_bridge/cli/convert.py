@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from fhir_bridge.cli.database import open_database
+from fhir_bridge.cli.delivering import send_converted, send_files
 from fhir_bridge.cli.output import UsageError, counting, print_report, stderr
 
 if TYPE_CHECKING:
@@ -133,6 +134,15 @@ def load(
         bool,
         typer.Option("--remap", help="Replace what a newer version of the mapping made, too."),
     ] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="URL", help="Send to this FHIR server (or target of docs/delivery.md) instead."
+        ),
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="With --to: seconds to wait for a target that takes nothing.")
+    ] = 20,
 ) -> None:
     """Convert sources and store them; or store NDJSON and Bundles as they are.
 
@@ -143,6 +153,11 @@ def load(
         fhir-bridge load messages/ --adapter hl7v2 --site site.yaml
 
         fhir-bridge load fhir/            # what `convert` wrote
+
+    With --to they go to another FHIR server through the outbox, each once, however often this is run; exit code 1 where
+    it did not take all, which `fhir-bridge outbox list` shows. Its address must be listed in FHIR_BRIDGE_EGRESS.
+
+        fhir-bridge load fhir/ --to https://fhir.example.net/r4
     """
     from fhir_bridge.pipeline import Selection
     from fhir_bridge.pipeline import load_fhir as pipeline_load_fhir
@@ -154,6 +169,13 @@ def load(
             raise UsageError("--mapping and --set are for sources that are converted: name their --adapter")
         ceiling = _ceiling(max_rejected)
         selection = Selection(only, limit, ceiling.number)
+        if to is not None:
+            _finish_sent(
+                *send_files(
+                    to, sources, validate=mode, site=site, selection=selection, limit=ceiling, wait=wait
+                ),
+                report,
+            )
         url = open_database()
         with counting("loading") as progress:
             result = pipeline_load_fhir(
@@ -169,6 +191,10 @@ def load(
     request, ceiling = _request(
         str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine
     )
+    if to is not None:
+        if remap:
+            raise UsageError("--remap is about what is stored here; --to stores nothing")
+        _finish_sent(*send_converted(to, request, sources, jobs=jobs, limit=ceiling, wait=wait), report)
     request = replace(request, remap=remap)
     url = open_database()
     with counting("loading") as progress:
@@ -233,7 +259,11 @@ def _ceiling(text: str | None) -> RejectionLimit:
         raise UsageError(f"--max-rejected wants a count or a percentage (25, 2.5%): {error}") from error
 
 
-def _finish(result: RunResult, report: Path | None) -> None:
+def _finish_sent(result: RunResult, complete: bool, report: Path | None) -> NoReturn:
+    _finish(result, report, complete=complete)
+
+
+def _finish(result: RunResult, report: Path | None, *, complete: bool = True) -> NoReturn:
     from fhir_bridge.pipeline import exit_code, write_report
 
     print_report(result.report)
@@ -242,4 +272,4 @@ def _finish(result: RunResult, report: Path | None) -> None:
         stderr.print(f"report: {report}")
     if result.incomplete:
         stderr.print(f"[bold red]incomplete:[/] {result.incomplete}")
-    raise typer.Exit(exit_code(result))
+    raise typer.Exit(exit_code(result) or (0 if complete else 1))

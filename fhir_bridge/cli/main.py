@@ -18,6 +18,7 @@ from fhir_bridge.cli import (
     fhir,
     inbox,
     mapping,
+    outbox,
     plugins,
     predict,
     serve,
@@ -48,6 +49,7 @@ app.add_typer(terminology.app, name="terminology")
 app.add_typer(accounts.clients, name="client")
 app.add_typer(accounts.users, name="user")
 app.add_typer(inbox.app, name="inbox")
+app.add_typer(outbox.app, name="outbox")
 app.command("reindex")(serve.reindex)
 app.command("plugins")(plugins.plugins)
 app.add_typer(view.app, name="view")

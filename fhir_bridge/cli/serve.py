@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +28,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (8000).")] = None,
     workers: Annotated[int | None, typer.Option(help="Web worker processes (1).")] = None,
+    mllp: Annotated[int | None, typer.Option(help="Port to listen on for HL7 v2 over MLLP.")] = None,
     base_url: Annotated[str | None, typer.Option(help="The server's address as clients see it.")] = None,
     auth: Annotated[
         Auth | None, typer.Option(help="`smart`: tokens. `none`: anyone may do anything; loopback only.")
@@ -43,6 +45,7 @@ def serve(
     Starts the embedded PostgreSQL (its files are in FHIR_BRIDGE_DATABASE_DIR) unless FHIR_BRIDGE_DATABASE_URL names a
     database. Every option can be given in the environment as FHIR_BRIDGE_<OPTION>; docs/rest.md lists all settings.
     """
+    gc.disable()  # until it is prepared for requests (`server.garbage`)
     from fhir_bridge.server import (
         Settings,
     )  # the web framework takes longer to import than most commands to run
@@ -52,6 +55,7 @@ def serve(
         "host": host,
         "port": port,
         "workers": workers,
+        "mllp": mllp,
         "base_url": base_url,
         "auth": auth.value if auth else None,
         "site": site,
@@ -64,6 +68,12 @@ def serve(
             for item in error.errors()
         )
         raise UsageError(result) from error
+    from fhir_bridge.server.delivery import TargetError, Targets
+
+    try:
+        Targets.load(settings.delivery)
+    except TargetError as error:
+        raise UsageError(str(error)) from error
     settings.database_url = open_database(settings.database_url, settings.database_dir)
     run_server(settings)
 

@@ -6,10 +6,11 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-__all__ = ["Allowed", "EgressRefused", "Network", "origin_of"]
+__all__ = ["PORTS", "Allowed", "EgressRefused", "Network", "origin_of"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "mllp": 2575, "mllps": 2575}
+"""Schemes that can be sent to, and the port of an address that has none."""
 
 
 class EgressRefused(Exception):
@@ -75,12 +76,12 @@ def origin_of(url: str) -> str:
     """
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
-    if scheme not in _PORTS or not parts.hostname:
-        raise ValueError("it needs http, https, ws or wss, and a host")
+    if scheme not in PORTS or not parts.hostname:
+        raise ValueError("it needs http, https, ws, wss, mllp or mllps, and a host")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a name or password has no place in an address")
     host = parts.hostname.rstrip(".")
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or _PORTS[scheme]}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or PORTS[scheme]}"
 
 
 def _listed(text: str) -> str:

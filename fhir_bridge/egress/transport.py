@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from typing import Any
 
 import httpx
 
-from fhir_bridge.egress.allowed import Allowed, EgressRefused
+from fhir_bridge.egress.addresses import permitted_address
+from fhir_bridge.egress.allowed import Allowed
 
 __all__ = ["GuardedTransport", "client"]
 
@@ -66,18 +65,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def _address(self, request: httpx.Request) -> str:
         """The address to connect to."""
-        host, port = request.url.host, request.url.port
+        host = request.url.host
         try:
-            answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return await permitted_address(self._allowed, host, request.url.port)
         except OSError as error:
             raise httpx.ConnectError(f"{host} is not known", request=request) from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in answers))
-        # All of them: a name that leads to a private address beside a public one is not to be trusted.
-        if not addresses or not all(map(self._allowed.permits, addresses)):
-            raise EgressRefused(
-                f"{host} leads to a private address whose network is not listed (FHIR_BRIDGE_EGRESS_NETWORKS)"
-            )
-        return addresses[0]
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -76,8 +76,8 @@ def operation_outcome(issues: list[Issue]) -> dict[str, Any]:
                 "text": issue.message,
             },
         }
-        if issue.source:
-            entry["diagnostics"] = issue.source
+        # Clients show this (HAPI's: nothing else); the place alone says nothing.
+        entry["diagnostics"] = f"{issue.message} ({issue.source})" if issue.source else issue.message
         if issue.expression:
             entry["expression"] = [issue.expression]
         entries.append(entry)

@@ -15,7 +15,7 @@ from fhir_bridge.fhir.definitions import (
     SearchParameter,
     resource_types,
 )
-from fhir_bridge.fhir.search.compiling import STORED, Uncompiled, Unindexed, compiled
+from fhir_bridge.fhir.search.compiling import STORED, Uncompiled, Unindexed, codes_of, compiled
 from fhir_bridge.fhir.search.elements import elements_of, is_of_resource
 from fhir_bridge.fhir.search.entries import (
     CompositeEntry,
@@ -103,14 +103,14 @@ def values(resource: dict[str, Any], known: Definitions = DEFAULT) -> dict[str, 
 
 def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:
     """The definition of a parameter that can be searched by, composites among them, or None."""
-    if code not in compiled(resource_type, None, known).codes:
+    if code not in codes_of(resource_type, known):
         return None
     return known.search_parameters(resource_type)[code]
 
 
 def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[SearchParameter, ...]:
     """All parameters that can be searched by on this type, composites among them."""
-    codes = compiled(resource_type, None, known).codes
+    codes = codes_of(resource_type, known)
     return tuple(
         parameter
         for code, parameter in sorted(known.search_parameters(resource_type).items())

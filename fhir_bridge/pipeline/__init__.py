@@ -55,6 +55,8 @@ PUBLIC_MODULES = (
     "load_fhir",
     "ndjson",
     "part_sink",
+    "read_fhir",
+    "receiving",
     "shard",
     "sources",
     "validate",

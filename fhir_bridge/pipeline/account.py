@@ -34,7 +34,8 @@ class Account:
 
     `converted` includes `partial`: a record that lost a part but not itself. `withheld` counts resources that were
     made and not written, and what a file lost outside of its records (a header, a summary). `stored` counts what a
-    load did to the store (created, updated, unchanged, stale, conflicts).
+    load did to the store (created, updated, unchanged, stale, conflicts). `calls` are the accounts of parts of records
+    that readers keep (a sample's variant calls).
     """
 
     read: int = 0
@@ -47,6 +48,7 @@ class Account:
     unmapped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     stored: Counter[str] = field(default_factory=Counter)
     issues: dict[tuple[str, str, str], list[Any]] = field(default_factory=dict)
+    calls: list[dict[str, Any]] = field(default_factory=list)
 
     def count_record(self, outcome: str, records: int = 1) -> None:
         """Count `records` source records that ended as `converted`, `partial`, `skipped` or `rejected`."""
@@ -89,6 +91,7 @@ class Account:
         self.resources.update(other.resources)
         self.unmapped.update(other.unmapped)
         self.stored.update(other.stored)
+        self.calls += other.calls
         for key, (source, count) in other.issues.items():
             known = self.issues.setdefault(key, [source, 0])
             known[1] += count
@@ -131,6 +134,8 @@ class Account:
         }
         if self.withheld:
             report["withheld"] = self.withheld
+        if self.calls:
+            report["calls"] = self.calls
         if self.stored:
             report["stored"] = dict(self.stored)
         return report
@@ -143,6 +148,7 @@ class Account:
             "unmapped": [[*key, count] for key, count in self.unmapped.items()],
             "issues": [[*key, *value] for key, value in self.issues.items()],
             "stored": dict(self.stored),
+            "calls": self.calls,
         }
 
     @classmethod
@@ -151,6 +157,7 @@ class Account:
         account = cls(*dumped["counts"])
         account.resources.update(dumped["resources"])
         account.stored.update(dumped["stored"])
+        account.calls += dumped["calls"]
         account.unmapped.update({(s, c, d): n for s, c, d, n in dumped["unmapped"]})
         account.issues.update({(s, c, m): [where, n] for s, c, m, where, n in dumped["issues"]})
         return account

@@ -37,6 +37,7 @@ __all__ = [
     "SinkSpec",
     "collect_seldom",
     "prepare",
+    "prepared_run",
     "run_in_process",
     "run_shards",
 ]
@@ -230,7 +231,32 @@ def run_in_process(
 ) -> Account:
     """Run one shard in this process, its records read by `adapter`."""
     kind, target = spec
-    form = _form(request, kind)
+    run, run_of = prepared_run(request, shard, digest, kind, adapter, tell)
+    sink = sinks()[kind].open(target, run_of)
+    try:
+        return run.run(shard.paths, sink)
+    finally:
+        sink.close()
+
+
+def prepared_run(
+    request: RunRequest,
+    shard: Shard,
+    digest: str,
+    sink: str,
+    adapter: Adapter,
+    tell: Callable[[int], None] = lambda _read: None,
+) -> tuple[ShardRun, SinkRun]:
+    """What converts the records of a shard, and what its sink is to know; the mapping is compiled once a process.
+
+    Args:
+        digest: `ConversionContext.digest` of the shard's mapping.
+        sink: the kind of sink that takes the resources.
+
+    Raises:
+        MappingErrors, SiteError, CrosswalkError: the run can't begin.
+    """
+    form = _form(request, sink)
     prepared = _prepare(request.site, shard.mapping, digest, form)
     run = ShardRun(
         adapter=adapter,
@@ -245,11 +271,6 @@ def run_in_process(
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)
     key = site_key(site).fingerprint
     content = mapping_hash(shard.mapping)
-    run_of = SinkRun(
+    return run, SinkRun(
         request.adapter, key, site.precedence, digest, request.remap, keep, site.definitions, content
     )
-    sink = sinks()[kind].open(target, run_of)
-    try:
-        return run.run(shard.paths, sink)
-    finally:
-        sink.close()

@@ -16,15 +16,16 @@ from fhir_bridge.pipeline.composing import living
 from fhir_bridge.pipeline.context import ConversionContext
 from fhir_bridge.pipeline.engine import run_in_process
 from fhir_bridge.pipeline.plan import RunRequest, Shard
+from fhir_bridge.pipeline.receiving import Receiver
 from fhir_bridge.pipeline.shard import Selection
 from fhir_bridge.plugins import CompositeAdapter, ReadContext, RecordPart, SourceRecord, adapters
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.inbox import Entry, Kind
 from fhir_bridge.storage.parts import Part
 
-__all__ = ["Replay", "replay", "replay_waiting"]
+__all__ = ["Replay", "is_kept", "replay", "replay_waiting"]
 
-_KINDS: tuple[Kind, ...] = ("held", "refused")
+_KINDS: tuple[Kind, ...] = ("held", "refused", "failed")
 _MOST = 100_000
 """Entries that one run looks at."""
 
@@ -133,12 +134,14 @@ def replay(url: str, site: Path | None, entries: Sequence[Entry]) -> Replay:
     name = _name_of(site)
     ours = [entry for entry in entries if _is_of(entry, name)]
     result.other_site = len(entries) - len(ours)
-    usable = [entry for entry in ours if entry.content is not None or entry.run.get("key")]
+    usable = [entry for entry in ours if is_kept(entry)]
     result.not_kept = len(ours) - len(usable)
     context_of = _contexts(site)
     with tempfile.TemporaryDirectory(prefix="fhir-bridge-inbox-") as folder:
-        for group in _groups(usable):
+        for group in _groups(entry for entry in usable if "received" not in entry.run):
             result.account.add(_run(url, _request(site, group[0]), context_of(group[0]), group, Path(folder)))
+
+    _replay_received(url, site, usable, result)
 
     async def end() -> int:
         async with await Store.open(url, max_size=2) as store:
@@ -147,6 +150,24 @@ def replay(url: str, site: Path | None, entries: Sequence[Entry]) -> Replay:
     result.done = asyncio.run(end())
     result.waiting = len(usable) - result.done
     return result
+
+
+def is_kept(entry: Entry) -> bool:
+    """Whether what an entry is about is kept, so that it can be processed again."""
+    return entry.content is not None or bool(entry.run.get("key")) or "received" in entry.run
+
+
+def _replay_received(url: str, site: Path | None, entries: Sequence[Entry], result: Replay) -> None:
+    """Process messages again that were received; they are kept whole, each with its status."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for entry in entries:
+        if "received" in entry.run:
+            keys = groups.setdefault((entry.adapter, str(entry.run["mapping"])), [])
+            keys.append(int(entry.run["received"]))
+    for (adapter, mapping), keys in groups.items():
+        with Receiver(url, site, adapter=adapter, mapping=mapping) as receiver:
+            receiver.replay(keys)
+            result.account.add(receiver.account)
 
 
 def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

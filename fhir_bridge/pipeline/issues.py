@@ -91,4 +91,18 @@ CODES = declare(
         "Nothing to do: a search reports about itself in it.",
         "informational",
     ),
+    IssueCode(
+        "FB-RUN-040",
+        "error",
+        "A received message could not be processed",
+        "It is kept. Report it with what the log says; `fhir-bridge inbox replay` processes it again.",
+        "exception",
+    ),
+    IssueCode(
+        "FB-RUN-041",
+        "error",
+        "Nothing of a received message could be converted",
+        "It is kept. `fhir-bridge inbox message` shows it; correct the mapping, then `fhir-bridge inbox replay`.",
+        "processing",
+    ),
 )

@@ -19,7 +19,9 @@ from fhir_bridge.plugins import (
     ComposingSink,
     CompositeAdapter,
     CompositeRecord,
+    CountingRecord,
     DeliveredRecord,
+    ReadContext,
     RecordPart,
     Sink,
     SourceRecord,
@@ -144,11 +146,17 @@ def _delivered(record: Any) -> DeliveredRecord | None:
     return record if getattr(record, "delivery", None) is not None else None
 
 
+def _counting(record: Any) -> CountingRecord | None:
+    """The record, where it counts its parts; asked for each line, so by the attribute alone."""
+    return record if getattr(record, "count_outputs", None) is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     options: Mapping[str, Any]
     site: Site
     selectors: frozenset[tuple[str, str]]
+    limit: int | None
 
 
 @dataclass(slots=True)
@@ -175,7 +183,7 @@ class ShardRun:
         account = Account()
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
-        reading = self._reading()
+        reading = self.reading()
         limit, rest = self.selection.limit, ""
         if limit is not None and self.selection.only is None and len(paths) > limit:
             paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
@@ -217,6 +225,10 @@ class ShardRun:
             self._put_together(self._composing, record, known, sink, account)
             return
         converted = self.convert(record)
+        counting = _counting(record)
+        if counting is not None:
+            counting.count_outputs(converted.outputs, converted.issues)
+            account.calls += map(dict, counting.part_accounts())
         self._count(converted, record, known, sink, account)
         sink.write(converted, account)
 
@@ -283,8 +295,11 @@ class ShardRun:
     def compose(self, parts: Sequence[RecordPart]) -> SourceRecord:
         """The record of these parts, by an adapter that can compose."""
         assert isinstance(self.adapter, CompositeAdapter)
-        return self.adapter.compose(parts, self._reading())
+        return self.adapter.compose(parts, self.reading())
 
-    def _reading(self) -> _Reading:
+    def reading(self) -> ReadContext:
+        """What the adapter may know of the run."""
         options = {**self.mapping.source_options, **self.options}
-        return _Reading(options, self.context.site, self.mapping.selectors)
+        chosen = self.selection.only is not None or self.selection.locators is not None
+        limit = None if chosen else self.selection.limit
+        return _Reading(options, self.context.site, self.mapping.selectors, limit)

@@ -18,7 +18,7 @@ from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.origins import ConvertedBy
 from fhir_bridge.storage.parts import Part
 
-__all__ = ["BATCH", "StoreSink", "count_stored"]
+__all__ = ["BATCH", "StoreSink", "count_stored", "record_set"]
 
 BATCH = 500
 """Resources, or records, in one transaction."""
@@ -93,7 +93,7 @@ class StoreSink:
         batch, self._batch, self._resources = self._batch, [], 0
         # Without a key nothing is known of an earlier record to compare with.
         loose = [output.resource for record in batch if not record.key for output in record.outputs]
-        sets = [self._set(record) for record in batch if record.key]
+        sets = [record_set(record, self._run, self._delivery) for record in batch if record.key]
         if sets:
             self._count(account, self._load(sets))
         if loose:
@@ -128,7 +128,7 @@ class StoreSink:
         lost = record.outcome == "rejected" and waiting_issue(record.issues) is None
         result = self._runner.run(
             self._store.load_composite(
-                None if lost else self._set(record),
+                None if lost else record_set(record, run, self._delivery),
                 (record.source, record.key),
                 added,
                 seen,
@@ -152,28 +152,6 @@ class StoreSink:
         return self._runner.run(
             self._store.load_records(sets, adapter=run.adapter, precedence=run.precedence, remap=run.remap)
         )
-
-    def _set(self, record: ConvertedRecord) -> RecordSet:
-        return RecordSet(
-            record.source,
-            record.key,
-            [output.resource for output in record.outputs],
-            record.mapping,
-            record.locator,
-            self._run.adapter,
-            record.records,
-            record.outcome == "partial",
-            self._delivery if record.of is not None else None,
-            record.of.place if record.of is not None else None,
-            [output.part for output in record.outputs] if record.of is not None else (),
-            self._converted_by(record),
-        )
-
-    def _converted_by(self, record: ConvertedRecord) -> ConvertedBy | None:
-        run = self._run
-        if run.keep is None or not record.mapping:
-            return None
-        return ConvertedBy(run.adapter, run.keep.mapping, record.mapping, run.mapping_hash)
 
     def _count(self, account: Account, result: RecordsResult) -> None:
         """Count what was stored; a record that changed nothing is rejected, one that lost an output is partial."""
@@ -213,6 +191,34 @@ async def _opened(url: str, run: SinkRun) -> Store:
         await store.close()
         raise
     return store
+
+
+def record_set(record: ConvertedRecord, run: SinkRun, delivery: Delivery | None = None) -> RecordSet:
+    """What a converted record says, as the store takes it.
+
+    Args:
+        delivery: the file that it is of, where that is one.
+    """
+    return RecordSet(
+        record.source,
+        record.key,
+        [output.resource for output in record.outputs],
+        record.mapping,
+        record.locator,
+        run.adapter,
+        record.records,
+        record.outcome == "partial",
+        delivery if record.of is not None else None,
+        record.of.place if record.of is not None else None,
+        [output.part for output in record.outputs] if record.of is not None else (),
+        _converted_by(record, run),
+    )
+
+
+def _converted_by(record: ConvertedRecord, run: SinkRun) -> ConvertedBy | None:
+    if run.keep is None or not record.mapping:
+        return None
+    return ConvertedBy(run.adapter, run.keep.mapping, record.mapping, run.mapping_hash)
 
 
 def _name(record: ConvertedRecord) -> str:

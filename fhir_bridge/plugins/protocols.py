@@ -13,6 +13,7 @@ __all__ = [
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
+    "CountingRecord",
     "Importer",
     "IssueLike",
     "Operation",
@@ -20,6 +21,8 @@ __all__ = [
     "Pages",
     "Predictor",
     "ReadContext",
+    "ReceivedRecord",
+    "ReceivingAdapter",
     "RecordOutcome",
     "RecordPart",
     "ScopeSpec",
@@ -201,6 +204,18 @@ class DeliveredRecord(SourceRecord, Protocol):
         ...
 
 
+class CountingRecord(Protocol):
+    """A record that counts its parts (the calls of a line's samples), and reports them once all are counted."""
+
+    def count_outputs(self, outputs: Sequence[Any], issues: Sequence[IssueLike]) -> None:
+        """Count what was written of the record, of what it has; `issues` of its conversion say why some was not."""
+        ...
+
+    def part_accounts(self) -> Iterable[Mapping[str, Any]]:
+        """Rows for the report's `calls`, JSON values by name, where the record ends what is counted; else none."""
+        ...
+
+
 class RecordPart(Protocol):
     """One contribution to a composite record: an instance of a study. Read-only; a row of a store satisfies it."""
 
@@ -294,6 +309,42 @@ class Adapter(Protocol):
         """Read records in source order, with memory for one of them.
 
         A record that can't be read is yielded as rejected; it never ends the iteration.
+        """
+        ...
+
+
+class ReceivedRecord(SourceRecord, Protocol):
+    """A record that was sent, and is acknowledged."""
+
+    @property
+    def control_id(self) -> str | None:
+        """What its sender calls it (MSH-10)."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What it is (`ORU^R01`)."""
+        ...
+
+    @property
+    def readable(self) -> bool:
+        """Whether anything of it could be read."""
+        ...
+
+    def identifiers(self) -> Sequence[str]:
+        """Values of the identifiers that it names its patient by."""
+        ...
+
+
+@runtime_checkable
+class ReceivingAdapter(Adapter, Protocol):
+    """An adapter whose records are sent one by one."""
+
+    def read_message(self, content: bytes, name: str, context: ReadContext) -> ReceivedRecord:
+        """One record from its bytes; what can't be read comes back as rejected, with the issue.
+
+        Args:
+            name: where it is kept, for locators.
         """
         ...
 

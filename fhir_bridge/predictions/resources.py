@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.fhir.canonical import PREDICTION_CODES, PREDICTION_IDS
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.contract import Contribution, Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.record import Evidence
@@ -80,6 +80,7 @@ def observation(
         "resourceType": "Observation",
         "id": resource_id,
         "meta": {"security": [AIAST]},
+        "identifier": [{"system": PREDICTION_IDS, "value": resource_id}],
         "status": "preliminary",
         "category": [_own("prediction", "Prediction")],
         "code": _own(result.code, result.display, _system(predictor)),
@@ -147,6 +148,7 @@ def risk_assessment(
         "resourceType": "RiskAssessment",
         "id": resource_id,
         "meta": {"security": [AIAST]},
+        "identifier": [{"system": PREDICTION_IDS, "value": resource_id}],
         "status": "preliminary",
         "method": {"text": f"{predictor.title}, version {predictor.version}"},
         "code": _own(result.code, result.display, _system(predictor)),

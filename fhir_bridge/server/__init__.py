@@ -14,6 +14,7 @@ __all__ = ["CODES", "Settings", "create_app", "serve"]
 
 PUBLIC_MODULES = (
     "background",
+    "delivery",
     "review",
     "sample_app",
     "serve",

@@ -28,6 +28,7 @@ from fhir_bridge.server.authorization import authorize, discovery, inspect, laun
 from fhir_bridge.server.cors import Origins
 from fhir_bridge.server.finishing import finish_all
 from fhir_bridge.server.garbage import collect_in_pauses
+from fhir_bridge.server.receiving import http as messages
 from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.endpoint import FhirEndpoint, below_base
@@ -138,6 +139,7 @@ def create_app(
         services = await _services(settings, opened, manager, client, terminology)
         app.state.services, app.state.store, app.state.settings = services, opened, settings
         origins = app.state.origins = Origins(services.accounts)
+        intake = app.state.intake = messages.LazyIntake(settings)
         services.audit.start()
         app.endpoint = FhirEndpoint(services, operations, origins, terminology)
         # The first that is registered comes out as the outermost.
@@ -157,6 +159,7 @@ def create_app(
             # well; then the log is emptied.
             cleaning.cancel()
             await finish_all()
+            await intake.stop()
             await services.sockets.stop()
             await services.refusals.flush()
             await services.audit.stop()
@@ -182,6 +185,7 @@ def create_app(
         token.router,
         inspect.router,
         launch.router,
+        messages.router,
     ):
         app.include_router(router)
     app.add_api_websocket_route(PATH, subscribe)

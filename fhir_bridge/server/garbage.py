@@ -33,6 +33,7 @@ def prepare() -> None:
     """Look at young objects only, from now on; for a process in which `collect_in_pauses` runs."""
     # Threshold 2 is out of reach, so the oldest generation is collected by `collect_in_pauses` alone.
     gc.set_threshold(YOUNG, 20, NEVER)
+    gc.enable()  # off while a server starts: nearly all that is made then lives as long as it does
     _give_back_large_buffers()
 
 

@@ -154,7 +154,8 @@ CODES = declare(
         "FB-REST-020",
         "error",
         "The patch can't be applied; nothing was changed",
-        "Send a JSON Patch (application/json-patch+json) or a FHIRPath Patch (Parameters) of the current version.",
+        "Send a JSON Patch (application/json-patch+json), a FHIRPath Patch (Parameters) or a JSON Merge Patch "
+        "(application/merge-patch+json) of the current version.",
         "processing",
     ),
     IssueCode(

@@ -21,6 +21,7 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
     from fhir_bridge.server.rest.export import Export
     from fhir_bridge.server.rest.expunge import Expunge
     from fhir_bridge.server.rest.matching import Match
+    from fhir_bridge.server.rest.messages import ProcessMessage
     from fhir_bridge.server.rest.meta_operations import Meta, MetaAdd, MetaDelete
     from fhir_bridge.server.rest.record_operations import Everything, LastN
     from fhir_bridge.server.rest.subscription_operations import Events, Status
@@ -36,6 +37,7 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
         LastN(),
         Document(),
         Match(),
+        ProcessMessage(),
         Meta(),
         MetaAdd(),
         MetaDelete(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ from fhir_bridge.mapping import Site
 from fhir_bridge.server import garbage, offloading, worker
 from fhir_bridge.server.app import create_app
 from fhir_bridge.server.connection import bounded
+from fhir_bridge.server.receiving import process as mllp
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent
 
@@ -30,7 +32,7 @@ DRAIN_SECONDS = 20
 GRACE_SECONDS = DRAIN_SECONDS + 10.0
 
 _log = logging.getLogger("fhir_bridge.server")
-# Not fork: a child would inherit the event loop, threads and database connections of this process.
+# A forked child would inherit the event loop, threads and database connections of this process.
 _spawning = multiprocessing.get_context("spawn")
 
 
@@ -54,34 +56,46 @@ def serve(settings: Settings) -> None:
         Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
-    # Not essential: requests are answered without it, and it is started again.
-    background = Child("background worker", lambda: _background(settings), essential=False)
+    beside = [_background_child(settings, _copied if settings.workers == 1 else _background)]
+    if settings.mllp is not None:
+        # One process, however many web workers there are: messages of one patient stay in order.
+        messages = _bound(settings.mllp_host, settings.mllp)
+        beside.append(Child("MLLP listener", lambda: _mllp(settings, messages)))
     if settings.workers == 1:
-        _serve_here(settings, background)
+        _serve_here(settings, beside)
     else:
-        _serve_by_workers(settings, background)
+        _serve_by_workers(settings, beside)
 
 
-def _serve_here(settings: Settings, background: Child) -> None:
+def _serve_here(settings: Settings, beside: list[Child]) -> None:
     """One web worker is this process itself."""
-    supervisor = Supervisor([background], grace=GRACE_SECONDS)
-    supervisor.start()
+    supervisor = Supervisor(beside, grace=GRACE_SECONDS)
+    failed: list[int] = []
+    supervisor.start()  # which copies this process: what belongs to one process is made after it
+    server = _Server(_config(settings), partial(_announce, settings))
     # uvicorn wants the main thread, for signals.
-    watcher = threading.Thread(target=supervisor.run, name="supervisor")
+
+    def watch() -> None:
+        failed.append(supervisor.run())
+        server.leave()
+
+    watcher = threading.Thread(target=watch, name="supervisor")
     watcher.start()
     try:
         # Without a handler of our own, SIGTERM would end this process before it stops the others.
         with _handling(_leave, signal.SIGTERM):
             _prepare()
-            _Server(_config(settings), partial(_announce, settings)).run()
+            server.run()
     except KeyboardInterrupt:
         pass
     finally:
         supervisor.stop()
         watcher.join()
+    if failed and failed[0]:
+        raise SystemExit(failed[0])
 
 
-def _serve_by_workers(settings: Settings, background: Child) -> None:
+def _serve_by_workers(settings: Settings, beside: list[Child]) -> None:
     """Several web workers are processes that accept from one socket."""
     # Bound once, here: workers inherit the socket, and a port that is taken shows before any of them starts.
     listening = uvicorn.Config("", host=settings.host, port=settings.port, log_level="error").bind_socket()
@@ -89,9 +103,7 @@ def _serve_by_workers(settings: Settings, background: Child) -> None:
         Child(f"web worker {number}", lambda: _web(settings, listening))
         for number in range(1, settings.workers + 1)
     ]
-    supervisor = Supervisor(
-        [*children, background], grace=GRACE_SECONDS, on_ready=partial(_announce, settings)
-    )
+    supervisor = Supervisor([*children, *beside], grace=GRACE_SECONDS, on_ready=partial(_announce, settings))
     with _handling(lambda *_: supervisor.stop(), signal.SIGTERM, signal.SIGINT):
         supervisor.start()
         failed = supervisor.run()
@@ -125,10 +137,60 @@ def _web(settings: Settings, listening: socket.socket) -> Started:
     return process, reader
 
 
+def _background_child(settings: Settings, start: Callable[[Settings], Started]) -> Child:
+    # Not essential: requests are answered without it, and it is started again.
+    return Child("background worker", lambda: start(settings), essential=False)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A listening socket, made once: a listener that is started anew goes on with it.
+
+    Raises:
+        SystemExit: the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), port))
+    except OSError as error:
+        raise SystemExit(f"MLLP can't listen on {host} port {port}: {error.strerror}") from error
+    listening.set_inheritable(True)
+    return listening
+
+
+def _mllp(settings: Settings, listening: socket.socket) -> Started:
+    reader, writer = _spawning.Pipe(duplex=False)
+    process = _spawning.Process(
+        target=mllp.run, args=(settings, listening, writer), name="fhir-bridge-mllp", daemon=True
+    )
+    process.start()
+    writer.close()
+    return process, reader
+
+
 def _background(settings: Settings) -> Started:
     process = _spawning.Process(target=worker.run, args=(settings,), name="fhir-bridge-worker", daemon=True)
     process.start()
     return process, None
+
+
+def _copied(settings: Settings) -> Started:
+    """The same by a copy of this process, where it has nothing yet that must not be shared; it has all imported."""
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return _background(settings)
+    gc.freeze()  # what both share stays shared while no collection writes to it
+    forking = multiprocessing.get_context("fork")
+    process = forking.Process(target=_forked, args=(settings,), name="fhir-bridge-worker", daemon=True)
+    process.start()
+    return process, None
+
+
+def _forked(settings: Settings) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # handlers of `serve`
+    gc.enable()
+    worker.run(settings)
 
 
 def _announce(settings: Settings) -> None:

@@ -63,6 +63,46 @@ class Settings(BaseSettings):
     site: Path | None = Field(
         default=None, description="The site's settings (YAML), for what predicts while serving."
     )
+    mllp: int | None = Field(
+        default=None, ge=1, le=65535, description="Port to listen on for HL7 v2 over MLLP; absent: none."
+    )
+    mllp_host: str = Field(default="127.0.0.1", description="Address to listen on for MLLP.")
+    mllp_allow: str = Field(
+        default="",
+        description="Addresses and networks (`10.1.2.3 10.2.0.0/16`) that may send over MLLP, divided by spaces. None: "
+        "this machine; with `mllp_client_ca` whoever shows a certificate.",
+    )
+    mllp_certificate: Path | None = Field(
+        default=None, description="Certificate (PEM, with its chain) by which MLLP is served over TLS."
+    )
+    mllp_key: Path | None = Field(
+        default=None, description="Private key of `mllp_certificate`; absent: in the same file."
+    )
+    mllp_client_ca: Path | None = Field(
+        default=None,
+        description="Certificates (PEM) of those who issue the certificates of senders; each sender has to show one.",
+    )
+    mllp_connections: int = Field(
+        default=100, ge=1, description="Most MLLP connections at once; more are closed as they come."
+    )
+    max_message_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        ge=1024,
+        description="Largest HL7 v2 message that is received; a bigger one is refused.",
+    )
+    hl7v2_mapping: str | None = Field(
+        default=None, description="Mapping of received HL7 v2 messages, by name or file; absent: ehr/hl7v2."
+    )
+    hl7v2_failures: Literal["accept", "error"] = Field(
+        default="accept",
+        description="How a message is answered that was kept and could not be converted or stored: `accept` (AA; it is "
+        "in the inbox) or `error` (AE, with the reason; it is in the inbox, too).",
+    )
+    keep_messages_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="Days that received messages stay which wait for nothing; absent: for ever.",
+    )
     forwarded_allow_ips: str | None = Field(
         default=None,
         description="Addresses of reverse proxies whose X-Forwarded-For and -Proto are believed.",
@@ -184,6 +224,15 @@ class Settings(BaseSettings):
         description="Private networks (`10.1.0.0/16`) that a listed name, or the address of a registered key set, may "
         "lead to, divided by spaces.",
     )
+    delivery: Path | None = Field(
+        default=None,
+        description="The file of targets that results are sent to (docs/delivery.md); absent: none.",
+    )
+    prediction_writers: str = Field(
+        default="",
+        description="Clients that authenticate by key and may write predictions: other bridges that send theirs, "
+        "divided by spaces.",
+    )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
         default=False,
@@ -195,6 +244,19 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _readable_egress(self) -> Self:
         Allowed.of(self.egress, self.egress_networks)
+        return self
+
+    @model_validator(mode="after")
+    def _mllp_closed(self) -> Self:
+        networks = self.mllp_networks
+        if self.mllp_client_ca is not None and self.mllp_certificate is None:
+            raise ValueError("mllp_client_ca needs mllp_certificate: certificates are shown over TLS only")
+        open_host = self.mllp is not None and not is_loopback(self.mllp_host)
+        if open_host and not networks and self.mllp_client_ca is None:
+            raise ValueError(
+                f"mllp_host {self.mllp_host} is reached from other machines: list them in mllp_allow, or ask for "
+                "certificates with mllp_client_ca"
+            )
         return self
 
     @field_validator("base_url")
@@ -255,6 +317,15 @@ class Settings(BaseSettings):
         """Addresses below which `$import` may fetch."""
         return tuple(self.import_sources.split())
 
+    @property
+    def mllp_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Addresses that may send over MLLP.
+
+        Raises:
+            ValueError: one is none.
+        """
+        return tuple(ipaddress.ip_network(item) for item in self.mllp_allow.split())
+
     @cached_property
     def allowed(self) -> Allowed:
         """Where the server may send to."""
@@ -262,7 +333,12 @@ class Settings(BaseSettings):
 
     def retention(self) -> Retention:
         """How long what is not current stays."""
-        value = (self.keep_audit_days, self.keep_history_days, self.keep_sources_days)
+        value = (
+            self.keep_audit_days,
+            self.keep_history_days,
+            self.keep_sources_days,
+            self.keep_messages_days,
+        )
         return Retention(*(None if days is None else timedelta(days=days) for days in value))
 
     @cached_property

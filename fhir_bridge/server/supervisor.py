@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 
 __all__ = ["STARTUP_FAILURE", "Child", "Started", "Supervisor", "end_with_parent"]
 
@@ -29,7 +29,7 @@ STEADY_SECONDS = 60.0
 
 _log = logging.getLogger("fhir_bridge.server")
 
-Started = tuple[SpawnProcess, Connection | None]
+Started = tuple[BaseProcess, Connection | None]
 """A process that runs, and where it reports that it is ready, if it does."""
 
 
@@ -46,7 +46,7 @@ class Child:
     name: str
     start: Callable[[], Started]
     essential: bool = True
-    process: SpawnProcess | None = None
+    process: BaseProcess | None = None
     ready: Connection | None = None
     was_ready: bool = False
     since: float = 0.0

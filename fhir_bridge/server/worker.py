@@ -20,6 +20,9 @@ from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
 from fhir_bridge.server.bulk import export_handler, import_handler
 from fhir_bridge.server.consuming import consume, consumers_of
+from fhir_bridge.server.delivery.forwarding import forwarder
+from fhir_bridge.server.delivery.sending import Sender, send
+from fhir_bridge.server.delivery.targets import Targets
 from fhir_bridge.server.inbox_replay import inbox_consumer, replay_inbox
 from fhir_bridge.server.leasing import pause
 from fhir_bridge.server.rest import hooks
@@ -83,13 +86,20 @@ async def _work(settings: Settings) -> None:
         rounds = 0
         grants = Grants(store)
         owners = Owners(grants, open_=settings.auth == "none")
-        own = [inbox_consumer(url, settings.site), subscription_consumer(owners)]
+        targets = list(Targets.load(settings.delivery).targets.values())
+        own = [inbox_consumer(url, settings.site), subscription_consumer(owners), *map(forwarder, targets)]
         consumers = asyncio.create_task(consume(store, [*consumers_of(manager), *own], stopped))
         http = egress.client(settings.allowed)
         seal = Seal((await SigningKey.load(grants)).secret(SEAL))
         redact = partial(hooks.redact, manager)
         notifier = Notifier(store, owners, RestHook(seal, http), redact, settings.fhir_base)
         notifying = asyncio.create_task(notify(notifier, stopped))
+        senders = [
+            await Sender.of(store, target, settings.allowed, http, redact, settings.fhir_base)
+            for target in targets
+        ]
+        # A task each: a target that hangs holds up no other.
+        sending = [asyncio.create_task(send(sender, stopped)) for sender in senders]
         while not stopped.is_set():
             try:
                 await grants.purge()
@@ -110,9 +120,10 @@ async def _work(settings: Settings) -> None:
             await pause(stopped, PURGE_SECONDS)
         # What is under way is finished; `stopped` keeps all from beginning more.
         await jobs
-        # But for what may take hours: another worker goes on where it was.
-        bulk.cancel()
-        await asyncio.gather(bulk, return_exceptions=True)
+        # But for what may take long: another worker goes on where it was.
+        for task in (bulk, *sending):
+            task.cancel()
+        await asyncio.gather(bulk, *sending, return_exceptions=True)
         await consumers
         await notifying
         await http.aclose()

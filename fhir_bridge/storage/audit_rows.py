@@ -19,6 +19,7 @@ from psycopg.errors import UniqueViolation
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.serialization import dumps, loads
+from fhir_bridge.storage.audit_contents import shortened, whole
 from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import stamp
 
@@ -106,7 +107,7 @@ AuditOf = Callable[[str, str, Sequence[str]], Iterable[AuditRecord]]
 
 def served(content: bytes, key: UUID, part: int, recorded: datetime, patients: Sequence[str]) -> bytes:
     """A part of a row as the AuditEvent that is read."""
-    event: Event = loads(content)
+    event: Event = loads(whole(content))
     if patients:
         entities = event.get("entity", [])
         # After what was done, before the request's id: as the patterns of BALP have it.
@@ -166,7 +167,7 @@ class AuditWriter:
             "audit",
             _ROW,
             [
-                (record.key, moment, dumps(record.event))
+                (record.key, moment, shortened(dumps(record.event)))
                 for record, moment in zip(records, moments, strict=True)
             ],
         )

@@ -37,7 +37,7 @@ __all__ = [
 _SOURCES_LOCK = 0x66_68_69_72_62_72_69_65
 """Held by who keeps a source and enters it in the inbox, and by who lets go of sources."""
 
-Kind = Literal["held", "refused", "duplicate", "ambiguous"]
+Kind = Literal["held", "refused", "duplicate", "ambiguous", "failed"]
 State = Literal["open", "done", "discarded"]
 
 _DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019", "FB-STORE-028"})

@@ -66,6 +66,11 @@ NOBODY, MANY = 0, -1
 """In token.patient: about no patient, and about more than `FEW`."""
 OTHER = 0
 """In record.patient: `OTHER_PERSON`."""
+DATED = frozenset({"DiagnosticReport", "Observation", "Procedure"})
+"""Types whose rows of `code` carry the ends of `date` in token.moment: one index leads to the latest of a code, and to
+those of a time. A row for each date, of the first patient alone; the others have none."""
+UNDATED = "-infinity"
+"""The moment of what has no date."""
 
 _MERGES = ("replaced-by", "replaces")
 
@@ -325,17 +330,30 @@ async def find_keys(connection: AsyncConnection, identities: Sequence[Identity])
     return results
 
 
+def _moments(item: Indexed) -> list[Any]:
+    """The ends of the dates of a resource, each once."""
+    ends = (
+        _open(entry.high, "infinity")
+        for entry in item.entries
+        if type(entry) is DateEntry and entry.parameter == "date"
+    )
+    return list(dict.fromkeys(ends)) or [UNDATED]
+
+
 def _open(value: datetime | Decimal | None, infinite: str) -> datetime | Decimal | str:
     return infinite if value is None else value
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A resource whose entries from `start` on are not yet rows. owners: the values of token.patient."""
+    """A resource whose entries from `start` on are not yet rows. owners: the values of token.patient; moments: those
+    of token.moment of its code; empty where its type has none.
+    """
 
     item: Indexed
     key: int
     owners: Sequence[int]
+    moments: Sequence[Any] = ()
     start: int = 0
 
 
@@ -398,7 +416,7 @@ class IndexWriter:
         # one row with MANY says that it has to be looked up.
         patients = [patient for patient in self._put_record(item, key) if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
-        self._waiting.append(_Waiting(item, key, owners))
+        self._waiting.append(_Waiting(item, key, owners, _moments(item) if item.type in DATED else ()))
         # Declared by this resource, so that its next version can replace its own links and no others.
         for merged, survivor in item.links:
             self._add("link", keys["Patient", merged], keys["Patient", survivor], key)
@@ -439,8 +457,11 @@ class IndexWriter:
             if type(entry) is TokenEntry:
                 system = dictionaries.system(entry.system)
                 # One row each patient: a search within a patient's record is then one range of the index.
-                for owner in owners:
-                    add("token", parameter, system, entry.code, owner, key)
+                moments = resource.moments if entry.parameter == "code" else ()
+                for moment in moments:
+                    add("token", parameter, system, entry.code, owners[0], key, moment)
+                for owner in owners[1:] if moments else owners:
+                    add("token", parameter, system, entry.code, owner, key, None)
             elif type(entry) is DateEntry:
                 add("date", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
             elif type(entry) is ReferenceEntry:
@@ -523,7 +544,14 @@ _VALUES = ("token", "string", "date", "quantity", "number", "reference", "uri")
 """The tables of values: no primary key, rows of one resource are replaced as a whole."""
 
 _COLUMNS: Mapping[str, Columns] = {
-    "token": {"parameter": "int", "system": "int", "code": "text", "patient": "bigint", "resource": "bigint"},
+    "token": {
+        "parameter": "int",
+        "system": "int",
+        "code": "text",
+        "patient": "bigint",
+        "resource": "bigint",
+        "moment": "timestamptz",
+    },
     "date": {"parameter": "int", "low": "timestamptz", "high": "timestamptz", "resource": "bigint"},
     "reference": {"parameter": "int", "target": "bigint", "url": "text", "resource": "bigint"},
     "string": {"parameter": "int", "value": "text", "exact": "text", "resource": "bigint"},

@@ -13,6 +13,7 @@ from psycopg.errors import LockNotAvailable
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.storage import inbox
+from fhir_bridge.storage.received import ReceivedMessages
 
 __all__ = ["Retention"]
 
@@ -49,11 +50,13 @@ class Retention:
         audit: AuditEvents, from when they were recorded: nothing deletes one, a month goes once all of it is older.
         history: versions, from when they were replaced.
         sources: raw messages and files that are kept for records that wait, from when their entry last changed.
+        messages: received messages that wait for nothing, from when they came.
     """
 
     audit: timedelta | None = None
     history: timedelta | None = None
     sources: timedelta | None = None
+    messages: timedelta | None = None
 
     async def apply(self, pool: AsyncConnectionPool[AsyncConnection]) -> dict[str, int]:
         """Remove what is older; gives how many events and versions that were."""
@@ -66,6 +69,8 @@ class Retention:
         if self.sources is not None:
             async with pool.connection() as connection, connection.transaction():
                 await inbox.forget_old(connection, self.sources)
+        if self.messages is not None:
+            removed["messages"] = await ReceivedMessages(pool).forget(self.messages)
         return removed
 
 

@@ -12,12 +12,12 @@ from fhir_bridge.fhir.search.entries import indexable, normalise
 from fhir_bridge.fhir.search.values import UCUM, canonical_quantity, split_reference
 from fhir_bridge.fhir.search_parameters import is_of_resource
 from fhir_bridge.storage.bundles import relative
-from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
+from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.hierarchies import has_parts, related_keys
 from fhir_bridge.storage.indexed import WORDS, find, reference_targets
-from fhir_bridge.storage.indexing import MANY
+from fhir_bridge.storage.indexing import DATED, MANY
 from fhir_bridge.storage.search_text import (
     date_value,
     number_value,
@@ -28,7 +28,7 @@ from fhir_bridge.storage.search_text import (
 )
 from fhir_bridge.storage.search_words import in_words, of_text
 
-__all__ = ["CodeSets", "parameter_condition"]
+__all__ = ["CodeSets", "code_rows", "ends_within", "parameter_condition"]
 
 _TABLES = {
     "token": "token",
@@ -72,8 +72,10 @@ class _Query:
         patients: Sequence[str],
         codes: CodeSets | None,
         access: AccessFilter | None = None,
+        moments: Condition = TRUE,
     ) -> None:
         self.access = access
+        self.moments = moments
         self.codes = codes
         self.type = resource_type
         self.parameter = parameter
@@ -121,6 +123,7 @@ async def parameter_condition(
     patients: Sequence[str] = (),
     codes: CodeSets | None = None,
     access: AccessFilter | None = None,
+    moments: Condition = TRUE,
 ) -> Condition | None:
     """The condition of one `code:modifier=value`; None where the type has no such parameter here.
 
@@ -129,6 +132,7 @@ async def parameter_condition(
             straight to a patient's.
         codes: terminology; without it the modifiers that ask it are not supported.
         access: the caller's; without it no hierarchy is followed, which leads through other resources.
+        moments: what the row of a code of `DATED` types meets where the whole search is met (`ends_within`).
 
     Raises:
         BadSearch: a value that can't be read, or a modifier that is not supported.
@@ -158,7 +162,7 @@ async def parameter_condition(
         if modifier:
             raise BadSearch(f"{code}: the modifier :{modifier} is not supported")
         return in_words(code, value)
-    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes, access)
+    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes, access, moments)
     if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
             raise BadSearch(f"{code}:missing: expected true or false")
@@ -237,7 +241,39 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
         # one; the other conditions decide.
         keys = person(query.patients, MANY)
         wanted = all_of([wanted, Condition(f"i.patient = ANY({keys.text})", keys.values)])
+    elif query.code == "code" and query.type in DATED:
+        wanted = all_of([wanted, query.moments])
     return await query.exists(wanted)
+
+
+async def code_rows(resource_type: str, value: str, dictionaries: Dictionaries) -> Condition:
+    """The rows `i` of the index that a code of a `DATED` type is found by, those that carry a moment.
+
+    Raises:
+        BadSearch: the value can't be read.
+    """
+    parameter = find(resource_type, "code", dictionaries.definitions)
+    assert parameter is not None
+    wanted = await _token_value(value, _Query(resource_type, parameter, "", dictionaries, (), None))
+    number = await dictionaries.find_parameter(resource_type, "code")
+    return all_of([Condition(f"i.parameter = {number:d} AND i.moment IS NOT NULL"), wanted])
+
+
+def ends_within(value: str) -> Condition:
+    """What the end of a date, in `i.moment`, meets where the date meets `value`; TRUE where nothing follows from it."""
+    wanted = date_value("date", value)
+    # As `_date` compares: above, the end is behind the start; within, no later than the end as well.
+    match wanted.prefix:
+        case "eq":
+            return Condition(
+                "(i.moment > %s AND i.moment <= %s::timestamptz)", (wanted.low, wanted.high or "infinity")
+            )
+        case "ge":
+            return Condition("i.moment > %s", (wanted.low,))
+        case "gt" | "sa":
+            return Condition("i.moment > %s::timestamptz", (wanted.high or "infinity",))
+        case _:
+            return TRUE
 
 
 async def _of_type(query: _Query, values: Sequence[str]) -> Condition:

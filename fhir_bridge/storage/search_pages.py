@@ -27,12 +27,28 @@ class Sort:
 
 
 @dataclass(frozen=True, slots=True)
+class Latest:
+    """A way to the latest matches of a code: its rows of the index in the order of `token.moment`.
+
+    Attributes:
+        rows: a condition on the rows `i` of `token`.
+        where: on `r`, what else a match meets.
+        date: the number of the parameter `date`.
+    """
+
+    rows: Condition
+    where: Condition
+    date: int
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
-    """The matches of one type: a condition on `r`, and what they are sorted by."""
+    """The matches of one type: a condition on `r`, and what they are sorted by. latest: sorted by `-date` alone."""
 
     type: str
     where: Condition
     sorts: tuple[Sort, ...]
+    latest: Latest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +222,8 @@ def _branch(branch: Branch, place: Place | None, order: str, limit: int) -> Cond
     beyond = TRUE if place is None else _beyond(branch.sorts, place)
     kind = f"'{branch.type}' AS type"  # a resource type of R4 (`live`)
     columns = f"r.key, r.id, r.version, r.last_updated, r.bytes, {kind}"
+    if branch.latest is not None:
+        return _walk(branch.latest, columns, place, limit)
     if not branch.sorts:
         where = all_of([branch.where, Condition(beyond.text.replace("q.key", "r.key"), beyond.values)])
         ordered = f"ORDER BY {order.replace('q.', 'r.')} LIMIT {limit:d}"
@@ -217,6 +235,36 @@ def _branch(branch: Branch, place: Place | None, order: str, limit: int) -> Cond
     )
     expressions = (value for sort in branch.sorts for value in sort.expression.values)
     return Condition(statement, (*expressions, *branch.where.values, *beyond.values))
+
+
+# DISTINCT: a code may be in two systems. Of several dates the last one is sorted by. An index has rows and order, so
+# that PostgreSQL reads no more of a code, however much there is, than it gives.
+def _walk(latest: Latest, columns: str, place: Place | None, limit: int) -> Condition:
+    """The first of the latest matches beyond the place."""
+    backwards = place is not None and place.backwards
+    end = (
+        "i.moment = coalesce((SELECT max(d.high) FROM date d WHERE d.resource = r.key "  # noqa: S608
+        f"AND d.parameter = {latest.date:d}), '-infinity')"
+    )
+    where = all_of([latest.rows, latest.where, Condition(end), _moments_beyond(place)])
+    order = "i.moment ASC, i.resource DESC" if backwards else "i.moment DESC, i.resource"
+    statement = (
+        f"SELECT DISTINCT ON (i.moment, i.resource) {columns}, NULLIF(i.moment, '-infinity') AS s0 "  # noqa: S608
+        f"FROM token i JOIN resource r ON r.key = i.resource WHERE {where.text} ORDER BY {order} LIMIT {limit:d}"
+    )
+    return Condition(statement, where.values)
+
+
+def _moments_beyond(place: Place | None) -> Condition:
+    """As `_beyond`, of what is sorted by `-date`."""
+    if place is None:
+        return TRUE
+    moment, key = place.values[0] or "-infinity", place.values[1]
+    first, second = (">", "<") if place.backwards else ("<", ">")
+    return Condition(
+        f"i.moment {first}= %s::timestamptz AND (i.moment {first} %s::timestamptz OR i.resource {second} %s)",
+        (moment, moment, key),
+    )
 
 
 # Of what the caller may see: any other number would reveal what is hidden.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict, Unpack
 
 from psycopg import AsyncConnection
@@ -13,18 +13,20 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import is_followed, is_subject_parameter
 from fhir_bridge.storage.chains import chained, is_chain
-from fhir_bridge.storage.conditions import Condition, all_of, any_of, live
+from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, live
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.includes import included, is_include, read_includes
 from fhir_bridge.storage.indexed import APART
+from fhir_bridge.storage.indexing import DATED
 from fhir_bridge.storage.permission import compile_access, require
-from fhir_bridge.storage.search_conditions import CodeSets, parameter_condition
+from fhir_bridge.storage.search_conditions import CodeSets, code_rows, ends_within, parameter_condition
+from fhir_bridge.storage.search_estimates import estimate_all, estimated
 from fhir_bridge.storage.search_filter import filtered
-from fhir_bridge.storage.search_pages import Branch, Page, Place, count_all, read_page, sorts_of
+from fhir_bridge.storage.search_pages import Branch, Latest, Page, Place, count_all, read_page, sorts_of
 from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
-from fhir_bridge.storage.search_text import split_list
+from fhir_bridge.storage.search_text import prefixed, split_list
 from fhir_bridge.storage.stored import Stored
 
 __all__ = [
@@ -82,7 +84,8 @@ class SearchOptions(TypedDict, total=False):
     Attributes:
         count: entries on a page, where `_count` says nothing; 50.
         cursor: `next` or `previous` of a page, with the same parameters and caller.
-        total: `accurate` counts all matches; they are given anyway where they fit on one page.
+        total: `accurate` counts all matches; they are given anyway where they fit on one page. `_total=estimate` counts
+            them up to a bound (`search_estimates`).
         most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
         most_included: resources that `_include` and `_revinclude` may bring along.
         codes: terminology, for `:in`, `:not-in`, `:below` and `:above`.
@@ -113,6 +116,7 @@ async def conditions(
         patients = _granted(resource_type, access)
     results: list[Condition] = []
     unknown: list[UnknownParameter] = []
+    moments = TRUE if patients else _moments(resource_type, parameters)
 
     async def one(name: str, value: str) -> Condition | None:
         if is_chain(name):
@@ -120,7 +124,7 @@ async def conditions(
         refuse_unsupported(resource_type, name, dictionaries.definitions)
         code, _, modifier = name.partition(":")
         return await parameter_condition(
-            resource_type, code, modifier, value, dictionaries, patients, codes, access
+            resource_type, code, modifier, value, dictionaries, patients, codes, access, moments
         )
 
     async def of_filter(name: str, value: str) -> Condition:
@@ -141,6 +145,42 @@ async def conditions(
         else:
             results.append(condition)
     return all_of(results), unknown
+
+
+def _moments(resource_type: str, parameters: Sequence[tuple[str, str]]) -> Condition:
+    """What the row of a code meets, since the search has a date."""
+    if resource_type in DATED:
+        for name, value in parameters:
+            if name == "date" and len(split_list(value)) == 1:
+                # Of one date alone: another one may be met by another end of the same resource.
+                return ends_within(split_list(value)[0])
+    return TRUE
+
+
+async def _latest(
+    resource_type: str,
+    parameters: Sequence[tuple[str, str]],
+    access: AccessFilter,
+    dictionaries: Dictionaries,
+    codes: CodeSets | None,
+) -> Latest | None:
+    """The way to the latest of a code, where that is what is asked for; None where it is not."""
+    wanted = [value for name, value in parameters if name == "_sort" and value]
+    coded = [value for name, value in parameters if name == "code"]
+    bounded = _named(resource_type, parameters) or _granted(resource_type, access)
+    if resource_type not in DATED or bounded or wanted != ["-date"] or len(coded) != 1:
+        return None
+    # Of a time that has an end there are few, which are sorted: the one that is met need not be the last.
+    timed = any(name == "date" and prefixed(value)[0] == "eq" for name, value in parameters)
+    if len(split_list(coded[0])) != 1 or timed:
+        return None
+    rows = await code_rows(resource_type, coded[0], dictionaries)
+    if rows is FALSE:
+        return None
+    others = [pair for pair in parameters if pair[0] != "code"]
+    matches, _ = await conditions(resource_type, others, access, dictionaries, codes)
+    date = await dictionaries.find_parameter(resource_type, "date")
+    return Latest(all_of([rows, _moments(resource_type, parameters)]), matches, date)
 
 
 async def _within(compartment: tuple[str, str], resource_type: str, dictionaries: Dictionaries) -> Condition:
@@ -233,7 +273,13 @@ async def run_search(
             matches = all_of([matches, await _within(compartment, resource_type, dictionaries)])
         permitted = await compile_access(access, resource_type, "s", dictionaries)
         where = all_of([matches, permitted, current])
-        branches.append(Branch(resource_type, where, await sorts_of(resource_type, parameters, dictionaries)))
+        latest = None
+        if compartment is None:
+            latest = await _latest(resource_type, parameters, access, dictionaries, codes)
+        if latest is not None:
+            latest = replace(latest, where=all_of([latest.where, permitted, current]))
+        sorts = await sorts_of(resource_type, parameters, dictionaries)
+        branches.append(Branch(resource_type, where, sorts, latest))
     for name, without in lacking.items():
         # Left out for these types alone, it would give all of them beside what was asked for.
         if len(without) < len(types):
@@ -258,7 +304,10 @@ async def run_search(
             page = await read_page(connection, branches, place, count, most_bytes, bounded=bounded)
         # Counted by itself only where the page does not show the number anyway.
         if count == 0 or (counted and (cursor is not None or page.more)):
-            known = await count_all(connection, branches)
+            if estimated(parameters) and not bounded:
+                known = await estimate_all(connection, branches)
+            else:
+                known = await count_all(connection, branches)
         matched: dict[str, list[int]] = {kind: [] for kind in types}
         for row in page.rows:
             matched[row[5]].append(row[0])

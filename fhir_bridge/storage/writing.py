@@ -31,6 +31,7 @@ from fhir_bridge.storage.errors import (
     TransactionFailed,
     VersionConflict,
 )
+from fhir_bridge.storage.grouping import Creates, GroupWriter
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
 from fhir_bridge.storage.includes import is_include
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
@@ -153,6 +154,7 @@ class Writer:
         self._most = most_index_rows
         self._audit = audit or AuditWriter(pool)
         self._check_references = check_references
+        self._together = GroupWriter(pool, dictionaries)
 
     async def run(
         self, operations: Sequence[Operation], access: AccessFilter, audit: AuditOf | None = None
@@ -223,68 +225,65 @@ class Writer:
             if item.criteria
         }
         # Only creates, nothing to compare with: one statement, which is a transaction by itself,
-        # without BEGIN, locks and COMMIT.
+        # without BEGIN, locks and COMMIT; and others' creates may go with it.
         simple = len(fresh) == len(operations) and not criteria
         await self._audit.prepare()
-        async with self._pool.connection() as connection:
-            bounds = await _bounds(connection, access, items, self._dictionaries)
-            if simple and len(operations) <= AT_ONCE:
-                versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
-                records = _records(audit, operations, written, items, {})
-                named = await self._named(operations, written, {}, access, references, withheld)
-                # Many records are statements of their own, and need a transaction around.
-                many = named is not None and named.many
-                if sum(record.size for record in records) <= AUDIT_AT_ONCE and not many:
-                    with _references(operations, named):
-                        await write_versions(
-                            connection, self._dictionaries, keys, versions, audit=records, named=named
-                        )
-                    return written
-                async with connection.transaction():
-                    with _references(operations, named):
-                        if named is not None and named.many:
-                            await named.check_many(connection)
-                            named = None
-                        await write_versions(connection, self._dictionaries, keys, versions, named=named)
-                    await self._audit.insert(connection, records)
+        bounds = await _bounds(self._pool, access, items, self._dictionaries)
+        if simple and len(operations) <= AT_ONCE:
+            versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
+            records = _records(audit, operations, written, items, {})
+            named = await self._named(operations, written, {}, access, references, withheld)
+            # Many records are statements of their own, and need a transaction around.
+            many = named is not None and named.many
+            if sum(record.size for record in records) <= AUDIT_AT_ONCE and not many:
+                with _references(operations, named):
+                    await self._together.write(Creates(keys, versions, records, named))
                 return written
-            # READ COMMITTED: what is decided upon is locked first, and read as it is then.
-            async with connection.transaction():
-                # `identify` knows what has content; what is to be deleted may have no row, and gets none.
-                gone = [operation.identity for operation in operations if operation.action == "delete"]
-                keys.update(await self._existing(connection, gone))
-                # Before rows are locked: whoever waits here for another conditional write
-                # holds nothing that others need.
-                await self._check_criteria(connection, operations, criteria)
-                stored = [keys[item.identity] for item in operations if item.identity in keys]
-                rows.update(await lock(connection, [key for key in stored if key not in rows]))
-                reachable = await self._reachable(connection, operations, rows, keys, permitted)
-                versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
-                owners = (
-                    {pair: await read_owners(connection, *pair) for pair in gone} if audit is not None else {}
-                )
-                records = _records(audit, operations, written, items, owners)
-                present = {(row.type, row.id): row for row in rows.values()}
-                named = await self._named(operations, written, present, access, references, withheld)
-                if named is not None and named.many:
-                    with _references(operations, named):
+            async with self._pool.connection() as connection, connection.transaction():
+                with _references(operations, named):
+                    if named is not None and named.many:
                         await named.check_many(connection)
-                    named = None
-                await self._refuse_referred(connection, versions)
-                await self._keep_sources(connection, operations, versions)
-                # The same transaction, a part of the versions at a time: each
-                # statement is built on the event loop.
-                for start in range(0, len(versions), AT_ONCE):
-                    some = versions[start : start + AT_ONCE]
-                    beside_them: list[AuditRecord] = []
-                    if not start and sum(record.size for record in records) <= AUDIT_AT_ONCE:
-                        beside_them, records = records, []
-                    with _references(operations, named):
-                        await write_versions(
-                            connection, self._dictionaries, keys, some, audit=beside_them, named=named
-                        )
-                    named = None
+                        named = None
+                    await write_versions(connection, self._dictionaries, keys, versions, named=named)
                 await self._audit.insert(connection, records)
+            return written
+        # READ COMMITTED: what is decided upon is locked first, and read as it is then.
+        async with self._pool.connection() as connection, connection.transaction():
+            # `identify` knows what has content; what is to be deleted may have no row, and gets none.
+            gone = [operation.identity for operation in operations if operation.action == "delete"]
+            keys.update(await self._existing(connection, gone))
+            # Before rows are locked: whoever waits here for another conditional write
+            # holds nothing that others need.
+            await self._check_criteria(connection, operations, criteria)
+            stored = [keys[item.identity] for item in operations if item.identity in keys]
+            rows.update(await lock(connection, [key for key in stored if key not in rows]))
+            reachable = await self._reachable(connection, operations, rows, keys, permitted)
+            versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
+            owners = (
+                {pair: await read_owners(connection, *pair) for pair in gone} if audit is not None else {}
+            )
+            records = _records(audit, operations, written, items, owners)
+            present = {(row.type, row.id): row for row in rows.values()}
+            named = await self._named(operations, written, present, access, references, withheld)
+            if named is not None and named.many:
+                with _references(operations, named):
+                    await named.check_many(connection)
+                named = None
+            await self._refuse_referred(connection, versions)
+            await self._keep_sources(connection, operations, versions)
+            # The same transaction, a part of the versions at a time: each
+            # statement is built on the event loop.
+            for start in range(0, len(versions), AT_ONCE):
+                some = versions[start : start + AT_ONCE]
+                beside_them: list[AuditRecord] = []
+                if not start and sum(record.size for record in records) <= AUDIT_AT_ONCE:
+                    beside_them, records = records, []
+                with _references(operations, named):
+                    await write_versions(
+                        connection, self._dictionaries, keys, some, audit=beside_them, named=named
+                    )
+                named = None
+            await self._audit.insert(connection, records)
         return written
 
     async def _named(
@@ -472,7 +471,7 @@ class _Bounds:
 
 
 async def _bounds(
-    connection: AsyncConnection,
+    pool: AsyncConnectionPool[AsyncConnection],
     access: AccessFilter,
     items: Mapping[Identity, Indexed],
     dictionaries: Dictionaries,
@@ -481,8 +480,10 @@ async def _bounds(
     if all(rule.patient is None for rule in access.rules):
         return _Bounds(access, {}, {})
     await dictionaries.require_records()
-    owners = await owners_of_contents(connection, list(items.values()), items)
-    return _Bounds(access, await people_of(connection, access), dict(zip(items, owners, strict=True)))
+    async with pool.connection() as connection:
+        owners = await owners_of_contents(connection, list(items.values()), items)
+        people = await people_of(connection, access)
+    return _Bounds(access, people, dict(zip(items, owners, strict=True)))
 
 
 async def _decide_all(

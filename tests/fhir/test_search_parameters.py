@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir.definitions import DEFAULT, resource_types
+from fhir_bridge.fhir.search.compiling import codes_of, compiled
 from fhir_bridge.fhir.search.entries import (
     DateEntry,
     IndexEntry,
@@ -251,6 +253,8 @@ def test_only_what_has_no_expression_or_is_special_finds_nothing() -> None:
     assert {entry.reason for entry in left} == {"has no expression"}
     assert not [entry for entry in left if entry.expression]
     assert [entry.type for entry in uncompiled() if entry.code == "near"] == ["Location"]
+    for resource_type in resource_types():
+        assert codes_of(resource_type, DEFAULT) == compiled(resource_type, None, DEFAULT).codes
 
 
 def test_values_that_no_search_type_has_a_form_for_are_listed() -> None:

@@ -101,7 +101,7 @@ def audited(served: Served, like: str) -> int:
     return int(
         sql(
             served,
-            "SELECT count(*) FROM audit WHERE convert_from(content, 'UTF8') LIKE %s",
+            "SELECT count(*) FROM audit WHERE audit_text(content) LIKE %s",
             f"%{like}%",
         )
     )

@@ -55,5 +55,10 @@ class VcfAdapter:
             return
         stated = getattr(context, "selectors", None)
         selectors = None if stated is None else frozenset(text for _, text in stated)
+        # A run that ends after so many records says so, since a report is due after the last of them.
+        limit = getattr(context, "limit", None)
         for path in paths:
-            yield from read_vcf(path, options, selectors)
+            for record in read_vcf(path, options, selectors, limit):
+                if limit is not None:
+                    limit -= record.records
+                yield record

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 from fhir_bridge.adapters.genomics import annotation, clinvar
 from fhir_bridge.adapters.genomics.alleles import change_type
+from fhir_bridge.adapters.genomics.assembly import pseudoautosomal
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.genotype import allelic_state
-from fhir_bridge.adapters.genomics.hgvs import genomic_hgvs
+from fhir_bridge.adapters.genomics.hgvs import canonical_spdi, genomic_hgvs, placed
 from fhir_bridge.adapters.genomics.line import Call
-from fhir_bridge.adapters.genomics.structural import Structure, read_structure
+from fhir_bridge.adapters.genomics.structural import Repeat, Structure, read_repeats, read_structure
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.usage import FRACTIONS
 from fhir_bridge.adapters.genomics.values import Value
 from fhir_bridge.fhir.datatypes import Code
 
-__all__ = ["Allele"]
+__all__ = ["Allele", "Effect"]
+
+
+class Effect:
+    """The effect of an allele on one transcript (scope `Effect`).
+
+    `key`: what distinguishes it in the sample's file; that of the chosen transcript is the allele's own.
+    """
+
+    __slots__ = ("call", "consequence", "file", "key", "outer")
+
+    def __init__(self, allele: Allele, consequence: annotation.Consequence, place: int) -> None:
+        self.outer = allele
+        self.call = allele.call
+        self.file = allele.file
+        self.consequence = consequence
+        self.key = f"{allele.key}@{place}:{consequence.feature}" if place else allele.key
 
 
 class Allele:
-    """An ALT that a sample's genotype has (scope `Allele`)."""
+    """An ALT that a sample's genotype has (scope `Allele`).
+
+    `occurrence`: how many different calls of this variant the file has given the sample, with this one. `repeated`:
+    an earlier line says the very same.
+    """
 
     def __init__(self, call: Call, number: int) -> None:
+        self.occurrence = 1
+        self.repeated = False
         self.call = call
         self.line = call.line
         self.file = call.file
@@ -67,6 +92,12 @@ class Allele:
 
     @cached
     def key(self) -> str:
+        """What distinguishes the allele in the sample's file: the variant, and which call of it where it is called
+        again in another way."""
+        return self.variant if self.occurrence == 1 else f"{self.variant}#{self.occurrence}"
+
+    @cached
+    def variant(self) -> str:
         """What distinguishes this variant: build, contig, position, alleles; of a symbolic one also its end,
         length, mate and copy number, as far as the line says them of this allele."""
         line = self.line
@@ -75,12 +106,33 @@ class Allele:
 
     @cached
     def hgvs_g(self) -> Code | None:
-        """g.HGVS, where REF and ALT prove it."""
+        """g.HGVS, where REF and ALT, or the reference, prove it."""
         accession = self.line.accession
-        if accession is None or self.alternate.kind != "bases":
+        if accession is None or self.alternate.kind != "bases" or self.differs:
             return None
-        described = genomic_hgvs(accession, self.line.pos, self.line.ref, self.alt)
+        described = placed(genomic_hgvs, accession, (self.line.pos, self.line.ref, self.alt), self._fetch)
         return Code(described) if described else None
+
+    @cached
+    def spdi(self) -> Code | None:
+        """The canonical SPDI, where REF and ALT, or the reference, prove it."""
+        accession = self.line.accession
+        if accession is None or self.alternate.kind != "bases" or self.differs:
+            return None
+        described = placed(canonical_spdi, accession, (self.line.pos, self.line.ref, self.alt), self._fetch)
+        return Code(described) if described else None
+
+    @cached
+    def differs(self) -> bool:
+        """Whether REF is not what the reference sequence has there, where one is given and knows the contig."""
+        fetch, line = self._fetch, self.line
+        bases = None if fetch is None else fetch(line.pos, line.pos + len(line.ref) - 1)
+        return bases is not None and bases != line.ref
+
+    @property
+    def _fetch(self) -> Callable[[int, int], str | None] | None:
+        reference = self.file.reference
+        return None if reference is None else partial(reference.fetch, self.line.chrom)
 
     @property
     def identifiers(self) -> list[Code]:
@@ -196,7 +248,14 @@ class Allele:
             spanning=line.spanning,
             fraction=mitochondrial,
             homoplasmic=self.file.options.homoplasmic,
+            diploid=len(self.call.genotype.alleles) == 1
+            and pseudoautosomal(self.file.assembly, line.chromosome, line.pos),
         )
+
+    @cached
+    def repeats(self) -> list[Repeat]:
+        """Motifs of a tandem repeat, and how often they occur in this allele."""
+        return read_repeats(self.line, self.number) if self.alternate.kind == "symbolic" else []
 
     @property
     def copy_number(self) -> Decimal | None:
@@ -205,11 +264,14 @@ class Allele:
 
     @property
     def evidence(self) -> str:
-        """What the caller wrote, for people: that of the call, and the length of an insertion given by name only."""
-        if self.alternate.symbol[:1] != ("INS",):
-            return self.call.evidence
-        length = self.length
-        return self.call.evidence if length is None else f"{self.call.evidence} SVLEN={length}"
+        """What the caller wrote, for people: that of the call, the length of an insertion given by name only, and that
+        the file calls the variant twice."""
+        text = self.call.evidence
+        if self.alternate.symbol[:1] == ("INS",) and (length := self.length) is not None:
+            text += f" SVLEN={length}"
+        if self.occurrence > 1:
+            text += f". The file calls this variant in another way on an earlier line (this is call {self.occurrence})"
+        return text
 
     @property
     def source_class(self) -> str | None:
@@ -225,13 +287,23 @@ class Allele:
     # Annotation
 
     @cached
-    def consequence(self) -> annotation.Consequence:
-        """The effect on the chosen transcript."""
+    def _consequences(self) -> list[annotation.Consequence]:
         reader = self.file.consequences
         text = self.line.text(reader.key) if reader else None
         if reader is None or text is None:
-            return annotation.NONE
+            return []
         return reader.read(text, self.line.ref, tuple(self.line.alt), self.number)
+
+    @property
+    def consequence(self) -> annotation.Consequence:
+        """The effect on the chosen transcript."""
+        return self._consequences[0] if self._consequences else annotation.NONE
+
+    @cached
+    def effects(self) -> list[Effect]:
+        """The effects that are stated: on the chosen transcript, or on all."""
+        wanted = self._consequences if self.file.options.transcripts == "all" else self._consequences[:1]
+        return [Effect(self, consequence, place) for place, consequence in enumerate(wanted)]
 
     @property
     def gene(self) -> Term | None:

@@ -51,7 +51,12 @@ def parse_alternate(text: str) -> Alternate | None:
             return Alternate(text, "unknown")
         # <CN0>, <CN2>: 1000 Genomes' copy number alleles
         numbered = name[:2] == "CN" and name[2:].isdigit()
-        return Alternate(text, "symbolic", ("CNV", name) if numbered else tuple(name.split(":")))
+        if numbered:
+            return Alternate(text, "symbolic", ("CNV", name))
+        # <STR12>: ExpansionHunter's, with the count of repeats
+        if name[:3] == "STR" and name[3:].isdigit():
+            return Alternate(text, "symbolic", ("STR", name))
+        return Alternate(text, "symbolic", tuple(name.split(":")))
     breakend = _BREAKEND.fullmatch(text)
     if (breakend and bool(breakend["before"]) != bool(breakend["after"])) or _SINGLE.fullmatch(text):
         return Alternate(text, "breakend")
@@ -60,7 +65,8 @@ def parse_alternate(text: str) -> Alternate | None:
 
 def change_type(reference: str, alternate: Alternate) -> str | None:
     """The change in the words of the mapping: `SNV`, `MNV`, `insertion`, `deletion`, `delins`, `duplication`,
-    `tandem_duplication`, `inversion`, `copy_number_variation`, `breakend`; None for another symbolic allele."""
+    `tandem_duplication`, `inversion`, `copy_number_variation`, `tandem_repeat`, `breakend`;
+    None for another symbolic allele."""
     if alternate.kind == "bases":
         new = alternate.text.upper()
         if len(reference) == len(new) == 1:
@@ -84,6 +90,8 @@ def change_type(reference: str, alternate: Alternate) -> str | None:
             return "duplication"
         case ("INV", *_):
             return "inversion"
+        case ("STR", *_) | ("CNV", "TR", *_):
+            return "tandem_repeat"
         case ("CNV", *_):
             return "copy_number_variation"
         case _:

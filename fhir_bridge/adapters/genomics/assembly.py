@@ -24,6 +24,7 @@ __all__ = [
     "chromosome",
     "detect",
     "named",
+    "pseudoautosomal",
 ]
 
 CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y", "MT")
@@ -107,6 +108,23 @@ _BY_ACCESSION = {
     if name != "MT" or build is T2T
 }
 _HG19_MITOCHONDRION = ("NC_001807.4", 16571)
+
+
+_PSEUDOAUTOSOMAL = {
+    ("GRCh37", "X"): ((60_001, 2_699_520), (154_931_044, 155_260_560)),
+    ("GRCh37", "Y"): ((10_001, 2_649_520), (59_034_050, 59_363_566)),
+    ("GRCh38", "X"): ((10_001, 2_781_479), (155_701_383, 156_030_895)),
+    ("GRCh38", "Y"): ((10_001, 2_781_479), (56_887_903, 57_217_415)),
+    ("T2T-CHM13v2.0", "X"): ((1, 2_394_410), (153_925_835, 154_259_566)),
+    ("T2T-CHM13v2.0", "Y"): ((1, 2_458_320), (62_122_810, 62_460_029)),
+}
+"""PAR1 and PAR2 (NCBI assembly regions; T2T: Rhie et al. 2023)."""
+
+
+def pseudoautosomal(assembly: str, chromosome: str | None, position: int) -> bool:
+    """Whether a position of X or Y is in a region that recombines, of which all have two copies."""
+    regions = _PSEUDOAUTOSOMAL.get((assembly, chromosome or ""), ())
+    return any(first <= position <= last for first, last in regions)
 
 
 def named(text: str) -> set[str]:

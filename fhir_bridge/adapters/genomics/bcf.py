@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,9 +23,11 @@ def is_bcf(path: Path) -> bool:
         OSError: the file can't be read.
     """
     if str(path) == "-":
-        return False
-    with path.open("rb") as file:
-        start = file.read(1 << 16)
+        peek = getattr(sys.stdin.buffer, "peek", None)
+        start = peek(1 << 16) if peek else b""
+    else:
+        with path.open("rb") as file:
+            start = file.read(1 << 16)
     if start.startswith(b"\x1f\x8b"):
         import zlib
 
@@ -44,6 +49,12 @@ def bcf_lines(path: Path) -> Iterator[bytes | OverlongLine | Break]:
     import pysam
 
     pysam.set_verbosity(0)
+    if str(path) == "-":  # htslib reads files: what was peeked of a stream is gone for it
+        with tempfile.NamedTemporaryFile(suffix=".bcf") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            copy.flush()
+            yield from bcf_lines(Path(copy.name))
+        return
     try:
         file = pysam.VariantFile(str(path), "rb")
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from fhir_bridge.adapters.genomics.genes import HGNC
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.options import OptionError, Options
+from fhir_bridge.adapters.genomics.regions import bed_lines
 
 __all__ = ["read_studied"]
 
@@ -30,36 +31,14 @@ def read_studied(header: Header, options: Options) -> Studied:
 
 
 def _read_bed(path: Path) -> tuple[tuple[str, ...], str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(
-            issue("FB-VCF-009", f"option studied_bed: {path.name} can't be read as text", str(error))
-        ) from error
     regions = bases = 0
     genes: dict[str, None] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith(("#", "track", "browser")):
-            continue
-        fields = line.split("\t") if "\t" in line else line.split()
-        if len(fields) < 3 or not (
-            fields[1].isdigit() and fields[2].isdigit() and int(fields[1]) < int(fields[2])
-        ):
-            raise OptionError(
-                issue(
-                    "FB-VCF-009",
-                    f"option studied_bed: {path.name}:{number} is not chromosome, start, end",
-                    path.name,
-                )
-            )
-        if chromosome(fields[0]) is None:
-            raise OptionError(
-                issue(
-                    "FB-VCF-009", f"option studied_bed: {path.name}:{number} names no chromosome", path.name
-                )
-            )
+    for contig, start, end, further in bed_lines(path, "studied_bed"):
+        if chromosome(contig) is None:
+            message = f"option studied_bed: {path.name} has a line whose contig is no chromosome"
+            raise OptionError(issue("FB-VCF-009", message, path.name))
         regions += 1
-        bases += int(fields[2]) - int(fields[1])
-        if len(fields) > 3 and fields[3] in HGNC:
-            genes[fields[3]] = None
+        bases += end - start
+        if further and further[0] in HGNC:
+            genes[further[0]] = None
     return tuple(genes), f"{regions} regions of {path.name}, {bases} bases"

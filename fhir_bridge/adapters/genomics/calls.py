@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.call_values import misdeclared, wrong_values
+from fhir_bridge.adapters.genomics.called_regions import note_regions
+from fhir_bridge.adapters.genomics.copy_number import called_by_copies
 from fhir_bridge.adapters.genomics.file import Study
 from fhir_bridge.adapters.genomics.findings import count_allele
 from fhir_bridge.adapters.genomics.genotype import Genotype, parse_genotype
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
+from fhir_bridge.adapters.genomics.relations import Relations, breakend_mate
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["read_calls"]
@@ -33,8 +37,8 @@ _genotype = lru_cache(65536)(parse_genotype)
 """A genotype, read once for each way of writing it: a cohort's are few."""
 
 
-def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
-    """Fill `line.calls` with the samples that have an ALT, and count for each sample's study.
+def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tuple[list[Issue], Issue | None]:
+    """Fill `line.calls` with the samples that have an ALT, and count for each sample's study; `relations` are theirs.
 
     Returns:
         the issues of single samples and alleles, and the reason for skipping where no allele is left.
@@ -52,6 +56,8 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
     reported: set[tuple[str, str]] = set()
     informative = _informative(line, width)
     called = len(informative) < len(file.columns)
+    if file.blocks or not line.alternates or line.alternates[-1].kind == "unknown":
+        note_regions(line)
     for location, text in informative:
         genotype = _genotype(text.partition(":")[0])
         column, name = file.columns[location]
@@ -60,13 +66,16 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
         if genotype is None or genotype.highest > highest:
             problem = "is not GT" if genotype is None else f"names an allele above {highest}"
             issues.append(issue("FB-VCF-040", f"the genotype of column {column + 1} {problem}", locator))
-            study.lost_calls += 1
+            study.lose("FB-VCF-040")
             continue
         if text.count(":") > width:
             issues.append(issue("FB-VCF-041", f"column {column + 1} has more values than FORMAT", locator))
-            study.lost_calls += 1
+            study.lose("FB-VCF-041")
             continue
         if not genotype.highest:
+            if genotype.no_call and _by_copies(Call(line, name, text, genotype), study, reported):
+                called = True
+                continue
             if genotype.missing:
                 study.no_calls += 1
             else:
@@ -80,6 +89,7 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
         issues += wrong_values(call, column, locator)
         _alleles(call, study, reported)
         if call.alleles:
+            relations[location].relate(call)
             line.calls.append(call)
     if line.calls:
         reported.update(misdeclared(line))
@@ -88,6 +98,23 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
         return issues, None
     code = _reason(line, {code for code, _ in reported}, called=called)
     return issues, issue(code, _REASONS[code], locator)
+
+
+def _by_copies(call: Call, study: Study, reported: set[tuple[str, str]]) -> bool:
+    """Whether a sample without a genotype has a copy number that says which ALT it has; then it gets that allele."""
+    if "CN" not in call.fields or call.line.file.options.check:
+        return False
+    number = called_by_copies(call)
+    if number is None:
+        return False
+    study.called += 1
+    if _fails(call, study, reported):
+        study.not_represented["FB-VCF-051"] += 1
+    else:
+        _allele(call, number, study, reported)
+    if call.alleles:
+        call.line.calls.append(call)
+    return True
 
 
 _TWO_COPIES = Genotype("./.", (None, None), phased=False, alternates=(), highest=0, missing=2)
@@ -125,30 +152,59 @@ def _informative(line: Line, width: int) -> list[tuple[int, str]]:
 def _alleles(call: Call, study: Study, reported: set[tuple[str, str]]) -> None:
     """Give a call its alleles, and count them; `reported` gets what is not stated and why."""
     line = call.line
-    codes: list[str] = []
+    if _fails(call, study, reported):
+        study.called += len(call.genotype.alternates)
+        study.not_represented["FB-VCF-051"] += len(call.genotype.alternates)
+        return
+    study.called += len(call.genotype.alternates)
     if call.genotype.missing:
-        codes.append("FB-VCF-042")
-    if call.filtered:
-        if line.file.options.filtered == "leave-out":
-            reported.add(("FB-VCF-051", _STATEMENTS["FB-VCF-051"]))
-            study.left_out += 1
-            return
-        codes.append("FB-VCF-050")
+        reported.add(_statement("FB-VCF-042"))
     for number in call.genotype.alternates:
         kind = line.alternates[number - 1].kind if line.alternates else "unknown"
-        if kind == "spanning":
-            codes.append("FB-VCF-048")
-            continue
-        if kind == "unknown":
-            codes.append("FB-VCF-047")
-            continue
-        allele = Allele(call, number)
-        call.alleles.append(allele)
-        count_allele(study, allele)
-        codes += _limits(allele)
-        if kind == "symbolic":
-            reported.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
-    reported.update((code, _STATEMENTS[code]) for code in codes)
+        if kind in _NO_ALLELE:
+            study.not_represented[_NO_ALLELE[kind]] += 1
+            reported.add(_statement(_NO_ALLELE[kind]))
+        else:
+            _allele(call, number, study, reported)
+
+
+def _fails(call: Call, study: Study, reported: set[tuple[str, str]]) -> bool:
+    """Whether a call fails a filter and is left out for it."""
+    if not call.filtered:
+        return False
+    if call.file.options.filtered != "leave-out":
+        reported.add(_statement("FB-VCF-050"))
+        return False
+    reported.add(_statement("FB-VCF-051"))
+    study.left_out += 1
+    return True
+
+
+def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]]) -> None:
+    """Give a call one allele, unless an earlier line says the same of it."""
+    line = call.line
+    allele = Allele(call, number)
+    if line.earlier is not None:
+        earlier = line.earlier.get((call.name, allele.variant), [])
+        if call.statement in earlier:  # its resources come out the same, and count once
+            allele.occurrence = earlier.index(call.statement) + 1
+            allele.repeated = True
+            study.not_represented["FB-VCF-037"] += 1
+            reported.add(_statement("FB-VCF-037"))
+            call.alleles.append(allele)
+            return
+        allele.occurrence = len(earlier) + 1
+        if earlier:
+            reported.add(_statement("FB-VCF-038"))
+    call.alleles.append(allele)
+    count_allele(study, allele)
+    reported.update(_statement(code) for code in _limits(allele))
+    if allele.alternate.kind == "symbolic":
+        reported.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
+
+
+def _statement(code: str) -> tuple[str, str]:
+    return code, _STATEMENTS[code]
 
 
 def _limits(allele: Allele) -> list[str]:
@@ -156,13 +212,16 @@ def _limits(allele: Allele) -> list[str]:
     line = allele.line
     limits = []
     if allele.alternate.kind == "breakend":
-        limits.append("FB-VCF-044")
+        if breakend_mate(allele.alternate.text) is None:
+            limits.append("FB-VCF-044")
     elif allele.alternate.kind == "symbolic":
         if allele.end is None and allele.alternate.symbol[:1] != ("INS",):
             limits.append("FB-VCF-045")
     elif line.accession is None:
         if line.chromosome == "MT":
             limits.append("FB-VCF-049")
+    elif allele.differs:
+        limits.append("FB-VCF-039")
     elif allele.hgvs_g is None:
         limits.append("FB-VCF-043")
     if len(line.alternates) > 1 and "CLNSIG" in line.raw_info and not allele.clinvar_by_allele:
@@ -172,10 +231,14 @@ def _limits(allele: Allele) -> list[str]:
     return limits
 
 
+_NO_ALLELE = {"spanning": "FB-VCF-048", "unknown": "FB-VCF-047"}
 _STATEMENTS = {
+    "FB-VCF-039": "REF is not what the reference sequence has there: neither g.HGVS nor SPDI is stated",
+    "FB-VCF-037": "the same call as on an earlier line: it is written once",
+    "FB-VCF-038": "a variant of an earlier line is called in another way: both calls are written",
     "FB-VCF-042": "half call: zygosity is not stated",
     "FB-VCF-043": "g.HGVS is not stated without the reference sequence; REF, ALT and position are kept",
-    "FB-VCF-044": "breakend: kept as written, its mate is not represented",
+    "FB-VCF-044": "breakend: kept as written, it names no mate",
     "FB-VCF-045": "structural variant without an END or SVLEN of its own: its extent is not stated",
     "FB-VCF-046": "ClinVar's values are not tied to one of several ALTs and are left out",
     "FB-VCF-047": "called for <NON_REF>, <*> or an ALT `.`: no allele is named",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,9 @@ from fhir_bridge.adapters.genomics.file_text import FileText
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
+from fhir_bridge.adapters.genomics.reference import open_reference
+from fhir_bridge.adapters.genomics.region_list import RegionList
+from fhir_bridge.adapters.genomics.regions import Regions
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.usage import uses
 from fhir_bridge.fhir.datatypes import Code, DateTime
@@ -63,7 +67,9 @@ class VcfFile:
         path: where it is; None of a stream, and of a BCF, which is no text.
         digest: hash of what it says, to be copied; `id` in digits. It is what the file is, whatever it is called.
         somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
-        lost_lines: lines that could not be read.
+        lost_lines: lines that could not be read; outside: lines in none of the regions asked for.
+        blocks: a block of a gVCF has been read: its regions are noted.
+        limited: not all lines were taken, by `--limit`.
         cut: the text ended before the file did; how much is lost can't be known.
         account: counts what no rule represents; None where nobody asks.
     """
@@ -105,9 +111,19 @@ class VcfFile:
         self.uses = uses(header)
         self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
         self.misdeclared: dict[tuple[str, bool], tuple[tuple[str, str], ...]] = {}
+        limits = (options.min_quality, options.min_genotype_quality, options.min_depth)
+        self.thresholds = [
+            (key, limit) for key, limit in zip(("QUAL", "GQ", "DP"), limits, strict=True) if limit
+        ]
+        self.reference = open_reference(options.reference)
+        self.blocks = False
+        self.regions = Regions(options.regions) if options.regions else None
+        self.outside = 0
+        self.limited = False
         self._failing: dict[str, list[str]] = {}
         self.subjects = [Subject(self, sample) for _, sample in self.columns]
-        self.studies = [Study(self, sample) for _, sample in self.columns]
+        self.studies = [Study(self, sample, column + 1) for column, sample in self.columns]
+        self.study_of = {study.name: study for study in self.studies}
         self._places: dict[str, Place] = {}
         self.outer = None
 
@@ -134,7 +150,9 @@ class VcfFile:
     @property
     def complete(self) -> bool:
         """Whether all that the file says could be read, so that what it does not name is not in it."""
-        return not (self.cut or self.lost_lines) and all(study.complete for study in self.studies)
+        return not (self.cut or self.lost_lines or self.limited) and all(
+            study.complete for study in self.studies
+        )
 
     @cached_property
     def date(self) -> DateTime | None:
@@ -221,6 +239,10 @@ class Study:
     """What the lines gave for one sample (scope `Study`), filled while they are read.
 
     Attributes:
+        column: of the sample, from 1.
+        called: ALTs in its genotypes; not_represented: those that became no allele, by issue code; written: alleles
+            whose resource was written; withheld: those whose resource was made or tried and not written, by code.
+        unbalanced: homozygous calls of which less than 0.6 of the reads have the allele.
         variants: alleles called; no_calls: lines so called; not_reference: lines not called as reference.
         left_out: calls with an ALT that the setting `filtered` left out; lost_calls: genotypes that could not be read.
         classified: alleles with CLNSIG; unclear: those that may be pathogenic, and can't be read or distinguished.
@@ -229,6 +251,12 @@ class Study:
 
     file: VcfFile
     name: str
+    column: int = 0
+    called: int = 0
+    written: int = 0
+    unbalanced: int = 0
+    not_represented: Counter[str] = field(default_factory=Counter)
+    withheld: Counter[str] = field(default_factory=Counter)
     variants: int = 0
     no_calls: int = 0
     not_reference: int = 0
@@ -237,6 +265,8 @@ class Study:
     classified: int = 0
     unclear: int = 0
     findings_count: int = 0
+    called_regions: RegionList = field(default_factory=RegionList)
+    uncalled_regions: RegionList = field(default_factory=RegionList)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -262,7 +292,40 @@ class Study:
     @property
     def complete(self) -> bool:
         """Whether all that the file says of the sample could be read."""
-        return not (self.file.cut or self.file.lost_lines or self.lost_calls)
+        file = self.file
+        return not (file.cut or file.lost_lines or file.limited or self.lost_calls)
+
+    @property
+    def called_bed(self) -> str | None:
+        """The regions that a gVCF calls, as BED in base64."""
+        return self.called_regions.bed
+
+    @property
+    def uncalled_bed(self) -> str | None:
+        """The regions that a gVCF has and could not call, as BED in base64."""
+        return self.uncalled_regions.bed
+
+    def lose(self, code: str) -> None:
+        """Count a genotype that can't be read as a call that is not represented."""
+        self.lost_calls += 1
+        self.called += 1
+        self.not_represented[code] += 1
+
+    @property
+    def account(self) -> dict[str, Any]:
+        """called = written + withheld + not represented + kept in the file, of the sample's calls (sample x ALT)."""
+        left = self.called - self.written - self.withheld.total() - self.not_represented.total()
+        not_represented = self.not_represented + Counter({"not taken": left})
+        return {
+            "source": self.file.name,
+            "column": self.column,
+            "called": self.called,
+            "written": self.written,
+            "withheld": dict(sorted(self.withheld.items())),
+            "not_represented": dict(sorted(not_represented.items())),
+            "kept_in_file": 0,
+            "homozygous_below_0.6": self.unbalanced,
+        }
 
     @property
     def conclusion(self) -> str:
@@ -289,6 +352,10 @@ class Study:
             else "The file does not say which genes were studied"
         )
         called = f"{self.variants} variant alleles called against {self.file.assembly}"
+        if self.file.outside:
+            called += (
+                f"; {self.file.outside} lines outside of the regions asked for were left out by a setting"
+            )
         if self.left_out:
             called += f"; {self.left_out} calls that fail a filter were left out by a setting"
         return f"{result}. {called}. {scope}."
@@ -298,6 +365,8 @@ class Study:
         lost = []
         if self.file.cut:
             lost.append("the file is damaged or cut short, and all that follows the break is missing")
+        if self.file.limited:
+            lost.append("only the first lines of the file were taken")
         if self.file.lost_lines:
             lost.append(f"{self.file.lost_lines} lines can't be read")
         if self.lost_calls:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.file import Finding, Study
 
 __all__ = ["count_allele"]
 
+_BALANCED = Decimal("0.6")
+"""Fraction of reads below which a homozygous call is worth a look."""
+
 
 def count_allele(study: Study, allele: Allele) -> None:
     """Count an allele, and keep it where it is reportable."""
     study.variants += 1
+    copies = allele.call.genotype.alleles
+    if len(copies) > 1 and copies.count(allele.number) == len(copies):
+        fraction = allele.fraction
+        study.unbalanced += fraction is not None and fraction < _BALANCED
     classified = False
     if "CLNSIG" in allele.line.columns[7]:
         classified = allele.clinvar.significance is not None
@@ -26,7 +35,7 @@ def count_allele(study: Study, allele: Allele) -> None:
 
 def _sentence(allele: Allele) -> str:
     consequence, text = allele.consequence, allele.clinvar
-    change = consequence.hgvs_c or allele.hgvs_g or allele.key
+    change = consequence.named or consequence.hgvs_c or allele.hgvs_g or allele.key
     protein = f" ({consequence.hgvs_p.rpartition(':')[2]})" if consequence.hgvs_p else ""
     words = (f"{consequence.symbol or ''} {change}{protein}".strip(), allele.allelic_state, text.significance)
     return ", ".join(word for word in words if word)

@@ -63,6 +63,7 @@ def allelic_state(
     spanning: int | None = None,
     fraction: Decimal | None = None,
     homoplasmic: Decimal = Decimal("0.99"),
+    diploid: bool = False,
 ) -> str | None:
     """The allelic state of one ALT: `homozygous`, `heterozygous`, `hemizygous`, `heteroplasmic`, `homoplasmic`.
 
@@ -74,19 +75,19 @@ def allelic_state(
         chromosome: `1` … `22`, `X`, `Y`, `MT`, or None for another contig.
         spanning: number of the ALT `*`, where the line has one: that copy is deleted, so the other occurs alone.
         fraction: fraction of reads with this ALT.
+        diploid: the position is in a pseudoautosomal region, of which everybody has two copies.
         homoplasmic: fraction from which a mitochondrial ALT is homoplasmic.
     """
     copies = genotype.alleles
     if chromosome == "MT":
-        if fraction is not None:
-            return "homoplasmic" if fraction >= homoplasmic else "heteroplasmic"
-        if len(copies) > 1 and not genotype.missing:
-            return "homoplasmic" if all(copy == alternate for copy in copies) else "heteroplasmic"
-        return None
+        # A genotype of two copies says nothing of a cell's many mitochondria: only reads do.
+        if fraction is None:
+            return None
+        return "homoplasmic" if fraction >= homoplasmic else "heteroplasmic"
     if genotype.missing:
         return None
     if len(copies) == 1:
-        return "hemizygous" if chromosome in ("X", "Y") else None
+        return "hemizygous" if chromosome in ("X", "Y") and not diploid else None
     if all(copy == alternate for copy in copies):
         return "homozygous"
     if spanning is not None and len(copies) == 2 and spanning in copies:

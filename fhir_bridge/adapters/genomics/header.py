@@ -70,11 +70,15 @@ class Header:
 
 
 class HeaderParser:
-    """Takes header lines one by one; `header` is whole once `feed` returns True (the column line)."""
+    """Takes header lines one by one; `header` is whole once `feed` returns True (the column line).
 
-    def __init__(self) -> None:
+    `version`: by which a file without `##fileformat` is read; None refuses it.
+    """
+
+    def __init__(self, version: str | None = None) -> None:
         self.header = Header()
         self._line = 0
+        self._version = version
 
     def feed(self, text: str) -> bool:
         """Read one line.
@@ -84,13 +88,21 @@ class HeaderParser:
         """
         self._line += 1
         if self._line == 1:
-            key, _, value = text.removeprefix("\ufeff").partition("=")
+            text = text.removeprefix("\ufeff")
+            key, _, value = text.partition("=")
+            if key != "##fileformat" and self._version and text.startswith("#"):
+                self.header.version = self._version
+                self._departs(f"no ##fileformat (§1.4.1); read as {self._version}, as the option says")
+                return self._take(text)
             if key != "##fileformat":
                 raise HeaderError(issue("FB-VCF-001", "the first line is not ##fileformat=VCFv4.x", "line 1"))
             if not _VERSION.fullmatch(value):
                 raise HeaderError(issue("FB-VCF-001", "##fileformat is none of VCFv4.0 to VCFv4.5", "line 1"))
             self.header.version = value
             return False
+        return self._take(text)
+
+    def _take(self, text: str) -> bool:
         if text.startswith("##"):
             self._meta(text[2:])
             return False
@@ -170,8 +182,13 @@ class HeaderParser:
         first = self.header.contigs.setdefault(identifier, contig)
         if first is not contig:
             if None not in (first.length, contig.length) and first.length != contig.length:
-                raise self.error(f"##contig {identifier} is declared twice with different lengths")
-            self._departs(f"##contig {identifier} is declared twice", "remark")
+                # Which of the two is right can't be known: neither says anything of the build.
+                self._departs(
+                    f"##contig {identifier} is declared twice with different lengths; neither counts"
+                )
+                self.header.contigs[identifier] = Contig(identifier, None, None)
+            else:
+                self._departs(f"##contig {identifier} is declared twice", "remark")
 
     def _columns(self, text: str) -> None:
         names = text.split("\t")

@@ -7,7 +7,13 @@ where REF shows enough of the sequence on both sides to decide both.
 
 from __future__ import annotations
 
-__all__ = ["genomic_hgvs", "trim"]
+from collections.abc import Callable
+
+__all__ = ["canonical_spdi", "genomic_hgvs", "placed", "trim"]
+
+_WINDOWS = (64, 1024, 16384)
+"""Bases around a variant that are looked at to place it, a few first."""
+Fetch = Callable[[int, int], str | None]
 
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -25,6 +31,72 @@ def trim(position: int, reference: str, alternate: str) -> tuple[int, str, str]:
     while start < shortest and reference[start] == alternate[start]:
         start += 1
     return position + start, reference[start:], alternate[start:]
+
+
+def placed(
+    describe: Callable[[str, int, str, str], str | None],
+    accession: str,
+    variant: tuple[int, str, str],
+    fetch: Fetch | None = None,
+) -> str | None:
+    """What `describe` (g.HGVS or SPDI) says of position, REF and ALT; with more of the reference where it needs that.
+
+    Args:
+        fetch: gives the reference's bases from a first to a last position, from 1; None without a reference.
+    """
+    position, reference, alternate = variant
+    result = describe(accession, position, reference, alternate)
+    if result is not None or fetch is None or not (set(reference) | set(alternate)) <= set("ACGT"):
+        return result
+    last = position + len(reference) - 1
+    if fetch(position, last) != reference:
+        return None
+    for width in _WINDOWS:
+        before, after = fetch(max(position - width, 1), position - 1), fetch(last + 1, last + width)
+        if before is None or after is None:
+            return None
+        # Bases that are none can't be placed over.
+        before, after = before.rpartition("N")[2], after.partition("N")[0]
+        at = position - len(before)
+        result = describe(accession, at, before + reference + after, before + alternate + after)
+        if result is not None:
+            return result
+    return None
+
+
+def canonical_spdi(accession: str, position: int, reference: str, alternate: str) -> str | None:
+    """The canonical SPDI (NCBI's variant overprecision correction), or None where it needs more of the reference.
+
+    A substitution is what it is. A deletion or insertion covers all places where it could be: it is written only where
+    REF shows the bases that end its shifting on both sides. Positions count from 0. Arguments as of `genomic_hgvs`.
+    """
+    if not (set(reference) | set(alternate)) <= set("ACGT") or reference == alternate:
+        return None
+    start, old, new = trim(position, reference, alternate)
+    if old and new:
+        return f"{accession}:{start - 1}:{old}:{new}"
+    moved = old or new
+    # Of REF (with the deletion, without the insertion) what is before and after the change.
+    left, right = start - position, start - position + len(old)
+    unit = moved
+    while True:
+        if right >= len(reference):
+            return None
+        if reference[right] != unit[0]:
+            break
+        unit = unit[1:] + unit[0]
+        right += 1
+    unit = moved
+    while True:
+        if left == 0:
+            return None
+        if reference[left - 1] != unit[-1]:
+            break
+        unit = unit[-1] + unit[:-1]
+        left -= 1
+    deleted = reference[left:right]
+    inserted = deleted[: len(deleted) - len(old)] if old else unit + deleted
+    return f"{accession}:{position - 1 + left}:{deleted}:{inserted}"
 
 
 def genomic_hgvs(accession: str, position: int, reference: str, alternate: str) -> str | None:

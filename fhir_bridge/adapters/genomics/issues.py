@@ -100,13 +100,31 @@ CODES = declare(
         "FB-VCF-035",
         "warning",
         "A line gives the variant of the line before again",
-        "Join the two lines (bcftools norm -d exact); where they differ the first stays.",
+        "Join the two lines (bcftools norm -d exact); where a sample's calls differ both are written.",
+    ),
+    IssueCode(
+        "FB-VCF-037",
+        "information",
+        "A sample's call is the same as on an earlier line, and is written once",
+        "Nothing to do.",
+    ),
+    IssueCode(
+        "FB-VCF-038",
+        "warning",
+        "A sample's variant is called in another way than on an earlier line: both calls are written",
+        "Find out which call is right; the note of the later one says that there are two.",
     ),
     IssueCode(
         "FB-VCF-036",
         "warning",
         "A value can't be used as its header declares it; what would be computed from it is not stated",
         "Correct Number and Type of the key that is named (docs/adapters/vcf.md).",
+    ),
+    IssueCode(
+        "FB-VCF-039",
+        "warning",
+        "REF is not what the reference sequence (option `reference`) has there: g.HGVS and SPDI are not stated",
+        "Give the FASTA file that the calls were made with.",
     ),
     # One sample or allele of a line
     IssueCode(
@@ -131,8 +149,8 @@ CODES = declare(
     IssueCode(
         "FB-VCF-044",
         "warning",
-        "Breakend: REF and ALT are kept as written; the join with its mate is not represented",
-        "Read the joined ends from the alternate allele.",
+        "Breakend without mate: REF and ALT are kept as written, no junction is stated",
+        "Nothing to do where it is single; else call both ends in one file.",
     ),
     IssueCode(
         "FB-VCF-045",
@@ -222,6 +240,12 @@ CODES = declare(
         "Skipped: samples are called only for alleles that the line does not name",
         "Use the genotyped VCF.",
     ),
+    IssueCode(
+        "FB-VCF-068",
+        "information",
+        "Skipped: outside of the regions that the option `regions` names",
+        "Nothing to do.",
+    ),
     # Once a file
     IssueCode(
         "FB-VCF-080",
@@ -258,6 +282,18 @@ CODES = declare(
         "information",
         "Calls that fail a filter were left out of a file, by the option `filtered`",
         "Nothing to do, or --set filtered=keep.",
+    ),
+    IssueCode(
+        "FB-VCF-089",
+        "information",
+        "Homozygous calls of which less than 0.6 of the reads have the allele",
+        "Look at them: the genotype and the reads disagree.",
+    ),
+    IssueCode(
+        "FB-VCF-088",
+        "warning",
+        "Not all lines of the file were taken: the report is partial",
+        "Convert without --limit.",
     ),
     IssueCode(
         "FB-VCF-086",

@@ -14,7 +14,10 @@ from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.genotype import Genotype
 from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
 
-__all__ = ["Call", "Line"]
+__all__ = ["Call", "Earlier", "Line"]
+
+Earlier = dict[tuple[str, str], list[object]]
+"""What lines of one position say, by sample and variant: one entry for each different call."""
 
 _EVIDENCE = ("GT", "DP", "GQ", "PS")
 _PASSED = frozenset(("PASS", "."))
@@ -29,6 +32,7 @@ class Line:
         genomic_reference: the accession, else the contig's name.
         raw_info: INFO as text by key; a flag is True.
         lost: INFO keys whose value was left out.
+        earlier: what the lines before at this position say of each sample and variant; None for the first of them.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Line:
         self.raw_info = raw_info
         self.lost = lost
         self.calls: list[Call] = []
+        self.earlier: Earlier | None = None
 
     @property
     def identifiers(self) -> list[str]:
@@ -119,7 +124,7 @@ class Line:
 class Call:
     """One sample's call at a line (scope `Sample`); `fields` are its FORMAT values as text by key."""
 
-    __slots__ = ("_reads", "alleles", "fields", "file", "genotype", "line", "name")
+    __slots__ = ("_reads", "alleles", "fields", "file", "genotype", "junctions", "line", "name", "phases")
 
     def __init__(self, line: Line, name: str, text: str, genotype: Genotype) -> None:
         self.line = line
@@ -130,11 +135,19 @@ class Call:
         self._reads: list[int | None] | bool | None = False
         self.alleles: list[object] = []
         """Objects of the scope `Allele`, which look at their call: for `for: Allele` alone."""
+        self.phases: tuple[object, ...] = ()
+        self.junctions: tuple[object, ...] = ()
+        """Objects of the scopes `Phase` and `Junction`: relations to alleles of earlier lines."""
 
     @property
     def outer(self) -> Line:
         """The line."""
         return self.line
+
+    @property
+    def statement(self) -> object:
+        """What the line says of the sample, to be compared."""
+        return (*self.line.columns[2:8], *self.fields.items())
 
     def format(self, key: str, alternate: int | None = None) -> Value | list[Value]:
         """A FORMAT value in its declared type."""
@@ -165,6 +178,11 @@ class Call:
         )
 
     @property
+    def copies(self) -> Decimal | None:
+        """CN: the sample's copy number, where it is one value."""
+        return decimal(self._one("CN"))
+
+    @property
     def phased(self) -> bool:
         """Whether the copies are phased."""
         return self.genotype.phased
@@ -192,13 +210,18 @@ class Call:
 
     @property
     def filtered(self) -> str | None:
-        """What failed, FILTER of the line and FT of the call, in words; None where nothing did."""
-        if self.line.columns[6] in _PASSED and "FT" not in self.fields:
+        """What failed, FILTER of the line, FT of the call and the thresholds set, in words; None where nothing did."""
+        thresholds = self.file.thresholds
+        if self.line.columns[6] in _PASSED and "FT" not in self.fields and not thresholds:
             return None
         line, own = self.line.failed_filters, self.failed_filters
         parts = [f"FILTER {', '.join(line)}"] if line else []
         if own:
             parts.append(f"FT {', '.join(own)}")
+        for key, limit in thresholds:
+            value = self.line.qual if key == "QUAL" else decimal(self._one(key))
+            if value is not None and value < limit:
+                parts.append(f"{key} {value} is below {limit}")
         return "; ".join(parts) or None
 
     @property

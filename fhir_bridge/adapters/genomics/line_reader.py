@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.calls import read_calls
 from fhir_bridge.adapters.genomics.checks import (
     LineError,
@@ -14,8 +15,9 @@ from fhir_bridge.adapters.genomics.checks import (
 )
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
-from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.line import Earlier, Line
 from fhir_bridge.adapters.genomics.record import VcfRecord
+from fhir_bridge.adapters.genomics.relations import Relations
 from fhir_bridge.adapters.genomics.stream import OverlongLine
 from fhir_bridge.adapters.genomics.strict import SYNTAX, StrictCheck
 from fhir_bridge.adapters.genomics.structural import check_distinct
@@ -26,6 +28,10 @@ __all__ = ["LineReader"]
 
 _LOST_CALL = frozenset(("FB-VCF-040", "FB-VCF-041"))
 """Without any allele left, a line that lost a sample's call is rejected, not skipped."""
+
+
+class OutsideRegions(Exception):
+    """A line is in none of the regions asked for."""
 
 
 class LineReader:
@@ -39,6 +45,8 @@ class LineReader:
         self._formats: set[str] = set()
         self._contigs: set[str] = set()
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
+        self.relations = [Relations() for _ in file.studies]
+        self._before: Line | None = None
         self._strict = StrictCheck(file.header.version) if file.options.check else None
 
     def lost(self, number: int, result: Issue, content: bytes | None = None) -> VcfRecord:
@@ -63,6 +71,10 @@ class LineReader:
             return self.lost(number, result, item)
         except LineError as error:
             return self.lost(number, issue(error.code, error.message, locator), item)
+        except OutsideRegions:
+            file.outside += 1
+            result = issue("FB-VCF-068", "outside of the regions asked for", locator)
+            return VcfRecord(locator, outcome="skipped", issues=[result], file=file, content=item)
         outcome: RecordOutcome = "read"
         if self._strict:
             issues += [issue(*entry, locator) for entry in self._strict.check(line)]
@@ -110,6 +122,19 @@ class LineReader:
                 kept.append(("FB-VCF-084", f"not sorted: {unsorted} (VCF 4.3 §1.6.1)"))
         self._last = (line.chrom, line.pos, line.columns[3], line.columns[4], line.columns[7])
 
+    def _at_position(self, line: Line) -> Earlier | None:
+        """What earlier lines of the position say of samples and variants; a place with one line costs nothing."""
+        before, self._before = self._before, line
+        if before is None or before.pos != line.pos or before.chrom != line.chrom:
+            return None
+        earlier: Earlier = {} if before.earlier is None else before.earlier
+        for call in before.calls:
+            for allele in call.alleles:
+                assert isinstance(allele, Allele)
+                if not allele.repeated:
+                    earlier.setdefault((call.name, allele.variant), []).append(call.statement)
+        return earlier
+
     def _line(self, text: str, number: int, locator: str) -> tuple[Line, list[Issue], Issue | None]:
         file = self.file
         columns = text.split("\t")
@@ -118,6 +143,8 @@ class LineReader:
                 raise LineError("FB-VCF-032", "a header line is among the records")
             raise LineError("FB-VCF-020", f"{file.header.columns} columns are needed")
         location = position(columns[1])
+        if file.regions is not None and not file.regions.cover(columns[0], location, columns[3], columns[7]):
+            raise OutsideRegions
         check_fixed(columns, file.header, location)
         result = alternates(columns[4], columns[3])
         info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(result))
@@ -139,7 +166,8 @@ class LineReader:
             check_format(columns[8], self.undeclared, file.header)
             if len(self._formats) < 4096:
                 self._formats.add(columns[8])
-        issues, reason = read_calls(line, locator)
+        line.earlier = self._at_position(line)
+        issues, reason = read_calls(line, locator, self.relations)
         if kept:
             issues += [issue(code, message, locator) for code, message in kept]
         return line, issues, reason

@@ -6,9 +6,11 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhir_bridge.adapters.genomics.genes import gene
+from fhir_bridge.adapters.genomics.genes import HGNC_SYSTEM, gene
 from fhir_bridge.adapters.genomics.options import Options
+from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.fhir.datatypes import Identifier
+from fhir_bridge.fhir.ports import NamingPort
 from fhir_bridge.mapping import Context, Scope, function
 
 __all__ = ["VcfModel"]
@@ -20,6 +22,9 @@ _SCOPES = {
     "Line": Scope("Line", "File"),
     "Sample": Scope("Sample", "Line"),
     "Allele": Scope("Allele", "Sample"),
+    "Effect": Scope("Effect", "Allele"),
+    "Phase": Scope("Phase", "Sample"),
+    "Junction": Scope("Junction", "Sample"),
     "Study": Scope("Study", "File"),
 }
 _FILE = ("name", "id", "assembly", "date", "caller", "note", "source_class")
@@ -53,10 +58,12 @@ _VARIANT = (
     "last",
     "length",
     "outermost",
+    "repeats",
     "source_class",
+    "spdi",
     "symbolic",
 )
-_CONSEQUENCE = ("gene", "hgvs_c", "hgvs_p", "impact", "symbol", "terms", "transcript")
+_CONSEQUENCE = ("gene", "hgvs_c", "hgvs_p", "impact", "named", "names", "symbol", "terms", "transcript")
 _CLINVAR = (
     "classification",
     "conditions",
@@ -66,7 +73,10 @@ _CLINVAR = (
     "stars",
     "variation",
 )
+_PHASE = ("first", "relation", "second", "set")
+_JUNCTION = ("chromosomes", "first", "fusion", "genes", "second", "text")
 _STUDY = (
+    "called_bed",
     "complete",
     "conclusion",
     "findings",
@@ -77,11 +87,19 @@ _STUDY = (
     "no_calls",
     "reference",
     "regions",
+    "uncalled_bed",
     "unclear",
     "variants",
 )
-_TO_LINE = {"Line": "s", "Sample": "s.line", "Allele": "s.line"}
-_TO_CALL = {"Sample": "s", "Allele": "s.call"}
+_TO_LINE = {
+    "Line": "s",
+    "Sample": "s.line",
+    "Allele": "s.line",
+    "Effect": "s.call.line",
+    "Phase": "s.call.line",
+    "Junction": "s.call.line",
+}
+_TO_CALL = {"Sample": "s", "Allele": "s.call", "Effect": "s.call", "Phase": "s.call", "Junction": "s.call"}
 
 
 def _table(scope: str) -> dict[str, str]:
@@ -101,6 +119,13 @@ def _table(scope: str) -> dict[str, str]:
         names |= {f"variant.{name}": f"s.{name}" for name in _VARIANT}
         names |= {f"consequence.{name}": f"s.consequence.{name}" for name in _CONSEQUENCE}
         names |= {f"clinvar.{name}": f"s.clinvar.{name}" for name in _CLINVAR}
+    if scope == "Effect":
+        names |= {f"consequence.{name}": f"s.consequence.{name}" for name in _CONSEQUENCE}
+        names["effect.key"] = "s.key"
+    if scope == "Phase":
+        names |= {f"phase.{name}": f"s.{name}" for name in _PHASE}
+    if scope == "Junction":
+        names |= {f"junction.{name}": f"s.{name}" for name in _JUNCTION}
     if scope == "Study":
         names |= {f"study.{name}": f"s.{name}" for name in _STUDY}
     return names
@@ -110,6 +135,15 @@ def _table(scope: str) -> dict[str, str]:
 def _gene(symbol: Any) -> Any:
     """A gene by its symbol, as a value for `concept()`."""
     return gene(symbol) if isinstance(symbol, str) and symbol else None
+
+
+@function(context=True)
+def _hgnc(ctx: Context, term: Any) -> Any:
+    """A gene with the code that the terminology store has for its symbol, where it has none."""
+    if not isinstance(term, Term) or term.code is not None or not isinstance(ctx.terminology, NamingPort):
+        return term
+    code = ctx.terminology.code_of(HGNC_SYSTEM, term.display)
+    return Term(HGNC_SYSTEM, code, term.display) if code else term
 
 
 @function(context=True, returns="Identifier")
@@ -131,13 +165,20 @@ class VcfModel:
 
     root = "File"
     scopes: Mapping[str, Scope] = _SCOPES
-    functions: Mapping[str, Callable[..., Any]] = {"gene": _gene, "sample_identifier": sample_identifier}
+    functions: Mapping[str, Callable[..., Any]] = {
+        "gene": _gene,
+        "hgnc": _hgnc,
+        "sample_identifier": sample_identifier,
+    }
     token = ""
     parts: Mapping[str, str] = {
         "Subject": "s.name",
         "Study": "s.name",
         "Sample": "s.name",
         "Allele": "s.call.name",
+        "Effect": "s.call.name",
+        "Phase": "s.call.name",
+        "Junction": "s.call.name",
     }
     """Scopes whose outputs are of one sample, and its name: a newer file of the sample replaces them."""
 
@@ -161,9 +202,9 @@ class VcfModel:
             return source
         group, dot, key = text.partition(".")
         if dot and key and group == "INFO" and scope in _TO_LINE:
-            return f"s.info({key!r})" if scope in ("Line", "Allele") else f"s.line.info({key!r})"
+            return f"s.info({key!r})" if scope == "Allele" else f"{_TO_LINE[scope]}.info({key!r})"
         if dot and key and group == "FORMAT" and scope in _TO_CALL:
-            return f"s.format({key!r})"
+            return f"s.format({key!r})" if scope == "Allele" else f"{_TO_CALL[scope]}.format({key!r})"
         raise LookupError(_complaint(text, scope))
 
 

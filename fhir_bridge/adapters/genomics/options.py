@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -18,6 +19,7 @@ __all__ = ["OptionError", "Options"]
 
 REPORTABLE = ("clinvar", "all")
 SOURCE_CLASSES = ("germline", "somatic")
+PHASING = ("sets", "all", "none")
 FILTERED = ("keep", "leave-out")
 
 
@@ -44,11 +46,17 @@ class Options:
         reportable: what a report lists: `clinvar` (pathogenic and likely pathogenic) or `all`.
         max_findings: findings that a report lists at most.
         consequences: whether each annotated allele also gives a molecular consequence.
+        transcripts: the transcripts of which an effect is stated: the `chosen` one (MANE first), or `all`.
         homoplasmic: read fraction from which a mitochondrial allele is homoplasmic.
         max_line: bytes that a line may have.
         filtered: what happens to a call that fails a filter (FILTER of its line, or its own FT): `keep` writes it with
             confidence low, `leave-out` does not write it.
         passing: names of filters that count as passed.
+        reference: a FASTA file of the reference sequence (with its .fai), to place insertions and deletions.
+        fileformat: the version (`VCFv4.2`) by which a file without `##fileformat` is read.
+        phasing: which phased calls are related to each other: those of phase `sets` (PS), `all`, or `none`.
+        regions: where lines are taken from: a BED file, or `chr1:1000-2000` and whole contigs, separated by commas.
+        min_quality, min_genotype_quality, min_depth: a call whose QUAL, GQ or DP is below fails a filter.
         check: read for the syntax alone: no build is needed, and whatever departs from the specification is an error.
     """
 
@@ -62,10 +70,18 @@ class Options:
     reportable: str = "clinvar"
     max_findings: int = 200
     consequences: bool = True
+    transcripts: str = "chosen"
     homoplasmic: Decimal = Decimal("0.99")
     max_line: int = 1 << 26
     filtered: str = "keep"
     passing: tuple[str, ...] = ()
+    reference: Path | None = None
+    fileformat: str | None = None
+    phasing: str = "sets"
+    regions: tuple[str, ...] = ()
+    min_quality: Decimal | None = None
+    min_genotype_quality: Decimal | None = None
+    min_depth: Decimal | None = None
     check: bool = False
     ignore: tuple[str, ...] = ()
 
@@ -121,6 +137,19 @@ def _positive(value: Any) -> int:
     return number
 
 
+def _threshold(value: Any) -> Decimal:
+    number = Decimal(str(value))
+    if not (number.is_finite() and number >= 0):
+        raise ValueError
+    return number
+
+
+def _fileformat(value: Any) -> str:
+    if not re.fullmatch(r"VCFv4\.[0-5]", str(value)):
+        raise ValueError
+    return str(value)
+
+
 def _fraction(value: Any) -> Decimal:
     number = Decimal(str(value))
     if not 0 < number <= 1:
@@ -142,16 +171,24 @@ _READERS: dict[str, Any] = {
     "samples": _names,
     "studied_genes": _names,
     "studied_bed": Path,
+    "reference": Path,
     "effective": _date,
     "source_class": _one_of(*SOURCE_CLASSES),
     "reportable": _one_of(*REPORTABLE),
     "max_findings": _positive,
     "check_lengths": _boolean,
     "consequences": _boolean,
+    "transcripts": _one_of("chosen", "all"),
     "homoplasmic": _fraction,
     "max_line": _positive,
     "filtered": _one_of(*FILTERED),
     "passing": _names,
+    "fileformat": _fileformat,
+    "phasing": _one_of(*PHASING),
+    "regions": _names,
+    "min_quality": _threshold,
+    "min_genotype_quality": _threshold,
+    "min_depth": _threshold,
     "check": _boolean,
     "ignore": _names,
 }

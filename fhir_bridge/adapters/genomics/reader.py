@@ -28,19 +28,23 @@ __all__ = ["VcfRecord", "read_header", "read_vcf"]
 Item = bytes | OverlongLine | Break
 
 
-def read_vcf(path: Path, options: Options, selectors: Iterable[str] | None = None) -> Iterator[VcfRecord]:
+def read_vcf(
+    path: Path, options: Options, selectors: Iterable[str] | None = None, limit: int | None = None
+) -> Iterator[VcfRecord]:
     """Read one file. A file that can't be opened, or whose header can't be read, is refused whole, all its lines.
 
-    `selectors`: those of the mapping, so that what it does not represent is reported at the file's end.
+    `selectors`: those of the mapping, so that what it does not represent is reported at the file's end. `limit`: lines
+    after which the file is summed up; the next is given all the same, so that whoever reads on sees that there is one.
     """
     name = "standard input" if str(path) == "-" else path.name
     try:
-        items = _lines(path, options)
-        header = read_header(items)
+        binary = is_bcf(path)
+        items = bcf_lines(path) if binary else lines(path, options.max_line)
+        header = read_header(items, options.fileformat)
         build = _build(header, options)
         digest = _digest(path, header, options)
         file = _file(name, header, build, options, digest)
-        if str(path) != "-" and not is_bcf(path):
+        if str(path) != "-" and not binary:
             file.path = path
     except (HeaderError, UnknownBuild, OptionError) as error:
         yield _refused(name, error.issue, _count_lines(path, options))
@@ -59,6 +63,7 @@ def read_vcf(path: Path, options: Options, selectors: Iterable[str] | None = Non
     reader = LineReader(file)
     broken: list[Issue] = []
     number = header.lines
+    last = None if limit is None else number + limit
     while True:
         try:
             item = next(items, None)
@@ -67,6 +72,11 @@ def read_vcf(path: Path, options: Options, selectors: Iterable[str] | None = Non
         if item is None:
             break
         number += 1
+        if last is not None and number > last and not isinstance(item, Break):
+            file.limited = True
+            yield from _end(file, reader, broken)
+            yield reader.read(item, number)
+            return
         if not isinstance(item, Break):
             yield reader.read(item, number)
         elif item.certain:
@@ -79,6 +89,12 @@ def read_vcf(path: Path, options: Options, selectors: Iterable[str] | None = Non
             broken.append(issue(item.code, item.reason, name))
         elif options.check and header.version >= "VCFv4.3":
             yield VcfRecord(name, outcome="rejected", issues=[_error(item.code, item.reason, name)])
+    yield from _end(file, reader, broken)
+
+
+def _end(file: VcfFile, reader: LineReader, broken: list[Issue]) -> Iterator[VcfRecord]:
+    """What the lines gave, as a record of its own."""
+    name, options = file.name, file.options
     issues = [*_summary(file, reader, name), *broken]
     if options.check:
         issues = [result for result in issues if result.code in SYNTAX]
@@ -108,13 +124,13 @@ def _readable(items: Iterator[Item]) -> Iterator[Item]:
         return
 
 
-def read_header(items: Iterator[Item]) -> Header:
+def read_header(items: Iterator[Item], version: str | None = None) -> Header:
     """Read the header from a file's lines, which then are at the first record.
 
     Raises:
         HeaderError: it can't be read (FB-VCF-001 to -003).
     """
-    parser = HeaderParser()
+    parser = HeaderParser(version)
     for item in items:
         if isinstance(item, Break) and not item.certain:
             break
@@ -215,6 +231,14 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
         yield issue("FB-VCF-083", shown, name)
     if reader.unsorted and not file.options.check:
         yield issue("FB-VCF-084", f"not sorted, first at {reader.unsorted}", name)
+    unpaired = sum(len(each.ends) for each in reader.relations)
+    if unpaired:
+        yield issue("FB-VCF-044", f"the mates of {unpaired} breakends are not in the file", name)
+    if file.limited:
+        yield issue("FB-VCF-088", "only the first lines were taken (--limit)", name)
+    unbalanced = sum(study.unbalanced for study in file.studies)
+    if unbalanced:
+        yield issue("FB-VCF-089", f"{unbalanced} homozygous calls have less than 0.6 of the reads", name)
     left_out = sum(study.left_out for study in file.studies)
     if left_out:
         yield issue("FB-VCF-085", f"{left_out} calls that fail a filter were left out", name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.delivery import place_of
 from fhir_bridge.adapters.genomics.file import VcfFile
@@ -13,7 +15,7 @@ from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.line_bytes import header_passages, line_passage, spans_of
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Passage, Read, Record, Span
-from fhir_bridge.plugins import RecordOutcome
+from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["VcfRecord"]
 
@@ -99,6 +101,32 @@ class VcfRecord(Record):
             self.line.file.account.count(self.line)
         return ()
 
+    def count_outputs(self, outputs: Sequence[Any], issues: Sequence[IssueLike]) -> None:
+        """Count which alleles of the line were written: of a sample as many as its most frequent rule gave."""
+        line = self.line
+        if line is None or not line.calls:
+            return
+        counts: Counter[tuple[str, str]] = Counter()
+        for output in outputs:
+            counts[output.part, output.rule] += 1
+        best: dict[str, int] = {}
+        for (part, _), count in counts.items():
+            best[part] = max(best.get(part, 0), count)
+        studies = line.file.study_of
+        for call in line.calls:
+            study = studies[call.name]
+            alleles = sum(not allele.repeated for allele in call.alleles if isinstance(allele, Allele))
+            written = min(alleles, best.get(call.name, 0))
+            study.written += written
+            if written < alleles:
+                codes = sorted({each.code for each in issues if each.severity in ("error", "fatal")})
+                reasons = study.withheld if codes else study.not_represented
+                reasons[" ".join(codes) or "FB-MAP-110"] += alleles - written
+
+    def part_accounts(self) -> Iterable[Mapping[str, Any]]:
+        """The accounts of the samples' calls, after the last line."""
+        return [study.account for study in self.file.studies] if self.own == "Study" and self.file else []
+
     def passages(self) -> Iterable[Passage]:
         """The line, with its values and where they are; of the file as a whole its header lines."""
         if self.line is None:
@@ -121,6 +149,13 @@ class VcfRecord(Record):
                 return line.calls
             if name == "Allele":
                 return [allele for call in line.calls for allele in call.alleles]
+            if name == "Effect":
+                alleles = (allele for call in line.calls for allele in call.alleles)
+                return [effect for each in alleles if isinstance(each, Allele) for effect in each.effects]
+            if name == "Phase":
+                return [phase for call in line.calls for phase in call.phases]
+            if name == "Junction":
+                return [junction for call in line.calls for junction in call.junctions]
         elif name == self.own and self.file is not None:
             return self.file.subjects if name == "Subject" else self.file.studies
         return ()

@@ -12,7 +12,8 @@ from typing import Final
 __all__ = ["SYMBOLIC", "represented"]
 
 SYMBOLIC: Final = frozenset(
-    "INFO/END INFO/SVLEN INFO/CHR2 INFO/CIPOS INFO/CIEND INFO/IMPRECISE FORMAT/CN".split()
+    "INFO/END INFO/SVLEN INFO/CHR2 INFO/CIPOS INFO/CIEND INFO/IMPRECISE INFO/RU INFO/RN INFO/RUS INFO/RUC "
+    "FORMAT/CN".split()
 )
 """Sources that only a symbolic allele is computed from; of others they say nothing that is read."""
 
@@ -42,6 +43,8 @@ _SOURCES: Final[Mapping[str, str]] = {
     "consequence.hgvs_c": "annotation/hgvs_c annotation/feature",
     "consequence.hgvs_p": "annotation/hgvs_p",
     "consequence.impact": "annotation/impact",
+    "consequence.named": "annotation/hgvs_c annotation/hgvs_p",
+    "consequence.names": "annotation/hgvs_c annotation/hgvs_p",
     "consequence.symbol": "annotation/symbol",
     "consequence.terms": "annotation/terms",
     "consequence.transcript": "annotation/feature annotation/hgvs_c",
@@ -55,6 +58,10 @@ _SOURCES: Final[Mapping[str, str]] = {
     "variant.last": _STRUCTURE,
     "variant.length": "INFO/SVLEN",
     "variant.outermost": _STRUCTURE,
+    "phase.relation": "FORMAT/GT FORMAT/PS",
+    "phase.set": "FORMAT/PS",
+    "junction.text": "INFO/MATEID",
+    "variant.repeats": "INFO/RU INFO/RN INFO/RUS INFO/RUC",
     "variant.source_class": "INFO/SOMATIC",
 }
 

@@ -7,19 +7,31 @@ way that gives an ALT its own is not used, and `problems` says so.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
 
 from fhir_bridge.adapters.genomics.checks import LineError
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.values import decimal, whole
 
-__all__ = ["Structure", "check_distinct", "read_structure"]
+__all__ = ["Repeat", "Structure", "check_distinct", "read_repeats", "read_structure"]
 
 _SPANNING = frozenset(("DEL", "DUP", "INV", "CNV"))
 _ALWAYS_AN_EXTENT = frozenset(("DEL", "DUP"))
 """Until 4.3 SVLEN is a difference of lengths, which is the extent of these two."""
+_MOTIF = re.compile(r"[ACGTUNRYKMSWBDHVacgtunrykmswbdhv]+")
 _CLAUSE = "(VCF 4.3 §3)"
 Pair = tuple[int, int]
+
+
+class Repeat(NamedTuple):
+    """A motif of a tandem repeat and how often it occurs; `order` from 1, by which the two are told as one."""
+
+    order: int
+    motif: str
+    number: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,39 @@ def check_distinct(line: Line) -> None:
     ]
     if len(set(identities)) < len(identities):
         raise LineError("FB-VCF-026", "an ALT is given twice, and nothing distinguishes the two")
+
+
+def read_repeats(line: Line, number: int) -> list[Repeat]:
+    """The motifs of a tandem repeat with their counts in ALT `number`: `<CNV:TR>` (VCF 4.4 §3: RN, RUS, RUC), and
+    `<STR12>` with RU, as ExpansionHunter writes it."""
+    symbol = line.alternates[number - 1].symbol
+    if symbol[:1] == ("STR",):
+        motif = line.text("RU")
+        count = decimal(symbol[1][3:]) if len(symbol) > 1 else None
+        return [Repeat(1, motif.upper(), count)] if motif and _MOTIF.fullmatch(motif) else []
+    if symbol[:2] != ("CNV", "TR"):
+        return []
+    motifs, counts = (_part(line, key, number) for key in ("RUS", "RUC"))
+    if not motifs or (counts and len(counts) != len(motifs)):
+        return []
+    texts = counts or ["."] * len(motifs)
+    return [
+        Repeat(order, motif.upper(), decimal(text))
+        for order, (motif, text) in enumerate(zip(motifs, texts, strict=True), 1)
+        if _MOTIF.fullmatch(motif)
+    ]
+
+
+def _part(line: Line, key: str, number: int) -> list[str]:
+    """The values of a list that has as many for each ALT as INFO/RN says, one where there is none; of one ALT."""
+    counts = [whole(part) or 0 for part in (line.text("RN") or "").split(",")]
+    if line.text("RN") is None:
+        counts = [1] * len(line.alternates)
+    values = (line.text(key) or "").split(",")
+    if len(counts) != len(line.alternates) or len(values) != sum(counts):
+        return []
+    first = sum(counts[: number - 1])
+    return values[first : first + counts[number - 1]]
 
 
 class _Reader:
@@ -190,13 +235,9 @@ class _Reader:
         copies = decimal(self._own("CN") or ".")
         if copies is not None:
             parts.append(f"CN={copies.normalize():f}")
-        counts = [whole(part) or 0 for part in (self.line.text("RN") or "").split(",")]
-        if len(counts) == len(self.line.alternates):
-            first = sum(counts[: self.number - 1])
-            for key in ("RUS", "RUC"):
-                values = (self.line.text(key) or "").split(",")
-                if len(values) == sum(counts):
-                    parts.append(f"{key}={','.join(values[first : first + counts[self.number - 1]])}")
+        if self.line.text("RN") is not None:
+            lists = {key: _part(self.line, key, self.number) for key in ("RUS", "RUC")}
+            parts += [f"{key}={','.join(values)}" for key, values in lists.items() if values]
         return parts
 
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pydicom.datadict import keyword_for_tag
 
 from fhir_bridge.adapters.imaging.elements import OMITTED, Elements, items_of
-from fhir_bridge.adapters.imaging.instances import FileLocation
 from fhir_bridge.adapters.imaging.issues import new_issue
-from fhir_bridge.adapters.imaging.tag_scan import scan
 from fhir_bridge.adapters.imaging.technical import is_technical
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ def report_unread(study: Study) -> None:
     technical: dict[str, None] = {}
     for instance in _examined(study):
         asked = study.asked | study.content_asked.get(instance.uid, frozenset())
-        for name, plain in _unread(_elements(instance), asked):
+        for name, plain in _unread(instance.elements, asked):
             if plain:
                 technical[name] = None
             else:
@@ -60,15 +58,6 @@ def _disregard_hidden(study: Study) -> None:
             if not waveform.shown:
                 channels = f"WaveformSequence[{waveform.position}].ChannelDefinitionSequence["
                 asked.difference_update([path for path in asked if path.startswith(channels)])
-
-
-def _elements(instance: Instance) -> Elements:
-    """What an instance holds; of one without content that is read, the tags alone."""
-    if instance.uid not in instance.study.content_asked and isinstance(instance.location, FileLocation):
-        tags = scan(instance.location.path)
-        if tags is not None:
-            return {tag: ("UN", value) for tag, value in tags.items()}
-    return instance.elements
 
 
 def _examined(study: Study) -> Iterator[Instance]:

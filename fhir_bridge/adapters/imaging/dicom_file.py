@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -16,11 +15,14 @@ from pydicom.dataset import FileDataset
 from fhir_bridge.adapters.imaging.elements import Elements, elements_of, is_cut_short
 from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.pydicom_settings import quiet
+from fhir_bridge.adapters.imaging.scan import scan
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["Refused", "read_elements"]
 
 _DICOMDIR: Final = "1.2.840.10008.1.3.10"
+_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_SHORT_PIXELS: Final = "the pixel data are shorter than they say"
 _READ_WHOLE: Final = 1 << 18
 """Files up to this size (bytes) are read in one go."""
 _READ_AGAIN: Final = 1 << 26
@@ -48,7 +50,7 @@ class Refused(Exception):
 
 
 def read_elements(
-    path: Path, locator: str, tags: Sequence[int] | None = None, issues: list[Issue] | None = None
+    path: Path, locator: str, tags: frozenset[int] | None = None, issues: list[Issue] | None = None
 ) -> Elements:
     """The elements of a file up to its pixel data, or those of `tags` among them.
 
@@ -65,29 +67,14 @@ def read_elements(
         if not stat.S_ISREG(path.stat().st_mode):
             # Opening a pipe would wait for someone to write into it.
             raise Refused("skipped", new_issue("FB-DCM-001", "not a regular file", locator))
-        with path.open("rb") as opened, quiet():
+        with path.open("rb") as opened:
             size = os.fstat(opened.fileno()).st_size
+            start = opened.read(_READ_WHOLE)
+            scanned = _scanned(start, size, locator, tags, issues)
+            if scanned is not None:
+                return scanned
             # pydicom asks for its position at every element: in memory that costs no system call.
-            file = BytesIO(opened.read()) if size <= _READ_WHOLE else opened
-            try:
-                return _elements(_dataset(file, size, locator, tags, issues))
-            except (
-                LookupError,
-                TypeError,
-                ValueError,
-                NotImplementedError,
-                EOFError,
-                OSError,
-                struct.error,
-            ) as error:
-                # pydicom can't go on without the character set; what it stands for can be read without.
-                if size > _READ_AGAIN or getattr(error, "errno", None):
-                    raise
-                file.seek(0)
-                hidden = _without_character_set(file.read(), locator, tags, issues)
-                if hidden is None:
-                    raise
-                return hidden
+            return _by_pydicom(BytesIO(start) if size <= _READ_WHOLE else opened, size, locator, tags, issues)
     except Refused:
         raise
     except OSError as error:
@@ -105,8 +92,49 @@ def read_elements(
         raise Refused("rejected", new_issue("FB-DCM-004", message, locator)) from error
 
 
+def _scanned(
+    start: bytes, size: int, locator: str, tags: frozenset[int] | None, issues: list[Issue] | None
+) -> Elements | None:
+    """The elements of a file that is written as most are; None where pydicom must read it."""
+    result = scan(start, tags, whole=len(start) == size)
+    if result is None:
+        return None
+    _require_dicom(start, locator, issues)
+    if issues is not None and _pixels_missing(
+        start[result.end : result.end + 12], result.end, size, little=True
+    ):
+        issues.append(new_issue("FB-DCM-012", _SHORT_PIXELS, locator))
+    return result.elements
+
+
+def _by_pydicom(
+    file: BinaryIO, size: int, locator: str, tags: frozenset[int] | None, issues: list[Issue] | None
+) -> Elements:
+    with quiet():
+        file.seek(0)
+        try:
+            return _elements(_dataset(file, size, locator, tags, issues))
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            NotImplementedError,
+            EOFError,
+            OSError,
+            struct.error,
+        ) as error:
+            # pydicom can't go on without the character set; what it stands for can be read without.
+            if size > _READ_AGAIN or getattr(error, "errno", None):
+                raise
+            file.seek(0)
+            hidden = _without_character_set(file.read(), locator, tags, issues)
+            if hidden is None:
+                raise
+            return hidden
+
+
 def _without_character_set(
-    whole: bytes, locator: str, tags: Sequence[int] | None, issues: list[Issue] | None
+    whole: bytes, locator: str, tags: frozenset[int] | None, issues: list[Issue] | None
 ) -> Elements | None:
     """The elements of a file whose Specific Character Set can't be read: it is one that nobody knows.
 
@@ -144,7 +172,7 @@ def _meta(dataset: FileDataset, keyword: str) -> str:
 
 
 def _dataset(
-    file: BinaryIO, size: int, locator: str, tags: Sequence[int] | None, issues: list[Issue] | None
+    file: BinaryIO, size: int, locator: str, tags: frozenset[int] | None, issues: list[Issue] | None
 ) -> FileDataset:
     _require_dicom(file.read(144), locator, issues)
     file.seek(0)
@@ -154,8 +182,12 @@ def _dataset(
     end = file.tell()
     if end > size or _cut_short(dataset):
         raise Refused("rejected", new_issue("FB-DCM-005", "the header ends before its last element", locator))
-    if issues is not None and _pixels_missing(file.read(12), end, size, dataset):
-        issues.append(new_issue("FB-DCM-012", "the pixel data are shorter than they say", locator))
+    if (
+        issues is not None
+        and _meta(dataset, "TransferSyntaxUID") != _DEFLATED
+        and _pixels_missing(file.read(12), end, size, little=bool(dataset.original_encoding[1]))
+    ):
+        issues.append(new_issue("FB-DCM-012", _SHORT_PIXELS, locator))
     return dataset
 
 
@@ -211,11 +243,11 @@ def _cut_short(dataset: FileDataset) -> bool:
     return any(is_cut_short(each) for each in raw)
 
 
-def _pixels_missing(element: bytes, position: int, size: int, dataset: FileDataset) -> bool:
+def _pixels_missing(element: bytes, position: int, size: int, *, little: bool) -> bool:
     """Whether the element at which reading stopped is native pixel data that reach beyond the end of the file."""
-    if len(element) < 12 or _meta(dataset, "TransferSyntaxUID") == "1.2.840.10008.1.2.1.99":
+    if len(element) < 12:
         return False
-    order = "<" if dataset.original_encoding[1] else ">"
+    order = "<" if little else ">"
     group, number = struct.unpack(order + "HH", element[:4])
     if (group << 16 | number) not in _PIXELS:
         return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from io import BytesIO
 from typing import Final
@@ -25,8 +25,10 @@ __all__ = [
     "decode",
     "elements_of",
     "encode",
+    "finished",
     "is_cut_short",
     "items_of",
+    "public_vr",
 ]
 
 Element = tuple[str, bytes]
@@ -123,19 +125,41 @@ def _element(tag: int, raw: object, dataset: Dataset, depth: int) -> Element:
         if depth:
             raise _CutShortError
         return UNREADABLE, b""
-    vr, stated = raw.VR, raw.VR
-    if vr is None or vr == "UN" or len(vr) != 2 or not vr.isascii():
-        vr = _dictionary_vr(tag, dataset) or "UN"
+
+    def value_of(other: int) -> bytes:
+        return bytes(getattr(dataset.get_item(other, keep_deferred=True), "value", None) or b"")
+
     value = bytes(raw.value or b"")
+    vr, content = finished(tag, raw.VR, value, value_of, little=raw.is_little_endian)
+    if vr != "SQ":
+        return vr, content
+    # A sequence of VR UN is in implicit VR little endian (PS3.5 6.2.2).
+    unknown = raw.VR == "UN"
+    implicit, little = raw.is_implicit_VR or unknown, raw.is_little_endian or unknown
+    if len(value) <= _LIMIT * 4:
+        return _short_sequence(value, implicit, little, depth)
+    return _sequence(value, implicit, little, depth)
+
+
+def finished(
+    tag: int, stated: str | None, value: bytes, value_of: Callable[[int], bytes], *, little: bool = True
+) -> Element:
+    """VR and value as they are kept; of a sequence, the value as it stands.
+
+    Args:
+        tag: of the element.
+        stated: its VR in the file; None where there is none.
+        value: its value in the file.
+        value_of: gives the value of another element around, or nothing.
+        little: the value is in little endian.
+    """
+    vr = stated
+    if vr is None or vr == "UN" or len(vr) != 2 or not vr.isascii():
+        vr = _dictionary_vr(tag, value_of) or "UN"
     if vr == "SQ":
-        # A sequence of VR UN is in implicit VR little endian (PS3.5 6.2.2).
-        unknown = stated == "UN"
-        implicit, little = raw.is_implicit_VR or unknown, raw.is_little_endian or unknown
-        if len(value) <= _LIMIT * 4:
-            return _short_sequence(value, implicit, little, depth)
-        return _sequence(value, implicit, little, depth)
-    if not raw.is_little_endian:
-        value = _swapped(tag, vr, value, dataset)
+        return vr, value
+    if not little:
+        value = _swapped(tag, vr, value, value_of)
     if vr == "OB" and _is_choice(tag):
         vr = "OW"
     limit = _WAVEFORM_LIMIT if tag == _WAVEFORM_DATA else _TEXT_LIMIT if vr in _LONG_TEXT else _LIMIT
@@ -151,20 +175,19 @@ def is_cut_short(raw: object) -> bool:
     return bool(len(raw.value or b"") < raw.length)
 
 
-def _dictionary_vr(tag: int, dataset: Dataset) -> str | None:
+def _dictionary_vr(tag: int, value_of: Callable[[int], bytes]) -> str | None:
     """The VR by the dictionaries, where the file states none."""
     if tag >> 16 & 1:
         block = tag >> 8 & 0xFF
         if not block:
             return "LO" if tag & 0xFF >= 0x10 else None
-        creator = dataset.get_item(tag & 0xFFFF0000 | block, keep_deferred=True)
-        name = bytes(getattr(creator, "value", None) or b"").decode("latin-1").strip("\0 ")
+        name = value_of(tag & 0xFFFF0000 | block).decode("latin-1").strip("\0 ")
         try:
             result = str(private_dictionary_VR(tag, name))
         except KeyError:
             return None
     else:
-        known = _public_vr(tag)
+        known = public_vr(tag)
         if known is None:
             return None
         result = known
@@ -173,18 +196,18 @@ def _dictionary_vr(tag: int, dataset: Dataset) -> str | None:
     # A choice: bytes where they are one, else numbers with the sign of the pixels (PS3.5 A.1).
     if "OW" in result:
         return "OW"
-    sign = dataset.get_item(_PIXEL_REPRESENTATION, keep_deferred=True)
-    return "SS" if bytes(getattr(sign, "value", None) or b"").strip(b"\0") else "US"
+    return "SS" if value_of(_PIXEL_REPRESENTATION).strip(b"\0") else "US"
 
 
 def _is_choice(tag: int) -> bool:
     """Whether a VR of bytes may be one or another for this attribute, so that it says nothing."""
-    known = _public_vr(tag)
+    known = public_vr(tag)
     return known is not None and len(known) > 2
 
 
 @lru_cache(maxsize=8192)
-def _public_vr(tag: int) -> str | None:
+def public_vr(tag: int) -> str | None:
+    """The VR of a standard attribute by the dictionary (PS3.6), which may be a choice (`US or SS`)."""
     try:
         return str(dictionary_VR(tag))
     except KeyError:
@@ -232,12 +255,11 @@ def _of_items(items: Iterable[Dataset], depth: int) -> Element:
     return "SQ", b"".join(parts)
 
 
-def _swapped(tag: int, vr: str, value: bytes, dataset: Dataset) -> bytes:
+def _swapped(tag: int, vr: str, value: bytes, value_of: Callable[[int], bytes]) -> bytes:
     unit = _UNITS.get(vr) or _UNITS_LONG.get(vr) or 1
     if tag in (_WAVEFORM_DATA, _WAVEFORM_PADDING):
         # Samples are swapped as numbers, whatever the VR says.
-        bits = dataset.get_item(_WAVEFORM_BITS, keep_deferred=True)
-        unit = int.from_bytes(bytes(getattr(bits, "value", None) or b""), "big") // 8
+        unit = int.from_bytes(value_of(_WAVEFORM_BITS), "big") // 8
     if unit not in (2, 4, 8) or len(value) % unit:
         return value
     words = array(_WORDS[unit], value)

@@ -19,7 +19,7 @@ from fhir_bridge.fhir.issues import Issue
 __all__ = ["Header", "header_of", "read_header"]
 
 _CHARACTER_SET: Final = 0x00080005
-_WANTED: Final = (*TAGS.values(), _CHARACTER_SET)
+_WANTED: Final = frozenset((*TAGS.values(), _CHARACTER_SET))
 _LEVELS: Final = tuple(
     (keyword, TAGS[keyword], level)
     for level, keywords in enumerate((STUDY, SERIES, INSTANCE))

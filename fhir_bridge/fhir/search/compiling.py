@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from fhir_bridge.fhir.definitions import Definitions, SearchParameter, type_definition
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter, type_definition
 from fhir_bridge.fhir.fhirpath import FHIRPathError
 from fhir_bridge.fhir.fhirpath.compiled import UnexpectedShape, Walker
 from fhir_bridge.fhir.fhirpath.compiled_elements import CompiledValue, PathOptions
@@ -22,7 +22,7 @@ from fhir_bridge.fhir.search.references import target_type
 from fhir_bridge.fhir.search.systems import implied_system
 from fhir_bridge.fhir.search.values import Converter, converter
 
-__all__ = ["STORED", "Compiled", "Uncompiled", "Unindexed", "compiled"]
+__all__ = ["STORED", "Compiled", "Uncompiled", "Unindexed", "codes_of", "compiled"]
 
 STORED = frozenset({"_id", "_lastUpdated"})
 """Parameters that the server answers from its own columns, without an index."""
@@ -348,6 +348,29 @@ def _write_values(evaluated: Evaluated, node: Node) -> Write:
         writer.out.add(f"append(({evaluated.parameter.code!r}, {_type_name(value.kind)!r}, {value.name}))")
 
     return lambda writer, focus: _each(writer, node, focus, lambda value: body(writer, value))
+
+
+def codes_of(resource_type: str, known: Definitions) -> Set[str]:
+    """The codes of a type's parameters that find something, composites included (`Compiled.codes`).
+
+    Of the built-in definitions without compiling them, since all that have an expression find something: what a server
+    says of itself when it starts needs all types.
+
+    Raises:
+        KeyError: R4 has no such resource type.
+    """
+    return known.derived(_built_in if known is DEFAULT else _compiled_codes, resource_type)
+
+
+def _built_in(known: Definitions, resource_type: str) -> Set[str]:
+    parameters = known.search_parameters(resource_type).items()
+    return STORED.union(
+        code for code, parameter in parameters if parameter.expression and parameter.type != "special"
+    )
+
+
+def _compiled_codes(known: Definitions, resource_type: str) -> Set[str]:
+    return compiled(resource_type, None, known).codes
 
 
 def compiled(resource_type: str, only: frozenset[str] | None, known: Definitions) -> Compiled:

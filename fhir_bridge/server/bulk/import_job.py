@@ -64,6 +64,7 @@ class _Writer:
     services: _Parts
     access: AccessFilter
     base: str
+    writes_predictions: bool = False
 
 
 class _Unreadable(Exception):

@@ -103,17 +103,20 @@ def entry_of(call: Call, position: int, item: dict[str, Any]) -> Entry:
     method, url = request.get("method"), request.get("url")
     if method not in _METHODS:
         raise refuse(400, "FB-REST-010", f"request.method is one of {', '.join(_METHODS)}")
+    resource = item.get("resource")
+    if resource is not None and not isinstance(resource, dict):
+        raise refuse(400, "FB-REST-010", "resource is not an object")
+    if url is None and resource is not None:
+        url = _implied_url(method, resource)
     if not isinstance(url, str) or not url:
         raise refuse(400, "FB-REST-010", "request.url is missing")
     for name in ("ifMatch", "ifNoneExist", "ifNoneMatch", "ifModifiedSince"):
         if not isinstance(request.get(name, ""), str):
             raise refuse(400, "FB-REST-010", f"request.{name} is not a string")
-    resource = item.get("resource")
-    if resource is not None and not isinstance(resource, dict):
-        raise refuse(400, "FB-REST-010", "resource is not an object")
-    # An absolute address of this server is relative; any other is not ours to carry out.
+    # An absolute address of this server is relative; any other is not ours to carry out. Some clients begin relative
+    # ones with the slash after the base.
     path, mark, query = url.removeprefix(call.base).removeprefix("/").partition("?")
-    if url.startswith("/") or (not path and not mark and url != call.base):
+    if not path and not mark and url != call.base:
         path = url
     shape, parts = _taken_apart(path)
     if shape == "operation":
@@ -141,6 +144,16 @@ def entry_of(call: Call, position: int, item: dict[str, Any]) -> Entry:
         compartment=compartment,
         if_match=request.get("ifMatch"),
     )
+
+
+def _implied_url(method: str, resource: dict[str, Any]) -> str | None:
+    """Where an entry without `request.url` goes. R4 requires it; HAPI's Java client leaves it out (`withResources`)."""
+    kind, identity = resource.get("resourceType"), resource.get("id")
+    if not isinstance(kind, str):
+        return None
+    if method == "PUT" and isinstance(identity, str):
+        return f"{kind}/{identity}"
+    return kind if method == "POST" else None
 
 
 def _taken_apart(path: str) -> tuple[EntryShape, dict[str, str | None]]:

@@ -30,7 +30,7 @@ from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed, VersionConflict
 from fhir_bridge.storage.writing import Operation
 
-__all__ = ["transact"]
+__all__ = ["carry_out", "transact"]
 
 _LETTERS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
@@ -40,10 +40,15 @@ async def transact(call: Call) -> Response:
     # Before the turn: a client that sends slowly must not hold a place.
     body = await read_body(call)
     async with call.work():
-        return await _transact(call, await parsed(body))
+        return await carry_out(call, await parsed(body))
 
 
-async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
+async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
+    """The answer of a Bundle of type transaction or batch.
+
+    Raises:
+        Refusal: it is refused as a whole; nothing is stored.
+    """
     kind = bundle.get("type")
     if bundle.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
         raise refuse(400, "FB-REST-010", "send a Bundle of type transaction or batch")

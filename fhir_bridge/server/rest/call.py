@@ -200,6 +200,15 @@ class Call:
         return ", ".join(values) if values else None
 
     @property
+    def writes_predictions(self) -> bool:
+        """Whether the caller is another bridge, which may send its predictions."""
+        token, writers = self.caller.token, self.services.settings.prediction_writers
+        # Without a person behind it: only a client with a key gets such a token.
+        return (
+            bool(writers) and token is not None and token.user is None and token.client_id in writers.split()
+        )
+
+    @property
     def prefer(self) -> dict[str, str]:
         """The header Prefer as name and value (R4 http.html#ops)."""
         if self._prefer is None:

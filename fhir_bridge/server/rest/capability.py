@@ -63,7 +63,11 @@ def capability_statement(
         "implementation": {"description": settings.organization, "url": settings.fhir_base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
+        "patchFormat": [
+            "application/json-patch+json",
+            "application/fhir+json",
+            "application/merge-patch+json",
+        ],
         "rest": [{"extension": [{"url": _WEBSOCKET, "valueUri": websocket_url(settings)}], **rest}],
     }
 

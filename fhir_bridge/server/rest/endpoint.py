@@ -18,12 +18,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.server import guesses
 from fhir_bridge.server.cors import Origins, preflight_headers
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.call import Call, check_format, query_of, request_id
+from fhir_bridge.server.rest.callers import caller_of
 from fhir_bridge.server.rest.compressing import compress
 from fhir_bridge.server.rest.descriptions import Descriptions
 from fhir_bridge.server.rest.operation_registry import Operations
@@ -34,8 +34,8 @@ from fhir_bridge.server.rest.registry import Handler, Shape, allowed, find
 from fhir_bridge.server.rest.search import check_plain, decoded
 from fhir_bridge.server.rest.xml_answers import in_xml
 from fhir_bridge.server.services import Services
-from fhir_bridge.server.settings import FHIR_PATH, is_loopback
-from fhir_bridge.server.smart.tokens import ANYONE, Caller
+from fhir_bridge.server.settings import FHIR_PATH
+from fhir_bridge.server.smart.tokens import Caller
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.errors import DiskFull, StorageError
 
@@ -150,7 +150,7 @@ class FhirEndpoint:
             if not self._open:
                 description.headers["Access-Control-Allow-Origin"] = "*"
             return description
-        caller = who.caller = await self._caller(request)
+        caller = who.caller = await caller_of(self._services, request)
         access = who.access = hooks.authorize(self._services.plugins, caller.access, request)
         if not _has_its_own_format(request, segments):
             check_format(request)
@@ -188,50 +188,6 @@ class FhirEndpoint:
         if segments in (["metadata"], ["openapi.json"]) and not self._open:
             response.headers["Access-Control-Allow-Origin"] = "*"
         return response
-
-    async def _caller(self, request: Request) -> Caller:
-        if self._open:
-            return _on_this_machine(request)
-        tokens = [value for name, value in request.scope["headers"] if name == b"authorization"]
-        # First by bytes, which nearly every request passes. RFC 6750 §2.3 allows tokens in the address, SMART
-        # 2.2 does not: addresses are logged.
-        if b"access_token" in request.scope["query_string"] and "access_token" in request.query_params:
-            raise refuse(400, "FB-SMART-003", "a token in the address is not accepted")
-        if len(tokens) > 1:
-            raise refuse(400, "FB-SMART-003", "two Authorization headers")
-        if not tokens:
-            raise refuse(
-                401, "FB-SMART-001", "no access token", headers={"WWW-Authenticate": 'Bearer realm="fhir"'}
-            )
-        # Header values are bytes of any kind; latin-1 maps each to one character.
-        kind, _, token = tokens[0].decode("latin-1").partition(" ")
-        caller = await self._services.tokens.caller(token.strip()) if kind.lower() == "bearer" else None
-        if caller is None:
-            await self._count_guess(request, kind, token.strip())
-            raise refuse(
-                401,
-                "FB-SMART-001",
-                "the access token is not valid here, or over",
-                headers={"WWW-Authenticate": 'Bearer realm="fhir", error="invalid_token"'},
-            )
-        return caller
-
-    async def _count_guess(self, request: Request, kind: str, token: str) -> None:
-        """An access token that was never given out costs the network of who sends it a wait, after a while.
-
-        Raises:
-            Refusal: 429.
-        """
-        if kind.lower() != "bearer" or await self._services.grants.knows_token(token):
-            return
-        address = request.client.host if request.client else "unknown"
-        if wait := await self._services.attempts.failed(guesses.token(address)):
-            raise refuse(
-                429,
-                "FB-SMART-005",
-                f"too many access tokens that were never given out: wait {wait} seconds",
-                headers={"Retry-After": str(wait)},
-            )
 
     async def _operation(self, call: Call, segments: Sequence[str], method: str) -> Response:
         *location, name = segments
@@ -350,16 +306,6 @@ def _shape(call: Call, segments: Sequence[str]) -> Shape:
             return "Type/id/_history/version"
         case _:
             raise refuse(404, "FB-REST-005", "there is nothing at this address")
-
-
-def _on_this_machine(request: Request) -> Caller:
-    """Without authorization: only from this machine, under its own name (no DNS rebinding), not from other sites."""
-    host = request.client.host if request.client else ""
-    # The name from the Host header, where DNS rebinding shows.
-    named = (request.url.hostname or "").lower()
-    if not is_loopback(host) or not is_loopback(named) or "origin" in request.headers:
-        raise refuse(403, "FB-SMART-004", "without authorization this server answers only on its own machine")
-    return ANYONE
 
 
 def _of_storage(error: StorageError) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -35,6 +36,9 @@ __all__ = [
     "vread",
 ]
 
+_OF_THE_ANSWER = frozenset({"_format", "_pretty", "_summary"})
+"""Parameters of an address that are no criteria."""
+
 
 async def read(call: Call) -> Response:
     """GET [base]/Type/id"""
@@ -55,17 +59,17 @@ async def vread(call: Call) -> Response:
 
 
 async def create(call: Call) -> Response:
-    """POST [base]/Type, conditional with If-None-Exist"""
+    """POST [base]/Type, conditional with If-None-Exist or criteria in the address"""
     refuse_read_only(call)
     call.require("c")
-    header = call.request.headers.get("if-none-exist")
-    if header is not None:
+    criteria = _if_none_exist(call)
+    if criteria is not None:
         call.require("s")  # whether something matches is an answer that only a searcher may have
     resource = await resolve(call, await read_resource(call))
     # R4 http.html#create: an id that comes with a create is ignored.
     resource.pop("id", None)
     await check_write(call, Operation("create", call.type, "", resource))
-    parameters = condition(header) if header is not None else None
+    parameters = condition(criteria) if criteria is not None else None
     async with (
         call.work() if parameters is not None else nullcontext()
     ):  # criteria may take as long as a search
@@ -73,6 +77,24 @@ async def create(call: Call) -> Response:
             resource, call.access, if_none_exist=parameters, audit=audit_of(call)
         )
     return answers.written(call, result)
+
+
+def _if_none_exist(call: Call) -> str | None:
+    """The criteria of a conditional create.
+
+    R4 has them in a header. fhirpy puts them into the address, as R4 does for a conditional update: ignored there, a
+    second resource would be stored where the client wants one.
+
+    Raises:
+        Refusal: 400: in both places.
+    """
+    header = call.request.headers.get("if-none-exist")
+    pairs = [pair for pair in decoded(query_of(call.request)) if pair[0] not in _OF_THE_ANSWER]
+    if not pairs:
+        return header
+    if header is not None:
+        raise refuse(400, "FB-REST-008", "criteria stand in If-None-Exist or in the address, not in both")
+    return urlencode(pairs)
 
 
 async def update(call: Call) -> Response:

@@ -22,7 +22,7 @@ __all__ = ["openapi_document"]
 Json = dict[str, Any]
 
 _BODIES: Final = {
-    "PATCH": ("application/json-patch+json", FHIR_JSON),
+    "PATCH": ("application/json-patch+json", FHIR_JSON, "application/merge-patch+json"),
     "search": ("application/x-www-form-urlencoded",),
 }
 _SEARCHES: Final = frozenset({"Type", "Type/_search", "Type/id/Type", "Type/id/*", "_search", "base"})
@@ -160,6 +160,8 @@ def _body(kind: str, name: str, method: str) -> Json:
         return {"type": "object", "additionalProperties": {"type": "string"}}
     if kind == "application/json-patch+json":
         return {"type": "array", "items": {"type": "object", "required": ["op", "path"]}}
+    if kind == "application/merge-patch+json":
+        return {"type": "object"}
     return _reference("schemas", "Parameters" if method == "PATCH" else name)
 
 

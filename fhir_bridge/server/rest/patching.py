@@ -1,4 +1,4 @@
-"""Patch by JSON Patch and FHIRPath Patch, of a resource or of the one that criteria match (R4 http.html#patch)."""
+"""JSON Patch, FHIRPath Patch and JSON Merge Patch (R4 http.html#patch), of what an id or criteria name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fhir_bridge.fhir.fhirpath import Budget
-from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch
+from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch, merge_patch
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers
@@ -38,6 +38,7 @@ from fhir_bridge.storage.writing import Operation
 __all__ = ["conditional_patch", "operations_of", "patch", "patched"]
 
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 MOST_BYTES = 1024 * 1024
 MOST_OPERATIONS = 1_000
 """Each may walk the whole resource."""
@@ -70,16 +71,16 @@ async def conditional_patch(call: Call) -> Response:
 
 
 async def _read_operations(call: Call) -> Any:
-    """The patch: a list of operations of JSON Patch, or Parameters.
+    """The patch: a list of operations of JSON Patch, Parameters, or the members to merge.
 
     Raises:
         Refusal: 400, 408, 413 or 415.
     """
-    body = await read_body(call, frozenset({JSON_PATCH}))
+    body = await read_body(call, frozenset({JSON_PATCH, MERGE_PATCH}))
     if len(body) > MOST_BYTES:
         raise refuse(413, "FB-REST-007", f"a patch has at most {MOST_BYTES} bytes")
     value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
-    return _operations(value, json=content_type(call) == JSON_PATCH)
+    return _operations(value, content_type(call))
 
 
 async def operations_of(resource: Mapping[str, Any]) -> Any:
@@ -89,7 +90,7 @@ async def operations_of(resource: Mapping[str, Any]) -> Any:
         Refusal: 400, 413.
     """
     if resource.get("resourceType") != "Binary":
-        return _operations(resource, json=False)
+        return _operations(resource, "application/fhir+json")
     data, kind = resource.get("data"), str(resource.get("contentType", ""))
     if kind.partition(";")[0].strip().lower() != JSON_PATCH or not isinstance(data, str):
         raise refuse(400, "FB-REST-020", f"a Binary that patches has data of the contentType {JSON_PATCH}")
@@ -100,7 +101,7 @@ async def operations_of(resource: Mapping[str, Any]) -> Any:
     except (binascii.Error, ValueError) as error:
         raise refuse(400, "FB-REST-020", "data is not base64", source="data") from error
     value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
-    return _operations(value, json=True)
+    return _operations(value, JSON_PATCH)
 
 
 async def patched(
@@ -117,24 +118,29 @@ async def patched(
     return current, await _apply(current, operations)
 
 
-def _operations(value: Any, *, json: bool) -> Any:
-    """The patch, once it has the form of one.
+def _operations(value: Any, kind: str) -> Any:
+    """The patch, once it has the form of one of its content type.
 
     Raises:
         Refusal: 400.
     """
-    if json:
+    if kind == JSON_PATCH:
         operations = value
         if not isinstance(value, list):
             raise refuse(400, "FB-REST-020", "a JSON Patch is an array of operations")
+    elif isinstance(value, dict) and value.get("resourceType") == "Parameters":
+        operations = value.get("parameter")
+        if not isinstance(operations, list):
+            raise refuse(400, "FB-REST-020", "a FHIRPath Patch has operations")
+    elif isinstance(value, dict) and kind in (MERGE_PATCH, "application/json"):
+        operations = []  # R4 leaves other kinds of patch to the server; fhirpy sends this one, as application/json
     else:
-        operations = value.get("parameter") if isinstance(value, dict) else None
-        if not isinstance(operations, list) or value.get("resourceType") != "Parameters":
-            raise refuse(
-                400,
-                "FB-REST-020",
-                f"a FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}",
-            )
+        raise refuse(
+            400,
+            "FB-REST-020",
+            f"a FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}, "
+            f"a JSON Merge Patch as {MERGE_PATCH}",
+        )
     if len(operations) > MOST_OPERATIONS:
         raise refuse(400, "FB-REST-020", f"a patch has at most {MOST_OPERATIONS} operations")
     return value
@@ -167,6 +173,8 @@ async def _apply(current: Stored, operations: Any) -> dict[str, Any]:
         content = loads_exact(current.bytes)
         if isinstance(operations, list):
             return json_patch(content, operations)
+        if operations.get("resourceType") != "Parameters":
+            return merge_patch(content, operations)
         return fhirpath_patch(content, operations, budget=Budget(MOST_ITEMS))
 
     try:

@@ -13,6 +13,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance.expunging import is_certificate
+from fhir_bridge.server.delivery.identity import has_mark
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.writing import Writing
 from fhir_bridge.storage.breathing import beside, is_large
@@ -146,6 +147,8 @@ async def check_new(call: Writing, resource: dict[str, Any]) -> None:
     """
     if resource.get("resourceType") in READ_ONLY_TYPES:
         raise refuse(403, "FB-REST-012", f"{resource['resourceType']} is written by the server only")
+    if call.writes_predictions and has_mark(resource):
+        return
     contained = resource.get("contained")
     inner = [item for item in contained if isinstance(item, dict)] if isinstance(contained, list) else []
     if any(_is_prediction(item) for item in (resource, *inner)) or await _is_ours(call, resource):
@@ -173,7 +176,8 @@ async def keep_labels(
     if resource_type != "Provenance" and not any(mark in stored.bytes for mark in _MARKS):
         return
     current = loads(stored.bytes)
-    if await _is_ours(call, current):
+    # Another bridge changes what it sent, and nothing that was created here.
+    if not (call.writes_predictions and has_mark(current)) and await _is_ours(call, current):
         # Who may not know of it must not learn by 403 that it is there.
         await call.services.store.read(resource_type, resource_id, call.access)  # 404 comes before 403
         raise refuse(

@@ -40,3 +40,7 @@ class Writing(Protocol):
     @property
     def base(self) -> str:
         """The FHIR base URL."""
+
+    @property
+    def writes_predictions(self) -> bool:
+        """Whether the writer is another bridge, which may send its predictions."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.tag import Tag
 
-from fhir_bridge.adapters.imaging.dicom_file import Refused, read_elements
-from fhir_bridge.adapters.imaging.tag_scan import scan
 from fhir_bridge.adapters.imaging.technical import is_technical
 from tests.adapters.imaging.perturbed import perturb
 from tests.perturbation import Tally, convert
@@ -88,41 +85,6 @@ def test_technical_attributes_say_nothing_of_the_patient() -> None:
     assert not is_technical(Tag(0x0018, 0x0010), "ContrastBolusAgent")
     assert is_technical(Tag(0x6002, 0x3000), "OverlayData")
     assert is_technical(Tag(0x0020, 0x0032), "ImagePositionPatient")
-
-
-def test_the_scan_sees_what_the_reader_reads(tmp_path: Path) -> None:
-    seen = 0
-    for path in sorted(example("CT_small.dcm").parent.rglob("*.dcm")):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                elements = read_elements(path, path.name)
-            except Refused:
-                continue
-        tags = scan(path)
-        if tags is None:
-            continue
-        seen += 1
-        of_meta = {
-            0x00080016,
-            0x00080018,
-        }  # taken from the file's meta information where the data set lacks them
-        read = {
-            tag for tag, (vr, value) in elements.items() if value.strip(b"\0 ") or vr in ("SQ", "--", "!!")
-        }
-        empty = elements.keys() - read
-        assert tags.keys() - empty - of_meta <= read, path.name
-        assert {tag for tag in read - of_meta if elements[tag][0] != "SQ"} <= tags.keys(), path.name
-    assert seen > 40
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"x" * 200, b"\0" * 128 + b"DICM", b"\0" * 128 + b"DICM" + b"\x08\0\x05\0CS"]
-)
-def test_the_scan_leaves_other_files_alone(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(content)
-    assert not scan(path)
 
 
 @pytest.mark.shared

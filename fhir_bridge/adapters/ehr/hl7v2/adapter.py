@@ -45,6 +45,11 @@ class Hl7v2Adapter:
         for path in paths:
             yield from _read_file(path, context.options, getattr(context.site, "timezone", None))
 
+    def read_message(self, content: bytes, name: str, context: ReadContext) -> Message:
+        """One message that was received; what can't be read comes back as rejected, with the issue."""
+        zone = getattr(context.site, "timezone", None)
+        return read_message(content, f"{name}#1", context.options, zone)
+
 
 def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> Iterator[Message]:
     limit = int(options.get("max_message_mb", 64)) << 20

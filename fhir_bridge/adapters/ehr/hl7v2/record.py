@@ -196,6 +196,23 @@ class Message:
         if self._tree is not None:
             self._tree.release()
 
+    @property
+    def readable(self) -> bool:
+        """Whether anything of it could be read."""
+        return bool(self.segments)
+
+    def identifiers(self) -> list[str]:
+        """Values of PID-3, PID-2 and PID-4 of its patients, and of the records that a merge gives up (MRG-1)."""
+        fields = {"PID": (3, 2, 4), "MRG": (1,)}
+        values = (
+            repetition.split(segment.delimiters.component, 1)[0].strip()
+            for segment in self.segments
+            if segment.name in fields
+            for number in fields[segment.name]
+            for repetition in segment.repetitions(number)
+        )
+        return list(dict.fromkeys(value for value in values if value))
+
     def has(self, name: str) -> bool:
         """Whether a segment of the name is there."""
         return any(segment.name == name for segment in self.segments)

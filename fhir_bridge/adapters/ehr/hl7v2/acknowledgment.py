@@ -1,0 +1,100 @@
+"""Acknowledgments: the ACK that answers a message (HL7 v2.9 §2.9, §2.13.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+__all__ = ["Code", "acknowledgment"]
+
+Code = Literal["AA", "AE", "AR"]
+"""Accepted; not accepted, as an error shows; not taken at all."""
+
+_BLANK = b"\r\n\x00\x1a \t"
+_MARK = b"\xef\xbb\xbf"
+MOST_ERRORS = 10
+
+
+def acknowledgment(
+    message: bytes, code: Code, identity: str, errors: Sequence[tuple[str, str, str]] = ()
+) -> bytes | None:
+    """The ACK of a message, in its own delimiters; None where the sender wants none (MSH-15, MSH-16).
+
+    Args:
+        message: what is answered, as it came; where it has no MSH, the answer names none.
+        identity: MSH-10 of the answer.
+        errors: severity (`E`, `W`, `I`), code and text; shown unless the message was accepted.
+    """
+    header = _header(message)
+    separator = header[3:4].decode("latin-1") if header else "|"
+    fields = header.decode("latin-1").split(separator) if header else ["MSH", "^~\\&"]
+    value = dict(enumerate(fields, start=1))
+    mode, wanted = _code(code, value.get(15, ""), value.get(16, ""))
+    if not wanted:
+        return None
+    characters = value.get(2, "") or "^~\\&"
+    component = characters[0]
+    event = value.get(9, "").split(component)
+    trigger = event[1] if len(event) > 1 else ""
+    kind = component.join(["ACK", trigger, "ACK"]) if trigger else "ACK"
+    sent = datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000")
+    # Who received answers to who sent: the pairs change places.
+    answer = [
+        "MSH",
+        characters,
+        value.get(5, "") or "FHIR_BRIDGE",
+        value.get(6, ""),
+        value.get(3, ""),
+        value.get(4, ""),
+        sent,
+        "",
+        kind,
+        identity,
+        value.get(11, "") or "P",
+        value.get(12, "") or "2.5.1",
+    ]
+    if charset := value.get(18, ""):
+        answer += [""] * 5 + [charset]
+    lines = [separator.join(answer), separator.join(["MSA", mode, value.get(10, "")])]
+    if code != "AA":
+        lines += [_error(item, separator, characters) for item in errors[:MOST_ERRORS]]
+    return ("\r".join(lines) + "\r").encode("latin-1", "replace")
+
+
+def _header(message: bytes) -> bytes:
+    """The MSH segment; empty where there is none."""
+    start = message[:65536].lstrip(_BLANK).removeprefix(_MARK).lstrip(_BLANK)
+    if start[:3] != b"MSH" or not start[3:4] or start[3:4].isalnum():
+        return b""
+    return start.replace(b"\n", b"\r").split(b"\r", 1)[0]
+
+
+def _code(code: Code, accept: str, application: str) -> tuple[str, bool]:
+    """MSA-1, and whether it is sent: original mode, or what enhanced mode (MSH-15) asks for."""
+    if not accept:
+        return code, True
+    failed = code != "AA"
+    if accept == "NE":  # no answer on acceptance; the application's own where MSH-16 asks for it
+        due = {"AL": True, "ER": failed, "SU": not failed}.get(application, False)
+        return code, due
+    return "C" + code[1], {"ER": failed, "SU": not failed}.get(accept, True)
+
+
+def _error(item: tuple[str, str, str], separator: str, characters: str) -> str:
+    severity, code, text = item
+    component = characters[0]
+    condition = component.join(["207", "Application internal error", "HL70357"])
+    local = component.join([code, _escaped(text, separator, characters), "FHIR_BRIDGE"])
+    return separator.join(
+        ["ERR", "", "", condition, severity, local, "", "", _escaped(text, separator, characters)]
+    )
+
+
+def _escaped(text: str, separator: str, characters: str) -> str:
+    """Text without line ends, its delimiters escaped (§2.7)."""
+    used = characters + "^~\\&"[len(characters) :]
+    escape = used[2]
+    names = dict(zip((separator, *used[:4]), "FSRET", strict=True))
+    plain = " ".join(text.split()).encode("ascii", "replace").decode("ascii")
+    return "".join(f"{escape}{names[c]}{escape}" if c in names else c for c in plain)[:400]

@@ -1,0 +1,27 @@
+"""Which regions a line of a gVCF calls, and which not, of each sample."""
+
+from __future__ import annotations
+
+from fhir_bridge.adapters.genomics.line import Line
+
+__all__ = ["note_regions"]
+
+
+def note_regions(line: Line) -> None:
+    """Note which samples a line of a gVCF calls: a block up to its END, or the bases of REF (VCF 4.3 §5.5)."""
+    file = line.file
+    block = not line.alternates or all(alternate.kind == "unknown" for alternate in line.alternates)
+    if not file.blocks:
+        file.blocks = block and (line.end is not None or bool(line.alternates))
+        if not file.blocks:
+            return
+    last = line.pos + len(line.ref) - 1
+    if block and line.end is not None:
+        last = max(last, line.end)
+    failed = bool(line.failed_filters)
+    filters = line.keys.index("FT") if "FT" in line.keys else None
+    for (column, _), study in zip(file.columns, file.studies, strict=True):
+        values = line.columns[column].split(":")
+        own = values[filters] if filters is not None and filters < len(values) else "."
+        called = "." not in values[0] and not failed and not file.failing(own.replace(",", ";"))
+        (study.called_regions if called else study.uncalled_regions).add(line.chrom, line.pos, last)

@@ -1,0 +1,27 @@
+"""Variants of samples that have no genotype, but a copy number (FORMAT/CN) that is not that of the reference."""
+
+from __future__ import annotations
+
+from fhir_bridge.adapters.genomics.line import Call
+
+__all__ = ["called_by_copies"]
+
+
+def called_by_copies(call: Call) -> int | None:
+    """Number of the ALT that a copy number says a sample has; None where it says the reference, or no single ALT.
+
+    As many copies as the genotype has (`./.`: two) are none of a variant. Of X and Y a man has one: a single copy where
+    the genotype has two is not claimed to be a loss.
+    """
+    copies, usual = call.copies, len(call.genotype.alleles)
+    if copies is None or copies == usual:
+        return None
+    if call.line.chromosome in ("X", "Y") and 0 < copies < usual:
+        return None
+    fitting = {"CNV", "DEL" if copies < usual else "DUP"}
+    numbers = [
+        number
+        for number, alternate in enumerate(call.line.alternates, 1)
+        if alternate.kind == "symbolic" and alternate.symbol[0] in fitting
+    ]
+    return numbers[0] if len(numbers) == 1 else None
