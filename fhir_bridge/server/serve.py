@@ -21,7 +21,6 @@ from fhir_bridge.mapping import Site
 from fhir_bridge.server import garbage, offloading, worker
 from fhir_bridge.server.app import create_app
 from fhir_bridge.server.connection import bounded
-from fhir_bridge.server.delivery.targets import Targets
 from fhir_bridge.server.receiving import process as mllp
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent
@@ -55,7 +54,6 @@ def serve(settings: Settings) -> None:
     if settings.site is not None:  # what predicts while serving, and worker processes, read it there
         os.environ["FHIR_BRIDGE_SITE"] = str(settings.site)
         Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
-    Targets.load(settings.delivery)  # neither may a file of targets
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
     beside = [_background_child(settings, _copied if settings.workers == 1 else _background)]

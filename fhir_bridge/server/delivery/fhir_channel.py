@@ -112,22 +112,21 @@ class FhirChannel:
         if not isinstance(body, dict) or body.get("resourceType") != "Bundle":
             raise Failed(f"it answers a search ({answer.status}) with no Bundle")
         entries = body.get("entry")
-        resources = [
-            item.get("resource")
-            for item in (entries if isinstance(entries, list) else ())
-            if isinstance(item, dict)
-        ]
+        listed = [item for item in (entries if isinstance(entries, list) else ()) if isinstance(item, dict)]
+        resources: list[Any] = [item.get("resource") for item in listed]
         resources = [
             item for item in resources if isinstance(item, dict) and item.get("resourceType") == identity.type
         ]
-        results = {item.get("id"): item for item in resources if identity.is_of(item)}
+        results: dict[str, dict[str, Any]] = {
+            str(item.get("id")): item for item in resources if identity.is_of(item)
+        }
         if resources and not results:
             # Everything, and not what was asked for: nothing could be told apart here.
             raise Failed(f"it does not search {identity.type} by {identity.parameter}")
         if len(results) > 1:
             raise Refused(f"several {identity.type} of the target have its identifier")
         for name, item in results.items():
-            if not isinstance(name, str) or not _ID.fullmatch(name):
+            if not _ID.fullmatch(name):
                 raise Failed("it answers a search with a resource without a proper id")
             return item
         return None
