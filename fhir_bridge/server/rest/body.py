@@ -20,6 +20,7 @@ from fhir_bridge.server.validation import LOOK_SECONDS, ServedValidator
 __all__ = [
     "FHIR_TYPES",
     "FORM",
+    "INLINE_VALUES",
     "check_resource",
     "check_valid",
     "content_type",
@@ -35,6 +36,8 @@ FORM = "application/x-www-form-urlencoded"
 
 INLINE_BYTES = 4_096
 """Bodies up to this size are parsed and validated on the event loop; larger ones in a thread."""
+INLINE_VALUES = 200
+"""Objects, lists and values that about as many bytes hold: the same of an entry of a Bundle."""
 LARGE_BYTES = 1024 * 1024
 """Bodies beyond this size are looked at one after the other: parsed, they take many times as much memory."""
 MOST_FLAT = 250_000
