@@ -194,7 +194,7 @@ def test_an_error_is_recorded_with_its_text(
     assert len(ward.messages) == 2, "others go on"
     ward.answers = lambda message: message.create_ack("AA")
     if state == "parked":
-        post.run(Outbox(post.store.pool).retry([row.key]))
+        post.run(Outbox(post.store.pool).retry(keys=[row.key]))
     post.later(target)
     assert post.row(target, f"Observation/{name}").state == "delivered"
     assert post.row(target, f"Observation/{other}").state == state.replace("waiting", "delivered")
