@@ -94,6 +94,12 @@ const scenarios = {
     await allow("anna");
     return shown();
   },
+  async results() {
+    await page.goto(`${APP}/launch.html?page=results&iss=${encodeURIComponent(ROOT + "/fhir")}`);
+    await signIn();
+    await allow(process.env.PATIENT);
+    return shown();
+  },
   async ehr() {
     await page.goto(`${ROOT}/smart/launch?patient=anna`);
     await signIn();

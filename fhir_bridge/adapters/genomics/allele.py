@@ -20,7 +20,23 @@ from fhir_bridge.adapters.genomics.usage import FRACTIONS
 from fhir_bridge.adapters.genomics.values import Value
 from fhir_bridge.fhir.datatypes import Code
 
-__all__ = ["Allele"]
+__all__ = ["Allele", "Effect"]
+
+
+class Effect:
+    """The effect of an allele on one transcript (scope `Effect`).
+
+    `key`: what distinguishes it in the sample's file; that of the chosen transcript is the allele's own.
+    """
+
+    __slots__ = ("call", "consequence", "file", "key", "outer")
+
+    def __init__(self, allele: Allele, consequence: annotation.Consequence, place: int) -> None:
+        self.outer = allele
+        self.call = allele.call
+        self.file = allele.file
+        self.consequence = consequence
+        self.key = f"{allele.key}@{place}:{consequence.feature}" if place else allele.key
 
 
 class Allele:
@@ -271,13 +287,23 @@ class Allele:
     # Annotation
 
     @cached
-    def consequence(self) -> annotation.Consequence:
-        """The effect on the chosen transcript."""
+    def _consequences(self) -> list[annotation.Consequence]:
         reader = self.file.consequences
         text = self.line.text(reader.key) if reader else None
         if reader is None or text is None:
-            return annotation.NONE
+            return []
         return reader.read(text, self.line.ref, tuple(self.line.alt), self.number)
+
+    @property
+    def consequence(self) -> annotation.Consequence:
+        """The effect on the chosen transcript."""
+        return self._consequences[0] if self._consequences else annotation.NONE
+
+    @cached
+    def effects(self) -> list[Effect]:
+        """The effects that are stated: on the chosen transcript, or on all."""
+        wanted = self._consequences if self.file.options.transcripts == "all" else self._consequences[:1]
+        return [Effect(self, consequence, place) for place, consequence in enumerate(wanted)]
 
     @property
     def gene(self) -> Term | None:

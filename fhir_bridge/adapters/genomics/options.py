@@ -46,6 +46,7 @@ class Options:
         reportable: what a report lists: `clinvar` (pathogenic and likely pathogenic) or `all`.
         max_findings: findings that a report lists at most.
         consequences: whether each annotated allele also gives a molecular consequence.
+        transcripts: the transcripts of which an effect is stated: the `chosen` one (MANE first), or `all`.
         homoplasmic: read fraction from which a mitochondrial allele is homoplasmic.
         max_line: bytes that a line may have.
         filtered: what happens to a call that fails a filter (FILTER of its line, or its own FT): `keep` writes it with
@@ -69,6 +70,7 @@ class Options:
     reportable: str = "clinvar"
     max_findings: int = 200
     consequences: bool = True
+    transcripts: str = "chosen"
     homoplasmic: Decimal = Decimal("0.99")
     max_line: int = 1 << 26
     filtered: str = "keep"
@@ -176,6 +178,7 @@ _READERS: dict[str, Any] = {
     "max_findings": _positive,
     "check_lengths": _boolean,
     "consequences": _boolean,
+    "transcripts": _one_of("chosen", "all"),
     "homoplasmic": _fraction,
     "max_line": _positive,
     "filtered": _one_of(*FILTERED),

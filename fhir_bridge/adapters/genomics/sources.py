@@ -43,6 +43,8 @@ _SOURCES: Final[Mapping[str, str]] = {
     "consequence.hgvs_c": "annotation/hgvs_c annotation/feature",
     "consequence.hgvs_p": "annotation/hgvs_p",
     "consequence.impact": "annotation/impact",
+    "consequence.named": "annotation/hgvs_c annotation/hgvs_p",
+    "consequence.names": "annotation/hgvs_c annotation/hgvs_p",
     "consequence.symbol": "annotation/symbol",
     "consequence.terms": "annotation/terms",
     "consequence.transcript": "annotation/feature annotation/hgvs_c",
