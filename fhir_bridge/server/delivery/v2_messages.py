@@ -327,4 +327,6 @@ def _value_text(node: Mapping[str, Any]) -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000")
+    # To the ten-thousandth of a second: a receiver orders a result and its correction by the times of their messages.
+    moment = datetime.now(UTC)
+    return f"{moment:%Y%m%d%H%M%S}.{moment.microsecond // 100:04}+0000"

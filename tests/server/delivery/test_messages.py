@@ -17,9 +17,11 @@ import pytest
 from fhir_bridge.egress import Allowed
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.storage.outbox import Outbox
+from tests.patience import until
 from tests.pypi import installed
-from tests.server.conftest import patient
+from tests.server.conftest import free_port, patient
 from tests.server.delivery.conftest import NETWORKS, Post, lab
+from tests.server.serving import serving
 
 VERSION = "0.4.5"
 
@@ -347,3 +349,40 @@ def test_the_bridge_reads_its_own_messages(post: Post, ward: Ward, tmp_path: Any
     read = [loads(line) for line in (tmp_path / "out" / "Observation.ndjson").read_bytes().splitlines()]
     (value,) = [one for one in read if one.get("valueQuantity", {}).get("code") == "%"]
     assert (value["valueQuantity"]["value"], value["status"]) == (4.2, "final")
+
+
+def test_another_bridge_takes_results_corrections_and_withdrawals(
+    post: Post, other_database_url: str, tmp_path: Any
+) -> None:
+    """The program itself as the receiver: what it has in the end is what was said last."""
+    (tmp_path / "site.yaml").write_text(
+        "site: ward\nzone: Europe/Rome\ndemo_key: true\nidentity:\n  authorities: {HOSP: 'urn:oid:2.25.1'}\n"
+    )
+    port, name = free_port(), fresh()
+    with serving(other_database_url, auth="none", site=tmp_path / "site.yaml", mllp=port) as served:
+
+        def there() -> list[tuple[str, float | None]]:
+            bundle = served.get("Observation?_sort=_lastUpdated").json()
+            resources = [entry["resource"] for entry in bundle.get("entry", [])]
+            coded = [one for one in resources if "CVD" in str(one["code"])]
+            return [(one["status"], one.get("valueQuantity", {}).get("value")) for one in coded]
+
+        target = post.target(f"mllp://127.0.0.1:{port}", authorities={"HOSP": "urn:oid:2.25.1"}, seconds=60)
+
+        def taken() -> bool:
+            post.later(target)
+            return post.row(target, f"Observation/{name}").state == "delivered"
+
+        for status, value, received in (
+            ("preliminary", 4.2, "preliminary"),
+            ("final", 4.2, "final"),
+            ("amended", 5.0, "corrected"),
+            ("entered-in-error", 5.0, "entered-in-error"),
+        ):
+            resource = prediction(name, status, value)
+            del resource["component"]
+            post.write(resource)
+            until(taken, "it was not acknowledged", 0.5)  # the listener may come up after the API
+            (last,) = there()
+            assert last[0] == received
+            assert last[1] in (value, None)
