@@ -123,6 +123,40 @@ def show(key: Annotated[int, typer.Argument(metavar="ID", help="As `outbox list`
 
 
 @app.command()
+def fill(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="Its name in the file of FHIR_BRIDGE_DELIVERY.")
+    ],
+) -> None:
+    """Have a target sent what is stored already: a new one is sent only what changes from then on.
+
+    What its searches match is put into the outbox, and sent by `serve`. What has a row there keeps it.
+
+        fhir-bridge outbox fill registry
+    """
+    from fhir_bridge.server import Settings
+    from fhir_bridge.server.delivery import TargetError, Targets
+    from fhir_bridge.server.delivery import fill as fill_outbox
+    from fhir_bridge.storage import Store
+
+    settings = Settings()
+    try:
+        known = Targets.load(settings.delivery).targets
+    except TargetError as error:
+        raise UsageError(str(error)) from error
+    if target not in known:
+        names = ", ".join(sorted(known)) or "none (FHIR_BRIDGE_DELIVERY names their file)"
+        raise UsageError(f"there is no target {target}; there are {names}")
+    url = open_database()
+
+    async def run() -> int:
+        async with await Store.open(url, max_size=2, known=settings.definitions()) as store:
+            return await fill_outbox(store, known[target])
+
+    stderr.print(f"{run_async(run())} to be sent")
+
+
+@app.command()
 def retry(keys: Keys = None, target: TargetName = None, state: StateName = None) -> None:
     """Send rows anew, at once: those named, or all of a target or state (parked ones where no state is given).
 

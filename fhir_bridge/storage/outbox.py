@@ -125,14 +125,15 @@ class Outbox:
                 ),
             )
 
-    async def add(self, target: str, references: Sequence[tuple[str, str]]) -> None:
-        """The target is to be sent these resources, which others refer to; one that has a row keeps it."""
+    async def add(self, target: str, references: Sequence[tuple[str, str]]) -> int:
+        """The target is to be sent these resources; one that has a row keeps it. Gives how many had none."""
         async with self._pool.connection() as connection:
-            await connection.execute(
+            rows = await connection.execute(
                 "INSERT INTO outbox (target, type, id) SELECT %s, w.type, w.id "
                 "FROM unnest(%s::text[], %s::text[]) AS w (type, id) ON CONFLICT DO NOTHING",
                 (target, [kind for kind, _ in references], [identity for _, identity in references]),
             )
+            return rows.rowcount
 
     async def put(self, target: str, contents: Sequence[tuple[str, str, bytes, str]]) -> tuple[int, int]:
         """The target is to be sent these contents.
