@@ -451,3 +451,17 @@ class TestWhoTheBridgeIs:
         post.work(target)
         assert reason in post.sender(target).reason
         assert peer.writes() == []
+
+
+def test_what_waits_for_too_long_is_reported(
+    post: Post, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = post.target(peer.base, find_only=frozenset({"Patient"}), report_after_hours=1)
+    post.write(lab(fresh()))
+    post.work(target)
+    assert "wait longer" not in caplog.text
+    post.sql("UPDATE outbox SET since = now() - interval '2 hours' WHERE target = %s", target.name)
+    post.restart(target)
+    post.later(target)
+    assert f"{target.name}: 2 wait longer than 1 hours" in caplog.text
+    assert "MRN" not in caplog.text

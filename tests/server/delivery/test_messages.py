@@ -10,12 +10,15 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_bridge.egress import Allowed
 from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.server.delivery.targets import Target
+from fhir_bridge.server.delivery.v2_messages import build
 from fhir_bridge.storage.outbox import Outbox
 from tests.patience import until
 from tests.pypi import installed
@@ -136,7 +139,7 @@ def test_a_result_is_sent_corrected_and_withdrawn(post: Post, ward: Ward) -> Non
     assert str(message.segment("PID")[5]) == "Alpha^Ada^^^^^L"
     order, (value, age) = message.segment("OBR"), ward.last("OBX")
     assert str(order[3]) == f"p-{name}^FHIR_BRIDGE"
-    assert str(order[4]) == "score2^SCORE2^99FB^^^^^^10-year risk \\F\\ of CVD"
+    assert str(order[4]) == "score2^10-year risk \\F\\ of CVD^99FB"
     assert str(order[7]) == "20260305080000+0100"
     assert [str(value[number]) for number in (2, 5, 6, 11)] == ["NM", "4.2", "%^%^UCUM", "P"]
     assert [str(age[number]) for number in (4, 5)] == ["1", "0.5"]
@@ -386,3 +389,25 @@ def test_another_bridge_takes_results_corrections_and_withdrawals(
             (last,) = there()
             assert last[0] == received
             assert last[1] in (value, None)
+
+
+@pytest.mark.parametrize("kind", ["ORU^R01", "MDM^T02"])
+@pytest.mark.parametrize(("status", "before"), [("P", ""), ("C", "d1"), ("D", "d1"), ("X", "d1")])
+def test_messages_have_the_structure_of_their_type(
+    kind: Any, status: str, before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the tables of 2.5.1 that the package `hl7apy` has."""
+    monkeypatch.syspath_prepend(str(installed("hl7apy", "1.3.5")))
+    parser = importlib.import_module("hl7apy.parser")
+    target = Target(
+        url="mllp://x:1",
+        scope="system/*.rs",
+        message=kind,
+        facility="H",
+        receiving_application="EHR",
+        authorities={"HOSP": "urn:oid:2.25.1"},
+    )
+    message = build(target, prediction("x"), patient("anna", "Alpha"), status, "mark", before)
+    parsed = parser.parse_message(message.encoded(target, "A" * 20).decode(), find_groups=True)
+    report = tmp_path / "report.txt"
+    assert parsed.validate(report_file=str(report)), report.read_text()
