@@ -107,19 +107,24 @@ class Allele:
     @cached
     def hgvs_g(self) -> Code | None:
         """g.HGVS, where REF and ALT, or the reference, prove it."""
-        accession = self.line.accession
-        if accession is None or self.alternate.kind != "bases" or self.differs:
-            return None
-        described = placed(genomic_hgvs, accession, (self.line.pos, self.line.ref, self.alt), self._fetch)
-        return Code(described) if described else None
+        return self._described(genomic_hgvs)
 
     @cached
     def spdi(self) -> Code | None:
         """The canonical SPDI, where REF and ALT, or the reference, prove it."""
-        accession = self.line.accession
-        if accession is None or self.alternate.kind != "bases" or self.differs:
+        return self._described(canonical_spdi)
+
+    def _described(self, describe: Callable[[str, int, str, str], str | None]) -> Code | None:
+        line = self.line
+        accession = line.accession
+        if accession is None or self.alternate.kind != "bases":
             return None
-        described = placed(canonical_spdi, accession, (self.line.pos, self.line.ref, self.alt), self._fetch)
+        if self.file.reference is None:
+            described = describe(accession, line.pos, line.ref, self.alt)
+        elif self.differs:
+            return None
+        else:
+            described = placed(describe, accession, (line.pos, line.ref, self.alt), self._fetch)
         return Code(described) if described else None
 
     @cached
