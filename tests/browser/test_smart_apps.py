@@ -16,7 +16,13 @@ _CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 
 
 def result(
-    identity: str, code: str, value: float, unit: str, day: str, of: str = "child", category: str = "laboratory"
+    identity: str,
+    code: str,
+    value: float,
+    unit: str,
+    day: str,
+    of: str = "child",
+    category: str = "laboratory",
 ) -> dict[str, Any]:
     return {
         "resourceType": "Observation",

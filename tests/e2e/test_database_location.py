@@ -38,6 +38,8 @@ USES = {
     "client remove": ["nobody"],
     "inbox list": [],
     "inbox show": ["1"],
+    "inbox messages": [],
+    "inbox message": ["1"],
     "inbox replay": ["--all", "--site", "{folder}/site.yaml"],
     "inbox discard": ["1"],
     "outbox list": [],
@@ -194,7 +196,7 @@ def test_every_command_uses_the_folder_of_the_environment_and_says_so(site: OneS
     assert "site key" in done["demo"].stderr
     for name in ("user remove", "client remove"):
         codes.pop(name)  # there is nobody of that name
-    assert codes == {**dict.fromkeys(codes, 0), "inbox show": 2}  # there is no such entry
+    assert codes == {**dict.fromkeys(codes, 0), "inbox show": 2, "inbox message": 2}  # there is no such entry
     assert "dora" in done["user list"].stdout
     assert done["user list"].stdout.count("clinician") == 1, "the demonstration added nobody"
     assert "p" in done["view run"].stdout

@@ -187,16 +187,16 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
     line = call.line
     allele = Allele(call, number)
     if line.earlier is not None:
-        known = line.earlier.get((call.name, allele.variant), [])
-        if call.statement in known:  # its resources come out the same, and count once
-            allele.occurrence = known.index(call.statement) + 1
+        earlier = line.earlier.get((call.name, allele.variant), [])
+        if call.statement in earlier:  # its resources come out the same, and count once
+            allele.occurrence = earlier.index(call.statement) + 1
             allele.repeated = True
             study.not_represented["FB-VCF-037"] += 1
             reported.add(_statement("FB-VCF-037"))
             call.alleles.append(allele)
             return
-        allele.occurrence = len(known) + 1
-        if known:
+        allele.occurrence = len(earlier) + 1
+        if earlier:
             reported.add(_statement("FB-VCF-038"))
     call.alleles.append(allele)
     count_allele(study, allele)
