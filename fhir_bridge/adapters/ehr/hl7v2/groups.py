@@ -272,7 +272,8 @@ class Group:
         if who and admitted:
             return f"{who} {admitted}"
         root = self.outer
-        return message if root is not None and root.part("MSH", 9, 1) == "ADT" else None
+        # A result tells of a visit only in passing: without a number it is none of its own.
+        return message if root is not None and root.part("MSH", 9, 1) not in ("ORU", "OUL") else None
 
     def _message(self) -> str | None:
         root = self.outer
