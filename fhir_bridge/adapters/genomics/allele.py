@@ -324,7 +324,7 @@ class Allele:
     @cached
     def frequencies(self) -> list[annotation.Frequency]:
         """How frequent the allele is in populations: of the consequence annotation, and of INFO keys of its own."""
-        found = {each.source: each for each in self.consequence.frequencies}
+        results = {each.source: each for each in self.consequence.frequencies}
         for key, source in _POPULATIONS.items():
             if key in self.line.raw_info:
                 value = self.info(key)
@@ -333,8 +333,8 @@ class Allele:
                     and 0 <= value <= 1
                     and (len(self.line.alternates) == 1 or self._own(key))
                 ):
-                    found.setdefault(source, annotation.Frequency(source, value))
-        return list(found.values())
+                    results.setdefault(source, annotation.Frequency(source, value))
+        return list(results.values())
 
     def _own(self, key: str) -> bool:
         """Whether the header gives each ALT its own value of an INFO key."""

@@ -184,9 +184,9 @@ class ConsequenceFormat:
         """The frequencies of the allele; VEP alone says which populations its fields are of."""
         if self.key != "CSQ":
             return ()
-        found = ((source, decimal(entry.get(name) or ".")) for name, source in _POPULATIONS.items())
+        stated = ((source, decimal(entry.get(name) or ".")) for name, source in _POPULATIONS.items())
         return tuple(
-            Frequency(source, value) for source, value in found if value is not None and 0 <= value <= 1
+            Frequency(source, value) for source, value in stated if value is not None and 0 <= value <= 1
         )
 
 

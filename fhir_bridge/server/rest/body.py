@@ -236,8 +236,7 @@ def _bounded(value: dict[str, Any] | list[Any]) -> None:
                 elif isinstance(child, dict | list):
                     below.append(child)
                 elif isinstance(child, Decimal) and (
-                    abs(child.adjusted()) > _LARGEST_EXPONENT
-                    or len(child.as_tuple().digits) > _MOST_DIGITS
+                    abs(child.adjusted()) > _LARGEST_EXPONENT or len(child.as_tuple().digits) > _MOST_DIGITS
                 ):
                     raise refuse(400, "FB-REST-001", "a decimal is beyond any measurement")
                 elif isinstance(child, int) and abs(child) >= 10**_MOST_DIGITS:
