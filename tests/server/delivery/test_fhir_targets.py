@@ -465,3 +465,15 @@ def test_what_waits_for_too_long_is_reported(
     post.later(target)
     assert f"{target.name}: 2 wait longer than 1 hours" in caplog.text
     assert "MRN" not in caplog.text
+
+
+def test_what_another_bridge_sent_goes_no_further_unless_it_is_to(post: Post, peer: Peer) -> None:
+    """Two that send to each other would else send the same to and fro for ever."""
+    name, target, relaying = fresh(), post.target(peer.base), post.target(peer.base, relay=True)
+    mark = {"system": DELIVERED, "code": f"00112233aabbccdd-Observation-{name}"}
+    post.write(lab(name) | {"meta": {"tag": [mark]}})
+    post.work(target)
+    assert peer.requests == []
+    assert "another bridge" in post.row(target, f"Observation/{name}").reason
+    post.work(relaying)
+    assert len(peer.of("Observation")) == 1
