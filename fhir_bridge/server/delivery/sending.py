@@ -160,8 +160,9 @@ class Sender:
                     await self._outbox.settle(entry, "parked", str(error))
             except Failed as error:
                 await self._failed(entry, str(error))
-            except ValueError as error:  # what is stored can't be sent
-                await self._failed(entry, f"it can't be sent: {type(error).__name__}")
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                # Of a shape that FHIR does not have, here or in the answer: it must not hold up the others.
+                await self._failed(entry, f"it, or the answer, is malformed ({type(error).__name__})")
             else:
                 self._failures, self.reason = 0, ""
 
