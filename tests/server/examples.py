@@ -31,8 +31,8 @@ def examples_of(archive: Path, each: int = 1) -> Iterator[dict[str, Any]]:
     """
     known: set[str] = set()
     with tarfile.open(archive) as package:
-        members = sorted(package.getmembers(), key=lambda member: member.name)
-        for number, member in enumerate(members):
+        # In the order of the archive: going back would unpack all of it again.
+        for number, member in enumerate(package):
             content = package.extractfile(member)
             if content is None or not member.name.endswith(".json"):
                 continue
@@ -98,6 +98,15 @@ class Examples:
             for resource, answer in zip(resources, answers, strict=True):
                 status = int(answer["response"]["status"][:3])
                 self._note(resource, status, dumps(answer["response"].get("outcome", {})))
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters of types the stored resources are searched by."""
+        return len({query.partition("=")[0] for _, query in self.queries()})
+
+    def queries(self) -> list[tuple[str, str]]:
+        """Searches by all that the stored resources have: the name of a resource, and what has to find it."""
+        return [(name, query) for name, resource in self.stored.items() for _, query in queries_of(resource)]
 
     def _note(self, resource: dict[str, Any], status: int, content: bytes) -> None:
         if status in (200, 201):
