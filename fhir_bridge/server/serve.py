@@ -238,6 +238,8 @@ def _prepare() -> None:
     garbage.prepare()
 
 
+WEBSOCKET_BYTES = 4_096
+"""Of a message that a client sends: it binds, and says nothing else."""
 _LOUD = """
 *** NO AUTHORIZATION (--auth none) ***
 *** Anyone on this machine may read and change every record at {root}. ***
@@ -255,7 +257,9 @@ def _config(settings: Settings) -> uvicorn.Config:
         port=settings.port,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         http=bounded(settings.max_connections),
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=WEBSOCKET_BYTES,
+        ws_per_message_deflate=False,
         log_level="error",  # a line for each malformed request would fill the disk of whoever is attacked
         access_log=False,
         server_header=False,

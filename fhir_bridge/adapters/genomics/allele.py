@@ -23,6 +23,17 @@ from fhir_bridge.fhir.datatypes import Code
 __all__ = ["Allele", "Effect"]
 
 
+_POPULATIONS = {
+    "AF_EXAC": "ExAC",
+    "AF_TGP": "1000 Genomes",
+    "AF_ESP": "ESP6500",
+    "gnomAD_AF": "gnomAD",
+    "gnomADe_AF": "gnomAD exomes",
+    "gnomADg_AF": "gnomAD genomes",
+}
+"""INFO keys of population frequencies, as ClinVar's VCF and common annotators write them."""
+
+
 class Effect:
     """The effect of an allele on one transcript (scope `Effect`).
 
@@ -107,19 +118,24 @@ class Allele:
     @cached
     def hgvs_g(self) -> Code | None:
         """g.HGVS, where REF and ALT, or the reference, prove it."""
-        accession = self.line.accession
-        if accession is None or self.alternate.kind != "bases" or self.differs:
-            return None
-        described = placed(genomic_hgvs, accession, (self.line.pos, self.line.ref, self.alt), self._fetch)
-        return Code(described) if described else None
+        return self._described(genomic_hgvs)
 
     @cached
     def spdi(self) -> Code | None:
         """The canonical SPDI, where REF and ALT, or the reference, prove it."""
-        accession = self.line.accession
-        if accession is None or self.alternate.kind != "bases" or self.differs:
+        return self._described(canonical_spdi)
+
+    def _described(self, describe: Callable[[str, int, str, str], str | None]) -> Code | None:
+        line = self.line
+        accession = line.accession
+        if accession is None or self.alternate.kind != "bases":
             return None
-        described = placed(canonical_spdi, accession, (self.line.pos, self.line.ref, self.alt), self._fetch)
+        if self.file.reference is None:
+            described = describe(accession, line.pos, line.ref, self.alt)
+        elif self.differs:
+            return None
+        else:
+            described = placed(describe, accession, (line.pos, line.ref, self.alt), self._fetch)
         return Code(described) if described else None
 
     @cached
@@ -304,6 +320,26 @@ class Allele:
         """The effects that are stated: on the chosen transcript, or on all."""
         wanted = self._consequences if self.file.options.transcripts == "all" else self._consequences[:1]
         return [Effect(self, consequence, place) for place, consequence in enumerate(wanted)]
+
+    @cached
+    def frequencies(self) -> list[annotation.Frequency]:
+        """How frequent the allele is in populations: of the consequence annotation, and of INFO keys of its own."""
+        results = {each.source: each for each in self.consequence.frequencies}
+        for key, source in _POPULATIONS.items():
+            if key in self.line.raw_info:
+                value = self.info(key)
+                if (
+                    isinstance(value, Decimal)
+                    and 0 <= value <= 1
+                    and (len(self.line.alternates) == 1 or self._own(key))
+                ):
+                    results.setdefault(source, annotation.Frequency(source, value))
+        return list(results.values())
+
+    def _own(self, key: str) -> bool:
+        """Whether the header gives each ALT its own value of an INFO key."""
+        definition = self.file.header.info_definition(key)
+        return definition is not None and definition.number in ("A", "R")
 
     @property
     def gene(self) -> Term | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from fhir_bridge.adapters.genomics.genes import gene
@@ -16,8 +18,9 @@ from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.hgvs_names import coding_name, protein_name
 from fhir_bridge.adapters.genomics.sequence_ontology import consequence_term
 from fhir_bridge.adapters.genomics.term import Term
+from fhir_bridge.adapters.genomics.values import decimal
 
-__all__ = ["CONSEQUENCES", "NONE", "Consequence", "ConsequenceFormat", "consequence_format"]
+__all__ = ["CONSEQUENCES", "NONE", "Consequence", "ConsequenceFormat", "Frequency", "consequence_format"]
 
 CONSEQUENCES = ("CSQ", "ANN", "BCSQ")
 """INFO keys of consequences; the first that a header declares so that it can be read is taken."""
@@ -35,10 +38,26 @@ _ALIASES = {
     "mane": ("mane_select",),
     "pick": ("pick",),
     "canonical": ("canonical",),
+    **{name: (name,) for name in ("af", "exac_af", "gnomad_af", "gnomade_af", "gnomadg_af")},
 }
+_POPULATIONS = {
+    "gnomade_af": "gnomAD exomes",
+    "gnomad_af": "gnomAD exomes",
+    "gnomadg_af": "gnomAD genomes",
+    "exac_af": "ExAC",
+    "af": "1000 Genomes",
+}
+"""Frequencies that VEP adds (fields of CSQ, in lower case), by where they were measured."""
 _BETWEEN = frozenset(("intergenic_variant", "intergenic_region"))
 _REFSEQ = re.compile(r"[NX][MR]_[0-9]+(?:\.[0-9]+)?")
 _ENSEMBL = re.compile(r"ENS[A-Z]*T[0-9]+(?:\.[0-9]+)?")
+
+
+class Frequency(NamedTuple):
+    """How frequent an allele is in a population."""
+
+    source: str
+    value: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +82,7 @@ class Consequence:
     named: str | None = None
     other_genes: tuple[Term, ...] = ()
     feature: str = ""
+    frequencies: tuple[Frequency, ...] = ()
 
     @property
     def symbol(self) -> str | None:
@@ -137,7 +157,7 @@ class ConsequenceFormat:
         impact, coded = entry.get("impact") or None, tuple(map(consequence_term, terms))
         if terms and _BETWEEN.issuperset(terms):
             # Between genes there is no gene and no transcript: what is there names the neighbours.
-            return Consequence(terms=coded, impact=impact)
+            return Consequence(terms=coded, impact=impact, frequencies=self._frequencies(entry))
         feature = entry.get("feature") or ""
         coding, protein = unquote(entry.get("hgvs_c") or ""), unquote(entry.get("hgvs_p") or "")
         if coding and ":" not in coding and feature:
@@ -157,6 +177,16 @@ class ConsequenceFormat:
             named,
             tuple(map(gene, symbols[1:])),
             feature,
+            self._frequencies(entry),
+        )
+
+    def _frequencies(self, entry: Mapping[str, str]) -> tuple[Frequency, ...]:
+        """The frequencies of the allele; VEP alone says which populations its fields are of."""
+        if self.key != "CSQ":
+            return ()
+        stated = ((source, decimal(entry.get(name) or ".")) for name, source in _POPULATIONS.items())
+        return tuple(
+            Frequency(source, value) for source, value in stated if value is not None and 0 <= value <= 1
         )
 
 

@@ -50,6 +50,7 @@ _VARIANT = (
     "change_type",
     "end",
     "first",
+    "frequencies",
     "gene",
     "hgvs_g",
     "identifiers",

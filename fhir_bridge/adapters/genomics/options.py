@@ -55,6 +55,7 @@ class Options:
         reference: a FASTA file of the reference sequence (with its .fai), to place insertions and deletions.
         fileformat: the version (`VCFv4.2`) by which a file without `##fileformat` is read.
         phasing: which phased calls are related to each other: those of phase `sets` (PS), `all`, or `none`.
+        check_sex: a sample whose calls show another sex than the stored Patient's gender is not stored.
         regions: where lines are taken from: a BED file, or `chr1:1000-2000` and whole contigs, separated by commas.
         min_quality, min_genotype_quality, min_depth: a call whose QUAL, GQ or DP is below fails a filter.
         check: read for the syntax alone: no build is needed, and whatever departs from the specification is an error.
@@ -78,6 +79,7 @@ class Options:
     reference: Path | None = None
     fileformat: str | None = None
     phasing: str = "sets"
+    check_sex: bool = True
     regions: tuple[str, ...] = ()
     min_quality: Decimal | None = None
     min_genotype_quality: Decimal | None = None
@@ -184,6 +186,7 @@ _READERS: dict[str, Any] = {
     "filtered": _one_of(*FILTERED),
     "passing": _names,
     "fileformat": _fileformat,
+    "check_sex": _boolean,
     "phasing": _one_of(*PHASING),
     "regions": _names,
     "min_quality": _threshold,

@@ -52,6 +52,10 @@ _SOURCES: Final[Mapping[str, str]] = {
     "line.failed_filters": "FILTER",
     "variant.end": _STRUCTURE,
     "variant.first": _STRUCTURE,
+    "variant.frequencies": (
+        "INFO/AF_EXAC INFO/AF_TGP INFO/AF_ESP INFO/gnomAD_AF INFO/gnomADe_AF INFO/gnomADg_AF "
+        "annotation/af annotation/exac_af annotation/gnomad_af annotation/gnomade_af annotation/gnomadg_af"
+    ),
     "variant.gene": "annotation/symbol annotation/hgnc_id INFO/GENEINFO",
     "variant.identifiers": "ID INFO/RS",
     "variant.inner": _STRUCTURE,

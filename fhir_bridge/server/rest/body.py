@@ -20,6 +20,7 @@ from fhir_bridge.server.validation import LOOK_SECONDS, ServedValidator
 __all__ = [
     "FHIR_TYPES",
     "FORM",
+    "INLINE_VALUES",
     "check_resource",
     "check_valid",
     "content_type",
@@ -35,6 +36,8 @@ FORM = "application/x-www-form-urlencoded"
 
 INLINE_BYTES = 4_096
 """Bodies up to this size are parsed and validated on the event loop; larger ones in a thread."""
+INLINE_VALUES = 200
+"""Objects, lists and values that about as many bytes hold: the same of an entry of a Bundle."""
 LARGE_BYTES = 1024 * 1024
 """Bodies beyond this size are looked at one after the other: parsed, they take many times as much memory."""
 MOST_FLAT = 250_000
@@ -233,8 +236,7 @@ def _bounded(value: dict[str, Any] | list[Any]) -> None:
                 elif isinstance(child, dict | list):
                     below.append(child)
                 elif isinstance(child, Decimal) and (
-                    abs(child.adjusted()) > _LARGEST_EXPONENT
-                    or len(child.as_tuple().digits) > _MOST_DIGITS
+                    abs(child.adjusted()) > _LARGEST_EXPONENT or len(child.as_tuple().digits) > _MOST_DIGITS
                 ):
                     raise refuse(400, "FB-REST-001", "a decimal is beyond any measurement")
                 elif isinstance(child, int) and abs(child) >= 10**_MOST_DIGITS:

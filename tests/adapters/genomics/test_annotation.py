@@ -174,3 +174,18 @@ def test_effects_on_all_transcripts_are_stated_by_setting_the_mane_one_first(rea
     assert [effect.consequence.feature for effect in allele.effects] == ["NM_1.1", "NM_2.1", "NM_3.1"][:count]
     assert len({effect.key for effect in allele.effects}) == count
     assert allele.effects[0].key == allele.key
+
+
+def test_frequencies_say_of_which_population_they_are_and_belong_to_one_allele(read):
+    csq = '##INFO=<ID=CSQ,Number=.,Type=String,Description="Format: Allele|Consequence|AF|gnomADe_AF|gnomADg_AF">'
+    tgp = '##INFO=<ID=AF_TGP,Number=1,Type=Float,Description="1000 Genomes">'
+    gnomad = '##INFO=<ID=gnomAD_AF,Number=A,Type=Float,Description="gnomAD">'
+    found = read(
+        "1 100 . A C . PASS CSQ=C|intron_variant|0.12|0.0001|;AF_TGP=0.5 GT 0/1",
+        "1 200 . A C,G . PASS AF_TGP=0.5;gnomAD_AF=0.1,0.2 GT 0/2",
+        extra=(csq, tgp, gnomad),
+    )
+    assert [[(each.source, str(each.value)) for each in allele.frequencies] for allele in found.alleles] == [
+        [("gnomAD exomes", "0.0001"), ("1000 Genomes", "0.12")],
+        [("gnomAD", "0.2")],
+    ]

@@ -152,6 +152,24 @@ def test_what_an_adapter_reads_is_sent_and_not_stored(desk: Desk) -> None:
     assert desk.peer.resources[subject]["name"][0]["family"] == "Rossi"
 
 
+def test_a_new_target_is_filled_with_what_is_stored_already(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.file("some.ndjson", patient("anna", "Alpha"), *(observation(f"o{n}", "anna") for n in range(3)))
+    assert RUNNER.invoke(app, ["load", str(desk.folder / "some.ndjson")]).exit_code == 0
+    (desk.folder / "targets.yaml").write_text(
+        f"targets: {{new: {{url: '{desk.peer.base}', scope: system/*.rs, send: ['Observation?_id=o0,o2']}}}}"
+    )
+    monkeypatch.setenv("FHIR_BRIDGE_DELIVERY", str(desk.folder / "targets.yaml"))
+    assert "2 to be sent" in desk.outbox("fill", "new").stderr
+    assert "0 to be sent" in desk.outbox("fill", "new").stderr
+    assert [row["resource"] for row in desk.rows()] == ["Observation/o0", "Observation/o2"]
+    desk.file("none.ndjson")
+    desk.send("none.ndjson", to="new")  # sends what waits there
+    assert (len(desk.peer.of("Observation")), len(desk.peer.of("Patient"))) == (2, 1)
+    assert desk.outbox("fill", "old").exit_code != 0
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
