@@ -13,7 +13,7 @@ from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
-    NOTHING_PLACED,
+    USUAL_PLACES,
     OBSERVATION,
     ORDER,
     PATIENT,
@@ -140,7 +140,7 @@ class Message:
         *,
         raw: bytes = b"",
         zone: tzinfo | None = None,
-        placed: Mapping[str, str] = NOTHING_PLACED,
+        placed: Mapping[str, str] = USUAL_PLACES,
     ) -> None:
         self._raw = raw
         self._placed = placed
