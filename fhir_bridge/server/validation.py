@@ -16,6 +16,7 @@ from fhir_bridge.fhir.ports import Concept, TerminologyPort, Translation
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.terminology import ServedTerminology
+from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.terminology import Terminology
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class ServedValidator:
         self._store = store
         self._brought = tuple(brought)
         self._present: Terminology | None = None
+        self._pause = Pause()
 
     async def issues(
         self, resource: dict[str, Any], profiles: Sequence[str] = (), *, inline: bool = False
@@ -96,7 +98,10 @@ class ServedValidator:
             most=MOST_FINDINGS,
             implied=self._implied,
         )
-        return validate() if inline else await offloaded(validate)
+        if not inline:
+            return await offloaded(validate)
+        await self._pause.take()
+        return validate()
 
 
 class _Asking:

@@ -39,11 +39,11 @@ class Pause:
             self._next = time.perf_counter() + PIECE_SECONDS
 
 
-def is_large(value: Any) -> bool:
-    """Whether JSON holds more than `LARGE` objects, lists and values; looks no further than it must."""
+def is_large(value: Any, most: int = LARGE) -> bool:
+    """Whether JSON holds more than `most` objects, lists and values; looks no further than it must."""
     # No recursion: the nesting of what arrives is not to be trusted, and a stack of our own ends early.
     # Exact types: this is JSON, and most of a write's values pass here several times.
-    left, ahead = LARGE, [value] if isinstance(value, dict | list) else []
+    left, ahead = most, [value] if isinstance(value, dict | list) else []
     while ahead:
         inner: Any = ahead.pop()
         left -= len(inner)

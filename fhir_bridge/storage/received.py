@@ -204,10 +204,7 @@ class ReceivedMessages:
         }
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(_FIND.encode(), values)).fetchall()
-        return [
-            ReceivedMessage(*row[:10], issues=orjson.loads(row[10]), mapping=row[11], patients=row[12])
-            for row in rows
-        ]
+        return [ReceivedMessage(*(*row[:10], orjson.loads(row[10]), *row[11:])) for row in rows]
 
     async def contents(self, keys: Sequence[int]) -> dict[int, bytes]:
         """The messages themselves."""

@@ -54,25 +54,41 @@ $$;
 # patient. So the latest of a code, and those of a time, are a range of one index, however many there are of a code.
 MOMENTS = """
 ALTER TABLE token ADD COLUMN moment timestamptz;
-CREATE TEMPORARY TABLE dated ON COMMIT DROP AS
-SELECT c.key AS code, d.key AS date FROM parameter c LEFT JOIN parameter d ON d.type = c.type AND d.code = 'date'
-WHERE c.code = 'code' AND c.type IN ('DiagnosticReport', 'Observation', 'Procedure');
-UPDATE token t SET moment = coalesce(
-    (SELECT max(d.high) FROM date d WHERE d.resource = t.resource AND d.parameter = dated.date), '-infinity')
-FROM dated WHERE t.parameter = dated.code AND NOT EXISTS (
-    SELECT FROM token f WHERE f.resource = t.resource AND f.parameter = t.parameter AND f.code = t.code
-        AND f.system = t.system AND f.ctid < t.ctid);
-INSERT INTO token (parameter, system, code, patient, resource, element, moment)
-SELECT DISTINCT t.parameter, t.system, t.code, t.patient, t.resource, t.element, d.high
-FROM dated JOIN token t ON t.parameter = dated.code JOIN date d ON d.resource = t.resource
-    AND d.parameter = dated.date AND d.high < t.moment;
+-- By rows of one resource at a time: what an upgrade finds may have no statistics, by which to choose a plan.
+DO $$
+DECLARE
+    coded integer;
+    dated integer;
+BEGIN
+    SET LOCAL enable_seqscan = off;
+    FOR coded, dated IN
+        SELECT c.key, coalesce(d.key, 0) FROM parameter c LEFT JOIN parameter d ON d.type = c.type AND d.code = 'date'
+        WHERE c.code = 'code' AND c.type IN ('DiagnosticReport', 'Observation', 'Procedure')
+    LOOP
+        UPDATE token t SET moment = coalesce(
+            (SELECT max(d.high) FROM date d WHERE d.resource = t.resource AND d.parameter = dated), '-infinity')
+        WHERE t.parameter = coded AND t.ctid = (
+            SELECT min(f.ctid) FROM token f WHERE f.resource = t.resource AND f.parameter = coded AND f.code = t.code
+                AND f.system = t.system);
+        INSERT INTO token (parameter, system, code, patient, resource, element, moment)
+        SELECT DISTINCT t.parameter, t.system, t.code, t.patient, t.resource, t.element, d.high
+        FROM token t, LATERAL (
+            SELECT e.high FROM date e
+            WHERE e.resource = t.resource AND e.parameter = dated AND e.high < t.moment OFFSET 0
+        ) d
+        WHERE t.parameter = coded AND t.moment IS NOT NULL;
+    END LOOP;
+    SET LOCAL enable_seqscan = on;
+END
+$$;
 CREATE INDEX token_moment ON token (parameter, code, moment DESC, resource) WHERE moment IS NOT NULL;
 """
 
 DOWN = """
 DROP INDEX token_moment;
-DELETE FROM token t USING token o WHERE o.resource = t.resource AND o.parameter = t.parameter AND o.code = t.code
-    AND o.system = t.system AND o.patient = t.patient AND o.moment > t.moment;
+DELETE FROM token t WHERE t.moment IS NOT NULL AND EXISTS (
+    SELECT FROM token o WHERE o.resource = t.resource AND o.parameter = t.parameter AND o.code = t.code
+        AND o.system = t.system AND o.patient = t.patient AND o.moment > t.moment);
 ALTER TABLE token DROP COLUMN moment;
 ALTER TABLE audit DISABLE TRIGGER audit_fixed;
 UPDATE audit SET content = convert_to(audit_text(content), 'UTF8') WHERE NOT complete;

@@ -13,7 +13,7 @@ from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers
 from fhir_bridge.server.rest.auditing import audit_of
-from fhir_bridge.server.rest.body import check_resource, parsed, read_body, refuse_invalid
+from fhir_bridge.server.rest.body import INLINE_VALUES, check_resource, parsed, read_body, refuse_invalid
 from fhir_bridge.server.rest.bundle_entries import Entry, entry_of
 from fhir_bridge.server.rest.bundle_reads import Answered, audit_entry, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
@@ -25,7 +25,7 @@ from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.validation import LOOK_SECONDS, ServedValidator
-from fhir_bridge.storage.breathing import Pause
+from fhir_bridge.storage.breathing import Pause, is_large
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed, VersionConflict
 from fhir_bridge.storage.writing import Operation
@@ -313,7 +313,7 @@ async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
 
 async def _check_content(call: Call, resource: dict[str, Any], validator: ServedValidator) -> None:
     # One after another with one validator, so that terminology is looked up once for all.
-    refuse_invalid(await validator.issues(resource))
+    refuse_invalid(await validator.issues(resource, inline=not is_large(resource, INLINE_VALUES)))
     for reference in conditional_references(resource, call.base):
         condition(reference)
 
