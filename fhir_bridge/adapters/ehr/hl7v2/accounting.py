@@ -15,10 +15,10 @@ from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import contents_of, document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
-    USUAL_PLACES,
     OBSERVATION,
     ORDER,
     PATIENT,
+    USUAL_PLACES,
     VISIT_OBSERVATION,
     Group,
     holder,

@@ -14,13 +14,13 @@ from fhir_bridge.plugins import OptionError
 
 __all__ = [
     "ALIASES",
-    "USUAL_PLACES",
     "OBSERVATION",
     "ORDER",
     "PATIENT",
     "ROOT",
     "SCOPES",
     "SPECIMEN",
+    "USUAL_PLACES",
     "VISIT_OBSERVATION",
     "Group",
     "build",

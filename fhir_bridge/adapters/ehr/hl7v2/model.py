@@ -12,13 +12,13 @@ from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, v
 from fhir_bridge.adapters.ehr.hl7v2.definitions import data_types, doubt_of, table_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
-    USUAL_PLACES,
     OBSERVATION,
     ORDER,
     PATIENT,
     ROOT,
     SCOPES,
     SPECIMEN,
+    USUAL_PLACES,
     VISIT_OBSERVATION,
     holder,
     home,

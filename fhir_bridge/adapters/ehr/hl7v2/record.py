@@ -13,13 +13,13 @@ from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
-    USUAL_PLACES,
     OBSERVATION,
     ORDER,
     PATIENT,
     ROOT,
     SCOPES,
     SPECIMEN,
+    USUAL_PLACES,
     Group,
     build,
     parent_of,
