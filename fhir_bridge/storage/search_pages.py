@@ -195,7 +195,10 @@ async def read_page(
             *(f"t{n}" for n in range(len(sorts))),
         )
         statement, values = within_bytes(statement, names, order.replace(" + 0", "")), (most_bytes, *values)
-    rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
+    # Among all patients the best way depends on the values, which a prepared plan does not know.
+    prepare = None if bounded else False
+    found = await connection.execute(statement.encode(), values, prepare=prepare, binary=True)
+    rows: list[Any] = await found.fetchall()
     shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
     more = len(rows) > len(shown)
     if backwards:
@@ -237,22 +240,26 @@ def _branch(branch: Branch, place: Place | None, order: str, limit: int) -> Cond
     return Condition(statement, (*expressions, *branch.where.values, *beyond.values))
 
 
-# DISTINCT: a code may be in two systems. Of several dates the last one is sorted by. An index has rows and order, so
-# that PostgreSQL reads no more of a code, however much there is, than it gives.
+# DISTINCT: a code may be in two systems. Of several dates the last one is sorted by. An index has rows and order;
+# LATERAL and OFFSET keep PostgreSQL from any other way than to look up a row at a time until the page is full: what it
+# expects of a code that it does not know when it plans (a plan for all codes) may be far from what there is.
 def _walk(latest: Latest, columns: str, place: Place | None, limit: int) -> Condition:
     """The first of the latest matches beyond the place."""
     backwards = place is not None and place.backwards
     end = (
-        "i.moment = coalesce((SELECT max(d.high) FROM date d WHERE d.resource = r.key "  # noqa: S608
+        "m.moment = coalesce((SELECT max(d.high) FROM date d WHERE d.resource = r.key "  # noqa: S608
         f"AND d.parameter = {latest.date:d}), '-infinity')"
     )
-    where = all_of([latest.rows, latest.where, Condition(end), _moments_beyond(place)])
-    order = "i.moment ASC, i.resource DESC" if backwards else "i.moment DESC, i.resource"
+    rows = all_of([latest.rows, _moments_beyond(place)])
+    found = all_of([Condition("r.key = m.resource"), latest.where, Condition(end)])
+    order = "m.moment ASC, m.resource DESC" if backwards else "m.moment DESC, m.resource"
     statement = (
-        f"SELECT DISTINCT ON (i.moment, i.resource) {columns}, NULLIF(i.moment, '-infinity') AS s0 "  # noqa: S608
-        f"FROM token i JOIN resource r ON r.key = i.resource WHERE {where.text} ORDER BY {order} LIMIT {limit:d}"
+        "SELECT DISTINCT ON (m.moment, m.resource) w.*, NULLIF(m.moment, '-infinity') AS s0 "  # noqa: S608
+        f"FROM (SELECT i.moment, i.resource FROM token i WHERE {rows.text}) m "
+        f"CROSS JOIN LATERAL (SELECT {columns} FROM resource r WHERE {found.text} OFFSET 0) w "
+        f"ORDER BY {order} LIMIT {limit:d}"
     )
-    return Condition(statement, where.values)
+    return Condition(statement, (*rows.values, *found.values))
 
 
 def _moments_beyond(place: Place | None) -> Condition:
