@@ -168,7 +168,7 @@ async def read_page(
     sorts = branches[0].sorts
     order = _order(sorts, backwards=backwards, hidden=bounded)
     # One more than wanted shows whether there is a further page, without counting.
-    parts = [_branch(branch, place, order, count + 1) for branch in branches]
+    parts = [_branch(branch, place, order, count + 1, bounded=bounded) for branch in branches]
     # As text for the cursor, which is JSON: exact for times and numerics alike.
     texts = "".join(f", q.s{number}::text AS t{number}" for number in range(len(sorts)))
     if len(parts) == 1 and not sorts:
@@ -220,7 +220,9 @@ def _with_neighbours(shown: list[Any], sorts: int, place: Place | None, *, more:
     return Page(shown, before, after, more)
 
 
-def _branch(branch: Branch, place: Place | None, order: str, limit: int) -> Condition:
+def _branch(
+    branch: Branch, place: Place | None, order: str, limit: int, *, bounded: bool = False
+) -> Condition:
     """The first matches of a type beyond the place."""
     beyond = TRUE if place is None else _beyond(branch.sorts, place)
     kind = f"'{branch.type}' AS type"  # a resource type of R4 (`live`)
@@ -228,7 +230,11 @@ def _branch(branch: Branch, place: Place | None, order: str, limit: int) -> Cond
     if branch.latest is not None:
         return _walk(branch.latest, columns, place, limit)
     if not branch.sorts:
-        where = all_of([branch.where, Condition(beyond.text.replace("q.key", "r.key"), beyond.values)])
+        # Where all are walked in the order of their keys, what was stored before the first of the type is passed over.
+        first = f"SELECT min(f.key) FROM resource f WHERE f.type = '{branch.type}' AND NOT f.deleted"  # noqa: S608
+        begin = TRUE if bounded else Condition(f"r.key >= ({first})")
+        further = Condition(beyond.text.replace("q.key", "r.key"), beyond.values)
+        where = all_of([branch.where, begin, further])
         ordered = f"ORDER BY {order.replace('q.', 'r.')} LIMIT {limit:d}"
         return Condition(f"SELECT {columns} FROM resource r WHERE {where.text} {ordered}", where.values)  # noqa: S608
     named = "".join(f", {sort.expression.text} AS s{number}" for number, sort in enumerate(branch.sorts))
