@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fhir_bridge.cli.database import open_database, run_async
+from fhir_bridge.cli.inbox_messages import add_commands, replay_messages
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ _WORDS: dict[Kind, str] = {
     "refused": "its key is under another patient",
     "duplicate": "two contents of one thing",
     "ambiguous": "fits several",
+    "failed": "could not be converted",
 }
+
+
+_AGAIN = ("held", "refused", "failed")
 
 
 def _read(
@@ -48,6 +53,12 @@ def _read(
     return run_async(read())
 
 
+def _is_kept(entry: Entry) -> bool:
+    from fhir_bridge.pipeline.inbox import is_kept
+
+    return is_kept(entry)
+
+
 def _form(entry: Entry) -> dict[str, object]:
     return {
         "id": entry.key,
@@ -59,7 +70,7 @@ def _form(entry: Entry) -> dict[str, object]:
         "code": entry.code,
         "message": entry.message,
         "count": entry.count,
-        "kept": entry.content is not None or bool(entry.run.get("key")),
+        "kept": _is_kept(entry),
         "created": entry.created.isoformat(),
         "changed": entry.changed.isoformat(),
     }
@@ -87,10 +98,8 @@ def list_(
     for name in ("id", "kind", "adapter", "where", "what", "since"):
         table.add_column(name, overflow="fold")
     for entry in entries:
-        kept = (
-            "" if entry.content is not None or entry.run.get("key") else " (source not kept: send it again)"
-        )
-        waits = kept if entry.kind in ("held", "refused") else ""
+        kept = "" if _is_kept(entry) else " (source not kept: send it again)"
+        waits = kept if entry.kind in _AGAIN else ""
         state = "" if entry.state == "open" else f" ({entry.state})"
         table.add_row(
             str(entry.key),
@@ -120,6 +129,12 @@ def replay(
         list[int] | None, typer.Argument(metavar="[ID]...", help="Entries; none with --all.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are open.")] = False,
+    messages: Annotated[
+        list[int],
+        typer.Option(
+            "--message", metavar="ID", help="A received message, as `inbox messages` lists it; repeats."
+        ),
+    ] = [],  # noqa: B006 - typer copies it
     site: Site = None,
 ) -> None:
     """Process kept records again, with the site file, crosswalk and mappings as they are now.
@@ -127,13 +142,19 @@ def replay(
     `load` does this by itself for what may have found its patient since. Exit code 1 where something still waits.
 
         fhir-bridge inbox replay --all --site site.yaml
+
+    Received messages can be processed again whatever became of them, for example once the mapping was corrected:
+
+        fhir-bridge inbox replay --message 17 --message 18
     """
     from fhir_bridge.pipeline.inbox import replay as replay_entries
 
-    if bool(keys) == everything:
-        raise UsageError("name the entries to process again, or give --all")
+    if bool(keys) + everything + bool(messages) != 1:
+        raise UsageError("name the entries to process again, or give --all or --message")
     url = open_database()
-    entries = [entry for entry in _read(url, keys=keys) if entry.kind in ("held", "refused")]
+    if messages:
+        raise typer.Exit(replay_messages(url, site, messages))
+    entries = [entry for entry in _read(url, keys=keys) if entry.kind in _AGAIN]
     missing = set(keys or ()) - {entry.key for entry in entries}
     if missing:
         raise UsageError(f"not open, or nothing to process again: {', '.join(map(str, sorted(missing)))}")
@@ -158,3 +179,6 @@ def discard(keys: Annotated[list[int], typer.Argument(metavar="ID...", help="Ent
             return await store.set_inbox_state(keys, "discarded")
 
     stderr.print(f"{run_async(set_state())} discarded")
+
+
+add_commands(app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -123,18 +123,54 @@ def show(key: Annotated[int, typer.Argument(metavar="ID", help="As `outbox list`
 
 
 @app.command()
+def fill(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="Its name in the file of FHIR_BRIDGE_DELIVERY.")
+    ],
+) -> None:
+    """Have a target sent what is stored already: a new one is sent only what changes from then on.
+
+    What its searches match is put into the outbox, and sent by `serve`. What has a row there keeps it.
+
+        fhir-bridge outbox fill registry
+    """
+    from fhir_bridge.server import Settings
+    from fhir_bridge.server.delivery import TargetError, Targets
+    from fhir_bridge.server.delivery import fill as fill_outbox
+    from fhir_bridge.storage import Store
+
+    settings = Settings()
+    try:
+        known = Targets.load(settings.delivery).targets
+    except TargetError as error:
+        raise UsageError(str(error)) from error
+    if target not in known:
+        names = ", ".join(sorted(known)) or "none (FHIR_BRIDGE_DELIVERY names their file)"
+        raise UsageError(f"there is no target {target}; there are {names}")
+    url = open_database()
+
+    async def run() -> int:
+        async with await Store.open(url, max_size=2, known=settings.definitions()) as store:
+            return await fill_outbox(store, known[target])
+
+    stderr.print(f"{run_async(run())} to be sent")
+
+
+@app.command()
 def retry(keys: Keys = None, target: TargetName = None, state: StateName = None) -> None:
     """Send rows anew, at once: those named, or all of a target or state (parked ones where no state is given).
 
-    What the target has by now is compared first, so nothing is created twice.
+    What the target has by now is looked for first, so nothing is created twice. Where others changed it there, what is
+    here replaces theirs.
 
         fhir-bridge outbox retry --target registry
     """
-
-    async def change(outbox: Outbox, chosen: list[int]) -> int:
-        return await outbox.retry(chosen)
-
-    stderr.print(f"{_change(keys, target, _state(state) or 'parked', change)} to be sent again")
+    _check(keys, target)
+    chosen: dict[str, Any] = (
+        {"keys": keys} if keys else {"target": target, "state": _state(state) or "parked"}
+    )
+    count = _on_outbox(lambda outbox: _known(outbox, keys, lambda: outbox.retry(**chosen)))
+    stderr.print(f"{count} to be sent again")
 
 
 @app.command()
@@ -147,32 +183,24 @@ def drop(keys: Keys = None, target: TargetName = None, state: StateName = None) 
     """
     if not keys and (target is None or state is None):
         raise UsageError("name the rows, or give --target and --state")
+    _check(keys, target)
+    chosen: dict[str, Any] = {"keys": keys} if keys else {"target": target, "state": _state(state)}
+    count = _on_outbox(lambda outbox: _known(outbox, keys, lambda: outbox.drop(**chosen)))
+    stderr.print(f"{count} dropped")
 
-    async def change(outbox: Outbox, chosen: list[int]) -> int:
-        return await outbox.drop(chosen)
 
-    stderr.print(f"{_change(keys, target, _state(state), change)} dropped")
-
-
-def _change(
-    keys: list[int] | None,
-    target: str | None,
-    state: State | None,
-    change: Callable[[Outbox, list[int]], Awaitable[int]],
-) -> int:
+def _check(keys: list[int] | None, target: str | None) -> None:
     if keys and target is not None:
         raise UsageError("name rows, or a target: not both")
 
-    async def run(outbox: Outbox) -> int:
-        if keys:
-            missing = set(keys) - {entry.key for entry in await outbox.entries(keys=keys)}
-            if missing:
-                raise UsageError(f"not in the outbox: {', '.join(map(str, sorted(missing)))}")
-            return await change(outbox, keys)
-        entries = await outbox.entries(target=target, state=state, most=10_000_000)
-        return await change(outbox, [entry.key for entry in entries])
 
-    return _on_outbox(run)
+async def _known(outbox: Outbox, keys: list[int] | None, change: Callable[[], Awaitable[int]]) -> int:
+    """Change rows, all of which must be there."""
+    if keys:
+        missing = set(keys) - {entry.key for entry in await outbox.entries(keys=keys, most=len(keys))}
+        if missing:
+            raise UsageError(f"not in the outbox: {', '.join(map(str, sorted(missing)))}")
+    return await change()
 
 
 def _form(entry: Entry) -> dict[str, object]:

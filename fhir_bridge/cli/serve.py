@@ -68,6 +68,12 @@ def serve(
             for item in error.errors()
         )
         raise UsageError(result) from error
+    from fhir_bridge.server.delivery import TargetError, Targets
+
+    try:
+        Targets.load(settings.delivery)
+    except TargetError as error:
+        raise UsageError(str(error)) from error
     settings.database_url = open_database(settings.database_url, settings.database_dir)
     run_server(settings)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fhir_bridge.plugins import get_manager
 
 __all__ = [
     "Concept",
     "ConformancePort",
+    "NamingPort",
     "ReferenceResolver",
     "TerminologyPort",
     "Translation",
@@ -68,6 +69,15 @@ class TerminologyPort(Protocol):
         Raises:
             KeyError: no such map is loaded.
         """
+        ...
+
+
+@runtime_checkable
+class NamingPort(Protocol):
+    """A terminology that finds a code by its name."""
+
+    def code_of(self, system: str, display: str) -> str | None:
+        """The one active code of this very display; None where there is none, or several, or no such system."""
         ...
 
 

@@ -56,6 +56,14 @@ CODES = declare(
         "conflict",
     ),
     IssueCode(
+        "FB-RUN-013",
+        "error",
+        "The sex that a sample's calls show is not the gender of its Patient",
+        "Nothing of the sample is stored. Find out whether it is another person's (crosswalk, laboratory), or correct "
+        "Patient.gender; where both are right, load with --set check_sex=false.",
+        "conflict",
+    ),
+    IssueCode(
         "FB-RUN-020",
         "error",
         "A converted resource is not valid",

@@ -106,11 +106,11 @@ class Receiver:
     def __init__(
         self, url: str, site: Path | None = None, *, adapter: str = "hl7v2", mapping: str | None = None
     ) -> None:
-        found = adapters()[adapter]
-        if not isinstance(found, ReceivingAdapter):
+        reader = adapters()[adapter]
+        if not isinstance(reader, ReceivingAdapter):
             raise TypeError(f"the adapter {adapter} takes no messages")
-        self._adapter = found
-        self._mapping = mapping or found.choose_mapping(())
+        self._adapter = reader
+        self._mapping = mapping or reader.choose_mapping(())
         self._request = RunRequest(adapter, self._mapping, site)
         self.account = Account()
         self._looked = 0.0

@@ -146,6 +146,26 @@ def _delivered(record: Any) -> DeliveredRecord | None:
     return record if getattr(record, "delivery", None) is not None else None
 
 
+def _without_held(converted: ConvertedRecord, held: frozenset[str]) -> ConvertedRecord:
+    """The record without what it says of parts that are held."""
+    if not held:
+        return converted
+    kept = [output for output in converted.outputs if output.part not in held]
+    lost = len(converted.outputs) - len(kept)
+    if not lost:
+        return converted
+    message = "the sex that a sample's calls show is not its Patient's gender: the sample is held"
+    issue = Issue("error", "FB-RUN-013", message, converted.locator)
+    outcome = "partial" if kept else "rejected"
+    return replace(
+        converted,
+        outputs=kept,
+        outcome=outcome,
+        issues=[*converted.issues, issue],
+        withheld=converted.withheld + lost,
+    )
+
+
 def _counting(record: Any) -> CountingRecord | None:
     """The record, where it counts its parts; asked for each line, so by the attribute alone."""
     return record if getattr(record, "count_outputs", None) is not None else None
@@ -225,6 +245,9 @@ class ShardRun:
             self._put_together(self._composing, record, known, sink, account)
             return
         converted = self.convert(record)
+        holding = getattr(sink, "held_parts", None)
+        if holding is not None and converted.of is not None:
+            converted = _without_held(converted, holding(converted))
         counting = _counting(record)
         if counting is not None:
             counting.count_outputs(converted.outputs, converted.issues)

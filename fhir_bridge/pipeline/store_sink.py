@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import Composer, store_composite
 from fhir_bridge.pipeline.converted import ConvertedRecord
@@ -13,7 +15,7 @@ from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.sources import STANDARD_INPUT
 from fhir_bridge.pipeline.waiting_records import Waiting, keep_waiting, waiting_issue
 from fhir_bridge.plugins import CompositeRecord, DeliveredRecord, IssueLike
-from fhir_bridge.storage import LoadResult, RecordSet, RecordsResult, Store
+from fhir_bridge.storage import Gone, LoadResult, NotFound, RecordSet, RecordsResult, Store
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.origins import ConvertedBy
 from fhir_bridge.storage.parts import Part
@@ -39,6 +41,7 @@ class StoreSink:
         self._resources = 0
         self._waiting: list[Waiting] = []
         self._delivery: Delivery | None = None
+        self._held: tuple[str, frozenset[str]] = "", frozenset()
 
     def write(self, record: ConvertedRecord, account: Account) -> None:
         """Take a converted record; what one record became always goes into one batch."""
@@ -59,6 +62,18 @@ class StoreSink:
             self.flush(account)
         if record.of is not None and record.of.ends_delivery:
             self._end_delivery(record.of, account)
+
+    def held_parts(self, record: ConvertedRecord) -> frozenset[str]:
+        """Parts of the record's delivery that show another sex than their Patient's gender in the store.
+
+        The Patients of all parts are what a delivery begins with.
+        """
+        delivery = record.of.delivery if record.of is not None else None
+        if delivery is None or not delivery.sexes:
+            return frozenset()
+        if self._held[0] != delivery.id:
+            self._held = delivery.id, self._runner.run(_differing(self._store, record, delivery.sexes))
+        return self._held[1]
 
     def _deliver(self, record: DeliveredRecord, account: Account, *, lost: bool) -> None:
         """Note what the file of a record speaks of; not where a part of the record was lost."""
@@ -181,6 +196,22 @@ class StoreSink:
         finally:
             self._runner.run(self._store.close())
             self._runner.close()
+
+
+async def _differing(store: Store, record: ConvertedRecord, sexes: Mapping[str, str]) -> frozenset[str]:
+    """The parts whose Patient has another gender than their calls show; one that is new has none."""
+    results = set()
+    for output in record.outputs:
+        if output.type != "Patient" or output.part not in sexes:
+            continue
+        try:
+            stored = await store.read("Patient", output.id, EVERYTHING)
+        except (NotFound, Gone):
+            continue
+        gender = loads(stored.bytes).get("gender")
+        if gender in ("female", "male") and gender != sexes[output.part]:
+            results.add(output.part)
+    return frozenset(results)
 
 
 async def _opened(url: str, run: SinkRun) -> Store:

@@ -184,6 +184,11 @@ class SourceDelivery(Protocol):
         """All of it could be read, so far."""
         ...
 
+    @property
+    def sexes(self) -> Mapping[str, str]:
+        """Parts (samples) that show a sex, `female` or `male`; one of a Patient of another gender is not stored."""
+        ...
+
 
 class DeliveredRecord(SourceRecord, Protocol):
     """A record of a delivery. Its outputs name the part of the delivery that they are about (`SourceModel.parts`)."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -29,8 +30,10 @@ from fhir_bridge.server.finishing import finish_all
 from fhir_bridge.server.garbage import collect_in_pauses
 from fhir_bridge.server.receiving import http as messages
 from fhir_bridge.server.refusals import Refusals
+from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.endpoint import FhirEndpoint, below_base
 from fhir_bridge.server.rest.operation_registry import Operations
+from fhir_bridge.server.rest.websocket import subscribe
 from fhir_bridge.server.routes import add_pages
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, Settings
@@ -38,6 +41,8 @@ from fhir_bridge.server.slots import ByteLimit, Slots
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
+from fhir_bridge.server.subscriptions.owners import Owners
+from fhir_bridge.server.subscriptions.sockets import PATH, Sockets
 from fhir_bridge.server.terminology import ServedTerminology, limits_of
 from fhir_bridge.storage.accounts import Accounts
 from fhir_bridge.storage.attempts import Attempts
@@ -155,6 +160,7 @@ def create_app(
             cleaning.cancel()
             await finish_all()
             await intake.stop()
+            await services.sockets.stop()
             await services.refusals.flush()
             await services.audit.stop()
             if http is None:
@@ -182,6 +188,7 @@ def create_app(
         messages.router,
     ):
         app.include_router(router)
+    app.add_api_websocket_route(PATH, subscribe)
     if settings.sample_app:
         app.include_router(sample_app.router)
     if settings.pages:
@@ -237,4 +244,10 @@ async def _services(
         slots=Slots(CONNECTIONS - 4, (CONNECTIONS - 4) // 2),
         bodies=ByteLimit(4 * settings.max_body_bytes),
         large=asyncio.Semaphore(1),
+        sockets=Sockets(
+            store,
+            Owners(grants, open_=settings.auth == "none"),
+            partial(hooks.redact, manager),
+            settings.fhir_base,
+        ),
     )

@@ -184,6 +184,12 @@ class BoundedConnection(HttpToolsProtocol):
             # client sees the answer and no reset.
             self._limit(LINGER_SECONDS)
 
+    def handle_websocket_upgrade(self) -> None:
+        """The connection is a websocket from now on, whose times are its own (`subscriptions.sockets`)."""
+        self._unlimit()
+        self._pending.clear()
+        super().handle_websocket_upgrade()
+
     def timeout_keep_alive_handler(self) -> None:
         """Nothing more was asked."""
         self._close()

@@ -28,6 +28,7 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
     from fhir_bridge.server.rest.summary import Summary
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
     from fhir_bridge.server.rest.validate import Validate
+    from fhir_bridge.server.rest.websocket import BindingToken
 
     return [
         Validate(context.terminology),
@@ -45,6 +46,7 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
         Export(context.settings),
         Import(context.settings),
         Status(),
+        BindingToken(),
         Events(),
         *terminology_operations(context.terminology),
     ]

@@ -21,7 +21,6 @@ from fhir_bridge.mapping import Site
 from fhir_bridge.server import garbage, offloading, worker
 from fhir_bridge.server.app import create_app
 from fhir_bridge.server.connection import bounded
-from fhir_bridge.server.delivery.targets import Targets
 from fhir_bridge.server.receiving import process as mllp
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent
@@ -55,7 +54,6 @@ def serve(settings: Settings) -> None:
     if settings.site is not None:  # what predicts while serving, and worker processes, read it there
         os.environ["FHIR_BRIDGE_SITE"] = str(settings.site)
         Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
-    Targets.load(settings.delivery)  # neither may a file of targets
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
     beside = [_background_child(settings, _copied if settings.workers == 1 else _background)]
@@ -240,6 +238,8 @@ def _prepare() -> None:
     garbage.prepare()
 
 
+WEBSOCKET_BYTES = 4_096
+"""Of a message that a client sends: it binds, and says nothing else."""
 _LOUD = """
 *** NO AUTHORIZATION (--auth none) ***
 *** Anyone on this machine may read and change every record at {root}. ***
@@ -257,7 +257,9 @@ def _config(settings: Settings) -> uvicorn.Config:
         port=settings.port,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         http=bounded(settings.max_connections),
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=WEBSOCKET_BYTES,
+        ws_per_message_deflate=False,
         log_level="error",  # a line for each malformed request would fill the disk of whoever is attacked
         access_log=False,
         server_header=False,

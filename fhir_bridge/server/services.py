@@ -17,6 +17,7 @@ from fhir_bridge.server.slots import ByteLimit, Slots
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
+from fhir_bridge.server.subscriptions.sockets import Sockets
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.accounts import Accounts
 from fhir_bridge.storage.attempts import Attempts
@@ -39,6 +40,7 @@ class Services:
         bulk: exports and imports.
         slots: turns at searches, histories, operations and Bundles.
         bodies: bytes of all requests' bodies.
+        sockets: websockets of Subscriptions.
         large: a turn at a large body, which takes many times its size when it is parsed.
     """
 
@@ -60,6 +62,7 @@ class Services:
     slots: Slots
     bodies: ByteLimit
     large: asyncio.Semaphore
+    sockets: Sockets
 
 
 def services_of(request: Request) -> Services:

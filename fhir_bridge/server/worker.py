@@ -28,6 +28,7 @@ from fhir_bridge.server.leasing import pause
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.smart.keys import SigningKey
+from fhir_bridge.server.subscriptions.channels import RestHook
 from fhir_bridge.server.subscriptions.matching import subscription_consumer
 from fhir_bridge.server.subscriptions.notifying import Notifier, notify
 from fhir_bridge.server.subscriptions.owners import Owners
@@ -91,7 +92,7 @@ async def _work(settings: Settings) -> None:
         http = egress.client(settings.allowed)
         seal = Seal((await SigningKey.load(grants)).secret(SEAL))
         redact = partial(hooks.redact, manager)
-        notifier = Notifier(store, owners, seal, http, redact, settings.fhir_base)
+        notifier = Notifier(store, owners, RestHook(seal, http), redact, settings.fhir_base)
         notifying = asyncio.create_task(notify(notifier, stopped))
         senders = [
             await Sender.of(store, target, settings.allowed, http, redact, settings.fhir_base)

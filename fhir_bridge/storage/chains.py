@@ -10,7 +10,7 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, live
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.indexed import find, find_reference, reference_targets
+from fhir_bridge.storage.indexed import find, find_reference, reference_targets, why_apart
 from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.search_conditions import CodeSets, parameter_condition
 from fhir_bridge.storage.search_support import refuse_unsupported
@@ -172,6 +172,8 @@ class _Chain:
         return Condition(f"SELECT r.key FROM resource r WHERE {where.text}", where.values)  # noqa: S608
 
     def _reference(self, resource_type: str, code: str) -> definitions.SearchParameter:
+        if reason := why_apart(resource_type):
+            raise BadSearch(f"{self._whole}: {reason}")
         parameter = find_reference(resource_type, code, self._dictionaries.definitions)
         if parameter is None:
             raise BadSearch(

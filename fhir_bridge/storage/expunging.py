@@ -276,6 +276,7 @@ async def _expunge(connection: AsyncConnection, named_keys: Sequence[int], resul
     result.sources = await kept_sources.let_go(
         connection, needles, [f"{kind}/{identity}" for kind, identity in identities.values()]
     )
+    result.sources += await _forget_messages(connection, keys, needles)
     result.parts = await _forget_records(connection, keys)
     result.exports = await _end_exports(connection, result.resources)
     await _forget_predictions(connection, keys)
@@ -398,6 +399,25 @@ async def _owners(connection: AsyncConnection, keys: Sequence[int]) -> dict[int,
     )
     known = {row[0]: tuple(sorted(set(row[1]) - {OTHER_PERSON})) for row in await rows.fetchall()}
     return {key: known.get(key, ()) for key in keys}
+
+
+async def _forget_messages(
+    connection: AsyncConnection, keys: Sequence[int], needles: Iterable[str]
+) -> list[kept_sources.KeptSource]:
+    """Received messages that made it, or name such a patient; and what another server is still to be sent of it."""
+    rows = await connection.execute(
+        "DELETE FROM received_message m WHERE (m.source, m.record) IN (SELECT s.source, s.id FROM output o "
+        "JOIN source_record s ON s.key = o.record WHERE o.resource = ANY(%s)) OR m.patients && %s "
+        "RETURNING m.digest, m.control_id",
+        (list(keys), sorted(needles)),
+    )
+    gone = sorted(await rows.fetchall())
+    await connection.execute(
+        "DELETE FROM outbox q USING resource r WHERE r.key = ANY(%s) AND q.type = r.type AND q.id = r.id "
+        "AND q.content IS NOT NULL",
+        (list(keys),),
+    )
+    return [kept_sources.KeptSource(digest, (f"message {control}",), 0) for digest, control in gone]
 
 
 async def _forget_records(connection: AsyncConnection, keys: Sequence[int]) -> int:

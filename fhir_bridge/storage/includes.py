@@ -13,7 +13,7 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, live
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.indexed import find_reference, reference_targets, references_of
+from fhir_bridge.storage.indexed import find_reference, reference_targets, references_of, why_apart
 from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.stored import Stored
 
@@ -72,6 +72,8 @@ def _read(types: Sequence[str], name: str, value: str, known: definitions.Defini
         raise BadSearch(f"{kind}={value[:80]}: expected Type:parameter or Type:parameter:Type")
     if target and target not in definitions.resource_types():
         raise BadSearch(f"{kind}={value[:80]}: {target[:40]!r} is no resource type of R4")
+    if reason := why_apart(source):
+        raise BadSearch(f"{kind}={value[:80]}: {reason}")
     if code == "*":
         return Include(source, None, target or None, reverse, iterate)
     parameter = find_reference(source, code, known)

@@ -13,6 +13,7 @@ __all__ = [
     "reference_targets",
     "references_of",
     "searchable",
+    "why_apart",
 ]
 
 TABLES = frozenset({"token", "string", "date", "quantity", "number", "reference", "uri"})
@@ -73,6 +74,13 @@ def _answered(parameter: SearchParameter, resource_type: str, known: Definitions
     if parameter.components:
         return all(find(resource_type, code, known) for code, _ in parameter.components)
     return parameter.type in TABLES or parameter.code in search_parameters.STORED
+
+
+def why_apart(resource_type: str) -> str:
+    """What is said to who asks for a way from another type to one that is apart; empty for all others."""
+    if resource_type not in APART:
+        return ""
+    return f"no search of another type leads to {resource_type}s: search them themselves ({resource_type}?patient=…)"
 
 
 def find_reference(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:

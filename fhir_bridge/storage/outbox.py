@@ -38,6 +38,15 @@ _AGAIN = (
     "reason = '', since = CASE WHEN outbox.state = 'waiting' THEN outbox.since ELSE now() END, changed = now()"
 )
 
+_CHOSEN = (
+    "(%(target)s::text IS NULL OR target = %(target)s) AND (%(state)s::text IS NULL OR state = %(state)s) "
+    "AND (%(keys)s::bigint[] IS NULL OR key = ANY(%(keys)s))"
+)
+
+
+def _chosen(target: str | None, state: State | None, keys: Sequence[int] | None) -> dict[str, object]:
+    return {"target": target, "state": state, "keys": None if keys is None else list(keys)}
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -116,14 +125,15 @@ class Outbox:
                 ),
             )
 
-    async def add(self, target: str, references: Sequence[tuple[str, str]]) -> None:
-        """The target is to be sent these resources, which others refer to; one that has a row keeps it."""
+    async def add(self, target: str, references: Sequence[tuple[str, str]]) -> int:
+        """The target is to be sent these resources; one that has a row keeps it. Gives how many had none."""
         async with self._pool.connection() as connection:
-            await connection.execute(
+            rows = await connection.execute(
                 "INSERT INTO outbox (target, type, id) SELECT %s, w.type, w.id "
                 "FROM unnest(%s::text[], %s::text[]) AS w (type, id) ON CONFLICT DO NOTHING",
                 (target, [kind for kind, _ in references], [identity for _, identity in references]),
             )
+            return rows.rowcount
 
     async def put(self, target: str, contents: Sequence[tuple[str, str, bytes, str]]) -> tuple[int, int]:
         """The target is to be sent these contents.
@@ -308,6 +318,18 @@ class Outbox:
             )
             return {(name, state): count for name, state, count in await rows.fetchall()}
 
+    async def summary(
+        self, target: str, references: Sequence[tuple[str, str]]
+    ) -> list[tuple[State, str, int]]:
+        """State, reason and how many, of these resources."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT o.state, o.reason, count(*) FROM outbox o JOIN unnest(%s::text[], %s::text[]) AS w (type, id) "
+                "ON w.type = o.type AND w.id = o.id WHERE o.target = %s GROUP BY o.state, o.reason",
+                ([kind for kind, _ in references], [identity for _, identity in references], target),
+            )
+            return [(state, reason, count) for state, reason, count in await rows.fetchall()]
+
     async def entries(
         self,
         *,
@@ -317,40 +339,42 @@ class Outbox:
         most: int = 1000,
     ) -> list[Entry]:
         """Rows by target, state or key, oldest first."""
-        wanted = None if keys is None else list(keys)
         async with (
             self._pool.connection() as connection,
             connection.cursor(row_factory=class_row(Entry)) as rows,
         ):
             await rows.execute(
-                f"SELECT {_COLUMNS} FROM outbox WHERE (%s::text IS NULL OR target = %s) "
-                "AND (%s::text IS NULL OR state = %s) AND (%s::bigint[] IS NULL OR key = ANY(%s)) "
-                "ORDER BY key LIMIT %s",
-                (target, target, state, state, wanted, wanted, most),
+                f"SELECT {_COLUMNS} FROM outbox WHERE {_CHOSEN} ORDER BY key LIMIT %(most)s",
+                {**_chosen(target, state, keys), "most": most},
             )
             return await rows.fetchall()
 
-    async def retry(self, keys: Sequence[int]) -> int:
-        """Send these anew, whatever their state, and whatever the target is believed to have."""
+    async def retry(
+        self, *, target: str | None = None, state: State | None = None, keys: Sequence[int] | None = None
+    ) -> int:
+        """Send these anew, whatever their state; what they are at the target is looked for once more."""
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                f"UPDATE outbox SET {_AGAIN}, remote_version = NULL, "
-                "sent = CASE WHEN remote IS NULL THEN sent END WHERE key = ANY(%s)",
-                (list(keys),),
+                f"UPDATE outbox SET {_AGAIN}, remote = NULL, remote_version = NULL, "
+                # Of a message the last status is needed, by which the next is a correction.
+                f"sent = CASE WHEN remote IS NULL THEN sent END WHERE {_CHOSEN}",
+                _chosen(target, state, keys),
             )
             return rows.rowcount
 
-    async def drop(self, keys: Sequence[int]) -> int:
+    async def drop(
+        self, *, target: str | None = None, state: State | None = None, keys: Sequence[int] | None = None
+    ) -> int:
         """Don't send these; a later change of the resource is sent. What waited for them goes without them."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._pool.connection() as connection:
             rows = await connection.execute(
                 "WITH dropped AS (UPDATE outbox SET state = 'dropped', noted = noted + 1, content = NULL, "
-                "waits_for = '{}', reason = '', changed = now() WHERE key = ANY(%s) AND state <> 'dropped' "
+                f"waits_for = '{{}}', reason = '', changed = now() WHERE state <> 'dropped' AND {_CHOSEN} "
                 "RETURNING target, type || '/' || id AS reference), "
                 "freed AS (UPDATE outbox o SET not_before = '-infinity' FROM dropped d WHERE o.target = d.target "
                 "AND o.state = 'waiting' AND o.waits_for <> '{}' AND o.waits_for @> ARRAY[d.reference]) "
                 "SELECT count(*) FROM dropped",
-                (list(keys),),
+                _chosen(target, state, keys),
             )
             row = await rows.fetchone()
         return 0 if row is None else int(row[0])

@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 __all__ = [
+    "STATUSES",
     "Arrival",
     "Kept",
     "Outcome",
@@ -21,8 +22,8 @@ __all__ = [
 ]
 
 Status = Literal["received", "converted", "partial", "skipped", "rejected", "held", "refused", "failed"]
-"""`received`: kept and not processed yet. `held`: its patient is not known. `refused`: its key is under another patient.
-`rejected`: it can't be read, or not converted. `failed`: the program could not process it."""
+"""`received`: kept and not processed yet. `held`: its patient is not known. `refused`: its key is under another
+patient. `rejected`: it can't be read, or not converted. `failed`: the program could not process it."""
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -72,7 +73,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A message as it is listed. copies: how often it came."""
+    """A message as it is listed. copies: how often it came; patients: see `Arrival`."""
 
     key: int
     received: datetime
@@ -86,6 +87,7 @@ class ReceivedMessage:
     status: Status
     issues: Sequence[dict[str, str]]
     mapping: str
+    patients: Sequence[str]
 
 
 # DISTINCT ON: one statement can't touch a row twice. In the order of the unique key, so
@@ -108,7 +110,7 @@ _SETTLE = (
 )
 _COLUMNS = (
     "r.key, r.received, r.channel, r.peer, r.control_id, r.kind, r.source, r.record, r.copies, r.status, "
-    "r.issues::text, r.mapping"
+    "r.issues::text, r.mapping, r.patients"
 )
 # NULL means that one does not filter. A patient is named by an identifier of the message, or by the id here.
 _FIND = (
@@ -119,8 +121,8 @@ _FIND = (
     "AND (%(until)s::timestamptz IS NULL OR r.received < %(until)s) "
     "AND (%(before)s::bigint IS NULL OR r.key < %(before)s) "
     "AND (%(patient)s::text IS NULL OR r.patients @> ARRAY[%(patient)s::text] OR (r.source, r.record) IN "
-    "(SELECT s.source, s.id FROM resource p JOIN output o ON o.resource = p.key JOIN source_record s ON s.key = o.record "
-    "WHERE p.type = 'Patient' AND p.id = %(patient)s)) "
+    "(SELECT s.source, s.id FROM resource p JOIN output o ON o.resource = p.key "
+    "JOIN source_record s ON s.key = o.record WHERE p.type = 'Patient' AND p.id = %(patient)s)) "
     "ORDER BY r.key DESC LIMIT %(limit)s"
 )
 _RESULTS = (
@@ -202,7 +204,7 @@ class ReceivedMessages:
         }
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(_FIND.encode(), values)).fetchall()
-        return [ReceivedMessage(*row[:10], orjson.loads(row[10]), row[11]) for row in rows]
+        return [ReceivedMessage(*(*row[:10], orjson.loads(row[10]), *row[11:])) for row in rows]
 
     async def contents(self, keys: Sequence[int]) -> dict[int, bytes]:
         """The messages themselves."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -186,15 +188,68 @@ class Subscriptions:
         await self._own(delivery, "leased_until = now() + %s", lease)
 
     async def purge(self) -> None:
-        """Forget old events that were delivered."""
-        async with self._pool.connection() as connection:
+        """Forget old events, whether or not somebody came for them, and tokens that nobody used."""
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(
-                "DELETE FROM subscription_event e USING subscription s WHERE s.resource = e.resource "
-                "AND e.number <= s.delivered AND e.at < now() - %s",
+                "WITH gone AS (DELETE FROM subscription_event WHERE at < now() - %s RETURNING resource, number) "
+                "UPDATE subscription s SET delivered = greatest(s.delivered, g.number) FROM ("
+                "SELECT resource, max(number) AS number FROM gone GROUP BY resource) g WHERE g.resource = s.resource",
                 (timedelta(days=KEPT_DAYS),),
             )
+            await connection.execute("DELETE FROM subscription_binding WHERE expires < now()")
+
+    async def offer(self, subscriptions: Sequence[str], seconds: int) -> tuple[str, datetime]:
+        """A token by which a websocket is bound to these Subscriptions, once, and until when."""
+        token = secrets.token_urlsafe(32)
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "INSERT INTO subscription_binding (hash, subscriptions, expires) "
+                "VALUES (%s, %s, now() + %s) RETURNING expires",
+                (_hash(token), list(subscriptions), timedelta(seconds=seconds)),
+            )
+            row = await rows.fetchone()
+        assert row is not None
+        return token, row[0]
+
+    async def bind(self, token: str, name: str) -> list[str]:
+        """The Subscriptions of a token, bound to a websocket in place of any other; none where it is not valid.
+
+        Args:
+            name: of the websocket; no two may share a name.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            rows = await connection.execute(
+                "DELETE FROM subscription_binding WHERE hash = %s RETURNING subscriptions, expires > now()",
+                (_hash(token),),
+            )
+            row = await rows.fetchone()
+            if row is None or not row[1]:
+                return []
+            named = list(row[0])
+            await connection.execute(
+                "INSERT INTO subscription (resource, bound_by) SELECT key, %s FROM resource "
+                "WHERE type = 'Subscription' AND id = ANY(%s) ORDER BY key "
+                "ON CONFLICT (resource) DO UPDATE SET bound_by = excluded.bound_by, not_before = '-infinity'",
+                (name, named),
+            )
+        return named
+
+    async def bound(self, names: Mapping[str, str]) -> set[str]:
+        """Those of these Subscriptions that still are bound to the websocket of this name."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT r.id FROM subscription s JOIN resource r ON r.key = s.resource AND r.type = 'Subscription' "
+                "JOIN unnest(%s::text[], %s::text[]) AS w (id, name) ON w.id = r.id AND w.name = s.bound_by",
+                (list(names), list(names.values())),
+            )
+            return {row[0] for row in await rows.fetchall()}
 
     async def _own(self, delivery: Delivery, change: str, *values: object) -> None:
         statement = f"UPDATE subscription SET {change} WHERE resource = %s AND leased_by = %s"  # noqa: S608
         async with self._pool.connection() as connection:
             await connection.execute(statement.encode(), (*values, delivery.key, self._worker))
+
+
+def _hash(token: str) -> bytes:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()

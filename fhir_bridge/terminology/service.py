@@ -276,6 +276,18 @@ class Terminology:
                         return True
         return False if known else None
 
+    def code_of(self, system: str, display: str) -> str | None:
+        """The one active code of this very display; None where there is none, or several, or no such system."""
+        for content in self.contents(system):
+            codes = [
+                code
+                for code in content.search(display, 100, active_only=True)
+                if content.display(code) == display
+            ]
+            if codes:
+                return codes[0] if len(codes) == 1 else None
+        return None
+
     def subsumes(self, system: str, first: str, second: str) -> Subsumption | None:
         """How the first code is to the second, as `$subsumes` says it; None where the code system is not available or
         lacks a code.

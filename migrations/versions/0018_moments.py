@@ -73,7 +73,8 @@ BEGIN
         INSERT INTO token (parameter, system, code, patient, resource, element, moment)
         SELECT DISTINCT t.parameter, t.system, t.code, t.patient, t.resource, t.element, d.high
         FROM token t, LATERAL (
-            SELECT e.high FROM date e WHERE e.resource = t.resource AND e.parameter = dated AND e.high < t.moment OFFSET 0
+            SELECT e.high FROM date e
+            WHERE e.resource = t.resource AND e.parameter = dated AND e.high < t.moment OFFSET 0
         ) d
         WHERE t.parameter = coded AND t.moment IS NOT NULL;
     END LOOP;

@@ -50,7 +50,36 @@ async function sampleApp() {
 
 const choices = () => page.$$eval("input[name=patient]", found => found.map(item => item.value).sort());
 
+// What reaches beyond the right edge, and no box around it scrolls.
+const beyond = () => page.evaluate(() => {
+  const scrolls = node => {
+    for (let box = node.parentElement; box; box = box.parentElement) {
+      if (/auto|scroll|hidden/.test(getComputedStyle(box).overflowX) && box !== document.documentElement && box !== document.body)
+        return true;
+    }
+    return false;
+  };
+  return {
+    title: document.querySelector("h1").textContent,
+    width: document.documentElement.clientWidth,
+    needs: document.documentElement.scrollWidth,
+    nodes: [...document.querySelectorAll("body *")]
+      .filter(node => node.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !scrolls(node))
+      .map(node => `${node.tagName} ${node.className.baseVal ?? node.className} ${node.textContent.slice(0, 40)}`),
+  };
+});
+
 const scenarios = {
+  async narrow() {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto(ROOT + process.env.LINK);
+    const pages = {};
+    for (const path of process.env.PATHS.split(" ")) {
+      await page.goto(ROOT + path);
+      pages[path] = await beyond();
+    }
+    return { pages };
+  },
   async sampleFromPage() {
     await page.goto(ROOT + process.env.LINK);
     await page.goto(`${ROOT}/patients/anna`);
@@ -92,6 +121,12 @@ const scenarios = {
     await page.goto(`${APP}/launch.html?iss=${encodeURIComponent(ROOT + "/fhir")}`);
     await signIn();
     await allow("anna");
+    return shown();
+  },
+  async results() {
+    await page.goto(`${APP}/launch.html?page=results&iss=${encodeURIComponent(ROOT + "/fhir")}`);
+    await signIn();
+    await allow(process.env.PATIENT);
     return shown();
   },
   async ehr() {

@@ -69,8 +69,8 @@ class _Actors:
                 _write("POST", report),
                 _write("PUT", {**order, "status": "completed"}),
             ]
-            for task in self._found(f"Task?based-on={reference}"):
-                entries.append(_write("PUT", {**task, "status": "completed"}))
+            tasks = self._found(f"Task?based-on={reference}")
+            entries += [_write("PUT", {**task, "status": "completed"}) for task in tasks]
             self._store(entries)
 
     def pay(self) -> None:

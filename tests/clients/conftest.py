@@ -69,9 +69,14 @@ def served(
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def token(served: Served) -> str:
     """An access token of the program: SMART Backend Services."""
+    return token_of(served)
+
+
+def token_of(served: Served) -> str:
+    """A new token."""
     claims = {"iss": "program", "sub": "program", "aud": f"{served.root}/oauth/token"}
     claims |= {"exp": int(time.time()) + 240, "jti": secrets.token_hex(8)}
     form = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import socket
 from pathlib import Path
@@ -83,6 +84,22 @@ def test_what_nobody_would_notice(tmp_path: Path, repository: Path, monkeypatch:
     page = blocks(repository / "docs/tutorials/mapping-care.md")
     with reading(tmp_path / "care", monkeypatch, {"PYTHONPATH": str(repository)}, installed=False) as reader:
         reader.follow(page, {})
+
+
+def test_two_bridges_on_one_machine(
+    fresh_database_url: str,
+    other_database_url: str,
+    tmp_path: Path,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment = {"FHIR_BRIDGE_DATABASE_URL": fresh_database_url, "PYTHONPATH": str(repository)}
+    page = blocks(repository / "docs/delivery.md")
+    second = {
+        "env FHIR_BRIDGE_DATABASE_DIR=second": f"env FHIR_BRIDGE_DATABASE_URL={shlex.quote(other_database_url)}"
+    }
+    with reading(tmp_path / "delivery", monkeypatch, environment, installed=False) as reader:
+        reader.follow(page, {**second, "8000": free_port(), "8001": free_port()})
 
 
 def test_every_command_of_the_workshop_is_shown_in_a_tutorial(repository: Path) -> None:

@@ -38,10 +38,13 @@ USES = {
     "client remove": ["nobody"],
     "inbox list": [],
     "inbox show": ["1"],
+    "inbox messages": [],
+    "inbox message": ["1"],
     "inbox replay": ["--all", "--site", "{folder}/site.yaml"],
     "inbox discard": ["1"],
     "outbox list": [],
     "outbox show": ["1"],
+    "outbox fill": ["second"],
     "outbox retry": [],
     "outbox drop": ["--target", "registry", "--state", "parked"],
     "reindex": [],
@@ -130,6 +133,9 @@ class OneSite:
         (folder / "site.yaml").write_text(
             "key_file: site.key\nparameters: {predictions: {score2: {enabled: true, region: moderate}}}\n"
         )
+        (folder / "targets.yaml").write_text(
+            "targets: {second: {url: 'https://x.example', scope: system/*.rs}}\n"
+        )
         self.home = folder / "home"
         self.home.mkdir()
         self.data_dir = server.data_dir
@@ -140,6 +146,7 @@ class OneSite:
             "HOME": str(self.home),
             "PYTHONPATH": str(repository),
             "FHIR_BRIDGE_PLUGINS": "builtin",
+            "FHIR_BRIDGE_DELIVERY": str(folder / "targets.yaml"),
             "FHIR_BRIDGE_PORT": str(free_port()),
         }
 
@@ -194,7 +201,8 @@ def test_every_command_uses_the_folder_of_the_environment_and_says_so(site: OneS
     assert "site key" in done["demo"].stderr
     for name in ("user remove", "client remove"):
         codes.pop(name)  # there is nobody of that name
-    assert codes == {**dict.fromkeys(codes, 0), "inbox show": 2}  # there is no such entry
+    absent = dict.fromkeys(("inbox show", "inbox message", "outbox show"), 2)  # there is no such entry
+    assert codes == {**dict.fromkeys(codes, 0), **absent}
     assert "dora" in done["user list"].stdout
     assert done["user list"].stdout.count("clinician") == 1, "the demonstration added nobody"
     assert "p" in done["view run"].stdout

@@ -100,13 +100,17 @@ def test_what_a_file_loses_outside_of_its_records_is_not_exit_0(site: Path, tmp_
 
 
 def test_two_contents_of_one_variant_leave_the_second_line_partial(site: Path, tmp_path: Path) -> None:
+    """Where lines follow on each other both are written; elsewhere nothing remembers the first one."""
     source = tmp_path / "a.vcf"
-    source.write_text(VCF + "".join(f"1\t100\t.\tA\tC\t.\tPASS\t.\tGT\t{item}\n" for item in ("0/1", "1/1")))
+    line = "1\t{}\t.\tA\tC\t.\tPASS\t.\tGT\t{}\n"
+    source.write_text(
+        VCF + "".join(line.format(*item) for item in ((100, "0/1"), (200, "0/0"), (100, "1/1")))
+    )
     code, report, rejects = convert(source, site, "--adapter", "vcf")
     assert code == 1
-    assert report["records"] == {"read": 2, "converted": 2, "partial": 1, "skipped": 0, "rejected": 0}
+    assert report["records"] == {"read": 3, "converted": 2, "partial": 1, "skipped": 1, "rejected": 0}
     assert report["resources"]["Observation"] == 1
-    assert [(reject["locator"], reject["outcome"]) for reject in rejects] == [("a.vcf:7", "partial")]
+    assert [(reject["locator"], reject["outcome"]) for reject in rejects] == [("a.vcf:8", "partial")]
 
 
 def test_nothing_withheld_is_exit_0_and_no_count(site: Path, tmp_path: Path) -> None:

@@ -187,7 +187,6 @@ def test_what_can_be_got_can_be_got_in_a_bundle(
 @pytest.mark.parametrize(
     "url",
     [
-        "/Patient",
         "//evil.example/Patient",
         "Patient/anna/Observation/x",
         "auth/token",

@@ -14,6 +14,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.predictions import plugin as predictions
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.storage.inbox import InboxItem
+from fhir_bridge.storage.received import Arrival, ReceivedMessages
 from tests.predictions.clinic import records
 from tests.server.bulk import backend, kick_off, manifest, work
 from tests.server.conftest import (
@@ -301,6 +302,32 @@ def test_kept_sources_that_name_a_patient_go(served: Hospital, admin: dict[str, 
         found.source: found.content is not None for found in served.run(served.services.store.read_inbox)
     }
     assert entries == {"a.hl7": False, "b.hl7": True, "c.hl7": False}
+
+
+def test_received_messages_that_name_a_patient_go(served: Hospital, admin: dict[str, str]) -> None:
+    put(served, patient("sent-of", "Rho") | {"identifier": [{"system": "urn:x", "value": "MRN88002"}]})
+    messages = ReceivedMessages(served.services.store.pool)
+    arrivals = [
+        Arrival(
+            b"MSH|",
+            f"digest-{number}",
+            "mllp",
+            "10.0.0.1",
+            f"C{number}",
+            "ADT^A08",
+            "lab",
+            f"r{number}",
+            named,
+        )
+        for number, named in enumerate((["MRN88002"], ["MRN880020"]))
+    ]
+    served.run(messages.keep, arrivals)
+    answer = expunge(served, admin, "Patient/sent-of", expungeEverything="true")
+    assert values(answer)["sources"] == 1
+    certificate = served.http.get(values(answer)["certificate"]["reference"], headers=admin).text
+    assert "message C0" in certificate
+    left_over = served.run(messages.find)
+    assert [found.control_id for found in left_over] == ["C1"]
 
 
 def test_an_export_that_may_hold_it_ends(served: Hospital, admin: dict[str, str]) -> None:

@@ -105,3 +105,22 @@ def test_the_capability_statement_lists_what_may_come_along(hospital: Hospital) 
     resources = {resource["type"]: resource for resource in statement["rest"][0]["resource"]}
     assert "Observation:patient" in resources["Observation"]["searchInclude"]
     assert "Observation:patient" in resources["Patient"]["searchRevInclude"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "_revinclude=AuditEvent:patient",
+        "_revinclude=AuditEvent:*",
+        "_revinclude:iterate=AuditEvent:*",
+        "_has:AuditEvent:patient:action=R",
+        "_has:Observation:patient:_has:AuditEvent:entity:action=R",
+    ],
+)
+def test_no_search_leads_to_audit_events_and_the_answer_says_what_does(
+    hospital: Hospital, query: str
+) -> None:
+    token = hospital.token("user/*.rs", patient=None)
+    answer = hospital.http.get(f"/fhir/Patient?{query}", headers=token)
+    assert answer.status_code == 400
+    assert "AuditEvent?patient=" in answer.text

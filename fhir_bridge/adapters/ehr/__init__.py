@@ -5,5 +5,11 @@ from fhir_bridge.adapters.ehr.hl7v2 import Hl7v2Adapter
 
 __all__ = ["CsvAdapter", "Hl7v2Adapter"]
 
-PUBLIC_MODULES = ("csv.dialect", "hl7v2.definitions", "hl7v2.delimiters")
+PUBLIC_MODULES = (
+    "csv.dialect",
+    "hl7v2.acknowledgment",
+    "hl7v2.definitions",
+    "hl7v2.delimiters",
+    "hl7v2.mllp",
+)
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

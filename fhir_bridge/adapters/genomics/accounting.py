@@ -77,7 +77,8 @@ class Unread:
         annotation = self._annotation
         if annotation is not None and (text := raw.get(annotation.key)) is not None:
             self._annotated += 1
-            self._others += isinstance(text, str) and text.count(",") >= len(alternates)
+            if self._file.options.transcripts == "chosen":
+                self._others += isinstance(text, str) and text.count(",") >= len(alternates)
         if len(counts) > _MANY:
             self._fold()
 

@@ -20,7 +20,34 @@ from fhir_bridge.adapters.genomics.usage import FRACTIONS
 from fhir_bridge.adapters.genomics.values import Value
 from fhir_bridge.fhir.datatypes import Code
 
-__all__ = ["Allele"]
+__all__ = ["Allele", "Effect"]
+
+
+_POPULATIONS = {
+    "AF_EXAC": "ExAC",
+    "AF_TGP": "1000 Genomes",
+    "AF_ESP": "ESP6500",
+    "gnomAD_AF": "gnomAD",
+    "gnomADe_AF": "gnomAD exomes",
+    "gnomADg_AF": "gnomAD genomes",
+}
+"""INFO keys of population frequencies, as ClinVar's VCF and common annotators write them."""
+
+
+class Effect:
+    """The effect of an allele on one transcript (scope `Effect`).
+
+    `key`: what distinguishes it in the sample's file; that of the chosen transcript is the allele's own.
+    """
+
+    __slots__ = ("call", "consequence", "file", "key", "outer")
+
+    def __init__(self, allele: Allele, consequence: annotation.Consequence, place: int) -> None:
+        self.outer = allele
+        self.call = allele.call
+        self.file = allele.file
+        self.consequence = consequence
+        self.key = f"{allele.key}@{place}:{consequence.feature}" if place else allele.key
 
 
 class Allele:
@@ -91,19 +118,24 @@ class Allele:
     @cached
     def hgvs_g(self) -> Code | None:
         """g.HGVS, where REF and ALT, or the reference, prove it."""
-        accession = self.line.accession
-        if accession is None or self.alternate.kind != "bases" or self.differs:
-            return None
-        described = placed(genomic_hgvs, accession, (self.line.pos, self.line.ref, self.alt), self._fetch)
-        return Code(described) if described else None
+        return self._described(genomic_hgvs)
 
     @cached
     def spdi(self) -> Code | None:
         """The canonical SPDI, where REF and ALT, or the reference, prove it."""
-        accession = self.line.accession
-        if accession is None or self.alternate.kind != "bases" or self.differs:
+        return self._described(canonical_spdi)
+
+    def _described(self, describe: Callable[[str, int, str, str], str | None]) -> Code | None:
+        line = self.line
+        accession = line.accession
+        if accession is None or self.alternate.kind != "bases":
             return None
-        described = placed(canonical_spdi, accession, (self.line.pos, self.line.ref, self.alt), self._fetch)
+        if self.file.reference is None:
+            described = describe(accession, line.pos, line.ref, self.alt)
+        elif self.differs:
+            return None
+        else:
+            described = placed(describe, accession, (line.pos, line.ref, self.alt), self._fetch)
         return Code(described) if described else None
 
     @cached
@@ -271,13 +303,43 @@ class Allele:
     # Annotation
 
     @cached
-    def consequence(self) -> annotation.Consequence:
-        """The effect on the chosen transcript."""
+    def _consequences(self) -> list[annotation.Consequence]:
         reader = self.file.consequences
         text = self.line.text(reader.key) if reader else None
         if reader is None or text is None:
-            return annotation.NONE
+            return []
         return reader.read(text, self.line.ref, tuple(self.line.alt), self.number)
+
+    @property
+    def consequence(self) -> annotation.Consequence:
+        """The effect on the chosen transcript."""
+        return self._consequences[0] if self._consequences else annotation.NONE
+
+    @cached
+    def effects(self) -> list[Effect]:
+        """The effects that are stated: on the chosen transcript, or on all."""
+        wanted = self._consequences if self.file.options.transcripts == "all" else self._consequences[:1]
+        return [Effect(self, consequence, place) for place, consequence in enumerate(wanted)]
+
+    @cached
+    def frequencies(self) -> list[annotation.Frequency]:
+        """How frequent the allele is in populations: of the consequence annotation, and of INFO keys of its own."""
+        results = {each.source: each for each in self.consequence.frequencies}
+        for key, source in _POPULATIONS.items():
+            if key in self.line.raw_info:
+                value = self.info(key)
+                if (
+                    isinstance(value, Decimal)
+                    and 0 <= value <= 1
+                    and (len(self.line.alternates) == 1 or self._own(key))
+                ):
+                    results.setdefault(source, annotation.Frequency(source, value))
+        return list(results.values())
+
+    def _own(self, key: str) -> bool:
+        """Whether the header gives each ALT its own value of an INFO key."""
+        definition = self.file.header.info_definition(key)
+        return definition is not None and definition.number in ("A", "R")
 
     @property
     def gene(self) -> Term | None:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.hgvs_names import coding_name, protein_name
 from fhir_bridge.adapters.genomics.sequence_ontology import consequence_term
 from fhir_bridge.adapters.genomics.term import Term
+from fhir_bridge.adapters.genomics.values import decimal
 
-__all__ = ["CONSEQUENCES", "NONE", "Consequence", "ConsequenceFormat", "consequence_format"]
+__all__ = ["CONSEQUENCES", "NONE", "Consequence", "ConsequenceFormat", "Frequency", "consequence_format"]
 
 CONSEQUENCES = ("CSQ", "ANN", "BCSQ")
 """INFO keys of consequences; the first that a header declares so that it can be read is taken."""
@@ -34,9 +38,26 @@ _ALIASES = {
     "mane": ("mane_select",),
     "pick": ("pick",),
     "canonical": ("canonical",),
+    **{name: (name,) for name in ("af", "exac_af", "gnomad_af", "gnomade_af", "gnomadg_af")},
 }
+_POPULATIONS = {
+    "gnomade_af": "gnomAD exomes",
+    "gnomad_af": "gnomAD exomes",
+    "gnomadg_af": "gnomAD genomes",
+    "exac_af": "ExAC",
+    "af": "1000 Genomes",
+}
+"""Frequencies that VEP adds (fields of CSQ, in lower case), by where they were measured."""
+_BETWEEN = frozenset(("intergenic_variant", "intergenic_region"))
 _REFSEQ = re.compile(r"[NX][MR]_[0-9]+(?:\.[0-9]+)?")
 _ENSEMBL = re.compile(r"ENS[A-Z]*T[0-9]+(?:\.[0-9]+)?")
+
+
+class Frequency(NamedTuple):
+    """How frequent an allele is in a population."""
+
+    source: str
+    value: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,9 @@ class Consequence:
     """The effect on one transcript; attributes are None (terms empty) where the annotation lacks them.
 
     Attributes:
-        hgvs_c, hgvs_p: with their accession where the annotation gives one.
+        hgvs_c, hgvs_p: names by the grammar of HGVS with their accession; names: what the annotator writes otherwise;
+            named: the c. name, and in brackets a p. name that is not coded as it has no accession.
+        other_genes: the further genes of a fusion; feature: what it is the effect on, as written.
         transcript: RefSeq or Ensembl transcript as a coded term.
         terms: SO terms, as written by the annotator.
     """
@@ -55,6 +78,11 @@ class Consequence:
     transcript: Term | None = None
     terms: tuple[Term, ...] = ()
     impact: str | None = None
+    names: str | None = None
+    named: str | None = None
+    other_genes: tuple[Term, ...] = ()
+    feature: str = ""
+    frequencies: tuple[Frequency, ...] = ()
 
     @property
     def symbol(self) -> str | None:
@@ -84,14 +112,17 @@ class ConsequenceFormat:
             if alias in names and not any(earlier in names for earlier in aliases[: aliases.index(alias)])
         }
 
-    def read(self, text: str, reference: str, alternates: tuple[str, ...], number: int) -> Consequence:
-        """The consequence of ALT `number` (from 1) of a line, `NONE` where no entry is for it."""
+    def read(self, text: str, reference: str, alternates: tuple[str, ...], number: int) -> list[Consequence]:
+        """The consequences of ALT `number` (from 1) of a line, that of the chosen transcript first."""
         entries = [
             entry for entry in self._entries(text) if self._is_for(entry, reference, alternates, number)
         ]
         if not entries:
-            return NONE
-        return self._consequence(min(entries, key=self._rank))
+            return []
+        chosen = min(entries, key=self._rank)
+        return [
+            self._consequence(entry) for entry in [chosen, *(each for each in entries if each is not chosen)]
+        ]
 
     def _entries(self, text: str) -> Iterator[Mapping[str, str]]:
         for item in text.split(","):
@@ -122,19 +153,40 @@ class ConsequenceFormat:
         return 3 if entry.get("feature_type", "").lower() in ("transcript", "") else 4
 
     def _consequence(self, entry: Mapping[str, str]) -> Consequence:
-        symbol = entry.get("symbol")
+        terms = [term for term in (entry.get("terms") or "").split("&") if term]
+        impact, coded = entry.get("impact") or None, tuple(map(consequence_term, terms))
+        if terms and _BETWEEN.issuperset(terms):
+            # Between genes there is no gene and no transcript: what is there names the neighbours.
+            return Consequence(terms=coded, impact=impact, frequencies=self._frequencies(entry))
         feature = entry.get("feature") or ""
         coding, protein = unquote(entry.get("hgvs_c") or ""), unquote(entry.get("hgvs_p") or "")
         if coding and ":" not in coding and feature:
             coding = f"{feature}:{coding}"
         name = coding.partition(":")[0] if ":" in coding else feature
+        names = (coding if coding_name(coding) else None, protein if protein_name(protein) else None)
+        texts = [text for text, known in zip((coding, protein), names, strict=True) if text and not known]
+        named = f"{names[0]} ({protein})" if names[0] and texts else None
+        symbols = [text for text in (entry.get("symbol") or "").split("&") if text]
         return Consequence(
-            gene(symbol, entry.get("hgnc_id")) if symbol else None,
-            coding or None,
-            protein or None,
+            gene(symbols[0], entry.get("hgnc_id")) if symbols else None,
+            *names,
             _transcript(name),
-            tuple(consequence_term(term) for term in (entry.get("terms") or "").split("&") if term),
-            entry.get("impact") or None,
+            coded,
+            impact,
+            None if named else "; ".join(texts) or None,
+            named,
+            tuple(map(gene, symbols[1:])),
+            feature,
+            self._frequencies(entry),
+        )
+
+    def _frequencies(self, entry: Mapping[str, str]) -> tuple[Frequency, ...]:
+        """The frequencies of the allele; VEP alone says which populations its fields are of."""
+        if self.key != "CSQ":
+            return ()
+        stated = ((source, decimal(entry.get(name) or ".")) for name, source in _POPULATIONS.items())
+        return tuple(
+            Frequency(source, value) for source, value in stated if value is not None and 0 <= value <= 1
         )
 
 

@@ -55,6 +55,7 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
     issues: list[Issue] = []
     reported: set[tuple[str, str]] = set()
     informative = _informative(line, width)
+    breakends = any(alternate.kind == "breakend" for alternate in line.alternates)
     called = len(informative) < len(file.columns)
     if file.blocks or not line.alternates or line.alternates[-1].kind == "unknown":
         note_regions(line)
@@ -89,7 +90,8 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
         issues += wrong_values(call, column, locator)
         _alleles(call, study, reported)
         if call.alleles:
-            relations[location].relate(call)
+            if genotype.phased or breakends:
+                relations[location].relate(call)
             line.calls.append(call)
     if line.calls:
         reported.update(misdeclared(line))
@@ -185,20 +187,21 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
     line = call.line
     allele = Allele(call, number)
     if line.earlier is not None:
-        said = line.earlier.get((call.name, allele.variant), [])
-        if call.statement in said:  # its resources come out the same, and count once
-            allele.occurrence = said.index(call.statement) + 1
+        earlier = line.earlier.get((call.name, allele.variant), [])
+        if call.statement in earlier:  # its resources come out the same, and count once
+            allele.occurrence = earlier.index(call.statement) + 1
             allele.repeated = True
             study.not_represented["FB-VCF-037"] += 1
             reported.add(_statement("FB-VCF-037"))
             call.alleles.append(allele)
             return
-        allele.occurrence = len(said) + 1
-        if said:
+        allele.occurrence = len(earlier) + 1
+        if earlier:
             reported.add(_statement("FB-VCF-038"))
     call.alleles.append(allele)
     count_allele(study, allele)
-    reported.update(_statement(code) for code in _limits(allele))
+    for code in _limits(allele):
+        reported.add(_statement(code))
     if allele.alternate.kind == "symbolic":
         reported.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
 
@@ -220,7 +223,7 @@ def _limits(allele: Allele) -> list[str]:
     elif line.accession is None:
         if line.chromosome == "MT":
             limits.append("FB-VCF-049")
-    elif allele.differs:
+    elif allele.file.reference is not None and allele.differs:
         limits.append("FB-VCF-039")
     elif allele.hgvs_g is None:
         limits.append("FB-VCF-043")

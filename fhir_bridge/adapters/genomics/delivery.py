@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
 from fhir_bridge.adapters.genomics.header import Header
@@ -19,11 +19,16 @@ def begin_digest(header: Header) -> blake2b:
     return blake2b("\t".join(words).encode(), digest_size=_SIZE)
 
 
-def content_digest(header: Header, lines: Iterable[bytes | OverlongLine | Break]) -> blake2b:
+def content_digest(
+    header: Header,
+    lines: Iterable[bytes | OverlongLine | Break],
+    look: Callable[[bytes], None] = lambda _line: None,
+) -> blake2b:
     """The hash of what the file says: sample names, `##fileDate` and all lines that are no header. To be copied.
 
     Args:
         lines: of the file, from its first one or from the first after the header.
+        look: is given each line that is no header.
     """
     digest = begin_digest(header)
     for line in lines:
@@ -31,6 +36,7 @@ def content_digest(header: Header, lines: Iterable[bytes | OverlongLine | Break]
             if line[:2] != b"##":
                 digest.update(line)
                 digest.update(b"\n")
+                look(line)
         elif isinstance(line, OverlongLine):
             digest.update(b"%d\n" % line.length)
     return digest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -68,6 +68,7 @@ class VcfFile:
         digest: hash of what it says, to be copied; `id` in digits. It is what the file is, whatever it is called.
         somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read; outside: lines in none of the regions asked for.
+        sexes: `female` or `male` by sample, where the calls show it.
         blocks: a block of a gVCF has been read: its regions are noted.
         limited: not all lines were taken, by `--limit`.
         cut: the text ended before the file did; how much is lost can't be known.
@@ -116,6 +117,7 @@ class VcfFile:
             (key, limit) for key, limit in zip(("QUAL", "GQ", "DP"), limits, strict=True) if limit
         ]
         self.reference = open_reference(options.reference)
+        self.sexes: Mapping[str, str] = {}
         self.blocks = False
         self.regions = Regions(options.regions) if options.regions else None
         self.outside = 0
@@ -325,6 +327,7 @@ class Study:
             "not_represented": dict(sorted(not_represented.items())),
             "kept_in_file": 0,
             "homozygous_below_0.6": self.unbalanced,
+            "sex": self.file.sexes.get(self.name),
         }
 
     @property

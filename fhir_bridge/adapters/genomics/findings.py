@@ -35,7 +35,7 @@ def count_allele(study: Study, allele: Allele) -> None:
 
 def _sentence(allele: Allele) -> str:
     consequence, text = allele.consequence, allele.clinvar
-    change = consequence.hgvs_c or allele.hgvs_g or allele.key
+    change = consequence.named or consequence.hgvs_c or allele.hgvs_g or allele.key
     protein = f" ({consequence.hgvs_p.rpartition(':')[2]})" if consequence.hgvs_p else ""
     words = (f"{consequence.symbol or ''} {change}{protein}".strip(), allele.allelic_state, text.significance)
     return ", ".join(word for word in words if word)

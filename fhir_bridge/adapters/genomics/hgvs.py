@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 __all__ = ["canonical_spdi", "genomic_hgvs", "placed", "trim"]
 
+_BASES = frozenset("ACGT")
 _WINDOWS = (64, 1024, 16384)
 """Bases around a variant that are looked at to place it, a few first."""
 Fetch = Callable[[int, int], str | None]
@@ -70,8 +71,10 @@ def canonical_spdi(accession: str, position: int, reference: str, alternate: str
     A substitution is what it is. A deletion or insertion covers all places where it could be: it is written only where
     REF shows the bases that end its shifting on both sides. Positions count from 0. Arguments as of `genomic_hgvs`.
     """
-    if not (set(reference) | set(alternate)) <= set("ACGT") or reference == alternate:
+    if reference == alternate or not _BASES.issuperset(reference + alternate):
         return None
+    if len(reference) == len(alternate) == 1:
+        return f"{accession}:{position - 1}:{reference}:{alternate}"
     start, old, new = trim(position, reference, alternate)
     if old and new:
         return f"{accession}:{start - 1}:{old}:{new}"

@@ -211,14 +211,14 @@ class Call:
     @property
     def filtered(self) -> str | None:
         """What failed, FILTER of the line, FT of the call and the thresholds set, in words; None where nothing did."""
-        thresholds = self.file.thresholds
-        if self.line.columns[6] in _PASSED and "FT" not in self.fields and not thresholds:
+        file = self.file
+        if self.line.columns[6] in _PASSED and "FT" not in self.fields and not file.thresholds:
             return None
         line, own = self.line.failed_filters, self.failed_filters
         parts = [f"FILTER {', '.join(line)}"] if line else []
         if own:
             parts.append(f"FT {', '.join(own)}")
-        for key, limit in thresholds:
+        for key, limit in file.thresholds:
             value = self.line.qual if key == "QUAL" else decimal(self._one(key))
             if value is not None and value < limit:
                 parts.append(f"{key} {value} is below {limit}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.allele import Allele, Effect
 from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.line import Call, Line
@@ -42,6 +42,15 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "variant.end": ("INFO.END", "INFO.SVLEN"),
     "variant.first": _EXTENT,
     "variant.last": _EXTENT,
+    "variant.frequencies": (
+        "consequence",
+        "INFO.AF_EXAC",
+        "INFO.AF_TGP",
+        "INFO.AF_ESP",
+        "INFO.gnomAD_AF",
+        "INFO.gnomADe_AF",
+        "INFO.gnomADg_AF",
+    ),
     "variant.gene": ("consequence", "INFO.GENEINFO"),
     "variant.hgvs_g": _VARIANT,
     "variant.identifiers": ("ID", "INFO.RS"),
@@ -89,8 +98,10 @@ class _Value(NamedTuple):
 
 def spans_of(scope: Any, selector: str) -> list[Span]:
     """Where the values are that a selector reads from an object of a scope."""
-    line = scope if isinstance(scope, Line) else getattr(scope, "line", None)
-    call = scope.call if isinstance(scope, Allele) else scope if isinstance(scope, Call) else None
+    if isinstance(scope, Effect):
+        scope = scope.outer
+    call: Call | None = scope if isinstance(scope, Call) else getattr(scope, "call", None)
+    line: Line | None = scope if isinstance(scope, Line) else call.line if call else None
     number = scope.number if isinstance(scope, Allele) else None
     spans: list[Span] = []
     for name in _names(scope.file, selector):

@@ -6,9 +6,11 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhir_bridge.adapters.genomics.genes import gene
+from fhir_bridge.adapters.genomics.genes import HGNC_SYSTEM, gene
 from fhir_bridge.adapters.genomics.options import Options
+from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.fhir.datatypes import Identifier
+from fhir_bridge.fhir.ports import NamingPort
 from fhir_bridge.mapping import Context, Scope, function
 
 __all__ = ["VcfModel"]
@@ -20,6 +22,7 @@ _SCOPES = {
     "Line": Scope("Line", "File"),
     "Sample": Scope("Sample", "Line"),
     "Allele": Scope("Allele", "Sample"),
+    "Effect": Scope("Effect", "Allele"),
     "Phase": Scope("Phase", "Sample"),
     "Junction": Scope("Junction", "Sample"),
     "Study": Scope("Study", "File"),
@@ -47,6 +50,7 @@ _VARIANT = (
     "change_type",
     "end",
     "first",
+    "frequencies",
     "gene",
     "hgvs_g",
     "identifiers",
@@ -60,7 +64,7 @@ _VARIANT = (
     "spdi",
     "symbolic",
 )
-_CONSEQUENCE = ("gene", "hgvs_c", "hgvs_p", "impact", "symbol", "terms", "transcript")
+_CONSEQUENCE = ("gene", "hgvs_c", "hgvs_p", "impact", "named", "names", "symbol", "terms", "transcript")
 _CLINVAR = (
     "classification",
     "conditions",
@@ -92,10 +96,11 @@ _TO_LINE = {
     "Line": "s",
     "Sample": "s.line",
     "Allele": "s.line",
+    "Effect": "s.call.line",
     "Phase": "s.call.line",
     "Junction": "s.call.line",
 }
-_TO_CALL = {"Sample": "s", "Allele": "s.call", "Phase": "s.call", "Junction": "s.call"}
+_TO_CALL = {"Sample": "s", "Allele": "s.call", "Effect": "s.call", "Phase": "s.call", "Junction": "s.call"}
 
 
 def _table(scope: str) -> dict[str, str]:
@@ -115,6 +120,9 @@ def _table(scope: str) -> dict[str, str]:
         names |= {f"variant.{name}": f"s.{name}" for name in _VARIANT}
         names |= {f"consequence.{name}": f"s.consequence.{name}" for name in _CONSEQUENCE}
         names |= {f"clinvar.{name}": f"s.clinvar.{name}" for name in _CLINVAR}
+    if scope == "Effect":
+        names |= {f"consequence.{name}": f"s.consequence.{name}" for name in _CONSEQUENCE}
+        names["effect.key"] = "s.key"
     if scope == "Phase":
         names |= {f"phase.{name}": f"s.{name}" for name in _PHASE}
     if scope == "Junction":
@@ -128,6 +136,15 @@ def _table(scope: str) -> dict[str, str]:
 def _gene(symbol: Any) -> Any:
     """A gene by its symbol, as a value for `concept()`."""
     return gene(symbol) if isinstance(symbol, str) and symbol else None
+
+
+@function(context=True)
+def _hgnc(ctx: Context, term: Any) -> Any:
+    """A gene with the code that the terminology store has for its symbol, where it has none."""
+    if not isinstance(term, Term) or term.code is not None or not isinstance(ctx.terminology, NamingPort):
+        return term
+    code = ctx.terminology.code_of(HGNC_SYSTEM, term.display)
+    return Term(HGNC_SYSTEM, code, term.display) if code else term
 
 
 @function(context=True, returns="Identifier")
@@ -149,13 +166,18 @@ class VcfModel:
 
     root = "File"
     scopes: Mapping[str, Scope] = _SCOPES
-    functions: Mapping[str, Callable[..., Any]] = {"gene": _gene, "sample_identifier": sample_identifier}
+    functions: Mapping[str, Callable[..., Any]] = {
+        "gene": _gene,
+        "hgnc": _hgnc,
+        "sample_identifier": sample_identifier,
+    }
     token = ""
     parts: Mapping[str, str] = {
         "Subject": "s.name",
         "Study": "s.name",
         "Sample": "s.name",
         "Allele": "s.call.name",
+        "Effect": "s.call.name",
         "Phase": "s.call.name",
         "Junction": "s.call.name",
     }

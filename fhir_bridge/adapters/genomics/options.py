@@ -46,6 +46,7 @@ class Options:
         reportable: what a report lists: `clinvar` (pathogenic and likely pathogenic) or `all`.
         max_findings: findings that a report lists at most.
         consequences: whether each annotated allele also gives a molecular consequence.
+        transcripts: the transcripts of which an effect is stated: the `chosen` one (MANE first), or `all`.
         homoplasmic: read fraction from which a mitochondrial allele is homoplasmic.
         max_line: bytes that a line may have.
         filtered: what happens to a call that fails a filter (FILTER of its line, or its own FT): `keep` writes it with
@@ -54,6 +55,7 @@ class Options:
         reference: a FASTA file of the reference sequence (with its .fai), to place insertions and deletions.
         fileformat: the version (`VCFv4.2`) by which a file without `##fileformat` is read.
         phasing: which phased calls are related to each other: those of phase `sets` (PS), `all`, or `none`.
+        check_sex: a sample whose calls show another sex than the stored Patient's gender is not stored.
         regions: where lines are taken from: a BED file, or `chr1:1000-2000` and whole contigs, separated by commas.
         min_quality, min_genotype_quality, min_depth: a call whose QUAL, GQ or DP is below fails a filter.
         check: read for the syntax alone: no build is needed, and whatever departs from the specification is an error.
@@ -69,6 +71,7 @@ class Options:
     reportable: str = "clinvar"
     max_findings: int = 200
     consequences: bool = True
+    transcripts: str = "chosen"
     homoplasmic: Decimal = Decimal("0.99")
     max_line: int = 1 << 26
     filtered: str = "keep"
@@ -76,6 +79,7 @@ class Options:
     reference: Path | None = None
     fileformat: str | None = None
     phasing: str = "sets"
+    check_sex: bool = True
     regions: tuple[str, ...] = ()
     min_quality: Decimal | None = None
     min_genotype_quality: Decimal | None = None
@@ -176,11 +180,13 @@ _READERS: dict[str, Any] = {
     "max_findings": _positive,
     "check_lengths": _boolean,
     "consequences": _boolean,
+    "transcripts": _one_of("chosen", "all"),
     "homoplasmic": _fraction,
     "max_line": _positive,
     "filtered": _one_of(*FILTERED),
     "passing": _names,
     "fileformat": _fileformat,
+    "check_sex": _boolean,
     "phasing": _one_of(*PHASING),
     "regions": _names,
     "min_quality": _threshold,

@@ -18,6 +18,7 @@ from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.record import VcfRecord
+from fhir_bridge.adapters.genomics.sex import SexCounts
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine, lines
 from fhir_bridge.adapters.genomics.strict import SYNTAX
 from fhir_bridge.fhir.issues import Issue
@@ -42,8 +43,10 @@ def read_vcf(
         items = bcf_lines(path) if binary else lines(path, options.max_line)
         header = read_header(items, options.fileformat)
         build = _build(header, options)
-        digest = _digest(path, header, options)
+        sexes = SexCounts(header, build)
+        digest = _digest(path, header, options, sexes)
         file = _file(name, header, build, options, digest)
+        file.sexes = sexes.shown() if options.check_sex else {}
         if str(path) != "-" and not binary:
             file.path = path
     except (HeaderError, UnknownBuild, OptionError) as error:
@@ -109,11 +112,14 @@ def _lines(path: Path, options: Options) -> Iterator[Item]:
     return bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
 
 
-def _digest(path: Path, header: Header, options: Options) -> blake2b:
-    """The hash of the file's content, which reads it once more; of a stream, which can be read once, of its header."""
+def _digest(path: Path, header: Header, options: Options, sexes: SexCounts) -> blake2b:
+    """The hash of the file's content, which reads it once more; of a stream, which can be read once, of its header.
+
+    What the lines show of the samples' sexes is counted on the way: it must be known before the first of them.
+    """
     if str(path) == "-" or options.check:
         return begin_digest(header)
-    return content_digest(header, _readable(_lines(path, options)))
+    return content_digest(header, _readable(_lines(path, options)), sexes.add)
 
 
 def _readable(items: Iterator[Item]) -> Iterator[Item]:

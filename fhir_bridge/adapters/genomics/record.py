@@ -149,6 +149,9 @@ class VcfRecord(Record):
                 return line.calls
             if name == "Allele":
                 return [allele for call in line.calls for allele in call.alleles]
+            if name == "Effect":
+                alleles = (allele for call in line.calls for allele in call.alleles)
+                return [effect for each in alleles if isinstance(each, Allele) for effect in each.effects]
             if name == "Phase":
                 return [phase for call in line.calls for phase in call.phases]
             if name == "Junction":

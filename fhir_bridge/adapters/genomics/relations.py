@@ -65,7 +65,7 @@ class _End:
     """A breakend that waits for its mate."""
 
     key: str
-    gene: Term | None
+    genes: tuple[Term, ...]
     chromosome: str | None
     where: str
 
@@ -87,7 +87,7 @@ class Junction:
         self.first, self.second = first.key, second.key
         self.fusion = fusion
         self.text = f"{first.where} joined to {second.where}"
-        self.genes = list(dict.fromkeys(end.gene for end in (first, second) if end.gene))
+        self.genes = list(dict.fromkeys(gene for end in (first, second) for gene in end.genes))
         names = (end.chromosome for end in (first, second))
         self.chromosomes = list(dict.fromkeys(name for name in names if name and name != "MT"))
 
@@ -138,7 +138,8 @@ class Relations:
         if mate is None:
             return
         own = "preceding" if allele.alternate.text[0] not in "[]" else "following"
-        end = _End(allele.key, allele.gene, line.chromosome, f"what is {own} at {line.chrom}:{line.pos}")
+        genes = (*((allele.gene,) if allele.gene else ()), *allele.consequence.other_genes)
+        end = _End(allele.key, genes, line.chromosome, f"what is {own} at {line.chrom}:{line.pos}")
         other = self.ends.pop((mate.contig, mate.position, line.chrom, line.pos), None)
         if other is None:
             self.ends[line.chrom, line.pos, mate.contig, mate.position] = end

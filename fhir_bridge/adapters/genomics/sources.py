@@ -43,6 +43,8 @@ _SOURCES: Final[Mapping[str, str]] = {
     "consequence.hgvs_c": "annotation/hgvs_c annotation/feature",
     "consequence.hgvs_p": "annotation/hgvs_p",
     "consequence.impact": "annotation/impact",
+    "consequence.named": "annotation/hgvs_c annotation/hgvs_p",
+    "consequence.names": "annotation/hgvs_c annotation/hgvs_p",
     "consequence.symbol": "annotation/symbol",
     "consequence.terms": "annotation/terms",
     "consequence.transcript": "annotation/feature annotation/hgvs_c",
@@ -50,6 +52,10 @@ _SOURCES: Final[Mapping[str, str]] = {
     "line.failed_filters": "FILTER",
     "variant.end": _STRUCTURE,
     "variant.first": _STRUCTURE,
+    "variant.frequencies": (
+        "INFO/AF_EXAC INFO/AF_TGP INFO/AF_ESP INFO/gnomAD_AF INFO/gnomADe_AF INFO/gnomADg_AF "
+        "annotation/af annotation/exac_af annotation/gnomad_af annotation/gnomade_af annotation/gnomadg_af"
+    ),
     "variant.gene": "annotation/symbol annotation/hgnc_id INFO/GENEINFO",
     "variant.identifiers": "ID INFO/RS",
     "variant.inner": _STRUCTURE,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from fhir_bridge.adapters.genomics.hgvs import trim
 from fhir_bridge.adapters.genomics.line import Line
-from fhir_bridge.adapters.genomics.structural import read_structure
 
 __all__ = ["SYNTAX", "StrictCheck"]
 
@@ -18,7 +17,8 @@ SYNTAX = frozenset(
 )
 """Codes of what is wrong by the specification; the others say what a conversion makes of a line."""
 _CONTIG = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
-_UNNAMED = frozenset(("spanning", "unknown"))
+_COMPARED = frozenset(("bases", "breakend"))
+"""What a later line can give again; a symbolic ALT names a kind of variant, which may occur more than once."""
 Key = tuple[int, str, str]
 
 
@@ -45,7 +45,7 @@ class StrictCheck:
             self._seen.clear()
         elif len(self._seen) > 1000:
             self._seen = {key for key in self._seen if key[0] >= line.pos}
-        named = [number for number, item in enumerate(line.alternates, 1) if item.kind not in _UNNAMED]
+        named = [number for number, item in enumerate(line.alternates, 1) if item.kind in _COMPARED]
         keys = {_normalized(line, number) for number in named}
         if keys & self._seen:
             yield "FB-VCF-035", "a variant of an earlier line again (after normalization)"
@@ -57,5 +57,4 @@ def _normalized(line: Line, number: int) -> Key:
     alternate = line.alternates[number - 1]
     if alternate.kind == "bases":
         return trim(line.pos, line.ref, alternate.text.upper())
-    identity = read_structure(line, number).identity if alternate.kind == "symbolic" else ""
-    return line.pos, line.ref, alternate.text + identity
+    return line.pos, line.ref, alternate.text

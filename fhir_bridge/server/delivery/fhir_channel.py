@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from fhir_bridge.fhir.canonical import DELIVERED
 from fhir_bridge.fhir.serialization import dumps
@@ -13,6 +13,7 @@ from fhir_bridge.server.delivery.outcomes import Delivered, Failed, Leaving, Ref
 from fhir_bridge.server.delivery.references import References
 from fhir_bridge.server.delivery.smart_client import Answer, SmartClient
 from fhir_bridge.server.delivery.targets import Target
+from fhir_bridge.storage.bundles import conditional_references, with_references
 from fhir_bridge.storage.outbox import Entry, Outbox
 
 __all__ = ["FhirChannel"]
@@ -22,6 +23,7 @@ ADOPTED: Final = "the target's own"
 _DELETED: Final = "deleted"
 _PASSING: Final = frozenset({408, 409, 425, 500})
 """Answers after which the same request may succeed."""
+_BY_IDENTIFIER: Final = re.compile(r"([A-Z][A-Za-z]+)\?identifier=([^&|]+\|[^&|]+|[^&]+%7[Cc][^&]+)")
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _VERSION: Final = re.compile(r'(?:W/)?"([A-Za-z0-9.-]{1,64})"')
 
@@ -67,13 +69,36 @@ class FhirChannel:
             return await self._adopt(identity)
         resolved = await self._references.resolved(entry, resource)
         await leaving()
-        remote, version = await self._write(entry, _body(resolved.resource), identity)
+        content = await self._with_searches(resolved.resource)
+        remote, version = await self._write(entry, _body(content), identity)
         if version == ADOPTED:
             return Delivered(remote, None, ADOPTED)
         if resolved.later:
             await self._outbox.located(entry, remote, version)
             raise Unresolved(resolved.later)
         return Delivered(remote, version, digest)
+
+    async def _with_searches(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """The resource with what its conditional references (`Practitioner?identifier=…`) find at the target.
+
+        Raises:
+            Unresolved: one finds nothing. Refused: several, or it is no search by identifier.
+        """
+        results: dict[str, str] = {}
+        for text in sorted(conditional_references(resource)):
+            match = _BY_IDENTIFIER.fullmatch(text)
+            if match is None:
+                raise Refused(
+                    f"a {text.partition('?')[0]} is referred to by a search that is none by identifier"
+                )
+            kind, (system, _, value) = match[1], unquote(match[2]).partition("|")
+            present = await self._find(Identity(kind, "identifier", system, value, ours=False))
+            if present is None:
+                raise Unresolved(
+                    (), f"it refers to a {kind} by an identifier that the target does not have yet"
+                )
+            results[text] = _place(present)
+        return with_references(resource, lambda text: results.get(text, text)) if results else resource
 
     async def _adopt(self, identity: Identity) -> Delivered:
         present = await self._find(identity)
@@ -112,22 +137,21 @@ class FhirChannel:
         if not isinstance(body, dict) or body.get("resourceType") != "Bundle":
             raise Failed(f"it answers a search ({answer.status}) with no Bundle")
         entries = body.get("entry")
-        resources = [
-            item.get("resource")
-            for item in (entries if isinstance(entries, list) else ())
-            if isinstance(item, dict)
-        ]
+        listed = [item for item in (entries if isinstance(entries, list) else ()) if isinstance(item, dict)]
+        resources: list[Any] = [item.get("resource") for item in listed]
         resources = [
             item for item in resources if isinstance(item, dict) and item.get("resourceType") == identity.type
         ]
-        results = {item.get("id"): item for item in resources if identity.is_of(item)}
+        results: dict[str, dict[str, Any]] = {
+            str(item.get("id")): item for item in resources if identity.is_of(item)
+        }
         if resources and not results:
             # Everything, and not what was asked for: nothing could be told apart here.
             raise Failed(f"it does not search {identity.type} by {identity.parameter}")
         if len(results) > 1:
             raise Refused(f"several {identity.type} of the target have its identifier")
         for name, item in results.items():
-            if not isinstance(name, str) or not _ID.fullmatch(name):
+            if not _ID.fullmatch(name):
                 raise Failed("it answers a search with a resource without a proper id")
             return item
         return None

@@ -13,7 +13,9 @@ from fhir_bridge.storage.changes import Change
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.outbox import Outbox
 
-__all__ = ["forwarder"]
+__all__ = ["fill", "forwarder"]
+
+PAGE = 500
 
 _log = logging.getLogger("fhir_bridge.worker")
 
@@ -38,6 +40,25 @@ def forwarder(target: Target) -> Consumer:
             await outbox.reconsider(target.name)
 
     return Consumer(f"outbox {target.name}", take)
+
+
+async def fill(store: Store, target: Target) -> int:
+    """Note what a target's searches match now: what was stored before the target was named. Gives how many are new.
+
+    Raises:
+        StorageError: a search can't be made.
+    """
+    outbox = Outbox(store.pool)
+    count = 0
+    for kind, parameters in target.searches:
+        cursor = None
+        while True:
+            page = await store.search(kind, parameters, EVERYTHING, count=PAGE, cursor=cursor)
+            count += await outbox.add(target.name, [(entry.type, entry.id) for entry in page.entries])
+            cursor = page.next
+            if cursor is None:
+                break
+    return count
 
 
 async def _matching(

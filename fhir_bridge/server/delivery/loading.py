@@ -14,7 +14,7 @@ from fhir_bridge.server.delivery.sending import Sender, digest_of
 from fhir_bridge.server.delivery.targets import Target
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage import Store
-from fhir_bridge.storage.outbox import Entry, Outbox
+from fhir_bridge.storage.outbox import Outbox
 
 __all__ = ["Emptied", "deliver_all"]
 
@@ -38,11 +38,6 @@ class Emptied:
         self.counts: dict[str, int] = {}
         self.problems: dict[str, int] = {}
         self.unreachable = ""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing waits any more."""
-        return not self.counts.get("waiting")
 
 
 async def deliver_all(
@@ -90,10 +85,10 @@ async def deliver_all(
             await sender.close()
             await http.aclose()
         result.unreachable = sender.reason
-        for entry in await _entries(outbox, target.name, names):
-            result.counts[entry.state] = result.counts.get(entry.state, 0) + 1
-            if entry.reason:
-                result.problems[entry.reason] = result.problems.get(entry.reason, 0) + 1
+        for state, reason, count in await outbox.summary(target.name, sorted(names)):
+            result.counts[state] = result.counts.get(state, 0) + count
+            if reason:
+                result.problems[reason] = result.problems.get(reason, 0) + count
     return result
 
 
@@ -127,8 +122,3 @@ async def _empty(
         if time.monotonic() > end:
             return
         await asyncio.sleep(STEP_SECONDS)
-
-
-async def _entries(outbox: Outbox, target: str, names: set[tuple[str, str]]) -> list[Entry]:
-    entries = await outbox.entries(target=target, most=len(names) + 100_000)
-    return [entry for entry in entries if (entry.type, entry.id) in names]

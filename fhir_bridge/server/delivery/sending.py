@@ -108,6 +108,10 @@ class Sender:
         """End connections."""
         await self._channel.close()
 
+    async def reconsider(self) -> None:
+        """Look again at what was withheld."""
+        await self._outbox.reconsider(self.target.name)
+
     @property
     def seconds_to_wait(self) -> float:
         """How long the target is left alone for."""
@@ -244,6 +248,8 @@ class Sender:
 
 async def send(sender: Sender, stopped: asyncio.Event) -> None:
     """Send until `stopped`; what is under way then is finished."""
+    with suppress(Exception):  # the database is away; a consent that changes has the same effect later
+        await sender.reconsider()  # the target may be allowed more since `serve` was started last
     while not stopped.is_set():
         try:
             busy = await sender.turn()

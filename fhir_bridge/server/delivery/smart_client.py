@@ -81,7 +81,12 @@ class SmartClient:
             Failed: it redirects, or answers with what can't be used.
         """
         url = f"{self._target.url}/{path}"
-        given = {"Accept": _JSON, **({"Content-Type": _JSON} if content else {}), **(headers or {})}
+        given = {
+            "Accept": _JSON,
+            "Accept-Encoding": "identity",
+            **({"Content-Type": _JSON} if content else {}),
+            **(headers or {}),
+        }
         answer = await self._send(method, url, content, given | await self._authorization())
         if answer.status == 401 and self._target.auth is not None:
             self._token = None
@@ -102,7 +107,9 @@ class SmartClient:
             # Of the whole: a target that sends a byte a second never runs into a timeout of httpx.
             async with (
                 asyncio.timeout(self._target.seconds),
-                self._http.stream(method, url, content=content, headers=headers) as response,
+                self._http.stream(
+                    method, url, content=content, headers=headers, timeout=self._target.seconds
+                ) as response,
             ):
                 async for chunk in response.aiter_bytes(64 * 1024):
                     body += chunk

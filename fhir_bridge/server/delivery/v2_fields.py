@@ -9,7 +9,18 @@ from typing import Any, Final
 from fhir_bridge.fhir.canonical import BASE
 from fhir_bridge.fhir.serialization import decimal_text
 
-__all__ = ["UnknownForm", "authority", "coded", "component", "escaped", "name", "segment", "time", "value"]
+__all__ = [
+    "UnknownForm",
+    "authority",
+    "coded",
+    "component",
+    "escaped",
+    "name",
+    "named",
+    "segment",
+    "time",
+    "value",
+]
 
 _SYSTEMS: Final = {
     "http://loinc.org": "LN",
@@ -62,20 +73,33 @@ def time(text: Any) -> str:
     return "".join(part or "" for part in match.groups()[:6]) + zone
 
 
+def named(concept: Any) -> str:
+    """A CodeableConcept as CE, which OBR-4 and OBX-3 are in 2.5.1: two of its codings, the first by the text seen."""
+    if not isinstance(concept, dict):
+        return ""
+    text = concept.get("text")
+    parts: list[object] = []
+    for item in _codings(concept):
+        seen = item.get("display") if parts else text or item.get("display")
+        parts += [item["code"], seen, _system(item.get("system"))]
+    return component(*(parts or ["", text]))
+
+
 def coded(concept: Any) -> str:
     """A CodeableConcept as CWE: two of its codings at most, and the text that was seen."""
     if not isinstance(concept, dict):
         return ""
-    codings = [item for item in concept.get("coding") or () if isinstance(item, dict) and item.get("code")][
-        :2
-    ]
     text = concept.get("text")
     parts: list[object] = []
-    for item in codings:
-        parts += [item["code"], item.get("display") or text or "", _system(item.get("system"))]
-    if not codings:
-        return component("", text or "")
-    return component(*parts, *[""] * (8 - len(parts)), text or "")
+    for item in _codings(concept):
+        parts += [item["code"], item.get("display") or text, _system(item.get("system"))]
+    if not parts:
+        return component("", text)
+    return component(*parts, *[""] * (8 - len(parts)), text)
+
+
+def _codings(concept: dict[str, Any]) -> list[dict[str, Any]]:
+    return [item for item in concept.get("coding") or () if isinstance(item, dict) and item.get("code")][:2]
 
 
 def _system(system: Any) -> str:

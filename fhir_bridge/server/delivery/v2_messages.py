@@ -18,6 +18,7 @@ from fhir_bridge.server.delivery.v2_fields import (
     component,
     escaped,
     name,
+    named,
     segment,
     time,
     value,
@@ -175,7 +176,7 @@ def _results(target: Target, resource: Mapping[str, Any], status: str, mark: str
         {
             1: "1",
             3: component(mark, target.application),
-            4: coded(resource.get("code")),
+            4: named(resource.get("code")),
             7: effective,
             22: time(resource.get("issued")),
             # Table 0123 has no D: of an order whose results were deleted there are none.
@@ -206,7 +207,7 @@ def _result(
         {
             1: str(number),
             2: kind,
-            3: coded(node.get("code")),
+            3: named(node.get("code")),
             4: sub_id,
             5: text,
             6: unit,
@@ -244,7 +245,7 @@ def _document(
     moment = (
         time(resource.get("effectiveDateTime") or resource.get("date") or resource.get("issued")) or _now()
     )
-    title = coded(resource.get("code") or resource.get("type")) or component("", "Document")
+    title = named(resource.get("code") or resource.get("type")) or component("", "Document")
     lines = [
         segment("EVN", {1: event, 2: _now()}),
         person,
@@ -317,6 +318,7 @@ def _value_text(node: Mapping[str, Any]) -> str:
     if "valueQuantity" in node:
         quantity = node["valueQuantity"]
         unit = quantity.get("unit") or quantity.get("code") or ""
+        unit = "" if unit == "1" else unit
         text = f"{quantity.get('comparator', '')}{quantity.get('value', '')} {unit}"
     elif "valueCodeableConcept" in node:
         text = _title({"code": node["valueCodeableConcept"]})
@@ -327,4 +329,6 @@ def _value_text(node: Mapping[str, Any]) -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000")
+    # To the ten-thousandth of a second: a receiver orders a result and its correction by the times of their messages.
+    moment = datetime.now(UTC)
+    return f"{moment:%Y%m%d%H%M%S}.{moment.microsecond // 100:04}+0000"

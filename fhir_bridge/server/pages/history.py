@@ -11,7 +11,15 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.predictions.record import modality_of
 from fhir_bridge.server.pages.absence import KINDS, Statement, empty_text, is_statement, statements_of
 from fhir_bridge.server.pages.imaging import study_of
-from fhir_bridge.server.pages.reading import codes_of, concept_text, label_of, local_code, time_of
+from fhir_bridge.server.pages.reading import (
+    LONGEST_TEXT,
+    bounded,
+    codes_of,
+    concept_text,
+    label_of,
+    local_code,
+    time_of,
+)
 from fhir_bridge.server.pages.results import is_genomic
 
 __all__ = ["Entry", "History", "history_of"]
@@ -123,7 +131,7 @@ def _entry(resource: dict[str, Any]) -> Entry:
     period = resource.get("period") or resource.get("effectivePeriod") or {}
     dosages = resource.get("dosageInstruction") or resource.get("dosage") or []
     concept = resource.get("code") or resource.get("medicationCodeableConcept") or resource.get("vaccineCode")
-    detail = [str(item["text"]) for item in dosages if isinstance(item, dict) and item.get("text")]
+    detail = [bounded(str(item["text"])) for item in dosages if isinstance(item, dict) and item.get("text")]
     if resource["resourceType"] == "AllergyIntolerance":
         detail += [
             concept_text(manifestation)
@@ -132,7 +140,7 @@ def _entry(resource: dict[str, Any]) -> Entry:
         ]
         detail += [f"criticality {resource['criticality']}"] if resource.get("criticality") else []
     if resource.get("conclusion"):
-        detail.append(str(resource["conclusion"]))
+        detail.append(bounded(str(resource["conclusion"]), LONGEST_TEXT))
     clinical = concept_text(resource.get("clinicalStatus"))
     verification = concept_text(resource.get("verificationStatus"))
     # `confirmed` is what a reader expects, and `refuted` is said by the list itself.

@@ -16,6 +16,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "refused": "Key under another patient",
     "duplicate": "Two contents of one thing",
     "ambiguous": "Fits several",
+    "failed": "Could not be converted",
 }
 
 

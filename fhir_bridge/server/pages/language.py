@@ -22,9 +22,13 @@ reader: ContextVar[Names | None] = ContextVar("reader", default=None)
 
 
 def language_for(request: Request) -> str | None:
-    """The reader's language; None for one that names no language, or English, which most records hold."""
-    language = request.query_params.get("language") or language_of(request.headers.get("accept-language", ""))
-    if not language or language.casefold().split("-")[0] == "en":
+    """The reader's language; None where names are to be as the record has them.
+
+    That is for who names no language, and where a browser, and not the person, asks for English: most records hold it.
+    """
+    chosen = request.query_params.get("language")
+    language = chosen or language_of(request.headers.get("accept-language", ""))
+    if not language or (not chosen and language.casefold().split("-")[0] == "en"):
         return None
     # It is the key of a cache, so it is bounded; RFC 5646 §4.4.1 asks for 35 characters.
     return language.casefold()[:35]

@@ -21,10 +21,12 @@ from fhir_bridge.server.pages import (
     results,
     timeline,
     timeline_drawing,
+    trend_drawing,
+    trends,
     variants,
 )
 from fhir_bridge.server.pages.absence import empty_text
-from fhir_bridge.server.pages.reading import codes_of, concept_text, moment_of, name_of, target_of
+from fhir_bridge.server.pages.reading import bounded, codes_of, concept_text, moment_of, name_of, target_of
 from fhir_bridge.storage import Store
 
 __all__ = ["Facts", "patient_values"]
@@ -101,6 +103,7 @@ async def patient_values(
         len(listed) - len(shown),
         histories,
         access,
+        claimed,
     )
 
 
@@ -124,11 +127,14 @@ def _values(
     more: int,
     histories: results.Histories,
     access: AccessFilter,
+    claimed: set[str],
 ) -> dict[str, object]:
     result = variants.variants_of(resources)
     person = marks.person_of(patient)
     days = results.days_of(shown, histories, person)
     line = timeline.timeline_of(resources, result, {day.date for day in days})
+    drawn, more_trends = trends.trends_of(resources, claimed, person)
+    rows = {item.id for day in days for item in day.results}
     beside_ecg = {identity for item in ecgs for identity in item.claimed}
     values: dict[str, Any] = {
         "patient": _facts(patient, resources),
@@ -142,6 +148,8 @@ def _values(
         "predictions": predictions.predictions_of(resources, sources, outdated),
         "days": days,
         "more_results": more,
+        "trends": [(trend, trend_drawing.draw(trend, rows)) for trend in drawn],
+        "more_trends": more_trends,
         "history": history.history_of(resources, access),
         "legend": marks.LEGEND,
         "no_results": empty_text("results", ["Observation"], access),
@@ -153,7 +161,10 @@ def _values(
 def _facts(patient: dict[str, Any], resources: list[dict[str, Any]]) -> Facts:
     others = [item for item in resources if item["resourceType"] == "Patient" and item["id"] != patient["id"]]
     identifiers = [
-        (next(iter(sorted(codes_of(item.get("type")))), "identifier"), str(item["value"]))
+        (
+            bounded(next(iter(sorted(codes_of(item.get("type")))), "identifier")),
+            bounded(str(item["value"])),
+        )
         for item in patient.get("identifier", ())
         if item.get("value")
     ]
@@ -175,7 +186,7 @@ def _facts(patient: dict[str, Any], resources: list[dict[str, Any]]) -> Facts:
 
 def _identifier(patient: dict[str, Any]) -> str:
     values = [str(item["value"]) for item in patient.get("identifier", ()) if item.get("value")]
-    return values[0] if values else str(patient["id"])
+    return bounded(values[0]) if values else str(patient["id"])
 
 
 def _anchors(values: dict[str, Any], resources: list[dict[str, Any]]) -> dict[str, str]:

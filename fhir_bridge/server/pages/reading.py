@@ -11,8 +11,11 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES, SOURCE_EXTENSION
 from fhir_bridge.predictions.record import codings, effective_of, parse_time
 from fhir_bridge.predictions.resources import AIAST
 from fhir_bridge.server.pages.language import reader
+from fhir_bridge.terminology.naming import TRANSLATION
 
 __all__ = [
+    "LONGEST_TEXT",
+    "bounded",
     "codes_of",
     "concept_text",
     "is_prediction",
@@ -28,6 +31,11 @@ __all__ = [
     "value_text",
     "version_of",
 ]
+
+LONGEST_NAME: Final = 200
+"""Characters of a name, a code or a unit on a page: one without end would push everything else off it."""
+LONGEST_TEXT: Final = 5_000
+"""Characters of a text that is a result."""
 
 _STANDARD: Final = (
     PREDICTION_CODES,
@@ -47,8 +55,30 @@ _STANDARD: Final = (
 def concept_text(concept: Any) -> str:
     """A CodeableConcept as text: its name in the reader's language, else its text, a display, a code."""
     names = reader.get()
-    named = names.concept(concept) if names is not None and isinstance(concept, dict) else None
-    return named or source_text(concept)
+    if names is None or not isinstance(concept, dict):
+        return source_text(concept)
+    named = names.concept(concept) or _translated(concept, names.language)
+    return bounded(named) if named else source_text(concept)
+
+
+def _translated(concept: dict[str, Any], language: str) -> str:
+    """The name that the record itself has in a language, beside its text or a display (R4 languages.html#ext)."""
+    wanted = language.casefold().split("-")[0]
+    companions = [concept.get("_text"), *(coding.get("_display") for coding in concept.get("coding", ()))]
+    for companion in companions:
+        for extension in companion.get("extension", ()) if isinstance(companion, dict) else ():
+            if extension.get("url") == TRANSLATION:
+                parts = {part.get("url"): part for part in extension.get("extension", ())}
+                tag = str(parts.get("lang", {}).get("valueCode", "")).casefold()
+                content = parts.get("content", {}).get("valueString")
+                if tag.split("-")[0] == wanted and isinstance(content, str):
+                    return content
+    return ""
+
+
+def bounded(text: str, most: int = LONGEST_NAME) -> str:
+    """A text that fits on a page: what is longer is cut, and says so."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} more characters)"
 
 
 def source_text(concept: Any) -> str:
@@ -56,11 +86,11 @@ def source_text(concept: Any) -> str:
     if not isinstance(concept, dict):
         return ""
     if concept.get("text"):
-        return str(concept["text"])
+        return bounded(str(concept["text"]))
     for field in ("display", "code"):
         for coding in concept.get("coding", ()):
             if coding.get(field):
-                return str(coding[field])
+                return bounded(str(coding[field]))
     return ""
 
 
@@ -74,7 +104,7 @@ def local_code(concept: Any) -> str | None:
     results = list(codings(concept))
     if any(system.startswith(_STANDARD) for system, _ in results):
         return None
-    return next((f"local code {code}" for _, code in results if code), "text only")
+    return next((f"local code {bounded(code)}" for _, code in results if code), "text only")
 
 
 def name_of(patient: dict[str, Any]) -> str:
@@ -86,7 +116,7 @@ def name_of(patient: dict[str, Any]) -> str:
         parts = [*name.get("given", ()), name.get("family", "")]
         text = " ".join(part for part in parts if part) or name.get("text", "")
         if text:
-            return str(text)
+            return bounded(str(text))
     return "(no name)"
 
 
@@ -180,7 +210,7 @@ def value_text(node: dict[str, Any]) -> str:
         return "yes" if node["valueBoolean"] else "no"
     for name in ("valueString", "valueInteger", "valueDateTime", "valueTime"):
         if name in node:
-            return str(node[name])
+            return bounded(str(node[name]), LONGEST_TEXT)
     if "valuePeriod" in node:
         return f"{node['valuePeriod'].get('start', '')} to {node['valuePeriod'].get('end', '')}"
     if "valueRange" in node:
@@ -201,5 +231,5 @@ def quantity_text(quantity: dict[str, Any]) -> str:
     value = quantity["value"]
     # Not in scientific notation, which `str` of a Decimal may choose.
     digits = f"{value:f}" if isinstance(value, Decimal) else str(value)
-    unit = quantity.get("unit") or quantity.get("code") or ""
-    return f"{quantity.get('comparator', '')}{digits}{' ' + unit if unit and unit != '1' else ''}"
+    unit = bounded(str(quantity.get("unit") or quantity.get("code") or ""))
+    return f"{quantity.get('comparator', '')}{bounded(digits)}{' ' + unit if unit and unit != '1' else ''}"

@@ -14,6 +14,8 @@ from fhir_bridge.predictions.record import codings
 from fhir_bridge.server.pages.ecg import is_ecg
 from fhir_bridge.server.pages.marks import NOBODY, Marked, marked
 from fhir_bridge.server.pages.reading import (
+    LONGEST_TEXT,
+    bounded,
     concept_text,
     is_prediction,
     local_code,
@@ -165,7 +167,11 @@ def _result(observation: dict[str, Any], others: Sequence[dict[str, Any]], perso
         reference="; ".join(_references(observation)),
         status=str(observation.get("status", "")),
         local=local_code(observation.get("code")),
-        notes=tuple(str(note["text"]) for note in observation.get("note", ()) if note.get("text")),
+        notes=tuple(
+            bounded(str(note["text"]), LONGEST_TEXT)
+            for note in observation.get("note", ())
+            if note.get("text")
+        ),
         replaced=_replaced(observation, others),
     )
 
@@ -195,7 +201,7 @@ def _references(observation: dict[str, Any]) -> Iterator[str]:
 def _reference_text(interval: dict[str, Any]) -> str:
     low, high = (quantity_text(interval.get(end, {})) for end in ("low", "high"))
     if interval.get("text"):
-        result = str(interval["text"])
+        result = bounded(str(interval["text"]))
     elif low and high:
         result = f"{low} to {high}"
     else:

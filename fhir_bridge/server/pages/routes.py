@@ -8,16 +8,18 @@ from importlib import resources as package_files
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from fhir_bridge.server.authorization.launch import launchable
+from fhir_bridge.server.forms import FormError, read_form
 from fhir_bridge.server.pages import cohort, rendering
 from fhir_bridge.server.pages.inbox import inbox_values
 from fhir_bridge.server.pages.language import CHOICES, language_for, names_in, reader
+from fhir_bridge.server.pages.messages import message_values, shown_message
 from fhir_bridge.server.pages.patient import patient_values
 from fhir_bridge.server.routes import SignedIn
 from fhir_bridge.server.services import Services, services_of
-from fhir_bridge.server.session import access_for_user, csrf_token
+from fhir_bridge.server.session import access_for_user, check_csrf, csrf_token
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.terminology.naming import Names
 
@@ -70,6 +72,48 @@ async def inbox_page(request: Request, user: SignedIn) -> Response:
     query = request.query_params
     values = await inbox_values(services.store, query.get("kind", ""), query.get("after", ""))
     return rendering.page("inbox.html", services, user, {"csrf": csrf, **values})
+
+
+@router.get("/inbox/messages")
+async def messages_page(request: Request, user: SignedIn) -> Response:
+    """Received messages, to find one by id, patient and time; their list names no patients."""
+    services, csrf = services_of(request), await csrf_token(request)
+    if user.role == "patient":
+        return rendering.refused(services, user, "There is no such page.", 404, csrf)
+    values = await message_values(services.store, request.query_params)
+    return rendering.page("messages.html", services, user, {"csrf": csrf, **values})
+
+
+@router.get("/inbox/messages/{key}")
+async def message_page(request: Request, key: str, user: SignedIn) -> Response:
+    """A received message: source, mapping and result side by side."""
+    services, csrf = services_of(request), await csrf_token(request)
+    shown = None
+    if user.role != "patient" and key.isdecimal() and len(key) < 19:
+        shown = await shown_message(services, access_for_user(user), int(key))
+    if shown is None:
+        return rendering.refused(services, user, "There is no such message.", 404, csrf)
+    for patient in shown.patients:
+        await rendering.audit_read(request, user, patient)
+    return rendering.page("message.html", services, user, {"csrf": csrf, "shown": shown})
+
+
+@router.post("/inbox/messages")
+async def replay_messages(request: Request, user: SignedIn) -> Response:
+    """Process the messages that a form names again, and show the list anew."""
+    services = services_of(request)
+    try:
+        form = await read_form(request, ("message",))
+    except FormError as error:
+        return Response(str(error), error.status)
+    if user.role == "patient" or not await check_csrf(request, form.get("csrf")):
+        return rendering.refused(services, user, "There is no such page.", 404, await csrf_token(request))
+    keys = [int(text) for text in form.lists["message"] if text.isdecimal() and len(text) < 19]
+    if keys:
+        intake = await request.app.state.intake.get()
+        await intake.replay(keys)
+    target = f"/inbox/messages/{keys[0]}" if len(keys) == 1 else "/inbox/messages"
+    return RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/patients/{patient_id}")

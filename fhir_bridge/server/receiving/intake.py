@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from fhir_bridge.adapters.ehr.hl7v2 import Code, acknowledgment
+from fhir_bridge.adapters.ehr.hl7v2.acknowledgment import Code, acknowledgment
 from fhir_bridge.pipeline.receiving import Incoming, Receipt, Receiver, Unavailable
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage.location import database_url
@@ -67,6 +67,11 @@ class Intake:
         waiting = _Waiting(message, asyncio.get_running_loop().create_future())
         await self._queue.put(waiting)
         return waiting.receipt
+
+    async def replay(self, keys: Sequence[int]) -> list[Receipt]:
+        """Process kept messages again, between what comes."""
+        assert self._receiver is not None
+        return await self._call(self._receiver.replay, list(keys))
 
     async def stop(self) -> None:
         """End once the batch under way is stored; what still waits is not, and its sender gets no acknowledgment."""

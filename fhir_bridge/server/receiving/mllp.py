@@ -9,7 +9,8 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from fhir_bridge.adapters.ehr.hl7v2 import Deframer, FrameTooLarge, NoFrame, acknowledgment, framed
+from fhir_bridge.adapters.ehr.hl7v2.acknowledgment import acknowledgment
+from fhir_bridge.adapters.ehr.hl7v2.mllp import Deframer, FrameTooLarge, NoFrame, framed
 from fhir_bridge.pipeline.receiving import Incoming, Receipt, Unavailable
 from fhir_bridge.server.receiving.intake import Intake, answer
 from fhir_bridge.server.receiving.peers import may_send, tls_context

@@ -47,8 +47,10 @@ MOST_VALUES = 1_000_000
 """Objects, lists and values behind a comma in a body: what a parser makes of each takes some hundred bytes."""
 FHIR_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
 XML_TYPES = frozenset({"application/fhir+xml", "application/xml", "text/xml"})
-# 10^100 is beyond every quantity, and PostgreSQL's and clients' decimals can still bear it.
-_LARGEST_EXPONENT = 100
+# Beyond every quantity; PostgreSQL's numbers, and clients' in double precision, still bear them. An official example of
+# R4 (Observation/decimal) has the exponents 245 and -245.
+_LARGEST_EXPONENT = 250
+_MOST_DIGITS = 100
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
@@ -234,11 +236,10 @@ def _bounded(value: dict[str, Any] | list[Any]) -> None:
                 elif isinstance(child, dict | list):
                     below.append(child)
                 elif isinstance(child, Decimal) and (
-                    abs(child.adjusted()) > _LARGEST_EXPONENT
-                    or len(child.as_tuple().digits) > _LARGEST_EXPONENT
+                    abs(child.adjusted()) > _LARGEST_EXPONENT or len(child.as_tuple().digits) > _MOST_DIGITS
                 ):
                     raise refuse(400, "FB-REST-001", "a decimal is beyond any measurement")
-                elif isinstance(child, int) and abs(child) >= 10**_LARGEST_EXPONENT:
+                elif isinstance(child, int) and abs(child) >= 10**_MOST_DIGITS:
                     raise refuse(400, "FB-REST-001", "a number is beyond any measurement")
         level = below
 

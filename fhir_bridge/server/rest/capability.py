@@ -10,12 +10,14 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.rest.registry import INTERACTIONS
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
+from fhir_bridge.server.rest.websocket import websocket_url
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage import reference_targets, references_of, searchable
 
 __all__ = ["capability_statement"]
 
 # The extension of SMART 1, for clients that look here and not at smart-configuration.
+_WEBSOCKET = "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket"
 _SMART = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _TESTED = "http://hl7.org/fhir/uv/tx-tests/FeatureDefinition/test-version"
 TESTED = "1.9.0"
@@ -66,7 +68,7 @@ def capability_statement(
             "application/fhir+json",
             "application/merge-patch+json",
         ],
-        "rest": [rest],
+        "rest": [{"extension": [{"url": _WEBSOCKET, "valueUri": websocket_url(settings)}], **rest}],
     }
 
 

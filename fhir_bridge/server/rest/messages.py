@@ -30,11 +30,11 @@ _RESTFUL = re.compile(r"(https?://.+)/([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
 
 
 class ProcessMessage(CallOperation):
-    """Any event is taken: its consequence is that the resources of the message are stored, as a transaction stores them.
+    """Any event is taken: its consequence is that the resources of the message are stored as by a transaction.
 
-    A resource with the address of another server keeps no id of that server, but gets one of its own, the same for ever:
-    two senders may have a `Patient/1` each. The MessageHeader is stored too, and shows that a message was taken, so that
-    one that comes again is acknowledged and changes nothing (R4 messaging.html#reliable).
+    A resource with the address of another server keeps no id of that server, but gets one of its own, always the same:
+    two senders may have a `Patient/1` each. The MessageHeader is stored too, and shows that a message was taken, so
+    that one that comes again is acknowledged and changes nothing (R4 messaging.html#reliable).
     """
 
     name = "process-message"
@@ -117,7 +117,7 @@ def _writes(call: Call, key: IdKey, entries: list[dict[str, Any]]) -> list[dict[
     writes = []
     for entry in entries:
         url = entry["fullUrl"]
-        base = found[1] if (found := _RESTFUL.fullmatch(url)) else ""
+        base = match[1] if (match := _RESTFUL.fullmatch(url)) else ""
 
         def leads(reference: str, base: str = base) -> str:
             """R4 bundle.html#references: a relative one is on the server of the entry that has it."""
@@ -143,7 +143,7 @@ def _response(call: Call, request: dict[str, Any], outcome: dict[str, Any] | Non
     source = request.get("source")
     endpoint = source.get("endpoint") if isinstance(source, dict) else None
     own, details = f"urn:uuid:{uuid.uuid4()}", f"urn:uuid:{uuid.uuid4()}"
-    event = {name: request[name] for name in ("eventCoding", "eventUri") if name in request}
+    event: dict[str, Any] = {name: request[name] for name in ("eventCoding", "eventUri") if name in request}
     header: dict[str, Any] = {
         "resourceType": "MessageHeader",
         "id": own.removeprefix("urn:uuid:"),

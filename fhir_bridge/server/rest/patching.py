@@ -1,4 +1,4 @@
-"""Patch by JSON Patch, FHIRPath Patch and JSON Merge Patch (R4 http.html#patch), of the resource that id or criteria name."""
+"""JSON Patch, FHIRPath Patch and JSON Merge Patch (R4 http.html#patch), of what an id or criteria name."""
 
 from __future__ import annotations
 

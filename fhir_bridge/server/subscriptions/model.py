@@ -15,6 +15,8 @@ __all__ = [
     "CHANGED",
     "CONTENTS",
     "MARK",
+    "REST_HOOK",
+    "WEBSOCKET",
     "Owner",
     "SubscriptionError",
     "Watched",
@@ -26,6 +28,9 @@ CHANGED: Final = "https://fhir-bridge.org/fhir/SubscriptionTopic/resource-change
 """The topic that is served: a resource was created or updated; filters say which ones."""
 MARK: Final = "https://fhir-bridge.org/fhir/StructureDefinition/subscriber"
 """Extension of `meta` that the server sets: for whom the subscription was made, and what they may read."""
+REST_HOOK: Final = "rest-hook"
+WEBSOCKET: Final = "websocket"
+CHANNELS: Final = (REST_HOOK, WEBSOCKET)
 CONTENTS: Final = ("empty", "id-only", "full-resource")
 MOST_EVENTS: Final = 50
 LONGEST_SECONDS: Final = 60
@@ -76,6 +81,8 @@ class Watched:
     Attributes:
         type, parameters: the resources that it is about, as a search.
         topic: the canonical of its topic; None for one by criteria alone.
+        channel: `rest-hook` or `websocket`.
+        endpoint: of a rest-hook.
         payload: whether the notification has a body.
         content: how much of a resource a topic's notification holds.
         headers: as in `channel.header`.
@@ -89,6 +96,7 @@ class Watched:
     type: str
     parameters: tuple[tuple[str, str], ...]
     topic: str | None
+    channel: str
     endpoint: str
     payload: bool
     content: str
@@ -136,20 +144,16 @@ def read_subscription(resource: Mapping[str, Any]) -> Watched:
         raise SubscriptionError("Subscription.criteria", "AuditEvents are not followed by Subscriptions")
     channel = resource.get("channel")
     channel = channel if isinstance(channel, dict) else {}
-    if channel.get("type") != "rest-hook":
-        raise SubscriptionError("Subscription.channel.type", "the channel that is served is rest-hook")
-    endpoint = channel.get("endpoint")
-    if not isinstance(endpoint, str):
-        raise SubscriptionError("Subscription.channel.endpoint", "rest-hook needs an endpoint")
     payload = channel.get("payload")
     if payload not in (None, "application/fhir+json", "application/json"):
         raise SubscriptionError("Subscription.channel.payload", "the payload is application/fhir+json")
-    parts = urlsplit(endpoint)
-    if parts.fragment or (topic is None and payload and parts.query):
-        # Of R4's own kind the endpoint is a base, to which type and id are added.
+    if channel.get("type") not in CHANNELS:
         raise SubscriptionError(
-            "Subscription.channel.endpoint", "the endpoint has a query or fragment that can't be kept"
+            "Subscription.channel.type", f"the channels that are served are {', '.join(CHANNELS)}"
         )
+    endpoint = (
+        _endpoint(channel, topic) if channel["type"] == REST_HOOK else _without_endpoint(channel, topic)
+    )
     content = _values(channel.get("_payload")).get(
         "backport-payload-content", "id-only" if payload else "empty"
     )
@@ -163,6 +167,7 @@ def read_subscription(resource: Mapping[str, Any]) -> Watched:
         type=kind,
         parameters=tuple(parse_qsl(query, keep_blank_values=True)),
         topic=topic,
+        channel=channel["type"],
         endpoint=endpoint,
         payload=payload is not None,
         content=content,
@@ -172,6 +177,30 @@ def read_subscription(resource: Mapping[str, Any]) -> Watched:
         heartbeat=_number(options, "backport-heartbeat-period", 0, 86_400),
         end=_moment(resource.get("end")),
     )
+
+
+def _endpoint(channel: Mapping[str, Any], topic: str | None) -> str:
+    """Where a rest-hook is sent to."""
+    endpoint = channel.get("endpoint")
+    if not isinstance(endpoint, str):
+        raise SubscriptionError("Subscription.channel.endpoint", "rest-hook needs an endpoint")
+    parts = urlsplit(endpoint)
+    if parts.fragment or (topic is None and channel.get("payload") and parts.query):
+        # Of R4's own kind the endpoint is a base, to which type and id are added.
+        raise SubscriptionError(
+            "Subscription.channel.endpoint", "the endpoint has a query or fragment that can't be kept"
+        )
+    return endpoint
+
+
+def _without_endpoint(channel: Mapping[str, Any], topic: str | None) -> str:
+    """A websocket is opened by the subscriber, for whom a topic is asked: R4's own kind only knows a ping."""
+    if topic is None:
+        raise SubscriptionError("Subscription.criteria", f"a websocket is told of a topic: {CHANGED}")
+    for name in ("endpoint", "header"):
+        if channel.get(name):
+            raise SubscriptionError(f"Subscription.channel.{name}", f"a websocket has no {name}")
+    return ""
 
 
 def _extensions(node: Any) -> Iterator[dict[str, Any]]:

@@ -9,21 +9,20 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 
-from fhir_bridge.egress import EgressRefused, origin_of
+from fhir_bridge.egress import EgressRefused
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
 from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.governance import audit
 from fhir_bridge.server.leasing import LEASE, heartbeat, pause
-from fhir_bridge.server.subscriptions.model import Owner, SubscriptionError, Watched, read_subscription
+from fhir_bridge.server.subscriptions.channels import Channel, NotTaken, Subscriber
+from fhir_bridge.server.subscriptions.model import Owner, SubscriptionError, read_subscription
 from fhir_bridge.server.subscriptions.notification import Kind, bundle, status_of
 from fhir_bridge.server.subscriptions.owners import Owners
-from fhir_bridge.server.subscriptions.sealing import Seal
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import Forbidden, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.subscriptions import Delivery, Event, Subscriptions
@@ -38,7 +37,6 @@ OWNERS_SECONDS: Final = 10
 AT_ONCE: Final = 8
 """Receivers that are subscriber at the same time: one that is slow holds up no other."""
 _GONE: Final = "who subscribed is not registered any more, or took the permission back"
-_JSON: Final = "application/fhir+json"
 
 _log = logging.getLogger("fhir_bridge.worker")
 
@@ -46,27 +44,12 @@ _log = logging.getLogger("fhir_bridge.worker")
 Redact = Callable[[bytes, AccessFilter], bytes]
 
 
-class _NotTaken(Exception):
-    """The receiver did not take it; the message says why, without anything of a patient."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Subscriber:
-    """A Subscription as it is now."""
-
-    id: str
-    version: int
-    resource: dict[str, Any]
-    watched: Watched
-    owner: Owner
-
-
 class Notifier:
     """Delivers events.
 
     Args:
         base: the FHIR base URL, for links.
-        http: a client of the egress port.
+        channel: sends, to its own kind of Subscriptions.
         redact: takes out of a resource what plug-ins take out.
     """
 
@@ -74,19 +57,19 @@ class Notifier:
         self,
         store: Store,
         owners: Owners,
-        seal: Seal,
-        http: httpx.AsyncClient,
+        channel: Channel,
         redact: Redact,
         base: str,
     ) -> None:
         self._store = store
         self._owners = owners
-        self._seal = seal
-        self._http = http
+        self._channel = channel
         self._redact = redact
         self._base = base
         self._events = Subscriptions(store.pool, f"worker-{os.getpid()}-{secrets.token_hex(4)}")
         self._owners_asked = -math.inf
+        self.known: frozenset[str] = frozenset()
+        """Ids of those that there were to tell in the last turn."""
 
     async def turn(self) -> bool:
         """Tell whoever something is due to; False where there was nobody."""
@@ -100,9 +83,12 @@ class Notifier:
             ]:
                 await self._state(subscriber, "off", _GONE)
                 del known[subscriber.id]
+        self.known = frozenset(known)
         waiting = {
             subscriber.id: 0
-            if subscriber.watched.status == "requested" or subscriber.watched.over
+            if subscriber.watched.status == "requested"
+            or subscriber.watched.over
+            or self._channel.greets(subscriber.id)
             else subscriber.watched.heartbeat or None
             for subscriber in known.values()
         }
@@ -118,7 +104,7 @@ class Notifier:
         await asyncio.gather(*map(one, due))
         return bool(due)
 
-    async def _current(self) -> list[_Subscriber]:
+    async def _current(self) -> list[Subscriber]:
         """Those that are requested or active, and can be followed."""
         results = []
         for identity, version, content in await self._events.live(["requested", "active"]):
@@ -129,11 +115,13 @@ class Notifier:
             except SubscriptionError as error:
                 watched, owner = None, None
                 _log.warning("Subscription/%s is not followed: %s", identity, error)
-            if watched is not None and owner is not None:
-                results.append(_Subscriber(identity, version, resource, watched, owner))
+            if watched is None or owner is None:
+                continue
+            if watched.channel == self._channel.name and self._channel.serves(identity):
+                results.append(Subscriber(identity, version, resource, watched, owner))
         return results
 
-    async def _notify(self, delivery: Delivery, subscriber: _Subscriber) -> None:
+    async def _notify(self, delivery: Delivery, subscriber: Subscriber) -> None:
         access = await self._owners.access(subscriber.owner)
         if access is None:
             await self._state(subscriber, "off", _GONE)
@@ -145,25 +133,30 @@ class Notifier:
             return
         try:
             number = await self._send(delivery, subscriber, access)
-        except (_NotTaken, EgressRefused, ValueError) as error:
+        except (NotTaken, EgressRefused, ValueError) as error:
             reason = str(error)
         except httpx.HTTPError as error:
             reason = f"the endpoint does not answer ({type(error).__name__})"
         else:
             await self._events.taken(delivery, number)
             return
+        if not self._channel.repeats:
+            await self._events.release(delivery)
+            return
         _log.warning("Subscription/%s: %s", subscriber.id, reason)
         if delivery.failures + 1 >= MOST_FAILURES:
             await self._state(subscriber, "error", reason)
         await self._events.failed(delivery)
 
-    async def _send(self, delivery: Delivery, subscriber: _Subscriber, access: AccessFilter) -> int:
+    async def _send(self, delivery: Delivery, subscriber: Subscriber, access: AccessFilter) -> int:
         """Tell what is due, and give the number up to which everything was sent."""
         watched = subscriber.watched
-        if watched.status == "requested":
+        requested = watched.status == "requested"
+        if requested or self._channel.greets(subscriber.id):
             if watched.topic is not None:
                 await self._post(subscriber, self._notification(subscriber, "handshake", delivery.events))
-            await self._state(subscriber, "active", "")
+            if requested:
+                await self._state(subscriber, "active", "")
             return delivery.delivered
         events = await self._events.events(
             subscriber.id, delivery.delivered, delivery.events, max(watched.most, 1)
@@ -182,11 +175,11 @@ class Notifier:
             content = self._notification(subscriber, "event-notification", delivery.events, readable, whole)
             await self._post(subscriber, content)
         elif not watched.payload:
-            await self._request(subscriber, "POST", watched.endpoint, b"")
+            await self._channel.send(subscriber, "POST", watched.endpoint, b"")
         else:
             for (kind, identity), resource in contents.items():
                 address = f"{watched.endpoint.rstrip('/')}/{kind}/{identity}"
-                await self._request(subscriber, "PUT", address, dumps(resource))
+                await self._channel.send(subscriber, "PUT", address, dumps(resource))
         return events[-1].number
 
     async def _readable(
@@ -203,14 +196,14 @@ class Notifier:
         return results
 
     async def _audit(
-        self, subscriber: _Subscriber, contents: Mapping[tuple[str, str], dict[str, Any]]
+        self, subscriber: Subscriber, contents: Mapping[tuple[str, str], dict[str, Any]]
     ) -> None:
         """Record what is about to leave, before it does."""
         owner = subscriber.owner
         context = audit.Context(
             self._base,
             owner.client,
-            address=origin_of(subscriber.watched.endpoint),
+            address=self._channel.address(subscriber),
             purpose=owner.purpose or None,
         )
         records = []
@@ -222,7 +215,7 @@ class Notifier:
 
     def _notification(
         self,
-        subscriber: _Subscriber,
+        subscriber: Subscriber,
         kind: Kind,
         count: int,
         events: Sequence[Event] = (),
@@ -241,28 +234,10 @@ class Notifier:
         )
         return dumps(bundle(self._base, subscriber.id, status, events, contents or {}))
 
-    async def _post(self, subscriber: _Subscriber, content: bytes) -> None:
-        await self._request(subscriber, "POST", subscriber.watched.endpoint, content)
+    async def _post(self, subscriber: Subscriber, content: bytes) -> None:
+        await self._channel.send(subscriber, "POST", subscriber.watched.endpoint, content)
 
-    async def _request(self, subscriber: _Subscriber, method: str, address: str, content: bytes) -> None:
-        """Send one request.
-
-        Raises:
-            _NotTaken, EgressRefused, httpx.HTTPError, ValueError: it was not taken.
-        """
-        watched = subscriber.watched
-        opened = (
-            self._seal.opened(header, subscriber.owner.client, watched.endpoint) for header in watched.headers
-        )
-        headers = {**dict(opened), **({"Content-Type": _JSON} if content else {})}
-        # The answer's body is left unread: it may be endless.
-        async with self._http.stream(
-            method, address, content=content, headers=headers, timeout=watched.seconds
-        ) as answer:
-            if not answer.is_success:
-                raise _NotTaken(f"the endpoint answers {answer.status_code}")
-
-    async def _state(self, subscriber: _Subscriber, status: str, error: str) -> None:
+    async def _state(self, subscriber: Subscriber, status: str, error: str) -> None:
         """Set the state; where the subscriber changed it in the meantime, theirs counts."""
         resource = {**subscriber.resource, "status": status}
         resource.pop("error", None)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fhir_bridge.egress import Allowed, EgressRefused
-from fhir_bridge.server.subscriptions.model import MARK, Owner, SubscriptionError, Watched, read_subscription
+from fhir_bridge.server.subscriptions.model import (
+    MARK,
+    REST_HOOK,
+    Owner,
+    SubscriptionError,
+    Watched,
+    read_subscription,
+)
 from fhir_bridge.server.subscriptions.sealing import Seal
 
 __all__ = ["prepare"]
@@ -26,7 +33,8 @@ def prepare(resource: dict[str, Any], owner: Owner, allowed: Allowed, seal: Seal
         )
     watched = read_subscription(resource)
     try:
-        allowed.check(watched.endpoint)
+        if watched.channel == REST_HOOK:
+            allowed.check(watched.endpoint)
     except EgressRefused as error:
         raise SubscriptionError("Subscription.channel.endpoint", str(error)) from error
     if watched.headers:

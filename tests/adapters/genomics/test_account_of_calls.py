@@ -62,6 +62,7 @@ def test_called_is_written_and_withheld_and_not_represented_of_each_sample(conve
         },
         "kept_in_file": 0,
         "homozygous_below_0.6": 1,
+        "sex": None,
     }
     assert (second["called"], second["written"], second["not_represented"]) == (4, 4, {})
     assert len(resources) == 8

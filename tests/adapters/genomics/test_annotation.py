@@ -95,3 +95,97 @@ def test_report_lists_reportable_variants_up_to_its_limit_and_counts_all(read):
     (study,) = found.studies
     assert (study.variants, study.findings_count, len(study.findings)) == (11, 10, 4)
     assert found.codes == ["FB-VCF-081"]
+
+
+FIELDS = "Allele|Consequence|SYMBOL|Feature_type|Feature|HGVSc|HGVSp|MANE_SELECT"
+CSQ = f'##INFO=<ID=CSQ,Number=.,Type=String,Description="Format: {FIELDS}">'
+ANN = (
+    "##INFO=<ID=ANN,Number=.,Type=String,Description=\"Functional annotations: 'Allele | Annotation | Gene_Name | "
+    "Feature_ID | HGVS.c | HGVS.p'\">"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "coded"),
+    [
+        ("NM_000257.4:c.1208G>A", True),
+        ("ENST00000355349.4:c.1208_1209delinsTT", True),
+        ("NM_000257.4:c.*12-3dup", True),
+        ("NR_003051.3:n.12del", True),
+        ("PLA2G4A-BRINP3:n.186844568_186844570delAAA", False),
+        ("NM_000257.4:c.1208G", False),
+        ("MYH7:c.1208G>A", False),
+    ],
+)
+def test_a_coding_name_is_coded_by_the_grammar_and_with_an_accession_alone(read, name, coded):
+    (allele,) = read(
+        f"1 100 . A C . PASS CSQ=C|missense_variant|MYH7|Transcript|X|{name}|| GT 0/1", extra=(CSQ,)
+    ).alleles
+    assert (allele.consequence.hgvs_c == name) is coded
+    assert (allele.consequence.names == name) is not coded
+
+
+@pytest.mark.parametrize(
+    ("name", "coded"),
+    [
+        ("NP_000248.2:p.Arg403Gln", True),
+        ("NP_000248.2:p.Pro194%3D", True),
+        ("ENSP00000347507.3:p.Leu10ProfsTer23", True),
+        ("NP_000248.2:p.(Met1?)", True),
+        ("NP_000248.2:p.Lys23_Val25delinsTrp", True),
+        ("p.Arg403Gln", False),
+        ("NP_000248.2:p.403", False),
+    ],
+)
+def test_a_protein_name_is_coded_by_the_grammar_and_with_an_accession_alone(read, name, coded):
+    (allele,) = read(
+        f"1 100 . A C . PASS CSQ=C|missense_variant|MYH7|Transcript|X|NM_1.1:c.9A>C|{name}| GT 0/1",
+        extra=(CSQ,),
+    ).alleles
+    assert (allele.consequence.hgvs_p is not None) is coded
+    assert (allele.consequence.named == f"NM_1.1:c.9A>C ({name})") is not coded
+
+
+def test_between_genes_there_is_no_gene_and_a_fusion_has_two(read):
+    found = read(
+        "1 100 . A C . PASS ANN=C|intergenic_region|PLA2G4A-BRINP3|PLA2G4A-BRINP3|n.100A>C| GT 0/1",
+        "1 200 . A C . PASS ANN=C|gene_fusion|BCR&ABL1|X|| GT 0/1",
+        extra=(ANN,),
+    )
+    between, fusion = (allele.consequence for allele in found.alleles)
+    assert (between.gene, between.hgvs_c, between.names, between.transcript) == (None, None, None, None)
+    assert [term.display for term in between.terms] == ["intergenic_region"]
+    assert [term.display for term in (fusion.gene, *fusion.other_genes)] == ["BCR", "ABL1"]
+
+
+@pytest.mark.parametrize(("transcripts", "count"), [("chosen", 1), ("all", 3)])
+def test_effects_on_all_transcripts_are_stated_by_setting_the_mane_one_first(read, transcripts, count):
+    entries = ",".join(
+        f"C|{term}|MYH7|Transcript|{feature}|||{mane}"
+        for term, feature, mane in (
+            ("intron_variant", "NM_2.1", ""),
+            ("missense_variant", "NM_1.1", "NM_1.1"),
+            ("intron_variant", "NM_3.1", ""),
+        )
+    )
+    (allele,) = read(
+        f"1 100 . A C . PASS CSQ={entries} GT 0/1", extra=(CSQ,), transcripts=transcripts
+    ).alleles
+    assert [effect.consequence.feature for effect in allele.effects] == ["NM_1.1", "NM_2.1", "NM_3.1"][:count]
+    assert len({effect.key for effect in allele.effects}) == count
+    assert allele.effects[0].key == allele.key
+
+
+def test_frequencies_say_of_which_population_they_are_and_belong_to_one_allele(read):
+    csq = '##INFO=<ID=CSQ,Number=.,Type=String,Description="Format: Allele|Consequence|AF|gnomADe_AF|gnomADg_AF">'
+    tgp = '##INFO=<ID=AF_TGP,Number=1,Type=Float,Description="1000 Genomes">'
+    gnomad = '##INFO=<ID=gnomAD_AF,Number=A,Type=Float,Description="gnomAD">'
+    found = read(
+        "1 100 . A C . PASS CSQ=C|intron_variant|0.12|0.0001|;AF_TGP=0.5 GT 0/1",
+        "1 200 . A C,G . PASS AF_TGP=0.5;gnomAD_AF=0.1,0.2 GT 0/2",
+        extra=(csq, tgp, gnomad),
+    )
+    assert [[(each.source, str(each.value)) for each in allele.frequencies] for allele in found.alleles] == [
+        [("gnomAD exomes", "0.0001"), ("1000 Genomes", "0.12")],
+        [("gnomAD", "0.2")],
+    ]

@@ -148,10 +148,15 @@ def test_a_variant_that_is_there_twice_is_named_however_it_is_written(checked):
     assert checked("1 500 . AT AG . PASS . GT 0/1", "1 501 . T G . PASS . GT 0/1") == (1, ["FB-VCF-035"])
     for other in (
         "1 500 . A G . PASS . GT 0/1",
+        "1 500 . A <INS> . PASS . GT 0/1",
         "2 500 . A C . PASS . GT 0/1",
         "1 500 . A AC . PASS . GT 0/1",
     ):
         assert checked(GOOD, other)[0] == 0, other
+
+
+def test_a_symbolic_allele_may_occur_again(checked):
+    assert checked("1 500 . A <INS> . PASS . GT 0/1", "1 500 . A <INS> . PASS . GT 0/1") == (0, [])
 
 
 def test_a_declared_header_of_the_tests_is_valid(checked):

@@ -13,10 +13,19 @@ def call(function):
     """Try it now."""
     try:
         function()
-    except Exception:
+    except Exception:  # noqa: BLE001 - shown by the test
         outcomes[function.__name__] = traceback.format_exc(limit=-4)
     else:
         outcomes[function.__name__] = "ok"
+
+
+def raised(kind, function):
+    """The error of this kind that a function ends with."""
+    try:
+        function()
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__}")
 
 
 def report():

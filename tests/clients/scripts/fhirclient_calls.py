@@ -5,13 +5,13 @@ import os
 import re
 
 import requests
-from calls import BASE, ROOT, call, cholesterol, patient, report
+from calls import BASE, ROOT, call, cholesterol, patient, raised, report
 from fhirclient.client import FHIRClient
 from fhirclient.models.bundle import Bundle
 from fhirclient.models.fhirsearch import FHIRSearch
 from fhirclient.models.observation import Observation
 from fhirclient.models.patient import Patient
-from fhirclient.server import FHIRNotFoundException
+from requests import HTTPError
 
 CALLBACK = "https://app.example/callback"
 client = FHIRClient(
@@ -56,7 +56,8 @@ def dict_of(pairs):
 def launch():
     client.prepare()
     client.handle_callback(in_the_browser(client.authorize_url))
-    assert client.ready and client.patient_id == "anna"
+    assert client.ready
+    assert client.patient_id == "anna"
     assert client.human_name(client.patient.name[0]) == "Ada Alpha"
 
 
@@ -146,12 +147,8 @@ def history():
 def delete():
     one = next(Observation.where({"patient": made.id}).perform_resources_iter(client.server))
     one.delete()
-    try:
-        Observation.read(one.id, client.server)
-    except FHIRNotFoundException:
-        pass
-    except Exception as gone:
-        assert gone.response.status_code == 410, gone
+    gone = raised(HTTPError, lambda: Observation.read(one.id, client.server))
+    assert gone.response.status_code == 410
 
 
 report()

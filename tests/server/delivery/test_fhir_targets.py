@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from fhir_bridge.egress import Allowed
 from fhir_bridge.fhir.canonical import DELIVERED
@@ -164,7 +168,7 @@ def test_what_a_target_does_not_take_is_kept_with_the_reason(
     assert (reason in row.reason, row.state) == (True, state), row.reason
     peer.answers = lambda _: None
     if state == "parked":
-        assert post.run(Outbox(post.store.pool).retry([row.key])) == 1
+        assert post.run(Outbox(post.store.pool).retry(keys=[row.key])) == 1
     post.later(target)
     assert (len(peer.of("Patient")), len(peer.of("Observation"))) == (1, 1), (
         "nothing is lost, nothing doubled"
@@ -352,3 +356,112 @@ def test_a_type_without_identifier_is_known_by_its_tag(post: Post, peer: Peer) -
     (sent,) = peer.of("Provenance")
     (observation,) = peer.of("Observation")
     assert sent["target"][0]["reference"] == f"Observation/{observation['id']}"
+
+
+def test_sent_again_by_hand_it_is_looked_for_once_more(post: Post, peer: Peer) -> None:
+    theirs = {**patient("x", "Theirs")} | {"identifier": [{"system": "urn:oid:2.25.1", "value": "MRN-anna"}]}
+    peer.put(theirs)
+    name, target = fresh(), post.target(peer.base)
+    post.write(lab(name))
+    post.work(target)
+    outbox = Outbox(post.store.pool)
+    assert post.run(outbox.retry(target=target.name)) == 2
+    post.later(target)
+    assert peer.writes("Patient") == [], "a Patient of the target's own is never written"
+    assert len(peer.of("Observation")) == 1
+    # What was deleted there comes back when a person wants it.
+    peer.resources.clear()
+    peer.put(theirs)
+    post.write(lab(name, value=3.3))
+    post.work(target)
+    assert "was deleted there" in post.row(target, f"Observation/{name}").reason
+    post.run(outbox.retry(target=target.name, state="parked"))
+    post.later(target)
+    assert [one["valueQuantity"]["value"] for one in peer.of("Observation")] == [3.3]
+
+
+def test_a_reference_by_identifier_is_resolved_at_the_target(post: Post, peer: Peer) -> None:
+    name, target = fresh(), post.target(peer.base)
+    reference = "Practitioner?identifier=urn:oid:2.25.7|dr-1"
+    post.write(lab(name) | {"performer": [{"reference": reference}]})
+    post.work(target)
+    assert peer.of("Observation") == []
+    assert "Practitioner by an identifier" in post.row(target, f"Observation/{name}").reason
+    peer.put(
+        {"resourceType": "Practitioner", "identifier": [{"system": "urn:oid:2.25.7", "value": "dr-1"}]}, "doc"
+    )
+    post.later(target)
+    assert peer.of("Observation")[0]["performer"] == [{"reference": "Practitioner/doc"}]
+
+
+class TestWhoTheBridgeIs:
+    def test_a_bearer_from_a_file_is_read_anew(self, post: Post, peer: Peer, tmp_path: Path) -> None:
+        target = post.target(peer.base, auth={"bearer_file": tmp_path / "token"})
+        post.write(lab(fresh()))
+        post.work(target)
+        assert "key or token can't be read" in post.sender(target).reason
+        (tmp_path / "token").write_text("first\n")
+        post.later(target)
+        assert peer.requests[-1].headers["Authorization"] == "Bearer first"
+
+    def test_a_token_is_asked_for_with_a_signed_assertion_and_renewed(
+        self, post: Post, peer: Peer, tmp_path: Path
+    ) -> None:
+        key = RSAKey.generate_key(2048, {"kid": "r1"})
+        (tmp_path / "key.json").write_text(json.dumps(key.as_dict(private=True)))
+        granted: list[dict[str, Any]] = []
+
+        def answers(request: Request) -> Answer | None:
+            if request.path.endswith("smart-configuration"):
+                return json_answer(200, {"token_endpoint": f"{peer.origin}/token"})
+            if request.path == "/token":
+                form = {name: values[0] for name, values in parse_qs(request.body).items()}
+                granted.append(jwt.decode(form["client_assertion"], key, algorithms=["RS384"]).claims)
+                return json_answer(200, {"access_token": f"t{len(granted)}", "expires_in": 300})
+            wanted = f"Bearer t{max(2, len(granted))}"  # the first one is taken back
+            return None if request.headers["Authorization"] == wanted else (401, {}, b"")
+
+        peer.answers = answers
+        auth = {"client_id": "bridge", "key_file": tmp_path / "key.json"}
+        target = post.target(peer.base, auth=auth)
+        post.write(lab(fresh()))
+        post.later(target)
+        post.later(target)
+        assert len(peer.of("Observation")) == 1
+        assert {claims["iss"] for claims in granted} == {"bridge"}
+        assert {claims["aud"] for claims in granted} == {f"{peer.origin}/token"}
+        assert len({claims["jti"] for claims in granted}) == len(granted)
+
+    @pytest.mark.parametrize(
+        ("answer", "reason"),
+        [
+            ((404, {}, b""), "no token_endpoint"),
+            (json_answer(200, {"token_endpoint": "http://169.254.169.254/token"}), "is not listed"),
+            (json_answer(200, {"token_endpoint": 5}), "no token_endpoint"),
+        ],
+    )
+    def test_no_assertion_goes_where_nothing_may_go(
+        self, post: Post, peer: Peer, tmp_path: Path, answer: Answer, reason: str
+    ) -> None:
+        key = RSAKey.generate_key(2048)
+        (tmp_path / "key.json").write_text(json.dumps(key.as_dict(private=True)))
+        peer.answers = lambda _: answer
+        target = post.target(peer.base, auth={"client_id": "bridge", "key_file": tmp_path / "key.json"})
+        post.write(lab(fresh()))
+        post.work(target)
+        assert reason in post.sender(target).reason
+        assert peer.writes() == []
+
+
+def test_what_waits_for_too_long_is_reported(
+    post: Post, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = post.target(peer.base, find_only=frozenset({"Patient"}), report_after_hours=1)
+    post.write(lab(fresh()))
+    post.work(target)
+    assert "wait longer" not in caplog.text
+    post.sql("UPDATE outbox SET since = now() - interval '2 hours' WHERE target = %s", target.name)
+    post.restart(target)
+    post.later(target)
+    assert f"{target.name}: 2 wait longer than 1 hours" in caplog.text
+    assert "MRN" not in caplog.text

@@ -10,16 +10,21 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_bridge.egress import Allowed
 from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.server.delivery.targets import Target
+from fhir_bridge.server.delivery.v2_messages import build
 from fhir_bridge.storage.outbox import Outbox
+from tests.patience import until
 from tests.pypi import installed
-from tests.server.conftest import patient
+from tests.server.conftest import free_port, patient
 from tests.server.delivery.conftest import NETWORKS, Post, lab
+from tests.server.serving import serving
 
 VERSION = "0.4.5"
 
@@ -134,7 +139,7 @@ def test_a_result_is_sent_corrected_and_withdrawn(post: Post, ward: Ward) -> Non
     assert str(message.segment("PID")[5]) == "Alpha^Ada^^^^^L"
     order, (value, age) = message.segment("OBR"), ward.last("OBX")
     assert str(order[3]) == f"p-{name}^FHIR_BRIDGE"
-    assert str(order[4]) == "score2^SCORE2^99FB^^^^^^10-year risk \\F\\ of CVD"
+    assert str(order[4]) == "score2^10-year risk \\F\\ of CVD^99FB"
     assert str(order[7]) == "20260305080000+0100"
     assert [str(value[number]) for number in (2, 5, 6, 11)] == ["NM", "4.2", "%^%^UCUM", "P"]
     assert [str(age[number]) for number in (4, 5)] == ["1", "0.5"]
@@ -194,7 +199,7 @@ def test_an_error_is_recorded_with_its_text(
     assert len(ward.messages) == 2, "others go on"
     ward.answers = lambda message: message.create_ack("AA")
     if state == "parked":
-        post.run(Outbox(post.store.pool).retry([row.key]))
+        post.run(Outbox(post.store.pool).retry(keys=[row.key]))
     post.later(target)
     assert post.row(target, f"Observation/{name}").state == "delivered"
     assert post.row(target, f"Observation/{other}").state == state.replace("waiting", "delivered")
@@ -347,3 +352,62 @@ def test_the_bridge_reads_its_own_messages(post: Post, ward: Ward, tmp_path: Any
     read = [loads(line) for line in (tmp_path / "out" / "Observation.ndjson").read_bytes().splitlines()]
     (value,) = [one for one in read if one.get("valueQuantity", {}).get("code") == "%"]
     assert (value["valueQuantity"]["value"], value["status"]) == (4.2, "final")
+
+
+def test_another_bridge_takes_results_corrections_and_withdrawals(
+    post: Post, other_database_url: str, tmp_path: Any
+) -> None:
+    """The program itself as the receiver: what it has in the end is what was said last."""
+    (tmp_path / "site.yaml").write_text(
+        "site: ward\nzone: Europe/Rome\ndemo_key: true\nidentity:\n  authorities: {HOSP: 'urn:oid:2.25.1'}\n"
+    )
+    port, name = free_port(), fresh()
+    with serving(other_database_url, auth="none", site=tmp_path / "site.yaml", mllp=port) as served:
+
+        def there() -> list[tuple[str, float | None]]:
+            bundle = served.get("Observation?_sort=_lastUpdated").json()
+            resources = [entry["resource"] for entry in bundle.get("entry", [])]
+            coded = [one for one in resources if "CVD" in str(one["code"])]
+            return [(one["status"], one.get("valueQuantity", {}).get("value")) for one in coded]
+
+        target = post.target(f"mllp://127.0.0.1:{port}", authorities={"HOSP": "urn:oid:2.25.1"}, seconds=60)
+
+        def taken() -> bool:
+            post.later(target)
+            return post.row(target, f"Observation/{name}").state == "delivered"
+
+        for status, value, received in (
+            ("preliminary", 4.2, "preliminary"),
+            ("final", 4.2, "final"),
+            ("amended", 5.0, "corrected"),
+            ("entered-in-error", 5.0, "entered-in-error"),
+        ):
+            resource = prediction(name, status, value)
+            del resource["component"]
+            post.write(resource)
+            until(taken, "it was not acknowledged", 0.5)  # the listener may come up after the API
+            (last,) = there()
+            assert last[0] == received
+            assert last[1] in (value, None)
+
+
+@pytest.mark.parametrize("kind", ["ORU^R01", "MDM^T02"])
+@pytest.mark.parametrize(("status", "before"), [("P", ""), ("C", "d1"), ("D", "d1"), ("X", "d1")])
+def test_messages_have_the_structure_of_their_type(
+    kind: Any, status: str, before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the tables of 2.5.1 that the package `hl7apy` has."""
+    monkeypatch.syspath_prepend(str(installed("hl7apy", "1.3.5")))
+    parser = importlib.import_module("hl7apy.parser")
+    target = Target(
+        url="mllp://x:1",
+        scope="system/*.rs",
+        message=kind,
+        facility="H",
+        receiving_application="EHR",
+        authorities={"HOSP": "urn:oid:2.25.1"},
+    )
+    message = build(target, prediction("x"), patient("anna", "Alpha"), status, "mark", before)
+    parsed = parser.parse_message(message.encoded(target, "A" * 20).decode(), find_groups=True)
+    report = tmp_path / "report.txt"
+    assert parsed.validate(report_file=str(report)), report.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +123,10 @@ def test_frames_are_found_whatever_comes_between_them(served: Served, port: int)
 
 def test_who_sends_no_frames_or_no_end_is_closed_and_others_go_on(served: Served, port: int) -> None:
     with connected(port) as sender:
-        with pytest.raises(OSError):  # noqa: PT012 - which of the writes fails is the system's choice
+        with suppress(OSError):  # it may be closed while this is still sent
             for _ in range(1000):
                 sender.socket.sendall(b"x" * 4096)
-            assert sender.is_closed()
-            raise ConnectionResetError
+        assert sender.is_closed()
     with connected(port) as sender:
         sender.socket.sendall(VT + oru(500, "p6").encode() + b"x" * LIMIT)
         answer = sender.answer()
@@ -152,8 +152,6 @@ def test_what_is_no_message_is_rejected_and_kept_and_the_connection_goes_on(
 def test_the_answer_is_in_the_senders_delimiters_and_modes(served: Served, port: int) -> None:
     with connected(port) as sender:
         other = adt(700, "p8").replace("|", "*").replace("^~\\&", "@~\\&").replace("^", "@")
-        text = sender.send(other.replace("|", "*"))[0] if False else None
-        del text
         sender.socket.sendall(framed(other))
         frame = b""
         while FS not in frame:

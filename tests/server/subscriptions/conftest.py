@@ -14,6 +14,7 @@ from fhir_bridge import egress
 from fhir_bridge.egress import Allowed
 from fhir_bridge.server.consuming import _Turn
 from fhir_bridge.server.rest import hooks
+from fhir_bridge.server.subscriptions.channels import RestHook
 from fhir_bridge.server.subscriptions.matching import subscription_consumer
 from fhir_bridge.server.subscriptions.model import BACKPORT, CHANGED
 from fhir_bridge.server.subscriptions.notifying import Notifier
@@ -44,7 +45,7 @@ class Feed:
             cursors = Consumers(services.store.pool, secrets.token_hex(4))
             await cursors.register([consumer.name])
             notifier = Notifier(
-                services.store, owners, Seal(services.key.secret(SEAL)), egress.client(self.allowed),
+                services.store, owners, RestHook(Seal(services.key.secret(SEAL)), egress.client(self.allowed)),
                 partial(hooks.redact, services.plugins), FHIR,
             )  # fmt: skip
             self._parts = _Turn(services.store, cursors, consumer), notifier
@@ -74,6 +75,10 @@ class Feed:
                 pass
 
         self.hospital.run(until_idle)
+
+    def run_audit(self) -> None:
+        """AuditEvents that wait are stored."""
+        self.hospital.run(self.hospital.services.audit.flush)
 
     def restart(self) -> None:
         """Another background worker goes on."""

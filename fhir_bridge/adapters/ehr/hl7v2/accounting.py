@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, Taken, taken
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
-from fhir_bridge.adapters.ehr.hl7v2.documents import document_of
+from fhir_bridge.adapters.ehr.hl7v2.documents import contents_of, document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     NOTHING_PLACED,
@@ -348,6 +348,8 @@ def _note(noted: dict[int, tuple[tuple[Ways, ...], ...]], segment: Segment, ways
 
 def segments_of(group: Group, inner: str, name: str, which: int) -> list[Segment]:
     """The segments of a name that a group holds: 0 the first, -1 all, else the n-th."""
+    if inner == "contents":
+        return [segment for part in contents_of(group) for segment in part.all(name)]
     if inner:  # documents among the results
         return [
             segment

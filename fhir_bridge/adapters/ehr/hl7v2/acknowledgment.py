@@ -93,13 +93,8 @@ def _error(item: tuple[str, str, str], separator: str, characters: str) -> str:
 
 def _escaped(text: str, separator: str, characters: str) -> str:
     """Text without line ends, its delimiters escaped (§2.7)."""
-    component, repetition, escape, subcomponent = (characters + "^~\\&"[len(characters) :])[:4]
-    names = {
-        separator: "F",
-        component: "S",
-        repetition: "R",
-        escape: "E",
-        subcomponent: "T",
-    }
+    used = characters + "^~\\&"[len(characters) :]
+    escape = used[2]
+    names = dict(zip((separator, *used[:4]), "FSRET", strict=True))
     plain = " ".join(text.split()).encode("ascii", "replace").decode("ascii")
     return "".join(f"{escape}{names[c]}{escape}" if c in names else c for c in plain)[:400]

@@ -54,7 +54,8 @@ def read_coded(c: Components) -> CodedValue | None:
     for code_at, display_at, name_at, version_at, oid_at in _TRIPLETS:
         code, display = c.text(code_at), c.peek(display_at)
         if code is None and (display is None or display == text):
-            c.text(display_at)  # it is the text already
+            if c.text(display_at):  # it is the text already
+                c.pass_over(name_at, version_at)  # the system of a code that is not there
             continue
         c.text(display_at)
         codings.append((_scheme(c, name_at, oid_at), code, display, c.text(version_at)))
@@ -137,8 +138,12 @@ def read_identifier(c: Components) -> IdentifierParts | None:
         return None
     c.authority(4)
     known = assigner(c, (4, 1), (4, 2), (4, 3))
-    if known is None and (facility := c.text(6)):
-        known = Reference(display=facility)
+    if facility := c.text(6) or c.text(6, 2):
+        c.pass_over_leaves((6, 2), (6, 3))  # the same facility by a further name
+        if known is None:
+            known = Reference(display=facility)
+        elif facility != known.get("display"):
+            known["display"] = f"{known['display']} ({facility})"
     return IdentifierParts(value, c.text(5), known, c.validity(start=7, end=8), check_digit(c, 2, 3))
 
 

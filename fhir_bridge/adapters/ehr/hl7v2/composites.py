@@ -100,6 +100,8 @@ class Components:
             if kind:  # says how the id is written, which may show in it already
                 shows = universal_uri(universal, kind) == universal_uri(universal, None)
                 (self.passed if shows else self.taken).add(leaves[2])
+        elif kind and namespace and not universal:
+            self.passed.add(leaves[2])  # the form of an id that is not there
         return hierarchic_designator([namespace, universal, kind])
 
     def authority(self, number: int) -> str | tuple[str, ...] | None:

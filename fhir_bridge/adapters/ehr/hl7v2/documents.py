@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
-from fhir_bridge.adapters.ehr.hl7v2.groups import OBSERVATION, Group
+from fhir_bridge.adapters.ehr.hl7v2.groups import OBSERVATION, ORDER, VISIT_OBSERVATION, Group
 from fhir_bridge.fhir.datatypes import Attachment
 from fhir_bridge.mapping import function
 
-__all__ = ["FUNCTIONS", "document_of"]
+__all__ = ["FUNCTIONS", "contents_of", "document_of"]
 
 _MIME_TYPES: Final = frozenset("application audio image message model multipart text video".split())
 _SUBTYPES: Final = {
@@ -129,5 +129,56 @@ def documents(s: Group) -> list[Attachment] | None:
     return results or None
 
 
-FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {"is_document": is_document, "documents": documents}
+def contents_of(patient: Group) -> list[Group]:
+    """The observations of a patient in message order of their groups, in orders and outside."""
+    orders = [part for order in patient.of(ORDER) for part in order.of(OBSERVATION)]
+    return [*orders, *patient.of(VISIT_OBSERVATION)]
+
+
+@function(
+    scope=True,
+    returns="Attachment",
+    selects=(
+        ("contents:OBX-5", "whole"),
+        ("contents:OBX-3", "label"),
+        ("contents:OBX-11", "text"),
+        ("contents:OBX-14", "text"),
+    ),
+)
+def attachments(s: Group) -> list[Attachment] | None:
+    """The content of a document (MDM): each document in an OBX, and the texts of each OBX-3 as one plain text."""
+    results: list[Attachment] = []
+    texts: dict[str, list[str]] = {}
+    for group in contents_of(s):
+        first = group.segments[0]
+        title = _title(first)
+        document = document_of(first)
+        if document is not None:
+            results.append(Attachment({**document, "title": title} if title else document))
+        elif text := group.text:
+            texts.setdefault(title, []).append(text)
+    for title, lines in texts.items():
+        content = base64.b64encode("\n".join(lines).encode()).decode()
+        attachment = Attachment(contentType="text/plain; charset=utf-8", data=content)
+        if title:
+            attachment["title"] = title
+        results.append(attachment)
+    return results or None
+
+
+def _title(segment: Segment) -> str:
+    """What a content is called; with its status and time, where it is not final or states one."""
+    name = segment.field(3)
+    name = name[0] if isinstance(name, list) else name
+    label = (name.text or str(name)) if isinstance(name, Field) else ""
+    status, time = segment.part(11, 1), segment.part(14, 1)
+    more = [str(part) for part in (status if status != "F" else None, time) if part]
+    return " ".join(part for part in (label, f"({', '.join(more)})" if more else "") if part)
+
+
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "attachments": attachments,
+    "is_document": is_document,
+    "documents": documents,
+}
 """Functions that `hl7v2` adds to the expression language."""

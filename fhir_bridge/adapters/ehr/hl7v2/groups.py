@@ -53,6 +53,10 @@ ALIASES: Final = {"PATIENT": PATIENT, "OBSERVATION": OBSERVATION, "SPECIMEN": SP
 
 _ENVELOPE: Final = frozenset("MSH SFT UAC EVN MSA ERR DSC QAK QRD QRF QPD RCP MFI".split())
 _OF_ORDER: Final = frozenset("ORC OBR TQ1 TQ2 CTD CTI FT1 PRT BLG".split())
+_BEGINS_ORDER: Final = frozenset("RXO RXE RXD RXG RXA".split())
+"""Segments of an order that begin one where the sender left ORC out, wherever a mapping puts them."""
+_BEFORE_PATIENT: Final = frozenset("SCH RF1 PRD CTD AUT".split())
+"""Segments that come before PID in messages about one patient (SIU, REF)."""
 _OF_SPECIMEN: Final = frozenset("SPM SAC".split())
 _OF_OBSERVATION: Final = frozenset(("OBX",))
 _TEXT_TYPES: Final = frozenset(("TX", "FT"))
@@ -268,7 +272,8 @@ class Group:
         if who and admitted:
             return f"{who} {admitted}"
         root = self.outer
-        return message if root is not None and root.part("MSH", 9, 1) == "ADT" else None
+        # A result tells of a visit only in passing: without a number it is none of its own.
+        return message if root is not None and root.part("MSH", 9, 1) not in ("ORU", "OUL") else None
 
     def _message(self) -> str | None:
         root = self.outer
@@ -405,10 +410,12 @@ def build(segments: list[Segment], placed: Mapping[str, str] = NOTHING_PLACED) -
             continue
         if name in _ENVELOPE:
             continue
-        if name == "PID" or patient is None:
+        if patient is None or (name == "PID" and not _awaits_its_patient(patient)):
             patient, order = root.open(PATIENT), None
             noted = patient
             latest = {}
+        if name in _BEGINS_ORDER and placed.get(name) == ORDER and order is None:
+            order = patient.open(ORDER)
         if name in placed:
             noted = (order if placed[name] == ORDER else latest.get(placed[name])) or patient
             noted.add(segment)
@@ -442,6 +449,11 @@ def build(segments: list[Segment], placed: Mapping[str, str] = NOTHING_PLACED) -
         for inner in group.of(ORDER):
             _number(inner.of(OBSERVATION))
     return root
+
+
+def _awaits_its_patient(group: Group) -> bool:
+    """Whether a group was begun by what comes before its PID."""
+    return "PID" not in group.first and not group.groups and not _BEFORE_PATIENT.isdisjoint(group.first)
 
 
 def _has_begun(order: Group) -> bool:

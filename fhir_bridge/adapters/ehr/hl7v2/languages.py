@@ -46,7 +46,7 @@ def read_language(c: Components) -> CodeableConcept | None:
     concept = CodeableConcept()
     if tag := _TAG.match(c.peek(1) or ""):
         c.text(1)
-        c.pass_over(3)  # the name of its system: BCP 47 takes its place
+        c.pass_over(3, 7)  # the name of its system and its version: BCP 47 takes its place
         code = _TWO_LETTERS.get(tag[1].lower(), tag[1].lower())
         concept["coding"] = [
             {"system": "urn:ietf:bcp:47", "code": f"{code}-{tag[2].upper()}" if tag[2] else code}
@@ -54,7 +54,7 @@ def read_language(c: Components) -> CodeableConcept | None:
     if code := c.text(4):  # by another system, which often is the same one in three letters
         further = {"code": code, "display": c.text(5)} if c.peek(5) else {"code": code}
         concept["coding"] = [*concept.get("coding", []), further]
-        c.pass_over(6)
+        c.pass_over(6, 8)
     shown = next((number for number in (9, 2, 5) if c.peek(number)), 1)
     text = c.text(shown)
     if text and (shown != 1 or "coding" not in concept):

@@ -31,8 +31,8 @@ def framed(message: bytes) -> bytes:
 class Deframer:
     """Takes frames out of what comes, in pieces of any size.
 
-    A frame begins with VT and ends with FS; the CR after it may be missing. A VT within a frame begins another one: what
-    came before was cut off, and was not acknowledged.
+    A frame begins with VT and ends with FS; the CR after it may be missing. A VT within a frame begins another one:
+    what came before was cut off, and was not acknowledged.
 
     Args:
         most: bytes that a message may have.

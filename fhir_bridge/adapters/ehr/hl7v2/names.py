@@ -186,6 +186,8 @@ def read_address(c: Components) -> Address | None:
     for element, number in (("city", 3), ("district", 9), ("state", 4), ("postalCode", 5), ("country", 6)):
         if part := c.text(number):
             result[element] = part
+    if (county := c.text(9, 2)) and county != result.get("district"):  # a code and its text
+        result["district"] = f"{county} ({result['district']})" if "district" in result else county
     if not result:
         return None
     built = Address()
@@ -216,10 +218,17 @@ def _telecoms(c: Components, use: str | None) -> list[ContactPoint] | None:
             c.text(2)
     if number:
         system = "email" if "@" in number else c.of(3, _TELECOM_SYSTEM) or "phone"
+        if equipment == "INTERNET" and not mail:  # an address of some kind, and no telephone
+            c.text(3)
+            system = system if "@" in number else "url" if "://" in number else "other"
         stated = "mobile" if equipment == "CP" else c.of(2, _TELECOM_USE) or use
         points.insert(0, _point(system, number, stated))
         if stated_parts := _parts_beside(c, number):
             points[0]["_value"] = {"extension": stated_parts}
+        if (1, 1) not in c.taken and (
+            further := c.text(1)
+        ):  # as it was written before v2.3.1, and another number
+            points.append(_point(system, further, stated))
     rank = c.peek(18) or ""
     for point in points:
         if rank.isascii() and rank.isdigit() and 0 < int(rank) < 2**31:

@@ -114,12 +114,19 @@ def _person(ctx: Context | None, c: Components) -> Reference | None:
     identifier = _person_identifier(ctx, c)
     shown = name_of_xcn(c) or c.text(1)
     if identifier or shown:
-        c.pass_over(10, 15, 18)  # which of a clinician's names it is, and how it is written
+        # Which of a clinician's names it is, how it is written and since when it is used.
+        c.pass_over(10, 15, 16, 17, 18, 19, 20)
     return _reference("Practitioner", identifier, shown)
 
 
 def _person_identifier(ctx: Context | None, c: Components) -> Identifier | None:
     identifier = _identifier(ctx, c, (1, 1), _hd(9), (13, 1), own=True)
+    if identifier and (facility := c.text(14) or c.text(14, 2)):
+        c.pass_over_leaves((14, 2), (14, 3))  # the same facility by a further name
+        if "assigner" not in identifier:
+            identifier["assigner"] = Reference(display=facility)
+        elif facility != (name := identifier["assigner"].get("display")):
+            identifier["assigner"] = Reference({**identifier["assigner"], "display": f"{name} ({facility})"})
     return _with_check_digit(c, identifier, 11, 12) if identifier else None
 
 
@@ -146,6 +153,8 @@ def _organization(ctx: Context | None, c: Components) -> Reference | None:
 def _organization_identifier(ctx: Context | None, c: Components) -> Identifier | None:
     position = 10 if c.peek(10) else 3
     identifier = _identifier(ctx, c, (position, 1), _hd(6), (7, 1))
+    if identifier:
+        c.pass_over(2, 8, 9)  # which of its names it is, how it is written, and where the number was given
     if position == 10 and c.peek(3) == c.peek(10):
         c.text(3)
     return _with_check_digit(c, identifier, 4, 5) if identifier else None
@@ -155,6 +164,8 @@ def _organization_identifier(ctx: Context | None, c: Components) -> Identifier |
 def _location(ctx: Context | None, c: Components) -> Reference | None:
     """PL: point of care, room, bed, building, floor, facility, the description (PL.9) in parentheses; PL.10."""
     names = [part for number in (1, 2, 3, 7, 8) if (part := c.text(number))]
+    # Each part by a further name: the universal id of the ward, room, bed, building, floor.
+    c.pass_over_leaves(*((number, sub) for number in (1, 2, 3, 7, 8) if c.peek(number) for sub in (2, 3)))
     if facility := c.text(4, 1):
         names.append(facility)
         c.pass_over_leaves((4, 2), (4, 3))  # the same facility by a further name
@@ -165,6 +176,9 @@ def _location(ctx: Context | None, c: Components) -> Reference | None:
     if described:
         shown = f"{shown} ({described})" if shown else described
     identifier = _identifier(ctx, c, (10, 1), ((10, 2), (10, 3), (10, 4)))
+    if by := c.text(11) or c.text(11, 2):
+        c.pass_over_leaves((11, 2), (11, 3))
+        shown = f"{shown} ({by})" if shown else by
     return _reference("Location", identifier, shown or None)
 
 

@@ -14,7 +14,7 @@ ENVELOPE: Final = frozenset("MSH SFT UAC MSA ERR DSC".split())
 """Segments of the exchange itself. Who sent the message and when is part of every resource all the same."""
 
 _SET_IDS: Final = """AIG AIL AIP AIS AL1 ARV CON DB1 DG1 FT1 GT1 IAM IN1 NK1 NTE OBR OBX PID PR1 PRT PV1 RGS ROL RXA
-    SPM TQ1 TQ2 UB1"""
+    SPM TQ1 TQ2 TXA UB1"""
 """Segments whose first field counts them, or names this instance of them."""
 
 _ACTIONS: Final[Mapping[str, int]] = {
@@ -58,6 +58,7 @@ SILENT: Final[Mapping[str, frozenset[int]]] = _table()
 
 _NONE: Final[frozenset[int]] = frozenset()
 _OF_RESULT: Final = SILENT["OBX"]
+_END: Final = frozenset((4,))
 _WITHOUT_VALUE: Final = _OF_RESULT | {6}
 """A unit says nothing where there is no value: of a result that is awaited, deleted or has a document."""
 
@@ -74,4 +75,7 @@ def silent_fields(segment: Segment) -> frozenset[int]:
         ):
             return _WITHOUT_VALUE
         return _OF_RESULT
-    return SILENT.get(name, _NONE)
+    silent = SILENT.get(name, _NONE)
+    if name == "RXA" and len(segment.fields) > 4 and segment.fields[4] == segment.fields[3]:
+        return silent | _END  # it ended when it began
+    return silent
