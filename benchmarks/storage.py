@@ -41,7 +41,9 @@ def observation(number: int, patients: int) -> dict[str, Any]:
                 ]
             }
         ],
-        "code": {"coding": [{"system": "http://loinc.org", "code": CODES[number // patients % 10]}]},
+        "code": {
+            "coding": [{"system": "http://loinc.org", "code": CODES[(number + number // patients) % 10]}]
+        },
         "subject": {"reference": f"Patient/p{number % patients}"},
         "effectiveDateTime": f"20{10 + number % 15}-0{1 + number % 9}-1{number % 10}T10:00:00+01:00",
         "valueQuantity": {

@@ -25,6 +25,8 @@ async def configure(connection: AsyncConnection, statement_seconds: float | None
         # After the request's own limit (docs/limits.md): a cancel that was lost
         # ends the statement all the same.
         await connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000):d}".encode())
+    # Of a page a merge would read both sides from their beginning to where the page is; a look-up of each does not.
+    await connection.execute("SET enable_mergejoin = off")
     # Statements vary with the parameters of a search: psycopg's default of 100 would
     # prepare and forget all the time.
     connection.prepared_max = 500

@@ -385,7 +385,8 @@ def _date(low: str, high: str, parameter: str, text: str, *, point: bool = False
     above = f"{high} {'>=' if point else '>'} %s::timestamptz"
     match wanted.prefix:
         case "eq":
-            return Condition(inside, (start, end))
+            # That it begins no later than at the end follows, and bounds what the index reads.
+            return Condition(f"({inside} AND {low} <= %s::timestamptz)", (start, end, end))
         case "ne":
             return Condition(f"(NOT {inside})", (start, end))
         case "gt":
@@ -419,7 +420,8 @@ def _compare(low: str, high: str, prefix: str, value: Decimal, start: Decimal, e
         case "eq":
             # R4 search.html#number: the implicit precision counts for `eq` and `ne`; with gt, lt,
             # ge, le, sa and eb it is ignored.
-            return Condition(f"({low} >= %s AND {high} < %s)", (start, end))
+            # `low` before `end` follows, and bounds what the index reads.
+            return Condition(f"({low} >= %s AND {low} < %s AND {high} < %s)", (start, end, end))
         case "ne":
             return Condition(f"(NOT ({low} >= %s AND {high} < %s))", (start, end))
         case "gt":

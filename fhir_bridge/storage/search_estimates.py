@@ -31,9 +31,10 @@ async def estimate_all(connection: AsyncConnection, branches: Sequence[Branch]) 
 async def _estimate(connection: AsyncConnection, branch: Branch) -> int:
     statement = (
         "SELECT count(*), min(c.key), max(c.key) FROM (SELECT r.key FROM resource r "  # noqa: S608
-        f"WHERE {branch.where.text} ORDER BY r.key LIMIT {BOUND + 1:d}) c"
+        f"WHERE {branch.where.text} AND r.key >= (SELECT min(f.key) FROM resource f WHERE f.type = '{branch.type}' "
+        f"AND NOT f.deleted) ORDER BY r.key LIMIT {BOUND + 1:d}) c"
     )
-    row = await (await connection.execute(statement.encode(), branch.where.values)).fetchone()
+    row = await (await connection.execute(statement.encode(), branch.where.values, prepare=False)).fetchone()
     assert row is not None
     counted, first, last = (int(value or 0) for value in row)
     if counted <= BOUND:

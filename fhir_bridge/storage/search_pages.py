@@ -168,7 +168,7 @@ async def read_page(
     sorts = branches[0].sorts
     order = _order(sorts, backwards=backwards, hidden=bounded)
     # One more than wanted shows whether there is a further page, without counting.
-    parts = [_branch(branch, place, order, count + 1) for branch in branches]
+    parts = [_branch(branch, place, order, count + 1, bounded=bounded) for branch in branches]
     # As text for the cursor, which is JSON: exact for times and numerics alike.
     texts = "".join(f", q.s{number}::text AS t{number}" for number in range(len(sorts)))
     if len(parts) == 1 and not sorts:
@@ -195,7 +195,10 @@ async def read_page(
             *(f"t{n}" for n in range(len(sorts))),
         )
         statement, values = within_bytes(statement, names, order.replace(" + 0", "")), (most_bytes, *values)
-    rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
+    # Among all patients the best way depends on the values, which a prepared plan does not know.
+    prepare = None if bounded else False
+    found = await connection.execute(statement.encode(), values, prepare=prepare, binary=True)
+    rows: list[Any] = await found.fetchall()
     shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
     more = len(rows) > len(shown)
     if backwards:
@@ -217,7 +220,9 @@ def _with_neighbours(shown: list[Any], sorts: int, place: Place | None, *, more:
     return Page(shown, before, after, more)
 
 
-def _branch(branch: Branch, place: Place | None, order: str, limit: int) -> Condition:
+def _branch(
+    branch: Branch, place: Place | None, order: str, limit: int, *, bounded: bool = False
+) -> Condition:
     """The first matches of a type beyond the place."""
     beyond = TRUE if place is None else _beyond(branch.sorts, place)
     kind = f"'{branch.type}' AS type"  # a resource type of R4 (`live`)
@@ -225,7 +230,11 @@ def _branch(branch: Branch, place: Place | None, order: str, limit: int) -> Cond
     if branch.latest is not None:
         return _walk(branch.latest, columns, place, limit)
     if not branch.sorts:
-        where = all_of([branch.where, Condition(beyond.text.replace("q.key", "r.key"), beyond.values)])
+        # Where all are walked in the order of their keys, what was stored before the first of the type is passed over.
+        first = f"SELECT min(f.key) FROM resource f WHERE f.type = '{branch.type}' AND NOT f.deleted"  # noqa: S608
+        begin = TRUE if bounded else Condition(f"r.key >= ({first})")
+        further = Condition(beyond.text.replace("q.key", "r.key"), beyond.values)
+        where = all_of([branch.where, begin, further])
         ordered = f"ORDER BY {order.replace('q.', 'r.')} LIMIT {limit:d}"
         return Condition(f"SELECT {columns} FROM resource r WHERE {where.text} {ordered}", where.values)  # noqa: S608
     named = "".join(f", {sort.expression.text} AS s{number}" for number, sort in enumerate(branch.sorts))
@@ -237,22 +246,26 @@ def _branch(branch: Branch, place: Place | None, order: str, limit: int) -> Cond
     return Condition(statement, (*expressions, *branch.where.values, *beyond.values))
 
 
-# DISTINCT: a code may be in two systems. Of several dates the last one is sorted by. An index has rows and order, so
-# that PostgreSQL reads no more of a code, however much there is, than it gives.
+# DISTINCT: a code may be in two systems. Of several dates the last one is sorted by. An index has rows and order;
+# LATERAL and OFFSET keep PostgreSQL from any other way than to look up a row at a time until the page is full: what it
+# expects of a code that it does not know when it plans (a plan for all codes) may be far from what there is.
 def _walk(latest: Latest, columns: str, place: Place | None, limit: int) -> Condition:
     """The first of the latest matches beyond the place."""
     backwards = place is not None and place.backwards
     end = (
-        "i.moment = coalesce((SELECT max(d.high) FROM date d WHERE d.resource = r.key "  # noqa: S608
+        "m.moment = coalesce((SELECT max(d.high) FROM date d WHERE d.resource = r.key "  # noqa: S608
         f"AND d.parameter = {latest.date:d}), '-infinity')"
     )
-    where = all_of([latest.rows, latest.where, Condition(end), _moments_beyond(place)])
-    order = "i.moment ASC, i.resource DESC" if backwards else "i.moment DESC, i.resource"
+    rows = all_of([latest.rows, _moments_beyond(place)])
+    found = all_of([Condition("r.key = m.resource"), latest.where, Condition(end)])
+    order = "m.moment ASC, m.resource DESC" if backwards else "m.moment DESC, m.resource"
     statement = (
-        f"SELECT DISTINCT ON (i.moment, i.resource) {columns}, NULLIF(i.moment, '-infinity') AS s0 "  # noqa: S608
-        f"FROM token i JOIN resource r ON r.key = i.resource WHERE {where.text} ORDER BY {order} LIMIT {limit:d}"
+        "SELECT DISTINCT ON (m.moment, m.resource) w.*, NULLIF(m.moment, '-infinity') AS s0 "  # noqa: S608
+        f"FROM (SELECT i.moment, i.resource FROM token i WHERE {rows.text}) m "
+        f"CROSS JOIN LATERAL (SELECT {columns} FROM resource r WHERE {found.text} OFFSET 0) w "
+        f"ORDER BY {order} LIMIT {limit:d}"
     )
-    return Condition(statement, where.values)
+    return Condition(statement, (*rows.values, *found.values))
 
 
 def _moments_beyond(place: Place | None) -> Condition:
