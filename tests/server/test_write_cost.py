@@ -121,14 +121,19 @@ def test_a_kill_leaves_each_write_with_its_event_or_neither(fresh_database_url: 
                 with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=served.base) as client:
                     while True:
                         identity = client.post("/Observation", json=observation("x", "anna")).json()["id"]
+                        begun.append(identity)
                         changed = observation(identity, "anna") | {"status": "amended"}
                         client.put(f"/Observation/{identity}", json=changed)
                         client.delete(f"/Observation/{identity}")
 
+            begun: list[str] = []
             writers = [threading.Thread(target=write) for _ in range(4)]
             for writer in writers:
                 writer.start()
-            time.sleep(1.5 + turn / 3)
+            end = time.monotonic() + 60
+            while len(begun) < 20 and time.monotonic() < end:
+                time.sleep(0.01)
+            time.sleep(turn / 3)
             os.kill(served.process.pid, signal.SIGKILL)
             for writer in writers:
                 writer.join()
