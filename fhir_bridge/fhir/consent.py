@@ -97,8 +97,10 @@ def _root(consent: Mapping[str, Any]) -> Mapping[str, Any] | None:
     provision = consent.get("provision")
     root = provision if isinstance(provision, Mapping) else {}
     if root.get("type") is None and (base := _base(consent)) is not None:
-        # R4 consent-definitions.html#Consent.provision: the root is an exception of the base policy, or adds to it.
-        return {**root, "type": base}
+        # R4 consent-definitions.html#Consent.provision: such a root holds exceptions of the base policy. For whom and
+        # for what they are is of no consequence to an opt-out, which is of the whole.
+        kept = root if base == "permit" else {n: v for n, v in root.items() if n not in _NARROWING}
+        return {**kept, "type": base}
     return root or None
 
 
@@ -115,11 +117,6 @@ def uninterpreted(consent: Mapping[str, Any]) -> str | None:
     root = _root(consent)
     if root is None or root.get("type") not in ("permit", "deny"):
         return "provision has no type permit or deny, and what the policy says is not known here"
-    own = consent.get("provision")
-    untyped = isinstance(own, Mapping) and own.get("type") is None
-    narrowed = [name for name in _NARROWING if untyped and root.get(name)]
-    if narrowed:
-        return f"provision has {narrowed[0]} and no type: whether it is permitted or denied is not said"
     return None
 
 

@@ -112,6 +112,10 @@ def test_a_policy_rule_decides_where_the_provision_does_not() -> None:
     assert decide([out | {"status": "inactive"}], "TREAT", AT) is None
     exception = {"provision": [{"type": "permit", **purpose("TREAT")}]}
     assert decide([by_rule(rule("OPTOUT"), provision=exception)], "TREAT", AT) == "permit"
+    # For whom an exception would be is of no consequence to an opt-out: it is of the whole.
+    narrow = {"actor": [{"role": {"text": "custodian"}, "reference": {"reference": "Organization/x"}}]}
+    assert decide([by_rule(rule("OPTOUT"), provision=narrow)], "TREAT", AT) == "deny"
+    assert decide([by_rule(rule("OPTIN"), provision=narrow)], "TREAT", AT) is None
     # A root provision of a type says it more exactly.
     narrowed = consent(DENY_RESEARCH) | rule("OPTOUT")
     assert (decide([narrowed], "HRESCH", AT), decide([narrowed], "TREAT", AT)) == ("deny", None)
@@ -124,7 +128,6 @@ def test_a_policy_rule_decides_where_the_provision_does_not() -> None:
         rule("OPTOUT", "urn:other"),
         {"policy": [{"uri": "http://example.org/policy"}]},
         {"policyRule": {"text": "as the hospital says"}, "provision": {"type": "permit"}},
-        {**rule("OPTOUT"), "provision": {"class": [{"code": "Observation"}]}},
     ],
 )
 def test_a_rule_that_is_not_known_is_never_a_silent_permission(more: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
-from tests.conftest import SHARED
+from tests.conftest import REPOSITORY, SHARED
 from tests.server.conftest import CATEGORY, FHIR, Hospital, observation, patient
 from tests.server.test_bundle_edges import entry, send
 
@@ -161,6 +161,11 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 }
 """Tests below `tests` that try an attack, by module and name."""
 
+NOT_REFUSED: dict[str, str] = {
+    "A78": "a narrower one (an actor, a class, a code) decides nothing here",
+}
+"""What of an attack succeeds: a limit, in the words of docs/records.md."""
+
 CAN_NOT_BE_TRIED: dict[str, str] = {
     "A84": "nothing here takes WFDB, EDF, HDF5, npz, pickle or ONNX; CSV is read as text and never as formulas",
 }
@@ -174,6 +179,13 @@ def test_each_attack_of_the_list_is_refused(hospital: Hospital, identity: str) -
         assert _exists(name), f"{identity} is tried by {name}, which is not there"
     if identity in TRIED:
         TRIED[identity](hospital)
+
+
+def test_what_is_not_refused_is_documented() -> None:
+    text = (REPOSITORY / "docs/records.md").read_text("utf-8")
+    assert NOT_REFUSED.keys() <= ELSEWHERE.keys()
+    for limit in NOT_REFUSED.values():
+        assert limit in text
 
 
 def test_nothing_is_tried_that_is_not_in_the_list() -> None:

@@ -131,7 +131,6 @@ LAB = observation("b-lab", "anna")
         bundle(entry("PUT", "Observation/other", LAB)),
         bundle(entry("PUT", "Patient/b-lab", LAB)),
         bundle(entry("DELETE", "Observation")),
-        bundle(entry("DELETE", "Observation?patient=anna")),
         bundle(entry(resource=LAB, fullUrl="urn:uuid:1"), entry(resource=LAB, fullUrl="urn:uuid:1")),
     ],
     ids=lambda body: body[40:110],

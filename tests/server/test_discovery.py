@@ -115,7 +115,7 @@ class TestCapabilityStatement:
             "read", "vread", "history-instance", "history-type", "search-type",
         }  # fmt: skip
         assert {operation["name"] for operation in by_type["Patient"]["operation"]} == {
-            "everything", "export", "match", "meta", "meta-add", "meta-delete", "summary", "validate",
+            "everything", "export", "expunge", "match", "meta", "meta-add", "meta-delete", "summary", "validate",
         }  # fmt: skip
         assert {operation["name"] for operation in by_type["AuditEvent"]["operation"]} == {"meta", "validate"}
 

@@ -270,7 +270,7 @@ class TestOperations:
         hospital, _ = guarded
         rest = hospital.http.get("/fhir/metadata").json()["rest"][0]
         names = [operation["name"] for operation in rest["operation"]]
-        assert names == ["change", "export", "import", "meta", "versions"]
+        assert names == ["change", "export", "import", "meta", "process-message", "versions"]
 
     @pytest.mark.parametrize(
         "change",

@@ -10,7 +10,7 @@ from fhir_bridge.fhir.canonical import DELIVERED, PREDICTION_IDS
 from fhir_bridge.fhir.definitions import type_definition
 from fhir_bridge.storage import Store
 
-__all__ = ["Identity", "has_mark", "identified", "mark_of", "origin_of_store"]
+__all__ = ["Identity", "has_mark", "identified", "is_relayed", "mark_of", "origin_of_store"]
 
 _REAL: Final = frozenset(
     "Device HealthcareService Location Organization Patient Person Practitioner PractitionerRole RelatedPerson".split()
@@ -63,6 +63,14 @@ def mark_of(origin: str, kind: str, identity: str) -> str:
 def has_mark(resource: Any) -> bool:
     """Whether a resource was sent by a bridge."""
     return isinstance(resource, dict) and any(tag.get("system") == DELIVERED for tag in _tags(resource))
+
+
+def is_relayed(resource: dict[str, Any], origin: str) -> bool:
+    """Whether another bridge sent it here, and it has nothing else to be recognized by where that one has it."""
+    if resource["resourceType"] in _REAL and _listed(resource.get("identifier")):
+        return False
+    marks = [str(tag.get("code")) for tag in _tags(resource) if tag.get("system") == DELIVERED]
+    return bool(marks) and not any(mark.startswith(f"{origin}-") for mark in marks)
 
 
 def identified(

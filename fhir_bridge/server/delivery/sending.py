@@ -20,7 +20,7 @@ from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.governance import audit
 from fhir_bridge.server.delivery.fhir_channel import FhirChannel
-from fhir_bridge.server.delivery.identity import origin_of_store
+from fhir_bridge.server.delivery.identity import is_relayed, origin_of_store
 from fhir_bridge.server.delivery.mllp_channel import MllpChannel
 from fhir_bridge.server.delivery.outcomes import Channel, Failed, Refused, Unavailable, Unresolved
 from fhir_bridge.server.delivery.references import References
@@ -62,10 +62,18 @@ class Sender:
         redact: takes out of a resource what plug-ins take out.
         base: the FHIR base URL of this server.
         channel: how the target is spoken to.
+        origin: of `identity.origin_of_store`.
     """
 
     def __init__(
-        self, store: Store, outbox: Outbox, target: Target, redact: Redact, base: str, channel: Channel
+        self,
+        store: Store,
+        outbox: Outbox,
+        target: Target,
+        redact: Redact,
+        base: str,
+        channel: Channel,
+        origin: str,
     ) -> None:
         self._store = store
         self._outbox = outbox
@@ -73,6 +81,7 @@ class Sender:
         self._redact = redact
         self._base = base
         self._channel = channel
+        self._origin = origin
         self._not_before = 0.0
         self._failures = 0
         self._reported = 0.0
@@ -102,7 +111,7 @@ class Sender:
         else:
             references = References(store, outbox, target, origin, base)
             channel = FhirChannel(target, SmartClient(target, http), outbox, references, origin)
-        return cls(store, outbox, target, redact, base, channel)
+        return cls(store, outbox, target, redact, base, channel, origin)
 
     async def close(self) -> None:
         """End connections."""
@@ -151,8 +160,9 @@ class Sender:
                     await self._outbox.settle(entry, "parked", str(error))
             except Failed as error:
                 await self._failed(entry, str(error))
-            except ValueError as error:  # what is stored can't be sent
-                await self._failed(entry, f"it can't be sent: {type(error).__name__}")
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                # Of a shape that FHIR does not have, here or in the answer: it must not hold up the others.
+                await self._failed(entry, f"it, or the answer, is malformed ({type(error).__name__})")
             else:
                 self._failures, self.reason = 0, ""
 
@@ -176,6 +186,10 @@ class Sender:
         content = await self._content(entry)
         digest = None if content is None else digest_of(content)
         resource = None if content is None else loads_exact(content)
+        relays = self.target.relay or self.target.is_mllp
+        if resource is not None and not relays and is_relayed(resource, self._origin):
+            # It would come back to who sent it, as a new one, and so on for ever.
+            raise _Withheld("another bridge sent it here (`relay` sends it on)")
         result = await self._channel.deliver(entry, resource, digest, lambda: self._audit(entry, resource))
         await self._outbox.delivered(entry, result.remote, result.version, result.sent)
 

@@ -69,6 +69,7 @@ class Target(BaseModel):
         purpose: purpose of use (v3-ActReason) by which consents are decided.
         send: searches; what they match is sent when it changes, and sent again when it changes after that.
         auth: how the bridge proves who it is; absent: not at all.
+        relay: whether a FHIR server is sent what another bridge sent here; two that send to each other must not.
         find_only: types that are looked up at the target by identifier, and never created there.
         identifiers: by type, the system of the identifier that they are looked up by; absent: the first with a system.
         conflict: what is done where the target's resource was changed by others: `park` or `overwrite`.
@@ -87,6 +88,7 @@ class Target(BaseModel):
     purpose: str = "TREAT"
     send: tuple[str, ...] = ()
     auth: Authentication | None = None
+    relay: bool = False
     find_only: frozenset[str] = frozenset()
     identifiers: dict[str, str] = Field(default_factory=dict)
     conflict: Literal["park", "overwrite"] = "park"

@@ -38,7 +38,7 @@ def left(converted: Converted) -> list[str]:
     ("lines", "places"),
     [
         ([ORU, PID, OBR, OBX], []),
-        ([ORU, PID, OBR, OBX + "|x"], ["field OBX-12"]),
+        ([ORU, PID, OBR, OBX + "|" * 23 + "x"], ["field OBX-34"]),
         ([ORU, PID.replace("^L|", "^L^^Context|"), OBR, OBX], ["component PID-5.9"]),
         (
             [ORU, PID.replace("HOSP^MR", "HOSP^MR^^^^Here&There"), OBR, OBX],
@@ -60,8 +60,8 @@ def left(converted: Converted) -> list[str]:
             [ORU, PID, OBR, "NTE|1||of the order", OBX, "ZZZ|1|a", "NTE|1||of Z"],
             ["segment ZZZ", "comment (NTE) after ZZZ"],
         ),
-        ([ADT, PID, "ORC|RE|P1", "OBR|1|P1||X^y^L"], ["segment ORC", "segment OBR"]),
-        ([ORU, PID, OBR, OBX, "SPM|1|^S1||BLD^Blood^HL70487|||||||P^Patient^HL70369||x"], ["field SPM-13"]),
+        ([ADT, PID, "ORC|RE|P1", "OBR|1|P1||X^y^L"], []),
+        ([ORU, PID, OBR, OBX, "SPM|1|^S1||BLD^Blood^HL70487" + "|" * 29 + "x"], ["field SPM-33"]),
         ([ORU, PID, "NTE|1||about her", OBR, OBX], ["comment (NTE) after PID"]),
         ([ORU, PID, "ZPD|1|local", OBR, OBX], ["segment ZPD"]),
         ([ADT, PID, "EVN|A01|2026|||OP|20260301"], ["field EVN-6"]),

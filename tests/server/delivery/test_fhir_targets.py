@@ -465,3 +465,46 @@ def test_what_waits_for_too_long_is_reported(
     post.later(target)
     assert f"{target.name}: 2 wait longer than 1 hours" in caplog.text
     assert "MRN" not in caplog.text
+
+
+def test_what_another_bridge_sent_goes_no_further_unless_it_is_to(post: Post, peer: Peer) -> None:
+    """Two that send to each other would else send the same to and fro for ever."""
+    name, target, relaying = fresh(), post.target(peer.base), post.target(peer.base, relay=True)
+    mark = {"system": DELIVERED, "code": f"00112233aabbccdd-Observation-{name}"}
+    post.write(lab(name) | {"meta": {"tag": [mark]}})
+    post.work(target)
+    assert peer.requests == []
+    assert "another bridge" in post.row(target, f"Observation/{name}").reason
+    post.work(relaying)
+    assert len(peer.of("Observation")) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"meta": ["x"]},
+        {"meta": {"tag": "x", "versionId": 5}},
+        {"identifier": "x"},
+        {"identifier": [None, 5, {"system": []}]},
+        {"id": "../../x"},
+        {"id": None},
+    ],
+)
+def test_a_malformed_answer_holds_up_itself_alone(post: Post, peer: Peer, change: dict[str, Any]) -> None:
+    name, other, target = fresh(), fresh(), post.target(peer.base)
+    post.write(lab(name), lab(other, "bert"))
+
+    def answers(request: Request) -> Answer | None:
+        if request.method == "GET" and "MRN-anna" in request.path:
+            return json_answer(200, {"resourceType": "Bundle", "entry": [{"resource": malformed}]})
+        return None
+
+    malformed = (
+        patient("t9", "Theirs") | {"identifier": [{"system": "urn:oid:2.25.1", "value": "MRN-anna"}]} | change
+    )
+    peer.answers = answers
+    post.work(target)
+    assert post.row(target, f"Observation/{other}").state == "delivered"
+    peer.answers = lambda _: None
+    post.later(target)
+    assert len(peer.of("Observation")) == 2

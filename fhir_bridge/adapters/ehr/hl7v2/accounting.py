@@ -15,10 +15,10 @@ from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import contents_of, document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
-    NOTHING_PLACED,
     OBSERVATION,
     ORDER,
     PATIENT,
+    USUAL_PLACES,
     VISIT_OBSERVATION,
     Group,
     holder,
@@ -153,7 +153,7 @@ class _Targets(NamedTuple):
     alone: Mapping[str, tuple[Ways, ...]]
 
 
-def _targets(scope: str, reads: list[Read], placed: Mapping[str, str] = NOTHING_PLACED) -> _Targets:
+def _targets(scope: str, reads: list[Read], placed: Mapping[str, str] = USUAL_PLACES) -> _Targets:
     """The fields that reads take, by where their segments are as seen from a rule's scope object."""
     result: dict[tuple[int, str, str, int], set[tuple[int, _Taken]]] = {}
     for read in reads:
@@ -226,7 +226,7 @@ def unread(
     root: Group,
     segments: Sequence[Segment],
     applied: Iterable[Applied],
-    placed: Mapping[str, str] = NOTHING_PLACED,
+    placed: Mapping[str, str] = USUAL_PLACES,
 ) -> Unread:
     """What no rule represents; `placed`: segments that the mapping puts into groups."""
     if not segments:

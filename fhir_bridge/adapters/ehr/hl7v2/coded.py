@@ -54,8 +54,7 @@ def read_coded(c: Components) -> CodedValue | None:
     for code_at, display_at, name_at, version_at, oid_at in _TRIPLETS:
         code, display = c.text(code_at), c.peek(display_at)
         if code is None and (display is None or display == text):
-            if c.text(display_at):  # it is the text already
-                c.pass_over(name_at, version_at)  # the system of a code that is not there
+            c.text(display_at)  # it is the text already
             continue
         c.text(display_at)
         codings.append((_scheme(c, name_at, oid_at), code, display, c.text(version_at)))

@@ -140,7 +140,7 @@ def contents_of(patient: Group) -> list[Group]:
     returns="Attachment",
     selects=(
         ("contents:OBX-5", "whole"),
-        ("contents:OBX-3", "label"),
+        ("contents:OBX-3", "whole"),
         ("contents:OBX-11", "text"),
         ("contents:OBX-14", "text"),
     ),
@@ -167,10 +167,12 @@ def attachments(s: Group) -> list[Attachment] | None:
 
 
 def _title(segment: Segment) -> str:
-    """What a content is called; with its status and time, where it is not final or states one."""
+    """What a content is called: its text and codes; with its status and time, where it is not final or states one."""
     name = segment.field(3)
     name = name[0] if isinstance(name, list) else name
     label = (name.text or str(name)) if isinstance(name, Field) else ""
+    if isinstance(name, Field) and label != name.whole:
+        label = f"{label} [{name.whole}]"
     status, time = segment.part(11, 1), segment.part(14, 1)
     more = [str(part) for part in (status if status != "F" else None, time) if part]
     return " ".join(part for part in (label, f"({', '.join(more)})" if more else "") if part)

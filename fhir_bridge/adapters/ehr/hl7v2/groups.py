@@ -14,13 +14,13 @@ from fhir_bridge.plugins import OptionError
 
 __all__ = [
     "ALIASES",
-    "NOTHING_PLACED",
     "OBSERVATION",
     "ORDER",
     "PATIENT",
     "ROOT",
     "SCOPES",
     "SPECIMEN",
+    "USUAL_PLACES",
     "VISIT_OBSERVATION",
     "Group",
     "build",
@@ -67,7 +67,10 @@ _OWN: Final[dict[str, frozenset[str]]] = {
     SPECIMEN: _OF_SPECIMEN | {"NTE"},
     VISIT_OBSERVATION: _OF_OBSERVATION | {"NTE"},
 }
-NOTHING_PLACED: Final[Mapping[str, str]] = MappingProxyType({})
+USUAL_PLACES: Final[Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys(("RXA", "RXC", "RXD", "RXE", "RXG", "RXO", "RXR"), ORDER)
+)
+"""Segments that are in another group than the patient's: what is ordered of a pharmacy, and what it gave."""
 _ALWAYS_IN: Final = {"OBX": OBSERVATION, "OBR": ORDER, "ORC": ORDER, "SPM": SPECIMEN}
 
 
@@ -79,7 +82,7 @@ def placements(options: Mapping[str, Any]) -> Mapping[str, str]:
     """
     chosen = options.get("groups")
     if chosen is None:
-        return NOTHING_PLACED
+        return USUAL_PLACES
     example = "groups: {ORDER_OBSERVATION: [ZDS]}"
     if not isinstance(chosen, Mapping):
         raise OptionError("groups", "`groups` is an object of groups and their segments", example)
@@ -98,7 +101,7 @@ def placements(options: Mapping[str, Any]) -> Mapping[str, str]:
             ):
                 raise OptionError("groups", f'"{name}" is no segment that can be put into {scope}', example)
             placed[name] = scope
-    return placed
+    return {**USUAL_PLACES, **placed}
 
 
 _PLACEABLE: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -333,12 +336,12 @@ def _with_blanks(segment: Segment, number: int) -> list[str]:
     ]
 
 
-def parent_of(scope: str, placed: Mapping[str, str] = NOTHING_PLACED) -> str | None:
+def parent_of(scope: str, placed: Mapping[str, str] = USUAL_PLACES) -> str | None:
     """The group around a scope; that of a segment by itself is the one that the segment is in."""
     return SCOPES[scope] if scope in SCOPES else placed.get(scope, PATIENT)
 
 
-def holder(name: str, scope: str, placed: Mapping[str, str] = NOTHING_PLACED) -> int:
+def holder(name: str, scope: str, placed: Mapping[str, str] = USUAL_PLACES) -> int:
     """How many groups outwards from `scope` the segments called `name` are held.
 
     A group's own segments are not looked for further out: a result without NTE has no comment, whatever the
@@ -360,7 +363,7 @@ def holder(name: str, scope: str, placed: Mapping[str, str] = NOTHING_PLACED) ->
     return steps - 1
 
 
-def home(name: str, placed: Mapping[str, str] = NOTHING_PLACED) -> str | None:
+def home(name: str, placed: Mapping[str, str] = USUAL_PLACES) -> str | None:
     """The group that all segments of a name are in, where that is not the patient's; None for others."""
     return placed.get(name) or _ALWAYS_IN.get(name)
 
@@ -383,7 +386,7 @@ def stray(root: Group, segment: Segment) -> str:
     return ""
 
 
-def build(segments: list[Segment], placed: Mapping[str, str] = NOTHING_PLACED) -> Group:
+def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> Group:
     """The message as a tree of groups.
 
     PID opens a patient; ORC, or OBR without ORC, an order; OBX an observation; SPM a specimen. What is missing

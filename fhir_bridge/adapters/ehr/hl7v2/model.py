@@ -12,13 +12,13 @@ from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, v
 from fhir_bridge.adapters.ehr.hl7v2.definitions import data_types, doubt_of, table_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
-    NOTHING_PLACED,
     OBSERVATION,
     ORDER,
     PATIENT,
     ROOT,
     SCOPES,
     SPECIMEN,
+    USUAL_PLACES,
     VISIT_OBSERVATION,
     holder,
     home,
@@ -120,7 +120,7 @@ class Hl7v2Model:
     )
     """Of `key`: set id, sub-id, value, times and instance of an OBX, which differ from result to result."""
 
-    def __init__(self, placed: Mapping[str, str] = NOTHING_PLACED) -> None:
+    def __init__(self, placed: Mapping[str, str] = USUAL_PLACES) -> None:
         self._placed = placed
         self.scopes: Mapping[str, Scope] = _Scopes(placed)
 
@@ -132,7 +132,7 @@ class Hl7v2Model:
         """
         check_options(options)
         placed = placements(options)
-        return Hl7v2Model(placed) if placed else self
+        return self if placed is USUAL_PLACES else Hl7v2Model(placed)
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:

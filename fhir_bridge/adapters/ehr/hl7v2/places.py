@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from fhir_bridge.adapters.ehr.hl7v2.accounting import segments_of, way_of
 from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, READERS, Components, taken
 from fhir_bridge.adapters.ehr.hl7v2.fields import Component, Field, Segment, field_of
-from fhir_bridge.adapters.ehr.hl7v2.groups import ALIASES, NOTHING_PLACED, Group, holder, parent_of
+from fhir_bridge.adapters.ehr.hl7v2.groups import ALIASES, USUAL_PLACES, Group, holder, parent_of
 from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
 from fhir_bridge.mapping import CLEARED, Read
 
@@ -35,7 +35,7 @@ _IDENTITY: Final = {
 
 
 def places_of(
-    scope: Group, read: Read, items: Mapping[str, Any], placed: Mapping[str, str] = NOTHING_PLACED
+    scope: Group, read: Read, items: Mapping[str, Any], placed: Mapping[str, str] = USUAL_PLACES
 ) -> Iterable[Place]:
     """The places that a read takes, as seen from the scope object of its rule.
 

@@ -13,13 +13,13 @@ from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
-    NOTHING_PLACED,
     OBSERVATION,
     ORDER,
     PATIENT,
     ROOT,
     SCOPES,
     SPECIMEN,
+    USUAL_PLACES,
     Group,
     build,
     parent_of,
@@ -140,7 +140,7 @@ class Message:
         *,
         raw: bytes = b"",
         zone: tzinfo | None = None,
-        placed: Mapping[str, str] = NOTHING_PLACED,
+        placed: Mapping[str, str] = USUAL_PLACES,
     ) -> None:
         self._raw = raw
         self._placed = placed

@@ -32,6 +32,7 @@ _ACTIONS: Final[Mapping[str, int]] = {
     "PRT": 2,
     "RGS": 2,
     "ROL": 2,
+    "RXA": 21,
 }
 """What the receiver shall do with the segment. Where a rule reads it (a deletion), it is represented."""
 
