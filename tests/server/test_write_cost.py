@@ -113,6 +113,7 @@ def test_thirty_conditional_updates_at_once_all_succeed(hospital: Hospital) -> N
 
 
 def test_a_kill_leaves_each_write_with_its_event_or_neither(fresh_database_url: str) -> None:
+    begun: list[str] = []
     for turn in range(2):
         with serving(fresh_database_url, auth="none") as served:
             served.request("PUT", "Patient/anna", json=patient("anna", "Alpha")).raise_for_status()
@@ -126,7 +127,7 @@ def test_a_kill_leaves_each_write_with_its_event_or_neither(fresh_database_url: 
                         client.put(f"/Observation/{identity}", json=changed)
                         client.delete(f"/Observation/{identity}")
 
-            begun: list[str] = []
+            begun.clear()
             writers = [threading.Thread(target=write) for _ in range(4)]
             for writer in writers:
                 writer.start()
