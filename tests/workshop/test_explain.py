@@ -33,8 +33,8 @@ def test_an_element_leads_to_rule_line_and_bytes_and_each_value_has_a_fate(messa
     assert by_label["OBX[1]-5"]["fate"] == "written"
     assert [each["element"] for each in by_label["OBX[1]-5"]["elements"]] == ["Observation.valueQuantity"]
     assert by_label["OBX[1]-4"]["fate"] == "identity"
-    assert by_label["OBX[1]-13"]["fate"] == "unread"
-    assert by_label["OBX[1]-13"]["issues"] == ["FB-HL7-012 the field OBX-13 is not represented"]
+    assert by_label["OBX[1]-13"]["fate"] == "written"
+    assert [each["element"] for each in by_label["OBX[1]-13"]["elements"]] == ["Observation.note[0].text"]
     assert by_label["MSH-11"]["fate"] == "unread"
     assert by_label["PID-5[2].1"]["elements"][0]["element"] == "Patient.name[1]"
 

@@ -7,6 +7,7 @@ with both components.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -170,7 +171,17 @@ def vital_text(s: Group, ctx: Context) -> str | None:
         return None
     if code == _PANEL:
         return None if _PAIR.fullmatch(str(s.field("OBX", 5) or "")) else _as_sent(s)
-    return _fit(ctx, s, code).text
+    return _silently(ctx, s, code).text
+
+
+def _silently(ctx: Context, s: Group, code: str) -> _Fit:
+    """The same without its reports, which are the quantity's: the two may be made apart."""
+    issues, unmapped = ctx.issues, ctx.unmapped
+    ctx.issues, ctx.unmapped = [], Counter()
+    try:
+        return _fitting(ctx, code, _measured(ctx, s), _as_sent(s))
+    finally:
+        ctx.issues, ctx.unmapped = issues, unmapped
 
 
 @function(scope=True, context=True, returns="Quantity", selects=_MEASUREMENT)
