@@ -370,7 +370,7 @@ def _bytes(chance: random.Random, sent: Sent) -> Sent:
 
 def _value(chance: random.Random, sent: Sent) -> Sent:
     """Another value, another name, or one more, somewhere in the body."""
-    if not isinstance(sent.body, dict | list):
+    if not sent.body or not isinstance(sent.body, dict | list):
         return _query(chance, sent)
     body = copy.deepcopy(sent.body)
     places: list[tuple[Any, Any]] = []

@@ -234,6 +234,7 @@ def test_a_file_that_the_caller_may_not_read_is_not_imported(served: Hospital) -
         (lambda body: body | {"inputFormat": "text/csv"}, 400),
         (lambda body: body | {"input": []}, 400),
         (lambda body: body | {"input": [{"type": "Nothing", "url": "Binary/x"}]}, 400),
+        (lambda body: body | {"input": [{"type": {}, "url": "Binary/x"}]}, 400),
         (lambda body: body | {"input": [{"type": "Patient"}]}, 400),
         (lambda body: body | {"input": "Binary/x"}, 400),
     ],

@@ -119,3 +119,14 @@ def test_diagnostics_say_what_is_wrong_and_where(hospital: Hospital, clinician: 
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
     found = hospital.http.post("/fhir", json=bundle, headers=clinician).json()["issue"][0]
     assert found["diagnostics"] == f"{found['details']['text']} (Bundle.entry[0])"
+
+
+@pytest.mark.parametrize("kind", [{}, ["Patient"], 7, None, True, "", "Nonsense"])
+def test_a_resource_of_no_type_is_a_finding(hospital: Hospital, clinician: dict[str, str], kind: Any) -> None:
+    """schemathesis found that the server failed."""
+    body = {"resourceType": kind, "gender": "female"}
+    headers = clinician | {"Content-Type": "application/fhir+json"}
+    answer = hospital.http.post("/fhir/Patient/$validate", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["issue"][0]["severity"] in ("error", "fatal")
+    assert hospital.http.post("/fhir/Patient", json=body, headers=headers).status_code == 400

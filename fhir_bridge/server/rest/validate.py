@@ -38,7 +38,7 @@ class Validate:
             raise refuse(400, "FB-REST-002", "the parameter `profile` is a canonical")
         kind = resource.get("resourceType")
         # A finding, not a refusal: R4 resource-operation-validate answers 200 with what is wrong.
-        if kind in resource_types() and kind != request.type:
+        if isinstance(kind, str) and kind in resource_types() and kind != request.type:
             message = f"resourceType must be {request.type}"
             return operation_outcome([Issue("error", "FB-REST-002", message, expression="resourceType")])
         validator = ServedValidator(self._terminology, request.store, unknown_extensions="error")
