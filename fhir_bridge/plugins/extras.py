@@ -36,6 +36,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "sqlalchemy",
         "starlette",
         "uvicorn",
+        "websockets",
     ),
 }
 """Top-level modules that each extra of pyproject.toml installs and we import; a test compares the two."""

@@ -197,8 +197,8 @@ async def read_page(
         statement, values = within_bytes(statement, names, order.replace(" + 0", "")), (most_bytes, *values)
     # Among all patients the best way depends on the values, which a prepared plan does not know.
     prepare = None if bounded else False
-    found = await connection.execute(statement.encode(), values, prepare=prepare, binary=True)
-    rows: list[Any] = await found.fetchall()
+    cursor = await connection.execute(statement.encode(), values, prepare=prepare, binary=True)
+    rows: list[Any] = await cursor.fetchall()
     shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
     more = len(rows) > len(shown)
     if backwards:
@@ -257,15 +257,15 @@ def _walk(latest: Latest, columns: str, place: Place | None, limit: int) -> Cond
         f"AND d.parameter = {latest.date:d}), '-infinity')"
     )
     rows = all_of([latest.rows, _moments_beyond(place)])
-    found = all_of([Condition("r.key = m.resource"), latest.where, Condition(end)])
+    matching = all_of([Condition("r.key = m.resource"), latest.where, Condition(end)])
     order = "m.moment ASC, m.resource DESC" if backwards else "m.moment DESC, m.resource"
     statement = (
         "SELECT DISTINCT ON (m.moment, m.resource) w.*, NULLIF(m.moment, '-infinity') AS s0 "  # noqa: S608
         f"FROM (SELECT i.moment, i.resource FROM token i WHERE {rows.text}) m "
-        f"CROSS JOIN LATERAL (SELECT {columns} FROM resource r WHERE {found.text} OFFSET 0) w "
+        f"CROSS JOIN LATERAL (SELECT {columns} FROM resource r WHERE {matching.text} OFFSET 0) w "
         f"ORDER BY {order} LIMIT {limit:d}"
     )
-    return Condition(statement, (*rows.values, *found.values))
+    return Condition(statement, (*rows.values, *matching.values))
 
 
 def _moments_beyond(place: Place | None) -> Condition:

@@ -113,6 +113,7 @@ def test_thirty_conditional_updates_at_once_all_succeed(hospital: Hospital) -> N
 
 
 def test_a_kill_leaves_each_write_with_its_event_or_neither(fresh_database_url: str) -> None:
+    begun: list[str] = []
     for turn in range(2):
         with serving(fresh_database_url, auth="none") as served:
             served.request("PUT", "Patient/anna", json=patient("anna", "Alpha")).raise_for_status()
@@ -121,14 +122,19 @@ def test_a_kill_leaves_each_write_with_its_event_or_neither(fresh_database_url: 
                 with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=served.base) as client:
                     while True:
                         identity = client.post("/Observation", json=observation("x", "anna")).json()["id"]
+                        begun.append(identity)
                         changed = observation(identity, "anna") | {"status": "amended"}
                         client.put(f"/Observation/{identity}", json=changed)
                         client.delete(f"/Observation/{identity}")
 
+            begun.clear()
             writers = [threading.Thread(target=write) for _ in range(4)]
             for writer in writers:
                 writer.start()
-            time.sleep(1.5 + turn / 3)
+            end = time.monotonic() + 60
+            while len(begun) < 20 and time.monotonic() < end:
+                time.sleep(0.01)
+            time.sleep(turn / 3)
             os.kill(served.process.pid, signal.SIGKILL)
             for writer in writers:
                 writer.join()
