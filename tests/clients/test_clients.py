@@ -71,4 +71,4 @@ def hapi() -> Path:
 def test_the_java_client_of_hapi(served: Served, token: str, hapi: Path) -> None:
     command = ["java", "-Xmx512m", "-cp", "classes:lib/*", "Calls"]
     found = outcomes(command, served, token, {}, hapi)
-    all_well(found, 31)
+    all_well(found, 30)

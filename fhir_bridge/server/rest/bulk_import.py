@@ -63,7 +63,7 @@ class Import:
         results = []
         for item in items:
             kind, url = item.get("type", ""), item.get("url")
-            if kind and (not isinstance(kind, str) or kind not in definitions.resource_types()):
+            if not isinstance(kind, str) or (kind and kind not in definitions.resource_types()):
                 raise refuse(400, "FB-BULK-001", f"input.type: R4 has no type {str(kind)[:40]!r}")
             if not isinstance(url, str):
                 raise refuse(400, "FB-BULK-001", "input.url is missing")
