@@ -116,17 +116,20 @@ class Layout:
 
     def is_steady(self, section: SectionDraft) -> bool:
         """Whether what decides a section recurs from object to object, as the source model says."""
-        varying = getattr(self.model, "varying", None)
         depends = section.depends
         if (
-            varying is None
+            getattr(self.model, "varying", None) is None
             or not self.model.key_head(self.head.scope)
             or depends.free
             or depends.group
             or self.is_around(section)
         ):
             return False
-        return not self.stated(section) & varying
+        return not self.varying(section)
+
+    def varying(self, section: SectionDraft) -> set[str]:
+        """What differs from object to object of what decides a section, as the source model says."""
+        return self.stated(section) & getattr(self.model, "varying", frozenset())
 
     def stated(self, section: SectionDraft) -> set[str]:
         """What decides a section, variables by what decides them."""
@@ -252,4 +255,6 @@ class SectionCompiler:
         a, b = (layout.deciding(draft.depends.own | draft.depends.around) for draft in (one, other))
         if a == b:
             return True
+        if (a <= b or b <= a) and (differing := layout.varying(one)) and differing == layout.varying(other):
+            return True  # neither is made before more often than the other
         return len(a & b) >= 3 and (a <= b or b <= a) and len(a & b) / len(a | b) >= _SIMILAR
