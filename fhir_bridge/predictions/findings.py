@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_bridge.predictions.inputs import LOINC, SNOMED
-from fhir_bridge.predictions.record import Evidence, PatientRecord, codings
+from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, uncoded_names
 
 __all__ = [
     "Disease",
@@ -123,7 +123,7 @@ class PathogenicVariant:
 _VARIANT = (LOINC, "69548-6")
 _PRESENT = (LOINC, "LA9633-4")
 _GENE = (LOINC, "48018-6")
-_HGVS = ((LOINC, "48005-3"), (LOINC, "48004-6"), (LOINC, "81290-9"))
+_HGVS = {"p": (LOINC, "48005-3"), "c": (LOINC, "48004-6"), "g": (LOINC, "81290-9")}
 _SIGNIFICANCE = (LOINC, "53037-8")
 _CLASSES = {(LOINC, "LA6668-3"): "Pathogenic", (LOINC, "LA26332-9"): "Likely pathogenic"}
 
@@ -149,7 +149,7 @@ def pathogenic_variants(record: PatientRecord, genes: frozenset[str]) -> Iterato
             gene = _component_text(variant, _GENE) if variant else None
             if variant is None or gene not in genes:
                 continue
-            name = next((text for code in _HGVS if (text := _component_text(variant, code))), "")
+            name = _name(variant)
             yield PathogenicVariant(
                 str(gene),
                 name.rpartition(":")[2],
@@ -166,6 +166,15 @@ def _classification(observation: dict[str, Any]) -> str | None:
                 if coding in _CLASSES:
                     return _CLASSES[coding]
     return None
+
+
+def _name(variant: dict[str, Any]) -> str:
+    """The protein's name, else that of the coding DNA, else of the genome."""
+    stated = uncoded_names(variant)
+    for kind, code in _HGVS.items():
+        if text := _component_text(variant, code) or stated.get(kind):
+            return text
+    return ""
 
 
 def _component_text(observation: dict[str, Any], code: tuple[str, str]) -> str | None:

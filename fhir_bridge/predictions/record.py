@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -21,6 +22,7 @@ __all__ = [
     "modality_of",
     "moment_of",
     "parse_time",
+    "uncoded_names",
 ]
 
 Modality = Literal["ehr", "imaging", "genomics"]
@@ -65,6 +67,15 @@ def codings(concept: Any) -> Iterator[tuple[str, str]]:
     if isinstance(concept, dict):
         for coding in concept.get("coding", ()):
             yield coding.get("system", ""), coding.get("code", "")
+
+
+def uncoded_names(observation: dict[str, Any]) -> dict[str, str]:
+    """Names of a variant that stand in a note, since they have no accession; by kind (`c`, `n`, `p`)."""
+    texts = " ".join(str(note.get("text", "")) for note in observation.get("note", ()))
+    return {match[1][0]: match[1] for match in _UNCODED.finditer(texts)}
+
+
+_UNCODED = re.compile(r"(?:^|[\s;(])([cnp]\.[^\s;,)]+)")
 
 
 def modality_of(resource: dict[str, Any]) -> Modality:

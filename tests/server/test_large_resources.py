@@ -266,6 +266,4 @@ def test_large_is_what_holds_more_values_than_the_limit(value: Any, limit: int) 
         items = inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
         return len(items) + sum(count(item) for item in items)
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(breathing, "LARGE", limit)
-        assert is_large(value) == (count(value) > limit)
+    assert is_large(value, limit) == (count(value) > limit)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fhir_bridge.predictions.inputs import LOINC
-from fhir_bridge.predictions.record import codings
+from fhir_bridge.predictions.record import codings, uncoded_names
 from fhir_bridge.server.pages.reading import codes_of, concept_text, target_of, time_of, value_text
 
 __all__ = ["REPORTABLE", "Studied", "Variant", "studies_of", "variants_of"]
@@ -133,6 +133,9 @@ def _variant(observation: dict[str, Any], about: Sequence[dict[str, Any]]) -> Va
     parts = {name: by_code.get(code, "") for name, code in _COMPONENTS.items()}
     if parts["coding"] and parts["transcript"] and ":" not in parts["coding"]:
         parts["coding"] = f"{parts['transcript']}:{parts['coding']}"
+    stated = uncoded_names(observation)
+    parts["coding"] = parts["coding"] or stated.get("c", "")
+    parts["protein"] = parts["protein"] or stated.get("p", "")
     names = tuple(parts[name] for name in ("coding", "protein", "genomic") if parts[name])
     if not names:
         position = parts["position"].split(" to ")[0]
