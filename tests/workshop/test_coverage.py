@@ -72,7 +72,7 @@ def test_a_corpus_of_messages(message: Path, site: Path) -> None:
         "result",
         "report",
     }
-    assert result["leaves"]["OBX-13"]["read"] == 0
+    assert result["leaves"]["MSH-11"]["read"] == 0
     assert result["leaves"]["OBX-5"] == {"values": 2, "read": 2, "written": 2}
 
 
