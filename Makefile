@@ -20,8 +20,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install ## Create, load and serve the sample cohort (DEMO_ARGS="--no-serve" stops after loading)
 	$(BIN)/fhir-bridge demo $(DEMO_ARGS)
 
+# `make check test` runs the tests of the documentation once.
+DONE := $(if $(filter check,$(MAKECMDGOALS)),--ignore=tests/docs)
+
 test: install ## Run the tests
-	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest $(PYTEST_ARGS)
+	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest $(DONE) $(PYTEST_ARGS)
 
 soak: install ## Run the long property tests, which `make test` leaves out
 	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest -m soak --timeout 3600 $(PYTEST_ARGS)

@@ -58,7 +58,7 @@ def _try(served: Served, archive: Path, each: int) -> str:
 def test_some_examples_are_stored_found_and_exported(
     served: Served, record_property: Callable[[str, object], None]
 ) -> None:
-    done = _try(served, packed("hl7.fhir.r4.examples", "4.0.1"), 16)
+    done = _try(served, packed("hl7.fhir.r4.examples", "4.0.1"), 48)
     record_property("examples", done)
     print(done)
 

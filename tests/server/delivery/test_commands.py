@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from fhir_bridge.cli import output
 from fhir_bridge.cli.main import app
 from fhir_bridge.server.delivery.targets import TargetError, Targets
 from tests.server.conftest import observation, patient
@@ -45,6 +46,7 @@ class Desk:
 @pytest.fixture
 def desk(fresh_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     with peering() as peer:
+        monkeypatch.setattr(output.stderr, "width", 300)
         monkeypatch.setenv("FHIR_BRIDGE_DATABASE_URL", fresh_database_url)
         monkeypatch.setenv("FHIR_BRIDGE_EGRESS", peer.origin)
         monkeypatch.setenv("FHIR_BRIDGE_EGRESS_NETWORKS", "127.0.0.0/8")
