@@ -20,6 +20,7 @@ from fhir_bridge.storage import Store
 from fhir_bridge.storage.changes import Change
 from fhir_bridge.storage.consumers import Consumers
 from tests.server.conftest import bare_plugins, observation, patient
+from tests.server.feed import shown
 from tests.storage.cohort import with_store
 
 VALUE = "Anna has 5.4 mmol/L"
@@ -166,6 +167,7 @@ def test_a_late_commit_is_not_passed_over(fresh_database_url: str) -> None:
                 assert not follower.changes  # one older runs on: its place comes first
 
         await store.load([patient("anna", "Alpha")])
+        await shown(store)
         await following(store, plugins_with(one=follower), write, lambda: len(follower.changes) == 2)
 
     with_store(fresh_database_url, work)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Iterator
 from functools import partial
@@ -20,10 +19,9 @@ from fhir_bridge.server.subscriptions.model import BACKPORT, CHANGED
 from fhir_bridge.server.subscriptions.notifying import Notifier
 from fhir_bridge.server.subscriptions.owners import Owners
 from fhir_bridge.server.subscriptions.sealing import SEAL, Seal
-from fhir_bridge.storage.changes import end_of_feed
 from fhir_bridge.storage.consumers import Consumers
-from tests.patience import PATIENCE
 from tests.server.conftest import FHIR, Hospital
+from tests.server.feed import shown
 from tests.server.receiving import Receiver, receiving
 
 
@@ -51,24 +49,12 @@ class Feed:
             self._parts = _Turn(services.store, cursors, consumer), notifier
         return self._parts
 
-    async def _visible(self) -> None:
-        """Wait until the feed shows what was written: it stays behind the oldest transaction of the whole server."""
-        async with self.hospital.services.store.connection() as connection:
-            row = await (await connection.execute("SELECT pg_current_xact_id()::text::bigint")).fetchone()
-        assert row is not None
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                async with self.hospital.services.store.connection() as connection:
-                    if (await end_of_feed(connection))[0] >= row[0]:
-                        return
-                await asyncio.sleep(0.02)
-
     def work(self) -> None:
         """What the background worker does until there is nothing left to do."""
 
         async def until_idle() -> None:
             turn, notifier = await self._made()
-            await self._visible()
+            await shown(self.hospital.services.store)
             while await turn.next():
                 pass
             while await notifier.turn():
