@@ -82,7 +82,7 @@ def _schemathesis(served: Served, folder: Path, seconds: int, *more: str) -> int
 
 def test_schemathesis_finds_no_server_error_in_some_addresses(open_server: Served, tmp_path: Path) -> None:
     some = ["--include-path-regex", r"^/(Patient|Observation|_[a-z]+|\$[a-z-]+)?(/|$)"]
-    assert _schemathesis(open_server, tmp_path, 6, *some, "--seed", "12") > 20
+    assert _schemathesis(open_server, tmp_path, 15, *some, "--seed", "12") > 0
 
 
 @pytest.mark.soak
