@@ -39,7 +39,8 @@ _PIXELS: Final = (0x0008, 0x0009, 0x0010)
 _CHARACTER_SET: Final = 0x00080005
 _REQUIRED: Final = (0x00080016, 0x00080018)
 _META_LENGTH: Final = b"\2\0\0\0UL\4\0"
-_SYNTAX, _CLASS = 0x00020010, 0x00020002
+_META_GROUP: Final = 0x0002
+_SYNTAX, _CLASS = 0x0010, 0x0002
 _DEPTH: Final = 32
 _explicit_head: Final = struct.Struct("<HH2sH").unpack_from
 _implicit_head: Final = struct.Struct("<HHI").unpack_from
@@ -94,25 +95,35 @@ def _meta(data: bytes) -> tuple[int, bool]:
     """Where the file meta information ends, and whether VRs are stated after it (PS3.10 7.1)."""
     if data[132:140] != _META_LENGTH:
         raise _DoubtfulError
-    meta: dict[int, _Raw] = {}
-    position = 144 + _length(data, 140)[0]
-    if _explicit(data, 144, position, None, meta, 0) != position or data[position : position + 2] == b"\2\0":
+    meta: dict[int, bytes] = {}
+    position, end = 144, 144 + _length(data, 140)[0]
+    while position < end:
+        group, number, stated, length = _explicit_head(data, position)
+        start = position + 8
+        if stated in _LONG:
+            (length,) = _length(data, start)
+            start += 4
+        elif stated not in _SHORT:
+            raise _DoubtfulError
+        if group != _META_GROUP or not number or start + length > len(data):
+            raise _DoubtfulError
+        position = start + length
+        meta[number] = data[start:position]
+    if position != end or data[position : position + 2] == b"\2\0":
         raise _DoubtfulError
-    if any(tag >> 16 != 2 for tag in meta):
-        raise _DoubtfulError
-    syntax, kind = (_uid(meta.get(tag)) for tag in (_SYNTAX, _CLASS))
+    syntax, kind = (_uid(meta.get(number)) for number in (_SYNTAX, _CLASS))
     if syntax in _OTHERS or kind in _OTHERS:
         raise _DoubtfulError
     explicit = syntax != _IMPLICIT
-    start = data[position : position + 6]
+    first = data[position : position + 6]
     # Command elements; or a VR where there should be none.
-    if start[:2] == b"\0\0" or (not explicit and start[4:].isalpha() and start[4:].isupper()):
+    if first[:2] == b"\0\0" or (not explicit and first[4:].isalpha() and first[4:].isupper()):
         raise _DoubtfulError
     return position, explicit
 
 
-def _uid(element: _Raw | None) -> str:
-    text = element[1].decode("latin-1").removesuffix("\0") if element is not None else ""
+def _uid(value: bytes | None) -> str:
+    text = value.decode("latin-1").removesuffix("\0") if value is not None else ""
     if not _REGISTERED.match(text):
         raise _DoubtfulError
     return text
@@ -268,7 +279,7 @@ def _elements(raws: dict[int, _Raw], *, explicit: bool, depth: int) -> Elements:
     if not depth and not all(value_of(tag).strip(b"\0 ") for tag in _REQUIRED):
         raise _DoubtfulError  # the file meta information may state it
     if _CHARACTER_SET in result:
-        if depth:
+        if depth or result[_CHARACTER_SET][0] != "CS":
             raise _DoubtfulError
         result[_CHARACTER_SET] = "CS", _character_set(result[_CHARACTER_SET][1])
     return result
