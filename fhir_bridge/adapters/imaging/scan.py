@@ -158,7 +158,7 @@ def _explicit(
             if vr != "SQ":
                 raise _DoubtfulError
             value, position = _items(data, start, end, depth + 1, explicit=True, opened=True)
-            if tags is None or tag in tags:
+            if number and (tags is None or tag in tags):
                 raws[tag] = "", value
             continue
         position = start + length
@@ -193,7 +193,7 @@ def _implicit(
             if not _is_sequence(tag, data[start : start + 4]):
                 raise _DoubtfulError
             value, position = _items(data, start, end, depth + 1, explicit=False, opened=True)
-            if tags is None or tag in tags:
+            if number and (tags is None or tag in tags):
                 raws[tag] = "", value
             continue
         position = start + length
