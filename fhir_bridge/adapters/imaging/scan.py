@@ -82,8 +82,7 @@ def scan(data: bytes, tags: frozenset[int] | None = None, *, whole: bool) -> Sca
     try:
         position, explicit = _meta(data)
         raws: dict[int, _Raw] = {}
-        walk = _explicit if explicit else _implicit
-        end = walk(data, position, len(data), tags, raws, 0)
+        end = _walk(data, position, len(data), tags, raws, 0, explicit=explicit)
         if end == len(data) and not whole:
             return None
         return Scan(_elements(raws, explicit=explicit, depth=0), end, explicit)
@@ -129,7 +128,7 @@ def _uid(value: bytes | None) -> str:
     return text
 
 
-def _explicit(
+def _walk(
     data: bytes,
     position: int,
     end: int,
@@ -137,71 +136,48 @@ def _explicit(
     raws: dict[int, _Raw],
     depth: int,
     *,
+    explicit: bool,
     opened: bool = False,
 ) -> int:
     """Read elements up to the pixel data, the end, or that of an item of undefined length (`opened`); returns where."""
     while end - position >= 8:
-        group, number, stated, length = _explicit_head(data, position)
-        vr = _SHORT.get(stated)
-        if vr is not None:
-            start = position + 8
-        else:
-            vr = _LONG.get(stated)
+        vr: str | None = None
+        start = position + 8
+        if explicit:
+            group, number, stated, length = _explicit_head(data, position)
+            vr = _SHORT.get(stated)
+            undefined = False
             if vr is None:
-                return _item_end(data, position, opened=opened)
-            (length,) = _length(data, position + 8)
-            start = position + 12
-        if group >= _PIXEL_GROUP and not depth and group == _PIXEL_GROUP and number in _PIXELS:
-            return position
-        tag = group << 16 | number
-        if length == _UNDEFINED and start == position + 12:
-            if vr != "SQ":
-                raise _DoubtfulError
-            value, position = _items(data, start, end, depth + 1, explicit=True, opened=True)
-            if number and (tags is None or tag in tags):
-                raws[tag] = "", value
-            continue
-        position = start + length
-        if position > end:
-            raise _DoubtfulError
-        if number and (tags is None or tag in tags):
-            raws[tag] = vr, data[start:position]
-    return _at_end(position, end, opened=opened)
-
-
-def _implicit(
-    data: bytes,
-    position: int,
-    end: int,
-    tags: frozenset[int] | None,
-    raws: dict[int, _Raw],
-    depth: int,
-    *,
-    opened: bool = False,
-) -> int:
-    """The same where no VR is stated."""
-    while end - position >= 8:
-        group, number, length = _implicit_head(data, position)
-        if group >= _PIXEL_GROUP:
+                vr = _LONG.get(stated)
+                if vr is None:
+                    return _item_end(data, position, opened=opened)
+                (length,) = _length(data, start)
+                start = position + 12
+                undefined = length == _UNDEFINED
+        else:
+            group, number, length = _implicit_head(data, position)
             if group == _ITEM_GROUP:
                 return _item_end(data, position, opened=opened)
-            if not depth and group == _PIXEL_GROUP and number in _PIXELS:
-                return position
+            undefined = length == _UNDEFINED
+        if group == _PIXEL_GROUP and not depth and number in _PIXELS:
+            return position
         tag = group << 16 | number
-        start = position + 8
-        if length == _UNDEFINED:
-            if not _is_sequence(tag, data[start : start + 4]):
+        wanted = number and (tags is None or tag in tags)
+        if undefined:
+            if not (vr == "SQ" if explicit else _is_sequence(tag, data[start : start + 4])):
                 raise _DoubtfulError
-            value, position = _items(data, start, end, depth + 1, explicit=False, opened=True)
-            if number and (tags is None or tag in tags):
+            value, position = _items(data, start, end, depth + 1, explicit=explicit, opened=True)
+            if wanted:
                 raws[tag] = "", value
             continue
         position = start + length
         if position > end:
             raise _DoubtfulError
-        if number and (tags is None or tag in tags):
-            raws[tag] = None, data[start:position]
-    return _at_end(position, end, opened=opened)
+        if wanted:
+            raws[tag] = vr, data[start:position]
+    if opened or position != end:
+        raise _DoubtfulError
+    return position
 
 
 def _is_sequence(tag: int, following: bytes) -> bool:
@@ -215,19 +191,12 @@ def _item_end(data: bytes, position: int, *, opened: bool) -> int:
     return position + 8
 
 
-def _at_end(position: int, end: int, *, opened: bool) -> int:
-    if opened or position != end:
-        raise _DoubtfulError
-    return position
-
-
 def _items(
     data: bytes, position: int, end: int, depth: int, *, explicit: bool, opened: bool
 ) -> tuple[bytes, int]:
     """The items of a sequence as `encode` writes them, and where it ends; `opened`: its length is not stated."""
     if depth > _DEPTH:
         raise _DoubtfulError
-    walk = _explicit if explicit else _implicit
     parts: list[bytes] = []
     while opened or position < end:
         group, number, length = _implicit_head(data, position)
@@ -240,11 +209,11 @@ def _items(
             raise _DoubtfulError
         raws: dict[int, _Raw] = {}
         if length == _UNDEFINED:
-            position = walk(data, position, end, None, raws, depth, opened=True)
+            position = _walk(data, position, end, None, raws, depth, explicit=explicit, opened=True)
         elif position + length > end:
             raise _DoubtfulError
         else:
-            position = walk(data, position, position + length, None, raws, depth)
+            position = _walk(data, position, position + length, None, raws, depth, explicit=explicit)
         stored = encode(_elements(raws, explicit=explicit, depth=depth))
         parts += (_pack_length(len(stored)), stored)
     return b"".join(parts), position
