@@ -80,15 +80,11 @@ def canonical_spdi(accession: str, position: int, reference: str, alternate: str
         return f"{accession}:{start - 1}:{old}:{new}"
     moved = old or new
     # Of REF (with the deletion, without the insertion) what is before and after the change.
-    left, right = start - position, start - position + len(old)
-    unit = moved
-    while True:
-        if right >= len(reference):
-            return None
-        if reference[right] != unit[0]:
-            break
-        unit = unit[1:] + unit[0]
-        right += 1
+    left = start - position
+    farthest = _moved_right(reference, left + len(old), moved)
+    if farthest is None:
+        return None
+    right, _ = farthest
     unit = moved
     while True:
         if left == 0:
@@ -158,17 +154,26 @@ def _deleted(position: int, reference: str, start: int, old: str) -> str | None:
     return f"{_span(position + offset, position + offset + length - 1)}del"
 
 
+def _moved_right(reference: str, offset: int, bases: str) -> tuple[int, str] | None:
+    """Bases moved right over the reference from an offset while that changes nothing: where they end up, and as what.
+
+    None where REF does not show the base that stops them.
+    """
+    while offset < len(reference):
+        if reference[offset] != bases[0]:
+            return offset, bases
+        bases = bases[1:] + bases[0]
+        offset += 1
+    return None
+
+
 def _inserted(position: int, reference: str, start: int, new: str) -> str | None:
     """Move the insertion right, then see whether it copies the bases before it (a duplication)."""
-    offset = start - position
     length = len(new)
-    while True:
-        if offset >= len(reference):
-            return None
-        if reference[offset] != new[0]:
-            break
-        new = new[1:] + new[0]
-        offset += 1
+    farthest = _moved_right(reference, start - position, new)
+    if farthest is None:
+        return None
+    offset, new = farthest
     last = position + offset - 1
     before = reference[max(0, offset - length) : offset]
     if before == new:
