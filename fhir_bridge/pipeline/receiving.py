@@ -29,10 +29,10 @@ from fhir_bridge.pipeline.issues import CODES
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import ShardRun
 from fhir_bridge.pipeline.sink_run import SinkRun
-from fhir_bridge.pipeline.store_sink import count_stored, record_set
+from fhir_bridge.pipeline.store_sink import count_stored, opened, record_set
 from fhir_bridge.pipeline.waiting_records import waiting_issue
 from fhir_bridge.plugins import IssueLike, ReceivedRecord, ReceivingAdapter, adapters
-from fhir_bridge.storage import RecordSet, StorageError, Store
+from fhir_bridge.storage import RecordSet, StorageError
 from fhir_bridge.storage.inbox import InboxItem, Kind
 from fhir_bridge.storage.received import Arrival, Outcome, ReceivedMessages, Status
 
@@ -120,7 +120,7 @@ class Receiver:
         self._prepare()
         self._runner = asyncio.Runner()
         try:
-            self._store = self._runner.run(_opened(url, self._sink))
+            self._store = self._runner.run(opened(url, self._sink, migrate=False))
         except BaseException:
             self._runner.close()
             raise
@@ -218,12 +218,8 @@ class Receiver:
             self._convert(item)
         await self._save([item for item in work if item.converted is not None])
         for item in work:
-            self.account.count_record(
-                {"held": "rejected", "refused": "rejected", "failed": "rejected"}.get(
-                    item.status, item.status
-                ),
-                item.record.records,
-            )
+            outcome = "rejected" if item.status in _INBOX else item.status
+            self.account.count_record(outcome, item.record.records)
             self.account.count_issues(item.issues, item.record.locator)
         await self._note(work)
         await self._messages.settle([self._outcome(item) for item in work])
@@ -241,9 +237,8 @@ class Receiver:
         try:
             if record.outcome == "rejected":
                 item.status = "rejected"
-            elif (
-                record.outcome == "skipped"
-            ):  # what it said in an earlier run, by other settings, it no longer says
+            elif record.outcome == "skipped":
+                # What it said in an earlier run, by other settings, it no longer says.
                 source = self._run.context.uri_of(record.source or "")
                 version = self._run.mapping.version
                 item.converted = ConvertedRecord((), record.key, source, version, record.locator)
@@ -253,9 +248,8 @@ class Receiver:
                 item.issues += converted.issues
                 waiting = waiting_issue(converted.issues)
                 item.status = "held" if waiting is not None else converted.outcome  # type: ignore[assignment]
-                if (
-                    waiting is not None or converted.outcome != "rejected"
-                ):  # what an earlier mapping made stays
+                # Of what is rejected, that which an earlier mapping made stays.
+                if waiting is not None or converted.outcome != "rejected":
                     item.converted = converted
         except Exception as error:  # noqa: BLE001 - one message must not take others with it
             del item.issues[known:]
@@ -384,13 +378,3 @@ def _plain(issues: Sequence[IssueLike]) -> list[dict[str, str]]:
 def _text(text: str) -> str:
     """Text as the database takes it: without NUL and lone surrogates."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-async def _opened(url: str, run: SinkRun) -> Store:
-    store = await Store.open(url, migrate=False, max_size=2, known=run.definitions)
-    try:
-        await store.check_site_key(run.fingerprint)
-    except BaseException:
-        await store.close()
-        raise
-    return store

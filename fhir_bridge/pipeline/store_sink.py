@@ -20,7 +20,7 @@ from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.origins import ConvertedBy
 from fhir_bridge.storage.parts import Part
 
-__all__ = ["BATCH", "StoreSink", "count_stored", "record_set"]
+__all__ = ["BATCH", "StoreSink", "count_stored", "opened", "record_set"]
 
 BATCH = 500
 """Resources, or records, in one transaction."""
@@ -33,7 +33,7 @@ class StoreSink:
         self._run = run
         self._runner = asyncio.Runner()
         try:
-            self._store = self._runner.run(_opened(url, run))
+            self._store = self._runner.run(opened(url, run))
         except BaseException:
             self._runner.close()
             raise
@@ -214,8 +214,13 @@ async def _differing(store: Store, record: ConvertedRecord, sexes: Mapping[str, 
     return frozenset(results)
 
 
-async def _opened(url: str, run: SinkRun) -> Store:
-    store = await Store.open(url, max_size=2, known=run.definitions)
+async def opened(url: str, run: SinkRun, *, migrate: bool = True) -> Store:
+    """The store of a run, with its site key checked.
+
+    Raises:
+        OtherSiteKey: the ids that it holds were made with another one.
+    """
+    store = await Store.open(url, migrate=migrate, max_size=2, known=run.definitions)
     try:
         await store.check_site_key(run.fingerprint)
     except BaseException:
