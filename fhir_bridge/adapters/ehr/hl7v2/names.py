@@ -225,9 +225,8 @@ def _telecoms(c: Components, use: str | None) -> list[ContactPoint] | None:
         points.insert(0, _point(system, number, stated))
         if stated_parts := _parts_beside(c, number):
             points[0]["_value"] = {"extension": stated_parts}
-        if (1, 1) not in c.taken and (
-            further := c.text(1)
-        ):  # as it was written before v2.3.1, and another number
+        # As it was written before v2.3.1, and another number.
+        if (1, 1) not in c.taken and (further := c.text(1)):
             points.append(_point(system, further, stated))
     rank = c.peek(18) or ""
     for point in points:

@@ -176,6 +176,10 @@ def vital_text(s: Group, ctx: Context) -> str | None:
 
 def _silently(ctx: Context, s: Group, code: str) -> _Fit:
     """The same without its reports, which are the quantity's: the two may be made apart."""
+    kept = s.first["OBX"].read.get(_KEPT)
+    if kept is not None and kept[0] is ctx.issues:
+        fit: _Fit = kept[1]
+        return fit
     issues, unmapped = ctx.issues, ctx.unmapped
     ctx.issues, ctx.unmapped = [], Counter()
     try:
