@@ -12,11 +12,14 @@ from collections.abc import Mapping
 __all__ = ["EXTRAS", "MissingExtra", "available", "missing_extra", "require"]
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "dicom": ("pydicom",),
+    "dicom": ("pydicom", "pynetdicom"),
     "vcf": ("pysam",),
     "imports": ("tantivy",),
     "parquet": ("pyarrow",),
     "models": ("fhir", "fhir_core"),
+    "onnx": ("onnxruntime",),
+    "signals": ("pyedflib", "wfdb"),
+    "documents": ("openpyxl", "pypdf", "striprtf"),
     "demo": ("highdicom",),
     "server": (
         "alembic",
