@@ -92,6 +92,20 @@ _CODES = declare(
         "informational",
     ),
     IssueCode(
+        "FB-CSV-013",
+        "warning",
+        "The workbook has further sheets, which are not read",
+        "Name the sheet with source.sheet; convert the workbook once for each sheet that is wanted.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-CSV-014",
+        "error",
+        "The rest of the table can't be read",
+        "The file is damaged or cut off: ask for it again. The rows before are converted.",
+        "structure",
+    ),
+    IssueCode(
         "FB-HL7-001",
         "error",
         "The file does not begin with a message",

@@ -20,6 +20,7 @@ from fhir_bridge.plugins import get_manager, shipped
 
 __all__ = ["UNKNOWN", "Candidate", "candidates", "fit"]
 
+SAME_TABLE = (".tsv", ".tab", ".parquet", ".xlsx", ".xlsm")
 UNKNOWN = "ehr/csv-unknown"
 """The mapping of tables that none takes: its reader says so, and counts their rows."""
 
@@ -34,7 +35,14 @@ class Candidate:
     def named(self, path: Path) -> bool:
         """Whether the file's name is one that the mapping asks for."""
         pattern = self.dialect.file
-        return pattern is None or fnmatchcase(path.name.lower(), pattern.lower())
+        if pattern is None:
+            return True
+        name, wanted = path.name.lower(), pattern.lower()
+        # A table has the same columns in whatever format it was written: `labs*.csv` takes labs.parquet, too.
+        stem = wanted.removesuffix(".csv")
+        return fnmatchcase(name, wanted) or (
+            stem != wanted and path.suffix.lower() in SAME_TABLE and fnmatchcase(path.stem.lower(), stem)
+        )
 
 
 def candidates() -> tuple[Candidate, ...]:

@@ -83,6 +83,11 @@ class Table:
             self._text = TableText(self.path, self._dialect, self.delimiter)
         return self._text
 
+    @property
+    def lacking(self) -> list[str]:
+        """Columns that the mapping calls optional and the table does not have."""
+        return [column for column in sorted(self._dialect.optional) if column not in self.index]
+
     def absent(self, column: str) -> None:
         """A column that the file lacks: empty where the mapping calls it optional.
 
@@ -140,6 +145,11 @@ class Row:
     def columns(self) -> tuple[str, ...]:
         """The names of the table's columns."""
         return self._table.names
+
+    @property
+    def cells(self) -> dict[str, str | None]:
+        """The cells by column, columns that the table lacks and the mapping calls optional among them."""
+        return {column: self.cell(column) for column in (*self._table.names, *self._table.lacking)}
 
     def unread(self, applied: Iterable[Applied]) -> tuple[IssueLike, ...]:
         """Count the cells that none of the applied rules represents; the table reports them together."""
