@@ -41,6 +41,7 @@ class Table:
 
     Attributes:
         account: counts the cells that no rule represents; None where nobody asks.
+        key: columns that identify a row for ever; without, all its cells do.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Table:
         "account",
         "delimiter",
         "index",
+        "key",
         "missing",
         "name",
         "names",
@@ -64,7 +66,10 @@ class Table:
         dialect: Dialect,
         path: Path | None = None,
         delimiter: str = ",",
+        *,
+        key: Sequence[str] = (),
     ) -> None:
+        self.key = tuple(key)
         self.account: ColumnAccount | None = None
         self.name = name
         self.system = system
@@ -177,13 +182,15 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Digest of the table's name and the row's cells by column, whatever their order and the table's dialect."""
+        """Digest of the table's name and the row's cells (those of its key) by column, whatever their order and the table's dialect."""
         if not self._cells:
             return ""
         table = self._table
         names = table.names if len(table.names) == len(self._cells) else map(str, range(len(self._cells)))
         digest = blake2b(table.system.encode("utf-8", "surrogatepass"), digest_size=16)
         for name, cell in sorted(zip(names, self._cells, strict=True)):
+            if table.key and name not in table.key:
+                continue
             text = cell.strip()
             if text not in table.missing:
                 part = f"{len(name)}:{name}{len(text)}:{text}"
