@@ -17,7 +17,7 @@ from fhir_bridge.adapters.ehr.csv.record import Row, Table, missing_columns
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["HeaderError", "read_header", "read_table", "refused"]
+__all__ = ["HeaderError", "read_header", "read_table", "refused", "row_of"]
 
 _TOGETHER = 1000
 """Rows that one measurement may have."""
@@ -153,7 +153,7 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
     def parted_rows(parted: Iterator[RawRow], table: Table) -> Iterator[Row]:
         for raw in parted:
             last[0] = raw.line
-            yield _row(raw, table, len(table.names))
+            yield row_of(raw, table, len(table.names))
 
     try:
         with _opened(path, dialect) as text:
@@ -223,7 +223,7 @@ def _binary_rows(
                 last = raw.line
                 if len(raw.cells) < width:
                     raw.cells.extend([""] * (width - len(raw.cells)))  # a sheet ends a row with its last value
-                yield _row(raw, table, width)
+                yield row_of(raw, table, width)
         except BinaryTableError as error:
             where = f"{path.name}:{last + 1}"
             lost.append(Row(table, where, [], [new_issue("FB-CSV-014", str(error), where)], "rejected"))
@@ -285,19 +285,20 @@ def _together(rows_: Iterator[Row], columns: tuple[str, ...]) -> Iterator[Row]:
     yield from kept
 
 
-def _row(raw: RawRow, table: Table, width: int) -> Row:
+def row_of(raw: RawRow, table: Table, width: int, kind: type[Row] = Row) -> Row:
+    """The record of a row: rejected where its cells are not those of the header, or not of the encoding."""
     locator = f"{table.name}:{raw.line}"
     cells = raw.cells
     if raw.error is not None:
-        return Row(table, locator, cells, [new_issue("FB-CSV-006", raw.error, locator)], "rejected")
+        return kind(table, locator, cells, [new_issue("FB-CSV-006", raw.error, locator)], "rejected")
     if len(cells) != width:
         if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
             cells = cells[:width]  # delimiters at the end of the line hold nothing
         else:
             text = f"the row has {len(cells)} cells, the header {width}"
-            return Row(table, locator, cells, [new_issue("FB-CSV-004", text, locator)], "rejected")
+            return kind(table, locator, cells, [new_issue("FB-CSV-004", text, locator)], "rejected")
     for position, cell in enumerate(cells):
         if not cell.isascii() and _UNDECODED.search(cell):
             text = f'the cell of column "{table.names[position]}" holds bytes that are not of the file\'s encoding'
-            return Row(table, locator, cells, [new_issue("FB-CSV-005", text, locator)], "rejected")
-    return Row(table, locator, cells)
+            return kind(table, locator, cells, [new_issue("FB-CSV-005", text, locator)], "rejected")
+    return kind(table, locator, cells)

@@ -36,6 +36,7 @@ class Database:
         import sqlalchemy
 
         self._sa = sqlalchemy
+        self.url = url
         try:
             address = sqlalchemy.engine.make_url(url)
             if address.drivername in ("postgresql", "postgres"):
