@@ -90,7 +90,11 @@ def plan(request: RunRequest, adapter: Adapter, paths: Sequence[Path], jobs: int
 def complete(request: RunRequest, adapter: Adapter, shards: Sequence[Shard]) -> None:
     """Let an adapter remember what a whole run has read and written; a run of some records only remembers nothing."""
     selection = request.selection
-    if not isinstance(adapter, CompletingAdapter) or selection.only is not None or selection.limit is not None:
+    if (
+        not isinstance(adapter, CompletingAdapter)
+        or selection.only is not None
+        or selection.limit is not None
+    ):
         return
     for shard in shards:
         adapter.complete(shard.paths, {**source_block(shard.mapping), **request.options})

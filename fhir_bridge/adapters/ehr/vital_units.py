@@ -1,4 +1,4 @@
-"""Vital signs whose LOINC codes R4 binds to profiles, and the units that these take (R4 observation-vitalsigns.html)."""
+"""Vital signs whose LOINC codes R4 binds to profiles, and the units that these take (observation-vitalsigns)."""
 
 from __future__ import annotations
 

@@ -197,7 +197,9 @@ def subject(resource: dict[str, Any]) -> str:
 
 def statements(resources: list[dict[str, Any]]) -> dict[str, set[tuple[Any, ...]]]:
     """What is said of each patient, in the words that both have; ids of patients are the same by both adapters."""
-    said: dict[str, set[tuple[Any, ...]]] = {name: set() for name in ("patient", "encounter", "condition", "drug", "value")}
+    said: dict[str, set[tuple[Any, ...]]] = {
+        name: set() for name in ("patient", "encounter", "condition", "drug", "value")
+    }
     for one in resources:
         match one["resourceType"]:
             case "Patient":
@@ -206,7 +208,9 @@ def statements(resources: list[dict[str, Any]]) -> dict[str, set[tuple[Any, ...]
                 source = {i["value"] for i in one["identifier"]}
                 number = next(value for value in source if "-" in value)
                 period = one["period"]
-                said["encounter"].add((subject(one), number, one["class"]["code"], period["start"], period.get("end")))
+                said["encounter"].add(
+                    (subject(one), number, one["class"]["code"], period["start"], period.get("end"))
+                )
             case "Condition":
                 status = one["clinicalStatus"]["coding"][0]["code"]
                 times = one["onsetDateTime"], one.get("abatementDateTime")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +64,23 @@ class Clinic:
         request = RunRequest("sql", site=self.folder / "site.yaml")
         result = convert(request, [str(self.folder / "conditions.sql")], out)
         file = out / "Condition.ndjson"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else [], result.report
+        return [
+            json.loads(line) for line in file.read_text().splitlines()
+        ] if file.exists() else [], result.report
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def clinic(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clinic:
+def clinic(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Clinic]:
     url = f"sqlite:///{tmp_path}/clinic.db"
     if request.param == "postgresql":
         url = request.getfixturevalue("other_database_url")
     monkeypatch.setenv("CLINIC_URL", url)
     clinic = Clinic(url, tmp_path)
     clinic.run(TABLE)
-    request.addfinalizer(clinic.engine.dispose)
-    return clinic
+    yield clinic
+    clinic.engine.dispose()
 
 
 def texts(resources: list[dict[str, Any]]) -> list[str]:
@@ -91,7 +95,9 @@ def test_second_run_reads_what_changed_since_the_first(clinic: Clinic) -> None:
     assert texts(first) == ["bronchitis", "pharyngitis"]
     assert report["records"]["converted"] == 2
     clinic.add(3, "asthma", "2024-01-03 10:00:00")
-    clinic.run("UPDATE diagnosis SET DESCRIPTION = 'pharyngitis, healed', CHANGED = '2024-01-04 10:00:00' WHERE ID = 1")
+    clinic.run(
+        "UPDATE diagnosis SET DESCRIPTION = 'pharyngitis, healed', CHANGED = '2024-01-04 10:00:00' WHERE ID = 1"
+    )
     second, _ = clinic.convert("out2")
     # A row of the same time as the last may have come later, so that this one is read again.
     assert texts(second) == ["asthma", "bronchitis", "pharyngitis, healed"]
@@ -109,7 +115,9 @@ def test_row_that_is_deleted_is_withdrawn_from_the_store(
     load_sources(request, source, fresh_database_url)
     assert set(loaded(fresh_database_url)) == {"pharyngitis", "bronchitis", "asthma"}
     clinic.run("DELETE FROM diagnosis WHERE ID = 2")
-    clinic.run("UPDATE diagnosis SET DESCRIPTION = 'asthma, mild', CHANGED = '2024-02-01 10:00:00' WHERE ID = 3")
+    clinic.run(
+        "UPDATE diagnosis SET DESCRIPTION = 'asthma, mild', CHANGED = '2024-02-01 10:00:00' WHERE ID = 3"
+    )
     result = load_sources(request, source, fresh_database_url)
     assert set(loaded(fresh_database_url)) == {"pharyngitis", "asthma, mild"}
     assert [issue["count"] for issue in result.report["issues"] if issue["code"] == "FB-SQL-005"] == [1]
@@ -176,7 +184,9 @@ def test_query_that_fails_halfway_is_reported_and_what_came_before_stays(tmp_pat
         base.execute("INSERT INTO t VALUES ('no json')")
     base.close()
     path = tmp_path / "t.sql"
-    path.write_text(f"/* fhir-bridge\nurl: sqlite:///{tmp_path}/c.db\n*/ SELECT json_array_length(a) AS n FROM t")
+    path.write_text(
+        f"/* fhir-bridge\nurl: sqlite:///{tmp_path}/c.db\n*/ SELECT json_array_length(a) AS n FROM t"
+    )
     rows = list(SqlAdapter().read([path], type("Reading", (), {"options": {}, "site": None})()))
     assert [row.outcome for row in rows[-2:]] == ["read", "rejected"]
     assert len(rows) > 2_000

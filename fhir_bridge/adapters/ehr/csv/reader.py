@@ -222,7 +222,9 @@ def _binary_rows(
             for raw in parted:
                 last = raw.line
                 if len(raw.cells) < width:
-                    raw.cells.extend([""] * (width - len(raw.cells)))  # a sheet ends a row with its last value
+                    raw.cells.extend(
+                        [""] * (width - len(raw.cells))
+                    )  # a sheet ends a row with its last value
                 yield row_of(raw, table, width)
         except BinaryTableError as error:
             where = f"{path.name}:{last + 1}"

@@ -182,7 +182,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Digest of the table's name and the row's cells (those of its key) by column, whatever their order and the table's dialect."""
+        """Digest of the table's name and the row's cells (those of its key), whatever their order and the dialect."""
         if not self._cells:
             return ""
         table = self._table

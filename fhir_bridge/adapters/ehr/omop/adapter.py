@@ -28,8 +28,9 @@ _CODED: Final = frozenset(("dataset", "patient", "birth_date", "death_at", "addr
 class OmopModel:
     """A scope for each clinical table, whose names are its columns and what they mean together.
 
-    `condition_occurrence.condition` is the coded value of its three columns, `condition_occurrence.condition_start_at` the time
-    or day of its two; `patient`, `dataset`, `unit_code`, `person.birth_date`, `person.death_at`, `address` are looked up.
+    `condition_occurrence.condition` is the coded value of its three columns, and
+    `condition_occurrence.condition_start_at` the time or day of its two; `patient`, `dataset`, `unit_code`,
+    `person.birth_date`, `person.death_at` and `address` are looked up.
     """
 
     root: str = "row"
@@ -65,7 +66,9 @@ class OmopModel:
         try:
             columns = columns_of(table, name)
         except LookupError:
-            raise LookupError(f'"{text}" is no column of {table}{_meant(name, list(TABLES[table]))}') from None
+            raise LookupError(
+                f'"{text}" is no column of {table}{_meant(name, list(TABLES[table]))}'
+            ) from None
         if columns == (name,):
             return f"s.cell({name!r})"
         if name in _CODED:
@@ -150,7 +153,9 @@ class _DataSet:
             shown = ", ".join(most[:10]) + (f" and {len(most) - 10} more" if len(most) > 10 else "")
             text = f"concepts that the concept table does not have: {shown}"
             issue = new_issue("FB-OMOP-003", text, self._source.name)
-            yield Row(Table(self._source.name, "", (), self._dialect), self._source.name, [], [issue], "skipped", 0)
+            yield Row(
+                Table(self._source.name, "", (), self._dialect), self._source.name, [], [issue], "skipped", 0
+            )
 
     def _table(self, kind: str, shown: str) -> Iterator[Row]:
         try:
@@ -161,7 +166,9 @@ class _DataSet:
         key = f"{kind}_id" if f"{kind}_id" in names else "person_id" if kind in ("person", "death") else None
         if kind != "death" and key not in names:
             near = f"it has {', '.join(names[:8])}"
-            yield self._refused(shown, "FB-OMOP-004", f"{shown}: the table has no column {kind}_id; {near}", raws)
+            yield self._refused(
+                shown, "FB-OMOP-004", f"{shown}: the table has no column {kind}_id; {near}", raws
+            )
             return
         table = OmopTable(shown, self._lookups.dataset, names, self._dialect, key=(key,) if key else ())
         table.kind, table.lookups = kind, self._lookups

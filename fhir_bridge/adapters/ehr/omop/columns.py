@@ -115,16 +115,20 @@ def columns_of(table: str, name: str) -> tuple[str, ...]:
     if name == "patient" and "person_id" in columns:
         return ("person_id", "person_source_value") if table == "person" else ("person_id",)
     if name in ("death_at", "birth_date") and table == "person":
-        return ("year_of_birth", "month_of_birth", "day_of_birth", "birth_datetime") if name == "birth_date" else ()
+        return (
+            ("year_of_birth", "month_of_birth", "day_of_birth", "birth_datetime")
+            if name == "birth_date"
+            else ()
+        )
     if name == "address" and "location_id" in columns:
         return ("location_id",)
     if name == "unit_code" and "unit_concept_id" in columns:
         return ("unit_concept_id", "unit_source_value")
     if name.endswith("_at"):
         stem = name.removesuffix("_at")
-        found = tuple(column for column in (f"{stem}_datetime", f"{stem}_date") if column in columns)
-        if found:
-            return found
+        pair = tuple(column for column in (f"{stem}_datetime", f"{stem}_date") if column in columns)
+        if pair:
+            return pair
     wanted = SIMPLE.get(name, (f"{name}_concept_id", f"{name}_source_concept_id", f"{name}_source_value"))
     if wanted[0] in columns:
         return tuple(column for column in wanted if column in columns)

@@ -84,12 +84,18 @@ class Lookups:
         self._base = sqlite3.connect("", isolation_level=None)
         self._base.execute("PRAGMA journal_mode=OFF")
         self._base.execute("PRAGMA cache_size=-16384")
-        self._base.execute("CREATE TABLE entry (kind TEXT, id TEXT, value TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID")
+        self._base.execute(
+            "CREATE TABLE entry (kind TEXT, id TEXT, value TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID"
+        )
         self._base.execute("BEGIN")
         self._fill("concept", "concept_id", ("vocabulary_id", "concept_code", "concept_name"))
         self._fill("person", "person_id", ("person_source_value",))
         self._fill("death", "person_id", ("death_datetime", "death_date"))
-        self._fill("location", "location_id", ("address_1", "address_2", "city", "state", "zip", "county", "country_source_value"))
+        self._fill(
+            "location",
+            "location_id",
+            ("address_1", "address_2", "city", "state", "zip", "county", "country_source_value"),
+        )
         rows = list(self._rows("cdm_source", "cdm_source_abbreviation", ()))
         self.dataset = rows[0][0] if len(rows) == 1 and rows[0][0] else source.name
         self.concept = lru_cache(_CACHE)(self._concept)
@@ -107,17 +113,22 @@ class Lookups:
         wanted = [names.index(column) if column in names else None for column in columns]
         for raw in rows:
             if len(raw.cells) == len(names):
-                yield raw.cells[position].strip(), ["" if at is None else raw.cells[at].strip() for at in wanted]
+                yield (
+                    raw.cells[position].strip(),
+                    ["" if at is None else raw.cells[at].strip() for at in wanted],
+                )
 
     def _entry(self, kind: str, number: str) -> list[str] | None:
-        row = self._base.execute("SELECT value FROM entry WHERE kind = ? AND id = ?", (kind, number)).fetchone()
+        row = self._base.execute(
+            "SELECT value FROM entry WHERE kind = ? AND id = ?", (kind, number)
+        ).fetchone()
         return json.loads(row[0]) if row else None
 
     def _concept(self, number: str) -> Concept | None:
         cells = self._entry("concept", number)
         if cells is None:
-            found: Iterable[tuple[str, str, str, str]] = self._source.concepts([number]) or ()
-            cells = next((list(row[1:]) for row in found), None)
+            rows: Iterable[tuple[str, str, str, str]] = self._source.concepts([number]) or ()
+            cells = next((list(row[1:]) for row in rows), None)
         if cells is None:
             return None
         vocabulary, code, name = cells
@@ -132,7 +143,9 @@ class Lookups:
             known = self.concept(number)
             if known is None:
                 self.unknown[number] = self.unknown.get(number, 0) + 1
-            coding = (known.system, known.code, known.name or None, None) if known else (OHDSI, number, None, None)
+            coding = (
+                (known.system, known.code, known.name or None, None) if known else (OHDSI, number, None, None)
+            )
             if coding not in codings:
                 codings.append(coding)
         if text is not None and any(text == coding[1] for coding in codings):
@@ -157,5 +170,3 @@ class Lookups:
     def close(self) -> None:
         """Forget everything."""
         self._base.close()
-
-

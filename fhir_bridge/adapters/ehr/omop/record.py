@@ -46,7 +46,9 @@ class OmopRow(Row):
     def coded(self, name: str) -> Coded | None:
         """A coded value by the stem of its columns' names."""
         known = TABLES[self._table.kind]
-        columns = SIMPLE.get(name, (f"{name}_concept_id", f"{name}_source_concept_id", f"{name}_source_value"))
+        columns = SIMPLE.get(
+            name, (f"{name}_concept_id", f"{name}_source_concept_id", f"{name}_source_value")
+        )
         cells = [self.cell(column) if column in known else None for column in columns if column is not None]
         concept, text = cells[0], cells[-1]
         source = cells[1] if len(cells) == 3 else None

@@ -152,14 +152,21 @@ class _Reading:
         last = self._state.watermark(name) if self._state is not None else None
         parameters = {"watermark": last}
         own = database.columns(query.text, parameters)
-        mapped = (*self._dialect.columns, *self._dialect.optional, *self._dialect.ignore, *(self._wanted or ()))
+        mapped = (
+            *self._dialect.columns,
+            *self._dialect.optional,
+            *self._dialect.ignore,
+            *(self._wanted or ()),
+        )
         names = _as_written(own, (*query.key, *([query.watermark] if query.watermark else ()), *mapped))
         needed = (*self._dialect.columns, *query.key, *((query.watermark,) if query.watermark else ()))
         if absent := [column for column in needed if column not in names]:
             yield self._refused("FB-CSV-003", missing_columns(absent, names))
             return
         table = Table(name, self._dialect.system or self._path.stem, names, self._dialect, key=query.key)
-        table.account = unread = Unread(table, self._wanted, self._dialect) if self._wanted is not None else None
+        table.account = unread = (
+            Unread(table, self._wanted, self._dialect) if self._wanted is not None else None
+        )
         if self._state is not None:
             self._state.begin(name)
         position = names.index(query.watermark) if query.watermark else None
@@ -183,7 +190,9 @@ class _Reading:
             yield Row(table, where, [], [new_issue("FB-SQL-003", f"from here on {error}", where)], "rejected")
             return
         except TypeError:
-            yield self._refused("FB-SQL-001", "the column of the watermark holds values that can't be compared")
+            yield self._refused(
+                "FB-SQL-001", "the column of the watermark holds values that can't be compared"
+            )
             return
         if unread is not None:
             yield from unread.report()
@@ -204,7 +213,9 @@ class _Reading:
         if not query.compares:
             for values in database.rows(query.deleted, parameters):
                 if len(values) < len(query.key):
-                    raise DatabaseError(f"the query of what is deleted gives {len(values)} columns; key names {len(query.key)}")
+                    raise DatabaseError(
+                        f"the query of what is deleted gives {len(values)} columns; key names {len(query.key)}"
+                    )
                 yield _gone(keys, key_of(values[: len(query.key)]))
             return
         if self._state is None:
@@ -227,7 +238,9 @@ class _Gone(Row):
 
     def __init__(self, table: Table, key: str) -> None:
         where = f"{table.name}#{key[:12]}"
-        issue = new_issue("FB-SQL-005", "the row is deleted in the source; what is stored of it is withdrawn", where)
+        issue = new_issue(
+            "FB-SQL-005", "the row is deleted in the source; what is stored of it is withdrawn", where
+        )
         super().__init__(table, where, [], [issue], "skipped")
         self._key = key
 

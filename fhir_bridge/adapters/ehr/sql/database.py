@@ -49,7 +49,9 @@ class Database:
                 address, poolclass=sqlalchemy.pool.NullPool, hide_parameters=True, **options
             )
         except sqlalchemy.exc.ArgumentError:
-            raise QueryError("the database's URL can't be read (dialect://user:password@host/database)") from None
+            raise QueryError(
+                "the database's URL can't be read (dialect://user:password@host/database)"
+            ) from None
         except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
             raise DatabaseError(f"the database's driver is not installed ({type(error).__name__})") from None
         try:

@@ -64,16 +64,22 @@ class Query:
         if scheme == "env":
             url = os.environ.get(place, "")
             if not url:
-                raise QueryError(f"the environment variable {place}, which should hold the database's URL, is not set")
+                raise QueryError(
+                    f"the environment variable {place}, which should hold the database's URL, is not set"
+                )
             return url.strip()
         if scheme == "file":
             try:
                 return Path(place).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeError):
-                raise QueryError(f"the file {place}, which should hold the database's URL, can't be read") from None
+                raise QueryError(
+                    f"the file {place}, which should hold the database's URL, can't be read"
+                ) from None
         if scheme == "sqlite":
             return self.url  # has no password
-        raise QueryError("url is env:NAME or file:PATH: a database's URL does not belong into a query or a command line")
+        raise QueryError(
+            "url is env:NAME or file:PATH: a database's URL does not belong into a query or a command line"
+        )
 
 
 def read_query(path: Path, options: Mapping[str, Any]) -> Query:

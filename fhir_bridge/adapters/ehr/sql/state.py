@@ -78,7 +78,9 @@ class ReadState:
         self._base.execute("BEGIN IMMEDIATE")
         row = self._base.execute("SELECT pending FROM source WHERE name = ?", (name,)).fetchone()
         if row is not None and row[0] is not None:
-            self._base.execute("UPDATE source SET watermark = pending, pending = NULL WHERE name = ?", (name,))
+            self._base.execute(
+                "UPDATE source SET watermark = pending, pending = NULL WHERE name = ?", (name,)
+            )
             if keys:
                 self._base.execute("DELETE FROM known WHERE name = ?", (name,))
                 self._base.execute("INSERT INTO known SELECT name, key FROM pending WHERE name = ?", (name,))
