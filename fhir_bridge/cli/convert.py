@@ -266,9 +266,10 @@ def _finish_sent(result: RunResult, complete: bool, report: Path | None) -> NoRe
 def _finish(result: RunResult, report: Path | None, *, complete: bool = True) -> NoReturn:
     from fhir_bridge.pipeline import exit_code, write_report
 
+    if report is not None:
+        write_report(result.report, report)  # first: whoever reads what is printed may stop reading
     print_report(result.report)
     if report is not None:
-        write_report(result.report, report)
         stderr.print(f"report: {report}")
     if result.incomplete:
         stderr.print(f"[bold red]incomplete:[/] {result.incomplete}")

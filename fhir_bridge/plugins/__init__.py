@@ -17,6 +17,7 @@ from fhir_bridge.plugins.manager import (
 from fhir_bridge.plugins.protocols import (
     Adapter,
     AssigningAdapter,
+    CompletingAdapter,
     ComposingSink,
     CompositeAdapter,
     CompositeRecord,
@@ -45,6 +46,7 @@ from fhir_bridge.plugins.protocols import (
 __all__ = [
     "Adapter",
     "AssigningAdapter",
+    "CompletingAdapter",
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",

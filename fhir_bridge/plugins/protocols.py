@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 __all__ = [
     "Adapter",
     "AssigningAdapter",
+    "CompletingAdapter",
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
@@ -360,6 +361,15 @@ class AssigningAdapter(Adapter, Protocol):
 
     def assign(self, paths: Sequence[Path]) -> dict[str, list[Path]]:
         """Mapping name to the files it reads; every file is under exactly one."""
+        ...
+
+
+@runtime_checkable
+class CompletingAdapter(Adapter, Protocol):
+    """An adapter that remembers what was read, so that the next run reads on."""
+
+    def complete(self, paths: Sequence[Path], options: Mapping[str, Any]) -> None:
+        """All that was read of these sources is written: remember it. Never called after a part of a run."""
         ...
 
 

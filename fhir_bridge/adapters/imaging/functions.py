@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
-from fhir_bridge.adapters.imaging.codes import UCUM, Code
+from fhir_bridge.adapters.imaging.codes import Code
 from fhir_bridge.adapters.imaging.dictionary_attributes import private_value
 from fhir_bridge.adapters.imaging.instances import Instance
 from fhir_bridge.adapters.imaging.parties import PatientIdentity
@@ -14,7 +14,7 @@ from fhir_bridge.adapters.imaging.person_names import human_names
 from fhir_bridge.adapters.imaging.study import Series, Study
 from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.adapters.imaging.waveform import Lead
-from fhir_bridge.fhir.datatypes import Coding, HumanName, Identifier, Quantity, SampledData
+from fhir_bridge.fhir.datatypes import Coding, HumanName, Identifier, SampledData
 from fhir_bridge.mapping import function
 from fhir_bridge.mapping.functions.code_check import keep_valid
 
@@ -58,16 +58,7 @@ def sampled_data(lead: Any) -> SampledData | None:
     if not isinstance(lead, Lead):
         return None
     lead.outer.shown = True
-    if not lead.readable:
-        return None
-    origin = Quantity(value=lead.baseline)
-    if lead.unit:
-        origin |= {"unit": lead.unit, "system": UCUM, "code": lead.unit}
-    data = SampledData(origin=origin, period=lead.outer.period)
-    if lead.factor is not None:
-        data["factor"] = lead.factor
-    data |= {"dimensions": 1, "data": lead.text}
-    return data
+    return lead.sampled
 
 
 def _system(ctx: Any, code: Code) -> str | None:

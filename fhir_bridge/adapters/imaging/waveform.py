@@ -13,6 +13,9 @@ from fhir_bridge.adapters.imaging.codes import Code
 from fhir_bridge.adapters.imaging.times import joined, valid_datetime
 from fhir_bridge.adapters.imaging.vital_signs import in_profile_unit, is_vital_sign
 from fhir_bridge.fhir import ucum
+from fhir_bridge.fhir.datatypes import SampledData
+from fhir_bridge.fhir.ecg_leads import lead_name, potential_code
+from fhir_bridge.fhir.sampled_data import Scaling, period_of, sampled_data, samples_text
 
 __all__ = ["Annotation", "Lead", "Recording", "UnreadableWaveform", "Waveform", "read_recording"]
 
@@ -26,20 +29,6 @@ _TYPES: Final = {
     ("SV", 64): "q",
     ("UV", 64): "Q",
 }
-_MDC_POTENTIAL: Final = 131328
-"""MDC_ECG_ELEC_POTL (2:256): the potential of lead n is this plus n (ISO/IEEE 11073-10102)."""
-
-_LEADS: Final = {
-    1: "I",
-    2: "II",
-    61: "III",
-    62: "aVR",
-    63: "aVL",
-    64: "aVF",
-    **{number + 2: f"V{number}" for number in range(1, 7)},
-}
-
-
 _LOWEST, _HIGHEST = Decimal("1E-6"), Decimal("1E9")
 """Samples per second that can be meant."""
 
@@ -80,7 +69,7 @@ class Lead:
     @property
     def name(self) -> str | None:
         """`aVR`, or what the source calls it."""
-        return _LEADS.get(self.number or 0) or (self.source.text if self.source else None)
+        return lead_name(self.number or 0) or (self.source.text if self.source else None)
 
     @property
     def code(self) -> Code | None:
@@ -88,14 +77,21 @@ class Lead:
         number = self.number
         if number is None:
             return self.source
-        return Code(
-            str(_MDC_POTENTIAL + number), "MDC", f"MDC_ECG_ELEC_POTL_{(self.name or str(number)).upper()}"
-        )
+        value, meaning = potential_code(number)
+        return Code(value, "MDC", meaning)
 
     @property
     def readable(self) -> bool:
         """Whether the voltages are known: the samples are kept, and what scales them can be read."""
         return self.baseline is not None and self.outer.values is not None
+
+    @property
+    def sampled(self) -> SampledData | None:
+        """The samples as SampledData; None where the voltages are not known."""
+        if not self.readable or self.baseline is None:
+            return None
+        scaling = Scaling(self.factor, self.baseline, self.unit)
+        return sampled_data(self.samples, scaling, self.outer.period, missing=self.padding)
 
     @property
     def samples(self) -> array[int]:
@@ -106,10 +102,7 @@ class Lead:
     @property
     def text(self) -> str:
         """The samples as SampledData writes them: integers, `E` for padding."""
-        samples = self.samples
-        if self.padding is not None and self.padding in samples:
-            return " ".join("E" if sample == self.padding else str(sample) for sample in samples)
-        return " ".join(map(str, samples))
+        return samples_text(self.samples, self.padding)
 
 
 @dataclass(slots=True)
@@ -143,7 +136,7 @@ class Waveform:
     @property
     def period(self) -> Decimal:
         """Milliseconds between samples."""
-        return _short((Decimal(1000) / self.frequency).quantize(Decimal("1E-12")))
+        return period_of(self.frequency)
 
     @property
     def total_samples(self) -> int:
