@@ -13,7 +13,7 @@ from fhir_bridge.fhir.datatypes import Identifier
 from fhir_bridge.fhir.ports import NamingPort
 from fhir_bridge.mapping import Context, Scope, function
 
-__all__ = ["VcfModel"]
+__all__ = ["VcfModel", "sample_identifier"]
 
 
 _SCOPES = {
