@@ -99,16 +99,16 @@ def place(
         return Placement(reason="there is no reference distribution of this score")
     if not ancestry:
         return Placement(reason="the sample's ancestry is not stated")
-    found = distributions.get((score, ancestry))
-    if found is None:
+    distribution = distributions.get((score, ancestry))
+    if distribution is None:
         return Placement(
             reason=f"there is no reference distribution of this score for the ancestry {ancestry}"
         )
-    if not _LEAST_OVERLAP * found.variants <= called <= found.variants:
+    if not _LEAST_OVERLAP * distribution.variants <= called <= distribution.variants:
         return Placement(
-            reason=f"{called} variants are called, the reference distribution is of {found.variants}"
+            reason=f"{called} variants are called, the reference distribution is of {distribution.variants}"
         )
-    return Placement(found)
+    return Placement(distribution)
 
 
 def read_distributions(path: Path) -> dict[tuple[str, str], Distribution]:

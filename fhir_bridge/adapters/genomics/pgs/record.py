@@ -88,21 +88,21 @@ class SampleScore:
     @property
     def percentile(self) -> Decimal | None:
         """Within the reference distribution."""
-        found = self.placement.distribution
-        return None if found is None else round(Decimal(found.percentile(float(self.sum))), 1)
+        distribution = self.placement.distribution
+        return None if distribution is None else round(Decimal(distribution.percentile(float(self.sum))), 1)
 
     @property
     def z_score(self) -> Decimal | None:
         """Standard deviations from the reference's mean."""
-        found = self.placement.distribution
-        value = None if found is None else found.z_score(float(self.sum))
+        distribution = self.placement.distribution
+        value = None if distribution is None else distribution.z_score(float(self.sum))
         return None if value is None else round(Decimal(value), 3)
 
     @property
     def reference(self) -> str | None:
         """The reference distribution, for people."""
-        found = self.placement.distribution
-        return None if found is None else found.title
+        distribution = self.placement.distribution
+        return None if distribution is None else distribution.title
 
     @property
     def interpretation(self) -> str:

@@ -121,12 +121,12 @@ class Scorer:
             numbers += self._weights.by_name.get(name, ())
         for number in numbers:
             self._variant(number, alleles, genotypes, failed=failed)
-        found = bool(numbers)
+        matched = bool(numbers)
         if end > position:
             for number in self._weights.between(contig, position + 1, end):
-                found = True
+                matched = True
                 self._in_block(number, columns[0], genotypes, failed=failed)
-        return found
+        return matched
 
     def _note(self, number: int, state: int) -> None:
         self._state[number] = max(self._state[number], state)
