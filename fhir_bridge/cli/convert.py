@@ -104,14 +104,14 @@ def convert(
     if check or dry_run:
         with counting("reading" if check else "converting") as progress:
             result = pipeline_check(request, sources, convert=dry_run and not check, on_progress=progress)
-        _finish(result, report)
+        finish(result, report)
     if out is None:
         raise UsageError("--out FOLDER says where the NDJSON goes (or give --check or --dry-run)")
     with counting("converting") as progress:
         result = pipeline_convert(
             request, sources, out, jobs=jobs, resume=resume, force=force, limit=ceiling, on_progress=progress
         )
-    _finish(result, report or out / "report.json")
+    finish(result, report or out / "report.json")
 
 
 def load(
@@ -187,7 +187,7 @@ def load(
                 limit=ceiling,
                 on_progress=progress,
             )
-        _finish(result, report)
+        finish(result, report)
     request, ceiling = _request(
         str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine
     )
@@ -199,7 +199,7 @@ def load(
     url = open_database()
     with counting("loading") as progress:
         result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
-    _finish(result, report)
+    finish(result, report)
 
 
 def _validate_mode(text: str) -> ValidateMode:
@@ -221,18 +221,31 @@ def _request(
     engine: str,
 ) -> tuple[RunRequest, RejectionLimit]:
     """What was asked for, checked, and how many rejected records it bears."""
+    from fhir_bridge.pipeline import Selection
+
+    if engine != "process":
+        raise UsageError(f'this version has the engine `process` only, not "{engine}"')
+    options = parse_options(pairs)
+    ceiling = _ceiling(max_rejected)
+    request = run_request(adapter, mapping, site, options, validate)
+    return replace(request, selection=Selection(only, limit, ceiling.number)), ceiling
+
+
+def run_request(
+    adapter: str, mapping: str | None, site: Path | None, options: dict[str, Any], validate: str = "sample"
+) -> RunRequest:
+    """A run with an adapter, of all records.
+
+    Raises:
+        UsageError: there is no such adapter, or no such way to validate.
+    """
     from fhir_bridge.pipeline import RunRequest, Selection
     from fhir_bridge.plugins import adapters
 
     known = adapters()
     if adapter not in known:
         raise UsageError(f'there is no adapter "{adapter}"; there are {", ".join(sorted(known))}')
-    if engine != "process":
-        raise UsageError(f'this version has the engine `process` only, not "{engine}"')
-    options = parse_options(pairs)
-    ceiling = _ceiling(max_rejected)
-    selection = Selection(only, limit, ceiling.number)
-    return RunRequest(adapter, mapping, site, options, selection, _validate_mode(validate)), ceiling
+    return RunRequest(adapter, mapping, site, options, Selection(), _validate_mode(validate))
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
@@ -260,10 +273,10 @@ def _ceiling(text: str | None) -> RejectionLimit:
 
 
 def _finish_sent(result: RunResult, complete: bool, report: Path | None) -> NoReturn:
-    _finish(result, report, complete=complete)
+    finish(result, report, complete=complete)
 
 
-def _finish(result: RunResult, report: Path | None, *, complete: bool = True) -> NoReturn:
+def finish(result: RunResult, report: Path | None, *, complete: bool = True) -> NoReturn:
     from fhir_bridge.pipeline import exit_code, write_report
 
     if report is not None:
