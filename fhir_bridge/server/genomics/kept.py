@@ -1,0 +1,4 @@
+"""tmp"""
+
+
+async def add_kept(call, subject, kinds, places, evidence): ...
