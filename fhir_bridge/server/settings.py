@@ -211,8 +211,8 @@ class Settings(BaseSettings):
     )
     reference_files: str = Field(
         default="",
-        description="FASTA files of genome builds as `GRCh38=path`, divided by spaces: genomics operations then compare "
-        "deletions and insertions however they are written.",
+        description="FASTA files of genome builds as `GRCh38=path`, divided by spaces: genomics operations then "
+        "compare deletions and insertions however they are written.",
     )
     max_binary_bytes: int = Field(
         default=1024**3, ge=1024, description="Largest content of a Binary; a bigger one is refused with 413."

@@ -1,4 +1,4 @@
-"""What a caller may know of a person's variants: stored Observations, and what kept files hold at the places asked for."""
+"""What a caller may know of a person's variants by stored Observations, and which tests were done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_bridge.adapters.genomics.query import Interval, ObservedVariant, observed
+from fhir_bridge.adapters.genomics.query import ObservedVariant, observed
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.genomics.parameters import Limits
 from fhir_bridge.server.genomics.studies import Study, identifiers_of, read_studies
@@ -14,9 +14,9 @@ from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.storage import Forbidden, Stored
+from fhir_bridge.storage import Stored
 
-__all__ = ["CODES", "Evidence", "Found", "read_evidence"]
+__all__ = ["CODES", "Evidence", "Found", "read_stored"]
 
 CODES = {
     "variant": "http://loinc.org|69548-6",
@@ -70,14 +70,12 @@ class Evidence:
     Attributes:
         found: Observations by kind (`CODES`), each id once.
         studies: the tests; None where the caller may not see them.
-        shown: what was read of the store, for the AuditEvents.
         warnings: what the reader of the answer has to know.
     """
 
     found: dict[str, dict[str, Found]] = field(default_factory=dict)
     studies: list[Study] | None = None
     specimens: dict[str, frozenset[str]] = field(default_factory=dict)
-    shown: list[Stored] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def of(self, kind: str) -> list[Found]:
@@ -129,7 +127,8 @@ class Evidence:
         results = set(each.tests)
         for study in self.studies or ():
             specimens = {analysis.specimen for analysis in study.analyses}
-            if specimen is not None and specimen in specimens and date == study.date:
+            same = specimen is not None and specimen in specimens and date == study.date
+            if study.id in each.tests or (same and not each.tests):
                 results |= {study.id, *study.identifiers}
         return results
 
@@ -139,17 +138,11 @@ def _last(reference: Any) -> str | None:
     return str(text).partition("/_history/")[0].rpartition("/")[2] if text else None
 
 
-async def read_evidence(
-    call: Call,
-    subject: str,
-    kinds: Sequence[str],
-    places: Sequence[Interval] | None,
-) -> Evidence:
-    """What the caller may know of a subject.
+async def read_stored(call: Call, subject: str, kinds: Sequence[str]) -> Evidence:
+    """What the caller may know of a subject's stored Observations and tests.
 
     Args:
         kinds: of Observations, see `CODES`.
-        places: where kept files are looked into; None where the question names no place.
 
     Raises:
         Refusal, StorageError: 403; 413 where too much is stored to look at in one request.
@@ -158,17 +151,12 @@ async def read_evidence(
     evidence = Evidence()
     for kind in kinds:
         stored = await _search(call, subject, "Observation", [("code", CODES[kind])])
-        evidence.shown += stored
         evidence.add(kind, await offloaded(_read, await _contents(call, stored)))
     await _read_studies(call, subject, evidence)
-    if kinds:
-        from fhir_bridge.server.genomics.kept import add_kept
-
-        await add_kept(call, subject, kinds, places, evidence)
     return evidence
 
 
-async def _contents(call: Call, stored: Sequence[Stored]) -> list[bytes]:
+async def _contents(call: Call, stored: Sequence[Stored]) -> Sequence[bytes]:
     return await hooks.redact_all(call.services.plugins, [each.bytes for each in stored], call.access)
 
 

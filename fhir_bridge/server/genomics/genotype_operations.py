@@ -7,11 +7,17 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fhir_bridge.adapters.genomics.query import ObservedVariant, codes_of, components, matches_genotype
-from fhir_bridge.adapters.genomics.query.haplotypes import is_ambiguous
-from fhir_bridge.adapters.genomics.query.questions import RangeQuestion
+from fhir_bridge.adapters.genomics.query import (
+    ObservedVariant,
+    RangeQuestion,
+    codes_of,
+    components,
+    is_ambiguous,
+    matches_genotype,
+)
 from fhir_bridge.server.genomics.answering import answer, presence, resources
-from fhir_bridge.server.genomics.evidence import Evidence, Found, read_evidence
+from fhir_bridge.server.genomics.evidence import Evidence, Found
+from fhir_bridge.server.genomics.kept import read_evidence
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Wanted, listed, read_all, token_matches
 from fhir_bridge.server.rest.call import Call
@@ -46,7 +52,7 @@ class _Ranges(GenomicsOperation):
         places = [interval for each in ranges for interval in each.intervals]
         evidence = await read_evidence(call, wanted.subject, self.kinds, places)
         evidence.limit(wanted.limits)
-        self.note_builds(evidence, questions, places)
+        self.note_builds(evidence, places)
         phasing = "includePhasing" in wanted.flags
         parameters: Parameters = []
         for question in ranges:
@@ -117,7 +123,7 @@ class SpecificVariants(GenomicsOperation):
         places = [interval for each in asked for interval in each.intervals]
         evidence = await read_evidence(call, wanted.subject, ("variant",), places)
         evidence.limit(wanted.limits)
-        self.note_builds(evidence, questions, places)
+        self.note_builds(evidence, places)
         parameters: Parameters = []
         for question in asked:
             found = self.matching(questions, question, evidence)
@@ -168,9 +174,9 @@ class _HaplotypeList(GenomicsOperation):
         """What an item asks for."""
         raise NotImplementedError
 
-    def first(self, evidence: Evidence, found: Sequence[Found], wanted: str) -> Parameters:
-        """Parts beside the item and its results."""
-        return []
+    def first(self, evidence: Evidence, found: Sequence[Found]) -> Parameters:
+        """Parts between the item and its results."""
+        raise NotImplementedError
 
     async def find(self, call: Call, wanted: Wanted) -> Response:
         """See `GenomicsOperation.find`."""
@@ -182,7 +188,7 @@ class _HaplotypeList(GenomicsOperation):
             chosen = self.select(item)
             by_kind = {kind: [each for each in evidence.of(kind) if chosen(each)] for kind in self.kinds}
             part: Parameters = [{"name": self.item, "valueString": listed(item)}]
-            part += self.first(evidence, [each for found in by_kind.values() for each in found], item)
+            part += self.first(evidence, [each for found in by_kind.values() for each in found])
             for kind in ("haplotype", "genotype"):
                 part += resources(kind, by_kind[kind])
             parameters.append({"name": "haplotypes", "part": part})
@@ -200,6 +206,12 @@ class Haplotypes(_HaplotypeList):
         """See `_HaplotypeList.select`."""
         return lambda each: any(token_matches(wanted, *coding) for coding in genes_of(each))
 
+    def first(self, evidence: Evidence, found: Sequence[Found]) -> Parameters:
+        """See `_HaplotypeList.first`."""
+        if not found:
+            evidence.warn("a gene without haplotypes may not have been looked at")
+        return []
+
 
 class SpecificHaplotypes(_HaplotypeList):
     """Genotypes and haplotypes that are named."""
@@ -212,7 +224,7 @@ class SpecificHaplotypes(_HaplotypeList):
         """See `_HaplotypeList.select`."""
         return lambda each: has_haplotype(wanted, each)
 
-    def first(self, evidence: Evidence, found: Sequence[Found], wanted: str) -> Parameters:
+    def first(self, evidence: Evidence, found: Sequence[Found]) -> Parameters:
         """See `_HaplotypeList.first`."""
         texts = [text for each in found for _, code, name in names_of(each) for text in (code, name)]
         if any(is_ambiguous(text) for text in texts):

@@ -7,10 +7,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fhir_bridge.adapters.genomics.query import Interval, build_of, overlapping
-from fhir_bridge.adapters.genomics.query.questions import RangeQuestion
+from fhir_bridge.adapters.genomics.query import Interval, RangeQuestion, build_of, overlapping
 from fhir_bridge.server.genomics.answering import answer
-from fhir_bridge.server.genomics.evidence import Evidence, read_evidence
+from fhir_bridge.server.genomics.evidence import Evidence, read_stored
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Limits, Wanted, read_all
 from fhir_bridge.server.genomics.studies import Analysis, Study
@@ -30,7 +29,7 @@ class StudyMetadata(GenomicsOperation):
         call.require("s", "Procedure")
         questions = await self.questions()
         ranges = read_all(questions.range, wanted.items("ranges"))
-        evidence = await read_evidence(call, wanted.subject, (), None)
+        evidence = await read_stored(call, wanted.subject, ())
         parameters = []
         for study in sorted(evidence.studies or [], key=lambda each: (each.date or "", each.id)):
             if not _is_wanted(study, wanted.limits):
@@ -86,4 +85,4 @@ def _listed(regions: tuple[Interval, ...] | None, asked: list[Interval]) -> str:
     """What of the ranges lies in some regions; `unknown` where these, or the ranges in their build, are not known."""
     if regions is None or not asked:
         return "unknown"
-    return ", ".join(map(str, overlapping(regions, asked)))
+    return ", ".join(map(str, overlapping(regions, asked))) or "none"

@@ -1,4 +1,4 @@
-"""What the genomics operations have in common: where they are asked, their parameters, and what a query is read with."""
+"""What the genomics operations have in common: where they are asked, and what a query is read with."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class GenomicsOperation(CallOperation):
             raise refuse(500, "FB-GENOMICS-002", str(error)) from error
 
     @staticmethod
-    def note_builds(evidence: Evidence, questions: Questions, places: Sequence[Interval]) -> None:
+    def note_builds(evidence: Evidence, places: Sequence[Interval]) -> None:
         """Warn where variants are known on another build than the one asked about, and nothing lifts between them."""
         asked = {build_of(place.accession)[0] for place in places} - {None}
         known = {build_of(each.variant.accession or "")[0] for each in evidence.of("variant")} - {None}

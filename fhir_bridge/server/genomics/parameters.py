@@ -83,7 +83,7 @@ class Wanted:
         self.limits = Limits(
             frozenset(self.items("testIdentifiers")),
             frozenset(self.items("specimenIdentifiers")),
-            tuple([*self._bounds(), *_period(body)]),
+            (*self._bounds(), *_period(body)),
             self._source_class(),
         )
 

@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from fhir_bridge.adapters.genomics.query import codes_of, components
 from fhir_bridge.server.genomics.answering import answer, resources
-from fhir_bridge.server.genomics.evidence import Evidence, Found, read_evidence
+from fhir_bridge.server.genomics.evidence import Evidence, Found
 from fhir_bridge.server.genomics.genotype_operations import has_haplotype
+from fhir_bridge.server.genomics.kept import read_evidence
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Wanted, read_all, token_matches
 from fhir_bridge.server.rest.call import Call
@@ -43,7 +44,7 @@ class _Implications(GenomicsOperation):
         )
         # What limits a test limits what it found; an implication says nothing of a class.
         evidence.limit(wanted.limits)
-        self.note_builds(evidence, questions, places)
+        self.note_builds(evidence, places)
         sources: set[str] | None = None
         if ranges or variants or haplotypes:
             sources = set()

@@ -173,7 +173,7 @@ def read_studies(
 
 
 def studied(intervals: Sequence[Interval], studies: Iterable[Study]) -> Coverage:
-    """Whether any test looked at a place, given in each build; `unknown` where the tests do not say what they looked at."""
+    """Whether any test looked at a place, given in each build; `unknown` where tests do not say where they looked."""
     best: Coverage = "no"
     silent = True
     unsaid = False

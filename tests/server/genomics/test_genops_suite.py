@@ -55,13 +55,11 @@ def lost_in_the_seeds(suite: Path, seeds: list[dict[str, Any]]) -> list[dict[str
     """
     given = {seed["id"]: seed for seed in seeds}
     answer = json.loads((suite / "expected" / "find_subject_dx_implications" / "3.json").read_text())
-    results = []
-    for resource in (parameter["resource"] for parameter in answer["parameter"]):
-        if given.get(resource["id"]) != resource:
-            results.append(
-                {**resource, "id": f"{resource['id']}-b" if resource["id"] in given else resource["id"]}
-            )
-    return results
+    return [
+        {**resource, "id": f"{resource['id']}-b" if resource["id"] in given else resource["id"]}
+        for resource in (parameter["resource"] for parameter in answer["parameter"])
+        if given.get(resource["id"]) != resource
+    ]
 
 
 def content(parameters: list[dict[str, Any]]) -> Counter[str]:

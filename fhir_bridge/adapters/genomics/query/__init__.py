@@ -8,7 +8,7 @@ from fhir_bridge.adapters.genomics.query.changes import (
     read_variant,
     same,
 )
-from fhir_bridge.adapters.genomics.query.haplotypes import matches_genotype
+from fhir_bridge.adapters.genomics.query.haplotypes import is_ambiguous, matches_genotype
 from fhir_bridge.adapters.genomics.query.intervals import (
     Interval,
     build_of,
@@ -20,7 +20,7 @@ from fhir_bridge.adapters.genomics.query.intervals import (
 )
 from fhir_bridge.adapters.genomics.query.lifting import Lifting, read_chains
 from fhir_bridge.adapters.genomics.query.observed import ObservedVariant, codes_of, components, observed
-from fhir_bridge.adapters.genomics.query.questions import Questions, VariantQuestion
+from fhir_bridge.adapters.genomics.query.questions import Questions, RangeQuestion, VariantQuestion
 from fhir_bridge.adapters.genomics.query.transcripts import Transcripts, read_transcripts
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "ObservedVariant",
     "QueryError",
     "Questions",
+    "RangeQuestion",
     "Sequences",
     "Transcripts",
     "VariantQuestion",
@@ -37,6 +38,7 @@ __all__ = [
     "codes_of",
     "components",
     "equivalents",
+    "is_ambiguous",
     "matches_genotype",
     "merged",
     "observed",

@@ -1,4 +1,4 @@
-"""Stretches of reference sequences: `NC_000007.14:55174721-55174820`, counted from 0 between bases, the end not in it."""
+"""Stretches of reference sequences: `NC_000007.14:55174721-55174820`, from 0, counted between bases."""
 
 from __future__ import annotations
 

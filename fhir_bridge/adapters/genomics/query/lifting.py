@@ -21,7 +21,7 @@ _FARTHEST = 100_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Block:
-    """Bases from `start` to `end` that are those from `other` on, of another sequence; on its other strand counted back."""
+    """Bases `start` to `end` are those from `other` on of another sequence; counted back on its other strand."""
 
     start: int
     end: int

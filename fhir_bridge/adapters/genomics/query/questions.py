@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.query.changes import (
     Change,
-    QueryError,
     Sequences,
     equivalents,
     read_variant,
