@@ -99,6 +99,8 @@ def convert(
     from fhir_bridge.pipeline import convert as pipeline_convert
 
     request, ceiling = _request(adapter, mapping, site, set_, only, limit, max_rejected, validate, engine)
+    if str(request.options.get("keep", "false")).lower() not in ("false", "0", "no"):
+        raise UsageError("a file is kept by `load --keep-file`; convert writes all that it has")
     if resume and force:
         raise UsageError("--resume goes on with a run, --force starts it anew: give one of them")
     if check or dry_run:
@@ -133,6 +135,13 @@ def load(
     remap: Annotated[
         bool,
         typer.Option("--remap", help="Replace what a newer version of the mapping made, too."),
+    ] = False,
+    keep_file: Annotated[
+        bool,
+        typer.Option(
+            "--keep-file",
+            help="VCF: keep the file itself, and store only what is reportable (docs/genomics-operations.md).",
+        ),
     ] = False,
     to: Annotated[
         str | None,
@@ -191,6 +200,10 @@ def load(
     request, ceiling = _request(
         str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine
     )
+    if keep_file:
+        if adapter != "vcf" or to is not None:
+            raise UsageError("--keep-file is for --adapter vcf, and for the store of this program")
+        request = replace(request, options={**request.options, "keep": True})
     if to is not None:
         if remap:
             raise UsageError("--remap is about what is stored here; --to stores nothing")

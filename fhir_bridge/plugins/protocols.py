@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ __all__ = [
     "CountingRecord",
     "Importer",
     "IssueLike",
+    "KeptDelivery",
     "Operation",
     "OptionError",
     "Pages",
@@ -188,6 +189,33 @@ class SourceDelivery(Protocol):
     @property
     def sexes(self) -> Mapping[str, str]:
         """Parts (samples) that show a sex, `female` or `male`; one of a Patient of another gender is not stored."""
+        ...
+
+
+class KeptDelivery(SourceDelivery, Protocol):
+    """A delivery that may be kept as a file, since not all of it is stored as resources."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it is to be kept."""
+        ...
+
+    @property
+    def kept_options(self) -> Mapping[str, Any]:
+        """What it is to be read with, JSON values by name."""
+        ...
+
+    @property
+    def kept_counts(self) -> Mapping[str, int]:
+        """What of each part is in the file alone, by the part's name."""
+        ...
+
+    def write_kept(self, target: Path, parts: Collection[str]) -> tuple[Path, Path]:
+        """Write it and its index, of these parts alone.
+
+        Raises:
+            ValueError: it can't be; the message says why.
+        """
         ...
 
 

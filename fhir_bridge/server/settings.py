@@ -199,6 +199,21 @@ class Settings(BaseSettings):
         description="Where large contents and exports are kept, for all processes alike; absent: beside the embedded "
         "server's files in the user's data folder.",
     )
+    chain_files: str = Field(
+        default="",
+        description="UCSC chain files between genome builds (.chain, .gz), divided by spaces: genomics operations then "
+        "find variants of another build than the one asked about.",
+    )
+    transcript_files: str = Field(
+        default="",
+        description="GFF3 files of transcripts on RefSeq chromosomes, divided by spaces: genomics operations then take "
+        "c. and n. names.",
+    )
+    reference_files: str = Field(
+        default="",
+        description="FASTA files of genome builds as `GRCh38=path`, divided by spaces: genomics operations then "
+        "compare deletions and insertions however they are written.",
+    )
     max_binary_bytes: int = Field(
         default=1024**3, ge=1024, description="Largest content of a Binary; a bigger one is refused with 413."
     )

@@ -47,6 +47,7 @@ from fhir_bridge.storage.exporting import Exports
 from fhir_bridge.storage.expunging import Expunges
 from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
+from fhir_bridge.storage.kept_files import KeptFiles
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.ownership import of_linked_patient
@@ -99,6 +100,7 @@ class Store:
         self.results = Results(pool, self._dictionaries)
         self.exports = Exports(pool, self._dictionaries)
         self.expunges = Expunges(pool, self._dictionaries)
+        self.kept_files = KeptFiles(pool, self._dictionaries)
         self._wrote: Counter[str] = Counter()
 
     @classmethod

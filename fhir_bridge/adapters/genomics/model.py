@@ -83,6 +83,7 @@ _STUDY = (
     "findings",
     "findings_count",
     "genes",
+    "kept_calls",
     "left_out",
     "lost_calls",
     "no_calls",
