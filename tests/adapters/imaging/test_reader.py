@@ -47,7 +47,6 @@ def test_each_bundled_file_alone_is_read_or_named_with_its_reason(bundled: Path)
         ("test_files/README.txt", "skipped", "FB-DCM-001"),
         ("test_files/zipMR.gz", "skipped", "FB-DCM-001"),
         ("test_files/no_meta.dcm", "skipped", "FB-DCM-001"),
-        ("test_files/dicomdirtests/DICOMDIR", "skipped", "FB-DCM-002"),
         ("test_files/rtplan_truncated.dcm", "rejected", "FB-DCM-005"),
         ("test_files/UN_sequence.dcm", "rejected", "FB-DCM-006"),
         ("charset_files/chrSQEncoding.dcm", "rejected", "FB-DCM-006"),
