@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fhir_bridge.plugins import ReadContext, RecordPart, SourceModel
 
 if TYPE_CHECKING:
+    from fhir_bridge.adapters.imaging.instance_identity import InstanceIdentity
     from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
 
 __all__ = ["DicomAdapter", "DicomWebAdapter", "source_name"]
@@ -70,6 +71,12 @@ class DicomAdapter:
         from fhir_bridge.adapters.imaging.patients import Subject, same_subject
 
         return same_subject(map(Subject.parse, subjects))
+
+    def identity(self, path: Path) -> InstanceIdentity | None:
+        """UIDs of a file; None where it is not DICOM."""
+        from fhir_bridge.adapters.imaging.instance_identity import identity_of
+
+        return identity_of(path)
 
     def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> StudyRecord:
         """The study of these instances, without their files.

@@ -23,6 +23,7 @@ _JSON: Final = "application/dicom+json"
 _MOST_JSON: Final = 512 << 20
 """Bytes of an answer to a query: metadata of a study of 100,000 instances."""
 _MOST_INSTANCE: Final = 4 << 30
+_MOST_PICTURE: Final = 32 << 20
 
 
 class ArchiveUnavailable(Exception):
@@ -90,6 +91,34 @@ class ArchiveClient:
         accept = 'multipart/related; type="application/dicom"'
         content, kind = await self._get(path, accept, (), _MOST_INSTANCE)
         return _first_part(content, kind)
+
+    async def rendered(self, study: str, series: str, instance: str) -> tuple[bytes, str]:
+        """A picture of an instance as the archive renders it, and its media type."""
+        path = f"{self._archive.url}/studies/{study}/series/{series}/instances/{instance}/rendered"
+        content, kind = await self._get(path, "image/jpeg, image/png;q=0.5", (), _MOST_PICTURE)
+        if kind.lower().startswith("multipart/"):
+            part = _first_part(content, kind)
+            return part, "image/png" if part.startswith(b"\x89PNG") else "image/jpeg"
+        return content, kind.partition(";")[0].strip().lower()
+
+    @property
+    def url(self) -> str:
+        """Root of the archive's services."""
+        return self._archive.url
+
+    async def opened(
+        self, path: str, accept: str, parameters: Sequence[tuple[str, str]] = ()
+    ) -> httpx.Response:
+        """An answer of any status, to be read as it comes and closed by the caller."""
+        try:
+            headers = {"Accept": accept, **await self._authorization()}
+            options: dict[str, Any] = {"params": list(parameters)} if parameters else {}
+            request = self._http.build_request("GET", self._archive.url + path, headers=headers, **options)
+            return await self._http.send(request, stream=True)
+        except (EgressRefused, ArchiveError) as error:
+            raise ArchiveUnavailable(str(error)) from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise ArchiveUnavailable(f"it can't be reached ({type(error).__name__})") from error
 
     async def query(self, path: str, parameters: Sequence[tuple[str, str]]) -> list[Attributes]:
         """The answer to a query; empty where nothing matches."""
