@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_bridge.mapping import Site, source_block
 from fhir_bridge.pipeline.shard import Selection, ValidateMode
-from fhir_bridge.plugins import Adapter, AssigningAdapter, CompletingAdapter
+from fhir_bridge.plugins import Adapter, AssigningAdapter, CompletingAdapter, adapters
 
 __all__ = ["RunRequest", "Shard", "complete", "is_short", "plan"]
 
@@ -35,6 +35,11 @@ class RunRequest:
     validate: ValidateMode = "sample"
     remap: bool = False
     short: bool = False
+
+    @property
+    def records_of(self) -> str:
+        """The adapter that the records are of: its own, but where an adapter reads records of another one's kind."""
+        return str(getattr(adapters()[self.adapter], "records_of", self.adapter))
 
     def load_site(self) -> Site:
         """The site's settings, or the defaults where no file is named.

@@ -9,9 +9,10 @@ from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
 from fhir_bridge.adapters.imaging.attributes import DOCUMENT_CLASSES, WAVEFORM_CLASSES
 from fhir_bridge.adapters.imaging.content import ContentError
 from fhir_bridge.adapters.imaging.dicom_file import Refused
-from fhir_bridge.adapters.imaging.header import header_of
+from fhir_bridge.adapters.imaging.header import header_of, header_of_series
 from fhir_bridge.adapters.imaging.instances import Instance, StoredLocation
 from fhir_bridge.adapters.imaging.issues import new_issue
+from fhir_bridge.adapters.imaging.parts import is_series_part, series_count
 from fhir_bridge.adapters.imaging.records import StudyRecord
 from fhir_bridge.adapters.imaging.structured_report import read_document
 from fhir_bridge.adapters.imaging.study import Series, Study
@@ -34,16 +35,23 @@ def compose(parts: Sequence[RecordPart], source: str | None = None) -> StudyReco
     study: Study | None = None
     for part in sorted(parts, key=lambda each: each.key):
         location = StoredLocation(part.key, part.content)
+        elements = location.elements()
+        by_archive = is_series_part(elements)
         try:
-            header = header_of(location.elements(), location.locator, [])
+            read = header_of_series if by_archive else header_of
+            header = read(elements, location.locator, [])
         except Refused as refused:
             raise ContentError(f"a stored DICOM instance is damaged ({refused}); load it again") from refused
         uid = header.study["StudyInstanceUID"]
         if study is None:
             study = Study(uid, "stored instances", source)
-        if uid != study.uid or header.uid != part.key:
+        stated = header.series["SeriesInstanceUID"] if by_archive else header.uid
+        if uid != study.uid or stated != (part.key.partition("@")[0] if by_archive else part.key):
             raise ContentError("stored DICOM instances of several studies can't be one; load them again")
-        study.add(header, location)
+        if by_archive:
+            study.count_series(header, part.key, series_count(elements))
+        else:
+            study.add(header, location)
     if study is None:
         raise ContentError("a study of no instances can't be composed")
     finish(study, report_instances=False)

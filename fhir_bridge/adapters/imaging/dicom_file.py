@@ -204,7 +204,7 @@ _FILE_FORMATS: Final = (
     (b"MZ", "a Windows executable"),
     (b"\x7fELF", "a Linux executable"),
     (b"%PDF", "a PDF"),
-    (b"PK\x03\x04", "a ZIP archive; unpack it first"),
+    (b"PK\x03\x04", "a ZIP archive in another; unpack it first"),
     (b"\x1f\x8b", "a gzip file; unpack it first"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),

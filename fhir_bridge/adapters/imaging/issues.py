@@ -235,6 +235,41 @@ CODES = declare(
         "Nothing to do: the study points to its objects. docs/adapters/dicom.md says which attributes these are.",
         "informational",
     ),
+    IssueCode(
+        "FB-DCM-050",
+        "error",
+        "A ZIP archive, or a file in it, can't be unpacked",
+        "Unpack it by hand where its content is trusted, and give the folder.",
+        "invalid",
+    ),
+    IssueCode(
+        "FB-DCM-051",
+        "error",
+        "A DICOMDIR can't be followed",
+        "Copy the whole disc: the DICOMDIR with the files that it names, in the folders that it names them by.",
+        "not-found",
+    ),
+    IssueCode(
+        "FB-DCM-052",
+        "information",
+        "Of the study the archive's answer to a query is all that was read",
+        "Nothing to do; `depth: full` reads the instances, with reports, waveforms and what the query does not give.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-DCM-053",
+        "error",
+        "The archive can't be read over DICOMweb",
+        "See the address, the credentials and FHIR_BRIDGE_EGRESS; then run it again, it goes on where it was.",
+        "transient",
+    ),
+    IssueCode(
+        "FB-DCM-054",
+        "warning",
+        "The archive counts other instances than it gives",
+        "The study may have changed meanwhile; the next run reads it again.",
+        "incomplete",
+    ),
 )
 
 

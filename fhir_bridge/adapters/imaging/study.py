@@ -35,13 +35,14 @@ __all__ = ["Instance", "Series", "Study"]
 class Series:
     """A series: the attributes that its instances share, and the instances in order of their number."""
 
-    __slots__ = ("_instances", "_lateralities", "_regions", "shared", "study", "uid")
+    __slots__ = ("_counted", "_instances", "_lateralities", "_regions", "shared", "study", "uid")
 
     def __init__(self, study: Study, uid: str) -> None:
         self.study = study
         self.uid = uid
         self.shared = SharedAttributes()
         self._instances: list[Instance] = []
+        self._counted = 0
         self._lateralities: set[str | None] = set()
         self._regions: dict[str, Value] = {}
 
@@ -59,12 +60,17 @@ class Series:
         self._regions.setdefault(key_of(region), region)
         return instance
 
+    def count(self, header: Header, part: str, instances: int) -> None:
+        """Take in what an archive says of the series, without its instances."""
+        self.shared.add(header.series, part)
+        self._counted = max(self._counted, instances)
+
     def get(self, keyword: str) -> Value:
         """The value of a series attribute; any other is that of the first instance."""
         self.study.asked.add(keyword)
         if keyword in self.shared.values or keyword in _SERIES_KEPT:
             return self.shared.values.get(keyword)
-        return self.instances[0].get(keyword)
+        return self.instances[0].get(keyword) if self._instances else None
 
     def __getattr__(self, keyword: str) -> Value:
         return attribute(self, keyword)
@@ -75,7 +81,8 @@ class Series:
 
     @property
     def number_of_instances(self) -> int:
-        return len(self._instances)
+        """Those that were read, or that an archive counts where it counts more."""
+        return max(len(self._instances), self._counted)
 
     @property
     def number(self) -> int | None:
@@ -100,7 +107,7 @@ class Series:
     @property
     def body_site(self) -> Code | None:
         """Anatomic region where all instances name the same one, else Body Part Examined by PS3.16 Annex L."""
-        (region, *others) = self._regions.values()
+        region, *others = self._regions.values() or [None]
         codes = [each for each in region or () if isinstance(each, Code)]
         if codes and not others:
             return codes[0]
@@ -230,12 +237,22 @@ class Study:
             self.report(issue)
         stated = subject_of(header.study)
         subject = self.subjects.setdefault(stated, stated)
+        self.shared.add(header.study, header.uid)
+        return self._series_of(header).add(header, subject, location)
+
+    def count_series(self, header: Header, part: str, instances: int) -> None:
+        """Take in what an archive says of one of its series; `part` names the part that says it."""
+        stated = subject_of(header.study)
+        self.subjects.setdefault(stated, stated)
+        self.shared.add(header.study, part)
+        self._series_of(header).count(header, part, instances)
+
+    def _series_of(self, header: Header) -> Series:
         uid = header.series["SeriesInstanceUID"]
         series = self._series.get(uid)
         if series is None:
             series = self._series[uid] = Series(self, uid)
-        self.shared.add(header.study, header.uid)
-        return series.add(header, subject, location)
+        return series
 
     def get(self, keyword: str) -> Value:
         """The value of a patient or study attribute; any other is that of the first instance."""
