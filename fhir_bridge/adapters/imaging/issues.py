@@ -263,6 +263,13 @@ CODES = declare(
         "The rest was converted; look at the document.",
         "incomplete",
     ),
+    IssueCode(
+        "FB-DCM-037",
+        "warning",
+        "A key object selection and its evidence name different instances",
+        "All of them are referred to; the two should be equal (PS3.3 C.17.6.2.1).",
+        "conflict",
+    ),
 )
 
 

@@ -39,15 +39,15 @@ class Segment:
         uid: SOP Instance UID of the segmentation.
         series: UID of its series.
         number: Segment Number.
-        label, description: as the source calls it.
+        label: as the source calls it.
         category, type: Segmented Property Category and Type.
         region: anatomic region.
         qualifiers: modifiers of type and region: sides and parts.
-        algorithm: Segment Algorithm Type and Name.
-        tracking_identifier, tracking_uid: what it is followed by.
+        tracking_uid: what it is followed by.
         voxels: how many it has; None where that is not known.
         volume: in mm3; None where the geometry is not certain.
         sources: instances that it was made of.
+        item: what else is read of it when a rule asks.
     """
 
     outer: Any
@@ -55,23 +55,42 @@ class Segment:
     series: str
     number: int
     label: str | None
-    description: str | None
     category: Code | None
     type: Code | None
     region: Code | None
     qualifiers: tuple[Code, ...]
-    algorithm: str | None
-    tracking_identifier: str | None
     tracking_uid: str | None
-    time: str | None
     voxels: int | None
     volume: Decimal | None
     sources: tuple[ImageReference, ...]
+    item: AttributeReader
+    document: AttributeReader
     equipment: Any = None
 
     @property
     def study(self) -> Any:
         return self.outer
+
+    @property
+    def time(self) -> str | None:
+        """Content Date and Time, else the start of the study."""
+        date, time = self.document.text("ContentDate"), self.document.text("ContentTime")
+        stated: str | None = joined(date, time, self.study.offset)[0] or self.study.started
+        return stated
+
+    @property
+    def description(self) -> str | None:
+        return self.item.text("SegmentDescription")
+
+    @property
+    def algorithm(self) -> str | None:
+        """Segment Algorithm Type and Name."""
+        stated = [self.item.text(keyword) for keyword in ("SegmentAlgorithmType", "SegmentAlgorithmName")]
+        return " ".join(part for part in stated if part) or None
+
+    @property
+    def tracking_identifier(self) -> str | None:
+        return self.item.text("TrackingID")
 
     @property
     def location(self) -> Code | None:
@@ -93,7 +112,6 @@ class Segment:
 def read_segments(reader: AttributeReader, uid: str, study: Any, equipment: Any = None) -> list[Segment]:
     """Read a segmentation; `equipment` is what made its series."""
     series = reader.text("SeriesInstanceUID") or ""
-    time = joined(reader.text("ContentDate"), reader.text("ContentTime"), study.offset)[0] or study.started
     sources = _sources(reader)
     voxels, problem = _voxels_of(reader)
     volume_of, uncertain = _voxel_volume(reader, bool(voxels))
@@ -104,8 +122,6 @@ def read_segments(reader: AttributeReader, uid: str, study: Any, equipment: Any 
             item.report("FB-DCM-020", "a segment without a Segment Number was left out")
             continue
         count = voxels.get(number, 0) if voxels else None
-        kind = item.text("SegmentAlgorithmType")
-        name = item.text("SegmentAlgorithmName")
         region, qualifiers = _anatomy(item)
         segments.append(
             Segment(
@@ -114,18 +130,16 @@ def read_segments(reader: AttributeReader, uid: str, study: Any, equipment: Any 
                 series,
                 number,
                 item.text("SegmentLabel"),
-                item.text("SegmentDescription"),
                 item.code("SegmentedPropertyCategoryCodeSequence"),
                 item.code("SegmentedPropertyTypeCodeSequence"),
                 region,
                 qualifiers,
-                " ".join(part for part in (kind, name) if part) or None,
-                item.text("TrackingID"),
                 item.text("TrackingUID"),
-                time,
                 count,
                 _volume(count, volume_of),
                 sources,
+                item,
+                reader,
                 equipment,
             )
         )
@@ -277,9 +291,9 @@ def _certain_volume(frames: list[_Frame]) -> Decimal:
             1 - _TOLERANCE
         ):
             raise _UncertainError("its planes are not equally spaced")
-    for each in positions:
-        along = _along(normal, first, each)
-        shift = [each[axis] - first[axis] - along * normal[axis] for axis in range(3)]
+    for place in positions:
+        along = _along(normal, first, place)
+        shift = [place[axis] - first[axis] - along * normal[axis] for axis in range(3)]
         if max(map(abs, shift)) > _TOLERANCE * min(spacing):
             raise _UncertainError("its planes are shifted against each other")
     return spacing[0] * spacing[1] * step

@@ -85,6 +85,13 @@ def _key_objects(reader: AttributeReader, uid: str, study: Any, equipment: Any) 
     # The evidence lists what the tree selects, and in a manifest of a whole study it alone does (PS3.3 C.17.6.2.1).
     known = {each.uid for each in selected}
     evidence = list(_evidence(reader))
+    differing = known ^ {each for _, each in evidence}
+    if known and evidence and differing:
+        reader.report(
+            "FB-DCM-037",
+            f"ContentSequence and ReferencedSOPSequence name different instances as ReferencedSOPInstanceUID: "
+            f"{len(differing)}",
+        )
     selected += [ImageReference(each) for _, each in evidence if each not in known]
     result = Selection(
         study,

@@ -408,7 +408,8 @@ class Study:
         """Everyone named, each once."""
         everyone = [*self.referrers, *self.interpreters]
         everyone += [person for series in self.series for person in series.performers]
-        everyone += [person for item in (*self.documents, *self.selections) for person in item.people]
+        everyone += [person for document in self.documents for person in document.people]
+        everyone += [person for selection in self.selections for person in selection.people]
         return list({person.key: person for person in reversed(everyone)}.values())[::-1]
 
     @property
