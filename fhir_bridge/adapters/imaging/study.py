@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fhir_bridge.adapters.imaging.aecg import SOP_CLASS as AECG
 from fhir_bridge.adapters.imaging.attribute_reader import key_of
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
 from fhir_bridge.adapters.imaging.body_parts import body_part
 from fhir_bridge.adapters.imaging.codes import LATERALITY, Code, code
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.elements import Elements
+from fhir_bridge.adapters.imaging.encapsulated import Attachment
 from fhir_bridge.adapters.imaging.header import Header
 from fhir_bridge.adapters.imaging.instances import Instance, InstanceLocation, attribute
 from fhir_bridge.adapters.imaging.levels import SharedAttributes
@@ -18,11 +20,15 @@ from fhir_bridge.adapters.imaging.parties import (
     Equipment,
     PatientIdentity,
     Physician,
+    Request,
     first_text,
-    issuer,
+    issuer_in,
     people_of,
+    request_of,
 )
 from fhir_bridge.adapters.imaging.patients import Subject, subject_of
+from fhir_bridge.adapters.imaging.segments import Segment
+from fhir_bridge.adapters.imaging.selections import Selection
 from fhir_bridge.adapters.imaging.structured_report import Document
 from fhir_bridge.adapters.imaging.times import joined
 from fhir_bridge.adapters.imaging.values import Value
@@ -160,11 +166,14 @@ class Study:
         "_reported",
         "_series",
         "asked",
+        "attachments",
         "content_asked",
         "documents",
         "first",
         "name",
         "recordings",
+        "segments",
+        "selections",
         "shared",
         "subjects",
         "titles",
@@ -179,6 +188,9 @@ class Study:
         self.subjects: dict[Subject, Subject] = {}
         self.documents: list[Document] = []
         self.recordings: list[Recording] = []
+        self.selections: list[Selection] = []
+        self.segments: list[Segment] = []
+        self.attachments: list[Attachment] = []
         self.titles: dict[str, str | None] = {}
         self._reported: dict[Issue, None] = {}
         self._series: dict[str, Series] = {}
@@ -284,6 +296,16 @@ class Study:
         return sum(series.number_of_instances for series in self._series.values())
 
     @property
+    def is_dicom(self) -> bool:
+        """Whether it has a DICOM instance: an AnnotatedECG is read as a study, and is none."""
+        read = False
+        for instance in self.instances:
+            if instance.sop_class != AECG:
+                return True
+            read = True
+        return not read
+
+    @property
     def modalities(self) -> list[Code]:
         """Modalities of the series, each once. Modalities in Study (0008,0061) is a query key, never in instances."""
         return list(dict.fromkeys(each for series in self.series if (each := series.modality) is not None))
@@ -314,13 +336,7 @@ class Study:
     @property
     def accession_issuer(self) -> str | None:
         """Universal Entity ID or local name of who issued the Accession Number (PS3.3 10.36)."""
-        for item in self.get("IssuerOfAccessionNumberSequence") or ():
-            entity, kind, local = (
-                getattr(item, name, None)
-                for name in ("UniversalEntityID", "UniversalEntityIDType", "LocalNamespaceEntityID")
-            )
-            return issuer(entity, kind) or first_text(local)
-        return None
+        return issuer_in(self.get("IssuerOfAccessionNumberSequence"))
 
     @property
     def institution(self) -> str | None:
@@ -357,8 +373,37 @@ class Study:
             if isinstance(each, Code)
         ]
         result = codes or _requested(self, "ReasonForRequestedProcedureCodeSequence")
-        text = first_text(self.get("ReasonForTheRequestedProcedure"))
+        text = first_text(self.get("ReasonForTheRequestedProcedure")) or next(
+            (
+                text
+                for series in self.series
+                for item in series.get("RequestAttributesSequence") or ()
+                if (text := first_text(getattr(item, "ReasonForTheRequestedProcedure", None)))
+            ),
+            None,
+        )
         return list(dict.fromkeys(result)) or ([Code(None, None, text)] if text else [])
+
+    @property
+    def accession(self) -> str | None:
+        """Accession Number of the study, else the only one of its requests."""
+        stated = first_text(self.get("AccessionNumber"))
+        requested = {each.accession for each in self.requests if each.accession}
+        return stated or (next(iter(requested)) if len(requested) == 1 else None)
+
+    @property
+    def requests(self) -> list[Request]:
+        """What was ordered, each once: the study's Accession Number, and the items of Request Attributes Sequence."""
+        stated = first_text(self.get("AccessionNumber"))
+        own = Request(stated, self.accession_issuer, None, None, None) if stated else None
+        found: dict[Request, None] = {}
+        for series in self.series:
+            for item in series.get("RequestAttributesSequence") or ():
+                found[request_of(item, own)] = None
+        requests = [each for each in found if any(each)]
+        if own is not None and all(each.accession != own.accession for each in requests):
+            requests.insert(0, own)
+        return requests
 
     @property
     def referrers(self) -> list[Physician]:
@@ -380,6 +425,8 @@ class Study:
         """Everyone named, each once."""
         everyone = [*self.referrers, *self.interpreters]
         everyone += [person for series in self.series for person in series.performers]
+        everyone += [person for document in self.documents for person in document.people]
+        everyone += [person for selection in self.selections for person in selection.people]
         return list({person.key: person for person in reversed(everyone)}.values())[::-1]
 
     @property
