@@ -30,6 +30,7 @@ _FIXED: Final = {
     "statusCode": {"completed": frozenset("Problem Allergy Reaction Severity Criticality".split())},
     "code": {"CONC": _CONCERNS, "48765-2": _CONCERNS},
 }
+_FIXED_SYSTEMS: Final = ("2.16.840.1.113883.5.6", "2.16.840.1.113883.5.14", "2.16.840.1.113883.6.1")
 """Codes that a template fixes: they say nothing. Any other is reported."""
 
 
@@ -42,7 +43,8 @@ def silent(node: Node, name: str) -> bool:
     if name == "negationInd":
         return node.attributes[name] == "false"
     if node.up is not None and (fixed := _FIXED.get(node.tag)) and node.attributes.get("code") in fixed:
-        return node.up.kind in fixed[node.attributes["code"]]
+        own = node.up.kind in fixed[node.attributes["code"]]
+        return own and (name != "codeSystem" or node.attributes[name] in _FIXED_SYSTEMS)
     if name == "value" and node.tag == "reference":
         return node.up is not None and node.up.tag == "originalText" and node.attributes["value"].startswith("#")
     return False
@@ -140,7 +142,7 @@ def _takes(_: str, reads: list[Read]) -> tuple[_Take, ...]:
         steps = (*(names[1:] if start else names), *[part for part in read.path if isinstance(part, str)])
         reader = _READERS.get(read.reader or "text", _subtree)
         scope = start or ("root " if read.scope == "ClinicalDocument" else "")
-        result[scope, tuple(steps), reader, read.which] = None
+        result[scope, tuple(steps), reader, "all" if read.loops else read.which] = None
     return tuple(result)
 
 

@@ -22,23 +22,26 @@ _LOINC: Final = ("2.16.840.1.113883.6.1", "LOINC", "http://loinc.org")
 _NARRATIVE_LINK: Final = "http://hl7.org/fhir/StructureDefinition/narrativeLink"
 
 
-def _index(ctx: Context, name: str, rules: Any, key: Callable[[Any], Any]) -> dict[Any, list[str]]:
-    """References to what rules (`Type/rule`) make of a record, by their scope objects; worked out once a record."""
-    kept: Any = ctx.reference_index.get((name, 0))
+_Rules = tuple[tuple[str, str], ...]
+
+
+def _index(ctx: Context, rules: _Rules, key: Callable[[Any], Any]) -> dict[Any, list[str]]:
+    """References to what rules make of a record, by their scope objects; worked out once a record."""
+    name = (f"ccda {rules}", 0)
+    kept: Any = ctx.reference_index.get(name)
     if kept is None:
         kept = {}
-        for each in rules:
-            kind, _, rule = each.partition("/")
+        for kind, rule in rules:
             for instance in ctx.instances.get(rule, ()):
                 kept.setdefault(key(instance.scope), []).append(f"{kind}/{instance.id}")
-        ctx.reference_index[(name, 0)] = kept
+        ctx.reference_index[name] = kept
     return kept  # type: ignore[no-any-return]
 
 
-@function(context=True, nulls=True, returns="Reference", reads=("link", "none"))
-def made_of(ctx: Context, x: Any, rules: Any) -> list[Reference] | None:
-    """References to what rules (`Condition/problem`) make of entries or statements, or of those within."""
-    index = _index(ctx, "/".join(rules), rules, id)
+@function(context=True, nulls=True, returns="Reference", reads=("link", "none"), refers=1)
+def made_of(ctx: Context, x: Any, rules: _Rules) -> list[Reference] | None:
+    """References to what rules make of entries or statements, or of those within."""
+    index = _index(ctx, rules, id)
     found: dict[str, None] = {}
     for node in items(x):
         _collect(node, index, found)
@@ -54,10 +57,10 @@ def _collect(node: Node, index: dict[Any, list[str]], found: dict[str, None]) ->
         _collect(child, index, found)
 
 
-@function(context=True, nulls=True, returns="Reference", reads=("link",))
-def party(ctx: Context, x: Any, rule: str) -> list[Reference] | None:
-    """References to what a rule (`Practitioner/practitioner`) makes of people, organizations, places or devices."""
-    index = _index(ctx, rule, (rule,), lambda scope: scope.key)
+@function(context=True, nulls=True, returns="Reference", reads=("link", "none"), refers=1)
+def party(ctx: Context, x: Any, rule: _Rules) -> list[Reference] | None:
+    """References to what a rule makes of people, organizations, places or devices."""
+    index = _index(ctx, rule, lambda scope: scope.key)
     names = dict.fromkeys(name for node in items(x) if node.key for name in index.get(node.key, ()))
     return [Reference(reference=name) for name in names] or None
 
@@ -123,7 +126,8 @@ def document_size(ctx: Context) -> int:
 @function(nulls=True, returns="Attachment", reads=("whole",))
 def body(x: Any) -> Attachment | None:
     """The content of a document without structure (`nonXMLBody.text`): in it, or where it is."""
-    for node in items(x):
+    for given in items(x):
+        node = next(iter(given.named.get("text", ())), given) if given.tag == "nonXMLBody" else given
         kind = node.attributes.get("mediaType", "text/plain")
         url = node.path("reference", "value")
         if isinstance(url, str):

@@ -315,9 +315,11 @@ def timing(x: Any) -> Any:
 def label(x: Any) -> str | None:
     """A coded value as people read it."""
     for node in items(x):
-        text = node.text or node.attributes.get("displayName") or node.attributes.get("code")
-        if text:
+        if text := node.text:
             return text
+        for coded in [node, *node.named.get("translation", ())]:
+            if text := coded.attributes.get("displayName") or coded.attributes.get("code"):
+                return text
     return None
 
 
