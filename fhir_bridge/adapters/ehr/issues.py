@@ -287,6 +287,55 @@ _CODES = declare(
         "Nothing to do; docs/adapters/hl7v2.md says of each why it does not count. A rule may read it all the same.",
         "informational",
     ),
+    IssueCode(
+        "FB-CDA-001",
+        "error",
+        "The XML of a document can't be read",
+        "Send the document again; line and column are named. A document type declaration is never accepted.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-CDA-002",
+        "error",
+        "The file is no C-CDA document",
+        "A document begins with ClinicalDocument of the namespace urn:hl7-org:v3; sections alone say nothing of whom.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-CDA-003",
+        "error",
+        "The document is larger than the limit",
+        "Raise source.max_document_mb where documents are this large; memory of some ten times the size is needed.",
+        "too-long",
+    ),
+    IssueCode(
+        "FB-CDA-004",
+        "error",
+        "The file can't be opened",
+        "Check that it exists and may be read.",
+        "not-found",
+    ),
+    IssueCode(
+        "FB-CDA-005",
+        "warning",
+        "The document says something that no rule represents; it is partial",
+        "Add the element to the mapping where it matters. The document itself is kept.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-CDA-006",
+        "information",
+        "Elements given as missing (nullFlavor), and systems and displays of codes that have one meaning, are left out",
+        "Nothing to do; the elements are listed.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-CDA-007",
+        "warning",
+        "A reference into the narrative leads nowhere",
+        "Correct the ID at its source; the coded value is kept without its text.",
+        "not-found",
+    ),
 )
 
 

@@ -270,6 +270,7 @@ CODES = declare(
         "The study may have changed meanwhile; the next run reads it again.",
         "incomplete",
     ),
+    IssueCode(
         "FB-DCM-033",
         "warning",
         "A machine's measurement can't have the value that it states",
