@@ -43,6 +43,7 @@ def predict(
     """
     from fhir_bridge.mapping import Site
     from fhir_bridge.predictions import Prediction, PredictionError
+    from fhir_bridge.predictions.values import shown
     from fhir_bridge.storage.errors import StorageError
 
     if sum((bool(patient), group is not None, everyone)) != 1:
@@ -61,7 +62,7 @@ def predict(
         if isinstance(result, Prediction):
             table.add_row(
                 item.patient_id,
-                f"{result.percent:f} %",
+                shown(result),
                 result.category[1] if result.category else "",
                 item.outcome,
             )

@@ -12,6 +12,13 @@ from fhir_bridge.predictions.contract import (
     PredictorSettings,
     Refusal,
 )
+from fhir_bridge.predictions.outputs import (
+    ClassOutput,
+    Interval,
+    QuantityOutput,
+    SurvivalOutput,
+    TextOutput,
+)
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.registry import PredictionError, find_predictor, predictors
 
@@ -19,8 +26,10 @@ if TYPE_CHECKING:
     from fhir_bridge.predictions.run import Predicted, PredictionRun
 
 __all__ = [
+    "ClassOutput",
     "Contribution",
     "Evidence",
+    "Interval",
     "ModelCard",
     "PatientRecord",
     "Predicted",
@@ -29,7 +38,10 @@ __all__ = [
     "PredictionRun",
     "Predictor",
     "PredictorSettings",
+    "QuantityOutput",
     "Refusal",
+    "SurvivalOutput",
+    "TextOutput",
     "find_predictor",
     "predictors",
 ]
@@ -50,5 +62,6 @@ PUBLIC_MODULES = (
     "recompute",
     "record",
     "resources",
+    "values",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

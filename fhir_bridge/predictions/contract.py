@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+from fhir_bridge.predictions.outputs import Interval, Output
 from fhir_bridge.predictions.record import Evidence, Modality
 
 __all__ = [
@@ -41,6 +42,8 @@ class ModelCard:
         external_validation: where else it was tested, and how it did.
         maintenance: how and by whom it is kept up to date.
         citation: publication.
+        attributes: HTI-1's source attributes by the keys of `model_card.SOURCE_ATTRIBUTES`.
+        ai_kinds: further codes of AIdeviceTypeCS (HL7 AI Transparency on FHIR) that the model is of.
     """
 
     kind: Literal["published-equation", "machine-learned"]
@@ -52,6 +55,8 @@ class ModelCard:
     external_validation: str
     maintenance: str
     citation: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    ai_kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +81,33 @@ class Prediction:
 
     Attributes:
         code: code of the prediction in the predictor's code system; never a measurement's code.
-        percent: risk in percent, 0 to 100, rounded as the model's publication does.
-        horizon_years: over which the risk runs, from 1.
+        percent: risk in percent, 0 to 100, rounded as the model's publication does; None where `output` says it all.
+        horizon_years: over which the risk runs, from 1; None for what is now.
         category: code and display of the risk category, where the model has categories.
         effective: time of the newest input.
         evidence: every input that was used, each with its exact version: what is corrected there withdraws the result.
             The Patient is used by every result and need not be among them.
         outcome: code and display of the event that the risk is of.
+        interval: of `percent`.
+        output: what is said in place of a percentage, or beside it (a survival curve).
+        population: region or population that the result is for.
+        guideline: where the category is from.
     """
 
     code: str
     display: str
-    percent: Decimal
-    horizon_years: int
+    percent: Decimal | None
+    horizon_years: int | None
     outcome: tuple[str, str]
     category: tuple[str, str] | None
     effective: datetime | str
     evidence: tuple[Evidence, ...]
     contributions: tuple[Contribution, ...]
     cautions: tuple[str, ...] = ()
+    interval: Interval | None = None
+    output: Output | None = None
+    population: str = ""
+    guideline: str = ""
 
     @property
     def deciding_modality(self) -> Modality:

@@ -64,7 +64,7 @@ class NewResult:
     Attributes:
         patient: id. model: the logical model, of whatever version. horizon: years; 0 where there is no risk.
         resources: the Observation first, then what is written with it (RiskAssessment, Provenance).
-        shared: written where they are not there yet (Device, model card).
+        shared: written where they are not there yet, or say something else (Device, model card).
         inputs: all that the result rests on, the Patient among them.
     """
 
@@ -338,8 +338,8 @@ class _Batch:
                 if not again:
                     versions += self._version(resource, items)
         for identity, resource in self._shared.items():
-            if not self._rows[self._keys[identity]].live:
-                versions += self._version(resource, items)
+            # A Device names the model card, which another decision of the site replaces.
+            versions += self._version(resource, items)
         old = {key for item in replaced.values() for key in (item.result, item.companion) if key is not None}
         back = {key for key in tracked if self._rows[key].live}
         back |= {companion for companion in tracked.values() if companion is not None}
