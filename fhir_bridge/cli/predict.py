@@ -82,7 +82,7 @@ async def _run(url: str, name: str, patients: list[str], group: str | None, site
     from fhir_bridge.predictions import PredictionRun, find_predictor
     from fhir_bridge.storage import Store
 
-    predictor = find_predictor(name)
+    predictor = find_predictor(name, site.parameters)
     results: list[Predicted] = []
     async with await Store.open(url, known=site.definitions) as store:
         key = site_key(site)

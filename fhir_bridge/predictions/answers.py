@@ -140,7 +140,7 @@ def _check_prediction(result: Prediction) -> None:
 
 def _check_percent(result: Prediction) -> None:
     # Exactly these: true is an int to Python.
-    if type(result.percent) not in (Decimal, int):
+    if result.percent is None or type(result.percent) not in (Decimal, int):
         raise _Wrong(f"its risk is {_named(result.percent)}, not a Decimal")
     if not Decimal(result.percent).is_finite():
         raise _Wrong("its risk is not a number")

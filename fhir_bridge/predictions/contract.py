@@ -169,6 +169,8 @@ class PredictorSettings:
         """
         block = dict((parameters.get("predictions") or {}).get(name) or {})
         limits = block.pop("limits", None) or {}
+        # Where the file is says nothing about the results.
+        block.pop("model", None)
         if not isinstance(limits, Mapping) or not set(limits) <= {"seconds", "memory_mb"}:
             raise ValueError(f"the limits of {name} are not {{seconds: N, memory_mb: N}}")
         if not all(

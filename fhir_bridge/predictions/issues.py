@@ -47,4 +47,11 @@ CODES = declare(
         "The message says what its import raised; a predictor is a class of an importable module (docs/predictors.md).",
         "exception",
     ),
+    IssueCode(
+        "FB-PRED-007",
+        "error",
+        "The model.yaml of a model can't be used",
+        "The message has the line and the key; docs/models.md describes each.",
+        "invalid",
+    ),
 )

@@ -69,7 +69,7 @@ class Predict:
                 raise Forbidden(f"running a model needs a grant to read every {resource_type} of the patient")
         site, key = site_settings(os.environ.get("FHIR_BRIDGE_SITE"))
         try:
-            run = PredictionRun(find_predictor(name), site.parameters, key, request.store)
+            run = PredictionRun(find_predictor(name, site.parameters), site.parameters, key, request.store)
             done = await run.for_patient(request.id, request.access)
         except PredictionError as error:
             raise BadResource(f"{error} ({error.code})") from error

@@ -70,8 +70,8 @@ def components_of(result: Prediction, system: str) -> list[dict[str, Any]]:
             )
     if isinstance(output, SurvivalOutput):
         for years, share in output.points:
-            code = {"coding": [_coding("survival", "Survival")], "text": f"Free of the event at {years:f} a"}
-            components.append({"code": code, "valueQuantity": quantity(share, "1")})
+            point = {"coding": [_coding("survival", "Survival")], "text": f"Free of the event at {years:f} a"}
+            components.append({"code": point, "valueQuantity": quantity(share, "1")})
     for code, display, text in (
         ("population", "Population", result.population),
         ("guideline", "Guideline of the category", result.guideline),

@@ -337,7 +337,7 @@ class _Batch:
             for resource in result.resources:
                 if not again:
                     versions += self._version(resource, items)
-        for identity, resource in self._shared.items():
+        for resource in self._shared.values():
             # A Device names the model card, which another decision of the site replaces.
             versions += self._version(resource, items)
         old = {key for item in replaced.values() for key in (item.result, item.companion) if key is not None}
