@@ -59,9 +59,14 @@ def __getattr__(name: str) -> Any:
 PUBLIC_MODULES = (
     "changes",
     "inputs",
+    "operation",
     "recompute",
     "record",
     "resources",
+    "registry",
+    "reviewing",
+    "site",
+    "triggers",
     "values",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

@@ -47,7 +47,7 @@ from fhir_bridge.predictions.record import (
 )
 from fhir_bridge.predictions.signals import read_signal
 
-__all__ = ["Feature", "FeatureSource", "Features", "read_features"]
+__all__ = ["Feature", "FeatureSource", "Features", "read_features", "view_resource"]
 
 _NOT_DONE: Final = frozenset({"not-done", "entered-in-error", "preparation", "cancelled", "stopped", "draft"})
 
@@ -332,6 +332,11 @@ def _view(path: Path, _changed: int) -> View:
         return compile_view(path.read_bytes())
     except (OSError, ViewError) as error:
         raise UnusableInput(f"the view {path.name} can't be used: {error}") from error
+
+
+def view_resource(path: Path) -> str:
+    """The resource type that a view is over."""
+    return _view(path, path.stat().st_mtime_ns).resource
 
 
 def _column(item: ViewBlock, record: PatientRecord, source: FeatureSource) -> Feature:

@@ -54,4 +54,11 @@ CODES = declare(
         "The message has the line and the key; docs/models.md describes each.",
         "invalid",
     ),
+    IssueCode(
+        "FB-PRED-008",
+        "error",
+        "This version of the model may not run here",
+        "The message says what was promoted, retired or has expired; `fhir-bridge model list` shows all.",
+        "business-rule",
+    ),
 )

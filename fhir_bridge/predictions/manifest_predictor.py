@@ -10,12 +10,20 @@ from typing import Any, Final
 
 from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.decoding import decode, tensors_of, the_number
-from fhir_bridge.predictions.features import Feature, Features, FeatureSource, prepare, read_features
+from fhir_bridge.predictions.features import (
+    Feature,
+    Features,
+    FeatureSource,
+    prepare,
+    read_features,
+    view_resource,
+)
 from fhir_bridge.predictions.inputs import UnusableInput, age_on
 from fhir_bridge.predictions.manifest import (
     Manifest,
     OnnxBlock,
     TensorBlock,
+    ViewBlock,
     load_manifest,
 )
 from fhir_bridge.predictions.onnx_model import OnnxModel
@@ -27,6 +35,12 @@ from fhir_bridge.predictions.tensors import Backend, ModelFailure, Tensor
 __all__ = ["ManifestPredictor"]
 
 _DATATYPES: Final = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
+_READS: Final[Mapping[str, tuple[str, ...]]] = {
+    "condition": ("MedicationRequest", "MedicationStatement"),
+    "variant": ("DiagnosticReport",),
+    "frames": ("ImagingStudy",),
+    "text": ("DocumentReference", "DiagnosticReport"),
+}
 DEMONSTRATION: Final = "Demonstration: trained on synthetic data. Not for any decision."
 
 
@@ -73,6 +87,16 @@ class ManifestPredictor:
         if "_manifest" not in self.__dict__:
             self._manifest = Manifest.model_validate(self.document)
         return self._manifest
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Resource types that its inputs are read from, beside those that every model looks at."""
+        types: dict[str, None] = {}
+        for item in self.manifest.inputs:
+            types.update(dict.fromkeys(_READS.get(item.type, ())))
+            if isinstance(item, ViewBlock):
+                types[view_resource(self.path.parent / item.view)] = None
+        return tuple(types)
 
     def source(self, settings: PredictorSettings) -> FeatureSource:
         """Where features are read from."""

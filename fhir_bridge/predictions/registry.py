@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.plugins import Predictor, predictors
-from fhir_bridge.predictions.manifest import ManifestError
-from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
 
 __all__ = ["PredictionError", "find_predictor", "known_predictors", "predictors"]
 
@@ -46,6 +44,10 @@ def _files_of(parameters: Mapping[str, Any] | None) -> dict[str, Path]:
 
 
 def _of_file(name: str, path: Path) -> Predictor:
+    # Here: listing models that are Python needs none of what reads files.
+    from fhir_bridge.predictions.manifest import ManifestError
+    from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
+
     try:
         predictor = ManifestPredictor(path)
     except ManifestError as error:

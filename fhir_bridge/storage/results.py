@@ -20,7 +20,7 @@ from fhir_bridge.storage.versions import write_versions
 
 __all__ = ["SUPERSEDED", "Cause", "NewResult", "Results", "Standing", "State", "UsedInput"]
 
-State = Literal["current", "outdated", "superseded", "withdrawn", "untracked"]
+State = Literal["current", "outdated", "superseded", "withdrawn", "rejected", "untracked"]
 
 SUPERSEDED: Final = {"system": PREDICTION_CODES, "code": "superseded", "display": "Superseded"}
 """Tag of a result whose place a newer one took; it stays part of the trend."""
@@ -181,14 +181,41 @@ class Results:
         self._dictionaries = dictionaries
 
     async def states(self, ids: Sequence[str]) -> dict[str, State]:
-        """Of the Observations with these ids that exist, or existed. `untracked`: no predictor wrote it here."""
+        """Of the Observations with these ids that exist, or existed.
+
+        `untracked`: no predictor wrote it here. `rejected`: withdrawn by a person, and not by what became of an input.
+        """
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                "SELECT r.id, p.state::text FROM resource r LEFT JOIN prediction p ON p.result = r.key "
+                "SELECT r.id, p.state::text, p.cause_input IS NULL FROM resource r "
+                "LEFT JOIN prediction p ON p.result = r.key "
                 "WHERE r.type = 'Observation' AND r.id = ANY(%s) AND r.version > 0",
                 (list(ids),),
             )
-            return {row[0]: _STATES.get(row[1], "untracked") for row in await rows.fetchall()}
+            return {
+                row[0]: "rejected" if row[1] == "w" and row[2] else _STATES.get(row[1], "untracked")
+                for row in await rows.fetchall()
+            }
+
+    async def companions(self, ids: Sequence[str]) -> dict[str, str]:
+        """Observation to the RiskAssessment beside it, of those that have one."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT r.id, c.id FROM prediction p JOIN resource r ON r.key = p.result "
+                "JOIN resource c ON c.key = p.companion WHERE r.type = 'Observation' AND r.id = ANY(%s)",
+                (list(ids),),
+            )
+            return dict(await rows.fetchall())
+
+    async def of_model(self, model: str) -> list[str]:
+        """Ids of the Observations of a logical model that are not withdrawn."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT r.id FROM prediction p JOIN resource r ON r.key = p.result "
+                "WHERE p.model = %s AND p.state <> 'w' ORDER BY r.id",
+                (model,),
+            )
+            return [row[0] for row in await rows.fetchall()]
 
     async def linked(self, patient_ids: Sequence[str]) -> set[str]:
         """Those of the patients who have another record (ADT A40)."""
