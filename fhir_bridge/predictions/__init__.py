@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.contract import (
     Contribution,
+    Explanation,
     ModelCard,
     Prediction,
     PredictorSettings,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Contribution",
     "Evidence",
+    "Explanation",
     "ModelCard",
     "PatientRecord",
     "Predicted",

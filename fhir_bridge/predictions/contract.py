@@ -12,6 +12,7 @@ from fhir_bridge.predictions.record import Evidence, Modality
 
 __all__ = [
     "Contribution",
+    "Explanation",
     "ModelCard",
     "Prediction",
     "PredictorSettings",
@@ -71,6 +72,28 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why the answer is this one, against a person to compare with.
+
+    Attributes:
+        baseline: who that is, as people read it: `age 60, systolic blood pressure 120 mm[Hg], not smoking`.
+        method: `exact` where the contributions add up to the difference by the equation itself; `shapley` where they
+            are Shapley values of a model that is no sum.
+        baseline_result: what the model answers for the baseline, with its unit; empty where it is not known.
+        modalities: sum of the contributions of each modality, by its name.
+        changes: what of this patient would give another class, and which, one sentence each.
+        decided_by: modalities without which (their inputs as in the baseline) the answer would be another one.
+    """
+
+    baseline: str
+    method: Literal["exact", "shapley"]
+    baseline_result: str = ""
+    modalities: Mapping[str, float] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    decided_by: tuple[Modality, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """A result.
 
@@ -83,6 +106,7 @@ class Prediction:
         evidence: every input that was used, each with its exact version: what is corrected there withdraws the result.
             The Patient is used by every result and need not be among them.
         outcome: code and display of the event that the risk is of.
+        explanation: against which baseline the contributions are, and what would change the answer.
     """
 
     code: str
@@ -95,14 +119,7 @@ class Prediction:
     evidence: tuple[Evidence, ...]
     contributions: tuple[Contribution, ...]
     cautions: tuple[str, ...] = ()
-
-    @property
-    def deciding_modality(self) -> Modality:
-        """The modality whose inputs moved the result most."""
-        sums: dict[Modality, float] = {}
-        for contribution in self.contributions:
-            sums[contribution.modality] = sums.get(contribution.modality, 0.0) + abs(contribution.value)
-        return max(sums, key=lambda modality: sums[modality]) if sums else "ehr"
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
