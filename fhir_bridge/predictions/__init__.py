@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.contract import (
     Contribution,
+    Explanation,
     ModelCard,
     Prediction,
     PredictorSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "ClassOutput",
     "Contribution",
     "Evidence",
+    "Explanation",
     "Interval",
     "ModelCard",
     "PatientRecord",

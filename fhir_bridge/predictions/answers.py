@@ -13,7 +13,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any, Final, get_args
 
-from fhir_bridge.predictions.contract import Contribution, Prediction, Refusal, RefusalReason
+from fhir_bridge.predictions.contract import Contribution, Explanation, Prediction, Refusal, RefusalReason
 from fhir_bridge.predictions.outputs import (
     OutputError,
     check_interval,
@@ -76,6 +76,7 @@ def answer_of(values: Mapping[str, Any]) -> Answer:
             fields["evidence"] = tuple(Evidence(**item) for item in fields["evidence"])
             fields["contributions"] = tuple(_contribution(item) for item in fields["contributions"])
             fields["cautions"] = tuple(fields["cautions"])
+            fields["explanation"] = _explanation(fields.get("explanation"))
             return Prediction(**fields)
         if "refusal" in values:
             fields = dict(values["refusal"])
@@ -89,6 +90,12 @@ def answer_of(values: Mapping[str, Any]) -> Answer:
 def _contribution(item: Mapping[str, Any]) -> Contribution:
     evidence = item["evidence"]
     return Contribution(**{**item, "evidence": None if evidence is None else Evidence(**evidence)})
+
+
+def _explanation(item: Mapping[str, Any] | None) -> Explanation | None:
+    if item is None:
+        return None
+    return Explanation(**{**item, "changes": tuple(item["changes"]), "decided_by": tuple(item["decided_by"])})
 
 
 def _effective(result: Prediction | Refusal, record: PatientRecord) -> datetime | str | None:
@@ -136,6 +143,28 @@ def _check_prediction(result: Prediction) -> None:
             _check_evidence(contribution.evidence)
     for caution in _several(result.cautions, str, "its cautions"):
         _text(caution, "a caution")
+    if result.explanation is not None:
+        _check_explanation(result.explanation)
+
+
+def _check_explanation(explanation: Any) -> None:
+    if not isinstance(explanation, Explanation):
+        raise _Wrong(f"its explanation is {_named(explanation)}")
+    _text(explanation.baseline, "the baseline of its explanation")
+    if explanation.method not in ("exact", "shapley"):
+        raise _Wrong("the method of its explanation is neither exact nor shapley")
+    if explanation.baseline_result != "":
+        _text(explanation.baseline_result, "the baseline's result")
+    if not isinstance(explanation.modalities, Mapping):
+        raise _Wrong("the modalities of its explanation are not a mapping")
+    for modality, value in explanation.modalities.items():
+        _modality(modality)
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not isfinite(value):
+            raise _Wrong("a modality's contribution is not a number")
+    for change in _several(explanation.changes, str, "the changes of its explanation"):
+        _text(change, "a change of its explanation")
+    for modality in _several(explanation.decided_by, str, "the deciding modalities of its explanation"):
+        _modality(modality)
 
 
 def _check_percent(result: Prediction) -> None:

@@ -13,6 +13,7 @@ from fhir_bridge.predictions.record import Evidence, Modality
 
 __all__ = [
     "Contribution",
+    "Explanation",
     "ModelCard",
     "Prediction",
     "PredictorSettings",
@@ -76,6 +77,28 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why the answer is this one, against a person to compare with.
+
+    Attributes:
+        baseline: who that is, as people read it: `age 60, systolic blood pressure 120 mm[Hg], not smoking`.
+        method: `exact` where the contributions add up to the difference by the equation itself; `shapley` where they
+            are Shapley values of a model that is no sum.
+        baseline_result: what the model answers for the baseline, with its unit; empty where it is not known.
+        modalities: sum of the contributions of each modality, by its name.
+        changes: what of this patient would give another class, and which, one sentence each.
+        decided_by: modalities without which (their inputs as in the baseline) the answer would be another one.
+    """
+
+    baseline: str
+    method: Literal["exact", "shapley"]
+    baseline_result: str = ""
+    modalities: Mapping[str, float] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    decided_by: tuple[Modality, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """A result.
 
@@ -92,6 +115,7 @@ class Prediction:
         output: what is said in place of a percentage, or beside it (a survival curve).
         population: region or population that the result is for.
         guideline: where the category is from.
+        explanation: against which baseline the contributions are, and what would change the answer.
     """
 
     code: str
@@ -104,18 +128,11 @@ class Prediction:
     evidence: tuple[Evidence, ...]
     contributions: tuple[Contribution, ...]
     cautions: tuple[str, ...] = ()
+    explanation: Explanation | None = None
     interval: Interval | None = None
     output: Output | None = None
     population: str = ""
     guideline: str = ""
-
-    @property
-    def deciding_modality(self) -> Modality:
-        """The modality whose inputs moved the result most."""
-        sums: dict[Modality, float] = {}
-        for contribution in self.contributions:
-            sums[contribution.modality] = sums.get(contribution.modality, 0.0) + abs(contribution.value)
-        return max(sums, key=lambda modality: sums[modality]) if sums else "ehr"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
-from fhir_bridge.predictions.findings import pathogenic_variants
+from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     MissingInput,
     QuantityInput,
     UnusableInput,
     age_on,
-    find_smoking,
 )
 from fhir_bridge.predictions.manifest import (
     AgeInput,
@@ -46,6 +44,7 @@ from fhir_bridge.predictions.record import (
     moment_of,
 )
 from fhir_bridge.predictions.signals import read_signal
+from fhir_bridge.predictions.smoking import find_smoking
 
 __all__ = ["Feature", "FeatureSource", "Features", "read_features", "view_resource"]
 
@@ -166,32 +165,11 @@ def _quantity(item: QuantityBlock, record: PatientRecord, _: FeatureSource) -> F
         timedelta(days=item.max_age_days),
         item.plausible,
         item.molar_mass,
+        value_set=item.value_set,
+        pick=item.select,
     )
-    if item.select == "newest":
-        value, evidence = reader.find(record)
-        return _number(item, float(value), (evidence,))
-    readings = _window(reader, record, item)
-    values = [value for value, _ in readings]
-    if item.select == "mean":
-        return _number(item, float(sum(values) / len(values)), [evidence for _, evidence in readings])
-    best = (max if item.select == "maximum" else min)(readings, key=lambda reading: reading[0])
-    return _number(item, float(best[0]), (best[1],))
-
-
-def _window(
-    reader: QuantityInput, record: PatientRecord, item: QuantityBlock
-) -> list[tuple[Decimal, Evidence]]:
-    """All values of the window, each read as the newest one would be."""
-    readings = []
-    for observation, _ in record.observations(item.pairs):
-        alone = PatientRecord(record.patient, [observation], record.as_of)
-        try:
-            readings.append(reader.find(alone))
-        except MissingInput:
-            continue  # too old
-    if not readings:
-        raise MissingInput(f"no {item.name}")
-    return readings
+    value, evidence = reader.find_all(record)
+    return _number(item, float(value), evidence)
 
 
 def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) -> Feature:

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from fhir_bridge.fhir.ucum import is_valid
+from fhir_bridge.predictions.genome import GENES
 from fhir_bridge.predictions.model_card import SOURCE_ATTRIBUTES
 
 __all__ = [
@@ -116,7 +117,8 @@ class QuantityBlock(_Coded):
     unit: str
     max_age_days: int = Field(gt=0)
     plausible: tuple[Decimal, Decimal]
-    select: Literal["newest", "maximum", "minimum", "mean"] = "newest"
+    select: Literal["newest", "maximum", "mean"] = "newest"
+    value_set: str = ""
     molar_mass: Decimal | None = None
 
     @field_validator("unit")
@@ -142,6 +144,16 @@ class VariantBlock(_Input):
 
     type: Literal["variant"]
     genes: list[str] = Field(min_length=1)
+
+    @field_validator("genes")
+    @classmethod
+    def _inherited(cls, value: list[str]) -> list[str]:
+        known = set(GENES)
+        if unknown := sorted(set(value) - known):
+            raise ValueError(
+                f"{', '.join(unknown)}: the inheritance is not known here; {', '.join(sorted(known))} are"
+            )
+        return value
 
 
 class SignalBlock(_Coded):

@@ -6,10 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
-from fhir_bridge.predictions.decoding import decode, tensors_of, the_number
+from fhir_bridge.predictions.contract import (
+    Contribution,
+    Explanation,
+    ModelCard,
+    Prediction,
+    PredictorSettings,
+    Refusal,
+)
+from fhir_bridge.predictions.decoding import Said, decode, tensors_of, the_number
 from fhir_bridge.predictions.features import (
     Feature,
     Features,
@@ -27,6 +34,7 @@ from fhir_bridge.predictions.manifest import (
     load_manifest,
 )
 from fhir_bridge.predictions.onnx_model import OnnxModel
+from fhir_bridge.predictions.outputs import ClassOutput
 from fhir_bridge.predictions.record import Evidence, Modality, PatientRecord, moment_of
 from fhir_bridge.predictions.remote_model import RemoteModel
 from fhir_bridge.predictions.shapley import shapley
@@ -179,6 +187,7 @@ class ManifestPredictor:
             {item.reference: item for feature in features.values() for item in feature.evidence}.values()
         )
         times = [(moment, item.time) for item in evidence if (moment := moment_of(item.time)) is not None]
+        contributions, explanation = self._explained(features, said) if self.manifest.explain else ((), None)
         outcome = (block.outcome.code, block.outcome.display) if block.outcome else self.result_code
         return Prediction(
             code=block.code,
@@ -189,7 +198,8 @@ class ManifestPredictor:
             category=said.category,
             effective=max(times)[1] if times else _run_time(record),
             evidence=evidence,
-            contributions=self._contributions(features) if self.manifest.explain else (),
+            contributions=contributions,
+            explanation=explanation,
             cautions=(DEMONSTRATION,) if self.demonstration else (),
             interval=said.interval,
             output=said.output,
@@ -197,28 +207,50 @@ class ManifestPredictor:
             guideline=block.guideline,
         )
 
-    def _contributions(self, features: Features) -> tuple[Contribution, ...]:
-        """Shapley values of the inputs that have a baseline, on the scale of the answer."""
+    def _explained(
+        self, features: Features, said: Said
+    ) -> tuple[tuple[Contribution, ...], Explanation | None]:
+        """Shapley values of the inputs that have a baseline, on the scale of the answer; and what decided."""
         items = [item for item in self.manifest.inputs if item.baseline is not None]
+        if not items:
+            return (), None
         block = self.manifest.output
         base = {
             item.name: _baseline(features[item.name], prepare(item, float(item.baseline or 0)))
             for item in items
         }
 
+        def outputs_of(chosen: Sequence[frozenset[str]]) -> Mapping[str, Tensor]:
+            return self.answer(
+                [
+                    {
+                        name: feature if name in some or name not in base else base[name]
+                        for name, feature in features.items()
+                    }
+                    for some in chosen
+                ]
+            )
+
         def value_of(chosen: Sequence[frozenset[str]]) -> list[float]:
-            batch = [
-                {
-                    name: feature if name in some or name not in base else base[name]
-                    for name, feature in features.items()
-                }
-                for some in chosen
-            ]
-            tensor = self.answer(batch)[block.tensor]
-            return [the_number(block, tensor.row(number)) for number in range(len(batch))]
+            tensor = outputs_of(chosen)[block.tensor]
+            return [the_number(block, tensor.row(number)) for number in range(len(chosen))]
 
         values = shapley([item.name for item in items], value_of)
-        return tuple(
+        modalities: dict[str, float] = {}
+        for name, value in values.items():
+            modality = features[name].modality
+            modalities[modality] = round(modalities.get(modality, 0.0) + value, 6)
+        # Nothing as it is: the baseline; then without one modality after the other.
+        without = [frozenset(n for n in base if features[n].modality != modality) for modality in modalities]
+        others = outputs_of([frozenset(), *without])
+        compared = decode(block, others, 0)
+        decided = [
+            cast("Modality", modality)
+            for place, modality in enumerate(modalities, start=1)
+            if _class_of(decode(block, others, place)) != _class_of(said)
+        ]
+        names = {item.name: item for item in items}
+        contributions = tuple(
             Contribution(
                 f"contribution-{name.replace('_', '-')}",
                 f"Contribution of {name.replace('_', ' ')}",
@@ -228,6 +260,20 @@ class ManifestPredictor:
             )
             for name, value in values.items()
         )
+        return contributions, Explanation(
+            baseline=", ".join(f"{name.replace('_', ' ')} {item.baseline:f}" for name, item in names.items()),
+            method="shapley",
+            baseline_result="" if compared.percent is None else f"{compared.percent:f} %",
+            modalities=modalities,
+            decided_by=tuple(decided),
+        )
+
+
+def _class_of(said: Said) -> Any:
+    """What counts as another answer: the category or class, else the value."""
+    if said.category is not None:
+        return said.category
+    return said.output.code if isinstance(said.output, ClassOutput) else (said.percent, said.output)
 
 
 def _first(feature: Feature) -> Evidence | None:

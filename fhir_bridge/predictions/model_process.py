@@ -83,8 +83,10 @@ def _answered(predictor: Predictor, call: bytes) -> bytes:
 def _call(predictor: Predictor, call: bytes) -> dict[str, Any]:
     # Stored resources were read strictly when they came; here decimals alone must keep their digits.
     message = json.loads(call, parse_float=Decimal)
-    as_of = datetime.fromisoformat(message["as_of"])
-    records = [PatientRecord(item["patient"], item["resources"], as_of) for item in message["records"]]
+    records = [
+        PatientRecord(item["patient"], item["resources"], datetime.fromisoformat(item["as_of"]))
+        for item in message["records"]
+    ]
     results = predictor.predict(records, PredictorSettings(**orjson.loads(message["settings"])))
     if not isinstance(results, Sequence) or isinstance(results, str | bytes):
         kind = "None" if results is None else f"a {type(results).__name__}"

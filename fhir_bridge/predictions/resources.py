@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES, PREDICTION_IDS
 from fhir_bridge.plugins import Predictor
-from fhir_bridge.predictions.contract import Contribution, Prediction, PredictorSettings, Refusal
+from fhir_bridge.predictions.contract import Contribution, Explanation, Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.record import Evidence
 from fhir_bridge.predictions.transparency import AIAST, reference_to, unique
 from fhir_bridge.predictions.values import MODALITY_NAMES, components_of, value_elements
@@ -105,11 +105,12 @@ def observation(
     derived = [reference_to(item) for item in unique(result.evidence) if item.resource_type in _DERIVABLE]
     if derived:
         resource["derivedFrom"] = derived
-    components = [_deciding(result)]
+    components = [_deciding(modality) for modality in _modalities(result)]
     if isinstance(result, Prediction):
         components += components_of(result, _system(predictor))
         components += [_contribution(item, _system(predictor)) for item in result.contributions]
-    resource["component"] = components
+    if components:
+        resource["component"] = components
     return resource
 
 
@@ -161,15 +162,39 @@ def _notes(predictor: Predictor, settings: PredictorSettings, result: Prediction
         notes = [f"No result: {result.text}"]
     else:
         notes = [f"Over {result.horizon_years} years."] if result.horizon_years else []
-        notes += [*result.cautions]
+        notes += [*result.cautions, *_explained(result.explanation)]
     notes.append(f"Intended use: {settings.intended_use or predictor.card.intended_use}")
     if settings.research_use:
         notes.append("Research use: no regulatory status and approver are named at this site.")
     return notes
 
 
-def _deciding(result: Prediction | Refusal) -> dict[str, Any]:
-    modality = result.deciding_modality if isinstance(result, Prediction) else result.modality
+def _explained(explanation: Explanation | None) -> list[str]:
+    """The baseline of the contributions, each modality's sum, and what would change the class."""
+    if explanation is None:
+        return []
+    result = f" ({explanation.baseline_result})" if explanation.baseline_result else ""
+    exact = "exact" if explanation.method == "exact" else "Shapley values"
+    notes = [f"Contributions ({exact}) are against: {explanation.baseline}{result}."]
+    if len(explanation.modalities) > 1:
+        sums = ", ".join(
+            f"{MODALITY_NAMES[modality].lower()} {value:+.4f}"
+            for modality, value in explanation.modalities.items()
+        )
+        notes.append(f"By kind of record: {sums}.")
+    if explanation.changes:
+        notes.append(f"Another class: {' '.join(explanation.changes)}")
+    return notes
+
+
+def _modalities(result: Prediction | Refusal) -> tuple[str, ...]:
+    """Kinds of record without which the answer would be another one."""
+    if isinstance(result, Refusal):
+        return (result.modality,)
+    return result.explanation.decided_by if result.explanation is not None else ()
+
+
+def _deciding(modality: str) -> dict[str, Any]:
     return {
         "code": _own("deciding-modality", "Deciding modality"),
         "valueCodeableConcept": _own(modality, MODALITY_NAMES[modality]),

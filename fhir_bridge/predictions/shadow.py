@@ -1,4 +1,4 @@
-"""Shadows: models that run beside the one that people see. What they say is kept apart, compared, and shown to nobody."""
+"""Shadows: models that run beside the one that people see; what they say is kept apart, compared, shown to nobody."""
 
 from __future__ import annotations
 

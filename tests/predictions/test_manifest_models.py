@@ -140,7 +140,8 @@ def workers_say(path: Path, person: Any, seconds: float = 20, memory: int = 4096
 
     settings = PredictorSettings(enabled=True, seconds=seconds, memory_mb=memory)
     resources = [item for kind in ("Observation", "Condition") for item in person.all(kind)]
-    sent = ModelRecord(orjson.dumps(person.patient), [orjson.dumps(item) for item in resources])
+    found = [orjson.dumps(item) for item in resources]
+    sent = ModelRecord(orjson.dumps(person.patient), found, person.as_of)
     workers = ModelWorkers()
     try:
         model = ManifestPredictor(path)

@@ -1,4 +1,4 @@
-"""`$predict` of a Group and of everybody: asynchronous, with progress; the background worker does it (`server.bulk`)."""
+"""`$predict` of a Group and of everybody: asynchronous, with progress; a background job (`server.bulk`)."""
 
 from __future__ import annotations
 
