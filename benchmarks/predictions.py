@@ -69,7 +69,7 @@ def cohort(patients: int) -> Iterator[dict[str, Any]]:
         yield observation(number, "14646-4", "laboratory", quantity(1 + number % 10 / 10, "mmol/L"))
         yield observation(number, "98979-8", "laboratory", quantity(75 + number % 30, "mL/min/{1.73_m2}"))
         yield observation(number, "72166-2", "social-history", {"valueCodeableConcept": smoking})
-        for code in ("718-7", "2951-2", "2823-3", "4548-4", "6690-2"):
+        for code in ("718-7", "2951-2", "2823-3", "1742-6", "6690-2"):
             yield observation(number, code, "laboratory", quantity(5 + number % 10, "1"))
 
 

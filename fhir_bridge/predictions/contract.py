@@ -8,10 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+from fhir_bridge.predictions.outputs import Interval, Output
 from fhir_bridge.predictions.record import Evidence, Modality
 
 __all__ = [
     "Contribution",
+    "Explanation",
     "ModelCard",
     "Prediction",
     "PredictorSettings",
@@ -41,6 +43,8 @@ class ModelCard:
         external_validation: where else it was tested, and how it did.
         maintenance: how and by whom it is kept up to date.
         citation: publication.
+        attributes: HTI-1's source attributes by the keys of `model_card.SOURCE_ATTRIBUTES`.
+        ai_kinds: further codes of AIdeviceTypeCS (HL7 AI Transparency on FHIR) that the model is of.
     """
 
     kind: Literal["published-equation", "machine-learned"]
@@ -52,6 +56,8 @@ class ModelCard:
     external_validation: str
     maintenance: str
     citation: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    ai_kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,38 +77,62 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why the answer is this one, against a person to compare with.
+
+    Attributes:
+        baseline: who that is, as people read it: `age 60, systolic blood pressure 120 mm[Hg], not smoking`.
+        method: `exact` where the contributions add up to the difference by the equation itself; `shapley` where they
+            are Shapley values of a model that is no sum.
+        baseline_result: what the model answers for the baseline, with its unit; empty where it is not known.
+        modalities: sum of the contributions of each modality, by its name.
+        changes: what of this patient would give another class, and which, one sentence each.
+        decided_by: modalities without which (their inputs as in the baseline) the answer would be another one.
+    """
+
+    baseline: str
+    method: Literal["exact", "shapley"]
+    baseline_result: str = ""
+    modalities: Mapping[str, float] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    decided_by: tuple[Modality, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """A result.
 
     Attributes:
         code: code of the prediction in the predictor's code system; never a measurement's code.
-        percent: risk in percent, 0 to 100, rounded as the model's publication does.
-        horizon_years: over which the risk runs, from 1.
+        percent: risk in percent, 0 to 100, rounded as the model's publication does; None where `output` says it all.
+        horizon_years: over which the risk runs, from 1; None for what is now.
         category: code and display of the risk category, where the model has categories.
         effective: time of the newest input.
         evidence: every input that was used, each with its exact version: what is corrected there withdraws the result.
             The Patient is used by every result and need not be among them.
         outcome: code and display of the event that the risk is of.
+        interval: of `percent`.
+        output: what is said in place of a percentage, or beside it (a survival curve).
+        population: region or population that the result is for.
+        guideline: where the category is from.
+        explanation: against which baseline the contributions are, and what would change the answer.
     """
 
     code: str
     display: str
-    percent: Decimal
-    horizon_years: int
+    percent: Decimal | None
+    horizon_years: int | None
     outcome: tuple[str, str]
     category: tuple[str, str] | None
     effective: datetime | str
     evidence: tuple[Evidence, ...]
     contributions: tuple[Contribution, ...]
     cautions: tuple[str, ...] = ()
-
-    @property
-    def deciding_modality(self) -> Modality:
-        """The modality whose inputs moved the result most."""
-        sums: dict[Modality, float] = {}
-        for contribution in self.contributions:
-            sums[contribution.modality] = sums.get(contribution.modality, 0.0) + abs(contribution.value)
-        return max(sums, key=lambda modality: sums[modality]) if sums else "ehr"
+    explanation: Explanation | None = None
+    interval: Interval | None = None
+    output: Output | None = None
+    population: str = ""
+    guideline: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +186,8 @@ class PredictorSettings:
         """
         block = dict((parameters.get("predictions") or {}).get(name) or {})
         limits = block.pop("limits", None) or {}
+        # Where the file is says nothing about the results.
+        block.pop("model", None)
         if not isinstance(limits, Mapping) or not set(limits) <= {"seconds", "memory_mb"}:
             raise ValueError(f"the limits of {name} are not {{seconds: N, memory_mb: N}}")
         if not all(

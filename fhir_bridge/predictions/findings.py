@@ -1,93 +1,172 @@
-"""Diseases and variants that decide whether a model applies."""
+"""What a record states about diseases, procedures and drugs, decided by value sets (`value_sets`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final, Literal
 
 from fhir_bridge.predictions.inputs import LOINC, SNOMED
-from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, uncoded_names
+from fhir_bridge.predictions.record import (
+    SETTLED,
+    Evidence,
+    PatientRecord,
+    Statement,
+    codings,
+    effective_of,
+    moment_of,
+)
+from fhir_bridge.predictions.value_sets import ICD10, is_member, value_set, wording
 
 __all__ = [
     "Disease",
-    "PathogenicVariant",
+    "family_history",
     "find_disease",
     "find_unconfirmed",
     "find_unreadable",
     "is_refuted",
-    "pathogenic_variants",
+    "subsumption_caution",
 ]
-
-ICD10 = frozenset(
-    {
-        "http://hl7.org/fhir/sid/icd-10",
-        "http://hl7.org/fhir/sid/icd-10-cm",
-        "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
-    }
-)
-
 
 _NOT_DONE = frozenset({"not-done", "entered-in-error", "preparation"})
 _SUSPECTED = frozenset({"provisional", "differential", "unconfirmed"})
+_ENDED = frozenset({"inactive", "remission", "resolved"})
+_NOT_TAKEN = frozenset({"entered-in-error", "not-taken", "cancelled", "draft", "intended", "unknown"})
+_STOPPED = frozenset({"stopped", "completed", "on-hold", "ended"})
+
+_YES: Final = frozenset(
+    {
+        (LOINC, "LA33-6"),
+        (LOINC, "LA9633-4"),
+        (SNOMED, "52101004"),
+        (SNOMED, "373066001"),
+        ("http://terminology.hl7.org/CodeSystem/v2-0136", "Y"),
+    }
+)
+"""Values of an Observation whose code is the finding: yes, present."""
+
+_OF_FAMILY: Final = frozenset({(LOINC, "8670-2"), (LOINC, "10157-6"), (LOINC, "54114-4")})
+"""Codes of Observations that speak of relatives."""
+
+Extent = Literal["ever", "current"]
 
 
 @dataclass(frozen=True, slots=True)
 class Disease:
-    """A disease as the codes that may state it.
+    """What a record may state, by a value set of `terminology/`.
 
     Attributes:
-        icd10: beginnings of ICD-10 codes (`E11`, `N18.3`).
-        snomed: SNOMED CT concepts.
-        procedures: SNOMED CT procedures that are done for this disease alone.
+        value_set: name of it, after `prediction-`.
+        extent: `ever` where a resolved one counts as well (an infarction), `current` where it has to be so now (a
+            pregnancy, a drug that is taken).
+        lasts: how long a current one can last at most; older statements do not count.
     """
 
     name: str
-    icd10: tuple[str, ...]
-    snomed: frozenset[str] = frozenset()
-    procedures: frozenset[str] = frozenset()
+    value_set: str
+    extent: Extent = "ever"
+    lasts: timedelta | None = None
+
+    @property
+    def url(self) -> str:
+        """Url of the value set."""
+        return value_set(self.value_set)
 
     def states(self, concept: Any) -> bool:
-        """Whether a CodeableConcept is of this disease. Sources write ICD-10 with and without dot, in either case."""
-        beginnings = tuple(_plain(code) for code in self.icd10)
-        return any(
-            (system in ICD10 and _plain(code).startswith(beginnings))
-            or (system == SNOMED and code in self.snomed)
-            for system, code in codings(concept)
+        """Whether a CodeableConcept is of this disease."""
+        return is_member(self.url, concept) == "yes"
+
+
+def _statements(record: PatientRecord) -> Iterable[Statement]:
+    return record.statements(_read)
+
+
+def _read(record: PatientRecord) -> Iterator[Statement]:
+    """Everything coded that says what this patient has, had, or takes."""
+    for condition, present in record.conditions():
+        status = {code for _, code in codings(condition.get("clinicalStatus"))}
+        suspected = {code for _, code in codings(condition.get("verificationStatus"))} & _SUSPECTED
+        ended = bool(status & _ENDED) or any(name.startswith("abatement") for name in condition)
+        yield Statement(
+            condition, condition.get("code"), "present" if present else "absent", bool(suspected), not ended
         )
+    for procedure in record.all("Procedure"):
+        if procedure.get("status") not in _NOT_DONE:
+            yield Statement(procedure, procedure.get("code"), "present", False, True)
+    for kind in ("MedicationRequest", "MedicationStatement"):
+        for medication in record.all(kind):
+            state = medication.get("status")
+            if state not in _NOT_TAKEN and not medication.get("doNotPerform"):
+                yield Statement(medication, _drug(medication), "present", False, state not in _STOPPED)
+    for observation in record.all("Observation"):
+        if observation.get("status") in SETTLED:
+            yield from _observed(observation)
 
 
-def _plain(code: str) -> str:
-    return code.upper().replace(".", "")
+def _drug(medication: dict[str, Any]) -> Any:
+    concept = medication.get("medicationCodeableConcept")
+    if concept is not None:
+        return concept
+    reference = str((medication.get("medicationReference") or {}).get("reference", ""))
+    for contained in medication.get("contained", ()):
+        if reference == f"#{contained.get('id')}":
+            return contained.get("code")
+    return None
+
+
+def _observed(observation: dict[str, Any]) -> Iterator[Statement]:
+    """A finding as the coded value of an Observation, or as its code with `yes` or without a value."""
+    code, value = observation.get("code"), observation.get("valueCodeableConcept")
+    if not _OF_FAMILY.isdisjoint(codings(code)):
+        return
+    if value is not None:
+        yield Statement(observation, value, "present", False, True)
+    if (
+        observation.get("valueBoolean") is True
+        or not _YES.isdisjoint(codings(value))
+        or not any(
+            name.startswith("value") or name in ("dataAbsentReason", "component", "hasMember")
+            for name in observation
+        )
+    ):
+        yield Statement(observation, code, "present", False, True)
+
+
+def _counts(record: PatientRecord, statement: Statement, disease: Disease) -> bool:
+    """Whether a statement is of the time that the question is about."""
+    if disease.extent == "ever":
+        return True
+    moment = moment_of(effective_of(statement.resource))
+    old = moment is not None and disease.lasts is not None and record.as_of - moment > disease.lasts
+    return statement.current and not old
 
 
 def find_disease(record: PatientRecord, disease: Disease) -> Evidence | None:
-    """The first Condition that states the disease as present, or the first procedure that was done for it."""
-    for condition, present in record.conditions():
-        if present and disease.states(condition.get("code")):
-            return record.evidence(condition, disease.name)
-    for procedure in record.all("Procedure"):
-        if procedure.get("status") not in _NOT_DONE and any(
-            system == SNOMED and code in disease.procedures for system, code in codings(procedure.get("code"))
+    """The first Condition, procedure, medication or Observation that states it as present."""
+    for statement in _statements(record):
+        if (
+            statement.polarity == "present"
+            and disease.states(statement.concept)
+            and _counts(record, statement, disease)
         ):
-            return record.evidence(procedure, disease.name)
+            return record.evidence(statement.resource, disease.name)
     return None
 
 
 def find_unconfirmed(record: PatientRecord, disease: Disease) -> Evidence | None:
     """A Condition of the disease that is suspected alone (provisional, differential, unconfirmed)."""
-    for condition, present in record.conditions():
-        status = {code for _, code in codings(condition.get("verificationStatus"))}
-        if present and status & _SUSPECTED and disease.states(condition.get("code")):
-            return record.evidence(condition, disease.name)
+    for statement in _statements(record):
+        if statement.suspected and statement.polarity == "present" and disease.states(statement.concept):
+            return record.evidence(statement.resource, disease.name)
     return None
 
 
 def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
     """The Condition that says the disease was looked for and is absent."""
-    for condition, present in record.conditions():
-        if not present and disease.states(condition.get("code")):
-            return record.evidence(condition, disease.name, "absent")
+    for statement in _statements(record):
+        if statement.polarity == "absent" and disease.states(statement.concept):
+            return record.evidence(statement.resource, disease.name, "absent")
     return None
 
 
@@ -106,82 +185,23 @@ def find_unreadable(record: PatientRecord) -> Evidence | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class PathogenicVariant:
-    """A variant that is present and classified (likely) pathogenic."""
-
-    gene: str
-    name: str
-    classification: str
-    evidence: Evidence
-    implication: Evidence
-
-    def __str__(self) -> str:
-        return f"{self.classification.lower()} {self.gene} variant{f' {self.name}' if self.name else ''}"
-
-
-_VARIANT = (LOINC, "69548-6")
-_PRESENT = (LOINC, "LA9633-4")
-_GENE = (LOINC, "48018-6")
-_HGVS = {"p": (LOINC, "48005-3"), "c": (LOINC, "48004-6"), "g": (LOINC, "81290-9")}
-_SIGNIFICANCE = (LOINC, "53037-8")
-_CLASSES = {(LOINC, "LA6668-3"): "Pathogenic", (LOINC, "LA26332-9"): "Likely pathogenic"}
-
-
-def pathogenic_variants(record: PatientRecord, genes: frozenset[str]) -> Iterator[PathogenicVariant]:
-    """(Likely) pathogenic variants in one of `genes`, as diagnostic implications classify them.
-
-    Follows Genomics Reporting STU3: the implication's `derivedFrom` names the variant, its 53037-8 component the class.
-    """
-    variants = {
-        f"Observation/{observation['id']}": observation
-        for observation in record.all("Observation")
-        if _VARIANT in codings(observation.get("code"))
-        and observation.get("status") in ("final", "amended", "corrected")
-        and _PRESENT in codings(observation.get("valueCodeableConcept"))
+def subsumption_caution(record: PatientRecord, diseases: Iterable[Disease]) -> tuple[str, ...]:
+    """What a result says where the hierarchy that would decide is not imported; empty where all was decided."""
+    unknown = {
+        disease.name
+        for disease in diseases
+        for statement in _statements(record)
+        if statement.polarity == "present" and is_member(disease.url, statement.concept) == "unknown"
     }
-    for implication in record.all("Observation"):
-        classification = _classification(implication)
-        if classification is None or implication.get("status") not in ("final", "amended", "corrected"):
+    return (wording(unknown),) if unknown else ()
+
+
+def family_history(record: PatientRecord, disease: Disease) -> tuple[bool, Evidence] | None:
+    """Whether a relative had it, as FamilyMemberHistory states it; None where none speaks of it."""
+    for history in record.all("FamilyMemberHistory"):
+        if history.get("status") not in ("partial", "completed"):
             continue
-        for reference in implication.get("derivedFrom", ()):
-            variant = variants.get(str(reference.get("reference", "")).partition("/_history")[0])
-            gene = _component_text(variant, _GENE) if variant else None
-            if variant is None or gene not in genes:
-                continue
-            name = _name(variant)
-            yield PathogenicVariant(
-                str(gene),
-                name.rpartition(":")[2],
-                classification,
-                record.evidence(variant, f"{gene} variant", name),
-                record.evidence(implication, f"classification of the {gene} variant", classification),
-            )
-
-
-def _classification(observation: dict[str, Any]) -> str | None:
-    for component in observation.get("component", ()):
-        if _SIGNIFICANCE in codings(component.get("code")):
-            for coding in codings(component.get("valueCodeableConcept")):
-                if coding in _CLASSES:
-                    return _CLASSES[coding]
-    return None
-
-
-def _name(variant: dict[str, Any]) -> str:
-    """The protein's name, else that of the coding DNA, else of the genome."""
-    stated = uncoded_names(variant)
-    for kind, code in _HGVS.items():
-        if text := _component_text(variant, code) or stated.get(kind):
-            return text
-    return ""
-
-
-def _component_text(observation: dict[str, Any], code: tuple[str, str]) -> str | None:
-    for component in observation.get("component", ()):
-        if code in codings(component.get("code")):
-            concept = component.get("valueCodeableConcept", {})
-            first: dict[str, Any] = next(iter(concept.get("coding", ())), {})
-            text = first.get("display") or concept.get("text") or first.get("code")
-            return str(text) if text else None
+        for condition in history.get("condition", ()):
+            if disease.states(condition.get("code")):
+                return True, record.evidence(history, f"family history of {disease.name}")
     return None

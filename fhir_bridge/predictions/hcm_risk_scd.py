@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from math import exp
 from typing import Any, Final
 
-from fhir_bridge.fhir.canonical import PREDICTION_CODES
-from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
+from fhir_bridge.predictions.cardiovascular import Excluded, exclusions
+from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.explain import Answered, Dial, Equation
 from fhir_bridge.predictions.findings import (
     Disease,
+    family_history,
     find_disease,
     find_unconfirmed,
     find_unreadable,
     is_refuted,
-    pathogenic_variants,
+    subsumption_caution,
 )
-from fhir_bridge.predictions.inputs import MissingInput, QuantityInput, UnusableInput, age_on, loinc
+from fhir_bridge.predictions.genome import pathogenic_variants, uncertain_variants
+from fhir_bridge.predictions.inputs import (
+    ImplausibleInput,
+    MissingInput,
+    QuantityInput,
+    UnusableInput,
+    age_on,
+    loinc,
+)
+from fhir_bridge.predictions.published import PublishedEquation, day_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, parse_time
 
 __all__ = ["HcmRiskScd", "category_of", "contributions", "risk"]
@@ -67,31 +78,26 @@ GRADIENT = QuantityInput(
     AGE_LIMIT,
     (Decimal(0), Decimal(300)),
     sites=_OUTFLOW_TRACT,
+    pick="maximum",
 )
+"""The greatest within the window, at rest or provoked (O'Mahony 2014)."""
 
-HCM = Disease(
-    "hypertrophic cardiomyopathy", ("I42.1", "I42.2"), frozenset({"233873004", "45227007", "195020003"})
-)
-FAMILY_HISTORY = Disease("family history of sudden cardiac death", ("Z82.41",))
-FAMILY_HISTORY_OF_ANY = Disease(
-    "family history of disease", ("Z82.4",), frozenset({"281666001", "266894000"})
-)
+HCM = Disease("hypertrophic cardiomyopathy", "hcm")
+FAMILY_HISTORY = Disease("family history of sudden cardiac death", "family-sudden-cardiac-death")
+FAMILY_HISTORY_OF_ANY = Disease("family history of disease", "family-disease")
 """Sudden death or another: ICD-10's circulatory disease, which ICD-10-CM alone parts (Z82.41, Z82.49), and SNOMED CT's
 `Family history of disorder` and `… of cardiovascular disease`."""
-NSVT = Disease("non-sustained ventricular tachycardia", (), frozenset({"444658006", "66657009"}))
-TACHYCARDIA = Disease("ventricular tachycardia, sustained or not", ("I47.2",), frozenset({"25569003"}))
+SUDDEN_DEATH = Disease("sudden cardiac death", "sudden-cardiac-death")
+NSVT = Disease("non-sustained ventricular tachycardia", "nsvt")
+TACHYCARDIA = Disease("ventricular tachycardia, sustained or not", "ventricular-tachycardia")
 """Sustained, it excludes; not sustained, it is a term of the equation."""
-SYNCOPE = Disease("unexplained syncope", ("R55",), frozenset({"271594007"}))
-INFILTRATIVE = Disease(
-    "metabolic or infiltrative disease",
-    ("E75.2", "E85", "E74.0", "I43.1"),
-    frozenset({"16652001", "17602002"}),
-)
-ARREST = Disease(
-    "prior cardiac arrest or sustained ventricular arrhythmia",
-    ("I46", "I49.0", "Z86.74"),
-    frozenset({"410429000", "429007001", "71908006", "426525004"}),
-)
+SYNCOPE = Disease("unexplained syncope", "unexplained-syncope")
+EXPLAINED_SYNCOPE = Disease("explained syncope", "explained-syncope")
+INFILTRATIVE = Disease("metabolic or infiltrative disease", "infiltrative")
+ARREST = Disease("prior cardiac arrest or sustained ventricular arrhythmia", "arrest-or-sustained-vt")
+SEPTAL_REDUCTION = Disease("septal reduction", "septal-reduction")
+DEFIBRILLATOR = Disease("implanted defibrillator", "defibrillator")
+EXCLUDING: Final = (INFILTRATIVE, ARREST, SEPTAL_REDUCTION, DEFIBRILLATOR)
 
 _PHENOCOPIES: Final = {
     "TTR": "amyloidosis",
@@ -141,12 +147,57 @@ def category_of(percent: Decimal) -> tuple[str, str]:
     return ("intermediate", "Intermediate") if percent >= 4 else ("low", "Low")
 
 
-class HcmRiskScd:
+_BASELINE: Final = {
+    "wall-thickness": 20.0,
+    "left-atrial-diameter": 44.0,
+    "lvot-gradient": 12.0,
+    "family-history": 0.0,
+    "nsvt": 0.0,
+    "syncope": 0.0,
+    "age": 48.0,
+}
+_DIALS: Final = (
+    Dial("wall-thickness", "Wall thickness", "mm", 10, 27),
+    Dial("left-atrial-diameter", "Left atrial diameter", "mm", 28, 67),
+    Dial("lvot-gradient", "LVOT gradient", "mm[Hg]", 2, 154),
+    Dial("family-history", "family history of sudden cardiac death"),
+    Dial("nsvt", "non-sustained ventricular tachycardia"),
+    Dial("syncope", "unexplained syncope"),
+)
+
+
+def _terms(values: Mapping[str, float]) -> dict[str, float]:
+    return contributions(
+        int(values["age"]),
+        values["wall-thickness"],
+        values["left-atrial-diameter"],
+        values["lvot-gradient"],
+        family_history=bool(values["family-history"]),
+        nsvt=bool(values["nsvt"]),
+        syncope=bool(values["syncope"]),
+    )
+
+
+def _answered(values: Mapping[str, float]) -> Answered:
+    percent = risk(sum(_terms(values).values()))
+    return Answered(percent, category_of(percent))
+
+
+EQUATION: Final = Equation(
+    _terms,
+    _answered,
+    _BASELINE,
+    "age 48, wall thickness 20 mm, left atrial diameter 44 mm, LVOT gradient 12 mm[Hg], no family history of sudden "
+    "cardiac death, no non-sustained ventricular tachycardia, no unexplained syncope",
+    _DIALS,
+)
+
+
+class HcmRiskScd(PublishedEquation):
     """The predictor over a patient's record: echo measurements, history, and the genome as a reason to decline."""
 
     name = "hcm-risk-scd"
     version = "2014.1"
-    code_system = PREDICTION_CODES
     result_code = ("hcm-risk-scd", "HCM Risk-SCD 5-year risk of sudden cardiac death")
     title = "HCM Risk-SCD: five-year risk of sudden cardiac death in hypertrophic cardiomyopathy"
     manufacturer = "HCM Outcomes investigators"
@@ -164,113 +215,70 @@ class HcmRiskScd:
         citation="Eur Heart J 2014;35:2010-2020, doi:10.1093/eurheartj/eht439",
     )
 
-    def predict(
-        self,
-        records: Sequence[PatientRecord],
-        settings: PredictorSettings,  # noqa: ARG002 - it has none
-    ) -> list[Prediction | Refusal]:
-        """Risk, or the reason why the model is not meant for this person."""
-        return [self._of(record) for record in records]
+    inputs = (WALL, SEPTUM, ATRIUM, GRADIENT)
 
-    def _of(self, record: PatientRecord) -> Prediction | Refusal:
-        try:
-            return self._predict(record)
-        except UnusableInput as unusable:
-            evidence = () if unusable.evidence is None else (unusable.evidence,)
-            return self._refuse(unusable.reason, str(unusable), *evidence)
-
-    def _predict(self, record: PatientRecord) -> Prediction | Refusal:
-        if record.deceased:
-            return self._refuse("not-applicable", "the patient has died")
+    def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:  # noqa: ARG002 - it has none
+        """The risk; see `PublishedEquation`."""
         diagnosis = find_disease(record, HCM)
         if diagnosis is None:
-            return self._refuse("not-applicable", "no diagnosis of hypertrophic cardiomyopathy")
+            raise Excluded("no diagnosis of hypertrophic cardiomyopathy")
         suspected = find_unconfirmed(record, HCM)
         if suspected is not None:
             raise UnusableInput("the hypertrophic cardiomyopathy is not confirmed", suspected)
-        looked_at = [diagnosis]
-        for disease in (INFILTRATIVE, ARREST):
-            result = find_disease(record, disease)
-            if result is not None:
-                return self._refuse("not-applicable", f"{disease.name}: {result.reference}", result)
-            refuted = is_refuted(record, disease)
-            looked_at += [] if refuted is None else [refuted]
+        looked_at = [diagnosis, *exclusions(record, EXCLUDING)]
         for variant in pathogenic_variants(record, frozenset(_PHENOCOPIES)):
             text = f"{_PHENOCOPIES[variant.gene]}: {variant}, {variant.evidence.reference}"
-            return self._refuse("not-applicable", text, variant.evidence, variant.implication)
-        wall, atrium, gradient = _wall(record), ATRIUM.find(record), GRADIENT.find(record)
-        day = parse_time(wall[1].time).date()
+            raise Excluded(text, variant.evidence, variant.implication)
+        wall, atrium = _wall(record), ATRIUM.find(record)
+        gradient, gradients = GRADIENT.find_all(record)
+        day = day_of(wall[1])
         age = age_on(record, day)
         if age < 16:
-            return self._refuse("not-applicable", f"age {age} is below 16")
+            raise Excluded(f"age {age} is below 16")
         if age > 115:
-            return self._refuse("not-applicable", f"age {age} is above 115")
+            raise Excluded(f"age {age} is above 115")
+        measured = {
+            "wall-thickness": wall,
+            "left-atrial-diameter": atrium,
+            "lvot-gradient": (gradient, gradients[0]),
+        }
         # What HCM Risk-SCD takes: the term of the wall falls from 27 mm on, so that much
         # more would count as less risk.
-        for name, (value, evidence) in zip(_RANGES, (wall, atrium, gradient), strict=True):
-            low, high = _RANGES[name]
+        for (low, high), (value, evidence) in zip(_RANGES.values(), measured.values(), strict=True):
             if not low <= value <= high:
-                text = f"{evidence.label} is outside {low} to {high}: {evidence.reference}"
-                return self._refuse("out-of-range", text, evidence)
+                raise ImplausibleInput(f"{evidence.label} is outside {low} to {high}", evidence)
         unreadable = find_unreadable(record)
         if unreadable is not None:
             raise UnusableInput("a condition that can't be read may exclude", unreadable)
         tachycardia = _stated(record, TACHYCARDIA, NSVT, present=True)
         if tachycardia is not None:
             raise UnusableInput("whether the ventricular tachycardia was sustained is not known", tachycardia)
-        history = {
-            "family-history": _answer(record, FAMILY_HISTORY, FAMILY_HISTORY_OF_ANY),
+        history: dict[str, tuple[bool, Evidence]] = {
+            "family-history": family_history(record, SUDDEN_DEATH)
+            or _answer(record, FAMILY_HISTORY, FAMILY_HISTORY_OF_ANY),
             "nsvt": _answer(record, NSVT, TACHYCARDIA),
-            "syncope": _answer(record, SYNCOPE),
+            "syncope": _answer(record, SYNCOPE, None, EXPLAINED_SYNCOPE),
         }
-        measured = {"wall-thickness": wall, "left-atrial-diameter": atrium, "lvot-gradient": gradient}
-        return self._result(age, measured, history, looked_at)
-
-    def _result(
-        self,
-        age: int,
-        measured: dict[str, tuple[Decimal, Evidence]],
-        history: dict[str, tuple[bool, Evidence]],
-        looked_at: list[Evidence],
-    ) -> Prediction:
-        wall, atrium, gradient = (float(value) for value, _ in measured.values())
-        family_history, nsvt, syncope = (present for present, _ in history.values())
-        terms = contributions(
-            age, wall, atrium, gradient, family_history=family_history, nsvt=nsvt, syncope=syncope
-        )
-        inputs = {name: evidence for name, (_, evidence) in (*measured.items(), *history.items())}
-        percent = risk(sum(terms.values()))
-        newest = max((evidence.time for _, evidence in measured.values()), key=parse_time)
-        return Prediction(
-            code=self.result_code[0],
-            display=self.result_code[1],
-            percent=percent,
+        inputs = {name: item for name, (_, item) in measured.items()}
+        inputs |= {name: item for name, (_, item) in history.items()}
+        values = {"age": float(age)} | {name: float(value) for name, (value, _) in measured.items()}
+        values |= {name: float(answer) for name, (answer, _) in history.items()}
+        newest = max((item.time for _, item in measured.values()), key=parse_time)
+        return self.explained(
+            EQUATION,
+            values,
+            _answered(values),
+            _LABELS,
+            inputs,
             horizon_years=5,
             outcome=("sudden-cardiac-death", "Sudden cardiac death"),
-            category=category_of(percent),
             effective=newest,
-            evidence=(*inputs.values(), *looked_at),
-            contributions=tuple(
-                Contribution(
-                    f"contribution-{name}",
-                    _LABELS[name],
-                    value,
-                    inputs[name].modality if name in inputs else "ehr",
-                    inputs.get(name),
-                )
-                for name, value in terms.items()
+            looked_at=(*gradients[1:], *looked_at),
+            cautions=(
+                f"Age {age} at the measurement of {newest[:10]}.",
+                *uncertain_variants(record, frozenset(_PHENOCOPIES)),
+                *subsumption_caution(record, EXCLUDING),
             ),
-            cautions=(f"Age {age} at the measurement of {newest[:10]}.",),
-        )
-
-    def _refuse(self, reason: str, text: str, *evidence: Evidence) -> Refusal:
-        return Refusal(
-            *self.result_code,
-            reason,  # type: ignore[arg-type]
-            text,
-            evidence[0].modality if evidence else "ehr",
-            next((e.time for e in evidence if e.time), None),
-            evidence,
         )
 
 
@@ -288,11 +296,14 @@ def _wall(record: PatientRecord) -> tuple[Decimal, Evidence]:
     return septum if newer and septum[0] > wall[0] else wall
 
 
-def _answer(record: PatientRecord, question: Disease, wider: Disease | None = None) -> tuple[bool, Evidence]:
+def _answer(
+    record: PatientRecord, question: Disease, wider: Disease | None = None, other: Disease | None = None
+) -> tuple[bool, Evidence]:
     """Present or absent, as the record states it; silence is neither.
 
     Args:
         wider: what includes the question and more: its absence answers it, its presence does not.
+        other: what answers the question with no: the same for a known reason.
     """
     present = find_disease(record, question)
     suspected = find_unconfirmed(record, question)
@@ -303,6 +314,8 @@ def _answer(record: PatientRecord, question: Disease, wider: Disease | None = No
     absent = is_refuted(record, question)
     if absent is None and wider is not None and _stated(record, wider, None, present=True) is None:
         absent = _stated(record, wider, None, present=False)
+    if absent is None and other is not None:
+        absent = find_disease(record, other)
     if absent is not None:
         return False, absent
     raise MissingInput(f"whether there is {question.name} is not recorded")

@@ -1,7 +1,8 @@
-"""Finding a model's inputs in a record: by code, in the model's unit, not too old, and within what can be true.
+"""A model's numeric inputs as it declares them, and how they are read from a record: by code or value set, in the
+model's unit, not too old, and within what can be true.
 
-The newest statement decides. Where it can't be read, or can't be true, the input is refused; an older value never
-takes its place in silence.
+The newest statement decides, or the greatest or the mean of those within the window. Where one that decides can't be
+read, or can't be true, the input is refused; another value never takes its place in silence.
 """
 
 from __future__ import annotations
@@ -10,25 +11,38 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
 from fhir_bridge.predictions.contract import RefusalReason
-from fhir_bridge.predictions.record import SETTLED, Evidence, PatientRecord, codings, effective_of, moment_of
+from fhir_bridge.predictions.record import (
+    AHEAD,
+    SETTLED,
+    Evidence,
+    Modality,
+    PatientRecord,
+    codings,
+    effective_of,
+    modality_of,
+    moment_of,
+)
+from fhir_bridge.predictions.value_sets import codes_of
 
 __all__ = [
     "CHOLESTEROL_MOLAR_MASS",
     "LOINC",
     "SNOMED",
+    "ImplausibleInput",
     "MissingInput",
+    "Pick",
     "QuantityInput",
     "Reading",
-    "Smoking",
     "UnusableInput",
     "age_on",
     "check_date",
-    "find_smoking",
+    "is_not_measured",
     "loinc",
+    "shown_value",
 ]
 
 LOINC = "http://loinc.org"
@@ -41,8 +55,10 @@ _OLDEST: Final = 120
 """Years. The oldest person whose age is beyond doubt reached 122."""
 
 _CLOCKS: Final = timedelta(hours=1)
-_ZONES: Final = timedelta(hours=14)
-"""How far ahead a time may be: clocks differ, and a date is up to 14 hours ahead of UTC where it was written."""
+"""How far ahead a time may be: clocks differ."""
+
+Pick = Literal["newest", "maximum", "mean"]
+"""Which of the values within the window a model wants."""
 
 _SAME: Final = Decimal("0.02")
 """Share by which two values of one time may differ and be one: rounded, and in mg/dL and mmol/L."""
@@ -100,16 +116,21 @@ def _any(_: dict[str, Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class QuantityInput:
-    """A numeric input of a model.
+    """A numeric input of a model, as the model declares it.
 
     Attributes:
         codes: (system, code) pairs under which it may be.
         unit: UCUM unit in which the model wants it.
-        max_age: how old it may be at the time of the run.
+        max_age: the window: how old it may be at the time of the run.
         plausible: lowest and highest value that can be true, in `unit` (docs/predictors.md has the sources).
         molar_mass: g/mol, where mass concentrations may be converted to molar ones.
         sites: SNOMED CT body sites, one of which the Observation must name; empty where the code says it all.
         fits: whether an Observation under the code is this input at all.
+        value_set: url of a value set whose codes count as well as `codes`.
+        pick: the newest value, or the maximum or the mean of all within the window.
+        modality: the only kind of source that it may come from; None takes it from any.
+        convert: an own conversion, where UCUM has none (HbA1c from percent): value and unit to the value in `unit`,
+            or None.
     """
 
     name: str
@@ -120,22 +141,77 @@ class QuantityInput:
     molar_mass: Decimal | None = None
     sites: frozenset[str] = frozenset()
     fits: Callable[[dict[str, Any]], bool] = _any
+    value_set: str = ""
+    pick: Pick = "newest"
+    modality: Modality | None = None
+    convert: Callable[[Decimal, str], Decimal | None] | None = None
+
+    @property
+    def all_codes(self) -> frozenset[tuple[str, str]]:
+        """The codes, those of the value set included."""
+        return self.codes | codes_of(self.value_set) if self.value_set else self.codes
 
     def find(self, record: PatientRecord) -> tuple[Decimal, Evidence]:
-        """The newest value in `unit`, and the resource that holds it.
+        """The value in `unit`, and the resource that holds it (of a mean, the newest one).
 
         Raises:
             MissingInput: there is none, or it is too old.
             UnusableInput: it can't be read as a number in the unit.
             ImplausibleInput: it, or its date, can't be true.
         """
-        first, *others = self.newest(record)
-        if first.comparator:
-            raise UnusableInput(f"{self.name} is not a plain number", first.evidence)
-        for other in others:
-            if other.comparator or abs(other.value - first.value) > first.value * _SAME:
-                raise UnusableInput(f"{self.name} has two values at one time", other.evidence)
-        return first.value, first.evidence
+        value, evidence = self.find_all(record)
+        return value, evidence[0]
+
+    def find_all(self, record: PatientRecord) -> tuple[Decimal, tuple[Evidence, ...]]:
+        """As `find`, with every resource that the value rests on: for a maximum or a mean all within the window.
+
+        Raises:
+            UnusableInput: as in `find`. One that can't be read within the window of a maximum or a mean might change
+                it, and is refused wherever it stands.
+        """
+        readings = self.newest(record) if self.pick == "newest" else list(self.within(record))
+        for reading in readings:
+            if reading.comparator:
+                raise UnusableInput(f"{self.name} is not a plain number", reading.evidence)
+        first, *others = readings
+        if self.pick == "newest":
+            for other in others:
+                if abs(other.value - first.value) > first.value * _SAME:
+                    raise UnusableInput(f"{self.name} has two values at one time", other.evidence)
+            return first.value, (first.evidence,)
+        if self.pick == "maximum":
+            readings.sort(key=lambda reading: reading.value, reverse=True)
+            return readings[0].value, tuple(reading.evidence for reading in readings)
+        mean = sum((reading.value for reading in readings), Decimal(0)) / len(readings)
+        return mean.quantize(Decimal("0.0001")), tuple(reading.evidence for reading in readings)
+
+    def within(self, record: PatientRecord) -> Iterator[Reading]:
+        """All values within the window, the newest first.
+
+        Raises:
+            UnusableInput: as in `newest`, for any of them.
+        """
+        readings = 0
+        undated: UnusableInput | None = None
+        old = False
+        for observation, node in self._statements(record):
+            shown = record.evidence(observation, self.name, shown_value(node))
+            moment = moment_of(shown.time)
+            if moment is None:
+                undated = undated or UnusableInput(f"{self.name} has no time", shown)
+                continue
+            check_date(self.name, observation, shown, record.as_of)
+            if record.as_of - moment > self.max_age:
+                old = True
+                break
+            readings += 1
+            yield self._checked(observation, node, shown)
+        if undated is not None:
+            raise undated
+        if not readings:
+            raise MissingInput(
+                f"the newest {self.name} is older than {self.max_age.days} days" if old else f"no {self.name}"
+            )
 
     def newest(self, record: PatientRecord) -> list[Reading]:
         """As `find`, with the comparator of a value such as `<15`, and all that are as new as the newest."""
@@ -143,7 +219,7 @@ class QuantityInput:
         newest: datetime | None = None
         readings: list[Reading] = []
         for observation, node in self._statements(record):
-            shown = record.evidence(observation, self.name, _shown(node))
+            shown = record.evidence(observation, self.name, shown_value(node))
             moment = moment_of(shown.time)
             if moment is None:
                 undated = undated or UnusableInput(f"{self.name} has no time", shown)
@@ -156,9 +232,7 @@ class QuantityInput:
                 raise undated or MissingInput(
                     f"the newest {self.name} is older than {self.max_age.days} days"
                 )
-            if "modifierExtension" in observation or "modifierExtension" in node:
-                raise UnusableInput(f"{self.name} has a modifier that is not known", shown)
-            readings.append(self._read(node, shown))
+            readings.append(self._checked(observation, node, shown))
         if not readings:
             raise undated or MissingInput(f"no {self.name}")
         return readings
@@ -172,7 +246,7 @@ class QuantityInput:
         settled = [moment_of(effective_of(observation)) for observation, _ in self._statements(record)]
         newest = max((moment for moment in settled if moment is not None), default=None)
         for observation, node in self._statements(record, _UNSETTLED):
-            shown = record.evidence(observation, f"{self.name}, not final", _shown(node))
+            shown = record.evidence(observation, f"{self.name}, not final", shown_value(node))
             moment = moment_of(shown.time)
             if moment is None or (
                 record.as_of - moment <= self.max_age and (newest is None or moment > newest)
@@ -183,18 +257,25 @@ class QuantityInput:
         """A statement without a readable time: it might be the newest."""
         for observation, node in self._statements(record):
             if moment_of(effective_of(observation)) is None:
-                return record.evidence(observation, self.name, _shown(node))
+                return record.evidence(observation, self.name, shown_value(node))
         return None
 
     def _statements(
         self, record: PatientRecord, statuses: frozenset[str] = SETTLED
     ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """The measurements, newest first, those without time last."""
-        for observation, node in record.observations(self.codes, statuses):
-            sites = {code for _, code in codings(observation.get("bodySite"))}
+        for observation, node in record.observations(self.all_codes, statuses):
+            sites = {code for _, code in codings(observation.get("bodySite"))} if self.sites else self.sites
             fits = (not self.sites or self.sites & sites) and self.fits(observation)
-            if fits and not _is_not_measured(node):
+            if self.modality is not None and modality_of(observation) != self.modality:
+                continue
+            if fits and not is_not_measured(node):
                 yield observation, node
+
+    def _checked(self, observation: dict[str, Any], node: dict[str, Any], shown: Evidence) -> Reading:
+        if "modifierExtension" in observation or "modifierExtension" in node:
+            raise UnusableInput(f"{self.name} has a modifier that is not known", shown)
+        return self._read(node, shown)
 
     def _read(self, node: dict[str, Any], shown: Evidence) -> Reading:
         quantity = node.get("valueQuantity")
@@ -225,7 +306,9 @@ class QuantityInput:
     def in_unit(self, value: Decimal, unit: str) -> Decimal | None:
         """`value` in the model's unit; None where the units do not convert."""
         try:
-            converted = _convert(value, unit, self.unit)
+            converted = value if unit == self.unit else _convert(value, unit, self.unit)
+            if converted is None and self.convert is not None:
+                converted = self.convert(value, unit)
             if converted is None and self.molar_mass is not None:
                 mass = _convert(value, unit, "g/L")
                 if mass is not None:
@@ -245,7 +328,7 @@ def check_date(name: str, resource: dict[str, Any], shown: Evidence, as_of: date
     moment = max((m for m in (moment_of(shown.time), moment_of(end)) if m is not None), default=None)
     if moment is None:
         return
-    ahead = _CLOCKS if len(shown.time) > len("2026-01-01") else _ZONES
+    ahead = _CLOCKS if len(shown.time) > len("2026-01-01") else AHEAD
     if moment > as_of + ahead:
         raise ImplausibleInput(f"{name} is dated after this run", shown)
     arrival = moment_of(str(resource.get("meta", {}).get("lastUpdated", "")))
@@ -286,13 +369,13 @@ def _decimal(value: Any) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _is_not_measured(node: dict[str, Any]) -> bool:
+def is_not_measured(node: dict[str, Any]) -> bool:
     """Whether the statement is that nothing was measured."""
     has_value = any(name.startswith("value") for name in node)
     return not has_value and any(code in _NOT_MEASURED for _, code in codings(node.get("dataAbsentReason")))
 
 
-def _shown(node: dict[str, Any]) -> str:
+def shown_value(node: dict[str, Any]) -> str:
     """The value as its source has it, for people."""
     quantity = node.get("valueQuantity")
     if isinstance(quantity, dict) and "value" in quantity:
@@ -304,51 +387,3 @@ def _shown(node: dict[str, Any]) -> str:
     concept = node.get("valueCodeableConcept") or node.get("dataAbsentReason") or {}
     first: dict[str, Any] = next(iter(concept.get("coding", ())), {})
     return str(concept.get("text") or first.get("display") or first.get("code") or "")
-
-
-@dataclass(frozen=True, slots=True)
-class Smoking:
-    """Whether the person smokes now."""
-
-    current: bool
-    evidence: Evidence
-
-
-_SMOKING_CODES = frozenset({(LOINC, "72166-2"), (LOINC, "39240-7"), (SNOMED, "229819007")})
-_SMOKES = frozenset(
-    {
-        *((SNOMED, code) for code in ("449868002", "428041000124106", "77176002", "428071000124103")),
-        *((SNOMED, code) for code in ("428061000124105", "65568007", "230059006", "160603005")),
-        *((LOINC, code) for code in ("LA18976-3", "LA18977-1", "LA18979-7", "LA18981-3", "LA18982-1")),
-    }
-)
-_DOES_NOT = frozenset(
-    {
-        *((SNOMED, code) for code in ("8517006", "266919005", "8392000", "405746006")),
-        *((LOINC, code) for code in ("LA15920-4", "LA18978-9")),
-    }
-)
-_UNKNOWN = frozenset({(SNOMED, "266927001"), (LOINC, "LA18980-5")})
-
-
-def find_smoking(record: PatientRecord) -> Smoking:
-    """The newest statement on smoking (SNOMED CT or LOINC answer under LOINC 72166-2); "unknown" states nothing.
-
-    Raises:
-        MissingInput: nothing is stated.
-        UnusableInput: the newest statement can't be read.
-        ImplausibleInput: it is dated in the future.
-    """
-    for observation, node in record.observations(_SMOKING_CODES):
-        values = set(codings(node.get("valueCodeableConcept")))
-        if _is_not_measured(node) or values & _UNKNOWN:
-            continue
-        current = bool(values & _SMOKES)
-        known = current != bool(values & _DOES_NOT) and "modifierExtension" not in observation
-        text = ("current smoker" if current else "not smoking now") if known else _shown(node)
-        shown = record.evidence(observation, "smoking status", text)
-        check_date("smoking status", observation, shown, record.as_of)
-        if not known:
-            raise UnusableInput("smoking status can't be read", shown)
-        return Smoking(current, shown)
-    raise MissingInput("no smoking status")

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any
@@ -59,10 +59,11 @@ class _Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A patient's record on its way to a model: stored JSON, not read on this side."""
+    """A patient's record on its way to a model: stored JSON, not read on this side. as_of: see `PatientRecord`."""
 
     patient: bytes
     resources: Sequence[bytes]
+    as_of: datetime
 
 
 class ModelWorkers:
@@ -167,10 +168,10 @@ class _Worker:
     def _request(self, records: Sequence[ModelRecord]) -> bytes:
         return orjson.dumps(
             {
-                "as_of": datetime.now(UTC).isoformat(),
                 "settings": self._settings_text,
                 "records": [
                     {
+                        "as_of": record.as_of.isoformat(),
                         "patient": orjson.Fragment(record.patient),
                         "resources": [orjson.Fragment(resource) for resource in record.resources],
                     }

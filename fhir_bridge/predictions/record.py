@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from fhir_bridge.fhir.models import plain, to_model
 
 __all__ = [
+    "AHEAD",
     "SETTLED",
     "Evidence",
     "Modality",
     "PatientRecord",
+    "Statement",
     "codings",
     "decimal_of",
     "effective_of",
@@ -25,7 +27,7 @@ __all__ = [
     "uncoded_names",
 ]
 
-Modality = Literal["ehr", "imaging", "genomics"]
+Modality = Literal["ehr", "imaging", "genomics", "signals", "text"]
 
 _MODALITY: dict[str, Modality] = {
     "dicom": "imaging",
@@ -33,6 +35,9 @@ _MODALITY: dict[str, Modality] = {
     "vcf": "genomics",
     "pharmcat": "genomics",
 }
+AHEAD = timedelta(hours=14)
+"""How far ahead of the run a day without time may be: so far ahead of UTC is the earliest zone."""
+
 SETTLED = frozenset({"final", "amended", "corrected"})
 """Statuses of an Observation that is."""
 
@@ -60,6 +65,24 @@ class Evidence:
     def resource_type(self) -> str:
         """The type of the referenced resource."""
         return self.reference.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Something coded that a resource says of the patient.
+
+    Attributes:
+        concept: the CodeableConcept.
+        polarity: whether it is said to be, or not to be.
+        suspected: provisional, differential or unconfirmed.
+        current: not said to have ended.
+    """
+
+    resource: dict[str, Any]
+    concept: Any
+    polarity: Literal["present", "absent"]
+    suspected: bool
+    current: bool
 
 
 def codings(concept: Any) -> Iterator[tuple[str, str]]:
@@ -108,23 +131,49 @@ class PatientRecord:
     `focus` is somebody or something else (a fetus, a spouse, a device): it is in this record, and says nothing
     about this patient.
 
+    What arrived after `as_of` (meta.lastUpdated) is left out too: nobody could know it then, a later correction
+    included. So is what is dated after `as_of` and is not known to have arrived by then. What had arrived and is
+    dated later all the same has a wrong date, and is refused where it is used (`inputs.check_date`).
+
     Attributes:
         patient: the Patient, as a dict.
-        as_of: the moment of the run, for how old an input is.
+        as_of: the moment of the question; bounds effective and arrival time, and says how old an input is.
     """
 
-    def __init__(self, patient: Any, resources: Iterable[Any], as_of: datetime | None = None) -> None:
-        """Resources are dicts or objects of `fhir.resources`."""
+    def __init__(self, patient: Any, resources: Iterable[Any], as_of: datetime) -> None:
+        """Resources are dicts or objects of `fhir.resources`.
+
+        Raises:
+            ValueError: `as_of` has no zone.
+        """
+        if as_of.tzinfo is None:
+            raise ValueError("as_of has no zone")
         self.patient: dict[str, Any] = plain(patient)
-        self.as_of = as_of or datetime.now(UTC)
+        self.as_of = as_of
         self._by_type: dict[str, list[dict[str, Any]]] = {}
+        self._statements: tuple[Statement, ...] | None = None
+        self._by_code: dict[tuple[str, str], list[dict[str, Any]]] | None = None
         for resource in map(plain, resources):
-            labels = {
-                (label.get("system"), label.get("code"))
-                for label in resource.get("meta", {}).get("security", ())
-            }
-            if _AI_ASSERTED not in labels and not self._is_about_another(resource):
+            if not (
+                self._is_asserted(resource) or self._is_later(resource) or self._is_about_another(resource)
+            ):
                 self._by_type.setdefault(resource["resourceType"], []).append(resource)
+
+    @staticmethod
+    def _is_asserted(resource: dict[str, Any]) -> bool:
+        return any(
+            (label.get("system"), label.get("code")) == _AI_ASSERTED
+            for label in resource.get("meta", {}).get("security", ())
+        )
+
+    def _is_later(self, resource: dict[str, Any]) -> bool:
+        """Whether it was not known at `as_of`."""
+        arrival = moment_of(str(resource.get("meta", {}).get("lastUpdated") or ""))
+        if arrival is not None:
+            return arrival > self.as_of
+        moment = moment_of(effective_of(resource))
+        # After the present as well: a wrong date, for `check_date`.
+        return moment is not None and self.as_of + AHEAD < moment <= datetime.now(UTC)
 
     def _is_about_another(self, resource: dict[str, Any]) -> bool:
         own = f"Patient/{self.patient.get('id')}"
@@ -183,13 +232,13 @@ class PatientRecord:
         Only results of `statuses` are given: by default those that are (final, amended, corrected).
         """
         results = []
-        for observation in self.all("Observation"):
+        for observation in self.with_codes(codes):
             if observation.get("status") not in statuses:
                 continue
             nodes = [
                 node
                 for node in (observation, *observation.get("component", ()))
-                if codes.intersection(codings(node.get("code")))
+                if not codes.isdisjoint(codings(node.get("code")))
             ]
             if nodes:
                 # A panel may carry its part's code too; the part has the value.
@@ -198,6 +247,27 @@ class PatientRecord:
         results.sort(key=lambda item: (moment_of(item[0]) or _LONG_AGO, item[1]["id"]), reverse=True)
         for _, observation, node in results:
             yield observation, node
+
+    def with_codes(self, codes: frozenset[tuple[str, str]]) -> Iterable[dict[str, Any]]:
+        """Observations that have one of these codes, of their own or in a component; by an index made once."""
+        if self._by_code is None:
+            self._by_code = {}
+            for observation in self.all("Observation"):
+                nodes = (observation, *observation.get("component", ()))
+                for code in {code for node in nodes for code in codings(node.get("code"))}:
+                    self._by_code.setdefault(code, []).append(observation)
+        index = self._by_code
+        # A record has fewer codes than a long value set, or the other way round.
+        known = codes & index.keys() if len(codes) < len(index) else index.keys() & codes
+        if len(known) == 1:
+            return index[next(iter(known))]
+        return {id(item): item for code in known for item in index[code]}.values()
+
+    def statements(self, read: Callable[[PatientRecord], Iterable[Statement]]) -> tuple[Statement, ...]:
+        """What `read` makes of this record, made once."""
+        if self._statements is None:
+            self._statements = tuple(read(self))
+        return self._statements
 
     def conditions(self) -> Iterator[tuple[dict[str, Any], bool]]:
         """Conditions that are, each with whether it is present (True) or was refuted (False)."""

@@ -2,115 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from math import exp, log
 from typing import Final
 
-from fhir_bridge.fhir.canonical import PREDICTION_CODES
-from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
-from fhir_bridge.predictions.findings import (
-    Disease,
-    find_disease,
-    find_unreadable,
-    is_refuted,
-    pathogenic_variants,
+from fhir_bridge.predictions.cardiovascular import (
+    CHOLESTEROL,
+    DIABETES,
+    EGFR,
+    FAMILIAL_GENES,
+    HBA1C,
+    HDL,
+    PREVENTION,
+    SBP,
+    Excluded,
+    diabetes,
+    exclusions,
+    familial,
+    kidney,
 )
-from fhir_bridge.predictions.inputs import (
-    CHOLESTEROL_MOLAR_MASS,
-    MissingInput,
-    QuantityInput,
-    Reading,
-    Smoking,
-    UnusableInput,
-    age_on,
-    find_smoking,
-    loinc,
-)
-from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
+from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.explain import Answered, Dial, Equation
+from fhir_bridge.predictions.findings import subsumption_caution
+from fhir_bridge.predictions.genome import uncertain_variants
+from fhir_bridge.predictions.inputs import ImplausibleInput, UnusableInput, age_on
+from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
+from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.score2_coefficients import REGIONS, SCORE2, SCORE2_OP
+from fhir_bridge.predictions.smoking import find_smoking
 
-__all__ = ["Score2", "Terms", "category_of", "risk"]
+__all__ = [
+    "CHOLESTEROL",
+    "EGFR",
+    "HDL",
+    "SBP",
+    "Score2",
+    "Terms",
+    "category_of",
+    "equation_of",
+    "region_of",
+    "risk",
+]
 
-YEARS: Final = timedelta(days=366)
-SBP = QuantityInput(
-    "systolic blood pressure", loinc("8480-6"), "mm[Hg]", 2 * YEARS, (Decimal(50), Decimal(300))
-)
-CHOLESTEROL = QuantityInput(
-    "total cholesterol",
-    loinc("14647-2", "2093-3"),
-    "mmol/L",
-    5 * YEARS,
-    (Decimal(1), Decimal(25)),
-    CHOLESTEROL_MOLAR_MASS,
-)
-HDL = QuantityInput(
-    "HDL cholesterol",
-    loinc("14646-4", "2085-9"),
-    "mmol/L",
-    5 * YEARS,
-    (Decimal("0.1"), Decimal(5)),
-    CHOLESTEROL_MOLAR_MASS,
-)
-EGFR = QuantityInput(
-    "eGFR",
-    loinc(
-        *("98979-8", "98980-6", "94677-2", "62238-1", "88293-6", "88294-4"),  # CKD-EPI
-        *("33914-3", "77147-7", "48642-3", "48643-1", "50044-7", "70969-1"),  # MDRD
-        *("69405-9", "50210-4", "76633-7"),
-    ),
-    "mL/min/{1.73_m2}",
-    2 * YEARS,
-    (Decimal(0), Decimal(250)),
-)
-
-DIABETES = Disease(
-    "diabetes mellitus",
-    ("E08", "E09", "E10", "E11", "E12", "E13", "E14", "O24.0", "O24.1", "O24.2", "O24.3"),
-    frozenset(
-        {
-            *("73211009", "44054006", "46635009", "8801005", "609561005"),
-            *("127013003", "4855003", "422034002", "368581000119106", "1551000119108", "1501000119109"),
-            *("97331000119101", "90781000119102", "157141000119108", "60951000119105"),
-        }
-    ),
-)
-ASCVD = Disease(
-    "atherosclerotic cardiovascular disease",
-    (
-        *("I20", "I21", "I22", "I23", "I24", "I25"),
-        *("I63", "I64", "I65", "I66", "I67.2", "I69.3", "I69.4", "G45", "G46", "Z86.73"),
-        *("I70", "I71", "I73.9", "Z95.1", "Z95.5", "Z95.82", "Z98.61", "Z98.62"),
-    ),
-    frozenset(
-        {
-            *("53741008", "414545008", "413838009", "413439005", "443502000", "394659003", "72092001"),
-            *("22298006", "57054005", "401303003", "401314000", "1755008", "399211009"),
-            *("194828000", "233819005", "4557003"),
-            *("230690007", "422504002", "432504007", "371040005", "266257000", "275526006", "64586002"),
-            *("399957001", "400047006", "63491006", "67362008", "233985008"),
-        }
-    ),
-    procedures=frozenset({"232717009", "415070008", "36969009", "11101003", "66951008"}),
-)
-CKD = Disease(
-    "moderate to severe chronic kidney disease",
-    ("N18.3", "N18.4", "N18.5", "N18.6"),
-    frozenset({"433144002", "431857002", "433146000", "46177005", "700378005", "700379002"}),
-)
-CKD_OF_ANY_STAGE = Disease("chronic kidney disease without a stage", ("N18",), frozenset({"709044004"}))
-CKD_OF_LOW_STAGE = Disease(
-    "mild chronic kidney disease", ("N18.1", "N18.2"), frozenset({"431855005", "431856006"})
-)
-FAMILIAL = Disease(
-    "familial hypercholesterolaemia", ("E78.01",), frozenset({"398036000", "238078005", "238079002"})
-)
-FAMILIAL_GENES = frozenset({"LDLR", "APOB", "PCSK9", "LDLRAP1"})
-_EGFR_LIMIT = Decimal(60)
-_EGFR_ABOVE = Decimal(59)
-"""Laboratories that report whole numbers write `>59` for what is not below 60."""
-
+Values = Mapping[str, float]
 
 _LABELS: Final = {
     "age": "Contribution of age",
@@ -176,12 +112,65 @@ def category_of(percent: Decimal, age: int) -> tuple[str, str]:
     return ("high", "High") if percent >= high else ("low-to-moderate", "Low to moderate")
 
 
-class Score2:
+def _values_terms(values: Values) -> Terms:
+    return Terms(
+        int(values["age"]),
+        values["systolic-blood-pressure"],
+        values["total-cholesterol"],
+        values["hdl-cholesterol"],
+        bool(values["smoking"]),
+    )
+
+
+_BASELINES: Final = {
+    False: (
+        {
+            "age": 60,
+            "smoking": 0,
+            "systolic-blood-pressure": 120,
+            "total-cholesterol": 6,
+            "hdl-cholesterol": 1.3,
+        },
+        "age 60, not smoking, systolic blood pressure 120 mm[Hg], total cholesterol 6 mmol/L, HDL cholesterol "
+        "1.3 mmol/L (where the equation is centred)",
+    ),
+    True: (
+        {
+            "age": 73,
+            "smoking": 0,
+            "systolic-blood-pressure": 150,
+            "total-cholesterol": 6,
+            "hdl-cholesterol": 1.4,
+        },
+        "age 73, not smoking, systolic blood pressure 150 mm[Hg], total cholesterol 6 mmol/L, HDL cholesterol "
+        "1.4 mmol/L (where the equation is centred)",
+    ),
+}
+_DIALS: Final = (
+    Dial("systolic-blood-pressure", "Systolic blood pressure", "mm[Hg]", 100, 200),
+    Dial("total-cholesterol", "Total cholesterol", "mmol/L", 3, 10, 1),
+    Dial("hdl-cholesterol", "HDL cholesterol", "mmol/L", 0.7, 2.5, 1),
+    Dial("smoking", "smoking"),
+)
+
+
+@lru_cache(maxsize=16)
+def equation_of(sex: str, region: str, *, older: bool) -> Equation:
+    """The equation of a sex and region, for its explanation."""
+    baseline, text = _BASELINES[older]
+
+    def answer(values: Values) -> Answered:
+        percent = risk(_values_terms(values), sex, region)
+        return Answered(percent, category_of(percent, int(values["age"])))
+
+    return Equation(lambda values: _values_terms(values).contributions(sex), answer, baseline, text, _DIALS)
+
+
+class Score2(PublishedEquation):
     """The predictor over a patient's record."""
 
     name = "score2"
     version = "2021.1"
-    code_system = PREDICTION_CODES
     result_code = ("score2", "SCORE2 10-year risk of cardiovascular disease")
     title = "SCORE2 and SCORE2-OP: ten-year risk of fatal and non-fatal cardiovascular disease"
     manufacturer = "SCORE2 and SCORE2-OP working groups of the European Society of Cardiology"
@@ -199,170 +188,90 @@ class Score2:
         citation="Eur Heart J 2021;42:2439-2454 and 2455-2467",
     )
 
-    def predict(
-        self, records: Sequence[PatientRecord], settings: PredictorSettings
-    ) -> list[Prediction | Refusal]:
-        """Risk, or the reason why the model is not meant for this person."""
-        return [self._of(record, settings) for record in records]
+    inputs = (SBP, CHOLESTEROL, HDL, EGFR, HBA1C)
 
-    def _of(self, record: PatientRecord, settings: PredictorSettings) -> Prediction | Refusal:
-        try:
-            return self._predict(record, settings)
-        except UnusableInput as unusable:
-            evidence = () if unusable.evidence is None else (unusable.evidence,)
-            return self._refuse(unusable.reason, str(unusable), *evidence)
-
-    def _predict(self, record: PatientRecord, settings: PredictorSettings) -> Prediction | Refusal:
-        if record.deceased:
-            return self._refuse("not-applicable", "the patient has died")
-        sex = record.patient.get("gender")
-        if sex not in ("male", "female"):
-            return self._refuse("missing-input", "the model has equations for male and female only")
+    def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
+        """The risk; see `PublishedEquation`."""
+        sex = sex_of(record)
         sbp, sbp_evidence = SBP.find(record)
-        newest = parse_time(sbp_evidence.time).date()
-        age = age_on(record, newest)
+        day = day_of(sbp_evidence)
+        age = age_on(record, day)
         if not 40 <= age <= 89:
-            return self._refuse("not-applicable", f"age {age} is outside 40 to 89", older=age >= 70)
+            raise Excluded(f"age {age} is outside 40 to 89")
         # Before the lipids: who is excluded is refused for that, whatever else is missing.
-        excluded = self._excluded(record, older=age >= 70)
-        if isinstance(excluded, Refusal):
-            return excluded
+        looked_at = self._excluded(record)
         cholesterol, cholesterol_evidence = CHOLESTEROL.find(record)
         hdl, hdl_evidence = HDL.find(record)
         if hdl >= cholesterol:
-            text = f"HDL cholesterol is not below total cholesterol: {hdl_evidence.reference}"
-            return self._refuse("out-of-range", text, hdl_evidence, cholesterol_evidence, older=age >= 70)
+            raise ImplausibleInput("HDL cholesterol is not below total cholesterol", hdl_evidence)
         smoking = find_smoking(record)
-        region = settings.options.get("region")
-        if region not in REGIONS:
-            return self._refuse(
-                "missing-input",
-                f"the site has not set the risk region ({', '.join(REGIONS)})",
-                older=age >= 70,
-            )
-        return self._result(
-            age,
-            sex,
-            region,
-            newest,
-            (sbp, sbp_evidence),
-            (cholesterol, cholesterol_evidence),
-            (hdl, hdl_evidence),
-            smoking,
-            excluded,
-        )
-
-    def _result(
-        self,
-        age: int,
-        sex: str,
-        region: str,
-        day: date,
-        sbp: tuple[Decimal, Evidence],
-        cholesterol: tuple[Decimal, Evidence],
-        hdl: tuple[Decimal, Evidence],
-        smoking: Smoking,
-        looked_at: list[Evidence],
-    ) -> Prediction:
-        terms = Terms(age, float(sbp[0]), float(cholesterol[0]), float(hdl[0]), smoking.current)
-        percent = risk(terms, sex, region)
+        region = region_of(settings)
+        values = {
+            "age": float(age),
+            "smoking": float(smoking.current),
+            "systolic-blood-pressure": float(sbp),
+            "total-cholesterol": float(cholesterol),
+            "hdl-cholesterol": float(hdl),
+        }
         evidence = {
-            "systolic-blood-pressure": sbp[1],
-            "total-cholesterol": cholesterol[1],
-            "hdl-cholesterol": hdl[1],
+            "systolic-blood-pressure": sbp_evidence,
+            "total-cholesterol": cholesterol_evidence,
+            "hdl-cholesterol": hdl_evidence,
             "smoking": smoking.evidence,
         }
-        code, display = self._code(terms.older)
-        newest = max((e.time for e in evidence.values()), key=parse_time)
-        return Prediction(
+        older = age >= 70
+        equation = equation_of(sex, region, older=older)
+        code, display = _code(older)
+        cautions = [f"Calibrated for the {region} risk region; age {age} on {day.isoformat()}."]
+        if smoking.current and smoking.product == "other":
+            cautions.append(
+                "Smokes cigars, a pipe or a waterpipe: the equation was derived for cigarettes above all."
+            )
+        return self.explained(
+            equation,
+            values,
+            equation.answer(values),
+            _LABELS,
+            evidence,
             code=code,
             display=display,
-            percent=percent,
             horizon_years=10,
             outcome=("cardiovascular-event", "Fatal or non-fatal cardiovascular event"),
-            category=category_of(percent, age),
-            effective=newest,
-            evidence=(*evidence.values(), *looked_at),
-            contributions=tuple(
-                Contribution(
-                    f"contribution-{name}",
-                    _LABELS[name],
-                    value,
-                    "ehr",
-                    evidence.get(name),
-                )
-                for name, value in terms.contributions(sex).items()
-                if name in _LABELS
+            looked_at=looked_at,
+            cautions=(
+                *cautions,
+                *uncertain_variants(record, FAMILIAL_GENES),
+                *subsumption_caution(record, (DIABETES, *PREVENTION)),
             ),
-            cautions=(f"Calibrated for the {region} risk region; age {age} on {day.isoformat()}.",),
         )
 
-    def _excluded(self, record: PatientRecord, *, older: bool) -> Refusal | list[Evidence]:
-        """Why the model is not meant for this person, or what was looked at and does not exclude."""
-        looked_at: list[Evidence] = []
-        for disease in (DIABETES, ASCVD, CKD, FAMILIAL):
-            evidence = find_disease(record, disease)
-            if evidence is not None:
-                text = f"{disease.name}: {evidence.reference}"
-                return self._refuse("not-applicable", text, evidence, older=older)
-            refuted = is_refuted(record, disease)
-            looked_at += [] if refuted is None else [refuted]
-        for variant in pathogenic_variants(record, FAMILIAL_GENES):
-            text = f"familial hypercholesterolaemia: {variant}, {variant.evidence.reference}"
-            return self._refuse("not-applicable", text, variant.evidence, variant.implication, older=older)
-        try:
-            readings = EGFR.newest(record)
-        except MissingInput:
-            readings = []  # the equation itself does not use eGFR; a recorded one may exclude, an absent one does not
-        for reading in readings:
-            below = _is_below_limit(reading)
-            if below is None:
-                raise UnusableInput(f"eGFR may be below {_EGFR_LIMIT} or not", reading.evidence)
-            if below:
-                text = f"eGFR is below {_EGFR_LIMIT}: {reading.evidence.reference}"
-                return self._refuse("not-applicable", text, reading.evidence, older=older)
-            looked_at.append(reading.evidence)
-        for reading in EGFR.unsettled(record):
-            if _is_below_limit(reading) is not False:
-                raise UnusableInput(f"eGFR that is not final may be below {_EGFR_LIMIT}", reading.evidence)
-            looked_at.append(reading.evidence)
-        unstaged = None if readings else _chronic_kidney_disease_without_stage(record)
-        if unstaged is not None:
-            raise UnusableInput("the stage of the chronic kidney disease is not known", unstaged)
-        undated = EGFR.undated(record)
-        if undated is not None:
-            raise UnusableInput("eGFR has no time, so it may be the newest", undated)
-        unreadable = find_unreadable(record)
-        if unreadable is not None:
-            raise UnusableInput("a condition that can't be read may exclude", unreadable)
-        return looked_at
-
     @staticmethod
-    def _code(older: bool) -> tuple[str, str]:
-        name = "SCORE2-OP" if older else "SCORE2"
-        return name.lower(), f"{name} 10-year risk of cardiovascular disease"
+    def _excluded(record: PatientRecord) -> list[Evidence]:
+        """What was looked at and does not exclude."""
+        present, looked_at = diabetes(record)
+        if present:
+            raise Excluded(f"{looked_at[0].label}: {looked_at[0].reference}", looked_at[0])
+        looked_at += exclusions(record, PREVENTION)
+        familial(record)
+        return looked_at + kidney(record)
 
-    def _refuse(self, reason: str, text: str, *evidence: Evidence, older: bool = False) -> Refusal:
-        code, display = self._code(older)
-        modality = evidence[0].modality if evidence else "ehr"
-        effective = next((e.time for e in evidence if e.time), None)
-        return Refusal(code, display, reason, text, modality, effective, evidence)  # type: ignore[arg-type]
-
-
-def _chronic_kidney_disease_without_stage(record: PatientRecord) -> Evidence | None:
-    """A Condition that may be moderate to severe kidney disease or not."""
-    for condition, present in record.conditions():
-        concept = condition.get("code")
-        if present and CKD_OF_ANY_STAGE.states(concept) and not CKD_OF_LOW_STAGE.states(concept):
-            return record.evidence(condition, CKD_OF_ANY_STAGE.name)
-    return None
+    def code_of(self, record: PatientRecord) -> tuple[str, str]:
+        """That of the equation for the age at the run."""
+        return _code((record.age_on(record.as_of.date()) or 0) >= 70)
 
 
-def _is_below_limit(egfr: Reading) -> bool | None:
-    """Whether an eGFR is below 60; None where its comparator leaves that open (`<90`, `>30`)."""
-    value, comparator = egfr.value, egfr.comparator
-    if not comparator:
-        return value < _EGFR_LIMIT
-    if comparator in ("<", "<="):
-        return True if value < _EGFR_LIMIT or (comparator, value) == ("<", _EGFR_LIMIT) else None
-    return False if value >= _EGFR_ABOVE and (comparator, value) != (">=", _EGFR_ABOVE) else None
+def region_of(settings: PredictorSettings) -> str:
+    """The risk region that the site set; never assumed.
+
+    Raises:
+        UnusableInput: it has set none.
+    """
+    region = settings.options.get("region")
+    if region not in REGIONS:
+        raise UnusableInput(f"the site has not set the risk region ({', '.join(REGIONS)})")
+    return str(region)
+
+
+def _code(older: bool) -> tuple[str, str]:
+    name = "SCORE2-OP" if older else "SCORE2"
+    return name.lower(), f"{name} 10-year risk of cardiovascular disease"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
@@ -35,12 +36,14 @@ class Subject:
         linked: Patients that are the same person (ADT A40).
         resources: by reference (`Observation/x`): what the model sees.
         consents: whatever the caller may read: they decide about the run, and no model sees them.
+        as_of: the moment of the question; nothing that was true or arrived later is in it.
     """
 
     patient: Stored
     linked: tuple[Stored, ...]
     resources: Mapping[str, Stored]
     consents: tuple[Stored, ...]
+    as_of: datetime
 
     @property
     def id(self) -> str:
@@ -54,7 +57,9 @@ class Subject:
 
     def for_model(self) -> ModelRecord:
         """What goes to the model's process."""
-        return ModelRecord(self.patient.bytes, [stored.bytes for stored in self.resources.values()])
+        return ModelRecord(
+            self.patient.bytes, [stored.bytes for stored in self.resources.values()], self.as_of
+        )
 
     def refused_use(self, settings: PredictorSettings, code: tuple[str, str]) -> Refusal | None:
         """The refusal that takes the place of a run: research use, and the patient opted out of research."""
@@ -133,6 +138,8 @@ async def read_subjects(
             tuple(stored for name, stored in sorted(people.items()) if name != survivor),
             {f"{stored.type}/{stored.id}": stored for stored in record if stored.type != "Consent"},
             tuple(consents),
+            # The database's clock may be ahead of ours; what was read is known.
+            max(datetime.now(UTC), *(stored.last_updated for stored in (patient, *record))),
         )
 
 

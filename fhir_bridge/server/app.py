@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fhir_bridge import egress
 from fhir_bridge.fhir import definitions
 from fhir_bridge.plugins import get_manager
-from fhir_bridge.server import login, sample_app
+from fhir_bridge.server import cds, login, sample_app
 from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.authorization import authorize, discovery, inspect, launch, token
@@ -192,6 +192,8 @@ def create_app(
     ):
         app.include_router(router)
     app.add_api_websocket_route(PATH, subscribe)
+    if settings.cds:
+        app.include_router(cds.router)
     if settings.sample_app:
         app.include_router(sample_app.router)
     if settings.pages:

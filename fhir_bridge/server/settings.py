@@ -289,6 +289,16 @@ class Settings(BaseSettings):
         description="Clients that authenticate by key and may write predictions: other bridges that send theirs, "
         "divided by spaces.",
     )
+    cds: bool = Field(
+        default=True,
+        description="Whether CDS Hooks are served at /cds-services, to registered clients that authenticate by key.",
+    )
+    cds_seconds: float = Field(
+        default=0.45,
+        gt=0,
+        le=10,
+        description="Time of one call of a CDS service; what is not ready by then gives no card, and no error.",
+    )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
         default=False,

@@ -7,6 +7,7 @@ import importlib
 import re
 import shlex
 import sys
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -144,9 +145,11 @@ class TestThePredictorOfThePlugInPage:
 
     @pytest.mark.parametrize(("pressure", "percent"), [(150, 100), (120, 0)])
     def test_it_predicts(self, pressure: int, percent: int, predictor: Any) -> None:
-        record = PatientRecord({"resourceType": "Patient", "id": "anna"}, [_pressure(pressure)])
+        record = PatientRecord(
+            {"resourceType": "Patient", "id": "anna"}, [_pressure(pressure)], datetime.now(UTC)
+        )
         settings = PredictorSettings.from_site({}, predictor.name)
-        empty = PatientRecord({"resourceType": "Patient", "id": "anna"}, [])
+        empty = PatientRecord({"resourceType": "Patient", "id": "anna"}, [], datetime.now(UTC))
         result, empty = predictor.predict([record, empty], settings)
         assert isinstance(result, Prediction)
         assert result.percent == Decimal(percent)

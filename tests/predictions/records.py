@@ -103,7 +103,9 @@ def record(*resources: dict[str, Any], age: int = 50, sex: str = "male") -> Pati
     """A patient of this age today, with these resources."""
     born = datetime.now(UTC) - timedelta(days=365.25 * age + 100)
     return PatientRecord(
-        {"resourceType": "Patient", "id": "p", "gender": sex, "birthDate": born.date().isoformat()}, resources
+        {"resourceType": "Patient", "id": "p", "gender": sex, "birthDate": born.date().isoformat()},
+        resources,
+        datetime.now(UTC),
     )
 
 

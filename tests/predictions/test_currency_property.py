@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -168,7 +169,7 @@ class Case:
         rules = PredictorSettings.from_site(parameters, "score2")
         if rules.research_use and any(item["status"] == "active" for item in of_kind["Consent"]):
             return "the patient opted out of research, and the model is for research use only"
-        result = answer(Score2(), PatientRecord(of_kind["Patient"][0], found), rules)
+        result = answer(Score2(), PatientRecord(of_kind["Patient"][0], found, datetime.now(UTC)), rules)
         return result if isinstance(result, Prediction) else result.text.partition(":")[0]
 
     async def check(self) -> None:

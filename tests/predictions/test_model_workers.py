@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
@@ -33,7 +34,9 @@ def patient(identity: str, family: str = "Family") -> dict[str, Any]:
 
 
 def records(count: int, family: str = "Family") -> list[ModelRecord]:
-    return [ModelRecord(dumps(patient(f"p{number}", family)), []) for number in range(count)]
+    return [
+        ModelRecord(dumps(patient(f"p{number}", family)), [], datetime.now(UTC)) for number in range(count)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +159,7 @@ def test_a_model_that_can_not_be_loaded_ends_the_run_with_what_to_do(
 
 def test_a_model_reads_the_record_as_objects_of_fhir_resources(workers: ModelWorkers) -> None:
     measured = quantity("6598-7", 1.5, "ug/L")
-    record = ModelRecord(dumps(patient("p", "Roe")), [dumps(measured)])
+    record = ModelRecord(dumps(patient("p", "Roe")), [dumps(measured)], datetime.now(UTC))
     (answer,) = asyncio.run(workers.predict(Typed(), SETTINGS, [record]))
     assert isinstance(answer, Prediction)
     (evidence,) = answer.evidence
@@ -166,6 +169,6 @@ def test_a_model_reads_the_record_as_objects_of_fhir_resources(workers: ModelWor
 
 def test_a_record_is_built_of_objects_of_fhir_resources() -> None:
     objects = [to_model(patient("p")), to_model(quantity("6598-7", 1.5, "ug/L"))]
-    record = PatientRecord(objects[0], objects[1:])
+    record = PatientRecord(objects[0], objects[1:], datetime.now(UTC))
     assert record.patient["id"] == "p"
     assert [node["valueQuantity"]["code"] for node in record.all("Observation")] == ["ug/L"]

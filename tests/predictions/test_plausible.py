@@ -223,7 +223,7 @@ def test_every_value_is_computed_within_its_range_and_refused_outside(
     found[place]["valueQuantity"]["value"] = value
     result = answer(Score2(), record(*found), SETTINGS)
     low, high = source.plausible
-    if low <= value <= high:
+    if low <= value <= high and not (source is CHOLESTEROL and value <= Decimal("1.4")):  # the HDL beside it
         assert isinstance(result, Prediction)
         assert 0 <= result.percent <= 100
     else:

@@ -1,0 +1,241 @@
+"""Inputs that models of cardiovascular risk share, and for whom those of primary prevention are not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from fhir_bridge.predictions.contract import RefusalReason
+from fhir_bridge.predictions.findings import Disease, find_disease, find_unreadable, is_refuted
+from fhir_bridge.predictions.genome import pathogenic_variants
+from fhir_bridge.predictions.inputs import (
+    CHOLESTEROL_MOLAR_MASS,
+    MissingInput,
+    QuantityInput,
+    Reading,
+    UnusableInput,
+    loinc,
+)
+from fhir_bridge.predictions.record import Evidence, PatientRecord
+
+__all__ = [
+    "ASCVD",
+    "BMI",
+    "CHOLESTEROL",
+    "DECEASED",
+    "DIABETES",
+    "DIABETES_DRUG",
+    "EGFR",
+    "FAMILIAL_GENES",
+    "HBA1C",
+    "HDL",
+    "PREGNANCY",
+    "PREVENTION",
+    "SBP",
+    "UACR",
+    "Excluded",
+    "diabetes",
+    "exclusions",
+    "familial",
+    "kidney",
+]
+
+YEARS: Final = timedelta(days=366)
+SBP: Final = QuantityInput(
+    "systolic blood pressure", loinc("8480-6"), "mm[Hg]", 2 * YEARS, (Decimal(50), Decimal(300))
+)
+CHOLESTEROL: Final = QuantityInput(
+    "total cholesterol",
+    loinc("14647-2", "2093-3"),
+    "mmol/L",
+    5 * YEARS,
+    (Decimal(1), Decimal(25)),
+    CHOLESTEROL_MOLAR_MASS,
+)
+HDL: Final = QuantityInput(
+    "HDL cholesterol",
+    loinc("14646-4", "2085-9"),
+    "mmol/L",
+    5 * YEARS,
+    (Decimal("0.1"), Decimal(5)),
+    CHOLESTEROL_MOLAR_MASS,
+)
+EGFR: Final = QuantityInput(
+    "eGFR",
+    loinc(
+        *("98979-8", "98980-6", "94677-2", "62238-1", "88293-6", "88294-4"),  # CKD-EPI
+        *("33914-3", "77147-7", "48642-3", "48643-1", "50044-7", "70969-1"),  # MDRD
+        *("69405-9", "50210-4", "76633-7"),
+    ),
+    "mL/min/{1.73_m2}",
+    2 * YEARS,
+    (Decimal(0), Decimal(250)),
+)
+
+
+def _hba1c(value: Decimal, unit: str) -> Decimal | None:
+    """Percent of NGSP to mmol/mol of IFCC (master equation: NGSP = 0.09148 IFCC + 2.152)."""
+    return (value - Decimal("2.152")) / Decimal("0.09148") if unit == "%" else None
+
+
+HBA1C: Final = QuantityInput(
+    "HbA1c",
+    loinc("4548-4", "17856-6", "59261-8"),
+    "mmol/mol",
+    2 * YEARS,
+    (Decimal(5), Decimal(250)),
+    convert=_hba1c,
+)
+BMI: Final = QuantityInput(
+    "body mass index", loinc("39156-5"), "kg/m2", 5 * YEARS, (Decimal(10), Decimal(100))
+)
+UACR: Final = QuantityInput(
+    "urine albumin to creatinine ratio",
+    loinc("9318-7", "14959-1"),
+    "mg/g",
+    2 * YEARS,
+    (Decimal("0.1"), Decimal(25000)),
+    convert=lambda value, unit: value / Decimal("0.113") if unit == "mg/mmol" else None,
+)
+
+DIABETES: Final = Disease("diabetes mellitus", "diabetes")
+DIABETES_DRUG: Final = Disease("diabetes mellitus, by a drug that is used in it", "diabetes-drug")
+ASCVD: Final = Disease("atherosclerotic cardiovascular disease", "ascvd")
+CKD: Final = Disease("moderate to severe chronic kidney disease", "ckd-moderate-severe")
+CKD_OF_ANY_STAGE: Final = Disease("chronic kidney disease without a stage", "ckd")
+CKD_OF_LOW_STAGE: Final = Disease("mild chronic kidney disease", "ckd-mild")
+TRANSPLANT: Final = Disease("transplanted organ", "transplant")
+FAMILIAL: Final = Disease("familial hypercholesterolaemia", "familial-hypercholesterolaemia")
+PREGNANCY: Final = Disease("pregnancy", "pregnancy", "current", timedelta(days=300))
+DECEASED: Final = Disease("death", "deceased")
+FAMILIAL_GENES: Final = frozenset({"LDLR", "APOB", "PCSK9", "LDLRAP1"})
+
+PREVENTION: Final = (DECEASED, ASCVD, CKD, TRANSPLANT, FAMILIAL, PREGNANCY)
+"""What excludes from the European models of a first event, beside diabetes."""
+
+_DIABETIC: Final = Decimal(48)
+"""mmol/mol (6.5 %), from which HbA1c makes the diagnosis (WHO 2011)."""
+
+_EGFR_LIMIT: Final = Decimal(60)
+_EGFR_ABOVE: Final = Decimal(59)
+"""Laboratories that report whole numbers write `>59` for what is not below 60."""
+
+
+class Excluded(Exception):
+    """The model is not meant for this person. The text names the deciding resource."""
+
+    reason: RefusalReason = "not-applicable"
+
+    def __init__(self, text: str, *evidence: Evidence) -> None:
+        super().__init__(text)
+        self.evidence = evidence
+
+
+def exclusions(record: PatientRecord, diseases: Sequence[Disease]) -> list[Evidence]:
+    """What was looked at and does not exclude.
+
+    Raises:
+        Excluded: one of the diseases is present.
+    """
+    looked_at: list[Evidence] = []
+    for disease in diseases:
+        evidence = find_disease(record, disease)
+        if evidence is not None:
+            raise Excluded(f"{disease.name}: {evidence.reference}", evidence)
+        refuted = is_refuted(record, disease)
+        looked_at += [] if refuted is None else [refuted]
+    return looked_at
+
+
+def diabetes(record: PatientRecord) -> tuple[bool, list[Evidence]]:
+    """Whether the record says diabetes, by diagnosis, drug or HbA1c, and by what; or what was looked at.
+
+    Raises:
+        UnusableInput: an HbA1c that can't be read.
+    """
+    for disease in (DIABETES, DIABETES_DRUG):
+        evidence = find_disease(record, disease)
+        if evidence is not None:
+            return True, [evidence]
+    refuted = is_refuted(record, DIABETES)
+    looked_at = [] if refuted is None else [refuted]
+    try:
+        readings = HBA1C.newest(record)
+    except MissingInput:
+        return False, looked_at
+    for reading in readings:
+        if reading.comparator in ("<", "<=") and reading.value > _DIABETIC:
+            raise UnusableInput("HbA1c may be that of diabetes or not", reading.evidence)
+        if reading.comparator not in ("<", "<=") and reading.value >= _DIABETIC:
+            return True, [reading.evidence]
+        if reading.comparator in (">", ">="):
+            raise UnusableInput("HbA1c may be that of diabetes or not", reading.evidence)
+        looked_at.append(reading.evidence)
+    return False, looked_at
+
+
+def familial(record: PatientRecord) -> None:
+    """Refuse for familial hypercholesterolaemia in the genome.
+
+    Raises:
+        Excluded: there is a (likely) pathogenic variant that makes it.
+    """
+    for variant in pathogenic_variants(record, FAMILIAL_GENES):
+        text = f"familial hypercholesterolaemia: {variant}, {variant.evidence.reference}"
+        raise Excluded(text, variant.evidence, variant.implication)
+
+
+def kidney(record: PatientRecord) -> list[Evidence]:
+    """The eGFR that were looked at and do not exclude. The European equations do not use it, so none need be.
+
+    Raises:
+        Excluded: one is below 60.
+        UnusableInput: one may be, or the stage of a kidney disease is not known, or a Condition can't be read.
+    """
+    looked_at: list[Evidence] = []
+    try:
+        readings = EGFR.newest(record)
+    except MissingInput:
+        readings = []  # a recorded one may exclude, an absent one does not
+    for reading in readings:
+        below = _is_below_limit(reading)
+        if below is None:
+            raise UnusableInput(f"eGFR may be below {_EGFR_LIMIT} or not", reading.evidence)
+        if below:
+            raise Excluded(f"eGFR is below {_EGFR_LIMIT}: {reading.evidence.reference}", reading.evidence)
+        looked_at.append(reading.evidence)
+    for reading in EGFR.unsettled(record):
+        if _is_below_limit(reading) is not False:
+            raise UnusableInput(f"eGFR that is not final may be below {_EGFR_LIMIT}", reading.evidence)
+        looked_at.append(reading.evidence)
+    unstaged = None if readings else _without_stage(record)
+    if unstaged is not None:
+        raise UnusableInput("the stage of the chronic kidney disease is not known", unstaged)
+    undated = EGFR.undated(record)
+    if undated is not None:
+        raise UnusableInput("eGFR has no time, so it may be the newest", undated)
+    unreadable = find_unreadable(record)
+    if unreadable is not None:
+        raise UnusableInput("a condition that can't be read may exclude", unreadable)
+    return looked_at
+
+
+def _without_stage(record: PatientRecord) -> Evidence | None:
+    """A Condition that may be moderate to severe kidney disease or not."""
+    for condition, present in record.conditions():
+        concept: Any = condition.get("code")
+        if present and CKD_OF_ANY_STAGE.states(concept) and not CKD_OF_LOW_STAGE.states(concept):
+            return record.evidence(condition, CKD_OF_ANY_STAGE.name)
+    return None
+
+
+def _is_below_limit(egfr: Reading) -> bool | None:
+    """Whether an eGFR is below 60; None where its comparator leaves that open (`<90`, `>30`)."""
+    value, comparator = egfr.value, egfr.comparator
+    if not comparator:
+        return value < _EGFR_LIMIT
+    if comparator in ("<", "<="):
+        return True if value < _EGFR_LIMIT or (comparator, value) == ("<", _EGFR_LIMIT) else None
+    return False if value >= _EGFR_ABOVE and (comparator, value) != (">=", _EGFR_ABOVE) else None

@@ -1,0 +1,117 @@
+"""Whether a person smokes now, and what: by LOINC's answers and SNOMED CT's statuses; cigarettes are told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from fhir_bridge.predictions.inputs import (
+    LOINC,
+    SNOMED,
+    MissingInput,
+    UnusableInput,
+    check_date,
+    is_not_measured,
+    shown_value,
+)
+from fhir_bridge.predictions.record import Evidence, PatientRecord, codings
+
+__all__ = ["SMOKING_CODES", "Product", "Smoking", "find_smoking"]
+
+Product = Literal["tobacco", "cigarettes", "other"]
+"""What is smoked: `tobacco` where the statement names no product, `other` for cigars, pipe and waterpipe."""
+
+SMOKING_CODES: Final = frozenset(
+    {(LOINC, "72166-2"), (LOINC, "39240-7"), (SNOMED, "229819007"), (SNOMED, "365981007")}
+)
+"""Codes under which the status stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Smoking:
+    """Whether the person smokes tobacco now. product: what, where `current`."""
+
+    current: bool
+    evidence: Evidence
+    product: Product = "tobacco"
+
+    @property
+    def cigarettes(self) -> bool:
+        """Whether the person smokes cigarettes, as models of the United States mean it.
+
+        Raises:
+            UnusableInput: something is smoked that is no cigarette, for which such a model has no term.
+        """
+        if self.current and self.product == "other":
+            raise UnusableInput("smokes, but no cigarettes, which the model asks about", self.evidence)
+        return self.current
+
+
+def _snomed(*codes: str) -> frozenset[tuple[str, str]]:
+    return frozenset((SNOMED, code) for code in codes)
+
+
+def _answers(*codes: str) -> frozenset[tuple[str, str]]:
+    return frozenset((LOINC, code) for code in codes)
+
+
+_TOBACCO: Final = _answers("LA18976-3", "LA18977-1", "LA18981-3", "LA18982-1") | _snomed(
+    *("449868002", "428041000124106", "77176002", "428071000124103", "428061000124105"),
+    # Moderate, heavy; reduced, restarted; in bed; trying, wanting, not wanting to stop; failed to stop.
+    *("56578002", "56771006", "134406006", "308438006", "225934006", "160612007", "160616005"),
+    *("203191000000107", "394871007", "394872000", "394873005", "446172000"),
+)
+_CIGARETTES: Final = _snomed(
+    *("65568007", "230059006", "230060001", "230062009", "230063004", "230064005", "230065006"),
+    *("266920004", "160603005", "160604004", "160605003", "160606002", "160619003"),
+)
+_OTHER: Final = _snomed("59978006", "82302008", "836001000000109")
+"""Cigar, pipe, waterpipe."""
+
+_NOT: Final = _answers("LA15920-4", "LA18978-9") | _snomed(
+    # Never; non-smoker, current non-smoker.
+    *("266919005", "221000119102", "8392000", "405746006", "160618006"),
+    # Former smokers.
+    *("8517006", "160617001", "160620009", "160621008", "266921000", "266922007", "266923002", "266924008"),
+    *("266925009", "266928006", "281018007", "360890004", "360900008", "48031000119106", "53896009"),
+    *("735128000", "492191000000103", "1092031000000108", "1092041000000104", "1092071000000105"),
+    *("1092091000000109", "1092111000000104", "1092131000000107"),
+)
+_UNKNOWN: Final = _answers("LA18980-5") | _snomed("266927001")
+_OPEN: Final = _answers("LA18979-7")
+"""Smoker, current status unknown."""
+
+_NO_SMOKE: Final = _snomed("722499006", "81703003", "228494002")
+"""Electronic cigarettes, chewing tobacco, snuff: they say nothing about smoking."""
+
+
+def find_smoking(record: PatientRecord) -> Smoking:
+    """The newest statement on smoking; "unknown" and products that are not smoked state nothing.
+
+    Raises:
+        MissingInput: nothing is stated.
+        UnusableInput: the newest statement can't be read, or leaves open whether the person smokes now.
+        ImplausibleInput: it is dated in the future.
+    """
+    for observation, node in record.observations(SMOKING_CODES):
+        values = set(codings(node.get("valueCodeableConcept")))
+        if is_not_measured(node) or (values and values <= _UNKNOWN | _NO_SMOKE):
+            continue
+        smokes, not_now = values & (_TOBACCO | _CIGARETTES | _OTHER), values & _NOT
+        known = (
+            bool(smokes) != bool(not_now) and not values & _OPEN and "modifierExtension" not in observation
+        )
+        text = ("current smoker" if smokes else "not smoking now") if known else shown_value(node)
+        shown = record.evidence(observation, "smoking status", text)
+        check_date("smoking status", observation, shown, record.as_of)
+        if values & _OPEN:
+            raise UnusableInput("whether the person smokes now is not known", shown)
+        if not known:
+            raise UnusableInput("smoking status can't be read", shown)
+        product: Product = "tobacco"
+        if values & _CIGARETTES:
+            product = "cigarettes"
+        elif values & _OTHER:
+            product = "other"
+        return Smoking(bool(smokes), shown, product)
+    raise MissingInput("no smoking status")

@@ -1,0 +1,144 @@
+"""Value sets as models use them: is a coding in one, by subsumption where the hierarchy is available.
+
+ICD-10, ATC and OPS need no import for that: a code stands below each code that it begins with. SNOMED CT needs the
+imported hierarchy; without it the codes that the value set lists decide, and whoever asks is told so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+from fhir_bridge.predictions.record import codings
+from fhir_bridge.terminology import get_terminology
+
+__all__ = ["BY_PREFIX", "ICD10", "Answer", "codes_of", "is_member", "value_set", "wording"]
+
+ICD10: Final = frozenset(
+    {
+        "http://hl7.org/fhir/sid/icd-10",
+        "http://hl7.org/fhir/sid/icd-10-cm",
+        "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
+        "http://fhir.de/CodeSystem/dimdi/icd-10-gm",
+    }
+)
+ATC: Final = frozenset({"http://www.whocc.no/atc", "http://fhir.de/CodeSystem/bfarm/atc"})
+OPS: Final = frozenset({"http://fhir.de/CodeSystem/bfarm/ops", "http://fhir.de/CodeSystem/dimdi/ops"})
+
+BY_PREFIX: Final = {
+    **dict.fromkeys(ICD10, "icd10"),
+    **dict.fromkeys(ATC, "atc"),
+    **dict.fromkeys(OPS, "ops"),
+}
+"""Code systems whose codes say what they are below, and the name under which a value set's codes count for all urls of
+one: ICD-10-GM and ICD-10-CM are extensions of ICD-10, with the same meaning of the codes that they share."""
+
+_WHO: Final = "http://hl7.org/fhir/sid/icd-10"
+_PREFIX: Final = "https://fhir-bridge.org/fhir/ValueSet/prediction-"
+
+Answer = Literal["yes", "no", "unknown"]
+"""`unknown`: not listed, and the hierarchy that would decide is not available."""
+
+
+def value_set(name: str) -> str:
+    """Url of a value set that ships for the models."""
+    return _PREFIX + name
+
+
+def wording(unknown: Iterable[str]) -> str:
+    """What a result says where subsumption could not decide."""
+    names = ", ".join(sorted(set(unknown)))
+    return (
+        f"SNOMED CT is not imported: the codes that the value sets list decided about {names}; a more specific code "
+        "of the record may be missed."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stems:
+    """The codes of a value set that stand for all below them, by code system or family of it (`icd10`)."""
+
+    included: dict[str, tuple[str, ...]]
+    excluded: dict[str, tuple[str, ...]]
+
+
+def codes_of(url: str) -> frozenset[tuple[str, str]]:
+    """The (system, code) pairs that a value set lists.
+
+    Raises:
+        LookupError: there is no such value set.
+    """
+    return _codes_of(url)
+
+
+@lru_cache(maxsize=256)
+def _codes_of(url: str) -> frozenset[tuple[str, str]]:
+    definition = get_terminology().library.value_set(url)
+    if definition is None:
+        raise LookupError(f"there is no value set {url}")
+    listed = {(system, code) for system, codes in definition.listed.items() for code in codes if system}
+    return frozenset(listed | set(definition.expanded or ()))
+
+
+def is_member(url: str, concept: object) -> Answer:
+    """Whether a CodeableConcept is in a value set: one of its codings is, or none is, or that is not known."""
+    answers = {_is_member(url, system, code) for system, code in codings(concept)}
+    return "yes" if "yes" in answers else "unknown" if "unknown" in answers else "no"
+
+
+@lru_cache(maxsize=65_536)
+def _is_member(url: str, system: str, code: str) -> Answer:
+    family = BY_PREFIX.get(system)
+    if family is not None:
+        stems = _stems_of(url)
+        plain = _plain(code)
+        names = (family, system)
+        included = any(plain.startswith(stems.included.get(name, ())) for name in names)
+        excluded = any(plain.startswith(stems.excluded.get(name, ())) for name in names)
+        return "yes" if included and not excluded else "no"
+    if not system or not code or (system not in _systems_of(url)):
+        return "no"
+    answer = get_terminology().member(url, system, code)
+    return "yes" if answer else "no" if answer is False else "unknown"
+
+
+def _plain(code: str) -> str:
+    """Sources write ICD-10 with and without dot, in either case."""
+    return code.upper().replace(".", "").rstrip("+*!†")
+
+
+@lru_cache(maxsize=256)
+def _systems_of(url: str) -> frozenset[str]:
+    definition = get_terminology().library.value_set(url)
+    if definition is None:
+        raise LookupError(f"there is no value set {url}")
+    return frozenset(part.system for part in definition.includes if part.system)
+
+
+@lru_cache(maxsize=256)
+def _stems_of(url: str) -> _Stems:
+    definition = get_terminology().library.value_set(url)
+    if definition is None:
+        raise LookupError(f"there is no value set {url}")
+    results: tuple[dict[str, set[str]], dict[str, set[str]]] = ({}, {})
+    for stems, parts in zip(results, (definition.includes, definition.excludes), strict=True):
+        for part in parts:
+            family = BY_PREFIX.get(part.system or "")
+            if family is None:
+                continue
+            # What a national edition lists counts there, and under the international url, which sources use for
+            # their own edition; what the international one lists counts in all.
+            system = str(part.system)
+            names = (family,) if family != "icd10" or system == _WHO else (system, _WHO)
+            codes = {_plain(code) for code in part.concepts or ()}
+            codes |= {
+                _plain(item.value)
+                for item in part.filters
+                if item.op in ("is-a", "=") and item.property in ("concept", "code")
+            }
+            for name in names:
+                stems.setdefault(name, set()).update(codes)
+    included, excluded = ({name: tuple(sorted(codes)) for name, codes in item.items()} for item in results)
+    return _Stems(included, excluded)
