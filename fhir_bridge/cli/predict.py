@@ -43,6 +43,7 @@ def predict(
     """
     from fhir_bridge.mapping import Site
     from fhir_bridge.predictions import Prediction, PredictionError
+    from fhir_bridge.predictions.values import shown
     from fhir_bridge.storage.errors import StorageError
 
     if sum((bool(patient), group is not None, everyone)) != 1:
@@ -61,7 +62,7 @@ def predict(
         if isinstance(result, Prediction):
             table.add_row(
                 item.patient_id,
-                f"{result.percent:f} %",
+                shown(result),
                 result.category[1] if result.category else "",
                 item.outcome,
             )
@@ -81,7 +82,7 @@ async def _run(url: str, name: str, patients: list[str], group: str | None, site
     from fhir_bridge.predictions import PredictionRun, find_predictor
     from fhir_bridge.storage import Store
 
-    predictor = find_predictor(name)
+    predictor = find_predictor(name, site.parameters)
     results: list[Predicted] = []
     async with await Store.open(url, known=site.definitions) as store:
         key = site_key(site)

@@ -9,11 +9,11 @@ from fhir_bridge.storage.accounts import Role, User
 
 __all__ = ["Permission", "may"]
 
-Permission = Literal["expunge"]
+Permission = Literal["expunge", "review-prediction", "withdraw-model", "approve-model"]
 
 _OF_ROLE: Mapping[Role, frozenset[Permission]] = {
-    "admin": frozenset({"expunge"}),
-    "clinician": frozenset(),
+    "admin": frozenset({"expunge", "review-prediction", "withdraw-model", "approve-model"}),
+    "clinician": frozenset({"review-prediction"}),
     "patient": frozenset(),
 }
 

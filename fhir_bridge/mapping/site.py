@@ -124,6 +124,7 @@ class Site(BaseModel):
             )
             raise SiteError(f"{file}: {result}") from error
         site._folder = file.parent
+        site._locate_models()
         if site.packages:
             report = load_packages(site.package_paths)
             report.log(_LOG)
@@ -139,6 +140,13 @@ class Site(BaseModel):
     def unlinked(self) -> Unlinked:
         """What happens to a patient that can't be linked: `source` where no identity block is given."""
         return self.identity.unlinked if self.identity else "source"
+
+    def _locate_models(self) -> None:
+        """Files of models are named from the site file's folder, as all others are."""
+        for block in (self.parameters.get("predictions") or {}).values():
+            for key in ("model", "dicom"):
+                if isinstance(block, dict) and isinstance(block.get(key), str):
+                    block[key] = str((self._folder / block[key]).absolute())
 
     @property
     def crosswalk_path(self) -> Path | None:

@@ -17,7 +17,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "imports": ("tantivy",),
     "parquet": ("pyarrow",),
     "models": ("fhir", "fhir_core"),
-    "onnx": ("onnxruntime",),
+    "onnx": ("onnxruntime", "numpy"),
     "signals": ("pyedflib", "wfdb"),
     "documents": ("openpyxl", "pypdf", "striprtf"),
     "demo": ("highdicom",),

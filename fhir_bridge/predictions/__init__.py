@@ -13,6 +13,13 @@ from fhir_bridge.predictions.contract import (
     PredictorSettings,
     Refusal,
 )
+from fhir_bridge.predictions.outputs import (
+    ClassOutput,
+    Interval,
+    QuantityOutput,
+    SurvivalOutput,
+    TextOutput,
+)
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.registry import PredictionError, find_predictor, predictors
 
@@ -20,9 +27,11 @@ if TYPE_CHECKING:
     from fhir_bridge.predictions.run import Predicted, PredictionRun
 
 __all__ = [
+    "ClassOutput",
     "Contribution",
     "Evidence",
     "Explanation",
+    "Interval",
     "ModelCard",
     "PatientRecord",
     "Predicted",
@@ -31,7 +40,10 @@ __all__ = [
     "PredictionRun",
     "Predictor",
     "PredictorSettings",
+    "QuantityOutput",
     "Refusal",
+    "SurvivalOutput",
+    "TextOutput",
     "find_predictor",
     "predictors",
 ]
@@ -49,8 +61,14 @@ def __getattr__(name: str) -> Any:
 PUBLIC_MODULES = (
     "changes",
     "inputs",
+    "operation",
     "recompute",
     "record",
     "resources",
+    "registry",
+    "reviewing",
+    "site",
+    "triggers",
+    "values",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

@@ -14,6 +14,15 @@ from math import isfinite
 from typing import Any, Final, get_args
 
 from fhir_bridge.predictions.contract import Contribution, Explanation, Prediction, Refusal, RefusalReason
+from fhir_bridge.predictions.outputs import (
+    OutputError,
+    check_interval,
+    check_output,
+    interval_of,
+    output_of,
+    plain_interval,
+    plain_output,
+)
 from fhir_bridge.predictions.record import Evidence, Modality, PatientRecord, moment_of
 
 __all__ = ["Answer", "answer_of", "plain"]
@@ -47,7 +56,9 @@ def plain(result: Any, record: PatientRecord) -> dict[str, Any]:
     values = asdict(result)
     values["effective"] = effective.isoformat() if isinstance(effective, datetime) else effective
     if isinstance(result, Prediction):
-        values["percent"] = str(result.percent)
+        values["percent"] = None if result.percent is None else str(result.percent)
+        values["interval"] = None if result.interval is None else plain_interval(result.interval)
+        values["output"] = None if result.output is None else plain_output(result.output)
         return {"prediction": values}
     return {"refusal": values}
 
@@ -57,7 +68,9 @@ def answer_of(values: Mapping[str, Any]) -> Answer:
     try:
         if "prediction" in values:
             fields = dict(values["prediction"])
-            fields["percent"] = Decimal(fields["percent"])
+            fields["percent"] = None if fields["percent"] is None else Decimal(fields["percent"])
+            fields["interval"] = interval_of(fields["interval"])
+            fields["output"] = None if fields["output"] is None else output_of(fields["output"])
             fields["outcome"] = tuple(fields["outcome"])
             fields["category"] = None if fields["category"] is None else tuple(fields["category"])
             fields["evidence"] = tuple(Evidence(**item) for item in fields["evidence"])
@@ -99,17 +112,20 @@ def _effective(result: Prediction | Refusal, record: PatientRecord) -> datetime 
 
 
 def _check_prediction(result: Prediction) -> None:
-    # Exactly these: true is an int to Python.
-    if type(result.percent) not in (Decimal, int):
-        raise _Wrong(f"its risk is {_named(result.percent)}, not a Decimal")
-    if not Decimal(result.percent).is_finite():
-        raise _Wrong("its risk is not a number")
-    if not 0 <= result.percent <= 100:
-        raise _Wrong("its risk is not within 0 to 100 %")
-    if len(Decimal(result.percent).as_tuple().digits) > _DIGITS:
-        raise _Wrong(f"its risk has more than {_DIGITS} digits")
-    if type(result.horizon_years) is not int or not 1 <= result.horizon_years <= 150:
+    if result.percent is not None or result.output is None:
+        _check_percent(result)
+    if result.horizon_years is not None and (
+        type(result.horizon_years) is not int or not 1 <= result.horizon_years <= 150
+    ):
         raise _Wrong("its horizon is not a number of years from 1")
+    try:
+        if result.output is not None:
+            check_output(result.output)
+    except OutputError as error:
+        raise _Wrong(str(error)) from error
+    for text, name in ((result.population, "its population"), (result.guideline, "its guideline")):
+        if text != "":
+            _text(text, name)
     _check_common(result)
     if not result.effective:
         raise _Wrong("it has no effective time")
@@ -149,6 +165,25 @@ def _check_explanation(explanation: Any) -> None:
         _text(change, "a change of its explanation")
     for modality in _several(explanation.decided_by, str, "the deciding modalities of its explanation"):
         _modality(modality)
+
+
+def _check_percent(result: Prediction) -> None:
+    # Exactly these: true is an int to Python.
+    if result.percent is None or type(result.percent) not in (Decimal, int):
+        raise _Wrong(f"its risk is {_named(result.percent)}, not a Decimal")
+    if not Decimal(result.percent).is_finite():
+        raise _Wrong("its risk is not a number")
+    if not 0 <= result.percent <= 100:
+        raise _Wrong("its risk is not within 0 to 100 %")
+    if len(Decimal(result.percent).as_tuple().digits) > _DIGITS:
+        raise _Wrong(f"its risk has more than {_DIGITS} digits")
+    if result.interval is not None:
+        try:
+            check_interval(result.interval, Decimal(result.percent))
+        except OutputError as error:
+            raise _Wrong(str(error)) from error
+        if result.interval.low < 0 or result.interval.high > 100:
+            raise _Wrong("its interval is not within 0 to 100 %")
 
 
 def _check_refusal(result: Refusal) -> None:

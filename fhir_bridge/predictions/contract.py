@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+from fhir_bridge.predictions.outputs import Interval, Output
 from fhir_bridge.predictions.record import Evidence, Modality
 
 __all__ = [
@@ -42,6 +43,8 @@ class ModelCard:
         external_validation: where else it was tested, and how it did.
         maintenance: how and by whom it is kept up to date.
         citation: publication.
+        attributes: HTI-1's source attributes by the keys of `model_card.SOURCE_ATTRIBUTES`.
+        ai_kinds: further codes of AIdeviceTypeCS (HL7 AI Transparency on FHIR) that the model is of.
     """
 
     kind: Literal["published-equation", "machine-learned"]
@@ -53,6 +56,8 @@ class ModelCard:
     external_validation: str
     maintenance: str
     citation: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    ai_kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +104,24 @@ class Prediction:
 
     Attributes:
         code: code of the prediction in the predictor's code system; never a measurement's code.
-        percent: risk in percent, 0 to 100, rounded as the model's publication does.
-        horizon_years: over which the risk runs, from 1.
+        percent: risk in percent, 0 to 100, rounded as the model's publication does; None where `output` says it all.
+        horizon_years: over which the risk runs, from 1; None for what is now.
         category: code and display of the risk category, where the model has categories.
         effective: time of the newest input.
         evidence: every input that was used, each with its exact version: what is corrected there withdraws the result.
             The Patient is used by every result and need not be among them.
         outcome: code and display of the event that the risk is of.
+        interval: of `percent`.
+        output: what is said in place of a percentage, or beside it (a survival curve).
+        population: region or population that the result is for.
+        guideline: where the category is from.
         explanation: against which baseline the contributions are, and what would change the answer.
     """
 
     code: str
     display: str
-    percent: Decimal
-    horizon_years: int
+    percent: Decimal | None
+    horizon_years: int | None
     outcome: tuple[str, str]
     category: tuple[str, str] | None
     effective: datetime | str
@@ -120,6 +129,10 @@ class Prediction:
     contributions: tuple[Contribution, ...]
     cautions: tuple[str, ...] = ()
     explanation: Explanation | None = None
+    interval: Interval | None = None
+    output: Output | None = None
+    population: str = ""
+    guideline: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +186,8 @@ class PredictorSettings:
         """
         block = dict((parameters.get("predictions") or {}).get(name) or {})
         limits = block.pop("limits", None) or {}
+        # Where the file is says nothing about the results.
+        block.pop("model", None)
         if not isinstance(limits, Mapping) or not set(limits) <= {"seconds", "memory_mb"}:
             raise ValueError(f"the limits of {name} are not {{seconds: N, memory_mb: N}}")
         if not all(

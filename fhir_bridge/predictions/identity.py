@@ -49,6 +49,8 @@ class Identities:
         used = "\n".join(sorted(f"{item.type}/{item.id} {item.hash.hex()}" for item in inputs))
         if isinstance(result, Prediction):
             text = f"{result.percent} {result.horizon_years} {result.category}"
+            if result.output is not None or result.interval is not None:
+                text += f" {result.output} {result.interval}"
         else:
             # A new version of what the text names, which says the same, must give the same result.
             text = f"{result.reason} {_VERSION.sub('', result.text)}"

@@ -47,4 +47,18 @@ CODES = declare(
         "The message says what its import raised; a predictor is a class of an importable module (docs/predictors.md).",
         "exception",
     ),
+    IssueCode(
+        "FB-PRED-007",
+        "error",
+        "The model.yaml of a model can't be used",
+        "The message has the line and the key; docs/models.md describes each.",
+        "invalid",
+    ),
+    IssueCode(
+        "FB-PRED-008",
+        "error",
+        "This version of the model may not run here",
+        "The message says what was promoted, retired or has expired; `fhir-bridge model list` shows all.",
+        "business-rule",
+    ),
 )

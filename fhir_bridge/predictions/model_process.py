@@ -25,6 +25,7 @@ from fhir_bridge.plugins.protocols import Predictor
 from fhir_bridge.predictions.answers import plain
 from fhir_bridge.predictions.contract import PredictorSettings
 from fhir_bridge.predictions.record import PatientRecord
+from fhir_bridge.predictions.tensors import ModelFailure
 
 __all__ = ["LARGEST_ANSWER", "main"]
 
@@ -70,6 +71,8 @@ def _answered(predictor: Predictor, call: bytes) -> bytes:
     """The answer to a call: what the model says of each record, or why it says nothing at all."""
     try:
         answer = orjson.dumps(_call(predictor, call))
+    except ModelFailure as failure:
+        return orjson.dumps({"failed": str(failure)[:2000]})
     except BaseException as error:  # noqa: BLE001 - also SystemExit and MemoryError; the message may hold a value
         return orjson.dumps({"failed": type(error).__name__})
     if len(answer) > LARGEST_ANSWER:

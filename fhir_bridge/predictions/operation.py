@@ -10,6 +10,7 @@ import orjson
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.changes import outdated_models
 from fhir_bridge.predictions.registry import PredictionError, find_predictor
 from fhir_bridge.predictions.run import PredictionRun
@@ -19,7 +20,7 @@ from fhir_bridge.storage.errors import BadResource, Forbidden, NotFound, Version
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["Predict"]
+__all__ = ["Predict", "check_may_predict"]
 
 
 READ = ("Patient", "Observation", "Condition", "Procedure")
@@ -35,6 +36,19 @@ class _Request(Protocol):
     def access(self) -> AccessFilter: ...
     @property
     def store(self) -> Store: ...
+
+
+def check_may_predict(access: AccessFilter, predictor: Predictor | None = None) -> None:
+    """Refuse who may not run a model, or not read all that it looks at.
+
+    Raises:
+        Forbidden: the grants do not allow it.
+    """
+    if not access.permits("Observation", "c"):
+        raise Forbidden("running a model needs a grant to create Observations")
+    for resource_type in dict.fromkeys((*READ, *getattr(predictor, "reads", ()))):
+        if not any(not rule.criteria for rule in access.rules_for(resource_type, "r")):
+            raise Forbidden(f"running a model needs a grant to read every {resource_type} of the patient")
 
 
 class Predict:
@@ -62,14 +76,12 @@ class Predict:
             raise BadResource("ask [base]/Patient/<id>/$predict with the parameter `predictor`")
         if request.method != "POST":
             return await self._read(request, name)
-        if not request.access.permits("Observation", "c"):
-            raise Forbidden("running a model needs a grant to create Observations")
-        for resource_type in READ:
-            if not any(not rule.criteria for rule in request.access.rules_for(resource_type, "r")):
-                raise Forbidden(f"running a model needs a grant to read every {resource_type} of the patient")
+        check_may_predict(request.access)
         site, key = site_settings(os.environ.get("FHIR_BRIDGE_SITE"))
         try:
-            run = PredictionRun(find_predictor(name), site.parameters, key, request.store)
+            predictor = find_predictor(name, site.parameters)
+            check_may_predict(request.access, predictor)
+            run = PredictionRun(predictor, site.parameters, key, request.store)
             done = await run.for_patient(request.id, request.access)
         except PredictionError as error:
             raise BadResource(f"{error} ({error.code})") from error

@@ -22,7 +22,8 @@ def job_kinds(site: str | None) -> list[str]:
     The others wait for a process that can, and say meanwhile that the result is outdated.
     """
     parameters = site_settings(site)[0].parameters
-    return [job_kind_of(name) for name in predictors() if _is_enabled(parameters, name)]
+    names = {*predictors(), *((parameters.get("predictions") or {}) if parameters else {})}
+    return [job_kind_of(str(name)) for name in sorted(names) if _is_enabled(parameters, str(name))]
 
 
 def _is_enabled(parameters: Mapping[str, Any], name: str) -> bool:
@@ -44,7 +45,9 @@ async def recompute(store: Store, payload: dict[str, Any], site: str | None) -> 
     """
     settings, key = site_settings(site)
     try:
-        run = PredictionRun(find_predictor(str(payload["model"])), settings.parameters, key, store)
+        run = PredictionRun(
+            find_predictor(str(payload["model"]), settings.parameters), settings.parameters, key, store
+        )
         done = await run.for_patient(str(payload["patient"]))
     except (NotFound, Gone):
         return {"skipped": "there is no such patient any more"}

@@ -27,7 +27,7 @@ __all__ = [
     "uncoded_names",
 ]
 
-Modality = Literal["ehr", "imaging", "genomics"]
+Modality = Literal["ehr", "imaging", "genomics", "signals", "text"]
 
 _MODALITY: dict[str, Modality] = {
     "dicom": "imaging",

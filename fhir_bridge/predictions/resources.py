@@ -1,4 +1,4 @@
-"""The FHIR that carries a prediction: Observation, RiskAssessment, Device, model card, Provenance.
+"""The FHIR that carries a prediction: Observation and RiskAssessment; `transparency` has what is beside them.
 
 Follows HL7 AI Transparency on FHIR (1.0.0-ballot, 2025-12) for the label AIAST and the Device type;
 R4 for the rest.
@@ -6,33 +6,23 @@ R4 for the rest.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
-import orjson
-
 from fhir_bridge.fhir.canonical import PREDICTION_CODES, PREDICTION_IDS
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.contract import Contribution, Explanation, Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.record import Evidence
+from fhir_bridge.predictions.transparency import AIAST, reference_to, unique
+from fhir_bridge.predictions.values import MODALITY_NAMES, components_of, value_elements
 
-__all__ = ["AIAST", "MODELS", "device", "model_card", "observation", "provenance", "risk_assessment"]
+__all__ = ["AIAST", "MODELS", "observation", "risk_assessment"]
 
 MODELS: Final = "urn:fhir-bridge:predictor"
 """System of the names of logical models: in Observation.method, whatever the version that gave the result."""
 
-AIAST: Final = {
-    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-    "code": "AIAST",
-    "display": "Artificial Intelligence asserted",
-}
-_AI_DEVICE: Final = {
-    "system": "http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIdeviceTypeCS",
-    "code": "Artificial-Intelligence",
-}
 _UCUM: Final = "http://unitsofmeasure.org"
 _DERIVABLE: Final = frozenset(
     {
@@ -90,7 +80,7 @@ def observation(
         resource["effectiveDateTime"] = _text(result.effective)
     resource["issued"] = issued.isoformat(timespec="milliseconds")
     if isinstance(result, Prediction):
-        resource["valueQuantity"] = _percent(result.percent)
+        resource |= value_elements(result, _system(predictor))
         if result.category:
             code, display = result.category
             resource["interpretation"] = [_own(code, display, _system(predictor))]
@@ -112,11 +102,12 @@ def observation(
         "text": f"{predictor.title}, version {predictor.version} ({predictor.card.citation})",
     }
     resource["device"] = {"reference": f"Device/{device_id}"}
-    derived = [_reference(item) for item in _unique(result.evidence) if item.resource_type in _DERIVABLE]
+    derived = [reference_to(item) for item in unique(result.evidence) if item.resource_type in _DERIVABLE]
     if derived:
         resource["derivedFrom"] = derived
     components = [_deciding(modality) for modality in _modalities(result)]
     if isinstance(result, Prediction):
+        components += components_of(result, _system(predictor))
         components += [_contribution(item, _system(predictor)) for item in result.contributions]
     if components:
         resource["component"] = components
@@ -134,6 +125,8 @@ def risk_assessment(
 ) -> dict[str, Any]:
     """The same risk as a RiskAssessment: outcome, probability, horizon, and every input as its basis."""
     outcome_code, outcome = result.outcome
+    if result.percent is None or not result.horizon_years:
+        raise ValueError("a RiskAssessment is of a future event")
     # Adding 0 takes the sign from a negative zero.
     prediction: dict[str, Any] = {
         "outcome": _own(outcome_code, outcome, _system(predictor)),
@@ -158,117 +151,9 @@ def risk_assessment(
         "performer": {"reference": f"Device/{device_id}"},
         "basis": [
             {"reference": f"Observation/{observation_id}"},
-            *(_reference(item) for item in _unique(inputs)),
+            *(reference_to(item) for item in unique(inputs)),
         ],
         "prediction": [prediction],
-    }
-
-
-def device(resource_id: str, predictor: Predictor, content: str) -> dict[str, Any]:
-    """The model as a Device: what it is, whose, which version and content."""
-    kind = predictor.card.kind
-    display = "Published equation" if kind == "published-equation" else "Machine-learned model"
-    return {
-        "resourceType": "Device",
-        "id": resource_id,
-        "status": "active",
-        "manufacturer": predictor.manufacturer,
-        "deviceName": [{"name": predictor.title, "type": "user-friendly-name"}],
-        "type": {
-            "coding": [_AI_DEVICE, {"system": PREDICTION_CODES, "code": kind, "display": display}],
-            "text": display,
-        },
-        "version": [
-            {"value": predictor.version},
-            {"type": {"text": "hash of code and files"}, "value": content},
-        ],
-    }
-
-
-def model_card(
-    resource_id: str, predictor: Predictor, settings: PredictorSettings, device_id: str
-) -> dict[str, Any]:
-    """The model card as a DocumentReference, its text inline."""
-    card = predictor.card
-    content = {
-        "name": predictor.name,
-        "version": predictor.version,
-        "title": predictor.title,
-        "manufacturer": predictor.manufacturer,
-        "kind": card.kind,
-        "details": card.details,
-        "intended use": settings.intended_use or card.intended_use,
-        "cautioned out-of-scope use": card.cautioned_out_of_scope,
-        "development": card.development,
-        "fairness": card.fairness,
-        "external validation": card.external_validation,
-        "maintenance": card.maintenance,
-        "citation": card.citation,
-        "regulatory status": settings.regulatory_status or "research use",
-        "approved by": settings.approver or "nobody: research use",
-    }
-    text = orjson.dumps(content, option=orjson.OPT_INDENT_2)
-    return {
-        "resourceType": "DocumentReference",
-        "id": resource_id,
-        "status": "current",
-        "type": {"text": "Model card"},
-        "description": f"Model card of {predictor.title}, version {predictor.version}",
-        "author": [{"reference": f"Device/{device_id}"}],
-        "content": [
-            {
-                "attachment": {
-                    "contentType": "application/json",
-                    "data": base64.b64encode(text).decode(),
-                    "title": f"Model card: {predictor.name} {predictor.version}",
-                }
-            }
-        ],
-    }
-
-
-def provenance(
-    resource_id: str,
-    targets: Iterable[str],
-    inputs: Iterable[Evidence],
-    device_id: str,
-    card_id: str,
-    recorded: datetime,
-) -> dict[str, Any]:
-    """Who made the result, when, from what: all inputs in their versions, and the model card."""
-    return {
-        "resourceType": "Provenance",
-        "id": resource_id,
-        "target": [{"reference": target} for target in targets],
-        "recorded": recorded.isoformat(timespec="milliseconds"),
-        "activity": {
-            "coding": [
-                {
-                    "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation",
-                    "code": "CREATE",
-                    "display": "create",
-                }
-            ]
-        },
-        "agent": [
-            {
-                "type": {
-                    "coding": [
-                        {
-                            "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
-                            "code": "assembler",
-                            "display": "Assembler",
-                        },
-                        _AI_DEVICE,
-                    ]
-                },
-                "who": {"reference": f"Device/{device_id}"},
-            }
-        ],
-        "entity": [
-            *({"role": "source", "what": _reference(item)} for item in _unique(inputs)),
-            {"role": "source", "what": {"reference": f"DocumentReference/{card_id}"}},
-        ],
     }
 
 
@@ -276,7 +161,8 @@ def _notes(predictor: Predictor, settings: PredictorSettings, result: Prediction
     if isinstance(result, Refusal):
         notes = [f"No result: {result.text}"]
     else:
-        notes = [f"Over {result.horizon_years} years.", *result.cautions, *_explained(result.explanation)]
+        notes = [f"Over {result.horizon_years} years."] if result.horizon_years else []
+        notes += [*result.cautions, *_explained(result.explanation)]
     notes.append(f"Intended use: {settings.intended_use or predictor.card.intended_use}")
     if settings.research_use:
         notes.append("Research use: no regulatory status and approver are named at this site.")
@@ -292,16 +178,13 @@ def _explained(explanation: Explanation | None) -> list[str]:
     notes = [f"Contributions ({exact}) are against: {explanation.baseline}{result}."]
     if len(explanation.modalities) > 1:
         sums = ", ".join(
-            f"{_MODALITIES[modality].lower()} {value:+.4f}"
+            f"{MODALITY_NAMES[modality].lower()} {value:+.4f}"
             for modality, value in explanation.modalities.items()
         )
         notes.append(f"By kind of record: {sums}.")
     if explanation.changes:
         notes.append(f"Another class: {' '.join(explanation.changes)}")
     return notes
-
-
-_MODALITIES: Final = {"ehr": "Electronic health record", "imaging": "Imaging", "genomics": "Genomics"}
 
 
 def _modalities(result: Prediction | Refusal) -> tuple[str, ...]:
@@ -314,7 +197,7 @@ def _modalities(result: Prediction | Refusal) -> tuple[str, ...]:
 def _deciding(modality: str) -> dict[str, Any]:
     return {
         "code": _own("deciding-modality", "Deciding modality"),
-        "valueCodeableConcept": _own(modality, _MODALITIES[modality]),
+        "valueCodeableConcept": _own(modality, MODALITY_NAMES[modality]),
     }
 
 
@@ -325,21 +208,6 @@ def _contribution(item: Contribution, system: str) -> dict[str, Any]:
     value = Decimal(item.value).quantize(Decimal("0.0001"), ROUND_HALF_UP)
     component["valueQuantity"] = {"value": value, "system": _UCUM, "code": "1"}
     return component
-
-
-def _percent(value: Decimal) -> dict[str, Any]:
-    return {"value": value, "unit": "%", "system": _UCUM, "code": "%"}
-
-
-def _reference(item: Evidence) -> dict[str, Any]:
-    return {
-        "reference": item.reference,
-        "display": f"{item.label}: {item.value}" if item.value else item.label,
-    }
-
-
-def _unique(evidence: Iterable[Evidence]) -> list[Evidence]:
-    return list({item.reference: item for item in evidence}.values())
 
 
 def _text(moment: datetime | str) -> str:

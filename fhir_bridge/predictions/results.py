@@ -10,7 +10,7 @@ from typing import Any
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.plugins import Predictor
-from fhir_bridge.predictions import resources
+from fhir_bridge.predictions import resources, transparency
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.subject import Subject, UnknownInput
@@ -91,7 +91,7 @@ class ResultBuilder:
                 now,
             )
         ]
-        if isinstance(result, Prediction):
+        if isinstance(result, Prediction) and result.percent is not None and result.horizon_years:
             written.append(
                 resources.risk_assessment(
                     identities.beside("RiskAssessment", finished.observation_id),
@@ -105,7 +105,7 @@ class ResultBuilder:
             )
         targets = [f"{resource['resourceType']}/{resource['id']}" for resource in written]
         written.append(
-            resources.provenance(
+            transparency.provenance(
                 identities.beside("Provenance", finished.observation_id),
                 targets,
                 evidence,
@@ -122,7 +122,7 @@ class ResultBuilder:
         return NewResult(
             patient=subject.id,
             model=self._predictor.name,
-            horizon=result.horizon_years if isinstance(result, Prediction) else 0,
+            horizon=(result.horizon_years or 0) if isinstance(result, Prediction) else 0,
             resources=tuple(written),
             shared=self._shared,
             inputs=finished.inputs,
@@ -132,8 +132,8 @@ class ResultBuilder:
         """Device and model card."""
         device, card = self._identities.device, self._identities.card
         return (
-            resources.device(device, self._predictor, self._identities.content),
-            resources.model_card(card, self._predictor, self._settings, device),
+            transparency.device(device, self._predictor, self._identities.content, card),
+            transparency.model_card(card, self._predictor, self._settings, device),
         )
 
     def _problem_of(self, results: Sequence[dict[str, Any]]) -> str:

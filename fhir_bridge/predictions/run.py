@@ -13,15 +13,18 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.ids import IdKey
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.plugins import Predictor
+from fhir_bridge.predictions.approval import check_approval
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
 from fhir_bridge.predictions.registry import PredictionError
 from fhir_bridge.predictions.results import Finished, ResultBuilder
+from fhir_bridge.predictions.shadow import Shadows, check_not_shadow
 from fhir_bridge.predictions.subject import Subject, read_subjects
 from fhir_bridge.storage import Gone, NotFound, Store, Stored
 from fhir_bridge.storage.currency import dedupe_of
 from fhir_bridge.storage.jobs import Jobs
+from fhir_bridge.storage.model_versions import ModelVersions
 from fhir_bridge.storage.results import NewResult
 
 __all__ = ["Predicted", "PredictionRun"]
@@ -73,8 +76,14 @@ class PredictionRun:
                 f'"{predictor.name}" is not enabled at this site; enable it in the site file: '
                 f"parameters: {{predictions: {{{predictor.name}: {{enabled: true}}}}}}",
             )
+        check_not_shadow(parameters, predictor.name)
         self._store = store
         self._workers = workers or model_workers()
+        try:
+            self._shadows = Shadows(predictor.name, parameters, key, store, self._workers)
+        except (ValueError, OSError) as error:
+            raise PredictionError("FB-PRED-005", f"a shadow of {predictor.name}: {error}") from error
+        self._approved = False
         self._content = identities.content
         self._builder = ResultBuilder(predictor, self._settings, identities, store.definitions)
         self._jobs = Jobs(store.pool, f"predict-{os.getpid()}-{secrets.token_hex(4)}")
@@ -146,7 +155,14 @@ class PredictionRun:
         await self._jobs.finish_all(claimed)
 
     async def _claim(self, ids: Sequence[str]) -> list[int]:
-        """Take the jobs that this run does anyway, before it reads: what is written after that adds another."""
+        """Take the jobs that this run does anyway, before it reads: what is written after that adds another.
+
+        Raises:
+            PredictionError: FB-PRED-008, the model may not run.
+        """
+        if not self._approved:
+            await check_approval(ModelVersions(self._store.pool), self._predictor.name, self._content)
+            self._approved = True
         return await self._jobs.lease_waiting([dedupe_of(self._predictor.name, item) for item in ids])
 
     async def _run(self, subjects: Sequence[Subject], access: AccessFilter) -> list[Predicted]:
@@ -206,6 +222,8 @@ class PredictionRun:
             ]
         done: list[tuple[Finished, Outcome]] = [(item, "unchanged") for item in kept]
         done += [(item, "written") for (item, _), fits in zip(built, written, strict=True) if fits]
+        if self._shadows:
+            await self._shadows.run([(item.subject, item.observation_id, item.result) for item, _ in done])
         return done
 
     async def _build(
@@ -255,7 +273,9 @@ class PredictionRun:
             withdrawn: list[Finished] = []
             for item in finished:
                 state = states.get(item.observation_id)
-                location = kept if state == "current" else withdrawn if state == "withdrawn" else new
+                # What a person rejected is not said again as long as the inputs say the same.
+                decided = state in ("current", "rejected")
+                location = kept if decided else withdrawn if state == "withdrawn" else new
                 location.append(item)
             finished = [self._builder.next_attempt(item) for item in withdrawn]
         return kept, new

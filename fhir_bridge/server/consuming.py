@@ -17,12 +17,13 @@ import pluggy
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.predictions import triggers
 from fhir_bridge.server.leasing import BEAT_SECONDS, LEASE, heartbeat, pause
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.changes import Change, Place, end_of_feed, read_audit_changes, read_changes
 from fhir_bridge.storage.consumers import Consumers
 
-__all__ = ["Consumer", "consume", "consumers_of"]
+__all__ = ["Consumer", "consume", "consumers_of", "prediction_triggers"]
 
 IDLE_SECONDS = 0.5
 BATCH = 500
@@ -64,6 +65,18 @@ def consumers_of(plugins: pluggy.PluginManager) -> list[Consumer]:
             hook = plugins.subset_hook_caller(AUDIT, others)
             consumers.append(Consumer(f"{AUDIT} {name}", _with_events(hook), events=True))
     return consumers
+
+
+def prediction_triggers(site: str | None) -> list[Consumer]:
+    """The consumer that lets models run on new data, where the site has such a model."""
+    from fhir_bridge.predictions.site import site_settings
+
+    models = triggers.triggered_models(site_settings(site)[0].parameters)
+
+    async def take(store: Store, changes: Sequence[Change]) -> None:
+        await triggers.add_trigger_jobs(store, changes, models)
+
+    return [Consumer(triggers.CONSUMER, take, triggers.TYPES)] if models else []
 
 
 def _with_changes(hook: Callable[..., Any]) -> Callable[[Store, Sequence[Change]], Awaitable[None]]:

@@ -23,7 +23,9 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
     from fhir_bridge.server.rest.matching import Match
     from fhir_bridge.server.rest.messages import ProcessMessage
     from fhir_bridge.server.rest.meta_operations import Meta, MetaAdd, MetaDelete
+    from fhir_bridge.server.rest.predicting import PredictMany
     from fhir_bridge.server.rest.record_operations import Everything, LastN
+    from fhir_bridge.server.rest.reviewing import ReviewResult, WithdrawAll, WithdrawOne
     from fhir_bridge.server.rest.subscription_operations import Events, Status
     from fhir_bridge.server.rest.summary import Summary
     from fhir_bridge.server.rest.terminology import Versions, terminology_operations
@@ -45,6 +47,10 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
         Expunge(),
         Export(context.settings),
         Import(context.settings),
+        ReviewResult(),
+        WithdrawOne(),
+        WithdrawAll(),
+        PredictMany(context.settings),
         Status(),
         BindingToken(),
         Events(),

@@ -18,8 +18,8 @@ from fhir_bridge import egress
 from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
-from fhir_bridge.server.bulk import export_handler, import_handler
-from fhir_bridge.server.consuming import consume, consumers_of
+from fhir_bridge.server.bulk import export_handler, import_handler, predict_handler
+from fhir_bridge.server.consuming import consume, consumers_of, prediction_triggers
 from fhir_bridge.server.delivery.forwarding import forwarder
 from fhir_bridge.server.delivery.sending import Sender, send
 from fhir_bridge.server.delivery.targets import Targets
@@ -81,13 +81,19 @@ async def _work(settings: Settings) -> None:
         bulk_kinds = {
             "bulk-export": export_handler(blobs, manager),
             "bulk-import": import_handler(blobs, manager, settings, terminology),
+            "bulk-predict": predict_handler(blobs, site),
         }
         bulk = asyncio.create_task(work_on_jobs(store, bulk_kinds, stopped))
         rounds = 0
         grants = Grants(store)
         owners = Owners(grants, open_=settings.auth == "none")
         targets = list(Targets.load(settings.delivery).targets.values())
-        own = [inbox_consumer(url, settings.site), subscription_consumer(owners), *map(forwarder, targets)]
+        own = [
+            inbox_consumer(url, settings.site),
+            subscription_consumer(owners),
+            *prediction_triggers(site),
+            *map(forwarder, targets),
+        ]
         consumers = asyncio.create_task(consume(store, [*consumers_of(manager), *own], stopped))
         http = egress.client(settings.allowed)
         seal = Seal((await SigningKey.load(grants)).secret(SEAL))

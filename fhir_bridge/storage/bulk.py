@@ -18,7 +18,7 @@ from fhir_bridge.storage.jobs import add_job
 
 __all__ = ["BulkFile", "BulkJob", "BulkJobs", "Kind", "Lost", "TooManyJobs", "packed", "unpacked"]
 
-Kind = Literal["export", "import"]
+Kind = Literal["export", "import", "predict"]
 FileKind = Literal["output", "deleted", "error"]
 
 

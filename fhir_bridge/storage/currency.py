@@ -35,6 +35,7 @@ RECORD_TYPES: Final = (
     "AllergyIntolerance",
     "Condition",
     "DiagnosticReport",
+    "DocumentReference",
     "Encounter",
     "FamilyMemberHistory",
     "ImagingStudy",

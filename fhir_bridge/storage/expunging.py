@@ -462,6 +462,8 @@ async def _forget_predictions(connection: AsyncConnection, keys: Sequence[int]) 
     await connection.execute(
         "DELETE FROM derived_input WHERE result = ANY(%s) OR input = ANY(%s)", (some, some)
     )
+    for table in ("shadow_result", "cds_card"):
+        await connection.execute(f"DELETE FROM {table} WHERE patient = ANY(%s)".encode(), (some,))  # noqa: S608
     if again:
         statement = Statement()
         add_jobs(statement, sorted(again))

@@ -20,7 +20,7 @@ from fhir_bridge.storage.versions import write_versions
 
 __all__ = ["SUPERSEDED", "Cause", "NewResult", "Results", "Standing", "State", "UsedInput"]
 
-State = Literal["current", "outdated", "superseded", "withdrawn", "untracked"]
+State = Literal["current", "outdated", "superseded", "withdrawn", "rejected", "untracked"]
 
 SUPERSEDED: Final = {"system": PREDICTION_CODES, "code": "superseded", "display": "Superseded"}
 """Tag of a result whose place a newer one took; it stays part of the trend."""
@@ -64,7 +64,7 @@ class NewResult:
     Attributes:
         patient: id. model: the logical model, of whatever version. horizon: years; 0 where there is no risk.
         resources: the Observation first, then what is written with it (RiskAssessment, Provenance).
-        shared: written where they are not there yet (Device, model card).
+        shared: written where they are not there yet, or say something else (Device, model card).
         inputs: all that the result rests on, the Patient among them.
     """
 
@@ -181,14 +181,41 @@ class Results:
         self._dictionaries = dictionaries
 
     async def states(self, ids: Sequence[str]) -> dict[str, State]:
-        """Of the Observations with these ids that exist, or existed. `untracked`: no predictor wrote it here."""
+        """Of the Observations with these ids that exist, or existed.
+
+        `untracked`: no predictor wrote it here. `rejected`: withdrawn by a person, and not by what became of an input.
+        """
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                "SELECT r.id, p.state::text FROM resource r LEFT JOIN prediction p ON p.result = r.key "
+                "SELECT r.id, p.state::text, p.cause_input IS NULL FROM resource r "
+                "LEFT JOIN prediction p ON p.result = r.key "
                 "WHERE r.type = 'Observation' AND r.id = ANY(%s) AND r.version > 0",
                 (list(ids),),
             )
-            return {row[0]: _STATES.get(row[1], "untracked") for row in await rows.fetchall()}
+            return {
+                row[0]: "rejected" if row[1] == "w" and row[2] else _STATES.get(row[1], "untracked")
+                for row in await rows.fetchall()
+            }
+
+    async def companions(self, ids: Sequence[str]) -> dict[str, str]:
+        """Observation to the RiskAssessment beside it, of those that have one."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT r.id, c.id FROM prediction p JOIN resource r ON r.key = p.result "
+                "JOIN resource c ON c.key = p.companion WHERE r.type = 'Observation' AND r.id = ANY(%s)",
+                (list(ids),),
+            )
+            return dict(await rows.fetchall())
+
+    async def of_model(self, model: str) -> list[str]:
+        """Ids of the Observations of a logical model that are not withdrawn."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT r.id FROM prediction p JOIN resource r ON r.key = p.result "
+                "WHERE p.model = %s AND p.state <> 'w' ORDER BY r.id",
+                (model,),
+            )
+            return [row[0] for row in await rows.fetchall()]
 
     async def linked(self, patient_ids: Sequence[str]) -> set[str]:
         """Those of the patients who have another record (ADT A40)."""
@@ -337,9 +364,9 @@ class _Batch:
             for resource in result.resources:
                 if not again:
                     versions += self._version(resource, items)
-        for identity, resource in self._shared.items():
-            if not self._rows[self._keys[identity]].live:
-                versions += self._version(resource, items)
+        for resource in self._shared.values():
+            # A Device names the model card, which another decision of the site replaces.
+            versions += self._version(resource, items)
         old = {key for item in replaced.values() for key in (item.result, item.companion) if key is not None}
         back = {key for key in tracked if self._rows[key].live}
         back |= {companion for companion in tracked.values() if companion is not None}

@@ -95,7 +95,8 @@ def test_the_observation_says_what_it_is_from_which_inputs_by_which_model(fresh_
     assert all("/_history/1" in reference["reference"] for reference in observation["derivedFrom"])
     (device,) = of_type(found, "Device")
     assert observation["device"]["reference"] == f"Device/{device['id']}"
-    assert "published-equation" in {coding["code"] for coding in device["type"]["coding"]}
+    kinds = [item["valueCodeableConcept"]["coding"][0]["code"] for item in device["extension"][:2]]
+    assert kinds == ["Rule-Based-Systems", "Deterministic-AI"]
     (provenance,) = of_type(found, "Provenance")
     assert {target["reference"].partition("/")[0] for target in provenance["target"]} == {
         "Observation",

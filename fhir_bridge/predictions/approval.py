@@ -1,0 +1,35 @@
+"""Whether a content of a model may run: what was promoted, by whom, until when."""
+
+from __future__ import annotations
+
+from fhir_bridge.predictions.registry import PredictionError
+from fhir_bridge.storage.model_versions import ModelVersions
+
+__all__ = ["check_approval"]
+
+
+async def check_approval(versions: ModelVersions, model: str, content: str) -> None:
+    """Nothing where the content may run: no version of the model was ever promoted or retired, or this one is active.
+
+    Raises:
+        PredictionError: FB-PRED-008, it may not.
+    """
+    known = await versions.all(model)
+    own = next((item for item in known if item.content == content), None)
+    active = next((item for item in known if item.state == "active"), None)
+    if own is not None and own.state == "retired":
+        raise PredictionError(
+            "FB-PRED-008", f"this content of {model} was retired: {own.reason or own.approver}"
+        )
+    if active is None:
+        return
+    if active.content != content:
+        raise PredictionError(
+            "FB-PRED-008",
+            f"version {active.version} of {model} is the one that was promoted; this one has another content "
+            f"({content[:12]}): `fhir-bridge model promote {model}`",
+        )
+    if active.expired:
+        raise PredictionError(
+            "FB-PRED-008", f"the approval of {model} by {active.approver} ended {active.expires:%Y-%m-%d}"
+        )

@@ -1,0 +1,152 @@
+"""From a model's numbers to what it says, by the `output` of its model.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any, Final
+
+from fhir_bridge.predictions.manifest import OutputBlock
+from fhir_bridge.predictions.outputs import (
+    ClassOutput,
+    Interval,
+    Output,
+    QuantityOutput,
+    SurvivalOutput,
+    TextOutput,
+)
+from fhir_bridge.predictions.tensors import ModelFailure, Tensor
+
+__all__ = ["Said", "decode", "tensors_of", "the_number"]
+
+_PLACES: Final = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model says of one patient, without where it is from."""
+
+    percent: Decimal | None
+    interval: Interval | None
+    output: Output | None
+    category: tuple[str, str] | None
+
+
+def tensors_of(block: OutputBlock) -> list[str]:
+    """Names of the outputs that are needed."""
+    names = [block.tensor]
+    if block.interval is not None:
+        names += [block.interval.low, block.interval.high]
+    return list(dict.fromkeys(names))
+
+
+def the_number(block: OutputBlock, row: Sequence[Any]) -> float:
+    """The one number of an answer that contributions are about: a risk, a quantity, the largest probability's."""
+    if block.kind == "class":
+        return float(max(row))
+    return 1 - float(row[-1]) if block.kind == "survival" else float(row[block.index])
+
+
+def decode(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> Said:
+    """What the outputs say of the patient with this number in the batch.
+
+    Raises:
+        ModelFailure: they have another shape, or hold what is no number.
+    """
+    row = _row(outputs[block.tensor], number)
+    if block.kind == "text":
+        return Said(None, None, TextOutput(str(_at(row, block.index, block.tensor))), None)
+    if block.kind == "class":
+        return _class(block, row)
+    if block.kind == "survival":
+        return _survival(block, row)
+    value = _decimal(_at(row, block.index, block.tensor))
+    interval = _interval(block, outputs, number)
+    if block.kind == "quantity":
+        rounded = _rounded(value, block.decimals)
+        if interval is not None:
+            interval = _around(rounded, interval, block.decimals)
+        quantity = QuantityOutput(rounded, block.unit, interval)
+        return Said(None, None, quantity, _category(block, value))
+    if not 0 <= value <= 1:
+        raise ModelFailure("its probability is not within 0 to 1")
+    percent = _rounded(value * 100, block.decimals)
+    if interval is not None:
+        times100 = Interval(interval.low * 100, interval.high * 100, interval.level)
+        interval = _around(percent, times100, block.decimals)
+    return Said(percent, interval, None, _category(block, value * 100))
+
+
+def _class(block: OutputBlock, row: Sequence[Any]) -> Said:
+    if len(row) != len(block.classes):
+        raise ModelFailure(
+            f"{block.tensor} has {len(row)} values, and model.yaml {len(block.classes)} classes"
+        )
+    shares = [_decimal(value) for value in row]
+    best = block.classes[shares.index(max(shares))]
+    probabilities = tuple(
+        (item.code, item.display, share.quantize(_PLACES, ROUND_HALF_EVEN).normalize() + 0)
+        for item, share in zip(block.classes, shares, strict=True)
+    )
+    return Said(None, None, ClassOutput(best.code, best.display, probabilities), None)
+
+
+def _survival(block: OutputBlock, row: Sequence[Any]) -> Said:
+    if len(row) != len(block.times):
+        raise ModelFailure(f"{block.tensor} has {len(row)} values, and model.yaml {len(block.times)} times")
+    shares = [_decimal(value).quantize(_PLACES, ROUND_HALF_EVEN) for value in row]
+    curve = SurvivalOutput(tuple(zip(block.times, shares, strict=True)))
+    risk = (1 - shares[block.times.index(Decimal(block.horizon_years or 0))]) * 100
+    return Said(_rounded(risk, block.decimals), None, curve, _category(block, risk))
+
+
+def _interval(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> Interval | None:
+    if block.interval is None:
+        return None
+    ends = [
+        _decimal(_at(_row(outputs[name], number), block.interval.index, name))
+        for name in (block.interval.low, block.interval.high)
+    ]
+    return Interval(ends[0], ends[1], block.interval.level)
+
+
+def _around(value: Decimal, interval: Interval, decimals: int) -> Interval:
+    """Rounded outwards, so that a rounded value is not outside."""
+    step = Decimal(1).scaleb(-decimals)
+    low, high = _rounded(interval.low, decimals), _rounded(interval.high, decimals)
+    low = min(low, value) if low - value <= step else low
+    high = max(high, value) if value - high <= step else high
+    return Interval(low, high, interval.level)
+
+
+def _category(block: OutputBlock, value: Decimal) -> tuple[str, str] | None:
+    reached = [step for step in block.thresholds if value >= step.at_least]
+    return (reached[-1].code, reached[-1].display) if reached else None
+
+
+def _row(tensor: Tensor, number: int) -> Sequence[Any]:
+    if not tensor.shape or tensor.shape[0] <= number:
+        raise ModelFailure(f"the output {tensor.name} has no value for each patient")
+    return tensor.row(number)
+
+
+def _at(row: Sequence[Any], index: int, name: str) -> Any:
+    try:
+        return row[index]
+    except IndexError as error:
+        raise ModelFailure(f"the output {name} has no value {index}") from error
+
+
+def _decimal(value: Any) -> Decimal:
+    try:
+        number = Decimal(repr(float(value)))
+    except (InvalidOperation, TypeError, ValueError) as error:
+        raise ModelFailure("its answer is no number") from error
+    if not number.is_finite():
+        raise ModelFailure("its answer is not a number (NaN or infinite)")
+    return number
+
+
+def _rounded(value: Decimal, decimals: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN) + 0

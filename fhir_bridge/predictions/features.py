@@ -1,0 +1,362 @@
+"""Features of a patient by a model.yaml: one function for `$predict`, for jobs and for training data."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
+from fhir_bridge.predictions.genome import pathogenic_variants
+from fhir_bridge.predictions.inputs import (
+    MissingInput,
+    QuantityInput,
+    UnusableInput,
+    age_on,
+)
+from fhir_bridge.predictions.manifest import (
+    AgeInput,
+    AnyInput,
+    ConditionBlock,
+    FramesBlock,
+    Manifest,
+    QuantityBlock,
+    SexInput,
+    SignalBlock,
+    SmokingInput,
+    TextBlock,
+    VariantBlock,
+    ViewBlock,
+)
+from fhir_bridge.predictions.record import (
+    Evidence,
+    Modality,
+    PatientRecord,
+    codings,
+    effective_of,
+    modality_of,
+    moment_of,
+)
+from fhir_bridge.predictions.signals import read_signal
+from fhir_bridge.predictions.smoking import find_smoking
+
+__all__ = ["Feature", "FeatureSource", "Features", "read_features", "view_resource"]
+
+_NOT_DONE: Final = frozenset({"not-done", "entered-in-error", "preparation", "cancelled", "stopped", "draft"})
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One input as the model gets it.
+
+    Attributes:
+        values: numbers after preprocessing; empty for a text.
+        text: of a text input.
+        raw: the number before preprocessing, where it is one; for drift and for training data.
+        evidence: what it was read from; empty where `missing` of the model.yaml took its place.
+    """
+
+    name: str
+    modality: Modality
+    values: tuple[float, ...]
+    text: str = ""
+    raw: float | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSource:
+    """Where features may be read from beside the record.
+
+    Attributes:
+        folder: of the model.yaml; its views are there.
+        dicom: folder of kept DICOM files.
+    """
+
+    folder: Path
+    dicom: Path | None = None
+
+
+Features = Mapping[str, Feature]
+
+
+def read_features(manifest: Manifest, record: PatientRecord, source: FeatureSource) -> Features:
+    """All inputs of a record.
+
+    Raises:
+        UnusableInput: one is missing, or can't be used; with what was seen of it.
+    """
+    return {item.name: _read(item, record, source) for item in manifest.inputs}
+
+
+def _read(item: AnyInput, record: PatientRecord, source: FeatureSource) -> Feature:
+    try:
+        return _READERS[type(item)](item, record, source)
+    except MissingInput:
+        # Only what is not there may be replaced; what can't be true or read is refused (`UnusableInput`).
+        if item.missing == "refuse":
+            raise
+        if isinstance(item, TextBlock):
+            return Feature(item.name, "text", (), "")
+        value = math.nan if item.missing == "nan" else float(item.missing)
+        count = 1
+        if isinstance(item, SignalBlock):
+            count = len(item.leads) * item.samples
+        if isinstance(item, FramesBlock):
+            count = item.frames * item.height * item.width
+        prepared = value if math.isnan(value) else prepare(item, value)
+        return Feature(item.name, modality_for(item), (prepared,) * count)
+
+
+def prepare(item: AnyInput, value: float) -> float:
+    """Preprocessing: clip, then logarithm, then (x - mean) / sd."""
+    if item.clip is not None:
+        value = min(max(value, float(item.clip[0])), float(item.clip[1]))
+    if item.log:
+        if value <= 0:
+            raise UnusableInput(f"{item.name} has no logarithm")
+        value = math.log(value)
+    return (value - float(item.mean)) / float(item.sd)
+
+
+def modality_for(item: AnyInput) -> Modality:
+    """Where an input of this kind is from, as long as no resource says otherwise."""
+    if isinstance(item, SignalBlock):
+        return "signals"
+    if isinstance(item, FramesBlock):
+        return "imaging"
+    if isinstance(item, TextBlock):
+        return "text"
+    return "genomics" if isinstance(item, VariantBlock) else "ehr"
+
+
+def _number(item: AnyInput, value: float, evidence: Sequence[Evidence]) -> Feature:
+    modality = evidence[0].modality if evidence else modality_for(item)
+    return Feature(item.name, modality, (prepare(item, value),), "", value, tuple(evidence))
+
+
+def _age(item: AgeInput, record: PatientRecord, _: FeatureSource) -> Feature:
+    return _number(item, float(age_on(record, record.as_of.date())), ())
+
+
+def _sex(item: SexInput, record: PatientRecord, _: FeatureSource) -> Feature:
+    sex = {"male": 1.0, "female": 0.0}.get(str(record.patient.get("gender")))
+    if sex is None:
+        raise MissingInput("the sex is neither male nor female")
+    return _number(item, sex, ())
+
+
+def _smoking(item: SmokingInput, record: PatientRecord, _: FeatureSource) -> Feature:
+    smoking = find_smoking(record)
+    return _number(item, float(smoking.current), (smoking.evidence,))
+
+
+def _quantity(item: QuantityBlock, record: PatientRecord, _: FeatureSource) -> Feature:
+    reader = QuantityInput(
+        item.name,
+        item.pairs,
+        item.unit,
+        timedelta(days=item.max_age_days),
+        item.plausible,
+        item.molar_mass,
+        value_set=item.value_set,
+        pick=item.select,
+    )
+    value, evidence = reader.find_all(record)
+    return _number(item, float(value), evidence)
+
+
+def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) -> Feature:
+    refuted: list[Evidence] = []
+    for condition, present in record.conditions():
+        if _is_one(item, condition.get("code")):
+            evidence = record.evidence(condition, item.name, "" if present else "absent")
+            if present:
+                return _number(item, 1.0, (evidence,))
+            refuted.append(evidence)
+    for kind, element in (
+        ("Procedure", "code"),
+        ("MedicationRequest", "medicationCodeableConcept"),
+        ("MedicationStatement", "medicationCodeableConcept"),
+    ):
+        for resource in record.all(kind):
+            if resource.get("status") not in _NOT_DONE and _is_one(item, resource.get(element)):
+                return _number(item, 1.0, (record.evidence(resource, item.name),))
+    if not refuted and item.absent is None:
+        raise MissingInput(f"{item.name} is neither stated nor ruled out")
+    return _number(item, 0.0, refuted)
+
+
+def _is_one(item: ConditionBlock, concept: Any) -> bool:
+    wanted = item.pairs
+    for system, code in codings(concept):
+        if (system, code) in wanted:
+            return True
+        if any(
+            system == known and beginning.endswith("*") and code.startswith(beginning[:-1])
+            for known, beginning in wanted
+        ):
+            return True
+    return False
+
+
+def _variant(item: VariantBlock, record: PatientRecord, _: FeatureSource) -> Feature:
+    for variant in pathogenic_variants(record, frozenset(item.genes)):
+        return _number(item, 1.0, (variant.evidence,))
+    reports = [
+        report
+        for report in record.all("DiagnosticReport")
+        if ("http://loinc.org", "51969-4") in set(codings(report.get("code")))
+        and report.get("status") in ("final", "amended", "corrected")
+    ]
+    if not reports:
+        raise MissingInput(f"{item.name}: the genome was not studied")
+    return _number(
+        item, 0.0, (_with_modality(record.evidence(reports[0], item.name, "none found"), "genomics"),)
+    )
+
+
+def _with_modality(evidence: Evidence, modality: Modality) -> Evidence:
+    return Evidence(evidence.reference, evidence.label, evidence.value, evidence.time, modality)
+
+
+def _signal(item: SignalBlock, record: PatientRecord, _: FeatureSource) -> Feature:
+    for observation, _node in record.observations(item.pairs):
+        evidence = _with_modality(record.evidence(observation, item.name), "signals")
+        _check_age(item.name, evidence, record, item.max_age_days)
+        values = read_signal(observation, item.leads, item.hz, item.samples)
+        if isinstance(values, str):
+            raise UnusableInput(f"{item.name} {values}", evidence)
+        prepared = tuple(prepare(item, value) for value in values)
+        return Feature(item.name, "signals", prepared, "", None, (evidence,))
+    raise MissingInput(f"no {item.name}")
+
+
+def _check_age(name: str, evidence: Evidence, record: PatientRecord, days: int) -> None:
+    moment = moment_of(evidence.time)
+    if moment is None:
+        raise UnusableInput(f"{name} has no time", evidence)
+    if moment > record.as_of + timedelta(hours=14):
+        raise UnusableInput(f"{name} is dated after this run", evidence)
+    if record.as_of - moment > timedelta(days=days):
+        raise MissingInput(f"the newest {name} is older than {days} days")
+
+
+def _frames(item: FramesBlock, record: PatientRecord, source: FeatureSource) -> Feature:
+    from fhir_bridge.predictions.frames import read_frames  # needs the extra `dicom`
+
+    studies = [
+        study
+        for study in record.all("ImagingStudy")
+        if study.get("status") != "entered-in-error"
+        and any(code.get("code") == item.modality for code in study.get("modality", ()))
+    ]
+    studies.sort(key=lambda study: str(study.get("started", "")), reverse=True)
+    for study in studies:
+        evidence = record.evidence(study, item.name)
+        evidence = Evidence(
+            evidence.reference, item.name, "", str(study.get("started", "")), modality_of(study)
+        )
+        _check_age(item.name, evidence, record, item.max_age_days)
+        if source.dicom is None:
+            raise UnusableInput(f"{item.name}: the site names no folder of DICOM files (`dicom`)", evidence)
+        values = read_frames(study, source.dicom, item.modality, item.frames, item.height, item.width)
+        if isinstance(values, str):
+            raise UnusableInput(f"{item.name} {values}", evidence)
+        prepared = tuple(prepare(item, value) for value in values)
+        return Feature(item.name, "imaging", prepared, "", None, (_with_modality(evidence, "imaging"),))
+    raise MissingInput(f"no {item.name}")
+
+
+def _text(item: TextBlock, record: PatientRecord, _: FeatureSource) -> Feature:
+    found: list[tuple[str, dict[str, Any], str]] = []
+    for kind in ("DocumentReference", "DiagnosticReport"):
+        for resource in record.all(kind):
+            coded = {*codings(resource.get("type")), *codings(resource.get("code"))}
+            if resource.get("status") in ("entered-in-error", "cancelled", "preliminary"):
+                continue
+            if (item.codes and not coded & item.pairs) or not (text := _text_of(resource)):
+                continue
+            found.append((str(resource.get("date") or effective_of(resource)), resource, text))
+    if not found:
+        raise MissingInput(f"no {item.name}")
+    time, resource, text = max(found, key=lambda entry: entry[0])
+    evidence = record.evidence(resource, item.name)
+    evidence = Evidence(evidence.reference, item.name, "", time, "text")
+    _check_age(item.name, evidence, record, item.max_age_days)
+    return Feature(item.name, "text", (), text[: item.most_characters], None, (evidence,))
+
+
+def _text_of(resource: Mapping[str, Any]) -> str:
+    attachments = [content.get("attachment", {}) for content in resource.get("content", ())]
+    for attachment in (*attachments, *resource.get("presentedForm", ())):
+        if str(attachment.get("contentType", "")).startswith("text/plain") and attachment.get("data"):
+            try:
+                return base64.b64decode(attachment["data"], validate=True).decode("utf-8")
+            except (binascii.Error, UnicodeDecodeError, ValueError):
+                continue
+    return str(resource.get("conclusion", ""))
+
+
+@lru_cache(maxsize=64)
+def _view(path: Path, _changed: int) -> View:
+    try:
+        return compile_view(path.read_bytes())
+    except (OSError, ViewError) as error:
+        raise UnusableInput(f"the view {path.name} can't be used: {error}") from error
+
+
+def view_resource(path: Path) -> str:
+    """The resource type that a view is over."""
+    return _view(path, path.stat().st_mtime_ns).resource
+
+
+def _column(item: ViewBlock, record: PatientRecord, source: FeatureSource) -> Feature:
+    path = source.folder / item.view
+    try:
+        view = _view(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise UnusableInput(f"the view {item.view} can't be read") from error
+    rows: list[tuple[str, float, Evidence]] = []
+    resources = [record.patient] if view.resource == "Patient" else record.all(view.resource)
+    for resource in resources:
+        evidence = record.evidence(resource, item.name)
+        try:
+            for row in view.dicts(resource):
+                value = row.get(item.column)
+                if value is not None and not isinstance(value, list | dict):
+                    rows.append((str(row.get(item.order or "") or evidence.time), float(value), evidence))
+        except (RecordError, ValueError) as error:
+            raise UnusableInput(f"{item.name} can't be read by its view", evidence) from error
+    if item.select == "count":
+        return _number(item, float(len(rows)), [evidence for _, _, evidence in rows])
+    if not rows:
+        raise MissingInput(f"no {item.name}")
+    values = [value for _, value, _ in rows]
+    everything = [evidence for _, _, evidence in rows if evidence.resource_type != "Patient"]
+    if item.select in ("mean", "sum"):
+        total = math.fsum(values)
+        return _number(item, total / len(values) if item.select == "mean" else total, everything)
+    best: Callable[..., tuple[str, float, Evidence]] = min if item.select == "minimum" else max
+    chosen = best(rows, key=lambda row: row[0] if item.select == "newest" else row[1])
+    return _number(item, chosen[1], [chosen[2]] if chosen[2].resource_type != "Patient" else [])
+
+
+_READERS: Final[Mapping[type, Callable[[Any, PatientRecord, FeatureSource], Feature]]] = {
+    AgeInput: _age,
+    SexInput: _sex,
+    SmokingInput: _smoking,
+    QuantityBlock: _quantity,
+    ConditionBlock: _condition,
+    VariantBlock: _variant,
+    SignalBlock: _signal,
+    FramesBlock: _frames,
+    TextBlock: _text,
+    ViewBlock: _column,
+}

@@ -1,0 +1,439 @@
+"""`model.yaml`: a model without Python. What it reads, how that is prepared, where it runs, what its numbers mean.
+
+docs/models.md describes every key. What is wrong with a file is reported with its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from fhir_bridge.fhir.ucum import is_valid
+from fhir_bridge.predictions.genome import GENES
+from fhir_bridge.predictions.model_card import SOURCE_ATTRIBUTES
+
+__all__ = [
+    "AnyInput",
+    "CardBlock",
+    "Manifest",
+    "ManifestError",
+    "OnnxBlock",
+    "OutputBlock",
+    "RemoteBlock",
+    "TensorBlock",
+    "load_manifest",
+]
+
+_SYSTEMS: Final = {
+    "loinc": "http://loinc.org",
+    "snomed": "http://snomed.info/sct",
+    "icd10": "http://hl7.org/fhir/sid/icd-10",
+    "icd10cm": "http://hl7.org/fhir/sid/icd-10-cm",
+    "icd10gm": "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
+    "rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "atc": "http://www.whocc.no/atc",
+}
+_PICKLES: Final = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".npy", ".h5", ".keras", ".sav", ".skops")
+MOST_BYTES: Final = 1024 * 1024
+
+
+class ManifestError(ValueError):
+    """A model.yaml that can't be used; the message has file, line and key."""
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _pairs(codes: Sequence[str]) -> frozenset[tuple[str, str]]:
+    result = set()
+    for text in codes:
+        system, _, code = text.rpartition("|")
+        if not system or not code:
+            raise ValueError(f"{text}: write system|code")
+        result.add((_SYSTEMS.get(system, system), code))
+    return frozenset(result)
+
+
+class _Input(_Block):
+    """What all inputs share.
+
+    `missing`: `refuse`, `nan`, or the number that is used; of what is there and can't be used there is no such way out.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    missing: Literal["refuse", "nan"] | Decimal = "refuse"
+    clip: tuple[Decimal, Decimal] | None = None
+    log: bool = False
+    mean: Decimal = Decimal(0)
+    sd: Decimal = Field(default=Decimal(1), gt=0)
+    baseline: Decimal | None = None
+    """The value of the person whom contributions compare with."""
+
+
+class AgeInput(_Input):
+    """Completed years at the time of the run."""
+
+    type: Literal["age"]
+
+
+class SexInput(_Input):
+    """1 for male, 0 for female; other values are missing."""
+
+    type: Literal["sex"]
+
+
+class SmokingInput(_Input):
+    """1 for who smokes now, 0 for who does not."""
+
+    type: Literal["smoking"]
+
+
+class _Coded(_Input):
+    codes: list[str] = Field(min_length=1)
+
+    @field_validator("codes")
+    @classmethod
+    def _readable(cls, value: list[str]) -> list[str]:
+        _pairs(value)
+        return value
+
+    @property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """(system, code) pairs."""
+        return _pairs(self.codes)
+
+
+class QuantityBlock(_Coded):
+    """A number of an Observation or its component, in `unit`."""
+
+    type: Literal["quantity"]
+    unit: str
+    max_age_days: int = Field(gt=0)
+    plausible: tuple[Decimal, Decimal]
+    select: Literal["newest", "maximum", "mean"] = "newest"
+    value_set: str = ""
+    molar_mass: Decimal | None = None
+
+    @field_validator("unit")
+    @classmethod
+    def _ucum(cls, value: str) -> str:
+        if not is_valid(value):
+            raise ValueError(f"{value} is not a UCUM unit")
+        return value
+
+
+class ConditionBlock(_Coded):
+    """1 where a Condition, Procedure or medication under one of the codes is (`E11*`: all codes that begin so).
+
+    `absent`: 0 where a record that does not state it counts as without it; without this, the input is missing.
+    """
+
+    type: Literal["condition"]
+    absent: Literal[0] | None = None
+
+
+class VariantBlock(_Input):
+    """1 where a (likely) pathogenic germline variant of one of the genes is, 0 where they were studied without one."""
+
+    type: Literal["variant"]
+    genes: list[str] = Field(min_length=1)
+
+    @field_validator("genes")
+    @classmethod
+    def _inherited(cls, value: list[str]) -> list[str]:
+        known = set(GENES)
+        if unknown := sorted(set(value) - known):
+            raise ValueError(
+                f"{', '.join(unknown)}: the inheritance is not known here; {', '.join(sorted(known))} are"
+            )
+        return value
+
+
+class SignalBlock(_Coded):
+    """An ECG (SampledData) as numbers in millivolt: leads one after another, each `samples` long at `hz`."""
+
+    type: Literal["signal"]
+    leads: list[str] = Field(min_length=1, max_length=64)
+    hz: Annotated[float, Field(gt=0, le=10_000)]
+    samples: Annotated[int, Field(gt=0, le=100_000)]
+    max_age_days: int = Field(gt=0)
+
+
+class FramesBlock(_Input):
+    """Frames of the newest study of a modality, as grey values from 0 to 1: `[frames, height, width]`.
+
+    The files are `<SOPInstanceUID>.dcm` in the folder that the site's setting `dicom` of the model names.
+    """
+
+    type: Literal["frames"]
+    modality: str
+    frames: Annotated[int, Field(gt=0, le=512)] = 1
+    height: Annotated[int, Field(gt=0, le=4096)]
+    width: Annotated[int, Field(gt=0, le=4096)]
+    max_age_days: int = Field(gt=0)
+
+
+class TextBlock(_Input):
+    """The newest text of a DocumentReference or DiagnosticReport under one of the codes (none: any)."""
+
+    type: Literal["text"]
+    codes: list[str] = []
+    most_characters: Annotated[int, Field(gt=0, le=1_000_000)] = 20_000
+    max_age_days: int = Field(gt=0)
+
+    @property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """(system, code) pairs."""
+        return _pairs(self.codes)
+
+
+class ViewBlock(_Input):
+    """A column of a SQL-on-FHIR view over the record."""
+
+    type: Literal["view"]
+    view: str
+    column: str
+    order: str | None = None
+    select: Literal["newest", "maximum", "minimum", "mean", "sum", "count"] = "newest"
+
+
+AnyInput = Annotated[
+    AgeInput
+    | SexInput
+    | SmokingInput
+    | QuantityBlock
+    | ConditionBlock
+    | VariantBlock
+    | SignalBlock
+    | FramesBlock
+    | TextBlock
+    | ViewBlock,
+    Field(discriminator="type"),
+]
+
+
+class OnnxBlock(_Block):
+    """A file beside model.yaml, by its hash (`fhir-bridge model seal` writes it)."""
+
+    onnx: str
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+
+    @field_validator("onnx")
+    @classmethod
+    def _beside(cls, value: str) -> str:
+        if value.lower().endswith(_PICKLES):
+            raise ValueError(f"{value}: pickles and the like are never loaded; export the model to ONNX")
+        if Path(value).is_absolute() or ".." in Path(value).parts:
+            raise ValueError(f"{value}: the file is beside model.yaml, or below")
+        return value
+
+
+class RemoteBlock(_Block):
+    """A server of the Open Inference Protocol v2 (KServe, Triton, MLServer; MLflow behind its server)."""
+
+    url: str
+    model: str = Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")
+    version: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$")
+    seconds: float = Field(default=5, gt=0, le=600)
+    attempts: int = Field(default=3, ge=1, le=10)
+    batch: int = Field(default=64, ge=1, le=4096)
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("write http:// or https://")
+        return value.rstrip("/")
+
+
+class TensorBlock(_Block):
+    """An input of the model: features one after another, in `shape` (without the batch)."""
+
+    name: str
+    type: Literal["float32", "float64", "int64", "string"] = "float32"
+    inputs: list[str] = Field(min_length=1)
+    shape: list[int] | None = None
+
+
+class IntervalBlock(_Block):
+    """Tensors (and places in them) of the ends of an interval."""
+
+    low: str
+    high: str
+    index: int = 0
+    level: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
+
+
+class ClassBlock(_Block):
+    """A class that the model may give, in the order of its probabilities."""
+
+    code: str
+    display: str
+
+
+class StepBlock(_Block):
+    """A category, from a value on (percent of a risk, else the value itself)."""
+
+    at_least: Decimal
+    code: str
+    display: str
+
+
+class OutputBlock(_Block):
+    """What the numbers of the model mean."""
+
+    kind: Literal["probability", "class", "quantity", "survival", "text"]
+    code: str
+    display: str
+    tensor: str
+    index: int = 0
+    horizon_years: int | None = Field(default=None, ge=1, le=150)
+    outcome: ClassBlock | None = None
+    unit: str = ""
+    classes: list[ClassBlock] = []
+    times: list[Decimal] = []
+    interval: IntervalBlock | None = None
+    thresholds: list[StepBlock] = []
+    guideline: str = ""
+    population: str = ""
+    decimals: int = Field(default=1, ge=0, le=9)
+
+    @model_validator(mode="after")
+    def _whole(self) -> OutputBlock:
+        if self.kind == "quantity" and not is_valid(self.unit):
+            raise ValueError(f"unit: {self.unit or 'none'} is not a UCUM unit")
+        if self.kind == "class" and not self.classes:
+            raise ValueError("classes: name them, in the order of the model's probabilities")
+        if self.kind == "survival" and (not self.times or not self.horizon_years):
+            raise ValueError("times: the years of the curve's points, and horizon_years one of them")
+        if self.kind == "survival" and Decimal(self.horizon_years or 0) not in self.times:
+            raise ValueError("horizon_years is one of times")
+        steps = [step.at_least for step in self.thresholds]
+        if steps != sorted(set(steps)):
+            raise ValueError("thresholds rise")
+        return self
+
+
+class CardBlock(_Block):
+    """The model card: the nine texts, and source attributes of HTI-1 by their keys."""
+
+    details: str
+    intended_use: str
+    cautioned_out_of_scope: str
+    development: str = "not stated"
+    fairness: str = "not stated"
+    external_validation: str = "not stated"
+    maintenance: str = "not stated"
+    citation: str = "none"
+    attributes: dict[str, str] = {}
+    ai_kinds: list[str] = []
+
+    @field_validator("attributes")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        known = {key for _, entries in SOURCE_ATTRIBUTES for key, _ in entries}
+        if unknown := sorted(value.keys() - known):
+            raise ValueError(f"no source attribute is called {', '.join(unknown)}")
+        return value
+
+
+class AppliesBlock(_Block):
+    """For whom the model is meant."""
+
+    age: tuple[int, int] | None = None
+    sex: list[Literal["male", "female"]] | None = None
+
+
+class Manifest(_Block):
+    """A model.yaml."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
+    version: str = Field(min_length=1, max_length=64)
+    title: str
+    manufacturer: str
+    kind: Literal["machine-learned", "published-equation"] = "machine-learned"
+    demonstration: bool = False
+    model: OnnxBlock | RemoteBlock
+    applies: AppliesBlock = AppliesBlock()
+    inputs: list[AnyInput] = Field(min_length=1, max_length=1000)
+    tensors: list[TensorBlock] = Field(min_length=1, max_length=64)
+    output: OutputBlock
+    explain: bool = False
+    card: CardBlock
+
+    @model_validator(mode="after")
+    def _joined(self) -> Manifest:
+        names = [item.name for item in self.inputs]
+        if len(set(names)) != len(names):
+            raise ValueError("two inputs have one name")
+        for tensor in self.tensors:
+            if unknown := [name for name in tensor.inputs if name not in names]:
+                raise ValueError(f"tensor {tensor.name}: no input is called {', '.join(unknown)}")
+        texts = {item.name for item in self.inputs if isinstance(item, TextBlock)}
+        for tensor in self.tensors:
+            if (tensor.type == "string") != bool(texts.intersection(tensor.inputs)):
+                raise ValueError(f"tensor {tensor.name}: a text goes into a tensor of type string, alone")
+        return self
+
+
+def load_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
+    """Read a model.yaml.
+
+    Returns:
+        It, and the document as it is written.
+
+    Raises:
+        ManifestError: it can't be read, or something in it is wrong.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ManifestError(f"{path}: larger than {MOST_BYTES} bytes")
+        content = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ManifestError(f"{path}: can't be read: {error.strerror}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ManifestError(f"{path}:1: a model is an object of keys (docs/models.md)")
+    document = _plain(content)
+    try:
+        return Manifest.model_validate(document), document
+    except ValidationError as error:
+        raise ManifestError(
+            "\n".join(
+                f"{path}:{_line(content, item['loc'])}: {'.'.join(map(str, item['loc'])) or 'model'}: {item['msg']}"
+                for item in error.errors(include_url=False)
+            )
+        ) from error
+
+
+def _plain(node: Any) -> Any:
+    """Without what YAML's reader keeps of the form; numbers as they are written."""
+    if isinstance(node, dict):
+        return {str(name): _plain(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if isinstance(node, bool | int):
+        return node
+    return float(node) if isinstance(node, float) else node if node is None else str(node)
+
+
+def _line(content: Any, location: Sequence[str | int]) -> int:
+    """The line of the key, or of the nearest thing above it."""
+    line = 1
+    for part in location:
+        try:
+            position = content.lc.data.get(part) if hasattr(content, "lc") and content.lc.data else None
+            if position is not None:
+                line = position[0] + 1
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            continue  # the tag of a union is in the location, and not in the file
+    return line

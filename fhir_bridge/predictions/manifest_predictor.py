@@ -1,0 +1,318 @@
+"""A predictor that a model.yaml describes: ONNX in this process, or a server of the Open Inference Protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final, cast
+
+from fhir_bridge.predictions.contract import (
+    Contribution,
+    Explanation,
+    ModelCard,
+    Prediction,
+    PredictorSettings,
+    Refusal,
+)
+from fhir_bridge.predictions.decoding import Said, decode, tensors_of, the_number
+from fhir_bridge.predictions.features import (
+    Feature,
+    Features,
+    FeatureSource,
+    prepare,
+    read_features,
+    view_resource,
+)
+from fhir_bridge.predictions.inputs import UnusableInput, age_on
+from fhir_bridge.predictions.manifest import (
+    Manifest,
+    OnnxBlock,
+    TensorBlock,
+    ViewBlock,
+    load_manifest,
+)
+from fhir_bridge.predictions.onnx_model import OnnxModel
+from fhir_bridge.predictions.outputs import ClassOutput
+from fhir_bridge.predictions.record import Evidence, Modality, PatientRecord, moment_of
+from fhir_bridge.predictions.remote_model import RemoteModel
+from fhir_bridge.predictions.shapley import shapley
+from fhir_bridge.predictions.tensors import Backend, ModelFailure, Tensor
+
+__all__ = ["ManifestPredictor"]
+
+_DATATYPES: Final = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
+_READS: Final[Mapping[str, tuple[str, ...]]] = {
+    "condition": ("MedicationRequest", "MedicationStatement"),
+    "variant": ("DiagnosticReport",),
+    "frames": ("ImagingStudy",),
+    "text": ("DocumentReference", "DiagnosticReport"),
+}
+DEMONSTRATION: Final = "Demonstration: trained on synthetic data. Not for any decision."
+
+
+class ManifestPredictor:
+    """See `fhir_bridge.plugins.Predictor`.
+
+    Args:
+        path: of the model.yaml.
+
+    Raises:
+        ManifestError: it can't be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        manifest, self.document = load_manifest(path)
+        self.name, self.version, self.manufacturer = manifest.name, manifest.version, manifest.manufacturer
+        self.title = f"Demonstration: {manifest.title}" if manifest.demonstration else manifest.title
+        card = manifest.card
+        caution = f"{DEMONSTRATION} {card.cautioned_out_of_scope}" if manifest.demonstration else ""
+        self.card = ModelCard(
+            manifest.kind,
+            card.details,
+            card.intended_use,
+            caution or card.cautioned_out_of_scope,
+            card.development,
+            card.fairness,
+            card.external_validation,
+            card.maintenance,
+            card.citation,
+            card.attributes,
+            tuple(card.ai_kinds),
+        )
+        self.result_code = (manifest.output.code, manifest.output.display)
+        self.demonstration = manifest.demonstration
+        self.path = path
+        self.files = tuple(_files(manifest, path))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+
+    @property
+    def manifest(self) -> Manifest:
+        """The model.yaml as it was when this was made: altered since, it is another model."""
+        if "_manifest" not in self.__dict__:
+            self._manifest = Manifest.model_validate(self.document)
+        return self._manifest
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Resource types that its inputs are read from, beside those that every model looks at."""
+        types: dict[str, None] = {}
+        for item in self.manifest.inputs:
+            types.update(dict.fromkeys(_READS.get(item.type, ())))
+            if isinstance(item, ViewBlock):
+                types[view_resource(self.path.parent / item.view)] = None
+        return tuple(types)
+
+    def source(self, settings: PredictorSettings) -> FeatureSource:
+        """Where features are read from."""
+        folder = settings.options.get("dicom")
+        return FeatureSource(self.path.parent, Path(str(folder)) if folder else None)
+
+    def predict(
+        self, records: Sequence[PatientRecord], settings: PredictorSettings
+    ) -> list[Prediction | Refusal]:
+        """A result for each record; those that can be asked go to the model in one batch."""
+        answers: dict[int, Prediction | Refusal] = {}
+        read: dict[int, Features] = {}
+        source = self.source(settings)
+        for number, record in enumerate(records):
+            refusal = self._refused(record)
+            if refusal is None:
+                try:
+                    read[number] = read_features(self.manifest, record, source)
+                    continue
+                except UnusableInput as unusable:
+                    refusal = self._refusal(record, unusable)
+            answers[number] = refusal
+        if read:
+            said = self.answer([read[number] for number in read])
+            for place, number in enumerate(read):
+                answers[number] = self._prediction(records[number], read[number], said, place)
+        return [answers[number] for number in range(len(records))]
+
+    def answer(self, features: Sequence[Features]) -> Mapping[str, Tensor]:
+        """The model's outputs for a batch of features.
+
+        Raises:
+            ModelFailure: there are none.
+        """
+        inputs = [_tensor(block, features) for block in self.manifest.tensors]
+        return self._backend().run(inputs, tensors_of(self.manifest.output))
+
+    def _backend(self) -> Backend:
+        if "_running" not in self.__dict__:
+            model = self.manifest.model
+            self._running: Backend = (
+                OnnxModel(self.path.parent / model.onnx, model.sha256)
+                if isinstance(model, OnnxBlock)
+                else RemoteModel(model)
+            )
+        return self._running
+
+    def _refused(self, record: PatientRecord) -> Refusal | None:
+        applies = self.manifest.applies
+        text = ""
+        try:
+            if record.deceased:
+                text = "the patient has died"
+            elif applies.sex is not None and record.patient.get("gender") not in applies.sex:
+                text = f"the model is meant for {' and '.join(applies.sex)} patients"
+            elif applies.age is not None:
+                low, high = applies.age
+                if not low <= age_on(record, record.as_of.date()) <= high:
+                    text = f"the model is meant for ages {low} to {high}"
+        except UnusableInput as unusable:
+            return self._refusal(record, unusable)
+        if not text:
+            return None
+        return Refusal(*self.result_code, "not-applicable", text, "ehr", _run_time(record))
+
+    def _refusal(self, record: PatientRecord, unusable: UnusableInput) -> Refusal:
+        evidence = () if unusable.evidence is None else (unusable.evidence,)
+        modality: Modality = evidence[0].modality if evidence else "ehr"
+        when = (evidence[0].time if evidence else "") or record.newest or _run_time(record)
+        if moment_of(str(when)) is None or (moment_of(str(when)) or record.as_of) > record.as_of:
+            when = _run_time(record)
+        return Refusal(*self.result_code, unusable.reason, str(unusable), modality, when, evidence)
+
+    def _prediction(
+        self, record: PatientRecord, features: Features, outputs: Mapping[str, Tensor], place: int
+    ) -> Prediction:
+        block = self.manifest.output
+        said = decode(block, outputs, place)
+        evidence = tuple(
+            {item.reference: item for feature in features.values() for item in feature.evidence}.values()
+        )
+        times = [(moment, item.time) for item in evidence if (moment := moment_of(item.time)) is not None]
+        contributions, explanation = self._explained(features, said) if self.manifest.explain else ((), None)
+        outcome = (block.outcome.code, block.outcome.display) if block.outcome else self.result_code
+        return Prediction(
+            code=block.code,
+            display=block.display,
+            percent=said.percent,
+            horizon_years=block.horizon_years,
+            outcome=outcome,
+            category=said.category,
+            effective=max(times)[1] if times else _run_time(record),
+            evidence=evidence,
+            contributions=contributions,
+            explanation=explanation,
+            cautions=(DEMONSTRATION,) if self.demonstration else (),
+            interval=said.interval,
+            output=said.output,
+            population=block.population,
+            guideline=block.guideline,
+        )
+
+    def _explained(
+        self, features: Features, said: Said
+    ) -> tuple[tuple[Contribution, ...], Explanation | None]:
+        """Shapley values of the inputs that have a baseline, on the scale of the answer; and what decided."""
+        items = [item for item in self.manifest.inputs if item.baseline is not None]
+        if not items:
+            return (), None
+        block = self.manifest.output
+        base = {
+            item.name: _baseline(features[item.name], prepare(item, float(item.baseline or 0)))
+            for item in items
+        }
+
+        def outputs_of(chosen: Sequence[frozenset[str]]) -> Mapping[str, Tensor]:
+            return self.answer(
+                [
+                    {
+                        name: feature if name in some or name not in base else base[name]
+                        for name, feature in features.items()
+                    }
+                    for some in chosen
+                ]
+            )
+
+        def value_of(chosen: Sequence[frozenset[str]]) -> list[float]:
+            tensor = outputs_of(chosen)[block.tensor]
+            return [the_number(block, tensor.row(number)) for number in range(len(chosen))]
+
+        values = shapley([item.name for item in items], value_of)
+        modalities: dict[str, float] = {}
+        for name, value in values.items():
+            modality = features[name].modality
+            modalities[modality] = round(modalities.get(modality, 0.0) + value, 6)
+        # Nothing as it is: the baseline; then without one modality after the other.
+        without = [frozenset(n for n in base if features[n].modality != modality) for modality in modalities]
+        others = outputs_of([frozenset(), *without])
+        compared = decode(block, others, 0)
+        decided = [
+            cast("Modality", modality)
+            for place, modality in enumerate(modalities, start=1)
+            if _class_of(decode(block, others, place)) != _class_of(said)
+        ]
+        names = {item.name: item for item in items}
+        contributions = tuple(
+            Contribution(
+                f"contribution-{name.replace('_', '-')}",
+                f"Contribution of {name.replace('_', ' ')}",
+                round(value, 6),
+                features[name].modality,
+                _first(features[name]),
+            )
+            for name, value in values.items()
+        )
+        return contributions, Explanation(
+            baseline=", ".join(f"{name.replace('_', ' ')} {item.baseline:f}" for name, item in names.items()),
+            method="shapley",
+            baseline_result="" if compared.percent is None else f"{compared.percent:f} %",
+            modalities=modalities,
+            decided_by=tuple(decided),
+        )
+
+
+def _class_of(said: Said) -> Any:
+    """What counts as another answer: the category or class, else the value."""
+    if said.category is not None:
+        return said.category
+    return said.output.code if isinstance(said.output, ClassOutput) else (said.percent, said.output)
+
+
+def _first(feature: Feature) -> Evidence | None:
+    return feature.evidence[0] if feature.evidence else None
+
+
+def _baseline(feature: Feature, value: float) -> Feature:
+    return Feature(feature.name, feature.modality, (value,) * len(feature.values))
+
+
+def _run_time(record: PatientRecord) -> str:
+    return record.as_of.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _files(manifest: Manifest, path: Path) -> list[Path]:
+    folder = path.parent
+    files = [folder / item.view for item in manifest.inputs if item.type == "view"]
+    if isinstance(manifest.model, OnnxBlock):
+        files.append(folder / manifest.model.onnx)
+    return files
+
+
+def _tensor(block: TensorBlock, features: Sequence[Features]) -> Tensor:
+    """One input of the model for a batch.
+
+    Raises:
+        ModelFailure: the features do not fill its shape.
+    """
+    if block.type == "string":
+        texts = [one[name].text for one in features for name in block.inputs]
+        return Tensor(block.name, (len(features), *(block.shape or [len(block.inputs)])), "BYTES", texts)
+    rows = [[value for name in block.inputs for value in one[name].values] for one in features]
+    size = math.prod(block.shape) if block.shape else len(rows[0])
+    if any(len(row) != size for row in rows):
+        raise ModelFailure(f"the inputs of tensor {block.name} do not fill its shape")
+    values = [value for row in rows for value in row]
+    shape = (len(features), *(block.shape or [size]))
+    if block.type == "int64":
+        if not all(math.isfinite(value) and value == int(value) for value in values):
+            raise ModelFailure(f"an input of tensor {block.name} is no whole number")
+        return Tensor(block.name, shape, "INT64", [int(value) for value in values])
+    return Tensor(block.name, shape, _DATATYPES[block.type], values)

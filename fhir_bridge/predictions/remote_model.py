@@ -1,0 +1,188 @@
+"""A model behind a server of the Open Inference Protocol v2, over the egress port: `POST /v2/models/NAME/infer`.
+
+It runs in the model's process: a server that hangs or sends without end reaches nothing else. Addresses must be listed
+(FHIR_BRIDGE_EGRESS), as for everything that leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from fhir_bridge.predictions.manifest import RemoteBlock
+from fhir_bridge.predictions.tensors import MOST_VALUES, ModelFailure, Tensor
+
+__all__ = ["RemoteModel"]
+
+LARGEST_ANSWER: Final = 16 * 1024 * 1024
+FAILURES: Final = 3
+"""Calls in a row without an answer after which the server is left alone for a while."""
+PAUSE_SECONDS: Final = 30.0
+_AGAIN: Final = frozenset({429, 502, 503, 504})
+_KINDS: Final = frozenset({"FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "BOOL", "BYTES"})
+
+
+class RemoteModel:
+    """The server, as one process sees it: after failures in a row it is not asked for a while (circuit breaker).
+
+    Args:
+        clock: seconds.
+    """
+
+    def __init__(self, block: RemoteBlock, clock: Callable[[], float] = time.monotonic) -> None:
+        self._block = block
+        self._clock = clock
+        self._failures = 0
+        self._until = -math.inf
+
+    def run(self, inputs: Sequence[Tensor], wanted: Sequence[str]) -> Mapping[str, Tensor]:
+        """See `Backend.run`. A batch that is larger than the server's is sent in several."""
+        if self._clock() < self._until:
+            raise ModelFailure(f"its server failed {FAILURES} times in a row, and is left alone for a while")
+        total = inputs[0].shape[0]
+        try:
+            parts = asyncio.run(self._all(inputs, wanted, total))
+        except ModelFailure:
+            self._failures += 1
+            if self._failures >= FAILURES:
+                self._until, self._failures = self._clock() + PAUSE_SECONDS, 0
+            raise
+        self._failures = 0
+        return {name: _joined(name, [part[name] for part in parts]) for name in wanted}
+
+    async def _all(
+        self, inputs: Sequence[Tensor], wanted: Sequence[str], total: int
+    ) -> list[Mapping[str, Tensor]]:
+        from fhir_bridge.egress import Allowed, client
+
+        # Of the environment, as the server's own settings: a model.yaml must not widen where data go.
+        allowed = Allowed.of(
+            os.environ.get("FHIR_BRIDGE_EGRESS", ""), os.environ.get("FHIR_BRIDGE_EGRESS_NETWORKS", "")
+        )
+        size = self._block.batch
+        async with client(allowed, seconds=self._block.seconds) as http:
+            return [
+                await self._batch(http, [_part(item, start, size) for item in inputs], wanted)
+                for start in range(0, total, size)
+            ]
+
+    async def _batch(
+        self, http: Any, inputs: Sequence[Tensor], wanted: Sequence[str]
+    ) -> Mapping[str, Tensor]:
+        block = self._block
+        version = f"/versions/{block.version}" if block.version else ""
+        url = f"{block.url}/v2/models/{block.model}{version}/infer"
+        body = {
+            "inputs": [
+                {
+                    "name": item.name,
+                    "shape": list(item.shape),
+                    "datatype": item.datatype,
+                    "data": list(item.values),
+                }
+                for item in inputs
+            ],
+            "outputs": [{"name": name} for name in wanted],
+        }
+        reason = ""
+        for attempt in range(block.attempts):
+            if attempt:
+                await asyncio.sleep(min(0.1 * 2**attempt, 2.0))
+            try:
+                async with asyncio.timeout(block.seconds):
+                    answer, again, reason = await _post(http, url, body)
+            except TimeoutError:
+                again, answer, reason = True, None, f"its server did not answer within {block.seconds:g} s"
+            if answer is not None:
+                return _outputs(answer, wanted, inputs[0].shape[0], block)
+            if not again:
+                break
+        raise ModelFailure(reason)
+
+
+async def _post(http: Any, url: str, body: Mapping[str, Any]) -> tuple[Any, bool, str]:
+    """The answer; or whether to try again, and why there is none."""
+    import httpx
+    import orjson
+
+    from fhir_bridge.egress import EgressRefused
+
+    content = bytearray()
+    try:
+        # NaN is no JSON: what is missing goes as null.
+        sent = orjson.dumps(body)
+        headers = {"Content-Type": "application/json"}
+        async with http.stream("POST", url, content=sent, headers=headers) as answer:
+            async for piece in answer.aiter_bytes():
+                content += piece
+                if len(content) > LARGEST_ANSWER:
+                    return None, False, f"its server's answer is larger than {LARGEST_ANSWER} bytes"
+            if answer.status_code != 200:
+                return None, answer.status_code in _AGAIN, f"its server answers {answer.status_code}"
+    except EgressRefused as error:
+        return None, False, f"its server may not be asked: {error}"
+    except httpx.HTTPError as error:
+        return None, True, f"its server does not answer ({type(error).__name__})"
+    try:
+        return orjson.loads(content), False, ""
+    except ValueError:
+        return None, False, "its server does not answer with JSON"
+
+
+def _part(tensor: Tensor, start: int, size: int) -> Tensor:
+    row = len(tensor.values) // tensor.shape[0]
+    count = min(size, tensor.shape[0] - start)
+    values: Any = tensor.values[start * row : (start + count) * row]
+    return Tensor(tensor.name, (count, *tensor.shape[1:]), tensor.datatype, values)
+
+
+def _outputs(answer: Any, wanted: Sequence[str], count: int, block: RemoteBlock) -> Mapping[str, Tensor]:
+    outputs = answer.get("outputs") if isinstance(answer, dict) else None
+    if not isinstance(outputs, list):
+        raise ModelFailure("its server's answer has no outputs")
+    said = answer.get("model_version")
+    if block.version and said is not None and str(said) != block.version:
+        raise ModelFailure("its server answers with another version of the model")
+    found = {item.get("name"): item for item in outputs if isinstance(item, dict)}
+    result = {}
+    for name in wanted:
+        item = found.get(name)
+        if item is None:
+            raise ModelFailure(f"its server's answer has no output {name}")
+        result[name] = _output(name, item, count)
+    return result
+
+
+def _output(name: str, item: Mapping[str, Any], count: int) -> Tensor:
+    shape, values, kind = item.get("shape"), item.get("data"), item.get("datatype")
+    values = _flat(values) if isinstance(values, list) else None
+    whole = isinstance(shape, list) and bool(shape) and all(type(size) is int and size >= 0 for size in shape)
+    if values is None or not whole or kind not in _KINDS:
+        raise ModelFailure(f"the output {name} of its server can't be read")
+    assert isinstance(shape, list)
+    if shape[0] != count or math.prod(shape) != len(values) or len(values) > MOST_VALUES:
+        raise ModelFailure(f"the output {name} of its server has another shape than asked")
+    if kind == "BYTES":
+        return Tensor(name, tuple(shape), "BYTES", [str(value) for value in values])
+    if not all(isinstance(value, int | float) for value in values):
+        raise ModelFailure(f"the output {name} of its server is no number")
+    return Tensor(name, tuple(shape), "FP64", [float(value) for value in values])
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    # Both forms are allowed: one list, or lists in lists.
+    while values and isinstance(values[0], list):
+        if not all(isinstance(value, list) for value in values):
+            return []
+        values = [item for value in values for item in value]
+    return values
+
+
+def _joined(name: str, parts: Sequence[Tensor]) -> Tensor:
+    values: Any = [value for part in parts for value in part.values]
+    rows = sum(part.shape[0] for part in parts)
+    return Tensor(name, (rows, *parts[0].shape[1:]), parts[0].datatype, values)

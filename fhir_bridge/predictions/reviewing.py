@@ -1,0 +1,239 @@
+"""After the answer: a person confirms, amends or rejects a result; a result, or all of a model, is withdrawn.
+
+What a person says is a version of the Observation (and of the RiskAssessment beside it) and a Provenance with the
+model as AI agent and the person as verifier. The model's own value stays in a component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.predictions.transparency import AI_TYPES, AIAST
+from fhir_bridge.storage import Store, Stored
+from fhir_bridge.storage.audit_rows import AuditOf
+from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.writing import Operation, new_id
+
+__all__ = ["Decision", "Review", "review", "withdraw"]
+
+Decision = Literal["confirm", "amend", "reject", "followed"]
+_STATUS: Final[Mapping[str, str]] = {"confirm": "final", "amend": "amended", "reject": "entered-in-error"}
+_ACTIVITY: Final[Mapping[str, tuple[str, str]]] = {
+    "confirm": ("UPDATE", "revise"),
+    "amend": ("UPDATE", "revise"),
+    "followed": ("UPDATE", "revise"),
+    "reject": ("NULLIFY", "nullify"),
+}
+_OPEN: Final = frozenset({"preliminary", "final", "amended"})
+AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a person says of a result.
+
+    Attributes:
+        who: of Reference: the person.
+        value: what the person puts in place of the number, in its unit.
+        category: of the same code system, as the model's categories.
+        followed: the decision that followed, in words.
+    """
+
+    decision: Decision
+    who: Mapping[str, Any]
+    reason: str = ""
+    value: Decimal | None = None
+    category: tuple[str, str] | None = None
+    followed: str = ""
+
+
+async def review(store: Store, stored: Stored, said: Review, audit: AuditOf | None = None) -> None:
+    """Write what a person says.
+
+    Args:
+        stored: the Observation in the version that the person saw.
+
+    Raises:
+        BadResource: it is no prediction, or withdrawn; or the review lacks what its decision needs.
+        VersionConflict: another version came between.
+    """
+    observation: dict[str, Any] = loads_exact(stored.bytes)
+    _check(observation, said)
+    companions = await store.results.companions([stored.id])
+    operations = await _operations(store, stored, observation, companions.get(stored.id), said)
+    await store.write(operations, EVERYTHING, audit=audit)
+
+
+async def withdraw(
+    store: Store, ids: Sequence[str], reason: str, who: Mapping[str, Any], audit: AuditOf | None = None
+) -> int:
+    """Withdraw results: `entered-in-error`, a Provenance each. Those that are withdrawn already are passed over.
+
+    Returns:
+        how many were.
+    """
+    count = 0
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        companions = await store.results.companions(some)
+        operations: list[Operation] = []
+        for identity in some:
+            stored = await store.read("Observation", identity, EVERYTHING)
+            observation: dict[str, Any] = loads_exact(stored.bytes)
+            if observation.get("status") not in _OPEN:
+                continue
+            said = Review("reject", who, reason)
+            operations += await _operations(store, stored, observation, companions.get(identity), said)
+            count += 1
+        if operations:
+            await store.write(operations, EVERYTHING, audit=audit)
+    return count
+
+
+def _check(observation: Mapping[str, Any], said: Review) -> None:
+    labels = observation.get("meta", {}).get("security", ())
+    if not any(label.get("code") == AIAST["code"] for label in labels):
+        raise BadResource("this is not a result of a model")
+    if observation.get("status") not in _OPEN:
+        raise BadResource("this result is withdrawn, and can't be reviewed any more")
+    if said.decision in ("amend", "reject") and not said.reason.strip():
+        raise BadResource(f"{said.decision} needs a reason")
+    if said.decision == "amend":
+        if said.value is None and said.category is None:
+            raise BadResource("amend needs a value or a category")
+        if said.value is not None and "valueQuantity" not in observation:
+            raise BadResource("this result has no number to amend")
+        quantity = observation.get("valueQuantity", {})
+        if said.value is not None and quantity.get("code") == "%" and not 0 <= said.value <= 100:
+            raise BadResource("a risk is within 0 to 100 %")
+    if said.decision == "followed" and not said.followed.strip():
+        raise BadResource("say which decision followed")
+
+
+async def _operations(
+    store: Store, stored: Stored, observation: dict[str, Any], companion: str | None, said: Review
+) -> list[Operation]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    before = f"Observation/{stored.id}/_history/{stored.version}"
+    operations = [
+        Operation(
+            "update",
+            "Observation",
+            stored.id,
+            _reviewed(observation, said, now),
+            if_match=str(stored.version),
+        )
+    ]
+    targets = [f"Observation/{stored.id}"]
+    if companion is not None and said.decision != "followed":
+        beside = await store.read("RiskAssessment", companion, EVERYTHING)
+        resource: dict[str, Any] = loads_exact(beside.bytes) | {"status": _STATUS[said.decision]}
+        if said.decision == "amend":
+            resource = _amended_risk(resource, said)
+        # A rejected Observation takes the RiskAssessment with it (`storage.currency`).
+        if said.decision != "reject":
+            version = str(beside.version)
+            operations.append(Operation("update", "RiskAssessment", companion, resource, if_match=version))
+        targets.append(f"RiskAssessment/{companion}")
+    provenance = _provenance(targets, before, observation, said, now)
+    return [*operations, Operation("create", "Provenance", provenance["id"], provenance)]
+
+
+def _reviewed(observation: dict[str, Any], said: Review, now: str) -> dict[str, Any]:
+    result = dict(observation)
+    if said.decision != "followed":
+        result["status"] = _STATUS[said.decision]
+    if said.decision == "amend":
+        components = list(result.get("component", ()))
+        if said.value is not None:
+            if not any(_is_own(item) for item in components):
+                components.append({"code": _code(), "valueQuantity": dict(result["valueQuantity"])})
+            result["valueQuantity"] = {**result["valueQuantity"], "value": said.value}
+            # The model's interval is of the model's value.
+            components = [item for item in components if not _has_code(item, "interval")]
+        if said.category is not None:
+            system = observation.get("code", {}).get("coding", [{}])[0].get("system", PREDICTION_CODES)
+            code, display = said.category
+            coding = {"system": system, "code": code, "display": display}
+            result["interpretation"] = [{"coding": [coding], "text": display}]
+        result["component"] = components
+    texts = [f"{said.decision.capitalize()}: {said.reason}"] if said.reason else []
+    texts += [f"Decision that followed: {said.followed}"] if said.followed else []
+    author = _author(said.who)
+    result["note"] = [*result.get("note", ()), *({**author, "time": now, "text": text} for text in texts)]
+    return result
+
+
+def _amended_risk(resource: dict[str, Any], said: Review) -> dict[str, Any]:
+    predictions = [dict(item) for item in resource.get("prediction", ())]
+    for item in predictions[:1]:
+        if said.value is not None:
+            item["probabilityDecimal"] = (said.value / 100).normalize() + 0
+        if said.category is not None:
+            system = item.get("outcome", {}).get("coding", [{}])[0].get("system", PREDICTION_CODES)
+            code, display = said.category
+            coding = {"system": system, "code": code, "display": display}
+            item["qualitativeRisk"] = {"coding": [coding], "text": display}
+    # RiskAssessment takes the statuses of Observation.
+    return {**resource, "prediction": predictions}
+
+
+def _author(who: Mapping[str, Any]) -> dict[str, Any]:
+    return {"authorReference": dict(who)}
+
+
+def _code() -> dict[str, Any]:
+    coding = {"system": PREDICTION_CODES, "code": "model-value", "display": "Value of the model"}
+    return {"coding": [coding], "text": "Value of the model, before a person amended it"}
+
+
+def _is_own(component: Mapping[str, Any]) -> bool:
+    return _has_code(component, "model-value")
+
+
+def _has_code(component: Mapping[str, Any], code: str) -> bool:
+    return any(item.get("code") == code for item in component.get("code", {}).get("coding", ()))
+
+
+def _provenance(
+    targets: Sequence[str], before: str, observation: Mapping[str, Any], said: Review, now: str
+) -> dict[str, Any]:
+    code, display = _ACTIVITY[said.decision]
+    participant = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+    reason: dict[str, Any] = {"coding": [AIAST]}
+    text = said.reason or said.followed
+    model = {
+        "type": {"coding": [{"system": participant, "code": "assembler", "display": "Assembler"}]},
+        "role": [{"coding": [{"system": AI_TYPES, "code": "Artificial-Intelligence"}]}],
+        "who": observation.get("device", {"display": "model"}),
+    }
+    person = {
+        "type": {"coding": [{"system": participant, "code": "verifier", "display": "Verifier"}]},
+        "who": dict(said.who),
+    }
+    return {
+        "resourceType": "Provenance",
+        "id": new_id(),
+        "target": [{"reference": target} for target in targets],
+        "recorded": now,
+        "reason": [reason, *([{"text": text}] if text else [])],
+        "activity": {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation",
+                    "code": code,
+                    "display": display,
+                }
+            ],
+            "text": said.decision,
+        },
+        "agent": [model, person],
+        "entity": [{"role": "revision", "what": {"reference": before}}],
+    }

@@ -1,0 +1,108 @@
+"""The value of a prediction in an Observation: `value[x]`, and components for what one value can't say."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.predictions.contract import Prediction
+from fhir_bridge.predictions.outputs import (
+    ClassOutput,
+    Interval,
+    QuantityOutput,
+    SurvivalOutput,
+    TextOutput,
+)
+
+__all__ = ["MODALITY_NAMES", "components_of", "shown", "value_elements"]
+
+UCUM: Final = "http://unitsofmeasure.org"
+CONFIDENCE: Final = "http://hl7.org/fhir/uv/aitransparency/StructureDefinition/AIconfidence"
+MODALITY_NAMES: Final = {
+    "ehr": "Electronic health record",
+    "imaging": "Imaging",
+    "genomics": "Genomics",
+    "signals": "Physiological signals",
+    "text": "Clinical text",
+}
+
+
+def quantity(value: Decimal, unit: str) -> dict[str, Any]:
+    """A Quantity in a UCUM unit."""
+    return {"value": value, "unit": unit, "system": UCUM, "code": unit}
+
+
+def value_elements(result: Prediction, system: str) -> dict[str, Any]:
+    """`value[x]` of the Observation; a curve is told by its risk at the horizon, and by components."""
+    output = result.output
+    if isinstance(output, ClassOutput):
+        coding = {"system": system, "code": output.code, "display": output.display}
+        return {"valueCodeableConcept": {"coding": [coding], "text": output.display}}
+    if isinstance(output, QuantityOutput):
+        return {"valueQuantity": quantity(output.value, output.unit)}
+    if isinstance(output, TextOutput):
+        return {"valueString": output.text}
+    if result.percent is None:
+        return {}
+    return {"valueQuantity": quantity(Decimal(result.percent), "%")}
+
+
+def components_of(result: Prediction, system: str) -> list[dict[str, Any]]:
+    """Interval, probabilities of classes, points of a curve, the population, the guideline."""
+    output = result.output
+    components: list[dict[str, Any]] = []
+    if result.interval is not None:
+        components.append(_interval(result.interval, "%"))
+    if isinstance(output, QuantityOutput) and output.interval is not None:
+        components.append(_interval(output.interval, output.unit))
+    if isinstance(output, ClassOutput):
+        for code, display, probability in output.probabilities:
+            coding = {"system": system, "code": code, "display": display}
+            components.append(
+                {
+                    "code": {
+                        "coding": [_coding("class-probability", "Probability of a class"), coding],
+                        "text": f"Probability of {display}",
+                    },
+                    "valueQuantity": quantity(probability, "1"),
+                }
+            )
+    if isinstance(output, SurvivalOutput):
+        for years, share in output.points:
+            point = {"coding": [_coding("survival", "Survival")], "text": f"Free of the event at {years:f} a"}
+            components.append({"code": point, "valueQuantity": quantity(share, "1")})
+    for code, display, text in (
+        ("population", "Population", result.population),
+        ("guideline", "Guideline of the category", result.guideline),
+    ):
+        if text:
+            components.append({"code": _own(code, display), "valueString": text})
+    return components
+
+
+def _interval(interval: Interval, unit: str) -> dict[str, Any]:
+    percent = (interval.level * 100).normalize()
+    ends = {"low": quantity(interval.low, unit), "high": quantity(interval.high, unit)}
+    code = _own("interval", "Interval") | {"text": f"{percent:f} % interval"}
+    return {"extension": [{"url": CONFIDENCE, "valueRange": ends}], "code": code, "valueRange": ends}
+
+
+def _coding(code: str, display: str) -> dict[str, Any]:
+    return {"system": PREDICTION_CODES, "code": code, "display": display}
+
+
+def _own(code: str, display: str) -> dict[str, Any]:
+    return {"coding": [_coding(code, display)], "text": display}
+
+
+def shown(result: Prediction) -> str:
+    """The value for a person: `12.5 %`, `sinus rhythm`, `-0.4 mmol/L`."""
+    output = result.output
+    if isinstance(output, ClassOutput):
+        return output.display
+    if isinstance(output, QuantityOutput):
+        return f"{output.value:f} {output.unit}"
+    if isinstance(output, TextOutput):
+        return output.text
+    return "" if result.percent is None else f"{result.percent:f} %"

@@ -1,0 +1,209 @@
+"""`$review` and `$withdraw` of a result; `$withdraw` of all of a model's version, or of an input device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, cast, get_args
+
+from starlette.responses import Response
+
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.governance.permissions import Permission, may
+from fhir_bridge.predictions.reviewing import Decision, Review, review, withdraw
+from fhir_bridge.server.finishing import finished
+from fhir_bridge.server.rest.auditing import audit_of, audit_operation
+from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, only
+from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.storage import Stored
+
+__all__ = ["ReviewResult", "WithdrawAll", "WithdrawOne"]
+
+LONGEST: Final = 2000
+_PAGE: Final = 500
+
+
+def _require(call: Call, permission: Permission) -> None:
+    # Without authorization nobody has a role, and everybody may do anything.
+    if call.caller.token is not None and not may(call.caller.token.user, permission):
+        raise refuse(403, "FB-SMART-006", f"this account has not the permission `{permission}`")
+
+
+def _who(call: Call) -> dict[str, Any]:
+    token = call.caller.token
+    if token is None or token.user is None:
+        return {"display": "anonymous" if token is None else token.client_id}
+    who: dict[str, Any] = {"identifier": {"value": token.user.id}, "display": token.user.display}
+    return {"reference": token.user.fhir_user, **who} if token.user.fhir_user else who
+
+
+async def _readable(call: Call) -> Stored:
+    """The Observation, where the caller may change it and read it.
+
+    Raises:
+        Refusal: 403. StorageError: there is none for this caller.
+    """
+    call.require("u")
+    # By the grants to update alone: one to read another category does not extend them.
+    rules = tuple(
+        replace(rule, interactions=frozenset("r")) for rule in call.access.rules_for("Observation", "u")
+    )
+    await call.services.store.read("Observation", call.id, replace(call.access, rules=rules))
+    return await call.services.store.read("Observation", call.id, call.access)
+
+
+def _text(known: dict[str, str], name: str) -> str:
+    text = known.get(name, "").strip()
+    if len(text) > LONGEST:
+        raise refuse(400, "FB-REST-008", f"{name} is longer than {LONGEST} characters")
+    return text
+
+
+class ReviewResult(CallOperation):
+    """A person confirms, amends or rejects a result, or says which decision followed."""
+
+    name = "review"
+    types: tuple[str, ...] = ("Observation",)
+    access = "u"
+    definition = "https://fhir-bridge.org/fhir/OperationDefinition/review"
+    levels = frozenset({"instance"})
+    sent = True
+
+    async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:  # noqa: ARG002
+        """See `CallOperation.serve`."""
+        _require(call, "review-prediction")
+        known = only(parameters, ("decision", "reason", "value", "category", "followed", "version"))
+        decision = known.get("decision", "")
+        if decision not in get_args(Decision):
+            raise refuse(400, "FB-REST-008", f"decision is one of {', '.join(get_args(Decision))}")
+        stored = await _readable(call)
+        if known.get("version", str(stored.version)) != str(stored.version):
+            raise refuse(409, "FB-REST-011", "the result has another version by now: look at it again")
+        said = Review(
+            cast("Decision", decision),
+            _who(call),
+            _text(known, "reason"),
+            _number(known.get("value")),
+            _category(_text(known, "category")),
+            _text(known, "followed"),
+        )
+        await finished(review(call.services.store, stored, said, audit_of(call)))
+        await audit_operation(call)
+        written = await call.services.store.read("Observation", call.id, EVERYTHING)
+        return Response(written.bytes, media_type=FHIR_JSON)
+
+
+def _number(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise refuse(400, "FB-REST-008", "value is a number") from error
+    if not number.is_finite() or len(number.as_tuple().digits) > 18:
+        raise refuse(400, "FB-REST-008", "value is a number of at most 18 digits")
+    return number
+
+
+def _category(text: str) -> tuple[str, str] | None:
+    """`code|display`, or the code alone."""
+    code, _, display = text.partition("|")
+    return (code.strip(), display.strip() or code.strip()) if code.strip() else None
+
+
+class WithdrawOne(CallOperation):
+    """A result was wrong: it is entered in error, with the reason."""
+
+    name = "withdraw"
+    types: tuple[str, ...] = ("Observation",)
+    access = "u"
+    definition = "https://fhir-bridge.org/fhir/OperationDefinition/withdraw"
+    levels = frozenset({"instance"})
+    sent = True
+
+    async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:  # noqa: ARG002
+        """See `CallOperation.serve`."""
+        _require(call, "review-prediction")
+        known = only(parameters, ("reason",))
+        stored = await _readable(call)
+        said = Review("reject", _who(call), _text(known, "reason"))
+        await finished(review(call.services.store, stored, said, audit_of(call)))
+        await audit_operation(call)
+        written = await call.services.store.read("Observation", call.id, EVERYTHING)
+        return Response(written.bytes, media_type=FHIR_JSON)
+
+
+class WithdrawAll(CallOperation):
+    """All results of a model (perhaps of one version), or all that used a measurement of a device."""
+
+    name = "withdraw"
+    types: tuple[str, ...] = ()
+    access = "u"
+    definition = "https://fhir-bridge.org/fhir/OperationDefinition/withdraw"
+    levels = frozenset({"system"})
+    sent = True
+
+    async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:  # noqa: ARG002
+        """See `CallOperation.serve`."""
+        _require(call, "withdraw-model")
+        if not any(
+            not rule.criteria and rule.patient is None for rule in call.access.rules_for("Observation", "u")
+        ):
+            raise refuse(403, "FB-SMART-002", "withdrawing needs a grant to update every Observation")
+        known = only(parameters, ("model", "version", "input-device", "reason"))
+        reason = _text(known, "reason")
+        if not reason:
+            raise refuse(400, "FB-REST-008", "reason says why")
+        if ("model" in known) == ("input-device" in known):
+            raise refuse(400, "FB-REST-008", "name the model, or the input-device (Device/ID)")
+        if "model" in known:
+            ids = await _of_model(call, known["model"], known.get("version"))
+        else:
+            ids = await _of_device(call, known["input-device"].removeprefix("Device/"))
+        count = await finished(withdraw(call.services.store, ids, reason, _who(call), audit_of(call)))
+        await audit_operation(call)
+        answer = {
+            "resourceType": "Parameters",
+            "parameter": [{"name": "withdrawn", "valueInteger": count}],
+        }
+        return Response(dumps(answer), media_type=FHIR_JSON)
+
+
+async def _of_model(call: Call, model: str, version: str | None) -> list[str]:
+    store = call.services.store
+    ids = await store.results.of_model(model)
+    if version is None:
+        return ids
+    devices: dict[str, bool] = {}
+    chosen = []
+    for identity in ids:
+        observation = loads_exact((await store.read("Observation", identity, EVERYTHING)).bytes)
+        device = str(observation.get("device", {}).get("reference", "")).removeprefix("Device/")
+        if device not in devices:
+            devices[device] = await _is_version(call, device, version)
+        if devices[device]:
+            chosen.append(identity)
+    return chosen
+
+
+async def _is_version(call: Call, device: str, version: str) -> bool:
+    if not device:
+        return False
+    resource = loads_exact((await call.services.store.read("Device", device, EVERYTHING)).bytes)
+    return any(item.get("value") == version for item in resource.get("version", ()))
+
+
+async def _of_device(call: Call, device: str) -> list[str]:
+    """Results that a measurement of the device is an input of: a search that anybody may make, too."""
+    access: AccessFilter = EVERYTHING
+    parameters = [("_security", "AIAST"), ("derived-from:Observation.device", f"Device/{device}")]
+    ids: list[str] = []
+    cursor = None
+    while True:
+        page = await call.services.store.search("Observation", parameters, access, count=_PAGE, cursor=cursor)
+        ids += [entry.id for entry in page.entries]
+        cursor = page.next
+        if cursor is None:
+            return ids

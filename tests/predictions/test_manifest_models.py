@@ -1,0 +1,443 @@
+"""A model by its model.yaml: ONNX without Python, what it says, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import onnx
+import orjson
+import pytest
+from onnx import TensorProto, helper
+
+from fhir_bridge.predictions import PredictorSettings
+from fhir_bridge.predictions.answers import plain
+from fhir_bridge.predictions.features import read_features
+from fhir_bridge.predictions.identity import content_hash_of
+from fhir_bridge.predictions.inputs import UnusableInput
+from fhir_bridge.predictions.manifest import ManifestError, load_manifest
+from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
+from fhir_bridge.predictions.model_workers import ModelRecord, ModelWorkers
+from fhir_bridge.predictions.onnx_model import external_data
+from fhir_bridge.predictions.outputs import ClassOutput, QuantityOutput, SurvivalOutput
+from fhir_bridge.predictions.registry import PredictionError, find_predictor
+from fhir_bridge.predictions.shapley import shapley
+from fhir_bridge.predictions.tensors import ModelFailure
+from tests.predictions.made_models import BIAS, logistic, manifest, risk, save, write
+from tests.predictions.records import blood_pressure, condition, quantity, record, smoking, variant
+
+SETTINGS = PredictorSettings(enabled=True)
+
+
+def run(path: Path, *records: Any, settings: PredictorSettings = SETTINGS) -> list[Any]:
+    return ManifestPredictor(path).predict(records, settings)
+
+
+def test_an_onnx_model_gives_the_risk_that_its_weights_give(tmp_path: Path) -> None:
+    path = write(tmp_path, manifest())
+    smoker = record(blood_pressure(150), smoking("77176002"), age=60)
+    other = record(blood_pressure(120), age=40)
+    none = record(age=40)
+    first, second, third = run(path, smoker, other, none)
+    assert float(first.percent) == pytest.approx(100 * risk(60, 150, 1), abs=0.06)
+    assert float(second.percent) == pytest.approx(100 * risk(40, 120, 0), abs=0.06)
+    assert (first.horizon_years, first.category) == (5, ("high", "High"))
+    assert {item.reference.partition("/")[0] for item in first.evidence} == {"Observation"}
+    assert (first.population, first.guideline) == ("Test region", "House rule 2026")
+    assert (third.reason, third.text) == ("missing-input", "no systolic")
+
+
+def test_who_it_is_not_meant_for_and_what_can_not_be_true_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, manifest(applies={"age": [18, 110], "sex": ["female"]}))
+    child = record(blood_pressure(110), age=10, sex="female")
+    man = record(blood_pressure(110))
+    wrong = record(blood_pressure(1200), age=50, sex="female")
+    results = run(path, child, man, wrong)
+    assert [item.reason for item in results] == ["not-applicable", "not-applicable", "out-of-range"]
+    assert "ages 18 to 110" in results[0].text
+
+
+def test_contributions_are_shapley_values_that_add_up(tmp_path: Path) -> None:
+    path = write(tmp_path, manifest(explain=True))
+    (said,) = run(path, record(blood_pressure(170), smoking("77176002"), age=65))
+    total = sum(item.value for item in said.contributions)
+    assert total == pytest.approx(risk(65, 170, 1) - risk(50, 120, 0), abs=1e-5)
+    assert {item.code for item in said.contributions} == {
+        "contribution-age",
+        "contribution-systolic",
+        "contribution-smokes",
+    }
+    drawn = shapley([str(n) for n in range(10)], lambda sets: [float(sum(map(int, some))) for some in sets])
+    assert drawn == pytest.approx({str(n): float(n) for n in range(10)})
+
+
+def constant(values: list[float], name: str = "out") -> Callable[[Path], None]:
+    """A model that says the same of everybody."""
+
+    def make(path: Path) -> None:
+        row = helper.make_tensor("row", TensorProto.FLOAT, [1, len(values)], values)
+        nodes = [
+            helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=1),
+            helper.make_node("Mul", ["x", "zero"], ["nothing"]),
+            helper.make_node("ReduceSum", ["nothing", "axis"], ["column"], keepdims=1),
+            helper.make_node("Add", ["column", "row"], [name]),
+        ]
+        zero = helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])
+        axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+        graph = helper.make_graph(
+            nodes[1:],
+            "constant",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, None])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
+            [row, zero, axis],
+        )
+        save(graph, path)
+
+    return make
+
+
+def output(**changes: Any) -> dict[str, Any]:
+    return {"code": "own", "display": "Own", "tensor": "out"} | changes
+
+
+CLASSES = [{"code": "sr", "display": "Sinus rhythm"}, {"code": "af", "display": "Atrial fibrillation"}]
+
+
+def test_classes_quantities_intervals_and_curves_come_out_as_they_are(tmp_path: Path) -> None:
+    person = record(blood_pressure(120))
+    path = write(
+        tmp_path / "class",
+        manifest(output=output(kind="class", classes=CLASSES)),
+        constant([0.25, 0.75]),
+    )
+    (said,) = run(path, person)
+    assert said.output == ClassOutput(
+        "af",
+        "Atrial fibrillation",
+        (("sr", "Sinus rhythm", Decimal("0.25")), ("af", "Atrial fibrillation", Decimal("0.75"))),
+    )
+    quantity_output = output(
+        kind="quantity", unit="mmol/L", decimals=2, interval={"low": "out", "high": "out", "index": 0}
+    )
+    (said,) = run(write(tmp_path / "q", manifest(output=quantity_output), constant([5.125])), person)
+    assert isinstance(said.output, QuantityOutput)
+    assert (said.output.value, said.output.unit) == (Decimal("5.12"), "mmol/L")
+    assert said.output.interval is not None
+    curve = output(kind="survival", times=[1, 5, 10], horizon_years=5)
+    (said,) = run(write(tmp_path / "s", manifest(output=curve), constant([0.99, 0.9, 0.8])), person)
+    assert isinstance(said.output, SurvivalOutput)
+    assert (said.percent, said.horizon_years) == (Decimal("10.0"), 5)
+
+
+def workers_say(path: Path, person: Any, seconds: float = 20, memory: int = 4096) -> Any:
+    """What comes out of the model's own process."""
+
+    settings = PredictorSettings(enabled=True, seconds=seconds, memory_mb=memory)
+    resources = [item for kind in ("Observation", "Condition") for item in person.all(kind)]
+    found = [orjson.dumps(item) for item in resources]
+    sent = ModelRecord(orjson.dumps(person.patient), found, person.as_of)
+    workers = ModelWorkers()
+    try:
+        model = ManifestPredictor(path)
+        (answer,) = asyncio.run(workers.predict(model, settings, [sent], content_hash_of(model)))
+        return answer
+    finally:
+        workers.close()
+
+
+def huge(path: Path) -> None:
+    """A gigabyte for each patient."""
+    logistic(
+        path,
+        [
+            helper.make_node(
+                "Constant",
+                [],
+                ["many"],
+                value=helper.make_tensor("m", TensorProto.INT64, [2], [1, 250_000_000]),
+            ),
+            helper.make_node("Expand", ["risk", "many"], ["out"]),
+        ],
+        "out",
+    )
+
+
+BAD: dict[str, tuple[dict[str, Any], Callable[[Path], None], str]] = {
+    "NaN": (output(kind="probability", horizon_years=1), constant([math.nan]), "not a number"),
+    "250 %": (output(kind="probability", horizon_years=1), constant([2.5]), "not within 0 to 1"),
+    "shape": (output(kind="class", classes=CLASSES), constant([0.2, 0.3, 0.5]), "3 values"),
+    "index": (output(kind="probability", index=7), constant([0.5]), "no value 7"),
+    "no such output": (output(kind="probability", tensor="other"), constant([0.5]), "no output other"),
+    "sum": (output(kind="class", classes=CLASSES), constant([0.2, 0.3]), "add up to 1"),
+    "rises": (output(kind="survival", times=[1, 5], horizon_years=5), constant([0.5, 0.6]), "rises"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_an_answer_that_can_not_be_is_a_failure_with_its_reason(name: str, tmp_path: Path) -> None:
+
+    block, make, reason = BAD[name]
+    path = write(tmp_path, manifest(output=block), make)
+    person = record(blood_pressure(120))
+    try:
+        (said,) = run(path, person)
+        failed = plain(said, person)["failed"]
+    except ModelFailure as failure:
+        failed = str(failure)
+    assert reason in failed
+
+
+def test_in_the_models_process_a_good_one_answers_and_a_gigabyte_or_an_altered_file_fails(
+    tmp_path: Path,
+) -> None:
+    person = record(blood_pressure(150), age=60)
+    good = write(tmp_path / "good", manifest())
+    assert float(workers_say(good, person).percent) == pytest.approx(100 * risk(60, 150, 0), abs=0.06)
+    large = write(tmp_path / "huge", manifest(output=output(kind="probability")), huge)
+    assert isinstance(workers_say(large, person, memory=2048), str)
+    (tmp_path / "good" / "model.onnx").write_bytes((tmp_path / "good" / "model.onnx").read_bytes() + b"\0")
+    assert "was altered" in workers_say(good, person)
+
+
+def test_weights_in_other_files_are_refused_wherever_they_are(tmp_path: Path) -> None:
+    logistic(tmp_path / "plain.onnx")
+    model = onnx.load(str(tmp_path / "plain.onnx"))
+    assert not external_data((tmp_path / "plain.onnx").read_bytes())
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("float_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "/etc/passwd"
+    outside = model.SerializeToString()
+    assert external_data(outside)
+    inner = helper.make_graph([helper.make_node("Constant", [], ["c"], value=tensor)], "inner", [], [])
+    branch = helper.make_node("If", ["flag"], ["c2"], then_branch=inner, else_branch=inner)
+    nested = helper.make_model(helper.make_graph([branch], "outer", [], []))
+    assert external_data(nested.SerializeToString())
+    path = write(tmp_path / "m", manifest(), lambda file: file.write_bytes(outside) and None)
+
+    with pytest.raises(ModelFailure, match="other files"):
+        run(path, record(blood_pressure(120)))
+    with pytest.raises(ValueError, match=r"cut off|no such"):
+        external_data(b"\x0a\xff\xff\xff\xff")
+
+
+WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "pickle": (lambda d: d["model"].update(onnx="model.pkl"), "never loaded"),
+    "outside": (lambda d: d["model"].update(onnx="../model.onnx"), "beside model.yaml"),
+    "unit": (lambda d: d["inputs"][1].update(unit="apples"), "not a UCUM unit"),
+    "key": (lambda d: d["inputs"][1].update(colour="red"), "Extra inputs"),
+    "code": (lambda d: d["inputs"][1].update(codes=["8480-6"]), "write system|code"),
+    "twice": (lambda d: d["inputs"].append(d["inputs"][0]), "one name"),
+    "unknown": (lambda d: d["tensors"][0].update(inputs=["weight"]), "no input is called weight"),
+    "thresholds": (lambda d: d["output"]["thresholds"].reverse(), "thresholds rise"),
+    "classes": (lambda d: d["output"].update(kind="class"), "classes: name them"),
+    "attribute": (lambda d: d["card"].update(attributes={"magic": "x"}), "no source attribute"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_with_a_model_yaml_is_told_with_its_line(name: str, tmp_path: Path) -> None:
+    change, text = WRONG[name]
+    document = manifest()
+    change(document)
+    path = write(tmp_path, document, None)
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(path)
+    assert text in str(caught.value)
+    line = int(str(caught.value).removeprefix(f"{path}:").partition(":")[0])
+    assert line >= 1
+    if name == "unit":
+        assert "apples" in path.read_text().splitlines()[line - 1]
+    with pytest.raises(PredictionError, match=text.replace("|", r"\|")):
+        find_predictor("own-risk", {"predictions": {"own-risk": {"model": str(path)}}})
+
+
+def ecg(values: list[float], *, unit: str = "uV", period: float = 2, lost: bool = False) -> dict[str, Any]:
+    data = " ".join(["E" if lost and n == 3 else str(v) for n, v in enumerate(values)])
+    observation = quantity("11524-6", 0, "1")
+    del observation["valueQuantity"]
+    observation["component"] = [
+        {
+            "code": {
+                "coding": [{"system": "urn:oid:2.16.840.1.113883.6.24", "code": "131329"}],
+                "text": lead,
+            },
+            "valueSampledData": {
+                "origin": {"value": 0, "code": unit},
+                "period": period,
+                "factor": 2,
+                "dimensions": 1,
+                "data": data,
+            },
+        }
+        for lead in ("I", "II")
+    ]
+    return observation
+
+
+SIGNAL = {
+    "name": "ecg",
+    "type": "signal",
+    "codes": ["loinc|11524-6"],
+    "leads": ["I", "II"],
+    "hz": 250,
+    "samples": 4,
+    "max_age_days": 30,
+}
+
+
+def features_of(path: Path, person: Any) -> Any:
+
+    model = ManifestPredictor(path)
+    return read_features(model.manifest, person, model.source(SETTINGS))
+
+
+def with_inputs(folder: Path, *inputs: dict[str, Any]) -> Path:
+    names = [item["name"] for item in inputs if item["type"] != "text"]
+    texts = [item["name"] for item in inputs if item["type"] == "text"]
+    tensors = [{"name": "x", "inputs": names}] if names else []
+    tensors += [{"name": "t", "type": "string", "inputs": [name]} for name in texts]
+    return write(folder, manifest(inputs=list(inputs), tensors=tensors))
+
+
+def test_an_ecg_is_read_in_millivolt_at_the_models_rate_or_refused(tmp_path: Path) -> None:
+
+    path = with_inputs(tmp_path, SIGNAL)
+    read = features_of(path, record(ecg([0, 100, 200, 300, 400, 500, 600])))["ecg"]
+    assert read.values == pytest.approx([0, 0.4, 0.8, 1.2] * 2)
+    assert read.modality == "signals"
+    for bad, text in (
+        (ecg([0, 1, 2]), "shorter"),
+        (ecg([0, 1, 2, 3, 4, 5, 6], unit="apples"), "no unit"),
+        (ecg([0, 1, 2, 3, 4, 5, 6], lost=True), "lost samples"),
+    ):
+        with pytest.raises(UnusableInput, match=text):
+            features_of(path, record(bad))
+
+
+def test_views_conditions_variants_and_texts_are_inputs(tmp_path: Path) -> None:
+    view = {
+        "resourceType": "ViewDefinition",
+        "name": "hdl",
+        "status": "active",
+        "resource": "Observation",
+        "where": [{"path": "code.coding.exists(code = '14646-4')"}],
+        "select": [
+            {
+                "column": [
+                    {"name": "value", "path": "value.ofType(Quantity).value", "type": "decimal"},
+                    {"name": "when", "path": "effective.ofType(dateTime)", "type": "dateTime"},
+                ]
+            }
+        ],
+    }
+
+    (tmp_path / "hdl.json").write_bytes(orjson.dumps(view))
+    path = with_inputs(
+        tmp_path,
+        {"name": "hdl", "type": "view", "view": "hdl.json", "column": "value", "order": "when"},
+        {"name": "low", "type": "view", "view": "hdl.json", "column": "value", "select": "minimum"},
+        {"name": "diabetes", "type": "condition", "codes": ["icd10|E11*"], "absent": 0},
+        {"name": "ldlr", "type": "variant", "genes": ["LDLR"], "missing": 0},
+        {"name": "note", "type": "text", "max_age_days": 100, "missing": "nan"},
+    )
+    old = (datetime.now(UTC) - timedelta(days=200)).isoformat(timespec="seconds")
+    new = (datetime.now(UTC) - timedelta(days=2)).isoformat(timespec="seconds")
+    note = {
+        "resourceType": "DocumentReference",
+        "id": "note",
+        "status": "current",
+        "date": new,
+        "content": [
+            {
+                "attachment": {
+                    "contentType": "text/plain; charset=utf-8",
+                    "data": base64.b64encode(b"Dyspnoea since May.").decode(),
+                }
+            }
+        ],
+    }
+    person = record(
+        quantity("14646-4", 0.9, "mmol/L", when=old),
+        quantity("14646-4", 1.4, "mmol/L", when=new),
+        condition("E11.9"),
+        *variant("LDLR", "p.(Val2Leu)"),
+        note,
+    )
+    read = features_of(path, person)
+    assert {name: item.values for name, item in read.items()} == {
+        "hdl": (1.4,),
+        "low": (0.9,),
+        "diabetes": (1.0,),
+        "ldlr": (1.0,),
+        "note": (),
+    }
+    assert read["note"].text == "Dyspnoea since May."
+    assert {name for name, item in read.items() if item.evidence} == set(read)
+    empty = features_of(path, record(quantity("14646-4", 1.0, "mmol/L", when=new)))
+    assert (empty["diabetes"].values, empty["ldlr"].values, empty["note"].text) == ((0.0,), (0.0,), "")
+
+
+def test_the_maximum_of_a_window_is_read_and_preprocessing_is_done_in_its_order(tmp_path: Path) -> None:
+    block = manifest()["inputs"][1]
+    path = with_inputs(
+        tmp_path,
+        block | {"select": "maximum", "clip": [100, 160], "mean": 130, "sd": 10},
+        block | {"name": "average", "select": "mean", "log": True},
+    )
+    old = (datetime.now(UTC) - timedelta(days=200)).isoformat(timespec="seconds")
+    read = features_of(path, record(blood_pressure(170, when=old), blood_pressure(130)))
+    assert read["systolic"].values == (3.0,)
+    assert read["systolic"].raw == 170
+    assert read["average"].values == pytest.approx([math.log(150)])
+
+
+def test_frames_come_from_the_kept_file_of_the_study(tmp_path: Path) -> None:
+    import numpy as np
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    pixels = np.arange(16, dtype="uint8").reshape(4, 4) * 10
+    file = Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = "1.2.3"
+    file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    file.Rows = file.Columns = 4
+    file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
+    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 8, 8, 7, 0
+    file.PixelData = pixels.tobytes()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    file.save_as(kept / "1.2.3.dcm", enforce_file_format=True)
+    path = with_inputs(
+        tmp_path,
+        {"name": "echo", "type": "frames", "modality": "US", "height": 2, "width": 2, "max_age_days": 100},
+    )
+    study = {
+        "resourceType": "ImagingStudy",
+        "id": "s",
+        "status": "available",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "modality": [{"code": "US"}],
+        "series": [{"modality": {"code": "US"}, "instance": [{"uid": "1.2.3", "number": 1}]}],
+    }
+    model = ManifestPredictor(path)
+    settings = PredictorSettings(enabled=True, options={"dicom": str(kept)})
+
+    read = read_features(model.manifest, record(study), model.source(settings))["echo"]
+    assert read.values == pytest.approx([0, 0.2, 0.8, 1])
+    missing = {**study, "series": [{"modality": {"code": "US"}, "instance": [{"uid": "9.9"}]}]}
+    (refused,) = model.predict([record(missing)], settings)
+    assert "has 0 frames here" in refused.text
+
+
+def test_bias_alone_is_what_the_model_says_of_nothing() -> None:
+    assert risk(0, 0, 0) == pytest.approx(1 / (1 + math.exp(-BIAS)))
