@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
 from fhir_bridge.predictions.contract import RefusalReason
 from fhir_bridge.predictions.findings import Disease, find_disease, find_unreadable, is_refuted
 from fhir_bridge.predictions.genome import pathogenic_variants
@@ -88,6 +89,16 @@ HBA1C: Final = QuantityInput(
     (Decimal(5), Decimal(250)),
     convert=_hba1c,
 )
+def _uacr(value: Decimal, unit: str) -> Decimal | None:
+    """mg/mmol of creatinine (113.12 g/mol) to mg/g; and other masses."""
+    if unit == "mg/mmol":
+        return value / Decimal("0.11312")
+    try:
+        return convert(value, unit, "mg/g")
+    except (UcumError, Incommensurable):
+        return None
+
+
 BMI: Final = QuantityInput(
     "body mass index", loinc("39156-5"), "kg/m2", 5 * YEARS, (Decimal(10), Decimal(100))
 )
@@ -97,7 +108,7 @@ UACR: Final = QuantityInput(
     "mg/g",
     2 * YEARS,
     (Decimal("0.1"), Decimal(25000)),
-    convert=lambda value, unit: value / Decimal("0.113") if unit == "mg/mmol" else None,
+    convert=_uacr,
 )
 
 DIABETES: Final = Disease("diabetes mellitus", "diabetes")
@@ -115,8 +126,8 @@ FAMILIAL_GENES: Final = frozenset({"LDLR", "APOB", "PCSK9", "LDLRAP1"})
 PREVENTION: Final = (DECEASED, ASCVD, CKD, TRANSPLANT, FAMILIAL, PREGNANCY)
 """What excludes from the European models of a first event, beside diabetes."""
 
-_DIABETIC: Final = Decimal(48)
-"""mmol/mol (6.5 %), from which HbA1c makes the diagnosis (WHO 2011)."""
+_DIABETIC: Final = Decimal("47.5")
+"""mmol/mol, from which HbA1c makes the diagnosis (WHO 2011): 48 mmol/mol, and 6.5 %, which is 47.5."""
 
 _EGFR_LIMIT: Final = Decimal(60)
 _EGFR_ABOVE: Final = Decimal(59)

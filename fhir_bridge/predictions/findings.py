@@ -191,7 +191,10 @@ def subsumption_caution(record: PatientRecord, diseases: Iterable[Disease]) -> t
         disease.name
         for disease in diseases
         for statement in _statements(record)
-        if statement.polarity == "present" and is_member(disease.url, statement.concept) == "unknown"
+        # An Observation's value may be any concept (a blood group), so most that are not decided are no diseases.
+        if statement.polarity == "present"
+        and statement.resource["resourceType"] != "Observation"
+        and is_member(disease.url, statement.concept) == "unknown"
     }
     return (wording(unknown),) if unknown else ()
 
