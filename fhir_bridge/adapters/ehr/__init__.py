@@ -1,12 +1,13 @@
-"""EHR sources: documents (`ccda`), tables (`csv`), databases (`sql`), OMOP (`omop`) and HL7 v2 messages (`hl7v2`)."""
+"""EHR sources: documents (`ccda`), tables (`csv`), databases (`sql`), `omop`, `wearables` and HL7 v2 messages (`hl7v2`)."""
 
 from fhir_bridge.adapters.ehr.ccda import CcdaAdapter
 from fhir_bridge.adapters.ehr.csv import CsvAdapter
 from fhir_bridge.adapters.ehr.hl7v2 import Hl7v2Adapter
 from fhir_bridge.adapters.ehr.omop import OmopAdapter
 from fhir_bridge.adapters.ehr.sql import SqlAdapter
+from fhir_bridge.adapters.ehr.wearables import WearablesAdapter
 
-__all__ = ["CcdaAdapter", "CsvAdapter", "Hl7v2Adapter", "OmopAdapter", "SqlAdapter"]
+__all__ = ["CcdaAdapter", "CsvAdapter", "Hl7v2Adapter", "OmopAdapter", "SqlAdapter", "WearablesAdapter"]
 
 PUBLIC_MODULES = (
     "csv.dialect",

@@ -134,6 +134,27 @@ _CODES = declare(
         "required",
     ),
     IssueCode(
+        "FB-WEAR-001",
+        "error",
+        "The file, or the rest of it, can't be read",
+        "Export it again; docs/adapters/wearables.md lists what is read. What came before is converted.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-WEAR-002",
+        "error",
+        "A measurement can't be read",
+        "Its time, its value or its schema is none; the others are converted.",
+        "value",
+    ),
+    IssueCode(
+        "FB-WEAR-003",
+        "information",
+        "Something of the file is not represented",
+        "It stays in the original.",
+        "incomplete",
+    ),
+    IssueCode(
         "FB-SQL-001",
         "error",
         "The query file, its options or its state can't be used",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.csv.record import Row, Table
@@ -156,7 +156,7 @@ def compared(value: Any, operator: Any) -> Any:
     return Quantity({**value, "comparator": comparator}) if value and comparator else value
 
 
-FUNCTIONS: Final = {
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "base64_text": base64_text,
     "compared": compared,
     "first_code": first_code,

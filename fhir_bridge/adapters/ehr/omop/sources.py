@@ -64,7 +64,7 @@ class TableSource(ABC):
             text.close()
 
     def _read(self, binary: IO[bytes]) -> tuple[list[str], Iterator[RawRow]]:
-        text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")  # type: ignore[type-var]
+        text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._opened.append(text)
         names, parted = _parted(text)
         return names, _guarded(text, parted)

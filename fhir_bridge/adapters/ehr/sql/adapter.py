@@ -227,8 +227,8 @@ class _Reading:
                 self._state.note_keys(table.name, part)
                 part.clear()
         self._state.note_keys(table.name, part)
-        for key in self._state.gone(table.name):
-            yield _gone(keys, key)
+        for lost in self._state.gone(table.name):
+            yield _gone(keys, lost)
 
 
 class _Gone(Row):

@@ -111,7 +111,8 @@ class Database:
         known = {name: value for name, value in parameters.items() if name in text.compile().params}
         wanted = [sa.column(name) for name in columns] or [sa.text("*")]
         inner = text.bindparams(**known).columns(sa.column("x")).subquery("source")
-        return sa.select(*wanted).select_from(inner)
+        statement: Select[Any] = sa.select(*wanted).select_from(inner)
+        return statement
 
     def close(self) -> None:
         """Give the connection back; nothing was changed."""

@@ -1,0 +1,389 @@
+"""The `wearables` adapter: files of watches and recorders in; samples, summaries and recordings out."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Any, Final
+
+from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.wearables.apple import Element, ExportError, device_of, elements, iso_time
+from fhir_bridge.adapters.ehr.wearables.functions import FUNCTIONS
+from fhir_bridge.adapters.ehr.wearables.measures import APPLE, SYSTEMS, Measure, number_of, ucum_value
+from fhir_bridge.adapters.ehr.wearables.points import Point, PointError, open_mhealth_points, watch_points
+from fhir_bridge.adapters.ehr.wearables.readings import (
+    Coded,
+    Device,
+    Original,
+    Owner,
+    Reading,
+    Recording,
+    Sample,
+)
+from fhir_bridge.adapters.ehr.wearables.signals import SignalError, read_edf, read_wfdb
+from fhir_bridge.adapters.ehr.wearables.summaries import PERIODS, Summaries
+from fhir_bridge.fhir.sampled_data import INLINE_LIMIT
+from fhir_bridge.mapping import Scope, nearest
+from fhir_bridge.plugins import OptionError, ReadContext, SourceModel
+
+__all__ = ["WearablesAdapter", "WearablesModel"]
+
+_OPTIONS: Final = ("patient", "summarise", "inline_samples", "keep_mb", "join", "decimal", "group", "date")
+_NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "Reading": frozenset("patient origin file device locator source".split()),
+        "Sample": frozenset("code value low unit start end device text locator".split()),
+        "Summary": frozenset(
+            "code unit start end device count least most total mean daily statistic locator".split()
+        ),
+        "Recording": frozenset(
+            "name start seconds channels device samples inline is_ecg notes locator".split()
+        ),
+        "Channel": frozenset("number name unit frequency sampled lead".split()),
+        "Original": frozenset("title content_type size hash data place".split()),
+    }
+)
+_PARTS: Final = frozenset("name manufacturer model version key title hash".split()).union(*_NAMES.values())
+_SYSTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureSystolic"
+_DIASTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureDiastolic"
+_SLEEP: Final = "HKCategoryTypeIdentifierSleepAnalysis"
+
+
+class WearablesModel:
+    """The scopes of readings; a rule for one reads the reading around it as `Reading.patient`."""
+
+    root: str = "Reading"
+    scopes: Mapping[str, Scope] = {
+        "Reading": Scope("Reading"),
+        **{name: Scope(name, "Reading") for name in ("Sample", "Summary", "Recording", "Original")},
+    }
+    functions: Mapping[str, Callable[..., Any]] = FUNCTIONS
+    token: str = ""
+
+    def with_options(self, options: Mapping[str, Any]) -> WearablesModel:
+        """The same for all options.
+
+        Raises:
+            OptionError: one is unknown or wrong.
+        """
+        for option, value in options.items():
+            if option not in (*_OPTIONS, "adapter", "check") and not option.startswith("join."):
+                advice = nearest(option, _OPTIONS) or f"there are {', '.join(_OPTIONS)}"
+                raise OptionError(option, f"source.{option} is no option of wearables", advice)
+            if option == "summarise" and value not in PERIODS:
+                raise OptionError(
+                    option, f"source.summarise is {', '.join(PERIODS)}", nearest(str(value), PERIODS)
+                )
+        return self
+
+    def selector(self, text: str, scope: str) -> str:
+        """Python source that reads the selector with `s` bound to an object of `scope`.
+
+        Raises:
+            LookupError: there is no such name.
+        """
+        head, *names = text.strip().split(".")
+        if head not in _NAMES or not names or names[0] not in _NAMES[head]:
+            known = sorted(f"{one}.{name}" for one, listed in _NAMES.items() for name in listed)
+            raise LookupError(
+                f'"{text}": {nearest(text, known) or "write <scope>.<name>, such as Sample.value"}'
+            )
+        if head == scope:
+            source = "s"
+        elif head == "Reading":
+            source = "s.outer"
+        else:
+            raise LookupError(f'"{text}" is not of the group {scope}, which the rule is for')
+        for name in names:
+            if name not in _PARTS:
+                raise LookupError(f'"{text}": "{name}" is no name of a reading')
+            source = f"getattr({source}, {name!r}, None)"
+        return source
+
+
+class WearablesAdapter:
+    """Apple Health's export, Open mHealth JSON, tables of watches, WFDB and EDF."""
+
+    name = "wearables"
+    title = "Wearables and recorders (Apple Health, Open mHealth, WFDB, EDF)"
+    model: SourceModel = WearablesModel()
+    suffixes: tuple[str, ...] = (".xml", ".zip", ".json", ".ndjson", ".jsonl", ".csv", ".hea", ".edf", ".bdf")
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:  # noqa: ARG002
+        """The one mapping."""
+        return "ehr/wearables"
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
+        """A file each."""
+        return [[path] for path in paths]
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Reading]:
+        """Read each file; what can't be read is one rejected record, and the rest goes on."""
+        for path in paths:
+            yield from _File(path, context.options).readings()
+
+
+class _File:
+    def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
+        self._path = path
+        self._origin = path.name.partition(".")[0]
+        self._owner = _owner(options.get("patient"))
+        self._period = str(options.get("summarise") or "day")
+        self._limit = int(options.get("inline_samples") or INLINE_LIMIT)
+        self._keep = int(float(str(options.get("keep_mb", 16))) * (1 << 20))
+        self._summaries: dict[Owner | None, Summaries] = {}
+        self._left: Counter[str] = Counter()
+
+    def readings(self) -> Iterator[Reading]:
+        """All records of the file."""
+        suffix = self._path.suffix.lower()
+        try:
+            if suffix in (".xml", ".zip"):
+                yield from self._apple()
+            elif suffix in (".edf", ".bdf"):
+                recording, code = read_edf(self._path, self._limit)
+                yield from self._recording(recording, [self._path], Owner(None, code) if code else None)
+            elif suffix == ".hea":
+                recording, files = read_wfdb(self._path, self._limit)
+                yield from self._recording(recording, files, None)
+            else:
+                tabular = suffix == ".csv"
+                yield self._original(_TYPES.get(suffix, "application/json"))
+                yield from self._points((watch_points if tabular else open_mhealth_points)(self._path))
+        except (ExportError, PointError, SignalError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+            yield from self._summarised()
+            yield self._rejected(f"{self._path.name}: {error}", self._path.name)
+        except OSError as error:
+            yield self._rejected(
+                f"{self._path.name}: {error.strerror or 'it can not be read'}", self._path.name
+            )
+
+    def _reading(self, locator: str, objects: Sequence[Any], owner: Owner | None, **more: Any) -> Reading:
+        key = blake2b(
+            f"{self._origin}\0{locator}".encode("utf-8", "surrogatepass"), digest_size=16
+        ).hexdigest()
+        return Reading(
+            locator, self._origin, owner or self._owner, objects, key=key, file=self._path.name, **more
+        )
+
+    def _rejected(self, message: str, locator: str, code: str = "FB-WEAR-001") -> Reading:
+        issue = new_issue(code, message, locator)
+        return Reading(locator, self._origin, self._owner, outcome="rejected", issues=[issue])
+
+    def _original(self, content_type: str, path: Path | None = None) -> Reading:
+        original = Original(path or self._path, content_type, self._keep)
+        return self._reading(f"{original.path.name}#file", [original], self._owner, records=0)
+
+    def _recording(self, recording: Recording, files: list[Path], owner: Owner | None) -> Iterator[Reading]:
+        recording.locator = self._path.name
+        for path in files:
+            yield self._original(_TYPES.get(path.suffix.lower(), "application/octet-stream"), path)
+        yield self._reading(self._path.name, [recording], owner)
+
+    # Apple Health
+
+    def _apple(self) -> Iterator[Reading]:
+        zipped = self._path.suffix.lower() == ".zip"
+        yield self._original("application/zip" if zipped else "application/xml")
+        if not zipped:
+            with self._path.open("rb") as file:
+                yield from self._export(file)
+            return
+        with zipfile.ZipFile(self._path) as archive:
+            exports = [
+                info for info in archive.infolist() if Path(info.filename).name.lower() == "export.xml"
+            ]
+            if not exports:
+                raise ExportError("it has no export.xml")
+            others = Counter(
+                Path(info.filename).parent.name for info in archive.infolist() if not info.is_dir()
+            )
+            for folder in ("electrocardiograms", "workout-routes", "clinical-records"):
+                if others[folder]:
+                    self._left[f"{folder} ({others[folder]} files; they are kept in the original)"] += 0
+            with archive.open(exports[0]) as file:
+                yield from self._export(file)
+
+    def _export(self, file: IO[bytes]) -> Iterator[Reading]:
+        pressures: dict[tuple[str, str, Device], dict[str, tuple[str, int]]] = {}
+        cut: ExportError | None = None
+        try:
+            for element in elements(file):
+                if element.name == "Record":
+                    yield from self._apple_record(element, pressures)
+                elif element.parent == "HealthData" and element.name not in (
+                    "ExportDate",
+                    "Me",
+                    "Correlation",
+                ):
+                    self._left[element.name] += 1
+                    yield self._skipped(element)
+        except ExportError as error:
+            cut = error  # what came before it counts
+        for (start, end, device), pair in pressures.items():
+            both = {name: value for name, (value, _) in pair.items()}
+            line = min(line for _, line in pair.values())
+            sample = Sample(
+                Coded(SYSTEMS["apple"], "HKCorrelationTypeIdentifierBloodPressure"),
+                "mm[Hg]", start, end, device, f"{self._path.name}:{line}",
+                value=both.get(_SYSTOLIC), low=both.get(_DIASTOLIC),
+            )  # fmt: skip
+            yield self._reading(sample.locator, [sample], None, records=len(pair))
+        yield from self._summarised()
+        if cut is not None:
+            raise cut
+
+    def _skipped(self, element: Element) -> Reading:
+        locator = f"{self._path.name}:{element.line}"
+        return Reading(locator, self._origin, self._owner, outcome="skipped")
+
+    def _apple_record(
+        self, element: Element, pressures: dict[tuple[str, str, Device], dict[str, tuple[str, int]]]
+    ) -> Iterator[Reading]:
+        attributes, locator = element.attributes, f"{self._path.name}:{element.line}"
+        kind = attributes.get("type", "")
+        if element.parent != "HealthData" and kind not in (_SYSTOLIC, _DIASTOLIC):
+            return  # within a correlation, which repeats records of the root
+        start, end = iso_time(attributes.get("startDate")), iso_time(attributes.get("endDate"))
+        if start is None:
+            yield self._rejected(f"startDate of a {kind or 'record'} is no time", locator, "FB-WEAR-002")
+            return
+        device = device_of(attributes)
+        if kind == _SLEEP:
+            yield from self._sleep(element, start, end, device)
+            return
+        value = number_of(attributes.get("value"))
+        if value is None and kind.startswith("HKQuantity"):
+            yield self._rejected(f"the value of a {kind} is no number", locator, "FB-WEAR-002")
+            return
+        if value is None:
+            self._left[kind or "Record"] += 1
+            yield self._skipped(element)
+            return
+        if kind in (_SYSTOLIC, _DIASTOLIC):
+            pair = pressures.setdefault((start, end or start, device), {})
+            pair.setdefault(kind, (str(value), element.line))
+            return
+        amount, unit = ucum_value(value, attributes.get("unit"), kind, fraction=True)
+        measure = APPLE.get(kind, Measure("each"))
+        yield from self._value(
+            Coded(SYSTEMS["apple"], kind), measure, amount, unit, start, end, device, None, locator
+        )
+
+    def _sleep(self, element: Element, start: str, end: str | None, device: Device) -> Iterator[Reading]:
+        if "Asleep" not in element.attributes.get("value", "") or end is None:
+            self._left["times in bed or awake of HKCategoryTypeIdentifierSleepAnalysis"] += 1
+            yield self._skipped(element)
+            return
+        minutes = (
+            Decimal(int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())) / 60
+        )
+        # The night belongs to the day of waking.
+        self._summary(None).add(Coded(SYSTEMS["apple"], _SLEEP), minutes, "min", end, device, "sum")
+
+    # All of them
+
+    def _points(self, points: Iterator[Point]) -> Iterator[Reading]:
+        left: Counter[str] = Counter()
+        for point in points:
+            locator = f"{self._path.name}:{point.line}"
+            if point.problem is not None:
+                yield self._rejected(point.problem, locator, "FB-WEAR-002")
+                continue
+            left.update(point.left)
+            if not point.code.code:
+                continue
+            owner = Owner(None, point.owner) if point.owner and self._owner is None else None
+            if point.value is None or point.low is not None or point.code.code == "blood-pressure":
+                sample = Sample(
+                    point.code, point.unit, point.start, point.end, point.device, locator,
+                    value=point.value, low=point.low, text=point.text,
+                )  # fmt: skip
+                yield self._reading(f"{locator}/{point.code.code}", [sample], owner)
+                continue
+            value = number_of(point.value)
+            if value is None:
+                yield self._rejected("the value is no number", locator, "FB-WEAR-002")
+                continue
+            amount, unit = ucum_value(value, point.unit, point.code.code)
+            yield from self._value(
+                point.code,
+                point.measure,
+                amount,
+                unit,
+                point.start,
+                point.end,
+                point.device,
+                owner,
+                locator,
+                point.text,
+            )
+        self._left.update(left)
+        yield from self._summarised()
+
+    def _value(
+        self,
+        code: Coded,
+        measure: Measure,
+        value: Decimal,
+        unit: str | None,
+        start: str,
+        end: str | None,
+        device: Device | None,
+        owner: Owner | None,
+        locator: str,
+        text: str | None = None,
+    ) -> Iterator[Reading]:
+        if measure.statistic != "each" and self._period != "none":
+            self._summary(owner).add(code, value, unit, start, device, measure.statistic)
+            return
+        shown = format(round(value, 6).normalize(), "f")
+        sample = Sample(
+            code, unit, start, end if end != start else None, device, locator, value=shown, text=text
+        )
+        yield self._reading(f"{locator}/{code.code}", [sample], owner)
+
+    def _summary(self, owner: Owner | None) -> Summaries:
+        known = self._summaries.get(owner)
+        if known is None:
+            known = self._summaries[owner] = Summaries(self._period)
+        return known
+
+    def _summarised(self) -> Iterator[Reading]:
+        for owner, summaries in self._summaries.items():
+            for summary, count in summaries.results(self._path.name):
+                device = f"/{summary.device.key}" if summary.device else ""
+                yield self._reading(f"{summary.locator}{device}", [summary], owner, records=count)
+        self._summaries.clear()
+        if self._left:
+            shown = ", ".join(
+                f"{name}: {count}" if count else name for name, count in sorted(self._left.items())
+            )
+            issue = new_issue("FB-WEAR-003", f"not represented: {shown}", self._path.name)
+            yield Reading(
+                self._path.name, self._origin, self._owner, records=0, outcome="skipped", issues=[issue]
+            )
+            self._left.clear()
+
+
+_TYPES: Final = {
+    ".csv": "text/csv",
+    ".hea": "text/plain",
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+    ".edf": "application/edf",
+    ".bdf": "application/bdf",
+}
+
+
+def _owner(stated: Any) -> Owner | None:
+    if not stated:
+        return None
+    authority, bar, value = str(stated).rpartition("|")
+    return Owner(authority or None, value) if bar else Owner(None, str(stated))

@@ -1,0 +1,227 @@
+"""Points of measurement: Open mHealth (IEEE 1752.1) JSON, and tables of watches."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from fhir_bridge.adapters.ehr.csv.dialect import Dialect
+from fhir_bridge.adapters.ehr.csv.lines import rows
+from fhir_bridge.adapters.ehr.wearables.measures import COLUMNS, OPEN_MHEALTH, SYSTEMS, Measure, number_of
+from fhir_bridge.adapters.ehr.wearables.readings import Coded, Device
+from fhir_bridge.fhir.serialization import loads_exact
+
+__all__ = ["Point", "PointError", "open_mhealth_points", "watch_points"]
+
+_TIMES: Final = ("timestamp", "time", "datetime", "date_time", "date", "start", "start_time", "local_time")
+_UNIT: Final = re.compile(r"[\s_]*[\(\[](.*)[\)\]]\s*$")
+_MEMBERS_OF_BODY: Final = frozenset(("effective_time_frame", "descriptive_statistic", "user_notes"))
+
+
+class PointError(ValueError):
+    """A point, or the rest of a file, can't be read."""
+
+
+class Point(NamedTuple):
+    """One value as the source states it.
+
+    Attributes:
+        low: the second value of a pair (the diastolic pressure).
+        problem: why it is none, in which case the other attributes say nothing.
+        left: members that are not represented.
+    """
+
+    line: int
+    code: Coded
+    measure: Measure
+    value: str | None
+    unit: str | None
+    start: str
+    end: str | None = None
+    device: Device | None = None
+    owner: str | None = None
+    low: str | None = None
+    problem: str | None = None
+    left: tuple[str, ...] = ()
+    text: str | None = None
+
+
+_NOTHING: Final = Coded("", "")
+
+
+def _problem(line: int, text: str) -> Point:
+    return Point(line, _NOTHING, Measure("each"), None, None, "", problem=text)
+
+
+def open_mhealth_points(path: Path) -> Iterator[Point]:
+    """The data points of a file: one, a list of them, or one a line.
+
+    Raises:
+        PointError: the file is no JSON.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(1 << 16).lstrip()
+    lined = b"\n" in beginning and _is_json(beginning.split(b"\n", 1)[0])
+    if lined:
+        with path.open("rb") as file:
+            for line, text in enumerate(file, start=1):
+                if text.strip():
+                    try:
+                        yield _point(loads_exact(text), line)
+                    except (ValueError, RecursionError) as error:
+                        yield _problem(line, f"it is no JSON ({str(error)[:80]})")
+        return
+    try:
+        document = loads_exact(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise PointError(f"it is no JSON, or is cut off ({str(error)[:80]})") from None
+    if isinstance(document, dict) and isinstance(document.get("body"), list):
+        document = document["body"]
+    listed = document if isinstance(document, list) else [document]
+    for number, item in enumerate(listed, start=1):
+        yield _point(item, number)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _point(document: Any, line: int) -> Point:
+    if not isinstance(document, Mapping) or not isinstance(document.get("body"), Mapping):
+        return _problem(line, "it has no body: a data point has header and body")
+    header = _object(document.get("header"))
+    schema = _object(header.get("schema_id"))
+    name, body = str(schema.get("name") or ""), document["body"]
+    known = OPEN_MHEALTH.get(name)
+    if known is None:
+        return _problem(line, f'the schema "{name}" is not known')
+    member, measure = known
+    value, unit, low = _values(body, member)
+    if value is None:
+        return _problem(line, f"it has no number as {member}")
+    start, end = _frame(body.get("effective_time_frame"))
+    if start is None:
+        return _problem(line, "it has no effective_time_frame with a time")
+    provenance = header.get("acquisition_provenance")
+    source = provenance.get("source_name") if isinstance(provenance, Mapping) else None
+    taken = {member, "diastolic_blood_pressure"} if member == "systolic_blood_pressure" else {member}
+    left = tuple(sorted(str(key) for key in body if key not in taken | _MEMBERS_OF_BODY))
+    if statistic := body.get("descriptive_statistic"):
+        measure = Measure("each", measure.unit)
+    return Point(
+        line,
+        Coded(SYSTEMS["omh"], name, name.replace("-", " ")),
+        measure,
+        value,
+        unit or measure.unit,
+        start,
+        end,
+        Device(str(source)) if source else None,
+        str(header["user_id"]) if header.get("user_id") else None,
+        low,
+        left=left,
+        text=": ".join(str(part) for part in (statistic, body.get("user_notes")) if part) or None,
+    )
+
+
+def _object(item: Any) -> Mapping[str, Any]:
+    return item if isinstance(item, Mapping) else {}
+
+
+def _values(body: Mapping[str, Any], member: str) -> tuple[str | None, str | None, str | None]:
+    value, unit = _quantity(body.get(member))
+    low = _quantity(body.get("diastolic_blood_pressure"))[0] if member == "systolic_blood_pressure" else None
+    return value, unit, low
+
+
+def _quantity(item: Any) -> tuple[str | None, str | None]:
+    unit = None
+    if isinstance(item, Mapping):
+        item, unit = item.get("value"), item.get("unit")
+    if item is None or isinstance(item, bool | str | list | dict):
+        return None, None
+    return format(item, "f") if hasattr(item, "as_tuple") else str(item), str(unit) if unit else None
+
+
+def _frame(frame: Any) -> tuple[str | None, str | None]:
+    if not isinstance(frame, Mapping):
+        return None, None
+    if frame.get("date_time"):
+        return str(frame["date_time"]), None
+    interval = frame.get("time_interval")
+    if not isinstance(interval, Mapping):
+        return None, None
+    if interval.get("date"):
+        return str(interval["date"]), str(interval["date"])
+    start, end = interval.get("start_date_time"), interval.get("end_date_time")
+    return (str(start) if start else None), (str(end) if end else None)
+
+
+def watch_points(path: Path) -> Iterator[Point]:
+    """The cells of a table of a watch: a row a time, a column a measure.
+
+    Raises:
+        PointError: no column is a time, or none a measure.
+    """
+    dialect = Dialect()
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        head = file.readline()
+        parted = rows(_chain(head, file), delimiter=dialect.delimiter_for(head), quote='"')
+        first = next(parted, None)
+        if first is None or first.error:
+            raise PointError("it has no header")
+        names = [_UNIT.sub("", cell.strip()).lower().replace(" ", "_") for cell in first.cells]
+        times = [number for number, name in enumerate(names) if name in _TIMES]
+        measured = {number: COLUMNS[name] for number, name in enumerate(names) if name in COLUMNS}
+        if not times or not measured:
+            raise PointError(
+                "no column is a time, or none is a known measure: use the adapter csv with a mapping"
+            )
+        left: Counter[str] = Counter()
+        for raw in parted:
+            if raw.error or len(raw.cells) != len(names):
+                yield _problem(
+                    raw.line, raw.error or f"the row has {len(raw.cells)} cells, the header {len(names)}"
+                )
+                continue
+            start = raw.cells[times[0]].strip()
+            pressures: dict[str, str] = {}
+            for number, cell in enumerate(raw.cells):
+                text = cell.strip()
+                if not text or number in times[:1]:
+                    continue
+                if number not in measured:
+                    left[names[number]] += 1
+                    continue
+                name, measure = measured[number]
+                if number_of(text) is None:
+                    yield _problem(raw.line, f'the cell of column "{names[number]}" is no number')
+                elif name in ("systolic", "diastolic"):
+                    pressures[name] = text
+                else:
+                    yield Point(raw.line, Coded(SYSTEMS["column"], name), measure, text, measure.unit, start)
+            if pressures:
+                yield Point(
+                    raw.line,
+                    Coded(SYSTEMS["column"], "blood-pressure"),
+                    Measure("each"),
+                    pressures.get("systolic"),
+                    "mm[Hg]",
+                    start,
+                    low=pressures.get("diastolic"),
+                )
+        if left:
+            shown = ", ".join(f"{name} ({count})" for name, count in left.items())
+            yield Point(0, _NOTHING, Measure("each"), None, None, "", left=(shown,))
+
+
+def _chain(head: str, rest: Iterator[str]) -> Iterator[str]:
+    yield head
+    yield from rest

@@ -1,0 +1,210 @@
+"""Recordings of channels at fixed rates: WFDB and EDF (BDF), by the libraries of their authors."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from fhir_bridge.adapters.ehr.wearables.readings import Channel, Device, Recording
+from fhir_bridge.fhir import ucum
+from fhir_bridge.fhir.ecg_leads import lead_number
+from fhir_bridge.fhir.sampled_data import Scaling, period_of, sampled_data
+from fhir_bridge.plugins.extras import require
+
+__all__ = ["SignalError", "read_edf", "read_wfdb"]
+
+_MISSING: Final = {
+    "8": None,
+    "16": -32768,
+    "24": -8388608,
+    "32": -2147483648,
+    "61": -32768,
+    "80": -128,
+    "160": -32768,
+    "212": -2048,
+    "310": -512,
+    "311": -512,
+}
+"""Format -> the sample that stands for a missing one (signal(5) of WFDB)."""
+_UNITS: Final = {
+    "mmHg": "mm[Hg]",
+    "µV": "uV",
+    "bpm": "/min",
+    "BPM": "/min",
+    "degC": "Cel",
+    "°C": "Cel",
+    "NU": None,
+    "nd": None,
+}
+_NOTES: Final = 50
+
+
+class SignalError(ValueError):
+    """The recording can't be read."""
+
+
+def read_wfdb(path: Path, limit: int) -> tuple[Recording, list[Path]]:
+    """A recording of WFDB by its header, and the files that it is in.
+
+    Args:
+        limit: samples of all channels beyond which none is read.
+
+    Raises:
+        SignalError: the header or a file of samples can't be read.
+    """
+    require("signals")
+    wfdb = _wfdb()
+    stem = str(path.with_suffix(""))
+    try:
+        header = wfdb.rdheader(stem)
+        names = sorted({str(name) for name in (getattr(header, "file_name", None) or ())})
+        if any("/" in name or "\\" in name or name.startswith(".") for name in names):
+            raise SignalError("the header names files outside of its folder")
+        files = [path, *(path.parent / name for name in names)]
+        if lost := [file.name for file in files if not file.exists()]:
+            raise SignalError(f"files of the recording are missing: {', '.join(lost)}")
+        whole = int(header.sig_len or 0) * int(header.n_sig or 0)
+        multiple = getattr(header, "n_seg", None) is not None
+        inline = 0 < whole <= limit and not multiple
+        record: Any = wfdb.rdrecord(stem, physical=False, smooth_frames=False) if inline else header
+    except SignalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library fails on a damaged file in any way
+        raise SignalError(f"{type(error).__name__}: {str(error)[:120]}") from None
+    frequency = Decimal(str(record.fs))
+    channels = []
+    for number in range(int(record.n_sig or 0)):
+        rate = frequency * int((record.samps_per_frame or [1] * record.n_sig)[number])
+        name = str((record.sig_name or [""] * record.n_sig)[number] or f"channel {number + 1}")
+        unit = _unit(str((record.units or ["mV"] * record.n_sig)[number] or "mV"))
+        sampled = None
+        if inline:
+            try:
+                gain = Decimal(repr(float(record.adc_gain[number])))
+                scaling = Scaling.by_gain(gain, Decimal(int(record.baseline[number])), unit)
+            except ValueError as error:
+                raise SignalError(f"{name}: {error}") from None
+            missing = _MISSING.get(str(record.fmt[number]))
+            sampled = sampled_data(
+                map(int, record.e_d_signal[number]), scaling, period_of(rate), missing=missing
+            )
+        channels.append(Channel(number + 1, name, unit, rate, sampled, lead_number(name)))
+    start = None
+    if record.base_time is not None:
+        start = f"{record.base_date}T{record.base_time.isoformat()}" if record.base_date is not None else None
+    elif record.base_date is not None:
+        start = str(record.base_date)
+    notes = [text.strip() for text in record.comments or () if text.strip()]
+    notes += _beats(stem)
+    seconds = Decimal(int(record.sig_len or 0)) / frequency if frequency else None
+    recording = Recording(
+        str(record.record_name), start, seconds, channels, None, whole, inline, _is_ecg(channels), notes
+    )
+    return recording, files
+
+
+def _wfdb() -> Any:
+    """The library, whose import uses what pandas is about to remove."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import wfdb
+    return wfdb
+
+
+def _beats(stem: str) -> list[str]:
+    """How many annotations there are of each symbol, where a file of reference annotations is beside the recording."""
+    wfdb = _wfdb()
+    if not Path(f"{stem}.atr").exists():
+        return []
+    try:
+        symbols = Counter(wfdb.rdann(stem, "atr").symbol)
+    except Exception:  # noqa: BLE001 - the library fails on a damaged file in any way
+        return ["the annotations can't be read"]
+    counted = ", ".join(f"{symbol}: {count}" for symbol, count in sorted(symbols.items()))
+    return [f"annotations (WFDB codes): {counted}"]
+
+
+def read_edf(path: Path, limit: int) -> tuple[Recording, str | None]:
+    """A recording of EDF or BDF, and the patient's code that it states.
+
+    Raises:
+        SignalError: it is no such file, or is cut off.
+    """
+    require("signals")
+    import pyedflib
+
+    try:
+        with pyedflib.EdfReader(str(path)) as reader:
+            return _edf(reader, path, limit)
+    except SignalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library fails on a damaged file in any way
+        raise SignalError(
+            f"{type(error).__name__}: {str(error).replace(str(path), path.name)[:120]}"
+        ) from None
+
+
+def _edf(reader: Any, path: Path, limit: int) -> tuple[Recording, str | None]:
+    counts = [int(count) for count in reader.getNSamples()]
+    whole = sum(counts)
+    inline = whole <= limit
+    channels = []
+    for number in range(reader.signals_in_file):
+        label = reader.getLabel(number).strip() or f"channel {number + 1}"
+        name = label.removeprefix("ECG ").removeprefix("EKG ").strip()
+        unit = _unit(reader.getPhysicalDimension(number).strip())
+        rate = Decimal(repr(float(reader.getSampleFrequency(number))))
+        sampled = None
+        if inline:
+            digital = (
+                Decimal(int(reader.getDigitalMinimum(number))),
+                Decimal(int(reader.getDigitalMaximum(number))),
+            )
+            physical = (
+                Decimal(repr(float(reader.getPhysicalMinimum(number)))),
+                Decimal(repr(float(reader.getPhysicalMaximum(number)))),
+            )
+            try:
+                scaling = Scaling.by_range(digital, physical, unit)
+            except ValueError as error:
+                raise SignalError(f"{label}: {error}") from None
+            samples = reader.readSignal(number, digital=True)
+            sampled = sampled_data(map(int, samples), scaling, period_of(rate))
+        lead = lead_number(name) or (0 if label.upper().startswith(("ECG", "EKG")) else None)
+        channels.append(Channel(number + 1, label, unit, rate, sampled, lead))
+    onsets, _, texts = reader.readAnnotations()
+    notes = [f"{float(onset):g} s: {text}" for onset, text in zip(onsets, texts, strict=False)]
+    if len(notes) > _NOTES:
+        notes = [*notes[:_NOTES], f"{len(notes) - _NOTES} more annotations are in the file"]
+    start = reader.getStartdatetime()
+    code = reader.getPatientCode().strip()
+    model = reader.getEquipment().strip()
+    device = Device(model) if model and model not in ("X", "equipment") else None
+    recording = Recording(
+        path.stem,
+        start.isoformat(timespec="seconds"),
+        Decimal(repr(float(reader.getFileDuration()))),
+        channels,
+        device,
+        whole,
+        inline,
+        _is_ecg(channels),
+        notes,
+    )
+    return recording, code if code and code != "X" else None
+
+
+def _is_ecg(channels: list[Channel]) -> bool:
+    """Whether a recording is an ECG: a channel is named as a lead of one."""
+    return any(
+        channel.lead is not None or channel.name.upper().startswith(("ECG", "EKG", "MLI", "V1", "V2", "V5"))
+        for channel in channels
+    )
+
+
+def _unit(text: str) -> str | None:
+    code = _UNITS.get(text, text)
+    return code if code and ucum.is_valid(code) else None

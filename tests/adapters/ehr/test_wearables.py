@@ -1,0 +1,231 @@
+"""Watches, scales and recorders: many samples become few resources, and nothing of a file is lost without a word."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pyedflib
+import pytest
+
+from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.mapping import Site
+from tests.adapters.ehr.conftest import Converted, compiled_mapping, convert
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of pandas, which wfdb uses
+    import wfdb
+
+pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")  # of pandas, which wfdb uses
+Write = Callable[..., Path]
+SITE = Site(site="test", zone="Europe/Rome", demo_key=True)
+HEAD = '<?xml version="1.0"?>\n<!DOCTYPE HealthData [\n<!ELEMENT HealthData ANY>\n]>\n<HealthData>\n'
+RATE = "HKQuantityTypeIdentifierHeartRate"
+
+
+def record(kind: str, unit: str, value: object, start: datetime, source: str = "Watch") -> str:
+    time = f"{start:%Y-%m-%d %H:%M:%S} +0100"
+    return f'<Record type="{kind}" sourceName="{source}" unit="{unit}" startDate="{time}" endDate="{time}" value="{value}"/>\n'
+
+
+def converted(path: Path, **options: Any) -> Converted:
+    compiled = compiled_mapping("ehr/wearables")
+    kept = dict(compiled.source_options)
+    compiled.source_options.update({"patient": "urn:test|77", **options})
+    try:
+        result = convert("ehr/wearables", [path], SITE)
+    finally:
+        compiled.source_options.clear()
+        compiled.source_options.update(kept)
+    for resource in result.resources:
+        errors = [i for i in get_validator().validate(resource) if i.severity in ("error", "fatal")]
+        assert not errors, (resource["resourceType"], errors)
+    return result
+
+
+def test_weeks_of_heart_rate_are_a_summary_a_day_and_the_original_is_kept(write: Write) -> None:
+    first = datetime(2023, 3, 1)
+    rates = [(first + timedelta(minutes=10 * number), 60 + number % 40) for number in range(6 * 24 * 21)]
+    path = write(
+        "export.xml", HEAD + "".join(record(RATE, "count/min", v, t) for t, v in rates) + "</HealthData>"
+    )
+    result = converted(path)
+    days = result.of("Observation")
+    assert len(days) == 21
+    counts = [part["valueQuantity"]["value"] for day in days for part in day["component"]]
+    assert [int(count) for count in counts[2::3]] == [144] * 21
+    assert {day["effectivePeriod"]["start"] for day in days} == {
+        f"{first + timedelta(days=number):%Y-%m-%d}" for number in range(21)
+    }
+    (original,) = result.of("DocumentReference")
+    assert original["content"][0]["attachment"]["size"] == path.stat().st_size
+    assert original["content"][0]["attachment"]["data"]
+    assert days[0]["derivedFrom"] == [{"reference": f"DocumentReference/{original['id']}"}]
+    hours = converted(path, summarise="hour", keep_mb="0").of("Observation")
+    assert len(hours) == 24 * 21
+    assert hours[0]["effectivePeriod"]["start"] == "2023-03-01T00:00:00+01:00"
+    assert len({day["id"] for day in (*days, *hours)}) == 25 * 21
+
+
+def test_zip_of_the_phone_is_read_and_what_is_in_it_beside_is_listed(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        text = HEAD + record(RATE, "count/min", 60, datetime(2023, 3, 1)) + "</HealthData>"
+        archive.writestr("apple_health_export/export.xml", text)
+        archive.writestr("apple_health_export/electrocardiograms/ecg_1.csv", "x")
+    result = converted(tmp_path / "export.zip")
+    assert len(result.of("Observation")) == 1
+    (issue,) = [issue for issue in result.issues if issue.code == "FB-WEAR-003"]
+    assert "electrocardiograms (1 files" in issue.message
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        '<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">',
+        '<!ENTITY x SYSTEM "file:///etc/passwd">',
+        '<!ENTITY % p SYSTEM "http://127.0.0.1:9/x"> %p;',
+    ],
+)
+def test_entities_are_refused(declaration: str, write: Write) -> None:
+    body = record(RATE, "count/min", 60, datetime(2023, 3, 1))
+    path = write(
+        "export.xml", HEAD.replace("<!ELEMENT HealthData ANY>", declaration) + body + "</HealthData>"
+    )
+    result = converted(path)
+    assert ("export.xml", "rejected") in result.outcomes
+    assert not result.of("Observation")
+
+
+def test_what_comes_before_the_place_where_an_export_is_cut_off_counts(write: Write) -> None:
+    body = "".join(
+        record("HKQuantityTypeIdentifierBodyMass", "kg", 70 + n, datetime(2023, 3, 1 + n)) for n in range(3)
+    )
+    result = converted(
+        write("export.xml", HEAD + body + record(RATE, "count/min", 60, datetime(2023, 3, 1)) + "<Rec")
+    )
+    assert len(result.of("Observation")) == 4
+    assert [outcome for _, outcome in result.outcomes].count("rejected") == 1
+    assert next(issue for issue in result.issues if issue.code == "FB-WEAR-001").message.startswith(
+        "export.xml: line 10"
+    )
+
+
+def test_pressure_is_a_panel_once_and_a_vital_sign_in_another_unit_is_in_a_note(write: Write) -> None:
+    when = datetime(2023, 3, 1, 7)
+    pair = record("HKQuantityTypeIdentifierBloodPressureSystolic", "mmHg", 137, when) + record(
+        "HKQuantityTypeIdentifierBloodPressureDiastolic", "mmHg", 83, when
+    )
+    wrong = record("HKQuantityTypeIdentifierBodyTemperature", "K", 310, when)
+    text = f"{HEAD}{pair}<Correlation type='x'>{pair}</Correlation>{wrong}</HealthData>"
+    panel, temperature = sorted(
+        converted(write("export.xml", text)).of("Observation"), key=lambda one: "component" not in one
+    )
+    assert [int(part["valueQuantity"]["value"]) for part in panel["component"]] == [137, 83]
+    assert "valueQuantity" not in temperature
+    assert temperature["note"] == [{"text": "310 K"}]
+
+
+def test_point_that_is_none_is_named_with_its_line_and_the_others_are_converted(write: Write) -> None:
+    header = '"header": {"schema_id": {"namespace": "omh", "name": "body-weight", "version": "1.0"}}'
+    frame = '"effective_time_frame": {"date_time": "TIME"}'
+    good = "{" + header + ', "body": {"body_weight": {"value": 70.5, "unit": "kg"}, ' + frame + "}}"
+    lines = [
+        good.replace("TIME", "2023-01-01T08:00:00+01:00"),
+        '{"header": {',
+        good.replace("TIME", "2023-01-02T08:00:00"),
+        good.replace("body-weight", "mood"),
+        good.replace("70.5", '"heavy"'),
+    ]
+    result = converted(write("points.ndjson", "\n".join(lines)))
+    assert [one["effectiveDateTime"] for one in result.of("Observation")] == [
+        "2023-01-01T08:00:00+01:00",
+        "2023-01-02T08:00:00+01:00",
+    ]
+    rejected = [locator for locator, outcome in result.outcomes if outcome == "rejected"]
+    assert rejected == ["points.ndjson:2", "points.ndjson:4", "points.ndjson:5"]
+
+
+@pytest.fixture
+def ecg(tmp_path: Path) -> Path:
+    samples = numpy.array([[0, 10], [100, -5], [200, -32768]], dtype="int16")
+    wfdb.wrsamp(
+        "rec1",
+        fs=250,
+        units=["mV", "mV"],
+        sig_name=["II", "V1"],
+        d_signal=samples,
+        fmt=["16", "16"],
+        adc_gain=[200.0, 200.0],
+        baseline=[0, 0],
+        comments=["taken at rest"],
+        base_date=datetime(2024, 5, 1).date(),
+        base_time=datetime(2024, 5, 1, 10, 0).time(),
+        write_dir=str(tmp_path),
+    )
+    return tmp_path / "rec1.hea"
+
+
+def test_ecg_of_wfdb_is_sampled_data_by_lead(ecg: Path) -> None:
+    result = converted(ecg)
+    (observation,) = result.of("Observation")
+    assert [coding["code"] for coding in observation["code"]["coding"]] == ["131328", "11524-6"]
+    first, second = (part["valueSampledData"] for part in observation["component"])
+    assert (first["data"], second["data"]) == ("0 100 200", "10 -5 E")
+    assert (first["period"], first["factor"], first["origin"]["code"]) == (4, Decimal("0.005"), "mV")
+    assert observation["effectivePeriod"]["start"] == "2024-05-01T10:00:00+02:00"
+    assert len(result.of("DocumentReference")) == 2
+    assert observation["note"] == [{"text": "taken at rest"}]
+
+
+def test_recording_beyond_the_limit_is_in_the_original_alone(ecg: Path) -> None:
+    (observation,) = converted(ecg, inline_samples="4").of("Observation")
+    assert "component" not in observation
+    assert observation["dataAbsentReason"]["coding"][0]["code"] == "unsupported"
+    assert "6 samples" in observation["note"][0]["text"]
+
+
+def test_recording_without_its_samples_is_refused(ecg: Path) -> None:
+    ecg.with_suffix(".dat").unlink()
+    result = converted(ecg)
+    assert result.outcomes == [("rec1.hea", "rejected")]
+    assert "rec1.dat" in result.issues[0].message
+
+
+def test_edf_is_read_with_its_ranges_and_annotations_and_a_cut_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "holter.edf"
+    with pyedflib.EdfWriter(str(path), 1, file_type=pyedflib.FILETYPE_EDFPLUS) as writer:
+        writer.setSignalHeaders(
+            [
+                {
+                    "label": "ECG II",
+                    "dimension": "uV",
+                    "sample_frequency": 100,
+                    "physical_min": -1000.0,
+                    "physical_max": 1000.0,
+                    "digital_min": -1000,
+                    "digital_max": 1000,
+                    "transducer": "",
+                    "prefilter": "",
+                }
+            ]
+        )
+        writer.setStartdatetime(datetime(2024, 5, 1, 10, 0))
+        writer.writeSamples([numpy.arange(100, dtype="float64")])
+        writer.writeAnnotation(0.5, -1, "symptom")
+    (observation,) = converted(path).of("Observation")
+    sampled = observation["component"][0]["valueSampledData"]
+    assert sampled["data"].split()[:3] == ["0", "1", "2"]
+    assert sampled["origin"]["code"] == "uV"
+    assert observation["effectivePeriod"] == {
+        "start": "2024-05-01T10:00:00+02:00",
+        "end": "2024-05-01T10:00:01+02:00",
+    }
+    assert {"text": "0.5 s: symptom"} in observation["note"]
+    path.write_bytes(path.read_bytes()[:300])
+    assert converted(path).outcomes == [("holter.edf", "rejected")]
