@@ -65,15 +65,14 @@ class ByteRuleWriter:
             piece.lines = with_marks(piece.lines, arms)
         self.scanner = StatementScanner(self.model, dict(expressions.functions), expressions.selectors)
 
-    def write(self, *, whole: bool, split: bool) -> str:
+    def write(self, *, split: bool) -> str:
         """Write them; returns the name of the function that a record's objects are given to.
 
         Args:
-            whole: the output can't be in sections.
             split: others refer to the rule, so that its id is asked for before.
         """
         function, line = self.head.function, self.writer.line
-        if not whole and hasattr(self.model, "key"):
+        if hasattr(self.model, "key"):
             self._sections()
         called = f"{function}_bytes" if self.plan else function
         shared = self._shared() if self.plan and self.head.outer else False
