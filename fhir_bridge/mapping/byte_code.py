@@ -120,11 +120,9 @@ class ByteRuleWriter:
     def _with_shared(self, shared: Head) -> None:
         function, line, position = self.head.function, self.writer.line, self.head.position
         with self.writer.block(f"def {function}_shared(ctx, st, s, g):", position):
-            line("st.head = st.head_record = None")
+            line("st.head = st.head_record = st.begun = None")
             with self.writer.block("try:"):
                 line(f"h = ({', '.join(shared.shared)}, )")
-                if shared.begun:
-                    line(f"st.begun = ctx.key.begun({', '.join(shared.begun)})")
                 line("st.head = h")
             with self.writer.block("except Exception:"):  # the whole function raises it again, for its object
                 line("pass")

@@ -93,6 +93,7 @@ class SectionWriter:
         layout = self.layout
         for text in layout.model.key_head(self.head.scope):
             self.writer.line(text)
+        start = len(self.writer.lines)
         for section in layout.sections:
             if section in self.around:
                 continue
@@ -101,6 +102,7 @@ class SectionWriter:
             if section.number in self.tokens:
                 parts.insert(0, f"st.tokens[{self.tokens[section.number]}]")
             self.keys[section.number] = parts
+        self.writer.read_together(start, layout.model, self.head.position)
 
     def _named(self, source: str) -> str:
         if source not in self.names:
@@ -257,6 +259,7 @@ class SectionWriter:
                     mixed.append(values)
                 self.tokens[section.number] = mixed.index(values)
         with self.writer.block(f"def {head.function}_enter(ctx, st, {self.passed}):", head.position):
+            start = len(self.writer.lines)
             line("st.record = None")
             line("before = len(ctx.issues)")
             if layout.timed:
@@ -275,6 +278,7 @@ class SectionWriter:
             line("st.noise, ctx.noise = ctx.noise, []")
             line("st.anchor = s.outer")
             line("st.record = ctx.record")
+            self.writer.read_together(start, layout.model, head.position)
 
     def _variable(self, name: str, variable: KeyVariable) -> None:
         """The function that gives a variable."""
@@ -321,6 +325,7 @@ class SectionWriter:
             reads = (text for text in self.selectors if text.startswith("s.") and text.endswith(")"))
             if getattr(layout.model, "pure", False):
                 writer.read_once(start, reads, head.position)
+            writer.read_together(start, layout.model, head.position)
         writer.line("")
 
     def _copy(self, piece: Piece) -> None:

@@ -190,9 +190,9 @@ class Sections:
         values[key] = value
         return value
 
-    def begin(self, ctx: Context, *parts: str) -> Any:
-        """The hash of the constant first parts of ids."""
-        self.begun = ctx.key.begun(*parts)
+    def begin(self, ctx: Context, *parts: str, optional: frozenset[int] = frozenset()) -> Any:
+        """The hash of the first parts that ids have in common."""
+        self.begun = ctx.key.begun(*parts, optional=optional)
         return self.begun
 
     def let(self, ctx: Context, number: int, key: Any, call: Callable[..., Any], *arguments: Any) -> Any:
