@@ -121,18 +121,14 @@ def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str 
     own: dict[str, list[str]] = {}
 
     def decided(node: ast.expr, read: set[str]) -> bool:
-        test = (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id in ("truth", "key_part")
-        )
+        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
         keys = {key(item) for item in read if item.startswith("s.")}
         only = keys.pop() if len(keys) == 1 else None
         if (
-            not test
+            called not in ("truth", "key_part")
             or only is None
             # It would be read before it is known that it is asked for, and what it is remembered by costs as much.
-            or (node.func.id == "truth" and ".raws(" in only)
+            or (called == "truth" and ".raws(" in only)
             or only in read
             or (only not in own and len(own) >= HEADS)
             or not all(item.startswith("s.") for item in read)
