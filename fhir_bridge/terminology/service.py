@@ -40,6 +40,7 @@ __all__ = ["CodeValidity", "Terminology", "get_terminology", "plugin_folders"]
 
 LOOK_AGAIN = 1.0
 """Seconds between two looks at what is imported."""
+_CODES_KEPT = 100_000
 
 KEPT = 65_536
 """Concepts whose answers are kept: what is mapped or validated names the same codes over and over."""
@@ -173,7 +174,7 @@ class Terminology:
         if imports != self._imports:
             self._imports = imports
             self._concept.cache_clear()
-            for result in ("_library", "_selector", "_value_sets"):
+            for result in ("_library", "_selector", "_value_sets", "_codes"):
                 self.__dict__.pop(result, None)
 
     @cached_property
@@ -191,6 +192,11 @@ class Terminology:
 
     @cached_property
     def _value_sets(self) -> dict[str, ValueSetDefinition | None]:
+        return {}
+
+    @cached_property
+    def _codes(self) -> dict[tuple[str, str], str | None]:
+        """Codes by system and display, as they were looked for: a run asks for the same genes again and again."""
         return {}
 
     def concept_maps(self) -> list[str]:
@@ -278,6 +284,17 @@ class Terminology:
 
     def code_of(self, system: str, display: str) -> str | None:
         """The one active code of this very display; None where there is none, or several, or no such system."""
+        self._look()
+        try:
+            return self._codes[system, display]
+        except KeyError:
+            code = self._code_of(system, display)
+            if len(self._codes) >= _CODES_KEPT:
+                self._codes.clear()
+            self._codes[system, display] = code
+            return code
+
+    def _code_of(self, system: str, display: str) -> str | None:
         for content in self.contents(system):
             codes = [
                 code

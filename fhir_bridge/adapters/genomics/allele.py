@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 
-from fhir_bridge.adapters.genomics import annotation, clinvar
+from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.alleles import change_type
 from fhir_bridge.adapters.genomics.assembly import pseudoautosomal
 from fhir_bridge.adapters.genomics.cached_property import cached
@@ -362,6 +362,24 @@ class Allele:
             return clinvar.NONE
         values = (line.info(name, self.number) for name in names)
         return clinvar.read_clinvar(*(value if isinstance(value, str) else None for value in values))
+
+    @cached
+    def acmg(self) -> acmg.Acmg:
+        """The laboratory's own class by ACMG/AMP and the criteria it names; nothing where it is of several ALTs."""
+        if not self.file.assessed:
+            return acmg.NONE
+        texts = (self._stated(keys) for keys in (acmg.CLASS_KEYS, acmg.CRITERIA_KEYS))
+        return acmg.read_acmg(*texts)
+
+    def _stated(self, keys: tuple[str, ...]) -> str | None:
+        line = self.line
+        key = next((key for key in keys if key in line.raw_info), None)
+        if key is None:
+            return None
+        if len(line.alternates) == 1:
+            return line.text(key)
+        value = line.info(key, self.number) if self._own(key) else None
+        return value if isinstance(value, str) else None
 
     @property
     def clinvar_unclear(self) -> bool:

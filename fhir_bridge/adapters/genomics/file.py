@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
 from fhir_bridge.adapters.genomics.definition import CheckedKey
@@ -20,6 +21,7 @@ from fhir_bridge.adapters.genomics.file_text import FileText
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
+from fhir_bridge.adapters.genomics.panel import Panel, read_panel
 from fhir_bridge.adapters.genomics.reference import open_reference
 from fhir_bridge.adapters.genomics.region_list import RegionList
 from fhir_bridge.adapters.genomics.regions import Regions
@@ -71,6 +73,8 @@ class VcfFile:
         sexes: `female` or `male` by sample, where the calls show it.
         blocks: a block of a gVCF has been read: its regions are noted.
         limited: not all lines were taken, by `--limit`.
+        assessed: the header declares keys of ACMG/AMP classes or criteria.
+        returned: places that the file comes back to, after lines of others.
         cut: the text ended before the file did; how much is lost can't be known.
         account: counts what no rule represents; None where nobody asks.
     """
@@ -119,11 +123,14 @@ class VcfFile:
         self.reference = open_reference(options.reference)
         self.sexes: Mapping[str, str] = {}
         self.blocks = False
+        self.panel: Panel | None = read_panel(options.panel) if options.panel else None
         self.regions = Regions(options.regions) if options.regions else None
         self.stored_regions = Regions(options.stored_regions) if options.stored_regions else None
         self.outside = 0
         self.limited = False
         self.origin: Path | None = None
+        self.returned: Collection[tuple[str, int]] = ()
+        self.assessed = not header.info.keys().isdisjoint((*CLASS_KEYS, *CRITERIA_KEYS))
         self._failing: dict[str, list[str]] = {}
         self.subjects = [Subject(self, sample) for _, sample in self.columns]
         self.studies = [Study(self, sample, column + 1) for column, sample in self.columns]
@@ -264,11 +271,15 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A reportable allele, kept for the report: what its Observations' ids are built from, and a line for people."""
+    """A reportable allele, kept for the report: what its Observations' ids are built from, and a line for people.
+
+    `classified` by ClinVar; `assessed` by the laboratory (ACMG).
+    """
 
     variant: str
     classified: bool
     text: str
+    assessed: bool = False
 
 
 @dataclass(slots=True)
@@ -378,9 +389,13 @@ class Study:
         unclear = f"ClinVar's classification of {self.unclear} alleles can't be read" if self.unclear else ""
         if self.findings_count:
             listed = "; ".join(finding.text for finding in self.findings[:20])
-            result = f"{self.findings_count} reportable: {listed}" + (
+            by = f" by the panel {self.file.panel.name}" if self.file.panel is not None else ""
+            result = f"{self.findings_count} reportable{by}: {listed}" + (
                 "; …" if self.findings_count > 20 else ""
             )
+            result += f". {unclear}" if unclear else ""
+        elif self.file.panel is not None:
+            result = f"No variant that the panel {self.file.panel.name} selects"
             result += f". {unclear}" if unclear else ""
         elif unclear:
             result = f"{unclear}; of the others it classifies none as pathogenic or likely pathogenic"

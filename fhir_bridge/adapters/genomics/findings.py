@@ -25,12 +25,15 @@ def count_allele(study: Study, allele: Allele) -> bool:
         classified = allele.clinvar.significance is not None
         study.unclear += allele.clinvar_unclear
         study.classified += classified
-    options = study.file.options
-    if not (options.reportable == "all" or (classified and allele.clinvar.reportable)):
+    options, panel = study.file.options, study.file.panel
+    if panel is not None:
+        if not panel.selects(allele):
+            return False
+    elif not (options.reportable == "all" or (classified and allele.clinvar.reportable)):
         return False
     study.findings_count += 1
     if len(study.findings) < options.max_findings:
-        study.findings.append(Finding(allele.key, classified, _sentence(allele)))
+        study.findings.append(Finding(allele.key, classified, _sentence(allele), allele.acmg.stated))
     return True
 
 
@@ -38,5 +41,9 @@ def _sentence(allele: Allele) -> str:
     consequence, text = allele.consequence, allele.clinvar
     change = consequence.named or consequence.hgvs_c or allele.hgvs_g or allele.key
     protein = f" ({consequence.hgvs_p.rpartition(':')[2]})" if consequence.hgvs_p else ""
-    words = (f"{consequence.symbol or ''} {change}{protein}".strip(), allele.allelic_state, text.significance)
+    words = (
+        f"{consequence.symbol or ''} {change}{protein}".strip(),
+        allele.allelic_state,
+        allele.acmg.significance or text.significance,
+    )
     return ", ".join(word for word in words if word)

@@ -21,6 +21,8 @@ Earlier = dict[tuple[str, str], list[object]]
 
 _EVIDENCE = ("GT", "DP", "GQ", "PS")
 _PASSED = frozenset(("PASS", "."))
+_SURE, _SURE_SITE = Decimal(20), Decimal(30)
+"""GQ, or where there is none QUAL, from which a call that passed is of high confidence: 1 and 0.1 % are wrong."""
 
 
 class Line:
@@ -223,6 +225,21 @@ class Call:
             if value is not None and value < limit:
                 parts.append(f"{key} {value} is below {limit}")
         return "; ".join(parts) or None
+
+    @property
+    def confidence(self) -> str | None:
+        """`low` where a filter failed; `high` where filters passed and GQ (else QUAL) is high; else `intermediate`.
+
+        None where neither filters nor qualities are stated.
+        """
+        if self.filtered:
+            return "low"
+        quality = self.quality
+        site = self.line.qual if quality is None else None
+        if self.line.columns[6] == "PASS" or self._one("FT") == "PASS":
+            sure = quality >= _SURE if quality is not None else site is not None and site >= _SURE_SITE
+            return "high" if sure else "intermediate"
+        return None if quality is None and site is None else "intermediate"
 
     @property
     def reads(self) -> list[int | None] | None:

@@ -47,6 +47,7 @@ class LineReader:
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
         self.relations = [Relations() for _ in file.studies]
         self._before: Line | None = None
+        self._apart: dict[tuple[str, int], Earlier] = {}
         self._strict = StrictCheck(file.header.version) if file.options.check else None
 
     def lost(self, number: int, result: Issue, content: bytes | None = None) -> VcfRecord:
@@ -125,15 +126,21 @@ class LineReader:
     def _at_position(self, line: Line) -> Earlier | None:
         """What earlier lines of the position say of samples and variants; a place with one line costs nothing."""
         before, self._before = self._before, line
+        if self.file.returned:
+            return self._of_place(before, line)
         if before is None or before.pos != line.pos or before.chrom != line.chrom:
             return None
-        earlier: Earlier = {} if before.earlier is None else before.earlier
-        for call in before.calls:
-            for allele in call.alleles:
-                assert isinstance(allele, Allele)
-                if not allele.repeated:
-                    earlier.setdefault((call.name, allele.variant), []).append(call.statement)
-        return earlier
+        return _with_calls({} if before.earlier is None else before.earlier, before)
+
+    def _of_place(self, before: Line | None, line: Line) -> Earlier | None:
+        """The same of a file that is not sorted: what is said of a place that it comes back to is kept."""
+        if before is not None:
+            place = before.chrom, before.pos
+            if place in self.file.returned:
+                self._apart[place] = _with_calls(self._apart.get(place, {}), before)
+            elif place == (line.chrom, line.pos):
+                return _with_calls({} if before.earlier is None else before.earlier, before)
+        return self._apart.get((line.chrom, line.pos))
 
     def _line(self, text: str, number: int, locator: str) -> tuple[Line, list[Issue], Issue | None]:
         file = self.file
@@ -171,3 +178,13 @@ class LineReader:
         if kept:
             issues += [issue(code, message, locator) for code, message in kept]
         return line, issues, reason
+
+
+def _with_calls(earlier: Earlier, line: Line) -> Earlier:
+    """What earlier lines say, with what a line says."""
+    for call in line.calls:
+        for allele in call.alleles:
+            assert isinstance(allele, Allele)
+            if not allele.repeated:
+                earlier.setdefault((call.name, allele.variant), []).append(call.statement)
+    return earlier

@@ -43,7 +43,7 @@ _LINE = {
     "line.end": "end",
     "line.failed_filters": "failed_filters",
 }
-_CALL = ("phased", "phase_set", "depth", "quality", "evidence", "failed_filters", "filtered")
+_CALL = ("phased", "phase_set", "depth", "quality", "evidence", "failed_filters", "filtered", "confidence")
 _CALL_ALLELE = ("allelic_state", "allele_depth", "fraction", "copy_number", "evidence")
 _VARIANT = (
     "alt",
@@ -74,6 +74,7 @@ _CLINVAR = (
     "stars",
     "variation",
 )
+_ACMG = ("classification", "criteria", "significance", "stated", "text")
 _PHASE = ("first", "relation", "second", "set")
 _JUNCTION = ("chromosomes", "first", "fusion", "genes", "second", "text")
 _STUDY = (
@@ -121,6 +122,7 @@ def _table(scope: str) -> dict[str, str]:
         names |= {f"variant.{name}": f"s.{name}" for name in _VARIANT}
         names |= {f"consequence.{name}": f"s.consequence.{name}" for name in _CONSEQUENCE}
         names |= {f"clinvar.{name}": f"s.clinvar.{name}" for name in _CLINVAR}
+        names |= {f"acmg.{name}": f"s.acmg.{name}" for name in _ACMG}
     if scope == "Effect":
         names |= {f"consequence.{name}": f"s.consequence.{name}" for name in _CONSEQUENCE}
         names["effect.key"] = "s.key"

@@ -43,7 +43,8 @@ class Options:
         studied_bed: a BED file of the regions that the study covers; gene symbols may be in its fourth column.
         source_class: `germline` or `somatic`; `##genomic_source_class` of the header where absent.
         effective: date of the findings (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`); `##fileDate` where absent.
-        reportable: what a report lists: `clinvar` (pathogenic and likely pathogenic) or `all`.
+        reportable: what a report lists: `clinvar` (pathogenic and likely pathogenic) or `all`; a panel goes before.
+        panel: a file that selects what a report lists (`panel.py`).
         max_findings: findings that a report lists at most.
         consequences: whether each annotated allele also gives a molecular consequence.
         transcripts: the transcripts of which an effect is stated: the `chosen` one (MANE first), or `all`.
@@ -71,6 +72,7 @@ class Options:
     source_class: str | None = None
     effective: str | None = None
     reportable: str = "clinvar"
+    panel: Path | None = None
     max_findings: int = 200
     consequences: bool = True
     transcripts: str = "chosen"
@@ -178,6 +180,7 @@ _READERS: dict[str, Any] = {
     "studied_genes": _names,
     "studied_bed": Path,
     "reference": Path,
+    "panel": Path,
     "effective": _date,
     "source_class": _one_of(*SOURCE_CLASSES),
     "reportable": _one_of(*REPORTABLE),

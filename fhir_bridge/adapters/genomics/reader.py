@@ -17,6 +17,7 @@ from fhir_bridge.adapters.genomics.header import Header, HeaderError, HeaderPars
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.options import OptionError, Options
+from fhir_bridge.adapters.genomics.order import ReturnedPlaces
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.sex import SexCounts
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine, lines
@@ -44,9 +45,11 @@ def read_vcf(
         header = read_header(items, options.fileformat)
         build = _build(header, options)
         sexes = SexCounts(header, build)
-        digest = _digest(path, header, options, sexes)
+        returned = ReturnedPlaces()
+        digest = _digest(path, header, options, sexes, returned)
         file = _file(name, header, build, options, digest)
         file.sexes = sexes.shown() if options.check_sex else {}
+        file.returned = returned.places
         if str(path) != "-":
             file.origin = path
             file.path = None if binary else path
@@ -113,14 +116,22 @@ def _lines(path: Path, options: Options) -> Iterator[Item]:
     return bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
 
 
-def _digest(path: Path, header: Header, options: Options, sexes: SexCounts) -> blake2b:
+def _digest(
+    path: Path, header: Header, options: Options, sexes: SexCounts, returned: ReturnedPlaces
+) -> blake2b:
     """The hash of the file's content, which reads it once more; of a stream, which can be read once, of its header.
 
-    What the lines show of the samples' sexes is counted on the way: it must be known before the first of them.
+    What the lines show of the samples' sexes, and where they come back to, is noted on the way: it must be known before
+    the first of them.
     """
     if str(path) == "-" or options.check:
         return begin_digest(header)
-    return content_digest(header, _readable(_lines(path, options)), sexes.add)
+
+    def look(line: bytes) -> None:
+        sexes.add(line)
+        returned.add(line)
+
+    return content_digest(header, _readable(_lines(path, options)), look)
 
 
 def _readable(items: Iterator[Item]) -> Iterator[Item]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
+
 __all__ = ["SYMBOLIC", "represented"]
 
 SYMBOLIC: Final = frozenset(
@@ -20,6 +22,10 @@ SYMBOLIC: Final = frozenset(
 _EVIDENCE: Final = "FORMAT/GT FORMAT/DP FORMAT/GQ FORMAT/PS QUAL FILTER"
 _STRUCTURE: Final = "INFO/END INFO/SVLEN INFO/CHR2 INFO/CIPOS INFO/CIEND INFO/IMPRECISE"
 _SOURCES: Final[Mapping[str, str]] = {
+    "acmg.classification": " ".join(f"INFO/{key}" for key in CLASS_KEYS),
+    "acmg.criteria": " ".join(f"INFO/{key}" for key in CRITERIA_KEYS),
+    "acmg.significance": " ".join(f"INFO/{key}" for key in CLASS_KEYS),
+    "acmg.text": " ".join(f"INFO/{key}" for key in CRITERIA_KEYS),
     "call.allele_depth": "FORMAT/AD",
     "call.allelic_state": "FORMAT/GT",
     "call.copy_number": "FORMAT/CN",
@@ -27,6 +33,7 @@ _SOURCES: Final[Mapping[str, str]] = {
     "call.evidence": _EVIDENCE,
     "call.failed_filters": "FORMAT/FT",
     "call.filtered": "FILTER FORMAT/FT",
+    "call.confidence": "FILTER FORMAT/FT FORMAT/GQ QUAL",
     "call.fraction": "FORMAT/AF FORMAT/VAF FORMAT/AD",
     "call.genotype": "FORMAT/GT",
     "call.phase_set": "FORMAT/PS",

@@ -159,8 +159,17 @@ def _variant(observation: dict[str, Any], about: Sequence[dict[str, Any]]) -> Va
         stars=text.stars,
         conditions=tuple(text.conditions),
         presence=presence,
-        caution=by_code.get(_CONFIDENCE, ""),
+        caution="" if _is_sure(observation) else by_code.get(_CONFIDENCE, ""),
         evidence=_note(observation),
+    )
+
+
+def _is_sure(observation: dict[str, Any]) -> bool:
+    """Whether the call is of a confidence that needs no word: none stated, or another than low."""
+    return not any(
+        _CONFIDENCE in codes_of(component.get("code"))
+        and "low" in codes_of(component.get("valueCodeableConcept"))
+        for component in observation.get("component", ())
     )
 
 

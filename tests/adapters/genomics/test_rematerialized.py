@@ -55,7 +55,7 @@ def of_fhir(resource: dict[str, Any], specimens: dict[str, str]) -> tuple[Any, .
         STATES.get(state["coding"][0]["code"]) if state else None,
         int(depth["value"]) if depth else None,
         (int(span["low"]["value"]), int(span["high"]["value"])) if exact else None,
-        confidence is not None,
+        confidence is not None and confidence["coding"][0]["code"] == "low",
         evidence.partition(". The file")[0].split()[1] if evidence.startswith("VCF GT=") else "",
         Decimal(str(fraction["value"])) if fraction else None,
     )

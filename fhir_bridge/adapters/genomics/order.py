@@ -1,0 +1,37 @@
+"""Places that a file comes back to, so that a variant which is called on lines apart is noticed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["ReturnedPlaces"]
+
+_MOST: Final = 500_000
+"""Places that are kept; a file that is more out of order than that has the rest of them unnoticed."""
+
+
+class ReturnedPlaces:
+    """Contig and POS of the lines that are not where a sorted file has them."""
+
+    def __init__(self) -> None:
+        self.places: set[tuple[str, int]] = set()
+        self._farthest: dict[bytes, int] = {}
+        self._chrom = b""
+        self._last = 0
+
+    def add(self, line: bytes) -> None:
+        """Look at a line that is no header."""
+        chrom, _, rest = line.partition(b"\t")
+        text = rest.partition(b"\t")[0]
+        if not text.isdigit() or len(text) > 10:
+            return
+        position = int(text)
+        if chrom != self._chrom:
+            if self._chrom:
+                self._farthest[self._chrom] = self._last
+            self._chrom, self._last = chrom, self._farthest.get(chrom, -1)
+        if position < self._last or (position == self._last and chrom in self._farthest):
+            if len(self.places) < _MOST:
+                self.places.add((chrom.decode("utf-8", "replace"), position))
+        else:
+            self._last = position
