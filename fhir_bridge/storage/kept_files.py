@@ -143,16 +143,16 @@ class KeptFiles:
                 "ORDER BY f.key, k.part".encode(),
                 values,
             )
-            found: dict[int, tuple[tuple[Any, ...], dict[str, KeptPart]]] = {}
+            known: dict[int, tuple[tuple[Any, ...], dict[str, KeptPart]]] = {}
             for row in await rows.fetchall():
-                found.setdefault(row[0], (row[:9], {}))[1][row[9]] = KeptPart(*row[10:])
+                known.setdefault(row[0], (row[:9], {}))[1][row[9]] = KeptPart(*row[10:])
         return [
             KeptFile(
                 adapter, identity, name, within, mapping, options, parts, key, bytes(data), bytes(index_of_data)
             )
             for (
                 key, adapter, identity, name, within, mapping, options, data, index_of_data
-            ), parts in found.values()
+            ), parts in known.values()
         ]  # fmt: skip
 
     async def current(self, edition: int | None, places: Sequence[int | None]) -> list[bool]:

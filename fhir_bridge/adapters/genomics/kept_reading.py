@@ -96,15 +96,15 @@ def kept_records(kept: KeptVcf, places: Sequence[Interval] | None) -> Iterator[V
 def _fetched(tabix: Any, contig: str, wanted: Iterable[Interval]) -> list[str]:
     """Lines of a contig at places, with all others that begin where one of them begins: a variant that is called
     twice is numbered by them."""
-    found: dict[str, tuple[int, int]] = {}
+    first_lines: dict[str, tuple[int, int]] = {}
     for place in wanted:
         start = max(0, place.start - 1)
         for line in tabix.fetch(contig, start, place.end + 1):
-            found.setdefault(line, (_position(line), len(found)))
-            if len(found) > MOST_LINES:
+            first_lines.setdefault(line, (_position(line), len(first_lines)))
+            if len(first_lines) > MOST_LINES:
                 raise TooManyLines(f"more than {MOST_LINES} lines: ask for less at once")
     results: dict[str, tuple[int, int]] = {}
-    for position in sorted({position for position, _ in found.values()}):
+    for position in sorted({position for position, _ in first_lines.values()}):
         here = tabix.fetch(contig, max(0, position - 1), position)
         for line in here:
             if _position(line) == position:

@@ -11,7 +11,7 @@ from fhir_bridge.adapters.genomics.query import Interval
 from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.governance import audit
-from fhir_bridge.server.genomics.evidence import Evidence, Found
+from fhir_bridge.server.genomics.evidence import Evidence, Result
 from fhir_bridge.server.genomics.studies import Coverage, studied
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 
@@ -20,9 +20,9 @@ __all__ = ["answer", "presence", "resources"]
 _REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
-def resources(name: str, found: Iterable[Found]) -> list[dict[str, Any]]:
+def resources(name: str, matches: Iterable[Result]) -> list[dict[str, Any]]:
     """A parameter for each Observation, in the order of their ids: the same answer each time."""
-    return [{"name": name, "resource": each.resource} for each in sorted(found, key=lambda each: each.id)]
+    return [{"name": name, "resource": each.resource} for each in sorted(matches, key=lambda each: each.id)]
 
 
 def presence(
@@ -59,7 +59,7 @@ async def answer(call: Call, subject: str, evidence: Evidence, parameters: list[
     content = dumps(result)
     call.budget.spend(entries=_count(parameters), size=len(content))
     call.budget.check()
-    # Always of the subject: that nothing was found is known of a person too.
+    # Always of the subject: that nothing is there is known of a person too.
     event = audit.operation(call.audit_context(), call.operation, f"Patient/{subject}", patient=subject)
     await call.services.audit.now(event)
     return Response(content, media_type=FHIR_JSON)

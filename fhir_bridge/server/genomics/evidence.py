@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_bridge.adapters.genomics.query import ObservedVariant, observed
+from fhir_bridge.adapters.genomics.query import ObservedVariant, read_observation
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.genomics.parameters import Limits
 from fhir_bridge.server.genomics.studies import Study, identifiers_of, read_studies
@@ -16,7 +16,7 @@ from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage import Stored
 
-__all__ = ["CODES", "Evidence", "Found", "read_stored"]
+__all__ = ["CODES", "Evidence", "Result", "read_stored"]
 
 CODES = {
     "variant": "http://loinc.org|69548-6",
@@ -35,7 +35,7 @@ _DEAD = frozenset(("entered-in-error", "cancelled"))
 
 
 @dataclass(slots=True)
-class Found:
+class Result:
     """An Observation, stored or made of a line of a kept file, and the variant that it states."""
 
     resource: dict[str, Any]
@@ -52,7 +52,7 @@ class Found:
     def variant(self) -> ObservedVariant:
         """What it says of a variant."""
         if self._variant is None:
-            self._variant = observed(self.resource)
+            self._variant = read_observation(self.resource)
         return self._variant
 
     @property
@@ -68,24 +68,24 @@ class Evidence:
     """What is known.
 
     Attributes:
-        found: Observations by kind (`CODES`), each id once.
+        by_kind: Observations (`CODES`), by kind and id.
         studies: the tests; None where the caller may not see them.
         warnings: what the reader of the answer has to know.
     """
 
-    found: dict[str, dict[str, Found]] = field(default_factory=dict)
+    by_kind: dict[str, dict[str, Result]] = field(default_factory=dict)
     studies: list[Study] | None = None
     specimens: dict[str, frozenset[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
-    def of(self, kind: str) -> list[Found]:
+    def of(self, kind: str) -> list[Result]:
         """The Observations of a kind."""
-        return list(self.found.get(kind, {}).values())
+        return list(self.by_kind.get(kind, {}).values())
 
-    def add(self, kind: str, found: Iterable[Found]) -> None:
+    def add(self, kind: str, matches: Iterable[Result]) -> None:
         """Take more; one that is known already stays as it is."""
-        for each in found:
-            self.found.setdefault(kind, {}).setdefault(each.id, each)
+        for each in matches:
+            self.by_kind.setdefault(kind, {}).setdefault(each.id, each)
 
     def warn(self, text: str) -> None:
         """Note something once."""
@@ -94,10 +94,12 @@ class Evidence:
 
     def limit(self, limits: Limits) -> None:
         """Leave out what is not of the tests, specimens, days and class asked for."""
-        for kind, found in self.found.items():
-            self.found[kind] = {key: each for key, each in found.items() if self._counts(kind, each, limits)}
+        for kind, matches in self.by_kind.items():
+            self.by_kind[kind] = {
+                key: each for key, each in matches.items() if self._counts(kind, each, limits)
+            }
 
-    def _counts(self, kind: str, each: Found, limits: Limits) -> bool:
+    def _counts(self, kind: str, each: Result, limits: Limits) -> bool:
         resource = each.resource
         date = resource.get("effectiveDateTime") or (resource.get("effectivePeriod") or {}).get("start")
         if not limits.on(date):
@@ -121,7 +123,7 @@ class Evidence:
             return True
         return bool(wanted & {identity, *self.specimens.get(identity, ())})
 
-    def _tests(self, each: Found, date: str | None) -> set[str]:
+    def _tests(self, each: Result, date: str | None) -> set[str]:
         """Identifiers of the tests that a result is of: of its file, else those of its specimen and day."""
         specimen = _last(each.resource.get("specimen"))
         results = set(each.tests)
@@ -160,9 +162,9 @@ async def _contents(call: Call, stored: Sequence[Stored]) -> Sequence[bytes]:
     return await hooks.redact_all(call.services.plugins, [each.bytes for each in stored], call.access)
 
 
-def _read(contents: Sequence[bytes]) -> list[Found]:
+def _read(contents: Sequence[bytes]) -> list[Result]:
     resources = [loads(content) for content in contents]
-    return [Found(resource) for resource in resources if resource.get("status") not in _DEAD]
+    return [Result(resource) for resource in resources if resource.get("status") not in _DEAD]
 
 
 async def _search(
@@ -196,11 +198,11 @@ async def _read_studies(call: Call, subject: str, evidence: Evidence) -> None:
     procedures = [loads(content) for content in await _contents(call, stored)]
     documents: list[dict[str, Any]] = []
     if call.access.permits("DocumentReference", "s"):
-        found = await _search(call, subject, "DocumentReference")
-        documents = [loads(content) for content in await _contents(call, found)]
+        matches = await _search(call, subject, "DocumentReference")
+        documents = [loads(content) for content in await _contents(call, matches)]
     if call.access.permits("Specimen", "s"):
-        found = await _search(call, subject, "Specimen")
-        for content in await _contents(call, found):
+        matches = await _search(call, subject, "Specimen")
+        for content in await _contents(call, matches):
             specimen = loads(content)
             evidence.specimens[specimen["id"]] = frozenset(identifiers_of(specimen))
     evidence.studies = await offloaded(read_studies, procedures, documents)

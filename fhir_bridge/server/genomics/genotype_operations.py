@@ -16,7 +16,7 @@ from fhir_bridge.adapters.genomics.query import (
     matches_genotype,
 )
 from fhir_bridge.server.genomics.answering import answer, presence, resources
-from fhir_bridge.server.genomics.evidence import Evidence, Found
+from fhir_bridge.server.genomics.evidence import Evidence, Result
 from fhir_bridge.server.genomics.kept import read_evidence
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Wanted, listed, read_all, token_matches
@@ -56,13 +56,13 @@ class _Ranges(GenomicsOperation):
         phasing = "includePhasing" in wanted.flags
         parameters: Parameters = []
         for question in ranges:
-            found = [each for each in evidence.of("variant") if self._is_in(question, each)]
+            matches = [each for each in evidence.of("variant") if self._is_in(question, each)]
             part: Parameters = [{"name": "rangeItem", "valueString": question.text}]
-            part += presence(evidence, question.intervals, present=bool(found))
+            part += presence(evidence, question.intervals, present=bool(matches))
             if phasing or "includeVariants" in wanted.flags:
-                part += resources("variant", found)
+                part += resources("variant", matches)
             if phasing:
-                ids = {each.id for each in found}
+                ids = {each.id for each in matches}
                 related = [
                     each
                     for each in evidence.of("phase")
@@ -72,7 +72,7 @@ class _Ranges(GenomicsOperation):
             parameters.append({"name": "variants", "part": part})
         return await answer(call, wanted.subject, evidence, parameters)
 
-    def _is_in(self, question: RangeQuestion, each: Found) -> bool:
+    def _is_in(self, question: RangeQuestion, each: Result) -> bool:
         return each.variant.present and self.chooses(question, each.variant)
 
 
@@ -126,17 +126,17 @@ class SpecificVariants(GenomicsOperation):
         self.note_builds(evidence, places)
         parameters: Parameters = []
         for question in asked:
-            found = self.matching(questions, question, evidence)
+            matches = self.matching(questions, question, evidence)
             part: Parameters = [{"name": "variantItem", "valueString": question.text}]
-            present = any(each.variant.present for each in found)
-            understood = self.note_unproven(evidence, question, found=bool(found))
+            present = any(each.variant.present for each in matches)
+            understood = self.note_unproven(evidence, question, known=bool(matches))
             part += presence(evidence, question.intervals, present=present, understood=understood)
-            part += resources("variant", found)
+            part += resources("variant", matches)
             parameters.append({"name": "variants", "part": part})
         return await answer(call, wanted.subject, evidence, parameters)
 
 
-def genes_of(each: Found) -> list[tuple[str, str, str]]:
+def genes_of(each: Result) -> list[tuple[str, str, str]]:
     """The genes that an Observation names: system, code and symbol."""
     return [
         coding
@@ -146,12 +146,12 @@ def genes_of(each: Found) -> list[tuple[str, str, str]]:
     ]
 
 
-def names_of(each: Found) -> list[tuple[str, str, str]]:
+def names_of(each: Result) -> list[tuple[str, str, str]]:
     """What a genotype or haplotype is called."""
     return list(codes_of(each.resource.get("valueCodeableConcept")))
 
 
-def has_haplotype(wanted: str, each: Found) -> bool:
+def has_haplotype(wanted: str, each: Result) -> bool:
     """Whether a genotype or haplotype is, or has, the wanted one."""
     stated, bar, token = wanted.rpartition("|")
     for system, code, display in names_of(each):
@@ -170,11 +170,11 @@ class _HaplotypeList(GenomicsOperation):
     item: str
     kinds = ("genotype", "haplotype")
 
-    def select(self, wanted: str) -> Callable[[Found], bool]:
+    def select(self, wanted: str) -> Callable[[Result], bool]:
         """What an item asks for."""
         raise NotImplementedError
 
-    def first(self, evidence: Evidence, found: Sequence[Found]) -> Parameters:
+    def first(self, evidence: Evidence, matches: Sequence[Result]) -> Parameters:
         """Parts between the item and its results."""
         raise NotImplementedError
 
@@ -188,7 +188,7 @@ class _HaplotypeList(GenomicsOperation):
             chosen = self.select(item)
             by_kind = {kind: [each for each in evidence.of(kind) if chosen(each)] for kind in self.kinds}
             part: Parameters = [{"name": self.item, "valueString": listed(item)}]
-            part += self.first(evidence, [each for found in by_kind.values() for each in found])
+            part += self.first(evidence, [each for matches in by_kind.values() for each in matches])
             for kind in ("haplotype", "genotype"):
                 part += resources(kind, by_kind[kind])
             parameters.append({"name": "haplotypes", "part": part})
@@ -202,13 +202,13 @@ class Haplotypes(_HaplotypeList):
     lists = ("genes",)
     item = "geneItem"
 
-    def select(self, wanted: str) -> Callable[[Found], bool]:
+    def select(self, wanted: str) -> Callable[[Result], bool]:
         """See `_HaplotypeList.select`."""
         return lambda each: any(token_matches(wanted, *coding) for coding in genes_of(each))
 
-    def first(self, evidence: Evidence, found: Sequence[Found]) -> Parameters:
+    def first(self, evidence: Evidence, matches: Sequence[Result]) -> Parameters:
         """See `_HaplotypeList.first`."""
-        if not found:
+        if not matches:
             evidence.warn("a gene without haplotypes may not have been looked at")
         return []
 
@@ -220,15 +220,15 @@ class SpecificHaplotypes(_HaplotypeList):
     lists = ("haplotypes",)
     item = "haplotypeItem"
 
-    def select(self, wanted: str) -> Callable[[Found], bool]:
+    def select(self, wanted: str) -> Callable[[Result], bool]:
         """See `_HaplotypeList.select`."""
         return lambda each: has_haplotype(wanted, each)
 
-    def first(self, evidence: Evidence, found: Sequence[Found]) -> Parameters:
+    def first(self, evidence: Evidence, matches: Sequence[Result]) -> Parameters:
         """See `_HaplotypeList.first`."""
-        texts = [text for each in found for _, code, name in names_of(each) for text in (code, name)]
+        texts = [text for each in matches for _, code, name in names_of(each) for text in (code, name)]
         if any(is_ambiguous(text) for text in texts):
             evidence.warn("a code for several alleles may mean the one asked for, or another of its group")
-        if not found:
-            evidence.warn("a haplotype that is not found may not have been looked for")
-        return [{"name": "presence", "valueBoolean": bool(found)}]
+        if not matches:
+            evidence.warn("a haplotype that is not there may not have been looked for")
+        return [{"name": "presence", "valueBoolean": bool(matches)}]

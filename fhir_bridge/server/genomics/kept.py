@@ -9,7 +9,7 @@ from fhir_bridge.adapters.genomics.kept_reading import KeptVcf, TooManyLines, ke
 from fhir_bridge.adapters.genomics.query import Interval
 from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.pipeline import record_converter
-from fhir_bridge.server.genomics.evidence import Evidence, Found, read_stored
+from fhir_bridge.server.genomics.evidence import Evidence, Result, read_stored
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.call import Call
@@ -90,9 +90,9 @@ async def _add(
     current = await kept_files.current(part.edition, [place for place, _ in lines])
     contents = [
         (kind, content)
-        for counts, (_, made) in zip(current, lines, strict=True)
+        for counts, (_, outputs) in zip(current, lines, strict=True)
         if counts
-        for content in made
+        for content in outputs
         if (kind := _kind(content)) in kinds
     ]
     own = [each for each in contents if each[1].get("subject", {}).get("reference") == f"Patient/{subject}"]
@@ -107,7 +107,7 @@ async def _add(
     )
     tests = frozenset({part.study} if part.study else ())
     for (kind, _), content in zip(seen, redacted, strict=True):
-        evidence.add(kind, [Found(loads(content), kept=True, tests=tests)])
+        evidence.add(kind, [Result(loads(content), kept=True, tests=tests)])
 
 
 def _kind(content: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from fhir_bridge.adapters.genomics.query import (
     read_chains,
     read_transcripts,
 )
-from fhir_bridge.server.genomics.evidence import Evidence, Found
+from fhir_bridge.server.genomics.evidence import Evidence, Result
 from fhir_bridge.server.genomics.parameters import Wanted
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.call import Call
@@ -89,9 +89,9 @@ class GenomicsOperation(CallOperation):
             )
 
     @staticmethod
-    def note_unproven(evidence: Evidence, question: VariantQuestion, *, found: bool) -> bool:
-        """Whether that a variant was not found means something; warns where it does not."""
-        if found:
+    def note_unproven(evidence: Evidence, question: VariantQuestion, *, known: bool) -> bool:
+        """Whether that a variant is not there means something; warns where it does not."""
+        if known:
             return True
         if not question.changes:
             evidence.warn(
@@ -105,7 +105,7 @@ class GenomicsOperation(CallOperation):
         return True
 
     @staticmethod
-    def matching(questions: Questions, question: VariantQuestion, evidence: Evidence) -> list[Found]:
+    def matching(questions: Questions, question: VariantQuestion, evidence: Evidence) -> list[Result]:
         """The Observations that state a variant."""
         return [
             each

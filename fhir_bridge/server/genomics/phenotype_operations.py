@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from fhir_bridge.adapters.genomics.query import codes_of, components
 from fhir_bridge.server.genomics.answering import answer, resources
-from fhir_bridge.server.genomics.evidence import Evidence, Found
+from fhir_bridge.server.genomics.evidence import Evidence, Result
 from fhir_bridge.server.genomics.genotype_operations import has_haplotype
 from fhir_bridge.server.genomics.kept import read_evidence
 from fhir_bridge.server.genomics.operation import GenomicsOperation
@@ -42,19 +42,19 @@ class _Implications(GenomicsOperation):
         evidence = await read_evidence(
             call, wanted.subject, (self.kind, *self.targets), places if ranges or variants else None
         )
-        # What limits a test limits what it found; an implication says nothing of a class.
+        # What limits a test limits what came of it; an implication says nothing of a class.
         evidence.limit(wanted.limits)
         self.note_builds(evidence, places)
         sources: set[str] | None = None
         if ranges or variants or haplotypes:
             sources = set()
             for question in ranges:
-                found = [each for each in evidence.of("variant") if question.overlaps(_extent(each))]
-                sources.update(each.id for each in found if each.variant.present)
+                matches = [each for each in evidence.of("variant") if question.overlaps(_extent(each))]
+                sources.update(each.id for each in matches if each.variant.present)
             for asked in variants:
-                found = self.matching(questions, asked, evidence)
-                self.note_unproven(evidence, asked, found=bool(found))
-                sources.update(each.id for each in found if each.variant.present)
+                matches = self.matching(questions, asked, evidence)
+                self.note_unproven(evidence, asked, known=bool(matches))
+                sources.update(each.id for each in matches if each.variant.present)
             for kind in ("genotype", "haplotype"):
                 for each in evidence.of(kind):
                     if any(has_haplotype(item, each) for item in haplotypes):
@@ -66,12 +66,12 @@ class _Implications(GenomicsOperation):
             parameters += resources(kind, [each for each in evidence.of(kind) if each.id in named])
         return await answer(call, wanted.subject, evidence, parameters)
 
-    def _is_wanted(self, each: Found, wanted: Wanted, sources: set[str] | None, evidence: Evidence) -> bool:
+    def _is_wanted(self, each: Result, wanted: Wanted, sources: set[str] | None, evidence: Evidence) -> bool:
         derived = set(each.derived_from)
         if sources is not None and not derived & sources:
             return False
         # Its variants may be out of the limits, or of those that the caller may not see.
-        known = {identity for kind in self.targets for identity in evidence.found.get(kind, {})}
+        known = {identity for kind in self.targets for identity in evidence.by_kind.get(kind, {})}
         if not derived & known:
             return False
         for name, code in self.criteria.items():
@@ -83,7 +83,7 @@ class _Implications(GenomicsOperation):
         return True
 
 
-def _values(each: Found, wanted: str) -> list[tuple[str, str, str]]:
+def _values(each: Result, wanted: str) -> list[tuple[str, str, str]]:
     return [
         coding
         for code, component in components(each.resource)
@@ -92,7 +92,7 @@ def _values(each: Found, wanted: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def _extent(each: Found) -> Any:
+def _extent(each: Result) -> Any:
     variant = each.variant
     return variant.outer or variant.interval or variant.inner
 

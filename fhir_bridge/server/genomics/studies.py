@@ -120,8 +120,8 @@ def _analysis(resource: Mapping[str, Any], documents: Mapping[str, Mapping[str, 
     )
     parts: dict[str, list[str | None]] = {"studied": [], "called": [], "uncalled": []}
     for regions in _extensions(resource, "genomic-study-analysis-regions"):
-        for name, found in parts.items():
-            found += [
+        for name, identities in parts.items():
+            identities += [
                 _id(item.get("valueReference"), "DocumentReference") for item in _extensions(regions, name)
             ]
     specimen = next(

@@ -24,8 +24,10 @@ LINES = (
     "chr1 1000 . A G 50 PASS . GT:AD:PS 0|1:10,9:1000 0/0:20,0:.",
     "chr1 1010 . C T 50 PASS . GT:AD:PS 0|1:11,9:1000 0/1:8,9:.",
     "chr1 1010 . CAA C 50 LowQual . GT:AD:PS 1|0:11,9:1000 0/0:20,0:.",
-    "chr1 2000 . G A 50 PASS CLNSIG=Pathogenic;CLNDN=Cardiomyopathy;CLNREVSTAT=reviewed_by_expert_panel GT:AD:PS 0/1:9,9:. 0/1:9,9:.",
-    "chr1 3000 . T C 50 PASS CLNSIG=Benign;CLNDN=Cardiomyopathy;CLNREVSTAT=reviewed_by_expert_panel GT:AD:PS 1/1:0,18:. 0/0:20,0:.",
+    "chr1 2000 . G A 50 PASS CLNSIG=Pathogenic;CLNDN=Cardiomyopathy;CLNREVSTAT=practice_guideline "
+    "GT:AD:PS 0/1:9,9:. 0/1:9,9:.",
+    "chr1 3000 . T C 50 PASS CLNSIG=Benign;CLNDN=Cardiomyopathy;CLNREVSTAT=practice_guideline "
+    "GT:AD:PS 1/1:0,18:. 0/0:20,0:.",
     "chr1 5000 . N <DEL> 50 PASS SVTYPE=DEL;END=9000 GT:AD:PS 0/1:9,9:. 0/0:20,0:.",
     "chr7 4000 . T G,A 50 PASS . GT:AD:PS 1/2:0,9,9:. 0/2:9,0,9:.",
 )  # fmt: skip

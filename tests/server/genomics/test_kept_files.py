@@ -52,7 +52,7 @@ def report(load: Any, folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def served(database_url: str, folder: Path, report: dict[str, Any]) -> Iterator[Hospital]:  # noqa: ARG001 - loaded first
+def served(database_url: str, folder: Path, report: dict[str, Any]) -> Iterator[Hospital]:
     settings = Settings(
         database_url=database_url, site=folder / "site.yaml", blob_dir=folder / "blobs", pages=False
     )

@@ -19,7 +19,12 @@ from fhir_bridge.adapters.genomics.query.intervals import (
     uncovered,
 )
 from fhir_bridge.adapters.genomics.query.lifting import Lifting, read_chains
-from fhir_bridge.adapters.genomics.query.observed import ObservedVariant, codes_of, components, observed
+from fhir_bridge.adapters.genomics.query.observed import (
+    ObservedVariant,
+    codes_of,
+    components,
+    read_observation,
+)
 from fhir_bridge.adapters.genomics.query.questions import Questions, RangeQuestion, VariantQuestion
 from fhir_bridge.adapters.genomics.query.transcripts import Transcripts, read_transcripts
 
@@ -41,10 +46,10 @@ __all__ = [
     "is_ambiguous",
     "matches_genotype",
     "merged",
-    "observed",
     "overlapping",
     "read_bed",
     "read_chains",
+    "read_observation",
     "read_range",
     "read_transcripts",
     "read_variant",

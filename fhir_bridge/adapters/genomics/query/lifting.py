@@ -149,11 +149,16 @@ def _inverse(source: str, block: _Block) -> _Block:
 
 
 def _accession(name: str, length: int) -> str | None:
-    found = chromosome(name)
-    if found is None or found == "MT":
+    chromosome_name = chromosome(name)
+    if chromosome_name is None or chromosome_name == "MT":
         return None
     return next(
-        (build.accessions[found] for build in BUILDS.values() if build.lengths[found] == length), None
+        (
+            build.accessions[chromosome_name]
+            for build in BUILDS.values()
+            if build.lengths[chromosome_name] == length
+        ),
+        None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_bridge.adapters.genomics.query.changes import Change, QueryError, read_variant
 from fhir_bridge.adapters.genomics.query.intervals import Interval
 
-__all__ = ["ObservedVariant", "codes_of", "components", "observed"]
+__all__ = ["ObservedVariant", "codes_of", "components", "read_observation"]
 
 SPDI_SYSTEM = "https://api.ncbi.nlm.nih.gov/variation/v0/"
 ABSENT = "LA9634-2"
@@ -91,7 +91,7 @@ def _interval(
     return Interval(accession, start, start + bases if high is None else max(start, start + high - low + 1))
 
 
-def observed(resource: Mapping[str, Any]) -> ObservedVariant:
+def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
     """What a variant Observation says; what it does not say, or says in a way that is not understood, is None."""
     accession = counting = source_class = reference = alternate = None
     names: set[str] = set()

@@ -101,8 +101,8 @@ class Questions:
         build, _ = build_of(interval.accession)
         if self.lifting is None or build is None:
             return []
-        found = (self.lifting.interval(interval, other) for other in BUILDS if other != build)
-        return [each for each in found if each is not None]
+        lifted = (self.lifting.interval(interval, other) for other in BUILDS if other != build)
+        return [each for each in lifted if each is not None]
 
     def variant(self, text: str) -> VariantQuestion:
         """A variant in every build.

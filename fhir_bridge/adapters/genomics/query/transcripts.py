@@ -117,15 +117,15 @@ def read_transcripts(paths: Iterable[Path]) -> Transcripts:
     result = Transcripts()
     for path in paths:
         known = 0
-        found: dict[tuple[str, str], Transcript] = {}
+        by_place: dict[tuple[str, str], Transcript] = {}
         try:
             with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
                 for accession, kind, first, last, strand, name in _features(file):
-                    each = found.setdefault((name, accession), Transcript(accession, strand == "+"))
+                    each = by_place.setdefault((name, accession), Transcript(accession, strand == "+"))
                     (each.exons if kind == "exon" else each.coded).append((first, last))
         except (OSError, ValueError, EOFError) as error:
             raise QueryError(f"{path.name} can't be read as GFF3: {error}") from error
-        for (name, _), transcript in found.items():
+        for (name, _), transcript in by_place.items():
             known += 1
             result.add(name, transcript)
         if not known:
