@@ -113,4 +113,11 @@ CODES = declare(
         "It is kept. `fhir-bridge inbox message` shows it; correct the mapping, then `fhir-bridge inbox replay`.",
         "processing",
     ),
+    IssueCode(
+        "FB-RUN-042",
+        "warning",
+        "The order of an imaging study is not certain",
+        "Its number fits several orders of the patient: write `basedOn` where you know it, or have issuers named.",
+        "multiple-matches",
+    ),
 )
