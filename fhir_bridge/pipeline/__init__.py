@@ -52,6 +52,7 @@ __all__ = [
 PUBLIC_MODULES = (
     "convert",
     "inbox",
+    "instances",
     "load_fhir",
     "ndjson",
     "part_sink",
@@ -59,6 +60,7 @@ PUBLIC_MODULES = (
     "receiving",
     "shard",
     "sources",
+    "study_orders",
     "validate",
     "validation_reports",
     "views",

@@ -89,18 +89,18 @@ async def join_patients(store: Store, patients: Iterable[str]) -> Joined:
         reports = await _all(store, "DiagnosticReport", [("patient", patient)])
         reports = [each for each in reports if each.get("status") != "entered-in-error"]
         numbers = {study["id"]: _numbers_of_study(study) for study in live}
-        values = {number.value for found in numbers.values() for number in found}
+        values = {number.value for matched in numbers.values() for number in matched}
         orders = await _by_values(store, "ServiceRequest", patient, values) if values else []
         orders = [each for each in orders if each.get("status") != "entered-in-error"]
         based: dict[str, set[str]] = {}
         for study in live:
-            found, sure = _orders_of(numbers[study["id"]], orders)
+            matched, sure = _orders_of(numbers[study["id"]], orders)
             # A report that names the study by its UID is of the study's order, whatever the numbers say.
             named = _orders_of_reports(study["id"], reports)
             sure = sure or bool(named)
             await _note(store, study, sure=sure)
             joined.ambiguous += not sure
-            based[study["id"]] = found | named
+            based[study["id"]] = matched | named
             if missing := _missing(study, "basedOn", based[study["id"]]):
                 await _add(store, study, basedOn=missing)
                 joined.studies += 1
@@ -130,12 +130,12 @@ def _numbers_of_study(study: dict[str, Any]) -> list[_Number]:
 
 
 def _numbers(identifiers: Iterable[dict[str, Any]]) -> list[_Number]:
-    found: dict[_Number, None] = {}
+    matched: dict[_Number, None] = {}
     for each in identifiers:
         kinds = {coding.get("code") for coding in (each.get("type") or {}).get("coding", ())} & _FITS.keys()
         if each.get("value") and len(kinds) == 1:
-            found[_Number(str(kinds.pop()), str(each.get("system") or ""), str(each["value"]))] = None
-    return list(found)
+            matched[_Number(str(kinds.pop()), str(each.get("system") or ""), str(each["value"]))] = None
+    return list(matched)
 
 
 def _orders_of(numbers: Sequence[_Number], orders: Sequence[dict[str, Any]]) -> tuple[set[str], bool]:
@@ -214,12 +214,12 @@ async def _note(store: Store, study: dict[str, Any], *, sure: bool) -> None:
 
 async def _by_values(store: Store, kind: str, patient: str, values: Iterable[str]) -> list[dict[str, Any]]:
     ordered = sorted(values)
-    found: dict[str, dict[str, Any]] = {}
+    matched: dict[str, dict[str, Any]] = {}
     for start in range(0, len(ordered), 100):
         some = ",".join(_escaped(value) for value in ordered[start : start + 100])
         for each in await _all(store, kind, [("patient", patient), ("identifier", some)]):
-            found[each["id"]] = each
-    return list(found.values())
+            matched[each["id"]] = each
+    return list(matched.values())
 
 
 def _escaped(value: str) -> str:
@@ -230,11 +230,11 @@ def _escaped(value: str) -> str:
 
 
 async def _all(store: Store, kind: str, parameters: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    matched: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
         page = await store.search(kind, parameters, EVERYTHING, count=200, cursor=cursor)
-        found += [loads(entry.bytes) for entry in page.entries]
+        matched += [loads(entry.bytes) for entry in page.entries]
         cursor = page.next
         if cursor is None:
-            return found
+            return matched

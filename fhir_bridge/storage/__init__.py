@@ -102,6 +102,7 @@ PUBLIC_MODULES = (
     "retention",
     "settings",
     "stored",
+    "study_patients",
     "subscriptions",
     "transactions",
     "watching",
