@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.mapping import Site, source_block
@@ -134,6 +135,8 @@ def _run(
     adapter = adapters()[request.adapter]
     paths, left = expand(sources, adapter)
     shards = list(enumerate(plan(request, adapter, paths, jobs)))
+    if len(shards) == 1:
+        request = replace(request, jobs=jobs)
     context = ConversionContext.of(request)
     contexts = {mapping: context.parts(mapping) for mapping in {shard.mapping for _, shard in shards}}
     total = Account()

@@ -177,6 +177,7 @@ class _Reading:
     site: Site
     selectors: frozenset[tuple[str, str]]
     limit: int | None
+    jobs: int
 
 
 @dataclass(slots=True)
@@ -190,6 +191,7 @@ class ShardRun:
     check: OutputCheck
     selection: Selection = field(default_factory=Selection)
     on_progress: Callable[[int], None] = lambda _read: None
+    jobs: int = 1
     _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
@@ -325,4 +327,4 @@ class ShardRun:
         options = {**self.mapping.source_options, **self.options}
         chosen = self.selection.only is not None or self.selection.locators is not None
         limit = None if chosen else self.selection.limit
-        return _Reading(options, self.context.site, self.mapping.selectors, limit)
+        return _Reading(options, self.context.site, self.mapping.selectors, limit, self.jobs)

@@ -53,7 +53,7 @@ class DicomAdapter:
         """
         from fhir_bridge.adapters.imaging.reader import read_studies
 
-        return read_studies(paths, source_name(context))
+        return read_studies(paths, source_name(context), int(getattr(context, "jobs", 1)))
 
     def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
         """Which of several parts of one SOP Instance UID counts (`parts.choose`)."""
