@@ -54,6 +54,7 @@ __all__ = [
 PUBLIC_MODULES = (
     "convert",
     "inbox",
+    "instances",
     "load_fhir",
     "ndjson",
     "part_sink",
@@ -61,6 +62,7 @@ PUBLIC_MODULES = (
     "receiving",
     "shard",
     "sources",
+    "study_orders",
     "validate",
     "validation_reports",
     "views",

@@ -109,6 +109,8 @@ def convert(
     request = replace(request, short=is_short(paths))
     split = earlier.split if earlier else jobs
     shards = plan(request, adapter, paths, split)
+    if len(shards) == 1:
+        request = replace(request, jobs=jobs)
     context = ConversionContext.of(request)
     selection = {"only": request.selection.only, "limit": request.selection.limit}
     manifest = Manifest(out, selection, split, _parts(context, shards), shards)

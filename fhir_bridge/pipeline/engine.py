@@ -266,6 +266,7 @@ def prepared_run(
         check=OutputCheck(prepared.validator, request.validate),
         selection=request.selection,
         on_progress=tell,
+        jobs=request.jobs,
     )
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)

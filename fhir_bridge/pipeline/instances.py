@@ -114,21 +114,21 @@ class InstanceReceiver:
         """
         records = await asyncio.to_thread(self._read, path)
         issues = [issue for record in records for issue in record.issues]
-        found = [record for record in records if isinstance(record, CompositeRecord) and record.key]
-        if not found:
+        matched = [record for record in records if isinstance(record, CompositeRecord) and record.key]
+        if not matched:
             return Kept("refused", issues=issues)
         try:
-            for record in found:
+            for record in matched:
                 await self._keep(record)
         except OtherSubject:
-            return await self._conflict(path, found[0].key)
+            return await self._conflict(path, matched[0].key)
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError) as error:
             raise Unavailable(type(error).__name__) from error
         except StorageError as error:
             if error.status >= 500:
                 raise Unavailable(error.code) from error
             raise
-        return Kept("kept", found[0].key, issues)
+        return Kept("kept", matched[0].key, issues)
 
     async def identity(self, path: Path) -> Identity | None:
         """What the object of a file is called; None where nobody can say."""

@@ -114,6 +114,13 @@ CODES = declare(
         "processing",
     ),
     IssueCode(
+        "FB-RUN-042",
+        "warning",
+        "The order of an imaging study is not certain",
+        "Its number fits several orders of the patient: write `basedOn` where you know it, or have issuers named.",
+        "multiple-matches",
+    ),
+    IssueCode(
         "FB-RUN-050",
         "error",
         "A file can't be kept, so that what is not stored of it is lost",

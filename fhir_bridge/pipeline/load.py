@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.mapping import Site, source_block
 from fhir_bridge.pipeline.account import Account
@@ -16,6 +17,9 @@ from fhir_bridge.pipeline.plan import RunRequest, complete, plan
 from fhir_bridge.pipeline.shard import TooManyRejected, report_stop
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
+
+if TYPE_CHECKING:
+    from fhir_bridge.pipeline.study_orders import Joined
 
 __all__ = ["check_syntax", "load_sources"]
 
@@ -38,6 +42,7 @@ def load_sources(
         OtherSiteKey: the database holds resources whose ids were made with another site key.
     """
     from fhir_bridge.pipeline.inbox import replay_waiting  # only what stores needs a database driver
+    from fhir_bridge.storage.study_patients import JOINED_TYPES
 
     result = _run(request, sources, ("store", url), jobs, limit, on_progress)
     # The load may have brought the patients, links or mappings that records wait for.
@@ -51,9 +56,26 @@ def load_sources(
         }
         if again.no_mapping:
             result.report["inbox"]["no_mapping"] = dict(again.no_mapping)
+    if result.account.resources.keys() & set(JOINED_TYPES):
+        joined = asyncio.run(_joined(url))
+        if joined.studies or joined.reports or joined.ambiguous:
+            result.report["joined"] = {
+                "studies": joined.studies,
+                "reports": joined.reports,
+                "ambiguous": joined.ambiguous,
+            }
     if dangling := asyncio.run(_dangling(url)):
         result.report["dangling"] = dangling
     return result
+
+
+async def _joined(url: str) -> Joined:
+    """Studies, orders and reports that found each other."""
+    from fhir_bridge.pipeline.study_orders import join_since
+    from fhir_bridge.storage import Store
+
+    async with await Store.open(url, migrate=False, max_size=2) as store:
+        return await join_since(store)
 
 
 async def _dangling(url: str) -> dict[str, int]:
@@ -113,6 +135,8 @@ def _run(
     adapter = adapters()[request.adapter]
     paths, left = expand(sources, adapter)
     shards = list(enumerate(plan(request, adapter, paths, jobs)))
+    if len(shards) == 1:
+        request = replace(request, jobs=jobs)
     context = ConversionContext.of(request)
     contexts = {mapping: context.parts(mapping) for mapping in {shard.mapping for _, shard in shards}}
     total = Account()

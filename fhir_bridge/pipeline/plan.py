@@ -24,6 +24,7 @@ class RunRequest:
         options: `--set K=V` pairs, over the mapping's `source:` block.
         validate: `sample` (first outputs of a rule, then 1 in 100), `all` or `none`.
         remap: a store lets an older version of a mapping replace what a newer one made.
+        jobs: worker processes that a reader may use of its own, where all sources are read as one piece.
         short: the input is so short that compiling a mapping for speed would take longer than it gains.
     """
 
@@ -35,6 +36,7 @@ class RunRequest:
     validate: ValidateMode = "sample"
     remap: bool = False
     short: bool = False
+    jobs: int = 1
 
     @property
     def records_of(self) -> str:

@@ -178,6 +178,7 @@ class _Reading:
     selectors: frozenset[tuple[str, str]]
     limit: int | None
     chosen: bool
+    jobs: int
 
 
 @dataclass(slots=True)
@@ -191,6 +192,7 @@ class ShardRun:
     check: OutputCheck
     selection: Selection = field(default_factory=Selection)
     on_progress: Callable[[int], None] = lambda _read: None
+    jobs: int = 1
     _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
@@ -326,4 +328,4 @@ class ShardRun:
         options = {**self.mapping.source_options, **self.options}
         chosen = self.selection.only is not None or self.selection.locators is not None
         limit = None if chosen else self.selection.limit
-        return _Reading(options, self.context.site, self.mapping.selectors, limit, chosen)
+        return _Reading(options, self.context.site, self.mapping.selectors, limit, chosen, self.jobs)

@@ -423,11 +423,11 @@ class Settings(BaseSettings):
         Raises:
             ValueError: one is none.
         """
-        found = []
+        matched = []
         for item in self.dicom_allow.split():
             title, at, address = item.rpartition("@")
-            found.append((title if at and title != "ANY" else None, ipaddress.ip_network(address)))
-        return tuple(found)
+            matched.append((title if at and title != "ANY" else None, ipaddress.ip_network(address)))
+        return tuple(matched)
 
     @cached_property
     def allowed(self) -> Allowed:

@@ -103,6 +103,7 @@ PUBLIC_MODULES = (
     "retention",
     "settings",
     "stored",
+    "study_patients",
     "subscriptions",
     "transactions",
     "watching",

@@ -67,7 +67,10 @@ _UNIONED = frozenset(
 )
 """List elements that hold what all sources say; other elements hold what their owner says."""
 
-_COMPOSITE = {("DiagnosticReport", name) for name in ("result", "imagingStudy", "media", "specimen")}
+_COMPOSITE = {
+    *(("DiagnosticReport", name) for name in ("result", "imagingStudy", "media", "specimen", "basedOn")),
+    ("ImagingStudy", "basedOn"),
+}
 """Lists of a record of an event that its messages add up: a message names the results that it brings, not all."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)  # sorts before every business time

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fhir_bridge.adapters.imaging.archive_name import source_name
 from fhir_bridge.plugins import ReadContext, RecordPart, SourceModel
 
 if TYPE_CHECKING:
     from fhir_bridge.adapters.imaging.instance_identity import InstanceIdentity
     from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
 
-__all__ = ["DicomAdapter", "DicomWebAdapter", "source_name"]
+__all__ = ["DicomAdapter", "DicomWebAdapter"]
 
 
 class DicomAdapter:
@@ -52,7 +53,7 @@ class DicomAdapter:
         """
         from fhir_bridge.adapters.imaging.reader import read_studies
 
-        return read_studies(paths, source_name(context))
+        return read_studies(paths, source_name(context), int(getattr(context, "jobs", 1)))
 
     def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
         """Which of several parts of one SOP Instance UID counts (`parts.choose`)."""
@@ -103,9 +104,3 @@ class DicomWebAdapter(DicomAdapter):
         from fhir_bridge.adapters.imaging.dicomweb_reader import read_lists
 
         return read_lists(paths, context)
-
-
-def source_name(context: ReadContext) -> str | None:
-    """The option `name`: the archive that patient numbers without issuer are bounded by."""
-    name = context.options.get("name")
-    return str(name) if name else None

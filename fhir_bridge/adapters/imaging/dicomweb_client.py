@@ -135,14 +135,14 @@ class ArchiveClient:
 
     async def changes(self, since: int) -> tuple[list[Mapping[str, Any]], int]:
         """What changed in Orthanc since a number, and the number to go on from."""
-        found: list[Mapping[str, Any]] = []
+        matched: list[Mapping[str, Any]] = []
         while True:
             answer = await self.orthanc("/changes", [("since", str(since)), ("limit", "1000")])
             changes = answer.get("Changes") or []
-            found += changes
+            matched += changes
             since = int(answer.get("Last") or since)
             if answer.get("Done", True) or not changes:
-                return found, since
+                return matched, since
 
     async def orthanc(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
         """An answer of Orthanc's own API."""

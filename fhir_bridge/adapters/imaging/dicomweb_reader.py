@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fhir_bridge.adapters.imaging.adapter import source_name
+from fhir_bridge.adapters.imaging.archive_name import source_name
 from fhir_bridge.adapters.imaging.composition import compose
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.dicomweb_archives import Archive, ArchiveError, read_archives

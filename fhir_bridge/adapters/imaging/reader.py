@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fhir_bridge.adapters.imaging.dicom_file import Refused
-from fhir_bridge.adapters.imaging.header import read_header
+from fhir_bridge.adapters.imaging.header_workers import HeaderOf, header_or_refusal, headers_of
 from fhir_bridge.adapters.imaging.instances import FileLocation, Folder
 from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
 from fhir_bridge.adapters.imaging.study_collection import StudyCollection
@@ -47,7 +47,9 @@ def _folder(path: Path, above: Path) -> Folder:
     return Folder(str(path), "" if below == "." else below + "/")
 
 
-def read_studies(paths: Sequence[Path], source: str | None = None) -> Iterator[FileRecord | StudyRecord]:
+def read_studies(
+    paths: Sequence[Path], source: str | None = None, jobs: int = 1
+) -> Iterator[FileRecord | StudyRecord]:
     """Read all headers, yielding what is no instance as it comes; then a record a study, in order of their UIDs.
 
     ZIP archives among the files are unpacked, and what a DICOMDIR names is read with it. Memory grows with the number
@@ -56,9 +58,10 @@ def read_studies(paths: Sequence[Path], source: str | None = None) -> Iterator[F
     Args:
         paths: files and folders.
         source: name of the archive they come from; without it, that of each study's institution.
+        jobs: processes that read headers, where there are many; what they read is the same.
     """
     with ExitStack() as unpacking:
-        yield from read_locations(files_of(paths), source, _Holding(paths, unpacking))
+        yield from read_locations(files_of(paths), source, _Holding(paths, unpacking), jobs)
 
 
 class _Holding:
@@ -102,7 +105,10 @@ _UNPACKED = "fhir-bridge-zip-"
 
 
 def read_locations(
-    locations: Iterable[FileLocation], source: str | None = None, holding: _Holding | None = None
+    locations: Iterable[FileLocation],
+    source: str | None = None,
+    holding: _Holding | None = None,
+    jobs: int = 1,
 ) -> Iterator[FileRecord | StudyRecord]:
     """As `read_studies`, of files one by one.
 
@@ -111,21 +117,21 @@ def read_locations(
     """
     studies: dict[str, StudyCollection] = {}
     owners: dict[str, StudyCollection] = {}
-    waiting: list[Iterator[FileLocation | FileRecord]] = [iter(locations)]
+    waiting: list[Iterator[FileRecord | HeaderOf]] = [headers_of(locations, jobs)]
     while waiting:
-        location = next(waiting[-1], None)
-        if location is None:
+        item = next(waiting[-1], None)
+        if item is None:
             waiting.pop()
             continue
-        if isinstance(location, FileRecord):
-            yield location
+        if isinstance(item, FileRecord):
+            yield item
             continue
-        try:
-            header = read_header(location.path, location.locator)
-        except Refused as refused:
+        location, header = item
+        if isinstance(header, Refused):
+            refused = header
             held = holding.files_in(location, refused, len(waiting)) if holding else None
             if held is not None:
-                waiting.append(held)
+                waiting.append(_headers_among(held))
             else:
                 outcome: RecordOutcome = "skipped" if refused.outcome == "skipped" else "rejected"
                 yield FileRecord(location.locator, outcome, [refused.issue])
@@ -141,3 +147,11 @@ def read_locations(
     owners.clear()
     for uid in sorted(studies):
         yield from studies.pop(uid).records()
+
+
+def _headers_among(items: Iterator[FileLocation | FileRecord]) -> Iterator[FileRecord | HeaderOf]:
+    for item in items:
+        if isinstance(item, FileRecord):
+            yield item
+        else:
+            yield item, header_or_refusal(item)

@@ -144,7 +144,7 @@ def listed_files(listing: FileLocation) -> tuple[list[FileLocation], list[Issue]
     except Exception as error:  # noqa: BLE001 - a damaged index makes pydicom raise almost anything
         return [], [issue(f"its records can't be read ({type(error).__name__})")]
     root = Path(listing.folder.path)
-    known, found = _Names(), []
+    known, matched = _Names(), []
     outside, missing = 0, []
     for parts in dict.fromkeys(names):
         if any(part in ("", ".", "..") or set(part) & {"/", "\\", "\0", ":"} for part in parts):
@@ -154,16 +154,16 @@ def listed_files(listing: FileLocation) -> tuple[list[FileLocation], list[Issue]
         else:
             below = path.relative_to(root).parent.as_posix()
             prefix = listing.folder.prefix + ("" if below == "." else f"{below}/")
-            found.append(FileLocation(Folder(str(path.parent), prefix), path.name))
+            matched.append(FileLocation(Folder(str(path.parent), prefix), path.name))
     issues = [issue(f"{outside} names lead out of its folder")] if outside else []
     if missing:
         text = f"{len(missing)} of {len(names)} files that it names are not there, as {missing[0]}"
         issues.append(issue(text))
-    return found, issues
+    return matched, issues
 
 
 class _Names:
-    """Names of folders, found whatever their letter case: copies of discs come in lower case."""
+    """Names of folders, matched whatever their letter case: copies of discs come in lower case."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, dict[str, str]] = {}

@@ -58,11 +58,11 @@ async def series(request: Request, study: str) -> Response:
 
     async def work(call: Call) -> Response:
         asked = _Query(call, {**_LOWER})
-        found, patient = await visible_study(call, study)
-        of_study = study_attributes(found, patient, call.services.settings.root + ROOT)
+        matched, patient = await visible_study(call, study)
+        of_study = study_attributes(matched, patient, call.services.settings.root + ROOT)
         rows = [
             {**of_study, **series_attributes(each, study, call.services.settings.root + ROOT)}
-            for each in found.get("series", ())
+            for each in matched.get("series", ())
         ]
         return data_set(asked.page(rows))
 
@@ -83,16 +83,16 @@ async def instances_of_series(request: Request, study: str, series: str) -> Resp
 
 async def _instances(call: Call, study: str, series: str | None) -> Response:
     asked = _Query(call, {**_LOWER})
-    found, patient = await visible_study(call, study)
+    matched, patient = await visible_study(call, study)
     root = call.services.settings.root + ROOT
-    of_study = study_attributes(found, patient, root)
+    of_study = study_attributes(matched, patient, root)
     rows = [
         {
             **of_study,
             **series_attributes(each, study, root),
             **instance_attributes(item, study, each["uid"], root),
         }
-        for each in found.get("series", ())
+        for each in matched.get("series", ())
         if series is None or each["uid"] == series
         for item in each.get("instance", ())
     ]
@@ -134,7 +134,7 @@ class _Query:
 
     def parameters(self) -> list[tuple[str, str]]:
         """The search of ImagingStudy that finds the studies."""
-        found = [("status:not", "entered-in-error")]
+        matched = [("status:not", "entered-in-error")]
         for keyword, value in self.matching.items():
             escaped = re.sub(r"([$|,\\])", r"\\\1", value)
             match keyword:
@@ -142,19 +142,19 @@ class _Query:
                     uids = re.split(r"[\\,]", value)
                     if not all(map(UID.fullmatch, uids)):
                         raise refuse(400, "FB-REST-008", "StudyInstanceUID is a UID, or several")
-                    found.append(("identifier", ",".join(f"urn:dicom:uid|urn:oid:{uid}" for uid in uids)))
+                    matched.append(("identifier", ",".join(f"urn:dicom:uid|urn:oid:{uid}" for uid in uids)))
                 case "PatientID":
-                    found.append(("subject:Patient.identifier", escaped))
+                    matched.append(("subject:Patient.identifier", escaped))
                 case "PatientName":
                     words = re.split(r"[\^=* ]+", escaped)
-                    found += [("subject:Patient.name", word) for word in words if word]
+                    matched += [("subject:Patient.name", word) for word in words if word]
                 case "AccessionNumber":
-                    found.append(("identifier", escaped))
+                    matched.append(("identifier", escaped))
                 case "ModalitiesInStudy":
-                    found.append(("modality", re.sub(r"\\\\|\\,", ",", escaped)))
+                    matched.append(("modality", re.sub(r"\\\\|\\,", ",", escaped)))
                 case "StudyDate":
-                    found += [("started", each) for each in _dates(value)]
-        return found
+                    matched += [("started", each) for each in _dates(value)]
+        return matched
 
 
 def _dates(value: str) -> list[str]:
@@ -194,8 +194,8 @@ async def _studies(call: Call) -> Response:
             for entry in page.entries:
                 seen += 1
                 if seen > asked.offset and len(rows) < asked.limit:
-                    found = _redacted(call, entry.bytes)
-                    rows.append(study_attributes(found, await _patient(call, found), root))
+                    matched = _redacted(call, entry.bytes)
+                    rows.append(study_attributes(matched, await _patient(call, matched), root))
             cursor = page.next
             if cursor is None or seen >= most:
                 break
@@ -216,8 +216,8 @@ async def visible_study(call: Call, uid: str) -> tuple[dict[str, Any], dict[str,
     if len(page.entries) != 1:
         raise refuse(404, "FB-REST-002", "there is no such study")
     await audit_search(call, f"GET {call.request.url.path}", page.entries, "search-type")
-    found = _redacted(call, page.entries[0].bytes)
-    return found, await _patient(call, found)
+    matched = _redacted(call, page.entries[0].bytes)
+    return matched, await _patient(call, matched)
 
 
 def _redacted(call: Call, content: bytes) -> dict[str, Any]:

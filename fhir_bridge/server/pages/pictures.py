@@ -64,8 +64,8 @@ async def _from_archive(archive: ArchiveClient, study: dict[str, Any]) -> Respon
         middle = max(int(series.get("numberOfInstances") or 1) // 2, 0)
         for offset in (middle, 0):
             asked = [("limit", "1"), ("offset", str(offset))]
-            for found in await archive.query(path, asked):
-                instances += (found.get("00080018") or {}).get("Value") or []
+            for matched in await archive.query(path, asked):
+                instances += (matched.get("00080018") or {}).get("Value") or []
             if instances:
                 break
     if not instances:

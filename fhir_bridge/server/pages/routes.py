@@ -140,7 +140,8 @@ async def patient_page(request: Request, patient_id: str, user: SignedIn) -> Res
     # A launch is a clinician's act: an application opened by a patient begins by itself.
     clients = await launchable(services) if user.role != "patient" else []
     targets = [client.launch_uri for client in clients if client.launch_uri]
-    values |= {"csrf": csrf, "clients": clients}
+    values |= {"csrf": csrf, "clients": clients, "patient_id": patient_id}
+    values["pictures"] = services.settings.dicomweb_archive is not None
     values |= {"languages": CHOICES, "language": names.language.split("-")[0] if names else "en"}
     return await asyncio.to_thread(
         rendering.page, "patient.html", services, user, values, form_targets=targets

@@ -53,7 +53,7 @@ async def watch(
 
 
 def _files(folder: Path) -> dict[Path, _Status]:
-    found = {}
+    matched = {}
     for path, folders, names in os.walk(folder):
         folders[:] = sorted(
             name
@@ -68,8 +68,8 @@ def _files(folder: Path) -> dict[Path, _Status]:
                 status = each.stat()
             except FileNotFoundError:
                 continue
-            found[each] = (status.st_size, status.st_mtime_ns, status.st_ino)
-    return found
+            matched[each] = (status.st_size, status.st_mtime_ns, status.st_ino)
+    return matched
 
 
 async def _take(folder: Path, path: Path, receiver: InstanceReceiver) -> None:

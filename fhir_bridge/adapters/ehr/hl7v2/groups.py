@@ -68,9 +68,10 @@ _OWN: Final[dict[str, frozenset[str]]] = {
     VISIT_OBSERVATION: _OF_OBSERVATION | {"NTE"},
 }
 USUAL_PLACES: Final[Mapping[str, str]] = MappingProxyType(
-    dict.fromkeys(("RXA", "RXC", "RXD", "RXE", "RXG", "RXO", "RXR"), ORDER)
+    dict.fromkeys(("RXA", "RXC", "RXD", "RXE", "RXG", "RXO", "RXR", "IPC", "ZDS"), ORDER)
 )
-"""Segments that are in another group than the patient's: what is ordered of a pharmacy, and what it gave."""
+"""Segments that are in another group than the patient's: what is ordered of a pharmacy, and what it gave; how imaging
+calls its procedures and studies (IPC; ZDS of IHE RAD-4)."""
 _ALWAYS_IN: Final = {"OBX": OBSERVATION, "OBR": ORDER, "ORC": ORDER, "SPM": SPECIMEN}
 
 

@@ -1,0 +1,240 @@
+"""Imaging studies, their orders and their reports, joined by the numbers that all of them state.
+
+A study names its order by placer, filler or accession number, and a report its study by the order or the accession
+number. Whichever comes first, the join is made once both are here: `ImagingStudy.basedOn`, and of reports `basedOn` and
+`imagingStudy`. A number that fits several orders is not decided here: it is in the inbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
+from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.storage import Store
+from fhir_bridge.storage.inbox import InboxItem
+from fhir_bridge.storage.study_patients import changed_since, patients_of
+
+__all__ = ["Joined", "join_changed", "join_patients", "join_since"]
+
+_FITS: Final = {"PLAC": ("PLAC",), "FILL": ("FILL",), "ACSN": ("ACSN", "FILL")}
+"""Kind of a study's number (table 0203) to the kinds of an order's. Fillers use their number as accession number."""
+_SINCE: Final = "study orders joined"
+_OVERLAP: Final = timedelta(minutes=10)
+"""How long a transaction may have taken whose changes are looked at again."""
+_ADAPTER: Final = "imaging"
+_AMBIGUOUS: Final = "FB-RUN-042"
+_MOST: Final = 1000
+
+
+@dataclass(slots=True)
+class Joined:
+    """What was joined: number of studies and reports that changed, and of studies whose order is not certain."""
+
+    studies: int = 0
+    reports: int = 0
+    ambiguous: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    kind: str
+    system: str
+    value: str
+
+    @property
+    def issued(self) -> bool:
+        """Whether it is known who gave the number: its namespace, and not only the source that names it."""
+        return bool(self.system) and not self.system.startswith("urn:fhir-bridge:source:")
+
+    def fits(self, other: _Number) -> bool:
+        """Whether an order's number can be this one."""
+        if other.kind not in _FITS[self.kind] or other.value != self.value:
+            return False
+        return self.system == other.system or not (self.issued and other.issued)
+
+
+async def join_since(store: Store) -> Joined:
+    """Join what changed since this was last done."""
+    stated = await store.setting(_SINCE)
+    since = datetime.fromisoformat(stated) if stated else datetime(1900, 1, 1, tzinfo=UTC)
+    async with store.pool.connection() as connection:
+        row = await (await connection.execute("SELECT now()")).fetchone()
+        patients = await changed_since(connection, since)
+    assert row is not None
+    joined = await join_patients(store, patients)
+    await store.set_setting(_SINCE, (row[0] - _OVERLAP).isoformat())
+    return joined
+
+
+async def join_changed(store: Store, names: Sequence[tuple[str, str]]) -> Joined:
+    """Join what these changed resources (type, id) may belong to."""
+    async with store.pool.connection() as connection:
+        patients = await patients_of(connection, names)
+    return await join_patients(store, patients)
+
+
+async def join_patients(store: Store, patients: Iterable[str]) -> Joined:
+    """Join the studies of these patients."""
+    joined = Joined()
+    for patient in patients:
+        studies = await _all(store, "ImagingStudy", [("patient", patient)])
+        live = [each for each in studies if each.get("status") != "entered-in-error"]
+        if not live:
+            continue
+        reports = await _all(store, "DiagnosticReport", [("patient", patient)])
+        reports = [each for each in reports if each.get("status") != "entered-in-error"]
+        numbers = {study["id"]: _numbers_of_study(study) for study in live}
+        values = {number.value for matched in numbers.values() for number in matched}
+        orders = await _by_values(store, "ServiceRequest", patient, values) if values else []
+        orders = [each for each in orders if each.get("status") != "entered-in-error"]
+        based: dict[str, set[str]] = {}
+        for study in live:
+            matched, sure = _orders_of(numbers[study["id"]], orders)
+            # A report that names the study by its UID is of the study's order, whatever the numbers say.
+            named = _orders_of_reports(study["id"], reports)
+            sure = sure or bool(named)
+            await _note(store, study, sure=sure)
+            joined.ambiguous += not sure
+            based[study["id"]] = matched | named
+            if missing := _missing(study, "basedOn", based[study["id"]]):
+                await _add(store, study, basedOn=missing)
+                joined.studies += 1
+        for report in reports:
+            joined.reports += await _join_report(store, report, numbers, based)
+    return joined
+
+
+def _orders_of_reports(study: str, reports: Sequence[dict[str, Any]]) -> set[str]:
+    return {
+        target
+        for report in reports
+        if f"ImagingStudy/{study}" in _targets(report, "imagingStudy")
+        for target in _targets(report, "basedOn")
+        if target.startswith("ServiceRequest/")
+    }
+
+
+def _targets(resource: dict[str, Any], element: str) -> set[str]:
+    return {str(each["reference"]) for each in resource.get(element, ()) if each.get("reference")}
+
+
+def _numbers_of_study(study: dict[str, Any]) -> list[_Number]:
+    identifiers = list(study.get("identifier", ()))
+    identifiers += [each["identifier"] for each in study.get("basedOn", ()) if each.get("identifier")]
+    return _numbers(identifiers)
+
+
+def _numbers(identifiers: Iterable[dict[str, Any]]) -> list[_Number]:
+    matched: dict[_Number, None] = {}
+    for each in identifiers:
+        kinds = {coding.get("code") for coding in (each.get("type") or {}).get("coding", ())} & _FITS.keys()
+        if each.get("value") and len(kinds) == 1:
+            matched[_Number(str(kinds.pop()), str(each.get("system") or ""), str(each["value"]))] = None
+    return list(matched)
+
+
+def _orders_of(numbers: Sequence[_Number], orders: Sequence[dict[str, Any]]) -> tuple[set[str], bool]:
+    """References to a study's orders, and whether it is certain that they are.
+
+    Several orders are its own where all have a number of the same namespace as the study: the procedures that were
+    asked for together. Else one alone fits, or nobody can say which.
+    """
+    certain: set[str] = set()
+    possible: set[str] = set()
+    for order in orders:
+        for other in _numbers(order.get("identifier", ())):
+            for number in numbers:
+                if number.fits(other):
+                    sure = number.issued and number.system == other.system
+                    (certain if sure else possible).add(f"ServiceRequest/{order['id']}")
+    if certain:
+        return certain, True
+    return (possible, True) if len(possible) < 2 else (set(), False)
+
+
+async def _join_report(
+    store: Store, report: dict[str, Any], numbers: dict[str, list[_Number]], based: dict[str, set[str]]
+) -> bool:
+    """A report of a study's order, or of its accession number, names the study, and that of a study its orders."""
+    own, shown = _targets(report, "basedOn"), _targets(report, "imagingStudy")
+    stated = [number for number in _numbers(report.get("identifier", ())) if number.kind != "PLAC"]
+    of_study = [
+        study
+        for study in based
+        if f"ImagingStudy/{study}" in shown
+        or own & based[study]
+        or any(
+            number.issued and number.system == other.system and number.fits(other)
+            for number in numbers[study]
+            for other in stated
+        )
+    ]
+    orders = {order for study in of_study for order in based[study]}
+    added = {
+        "imagingStudy": _missing(report, "imagingStudy", {f"ImagingStudy/{study}" for study in of_study}),
+        "basedOn": _missing(report, "basedOn", orders),
+    }
+    if not any(added.values()):
+        return False
+    await _add(store, report, **{name: value for name, value in added.items() if value})
+    return True
+
+
+def _missing(resource: dict[str, Any], element: str, targets: Iterable[str]) -> list[dict[str, str]]:
+    known = _targets(resource, element)
+    return [{"reference": target} for target in sorted(targets) if target not in known]
+
+
+async def _add(store: Store, resource: dict[str, Any], **lists: list[dict[str, str]]) -> None:
+    """Add to lists of a resource, in the words of its own source: these lists add up over its messages."""
+    delta = {"url": SOURCE_EXTENSION, "extension": [{"url": "update", "valueCode": "delta"}]}
+    meta = {"source": (resource.get("meta") or {}).get("source"), "extension": [delta]}
+    message = {"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta, **lists}
+    await store.load([message], adapter=_ADAPTER, batch=1)
+
+
+async def _note(store: Store, study: dict[str, Any], *, sure: bool) -> None:
+    """Enter a study whose order is not certain in the inbox, and settle it once it is."""
+    locator = f"ImagingStudy/{study['id']}"
+    if sure:
+        entries = await store.read_inbox(kind="ambiguous", limit=_MOST)
+        done = [each for each in entries if each.code == _AMBIGUOUS and each.locator == locator]
+        if done:
+            await store.settle_inbox(done)
+        return
+    text = "its number fits several orders of the patient, and no namespace says which"
+    item = InboxItem("ambiguous", _ADAPTER, locator, _AMBIGUOUS, text, identity=locator)
+    await store.note_inbox([item])
+
+
+async def _by_values(store: Store, kind: str, patient: str, values: Iterable[str]) -> list[dict[str, Any]]:
+    ordered = sorted(values)
+    matched: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(ordered), 100):
+        some = ",".join(_escaped(value) for value in ordered[start : start + 100])
+        for each in await _all(store, kind, [("patient", patient), ("identifier", some)]):
+            matched[each["id"]] = each
+    return list(matched.values())
+
+
+def _escaped(value: str) -> str:
+    """A value as a search takes it (R4 search.html#escaping)."""
+    for character in "\\$,|":
+        value = value.replace(character, f"\\{character}")
+    return value
+
+
+async def _all(store: Store, kind: str, parameters: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    matched: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        page = await store.search(kind, parameters, EVERYTHING, count=200, cursor=cursor)
+        matched += [loads(entry.bytes) for entry in page.entries]
+        cursor = page.next
+        if cursor is None:
+            return matched
