@@ -65,6 +65,8 @@ _FILTERS: Final = {
 """A low pass filter cuts at the channel's highest frequency (PS3.3 C.10.9.1)."""
 _TIME: Final = re.compile(r"(\d{4,14})(\.\d+)?([+-]\d{4})?\Z", re.ASCII)
 _DEPTH: Final = 64
+_BEGINNINGS: Final = frozenset((b"<", b"\xef", b"\xff", b"\xfe", b" ", b"\t", b"\r", b"\n"))
+"""First bytes of an XML document, with or without a mark of its encoding."""
 _PADDING: Final = -(1 << 31)
 _XSI_TYPE: Final = "http://www.w3.org/2001/XMLSchema-instance}type"
 
@@ -75,6 +77,8 @@ class AecgError(ValueError):
 
 def is_aecg(start: bytes) -> bool:
     """Whether a file that begins so is an AnnotatedECG."""
+    if start[:1] not in _BEGINNINGS:
+        return False
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = start[:8192].decode("utf-16", "ignore")
     else:

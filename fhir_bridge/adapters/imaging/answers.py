@@ -185,16 +185,16 @@ def lines_of(item: ContentItem, depth: int = 0) -> Iterator[str]:
     name = item.name.meaning or item.name.value if item.name is not None else None
     if item.name is not None and item.name.key == _IMAGE_LIBRARY:
         return
-    said = _said(item)
-    if said is not None or (item.kind == "CONTAINER" and name):
+    spoken = _spoken(item)
+    if spoken is not None or (item.kind == "CONTAINER" and name):
         indent = "  " * depth
-        yield indent + ": ".join(part for part in (name, said) if part).replace("\n", "\n" + indent + "  ")
+        yield indent + ": ".join(part for part in (name, spoken) if part).replace("\n", "\n" + indent + "  ")
         depth += 1
     for child in item.children:
         yield from lines_of(child, depth)
 
 
-def _said(item: ContentItem) -> str | None:
+def _spoken(item: ContentItem) -> str | None:
     if item.kind in _UNSPOKEN or item.kind == "CONTAINER":
         return None
     if item.kind == "NUM":

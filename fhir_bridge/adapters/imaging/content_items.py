@@ -146,7 +146,7 @@ def reference_of(item: ContentItem) -> tuple[ImageReference, ...]:
     """The instances that an item of the types IMAGE, COMPOSITE or WAVEFORM refers to."""
     if item.kind not in _REFERENCES:
         return ()
-    found = []
+    references = []
     for reference in item.reader.items("ReferencedSOPSequence"):
         uid = reference.text("ReferencedSOPInstanceUID")
         if uid is not None:
@@ -154,9 +154,9 @@ def reference_of(item: ContentItem) -> tuple[ImageReference, ...]:
                 _integers(reference.value(keyword))
                 for keyword in ("ReferencedFrameNumber", "ReferencedSegmentNumber")
             )
-            found.append(ImageReference(uid, frames, segments))
+            references.append(ImageReference(uid, frames, segments))
             item.used = True
-    return tuple(found)
+    return tuple(references)
 
 
 def _integers(value: Value) -> tuple[int, ...]:

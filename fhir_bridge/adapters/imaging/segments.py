@@ -179,13 +179,13 @@ def _code_and_modifiers(
 
 
 def _sources(reader: AttributeReader) -> tuple[ImageReference, ...]:
-    found = []
+    references = []
     for series in reader.items("ReferencedSeriesSequence"):
         for instance in series.items("ReferencedInstanceSequence"):
             uid = instance.text("ReferencedSOPInstanceUID")
             if uid is not None:
-                found.append(ImageReference(uid))
-    return distinct(iter(found))
+                references.append(ImageReference(uid))
+    return distinct(iter(references))
 
 
 def _voxels_of(reader: AttributeReader) -> tuple[dict[int, int], str | None]:

@@ -112,19 +112,50 @@ class Series:
 
     @property
     def body_site(self) -> Code | None:
-        """Anatomic region where all instances name the same one, else Body Part Examined by PS3.16 Annex L."""
+        """Anatomic region where all instances name the same one, else Body Part Examined by PS3.16 Annex L.
+
+        A multi-frame image without either states it of its frames.
+        """
         region, *others = self._regions.values() or [None]
         codes = [each for each in region or () if isinstance(each, Code)]
         if codes and not others:
             return codes[0]
-        return body_part(self.get("BodyPartExamined"))
+        return body_part(self.get("BodyPartExamined")) or self._frame_anatomy[0]
 
     @property
     def laterality(self) -> Code | None:
         """Laterality of the series, else of its images where all agree; a side only where there is a body site."""
         letters = [self.get("Laterality"), *(self._lateralities if len(self._lateralities) == 1 else ())]
+        if not any(letters):
+            letters.append(self._frame_anatomy[1])
         known = next((LATERALITY[letter] for letter in letters if letter in LATERALITY), None)
         return code(known[0], "SCT", known[1]) if known else None
+
+    @property
+    def _frame_anatomy(self) -> tuple[Code | None, str | None]:
+        """Region and side of the frames of the first instance, where all of them have one (PS3.3 C.7.6.16.2.8)."""
+        first = next((instance for instance in self.instances if instance.frames), None)
+        if first is None:
+            return None, None
+        for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+            anatomies = [
+                anatomy
+                for frame in first.get(keyword) or ()
+                for anatomy in getattr(frame, "FrameAnatomySequence", None) or ()
+            ]
+            regions = {
+                each
+                for anatomy in anatomies
+                for each in anatomy.AnatomicRegionSequence or ()
+                if isinstance(each, Code)
+            }
+            sides = {anatomy.FrameLaterality for anatomy in anatomies if anatomy.FrameLaterality}
+            if regions or sides:
+                return (
+                    next(iter(regions)) if len(regions) == 1 else None,
+                    next(iter(sides)) if len(sides) == 1 else None,
+                )
+        return None, None
 
     @property
     def equipment(self) -> Equipment | None:
@@ -335,8 +366,12 @@ class Study:
 
     @property
     def accession_issuer(self) -> str | None:
-        """Universal Entity ID or local name of who issued the Accession Number (PS3.3 10.36)."""
-        return issuer_in(self.get("IssuerOfAccessionNumberSequence"))
+        """Universal Entity ID or local name of who issued `accession` (PS3.3 10.36)."""
+        own = issuer_in(self.get("IssuerOfAccessionNumberSequence"))
+        if own is not None or first_text(self.get("AccessionNumber")):
+            return own
+        issuers = {each.accession_issuer for each in self._requested_items(None) if each.accession}
+        return next(iter(issuers)) if len(issuers) == 1 else None
 
     @property
     def institution(self) -> str | None:
@@ -396,14 +431,15 @@ class Study:
         """What was ordered, each once: the study's Accession Number, and the items of Request Attributes Sequence."""
         stated = first_text(self.get("AccessionNumber"))
         own = Request(stated, self.accession_issuer, None, None, None) if stated else None
-        found: dict[Request, None] = {}
-        for series in self.series:
-            for item in series.get("RequestAttributesSequence") or ():
-                found[request_of(item, own)] = None
-        requests = [each for each in found if any(each)]
+        requests = self._requested_items(own)
         if own is not None and all(each.accession != own.accession for each in requests):
             requests.insert(0, own)
         return requests
+
+    def _requested_items(self, own: Request | None) -> list[Request]:
+        """The items of Request Attributes Sequence in all series, each once."""
+        items = (item for series in self.series for item in series.get("RequestAttributesSequence") or ())
+        return [each for each in dict.fromkeys(request_of(item, own) for item in items) if any(each)]
 
     @property
     def referrers(self) -> list[Physician]:
