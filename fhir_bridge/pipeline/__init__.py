@@ -38,6 +38,7 @@ __all__ = [
     "ValidationSummary",
     "check_syntax",
     "convert",
+    "converting",
     "exit_code",
     "export_store",
     "load_fhir",
@@ -51,6 +52,7 @@ __all__ = [
 
 PUBLIC_MODULES = (
     "convert",
+    "converting",
     "inbox",
     "load_fhir",
     "ndjson",

@@ -15,8 +15,9 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """What the server does beside reading, writing and searching; `$validate`, `$export`, `$everything` among it."""
+    """What the server does beside reading, writing and searching; `$validate`, `$export`, `$everything`, `$convert-data` among it."""
     from fhir_bridge.server.rest.bulk_import import Import
+    from fhir_bridge.server.rest.convert_data import ConvertData
     from fhir_bridge.server.rest.documents import Document
     from fhir_bridge.server.rest.export import Export
     from fhir_bridge.server.rest.expunge import Expunge
@@ -45,6 +46,7 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
         Expunge(),
         Export(context.settings),
         Import(context.settings),
+        ConvertData(context.settings),
         Status(),
         BindingToken(),
         Events(),

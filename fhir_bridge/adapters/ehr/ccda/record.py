@@ -69,6 +69,24 @@ class Document:
         return version.zfill(9) if isinstance(version, str) else ""
 
     @property
+    def control_id(self) -> str | None:
+        """The document's own identifier."""
+        value = self.root.path("id", "extension") or self.root.path("id", "root") if self.root is not None else None
+        return value if isinstance(value, str) else None
+
+    @property
+    def readable(self) -> bool:
+        """Whether anything of it could be read."""
+        return self.root is not None
+
+    def identifiers(self) -> list[str]:
+        """Values of the identifiers that it names its patient by."""
+        found = self.root.path("recordTarget", "patientRole", "id") if self.root is not None else None
+        nodes = found if isinstance(found, list) else [found] if found is not None else []
+        values = (node.attributes.get("extension") or node.attributes.get("root") for node in nodes)
+        return [value for value in values if value]
+
+    @property
     def kind(self) -> str:
         """What the document is, by its LOINC code."""
         code = self.root.path("code", "code") if self.root is not None else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone, tzinfo
 from hashlib import blake2b
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2.accounting import unread
+from fhir_bridge.adapters.ehr.hl7v2.accounting import Unread, unread
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
@@ -115,6 +116,7 @@ class Message:
     __slots__ = (
         "_placed",
         "_raw",
+        "_rest",
         "_source_bytes",
         "_tree",
         "_zone",
@@ -153,6 +155,7 @@ class Message:
         self.outcome: RecordOutcome = outcome
         self.records = 1
         self._tree: Group | None = None
+        self._rest: tuple[int, Unread] | None = None
         header = segments[0] if segments else None
         control_id = header.part(10, 1) if header else None
         self.control_id: str | None = " ".join(control_id.split()) if control_id else None
@@ -219,14 +222,36 @@ class Message:
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
-        texts, declared = unread(self.tree, self.segments, applied, self._placed)
+        applications = list(applied)
+        if self._rest is not None and self._rest[0] + 1 == len(applications):  # its own application is the last
+            texts, declared, _ = self._rest[1]
+            kept = True
+        else:
+            texts, declared, _ = unread(self.tree, self.segments, applications, self._placed)
+            kept = False
         issues = [new_issue("FB-HL7-012", text, self.locator) for text in texts]
+        if kept:
+            issues = [replace(issue, severity="information") for issue in issues]
         if declared:
             listed = ", ".join(declared)
             issues.append(
                 new_issue("FB-HL7-017", f"not of the patient, and not represented: {listed}", self.locator)
             )
         return issues
+
+    def rest(self, applied: Sequence[Applied]) -> list[str] | None:
+        """What none of the rules so far represents, as it is written, where the message is about one patient.
+
+        What a rule keeps of it that is the last to be applied makes the message partial no more.
+        """
+        self._rest = None
+        if len(self.tree.of(PATIENT)) != 1:
+            return None
+        left = unread(self.tree, self.segments, applied, self._placed)
+        if not left.contents:
+            return None
+        self._rest = (len(applied), left)
+        return left.contents
 
     @property
     def _bytes(self) -> SourceBytes:
