@@ -223,15 +223,16 @@ class Message:
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
         applications = list(applied)
+        kept: frozenset[str] = frozenset()
         if self._rest is not None and self._rest[0] + 1 == len(applications):  # its own application is the last
             texts, declared, _ = self._rest[1]
-            kept = True
+            kept = frozenset(texts)
         else:
             texts, declared, _ = unread(self.tree, self.segments, applications, self._placed)
-            kept = False
+            if self._rest is not None and len(applications) > self._rest[0]:
+                kept = frozenset(self._rest[1].texts)
         issues = [new_issue("FB-HL7-012", text, self.locator) for text in texts]
-        if kept:
-            issues = [replace(issue, severity="information") for issue in issues]
+        issues = [replace(x, severity="information") if x.message in kept else x for x in issues]
         if declared:
             listed = ", ".join(declared)
             issues.append(

@@ -1,0 +1,6 @@
+"""Clinical notes: text of plain, PDF and RTF files, and the facts that it states."""
+
+from fhir_bridge.adapters.ehr.notes.facts import Fact
+from fhir_bridge.adapters.ehr.notes.rules import RuleExtractor
+
+__all__ = ["Fact", "RuleExtractor"]
