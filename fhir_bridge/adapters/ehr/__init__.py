@@ -1,10 +1,11 @@
-"""EHR sources: documents (`ccda`), tables (`csv`) and HL7 v2 messages (`hl7v2`)."""
+"""EHR sources: documents (`ccda`), tables (`csv`) HL7 v2 messages (`hl7v2`) and notes (`notes`)."""
 
 from fhir_bridge.adapters.ehr.ccda import CcdaAdapter
 from fhir_bridge.adapters.ehr.csv import CsvAdapter
 from fhir_bridge.adapters.ehr.hl7v2 import Hl7v2Adapter
+from fhir_bridge.adapters.ehr.notes import Fact, NotesAdapter, RuleExtractor
 
-__all__ = ["CcdaAdapter", "CsvAdapter", "Hl7v2Adapter"]
+__all__ = ["CcdaAdapter", "CsvAdapter", "Fact", "Hl7v2Adapter", "NotesAdapter", "RuleExtractor"]
 
 PUBLIC_MODULES = (
     "csv.dialect",

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fhir_bridge.adapters.ehr import CcdaAdapter, CsvAdapter, Hl7v2Adapter
-from fhir_bridge.plugins import Adapter, hookimpl
+from fhir_bridge.adapters.ehr import CcdaAdapter, CsvAdapter, Hl7v2Adapter, NotesAdapter, RuleExtractor
+from fhir_bridge.plugins import Adapter, Extractor, hookimpl
 
-__all__ = ["fhir_bridge_adapters"]
+__all__ = ["fhir_bridge_adapters", "fhir_bridge_extractors"]
 
 
 @hookimpl
 def fhir_bridge_adapters() -> Iterable[Adapter]:
-    """`ccda`, `csv` and `hl7v2`."""
-    return [CcdaAdapter(), CsvAdapter(), Hl7v2Adapter()]
+    """`ccda`, `csv`, `hl7v2` and `notes`."""
+    return [CcdaAdapter(), CsvAdapter(), Hl7v2Adapter(), NotesAdapter()]
+
+
+@hookimpl
+def fhir_bridge_extractors() -> Iterable[Extractor]:
+    """LVEF, NYHA class, smoking and family history, by rules."""
+    return [RuleExtractor()]

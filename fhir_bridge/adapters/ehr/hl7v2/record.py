@@ -21,6 +21,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     SCOPES,
     SPECIMEN,
     USUAL_PLACES,
+    VISIT_OBSERVATION,
     Group,
     build,
     parent_of,
@@ -284,11 +285,24 @@ class Message:
             return [group for patient in patients for order in patient.of(ORDER) for group in order.of(name)]
         if name in SCOPES:
             return [group for patient in patients for group in patient.of(name)]
+        if name == "PRT" and "PRT" not in self._placed:
+            return [group for patient in patients for group in _participations(patient)]
         return [
             group
             for around in self.scope(parent_of(name, self._placed) or ROOT)
             for group in _alone(around, name)
         ]
+
+
+def _participations(patient: Group) -> list[Group]:
+    """A group for each PRT of a patient, wherever it is: in an order or a result too."""
+    if "PRT" not in patient.groups:
+        around = [patient, *patient.of(VISIT_OBSERVATION)]
+        for order in patient.of(ORDER):
+            around += [order, *order.of(OBSERVATION), *order.of(SPECIMEN)]
+        segments = {id(segment): segment for group in around for segment in group.all("PRT")}
+        patient.groups["PRT"] = [Group(patient, segment) for segment in segments.values()]
+    return patient.groups["PRT"]
 
 
 def _alone(around: Group, name: str) -> list[Group]:

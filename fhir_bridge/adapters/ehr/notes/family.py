@@ -93,23 +93,24 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
         return
     history = _HISTORY.search(text)
     member = _MEMBER.search(text)
-    relation, begin = "", -1
+    relation, begin, anchor = "", -1, 0
     if member is not None:
         name = member["member"]
         relation = next(known for known in RELATIONS if known.lower() == name.lower())
         if _HAS.match(text[member.end() :]):
-            begin = member.start("member")
+            begin, anchor = member.start("member"), member.end()
         else:
             relation = ""
     if begin < 0:
         if history is None:
             return
-        begin = history.start()
+        begin, anchor = history.start(), history.end()
     negated = bool(_DENIED.search(text))
     for condition, pattern in CONDITIONS:
         match = pattern.search(text, 0 if negated or not relation else begin)
         if match is not None:
-            start, end = min(begin, match.start()), max(match.end(), begin)
+            start = len(text) - len(text.lstrip()) if negated else min(begin, match.start())
+            end = max(match.end(), anchor if anchor > match.start() else 0)
             span = text[start:end]
             yield Fact(
                 "family", condition, sentence.start + start, sentence.start + end, span, "" if negated else relation, negated
