@@ -39,6 +39,7 @@ __all__ = [
     "ValidationSummary",
     "check_syntax",
     "convert",
+    "converting",
     "exit_code",
     "export_store",
     "load_fhir",
@@ -53,6 +54,7 @@ __all__ = [
 
 PUBLIC_MODULES = (
     "convert",
+    "converting",
     "inbox",
     "instances",
     "load_fhir",

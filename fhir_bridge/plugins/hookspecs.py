@@ -13,6 +13,7 @@ import pluggy
 
 from fhir_bridge.plugins.protocols import (
     Adapter,
+    Extractor,
     Importer,
     Operation,
     Pages,
@@ -45,6 +46,11 @@ def fhir_bridge_functions() -> Mapping[str, Callable[..., Any]]:  # type: ignore
 @hookspec
 def fhir_bridge_terminology() -> Iterable[Path]:  # type: ignore[empty-body]
     """Folders of CodeSystem, ValueSet and ConceptMap JSON."""
+
+
+@hookspec
+def fhir_bridge_extractors() -> Iterable[Extractor]:  # type: ignore[empty-body]
+    """Finders of facts in clinical texts this plug-in adds."""
 
 
 @hookspec

@@ -21,6 +21,7 @@ __all__ = [
     "Loaded",
     "PluginError",
     "adapters",
+    "extractors",
     "functions",
     "get_manager",
     "importers",
@@ -97,6 +98,16 @@ def adapters() -> dict[str, Any]:
     """
     groups = get_manager().hook.fhir_bridge_adapters()
     return _by("name", groups, "an adapter named")
+
+
+def extractors() -> dict[str, Any]:
+    """All extractors of facts by name, in the order in which they are asked: ours first.
+
+    Raises:
+        PluginError: two plug-ins add an extractor of the same name.
+    """
+    groups = get_manager().hook.fhir_bridge_extractors()
+    return _by("name", reversed(groups), "an extractor named")
 
 
 def functions() -> dict[str, Any]:

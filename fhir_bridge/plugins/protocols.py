@@ -15,6 +15,7 @@ __all__ = [
     "CompositeAdapter",
     "CompositeRecord",
     "CountingRecord",
+    "Extractor",
     "Importer",
     "IssueLike",
     "KeptDelivery",
@@ -429,6 +430,24 @@ class CompositeAdapter(Adapter, Protocol):
 
         Raises:
             ValueError: a part's content can't be read; the message says what to do.
+        """
+        ...
+
+
+class Extractor(Protocol):
+    """Finds what a clinical text states. A mapping makes preliminary, derived resources of it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str:
+        """Raised where it finds more or otherwise."""
+        ...
+
+    def extract(self, text: str) -> Iterable[Any]:
+        """The facts of a text: objects with the attributes of `fhir_bridge.adapters.ehr.notes.Fact`.
+
+        It gives nothing where the text denies, supposes, plans or only repeats. Raises nothing for what a text may hold.
         """
         ...
 

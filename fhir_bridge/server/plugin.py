@@ -15,9 +15,10 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """What the server does beside reading, writing and searching; `$validate`, `$export`, `$everything` among it."""
+    """What the server does beside reading, writing and searching."""
     from fhir_bridge.server.genomics import genomics_operations
     from fhir_bridge.server.rest.bulk_import import Import
+    from fhir_bridge.server.rest.convert_data import ConvertData
     from fhir_bridge.server.rest.documents import Document
     from fhir_bridge.server.rest.export import Export
     from fhir_bridge.server.rest.expunge import Expunge
@@ -52,6 +53,7 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
         WithdrawOne(),
         WithdrawAll(),
         PredictMany(context.settings),
+        ConvertData(context.settings),
         Status(),
         BindingToken(),
         Events(),

@@ -1,13 +1,24 @@
-"""EHR sources: documents (`ccda`), tables (`csv`), databases (`sql`), `omop`, `wearables` and HL7 v2 messages (`hl7v2`)."""
+"""EHR sources: `ccda`, tables (`csv`), databases (`sql`), `omop`, `wearables`, HL7 v2 messages (`hl7v2`) and `notes`."""
 
 from fhir_bridge.adapters.ehr.ccda import CcdaAdapter
 from fhir_bridge.adapters.ehr.csv import CsvAdapter
 from fhir_bridge.adapters.ehr.hl7v2 import Hl7v2Adapter
+from fhir_bridge.adapters.ehr.notes import Fact, NotesAdapter, RuleExtractor
 from fhir_bridge.adapters.ehr.omop import OmopAdapter
 from fhir_bridge.adapters.ehr.sql import SqlAdapter
 from fhir_bridge.adapters.ehr.wearables import WearablesAdapter
 
-__all__ = ["CcdaAdapter", "CsvAdapter", "Hl7v2Adapter", "OmopAdapter", "SqlAdapter", "WearablesAdapter"]
+__all__ = [
+    "CcdaAdapter",
+    "CsvAdapter",
+    "Fact",
+    "Hl7v2Adapter",
+    "NotesAdapter",
+    "OmopAdapter",
+    "RuleExtractor",
+    "SqlAdapter",
+    "WearablesAdapter",
+]
 
 PUBLIC_MODULES = (
     "csv.dialect",

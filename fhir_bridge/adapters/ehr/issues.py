@@ -269,7 +269,7 @@ _CODES = declare(
     IssueCode(
         "FB-HL7-012",
         "warning",
-        "The message says something that no rule represents; it is partial",
+        "The message says something that no rule represents; it is partial, unless a rule keeps it as it is written",
         "Add the field to the mapping where it matters. docs/adapters/hl7v2.md lists the fields that do not count.",
         "incomplete",
     ),
@@ -355,6 +355,34 @@ _CODES = declare(
         "warning",
         "A reference into the narrative leads nowhere",
         "Correct the ID at its source; the coded value is kept without its text.",
+        "not-found",
+    ),
+    IssueCode(
+        "FB-NOTE-001",
+        "error",
+        "The name of a note's file does not say whose it is",
+        "Name files as source.file_name of the mapping has them, or change that pattern.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-NOTE-002",
+        "error",
+        "A file has no text that can be read",
+        "Export it as text, PDF with text, or RTF; scans have to be read by OCR before.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-NOTE-003",
+        "error",
+        "The file is larger than the limit",
+        "Raise source.max_document_mb where notes are this large.",
+        "too-long",
+    ),
+    IssueCode(
+        "FB-NOTE-004",
+        "error",
+        "The file can't be opened",
+        "Check that it exists and may be read.",
         "not-found",
     ),
 )

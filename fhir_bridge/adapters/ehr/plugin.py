@@ -8,16 +8,32 @@ from fhir_bridge.adapters.ehr import (
     CcdaAdapter,
     CsvAdapter,
     Hl7v2Adapter,
+    NotesAdapter,
     OmopAdapter,
+    RuleExtractor,
     SqlAdapter,
     WearablesAdapter,
 )
-from fhir_bridge.plugins import Adapter, hookimpl
+from fhir_bridge.plugins import Adapter, Extractor, hookimpl
 
-__all__ = ["fhir_bridge_adapters"]
+__all__ = ["fhir_bridge_adapters", "fhir_bridge_extractors"]
 
 
 @hookimpl
 def fhir_bridge_adapters() -> Iterable[Adapter]:
-    """`ccda`, `csv`, `sql`, `omop`, `wearables` and `hl7v2`."""
-    return [CcdaAdapter(), CsvAdapter(), SqlAdapter(), OmopAdapter(), WearablesAdapter(), Hl7v2Adapter()]
+    """`ccda`, `csv`, `sql`, `omop`, `wearables`, `hl7v2` and `notes`."""
+    return [
+        CcdaAdapter(),
+        CsvAdapter(),
+        SqlAdapter(),
+        OmopAdapter(),
+        WearablesAdapter(),
+        Hl7v2Adapter(),
+        NotesAdapter(),
+    ]
+
+
+@hookimpl
+def fhir_bridge_extractors() -> Iterable[Extractor]:
+    """LVEF, NYHA class, smoking and family history, by rules."""
+    return [RuleExtractor()]

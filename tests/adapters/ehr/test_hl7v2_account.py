@@ -91,9 +91,15 @@ def test_a_code_that_no_case_takes_is_not_represented(message: Message) -> None:
 
 
 def test_a_code_that_no_concept_map_has_is_reported(message: Message) -> None:
-    assert left(message(ADT, PID, "AL1|1|DA|P^Pollen^L")) == []
-    [issue] = [i for i in message(ADT, PID, "AL1|1|ZZ|P^Pollen^L").issues if i.severity == "error"]
-    assert (issue.code, issue.message.partition(":")[0]) == ("FB-MAP-205", "AL1-2.1")
+    assert left(message(ADT, PID, "AL1|1|DA|P^Pollen^L|SV")) == []
+    [issue] = [i for i in message(ADT, PID, "AL1|1|DA|P^Pollen^L|ZZ").issues if i.severity == "error"]
+    assert (issue.code, issue.message.partition(":")[0]) == ("FB-MAP-205", "AL1-4.1")
+
+
+def test_a_kind_of_allergy_that_no_concept_map_has_is_kept_as_text(message: Message) -> None:
+    converted = message(ADT, PID, "AL1|1|ZZ|P^Pollen^L")
+    assert left(converted) == []
+    assert converted.of("AllergyIntolerance")[0]["note"] == [{"text": "Kind: ZZ"}]
 
 
 def test_what_another_field_says_already_is_represented(message: Message) -> None:

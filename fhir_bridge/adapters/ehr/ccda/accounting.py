@@ -137,6 +137,8 @@ _Take = tuple[str, tuple[str, ...], Callable[[Node, set[_Leaf]], None], str]
 def _takes(_: str, reads: list[Read]) -> tuple[_Take, ...]:
     result: dict[_Take, None] = {}
     for read in reads:
+        if read.selector.startswith("fact."):
+            continue
         names = read.selector.replace("`", "").split(".")
         start = names[0] if names[0] in ("section", "parent", "document", "statement", "entity") else ""
         steps = (*(names[1:] if start else names), *[part for part in read.path if isinstance(part, str)])

@@ -10,6 +10,7 @@ from fhir_bridge.adapters.ehr.ccda.kinds import KINDS, PARTS, WRAPPERS
 from fhir_bridge.adapters.ehr.ccda.options import check_options
 from fhir_bridge.adapters.ehr.ccda.parties import PARTIES
 from fhir_bridge.adapters.ehr.ccda.vocabulary import NAMES
+from fhir_bridge.adapters.ehr.notes.extracted import FACT_NAMES
 from fhir_bridge.mapping import Scope, nearest
 
 __all__ = ["CcdaModel"]
@@ -42,6 +43,7 @@ class CcdaModel:
         "Section": Scope("Section", _ROOT),
         **{kind: Scope(kind, "Section") for kind in sorted(KINDS)},
         **{party: Scope(party, _ROOT) for party in PARTIES},
+        "Fact": Scope("Fact", _ROOT),
     }
 
     def with_options(self, options: Mapping[str, Any]) -> CcdaModel:
@@ -63,7 +65,9 @@ class CcdaModel:
         if text in _DERIVED:
             return _DERIVED[text]
         names = text.split(".")
-        start = "s"
+        if names[0] == "fact" and scope == "Fact" and names[-1] in FACT_NAMES and len(names) == 2:
+            return f"s.{names[1]}"
+        start = "s.outer" if scope == "Fact" else "s"
         if names[0] in _STARTS and len(names) > 1:
             start = "s" if scope == _ROOT and names[0] == "document" else _STARTS[names[0]]
             names = names[1:]

@@ -12,8 +12,10 @@ from fhir_bridge.adapters.ehr.ccda.kinds import KINDS, kind_of
 from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node, relations
 from fhir_bridge.adapters.ehr.ccda.parsing import Root
 from fhir_bridge.adapters.ehr.ccda.parties import PARTIES, hash_of, parties
+from fhir_bridge.adapters.ehr.ccda.stated import narrative_facts
 from fhir_bridge.adapters.ehr.hl7v2.record import timestamp
 from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.notes.extracted import StatedFact
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Applied
 from fhir_bridge.plugins import IssueLike, RecordOutcome
@@ -30,7 +32,7 @@ class Document:
         sequence: its version, to sort by.
     """
 
-    __slots__ = ("_scopes", "content", "issues", "locator", "outcome", "records", "root", "source", "time")
+    __slots__ = ("_facts", "_scopes", "content", "issues", "locator", "outcome", "records", "root", "source", "time")
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class Document:
         self.source = "ccda"
         self.time: datetime | None = None
         self._scopes: dict[str, list[Node]] | None = None
+        self._facts: list[StatedFact] | None = None
         if root is not None:
             custodian = root.path("custodian", "assignedCustodian", "representedCustodianOrganization")
             if custodian is not None and custodian.__class__ is Node:
@@ -69,6 +72,24 @@ class Document:
         return version.zfill(9) if isinstance(version, str) else ""
 
     @property
+    def control_id(self) -> str | None:
+        """The document's own identifier."""
+        value = self.root.path("id", "extension") or self.root.path("id", "root") if self.root is not None else None
+        return value if isinstance(value, str) else None
+
+    @property
+    def readable(self) -> bool:
+        """Whether anything of it could be read."""
+        return self.root is not None
+
+    def identifiers(self) -> list[str]:
+        """Values of the identifiers that it names its patient by."""
+        found = self.root.path("recordTarget", "patientRole", "id") if self.root is not None else None
+        nodes = found if isinstance(found, list) else [found] if found is not None else []
+        values = (node.attributes.get("extension") or node.attributes.get("root") for node in nodes)
+        return [value for value in values if value]
+
+    @property
     def kind(self) -> str:
         """What the document is, by its LOINC code."""
         code = self.root.path("code", "code") if self.root is not None else None
@@ -85,6 +106,10 @@ class Document:
         """The objects of a scope, in the order of the document."""
         if name == "ClinicalDocument":
             return (self.root,) if self.root is not None else ()
+        if name == "Fact":
+            if self._facts is None:
+                self._facts = [] if self.root is None else narrative_facts(self.scopes["Section"], self.root)
+            return self._facts
         return self.scopes.get(name, ())
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:

@@ -1,0 +1,78 @@
+"""One record at a time, from its bytes, without a sink: what it becomes, and the issues."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.pipeline.context import ConversionContext
+from fhir_bridge.pipeline.engine import prepared_run
+from fhir_bridge.pipeline.plan import RunRequest, Shard
+from fhir_bridge.pipeline.shard import ShardRun
+from fhir_bridge.plugins import IssueLike, ReceivingAdapter, adapters
+
+__all__ = ["Conversion", "Converter"]
+
+LOOK_AGAIN_SECONDS = 10.0
+"""How often it is looked whether the mapping, the site file or the terminology changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What a record became: `converted`, `partial`, `skipped` or `rejected`."""
+
+    resources: Sequence[dict[str, Any]]
+    issues: Sequence[IssueLike]
+    outcome: str
+
+
+class Converter:
+    """Converts records of one adapter, each output validated; for several threads, one after the other.
+
+    Args:
+        adapter: one that takes messages.
+        site: the site file.
+        mapping: name or file; None for the adapter's own.
+    """
+
+    def __init__(self, adapter: str, site: Path | None = None, mapping: str | None = None) -> None:
+        reader = adapters()[adapter]
+        if not isinstance(reader, ReceivingAdapter):
+            raise TypeError(f"the adapter {adapter} takes no messages")
+        self._adapter = reader
+        self._mapping = mapping or reader.choose_mapping(())
+        self._request = RunRequest(adapter, self._mapping, site, validate="all")
+        self._lock = threading.Lock()
+        self._looked = 0.0
+        self._digest = ""
+        self._run: ShardRun | None = None
+
+    def convert(self, content: bytes, name: str) -> Conversion:
+        """Convert one record.
+
+        Raises:
+            MappingErrors, SiteError, CrosswalkError: nothing can be converted.
+        """
+        with self._lock:
+            run = self._prepared()
+            record = self._adapter.read_message(content, name, run.reading())
+            if record.outcome != "read":
+                return Conversion((), record.issues, record.outcome)
+            converted = run.convert(record)
+            resources = [] if converted.outcome == "rejected" else [each.resource for each in converted.outputs]
+            issues = list(dict.fromkeys([*record.issues, *converted.issues]))
+            return Conversion(resources, issues, converted.outcome)
+
+    def _prepared(self) -> ShardRun:
+        if self._run is None or time.monotonic() - self._looked >= LOOK_AGAIN_SECONDS:
+            digest = ConversionContext.of(self._request).digest(self._mapping)
+            self._looked = time.monotonic()
+            if self._run is None or digest != self._digest:
+                shard = Shard(self._mapping, ())
+                self._run, _ = prepared_run(self._request, shard, digest, "store", self._adapter)
+                self._digest = digest
+        return self._run

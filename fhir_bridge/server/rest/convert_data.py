@@ -1,0 +1,140 @@
+"""`$convert-data`: a message or document in, a Bundle of what it becomes out; stored where that is asked for.
+
+The parameters are those of Microsoft's FHIR converter (`inputData`, `inputDataType`); mappings of the bridge take the
+place of its templates, whose parameters are accepted and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from fhir_bridge.fhir.issues import Issue, operation_outcome
+from fhir_bridge.fhir.serialization import dumps, loads
+from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
+from fhir_bridge.pipeline.converting import Conversion, Converter
+from fhir_bridge.plugins import IssueLike
+from fhir_bridge.server.offloading import offloaded
+from fhir_bridge.server.rest.auditing import audit_operation
+from fhir_bridge.server.rest.bundles import carry_out
+from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, only
+from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.settings import Settings
+
+__all__ = ["ConvertData"]
+
+_ADAPTERS: Final = {"hl7v2": "hl7v2", "ccda": "ccda"}
+_TEMPLATES: Final = ("templateCollectionReference", "rootTemplate")
+_MOST_ISSUES: Final = 200
+
+
+class ConvertData(CallOperation):
+    """Converts what is sent. Whoever may create may ask for it; `store` writes with the caller's own access.
+
+    Nothing stored is read, so the answer holds only what was sent. `inputDataType`: `Hl7v2`, `Ccda`, `Fhir` (alias
+    `Json`: a resource or Bundle of R4, taken as it is).
+    """
+
+    name = "convert-data"
+    types: tuple[str, ...] = ()
+    access = "c"
+    definition = "https://fhir-bridge.org/fhir/OperationDefinition/convert-data"
+    sent = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._converters: dict[str, Converter] = {}
+
+    async def serve(self, call: Call, parameters: Pairs, body: dict[str, Any] | None) -> Response:
+        """See `CallOperation.serve`."""
+        known = only(parameters, ("inputData", "inputDataType", "store", *_TEMPLATES))
+        content, kind = known.get("inputData", ""), known.get("inputDataType", "").lower()
+        if body is None or body.get("resourceType") != "Parameters" or not content:
+            raise refuse(400, "FB-REST-002", "send Parameters with inputData and inputDataType")
+        store = known.get("store", "false")
+        if store not in ("true", "false"):
+            raise refuse(400, "FB-REST-002", "the parameter `store` is true or false")
+        if kind in _ADAPTERS:
+            conversion = await self._convert(_ADAPTERS[kind], content.encode("utf-8", "surrogatepass"))
+        elif kind in ("fhir", "json"):
+            conversion = await offloaded(_as_it_is, content)
+        else:
+            raise refuse(400, "FB-REST-002", "inputDataType is Hl7v2, Ccda or Fhir")
+        issues = [issue for issue in conversion.issues if issue.severity != "information"]
+        if conversion.outcome in ("rejected", "skipped"):
+            await audit_operation(call)
+            outcome = operation_outcome(_plain(conversion.issues) or [_nothing()])
+            return Response(dumps(outcome), 422, media_type=FHIR_JSON)
+        if store == "true":
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": _writes(conversion.resources)}
+            return await carry_out(call, bundle)
+        await audit_operation(call)
+        return Response(dumps(_collection(call.base, conversion.resources, issues)), media_type=FHIR_JSON)
+
+    async def _convert(self, adapter: str, content: bytes) -> Conversion:
+        site = self._settings.site
+        mapping = self._settings.hl7v2_mapping if adapter == "hl7v2" else None
+        converter = self._converters.get(adapter)
+        try:
+            if converter is None:
+                converter = self._converters[adapter] = Converter(adapter, Path(site) if site else None, mapping)
+            return await offloaded(converter.convert, content, "inputData")
+        except (MappingErrors, SiteError, CrosswalkError) as error:
+            raise refuse(500, "FB-REST-009", f"nothing can be converted here: {type(error).__name__}") from error
+
+
+def _nothing() -> Issue:
+    return Issue("error", "FB-REST-002", "nothing could be converted", "inputData")
+
+
+def _as_it_is(content: str) -> Conversion:
+    """A resource of R4, or the resources of a Bundle."""
+    try:
+        resource = loads(content.encode("utf-8", "surrogatepass"))
+    except ValueError as error:
+        return Conversion((), [Issue("error", "FB-REST-002", f"inputData is no JSON: {error}", "inputData")], "rejected")
+    if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+        return Conversion((), [Issue("error", "FB-REST-002", "inputData is no FHIR resource", "inputData")], "rejected")
+    entries = resource.get("entry", []) if resource["resourceType"] == "Bundle" else [{"resource": resource}]
+    resources = [
+        entry["resource"]
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
+    ]
+    return Conversion(resources, (), "converted" if resources else "rejected")
+
+
+def _plain(issues: Sequence[IssueLike]) -> list[Issue]:
+    return [
+        Issue(issue.severity, issue.code, issue.message, issue.source)  # type: ignore[arg-type]
+        for issue in issues[:_MOST_ISSUES]
+    ]
+
+
+def _writes(resources: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """An update of each resource with an id, a creation of each without."""
+    entries = []
+    for resource in resources:
+        kind, identity = resource.get("resourceType"), resource.get("id")
+        request = {"method": "PUT", "url": f"{kind}/{identity}"} if identity else {"method": "POST", "url": kind}
+        entries.append({"resource": resource, "request": request})
+    return entries
+
+
+def _collection(
+    base: str, resources: Sequence[dict[str, Any]], issues: Sequence[IssueLike]
+) -> dict[str, Any]:
+    """The Bundle of what a record became; an OperationOutcome at its end says what is not represented."""
+    entries: list[dict[str, Any]] = []
+    for resource in resources:
+        entry: dict[str, Any] = {"resource": resource}
+        if identity := resource.get("id"):
+            entry = {"fullUrl": f"{base}/{resource['resourceType']}/{identity}", **entry}
+        entries.append(entry)
+    if issues:
+        entries.append({"resource": operation_outcome(_plain(issues))})
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}

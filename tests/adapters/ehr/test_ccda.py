@@ -1,0 +1,177 @@
+"""C-CDA documents: what becomes of entries, denials, gaps and narrative, and of files that are none or mean harm."""
+
+from __future__ import annotations
+
+import base64
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_bridge.adapters.ehr.ccda import read_document
+from tests.adapters.ehr.perturbed_documents import converted, perturb_document
+from tests.perturbation import Outcome, Tally
+
+EXAMPLES = Path("mappings/ehr/ccda/examples")
+SILENT, REPORTED = 0.01, 0.10
+
+
+@pytest.fixture(scope="module")
+def summary(repository: Path) -> bytes:
+    return (repository / EXAMPLES / "summary/document.xml").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def summarized(summary: bytes) -> Outcome:
+    return converted(summary)
+
+
+@pytest.fixture(scope="module")
+def denied(repository: Path) -> Outcome:
+    return converted((repository / EXAMPLES / "negated-and-missing/document.xml").read_bytes())
+
+
+def of_type(outcome: Outcome, kind: str) -> list[dict[str, Any]]:
+    return [resource for resource in outcome.resources if resource["resourceType"] == kind]
+
+
+def test_every_section_has_its_narrative_and_entries_that_are_there(summarized: Outcome) -> None:
+    (composition,) = of_type(summarized, "Composition")
+    ids = {f"{resource['resourceType']}/{resource['id']}" for resource in summarized.resources}
+    assert len(composition["section"]) == 18
+    for section in composition["section"]:
+        assert section["text"]["div"].startswith('<div xmlns="http://www.w3.org/1999/xhtml">')
+        assert section["entry"], section["title"]
+        assert {entry["reference"] for entry in section["entry"]} <= ids
+
+
+def test_a_statement_links_to_its_place_in_the_narrative(summarized: Outcome) -> None:
+    (composition,) = of_type(summarized, "Composition")
+    problem = of_type(summarized, "Condition")[0]
+    assert problem["extension"][0]["valueUrl"] == f"Composition/{composition['id']}#prob1"
+    assert 'id="prob1"' in composition["section"][0]["text"]["div"]
+
+
+def test_an_author_is_one_practitioner_whatever_the_number_of_mentions(summarized: Outcome) -> None:
+    names = [person["name"][0]["family"] for person in of_type(summarized, "Practitioner") if "name" in person]
+    assert sorted(names) == ["Poe", "Roe"]
+
+
+def test_the_document_is_kept_as_it_came(summary: bytes, repository: Path) -> None:
+    expected = (repository / EXAMPLES / "summary/expected.ndjson").read_text()
+    assert base64.b64encode(summary).decode() in expected
+
+
+def test_nothing_in_the_summary_is_left_unsaid(summarized: Outcome) -> None:
+    assert [message for message in summarized.messages if "no rule represents" in message] == []
+
+
+def test_what_is_denied_never_becomes_a_finding(denied: Outcome) -> None:
+    (allergy,) = of_type(denied, "AllergyIntolerance")
+    assert allergy["verificationStatus"]["coding"][0]["code"] == "refuted"
+    by_code = {c["code"]["coding"][0]["code"]: c for c in of_type(denied, "Condition")}
+    assert by_code["73211009"]["verificationStatus"]["coding"][0]["code"] == "refuted"
+    assert "clinicalStatus" not in by_code["73211009"]
+    assert by_code["195967001"]["clinicalStatus"]["coding"][0]["code"] == "resolved"
+    assert [m["status"] for m in of_type(denied, "MedicationStatement")] == ["not-taken"]
+    (vaccination,) = of_type(denied, "Immunization")
+    assert (vaccination["status"], vaccination["statusReason"]["coding"][0]["code"]) == ("not-done", "PATOBJ")
+
+
+def test_a_missing_value_says_why(denied: Outcome) -> None:
+    potassium = next(o for o in of_type(denied, "Observation") if o["code"]["coding"][0]["code"] == "2823-3")
+    assert potassium["dataAbsentReason"]["coding"][0]["code"] == "not-asked"
+    assert potassium["status"] == "registered"
+    assert not any(key.startswith("value") for key in potassium)
+
+
+def test_a_document_without_structure_keeps_its_text(repository: Path) -> None:
+    outcome = converted((repository / EXAMPLES / "unstructured/document.xml").read_bytes())
+    (document,) = of_type(outcome, "DocumentReference")
+    assert base64.b64decode(document["content"][1]["attachment"]["data"]) == b"LVEF 45 %. NYHA II."
+
+
+BOMB = (
+    b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
+    + b"".join(b'<!ENTITY b%d "%s">' % (n, b"&a;" * 10) for n in range(9))
+    + b']><ClinicalDocument xmlns="urn:hl7-org:v3">&b8;</ClinicalDocument>'
+)
+FETCH = (
+    b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+    b'<ClinicalDocument xmlns="urn:hl7-org:v3"><title>&e;</title></ClinicalDocument>'
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "says"),
+    [
+        (BOMB, "FB-CDA-001", "document type declaration"),
+        (FETCH, "FB-CDA-001", "document type declaration"),
+        (b"<section xmlns='urn:hl7-org:v3'/>", "FB-CDA-002", "<section>"),
+        (b"<ClinicalDocument/>", "FB-CDA-002", "no namespace"),
+        (b"<ClinicalDocument xmlns='urn:hl7-org:v3'><id", "FB-CDA-001", "line 1"),
+        (b"", "FB-CDA-001", "no element"),
+        (b"MSH|^~\\&|", "FB-CDA-001", "line 1"),
+        (b"<ClinicalDocument xmlns='urn:hl7-org:v3'>" + b"<a>" * 300, "FB-CDA-001", "deeper than 200"),
+    ],
+    ids=["bomb", "fetch", "section", "namespace", "cut", "empty", "message", "deep"],
+)
+def test_what_is_no_document_is_refused_with_the_reason(content: bytes, code: str, says: str) -> None:
+    record = read_document(content, "x.xml")
+    assert record.outcome == "rejected"
+    assert [issue.code for issue in record.issues] == [code]
+    assert says in record.issues[0].message
+
+
+def test_a_document_above_the_limit_is_not_read(summary: bytes) -> None:
+    record = read_document(summary + b" " * (1 << 20), "x.xml", {"max_document_mb": 1})
+    assert (record.outcome, record.issues[0].code) == ("rejected", "FB-CDA-003")
+    assert "1 MB" in record.issues[0].message
+
+
+def test_a_document_cut_anywhere_is_refused_and_never_raises(summary: bytes) -> None:
+    for at in range(100, len(summary) - 30, len(summary) // 40):
+        assert read_document(summary[:at], "x.xml").outcome == "rejected"
+
+
+def test_a_value_that_can_not_be_loses_only_itself(summary: bytes) -> None:
+    outcome = converted(summary.replace(b'value="20260227080000+0100"', b'value="20261399"'))
+    assert not outcome.rejected
+    assert len(of_type(outcome, "Observation")) == 12
+    assert any("no date or time that exists" in message for message in outcome.messages)
+
+
+def chosen(part: int, salt: str) -> Any:
+    def choose(number: int) -> bool:
+        return not int.from_bytes(sha256(f"{salt} {number}".encode()).digest()[:4], "big") % part
+
+    return choose
+
+
+def test_each_place_of_the_examples_changes_the_output_or_is_reported(repository: Path) -> None:
+    tally = Tally()
+    for path in sorted((repository / EXAMPLES).glob("*/document.xml")):
+        perturb_document(path.read_bytes(), tally, chosen(8, path.parent.name))
+    assert tally.total > 60
+    assert tally.share("silent") <= SILENT, tally.silent
+    assert tally.share("reported") <= REPORTED, tally.reported
+
+
+@pytest.mark.shared
+@pytest.mark.soak
+def test_places_of_real_documents_change_the_output_or_are_reported(shared: Path) -> None:
+    tally = Tally()
+    for path in sorted((shared / "data/ccda/microsoft-fhir-converter").glob("*.ccda")):
+        perturb_document(path.read_bytes(), tally, chosen(12, path.name))
+    assert tally.total > 300
+    assert tally.share("silent") <= SILENT, tally.silent
+    assert tally.share("reported") <= REPORTED, tally.reported
+
+
+@pytest.mark.shared
+def test_real_documents_convert_and_name_what_is_missing(shared: Path) -> None:
+    for path in sorted((shared / "data/ccda/microsoft-fhir-converter").glob("*.ccda")):
+        outcome = converted(path.read_bytes())
+        assert not outcome.rejected, path.name
+        assert len(of_type(outcome, "Patient")) == 1

@@ -1,0 +1,113 @@
+"""`$convert-data`: what is sent comes back as FHIR, and is stored where the caller asks for it and may write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server.conftest import Hospital
+
+MESSAGE = "\r".join(
+    (
+        r"MSH|^~\&|KIS|HOSP|FB|HOSP|20260301120000+0100||ADT^A01^ADT_A01|CD1|P|2.5.1",
+        "EVN|A01|20260301120000+0100",
+        "PID|1||CD-77^^^HOSP^MR||Converted^Ada||19600102|F",
+        "PV1|1|I|CARD^12^A||||||||||||||||CD-100^^^HOSP^VN",
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def writer(hospital: Hospital) -> dict[str, str]:
+    return hospital.token("user/*.cruds") | {"Content-Type": "application/fhir+json"}
+
+
+def convert(hospital: Hospital, headers: dict[str, str], data: str, kind: str, **more: Any) -> httpx.Response:
+    parameters = [{"name": "inputData", "valueString": data}, {"name": "inputDataType", "valueString": kind}]
+    parameters += [
+        {"name": name, "valueBoolean" if isinstance(value, bool) else "valueString": value}
+        for name, value in more.items()
+    ]
+    body = {"resourceType": "Parameters", "parameter": parameters}
+    return hospital.http.post("/fhir/$convert-data", json=body, headers=headers)
+
+
+def types(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [entry["resource"]["resourceType"] for entry in answer.json()["entry"]]
+
+
+def found(hospital: Hospital, headers: dict[str, str], family: str) -> int:
+    answer = hospital.http.get(f"/fhir/Patient?family={family}", headers=headers)
+    return len(answer.json().get("entry", []))
+
+
+def test_a_message_comes_back_as_a_bundle_and_is_not_stored(hospital: Hospital, writer: dict[str, str]) -> None:
+    answer = convert(hospital, writer, MESSAGE, "Hl7v2", rootTemplate="ADT_A01")
+    assert {"Patient", "Encounter"} <= set(types(answer))
+    assert answer.json()["type"] == "collection"
+    assert found(hospital, writer, "Converted") == 0
+
+
+def test_a_message_is_stored_where_that_is_asked_for(hospital: Hospital, writer: dict[str, str]) -> None:
+    data = MESSAGE.replace("CD-77", "CD-78").replace("Converted", "Kept").replace("CD-100", "CD-101")
+    answer = convert(hospital, writer, data, "Hl7v2", store=True)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["type"] == "transaction-response"
+    assert found(hospital, writer, "Kept") == 1
+    convert(hospital, writer, data, "Hl7v2", store=True)
+    assert found(hospital, writer, "Kept") == 1
+
+
+def test_a_document_becomes_its_entries(hospital: Hospital, writer: dict[str, str], repository: Path) -> None:
+    document = (repository / "mappings/ehr/ccda/examples/summary/document.xml").read_text()
+    assert {"Composition", "Condition", "AllergyIntolerance", "Binary"} <= set(
+        types(convert(hospital, writer, document, "Ccda"))
+    )
+
+
+def test_fhir_is_taken_as_it_is(hospital: Hospital, writer: dict[str, str]) -> None:
+    patient = {"resourceType": "Patient", "name": [{"family": "Asis"}]}
+    assert types(convert(hospital, writer, json.dumps(patient), "Fhir")) == ["Patient"]
+    assert convert(hospital, writer, json.dumps(patient), "Fhir", store=True).status_code == 200
+    assert found(hospital, writer, "Asis") == 1
+
+
+def test_who_may_not_write_may_not_convert_or_store(hospital: Hospital) -> None:
+    reader = hospital.token("user/*.rs") | {"Content-Type": "application/fhir+json"}
+    assert convert(hospital, reader, MESSAGE, "Hl7v2").status_code == 403
+    one_type = hospital.token("user/Observation.c") | {"Content-Type": "application/fhir+json"}
+    data = MESSAGE.replace("Converted", "Refused")
+    assert convert(hospital, one_type, data, "Hl7v2", store=True).status_code in (403, 404)
+    everyone = hospital.token("user/*.cruds")
+    assert found(hospital, everyone, "Refused") == 0
+    assert hospital.http.post("/fhir/$convert-data", json={"resourceType": "Parameters"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "status"),
+    [
+        ("MSH|", "Hl7v2", 422),
+        ("<a/>", "Ccda", 422),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><a/>', "Ccda", 422),
+        ("{", "Fhir", 422),
+        ("[]", "Fhir", 422),
+        ("x", "Fax", 400),
+        ("", "Hl7v2", 400),
+    ],
+)
+def test_what_can_not_be_converted_is_refused_with_the_reason(
+    hospital: Hospital, writer: dict[str, str], data: str, kind: str, status: int
+) -> None:
+    answer = convert(hospital, writer, data, kind)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_it_takes_post_alone(hospital: Hospital, writer: dict[str, str]) -> None:
+    assert hospital.http.get("/fhir/$convert-data?inputData=x", headers=writer).status_code == 405
+
