@@ -285,9 +285,9 @@ class TestVersions:
         ]
         (row,) = rows
         assert (row.shadow, row.version, row.result) == ("own-risk-2", "2", result["id"])
-        assert float(row.said["number"]) == pytest.approx(100 * risk(50 + 10, 137, 0), abs=0.1)
+        assert float(row.stated["number"]) == pytest.approx(100 * risk(50 + 10, 137, 0), abs=0.1)
         (comparison,) = compare(rows)
-        assert comparison.difference == pytest.approx(float(row.said["number"]) - float(row.shown["number"]))
+        assert comparison.difference == pytest.approx(float(row.stated["number"]) - float(row.shown["number"]))
         assert comparison.same_category == 1
         assert len(find(served, "Observation", ("_security", "AIAST"), ("patient", p))) == 1
         with pytest.raises(PredictionError, match="is a shadow of own-risk"):
