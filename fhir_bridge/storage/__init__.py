@@ -91,6 +91,7 @@ PUBLIC_MODULES = (
     "inbox",
     "issues",
     "jobs",
+    "kept_files",
     "location",
     "migration",
     "origins",

@@ -24,7 +24,7 @@ from fhir_bridge.server.smart.errors import OAuthError, too_many
 from fhir_bridge.server.smart.jwks import JwksUnavailable
 from fhir_bridge.storage.accounts import Client, digest
 
-__all__ = ["ALGORITHMS", "ASSERTION_TYPE", "TOKEN_PATH", "authenticate"]
+__all__ = ["ALGORITHMS", "ASSERTION_TYPE", "TOKEN_PATH", "authenticate", "by_token"]
 
 # SMART 2.2 client-confidential-asymmetric: both must be supported; `none` and HMAC of
 # the public key are thereby out.
@@ -135,6 +135,28 @@ async def _by_assertion(assertion: str, client_id: str | None, services: Service
         or "\x00" in issuer
     ):
         raise _refused("iss and sub must both be the client id")
+    audience = services.settings.root + TOKEN_PATH
+    return await _by_claims(assertion, header, issuer, services, address, audience)
+
+
+async def by_token(token: str, services: Services, address: str, audience: str) -> Client:
+    """The registered client that signed a token for this address (CDS Hooks 2.0, Trusting CDS Clients).
+
+    It is checked as an assertion at the token endpoint is: issuer, registered key set, time, audience, single use.
+
+    Raises:
+        OAuthError: it is not valid here.
+    """
+    header, claimed = _unverified(token)
+    issuer = claimed.get("iss")
+    if not isinstance(issuer, str) or not issuer or "\x00" in issuer:
+        raise _refused("iss must be the client id")
+    return await _by_claims(token, header, issuer, services, address, audience)
+
+
+async def _by_claims(
+    assertion: str, header: dict[str, Any], issuer: str, services: Services, address: str, expected: str
+) -> Client:
     client = await services.accounts.find_client(issuer)
     if client is None or client.authentication != "key":
         raise await _unknown(services, address, "unknown client, or one that does not authenticate by key")
@@ -155,8 +177,8 @@ async def _by_assertion(assertion: str, client_id: str | None, services: Service
             raise _refused(f"{name} lies in the future")
     audience = claims.get("aud")
     # RFC 7523 §3: an assertion for another server must not serve here.
-    if services.settings.root + TOKEN_PATH not in (audience if isinstance(audience, list) else [audience]):
-        raise _refused("aud must be the token endpoint's address")
+    if expected not in (audience if isinstance(audience, list) else [audience]):
+        raise _refused(f"aud must be {expected}")
     jti = claims.get("jti")
     # Bounded, since it is kept until after it expires.
     if not isinstance(jti, str) or not 0 < len(jti) <= 255 or "\x00" in jti:

@@ -45,7 +45,7 @@ class PredictMany:
         try:
             predictor = find_predictor(name, site.parameters)
         except PredictionError as error:
-            raise refuse(400, error.code, str(error)) from error
+            raise refuse(400, "FB-REST-008", f"{error} ({error.code})") from error
         check_may_predict(request.access, predictor)
         if request.type == "Group":
             await members(request.store, request.id, for_groups(request.access))

@@ -1,0 +1,212 @@
+"""Cards: for each model what its result says now, where that is news to the person who looks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.canonical import BASE
+from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor
+from fhir_bridge.predictions.changes import outdated_models
+from fhir_bridge.predictions.operation import check_may_predict
+from fhir_bridge.predictions.record import codings
+from fhir_bridge.predictions.site import site_settings
+from fhir_bridge.server.authorization.launch import launchable
+from fhir_bridge.server.cds.caller import Ehr
+from fhir_bridge.server.cds.request import HookRequest
+from fhir_bridge.server.pages.reading import concept_text, quantity_text, value_text
+from fhir_bridge.server.services import Services
+from fhir_bridge.storage.cards import Card, Cards
+from fhir_bridge.storage.errors import Forbidden, StorageError
+
+__all__ = ["cards_for"]
+
+LONGEST_SUMMARY: Final = 140
+"""CDS Hooks 2.0, Card Attributes: fewer characters than this."""
+_REASONS: Final = (
+    ("known", "Known, and acted on"),
+    ("not-relevant", "Not relevant to this visit"),
+    ("disagree", "Do not agree with the result"),
+    ("wrong-data", "The data are wrong"),
+    ("patient-declines", "The patient declines"),
+)
+_GRAVE: Final = frozenset({"high", "very-high"})
+_log = logging.getLogger("fhir_bridge.server")
+_running: set[asyncio.Task[Any]] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What a model says now. said: category and validity; what a card is about."""
+
+    model: str
+    said: str
+    observation: Mapping[str, Any]
+    outdated: str
+
+
+async def cards_for(
+    services: Services, ehr: Ehr, request: HookRequest, patient: str
+) -> tuple[list[dict[str, Any]], list[Card]]:
+    """The cards that are due, and what is to be remembered of them."""
+    now = await _now(services, ehr.access, patient)
+    table = Cards(services.store.pool)
+    news = await table.news(
+        ehr.id, request.person, patient, {model: item.said for model, item in now.items()}
+    )
+    links = await _links(services, patient) if news else []
+    cards: list[dict[str, Any]] = []
+    kept: list[Card] = []
+    for model, before in news.items():
+        item = now[model]
+        # That a model declines, or that a result is outdated, is news only to who saw a result.
+        if before is None and not item.said.endswith("|current"):
+            continue
+        card = Card(uuid4(), model, item.said, str(item.observation.get("id", "")))
+        kept.append(card)
+        cards.append(_card(services, item, card, links, before))
+    return cards, kept
+
+
+async def _now(services: Services, access: AccessFilter, patient: str) -> dict[str, _Now]:
+    """What each model of the site says; one that said nothing yet, or has newer data, is run."""
+    site = None if services.settings.site is None else str(services.settings.site)
+    parameters = site_settings(site)[0].parameters
+    models = [
+        str(name)
+        for name, block in (parameters.get("predictions") or {}).items()
+        if isinstance(block, Mapping) and block.get("enabled") is True and not block.get("shadow_of")
+    ]
+    standings = await services.store.results.of_patient(patient)
+    ready = {item.model for item in standings if item.state == "current" and not item.waiting}
+    missing = [name for name in models if name not in ready]
+    if missing:
+        await asyncio.gather(*(_run(services, access, name, patient, site) for name in missing))
+        standings = await services.store.results.of_patient(patient)
+    outdated = await outdated_models(services.store, access, standings)
+    result: dict[str, _Now] = {}
+    for model in models:
+        own = [item for item in standings if item.model == model]
+        newest = next((item for item in own if item.state == "current"), own[-1] if own else None)
+        if newest is None:
+            continue
+        try:
+            stored = await services.store.read("Observation", newest.id, access)
+        except StorageError:
+            continue
+        observation: dict[str, Any] = loads_exact(stored.bytes)
+        absent = next((code for _, code in codings(observation.get("dataAbsentReason"))), "")
+        if absent == "error":
+            continue  # a failed run says nothing about the patient
+        category = next(
+            (code for item in observation.get("interpretation", ()) for _, code in codings(item)), ""
+        )
+        validity = "outdated" if model in outdated else "declined" if absent else "current"
+        result[model] = _Now(model, f"{category}|{validity}", observation, outdated.get(model, ""))
+    return result
+
+
+async def _run(services: Services, access: AccessFilter, model: str, patient: str, site: str | None) -> None:
+    """Run a model; where the call is over before it is done, it goes on, and the next call finds its result."""
+
+    async def run() -> None:
+        settings, key = site_settings(site)
+        try:
+            predictor = find_predictor(model, settings.parameters)
+            check_may_predict(access, predictor)
+            await PredictionRun(predictor, settings.parameters, key, services.store).for_patient(
+                patient, access
+            )
+        except Forbidden:
+            return  # this client may look at results, and not make any
+        except (PredictionError, StorageError) as error:
+            _log.warning("%s was not run for a card: %s", model, type(error).__name__)
+
+    task = asyncio.create_task(run())
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    await asyncio.shield(task)
+
+
+async def _links(services: Services, patient: str) -> list[dict[str, Any]]:
+    """The registered applications that an EHR can open, and the patient's page here."""
+    links: list[dict[str, Any]] = [
+        {"label": client.name, "url": client.launch_uri, "type": "smart"}
+        for client in await launchable(services)
+    ][:3]
+    if services.settings.pages:
+        links.append(
+            {
+                "label": "Inputs, explanation and review",
+                "url": f"{services.settings.root}/patients/{patient}#predictions",
+                "type": "absolute",
+            }
+        )
+    return links
+
+
+def _card(
+    services: Services, item: _Now, card: Card, links: list[dict[str, Any]], before: str | None
+) -> dict[str, Any]:
+    observation = item.observation
+    title = concept_text(observation.get("code"))
+    category = concept_text(next(iter(observation.get("interpretation", ())), {}))
+    code = item.said.partition("|")[0]
+    if item.said.endswith("|outdated"):
+        summary = f"{title}: {item.outdated or 'outdated'}"
+    elif item.said.endswith("|declined"):
+        summary = f"{title}: no result any more"
+    else:
+        value = value_text(dict(observation))
+        summary = f"{title}: {value}" + (f", {category.lower()}" if category else "")
+    if before is not None and item.said.endswith("|current"):
+        summary += " (changed)"
+    grave = code in _GRAVE and item.said.endswith("|current")
+    return {
+        "uuid": str(card.id),
+        "summary": summary if len(summary) < LONGEST_SUMMARY else f"{summary[: LONGEST_SUMMARY - 2]}…",
+        "detail": _detail(observation, item.outdated),
+        "indicator": "warning" if grave or not item.said.endswith("|current") else "info",
+        "source": {
+            "label": concept_text(observation.get("method")) or item.model,
+            "url": f"{services.settings.root}/models",
+            "topic": {
+                "system": f"{BASE}/CodeSystem/prediction",
+                "code": "prediction",
+                "display": "Prediction",
+            },
+        },
+        "overrideReasons": [
+            {"code": code, "system": f"{BASE}/CodeSystem/override-reason", "display": display}
+            for code, display in _REASONS
+        ],
+        "links": links,
+    }
+
+
+def _detail(observation: Mapping[str, Any], outdated: str) -> str:
+    """Markdown: what always has to be seen beside a result."""
+    lines = [f"**{outdated}**"] if outdated else []
+    absent = concept_text(observation.get("dataAbsentReason"))
+    if absent:
+        lines.append(f"No result: {absent}")
+    for component in observation.get("component", ()):
+        ids = {code for _, code in codings(component.get("code"))}
+        if "interval" in ids:
+            ends = component.get("valueRange", {})
+            text = f"{quantity_text(ends.get('low', {}))} to {quantity_text(ends.get('high', {}))}"
+            lines.append(f"{concept_text(component['code'])}: {text}")
+        elif ids & {"population", "guideline"}:
+            lines.append(f"{concept_text(component['code'])}: {component.get('valueString', '')}")
+    lines += [str(note["text"]) for note in observation.get("note", ()) if note.get("text")][:8]
+    if observation.get("effectiveDateTime"):
+        lines.append(f"Data as of {str(observation['effectiveDateTime'])[:10]}")
+    reviewed = observation.get("status") in ("final", "amended")
+    lines.append("Reviewed by a person" if reviewed else "Not reviewed by a person")
+    return "\n".join(f"- {line}" for line in lines)

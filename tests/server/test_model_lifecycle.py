@@ -1,0 +1,414 @@
+"""After the answer, and beside it: review, withdrawal, promotion, shadows, runs over groups, runs on new data."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.fhir.validation import Validator
+from fhir_bridge.mapping import Site
+from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor
+from fhir_bridge.predictions import plugin as predictions
+from fhir_bridge.predictions.identity import content_hash_of
+from fhir_bridge.predictions.shadow import compare
+from fhir_bridge.server import Settings, create_app
+from fhir_bridge.server.background import handlers, work_on_jobs
+from fhir_bridge.server.bulk import predict_handler
+from fhir_bridge.server.consuming import prediction_triggers
+from fhir_bridge.storage import Store
+from fhir_bridge.storage.jobs import Jobs
+from fhir_bridge.storage.model_versions import ModelVersions
+from fhir_bridge.terminology import get_terminology
+from tests.predictions.clinic import SBP, of_patient, pressure, records
+from tests.predictions.made_models import manifest, risk
+from tests.predictions.made_models import write as write_model
+from tests.server.conftest import Hospital, bare_plugins, furnish, running
+from tests.server.test_predict import own, write
+
+SITE = """
+site: test
+demo_key: true
+parameters:
+  predictions:
+    score2: {enabled: true, region: moderate}
+    own-risk: {enabled: true, model: own/model.yaml, trigger: new-data}
+    own-risk-2: {enabled: true, model: second/model.yaml, shadow_of: own-risk}
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    write_model(folder / "own", manifest())
+    second = manifest(version="2")
+    second["inputs"][0] |= {"mean": -10}
+    write_model(folder / "second", second)
+    (folder / "site.yaml").write_text(SITE)
+    return folder / "site.yaml"
+
+
+@pytest.fixture(scope="module")
+def served(database_url: str, site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    plugins = bare_plugins()
+    plugins.register(predictions)
+    blobs = tmp_path_factory.mktemp("blobs")
+    app = create_app(Settings(database_url=database_url, site=site, blob_dir=blobs), plugins=plugins)
+    with pytest.MonkeyPatch.context() as environment, running(app) as http:
+        environment.setenv("FHIR_BRIDGE_SITE", str(site))
+        hospital = Hospital(http)
+        hospital.run(furnish, hospital.services)
+        hospital.run(
+            hospital.services.accounts.add_user,
+            "boss",
+            "correct horse battery",
+            "admin",
+            display="Boss",
+        )
+        yield hospital
+
+
+@pytest.fixture
+def p(served: Hospital, request: pytest.FixtureRequest) -> str:
+    name = f"p{abs(hash(request.node.name))}"
+    served.run(served.services.store.load, [own(item, name) for item in records()], adapter="test")
+    return name
+
+
+_TOKENS: dict[tuple[int, str, str], dict[str, str]] = {}
+
+
+def token(hospital: Hospital, scope: str, user: str = "clara") -> dict[str, str]:
+    """A token, the same for all tests: signing in takes its time."""
+    key = (id(hospital), scope, user)
+    if key not in _TOKENS:
+        _TOKENS[key] = hospital.token(scope, user=user, patient="anna")
+    return _TOKENS[key]
+
+
+def predict(hospital: Hospital, patient: str, model: str = "own-risk") -> Any:
+    headers = token(hospital, "user/*.cruds")
+    path = f"/fhir/Patient/{patient}/$predict"
+    answer = hospital.http.post(path, params={"predictor": model}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def call(
+    hospital: Hospital, path: str, user: str = "clara", scope: str = "user/*.cruds", **values: str
+) -> Any:
+    headers = token(hospital, scope, user)
+    return hospital.http.post(f"/fhir/{path}", params=values, headers=headers)
+
+
+def read(hospital: Hospital, kind: str, identity: str) -> Any:
+    return loads(hospital.run(hospital.services.store.read, kind, identity, EVERYTHING).bytes)
+
+
+def find(hospital: Hospital, kind: str, *parameters: tuple[str, str]) -> list[Any]:
+    page = hospital.run(hospital.services.store.search, kind, list(parameters), EVERYTHING, count=500)
+    return [loads(entry.bytes) for entry in page.entries]
+
+
+def valid(resource: Any) -> bool:
+    issues = Validator(get_terminology()).validate(resource)
+    return [issue for issue in issues if issue.severity in ("error", "fatal")] == []
+
+
+class TestReview:
+    def test_a_confirmed_result_is_final_with_its_verifier_and_an_audit_event(
+        self, served: Hospital, p: str
+    ) -> None:
+        result = predict(served, p)
+        assert result["status"] == "preliminary"
+        answer = call(
+            served,
+            f"Observation/{result['id']}/$review",
+            decision="confirm",
+            followed="statin started",
+        )
+        assert answer.status_code == 200, answer.text
+        reviewed = answer.json()
+        assert reviewed["status"] == "final"
+        assert "Decision that followed: statin started" in [note["text"] for note in reviewed["note"]]
+        (risk_assessment,) = find(served, "RiskAssessment", ("patient", p))
+        assert risk_assessment["status"] == "final"
+        provenances = find(served, "Provenance", ("target", f"Observation/{result['id']}"))
+        (verified,) = [item for item in provenances if len(item["agent"]) == 2]
+        assert verified["agent"][1]["who"]["reference"] == "Practitioner/clara"
+        assert verified["agent"][1]["type"]["coding"][0]["code"] == "verifier"
+        assert verified["entity"][0]["what"]["reference"].endswith("/_history/1")
+        events = find(served, "AuditEvent", ("entity", f"Observation/{result['id']}"))
+        assert {"U", "E"} <= {event["action"] for event in events}
+        assert valid(reviewed)
+        assert valid(risk_assessment)
+        assert valid(verified)
+        assert predict(served, p)["status"] == "final"
+
+    def test_an_amended_one_keeps_the_models_value_beside_the_persons(self, served: Hospital, p: str) -> None:
+        result = predict(served, p)
+        path = f"Observation/{result['id']}/$review"
+        assert call(served, path, decision="amend", value="30").status_code == 400
+        answer = call(
+            served, path, decision="amend", value="30", category="high|High", reason="family history"
+        )
+        amended = answer.json()
+        assert (amended["status"], amended["valueQuantity"]["value"]) == ("amended", 30)
+        (kept,) = [
+            part for part in amended["component"] if part["code"]["coding"][0]["code"] == "model-value"
+        ]
+        assert kept["valueQuantity"]["value"] == result["valueQuantity"]["value"]
+        (beside,) = find(served, "RiskAssessment", ("patient", p))
+        assert float(beside["prediction"][0]["probabilityDecimal"]) == pytest.approx(0.3)
+        assert valid(amended)
+        assert valid(beside)
+        assert call(served, path, decision="amend", value="300", reason="x").status_code == 400
+
+    def test_a_rejected_one_is_in_error_and_not_said_again_until_an_input_changes(
+        self, served: Hospital, p: str
+    ) -> None:
+        result = predict(served, p)
+        path = f"Observation/{result['id']}/$review"
+        assert call(served, path, decision="reject").status_code == 400
+        answer = call(served, path, decision="reject", reason="cuff was too small")
+        assert answer.json()["status"] == "entered-in-error"
+        (beside,) = find(served, "RiskAssessment", ("patient", p))
+        assert beside["status"] == "entered-in-error"
+        again = predict(served, p)
+        assert (again["id"], again["status"]) == (result["id"], "entered-in-error")
+        assert call(served, path, decision="confirm").status_code == 400
+        write(served, p, pressure(150))
+        other = predict(served, p)
+        assert (other["id"] != result["id"], other["status"]) == (True, "preliminary")
+
+    def test_only_who_may_review_does(self, served: Hospital, p: str) -> None:
+        result = predict(served, p)
+        path = f"Observation/{result['id']}/$review"
+        assert call(served, path, scope="user/Observation.rs", decision="confirm").status_code == 403
+        laboratory = "user/Observation.rs user/Observation.u?category=http://x|laboratory"
+        assert call(served, path, scope=laboratory, decision="confirm").status_code in (403, 404)
+        patient = token(served, "patient/*.cruds", "anna")
+        answer = served.http.post(f"/fhir/{path}", params={"decision": "confirm"}, headers=patient)
+        assert answer.status_code in (403, 404)
+        assert call(served, f"Observation/{p}-{SBP}/$review", decision="confirm").status_code == 400
+        assert call(served, path, decision="like").status_code == 400
+        assert call(served, path, decision="confirm", version="7").status_code == 409
+        assert read(served, "Observation", result["id"])["status"] == "preliminary"
+
+
+class TestWithdrawal:
+    def test_of_a_model_version_withdraws_its_results_alone(self, served: Hospital, p: str) -> None:
+        mine, other = predict(served, p), predict(served, p, "score2")
+        values = {"model": "own-risk", "version": "1", "reason": "wrong weights"}
+        assert call(served, "$withdraw", **values).status_code == 403
+        assert call(served, "$withdraw", user="boss", **(values | {"version": "7"})).json()["parameter"] == [
+            {"name": "withdrawn", "valueInteger": 0}
+        ]
+        answer = call(served, "$withdraw", user="boss", **values)
+        assert answer.json()["parameter"][0]["valueInteger"] >= 1
+        assert read(served, "Observation", mine["id"])["status"] == "entered-in-error"
+        assert read(served, "Observation", other["id"])["status"] == "preliminary"
+        again = call(served, "$withdraw", user="boss", **values)
+        assert again.json()["parameter"][0]["valueInteger"] == 0
+
+    def test_of_an_input_device_withdraws_what_used_its_measurements_which_a_search_finds(
+        self, served: Hospital, p: str
+    ) -> None:
+        cuff = {"resourceType": "Device", "id": f"cuff-{p}", "status": "active"}
+        served.run(served.services.store.update, "Device", cuff["id"], cuff, EVERYTHING)
+        write(served, p, pressure(160) | {"device": {"reference": f"Device/cuff-{p}"}})
+        result = predict(served, p)
+        used = [("_security", "AIAST"), ("derived-from", f"Observation/{p}-{SBP}")]
+        assert [item["id"] for item in find(served, "Observation", *used)] == [result["id"]]
+        values = {"input-device": f"Device/cuff-{p}", "reason": "out of calibration"}
+        assert call(served, "$withdraw", user="boss", **values).json()["parameter"][0]["valueInteger"] == 1
+        assert read(served, "Observation", result["id"])["status"] == "entered-in-error"
+        assert [item["id"] for item in find(served, "Observation", *used)] == [result["id"]]
+
+    def test_of_one_result_needs_a_reason(self, served: Hospital, p: str) -> None:
+        result = predict(served, p)
+        path = f"Observation/{result['id']}/$withdraw"
+        assert call(served, path).status_code == 400
+        assert call(served, path, reason="wrong patient").json()["status"] == "entered-in-error"
+        assert call(served, path, reason="again").status_code == 400
+
+
+def run_of(store: Store, site: Path, model: str = "own-risk") -> PredictionRun:
+    parameters = Site.load(site).parameters
+    return PredictionRun(find_predictor(model, parameters), parameters, IdKey(DEMO_KEY), store)
+
+
+class TestVersions:
+    def test_what_was_promoted_runs_until_its_approval_ends_and_nothing_else_does(
+        self, served: Hospital, site: Path, p: str
+    ) -> None:
+        store = served.services.store
+        versions = ModelVersions(store.pool)
+        content = content_hash_of(find_predictor("own-risk", Site.load(site).parameters))
+        later = datetime.now(UTC) + timedelta(days=30)
+
+        def promote(what: str, until: datetime) -> None:
+            served.run(versions.promote, "own-risk", what, "1", "Medical director", until)
+
+        try:
+            promote("another content", later)
+            with pytest.raises(PredictionError, match="is the one that was promoted"):
+                served.run(run_of(store, site).for_patient, p)
+            promote(content, later)
+            assert served.run(run_of(store, site).for_patient, p).outcome == "written"
+            states = {item.content: item.state for item in served.run(versions.all, "own-risk")}
+            assert states == {content: "active", "another content": "retired"}
+            promote(content, datetime.now(UTC) - timedelta(days=1))
+            with pytest.raises(PredictionError, match="ended"):
+                served.run(run_of(store, site).for_patient, p)
+            served.run(versions.retire, "own-risk", content, "1", "Medical director", "unsafe")
+            with pytest.raises(PredictionError, match="retired: unsafe"):
+                served.run(run_of(store, site).for_patient, p)
+        finally:
+            served.sql("DELETE FROM model_version")
+
+    def test_a_shadow_runs_beside_is_compared_and_shown_to_nobody(
+        self, served: Hospital, site: Path, p: str
+    ) -> None:
+        store = served.services.store
+        result = predict(served, p)
+        rows = [
+            item for item in served.run(ModelVersions(store.pool).shadows, "own-risk") if item.patient == p
+        ]
+        (row,) = rows
+        assert (row.shadow, row.version, row.result) == ("own-risk-2", "2", result["id"])
+        assert float(row.said["number"]) == pytest.approx(100 * risk(50 + 10, 137, 0), abs=0.1)
+        (comparison,) = compare(rows)
+        assert comparison.difference == pytest.approx(float(row.said["number"]) - float(row.shown["number"]))
+        assert comparison.same_category == 1
+        assert len(find(served, "Observation", ("_security", "AIAST"), ("patient", p))) == 1
+        with pytest.raises(PredictionError, match="is a shadow of own-risk"):
+            run_of(store, site, "own-risk-2")
+
+    def test_a_file_that_is_altered_is_a_recorded_failed_run(
+        self, served: Hospital, tmp_path: Path, p: str
+    ) -> None:
+        path = write_model(tmp_path, manifest(name="altered"))
+        parameters = {"predictions": {"altered": {"enabled": True, "model": str(path)}}}
+        (tmp_path / "model.onnx").write_bytes(b"something else")
+
+        async def work() -> Any:
+            model = find_predictor("altered", parameters)
+            store = served.services.store
+            return await PredictionRun(model, parameters, IdKey(DEMO_KEY), store).for_patient(p)
+
+        done = served.run(work)
+        assert (done.outcome, done.result.reason) == ("written", "failed")
+        stored = read(served, "Observation", done.observation_id)
+        assert stored["dataAbsentReason"]["coding"][0]["code"] == "error"
+        assert "was altered" in stored["dataAbsentReason"]["text"]
+
+    def test_two_runs_at_once_leave_one_result(self, served: Hospital, site: Path, p: str) -> None:
+        store = served.services.store
+
+        async def both() -> list[Any]:
+            return await asyncio.gather(*(run_of(store, site).for_patient(p) for _ in range(2)))
+
+        first, second = served.run(both)
+        assert first.observation_id == second.observation_id
+        assert len(find(served, "Observation", ("_security", "AIAST"), ("patient", p))) == 1
+
+
+def work_on(hospital: Hospital, site: Path) -> None:
+    """What the background worker does of bulk jobs."""
+    services = hospital.services
+    handler = predict_handler(services.blobs, str(site))
+
+    async def work() -> None:
+        jobs = Jobs(services.store.pool, "test")
+        while (job := await jobs.lease(["bulk-predict"])) is not None:
+            await handler(services.store, job.payload)
+            await jobs.finish(job)
+
+    hospital.run(work)
+
+
+def test_a_group_is_predicted_asynchronously_for_those_whom_the_caller_may_read(
+    served: Hospital, site: Path, p: str
+) -> None:
+    members = [{"entity": {"reference": f"Patient/{name}"}} for name in (p, "bert")]
+    group = {"resourceType": "Group", "id": f"g-{p}", "type": "person", "actual": True, "member": members}
+    served.run(served.services.store.update, "Group", group["id"], group, EVERYTHING)
+    headers = token(served, "user/*.cruds")
+    path = f"/fhir/Group/g-{p}/$predict?predictor=own-risk"
+    assert served.http.post(path, headers=headers).status_code == 400
+    assert (
+        served.http.post(path, headers=token(served, "user/*.rs") | {"Prefer": "respond-async"}).status_code
+        == 403
+    )
+    begun = served.http.post(path, headers=headers | {"Prefer": "respond-async"})
+    assert begun.status_code == 202, begun.text
+    where = begun.headers["content-location"].removeprefix("http://127.0.0.1:8000")
+    assert served.http.get(where, headers=headers).status_code == 202
+    work_on(served, site)
+    done = served.http.get(where, headers=headers)
+    assert done.status_code == 200, done.text
+    (file,) = done.json()["output"]
+    lines = served.http.get(file["url"], headers=headers).text.splitlines()
+    subjects = {json.loads(line)["subject"]["reference"] for line in lines}
+    assert subjects == {f"Patient/{p}", "Patient/bert"}
+    unknown = served.http.post(
+        f"/fhir/Group/g-{p}/$predict?predictor=none", headers=headers | {"Prefer": "respond-async"}
+    )
+    assert unknown.status_code == 400
+
+
+def test_new_data_of_a_patient_without_a_result_run_the_model_once_and_its_result_runs_nothing(
+    served: Hospital, site: Path, p: str
+) -> None:
+    store = served.services.store
+    (consumer,) = prediction_triggers(str(site))
+
+    async def waiting() -> list[str]:
+        async with store.connection() as connection:
+            rows = await connection.execute(
+                "SELECT payload ->> 'model' FROM job WHERE state = 'ready' AND payload ->> 'patient' = %s",
+                (p,),
+            )
+            return [row[0] for row in await rows.fetchall()]
+
+    async def take() -> None:
+        changes = [change for change in await store.changes() if p in change.id]
+        assert changes
+        for _ in range(2):  # the same changes come again after a crash
+            await consumer.take(store, changes)
+
+    served.run(take)
+    assert served.run(waiting) == ["own-risk"]
+
+    async def work() -> None:
+        async with store.connection() as connection:
+            await connection.execute("UPDATE job SET not_before = now() WHERE state = 'ready'")
+        stopped = asyncio.Event()
+        task = asyncio.create_task(work_on_jobs(store, handlers(str(site)), stopped))
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            if not await waiting():
+                break
+        stopped.set()
+        await task
+
+    served.run(work)
+    (result,) = find(served, "Observation", ("_security", "AIAST"), ("patient", p))
+    assert result["method"]["coding"][0]["code"] == "own-risk"
+
+    async def again() -> None:
+        changes = [change for change in await store.changes() if change.id == result["id"]]
+        await consumer.take(store, changes)
+
+    served.run(again)
+    assert served.run(waiting) == []
+    assert of_patient(pressure(137))["status"] == "final"
