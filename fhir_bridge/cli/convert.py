@@ -99,19 +99,21 @@ def convert(
     from fhir_bridge.pipeline import convert as pipeline_convert
 
     request, ceiling = _request(adapter, mapping, site, set_, only, limit, max_rejected, validate, engine)
+    if str(request.options.get("keep", "false")).lower() not in ("false", "0", "no"):
+        raise UsageError("a file is kept by `load --keep-file`; convert writes all that it has")
     if resume and force:
         raise UsageError("--resume goes on with a run, --force starts it anew: give one of them")
     if check or dry_run:
         with counting("reading" if check else "converting") as progress:
             result = pipeline_check(request, sources, convert=dry_run and not check, on_progress=progress)
-        _finish(result, report)
+        finish(result, report)
     if out is None:
         raise UsageError("--out FOLDER says where the NDJSON goes (or give --check or --dry-run)")
     with counting("converting") as progress:
         result = pipeline_convert(
             request, sources, out, jobs=jobs, resume=resume, force=force, limit=ceiling, on_progress=progress
         )
-    _finish(result, report or out / "report.json")
+    finish(result, report or out / "report.json")
 
 
 def load(
@@ -133,6 +135,13 @@ def load(
     remap: Annotated[
         bool,
         typer.Option("--remap", help="Replace what a newer version of the mapping made, too."),
+    ] = False,
+    keep_file: Annotated[
+        bool,
+        typer.Option(
+            "--keep-file",
+            help="VCF: keep the file itself, and store only what is reportable (docs/genomics-operations.md).",
+        ),
     ] = False,
     to: Annotated[
         str | None,
@@ -187,10 +196,14 @@ def load(
                 limit=ceiling,
                 on_progress=progress,
             )
-        _finish(result, report)
+        finish(result, report)
     request, ceiling = _request(
         str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine
     )
+    if keep_file:
+        if adapter != "vcf" or to is not None:
+            raise UsageError("--keep-file is for --adapter vcf, and for the store of this program")
+        request = replace(request, options={**request.options, "keep": True})
     if to is not None:
         if remap:
             raise UsageError("--remap is about what is stored here; --to stores nothing")
@@ -199,7 +212,7 @@ def load(
     url = open_database()
     with counting("loading") as progress:
         result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
-    _finish(result, report)
+    finish(result, report)
 
 
 def _validate_mode(text: str) -> ValidateMode:
@@ -221,18 +234,31 @@ def _request(
     engine: str,
 ) -> tuple[RunRequest, RejectionLimit]:
     """What was asked for, checked, and how many rejected records it bears."""
+    from fhir_bridge.pipeline import Selection
+
+    if engine != "process":
+        raise UsageError(f'this version has the engine `process` only, not "{engine}"')
+    options = parse_options(pairs)
+    ceiling = _ceiling(max_rejected)
+    request = run_request(adapter, mapping, site, options, validate)
+    return replace(request, selection=Selection(only, limit, ceiling.number)), ceiling
+
+
+def run_request(
+    adapter: str, mapping: str | None, site: Path | None, options: dict[str, Any], validate: str = "sample"
+) -> RunRequest:
+    """A run with an adapter, of all records.
+
+    Raises:
+        UsageError: there is no such adapter, or no such way to validate.
+    """
     from fhir_bridge.pipeline import RunRequest, Selection
     from fhir_bridge.plugins import adapters
 
     known = adapters()
     if adapter not in known:
         raise UsageError(f'there is no adapter "{adapter}"; there are {", ".join(sorted(known))}')
-    if engine != "process":
-        raise UsageError(f'this version has the engine `process` only, not "{engine}"')
-    options = parse_options(pairs)
-    ceiling = _ceiling(max_rejected)
-    selection = Selection(only, limit, ceiling.number)
-    return RunRequest(adapter, mapping, site, options, selection, _validate_mode(validate)), ceiling
+    return RunRequest(adapter, mapping, site, options, Selection(), _validate_mode(validate))
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
@@ -260,15 +286,16 @@ def _ceiling(text: str | None) -> RejectionLimit:
 
 
 def _finish_sent(result: RunResult, complete: bool, report: Path | None) -> NoReturn:
-    _finish(result, report, complete=complete)
+    finish(result, report, complete=complete)
 
 
-def _finish(result: RunResult, report: Path | None, *, complete: bool = True) -> NoReturn:
+def finish(result: RunResult, report: Path | None, *, complete: bool = True) -> NoReturn:
     from fhir_bridge.pipeline import exit_code, write_report
 
+    if report is not None:
+        write_report(result.report, report)  # first: whoever reads what is printed may stop reading
     print_report(result.report)
     if report is not None:
-        write_report(result.report, report)
         stderr.print(f"report: {report}")
     if result.incomplete:
         stderr.print(f"[bold red]incomplete:[/] {result.incomplete}")

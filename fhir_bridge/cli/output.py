@@ -22,8 +22,18 @@ def _width(stream: IO[str]) -> int | None:
     return None if stream.isatty() or "COLUMNS" in os.environ else WIDE
 
 
+class _Messages(Console):
+    """What a person reads while a command runs: where nobody reads on (`| head`), the command goes on in silence."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stderr.fileno())
+        os.close(nothing)
+
+
 stdout = Console(emoji=False, width=_width(sys.stdout))  # `map.csv:100: …` names a line, no emoji
-stderr = Console(stderr=True, emoji=False, width=_width(sys.stderr))
+stderr = _Messages(stderr=True, emoji=False, width=_width(sys.stderr))
 
 _ISSUES_SHOWN = 12
 

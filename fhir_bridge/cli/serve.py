@@ -29,6 +29,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (8000).")] = None,
     workers: Annotated[int | None, typer.Option(help="Web worker processes (1).")] = None,
     mllp: Annotated[int | None, typer.Option(help="Port to listen on for HL7 v2 over MLLP.")] = None,
+    dicom: Annotated[
+        str | None,
+        typer.Option(metavar="AET:PORT", help="Application entity and port to receive DICOM objects by."),
+    ] = None,
     base_url: Annotated[str | None, typer.Option(help="The server's address as clients see it.")] = None,
     auth: Annotated[
         Auth | None, typer.Option(help="`smart`: tokens. `none`: anyone may do anything; loopback only.")
@@ -56,6 +60,7 @@ def serve(
         "port": port,
         "workers": workers,
         "mllp": mllp,
+        "dicom": dicom,
         "base_url": base_url,
         "auth": auth.value if auth else None,
         "site": site,

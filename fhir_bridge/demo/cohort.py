@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from fhir_bridge.demo import dicom_studies, ehr_extracts, genome, hl7_messages
+from fhir_bridge.demo import dicom_studies, ehr_extracts, genome, hl7_messages, pharmacogenomics
 from fhir_bridge.demo.people import AUTHORITY, AUTHORITY_SYSTEM, HOSPITAL, Person
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.serialization import dumps
@@ -18,7 +18,13 @@ __all__ = ["FOLDERS", "LAB_SYSTEM", "clinician_id", "patient_id", "site_settings
 LAB_SYSTEM = "https://fhir-bridge.org/fhir/demo/CodeSystem/lab-demo"
 """Code system of the hospital's own laboratory codes."""
 
-FOLDERS = {"csv": "ehr", "hl7v2": "hl7v2", "dicom": "dicom", "vcf": "genomics"}
+FOLDERS = {
+    "csv": "ehr",
+    "hl7v2": "hl7v2",
+    "dicom": "dicom",
+    "vcf": "genomics",
+    "pharmcat": "pharmacogenomics",
+}
 """Adapter to the folder of the cohort that it reads."""
 
 
@@ -40,7 +46,7 @@ def site_settings() -> dict[str, Any]:
             "unlinked": "hold",
         },
         "schemes": {"LAB-DEMO": LAB_SYSTEM},
-        "precedence": {"Patient": ["csv", "hl7v2", "dicom", "vcf"]},
+        "precedence": {"Patient": ["csv", "hl7v2", "dicom", "vcf", "pharmcat"]},
         "parameters": {
             "predictions": {
                 "score2": {"enabled": True, "region": "moderate"},
@@ -64,6 +70,7 @@ def write_cohort(
     dicom_studies.write(folder / "dicom", people)
     on_step("writing the genomes")
     genome.write(folder, people)
+    pharmacogenomics.write(folder / "pharmacogenomics", people)
     _write_consents(folder / "fhir" / "Consent.ndjson", people)
     (folder / "fhir" / "Practitioner.ndjson").write_bytes(dumps(_clinician()) + b"\n")
     site = folder / "site.yaml"

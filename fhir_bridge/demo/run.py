@@ -23,7 +23,7 @@ from fhir_bridge.storage.settings import read_setting
 
 __all__ = ["STEPS", "Demonstration", "Login", "prepare"]
 
-STEPS = 12
+STEPS = 13
 """Steps that `prepare` reports, for a progress bar."""
 
 Step = Callable[[str], None]

@@ -119,6 +119,7 @@ PUBLIC_MODULES = (
     "purposes",
     "record",
     "reference_ranges",
+    "sampled_data",
     "search.entries",
     "search.values",
     "search_parameters",

@@ -119,6 +119,8 @@ class CallCompiler(ABC):
         reads = self._reads(spec, input_value, named, env)
         head = ([env.variable] if spec.scope else []) + (["ctx"] if spec.context else [])
         passed = [code.source for code in input_value]
+        if spec.refers is not None and spec.refers < len(passed):
+            passed[spec.refers] = self._named_rules(tree, spec.refers, input_value[spec.refers], env)
         passed += [f"{_python_name(name)}={self._argument(code)}" for name, code in named]
         prefix = "f_" if BUILTINS.get(spec.name) is spec else "a_"
         around = ""
@@ -228,6 +230,22 @@ class CallCompiler(ABC):
             repeats=any(code.repeats for code in codes),
             reads=tuple(read for _, reads in arms for read in reads),
         )
+
+    def _named_rules(self, tree: ex.Call, location: int, code: Code, env: Environment) -> str:
+        """Source of the types and names of the rules that an argument names."""
+        at = tree.arguments[location].start
+        if not env.refers:
+            raise failure(f"{tree.name} can't be in a key, in a condition, or in what they use", tree.at, "006")
+        if not code.literal:
+            raise failure(f"{tree.name} takes names of rules as text", at, "006")
+        named = []
+        for name in code.value if isinstance(code.value, list | tuple) else [code.value]:
+            target = self.rules.get(str(name))
+            if target is None:
+                raise failure(f'no rule is named "{name}"', at, "012", nearest(str(name), self.rules))
+            self.referenced.add(target.name)
+            named.append((target.type, target.name))
+        return repr(tuple(named))
 
     def _reference(self, tree: ex.Call, env: Environment) -> Code:
         usage = "ref('rule') or ref('rule', where(condition))"

@@ -33,6 +33,8 @@ class FunctionSpec:
         reads: how each argument is read, by position (`READING` of `reads.py`, or a reader of the source model).
         selects: selectors that a function of the scope reads by itself, each with its reader: `("OBX-5", "whole")`.
         pure: what it gives depends on its arguments, and of its scope on what `selects` and this names, alone.
+        refers: the argument, by position, that names rules of the mapping (a text, or a list of texts): the function
+            is given a tuple of (type, rule), and finds what they make in `Context.instances`.
         check: what is wrong with a literal argument: its name, its value, and all literal arguments by name.
         signature: for messages, `quantity(value, unit=…)`.
     """
@@ -52,6 +54,7 @@ class FunctionSpec:
     reads: tuple[str, ...] = ()
     selects: tuple[tuple[str, str], ...] = ()
     pure: bool | tuple[str, ...] = False
+    refers: int | None = None
     check: Callable[[str, Any, Mapping[str, Any]], Any] | None = None
 
     @property
@@ -86,12 +89,13 @@ def _describe(
     reads: tuple[str, ...] = (),
     selects: tuple[tuple[str, str], ...] = (),
     pure: bool | tuple[str, ...] = False,
+    refers: int | None = None,
 ) -> FunctionSpec:
     try:
         parameters: Iterable[inspect.Parameter] = inspect.signature(call).parameters.values()
     except (TypeError, ValueError):  # a builtin of C without signature: anything goes
         return FunctionSpec(
-            name, call, scope, context, returns, (), 0, True, True, repeats, reads=reads, selects=selects, pure=pure
+            name, call, scope, context, returns, (), 0, True, True, repeats, reads=reads, selects=selects, pure=pure, refers=refers
         )  # fmt: skip
     kept = list(parameters)[int(scope) + int(context) :]
     arguments, required, rest, keywords = [], 0, False, False
@@ -124,6 +128,7 @@ def _describe(
         reads,
         selects,
         pure,
+        refers,
     )
 
 
@@ -166,6 +171,7 @@ def function(
     reads: tuple[str, ...] = (),
     selects: tuple[tuple[str, str], ...] = (),
     pure: bool | tuple[str, ...] = False,
+    refers: int | None = None,
 ) -> Callable[[F], F]: ...
 def function(
     call: F | None = None,
@@ -177,6 +183,7 @@ def function(
     reads: tuple[str, ...] = (),
     selects: tuple[tuple[str, str], ...] = (),
     pure: bool | tuple[str, ...] = False,
+    refers: int | None = None,
 ) -> F | Callable[[F], F]:
     """Mark an adapter's function.
 
@@ -191,11 +198,12 @@ def function(
         selects: selectors that the function reads from its scope by itself, each with its reader.
         pure: what it gives depends on its arguments, the site and the record's source and zone, and of its scope on
             what `selects` and this names, alone. Then it is remembered where outputs are made as bytes.
+        refers: the argument, by position, that names rules of the mapping; the function is given (type, rule) of each.
     """
 
     def mark(target: F) -> F:
         marks = {"scope": scope, "context": context, "returns": returns, "nulls": nulls}
-        setattr(target, _MARK, {**marks, "reads": reads, "selects": selects, "pure": pure})
+        setattr(target, _MARK, {**marks, "reads": reads, "selects": selects, "pure": pure, "refers": refers})
         return target
 
     return mark(call) if call is not None else mark

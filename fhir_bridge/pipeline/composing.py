@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
-from fhir_bridge.plugins import Adapter, CompositeAdapter, CompositeRecord, SourceRecord
+from fhir_bridge.plugins import (
+    Adapter,
+    CompositeAdapter,
+    CompositeRecord,
+    ReadContext,
+    RecordOutcome,
+    RecordPart,
+    SourceRecord,
+)
 from fhir_bridge.storage.issues import CODES
 from fhir_bridge.storage.parts import Part, PartsMoved
 
-__all__ = ["Composer", "PartStore", "living", "store_composite"]
+__all__ = ["Composer", "PartStore", "StoredRecord", "living", "store_composite"]
 
 _TRIES = 50
 
@@ -154,3 +163,59 @@ def _duplicates(
         text = f"{part.key} came with another content, which differs in {names or 'its form'}"
         issues.append(Issue(CODES["FB-STORE-019"].severity, "FB-STORE-019", text, locator))
     return issues
+
+
+@dataclass(slots=True)
+class _Emptied:
+    """A record whose last part was deleted."""
+
+    key: str
+    outcome: RecordOutcome = "read"
+    records: int = 0
+    issues: Sequence[Issue] = ()
+    source: str = ""
+    time: None = None
+    sequence: str = ""
+    parts: Sequence[Part] = ()
+
+    @property
+    def locator(self) -> str:
+        return self.key
+
+    def scope(self, name: str) -> tuple[Any, ...]:  # noqa: ARG002
+        return ()
+
+
+class StoredRecord:
+    """An adapter that reads one record: the one that stored parts give."""
+
+    def __init__(self, adapter: CompositeAdapter, parts: Sequence[Part], key: str = "") -> None:
+        self._adapter = adapter
+        self._parts = parts
+        self._key = key
+        self.name, self.title, self.model = adapter.name, adapter.title, adapter.model
+        self.suffixes = adapter.suffixes
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:
+        return self._adapter.choose_mapping(paths)
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+        return self._adapter.shards(paths, jobs)
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[SourceRecord]:  # noqa: ARG002
+        if self._parts:
+            yield self._adapter.compose(self._parts, context)
+        elif self._key:
+            yield _Emptied(self._key)
+
+    def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
+        return self._adapter.choose(parts)
+
+    def same_subject(self, subjects: Iterable[str]) -> bool:
+        return self._adapter.same_subject(subjects)
+
+    def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> SourceRecord:
+        return self._adapter.compose(parts, context)
+
+    def differences(self, item: bytes, other: bytes) -> list[str]:
+        return self._adapter.differences(item, other)

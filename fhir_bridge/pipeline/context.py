@@ -112,7 +112,7 @@ class ConversionContext:
         return cls(
             request,
             {
-                "adapter": request.adapter,
+                "adapter": request.records_of,
                 "--set": _hash(repr(sorted(request.options.items())).encode()),
                 "--validate": request.validate,
                 "site file": content_hash(request.site) if request.site else "",

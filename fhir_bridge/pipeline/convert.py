@@ -16,7 +16,7 @@ from fhir_bridge.pipeline.context import ConversionContext, SourceState, content
 from fhir_bridge.pipeline.engine import RunIncomplete, collect_seldom, prepare, run_shards
 from fhir_bridge.pipeline.manifest import DoneShard, EarlierRun, Finished, Manifest
 from fhir_bridge.pipeline.ndjson import PARTS, OutputFolder, assemble, remove_parts
-from fhir_bridge.pipeline.plan import RunRequest, Shard, is_short, plan
+from fhir_bridge.pipeline.plan import RunRequest, Shard, complete, is_short, plan
 from fhir_bridge.pipeline.shard import TooManyRejected
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
@@ -131,6 +131,7 @@ def convert(
         total.add(manifest.finished.account)
     total.add(left_alone(left))
     if incomplete is None:
+        complete(request, adapter, shards)
         request.selection.report_end(total)
     report = total.report(seconds=time.monotonic() - started)
     return RunResult(total, report, incomplete, too_many or limit.exceeded(total))

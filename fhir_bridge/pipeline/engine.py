@@ -184,14 +184,14 @@ class _Prepared:
 
     def context(self, request: RunRequest, form: Form) -> Context:
         """The context of a run. What it remembers of one file serves the next of the same thread."""
-        key = (request.adapter, repr(sorted(request.options.items())), get_ident())
+        key = (request.records_of, repr(sorted(request.options.items())), get_ident())
         known = self.contexts.get(key) if form == "bytes" else None
         if known is None:
             known = Context(
                 site=self.site,
                 terminology=self.terminology,
                 identity=self.identity,
-                adapter=request.adapter,
+                adapter=request.records_of,
                 options=request.options,
                 bytes_=form == "bytes",
             )
@@ -272,5 +272,5 @@ def prepared_run(
     key = site_key(site).fingerprint
     content = mapping_hash(shard.mapping)
     return run, SinkRun(
-        request.adapter, key, site.precedence, digest, request.remap, keep, site.definitions, content
+        request.records_of, key, site.precedence, digest, request.remap, keep, site.definitions, content
     )

@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 from fhir_bridge.mapping import MappingErrors, Site
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.composing import living
+from fhir_bridge.pipeline.composing import StoredRecord, living
 from fhir_bridge.pipeline.context import ConversionContext
 from fhir_bridge.pipeline.engine import run_in_process
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.receiving import Receiver
 from fhir_bridge.pipeline.shard import Selection
-from fhir_bridge.plugins import CompositeAdapter, ReadContext, RecordPart, SourceRecord, adapters
+from fhir_bridge.plugins import CompositeAdapter, adapters
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.inbox import Entry, Kind
 from fhir_bridge.storage.parts import Part
@@ -187,7 +187,7 @@ def _run(url: str, request: RunRequest, context: str, entries: list[Entry], fold
     key = str(first.run.get("key") or "")
     paths: tuple[Path, ...] = ()
     if key and isinstance(adapter, CompositeAdapter):
-        adapter = _Composed(adapter, living(asyncio.run(_parts(url, first.adapter, key)), adapter))
+        adapter = StoredRecord(adapter, living(asyncio.run(_parts(url, first.adapter, key)), adapter))
     else:
         target = Path(tempfile.mkdtemp(dir=folder)) / Path(first.source).name  # locators hold the file's name
         target.write_bytes(asyncio.run(_kept(url, first)))
@@ -209,34 +209,3 @@ async def _kept(url: str, entry: Entry) -> bytes:
 async def _parts(url: str, adapter: str, key: str) -> list[Part]:
     async with await Store.open(url, max_size=2) as store:
         return await store.parts(f"urn:fhir-bridge:{quote(adapter, safe='')}", key)
-
-
-class _Composed:
-    """An adapter that reads one record: the one that stored parts give."""
-
-    def __init__(self, adapter: CompositeAdapter, parts: Sequence[Part]) -> None:
-        self._adapter = adapter
-        self._parts = parts
-        self.name, self.title, self.model = adapter.name, adapter.title, adapter.model
-        self.suffixes = adapter.suffixes
-
-    def choose_mapping(self, paths: Sequence[Path]) -> str:
-        return self._adapter.choose_mapping(paths)
-
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
-        return self._adapter.shards(paths, jobs)
-
-    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[SourceRecord]:  # noqa: ARG002
-        yield self._adapter.compose(self._parts, context)
-
-    def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
-        return self._adapter.choose(parts)
-
-    def same_subject(self, subjects: Iterable[str]) -> bool:
-        return self._adapter.same_subject(subjects)
-
-    def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> SourceRecord:
-        return self._adapter.compose(parts, context)
-
-    def differences(self, item: bytes, other: bytes) -> list[str]:
-        return self._adapter.differences(item, other)

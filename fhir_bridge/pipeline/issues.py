@@ -113,4 +113,11 @@ CODES = declare(
         "It is kept. `fhir-bridge inbox message` shows it; correct the mapping, then `fhir-bridge inbox replay`.",
         "processing",
     ),
+    IssueCode(
+        "FB-RUN-050",
+        "error",
+        "A file can't be kept, so that what is not stored of it is lost",
+        "Give a file, not a stream, sorted by contig and position; or load it without --keep-file.",
+        "processing",
+    ),
 )

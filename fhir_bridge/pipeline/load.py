@@ -12,7 +12,7 @@ from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import ConversionContext
 from fhir_bridge.pipeline.convert import NO_LIMIT, RejectionLimit, RunResult, left_alone
 from fhir_bridge.pipeline.engine import RunIncomplete, run_shards
-from fhir_bridge.pipeline.plan import RunRequest, plan
+from fhir_bridge.pipeline.plan import RunRequest, complete, plan
 from fhir_bridge.pipeline.shard import TooManyRejected, report_stop
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
@@ -134,6 +134,8 @@ def _run(
         total.add(error.account)
     total.add(left_alone(left))
     if incomplete is None:
+        if sink[0] != "nothing":
+            complete(request, adapter, [shard for _, shard in shards])
         request.selection.report_end(total)
     report = total.report(seconds=time.monotonic() - started)
     return RunResult(total, report, incomplete, too_many or limit.exceeded(total))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge.mapping import Site
+from fhir_bridge.mapping import Site, source_block
 from fhir_bridge.pipeline.shard import Selection, ValidateMode
-from fhir_bridge.plugins import Adapter, AssigningAdapter
+from fhir_bridge.plugins import Adapter, AssigningAdapter, CompletingAdapter, adapters
 
-__all__ = ["RunRequest", "Shard", "is_short", "plan"]
+__all__ = ["RunRequest", "Shard", "complete", "is_short", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class RunRequest:
     validate: ValidateMode = "sample"
     remap: bool = False
     short: bool = False
+
+    @property
+    def records_of(self) -> str:
+        """The adapter that the records are of: its own, but where an adapter reads records of another one's kind."""
+        return str(getattr(adapters()[self.adapter], "records_of", self.adapter))
 
     def load_site(self) -> Site:
         """The site's settings, or the defaults where no file is named.
@@ -85,3 +90,16 @@ def plan(request: RunRequest, adapter: Adapter, paths: Sequence[Path], jobs: int
         if files
         for piece in adapter.shards(files, jobs)
     ]
+
+
+def complete(request: RunRequest, adapter: Adapter, shards: Sequence[Shard]) -> None:
+    """Let an adapter remember what a whole run has read and written; a run of some records only remembers nothing."""
+    selection = request.selection
+    if (
+        not isinstance(adapter, CompletingAdapter)
+        or selection.only is not None
+        or selection.limit is not None
+    ):
+        return
+    for shard in shards:
+        adapter.complete(shard.paths, {**source_block(shard.mapping), **request.options})

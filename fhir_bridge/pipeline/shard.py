@@ -177,6 +177,7 @@ class _Reading:
     site: Site
     selectors: frozenset[tuple[str, str]]
     limit: int | None
+    chosen: bool
 
 
 @dataclass(slots=True)
@@ -325,4 +326,4 @@ class ShardRun:
         options = {**self.mapping.source_options, **self.options}
         chosen = self.selection.only is not None or self.selection.locators is not None
         limit = None if chosen else self.selection.limit
-        return _Reading(options, self.context.site, self.mapping.selectors, limit)
+        return _Reading(options, self.context.site, self.mapping.selectors, limit, chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import cast
 from urllib.parse import quote
 
 from fhir_bridge.fhir.access import EVERYTHING
@@ -11,10 +12,11 @@ from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import Composer, store_composite
 from fhir_bridge.pipeline.converted import ConvertedRecord
+from fhir_bridge.pipeline.keeping import keep_delivery
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.sources import STANDARD_INPUT
 from fhir_bridge.pipeline.waiting_records import Waiting, keep_waiting, waiting_issue
-from fhir_bridge.plugins import CompositeRecord, DeliveredRecord, IssueLike
+from fhir_bridge.plugins import CompositeRecord, DeliveredRecord, IssueLike, KeptDelivery
 from fhir_bridge.storage import Gone, LoadResult, NotFound, RecordSet, RecordsResult, Store
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.origins import ConvertedBy
@@ -61,7 +63,7 @@ class StoreSink:
         if self._resources >= BATCH or len(self._batch) >= BATCH:
             self.flush(account)
         if record.of is not None and record.of.ends_delivery:
-            self._end_delivery(record.of, account)
+            self._end_delivery(record.of, record, account)
 
     def held_parts(self, record: ConvertedRecord) -> frozenset[str]:
         """Parts of the record's delivery that show another sex than their Patient's gender in the store.
@@ -90,9 +92,18 @@ class StoreSink:
         elif (location := record.place) is not None:
             delivery.places.append(location)
 
-    def _end_delivery(self, record: DeliveredRecord, account: Account) -> None:
+    def _end_delivery(self, record: DeliveredRecord, last: ConvertedRecord, account: Account) -> None:
         """The file is whole: the newest of each of its samples counts from now on."""
         self.flush(account)
+        source = record.delivery
+        if source is not None and self._delivery is not None and getattr(source, "keeps", False):
+            keeping = keep_delivery(
+                self._store, self._run, cast("KeptDelivery", source), self._delivery, last
+            )
+            problem = self._runner.run(keeping)
+            if problem is not None:
+                account.count_issues([problem])
+                account.withheld += 1
         delivery, self._delivery = self._delivery, None
         assert delivery is not None
         assert record.delivery is not None

@@ -17,6 +17,7 @@ from fhir_bridge.plugins.manager import (
 from fhir_bridge.plugins.protocols import (
     Adapter,
     AssigningAdapter,
+    CompletingAdapter,
     ComposingSink,
     CompositeAdapter,
     CompositeRecord,
@@ -24,6 +25,7 @@ from fhir_bridge.plugins.protocols import (
     DeliveredRecord,
     Importer,
     IssueLike,
+    KeptDelivery,
     Operation,
     OptionError,
     Pages,
@@ -45,6 +47,7 @@ from fhir_bridge.plugins.protocols import (
 __all__ = [
     "Adapter",
     "AssigningAdapter",
+    "CompletingAdapter",
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
@@ -52,6 +55,7 @@ __all__ = [
     "DeliveredRecord",
     "Importer",
     "IssueLike",
+    "KeptDelivery",
     "Loaded",
     "Operation",
     "OptionError",

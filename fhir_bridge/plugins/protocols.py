@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -10,12 +10,14 @@ from typing import Any, Literal, Protocol, runtime_checkable
 __all__ = [
     "Adapter",
     "AssigningAdapter",
+    "CompletingAdapter",
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
     "CountingRecord",
     "Importer",
     "IssueLike",
+    "KeptDelivery",
     "Operation",
     "OptionError",
     "Pages",
@@ -190,6 +192,33 @@ class SourceDelivery(Protocol):
         ...
 
 
+class KeptDelivery(SourceDelivery, Protocol):
+    """A delivery that may be kept as a file, since not all of it is stored as resources."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it is to be kept."""
+        ...
+
+    @property
+    def kept_options(self) -> Mapping[str, Any]:
+        """What it is to be read with, JSON values by name."""
+        ...
+
+    @property
+    def kept_counts(self) -> Mapping[str, int]:
+        """What of each part is in the file alone, by the part's name."""
+        ...
+
+    def write_kept(self, target: Path, parts: Collection[str]) -> tuple[Path, Path]:
+        """Write it and its index, of these parts alone.
+
+        Raises:
+            ValueError: it can't be; the message says why.
+        """
+        ...
+
+
 class DeliveredRecord(SourceRecord, Protocol):
     """A record of a delivery. Its outputs name the part of the delivery that they are about (`SourceModel.parts`)."""
 
@@ -360,6 +389,15 @@ class AssigningAdapter(Adapter, Protocol):
 
     def assign(self, paths: Sequence[Path]) -> dict[str, list[Path]]:
         """Mapping name to the files it reads; every file is under exactly one."""
+        ...
+
+
+@runtime_checkable
+class CompletingAdapter(Adapter, Protocol):
+    """An adapter that remembers what was read, so that the next run reads on."""
+
+    def complete(self, paths: Sequence[Path], options: Mapping[str, Any]) -> None:
+        """All that was read of these sources is written: remember it. Never called after a part of a run."""
         ...
 
 

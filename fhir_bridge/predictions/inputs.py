@@ -129,8 +129,8 @@ class QuantityInput:
         value_set: url of a value set whose codes count as well as `codes`.
         pick: the newest value, or the maximum or the mean of all within the window.
         modality: the only kind of source that it may come from; None takes it from any.
-        convert: an own conversion, where UCUM has none (HbA1c from percent): value and unit to the value in `unit`,
-            or None.
+        convert: an own conversion instead of UCUM's, which knows nothing of calibration (HbA1c in percent): from a
+            value and another unit to the value in `unit`, or None.
     """
 
     name: str
@@ -306,9 +306,12 @@ class QuantityInput:
     def in_unit(self, value: Decimal, unit: str) -> Decimal | None:
         """`value` in the model's unit; None where the units do not convert."""
         try:
-            converted = value if unit == self.unit else _convert(value, unit, self.unit)
-            if converted is None and self.convert is not None:
+            if unit == self.unit:
+                converted: Decimal | None = value
+            elif self.convert is not None:
                 converted = self.convert(value, unit)
+            else:
+                converted = _convert(value, unit, self.unit)
             if converted is None and self.molar_mass is not None:
                 mass = _convert(value, unit, "g/L")
                 if mass is not None:

@@ -26,6 +26,7 @@ from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.authorization import authorize, discovery, inspect, launch, token
 from fhir_bridge.server.cors import Origins
+from fhir_bridge.server.dicomweb import querying, retrieving, storing
 from fhir_bridge.server.finishing import finish_all
 from fhir_bridge.server.garbage import collect_in_pauses
 from fhir_bridge.server.receiving import http as messages
@@ -186,6 +187,8 @@ def create_app(
         inspect.router,
         launch.router,
         messages.router,
+        storing.router,
+        *((querying.router, retrieving.router) if settings.dicomweb else ()),
     ):
         app.include_router(router)
     app.add_api_websocket_route(PATH, subscribe)

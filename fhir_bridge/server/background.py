@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from fhir_bridge.pipeline.instances import COMPOSE_JOB
 from fhir_bridge.server.leasing import LEASE, heartbeat, pause
 from fhir_bridge.storage.currency import PREDICT_JOB
 from fhir_bridge.storage.jobs import Job, Jobs
@@ -25,6 +26,8 @@ Handler = Callable[["Store", dict[str, Any]], Awaitable[dict[str, Any]]]
 IDLE_SECONDS = 1.0
 REINDEX_JOB = "reindex"
 RETRIES = 5
+
+_NEVER_GIVEN_UP = (f"{PREDICT_JOB}/", COMPOSE_JOB)
 
 _log = logging.getLogger("fhir_bridge.worker")
 
@@ -105,8 +108,8 @@ async def _do(store: Store, jobs: Jobs, job: Job, handler: Handler) -> None:
         async with heartbeat(lambda: jobs.renew(job, lease=LEASE)):
             result = await handler(store, job.payload)
     except Exception as error:  # noqa: BLE001 - whatever a handler raises fails its job and no other
-        # A prediction stays outdated until it is computed: such a job is never given up.
-        kept = job.attempts < RETRIES or job.kind.startswith(f"{PREDICT_JOB}/")
+        # A prediction stays outdated until it is computed, and what was received is acknowledged: never given up.
+        kept = job.attempts < RETRIES or job.kind.startswith(_NEVER_GIVEN_UP)
         # Doubling up to ten minutes; 2^10 is beyond that anyway.
         retry = timedelta(seconds=min(600, 2 ** min(job.attempts, 10))) if kept else None
         # The type alone: a message may hold a value of a record.

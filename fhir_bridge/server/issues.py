@@ -264,4 +264,18 @@ CODES = declare(
         "Nothing is to be done; the lines that were refused are listed under `error`.",
         "informational",
     ),
+    IssueCode(
+        "FB-GENOMICS-001",
+        "warning",
+        "Something limits what the answer of a genomics operation says",
+        "See the message: what was not studied, not compared or not looked into.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-GENOMICS-002",
+        "error",
+        "A file that genomics operations need can't be read",
+        "Correct FHIR_BRIDGE_CHAIN_FILES, FHIR_BRIDGE_TRANSCRIPT_FILES or FHIR_BRIDGE_REFERENCE_FILES.",
+        "exception",
+    ),
 )

@@ -16,6 +16,7 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
     """What the server does beside reading, writing and searching; `$validate`, `$export`, `$everything` among it."""
+    from fhir_bridge.server.genomics import genomics_operations
     from fhir_bridge.server.rest.bulk_import import Import
     from fhir_bridge.server.rest.documents import Document
     from fhir_bridge.server.rest.export import Export
@@ -55,6 +56,7 @@ def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
         BindingToken(),
         Events(),
         *terminology_operations(context.terminology),
+        *genomics_operations(context.settings),
     ]
 
 

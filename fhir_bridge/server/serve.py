@@ -61,6 +61,8 @@ def serve(settings: Settings) -> None:
         # One process, however many web workers there are: messages of one patient stay in order.
         messages = _bound(settings.mllp_host, settings.mllp)
         beside.append(Child("MLLP listener", lambda: _mllp(settings, messages)))
+    if settings.dicom is not None or settings.dicom_folder is not None:
+        beside.append(Child("DICOM receiver", lambda: _dicom(settings)))
     if settings.workers == 1:
         _serve_here(settings, beside)
     else:
@@ -163,6 +165,18 @@ def _mllp(settings: Settings, listening: socket.socket) -> Started:
     reader, writer = _spawning.Pipe(duplex=False)
     process = _spawning.Process(
         target=mllp.run, args=(settings, listening, writer), name="fhir-bridge-mllp", daemon=True
+    )
+    process.start()
+    writer.close()
+    return process, reader
+
+
+def _dicom(settings: Settings) -> Started:
+    from fhir_bridge.server.receiving import dicom_process
+
+    reader, writer = _spawning.Pipe(duplex=False)
+    process = _spawning.Process(
+        target=dicom_process.run, args=(settings, writer), name="fhir-bridge-dicom", daemon=True
     )
     process.start()
     writer.close()

@@ -85,6 +85,47 @@ class Settings(BaseSettings):
     mllp_connections: int = Field(
         default=100, ge=1, description="Most MLLP connections at once; more are closed as they come."
     )
+    dicom: str | None = Field(
+        default=None,
+        description="`AETITLE:PORT` to receive DICOM objects by (C-STORE, C-ECHO); absent: not at all.",
+    )
+    dicom_host: str = Field(default="127.0.0.1", description="Address to listen on for DICOM.")
+    dicom_allow: str = Field(
+        default="",
+        description="Who may send DICOM objects: application entities, addresses and networks (`CT1@10.1.2.3 "
+        "ANY@10.2.0.0/16`), divided by spaces. None: this machine; with `dicom_client_ca` whoever shows a certificate.",
+    )
+    dicom_certificate: Path | None = Field(
+        default=None, description="Certificate (PEM, with its chain) by which DICOM is received over TLS."
+    )
+    dicom_key: Path | None = Field(
+        default=None, description="Private key of `dicom_certificate`; absent: in the same file."
+    )
+    dicom_client_ca: Path | None = Field(
+        default=None,
+        description="Certificates (PEM) of those who issue the certificates of senders of DICOM; each has to show one.",
+    )
+    dicom_connections: int = Field(default=50, ge=1, description="Most DICOM associations at once.")
+    dicom_folder: Path | None = Field(
+        default=None,
+        description="Folder whose files are received as DICOM objects once they are complete; they are moved into its "
+        "folders `received` and `refused`. Absent: none.",
+    )
+    dicom_mapping: str | None = Field(
+        default=None, description="Mapping of received DICOM objects, by name or file; absent: imaging/dicom."
+    )
+    max_instance_bytes: int = Field(
+        default=2 * 1024**3, ge=1024, description="Largest DICOM object that is received over HTTP."
+    )
+    dicomweb: bool = Field(
+        default=False,
+        description="Whether DICOMweb is served: queries (QIDO-RS) of the studies that are here, and with "
+        "`dicomweb_archive` their objects (WADO-RS).",
+    )
+    dicomweb_archive: Path | None = Field(
+        default=None,
+        description="List of archives (docs/adapters/dicomweb.md); the first is asked for objects and pictures.",
+    )
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024,
@@ -199,6 +240,21 @@ class Settings(BaseSettings):
         description="Where large contents and exports are kept, for all processes alike; absent: beside the embedded "
         "server's files in the user's data folder.",
     )
+    chain_files: str = Field(
+        default="",
+        description="UCSC chain files between genome builds (.chain, .gz), divided by spaces: genomics operations then "
+        "find variants of another build than the one asked about.",
+    )
+    transcript_files: str = Field(
+        default="",
+        description="GFF3 files of transcripts on RefSeq chromosomes, divided by spaces: genomics operations then take "
+        "c. and n. names.",
+    )
+    reference_files: str = Field(
+        default="",
+        description="FASTA files of genome builds as `GRCh38=path`, divided by spaces: genomics operations then "
+        "compare deletions and insertions however they are written.",
+    )
     max_binary_bytes: int = Field(
         default=1024**3, ge=1024, description="Largest content of a Binary; a bigger one is refused with 413."
     )
@@ -269,6 +325,30 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator("dicom")
+    @classmethod
+    def _entity_and_port(cls, value: str | None) -> str | None:
+        if value is not None:
+            title, _, port = value.rpartition(":")
+            if not title.strip() or len(title) > 16 or "\\" in title or not title.isascii():
+                raise ValueError("give AETITLE:PORT, with a title of at most 16 characters")
+            if not port.isdigit() or not 0 < int(port) < 65536:
+                raise ValueError("give AETITLE:PORT, with a port of 1 to 65535")
+        return value
+
+    @model_validator(mode="after")
+    def _dicom_closed(self) -> Self:
+        senders = self.dicom_senders
+        if self.dicom_client_ca is not None and self.dicom_certificate is None:
+            raise ValueError("dicom_client_ca needs dicom_certificate: certificates are shown over TLS only")
+        open_host = self.dicom is not None and not is_loopback(self.dicom_host)
+        if open_host and not senders and self.dicom_client_ca is None:
+            raise ValueError(
+                f"dicom_host {self.dicom_host} is reached from other machines: list them in dicom_allow, or ask for "
+                "certificates with dicom_client_ca"
+            )
+        return self
+
     @field_validator("base_url")
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
@@ -335,6 +415,19 @@ class Settings(BaseSettings):
             ValueError: one is none.
         """
         return tuple(ipaddress.ip_network(item) for item in self.mllp_allow.split())
+
+    @property
+    def dicom_senders(self) -> tuple[tuple[str | None, ipaddress.IPv4Network | ipaddress.IPv6Network], ...]:
+        """Who may send DICOM objects: title (None: any) and network.
+
+        Raises:
+            ValueError: one is none.
+        """
+        found = []
+        for item in self.dicom_allow.split():
+            title, at, address = item.rpartition("@")
+            found.append((title if at and title != "ANY" else None, ipaddress.ip_network(address)))
+        return tuple(found)
 
     @cached_property
     def allowed(self) -> Allowed:

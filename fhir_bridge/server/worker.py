@@ -9,13 +9,14 @@ import signal
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import psycopg_pool
 
 from fhir_bridge import egress
 from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
+from fhir_bridge.pipeline.instances import COMPOSE_JOB, compose_stored
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
 from fhir_bridge.server.bulk import export_handler, import_handler, predict_handler
@@ -75,6 +76,11 @@ async def _work(settings: Settings) -> None:
         site = None if settings.site is None else str(settings.site)
         # Tasks of their own: a long job must not hold up consumers, nor either of them the housekeeping.
         jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
+
+        async def compose(store: Store, payload: dict[str, Any]) -> dict[str, Any]:
+            return await compose_stored(store, url, settings.site, payload)
+
+        composing = asyncio.create_task(work_on_jobs(store, {COMPOSE_JOB: compose}, stopped))
         manager = get_manager()
         blobs = await open_blobs(store, settings.blobs)
         terminology = ServedTerminology(settings.site, limits_of(settings))
@@ -126,6 +132,7 @@ async def _work(settings: Settings) -> None:
             await pause(stopped, PURGE_SECONDS)
         # What is under way is finished; `stopped` keeps all from beginning more.
         await jobs
+        await composing
         # But for what may take long: another worker goes on where it was.
         for task in (bulk, *sending):
             task.cancel()

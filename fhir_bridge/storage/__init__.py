@@ -92,6 +92,7 @@ PUBLIC_MODULES = (
     "inbox",
     "issues",
     "jobs",
+    "kept_files",
     "location",
     "migration",
     "model_versions",

@@ -45,6 +45,9 @@ class BlobFiles(Protocol):
             FileNotFoundError: it is not there.
         """
 
+    def path(self, digest: bytes) -> Path:
+        """Where it is on this machine."""
+
     def remove(self, digest: bytes) -> None:
         """Remove a content, where it is there."""
 
@@ -63,7 +66,8 @@ class Directory:
         self._folder = folder
         self._unfinished = folder / "unfinished"
 
-    def _path(self, digest: bytes) -> Path:
+    def path(self, digest: bytes) -> Path:
+        """See `BlobFiles`."""
         # Two levels: a folder of a million files is slow to list.
         name = digest.hex()
         return self._folder / name[:2] / name
@@ -71,15 +75,15 @@ class Directory:
     def create(self) -> _File:
         """See `BlobFiles`."""
         self._unfinished.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _File(self._unfinished / secrets.token_hex(16), self._path)
+        return _File(self._unfinished / secrets.token_hex(16), self.path)
 
     def open(self, digest: bytes) -> BinaryIO:
         """See `BlobFiles`."""
-        return self._path(digest).open("rb")
+        return self.path(digest).open("rb")
 
     def remove(self, digest: bytes) -> None:
         """See `BlobFiles`."""
-        self._path(digest).unlink(missing_ok=True)
+        self.path(digest).unlink(missing_ok=True)
 
     def digests(self, older: float) -> Iterator[bytes]:
         """See `BlobFiles`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.storage.blob_files import BlobFiles, Directory, Upload
+from fhir_bridge.storage.location import default_data_dir
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["PIECE", "Blob", "BlobWriter", "Blobs", "open_blobs"]
+__all__ = ["PIECE", "Blob", "BlobWriter", "Blobs", "blob_folder", "open_blobs"]
 
 PIECE = 256 * 1024
 """Bytes that are read or written at once."""
@@ -188,13 +190,30 @@ class Blobs:
             those of the contents that nobody else refers to; see `remove`.
         """
         rows = await connection.execute(_RELEASED, (list(owners),))
-        released = sorted({bytes(row[0]) for row in await rows.fetchall()})
+        return await self._unused(connection, {bytes(row[0]) for row in await rows.fetchall()})
+
+    @staticmethod
+    async def _unused(connection: AsyncConnection, released: set[bytes]) -> list[bytes]:
         rows = await connection.execute(
             "SELECT b.hash FROM blob b WHERE b.hash = ANY(%s) AND NOT EXISTS ("
             "SELECT FROM blob_reference o WHERE o.hash = b.hash) ORDER BY b.hash FOR UPDATE",
-            (released,),
+            (sorted(released),),
         )
         return [bytes(row[0]) for row in await rows.fetchall()]
+
+    async def release_other(
+        self, connection: AsyncConnection, owner: str, kept: Sequence[bytes]
+    ) -> list[bytes]:
+        """Let go of all that an owner refers to but some contents; those that nobody refers to then (see `remove`)."""
+        rows = await connection.execute(
+            "DELETE FROM blob_reference WHERE owner = %s AND hash <> ALL(%s::bytea[]) RETURNING hash",
+            (owner, list(kept)),
+        )
+        return await self._unused(connection, {bytes(row[0]) for row in await rows.fetchall()})
+
+    def path(self, digest: bytes) -> Path:
+        """Where a content is as a file, for who reads it at some places only."""
+        return self._files.path(digest)
 
     async def remove(self, connection: AsyncConnection, digests: Sequence[bytes]) -> None:
         """Remove contents that `release` gave, at the end of its transaction."""
@@ -248,6 +267,12 @@ _UNUSED = (
     "DELETE FROM blob WHERE hash IN (SELECT b.hash FROM blob b WHERE b.touched < now() - %s AND NOT EXISTS "
     "(SELECT FROM blob_reference o WHERE o.hash = b.hash) LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING hash"
 )
+
+
+def blob_folder() -> Path:
+    """Where contents are: FHIR_BRIDGE_BLOB_DIR, as for `serve`, else beside the embedded server's files."""
+    named = os.environ.get("FHIR_BRIDGE_BLOB_DIR")
+    return Path(named) if named else default_data_dir().parent / "blobs"
 
 
 async def open_blobs(store: Store, folder: Path) -> Blobs:

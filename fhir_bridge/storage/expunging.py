@@ -28,6 +28,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import NotFound
 from fhir_bridge.storage.indexing import Identity, identify_within, index
 from fhir_bridge.storage.integrity import Referrers, lock_deleted, referrers_of, refused
+from fhir_bridge.storage.kept_files import Without, forget_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import content_hash, parse_for_reading
@@ -87,6 +88,7 @@ class Expunged:
         contents: SHA-256 of contents kept outside the database.
         sources: kept sources, each with the names that it came by.
         parts: records whose parts went.
+        kept: kept files that held something of a Patient that went.
         exports: ids of exports that were ended.
         certificate: `Provenance/ID`; empty for a trial.
     """
@@ -95,6 +97,7 @@ class Expunged:
     contents: list[str] = field(default_factory=list)
     sources: list[kept_sources.KeptSource] = field(default_factory=list)
     parts: int = 0
+    kept: int = 0
     exports: list[str] = field(default_factory=list)
     certificate: str = ""
 
@@ -132,6 +135,7 @@ class Expunges:
         *,
         certificate: Callable[[Expunged], dict[str, Any]],
         audit: Callable[[Expunged], Iterable[AuditRecord]],
+        without: Without,
         trial: bool = False,
     ) -> Expunged:
         """Let it go, and store what says so, in one transaction.
@@ -139,6 +143,7 @@ class Expunges:
         Args:
             certificate: makes the resource that lists what went, with its id.
             audit: makes the records of it.
+            without: writes a kept file anew without what it holds of a patient.
             trial: everything is done, and undone.
 
         Raises:
@@ -149,7 +154,7 @@ class Expunges:
         await self._audit.prepare()
         try:
             return await again_after_deadlock(
-                partial(self._run, wanted, permitted, blobs, certificate, audit, trial=trial)
+                partial(self._run, wanted, permitted, blobs, certificate, audit, without, trial=trial)
             )
         except _Referred as error:
             raise await refused(error.referrers, access, self._pool, self._dictionaries) from None
@@ -161,6 +166,7 @@ class Expunges:
         blobs: Blobs,
         certificate: Callable[[Expunged], dict[str, Any]],
         audit: Callable[[Expunged], Iterable[AuditRecord]],
+        without: Without,
         *,
         trial: bool,
     ) -> Expunged:
@@ -172,10 +178,12 @@ class Expunges:
                     await _expunge_previous(connection, keys, result)
                 else:
                     await _expunge(connection, keys, result)
+                patients = [] if wanted.mode == "previous" else await _patients(connection, keys)
+                result.kept, unused = await forget_parts(connection, blobs, patients, without, trial=trial)
                 # Last: a content that is removed comes not back where the transaction fails.
                 owners = [f"Binary/{gone.id}" for gone in result.resources if gone.type == "Binary"]
                 owners += [f"bulk/{identity}" for identity in result.exports]
-                digests = await blobs.release(connection, owners)
+                digests = sorted({*await blobs.release(connection, owners), *unused})
                 result.contents = [digest.hex() for digest in digests]
                 if trial:
                     raise _Trial
@@ -202,6 +210,14 @@ class Expunges:
         await write_versions(connection, self._dictionaries, keys, [version])
         result.certificate = f"{item.type}/{item.id}"
         await self._audit.insert(connection, list(audit(result)))
+
+
+async def _patients(connection: AsyncConnection, keys: Sequence[int]) -> list[int]:
+    """Those of the resources that are Patients."""
+    rows = await connection.execute(
+        "SELECT key FROM resource WHERE type = 'Patient' AND key = ANY(%s)", (list(keys),)
+    )
+    return [row[0] for row in await rows.fetchall()]
 
 
 async def _chosen(connection: AsyncConnection, wanted: Wanted, permitted: Condition) -> list[int]:

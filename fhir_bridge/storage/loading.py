@@ -25,7 +25,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.consent import uninterpreted
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.storage import deliveries, inbox, records
+from fhir_bridge.storage import deliveries, inbox, kept_files, records
 from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.batches import Batch, BatchSet, BatchSettings
@@ -151,6 +151,7 @@ class Loader:
             # Looked for without locks; each batch below locks the series and looks again.
             async with self._pool.connection() as connection:
                 result, issues = await deliveries.standing(connection, item, shares, own)
+                await kept_files.mark_replaced(connection, item, result)
                 wrong = await deliveries.misplaced(connection, item, result)
             reported.update((issue.message, replace(issue, source=delivery.name)) for issue in issues)
             for start in range(0, len(wrong), self._batch):

@@ -7,17 +7,21 @@ Every content of a part is kept, and every deletion, so that which one counts is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import AsyncConnection
 
-__all__ = ["Part", "PartsMoved", "read_parts", "write_parts"]
+__all__ = ["OtherSubject", "Part", "PartsMoved", "add_parts", "read_parts", "write_parts"]
 
 
 class PartsMoved(Exception):
     """Another load brought parts of the record in the meantime: compose it again from all of them."""
+
+
+class OtherSubject(Exception):
+    """The parts can't be about whom those are that the record has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,40 @@ async def write_parts(
     Raises:
         PartsMoved: there are others by now.
     """
+    key = await _locked(connection, source, record)
+    present = await read_parts(connection, source, record)
+    # Compared as sets of what is stored: who composed from fewer parts would write a study without the others.
+    if {(part.key, part.hash, part.time) for part in present} != {
+        (part.key, part.hash, part.time) for part in seen
+    }:
+        raise PartsMoved(record)
+    await _insert(connection, key, parts)
+
+
+async def add_parts(
+    connection: AsyncConnection,
+    source: str,
+    record: str,
+    parts: Sequence[Part],
+    same_subject: Callable[[Iterable[str]], bool],
+) -> None:
+    """Lock the record and add parts to it, for who composes it later.
+
+    Raises:
+        OtherSubject: they are about another person than what the record has.
+    """
+    key = await _locked(connection, source, record)
+    rows = await connection.execute(
+        "SELECT DISTINCT subject FROM part WHERE record = %s AND NOT deleted", (key,)
+    )
+    known = {row[0] for row in await rows.fetchall()}
+    if known and not same_subject(known | {part.subject for part in parts}):
+        raise OtherSubject(record)
+    await _insert(connection, key, parts)
+
+
+async def _locked(connection: AsyncConnection, source: str, record: str) -> int:
+    """The key of a record, which is locked until the transaction ends."""
     # DO UPDATE without a change: it locks the record until the transaction ends, so that two loads of its parts
     # come one after the other, and returns the key.
     row = await (
@@ -77,12 +115,10 @@ async def write_parts(
         )
     ).fetchone()
     assert row is not None
-    present = await read_parts(connection, source, record)
-    # Compared as sets of what is stored: who composed from fewer parts would write a study without the others.
-    if {(part.key, part.hash, part.time) for part in present} != {
-        (part.key, part.hash, part.time) for part in seen
-    }:
-        raise PartsMoved(record)
+    return int(row[0])
+
+
+async def _insert(connection: AsyncConnection, record: int, parts: Sequence[Part]) -> None:
     # A part is its content; only a deletion has a time that may move, to that of the newest.
     await connection.execute(
         "INSERT INTO part (record, key, subject, time, hash, deleted, content) SELECT %s, * FROM unnest(%s::text[], "
@@ -90,7 +126,7 @@ async def write_parts(
         "ON CONFLICT (record, key, hash) DO UPDATE SET time = "
         "CASE WHEN part.deleted THEN greatest(part.time, excluded.time) ELSE part.time END",
         (
-            row[0],
+            record,
             [part.key for part in parts],
             [part.subject for part in parts],
             [part.time for part in parts],

@@ -57,7 +57,7 @@ USES = {
 
 USES_NONE = {
     "convert", "validate", "plugins", "mapping audit", "mapping check", "mapping coverage", "mapping diff",
-    "mapping mutate", "mapping new", "mapping schema", "mapping shrink", "mapping test", "terminology import",
+    "mapping mutate", "mapping new", "mapping schema", "mapping shrink", "mapping test", "score", "terminology import",
     "terminology list",
     "terminology remove", "terminology lookup", "terminology validate", "terminology expand",
     "terminology translate", "terminology lint", "terminology suggest", "terminology review", "view check",

@@ -1,9 +1,12 @@
-"""EHR sources: tables (`csv`) and HL7 v2 messages (`hl7v2`)."""
+"""EHR sources: documents (`ccda`), tables (`csv`), databases (`sql`), OMOP (`omop`) and HL7 v2 messages (`hl7v2`)."""
 
+from fhir_bridge.adapters.ehr.ccda import CcdaAdapter
 from fhir_bridge.adapters.ehr.csv import CsvAdapter
 from fhir_bridge.adapters.ehr.hl7v2 import Hl7v2Adapter
+from fhir_bridge.adapters.ehr.omop import OmopAdapter
+from fhir_bridge.adapters.ehr.sql import SqlAdapter
 
-__all__ = ["CsvAdapter", "Hl7v2Adapter"]
+__all__ = ["CcdaAdapter", "CsvAdapter", "Hl7v2Adapter", "OmopAdapter", "SqlAdapter"]
 
 PUBLIC_MODULES = (
     "csv.dialect",

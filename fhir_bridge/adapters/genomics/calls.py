@@ -30,6 +30,7 @@ _REASONS = {
     "FB-VCF-065": "FORMAT has no GT",
     "FB-VCF-066": "all calls fail a filter and are left out by the setting `filtered`",
     "FB-VCF-067": "samples are called for alleles that the line does not name",
+    "FB-VCF-069": "alleles stay in the kept file",
 }
 
 
@@ -199,11 +200,22 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
         if earlier:
             reported.add(_statement("FB-VCF-038"))
     call.alleles.append(allele)
-    count_allele(study, allele)
+    reportable = count_allele(study, allele)
+    if call.file.options.keep and not reportable and not _is_stored(allele):
+        call.alleles.pop()
+        study.kept += 1
+        reported.add(("FB-VCF-069", _REASONS["FB-VCF-069"]))
+        return
     for code in _limits(allele):
         reported.add(_statement(code))
     if allele.alternate.kind == "symbolic":
         reported.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
+
+
+def _is_stored(allele: Allele) -> bool:
+    """Whether all variants of its place are stored, though the file is kept."""
+    regions, line = allele.file.stored_regions, allele.line
+    return regions is not None and regions.cover(line.chrom, line.pos, line.ref, line.columns[7])
 
 
 def _statement(code: str) -> tuple[str, str]:
@@ -256,6 +268,7 @@ _STATEMENTS = {
 def _reason(line: Line, reported: set[str], *, called: bool) -> str:
     """Why a line gives nothing."""
     for code, reason in (
+        ("FB-VCF-069", "FB-VCF-069"),
         ("FB-VCF-051", "FB-VCF-066"),
         ("FB-VCF-048", "FB-VCF-064"),
         ("FB-VCF-047", "FB-VCF-067"),

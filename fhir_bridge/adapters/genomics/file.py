@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -64,7 +64,7 @@ class VcfFile:
     """A file that is being read (scope `File`): what its header and the options say.
 
     Attributes:
-        path: where it is; None of a stream, and of a BCF, which is no text.
+        path: where it is; None of a stream, and of a BCF, which is no text. origin: None of a stream alone.
         digest: hash of what it says, to be copied; `id` in digits. It is what the file is, whatever it is called.
         somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read; outside: lines in none of the regions asked for.
@@ -120,8 +120,10 @@ class VcfFile:
         self.sexes: Mapping[str, str] = {}
         self.blocks = False
         self.regions = Regions(options.regions) if options.regions else None
+        self.stored_regions = Regions(options.stored_regions) if options.stored_regions else None
         self.outside = 0
         self.limited = False
+        self.origin: Path | None = None
         self._failing: dict[str, list[str]] = {}
         self.subjects = [Subject(self, sample) for _, sample in self.columns]
         self.studies = [Study(self, sample, column + 1) for column, sample in self.columns]
@@ -148,6 +150,39 @@ class VcfFile:
     def _meta(self, key: str) -> str | None:
         values = self.header.meta.get(key)
         return values[0].strip() if values and values[0].strip() else None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the file itself is to be kept."""
+        return self.options.keep
+
+    def write_kept(self, target: Path, parts: Collection[str]) -> tuple[Path, Path]:
+        """Write the file for keeping, with the columns of these samples; gives it and its index.
+
+        Raises:
+            ValueError: it can't be; the message says why.
+        """
+        from fhir_bridge.adapters.genomics.kept_writing import write_kept
+
+        if self.origin is None:
+            raise ValueError("a stream can't be kept: give a file")
+        if self.cut:
+            raise ValueError("the file is damaged: it can't be kept")
+        whole = set(parts) >= set(self.header.samples)
+        return write_kept(self.origin, target, parts, whole=whole, longest=self.options.max_line)
+
+    @property
+    def kept_options(self) -> dict[str, Any]:
+        """What the kept file is to be read with, in JSON: without files that may be gone by then."""
+        from fhir_bridge.adapters.genomics.kept_writing import lasting
+
+        somatic = None if self.somatic is None else sorted(self.somatic)
+        return {**lasting(self.options), "somatic": somatic}
+
+    @property
+    def kept_counts(self) -> Mapping[str, int]:
+        """How many alleles of each sample stay in the file."""
+        return {study.name: study.kept for study in self.studies}
 
     @property
     def complete(self) -> bool:
@@ -248,6 +283,7 @@ class Study:
         variants: alleles called; no_calls: lines so called; not_reference: lines not called as reference.
         left_out: calls with an ALT that the setting `filtered` left out; lost_calls: genotypes that could not be read.
         classified: alleles with CLNSIG; unclear: those that may be pathogenic, and can't be read or distinguished.
+        kept: alleles that stay in the kept file alone.
         findings: reportable alleles, at most `max_findings`; `findings_count` counts all.
     """
 
@@ -267,6 +303,7 @@ class Study:
     classified: int = 0
     unclear: int = 0
     findings_count: int = 0
+    kept: int = 0
     called_regions: RegionList = field(default_factory=RegionList)
     uncalled_regions: RegionList = field(default_factory=RegionList)
     findings: list[Finding] = field(default_factory=list)
@@ -303,6 +340,11 @@ class Study:
         return self.called_regions.bed
 
     @property
+    def kept_calls(self) -> int | None:
+        """How many of the sample's calls stay in the kept file; None where it is not kept."""
+        return self.kept if self.file.options.keep else None
+
+    @property
     def uncalled_bed(self) -> str | None:
         """The regions that a gVCF has and could not call, as BED in base64."""
         return self.uncalled_regions.bed
@@ -316,7 +358,7 @@ class Study:
     @property
     def account(self) -> dict[str, Any]:
         """called = written + withheld + not represented + kept in the file, of the sample's calls (sample x ALT)."""
-        left = self.called - self.written - self.withheld.total() - self.not_represented.total()
+        left = self.called - self.written - self.withheld.total() - self.not_represented.total() - self.kept
         not_represented = self.not_represented + Counter({"not taken": left})
         return {
             "source": self.file.name,
@@ -325,7 +367,7 @@ class Study:
             "written": self.written,
             "withheld": dict(sorted(self.withheld.items())),
             "not_represented": dict(sorted(not_represented.items())),
-            "kept_in_file": 0,
+            "kept_in_file": self.kept,
             "homozygous_below_0.6": self.unbalanced,
             "sex": self.file.sexes.get(self.name),
         }
@@ -361,6 +403,8 @@ class Study:
             )
         if self.left_out:
             called += f"; {self.left_out} calls that fail a filter were left out by a setting"
+        if self.kept:
+            called += f"; {self.kept} of them stay in the kept file and are not stored one by one"
         return f"{result}. {called}. {scope}."
 
     def _missing(self) -> str:

@@ -13,8 +13,8 @@ _BALANCED = Decimal("0.6")
 """Fraction of reads below which a homozygous call is worth a look."""
 
 
-def count_allele(study: Study, allele: Allele) -> None:
-    """Count an allele, and keep it where it is reportable."""
+def count_allele(study: Study, allele: Allele) -> bool:
+    """Count an allele, and note it for the report where it is reportable; whether it is."""
     study.variants += 1
     copies = allele.call.genotype.alleles
     if len(copies) > 1 and copies.count(allele.number) == len(copies):
@@ -27,10 +27,11 @@ def count_allele(study: Study, allele: Allele) -> None:
         study.classified += classified
     options = study.file.options
     if not (options.reportable == "all" or (classified and allele.clinvar.reportable)):
-        return
+        return False
     study.findings_count += 1
     if len(study.findings) < options.max_findings:
         study.findings.append(Finding(allele.key, classified, _sentence(allele)))
+    return True
 
 
 def _sentence(allele: Allele) -> str:

@@ -1,4 +1,4 @@
-"""HGNC ids of genes that cardiology panels name (HGNC, CC0); an annotation's own HGNC id goes before this table."""
+"""HGNC ids of genes that panels of cardiology and of medication name (HGNC, CC0); an annotation's own goes before."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ HGNC = {
     "LMNA": 6636, "LPA": 6667, "MYBPC3": 7551, "MYH7": 7577, "MYL2": 7583, "MYL3": 7584, "PCSK9": 20001,
     "PKP2": 9024, "PLN": 9080, "PRKAG2": 9386, "RYR2": 10484, "SCN5A": 10593, "TNNI3": 11947, "TNNT2": 11949,
     "TPM1": 12010, "TTN": 12403, "TTR": 12405,
+    "ABCG2": 74, "CACNA1S": 1397, "CFTR": 1884, "CYP2B6": 2615, "CYP2C19": 2621, "CYP2C9": 2623, "CYP2D6": 2625,
+    "CYP3A4": 2637, "CYP3A5": 2638, "CYP4F2": 2645, "DPYD": 3012, "G6PD": 4057, "HLA-A": 4931, "HLA-B": 4932,
+    "IFNL3": 18365, "MT-RNR1": 7470, "NAT2": 7646, "NUDT15": 23063, "RYR1": 10483, "SLCO1B1": 10959, "TPMT": 12014,
+    "UGT1A1": 12530, "VKORC1": 23663,
 }  # fmt: skip
 
 

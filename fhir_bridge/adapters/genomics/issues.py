@@ -284,6 +284,12 @@ CODES = declare(
         "Nothing to do, or --set filtered=keep.",
     ),
     IssueCode(
+        "FB-VCF-069",
+        "information",
+        "The alleles of the line stay in the kept file: none of them is reportable",
+        "Nothing to do: genomics operations find them. A pin or a wider panel stores them.",
+    ),
+    IssueCode(
         "FB-VCF-089",
         "information",
         "Homozygous calls of which less than 0.6 of the reads have the allele",

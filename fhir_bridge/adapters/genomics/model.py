@@ -13,7 +13,7 @@ from fhir_bridge.fhir.datatypes import Identifier
 from fhir_bridge.fhir.ports import NamingPort
 from fhir_bridge.mapping import Context, Scope, function
 
-__all__ = ["VcfModel"]
+__all__ = ["VcfModel", "coded_gene", "sample_identifier"]
 
 
 _SCOPES = {
@@ -83,6 +83,7 @@ _STUDY = (
     "findings",
     "findings_count",
     "genes",
+    "kept_calls",
     "left_out",
     "lost_calls",
     "no_calls",
@@ -139,7 +140,7 @@ def _gene(symbol: Any) -> Any:
 
 
 @function(context=True)
-def _hgnc(ctx: Context, term: Any) -> Any:
+def coded_gene(ctx: Context, term: Any) -> Any:
     """A gene with the code that the terminology store has for its symbol, where it has none."""
     if not isinstance(term, Term) or term.code is not None or not isinstance(ctx.terminology, NamingPort):
         return term
@@ -168,7 +169,7 @@ class VcfModel:
     scopes: Mapping[str, Scope] = _SCOPES
     functions: Mapping[str, Callable[..., Any]] = {
         "gene": _gene,
-        "hgnc": _hgnc,
+        "hgnc": coded_gene,
         "sample_identifier": sample_identifier,
     }
     token = ""

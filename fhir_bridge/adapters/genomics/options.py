@@ -58,6 +58,8 @@ class Options:
         check_sex: a sample whose calls show another sex than the stored Patient's gender is not stored.
         regions: where lines are taken from: a BED file, or `chr1:1000-2000` and whole contigs, separated by commas.
         min_quality, min_genotype_quality, min_depth: a call whose QUAL, GQ or DP is below fails a filter.
+        keep: the file itself is kept by `load`, and only what is reportable, or lies in `stored_regions`, is stored.
+        stored_regions: with `keep`, regions (as for `regions`) of which all variants are stored.
         check: read for the syntax alone: no build is needed, and whatever departs from the specification is an error.
     """
 
@@ -84,6 +86,8 @@ class Options:
     min_quality: Decimal | None = None
     min_genotype_quality: Decimal | None = None
     min_depth: Decimal | None = None
+    keep: bool = False
+    stored_regions: tuple[str, ...] = ()
     check: bool = False
     ignore: tuple[str, ...] = ()
 
@@ -192,6 +196,8 @@ _READERS: dict[str, Any] = {
     "min_quality": _threshold,
     "min_genotype_quality": _threshold,
     "min_depth": _threshold,
+    "keep": _boolean,
+    "stored_regions": _names,
     "check": _boolean,
     "ignore": _names,
 }

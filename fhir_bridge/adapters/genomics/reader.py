@@ -47,8 +47,9 @@ def read_vcf(
         digest = _digest(path, header, options, sexes)
         file = _file(name, header, build, options, digest)
         file.sexes = sexes.shown() if options.check_sex else {}
-        if str(path) != "-" and not binary:
-            file.path = path
+        if str(path) != "-":
+            file.origin = path
+            file.path = None if binary else path
     except (HeaderError, UnknownBuild, OptionError) as error:
         yield _refused(name, error.issue, _count_lines(path, options))
         return

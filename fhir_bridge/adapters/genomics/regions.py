@@ -11,7 +11,7 @@ from fhir_bridge.adapters.genomics.assembly import chromosome
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.options import OptionError
 
-__all__ = ["Regions", "bed_lines"]
+__all__ = ["Regions", "bed_lines", "written_out"]
 
 _REGION = re.compile(r"(?P<contig>[^:\s]+)(?::(?P<first>[0-9,]+)(?:-(?P<last>[0-9,]+))?)?")
 _END = re.compile(r"(?:^|;)END=([0-9]{1,10})(?:;|$)")
@@ -78,6 +78,15 @@ class Regions:
             last = max(last, int(end[1]))
         place = bisect_right(starts, last) - 1
         return place >= 0 and self._ends[name][place] >= position
+
+
+def written_out(texts: tuple[str, ...]) -> list[str]:
+    """The same regions without the files that they were read from.
+
+    Raises:
+        OptionError: one can't be read (FB-VCF-009).
+    """
+    return [f"{contig}:{first}-{last}" for text in texts for contig, first, last in _read(text)]
 
 
 def _name(contig: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DicomAdapter", "FileRecord", "StudyRecord", "read_studies"]
 
-PUBLIC_MODULES = ("technical",)
+PUBLIC_MODULES = ("dicomweb_archives", "dicomweb_client", "pictures", "technical")
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
 
 _HOME = {

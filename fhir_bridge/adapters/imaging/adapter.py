@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from fhir_bridge.plugins import ReadContext, RecordPart, SourceModel
 
 if TYPE_CHECKING:
+    from fhir_bridge.adapters.imaging.instance_identity import InstanceIdentity
     from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
 
-__all__ = ["DicomAdapter"]
+__all__ = ["DicomAdapter", "DicomWebAdapter", "source_name"]
 
 
 class DicomAdapter:
@@ -51,7 +52,7 @@ class DicomAdapter:
         """
         from fhir_bridge.adapters.imaging.reader import read_studies
 
-        return read_studies(paths, _source(context))
+        return read_studies(paths, source_name(context))
 
     def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
         """Which of several parts of one SOP Instance UID counts (`parts.choose`)."""
@@ -71,6 +72,12 @@ class DicomAdapter:
 
         return same_subject(map(Subject.parse, subjects))
 
+    def identity(self, path: Path) -> InstanceIdentity | None:
+        """UIDs of a file; None where it is not DICOM."""
+        from fhir_bridge.adapters.imaging.instance_identity import identity_of
+
+        return identity_of(path)
+
     def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> StudyRecord:
         """The study of these instances, without their files.
 
@@ -79,9 +86,26 @@ class DicomAdapter:
         """
         from fhir_bridge.adapters.imaging.composition import compose
 
-        return compose(parts, _source(context))
+        return compose(parts, source_name(context))
 
 
-def _source(context: ReadContext) -> str | None:
+class DicomWebAdapter(DicomAdapter):
+    """Archives over DICOMweb; what it reads are contributions to the same studies as those of files."""
+
+    name = "dicomweb"
+    title = "DICOM archives over DICOMweb, by a list of them (YAML)"
+    suffixes: tuple[str, ...] = (".yaml", ".yml")
+    records_of = "dicom"
+    """The adapter whose records these are: whatever way an instance takes, its study is one."""
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[FileRecord | StudyRecord]:
+        """Read the archives that the lists name; see `dicomweb_archives`."""
+        from fhir_bridge.adapters.imaging.dicomweb_reader import read_lists
+
+        return read_lists(paths, context)
+
+
+def source_name(context: ReadContext) -> str | None:
+    """The option `name`: the archive that patient numbers without issuer are bounded by."""
     name = context.options.get("name")
     return str(name) if name else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,7 +16,7 @@ from fhir_bridge.adapters.imaging.patients import identifier_types
 from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["Header", "header_of", "read_header"]
+__all__ = ["Header", "header_of", "header_of_series", "read_header"]
 
 _CHARACTER_SET: Final = 0x00080005
 _WANTED: Final = frozenset((*TAGS.values(), _CHARACTER_SET))
@@ -60,7 +60,18 @@ def read_header(path: Path, locator: str) -> Header:
     return header_of(read_elements(path, locator, _WANTED, issues), locator, issues)
 
 
-def header_of(elements: Elements, locator: str, issues: list[Issue]) -> Header:
+def header_of_series(elements: Elements, locator: str, issues: list[Issue]) -> Header:
+    """The header by what an archive says of a series, without an instance.
+
+    Raises:
+        Refused: without the UIDs of study and series.
+    """
+    return header_of(elements, locator, issues, _IDENTIFYING[:2])
+
+
+def header_of(
+    elements: Elements, locator: str, issues: list[Issue], identifying: Sequence[str] = _IDENTIFYING
+) -> Header:
     """The header by the elements of an instance.
 
     Raises:
@@ -79,15 +90,15 @@ def header_of(elements: Elements, locator: str, issues: list[Issue]) -> Header:
             if value is not None:
                 levels[level][keyword] = value
     header = Header(levels[0], levels[1], levels[2], issues)
-    _require_uids(elements, header, locator)
+    _require_uids(elements, header, locator, identifying)
     _check_items(header, report)
     return header
 
 
-def _require_uids(elements: Elements, header: Header, locator: str) -> None:
-    stated = {keyword: elements.get(TAGS[keyword], ("", b""))[1].strip(b"\0 ") for keyword in _IDENTIFYING}
+def _require_uids(elements: Elements, header: Header, locator: str, identifying: Sequence[str]) -> None:
+    stated = {keyword: elements.get(TAGS[keyword], ("", b""))[1].strip(b"\0 ") for keyword in identifying}
     missing = [keyword for keyword, value in stated.items() if not value]
-    if missing and stated["SOPClassUID"].decode("latin-1").startswith(_NON_PATIENT):
+    if missing and stated.get("SOPClassUID", b"").decode("latin-1").startswith(_NON_PATIENT):
         raise Refused("skipped", new_issue("FB-DCM-021", "belongs to no study", locator))
     if missing:
         raise Refused("rejected", new_issue("FB-DCM-006", f"without {', '.join(missing)}", locator))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fhir_bridge.adapters.imaging.patients import Subject
     from fhir_bridge.plugins import RecordPart
 
-__all__ = ["Part", "choose", "instance_time", "part_of"]
+__all__ = ["Part", "choose", "instance_time", "is_series_part", "part_of", "series_count"]
 
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -87,7 +87,8 @@ def choose(parts: Sequence[RecordPart]) -> RecordPart | None:
     A deletion takes away every content that is not newer than it, unless it is about another person than all of them:
     a note of another patient that came first. Of the contents left the older business time counts
     (one that states none comes last), of equal ones any older time that they state, then the smaller
-    hash: a SOP Instance UID has no versions (PS3.4 B.3.2). A function of the set: order and repetition change nothing.
+    hash: a SOP Instance UID has no versions (PS3.4 B.3.2). Of what an archive says of a series the last counts.
+    A function of the set: order and repetition change nothing.
     """
     about = {part.subject for part in parts if not part.deletes}
     deleted = max(
@@ -106,7 +107,24 @@ def choose(parts: Sequence[RecordPart]) -> RecordPart | None:
     ]
     if len(living) < 2:
         return living[0] if living else None
+    if "@" in living[0].key:
+        return max(living, key=lambda part: (_comparable(part.time), digest(part.content)))
     return min(living, key=_age)
+
+
+def is_series_part(elements: Elements) -> bool:
+    """Whether a part is what an archive says of a series (its key is the series' UID, `@` and the archive's name)."""
+    return _SOP_INSTANCE not in elements
+
+
+def series_count(elements: Elements) -> int:
+    """How many instances an archive counts in a series (Number of Series Related Instances)."""
+    text = elements.get(_COUNT, ("IS", b""))[1].strip(b"\0 ")
+    return int(text) if text.isdigit() and len(text) < 10 else 0
+
+
+_SOP_INSTANCE: Final = 0x00080018
+_COUNT: Final = 0x00201209
 
 
 def _deletes_of(subject: str, about: set[str]) -> bool:

@@ -14,7 +14,7 @@ from fhir_bridge.adapters.imaging.person_names import PersonName
 from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.fhir import definitions
 
-__all__ = ["Subject", "contradiction", "identifier_types", "same_subject", "subject_of"]
+__all__ = ["NOBODY", "Subject", "contradiction", "identifier_types", "same_subject", "subject_of"]
 
 
 class Subject(NamedTuple):
@@ -53,6 +53,10 @@ class Subject(NamedTuple):
         """
         value, authority, kind, name, birth = json.loads(text)
         return cls(value, tuple(authority), kind, tuple(name), birth)
+
+
+NOBODY = Subject(None, (), None, ("", "", ""), None)
+"""Of what says nothing of its patient: it contradicts no other."""
 
 
 @lru_cache(maxsize=1)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.header import read_header
 from fhir_bridge.adapters.imaging.instances import FileLocation, Folder
 from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
 from fhir_bridge.adapters.imaging.study_collection import StudyCollection
+from fhir_bridge.adapters.imaging.unpacking import LISTING, is_zip, listed_files, unpacked
+from fhir_bridge.plugins import RecordOutcome
 
-__all__ = ["files_of", "read_studies"]
+__all__ = ["files_of", "read_locations", "read_studies"]
 
 
 def files_of(paths: Sequence[Path]) -> Iterator[FileLocation]:
@@ -46,21 +50,85 @@ def _folder(path: Path, above: Path) -> Folder:
 def read_studies(paths: Sequence[Path], source: str | None = None) -> Iterator[FileRecord | StudyRecord]:
     """Read all headers, yielding what is no instance as it comes; then a record a study, in order of their UIDs.
 
-    Memory grows with the number of instances by their UIDs and file names, never by their data sets.
+    ZIP archives among the files are unpacked, and what a DICOMDIR names is read with it. Memory grows with the number
+    of instances by their UIDs and file names, never by their data sets.
 
     Args:
         paths: files and folders.
         source: name of the archive they come from; without it, that of each study's institution.
     """
+    with ExitStack() as unpacking:
+        yield from read_locations(files_of(paths), source, _Holding(paths, unpacking))
+
+
+class _Holding:
+    """What the files that hold or list others give, each file once."""
+
+    def __init__(self, paths: Sequence[Path], unpacking: ExitStack) -> None:
+        self._paths = paths
+        self._unpacking = unpacking
+        self._named: set[Path] | None = None
+
+    def files_in(
+        self, location: FileLocation, refused: Refused, depth: int
+    ) -> Iterator[FileLocation | FileRecord] | None:
+        """The files that a refused file holds or lists; None where it is neither archive nor listing.
+
+        An archive in an archive is not opened (`depth` > 1): its size could not be bounded.
+        """
+        if refused.issue.code == LISTING:
+            return self._listed(location, refused)
+        if depth == 1 and refused.issue.code == "FB-DCM-001" and is_zip(location.path):
+            folder = self._unpacking.enter_context(TemporaryDirectory(prefix=_UNPACKED))
+            # All of it before the first is read: a DICOMDIR in it names others.
+            return iter(list(unpacked(location, Path(folder))))
+        return None
+
+    def _listed(self, listing: FileLocation, refused: Refused) -> Iterator[FileLocation | FileRecord]:
+        files, issues = listed_files(listing)
+        yield FileRecord(listing.locator, "skipped", [refused.issue, *issues])
+        if _UNPACKED in listing.folder.path:
+            return  # the archive that it is in is read whole
+        if self._named is None:
+            self._named = {each.path.resolve() for each in files_of(self._paths)}
+        for each in files:
+            path = each.path.resolve()
+            if path not in self._named:
+                self._named.add(path)
+                yield each
+
+
+_UNPACKED = "fhir-bridge-zip-"
+
+
+def read_locations(
+    locations: Iterable[FileLocation], source: str | None = None, holding: _Holding | None = None
+) -> Iterator[FileRecord | StudyRecord]:
+    """As `read_studies`, of files one by one.
+
+    Args:
+        holding: opens the archives and listings among them; without it they are skipped.
+    """
     studies: dict[str, StudyCollection] = {}
     owners: dict[str, StudyCollection] = {}
-    for location in files_of(paths):
+    waiting: list[Iterator[FileLocation | FileRecord]] = [iter(locations)]
+    while waiting:
+        location = next(waiting[-1], None)
+        if location is None:
+            waiting.pop()
+            continue
+        if isinstance(location, FileRecord):
+            yield location
+            continue
         try:
             header = read_header(location.path, location.locator)
         except Refused as refused:
-            yield FileRecord(
-                location.locator, "skipped" if refused.outcome == "skipped" else "rejected", [refused.issue]
-            )
+            held = holding.files_in(location, refused, len(waiting)) if holding else None
+            if held is not None:
+                waiting.append(held)
+            else:
+                outcome: RecordOutcome = "skipped" if refused.outcome == "skipped" else "rejected"
+                yield FileRecord(location.locator, outcome, [refused.issue])
             continue
         uid = header.study["StudyInstanceUID"]
         study = studies.get(uid)

@@ -54,6 +54,7 @@ class StudyRecord:
         study: what its instances say; without any where a rejection note is all that the run read of it.
         others: contents of its instances that do not count in this run: SOP Instance UID, subject, place.
         deletions: by its rejection notes.
+        summaries: what an archive says of its series.
         witness: where notes are all that the run read, a study of one of them: it says whose the notes are.
     """
 
@@ -62,6 +63,7 @@ class StudyRecord:
     others: Sequence[tuple[str, Subject, InstanceLocation]] = ()
     deletions: Sequence[Part] = ()
     witness: StudyRecord | None = None
+    summaries: Sequence[Part] = ()
     sequence: str = ""
     _parts: list[Part] | None = field(default=None, repr=False)
 
@@ -77,7 +79,7 @@ class StudyRecord:
         An instance that can't be read again is missing, and an issue (FB-DCM-019) says so.
         """
         if self._parts is None:
-            self._parts = [*self._read(), *self.deletions]
+            self._parts = [*self._read(), *self.summaries, *self.deletions]
             self._parts.sort(key=lambda part: (part.key, part.deletes))
         return self._parts
 
@@ -151,6 +153,14 @@ class StudyRecord:
             yield from study.documents
         elif name == "Measurement":
             yield from (each for document in study.documents for each in document.measurements)
+        elif name == "Answer":
+            yield from (each for document in study.documents for each in document.answers)
+        elif name == "Selection":
+            yield from study.selections
+        elif name == "Segment":
+            yield from study.segments
+        elif name == "Attachment":
+            yield from study.attachments
         elif name == "Recording":
             yield from study.recordings
         elif name == "Annotation":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fhir_bridge.adapters.imaging.aecg import SOP_CLASS as AECG
 from fhir_bridge.adapters.imaging.attribute_reader import key_of
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
 from fhir_bridge.adapters.imaging.body_parts import body_part
 from fhir_bridge.adapters.imaging.codes import LATERALITY, Code, code
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.elements import Elements
+from fhir_bridge.adapters.imaging.encapsulated import Attachment
 from fhir_bridge.adapters.imaging.header import Header
 from fhir_bridge.adapters.imaging.instances import Instance, InstanceLocation, attribute
 from fhir_bridge.adapters.imaging.levels import SharedAttributes
@@ -18,11 +20,15 @@ from fhir_bridge.adapters.imaging.parties import (
     Equipment,
     PatientIdentity,
     Physician,
+    Request,
     first_text,
-    issuer,
+    issuer_in,
     people_of,
+    request_of,
 )
 from fhir_bridge.adapters.imaging.patients import Subject, subject_of
+from fhir_bridge.adapters.imaging.segments import Segment
+from fhir_bridge.adapters.imaging.selections import Selection
 from fhir_bridge.adapters.imaging.structured_report import Document
 from fhir_bridge.adapters.imaging.times import joined
 from fhir_bridge.adapters.imaging.values import Value
@@ -35,13 +41,14 @@ __all__ = ["Instance", "Series", "Study"]
 class Series:
     """A series: the attributes that its instances share, and the instances in order of their number."""
 
-    __slots__ = ("_instances", "_lateralities", "_regions", "shared", "study", "uid")
+    __slots__ = ("_counted", "_instances", "_lateralities", "_regions", "shared", "study", "uid")
 
     def __init__(self, study: Study, uid: str) -> None:
         self.study = study
         self.uid = uid
         self.shared = SharedAttributes()
         self._instances: list[Instance] = []
+        self._counted = 0
         self._lateralities: set[str | None] = set()
         self._regions: dict[str, Value] = {}
 
@@ -59,12 +66,17 @@ class Series:
         self._regions.setdefault(key_of(region), region)
         return instance
 
+    def count(self, header: Header, part: str, instances: int) -> None:
+        """Take in what an archive says of the series, without its instances."""
+        self.shared.add(header.series, part)
+        self._counted = max(self._counted, instances)
+
     def get(self, keyword: str) -> Value:
         """The value of a series attribute; any other is that of the first instance."""
         self.study.asked.add(keyword)
         if keyword in self.shared.values or keyword in _SERIES_KEPT:
             return self.shared.values.get(keyword)
-        return self.instances[0].get(keyword)
+        return self.instances[0].get(keyword) if self._instances else None
 
     def __getattr__(self, keyword: str) -> Value:
         return attribute(self, keyword)
@@ -75,7 +87,8 @@ class Series:
 
     @property
     def number_of_instances(self) -> int:
-        return len(self._instances)
+        """Those that were read, or that an archive counts where it counts more."""
+        return max(len(self._instances), self._counted)
 
     @property
     def number(self) -> int | None:
@@ -100,7 +113,7 @@ class Series:
     @property
     def body_site(self) -> Code | None:
         """Anatomic region where all instances name the same one, else Body Part Examined by PS3.16 Annex L."""
-        (region, *others) = self._regions.values()
+        region, *others = self._regions.values() or [None]
         codes = [each for each in region or () if isinstance(each, Code)]
         if codes and not others:
             return codes[0]
@@ -153,11 +166,14 @@ class Study:
         "_reported",
         "_series",
         "asked",
+        "attachments",
         "content_asked",
         "documents",
         "first",
         "name",
         "recordings",
+        "segments",
+        "selections",
         "shared",
         "subjects",
         "titles",
@@ -172,6 +188,9 @@ class Study:
         self.subjects: dict[Subject, Subject] = {}
         self.documents: list[Document] = []
         self.recordings: list[Recording] = []
+        self.selections: list[Selection] = []
+        self.segments: list[Segment] = []
+        self.attachments: list[Attachment] = []
         self.titles: dict[str, str | None] = {}
         self._reported: dict[Issue, None] = {}
         self._series: dict[str, Series] = {}
@@ -230,12 +249,22 @@ class Study:
             self.report(issue)
         stated = subject_of(header.study)
         subject = self.subjects.setdefault(stated, stated)
+        self.shared.add(header.study, header.uid)
+        return self._series_of(header).add(header, subject, location)
+
+    def count_series(self, header: Header, part: str, instances: int) -> None:
+        """Take in what an archive says of one of its series; `part` names the part that says it."""
+        stated = subject_of(header.study)
+        self.subjects.setdefault(stated, stated)
+        self.shared.add(header.study, part)
+        self._series_of(header).count(header, part, instances)
+
+    def _series_of(self, header: Header) -> Series:
         uid = header.series["SeriesInstanceUID"]
         series = self._series.get(uid)
         if series is None:
             series = self._series[uid] = Series(self, uid)
-        self.shared.add(header.study, header.uid)
-        return series.add(header, subject, location)
+        return series
 
     def get(self, keyword: str) -> Value:
         """The value of a patient or study attribute; any other is that of the first instance."""
@@ -265,6 +294,16 @@ class Study:
     @property
     def number_of_instances(self) -> int:
         return sum(series.number_of_instances for series in self._series.values())
+
+    @property
+    def is_dicom(self) -> bool:
+        """Whether it has a DICOM instance: an AnnotatedECG is read as a study, and is none."""
+        read = False
+        for instance in self.instances:
+            if instance.sop_class != AECG:
+                return True
+            read = True
+        return not read
 
     @property
     def modalities(self) -> list[Code]:
@@ -297,13 +336,7 @@ class Study:
     @property
     def accession_issuer(self) -> str | None:
         """Universal Entity ID or local name of who issued the Accession Number (PS3.3 10.36)."""
-        for item in self.get("IssuerOfAccessionNumberSequence") or ():
-            entity, kind, local = (
-                getattr(item, name, None)
-                for name in ("UniversalEntityID", "UniversalEntityIDType", "LocalNamespaceEntityID")
-            )
-            return issuer(entity, kind) or first_text(local)
-        return None
+        return issuer_in(self.get("IssuerOfAccessionNumberSequence"))
 
     @property
     def institution(self) -> str | None:
@@ -340,8 +373,37 @@ class Study:
             if isinstance(each, Code)
         ]
         result = codes or _requested(self, "ReasonForRequestedProcedureCodeSequence")
-        text = first_text(self.get("ReasonForTheRequestedProcedure"))
+        text = first_text(self.get("ReasonForTheRequestedProcedure")) or next(
+            (
+                text
+                for series in self.series
+                for item in series.get("RequestAttributesSequence") or ()
+                if (text := first_text(getattr(item, "ReasonForTheRequestedProcedure", None)))
+            ),
+            None,
+        )
         return list(dict.fromkeys(result)) or ([Code(None, None, text)] if text else [])
+
+    @property
+    def accession(self) -> str | None:
+        """Accession Number of the study, else the only one of its requests."""
+        stated = first_text(self.get("AccessionNumber"))
+        requested = {each.accession for each in self.requests if each.accession}
+        return stated or (next(iter(requested)) if len(requested) == 1 else None)
+
+    @property
+    def requests(self) -> list[Request]:
+        """What was ordered, each once: the study's Accession Number, and the items of Request Attributes Sequence."""
+        stated = first_text(self.get("AccessionNumber"))
+        own = Request(stated, self.accession_issuer, None, None, None) if stated else None
+        found: dict[Request, None] = {}
+        for series in self.series:
+            for item in series.get("RequestAttributesSequence") or ():
+                found[request_of(item, own)] = None
+        requests = [each for each in found if any(each)]
+        if own is not None and all(each.accession != own.accession for each in requests):
+            requests.insert(0, own)
+        return requests
 
     @property
     def referrers(self) -> list[Physician]:
@@ -363,6 +425,8 @@ class Study:
         """Everyone named, each once."""
         everyone = [*self.referrers, *self.interpreters]
         everyone += [person for series in self.series for person in series.performers]
+        everyone += [person for document in self.documents for person in document.people]
+        everyone += [person for selection in self.selections for person in selection.people]
         return list({person.key: person for person in reversed(everyone)}.values())[::-1]
 
     @property

@@ -17,6 +17,8 @@ from fhir_bridge.server.pages.inbox import inbox_values
 from fhir_bridge.server.pages.language import CHOICES, language_for, names_in, reader
 from fhir_bridge.server.pages.messages import message_values, shown_message
 from fhir_bridge.server.pages.patient import patient_values
+from fhir_bridge.server.pages.pictures import picture
+from fhir_bridge.server.rest.refusal import Refusal
 from fhir_bridge.server.routes import SignedIn
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.session import access_for_user, check_csrf, csrf_token
@@ -143,6 +145,25 @@ async def patient_page(request: Request, patient_id: str, user: SignedIn) -> Res
     return await asyncio.to_thread(
         rendering.page, "patient.html", services, user, values, form_targets=targets
     )
+
+
+@router.get("/patients/{patient_id}/studies/{study_id}/picture")
+async def study_picture(request: Request, patient_id: str, study_id: str, user: SignedIn) -> Response:
+    """The small picture of a study, which the page shows beside it."""
+    services = services_of(request)
+    nothing = Response(status_code=404, headers={"Cache-Control": "no-store"})
+    if "\x00" in patient_id + study_id:
+        return nothing
+    try:
+        shown = await picture(services, access_for_user(user), patient_id, study_id)
+    except (StorageError, Refusal) as error:
+        if error.status >= 500 and isinstance(error, StorageError):
+            raise
+        return nothing
+    if shown is None:
+        return nothing
+    await rendering.audit_read(request, user, patient_id)
+    return shown
 
 
 async def _names(services: Services, language: str | None) -> Names | None:

@@ -26,7 +26,7 @@ from fhir_bridge.server.settings import Settings
 if TYPE_CHECKING:
     from fhir_bridge.server.smart.tokens import Caller
 
-__all__ = ["HTTP_TYPES", "LazyIntake", "router"]
+__all__ = ["HTTP_TYPES", "LazyIntake", "may_send_all", "router"]
 
 router = APIRouter(include_in_schema=False)
 
@@ -65,7 +65,7 @@ async def receive(request: Request) -> Response:
     try:
         caller = await caller_of(services, request)
         access = hooks.authorize(services.plugins, caller.access, request)
-        if not _may_send(access):
+        if not may_send_all(access):
             raise refuse(
                 403,
                 "FB-SMART-002",
@@ -83,7 +83,7 @@ async def receive(request: Request) -> Response:
         return response
 
 
-def _may_send(access: AccessFilter) -> bool:
+def may_send_all(access: AccessFilter) -> bool:
     """Whether all may be written: what a message says is not known before it is converted."""
     return all(
         any(

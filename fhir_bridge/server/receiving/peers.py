@@ -1,26 +1,43 @@
-"""Who may send messages over MLLP: listed addresses, or who shows a certificate; by default this machine alone."""
+"""Who may send over MLLP and DICOM: listed addresses, or who shows a certificate; by default this machine alone."""
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fhir_bridge.server.settings import Settings
 
-__all__ = ["may_send", "tls_context"]
+__all__ = ["dicom_tls_context", "may_send", "may_send_objects", "tls_context"]
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        peer = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    # ::ffff:10.0.0.1 is how a socket of both families shows an IPv4 peer.
+    return getattr(peer, "ipv4_mapped", None) or peer
+
+
+def may_send_objects(settings: Settings, title: str, address: str) -> bool:
+    """Whether an application entity at an address may send DICOM objects; as `may_send` where none are listed."""
+    peer = _address(address)
+    if peer is None:
+        return False
+    senders = settings.dicom_senders
+    if senders:
+        return any(named in (None, title) and peer in network for named, network in senders)
+    return peer.is_loopback or settings.dicom_client_ca is not None
 
 
 def may_send(settings: Settings, address: str) -> bool:
     """Whether an address may send. Where certificates are asked for, the handshake has checked that one is there."""
-    try:
-        peer = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    peer = _address(address)
+    if peer is None:
         return False
-    # ::ffff:10.0.0.1 is how a socket of both families shows an IPv4 peer.
-    mapped = getattr(peer, "ipv4_mapped", None)
-    peer = mapped or peer
     networks = settings.mllp_networks
     if networks:
         return any(peer in network for network in networks)
@@ -28,17 +45,26 @@ def may_send(settings: Settings, address: str) -> bool:
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """TLS as it is set; None for plain connections.
+    """TLS of MLLP as it is set; None for plain connections.
 
     Raises:
         OSError, ssl.SSLError: a file can't be read, or is none of its kind.
     """
-    if settings.mllp_certificate is None:
+    return _tls(settings.mllp_certificate, settings.mllp_key, settings.mllp_client_ca)
+
+
+def dicom_tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS of DICOM; as `tls_context`."""
+    return _tls(settings.dicom_certificate, settings.dicom_key, settings.dicom_client_ca)
+
+
+def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.mllp_certificate, settings.mllp_key)
-    if settings.mllp_client_ca is not None:
-        context.load_verify_locations(settings.mllp_client_ca)
+    context.load_cert_chain(certificate, key)
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context

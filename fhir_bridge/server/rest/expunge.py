@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from fhir_bridge.adapters.genomics.kept_writing import without_samples
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.expunging import certificate
@@ -65,6 +66,7 @@ class Expunge(CallOperation):
                 call.services.blobs,
                 certificate=lambda gone: certificate(gone, base=call.base, who=_who(call), reason=reason),
                 audit=lambda gone: list(_records(call, gone)),
+                without=without_samples,
                 trial=trial,
             )
         )
@@ -124,6 +126,7 @@ def _answer(call: Call, expunged: Expunged, *, trial: bool) -> dict[str, Any]:
         "contents": len(expunged.contents),
         "sources": len(expunged.sources),
         "parts": expunged.parts,
+        "kept": expunged.kept,
         "exports": len(expunged.exports),
     }
     parameters: list[dict[str, Any]] = [{"name": "dryRun", "valueBoolean": trial}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
@@ -19,8 +19,8 @@ _MANY: Final = 5_000
 Branches = tuple[tuple[int, Any], ...]
 
 
-def _columns(scope: str, reads: list[Read]) -> frozenset[str]:  # noqa: ARG001 - there is one scope
-    return frozenset(column_of(read.selector) for read in reads)
+def _column(selector: str) -> tuple[str, ...]:
+    return (column_of(selector),)
 
 
 class Unread:
@@ -30,8 +30,15 @@ class Unread:
     rule entered a branch that reads it, or where rules make ids of it alone. Memory is a number a column.
     """
 
-    def __init__(self, table: Table, wanted: frozenset[str], dialect: Dialect) -> None:
+    def __init__(
+        self,
+        table: Table,
+        wanted: frozenset[str],
+        dialect: Dialect,
+        columns: Callable[[str], Iterable[str]] = _column,
+    ) -> None:
         self._table = table
+        self._columns_of = columns
         known = {*dialect.ignore, *dialect.together}
         self._unnamed = {
             position: 0 for name, position in table.index.items() if name not in known and name not in wanted
@@ -63,13 +70,16 @@ class Unread:
                 self._named[position] += 1
 
     def _leave(self, key: Branches, applied: Iterable[Applied]) -> tuple[int, ...]:
-        read = frozenset[str]().union(*(reads.entered(marks, _columns) for reads, _, marks in applied))
+        read = frozenset[str]().union(*(reads.entered(marks, self._columns) for reads, _, marks in applied))
         names = self._table.names
         left = tuple(position for position in self._named if names[position] not in read)
         if len(self._left) >= _MANY:
             self._left.clear()
         self._left[key] = left
         return left
+
+    def _columns(self, scope: str, reads: list[Read]) -> frozenset[str]:  # noqa: ARG002 - there is one scope
+        return frozenset(column for read in reads for column in self._columns_of(read.selector))
 
     def report(self) -> Iterator[Row]:
         """A record of no row that names the columns, if there are any."""

@@ -23,12 +23,19 @@ def beside(s: Row, column: str, value: str, wanted: str) -> str | None:
     return next((row.cell(wanted) for row in s.together if row.cell(column) == value), None)
 
 
+@function(scope=True)
+def rows_beside(s: Row, column: str) -> list[dict[str, str | None]]:
+    """The rows of the same measurement (`source.together`), one for each value of `column`, their cells by column."""
+    rows = {row.cell(column): row for row in reversed(s.together or (s,))}
+    return [row.cells for row in reversed(list(rows.values()))]
+
+
 class CsvModel:
     """One scope, the row; `row.name` and row.`awkward name` read a cell."""
 
     root: str = "row"
     scopes: Mapping[str, Scope] = {"row": Scope("row")}
-    functions: Mapping[str, Callable[..., Any]] = {"beside": beside}
+    functions: Mapping[str, Callable[..., Any]] = {"beside": beside, "rows_beside": rows_beside}
     token: str = ""
     pure: bool = True
     """A cell is the same each time, so that a rule reads each once; a column that is not there rejects the row."""
@@ -104,16 +111,16 @@ class CsvModel:
 
 
 class CsvAdapter:
-    """Tables: CSV, TSV and their kin.
+    """Tables: CSV, TSV and their kin, Parquet, Excel.
 
     The mapping's `source:` block says how they are written (`Dialect`). One run takes tables of many kinds: each
     file goes to the mapping whose `file` pattern and `columns` fit it.
     """
 
     name = "csv"
-    title = "Tables (CSV, TSV)"
+    title = "Tables (CSV, TSV, Parquet, Excel)"
     model: SourceModel = CsvModel()
-    suffixes: tuple[str, ...] = (".csv", ".tsv", ".tab", ".txt")
+    suffixes: tuple[str, ...] = (".csv", ".tsv", ".tab", ".txt", ".parquet", ".xlsx", ".xlsm")
 
     def table(
         self, path: Path, options: Mapping[str, Any]

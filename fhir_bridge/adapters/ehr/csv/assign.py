@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -20,6 +20,8 @@ from fhir_bridge.plugins import get_manager, shipped
 
 __all__ = ["UNKNOWN", "Candidate", "candidates", "fit"]
 
+SAME_TABLE = (".tsv", ".tab", ".parquet", ".xlsx", ".xlsm", ".sql")
+_OF_QUERIES = ("url", "key", "watermark", "overlap", "deleted", "state")
 UNKNOWN = "ehr/csv-unknown"
 """The mapping of tables that none takes: its reader says so, and counts their rows."""
 
@@ -34,40 +36,51 @@ class Candidate:
     def named(self, path: Path) -> bool:
         """Whether the file's name is one that the mapping asks for."""
         pattern = self.dialect.file
-        return pattern is None or fnmatchcase(path.name.lower(), pattern.lower())
+        if pattern is None:
+            return True
+        name, wanted = path.name.lower(), pattern.lower()
+        # A table has the same columns in whatever format it was written: `labs*.csv` takes labs.parquet, too.
+        stem = wanted.removesuffix(".csv")
+        return fnmatchcase(name, wanted) or (
+            stem != wanted and path.suffix.lower() in SAME_TABLE and fnmatchcase(path.stem.lower(), stem)
+        )
 
 
-def candidates() -> tuple[Candidate, ...]:
-    """The mappings that say by `file` and `columns` which tables they take."""
+def candidates(adapters: tuple[str, ...] = ("csv",)) -> tuple[Candidate, ...]:
+    """The mappings for these adapters that say by `file` and `columns` which tables they take."""
     folders = [
         shipped("mappings"),
         *(Path(p) for group in get_manager().hook.fhir_bridge_mappings() for p in group),
     ]
     files = sorted({file for folder in folders for file in folder.glob("*/*/mapping.yaml")})
-    return _candidates(tuple((file, file.stat().st_mtime_ns) for file in files))
+    return _candidates(tuple((file, file.stat().st_mtime_ns) for file in files), adapters)
 
 
 @lru_cache(maxsize=4)
-def _candidates(files: tuple[tuple[Path, int], ...]) -> tuple[Candidate, ...]:
+def _candidates(files: tuple[tuple[Path, int], ...], adapters: tuple[str, ...]) -> tuple[Candidate, ...]:
     chosen = []
     for file, _ in files:
-        dialect = _source_of(file)
+        dialect = _source_of(file, adapters)
         if dialect is not None and dialect.columns:
             chosen.append(Candidate(f"{file.parent.parent.name}/{file.parent.name}", dialect))
     return tuple(chosen)
 
 
-def _source_of(file: Path) -> Dialect | None:
+def _source_of(file: Path, adapters: tuple[str, ...]) -> Dialect | None:
     """The `source:` block of a mapping of tables; a document in error is for the mapping compiler to speak of."""
     head = file.read_text(encoding="utf-8").split("\nrules:", 1)[0]
     try:
         block = (YAML(typ="safe", pure=True).load(head) or {}).get("source") or {}
-        return Dialect.of(block) if block.get("adapter") == "csv" and not block.get("unassigned") else None
+        if block.get("adapter") not in adapters or block.get("unassigned"):
+            return None
+        return Dialect.of({key: value for key, value in block.items() if key not in _OF_QUERIES})
     except (YAMLError, DialectError, AttributeError):
         return None
 
 
-def fit(path: Path, known: Sequence[Candidate]) -> tuple[str, Issue | None]:
+def fit(
+    path: Path, known: Sequence[Candidate], header_of: Callable[[Path, Dialect], list[str]] = read_header
+) -> tuple[str, Issue | None]:
     """The mapping for a file; `UNKNOWN` with the issue that says why where there is none, or more than one."""
     fitting: list[str] = []
     near: list[tuple[int, Issue]] = []
@@ -75,7 +88,7 @@ def fit(path: Path, known: Sequence[Candidate]) -> tuple[str, Issue | None]:
         if not candidate.named(path):
             continue
         try:
-            header = read_header(path, candidate.dialect)
+            header = header_of(path, candidate.dialect)
         except HeaderError as error:
             near.append((10_000, error.issue))
             continue

@@ -59,6 +59,9 @@ class Dialect:
         ignore: columns that are known and not wanted: that no rule reads them is not reported.
         comment: lines that begin with it are left out.
         file: pattern of the names of files that the mapping takes.
+        sheet: the sheet of an Excel workbook; None takes the first that is visible.
+        decimal: the decimal mark, for cells of Excel and Parquet that are numbers.
+        date: the form of dates, for cells of Excel and Parquet that are dates.
         system: name of the source system; None takes the file's name without suffix.
         together: columns whose equal cells make adjacent rows one measurement (`beside`).
         max_row_lines: physical lines that a quoted cell may span before it counts as not closed.
@@ -76,6 +79,9 @@ class Dialect:
     ignore: frozenset[str] = field(default_factory=frozenset)
     comment: str | None = None
     file: str | None = None
+    sheet: str | None = None
+    decimal: str | None = None
+    date: str | None = None
     system: str | None = None
     together: tuple[str, ...] = ()
     max_row_lines: int = 200
@@ -114,6 +120,9 @@ class Dialect:
             ignore=frozenset(_texts(options, "ignore")),
             comment=options.get("comment"),
             file=options.get("file"),
+            sheet=options.get("sheet"),
+            decimal=decimal,
+            date=options.get("date") if isinstance(options.get("date"), str) else None,
             system=options.get("system"),
             together=_texts(options, "together"),
             max_row_lines=_integer(options, "max_row_lines", 200),

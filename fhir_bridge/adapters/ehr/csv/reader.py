@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 from fhir_bridge.adapters.ehr.csv.accounting import Unread
+from fhir_bridge.adapters.ehr.csv.binary import BinaryTable, BinaryTableError, is_binary
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
 from fhir_bridge.adapters.ehr.csv.lines import RawRow, rows
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, missing_columns
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["HeaderError", "read_header", "read_table", "refused"]
+__all__ = ["HeaderError", "read_header", "read_table", "refused", "row_of"]
 
 _TOGETHER = 1000
 """Rows that one measurement may have."""
@@ -106,11 +107,27 @@ def read_header(path: Path, dialect: Dialect) -> list[str]:
     Raises:
         HeaderError: the file can't be opened, or its header can't be read.
     """
+    if is_binary(path):
+        with closing(_binary(path, dialect)) as table:
+            return table.names
     try:
         with _opened(path, dialect) as text:
             return _body(text, path, dialect)[0]
     except UnicodeError as error:
         raise HeaderError(_not_of_encoding(path.name, error)) from error
+
+
+def _binary(path: Path, dialect: Dialect) -> BinaryTable:
+    """An open Parquet file or workbook, its columns named."""
+    try:
+        table = BinaryTable(path, dialect)
+        table.names = _names(table.names, f"{path.name}:{max(dialect.header, 1)}")
+    except BinaryTableError as error:
+        raise HeaderError(new_issue("FB-CSV-001", f"{path.name}: {error}", path.name)) from None
+    except OSError as error:
+        reason = error.strerror or "it can't be read"
+        raise HeaderError(new_issue("FB-CSV-010", f"{path.name}: {reason}", path.name)) from error
+    return table
 
 
 def _not_of_encoding(where: str, error: UnicodeError) -> Issue:
@@ -127,20 +144,21 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
         wanted: columns that the mapping names. What no rule represents is reported after the last row, column by
             column; None reports nothing.
     """
+    if is_binary(path):
+        yield from _read_binary(path, dialect, wanted)
+        return
     number = 0
     last = [0]  # the line of the last row read
 
     def parted_rows(parted: Iterator[RawRow], table: Table) -> Iterator[Row]:
         for raw in parted:
             last[0] = raw.line
-            yield _row(raw, table, len(table.names))
+            yield row_of(raw, table, len(table.names))
 
     try:
         with _opened(path, dialect) as text:
             names, parted, delimiter = _body(text, path, dialect)
-            absent = [column for column in (*dialect.columns, *dialect.together) if column not in names]
-            if absent:
-                raise HeaderError(new_issue("FB-CSV-003", missing_columns(absent, names), path.name))
+            _check_columns(path, dialect, names)
             table = Table(path.name, dialect.system or path.stem, names, dialect, path, delimiter)
             unread = Unread(table, wanted, dialect) if wanted is not None else None
             table.account = unread
@@ -167,6 +185,61 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
         yield Row(table, where, [], [new_issue("FB-CSV-005", text_, where)], "rejected", left)
 
 
+def _check_columns(path: Path, dialect: Dialect, names: list[str]) -> None:
+    absent = [column for column in (*dialect.columns, *dialect.together) if column not in names]
+    if absent:
+        raise HeaderError(new_issue("FB-CSV-003", missing_columns(absent, names), path.name))
+
+
+def _read_binary(path: Path, dialect: Dialect, wanted: frozenset[str] | None) -> Iterator[Row]:
+    try:
+        opened = _binary(path, dialect)
+    except HeaderError as error:
+        yield refused(path, dialect, error.issue)
+        return
+    with closing(opened):
+        try:
+            _check_columns(path, dialect, opened.names)
+        except HeaderError as error:
+            yield refused(path, dialect, error.issue)
+            return
+        yield from _binary_rows(path, dialect, opened, wanted)
+
+
+def _binary_rows(
+    path: Path, dialect: Dialect, opened: BinaryTable, wanted: frozenset[str] | None
+) -> Iterator[Row]:
+    """The rows of a Parquet file or a workbook. What follows a place that can't be read is one rejected record."""
+    table = Table(path.name, dialect.system or path.stem, opened.names, dialect)
+    table.account = unread = Unread(table, wanted, dialect) if wanted is not None else None
+    if opened.issues:
+        yield Row(table, table.name, [], opened.issues, "skipped", 0)
+    lost: list[Row] = []
+
+    def rows_of(parted: Iterator[RawRow]) -> Iterator[Row]:
+        width, last = len(table.names), 0
+        try:
+            for raw in parted:
+                last = raw.line
+                if len(raw.cells) < width:
+                    raw.cells.extend(
+                        [""] * (width - len(raw.cells))
+                    )  # a sheet ends a row with its last value
+                yield row_of(raw, table, width)
+        except BinaryTableError as error:
+            where = f"{path.name}:{last + 1}"
+            lost.append(Row(table, where, [], [new_issue("FB-CSV-014", str(error), where)], "rejected"))
+
+    result = rows_of(opened.rows)
+    for row in _together(result, dialect.together) if dialect.together else result:
+        if unread is not None:
+            unread.read(row)
+        yield row
+    yield from lost
+    if unread is not None:
+        yield from unread.report()
+
+
 def refused(path: Path, dialect: Dialect, issue: Issue) -> Row:
     """The one record of a table that is refused whole: it accounts for all its rows, and for one where it has none."""
     table = Table(path.name, dialect.system or path.stem, (), dialect)
@@ -175,6 +248,12 @@ def refused(path: Path, dialect: Dialect, issue: Issue) -> Row:
 
 def _count_rows(path: Path, dialect: Dialect) -> int:
     """How many rows a table has below its header, as far as that shows in a file that can't be read."""
+    if is_binary(path):
+        try:
+            with closing(BinaryTable(path, dialect)) as table:
+                return sum(1 for _ in table.rows)
+        except (BinaryTableError, OSError):
+            return 0
     try:
         with path.open("rb") as raw:
             encoding = dialect.encoding_for(raw.read(4))
@@ -208,19 +287,20 @@ def _together(rows_: Iterator[Row], columns: tuple[str, ...]) -> Iterator[Row]:
     yield from kept
 
 
-def _row(raw: RawRow, table: Table, width: int) -> Row:
+def row_of(raw: RawRow, table: Table, width: int, kind: type[Row] = Row) -> Row:
+    """The record of a row: rejected where its cells are not those of the header, or not of the encoding."""
     locator = f"{table.name}:{raw.line}"
     cells = raw.cells
     if raw.error is not None:
-        return Row(table, locator, cells, [new_issue("FB-CSV-006", raw.error, locator)], "rejected")
+        return kind(table, locator, cells, [new_issue("FB-CSV-006", raw.error, locator)], "rejected")
     if len(cells) != width:
         if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
             cells = cells[:width]  # delimiters at the end of the line hold nothing
         else:
             text = f"the row has {len(cells)} cells, the header {width}"
-            return Row(table, locator, cells, [new_issue("FB-CSV-004", text, locator)], "rejected")
+            return kind(table, locator, cells, [new_issue("FB-CSV-004", text, locator)], "rejected")
     for position, cell in enumerate(cells):
         if not cell.isascii() and _UNDECODED.search(cell):
             text = f'the cell of column "{table.names[position]}" holds bytes that are not of the file\'s encoding'
-            return Row(table, locator, cells, [new_issue("FB-CSV-005", text, locator)], "rejected")
-    return Row(table, locator, cells)
+            return kind(table, locator, cells, [new_issue("FB-CSV-005", text, locator)], "rejected")
+    return kind(table, locator, cells)

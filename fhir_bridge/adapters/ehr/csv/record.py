@@ -41,6 +41,7 @@ class Table:
 
     Attributes:
         account: counts the cells that no rule represents; None where nobody asks.
+        key: columns that identify a row for ever; without, all its cells do.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Table:
         "account",
         "delimiter",
         "index",
+        "key",
         "missing",
         "name",
         "names",
@@ -64,7 +66,10 @@ class Table:
         dialect: Dialect,
         path: Path | None = None,
         delimiter: str = ",",
+        *,
+        key: Sequence[str] = (),
     ) -> None:
+        self.key = tuple(key)
         self.account: ColumnAccount | None = None
         self.name = name
         self.system = system
@@ -82,6 +87,11 @@ class Table:
         if self._text is None and self.path is not None:
             self._text = TableText(self.path, self._dialect, self.delimiter)
         return self._text
+
+    @property
+    def lacking(self) -> list[str]:
+        """Columns that the mapping calls optional and the table does not have."""
+        return [column for column in sorted(self._dialect.optional) if column not in self.index]
 
     def absent(self, column: str) -> None:
         """A column that the file lacks: empty where the mapping calls it optional.
@@ -141,6 +151,11 @@ class Row:
         """The names of the table's columns."""
         return self._table.names
 
+    @property
+    def cells(self) -> dict[str, str | None]:
+        """The cells by column, columns that the table lacks and the mapping calls optional among them."""
+        return {column: self.cell(column) for column in (*self._table.names, *self._table.lacking)}
+
     def unread(self, applied: Iterable[Applied]) -> tuple[IssueLike, ...]:
         """Count the cells that none of the applied rules represents; the table reports them together."""
         if self._table.account is not None:
@@ -167,13 +182,15 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Digest of the table's name and the row's cells by column, whatever their order and the table's dialect."""
+        """Digest of the table's name and the row's cells (those of its key), whatever their order and the dialect."""
         if not self._cells:
             return ""
         table = self._table
         names = table.names if len(table.names) == len(self._cells) else map(str, range(len(self._cells)))
         digest = blake2b(table.system.encode("utf-8", "surrogatepass"), digest_size=16)
         for name, cell in sorted(zip(names, self._cells, strict=True)):
+            if table.key and name not in table.key:
+                continue
             text = cell.strip()
             if text not in table.missing:
                 part = f"{len(name)}:{name}{len(text)}:{text}"

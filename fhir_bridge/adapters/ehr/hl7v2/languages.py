@@ -9,7 +9,7 @@ from fhir_bridge.adapters.ehr.hl7v2.composites import Components, each, reader
 from fhir_bridge.fhir.datatypes import CodeableConcept
 from fhir_bridge.mapping import CLEARED, function
 
-__all__ = ["language"]
+__all__ = ["bcp47", "language"]
 
 _TWO_LETTERS: Final = dict(
     pair.split(":")
@@ -32,6 +32,15 @@ _TWO_LETTERS: Final = dict(
 _TAG: Final = re.compile(r"(?i)([a-z]{2,3})(?:[-_]([a-z]{2}))?\Z")
 
 
+def bcp47(text: str) -> str | None:
+    """The BCP 47 tag of a language code of ISO 639, perhaps with a country; None where it is none."""
+    tag = _TAG.match(text)
+    if tag is None:
+        return None
+    code = _TWO_LETTERS.get(tag[1].lower(), tag[1].lower())
+    return f"{code}-{tag[2].upper()}" if tag[2] else code
+
+
 @function(returns="CodeableConcept", nulls=True, reads=("language",), pure=True)
 def language(x: Any) -> Any:
     """The language of a CWE in BCP 47, its text kept; text alone where its code is no language tag."""
@@ -44,13 +53,10 @@ def language(x: Any) -> Any:
 def read_language(c: Components) -> CodeableConcept | None:
     """The language of a CWE."""
     concept = CodeableConcept()
-    if tag := _TAG.match(c.peek(1) or ""):
+    if code := bcp47(c.peek(1) or ""):
         c.text(1)
         c.pass_over(3, 7)  # the name of its system and its version: BCP 47 takes its place
-        code = _TWO_LETTERS.get(tag[1].lower(), tag[1].lower())
-        concept["coding"] = [
-            {"system": "urn:ietf:bcp:47", "code": f"{code}-{tag[2].upper()}" if tag[2] else code}
-        ]
+        concept["coding"] = [{"system": "urn:ietf:bcp:47", "code": code}]
     if code := c.text(4):  # by another system, which often is the same one in three letters
         further = {"code": code, "display": c.text(5)} if c.peek(5) else {"code": code}
         concept["coding"] = [*concept.get("coding", []), further]

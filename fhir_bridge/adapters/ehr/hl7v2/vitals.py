@@ -21,13 +21,13 @@ from fhir_bridge.fhir.datatypes import CodeableConcept, Quantity
 from fhir_bridge.mapping import Context, function
 from fhir_bridge.mapping.functions.quantities import quantity
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "PROFILED", "UNITS", "Fit", "fitted"]
 
 _LOINC: Final = "http://loinc.org"
 _UCUM: Final = "http://unitsofmeasure.org"
 _DESIGNATORS: Final = frozenset(("LN", "LOINC", "LNC", _LOINC, "2.16.840.1.113883.6.1"))
 
-_UNITS: Final[dict[str, tuple[str, ...]]] = {
+UNITS: Final[dict[str, tuple[str, ...]]] = {
     "8867-4": ("/min",),
     "9279-1": ("/min",),
     "8310-5": ("Cel", "[degF]"),
@@ -44,7 +44,7 @@ _UNITS: Final[dict[str, tuple[str, ...]]] = {
 """The units that each profile takes, the one to convert to first."""
 
 _SYSTOLIC, _DIASTOLIC, _PANEL = "8480-6", "8462-4", "85354-9"
-_PROFILED: Final[dict[str, dict[str, str]]] = {
+PROFILED: Final[dict[str, dict[str, str]]] = {
     "8480-6": {
         "system": _LOINC,
         "code": "85354-9",
@@ -82,7 +82,7 @@ def _code(s: Group) -> str | None:
     if not isinstance(name, Field):
         return None
     for scheme, code, _, _ in name.codings():
-        if code in _UNITS and scheme in _DESIGNATORS:
+        if code in UNITS and scheme in _DESIGNATORS:
             return code
     return None
 
@@ -93,19 +93,19 @@ def vital_sign(s: Group) -> str | None:
     return _code(s)
 
 
-class _Fit(NamedTuple):
+class Fit(NamedTuple):
     """A measurement as its profile takes it, and its text where that says more."""
 
     quantity: Quantity | None
     text: str | None
 
 
-def _fit(ctx: Context, s: Group, code: str) -> _Fit:
+def _fit(ctx: Context, s: Group, code: str) -> Fit:
     """The OBX in hand as a vital sign; worked out once a conversion, as it reports what it finds."""
     segment = s.first["OBX"]
     kept = segment.read.get(_KEPT)
     if kept is None or kept[0] is not ctx.issues:
-        kept = segment.read[_KEPT] = (ctx.issues, _fitting(ctx, code, _measured(ctx, s), _as_sent(s)))
+        kept = segment.read[_KEPT] = (ctx.issues, fitted(ctx, code, _measured(ctx, s), _as_sent(s)))
     return kept[1]
 
 
@@ -121,30 +121,30 @@ def _as_sent(s: Group) -> str | None:
     return " ".join(str(part) for part in (text, unit) if part) if text else None
 
 
-def _fitting(ctx: Context, code: str, measured: Quantity | None, sent: str | None) -> _Fit:
+def fitted(ctx: Context, code: str, measured: Quantity | None, sent: str | None) -> Fit:
     if not measured or "value" not in measured:
-        return _Fit(None, sent)
-    units = _UNITS[code]
+        return Fit(None, sent)
+    units = UNITS[code]
     unit = measured.get("code") if measured.get("system") == _UCUM else None
     if unit in units:
-        return _Fit(measured, None)
+        return Fit(measured, None)
     result = Quantity(measured)
     if unit is None and "unit" not in measured and len(units) == 1:
         ctx.flag("FB-HL7-014", f"the vital sign {code} has no unit: it can only be {units[0]}")
         result.update({"unit": units[0], "system": _UCUM, "code": units[0]})
-        return _Fit(result, None)
+        return Fit(result, None)
     if unit is None:
         ctx.flag("FB-HL7-015", f"the vital sign {code} has no unit that UCUM knows; its text is in a note")
-        return _Fit(None, sent)
+        return Fit(None, sent)
     try:
         value = ucum.convert(Decimal(measured["value"]), unit, units[0])
     except ValueError:
         ctx.flag("FB-HL7-015", f"the unit {unit} is none of the vital sign {code}; its text is in a note")
-        return _Fit(None, sent)
+        return Fit(None, sent)
     figures = max(len(Decimal(measured["value"]).as_tuple().digits) + 1, 3)
     rounded = Decimal(format(Decimal(format(value, f".{figures}g")), "f"))
     result.update({"value": rounded, "unit": units[0], "system": _UCUM, "code": units[0]})
-    return _Fit(result, sent)
+    return Fit(result, sent)
 
 
 def _measured(ctx: Context, s: Group) -> Quantity | None:
@@ -174,16 +174,16 @@ def vital_text(s: Group, ctx: Context) -> str | None:
     return _silently(ctx, s, code).text
 
 
-def _silently(ctx: Context, s: Group, code: str) -> _Fit:
+def _silently(ctx: Context, s: Group, code: str) -> Fit:
     """The same without its reports, which are the quantity's: the two may be made apart."""
     kept = s.first["OBX"].read.get(_KEPT)
     if kept is not None and kept[0] is ctx.issues:
-        fit: _Fit = kept[1]
+        fit: Fit = kept[1]
         return fit
     issues, unmapped = ctx.issues, ctx.unmapped
     ctx.issues, ctx.unmapped = [], Counter()
     try:
-        return _fitting(ctx, code, _measured(ctx, s), _as_sent(s))
+        return fitted(ctx, code, _measured(ctx, s), _as_sent(s))
     finally:
         ctx.issues, ctx.unmapped = issues, unmapped
 
@@ -215,7 +215,7 @@ def pressure(s: Group, ctx: Context, wanted: str) -> Quantity | None:
 @function(nulls=True, returns="CodeableConcept", pure=True)
 def vital_code(x: CodeableConcept, code: str | None) -> CodeableConcept:
     """A vital sign's code with the one that its profile asks for before it."""
-    wanted = _PROFILED.get(code or "")
+    wanted = PROFILED.get(code or "")
     codings = list(x.get("coding", ()))
     if wanted is None or any(item.get("code") == wanted["code"] for item in codings):
         return x

@@ -1,0 +1,241 @@
+"""What a document says that no rule represents: by the path of its elements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from fhir_bridge.adapters.ehr.ccda.node import NOTHING, STATEMENTS, Node
+from fhir_bridge.adapters.ehr.ccda.parsing import Root
+from fhir_bridge.mapping import Applied, Read
+
+__all__ = ["SILENT_ELEMENTS", "leaves", "path_of", "silent", "unread"]
+
+_Leaf = tuple[int, str]
+
+SILENT_ELEMENTS: Final = frozenset(("templateId", "typeId", "realmCode"))
+"""Elements that say how a document is built."""
+
+_SILENT: Final = frozenset(
+    """classCode moodCode typeCode type contextControlCode contextConductionInd determinerCode inversionInd ID
+    valueSet valueSetVersion schemaLocation styleCode partType independentInd unsorted listType language
+    mediaType representation institutionSpecified isCriterionInd separatableInd displayable""".split()
+)
+"""Attributes that say how a document is built, or what HL7's model fixes for an element."""
+
+
+_CONCERNS: Final = frozenset(("ProblemConcern", "AllergyConcern", "HealthConcern"))
+_FIXED: Final = {
+    "statusCode": {"completed": frozenset("Problem Allergy Reaction Severity Criticality".split())},
+    "code": {"CONC": _CONCERNS, "48765-2": _CONCERNS},
+}
+_FIXED_SYSTEMS: Final = ("2.16.840.1.113883.5.6", "2.16.840.1.113883.5.14", "2.16.840.1.113883.6.1")
+"""Codes that a template fixes: they say nothing. Any other is reported."""
+
+
+def silent(node: Node, name: str) -> bool:
+    """Whether an attribute says nothing about a patient."""
+    if name in _SILENT:
+        return True
+    if name == "codeSystemName":
+        return "codeSystem" in node.attributes
+    if name == "negationInd":
+        return node.attributes[name] == "false"
+    if node.up is not None and (fixed := _FIXED.get(node.tag)) and node.attributes.get("code") in fixed:
+        own = node.up.kind in fixed[node.attributes["code"]]
+        return own and (name != "codeSystem" or node.attributes[name] in _FIXED_SYSTEMS)
+    if name == "value" and node.tag == "reference":
+        return node.up is not None and node.up.tag == "originalText" and node.attributes["value"].startswith("#")
+    return False
+
+
+def leaves(node: Node) -> Iterator[tuple[Node, str]]:
+    """The attributes and texts (`#`) of an element and of those in it that count."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        tag = node.tag
+        if tag in SILENT_ELEMENTS:
+            continue
+        for name in node.attributes:
+            if not silent(node, name):
+                yield node, name
+        if node.content:
+            yield node, "#"
+        if tag == "section":
+            stack += [child for child in reversed(node.children) if child.tag != "text"]
+        else:
+            stack += reversed(node.children)
+
+
+def _subtree(node: Node, taken: set[_Leaf]) -> None:
+    taken.add((id(node), "#"))
+    for name in node.attributes:
+        taken.add((id(node), name))
+    for child in node.children:
+        _subtree(child, taken)
+
+
+_CODED: Final = ("code", "codeSystem", "codeSystemName", "codeSystemVersion", "displayName")
+
+
+def _coded(node: Node, taken: set[_Leaf]) -> None:
+    key = id(node)
+    for name in _CODED:
+        taken.add((key, name))
+    for child in node.children:
+        if child.tag == "translation":
+            _coded(child, taken)
+        elif child.tag == "originalText":
+            _subtree(child, taken)
+
+
+def _text(node: Node, taken: set[_Leaf]) -> None:
+    if node.content:
+        taken.add((id(node), "#"))
+    taken.add((id(node), "value"))
+    for child in node.children:
+        if child.tag in ("originalText", "reference", "text"):
+            _subtree(child, taken)
+
+
+def _identifier(node: Node, taken: set[_Leaf]) -> None:
+    for name in ("root", "extension", "assigningAuthorityName"):
+        taken.add((id(node), name))
+
+
+def _quantity(node: Node, taken: set[_Leaf]) -> None:
+    for name in ("value", "unit"):
+        taken.add((id(node), name))
+    for child in node.children:
+        if child.tag in ("low", "high", "center", "width", "numerator", "denominator"):
+            _quantity(child, taken)
+
+
+def _person(node: Node, taken: set[_Leaf]) -> None:
+    """What a reference to a party shows of it: nothing; what is said of it is in its own resource."""
+
+
+_READERS: Final[dict[str, Callable[[Node, set[_Leaf]], None]]] = {
+    "coded": _coded,
+    "coding": _coded,
+    "text": _text,
+    "time": _text,
+    "identifier": _identifier,
+    "quantity": _quantity,
+    "link": _person,
+    "whole": _subtree,
+}
+
+_BESIDE: Final = frozenset(("codeSystem", "codeSystemName", "codeSystemVersion", "displayName"))
+"""What says nothing more of a code that a rule takes by itself, as its element has one system."""
+
+_Take = tuple[str, tuple[str, ...], Callable[[Node, set[_Leaf]], None], str]
+
+
+def _takes(_: str, reads: list[Read]) -> tuple[_Take, ...]:
+    result: dict[_Take, None] = {}
+    for read in reads:
+        names = read.selector.replace("`", "").split(".")
+        start = names[0] if names[0] in ("section", "parent", "document", "statement", "entity") else ""
+        steps = (*(names[1:] if start else names), *[part for part in read.path if isinstance(part, str)])
+        reader = _READERS.get(read.reader or "text", _subtree)
+        scope = start or ("root " if read.scope == "ClinicalDocument" else "")
+        result[scope, tuple(steps), reader, "all" if read.loops else read.which] = None
+    return tuple(result)
+
+
+def _reach(node: Any, steps: tuple[str, ...]) -> Iterator[tuple[Node, str]]:
+    """The elements, or attributes of elements, that a path of names leads to."""
+    if node is None or node is NOTHING:
+        return
+    for position, name in enumerate(steps):
+        found = node.get(name)
+        if found.__class__ is str:
+            yield node, name
+            return
+        if found.__class__ is list:
+            for item in found:
+                yield from _reach(item, steps[position + 1 :])
+            return
+        if found is None:
+            if name == "nullFlavor" or steps[-1] == "nullFlavor":
+                missing = _missing(node, steps[position:])
+                if missing is not None:
+                    yield missing, "nullFlavor"
+            return
+        node = found
+    yield node, ""
+
+
+def _missing(node: Node, steps: tuple[str, ...]) -> Node | None:
+    current: Node | None = node
+    for name in steps[:-1]:
+        current = next((child for child in current.children if child.tag == name), None) if current else None
+    return current
+
+
+def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]], list[str]]:
+    """What the applied rules leave: in words with a line, each once; and, in words, what says nothing."""
+    taken: set[_Leaf] = set()
+    for reads, scope, marks in applied:
+        for start, steps, reader, which in reads.entered(marks, _takes):
+            node = scope
+            if start == "section":
+                node = scope.section
+            elif start == "parent":
+                node = scope.container
+            elif start in ("document", "root "):
+                node = root
+            results = list(_reach(node, steps))
+            if which != "all" and results:
+                results = results[:1] if which == "first" else results[-1:]
+            for found, name in results:
+                if name:
+                    taken.add((id(found), name))
+                else:
+                    reader(found, taken)
+    twins = root.twins
+    missing: Counter[str] = Counter()
+    beside: Counter[str] = Counter()
+    left: dict[str, tuple[int, int]] = {}
+    for node, name in leaves(root):
+        if (id(node), name) in taken:
+            continue
+        twin = twins.get(id(node))
+        while twin is not None and (twin, name) not in taken:
+            twin = twins.get(twin)
+        if twin is not None:
+            continue
+        path = path_of(node, name)
+        if name == "nullFlavor":
+            missing[path.removesuffix("/@nullFlavor")] += 1
+        elif name in _BESIDE and (id(node), "code") in taken:
+            beside[path] += 1
+        else:
+            count, line = left.get(path, (0, node.line))
+            left[path] = (count + 1, line)
+    texts = [(f"{path}{f' ({count} times)' if count > 1 else ''}", line) for path, (count, line) in left.items()]
+    declared = [
+        f"{text}: {', '.join(path for path in counter)}"
+        for text, counter in (("given as missing", missing), ("beside a code that is known", beside))
+        if counter
+    ]
+    return texts, declared
+
+
+def path_of(node: Node, name: str) -> str:
+    """Where a leaf is: from the statement or section that it is in, which its kind or title names."""
+    parts = [] if name == "#" else [f"@{name}"]
+    current: Node | None = node
+    while current is not None:
+        if current.tag in STATEMENTS:
+            parts.append(current.kind or current.tag)
+            break
+        if current.tag:
+            parts.append(current.tag)
+        if current.tag == "section":
+            break
+        current = current.up
+    return "/".join(reversed(parts))

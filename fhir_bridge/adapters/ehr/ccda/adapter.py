@@ -1,0 +1,67 @@
+"""The `ccda` adapter: a file with a document in, one record out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.adapters.ehr.ccda.model import CcdaModel
+from fhir_bridge.adapters.ehr.ccda.options import DEFAULT_LIMIT_MB
+from fhir_bridge.adapters.ehr.ccda.parsing import DocumentError, parse
+from fhir_bridge.adapters.ehr.ccda.record import Document
+from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.plugins import ReadContext, SourceModel
+
+__all__ = ["CcdaAdapter", "read_document"]
+
+
+class CcdaAdapter:
+    """C-CDA documents (R1.1 to R2.1), one a file.
+
+    Option in a mapping's `source:` block: `max_document_mb` (default 64), above which a file is refused unread.
+    """
+
+    name = "ccda"
+    title = "C-CDA documents"
+    model: SourceModel = CcdaModel()
+    suffixes: tuple[str, ...] = (".xml", ".ccda", ".cda")
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:  # noqa: ARG002 - one mapping takes all documents
+        """`ehr/ccda`."""
+        return "ehr/ccda"
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
+        """A file each."""
+        return [[path] for path in paths]
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Document]:
+        """Read documents in order, one in memory at a time."""
+        limit = int(context.options.get("max_document_mb") or DEFAULT_LIMIT_MB)
+        for path in paths:
+            try:
+                with path.open("rb") as file:
+                    content = file.read((limit << 20) + 1)
+            except OSError as error:
+                text = f"{path.name}: {error.strerror or 'it can not be read'}"
+                yield Document(path.name, b"", None, [new_issue("FB-CDA-004", text, path.name)], "rejected")
+                continue
+            yield read_document(content, path.name, context.options)
+
+    def read_message(self, content: bytes, name: str, context: ReadContext) -> Document:
+        """A document that was sent."""
+        return read_document(content, name, context.options)
+
+
+def read_document(content: bytes, name: str, options: Mapping[str, Any] | None = None) -> Document:
+    """A document from its bytes; what can't be read comes back as rejected, with the issue."""
+    limit = int((options or {}).get("max_document_mb") or DEFAULT_LIMIT_MB)
+    if len(content) > limit << 20:
+        text = f"the file is larger than {limit} MB (source.max_document_mb), and was not read"
+        return Document(name, b"", None, [new_issue("FB-CDA-003", text, name)], "rejected")
+    try:
+        root = parse(content)
+    except DocumentError as error:
+        code = "FB-CDA-002" if "begins with" in str(error) else "FB-CDA-001"
+        return Document(name, content, None, [new_issue(code, str(error), name)], "rejected")
+    return Document(name, content, root)

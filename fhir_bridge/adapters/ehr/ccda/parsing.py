@@ -1,0 +1,148 @@
+"""A document's XML as a tree, without anything that XML could make a parser do.
+
+A document type declaration is refused, and with it every entity but the five of XML: nothing is fetched, nothing is
+expanded. Depth and number of elements are limited, as is the size of the file (`adapter.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from xml.parsers import expat
+
+from fhir_bridge.adapters.ehr.ccda.node import Node
+
+__all__ = ["DocumentError", "Root", "parse"]
+
+MAX_DEPTH: Final = 200
+MAX_NODES: Final = 3_000_000
+_KNOWN: Final = ("urn:hl7-org:v3 ", "urn:hl7-org:sdtc ", "http://www.w3.org/2001/XMLSchema-instance ")
+
+
+class DocumentError(ValueError):
+    """The XML can't be read; the message says why, with line and column."""
+
+
+class Root(Node):
+    """The outermost element.
+
+    Attributes:
+        targets: elements of the narrative by their ID, worked out when first asked for.
+        dangling: references to nothing in the narrative.
+        twins: elements of parties that say what an earlier mention said, with that one (`parties.py`).
+    """
+
+    __slots__ = ("_targets", "dangling", "twins")
+
+    def __init__(self, tag: str, attributes: dict[str, str], line: int) -> None:
+        super().__init__(tag, attributes, None, line)
+        self._targets: dict[str, Node] | None = None
+        self.dangling: dict[str, None] = {}
+        self.twins: dict[int, int] = {}
+
+    @property
+    def targets(self) -> dict[str, Node]:
+        """Elements by their ID."""
+        if self._targets is None:
+            self._targets = {}
+            for node in self.walk():
+                if name := node.attributes.get("ID"):
+                    self._targets.setdefault(name, node)
+        return self._targets
+
+    def narrative(self, target: str) -> str | None:
+        """The text that `#target` names."""
+        name = target.strip().removeprefix("#")
+        node = self.targets.get(name)
+        if node is None:
+            if target.startswith("#"):
+                self.dangling[target] = None
+            return None
+        return " ".join(" ".join(node.words()).split()) or None
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.root: Root | None = None
+        self.current: Node | None = None
+        self.depth = self.count = 0
+        self.texts: list[str] = []
+        self.parser: Any = expat.ParserCreate(namespace_separator=" ")
+        self.parser.buffer_text = True
+        self.parser.ordered_attributes = False
+        self.parser.StartDoctypeDeclHandler = self._doctype
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self.texts.append
+
+    def _doctype(self, *_: Any) -> None:
+        raise DocumentError(
+            f"line {self.parser.CurrentLineNumber}: a document type declaration is not accepted (it can make a parser"
+            " fetch files or grow without end); remove <!DOCTYPE …>"
+        )
+
+    def _flush(self) -> None:
+        if self.texts:
+            text = "".join(self.texts)
+            self.texts.clear()
+            node = self.current
+            if node is not None and not text.isspace():
+                text = text.strip() if node.tag == "text" and node.up and node.up.tag == "nonXMLBody" else " ".join(text.split())
+                if node.children or node.content:  # mixed content of narrative: words stay in order
+                    piece = Node("", {}, node)
+                    piece.content = text
+                    node.children.append(piece)
+                else:
+                    node.content = text
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if self.texts:
+            self._flush()
+        self.depth += 1
+        self.count += 1
+        if self.depth > MAX_DEPTH or self.count > MAX_NODES:
+            what = f"elements nest deeper than {MAX_DEPTH}" if self.depth > MAX_DEPTH else f"more than {MAX_NODES} elements"
+            raise DocumentError(f"line {self.parser.CurrentLineNumber}: {what}")
+        if attributes:
+            attributes = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
+        tag = name.rpartition(" ")[2]
+        parent = self.current
+        if parent is None:
+            if name.startswith("urn:hl7-org:v3 ClinicalDocument"):
+                self.root = Root(tag, attributes, self.parser.CurrentLineNumber)
+                self.current = self.root
+                return
+            space = name.rpartition(" ")[0]
+            raise DocumentError(
+                f"line {self.parser.CurrentLineNumber}: the document begins with <{tag}>"
+                f"{f' of {space}' if space else ' of no namespace'}; a C-CDA document is <ClinicalDocument> of urn:hl7-org:v3"
+            )
+        node = Node(tag, attributes, parent, self.parser.CurrentLineNumber)
+        parent.children.append(node)
+        self.current = node
+
+    def _end(self, _: str) -> None:
+        if self.texts:
+            self._flush()
+        self.depth -= 1
+        self.current = self.current.up if self.current is not None else None
+
+
+def parse(content: bytes) -> Root:
+    """The tree of a document.
+
+    Raises:
+        DocumentError: it is not well-formed, has a document type declaration, is too deep, or is no C-CDA document.
+    """
+    builder = _Builder()
+    try:
+        builder.parser.Parse(content, True)
+    except expat.ExpatError as error:
+        reason = expat.errors.messages.get(error.code, "it can't be read")
+        raise DocumentError(f"line {error.lineno}, column {error.offset + 1}: {reason}") from None
+    except (LookupError, UnicodeDecodeError, ValueError) as error:
+        if isinstance(error, DocumentError):
+            raise
+        raise DocumentError(f"line {builder.parser.CurrentLineNumber}: {error}") from None
+    if builder.root is None:
+        raise DocumentError("there is no element in it")
+    return builder.root

@@ -1,0 +1,53 @@
+"""What genomics operations ask for, and how it compares with what is known of a person: no HTTP, no storage."""
+
+from fhir_bridge.adapters.genomics.query.changes import (
+    Change,
+    QueryError,
+    Sequences,
+    equivalents,
+    read_variant,
+    same,
+)
+from fhir_bridge.adapters.genomics.query.haplotypes import is_ambiguous, matches_genotype
+from fhir_bridge.adapters.genomics.query.intervals import (
+    Interval,
+    build_of,
+    merged,
+    overlapping,
+    read_bed,
+    read_range,
+    uncovered,
+)
+from fhir_bridge.adapters.genomics.query.lifting import Lifting, read_chains
+from fhir_bridge.adapters.genomics.query.observed import ObservedVariant, codes_of, components, observed
+from fhir_bridge.adapters.genomics.query.questions import Questions, RangeQuestion, VariantQuestion
+from fhir_bridge.adapters.genomics.query.transcripts import Transcripts, read_transcripts
+
+__all__ = [
+    "Change",
+    "Interval",
+    "Lifting",
+    "ObservedVariant",
+    "QueryError",
+    "Questions",
+    "RangeQuestion",
+    "Sequences",
+    "Transcripts",
+    "VariantQuestion",
+    "build_of",
+    "codes_of",
+    "components",
+    "equivalents",
+    "is_ambiguous",
+    "matches_genotype",
+    "merged",
+    "observed",
+    "overlapping",
+    "read_bed",
+    "read_chains",
+    "read_range",
+    "read_transcripts",
+    "read_variant",
+    "same",
+    "uncovered",
+]

@@ -1,0 +1,158 @@
+"""What an Observation of Genomics Reporting says of a variant, whatever program wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_bridge.adapters.genomics.query.changes import Change, QueryError, read_variant
+from fhir_bridge.adapters.genomics.query.intervals import Interval
+
+__all__ = ["ObservedVariant", "codes_of", "components", "observed"]
+
+SPDI_SYSTEM = "https://api.ncbi.nlm.nih.gov/variation/v0/"
+ABSENT = "LA9634-2"
+_FROM_ZERO, _BETWEEN = "LA30101-2", "LA30100-4"
+_BASES = frozenset("ACGTN")
+_CLASSES = {"LA6683-2": "germline", "LA6684-0": "somatic"}
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedVariant:
+    """A variant that an Observation states.
+
+    Attributes:
+        interval: the bases that it changes; None where it does not say them exactly.
+        inner, outer: what a structural variant surely changes, and what it changes at most.
+        change: the bases before and after, where both are stated.
+        names: its SPDI and HGVS, as written.
+        structural: whether it is more than a replacement of stated bases.
+        source_class: `germline` or `somatic`; None where that is not said.
+        genes: codes and symbols of genes.
+        present: false where the Observation says that it is absent, not called, or indeterminate.
+    """
+
+    interval: Interval | None
+    inner: Interval | None
+    outer: Interval | None
+    change: Change | None
+    names: frozenset[str]
+    structural: bool
+    source_class: str | None
+    genes: frozenset[str]
+    present: bool
+    accession: str | None = None
+    spellings: tuple[Change, ...] = field(default=())
+
+
+def components(resource: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The components of an Observation with the code of each of their codings."""
+    for component in resource.get("component") or ():
+        if isinstance(component, dict):
+            for coding in (component.get("code") or {}).get("coding") or ():
+                if isinstance(coding, dict) and isinstance(coding.get("code"), str):
+                    yield coding["code"], component
+
+
+def codes_of(concept: Any) -> Iterator[tuple[str, str, str]]:
+    """System, code and display of each coding of a CodeableConcept, and its text as a display."""
+    if not isinstance(concept, dict):
+        return
+    for coding in concept.get("coding") or ():
+        if isinstance(coding, dict):
+            values = (coding.get("system"), coding.get("code"), coding.get("display"))
+            yield tuple(value if isinstance(value, str) else "" for value in values)  # type: ignore[misc]
+    if isinstance(concept.get("text"), str):
+        yield "", "", concept["text"]
+
+
+def _integer(value: Any) -> int | None:
+    number = value.get("value") if isinstance(value, dict) else None
+    try:
+        return int(number) if number is not None else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _interval(
+    accession: str | None, component: Mapping[str, Any], counting: str, *, bases: int = 1
+) -> Interval | None:
+    """A range of positions, by how they are counted; the last one is left out where it is one base (or `bases`)."""
+    ends = component.get("valueRange")
+    if accession is None or not isinstance(ends, dict):
+        return None
+    low, high = _integer(ends.get("low")), _integer(ends.get("high"))
+    if low is None:
+        return None
+    if counting == _BETWEEN:
+        return Interval(accession, low, low + bases if high is None else max(low, high))
+    start = low if counting == _FROM_ZERO else low - 1
+    return Interval(accession, start, start + bases if high is None else max(start, start + high - low + 1))
+
+
+def observed(resource: Mapping[str, Any]) -> ObservedVariant:
+    """What a variant Observation says; what it does not say, or says in a way that is not understood, is None."""
+    accession = counting = source_class = reference = alternate = None
+    names: set[str] = set()
+    genes: set[str] = set()
+    spans: dict[str, Mapping[str, Any]] = {}
+    spellings: list[Change] = []
+    copies = False
+    for code, component in components(resource):
+        value = component.get("valueCodeableConcept")
+        if code == "48013-7":
+            accession = next((known or text for _, known, text in codes_of(value)), None)
+        elif code == "92822-6":
+            counting = next((known for _, known, _ in codes_of(value)), None)
+        elif code == "48002-0":
+            source_class = next(
+                (_CLASSES[known] for _, known, _ in codes_of(value) if known in _CLASSES), None
+            )
+        elif code in ("69547-8", "69551-0"):
+            text = component.get("valueString")
+            if isinstance(text, str):
+                reference, alternate = (text, alternate) if code == "69547-8" else (reference, text)
+        elif code in ("81254-5", "81302-2", "81301-4"):
+            spans[code] = component
+        elif code == "48018-6":
+            genes.update(part for _, known, text in codes_of(value) for part in (known, text) if part)
+        elif code in ("81252-9", "81290-9", "48004-6"):
+            names.update(part for _, known, text in codes_of(value) for part in (known, text) if part)
+        elif code == "82155-3":
+            copies = True
+    for name in sorted(names):
+        try:
+            spellings.append(read_variant(name))
+        except QueryError:
+            continue
+    literal = reference is not None and alternate is not None and _BASES.issuperset(reference + alternate)
+    bases = len(reference) if literal and reference else 1
+    counted = counting or ""
+    exact = _interval(accession, spans["81254-5"], counted, bases=bases) if "81254-5" in spans else None
+    inner, outer = (
+        _interval(accession, spans[code], counted) if code in spans else None
+        for code in ("81302-2", "81301-4")
+    )
+    change = None
+    if literal and exact is not None and accession is not None:
+        change = Change.of(accession, exact.start, reference or "", alternate or "")
+        if exact.end - exact.start != bases:
+            change = None
+    if change is None and spellings and exact is None:
+        exact = spellings[0].interval
+    structural = not literal and not spellings and (copies or exact is not None or bool(inner or outer))
+    absent = {code for _, code, _ in codes_of(resource.get("valueCodeableConcept"))}
+    return ObservedVariant(
+        exact,
+        inner,
+        outer,
+        change,
+        frozenset(names),
+        structural,
+        source_class,
+        frozenset(genes),
+        not absent or "LA9633-4" in absent,
+        accession,
+        (*((change,) if change is not None else ()), *spellings),
+    )

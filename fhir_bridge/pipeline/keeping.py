@@ -1,0 +1,56 @@
+"""Files whose records are not all stored are kept: a blob with its index, and what of whom is in it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.pipeline.converted import ConvertedRecord
+from fhir_bridge.pipeline.issues import CODES
+from fhir_bridge.pipeline.sink_run import SinkRun
+from fhir_bridge.plugins import KeptDelivery
+from fhir_bridge.storage import Store
+from fhir_bridge.storage.blobs import blob_folder, open_blobs
+from fhir_bridge.storage.deliveries import Delivery
+from fhir_bridge.storage.kept_files import KeptFile, KeptPart
+
+__all__ = ["keep_delivery"]
+
+
+async def keep_delivery(
+    store: Store, run: SinkRun, source: KeptDelivery, delivery: Delivery, last: ConvertedRecord
+) -> Issue | None:
+    """Keep a file that was stored to its end, with the parts that are somebody's; what prevented it.
+
+    Args:
+        last: its last record, whose outputs are the documents by which callers come to the parts.
+    """
+    documents = {
+        output.part: output
+        for output in last.outputs
+        if output.type == "DocumentReference" and output.rule == "kept-file"
+    }
+    studies = {output.part: output.id for output in last.outputs if output.rule == "genomic-study"}
+    parts = {
+        part: KeptPart(
+            patient, documents[part].id, studies.get(part, ""), source.kept_counts.get(part, 0), edition
+        )
+        for (part, patient), edition in delivery.editions.items()
+        if part in documents
+    }
+    if not parts:
+        return None
+    mapping = run.keep.mapping if run.keep is not None else ""
+    file = KeptFile(
+        run.adapter, source.id, delivery.name, source.assembly, mapping, source.kept_options, parts
+    )
+    blobs = await open_blobs(store, blob_folder())
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            data, index = await asyncio.to_thread(source.write_kept, Path(folder) / "kept", parts)
+        except (ValueError, OSError) as error:
+            return Issue(CODES["FB-RUN-050"].severity, "FB-RUN-050", str(error), delivery.name)
+        await store.kept_files.keep(blobs, file, data, index)
+    return None

@@ -1,0 +1,72 @@
+"""Answers of genomics operations: Parameters with parts, what has to be known beside them, and their AuditEvents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from fhir_bridge.adapters.genomics.query import Interval
+from fhir_bridge.fhir.issues import Issue, operation_outcome
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.governance import audit
+from fhir_bridge.server.genomics.evidence import Evidence, Found
+from fhir_bridge.server.genomics.studies import Coverage, studied
+from fhir_bridge.server.rest.call import FHIR_JSON, Call
+
+__all__ = ["answer", "presence", "resources"]
+
+_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+
+
+def resources(name: str, found: Iterable[Found]) -> list[dict[str, Any]]:
+    """A parameter for each Observation, in the order of their ids: the same answer each time."""
+    return [{"name": name, "resource": each.resource} for each in sorted(found, key=lambda each: each.id)]
+
+
+def presence(
+    evidence: Evidence, places: Sequence[Interval], *, present: bool, understood: bool = True
+) -> list[dict[str, Any]]:
+    """Whether something is there, and whether anybody looked.
+
+    Where every test says that it looked elsewhere, there is no true or false: it was not studied.
+    """
+    coverage: Coverage = "unknown"
+    if places and evidence.studies:
+        coverage = studied(places, evidence.studies)
+    entry: dict[str, Any] = {"name": "presence", "valueBoolean": present}
+    if not present and (coverage == "no" or not understood):
+        code = "not-performed" if coverage == "no" else "unknown"
+        extension = {"url": _REASON, "valueCode": code}
+        entry = {"name": "presence", "_valueBoolean": {"extension": [extension]}}
+    parts = [entry, {"name": "studied", "valueCode": coverage}]
+    if not present and coverage == "unknown":
+        evidence.warn("no test says that it studied all of what was asked for: absence is not proven")
+    elif not present and coverage != "yes":
+        evidence.warn("not all of what was asked for was studied: see the part `studied`")
+    return parts
+
+
+async def answer(call: Call, subject: str, evidence: Evidence, parameters: list[dict[str, Any]]) -> Response:
+    """The Parameters, with a warning for each thing that limits what they say; on record for the subject."""
+    if evidence.warnings:
+        issues = [Issue("warning", "FB-GENOMICS-001", text) for text in evidence.warnings]
+        parameters = [*parameters, {"name": "outcome", "resource": operation_outcome(issues)}]
+    result: dict[str, Any] = {"resourceType": "Parameters"}
+    if parameters:
+        result["parameter"] = parameters
+    content = dumps(result)
+    call.budget.spend(entries=_count(parameters), size=len(content))
+    call.budget.check()
+    # Always of the subject: that nothing was found is known of a person too.
+    event = audit.operation(call.audit_context(), call.operation, f"Patient/{subject}", patient=subject)
+    await call.services.audit.now(event)
+    return Response(content, media_type=FHIR_JSON)
+
+
+def _count(parameters: Iterable[dict[str, Any]]) -> int:
+    return sum(
+        ("resource" in entry) + sum("resource" in part for part in entry.get("part", ()))
+        for entry in parameters
+    )

@@ -1,0 +1,206 @@
+"""What a caller may know of a person's variants by stored Observations, and which tests were done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_bridge.adapters.genomics.query import ObservedVariant, observed
+from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.server.genomics.parameters import Limits
+from fhir_bridge.server.genomics.studies import Study, identifiers_of, read_studies
+from fhir_bridge.server.offloading import offloaded
+from fhir_bridge.server.rest import hooks
+from fhir_bridge.server.rest.call import Call
+from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.storage import Stored
+
+__all__ = ["CODES", "Evidence", "Found", "read_stored"]
+
+CODES = {
+    "variant": "http://loinc.org|69548-6",
+    "genotype": "http://loinc.org|84413-4",
+    "haplotype": "http://loinc.org|84414-2",
+    "phase": "http://loinc.org|82120-7",
+    "dx": "diagnostic-implication",
+    "tx": "therapeutic-implication",
+    # The second is what STU1 of the guide called it.
+    "consequence": "molecular-consequence,molecular-consequences",
+}
+PAGE = 1_000
+MOST = 100_000
+"""Stored Observations of one person that an answer looks at."""
+_DEAD = frozenset(("entered-in-error", "cancelled"))
+
+
+@dataclass(slots=True)
+class Found:
+    """An Observation, stored or made of a line of a kept file, and the variant that it states."""
+
+    resource: dict[str, Any]
+    kept: bool = False
+    tests: frozenset[str] = frozenset()
+    _variant: ObservedVariant | None = None
+
+    @property
+    def id(self) -> str:
+        """Its id, the same whether it is stored or not."""
+        return str(self.resource.get("id"))
+
+    @property
+    def variant(self) -> ObservedVariant:
+        """What it says of a variant."""
+        if self._variant is None:
+            self._variant = observed(self.resource)
+        return self._variant
+
+    @property
+    def derived_from(self) -> list[str]:
+        """Ids of the Observations that it is derived from."""
+        items = self.resource.get("derivedFrom") or ()
+        references = [item.get("reference") for item in items if isinstance(item, dict)]
+        return [str(text).partition("/_history/")[0].rpartition("/")[2] for text in references if text]
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What is known.
+
+    Attributes:
+        found: Observations by kind (`CODES`), each id once.
+        studies: the tests; None where the caller may not see them.
+        warnings: what the reader of the answer has to know.
+    """
+
+    found: dict[str, dict[str, Found]] = field(default_factory=dict)
+    studies: list[Study] | None = None
+    specimens: dict[str, frozenset[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def of(self, kind: str) -> list[Found]:
+        """The Observations of a kind."""
+        return list(self.found.get(kind, {}).values())
+
+    def add(self, kind: str, found: Iterable[Found]) -> None:
+        """Take more; one that is known already stays as it is."""
+        for each in found:
+            self.found.setdefault(kind, {}).setdefault(each.id, each)
+
+    def warn(self, text: str) -> None:
+        """Note something once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def limit(self, limits: Limits) -> None:
+        """Leave out what is not of the tests, specimens, days and class asked for."""
+        for kind, found in self.found.items():
+            self.found[kind] = {key: each for key, each in found.items() if self._counts(kind, each, limits)}
+
+    def _counts(self, kind: str, each: Found, limits: Limits) -> bool:
+        resource = each.resource
+        date = resource.get("effectiveDateTime") or (resource.get("effectivePeriod") or {}).get("start")
+        if not limits.on(date):
+            if date is None:
+                self.warn("results without a date are left out: testDateRange asks for dates")
+            return False
+        if limits.specimens and not self._of_specimen(resource, limits.specimens):
+            return False
+        if limits.tests and not limits.tests & self._tests(each, date):
+            return False
+        if kind == "variant" and limits.source_class and each.variant.source_class != limits.source_class:
+            if each.variant.source_class is None:
+                self.warn("variants that do not say whether they are germline or somatic are left out")
+            return False
+        return True
+
+    def _of_specimen(self, resource: Mapping[str, Any], wanted: frozenset[str]) -> bool:
+        identity = _last(resource.get("specimen"))
+        if identity is None:
+            self.warn("results that name no specimen are among these: they may be of another one")
+            return True
+        return bool(wanted & {identity, *self.specimens.get(identity, ())})
+
+    def _tests(self, each: Found, date: str | None) -> set[str]:
+        """Identifiers of the tests that a result is of: of its file, else those of its specimen and day."""
+        specimen = _last(each.resource.get("specimen"))
+        results = set(each.tests)
+        for study in self.studies or ():
+            specimens = {analysis.specimen for analysis in study.analyses}
+            same = specimen is not None and specimen in specimens and date == study.date
+            if study.id in each.tests or (same and not each.tests):
+                results |= {study.id, *study.identifiers}
+        return results
+
+
+def _last(reference: Any) -> str | None:
+    text = reference.get("reference") if isinstance(reference, dict) else None
+    return str(text).partition("/_history/")[0].rpartition("/")[2] if text else None
+
+
+async def read_stored(call: Call, subject: str, kinds: Sequence[str]) -> Evidence:
+    """What the caller may know of a subject's stored Observations and tests.
+
+    Args:
+        kinds: of Observations, see `CODES`.
+
+    Raises:
+        Refusal, StorageError: 403; 413 where too much is stored to look at in one request.
+    """
+    call.require("s", "Observation")
+    evidence = Evidence()
+    for kind in kinds:
+        stored = await _search(call, subject, "Observation", [("code", CODES[kind])])
+        evidence.add(kind, await offloaded(_read, await _contents(call, stored)))
+    await _read_studies(call, subject, evidence)
+    return evidence
+
+
+async def _contents(call: Call, stored: Sequence[Stored]) -> Sequence[bytes]:
+    return await hooks.redact_all(call.services.plugins, [each.bytes for each in stored], call.access)
+
+
+def _read(contents: Sequence[bytes]) -> list[Found]:
+    resources = [loads(content) for content in contents]
+    return [Found(resource) for resource in resources if resource.get("status") not in _DEAD]
+
+
+async def _search(
+    call: Call, subject: str, resource_type: str, more: Sequence[tuple[str, str]] = ()
+) -> list[Stored]:
+    """All that the caller may search of a subject's resources of a type."""
+    results: list[Stored] = []
+    cursor: str | None = None
+    while True:
+        page = await call.services.store.search(
+            resource_type, [("patient", subject), *more], call.access, count=PAGE, cursor=cursor
+        )
+        results += page.entries
+        cursor = page.next
+        if cursor is None:
+            return results
+        if len(results) >= MOST:
+            raise refuse(
+                413,
+                "FB-REST-018",
+                f"more than {MOST} {resource_type}s of the subject are stored: too many for one request",
+            )
+
+
+async def _read_studies(call: Call, subject: str, evidence: Evidence) -> None:
+    """The subject's tests, as far as the caller may see them."""
+    if not call.access.permits("Procedure", "s"):
+        evidence.warn("the caller may not see Procedures: which regions were studied is not known")
+        return
+    stored = await _search(call, subject, "Procedure")
+    procedures = [loads(content) for content in await _contents(call, stored)]
+    documents: list[dict[str, Any]] = []
+    if call.access.permits("DocumentReference", "s"):
+        found = await _search(call, subject, "DocumentReference")
+        documents = [loads(content) for content in await _contents(call, found)]
+    if call.access.permits("Specimen", "s"):
+        found = await _search(call, subject, "Specimen")
+        for content in await _contents(call, found):
+            specimen = loads(content)
+            evidence.specimens[specimen["id"]] = frozenset(identifiers_of(specimen))
+    evidence.studies = await offloaded(read_studies, procedures, documents)

@@ -1,0 +1,234 @@
+"""`$find-subject-…` of variants, structural variants and haplotypes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from fhir_bridge.adapters.genomics.query import (
+    ObservedVariant,
+    RangeQuestion,
+    codes_of,
+    components,
+    is_ambiguous,
+    matches_genotype,
+)
+from fhir_bridge.server.genomics.answering import answer, presence, resources
+from fhir_bridge.server.genomics.evidence import Evidence, Found
+from fhir_bridge.server.genomics.kept import read_evidence
+from fhir_bridge.server.genomics.operation import GenomicsOperation
+from fhir_bridge.server.genomics.parameters import Wanted, listed, read_all, token_matches
+from fhir_bridge.server.rest.call import Call
+
+__all__ = [
+    "Haplotypes",
+    "SpecificHaplotypes",
+    "SpecificVariants",
+    "StructuralIntersectingVariants",
+    "StructuralSubsumingVariants",
+    "Variants",
+]
+
+Parameters = list[dict[str, Any]]
+
+
+class _Ranges(GenomicsOperation):
+    """One that looks for variants in ranges."""
+
+    lists = ("ranges",)
+    flags: tuple[str, ...] = ("includeVariants",)
+    kinds: tuple[str, ...] = ("variant",)
+
+    def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
+        """Whether a variant is one that is looked for."""
+        raise NotImplementedError
+
+    async def find(self, call: Call, wanted: Wanted) -> Response:
+        """See `GenomicsOperation.find`."""
+        questions = await self.questions()
+        ranges = read_all(questions.range, wanted.items("ranges", needed=True))
+        places = [interval for each in ranges for interval in each.intervals]
+        evidence = await read_evidence(call, wanted.subject, self.kinds, places)
+        evidence.limit(wanted.limits)
+        self.note_builds(evidence, places)
+        phasing = "includePhasing" in wanted.flags
+        parameters: Parameters = []
+        for question in ranges:
+            found = [each for each in evidence.of("variant") if self._is_in(question, each)]
+            part: Parameters = [{"name": "rangeItem", "valueString": question.text}]
+            part += presence(evidence, question.intervals, present=bool(found))
+            if phasing or "includeVariants" in wanted.flags:
+                part += resources("variant", found)
+            if phasing:
+                ids = {each.id for each in found}
+                related = [
+                    each
+                    for each in evidence.of("phase")
+                    if each.derived_from and ids.issuperset(each.derived_from)
+                ]
+                part += resources("sequencePhaseRelationship", related)
+            parameters.append({"name": "variants", "part": part})
+        return await answer(call, wanted.subject, evidence, parameters)
+
+    def _is_in(self, question: RangeQuestion, each: Found) -> bool:
+        return each.variant.present and self.chooses(question, each.variant)
+
+
+class Variants(_Ranges):
+    """Simple variants that lie in ranges."""
+
+    name = "find-subject-variants"
+    flags = ("includeVariants", "includePhasing")
+    kinds = ("variant", "phase")
+
+    def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
+        """See `_Ranges.chooses`."""
+        return not variant.structural and question.overlaps(variant.interval)
+
+
+class StructuralIntersectingVariants(_Ranges):
+    """Structural variants that may change something of a range."""
+
+    name = "find-subject-structural-intersecting-variants"
+
+    def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
+        """See `_Ranges.chooses`."""
+        widest = variant.outer or variant.interval or variant.inner
+        return variant.structural and question.overlaps(widest)
+
+
+class StructuralSubsumingVariants(_Ranges):
+    """Structural variants that surely change all of a range."""
+
+    name = "find-subject-structural-subsuming-variants"
+
+    def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
+        """See `_Ranges.chooses`."""
+        surest = variant.inner or variant.interval or variant.outer
+        return variant.structural and question.inside(surest)
+
+
+class SpecificVariants(GenomicsOperation):
+    """Variants that are named, in HGVS or SPDI."""
+
+    name = "find-subject-specific-variants"
+    lists = ("variants",)
+
+    async def find(self, call: Call, wanted: Wanted) -> Response:
+        """See `GenomicsOperation.find`."""
+        questions = await self.questions()
+        asked = read_all(questions.variant, wanted.items("variants", needed=True))
+        places = [interval for each in asked for interval in each.intervals]
+        evidence = await read_evidence(call, wanted.subject, ("variant",), places)
+        evidence.limit(wanted.limits)
+        self.note_builds(evidence, places)
+        parameters: Parameters = []
+        for question in asked:
+            found = self.matching(questions, question, evidence)
+            part: Parameters = [{"name": "variantItem", "valueString": question.text}]
+            present = any(each.variant.present for each in found)
+            understood = self.note_unproven(evidence, question, found=bool(found))
+            part += presence(evidence, question.intervals, present=present, understood=understood)
+            part += resources("variant", found)
+            parameters.append({"name": "variants", "part": part})
+        return await answer(call, wanted.subject, evidence, parameters)
+
+
+def genes_of(each: Found) -> list[tuple[str, str, str]]:
+    """The genes that an Observation names: system, code and symbol."""
+    return [
+        coding
+        for code, component in components(each.resource)
+        if code == "48018-6"
+        for coding in codes_of(component.get("valueCodeableConcept"))
+    ]
+
+
+def names_of(each: Found) -> list[tuple[str, str, str]]:
+    """What a genotype or haplotype is called."""
+    return list(codes_of(each.resource.get("valueCodeableConcept")))
+
+
+def has_haplotype(wanted: str, each: Found) -> bool:
+    """Whether a genotype or haplotype is, or has, the wanted one."""
+    stated, bar, token = wanted.rpartition("|")
+    for system, code, display in names_of(each):
+        if token_matches(wanted, system, code, display):
+            return True
+        if bar and stated and not token_matches(f"{stated}|{code}", system, code):
+            continue
+        if any(text and matches_genotype(token, text) for text in (code, display)):
+            return True
+    return False
+
+
+class _HaplotypeList(GenomicsOperation):
+    """One that lists genotypes and haplotypes for each item that is asked for."""
+
+    item: str
+    kinds = ("genotype", "haplotype")
+
+    def select(self, wanted: str) -> Callable[[Found], bool]:
+        """What an item asks for."""
+        raise NotImplementedError
+
+    def first(self, evidence: Evidence, found: Sequence[Found]) -> Parameters:
+        """Parts between the item and its results."""
+        raise NotImplementedError
+
+    async def find(self, call: Call, wanted: Wanted) -> Response:
+        """See `GenomicsOperation.find`."""
+        items = wanted.items(self.lists[0], needed=True)
+        evidence = await read_evidence(call, wanted.subject, self.kinds, None)
+        evidence.limit(wanted.limits)
+        parameters: Parameters = []
+        for item in items:
+            chosen = self.select(item)
+            by_kind = {kind: [each for each in evidence.of(kind) if chosen(each)] for kind in self.kinds}
+            part: Parameters = [{"name": self.item, "valueString": listed(item)}]
+            part += self.first(evidence, [each for found in by_kind.values() for each in found])
+            for kind in ("haplotype", "genotype"):
+                part += resources(kind, by_kind[kind])
+            parameters.append({"name": "haplotypes", "part": part})
+        return await answer(call, wanted.subject, evidence, parameters)
+
+
+class Haplotypes(_HaplotypeList):
+    """Genotypes and haplotypes of genes."""
+
+    name = "find-subject-haplotypes"
+    lists = ("genes",)
+    item = "geneItem"
+
+    def select(self, wanted: str) -> Callable[[Found], bool]:
+        """See `_HaplotypeList.select`."""
+        return lambda each: any(token_matches(wanted, *coding) for coding in genes_of(each))
+
+    def first(self, evidence: Evidence, found: Sequence[Found]) -> Parameters:
+        """See `_HaplotypeList.first`."""
+        if not found:
+            evidence.warn("a gene without haplotypes may not have been looked at")
+        return []
+
+
+class SpecificHaplotypes(_HaplotypeList):
+    """Genotypes and haplotypes that are named."""
+
+    name = "find-subject-specific-haplotypes"
+    lists = ("haplotypes",)
+    item = "haplotypeItem"
+
+    def select(self, wanted: str) -> Callable[[Found], bool]:
+        """See `_HaplotypeList.select`."""
+        return lambda each: has_haplotype(wanted, each)
+
+    def first(self, evidence: Evidence, found: Sequence[Found]) -> Parameters:
+        """See `_HaplotypeList.first`."""
+        texts = [text for each in found for _, code, name in names_of(each) for text in (code, name)]
+        if any(is_ambiguous(text) for text in texts):
+            evidence.warn("a code for several alleles may mean the one asked for, or another of its group")
+        if not found:
+            evidence.warn("a haplotype that is not found may not have been looked for")
+        return [{"name": "presence", "valueBoolean": bool(found)}]

@@ -1,0 +1,208 @@
+"""Which tests were done on a person, and what of the genome they looked at: genomic-study and its analyses."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fhir_bridge.adapters.genomics.query import (
+    Interval,
+    build_of,
+    codes_of,
+    merged,
+    overlapping,
+    read_bed,
+    uncovered,
+)
+
+__all__ = ["Analysis", "Coverage", "Study", "read_studies", "studied"]
+
+GUIDE = "http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/"
+Coverage = Literal["yes", "partly", "no", "unknown"]
+_BUILDS = {"LA14029-5": "GRCh37", "LA26806-2": "GRCh38"}
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What one analysis looked at.
+
+    Attributes:
+        build: name of the genome build; build_concept: as it is stated.
+        studied: regions on sequences; None where they are not stated as regions.
+        uncalled: those that could not be called; None where that is not stated.
+        specimen: id of the Specimen.
+    """
+
+    build: str | None
+    build_concept: dict[str, Any] | None
+    studied: tuple[Interval, ...] | None
+    uncalled: tuple[Interval, ...] | None
+    specimen: str | None
+    changes: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A test: a genomic-study, its identifiers, day and analyses."""
+
+    id: str
+    identifiers: tuple[str, ...]
+    date: str | None
+    analyses: tuple[Analysis, ...] = field(default=())
+
+    def is_one_of(self, tests: Iterable[str]) -> bool:
+        """Whether one of these identifiers is its."""
+        return not {self.id, *self.identifiers}.isdisjoint(tests)
+
+
+def _extensions(resource: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    for extension in resource.get("extension") or ():
+        if isinstance(extension, dict) and extension.get("url") in (name, GUIDE + name):
+            yield extension
+
+
+def _id(reference: Any, resource_type: str) -> str | None:
+    text = reference.get("reference") if isinstance(reference, dict) else None
+    parts = str(text).partition("/_history/")[0].split("/")
+    return parts[-1] if text and len(parts) > 1 and parts[-2] == resource_type else None
+
+
+def identifiers_of(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values of a resource's identifiers."""
+    return tuple(
+        item["value"]
+        for item in resource.get("identifier") or ()
+        if isinstance(item, dict) and isinstance(item.get("value"), str)
+    )
+
+
+def _date(resource: Mapping[str, Any]) -> str | None:
+    period = resource.get("performedPeriod")
+    value = resource.get("performedDateTime") or (period.get("start") if isinstance(period, dict) else None)
+    return value if isinstance(value, str) else None
+
+
+def _regions(
+    files: Iterable[str | None], documents: Mapping[str, Mapping[str, Any]], build: str | None
+) -> tuple[Interval, ...] | None:
+    """The regions of BED files that are attached to documents; None where there is none that can be read."""
+    results: list[Interval] = []
+    known = False
+    for identity in files:
+        for content in (documents.get(identity or "") or {}).get("content") or ():
+            data = (content.get("attachment") or {}).get("data") if isinstance(content, dict) else None
+            if isinstance(data, str) and build is not None:
+                try:
+                    results += read_bed(base64.b64decode(data), build)
+                except (binascii.Error, ValueError):
+                    continue
+                known = True
+    return tuple(merged(results)) if known else None
+
+
+def _analysis(resource: Mapping[str, Any], documents: Mapping[str, Mapping[str, Any]]) -> Analysis:
+    concept = next(
+        (
+            item.get("valueCodeableConcept")
+            for item in _extensions(resource, "genomic-study-analysis-genome-build")
+        ),
+        None,
+    )
+    build = next(
+        (
+            _BUILDS.get(code.strip()) or (text if text in _BUILDS.values() else None)
+            for _, code, text in codes_of(concept)
+        ),
+        None,
+    )
+    parts: dict[str, list[str | None]] = {"studied": [], "called": [], "uncalled": []}
+    for regions in _extensions(resource, "genomic-study-analysis-regions"):
+        for name, found in parts.items():
+            found += [
+                _id(item.get("valueReference"), "DocumentReference") for item in _extensions(regions, name)
+            ]
+    specimen = next(
+        (
+            _id(item.get("valueReference"), "Specimen")
+            for item in _extensions(resource, "genomic-study-analysis-specimen")
+        ),
+        None,
+    )
+    changes = tuple(
+        item["valueCodeableConcept"]
+        for item in _extensions(resource, "genomic-study-analysis-change-type")
+        if isinstance(item.get("valueCodeableConcept"), dict)
+    )
+    studied_regions = _regions(parts["studied"], documents, build)
+    if studied_regions is None:
+        studied_regions = _regions(parts["called"], documents, build)
+    uncalled = _regions(parts["uncalled"], documents, build)
+    return Analysis(
+        build, concept if isinstance(concept, dict) else None, studied_regions, uncalled, specimen, changes
+    )
+
+
+def read_studies(
+    procedures: Sequence[Mapping[str, Any]], documents: Sequence[Mapping[str, Any]]
+) -> list[Study]:
+    """The tests that Procedures state, with their analyses; the regions are in documents."""
+    by_id = {procedure["id"]: procedure for procedure in procedures}
+    files = {document["id"]: document for document in documents}
+    results = []
+    for procedure in procedures:
+        profiles = (procedure.get("meta") or {}).get("profile") or ()
+        listed = [
+            _id(item.get("valueReference"), "Procedure")
+            for item in _extensions(procedure, "genomic-study-analysis-ext")
+        ]
+        if not listed and f"{GUIDE}genomic-study" not in profiles:
+            continue
+        analyses = [by_id[identity] for identity in listed if identity in by_id]
+        results.append(
+            Study(
+                procedure["id"],
+                identifiers_of(procedure),
+                _date(procedure),
+                tuple(_analysis(each, files) for each in analyses),
+            )
+        )
+    return results
+
+
+def studied(intervals: Sequence[Interval], studies: Iterable[Study]) -> Coverage:
+    """Whether any test looked at a place, given in each build; `unknown` where tests do not say where they looked."""
+    best: Coverage = "no"
+    silent = True
+    unsaid = False
+    for study in studies:
+        for analysis in study.analyses or (None,):
+            silent = False
+            coverage = _covered(intervals, analysis)
+            if coverage == "yes":
+                return "yes"
+            unsaid = unsaid or coverage == "unknown"
+            best = "partly" if coverage == "partly" else best
+    return "unknown" if silent or unsaid else best
+
+
+def _covered(intervals: Sequence[Interval], analysis: Analysis | None) -> Coverage:
+    if analysis is None:
+        return "unknown"
+    wanted = next((each for each in intervals if build_of(each.accession)[0] in (analysis.build, None)), None)
+    if wanted is None:
+        return "unknown"
+    if wanted.start == wanted.end:
+        wanted = Interval(wanted.accession, max(0, wanted.start - 1), wanted.end + 1)
+    if analysis.uncalled is not None and not list(uncovered(wanted, analysis.uncalled)):
+        return "no"
+    if analysis.studied is None:
+        return "unknown"
+    seen = overlapping(analysis.studied, [wanted])
+    if not seen:
+        return "no"
+    gaps = list(uncovered(wanted, analysis.studied))
+    unclear = overlapping(analysis.uncalled or (), [wanted])
+    return "partly" if gaps or unclear else "yes"

@@ -1,0 +1,267 @@
+"""Kept files: what of a delivery is not stored as resources stays in its file, a blob with its index.
+
+A caller comes to what a file holds of a patient by the DocumentReference of that part, which the access filter and
+Consents decide about as about any other resource (docs/decisions/0009-kept-files.md).
+"""
+
+# ruff: noqa: S608 - the parts of statements are our own
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.storage.blobs import Blob, Blobs
+from fhir_bridge.storage.deliveries import Standing, superseded
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.indexing import index
+from fhir_bridge.storage.permission import allowed, compile_access, people_of, who_deny
+
+__all__ = ["KeptFile", "KeptFiles", "KeptPart", "Without", "forget_parts", "mark_replaced"]
+
+Without = Callable[[Path, Path, Collection[str]], tuple[Path, Path] | None]
+"""Writes a file (first) anew (second) without parts; gives it and its index, None where nothing is left of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPart:
+    """What a file holds of one patient.
+
+    Attributes:
+        document: id of its DocumentReference; study: id of the Procedure of the test, empty where there is none.
+        alone: how much of it is in the file and not stored.
+        edition: see `storage.deliveries`.
+    """
+
+    patient: str
+    document: str
+    study: str
+    alone: int
+    edition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file that is kept, or is to be.
+
+    Attributes:
+        id: hash of what it said when it came.
+        within: the genome build.
+        mapping, options: what it is read with.
+        parts: by name.
+    """
+
+    adapter: str
+    id: str
+    name: str
+    within: str
+    mapping: str
+    options: Mapping[str, Any]
+    parts: Mapping[str, KeptPart] = field(default_factory=dict)
+    key: int = 0
+    data: bytes = b""
+    index: bytes = b""
+
+
+_COLUMNS = "f.key, f.adapter, f.id, f.name, f.within, f.mapping, f.options, f.data, f.index"
+
+
+class KeptFiles:
+    """The kept files of a database."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries) -> None:
+        self._pool = pool
+        self._dictionaries = dictionaries
+
+    async def keep(self, blobs: Blobs, file: KeptFile, data: Path, index_path: Path) -> None:
+        """Keep a file; one that is kept already is replaced, with its parts."""
+        async with blobs.writing() as first, blobs.writing() as second:
+            for writer, path in ((first, data), (second, index_path)):
+                with path.open("rb") as source:
+                    while piece := await asyncio.to_thread(source.read, 1 << 20):
+                        await writer.write(piece)
+                await writer.finish()
+            async with self._pool.connection() as connection, connection.transaction():
+                row = await (
+                    await connection.execute(
+                        "INSERT INTO kept_file (adapter, id, name, within, mapping, options, data, index) "
+                        "VALUES (%s, %s, %s, %s, %s, %s, '', '') ON CONFLICT (adapter, id) DO UPDATE SET "
+                        "name = excluded.name, mapping = excluded.mapping, options = excluded.options RETURNING key",
+                        (
+                            file.adapter,
+                            file.id,
+                            file.name,
+                            file.within,
+                            file.mapping,
+                            Jsonb(dict(file.options)),
+                        ),
+                    )
+                ).fetchone()
+                assert row is not None
+                stored = [await blobs.keep(connection, each, f"kept/{row[0]}") for each in (first, second)]
+                gone = await _set_contents(connection, blobs, row[0], stored)
+                await connection.execute("DELETE FROM kept_part WHERE file = %s", (row[0],))
+                for name, part in file.parts.items():
+                    await connection.execute(
+                        "INSERT INTO kept_part (file, part, patient, document, study, edition, alone) "
+                        "SELECT %s, %s, r.key, %s, %s, %s, %s FROM resource r WHERE r.type = 'Patient' AND r.id = %s",
+                        (row[0], name, part.document, part.study, part.edition, part.alone, part.patient),
+                    )
+                await blobs.remove(connection, gone)
+
+    async def of_patient(self, patient: str, access: AccessFilter) -> list[KeptFile]:
+        """The files that hold something of a patient, with that part, as far as the caller may read its document.
+
+        Raises:
+            Forbidden: no grant allows reading a DocumentReference.
+        """
+        permitted = await compile_access(access, "DocumentReference", "r", self._dictionaries)
+        return await self._files(
+            "JOIN resource r ON r.type = 'DocumentReference' AND r.id = k.document AND NOT r.deleted AND r.version > 0 "
+            f"WHERE p.id = %s AND NOT p.deleted AND NOT k.replaced AND {permitted.text}",
+            (patient, *permitted.values),
+        )
+
+    async def every(self) -> list[KeptFile]:
+        """All kept files with all parts that count."""
+        return await self._files("WHERE NOT k.replaced", ())
+
+    async def _files(self, rest: str, values: Sequence[object]) -> list[KeptFile]:
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                f"SELECT {_COLUMNS}, k.part, p.id, k.document, k.study, k.alone, k.edition FROM kept_file f "
+                f"JOIN kept_part k ON k.file = f.key JOIN resource p ON p.key = k.patient {rest} "
+                "ORDER BY f.key, k.part".encode(),
+                values,
+            )
+            found: dict[int, tuple[tuple[Any, ...], dict[str, KeptPart]]] = {}
+            for row in await rows.fetchall():
+                found.setdefault(row[0], (row[:9], {}))[1][row[9]] = KeptPart(*row[10:])
+        return [
+            KeptFile(
+                adapter, identity, name, within, mapping, options, parts, key, bytes(data), bytes(index_of_data)
+            )
+            for (
+                key, adapter, identity, name, within, mapping, options, data, index_of_data
+            ), parts in found.values()
+        ]  # fmt: skip
+
+    async def current(self, edition: int | None, places: Sequence[int | None]) -> list[bool]:
+        """Which lines of a part no newer file replaces, by the places that they speak of."""
+        if edition is None or not places:
+            return [True] * len(places)
+        async with self._pool.connection() as connection:
+            replaced = await superseded(connection, [(edition, place) for place in places])
+        return [not each for each in replaced]
+
+    async def visible(
+        self, contents: Sequence[dict[str, Any]], patient: str, access: AccessFilter, interaction: str = "s"
+    ) -> list[bool]:
+        """Whether the caller would find each of these contents, were it stored, and whether it speaks for itself.
+
+        One that is stored under its id, or that a person deleted or expunged, is what the store says of it.
+        """
+        async with self._pool.connection() as connection:
+            people = await people_of(connection, access)
+            denied = await who_deny(connection, access, [patient])
+            rows = await connection.execute(
+                "SELECT r.id FROM resource r WHERE r.type = 'Observation' AND r.id = ANY(%s) AND ((r.version > 0 AND "
+                "NOT (r.deleted AND NOT EXISTS (SELECT FROM output o WHERE o.resource = r.key AND o.active))) "
+                "OR (r.version = 0 AND r.last_version > 0))",
+                ([content["id"] for content in contents],),
+            )
+            stored = {row[0] for row in await rows.fetchall()}
+        if denied:
+            return [False] * len(contents)
+        owners = frozenset({patient})
+        return [
+            content["id"] not in stored
+            and allowed(
+                access,
+                index(content, content["id"], self._dictionaries.definitions),
+                interaction,
+                people,
+                owners,
+            )
+            for content in contents
+        ]
+
+
+async def _set_contents(
+    connection: AsyncConnection, blobs: Blobs, key: int, stored: Sequence[Blob]
+) -> list[bytes]:
+    """Name the contents of a file; gives those that nobody refers to any more."""
+    await connection.execute(
+        "UPDATE kept_file SET data = %s, index = %s WHERE key = %s",
+        (stored[0].digest, stored[1].digest, key),
+    )
+    return await blobs.release_other(connection, f"kept/{key}", [blob.digest for blob in stored])
+
+
+async def mark_replaced(connection: AsyncConnection, series: str, standing: Standing) -> None:
+    """Note which parts of kept files a newer file of the series says anew as a whole."""
+    await connection.execute(
+        "UPDATE kept_part SET replaced = (edition = ANY(%s)) WHERE edition IN (SELECT key FROM edition "
+        "WHERE series = %s) AND replaced <> (edition = ANY(%s))",
+        (sorted(standing.replaced), series, sorted(standing.replaced)),
+    )
+
+
+async def forget_parts(
+    connection: AsyncConnection, blobs: Blobs, patients: Sequence[int], without: Without, *, trial: bool
+) -> tuple[int, list[bytes]]:
+    """Take what kept files hold of patients out of them; in a transaction of the caller's.
+
+    Args:
+        patients: keys of resources.
+        trial: count only; nothing is written.
+
+    Returns:
+        how many files had something, and the contents that nobody refers to any more (see `Blobs.remove`).
+    """
+    rows = await connection.execute(
+        "DELETE FROM kept_part WHERE patient = ANY(%s) RETURNING file, part", (list(patients),)
+    )
+    parts: dict[int, set[str]] = {}
+    for key, part in await rows.fetchall():
+        parts.setdefault(key, set()).add(part)
+    gone: list[bytes] = []
+    for key, names in sorted(parts.items()):
+        rows = await connection.execute("SELECT data FROM kept_file WHERE key = %s FOR UPDATE", (key,))
+        row = await rows.fetchone()
+        assert row is not None
+        left = await connection.execute("SELECT FROM kept_part WHERE file = %s", (key,))
+        stays = await left.fetchone() is not None
+        if stays and not trial:
+            with tempfile.TemporaryDirectory() as folder:
+                target = Path(folder) / "kept"
+                written = await asyncio.to_thread(without, blobs.path(bytes(row[0])), target, names)
+                if written is not None:
+                    gone += await _replace(connection, blobs, key, written)
+                    continue
+        if not stays or not trial:
+            await connection.execute("DELETE FROM kept_file WHERE key = %s", (key,))
+            gone += await blobs.release_other(connection, f"kept/{key}", [])
+    return len(parts), gone
+
+
+async def _replace(
+    connection: AsyncConnection, blobs: Blobs, key: int, written: tuple[Path, Path]
+) -> list[bytes]:
+    stored = []
+    for path in written:
+        async with blobs.writing() as writer:
+            with path.open("rb") as source:
+                while piece := await asyncio.to_thread(source.read, 1 << 20):
+                    await writer.write(piece)
+            stored.append(await blobs.keep(connection, writer, f"kept/{key}"))
+    return await _set_contents(connection, blobs, key, stored)

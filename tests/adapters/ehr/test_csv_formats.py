@@ -1,0 +1,139 @@
+"""A table is the same table whatever format it is written in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import openpyxl
+import orjson
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from fhir_bridge.adapters.ehr.csv import CsvAdapter, Dialect, read_table
+from tests.adapters.ehr.conftest import convert
+
+Write = Callable[..., Path]
+COLUMNS = ["START", "STOP", "PATIENT", "ENCOUNTER", "CODE", "DESCRIPTION"]
+ROWS = [
+    ["2023-01-27", "2023-02-09", "p1", "e1", "195662009", "Acute viral pharyngitis"],
+    ["2023-03-01", "", "p2", "e2", "10509002", "Acute bronchitis"],
+]
+
+
+def as_csv(path: Path, delimiter: str = ",") -> Path:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerows([COLUMNS, *ROWS])
+    path.write_text(text.getvalue())
+    return path
+
+
+def as_parquet(path: Path) -> Path:
+    columns = list(zip(*ROWS, strict=True))
+    days = [[date.fromisoformat(text) if text else None for text in column] for column in columns[:2]]
+    codes = pa.array([int(code) for code in columns[4]])
+    arrays = [*map(pa.array, days), *map(pa.array, columns[2:4]), codes, pa.array(columns[5])]
+    parquet.write_table(pa.table(dict(zip(COLUMNS, arrays, strict=True))), path)
+    return path
+
+
+def as_excel(path: Path, *, sheets: int = 1) -> Path:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(COLUMNS)
+    for start, stop, *rest in ROWS:
+        sheet.append([datetime.fromisoformat(start), datetime.fromisoformat(stop) if stop else None, *rest])
+    for number in range(1, sheets):
+        book.create_sheet(f"more {number}").append(["x"])
+    book.save(path)
+    return path
+
+
+def test_conditions_are_the_same_from_csv_tsv_parquet_and_excel(tmp_path: Path) -> None:
+    files = [
+        as_csv(tmp_path / "conditions.csv"),
+        as_csv(tmp_path / "conditions.tsv", "\t"),
+        as_parquet(tmp_path / "conditions.parquet"),
+        as_excel(tmp_path / "conditions.xlsx"),
+    ]
+    assert CsvAdapter().assign(files) == {"ehr/synthea-conditions": files}
+    first, *others = (convert("ehr/synthea-conditions", [file]).of("Condition") for file in files)
+    assert [resource["onsetDateTime"] for resource in first] == ["2023-01-27", "2023-03-01"]
+    for other in others:
+        assert other == first
+
+
+def test_numbers_and_dates_of_a_workbook_are_written_in_the_marks_of_the_mapping(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["a", "b", "c", "d", "e"])
+    sheet.append([37.5, 37, datetime(2026, 3, 1, 10, 20), True, 0.1 + 0.2])
+    book.save(tmp_path / "t.xlsx")
+    dialect = Dialect.of({"decimal": ",", "date": "dd.MM.yyyy HH:mm"})
+    (row,) = read_table(tmp_path / "t.xlsx", dialect)
+    assert [row.cell(name) for name in "abcde"] == ["37,5", "37", "01.03.2026 10:20", "true", "0,3"]
+
+
+def test_types_of_parquet_are_written_as_texts(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "amount": pa.array([Decimal("1.50")]),
+            "when": pa.array([datetime(2026, 3, 1, 10, 20)], pa.timestamp("ns", "UTC")),
+            "nothing": pa.array([float("nan")]),
+            "kind": pa.array(["x"]).dictionary_encode(),
+        }
+    )
+    parquet.write_table(table, tmp_path / "t.parquet")
+    (row,) = read_table(tmp_path / "t.parquet", Dialect())
+    assert [row.cell(name) for name in table.column_names] == [
+        "1.50",
+        "2026-03-01T10:20:00+00:00",
+        None,
+        "x",
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "xlsx"])
+def test_file_that_is_cut_off_is_refused_whole(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"conditions.{suffix}"
+    (as_parquet if suffix == "parquet" else as_excel)(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    (row,) = read_table(path, Dialect())
+    assert (row.outcome, row.issues[0].code, row.locator) == ("rejected", "FB-CSV-001", path.name)
+
+
+def test_other_sheets_are_reported_and_can_be_named(tmp_path: Path) -> None:
+    path = as_excel(tmp_path / "conditions.xlsx", sheets=2)
+    converted = convert("ehr/synthea-conditions", [path])
+    assert len(converted.of("Condition")) == 2
+    assert "FB-CSV-013" in converted.codes()
+    (row,) = read_table(path, Dialect.of({"sheet": "nowhere"}))
+    assert row.issues[0].code == "FB-CSV-001"
+    assert '"more 1"' in row.issues[0].message
+    assert not list(read_table(path, Dialect.of({"sheet": "more 1"})))
+
+
+def test_report_is_written_where_nobody_reads_the_messages(tmp_path: Path) -> None:
+    as_csv(tmp_path / "conditions.csv")
+    reader, writer = os.pipe()
+    os.close(reader)  # as `2>&1 | head -0` does
+    done = subprocess.run(
+        [sys.executable, "-m", "fhir_bridge.cli", "convert", "conditions.csv", "-a", "csv", "-o", "out"],
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=writer,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode in (0, 1)
+    assert orjson.loads((tmp_path / "out" / "report.json").read_bytes())["records"]["converted"] == 2

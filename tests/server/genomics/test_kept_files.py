@@ -1,0 +1,341 @@
+"""A file that is kept: what is not stored of it is in the answers of operations, for who may see it, until it goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pysam
+import pytest
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.server import Settings, create_app
+from tests.command import run_command
+from tests.server.conftest import PASSWORD, Hospital, bare_plugins, furnish, running
+from tests.server.genomics.genome import LINES, genome, site
+
+WHOLE_1 = "NC_000001.11:0-10000"
+GUIDE = "http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(scope="module")
+def load(folder: Path, database_url: str) -> Iterator[Any]:
+    """Loads a file; gives the report."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FHIR_BRIDGE_DATABASE_URL", database_url)
+        environment.setenv("FHIR_BRIDGE_BLOB_DIR", str(folder / "blobs"))
+
+        def run(path: Path, *more: str) -> dict[str, Any]:
+            report = folder / "report.json"
+            where = site(folder)
+            done = run_command(
+                "load", path, "-a", "vcf", "--site", where, "--report", report, "--keep-file", *more
+            )
+            assert done.returncode == 0, done.stderr
+            content: dict[str, Any] = json.loads(report.read_text())
+            return content
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def report(load: Any, folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = load(genome(folder))
+    return content
+
+
+@pytest.fixture(scope="module")
+def served(database_url: str, folder: Path, report: dict[str, Any]) -> Iterator[Hospital]:  # noqa: ARG001 - loaded first
+    settings = Settings(
+        database_url=database_url, site=folder / "site.yaml", blob_dir=folder / "blobs", pages=False
+    )
+    with running(create_app(settings, plugins=bare_plugins())) as http:
+        hospital = Hospital(http)
+        hospital.run(furnish, hospital.services)
+        hospital.run(hospital.services.accounts.add_user, "root", PASSWORD, "admin", display="Root")
+        yield hospital
+
+
+@pytest.fixture(scope="module")
+def clara(served: Hospital) -> dict[str, str]:
+    return served.token("user/*.cruds", patient=None)
+
+
+@pytest.fixture(scope="module")
+def people(served: Hospital, clara: dict[str, str]) -> dict[str, str]:
+    """Ids of both patients by the number of the crosswalk."""
+    return {
+        value: only(served, clara, f"Patient?identifier=urn:oid:2.25.7|{value}")["id"]
+        for value in ("A1", "B1")
+    }
+
+
+def only(served: Hospital, token: dict[str, str], path: str) -> dict[str, Any]:
+    (entry,) = served.http.get(f"/fhir/{path}", headers=token).json()["entry"]
+    resource: dict[str, Any] = entry["resource"]
+    return resource
+
+
+def ask(served: Hospital, token: dict[str, str], operation: str, **parameters: str) -> list[dict[str, Any]]:
+    answer = served.http.get(f"/fhir/${operation}", params=parameters, headers=token)
+    assert answer.status_code == 200, answer.text
+    parameters_: list[dict[str, Any]] = answer.json().get("parameter", [])
+    return parameters_
+
+
+def shown(parameters: list[dict[str, Any]], name: str = "variant") -> dict[str, dict[str, Any]]:
+    parts = [part for parameter in parameters for part in parameter.get("part", [parameter])]
+    return {part["resource"]["id"]: part["resource"] for part in parts if part["name"] == name}
+
+
+def warnings(parameters: list[dict[str, Any]]) -> str:
+    return " ".join(
+        issue["diagnostics"]
+        for parameter in parameters
+        if parameter["name"] == "outcome"
+        for issue in parameter["resource"]["issue"]
+    )
+
+
+def alternates(found: dict[str, dict[str, Any]]) -> list[str]:
+    return sorted(
+        component["valueString"]
+        for resource in found.values()
+        for component in resource["component"]
+        if component["code"]["coding"][0]["code"] == "69551-0"
+    )
+
+
+def test_only_what_is_reportable_is_stored_and_the_report_says_what_is_not(
+    served: Hospital, clara: dict[str, str], report: dict[str, Any], people: dict[str, str]
+) -> None:
+    calls = {row["column"] - 9: row for row in report["calls"]}
+    assert [(calls[n]["called"], calls[n]["written"], calls[n]["kept_in_file"]) for n in (1, 2)] == [
+        (8, 1, 7),
+        (3, 1, 2),
+    ]
+    total = served.http.get(
+        f"/fhir/Observation?patient={people['A1']}&code=69548-6&_summary=count", headers=clara
+    ).json()["total"]
+    assert total == 1
+    conclusion = only(served, clara, f"DiagnosticReport?patient={people['A1']}")["conclusion"]
+    assert "7 of them stay in the kept file" in conclusion
+
+
+def test_stored_and_kept_variants_are_found_together_as_a_whole_load_would_have_stored_them(
+    served: Hospital, clara: dict[str, str], people: dict[str, str], folder: Path
+) -> None:
+    ranges = f"{WHOLE_1},NC_000007.14:3999-4000"
+    parameters = ask(
+        served,
+        clara,
+        "find-subject-variants",
+        subject=people["A1"],
+        ranges=ranges,
+        includeVariants="true",
+        includePhasing="true",
+    )
+    found = shown(parameters)
+    assert alternates(found) == sorted(["G", "T", "C", "A", "C", "G", "A"])
+    out = folder / "whole"
+    run_command("convert", folder / "genome.vcf", "-a", "vcf", "--site", folder / "site.yaml", "--out", out)
+    written = {
+        content["id"]: content
+        for content in map(json.loads, (out / "Observation.ndjson").read_text().splitlines())
+    }
+    kept = {key: value for key, value in found.items() if "versionId" not in value.get("meta", {})}
+    assert len(kept) == 6
+    assert all(written[key] == value for key, value in kept.items())
+    (first, second) = [
+        part["valueBoolean"] for row in parameters[:2] for part in row["part"] if part["name"] == "presence"
+    ]
+    assert first is second is True
+    phases = shown(parameters, "sequencePhaseRelationship")
+    assert {value["valueCodeableConcept"]["coding"][0]["code"] for value in phases.values()} == {
+        "Cis",
+        "Trans",
+    }
+    assert all(set(phases[key]) == set(written[key]) for key in phases)
+
+
+def test_a_variant_of_the_file_is_found_by_its_names_and_by_its_implication(
+    served: Hospital, clara: dict[str, str], people: dict[str, str]
+) -> None:
+    for name in ("NC_000001.11:g.3000T>C", "NC_000001.11:2999:T:C"):
+        (row,) = [
+            parameter
+            for parameter in ask(
+                served, clara, "find-subject-specific-variants", subject=people["A1"], variants=name
+            )
+            if parameter["name"] == "variants"
+        ]
+        assert row["part"][0] == {"name": "variantItem", "valueString": name}
+        assert row["part"][1]["valueBoolean"] is True
+    answer = ask(
+        served, clara, "find-subject-dx-implications", subject=people["A1"], ranges="NC_000001.11:2000-4000"
+    )
+    (implication,) = shown(answer, "implication").values()
+    assert implication["component"][0]["valueCodeableConcept"]["text"] == "Benign"
+    assert len(shown(answer)) == 1
+    whole = ask(
+        served, clara, "find-subject-dx-implications", subject=people["A1"], conditions="Cardiomyopathy"
+    )
+    assert [
+        each["component"][0]["valueCodeableConcept"]["text"] for each in shown(whole, "implication").values()
+    ] == ["Pathogenic"]
+    assert "7 variants are in a kept file alone" in warnings(whole)
+
+
+def test_a_structural_variant_of_the_file_is_found_by_what_it_changes(
+    served: Hospital, clara: dict[str, str], people: dict[str, str]
+) -> None:
+    def presence(operation: str, ranges: str) -> bool:
+        parameters = ask(served, clara, operation, subject=people["A1"], ranges=ranges)
+        answer: bool = parameters[0]["part"][1]["valueBoolean"]
+        return answer
+
+    subsuming = "find-subject-structural-subsuming-variants"
+    intersecting = "find-subject-structural-intersecting-variants"
+    assert presence(subsuming, "NC_000001.11:6000-7000")
+    assert not presence(subsuming, "NC_000001.11:6000-9500")
+    assert presence(intersecting, "NC_000001.11:6000-9500")
+    assert not presence(intersecting, "NC_000001.11:9500-9600")
+
+
+def test_kept_files_obey_scopes_and_consents_and_are_on_record(
+    served: Hospital, clara: dict[str, str], people: dict[str, str]
+) -> None:
+    asked = {"ranges": WHOLE_1, "includeVariants": "true"}
+    own = served.token("launch/patient patient/*.rs", patient=people["B1"])
+    assert len(shown(ask(served, own, "find-subject-variants", subject=people["B1"], **asked))) == 2
+    other = ask(served, own, "find-subject-variants", subject=people["A1"], **asked)
+    assert shown(other) == {}
+    nobody = ask(served, own, "find-subject-variants", subject="nobody", **asked)
+    assert [row for row in other if row["name"] == "variants"] == [
+        row for row in nobody if row["name"] == "variants"
+    ]
+    narrow = served.token("user/Observation.rs", patient=None)
+    answer = ask(served, narrow, "find-subject-variants", subject=people["A1"], **asked)
+    assert len(shown(answer)) == 1
+    assert "kept files are not looked into" in warnings(answer)
+    vitals = served.token(
+        "user/DocumentReference.rs "
+        "user/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|vital-signs",
+        patient=None,
+    )
+    assert shown(ask(served, vitals, "find-subject-variants", subject=people["A1"], **asked)) == {}
+    conditions = served.token("user/Condition.rs", patient=None)
+    refused = served.http.get(
+        "/fhir/$find-subject-variants", params={"subject": people["A1"], **asked}, headers=conditions
+    )
+    assert refused.status_code == 403
+    events = served.http.get(
+        f"/fhir/AuditEvent?patient={people['A1']}&_count=200",
+        headers=served.token("user/*.rs", user="root", patient=None),
+    ).json()
+    assert "find-subject-variants" in json.dumps(events)
+    denial = {
+        "resourceType": "Consent",
+        "id": "no",
+        "status": "active",
+        "scope": {
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}
+            ]
+        },
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": f"Patient/{people['B1']}"},
+        "policy": [{"uri": "http://example.org/policy"}],
+        "provision": {"type": "deny"},
+    }
+    assert served.http.put("/fhir/Consent/no", json=denial, headers=clara).status_code == 201
+    assert shown(ask(served, clara, "find-subject-variants", subject=people["B1"], **asked)) == {}
+    served.run(served.services.store.delete, "Consent", "no", EVERYTHING)
+    assert len(shown(ask(served, clara, "find-subject-variants", subject=people["B1"], **asked))) == 2
+
+
+def test_what_a_person_said_of_a_variant_counts_and_not_the_file(
+    served: Hospital, clara: dict[str, str], people: dict[str, str]
+) -> None:
+    asked = {"subject": people["A1"], "ranges": "NC_000001.11:2900-3100", "includeVariants": "true"}
+    (variant,) = shown(ask(served, clara, "find-subject-variants", **asked)).values()
+    path = f"/fhir/Observation/{variant['id']}"
+    assert served.http.get(path, headers=clara).status_code == 404
+    wrong = {**variant, "status": "entered-in-error"}
+    assert served.http.put(path, json=wrong, headers=clara).status_code == 201
+    assert shown(ask(served, clara, "find-subject-variants", **asked)) == {}
+
+
+def test_a_newer_file_of_the_sample_replaces_the_kept_one(
+    load: Any, served: Hospital, clara: dict[str, str], people: dict[str, str], folder: Path
+) -> None:
+    asked = {"subject": people["A1"], "ranges": WHOLE_1, "includeVariants": "true"}
+    before = alternates(shown(ask(served, clara, "find-subject-variants", **asked)))
+    newer = tuple(line.replace("A G 50", "A T 50") for line in LINES)
+    load(genome(folder, "20260401", newer))
+    after = alternates(shown(ask(served, clara, "find-subject-variants", **asked)))
+    assert sorted([*before, "T"]) == sorted([*after, "G"])
+
+
+def test_expunging_a_patient_takes_the_column_out_of_kept_files(
+    served: Hospital, clara: dict[str, str], people: dict[str, str], folder: Path
+) -> None:
+    root = served.token("user/*.cruds", user="root", patient=None)
+
+    def expunge(identity: str) -> dict[str, Any]:
+        bundle = served.http.get(f"/fhir/Patient/{identity}/$everything?_count=500", headers=root).json()
+        # What refers to others goes before them: again, until all went.
+        resources = [entry["resource"] for entry in bundle["entry"]]
+        answer: dict[str, Any] = {}
+        while resources:
+            before = len(resources)
+            for resource in list(resources):
+                where = f"/fhir/{resource['resourceType']}/{resource['id']}/$expunge"
+                parameters = {"expungeEverything": "true", "reason": "asked for"}
+                done = served.http.post(where, params=parameters, headers=root)
+                if done.status_code == 200:
+                    resources.remove(resource)
+                    if resource["resourceType"] == "Patient":
+                        answer = {
+                            entry["name"]: entry.get("valueInteger") for entry in done.json()["parameter"]
+                        }
+            assert len(resources) < before, done.text
+        return answer
+
+    def contents() -> list[bytes]:
+        results = []
+        for path in (folder / "blobs").rglob("*"):
+            if path.is_file() and path.parent.name != "unfinished":
+                try:
+                    with pysam.BGZFile(str(path), "rb") as file:
+                        results.append(file.read())
+                except (OSError, ValueError):
+                    continue
+        return [text for text in results if text.startswith(b"##fileformat")]
+
+    assert any(b"NA-ANNA" in text for text in contents())
+    assert expunge(people["A1"])["kept"] >= 1
+    assert contents()
+    assert not any(b"NA-ANNA" in text for text in contents())
+    asked = {"ranges": f"{WHOLE_1},NC_000007.14:3999-4000", "includeVariants": "true"}
+    assert shown(ask(served, clara, "find-subject-variants", subject=people["A1"], **asked)) == {}
+    assert len(shown(ask(served, clara, "find-subject-variants", subject=people["B1"], **asked))) == 3
+    expunge(people["B1"])
+    assert contents() == []
+
+
+def test_a_stream_can_not_be_kept_and_convert_keeps_nothing(folder: Path, tmp_path: Path) -> None:
+    done = run_command(
+        "convert", folder / "genome.vcf", "-a", "vcf", "--set", "keep=true", "--out", tmp_path / "out"
+    )
+    assert done.returncode == 2
+    assert "load --keep-file" in done.stderr
+    done = run_command("load", "x.csv", "-a", "csv", "--keep-file")
+    assert done.returncode == 2
