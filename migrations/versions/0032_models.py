@@ -1,7 +1,7 @@
 """Versions of models side by side, what shadows say, and the cards that were shown.
 
 Revision: 0032
-After: 0024
+After: 0025
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0032"
-down_revision = "0024"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
