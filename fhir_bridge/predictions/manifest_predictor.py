@@ -187,7 +187,9 @@ class ManifestPredictor:
             {item.reference: item for feature in features.values() for item in feature.evidence}.values()
         )
         times = [(moment, item.time) for item in evidence if (moment := moment_of(item.time)) is not None]
-        contributions, explanation = self._explained(features, decoded) if self.manifest.explain else ((), None)
+        contributions, explanation = (
+            self._explained(features, decoded) if self.manifest.explain else ((), None)
+        )
         outcome = (block.outcome.code, block.outcome.display) if block.outcome else self.result_code
         return Prediction(
             code=block.code,
@@ -273,7 +275,9 @@ def _class_of(decoded: Decoded) -> Any:
     """What counts as another answer: the category or class, else the value."""
     if decoded.category is not None:
         return decoded.category
-    return decoded.output.code if isinstance(decoded.output, ClassOutput) else (decoded.percent, decoded.output)
+    return (
+        decoded.output.code if isinstance(decoded.output, ClassOutput) else (decoded.percent, decoded.output)
+    )
 
 
 def _first(feature: Feature) -> Evidence | None:
