@@ -114,7 +114,7 @@ async def points_of(store: Store, model: str, outcome: Outcome | None) -> list[P
         if quantity.get("code") != "%":
             continue
         patient = str(observation["subject"]["reference"]).removeprefix("Patient/")
-        coding = next(iter(observation.get("method", {}).get("coding", ())), {})
+        coding: dict[str, Any] = next(iter(observation.get("method", {}).get("coding", ())), {})
         key = (patient, str(coding.get("version", "")))
         if key in points:
             continue
