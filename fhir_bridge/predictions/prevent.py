@@ -334,18 +334,18 @@ class Prevent(PublishedEquation):
             evidence[name] = found
         decile = decile_of(record.patient, settings.options.get("sdi_file"))
         values["deprivation"] = nan if decile is None else float(decile)
+        used: dict[Variant, str] = {"uacr": "uacr", "hba1c": "hba1c", "sdi": "deprivation"}
+        known = [variant for variant, name in used.items() if not isnan(values[name])]
         wanted = settings.options.get("variant")
-        known = [
-            variant
-            for variant, name in (("uacr", "uacr"), ("hba1c", "hba1c"), ("sdi", "deprivation"))
-            if not isnan(values[name])
-        ]
-        variant: Any = wanted or ("base" if not known else known[0] if len(known) == 1 else "full")
-        if variant not in VARIANTS:
-            raise UnusableInput(f"the site's variant is none of {', '.join(VARIANTS)}")
+        if wanted is None:
+            variant: Variant = "base" if not known else known[0] if len(known) == 1 else "full"
+        else:
+            named = [item for item in VARIANTS if item == wanted]
+            if not named:
+                raise UnusableInput(f"the site's variant is none of {', '.join(VARIANTS)}")
+            variant = named[0]
         if variant not in ("base", "full", *known):
             raise MissingInput(f"the input of the {variant} variant is not in the record")
-        used = {"uacr": "uacr", "hba1c": "hba1c", "sdi": "deprivation"}
         for name in used.values():
             if variant != "full" and used.get(variant) != name:
                 values.pop(name)

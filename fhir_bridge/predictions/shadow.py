@@ -66,7 +66,11 @@ class Shadows:
         """
         for predictor, settings, content in self._running:
             # A shadow is research, whatever the site decided about the model itself.
-            asked = [item for item in results if item[0].refused_use(PredictorSettings(), ("", "")) is None]
+            asked = [
+                item
+                for item in results
+                if item[0].refused_use(PredictorSettings(), ("", ""), predictor.name) is None
+            ]
             if not asked:
                 continue
             answers: Sequence[Prediction | Refusal | str]
