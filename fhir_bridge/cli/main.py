@@ -14,10 +14,12 @@ from fhir_bridge import __version__
 from fhir_bridge.cli import (
     accounts,
     convert,
+    dataset,
     demo,
     fhir,
     inbox,
     mapping,
+    model,
     outbox,
     plugins,
     predict,
@@ -45,6 +47,8 @@ app.command("convert")(convert.convert)
 app.command("load")(convert.load)
 app.command("validate")(validate.validate)
 app.command("predict")(predict.predict)
+app.add_typer(model.app, name="model")
+app.command("dataset")(dataset.dataset)
 app.command("score")(score.score)
 app.add_typer(mapping.app, name="mapping")
 app.add_typer(terminology.app, name="terminology")

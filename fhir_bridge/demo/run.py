@@ -74,7 +74,10 @@ async def prepare(folder: Path, url: str, on_step: Step = lambda _name: None) ->
     demonstration.accounts["fhir"] = await _off_loop(load_fhir, [str(folder / "fhir")], url, site=site_file)
     site = Site.load(site_file)
     async with await Store.open(url) as store:
+        enabled = site.parameters["predictions"]
         for name, predictor in predictors().items():
+            if name not in enabled:
+                continue
             on_step(f"predicting {name}")
             run = PredictionRun(predictor, site.parameters, site_key(site), store)
             counts: Counter[str] = Counter()

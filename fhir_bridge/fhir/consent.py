@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from fhir_bridge.fhir.purposes import PURPOSES, SYSTEM, covers
 
-__all__ = ["UNASSERTED", "Decision", "Denial", "decision", "denials", "uninterpreted"]
+__all__ = ["UNASSERTED", "Decision", "Denial", "about_code", "decision", "denials", "uninterpreted"]
 
 Decision = Literal["permit", "deny"]
 
@@ -145,6 +145,44 @@ def decision(consent: Mapping[str, Any], purpose: str, at: datetime | None = Non
         return "permit"
     kind = root.get("type")
     return kind if kind in ("permit", "deny") and _applies(root, purpose, at) else None
+
+
+def about_code(
+    consent: Mapping[str, Any],
+    codes: frozenset[tuple[str, str]],
+    purpose: str,
+    at: datetime | None = None,
+) -> Decision | None:
+    """What a Consent says of the content that one of these codes names (`provision.code`), for a purpose.
+
+    A nested provision is an exception from the one above it and goes before it; of two that say different things the
+    denial wins. A provision that is narrowed by anything but code, purpose and period says nothing here.
+    """
+    root = _root(consent)
+    if consent.get("status") != "active" or root is None or not _scopes(consent) & {*_SCOPES, "treatment"}:
+        return None
+    if not _within(root.get("period"), at):
+        return None
+    for provisions in (_dicts(root.get("provision")), [root]):
+        said = {item.get("type") for item in provisions if _is_about(item, codes, purpose, at)}
+        if "deny" in said:
+            return "deny"
+        if "permit" in said:
+            return "permit"
+    return None
+
+
+def _is_about(
+    provision: Mapping[str, Any], codes: frozenset[tuple[str, str]], purpose: str, at: datetime | None
+) -> bool:
+    named = {
+        (str(coding.get("system", "")), str(coding.get("code", "")))
+        for concept in _dicts(provision.get("code"))
+        for coding in _dicts(concept.get("coding"))
+    }
+    if not named & codes:
+        return False
+    return _applies({name: value for name, value in provision.items() if name != "code"}, purpose, at)
 
 
 def denials(consent: Mapping[str, Any]) -> list[Denial]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from fhir_bridge.fhir.consent import Decision, decision
+from fhir_bridge.fhir.consent import Decision, about_code, decision
 
-__all__ = ["Decision", "decide", "research_opted_out"]
+__all__ = ["Decision", "decide", "objects_to", "research_opted_out"]
 
 
 def decide(
@@ -30,3 +30,13 @@ def decide(
 def research_opted_out(consents: Iterable[Mapping[str, Any]], at: datetime | None = None) -> bool:
     """Whether the patient opted out of research: an active Consent denies HRESCH."""
     return decide(consents, "HRESCH", at) == "deny"
+
+
+def objects_to(
+    consents: Iterable[Mapping[str, Any]],
+    codes: frozenset[tuple[str, str]],
+    purpose: str,
+    at: datetime | None = None,
+) -> bool:
+    """Whether the patient refuses what one of these (system, code) names, for this purpose: a denial wins."""
+    return any(about_code(consent, codes, purpose, at) == "deny" for consent in consents)

@@ -60,14 +60,21 @@ def __getattr__(name: str) -> Any:
 
 PUBLIC_MODULES = (
     "changes",
+    "dataset",
+    "identity",
     "inputs",
+    "manifest",
+    "monitoring",
+    "onnx_model",
     "operation",
     "recompute",
     "record",
     "resources",
     "registry",
     "reviewing",
+    "shadow",
     "site",
+    "tensors",
     "triggers",
     "values",
 )

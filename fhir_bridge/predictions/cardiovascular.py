@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
-from fhir_bridge.predictions.contract import RefusalReason
+from fhir_bridge.predictions.contract import PredictorSettings, RefusalReason
 from fhir_bridge.predictions.findings import Disease, find_disease, find_unreadable, is_refuted
 from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
@@ -19,9 +20,10 @@ from fhir_bridge.predictions.inputs import (
     UnusableInput,
     loinc,
 )
-from fhir_bridge.predictions.record import Evidence, PatientRecord
+from fhir_bridge.predictions.record import Evidence, PatientRecord, codings
 
 __all__ = [
+    "ANTIHYPERTENSIVE",
     "ASCVD",
     "BMI",
     "CHOLESTEROL",
@@ -29,18 +31,26 @@ __all__ = [
     "DIABETES",
     "DIABETES_DRUG",
     "EGFR",
+    "FAMILIAL",
     "FAMILIAL_GENES",
     "HBA1C",
     "HDL",
+    "HDL_MASS",
+    "HEART_FAILURE",
     "PREGNANCY",
     "PREVENTION",
     "SBP",
+    "STATIN",
+    "TOTAL_MASS",
+    "TYPE_2",
     "UACR",
+    "WITHOUT_KIDNEY",
     "Excluded",
     "diabetes",
     "exclusions",
     "familial",
     "kidney",
+    "takes",
 ]
 
 YEARS: Final = timedelta(days=366)
@@ -89,6 +99,27 @@ HBA1C: Final = QuantityInput(
     (Decimal(5), Decimal(250)),
     convert=_hba1c,
 )
+
+
+def _mg_dl(value: Decimal, unit: str) -> Decimal | None:
+    """Cholesterol to mg/dL, with the factor that the equations of the United States have (0.02586)."""
+    try:
+        if unit == "mmol/L":
+            return value / Decimal("0.02586")
+        return convert(value, unit, "mg/dL")
+    except (UcumError, Incommensurable):
+        return None
+
+
+TOTAL_MASS: Final = replace(
+    CHOLESTEROL, unit="mg/dL", plausible=(Decimal(38), Decimal(970)), molar_mass=None, convert=_mg_dl
+)
+HDL_MASS: Final = replace(
+    HDL, unit="mg/dL", plausible=(Decimal(3), Decimal(194)), molar_mass=None, convert=_mg_dl
+)
+"""The same in mg/dL, for equations that have it so."""
+
+
 def _uacr(value: Decimal, unit: str) -> Decimal | None:
     """mg/mmol of creatinine (113.12 g/mol) to mg/g; and other masses."""
     if unit == "mg/mmol":
@@ -123,7 +154,13 @@ PREGNANCY: Final = Disease("pregnancy", "pregnancy", "current", timedelta(days=3
 DECEASED: Final = Disease("death", "deceased")
 FAMILIAL_GENES: Final = frozenset({"LDLR", "APOB", "PCSK9", "LDLRAP1"})
 
-PREVENTION: Final = (DECEASED, ASCVD, CKD, TRANSPLANT, FAMILIAL, PREGNANCY)
+TYPE_2: Final = Disease("type 2 diabetes mellitus", "diabetes-type-2")
+HEART_FAILURE: Final = Disease("heart failure", "heart-failure")
+ANTIHYPERTENSIVE: Final = Disease("blood-pressure-lowering drug", "antihypertensive", "current")
+STATIN: Final = Disease("statin", "statin", "current")
+
+WITHOUT_KIDNEY: Final = (ASCVD, TRANSPLANT, FAMILIAL, PREGNANCY)
+PREVENTION: Final = (*WITHOUT_KIDNEY, CKD)
 """What excludes from the European models of a first event, beside diabetes."""
 
 _DIABETIC: Final = Decimal("47.5")
@@ -185,6 +222,30 @@ def diabetes(record: PatientRecord) -> tuple[bool, list[Evidence]]:
             raise UnusableInput("HbA1c may be that of diabetes or not", reading.evidence)
         looked_at.append(reading.evidence)
     return False, looked_at
+
+
+def takes(record: PatientRecord, drugs: Disease, settings: PredictorSettings) -> tuple[bool, Evidence | None]:
+    """Whether the patient takes one of these drugs now, and by which entry of the medication list.
+
+    A list without one says no. No list at all says nothing, unless the site has decided that it means no
+    (`no_medication_list: none-taken`).
+
+    Raises:
+        UnusableInput: there is no list, or it has an entry that is not coded and may be one.
+    """
+    taken = find_disease(record, drugs)
+    if taken is not None:
+        return True, taken
+    entries = [*record.all("MedicationStatement"), *record.all("MedicationRequest")]
+    if not entries and settings.options.get("no_medication_list") != "none-taken":
+        raise MissingInput(f"no medication list, so whether a {drugs.name} is taken is not known")
+    for entry in entries:
+        concept = entry.get("medicationCodeableConcept")
+        if not any(system and code for system, code in codings(concept)) and "contained" not in entry:
+            raise UnusableInput(
+                f"a medication without a code may be a {drugs.name}", record.evidence(entry, "medication")
+            )
+    return False, None
 
 
 def familial(record: PatientRecord) -> None:

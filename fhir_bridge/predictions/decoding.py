@@ -18,13 +18,13 @@ from fhir_bridge.predictions.outputs import (
 )
 from fhir_bridge.predictions.tensors import ModelFailure, Tensor
 
-__all__ = ["Said", "decode", "tensors_of", "the_number"]
+__all__ = ["Decoded", "decode", "tensors_of", "the_number"]
 
 _PLACES: Final = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Decoded:
     """What a model says of one patient, without where it is from."""
 
     percent: Decimal | None
@@ -48,7 +48,7 @@ def the_number(block: OutputBlock, row: Sequence[Any]) -> float:
     return 1 - float(row[-1]) if block.kind == "survival" else float(row[block.index])
 
 
-def decode(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> Said:
+def decode(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> Decoded:
     """What the outputs say of the patient with this number in the batch.
 
     Raises:
@@ -56,7 +56,7 @@ def decode(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> Sa
     """
     row = _row(outputs[block.tensor], number)
     if block.kind == "text":
-        return Said(None, None, TextOutput(str(_at(row, block.index, block.tensor))), None)
+        return Decoded(None, None, TextOutput(str(_at(row, block.index, block.tensor))), None)
     if block.kind == "class":
         return _class(block, row)
     if block.kind == "survival":
@@ -68,17 +68,17 @@ def decode(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> Sa
         if interval is not None:
             interval = _around(rounded, interval, block.decimals)
         quantity = QuantityOutput(rounded, block.unit, interval)
-        return Said(None, None, quantity, _category(block, value))
+        return Decoded(None, None, quantity, _category(block, value))
     if not 0 <= value <= 1:
         raise ModelFailure("its probability is not within 0 to 1")
     percent = _rounded(value * 100, block.decimals)
     if interval is not None:
         times100 = Interval(interval.low * 100, interval.high * 100, interval.level)
         interval = _around(percent, times100, block.decimals)
-    return Said(percent, interval, None, _category(block, value * 100))
+    return Decoded(percent, interval, None, _category(block, value * 100))
 
 
-def _class(block: OutputBlock, row: Sequence[Any]) -> Said:
+def _class(block: OutputBlock, row: Sequence[Any]) -> Decoded:
     if len(row) != len(block.classes):
         raise ModelFailure(
             f"{block.tensor} has {len(row)} values, and model.yaml {len(block.classes)} classes"
@@ -89,16 +89,16 @@ def _class(block: OutputBlock, row: Sequence[Any]) -> Said:
         (item.code, item.display, share.quantize(_PLACES, ROUND_HALF_EVEN).normalize() + 0)
         for item, share in zip(block.classes, shares, strict=True)
     )
-    return Said(None, None, ClassOutput(best.code, best.display, probabilities), None)
+    return Decoded(None, None, ClassOutput(best.code, best.display, probabilities), None)
 
 
-def _survival(block: OutputBlock, row: Sequence[Any]) -> Said:
+def _survival(block: OutputBlock, row: Sequence[Any]) -> Decoded:
     if len(row) != len(block.times):
         raise ModelFailure(f"{block.tensor} has {len(row)} values, and model.yaml {len(block.times)} times")
     shares = [_decimal(value).quantize(_PLACES, ROUND_HALF_EVEN) for value in row]
     curve = SurvivalOutput(tuple(zip(block.times, shares, strict=True)))
     risk = (1 - shares[block.times.index(Decimal(block.horizon_years or 0))]) * 100
-    return Said(_rounded(risk, block.decimals), None, curve, _category(block, risk))
+    return Decoded(_rounded(risk, block.decimals), None, curve, _category(block, risk))
 
 
 def _interval(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> Interval | None:

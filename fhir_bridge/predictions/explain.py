@@ -19,7 +19,7 @@ Values = Mapping[str, float]
 
 
 class Answered(NamedTuple):
-    """What an equation answers: the risk in percent, and its class (code, display), where it has classes."""
+    """What an equation answers: the risk in percent (or points), and its class (code, display), where there are any."""
 
     percent: Decimal
     category: tuple[str, str] | None
@@ -55,6 +55,7 @@ class Equation:
         baseline: values of the person to compare with.
         baseline_text: the same for people.
         dials: what could be otherwise.
+        unit: of what `answer` gives, for people.
     """
 
     terms: Callable[[Values], Mapping[str, float]]
@@ -62,6 +63,7 @@ class Equation:
     baseline: Values
     baseline_text: str
     dials: Sequence[Dial] = ()
+    unit: str = "%"
 
 
 def explain(
@@ -100,7 +102,7 @@ def explain(
     return contributions, Explanation(
         baseline=equation.baseline_text,
         method="exact",
-        baseline_result=f"{base.percent:f} %",
+        baseline_result=f"{base.percent:f} {equation.unit}",
         modalities=modalities,
         changes=tuple(_changes(equation, values, answered)),
         decided_by=tuple(_decided_by(equation, values, answered, evidence)),

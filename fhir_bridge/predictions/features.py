@@ -218,7 +218,7 @@ def _variant(item: VariantBlock, record: PatientRecord, _: FeatureSource) -> Fea
     if not reports:
         raise MissingInput(f"{item.name}: the genome was not studied")
     return _number(
-        item, 0.0, (_with_modality(record.evidence(reports[0], item.name, "none found"), "genomics"),)
+        item, 0.0, (_with_modality(record.evidence(reports[0], item.name, "none matching"), "genomics"),)
     )
 
 
@@ -275,7 +275,7 @@ def _frames(item: FramesBlock, record: PatientRecord, source: FeatureSource) -> 
 
 
 def _text(item: TextBlock, record: PatientRecord, _: FeatureSource) -> Feature:
-    found: list[tuple[str, dict[str, Any], str]] = []
+    matching: list[tuple[str, dict[str, Any], str]] = []
     for kind in ("DocumentReference", "DiagnosticReport"):
         for resource in record.all(kind):
             coded = {*codings(resource.get("type")), *codings(resource.get("code"))}
@@ -283,10 +283,10 @@ def _text(item: TextBlock, record: PatientRecord, _: FeatureSource) -> Feature:
                 continue
             if (item.codes and not coded & item.pairs) or not (text := _text_of(resource)):
                 continue
-            found.append((str(resource.get("date") or effective_of(resource)), resource, text))
-    if not found:
+            matching.append((str(resource.get("date") or effective_of(resource)), resource, text))
+    if not matching:
         raise MissingInput(f"no {item.name}")
-    time, resource, text = max(found, key=lambda entry: entry[0])
+    time, resource, text = max(matching, key=lambda entry: entry[0])
     evidence = record.evidence(resource, item.name)
     evidence = Evidence(evidence.reference, item.name, "", time, "text")
     _check_age(item.name, evidence, record, item.max_age_days)

@@ -26,6 +26,7 @@ __all__ = [
     "find_unconfirmed",
     "find_unreadable",
     "is_refuted",
+    "onset_of",
     "subsumption_caution",
 ]
 
@@ -183,6 +184,29 @@ def find_unreadable(record: PatientRecord) -> Evidence | None:
         ):
             return record.evidence(condition, "condition without a code of ICD-10 or SNOMED CT")
     return None
+
+
+def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | None] | None:
+    """The Condition that states the disease with the earliest onset, and the age then; None without a Condition."""
+    found: list[tuple[int, dict[str, Any]]] = []
+    undated: dict[str, Any] | None = None
+    for statement in _statements(record):
+        if statement.polarity != "present" or statement.suspected or not disease.states(statement.concept):
+            continue
+        condition = statement.resource
+        if condition["resourceType"] != "Condition":
+            continue
+        age = (condition.get("onsetAge") or {}).get("value")
+        moment = moment_of(str(condition.get("onsetDateTime") or ""))
+        at = int(age) if age is not None else None if moment is None else record.age_on(moment.date())
+        if at is None:
+            undated = undated or condition
+        else:
+            found.append((at, condition))
+    if found:
+        age, condition = min(found, key=lambda item: (item[0], item[1]["id"]))
+        return record.evidence(condition, disease.name, f"since the age of {age}"), age
+    return None if undated is None else (record.evidence(undated, disease.name), None)
 
 
 def subsumption_caution(record: PatientRecord, diseases: Iterable[Disease]) -> tuple[str, ...]:

@@ -272,6 +272,8 @@ class HcmRiskScd(PublishedEquation):
             inputs,
             horizon_years=5,
             outcome=("sudden-cardiac-death", "Sudden cardiac death"),
+            population="Adults with hypertrophic cardiomyopathy, Europe",
+            guideline="ESC 2014 guideline on hypertrophic cardiomyopathy",
             effective=newest,
             looked_at=(*gradients[1:], *looked_at),
             cautions=(

@@ -16,7 +16,7 @@ from fhir_bridge.predictions.contract import (
     PredictorSettings,
     Refusal,
 )
-from fhir_bridge.predictions.decoding import Said, decode, tensors_of, the_number
+from fhir_bridge.predictions.decoding import Decoded, decode, tensors_of, the_number
 from fhir_bridge.predictions.features import (
     Feature,
     Features,
@@ -128,9 +128,9 @@ class ManifestPredictor:
                     refusal = self._refusal(record, unusable)
             answers[number] = refusal
         if read:
-            said = self.answer([read[number] for number in read])
+            decoded = self.answer([read[number] for number in read])
             for place, number in enumerate(read):
-                answers[number] = self._prediction(records[number], read[number], said, place)
+                answers[number] = self._prediction(records[number], read[number], decoded, place)
         return [answers[number] for number in range(len(records))]
 
     def answer(self, features: Sequence[Features]) -> Mapping[str, Tensor]:
@@ -182,33 +182,35 @@ class ManifestPredictor:
         self, record: PatientRecord, features: Features, outputs: Mapping[str, Tensor], place: int
     ) -> Prediction:
         block = self.manifest.output
-        said = decode(block, outputs, place)
+        decoded = decode(block, outputs, place)
         evidence = tuple(
             {item.reference: item for feature in features.values() for item in feature.evidence}.values()
         )
         times = [(moment, item.time) for item in evidence if (moment := moment_of(item.time)) is not None]
-        contributions, explanation = self._explained(features, said) if self.manifest.explain else ((), None)
+        contributions, explanation = (
+            self._explained(features, decoded) if self.manifest.explain else ((), None)
+        )
         outcome = (block.outcome.code, block.outcome.display) if block.outcome else self.result_code
         return Prediction(
             code=block.code,
             display=block.display,
-            percent=said.percent,
+            percent=decoded.percent,
             horizon_years=block.horizon_years,
             outcome=outcome,
-            category=said.category,
+            category=decoded.category,
             effective=max(times)[1] if times else _run_time(record),
             evidence=evidence,
             contributions=contributions,
             explanation=explanation,
             cautions=(DEMONSTRATION,) if self.demonstration else (),
-            interval=said.interval,
-            output=said.output,
+            interval=decoded.interval,
+            output=decoded.output,
             population=block.population,
             guideline=block.guideline,
         )
 
     def _explained(
-        self, features: Features, said: Said
+        self, features: Features, decoded: Decoded
     ) -> tuple[tuple[Contribution, ...], Explanation | None]:
         """Shapley values of the inputs that have a baseline, on the scale of the answer; and what decided."""
         items = [item for item in self.manifest.inputs if item.baseline is not None]
@@ -247,7 +249,7 @@ class ManifestPredictor:
         decided = [
             cast("Modality", modality)
             for place, modality in enumerate(modalities, start=1)
-            if _class_of(decode(block, others, place)) != _class_of(said)
+            if _class_of(decode(block, others, place)) != _class_of(decoded)
         ]
         names = {item.name: item for item in items}
         contributions = tuple(
@@ -269,11 +271,13 @@ class ManifestPredictor:
         )
 
 
-def _class_of(said: Said) -> Any:
+def _class_of(decoded: Decoded) -> Any:
     """What counts as another answer: the category or class, else the value."""
-    if said.category is not None:
-        return said.category
-    return said.output.code if isinstance(said.output, ClassOutput) else (said.percent, said.output)
+    if decoded.category is not None:
+        return decoded.category
+    return (
+        decoded.output.code if isinstance(decoded.output, ClassOutput) else (decoded.percent, decoded.output)
+    )
 
 
 def _first(feature: Feature) -> Evidence | None:

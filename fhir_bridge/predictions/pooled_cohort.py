@@ -223,6 +223,8 @@ class PooledCohort(PublishedEquation):
             evidence,
             horizon_years=10,
             outcome=("atherosclerotic-event", "Atherosclerotic cardiovascular event"),
+            population="United States",
+            guideline="ACC/AHA 2019 guideline on primary prevention",
             looked_at=(*looked_at, *said, *(() if medication is None else (medication,))),
             cautions=(
                 f"Age {age} on {day.isoformat()}; {'treated' if treated else 'untreated'} systolic blood pressure.",
@@ -252,4 +254,6 @@ def _race_of(patient: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         return "white", ()
     if not codes - {None, "UNK", "ASKU"}:
         raise MissingInput("no race (US Core), by which the publication has its equations")
-    return "white", ("The equations for white people, as the publication advises for others than black people.",)
+    return "white", (
+        "The equations for white people, as the publication advises for others than black people.",
+    )

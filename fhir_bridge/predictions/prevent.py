@@ -35,7 +35,13 @@ from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSet
 from fhir_bridge.predictions.deprivation import decile_of
 from fhir_bridge.predictions.explain import Answered, Equation
 from fhir_bridge.predictions.findings import find_unreadable, subsumption_caution
-from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, QuantityInput, UnusableInput, age_on
+from fhir_bridge.predictions.inputs import (
+    ImplausibleInput,
+    MissingInput,
+    QuantityInput,
+    UnusableInput,
+    age_on,
+)
 from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
@@ -203,15 +209,15 @@ class Prevent(PublishedEquation):
     files = (_FILE,)
     card = ModelCard(
         kind="published-equation",
-        details="Sex-specific logistic equations without race; base, and with urine albumin, HbA1c, social deprivation.",
+        details="Sex-specific logistic equations without race; base, or with urine albumin, HbA1c, deprivation.",
         intended_use="Estimates the risk of a first cardiovascular event in people of 30 to 79 years (30 to 59 for the "
         "30-year risk) in the United States, to support a conversation on prevention.",
         cautioned_out_of_scope="Known atherosclerotic cardiovascular disease or heart failure, pregnancy; values "
         "outside those of the derivation.",
         development="3,281,919 people of 25 cohorts, 1992 to 2017.",
         fairness="Race is no input; calibration was reported by race and ethnicity.",
-        external_validation="3,330,085 people of 21 cohorts; C-index of total cardiovascular disease 0.794 in women and "
-        "0.757 in men.",
+        external_validation="3,330,085 people of 21 cohorts; C-index of total cardiovascular disease 0.794 (women) and "
+        "0.757 (men).",
         maintenance="Fixed coefficients.",
         citation="Circulation 2024;149:430-449, doi:10.1161/CIRCULATIONAHA.123.067626",
     )
@@ -291,6 +297,7 @@ class Prevent(PublishedEquation):
             evidence,
             horizon_years=self.years,
             outcome=OUTCOMES[self.outcome],
+            population="United States",
             looked_at=looked_at,
             cautions=(
                 f"The {variant} variant of the equations; age {int(values['age'])} on {day}.",
@@ -327,23 +334,23 @@ class Prevent(PublishedEquation):
             evidence[name] = found
         decile = decile_of(record.patient, settings.options.get("sdi_file"))
         values["deprivation"] = nan if decile is None else float(decile)
+        used: dict[Variant, str] = {"uacr": "uacr", "hba1c": "hba1c", "sdi": "deprivation"}
+        known = [variant for variant, name in used.items() if not isnan(values[name])]
         wanted = settings.options.get("variant")
-        known = [
-            variant
-            for variant, name in (("uacr", "uacr"), ("hba1c", "hba1c"), ("sdi", "deprivation"))
-            if not isnan(values[name])
-        ]
-        variant: Any = wanted or ("base" if not known else known[0] if len(known) == 1 else "full")
-        if variant not in VARIANTS:
-            raise UnusableInput(f"the site's variant is none of {', '.join(VARIANTS)}")
+        if wanted is None:
+            variant: Variant = "base" if not known else known[0] if len(known) == 1 else "full"
+        else:
+            named = [item for item in VARIANTS if item == wanted]
+            if not named:
+                raise UnusableInput(f"the site's variant is none of {', '.join(VARIANTS)}")
+            variant = named[0]
         if variant not in ("base", "full", *known):
             raise MissingInput(f"the input of the {variant} variant is not in the record")
-        used = {"uacr": "uacr", "hba1c": "hba1c", "sdi": "deprivation"}
         for name in used.values():
             if variant != "full" and used.get(variant) != name:
                 values.pop(name)
                 evidence.pop(name, None)
-        return variant  # type: ignore[no-any-return]
+        return variant
 
 
 def prevent_models() -> list[Prevent]:

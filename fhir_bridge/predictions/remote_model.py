@@ -144,13 +144,13 @@ def _outputs(answer: Any, wanted: Sequence[str], count: int, block: RemoteBlock)
     outputs = answer.get("outputs") if isinstance(answer, dict) else None
     if not isinstance(outputs, list):
         raise ModelFailure("its server's answer has no outputs")
-    said = answer.get("model_version")
-    if block.version and said is not None and str(said) != block.version:
+    stated = answer.get("model_version")
+    if block.version and stated is not None and str(stated) != block.version:
         raise ModelFailure("its server answers with another version of the model")
-    found = {item.get("name"): item for item in outputs if isinstance(item, dict)}
+    matching = {item.get("name"): item for item in outputs if isinstance(item, dict)}
     result = {}
     for name in wanted:
-        item = found.get(name)
+        item = matching.get(name)
         if item is None:
             raise ModelFailure(f"its server's answer has no output {name}")
         result[name] = _output(name, item, count)

@@ -54,7 +54,7 @@ class Review:
     followed: str = ""
 
 
-async def review(store: Store, stored: Stored, said: Review, audit: AuditOf | None = None) -> None:
+async def review(store: Store, stored: Stored, verdict: Review, audit: AuditOf | None = None) -> None:
     """Write what a person says.
 
     Args:
@@ -65,9 +65,9 @@ async def review(store: Store, stored: Stored, said: Review, audit: AuditOf | No
         VersionConflict: another version came between.
     """
     observation: dict[str, Any] = loads_exact(stored.bytes)
-    _check(observation, said)
+    _check(observation, verdict)
     companions = await store.results.companions([stored.id])
-    operations = await _operations(store, stored, observation, companions.get(stored.id), said)
+    operations = await _operations(store, stored, observation, companions.get(stored.id), verdict)
     await store.write(operations, EVERYTHING, audit=audit)
 
 
@@ -89,36 +89,36 @@ async def withdraw(
             observation: dict[str, Any] = loads_exact(stored.bytes)
             if observation.get("status") not in _OPEN:
                 continue
-            said = Review("reject", who, reason)
-            operations += await _operations(store, stored, observation, companions.get(identity), said)
+            verdict = Review("reject", who, reason)
+            operations += await _operations(store, stored, observation, companions.get(identity), verdict)
             count += 1
         if operations:
             await store.write(operations, EVERYTHING, audit=audit)
     return count
 
 
-def _check(observation: Mapping[str, Any], said: Review) -> None:
+def _check(observation: Mapping[str, Any], verdict: Review) -> None:
     labels = observation.get("meta", {}).get("security", ())
     if not any(label.get("code") == AIAST["code"] for label in labels):
         raise BadResource("this is not a result of a model")
     if observation.get("status") not in _OPEN:
         raise BadResource("this result is withdrawn, and can't be reviewed any more")
-    if said.decision in ("amend", "reject") and not said.reason.strip():
-        raise BadResource(f"{said.decision} needs a reason")
-    if said.decision == "amend":
-        if said.value is None and said.category is None:
+    if verdict.decision in ("amend", "reject") and not verdict.reason.strip():
+        raise BadResource(f"{verdict.decision} needs a reason")
+    if verdict.decision == "amend":
+        if verdict.value is None and verdict.category is None:
             raise BadResource("amend needs a value or a category")
-        if said.value is not None and "valueQuantity" not in observation:
+        if verdict.value is not None and "valueQuantity" not in observation:
             raise BadResource("this result has no number to amend")
         quantity = observation.get("valueQuantity", {})
-        if said.value is not None and quantity.get("code") == "%" and not 0 <= said.value <= 100:
+        if verdict.value is not None and quantity.get("code") == "%" and not 0 <= verdict.value <= 100:
             raise BadResource("a risk is within 0 to 100 %")
-    if said.decision == "followed" and not said.followed.strip():
+    if verdict.decision == "followed" and not verdict.followed.strip():
         raise BadResource("say which decision followed")
 
 
 async def _operations(
-    store: Store, stored: Stored, observation: dict[str, Any], companion: str | None, said: Review
+    store: Store, stored: Stored, observation: dict[str, Any], companion: str | None, verdict: Review
 ) -> list[Operation]:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     before = f"Observation/{stored.id}/_history/{stored.version}"
@@ -127,58 +127,58 @@ async def _operations(
             "update",
             "Observation",
             stored.id,
-            _reviewed(observation, said, now),
+            _reviewed(observation, verdict, now),
             if_match=str(stored.version),
         )
     ]
     targets = [f"Observation/{stored.id}"]
-    if companion is not None and said.decision != "followed":
+    if companion is not None and verdict.decision != "followed":
         beside = await store.read("RiskAssessment", companion, EVERYTHING)
-        resource: dict[str, Any] = loads_exact(beside.bytes) | {"status": _STATUS[said.decision]}
-        if said.decision == "amend":
-            resource = _amended_risk(resource, said)
+        resource: dict[str, Any] = loads_exact(beside.bytes) | {"status": _STATUS[verdict.decision]}
+        if verdict.decision == "amend":
+            resource = _amended_risk(resource, verdict)
         # A rejected Observation takes the RiskAssessment with it (`storage.currency`).
-        if said.decision != "reject":
+        if verdict.decision != "reject":
             version = str(beside.version)
             operations.append(Operation("update", "RiskAssessment", companion, resource, if_match=version))
         targets.append(f"RiskAssessment/{companion}")
-    provenance = _provenance(targets, before, observation, said, now)
+    provenance = _provenance(targets, before, observation, verdict, now)
     return [*operations, Operation("create", "Provenance", provenance["id"], provenance)]
 
 
-def _reviewed(observation: dict[str, Any], said: Review, now: str) -> dict[str, Any]:
+def _reviewed(observation: dict[str, Any], verdict: Review, now: str) -> dict[str, Any]:
     result = dict(observation)
-    if said.decision != "followed":
-        result["status"] = _STATUS[said.decision]
-    if said.decision == "amend":
+    if verdict.decision != "followed":
+        result["status"] = _STATUS[verdict.decision]
+    if verdict.decision == "amend":
         components = list(result.get("component", ()))
-        if said.value is not None:
+        if verdict.value is not None:
             if not any(_is_own(item) for item in components):
                 components.append({"code": _code(), "valueQuantity": dict(result["valueQuantity"])})
-            result["valueQuantity"] = {**result["valueQuantity"], "value": said.value}
+            result["valueQuantity"] = {**result["valueQuantity"], "value": verdict.value}
             # The model's interval is of the model's value.
             components = [item for item in components if not _has_code(item, "interval")]
-        if said.category is not None:
+        if verdict.category is not None:
             system = observation.get("code", {}).get("coding", [{}])[0].get("system", PREDICTION_CODES)
-            code, display = said.category
+            code, display = verdict.category
             coding = {"system": system, "code": code, "display": display}
             result["interpretation"] = [{"coding": [coding], "text": display}]
         result["component"] = components
-    texts = [f"{said.decision.capitalize()}: {said.reason}"] if said.reason else []
-    texts += [f"Decision that followed: {said.followed}"] if said.followed else []
-    author = _author(said.who)
+    texts = [f"{verdict.decision.capitalize()}: {verdict.reason}"] if verdict.reason else []
+    texts += [f"Decision that followed: {verdict.followed}"] if verdict.followed else []
+    author = _author(verdict.who)
     result["note"] = [*result.get("note", ()), *({**author, "time": now, "text": text} for text in texts)]
     return result
 
 
-def _amended_risk(resource: dict[str, Any], said: Review) -> dict[str, Any]:
+def _amended_risk(resource: dict[str, Any], verdict: Review) -> dict[str, Any]:
     predictions = [dict(item) for item in resource.get("prediction", ())]
     for item in predictions[:1]:
-        if said.value is not None:
-            item["probabilityDecimal"] = (said.value / 100).normalize() + 0
-        if said.category is not None:
+        if verdict.value is not None:
+            item["probabilityDecimal"] = (verdict.value / 100).normalize() + 0
+        if verdict.category is not None:
             system = item.get("outcome", {}).get("coding", [{}])[0].get("system", PREDICTION_CODES)
-            code, display = said.category
+            code, display = verdict.category
             coding = {"system": system, "code": code, "display": display}
             item["qualitativeRisk"] = {"coding": [coding], "text": display}
     # RiskAssessment takes the statuses of Observation.
@@ -203,12 +203,12 @@ def _has_code(component: Mapping[str, Any], code: str) -> bool:
 
 
 def _provenance(
-    targets: Sequence[str], before: str, observation: Mapping[str, Any], said: Review, now: str
+    targets: Sequence[str], before: str, observation: Mapping[str, Any], verdict: Review, now: str
 ) -> dict[str, Any]:
-    code, display = _ACTIVITY[said.decision]
+    code, display = _ACTIVITY[verdict.decision]
     participant = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
     reason: dict[str, Any] = {"coding": [AIAST]}
-    text = said.reason or said.followed
+    text = verdict.reason or verdict.followed
     model = {
         "type": {"coding": [{"system": participant, "code": "assembler", "display": "Assembler"}]},
         "role": [{"coding": [{"system": AI_TYPES, "code": "Artificial-Intelligence"}]}],
@@ -216,7 +216,7 @@ def _provenance(
     }
     person = {
         "type": {"coding": [{"system": participant, "code": "verifier", "display": "Verifier"}]},
-        "who": dict(said.who),
+        "who": dict(verdict.who),
     }
     return {
         "resourceType": "Provenance",
@@ -232,7 +232,7 @@ def _provenance(
                     "display": display,
                 }
             ],
-            "text": said.decision,
+            "text": verdict.decision,
         },
         "agent": [model, person],
         "entity": [{"role": "revision", "what": {"reference": before}}],

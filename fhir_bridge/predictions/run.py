@@ -245,7 +245,7 @@ class PredictionRun:
         results: dict[str, Prediction | Refusal] = {}
         requested: list[Subject] = []
         for subject in subjects:
-            refusal = subject.refused_use(self._settings, self._builder.code)
+            refusal = subject.refused_use(self._settings, self._builder.code, self._predictor.name)
             if refusal is None:
                 requested.append(subject)
             else:

@@ -237,6 +237,8 @@ class Score2(PublishedEquation):
             display=display,
             horizon_years=10,
             outcome=("cardiovascular-event", "Fatal or non-fatal cardiovascular event"),
+            population=f"Europe, {region} risk region",
+            guideline="ESC 2021 guideline on prevention, by age",
             looked_at=looked_at,
             cautions=(
                 *cautions,

@@ -17,8 +17,8 @@ from fhir_bridge.predictions.cardiovascular import (
     SBP,
     TYPE_2,
     UACR,
-    Excluded,
     WITHOUT_KIDNEY,
+    Excluded,
     exclusions,
     familial,
 )
@@ -28,7 +28,7 @@ from fhir_bridge.predictions.findings import Disease, find_unreadable, onset_of,
 from fhir_bridge.predictions.genome import uncertain_variants
 from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, UnusableInput, age_on
 from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
-from fhir_bridge.predictions.record import Evidence, PatientRecord
+from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 from fhir_bridge.predictions.score2 import region_of
 from fhir_bridge.predictions.score2_coefficients import REGIONS, SCORE2
 from fhir_bridge.predictions.smoking import find_smoking
@@ -176,8 +176,8 @@ class Score2Diabetes(PublishedEquation):
         kind="published-equation",
         details="SCORE2 extended by age at diagnosis, HbA1c and eGFR; sex-specific, recalibrated to four European risk "
         "regions.",
-        intended_use="Estimates the ten-year risk of a first cardiovascular event in people of 40 to 69 years with type "
-        "2 diabetes, to support a conversation on prevention.",
+        intended_use="Estimates the ten-year risk of a first cardiovascular event in people of 40 to 69 years with "
+        "type 2 diabetes, to support a conversation on prevention.",
         cautioned_out_of_scope="Other types of diabetes, known atherosclerotic cardiovascular disease, severe target "
         "organ damage (eGFR below 45, or below 60 with albuminuria, or proteinuria), pregnancy.",
         development="229,460 people with type 2 diabetes in seven countries, 43,706 events.",
@@ -237,7 +237,9 @@ class Score2Diabetes(PublishedEquation):
             evidence,
             horizon_years=10,
             outcome=("cardiovascular-event", "Fatal or non-fatal cardiovascular event"),
-            effective=max((found.time for _, found in measured.values()), key=lambda text: text),
+            population=f"Europe, {region} risk region",
+            guideline="ESC 2023 guideline on cardiovascular disease in diabetes",
+            effective=max((found.time for _, found in measured.values()), key=parse_time),
             looked_at=looked_at,
             cautions=(
                 f"Calibrated for the {region} risk region; age {age} on {day.isoformat()}, diabetes since {began}.",

@@ -66,7 +66,11 @@ class Shadows:
         """
         for predictor, settings, content in self._running:
             # A shadow is research, whatever the site decided about the model itself.
-            asked = [item for item in results if item[0].refused_use(PredictorSettings(), ("", "")) is None]
+            asked = [
+                item
+                for item in results
+                if item[0].refused_use(PredictorSettings(), ("", ""), predictor.name) is None
+            ]
             if not asked:
                 continue
             answers: Sequence[Prediction | Refusal | str]
@@ -85,27 +89,27 @@ class Shadows:
                         self._model,
                         predictor.version,
                         observation,
-                        _said(answer),
-                        _said(result),
+                        _stated(answer),
+                        _stated(result),
                     )
                     for (subject, observation, result), answer in zip(asked, answers, strict=True)
                 ]
             )
 
 
-def _said(result: Prediction | Refusal | str) -> dict[str, Any]:
+def _stated(result: Prediction | Refusal | str) -> dict[str, Any]:
     if isinstance(result, str):
         return {"failed": result}
     if isinstance(result, Refusal):
         return {"refused": result.reason}
-    said: dict[str, Any] = {"shown": shown_value(result)}
+    stated: dict[str, Any] = {"shown": shown_value(result)}
     if result.percent is not None:
-        said["number"] = str(result.percent)
+        stated["number"] = str(result.percent)
     elif isinstance(result.output, QuantityOutput):
-        said["number"] = str(result.output.value)
+        stated["number"] = str(result.output.value)
     if result.category is not None:
-        said["category"] = result.category[0]
-    return said
+        stated["category"] = result.category[0]
+    return stated
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +144,14 @@ def compare(rows: Sequence[ShadowResult]) -> list[Comparison]:
 
 def _compare(shadow: str, version: str, content: str, rows: Sequence[ShadowResult]) -> Comparison:
     differences = [
-        float(Decimal(row.said["number"]) - Decimal(row.shown["number"]))
+        float(Decimal(row.stated["number"]) - Decimal(row.shown["number"]))
         for row in rows
-        if "number" in row.said and "number" in row.shown
+        if "number" in row.stated and "number" in row.shown
     ]
     categories = [
-        row.said["category"] == row.shown["category"]
+        row.stated["category"] == row.shown["category"]
         for row in rows
-        if "category" in row.said and "category" in row.shown
+        if "category" in row.stated and "category" in row.shown
     ]
     mean = sum(differences) / len(differences) if differences else None
     spread = None
@@ -162,9 +166,9 @@ def _compare(shadow: str, version: str, content: str, rows: Sequence[ShadowResul
         mean,
         spread,
         sum(categories) / len(categories) if categories else None,
-        sum("shown" in row.said and "shown" not in row.shown for row in rows),
-        sum("shown" in row.shown and "shown" not in row.said for row in rows),
-        sum("failed" in row.said for row in rows),
+        sum("shown" in row.stated and "shown" not in row.shown for row in rows),
+        sum("shown" in row.shown and "shown" not in row.stated for row in rows),
+        sum("failed" in row.stated for row in rows),
     )
 
 

@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.governance.consent import research_opted_out
+from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.fhir.purposes import PURPOSES
+from fhir_bridge.governance.consent import decide, objects_to
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.model_workers import ModelRecord
 from fhir_bridge.predictions.record import Evidence
+from fhir_bridge.predictions.resources import MODELS
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES, used_hash
 from fhir_bridge.storage.results import UsedInput
@@ -61,19 +64,37 @@ class Subject:
             self.patient.bytes, [stored.bytes for stored in self.resources.values()], self.as_of
         )
 
-    def refused_use(self, settings: PredictorSettings, code: tuple[str, str]) -> Refusal | None:
-        """The refusal that takes the place of a run: research use, and the patient opted out of research."""
-        if not settings.research_use:
-            return None
-        for stored in self.consents:
-            if research_opted_out([stored.resource()]):
-                reference = _versioned(stored)
-                evidence = Evidence(reference, "consent", "research: denied", "", "ehr")
-                text = (
-                    f"the patient opted out of research, and the model is for research use only: {reference}"
+    def refused_use(
+        self, settings: PredictorSettings, code: tuple[str, str], model: str = ""
+    ) -> Refusal | None:
+        """The refusal that takes the place of a run, by the patient's Consents.
+
+        The purpose is asked first: research where the site has not approved the model, else the treatment that the
+        site names it for. Then the model: a patient may object to one (`provision.code` with its name), or to all.
+        """
+        purpose = "HRESCH" if settings.research_use else str(settings.options.get("purpose") or "TREAT")
+        named = frozenset({(MODELS, model), (PREDICTION_CODES, "prediction")})
+        consents = [(stored, stored.resource()) for stored in self.consents]
+        for stored, consent in consents:
+            if decide([consent], purpose) == "deny":
+                what = "research" if purpose == "HRESCH" else PURPOSES.get(purpose, purpose)
+                said = (
+                    "the patient opted out of research, and the model is for research use only"
+                    if purpose == "HRESCH"
+                    else f"the patient refuses {what}, for which the model runs"
                 )
-                return Refusal(*code, "opted-out", text, "ehr", None, (evidence,))
+                return self._refusal(stored, code, f"{what}: denied", said)
+        for stored, consent in consents:
+            if objects_to([consent], named, purpose):
+                return self._refusal(
+                    stored, code, "prediction: denied", "the patient objects to this model's use"
+                )
         return None
+
+    @staticmethod
+    def _refusal(stored: Stored, code: tuple[str, str], value: str, said: str) -> Refusal:
+        evidence = Evidence(_versioned(stored), "consent", value, "", "ehr")
+        return Refusal(*code, "opted-out", f"{said}: {evidence.reference}", "ehr", None, (evidence,))
 
     def evidence_of(self, result: Prediction | Refusal) -> tuple[Evidence, ...]:
         """What the result rests on, the Patient first."""

@@ -39,7 +39,7 @@ class ShadowResult:
 
     Attributes:
         patient: id. result: id of the Observation that people see.
-        said, shown: of the shadow and of that result: `percent` or `value`, `category`, `refused`.
+        stated, shown: of the shadow and of that result: `percent` or `value`, `category`, `refused`.
     """
 
     patient: str
@@ -48,7 +48,7 @@ class ShadowResult:
     model: str
     version: str
     result: str
-    said: Mapping[str, Any]
+    stated: Mapping[str, Any]
     shown: Mapping[str, Any]
 
 
@@ -110,10 +110,10 @@ class ModelVersions:
         """Keep what shadows say; the last word of a content on a patient stays."""
         async with self._pool.connection() as connection, connection.cursor() as cursor:
             await cursor.executemany(
-                "INSERT INTO shadow_result (patient, shadow, content, model, version, result, said, shown) "
+                "INSERT INTO shadow_result (patient, shadow, content, model, version, result, stated, shown) "
                 "SELECT r.key, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb FROM resource r "
                 "WHERE r.type = 'Patient' AND r.id = %s ON CONFLICT (patient, shadow, content) DO UPDATE SET "
-                "result = excluded.result, said = excluded.said, shown = excluded.shown, recorded = now()",
+                "result = excluded.result, stated = excluded.stated, shown = excluded.shown, recorded = now()",
                 [
                     (
                         item.shadow,
@@ -121,7 +121,7 @@ class ModelVersions:
                         item.model,
                         item.version,
                         item.result,
-                        orjson.dumps(item.said, default=str).decode(),
+                        orjson.dumps(item.stated, default=str).decode(),
                         orjson.dumps(item.shown, default=str).decode(),
                         item.patient,
                     )
@@ -133,7 +133,7 @@ class ModelVersions:
         """What shadows of a model say."""
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                "SELECT r.id, s.shadow, s.content, s.model, s.version, s.result, s.said, s.shown "
+                "SELECT r.id, s.shadow, s.content, s.model, s.version, s.result, s.stated, s.shown "
                 "FROM shadow_result s JOIN resource r ON r.key = s.patient WHERE s.model = %s "
                 "ORDER BY s.shadow, s.content, r.id",
                 (model,),

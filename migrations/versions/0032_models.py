@@ -1,7 +1,7 @@
 """Versions of models side by side, what shadows say, and the cards that were shown.
 
 Revision: 0032
-After: 0024
+After: 0025
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ CREATE TABLE shadow_result (
     model text COLLATE "C" NOT NULL,
     version text NOT NULL,
     result text COLLATE "C" NOT NULL,
-    said jsonb NOT NULL,
+    stated jsonb NOT NULL,
     shown jsonb NOT NULL,
     recorded timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (patient, shadow, content)
 );
 CREATE INDEX shadow_result_model ON shadow_result (model, shadow);
 
--- Cards of CDS Hooks. said: category and validity, which a card is about. answered, outcome: the feedback.
+-- Cards of CDS Hooks. stated: category and validity, which a card is about. answered, outcome: the feedback.
 CREATE TABLE cds_card (
     id uuid PRIMARY KEY,
     client text COLLATE "C" NOT NULL,
     person text NOT NULL,
     patient bigint NOT NULL,
     model text COLLATE "C" NOT NULL,
-    said text NOT NULL,
+    stated text NOT NULL,
     result text COLLATE "C" NOT NULL,
     shown timestamptz NOT NULL DEFAULT now(),
     outcome text CHECK (outcome IN ('accepted', 'overridden')),

@@ -25,6 +25,7 @@ from fhir_bridge.storage import DatabaseLocation, OtherSiteKey, Store, default_d
 from fhir_bridge.storage.accounts import Accounts
 from fhir_bridge.storage.embedded import EmbeddedServer
 from tests.patience import PATIENCE
+from tests.predictions.made_models import manifest, write
 from tests.server.conftest import free_port
 
 USES = {
@@ -49,6 +50,13 @@ USES = {
     "outbox drop": ["--target", "registry", "--state", "parked"],
     "reindex": [],
     "predict": ["score2", "--all", "--site", "{folder}/site.yaml"],
+    "dataset": ["{folder}/cohort.yaml", "--out", "{folder}/data", "--site", "{folder}/site.yaml"],
+    "model list": ["--site", "{folder}/site.yaml"],
+    "model promote": [
+        "score2", "--approver", "Dr. A", "--expires", "2099-01-01", "--site", "{folder}/site.yaml",
+    ],
+    "model withdraw": ["hcm-risk-scd", "--reason", "test", "--by", "Dr. A", "--site", "{folder}/site.yaml"],
+    "model evaluate": ["score2", "--site", "{folder}/site.yaml"],
     "view run": ["patient_demographics", "--stored"],
     "mapping explain": ["Patient/p"],
     "serve": [],
@@ -56,7 +64,7 @@ USES = {
 """The commands that use a database, and arguments with which each does something."""
 
 USES_NONE = {
-    "convert", "validate", "plugins", "mapping audit", "mapping check", "mapping coverage", "mapping diff",
+    "convert", "validate", "plugins", "model check", "model seal", "mapping audit", "mapping check", "mapping coverage", "mapping diff",
     "mapping mutate", "mapping new", "mapping schema", "mapping shrink", "mapping test", "score", "terminology import",
     "terminology list",
     "terminology remove", "terminology lookup", "terminology validate", "terminology expand",
@@ -133,6 +141,9 @@ class OneSite:
         (folder / "site.yaml").write_text(
             "key_file: site.key\nparameters: {predictions: {score2: {enabled: true, region: moderate}}}\n"
         )
+        cohort = {"name": "c", "model": "model/model.yaml", "as_of": ["2026-01-01"]}
+        (folder / "cohort.yaml").write_text(json.dumps(cohort))
+        write(folder / "model", manifest())
         (folder / "targets.yaml").write_text(
             "targets: {second: {url: 'https://x.example', scope: system/*.rs}}\n"
         )

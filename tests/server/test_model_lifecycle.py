@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +32,8 @@ from fhir_bridge.terminology import get_terminology
 from tests.predictions.clinic import SBP, of_patient, pressure, records
 from tests.predictions.made_models import manifest, risk
 from tests.predictions.made_models import write as write_model
-from tests.server.conftest import Hospital, bare_plugins, furnish, running
+from tests.server.conftest import Hospital, bare_plugins, furnish, hidden, running
+from tests.server.test_pages import page, part, plain
 from tests.server.test_predict import own, write
 
 SITE = """
@@ -285,9 +287,11 @@ class TestVersions:
         ]
         (row,) = rows
         assert (row.shadow, row.version, row.result) == ("own-risk-2", "2", result["id"])
-        assert float(row.said["number"]) == pytest.approx(100 * risk(50 + 10, 137, 0), abs=0.1)
+        assert float(row.stated["number"]) == pytest.approx(100 * risk(50 + 10, 137, 0), abs=0.1)
         (comparison,) = compare(rows)
-        assert comparison.difference == pytest.approx(float(row.said["number"]) - float(row.shown["number"]))
+        assert comparison.difference == pytest.approx(
+            float(row.stated["number"]) - float(row.shown["number"])
+        )
         assert comparison.same_category == 1
         assert len(find(served, "Observation", ("_security", "AIAST"), ("patient", p))) == 1
         with pytest.raises(PredictionError, match="is a shadow of own-risk"):
@@ -412,3 +416,76 @@ def test_new_data_of_a_patient_without_a_result_run_the_model_once_and_its_resul
     served.run(again)
     assert served.run(waiting) == []
     assert of_patient(pressure(137))["status"] == "final"
+
+
+class TestPages:
+    def test_what_must_not_be_overlooked_is_beside_the_result_and_not_folded(
+        self, served: Hospital, p: str
+    ) -> None:
+        predict(served, p)
+        shown = part(page(served, f"/patients/{p}"), "predictions")
+        unfolded = re.sub(r"<details.*?</details>", "", shown, flags=re.DOTALL)
+        for text in (
+            "Research use",
+            "Test region",
+            "House rule 2026",
+            "within 5 years",
+            "preliminary",
+            "as of",
+        ):
+            assert text in plain(unfolded)
+        assert ">Run again</button>" in unfolded
+        assert ">Confirm</button>" in unfolded
+        assert "Run score2" in shown
+
+    def test_a_clinician_reviews_and_runs_on_the_page_and_a_forged_form_does_nothing(
+        self, served: Hospital, p: str
+    ) -> None:
+        result = predict(served, p)
+        shown = page(served, f"/patients/{p}")
+        csrf = hidden(shown, "csrf")
+        form = {
+            "csrf": csrf,
+            "observation": result["id"],
+            "version": "1",
+            "act": "confirm",
+            "reason": "agreed",
+        }
+
+        def post(**changes: str) -> int:
+            path = f"/patients/{p}/predictions"
+            return served.http.post(path, data=form | changes, follow_redirects=False).status_code
+
+        assert post(csrf="forged") == 404
+        assert post(version="9") == 409
+        assert post(act="like") == 400
+        assert read(served, "Observation", result["id"])["status"] == "preliminary"
+        assert post() == 303
+        assert read(served, "Observation", result["id"])["status"] == "final"
+        assert post(version="2", act="amend", value="12,5", reason="family") == 303
+        assert read(served, "Observation", result["id"])["valueQuantity"]["value"] == 12.5
+        assert post(act="run", model="score2") == 303
+        assert len(find(served, "Observation", ("_security", "AIAST"), ("patient", p))) == 2
+        assert post(act="run", model="own-risk-2") == 400
+        served.sign_in("anna")
+        csrf = hidden(served.http.get("/").text, "csrf")
+        assert post(csrf=csrf, version="3") == 404
+        assert served.http.get("/models").status_code == 404
+
+    def test_the_list_is_ordered_by_risk_and_by_what_waits_for_a_person(
+        self, served: Hospital, p: str
+    ) -> None:
+        write(served, p, pressure(290))
+        predict(served, p)
+        first = page(served, "/?order=risk").split("<tbody>")[1].split("</tr>")[0]
+        assert f'/patients/{p}"' in first
+        assert f'/patients/{p}"' in page(served, "/?order=unreviewed")
+        assert f'/patients/{p}"' not in page(served, "/?order=outdated")
+        write(served, p, pressure(280))
+        assert "by risk" in page(served, "/?order=outdated")
+
+    def test_the_page_of_models_names_versions_measures_and_shadows(self, served: Hospital, p: str) -> None:
+        predict(served, p)
+        shown = plain(page(served, "/models"))
+        for text in ("Own risk", "shadow of own-risk", "AUROC", "Mean difference", "SCORE2"):
+            assert text in shown

@@ -65,8 +65,8 @@ async def _run(store: Store, jobs: BulkJobs, blobs: Blobs, job: BulkJob, site: s
                         await writer.write(stored.bytes + b"\n")
                         done.append(item.patient_id)
             counts = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
-            said = f"{min(start + CHUNK, len(patients))} of {len(patients)} patients: {counts}"
-            job = await jobs.advance(job, {"said": said})
+            text = f"{min(start + CHUNK, len(patients))} of {len(patients)} patients: {counts}"
+            job = await jobs.advance(job, {"said": text})
         files = [("output", "Observation", writer, len(done), done)] if done else []
         await jobs.advance(job, job.progress, *files, done=True)  # type: ignore[arg-type]
 

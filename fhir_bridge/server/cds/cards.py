@@ -43,10 +43,10 @@ _running: set[asyncio.Task[Any]] = set()
 
 @dataclass(frozen=True, slots=True)
 class _Now:
-    """What a model says now. said: category and validity; what a card is about."""
+    """What a model says now. stated: category and validity; what a card is about."""
 
     model: str
-    said: str
+    stated: str
     observation: Mapping[str, Any]
     outdated: str
 
@@ -58,7 +58,7 @@ async def cards_for(
     now = await _now(services, ehr.access, patient)
     table = Cards(services.store.pool)
     news = await table.news(
-        ehr.id, request.person, patient, {model: item.said for model, item in now.items()}
+        ehr.id, request.person, patient, {model: item.stated for model, item in now.items()}
     )
     links = await _links(services, patient) if news else []
     cards: list[dict[str, Any]] = []
@@ -66,16 +66,16 @@ async def cards_for(
     for model, before in news.items():
         item = now[model]
         # That a model declines, or that a result is outdated, is news only to who saw a result.
-        if before is None and not item.said.endswith("|current"):
+        if before is None and not item.stated.endswith("|current"):
             continue
-        card = Card(uuid4(), model, item.said, str(item.observation.get("id", "")))
+        card = Card(uuid4(), model, item.stated, str(item.observation.get("id", "")))
         kept.append(card)
         cards.append(_card(services, item, card, links, before))
     return cards, kept
 
 
 async def _now(services: Services, access: AccessFilter, patient: str) -> dict[str, _Now]:
-    """What each model of the site says; one that said nothing yet, or has newer data, is run."""
+    """What each model of the site says; one that stated nothing yet, or has newer data, is run."""
     site = None if services.settings.site is None else str(services.settings.site)
     parameters = site_settings(site)[0].parameters
     models = [
@@ -157,22 +157,22 @@ def _card(
     observation = item.observation
     title = concept_text(observation.get("code"))
     category = concept_text(next(iter(observation.get("interpretation", ())), {}))
-    code = item.said.partition("|")[0]
-    if item.said.endswith("|outdated"):
+    code = item.stated.partition("|")[0]
+    if item.stated.endswith("|outdated"):
         summary = f"{title}: {item.outdated or 'outdated'}"
-    elif item.said.endswith("|declined"):
+    elif item.stated.endswith("|declined"):
         summary = f"{title}: no result any more"
     else:
         value = value_text(dict(observation))
         summary = f"{title}: {value}" + (f", {category.lower()}" if category else "")
-    if before is not None and item.said.endswith("|current"):
+    if before is not None and item.stated.endswith("|current"):
         summary += " (changed)"
-    grave = code in _GRAVE and item.said.endswith("|current")
+    grave = code in _GRAVE and item.stated.endswith("|current")
     return {
         "uuid": str(card.id),
         "summary": summary if len(summary) < LONGEST_SUMMARY else f"{summary[: LONGEST_SUMMARY - 2]}…",
         "detail": _detail(observation, item.outdated),
-        "indicator": "warning" if grave or not item.said.endswith("|current") else "info",
+        "indicator": "warning" if grave or not item.stated.endswith("|current") else "info",
         "source": {
             "label": concept_text(observation.get("method")) or item.model,
             "url": f"{services.settings.root}/models",

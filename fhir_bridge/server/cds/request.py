@@ -78,7 +78,7 @@ def read_request(content: bytes, hook: str) -> HookRequest:
 async def patient_of(services: Services, request: HookRequest, access: AccessFilter) -> str | None:
     """Id of the patient here; None where there is none, or none that this client may see.
 
-    A patient of another server is found by a business identifier, of what came with the call, else of what that
+    A patient of another server is matching by a business identifier, of what came with the call, else of what that
     server answers; where birth dates are stated and differ, or several fit, nobody is.
     """
     store = services.store
@@ -90,7 +90,7 @@ async def patient_of(services: Services, request: HookRequest, access: AccessFil
     patient = request.prefetched or await _fetched(services, request)
     if patient is None or not access.permits("Patient", "s"):
         return None
-    found: set[str] = set()
+    matching: set[str] = set()
     for identifier in patient.get("identifier", ()):
         system, value = identifier.get("system"), identifier.get("value")
         if not isinstance(system, str) or not isinstance(value, str) or not system or not value:
@@ -100,8 +100,8 @@ async def patient_of(services: Services, request: HookRequest, access: AccessFil
         for entry in page.entries:
             born = loads_exact(entry.bytes).get("birthDate")
             if not born or not patient.get("birthDate") or born == patient["birthDate"]:
-                found.add(entry.id)
-    return found.pop() if len(found) == 1 else None
+                matching.add(entry.id)
+    return matching.pop() if len(matching) == 1 else None
 
 
 def _escaped(text: str) -> str:

@@ -15,7 +15,7 @@ from fhir_bridge.server.pages.reading import codes_of, name_of, target_of
 from fhir_bridge.server.pages.variants import REPORTABLE
 from fhir_bridge.storage import Store
 
-__all__ = ["PAGE", "Cohort", "Row", "cohort_of"]
+__all__ = ["PAGE", "Cohort", "Row", "cohort_of", "rows_of"]
 
 PAGE: Final = 50
 _COUNT: Final = 1000
@@ -86,6 +86,23 @@ async def cohort_of(store: Store, access: AccessFilter, cursor: str | None = Non
                 of_reference[target_of(link.get("other", {}))[0]] = row
     complete = await _fill(store, access, of_reference) if rows else True
     return Cohort(list(rows.values()), page.next, complete)
+
+
+async def rows_of(store: Store, access: AccessFilter, patients: Sequence[str]) -> Cohort:
+    """The rows of these patients, in this order; of a record that was merged into another one there is none."""
+    if not patients:
+        return Cohort([], None, complete=True)
+    page = await store.search("Patient", [("_id", ",".join(patients))], access, count=len(patients))
+    known = {entry.id: loads_exact(entry.bytes) for entry in page.entries}
+    rows: dict[str, Row] = {}
+    for identity in patients:
+        patient = known.get(identity)
+        if patient is not None and not any(
+            link.get("type") == "replaced-by" for link in patient.get("link", ())
+        ):
+            rows[f"Patient/{identity}"] = _row(patient)
+    complete = await _fill(store, access, rows) if rows else True
+    return Cohort(list(rows.values()), None, complete)
 
 
 def _row(patient: dict[str, Any]) -> Row:

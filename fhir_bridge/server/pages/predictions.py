@@ -31,6 +31,7 @@ __all__ = [
     "Input",
     "PredictionView",
     "counts",
+    "has_value",
     "is_predicted",
     "model_name",
     "model_of",
@@ -90,6 +91,11 @@ class PredictionView:
     Attributes:
         current: whether it has a result that counts; else `value` and `refused` are empty.
         outdated: what changed since its last result.
+        facts: interval, population, guideline of the category: always to be seen.
+        research: no regulatory status and approver are named at this site.
+        version: of the Observation that is shown; a review is of it.
+        amendable: whether a person may put another number in its place.
+        trend: time and number of all results that count or counted, the oldest first.
     """
 
     id: str
@@ -109,6 +115,13 @@ class PredictionView:
     method: str
     inputs: tuple[Input, ...]
     bars: tuple[Bar, ...]
+    facts: tuple[tuple[str, str], ...]
+    research: bool
+    demonstration: bool
+    version: str
+    model: str
+    amendable: bool
+    trend: tuple[tuple[str, float], ...]
     notes: tuple[str, ...]
     earlier: tuple[Earlier, ...]
 
@@ -120,8 +133,13 @@ def is_predicted(resource: dict[str, Any]) -> bool:
 
 def short(observation: dict[str, Any]) -> str:
     """A prediction in two words: the model's short name and the value, or `declined`."""
-    value = value_text(observation) if "valueQuantity" in observation else "declined"
+    value = value_text(observation) if has_value(observation) else "declined"
     return f"{model_name(observation)} {value}"
+
+
+def has_value(observation: dict[str, Any]) -> bool:
+    """Whether a model gave an answer: a number, a class, a text."""
+    return any(name.startswith("value") for name in observation)
 
 
 def model_name(observation: dict[str, Any]) -> str:
@@ -200,6 +218,7 @@ def predictions_of(
                 category="",
                 inputs=(),
                 bars=(),
+                facts=(),
                 notes=(),
                 earlier=earlier,
             )
@@ -228,10 +247,13 @@ def _view(
 ) -> PredictionView:
     resource, name = results[0], f"Observation/{results[0]['id']}"
     deciding: dict[str, Any] = {}
-    contributions = []
+    contributions: list[tuple[str, float]] = []
+    facts: list[tuple[str, str]] = []
     for component in resource.get("component", ()):
         if _DECIDING in codings(component.get("code")):
             deciding = component
+        elif _is_fact(component):
+            facts.append((concept_text(component["code"]), _fact(component)))
         elif "value" in component.get("valueQuantity", {}):
             contributions.append(
                 (concept_text(component["code"]), float(component["valueQuantity"]["value"]))
@@ -242,12 +264,21 @@ def _view(
     repeated = {f"No result: {refused}", f"Over {horizon}."}
     references = [*sources.get(name, ())] or list(resource.get("derivedFrom", ()))
     category: dict[str, Any] = next(iter(resource.get("interpretation", ())), {})
+    notes = [str(note["text"]) for note in resource.get("note", ()) if note.get("text")]
     return PredictionView(
+        facts=tuple(facts),
+        research=any(note.startswith("Research use") for note in notes),
+        demonstration=any(note.startswith("Demonstration") for note in notes)
+        or concept_text(resource.get("method")).startswith("Demonstration"),
+        version=version_of(resource),
+        model=model_of(resource),
+        amendable="valueQuantity" in resource,
+        trend=tuple(_trend(results)),
         id=resource["id"],
         title=concept_text(resource.get("code")),
         current=True,
         outdated="",
-        value=value_text(resource) if "valueQuantity" in resource else "",
+        value=value_text(resource) if has_value(resource) else "",
         horizon=horizon,
         category=concept_text(category),
         category_code=next((code for _, code in codings(category)), ""),
@@ -269,6 +300,36 @@ def _view(
     )
 
 
+_FACTS: Final = frozenset(
+    {"interval", "population", "guideline", "class-probability", "survival", "model-value"}
+)
+
+
+def _is_fact(component: Mapping[str, Any]) -> bool:
+    return any(
+        system == PREDICTION_CODES and code in _FACTS for system, code in codings(component.get("code"))
+    )
+
+
+def _fact(component: Mapping[str, Any]) -> str:
+    ends = component.get("valueRange")
+    if isinstance(ends, dict):
+        return f"{quantity_text(ends.get('low', {}))} to {quantity_text(ends.get('high', {}))}"
+    quantity = component.get("valueQuantity")
+    return quantity_text(quantity) if isinstance(quantity, dict) else str(component.get("valueString", ""))
+
+
+def _trend(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
+    """Numbers over time, but those that were withdrawn."""
+    numbers = [
+        (str(item.get("effectiveDateTime") or item.get("issued", "")), float(item["valueQuantity"]["value"]))
+        for item in results
+        if item.get("status") not in ("entered-in-error", "cancelled")
+        and "value" in item.get("valueQuantity", {})
+    ]
+    return sorted(numbers)[-20:]
+
+
 def _plain(reason: str) -> str:
     """A reason without the reference that it ends in: the input is in the table below, with a link."""
     return _REFERENCE.sub("", reason).strip()
@@ -276,7 +337,7 @@ def _plain(reason: str) -> str:
 
 def _earlier(resource: dict[str, Any]) -> Earlier:
     refused = concept_text(resource.get("dataAbsentReason"))
-    text = value_text(resource) if "valueQuantity" in resource else f"no result: {_plain(refused)}"
+    text = value_text(resource) if has_value(resource) else f"no result: {_plain(refused)}"
     return Earlier(str(resource.get("issued", "")), text, resource.get("status") == "entered-in-error")
 
 

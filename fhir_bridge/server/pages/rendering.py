@@ -16,7 +16,7 @@ from fhir_bridge.server.login import client_address
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.storage.accounts import User
 
-__all__ = ["audit_list", "audit_read", "moment", "page", "refused"]
+__all__ = ["audit_list", "audit_read", "context", "moment", "page", "refused"]
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +66,8 @@ def refused(services: Services, user: User, message: str, status: int, csrf: str
     return page("refused.html", services, user, {"message": message, "csrf": csrf}, status)
 
 
-def _context(request: Request, user: User) -> audit.Context:
+def context(request: Request, user: User) -> audit.Context:
+    """Who acts, for AuditEvents."""
     services = services_of(request)
     return audit.Context(
         server=services.settings.fhir_base,
@@ -79,11 +80,11 @@ def _context(request: Request, user: User) -> audit.Context:
 async def audit_read(request: Request, user: User, patient: str) -> None:
     """Leave an AuditEvent before the page goes out: this person read the record."""
     # Awaited, unlike the audit of the API: a page shows a whole record.
-    event = audit.read(_context(request, user), f"Patient/{patient}", patient=patient)
+    event = audit.read(context(request, user), f"Patient/{patient}", patient=patient)
     await services_of(request).audit.now(event)
 
 
 async def audit_list(request: Request, user: User, patients: Iterable[str]) -> None:
     """Leave AuditEvents before the list goes out: this person looked for patients and found these."""
-    event = audit.search(_context(request, user), f"GET {request.url}")
+    event = audit.search(context(request, user), f"GET {request.url}")
     await services_of(request).audit.keep(audit.records(event, patients))

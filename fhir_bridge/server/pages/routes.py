@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 from importlib import resources as package_files
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from fhir_bridge.server.authorization.launch import launchable
 from fhir_bridge.server.forms import FormError, read_form
-from fhir_bridge.server.pages import cohort, rendering
+from fhir_bridge.server.pages import acting, cohort, models, predicted, rendering
 from fhir_bridge.server.pages.inbox import inbox_values
 from fhir_bridge.server.pages.language import CHOICES, language_for, names_in, reader
 from fhir_bridge.server.pages.messages import message_values, shown_message
@@ -56,12 +57,16 @@ async def cohort_page(request: Request, user: SignedIn) -> Response:
     # Before the database sees it, which takes no NUL.
     if "\x00" in name or "\x00" in (cursor or ""):
         return rendering.refused(services, user, "The address holds a character that no name has.", 400, csrf)
+    order = request.query_params.get("order", "")
     try:
-        result = await cohort.cohort_of(services.store, access_for_user(user), cursor, name)
+        if order in predicted.ORDERS and user.role != "patient":
+            result = await predicted.predicted_cohort(services.store, access_for_user(user), order)
+        else:
+            result = await cohort.cohort_of(services.store, access_for_user(user), cursor, name)
     except StorageError as error:
         return rendering.refused(services, user, str(error.issue.message), error.status, csrf)
     await rendering.audit_list(request, user, (row.id for row in result.rows))
-    values = {"csrf": csrf, "cohort": result, "name": name}
+    values = {"csrf": csrf, "cohort": result, "name": name, "order": order, "orders": predicted.ORDERS}
     return rendering.page("cohort.html", services, user, values)
 
 
@@ -142,6 +147,7 @@ async def patient_page(request: Request, patient_id: str, user: SignedIn) -> Res
     targets = [client.launch_uri for client in clients if client.launch_uri]
     values |= {"csrf": csrf, "clients": clients, "patient_id": patient_id}
     values["pictures"] = services.settings.dicomweb_archive is not None
+    values |= acting.offered(services, user, values)
     values |= {"languages": CHOICES, "language": names.language.split("-")[0] if names else "en"}
     return await asyncio.to_thread(
         rendering.page, "patient.html", services, user, values, form_targets=targets
@@ -165,6 +171,35 @@ async def study_picture(request: Request, patient_id: str, study_id: str, user: 
         return nothing
     await rendering.audit_read(request, user, patient_id)
     return shown
+
+
+@router.post("/patients/{patient_id}/predictions")
+async def act_on_prediction(request: Request, patient_id: str, user: SignedIn) -> Response:
+    """A person confirms, amends or rejects a result, notes what followed, or has a model run."""
+    services = services_of(request)
+    try:
+        form = await read_form(request)
+    except FormError as error:
+        return Response(str(error), error.status)
+    csrf = await csrf_token(request)
+    if not await check_csrf(request, form.get("csrf")) or "\x00" in patient_id:
+        return rendering.refused(services, user, _NO_PATIENT, 404, csrf)
+    try:
+        await acting.act(services, user, patient_id, form, rendering.context(request, user))
+    except acting.NotDone as error:
+        return rendering.refused(services, user, str(error), error.status, csrf)
+    target = f"/patients/{quote(patient_id)}#predictions"
+    return RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/models")
+async def models_page(request: Request, user: SignedIn) -> Response:
+    """Which models run here, who approved them, and how they do."""
+    services, csrf = services_of(request), await csrf_token(request)
+    if user.role == "patient":
+        return rendering.refused(services, user, "There is no such page.", 404, csrf)
+    values = await models.model_values(services)
+    return rendering.page("models.html", services, user, {"csrf": csrf, **values})
 
 
 async def _names(services: Services, language: str | None) -> Names | None:

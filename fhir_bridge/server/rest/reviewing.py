@@ -81,7 +81,7 @@ class ReviewResult(CallOperation):
         stored = await _readable(call)
         if known.get("version", str(stored.version)) != str(stored.version):
             raise refuse(409, "FB-REST-011", "the result has another version by now: look at it again")
-        said = Review(
+        verdict = Review(
             cast("Decision", decision),
             _who(call),
             _text(known, "reason"),
@@ -89,7 +89,7 @@ class ReviewResult(CallOperation):
             _category(_text(known, "category")),
             _text(known, "followed"),
         )
-        await finished(review(call.services.store, stored, said, audit_of(call)))
+        await finished(review(call.services.store, stored, verdict, audit_of(call)))
         await audit_operation(call)
         written = await call.services.store.read("Observation", call.id, EVERYTHING)
         return Response(written.bytes, media_type=FHIR_JSON)
@@ -128,8 +128,8 @@ class WithdrawOne(CallOperation):
         _require(call, "review-prediction")
         known = only(parameters, ("reason",))
         stored = await _readable(call)
-        said = Review("reject", _who(call), _text(known, "reason"))
-        await finished(review(call.services.store, stored, said, audit_of(call)))
+        verdict = Review("reject", _who(call), _text(known, "reason"))
+        await finished(review(call.services.store, stored, verdict, audit_of(call)))
         await audit_operation(call)
         written = await call.services.store.read("Observation", call.id, EVERYTHING)
         return Response(written.bytes, media_type=FHIR_JSON)

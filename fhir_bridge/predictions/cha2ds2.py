@@ -1,0 +1,164 @@
+"""CHA2DS2-VA (ESC 2024) and CHA2DS2-VASc: points for the risk of stroke in atrial fibrillation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+from fhir_bridge.predictions.cardiovascular import (
+    DIABETES,
+    DIABETES_DRUG,
+    HEART_FAILURE,
+    Excluded,
+    diabetes,
+    exclusions,
+)
+from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.explain import Answered, Dial, Equation
+from fhir_bridge.predictions.findings import Disease, find_disease, find_unreadable, subsumption_caution
+from fhir_bridge.predictions.inputs import UnusableInput, age_on
+from fhir_bridge.predictions.outputs import QuantityOutput
+from fhir_bridge.predictions.published import PublishedEquation, sex_of
+from fhir_bridge.predictions.record import Evidence, PatientRecord
+
+__all__ = ["Cha2ds2", "category_of", "points"]
+
+ATRIAL_FIBRILLATION: Final = Disease("atrial fibrillation", "atrial-fibrillation")
+VALVULAR: Final = Disease("mitral stenosis or prosthetic valve", "valvular-atrial-fibrillation")
+HYPERTENSION: Final = Disease("hypertension", "hypertension")
+STROKE: Final = Disease("stroke, transient ischaemic attack or embolism", "thromboembolism")
+VASCULAR: Final = Disease("vascular disease", "vascular-disease")
+
+Values = Mapping[str, float]
+_HISTORY: Final = {
+    "heart-failure": (HEART_FAILURE, 1),
+    "hypertension": (HYPERTENSION, 1),
+    "stroke": (STROKE, 2),
+    "vascular-disease": (VASCULAR, 1),
+}
+
+
+def points(values: Values, *, with_sex: bool) -> dict[str, float]:
+    """Points of each item. Values: `age` in years, `female` and the diseases as 0 or 1."""
+    age = values["age"]
+    shares = {
+        "age": 2.0 if age >= 75 else 1.0 if age >= 65 else 0.0,
+        "diabetes": values["diabetes"],
+        **{name: weight * values[name] for name, (_, weight) in _HISTORY.items()},
+    }
+    return {**shares, "sex": values["female"]} if with_sex else shares
+
+
+def category_of(total: int, *, with_sex: bool, female: bool) -> tuple[str, str]:
+    """Class by the sum without the point for sex: none low, one intermediate, more high (ESC 2020 and 2024)."""
+    without = total - 1 if with_sex and female else total
+    return (
+        ("high", "High") if without >= 2 else ("intermediate", "Intermediate") if without else ("low", "Low")
+    )
+
+
+_LABELS: Final = {
+    "heart-failure": "Contribution of heart failure",
+    "hypertension": "Contribution of hypertension",
+    "age": "Contribution of age",
+    "diabetes": "Contribution of diabetes",
+    "stroke": "Contribution of stroke",
+    "vascular-disease": "Contribution of vascular disease",
+    "sex": "Contribution of sex",
+}
+_DIALS: Final = tuple(Dial(name, disease.name) for name, (disease, _) in _HISTORY.items())
+
+
+@lru_cache(maxsize=2)
+def _equation(with_sex: bool) -> Equation:
+    def answered(values: Values) -> Answered:
+        total = int(sum(points(values, with_sex=with_sex).values()))
+        return Answered(Decimal(total), category_of(total, with_sex=with_sex, female=bool(values["female"])))
+
+    baseline = {"age": 50.0, "female": 0.0, "diabetes": 0.0, **dict.fromkeys(_HISTORY, 0.0)}
+    text = "a man below 65 without any of the diseases" if with_sex else "age below 65, none of the diseases"
+    return Equation(
+        lambda values: points(values, with_sex=with_sex), answered, baseline, text, _DIALS, "points"
+    )
+
+
+class Cha2ds2(PublishedEquation):
+    """The score, with the point for female sex or without."""
+
+    version = "2024.1"
+    manufacturer = "European Society of Cardiology"
+
+    def __init__(self, *, with_sex: bool) -> None:
+        """CHA2DS2-VASc with the point for sex, else CHA2DS2-VA."""
+        self.with_sex = with_sex
+        title = "CHA2DS2-VASc" if with_sex else "CHA2DS2-VA"
+        self.name = title.lower()
+        self.result_code = (self.name, f"{title} score")
+        self.title = f"{title}: points for the risk of stroke in atrial fibrillation"
+        self.card = ModelCard(
+            kind="published-equation",
+            details="Sum of points for eight items."
+            if with_sex
+            else "CHA2DS2-VASc without the point for female sex.",
+            intended_use="Supports the decision on oral anticoagulation in adults with atrial fibrillation.",
+            cautioned_out_of_scope="Mitral stenosis, mechanical heart valve, no atrial fibrillation.",
+            development="Euro Heart Survey, 1,084 people (CHA2DS2-VASc, 2010).",
+            fairness="Female sex is a point, which CHA2DS2-VA leaves out."
+            if with_sex
+            else "Sex is no input.",
+            external_validation="C-index 0.6 to 0.7 in many cohorts.",
+            maintenance="Fixed points.",
+            citation="Chest 2010;137:263-272" if with_sex else "Eur Heart J 2024;45:3314-3414",
+        )
+
+    def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:  # noqa: ARG002 - it has none
+        """The points; see `PublishedEquation`. What no record states counts as absent, as in the publication."""
+        diagnosis = find_disease(record, ATRIAL_FIBRILLATION)
+        if diagnosis is None:
+            raise Excluded("no diagnosis of atrial fibrillation")
+        looked_at = [diagnosis, *exclusions(record, (VALVULAR,))]
+        unreadable = find_unreadable(record)
+        if unreadable is not None:
+            raise UnusableInput("a condition that can't be read may count", unreadable)
+        day = record.as_of.date()
+        age = age_on(record, day)
+        if age < 18:
+            raise Excluded(f"age {age} is below 18")
+        female = self.with_sex and sex_of(record) == "female"
+        present, said = diabetes(record)
+        values = {"age": float(age), "female": float(female), "diabetes": float(present)}
+        evidence: dict[str, Evidence] = {}
+        if present:
+            evidence["diabetes"] = said[0]
+        else:
+            looked_at += said
+        for name, (disease, _) in _HISTORY.items():
+            found = find_disease(record, disease)
+            values[name] = float(found is not None)
+            if found is not None:
+                evidence[name] = found
+        equation = _equation(self.with_sex)
+        answered = equation.answer(values)
+        return self.explained(
+            equation,
+            values,
+            answered,
+            _LABELS,
+            evidence,
+            percent=None,
+            horizon_years=None,
+            output=QuantityOutput(answered.percent, "{score}"),
+            outcome=("stroke", "Stroke"),
+            effective=record.as_of.isoformat(timespec="seconds"),
+            looked_at=looked_at,
+            population="Adults with atrial fibrillation",
+            guideline="ESC 2024 guideline on atrial fibrillation (without the point for sex)",
+            cautions=(
+                f"Age {age} on {day.isoformat()}. What the record does not state counts as absent.",
+                *subsumption_caution(
+                    record, (DIABETES, DIABETES_DRUG, *(disease for disease, _ in _HISTORY.values()))
+                ),
+            ),
+        )

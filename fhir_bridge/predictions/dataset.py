@@ -1,0 +1,418 @@
+"""Training data: a row for each patient and `as_of`, with the features that `$predict` uses, and what came after.
+
+One function reads the features of both (`features.read_features`), so a model is asked what it was trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
+from fhir_bridge.governance.consent import research_opted_out
+from fhir_bridge.predictions.features import Features, FeatureSource, read_features
+from fhir_bridge.predictions.inputs import UnusableInput
+from fhir_bridge.predictions.manifest import FramesBlock, Manifest, SignalBlock, TextBlock
+from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
+from fhir_bridge.predictions.record import PatientRecord, moment_of
+from fhir_bridge.predictions.subject import Subject, read_subjects
+from fhir_bridge.storage import Store
+from fhir_bridge.storage.errors import StorageError
+
+__all__ = [
+    "Cohort",
+    "CohortError",
+    "Collected",
+    "DatasetRow",
+    "collect",
+    "load_cohort",
+    "manifest_bytes",
+    "meds_events",
+    "meds_label",
+    "members_of",
+    "table_row",
+]
+
+Split = Literal["train", "validation", "test"]
+AT_ONCE: Final = 100
+
+
+class CohortError(ValueError):
+    """A cohort.yaml that can't be used; the message has file and key."""
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OutcomeBlock(_Block):
+    """What came after: a row of the view whose `time` is after as_of and within the window is the event.
+
+    `column`: its value in place of the event; the first within the window.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    view: str
+    time: str
+    column: str | None = None
+    within_days: int = Field(gt=0)
+
+
+class SplitBlock(_Block):
+    """Shares of patients; all rows of a patient, and of records linked to it, are in one part."""
+
+    train: float = Field(default=0.7, ge=0, le=1)
+    validation: float = Field(default=0.15, ge=0, le=1)
+    test: float = Field(default=0.15, ge=0, le=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _whole(self) -> SplitBlock:
+        if abs(self.train + self.validation + self.test - 1) > 1e-9:
+            raise ValueError("train, validation and test add up to 1")
+        return self
+
+
+class Cohort(_Block):
+    """A cohort.yaml.
+
+    `arrival: stored` lets a row see what had arrived here by its as_of, and no later correction; `ignore` takes the
+    effective time alone, for records that were loaded long after they were written.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
+    model: str
+    patients: list[str] = []
+    group: str = ""
+    as_of: list[date | datetime] = Field(min_length=1, max_length=1000)
+    arrival: Literal["stored", "ignore"] = "stored"
+    outcomes: list[OutcomeBlock] = []
+    split: SplitBlock = SplitBlock()
+
+    @field_validator("as_of")
+    @classmethod
+    def _zoned(cls, value: list[date | datetime]) -> list[date | datetime]:
+        for item in value:
+            if isinstance(item, datetime) and item.tzinfo is None:
+                raise ValueError(f"{item}: a time has a zone")
+        return value
+
+    @property
+    def moments(self) -> list[datetime]:
+        """as_of as moments: a day means its end, in UTC."""
+        return [
+            item
+            if isinstance(item, datetime)
+            else datetime(item.year, item.month, item.day, 23, 59, 59, tzinfo=UTC)
+            for item in self.as_of
+        ]
+
+
+def load_cohort(path: Path) -> tuple[Cohort, ManifestPredictor]:
+    """A cohort.yaml and the model.yaml that it names.
+
+    Raises:
+        CohortError, ManifestError: one of them can't be used.
+    """
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
+        cohort = Cohort.model_validate(content)
+    except OSError as error:
+        raise CohortError(f"{path}: can't be read: {error.strerror}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise CohortError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        texts = (
+            f"{path}: {'.'.join(map(str, item['loc'])) or 'cohort'}: {item['msg']}"
+            for item in error.errors(include_url=False)
+        )
+        raise CohortError("\n".join(texts)) from error
+    return cohort, ManifestPredictor(path.parent / cohort.model)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """A patient at a moment.
+
+    Attributes:
+        values: number of each input as it is recorded, before preprocessing; None where it is missing.
+        references: to arrays of signals, frames and texts, and to every other input, in their versions.
+        prepared: what the model gets: the tensors' values.
+        outcomes: name to 1, 0, the value of its column, or None where the window is not over.
+    """
+
+    patient: str
+    as_of: datetime
+    split: Split
+    values: Mapping[str, float | None]
+    prepared: Mapping[str, Sequence[float]]
+    references: Mapping[str, Sequence[str]]
+    times: Mapping[str, str]
+    outcomes: Mapping[str, float | None]
+
+
+@dataclass(slots=True)
+class Collected:
+    """The account of a run: every patient and moment is a row, or counted here with the reason."""
+
+    rows: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    inputs: dict[str, int] = field(default_factory=dict)
+    """Reference with version to the number of rows that used it."""
+
+    def manifest(self, cohort: Cohort, model: ManifestPredictor, content: str) -> dict[str, Any]:
+        """What the data set was made of."""
+        versions = "\n".join(sorted(self.inputs)).encode()
+        return {
+            "cohort": cohort.model_dump(mode="json"),
+            "model": {"name": model.name, "version": model.version, "content": content},
+            "rows": self.rows,
+            "left_out": dict(sorted(self.left_out.items())),
+            "input_versions": len(self.inputs),
+            "input_hash": hashlib.sha256(versions).hexdigest(),
+        }
+
+
+async def collect(
+    store: Store,
+    cohort: Cohort,
+    model: ManifestPredictor,
+    folder: Path,
+    source: FeatureSource,
+    account: Collected,
+    patients: Sequence[str] | None = None,
+) -> AsyncIterator[DatasetRow]:
+    """The rows, patient by patient.
+
+    A patient who opted out of research is left out whole, and counted.
+
+    Args:
+        folder: of the cohort.yaml; its views are there.
+        patients: ids; absent, everybody whose record was not merged into another one.
+
+    Raises:
+        CohortError: a view of an outcome can't be used.
+    """
+    views = [(outcome, _view(folder / outcome.view)) for outcome in cohort.outcomes]
+    now = datetime.now(UTC)
+    ids = list(patients) if patients is not None else await _everybody(store)
+    for start in range(0, len(ids), AT_ONCE):
+        for identity in ids[start : start + AT_ONCE]:
+            try:
+                subjects = [item async for item in read_subjects(store, [identity], EVERYTHING)]
+            except StorageError:
+                account.left_out["not there"] += len(cohort.as_of)
+                continue
+            subject = subjects[0]
+            if any(research_opted_out([stored.resource()]) for stored in subject.consents):
+                account.left_out["opted out of research"] += len(cohort.as_of)
+                continue
+            for moment in cohort.moments:
+                row = await _row(store, cohort, model.manifest, views, subject, moment, now, source, account)
+                if row is not None:
+                    account.rows += 1
+                    yield row
+
+
+async def members_of(store: Store, group: str) -> list[str]:
+    """Ids of the Patients that are active members of a Group."""
+    content = loads_exact((await store.read("Group", group, EVERYTHING)).bytes)
+    references = [
+        str(member.get("entity", {}).get("reference", ""))
+        for member in content.get("member", ())
+        if not member.get("inactive")
+    ]
+    return [text.removeprefix("Patient/") for text in references if text.startswith("Patient/")]
+
+
+async def _everybody(store: Store) -> list[str]:
+    result: list[str] = []
+    cursor = None
+    while True:
+        page = await store.search("Patient", [("_sort", "_id")], EVERYTHING, count=500, cursor=cursor)
+        result += [entry.id for entry in page.entries if b'"replaced-by"' not in entry.bytes]
+        cursor = page.next
+        if cursor is None:
+            return result
+
+
+def _view(path: Path) -> View:
+    try:
+        return compile_view(path.read_bytes())
+    except OSError as error:
+        raise CohortError(f"{path}: can't be read: {error.strerror}") from error
+    except ViewError as error:
+        raise CohortError(f"{path}: {error}") from error
+
+
+async def _row(
+    store: Store,
+    cohort: Cohort,
+    manifest: Manifest,
+    views: Sequence[tuple[OutcomeBlock, View]],
+    subject: Subject,
+    moment: datetime,
+    now: datetime,
+    source: FeatureSource,
+    account: Collected,
+) -> DatasetRow | None:
+    if moment > now:
+        account.left_out["as_of is in the future"] += 1
+        return None
+    patient: dict[str, Any] = loads_exact(subject.patient.bytes)
+    current: list[dict[str, Any]] = [loads_exact(stored.bytes) for stored in subject.resources.values()]
+    known = await _known(store, current, moment) if cohort.arrival == "stored" else _dated(current)
+    record = PatientRecord(patient, known, moment)
+    try:
+        features = read_features(manifest, record, source)
+    except UnusableInput as unusable:
+        # Without the reference: a reason is counted, not a patient.
+        text = str(unusable)
+        if unusable.evidence is not None:
+            text = text.removesuffix(f": {unusable.evidence.reference}")
+        account.left_out[text] += 1
+        return None
+    outcomes = {outcome.name: _outcome(outcome, view, current, moment, now) for outcome, view in views}
+    references = {name: [item.reference for item in feature.evidence] for name, feature in features.items()}
+    for some in references.values():
+        for reference in some:
+            account.inputs[reference] = account.inputs.get(reference, 0) + 1
+    return DatasetRow(
+        subject.id,
+        moment,
+        _split(cohort.split, subject),
+        {name: feature.raw for name, feature in features.items()},
+        _prepared(manifest, features),
+        references,
+        {name: feature.evidence[0].time for name, feature in features.items() if feature.evidence},
+        outcomes,
+    )
+
+
+async def _known(store: Store, current: Sequence[dict[str, Any]], moment: datetime) -> list[dict[str, Any]]:
+    """Each resource in the version that had arrived by then; what arrived later is not known."""
+    result = []
+    for resource in current:
+        arrived = moment_of(str(resource.get("meta", {}).get("lastUpdated", "")))
+        version = int(resource.get("meta", {}).get("versionId", 1))
+        while arrived is not None and arrived > moment and version > 1:
+            version -= 1
+            try:
+                stored = await store.vread(resource["resourceType"], resource["id"], str(version), EVERYTHING)
+            except StorageError:
+                continue
+            resource = loads_exact(stored.bytes)
+            arrived = moment_of(str(resource.get("meta", {}).get("lastUpdated", "")))
+        if arrived is None or arrived <= moment:
+            result.append(resource)
+    return result
+
+
+def _dated(current: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the time of arrival: `PatientRecord` then goes by the effective time alone."""
+    return [
+        {
+            **item,
+            "meta": {name: value for name, value in item.get("meta", {}).items() if name != "lastUpdated"},
+        }
+        for item in current
+    ]
+
+
+def _outcome(
+    outcome: OutcomeBlock, view: View, current: Sequence[dict[str, Any]], moment: datetime, now: datetime
+) -> float | None:
+    end = moment + timedelta(days=outcome.within_days)
+    events: list[tuple[datetime, Any]] = []
+    for resource in current:
+        try:
+            for row in view.dicts(resource):
+                time = moment_of(str(row.get(outcome.time) or ""))
+                if time is not None and moment < time <= end:
+                    events.append((time, row.get(outcome.column) if outcome.column else 1))
+        except RecordError:
+            continue
+    if events:
+        first = min(events, key=lambda event: event[0])[1]
+        return None if first is None else float(first)
+    # Nothing happened so far: that is known only once the window is over.
+    return 0.0 if end <= now and outcome.column is None else None
+
+
+def _split(block: SplitBlock, subject: Subject) -> Split:
+    """By a hash of the person, so that a person's rows are together, whenever the set is made anew."""
+    people = min([subject.id, *(stored.id for stored in subject.linked)])
+    digest = hashlib.blake2b(f"{block.seed}/{people}".encode(), digest_size=8).digest()
+    share = int.from_bytes(digest) / 2**64
+    if share < block.train:
+        return "train"
+    return "validation" if share < block.train + block.validation else "test"
+
+
+def _prepared(manifest: Manifest, features: Features) -> dict[str, list[float]]:
+    """What the model gets, of inputs that are no arrays: those are referred to."""
+    arrays = {
+        item.name for item in manifest.inputs if isinstance(item, SignalBlock | FramesBlock | TextBlock)
+    }
+    return {name: list(feature.values) for name, feature in features.items() if name not in arrays}
+
+
+def meds_events(row: DatasetRow) -> list[dict[str, Any]]:
+    """A row as events of MEDS 0.4: subject, time, code, value."""
+    events = [
+        {
+            "subject_id": _subject_id(row.patient),
+            "time": moment_of(row.times.get(name, "")) or row.as_of,
+            "code": f"INPUT//{name}",
+            "numeric_value": value,
+        }
+        for name, value in row.values.items()
+        if value is not None
+    ]
+    return sorted(events, key=lambda event: event["time"])
+
+
+def meds_label(row: DatasetRow, outcome: str) -> dict[str, Any] | None:
+    """A label of MEDS 0.4: subject, prediction time, value; None where it is not known."""
+    value = row.outcomes.get(outcome)
+    if value is None:
+        return None
+    return {
+        "subject_id": _subject_id(row.patient),
+        "prediction_time": row.as_of,
+        "boolean_value": bool(value),
+    }
+
+
+def _subject_id(patient: str) -> int:
+    """MEDS asks for an integer: a hash of the id, 63 bits."""
+    return int.from_bytes(hashlib.blake2b(patient.encode(), digest_size=8).digest()) >> 1
+
+
+def table_row(row: DatasetRow) -> dict[str, Any]:
+    """A row as a flat table has it."""
+    return {
+        "patient": row.patient,
+        "as_of": row.as_of,
+        "split": row.split,
+        **row.values,
+        **{f"{name}_reference": list(items) for name, items in row.references.items()},
+        **{f"outcome_{name}": value for name, value in row.outcomes.items()},
+    }
+
+
+def manifest_bytes(values: Mapping[str, Any]) -> bytes:
+    """A manifest as it is written."""
+    return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS, default=str) + b"\n"
