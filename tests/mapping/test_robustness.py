@@ -65,7 +65,7 @@ def test_the_document_is_whole(context: Callable[..., Context]) -> None:
 
 
 @settings(
-    max_examples=300,
+    max_examples=120,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     deadline=None,
 )
@@ -108,7 +108,7 @@ LINES = WHOLE.splitlines(keepends=True)
 
 
 @settings(
-    max_examples=150,
+    max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     deadline=None,
 )

@@ -228,7 +228,7 @@ async def happen(url: str, taken: list[Step]) -> None:
         await store.results.of_patient(case.name)
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(taken=st.lists(steps(), min_size=3, max_size=12))
 def test_any_sequence_leaves_one_result_that_the_record_explains(
     database_url: str, taken: list[Step]

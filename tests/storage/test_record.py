@@ -215,7 +215,7 @@ def _compare(opened: _Open, steps: list[tuple[str, str, int, list[str]]]) -> Non
 
 
 @settings(
-    max_examples=40,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -246,7 +246,7 @@ WRITES = st.tuples(
 
 
 @settings(
-    max_examples=40,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
