@@ -1,12 +1,13 @@
-"""EHR sources: tables (`csv`), databases (`sql`), OMOP (`omop`), `wearables` and HL7 v2 messages (`hl7v2`)."""
+"""EHR sources: tables (`csv`), databases (`sql`), OMOP (`omop`), `wearables`, `fhir` and HL7 v2 (`hl7v2`)."""
 
 from fhir_bridge.adapters.ehr.csv import CsvAdapter
+from fhir_bridge.adapters.ehr.fhir import FhirAdapter
 from fhir_bridge.adapters.ehr.hl7v2 import Hl7v2Adapter
 from fhir_bridge.adapters.ehr.omop import OmopAdapter
 from fhir_bridge.adapters.ehr.sql import SqlAdapter
 from fhir_bridge.adapters.ehr.wearables import WearablesAdapter
 
-__all__ = ["CsvAdapter", "Hl7v2Adapter", "OmopAdapter", "SqlAdapter", "WearablesAdapter"]
+__all__ = ["CsvAdapter", "FhirAdapter", "Hl7v2Adapter", "OmopAdapter", "SqlAdapter", "WearablesAdapter"]
 
 PUBLIC_MODULES = (
     "csv.dialect",
