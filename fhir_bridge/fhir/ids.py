@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,21 @@ class MissingPart(ValueError):
     def __init__(self, position: int) -> None:
         super().__init__(f"part {position} of the key is empty")
         self.position = position
+
+
+def _content(parts: Sequence[str | None], first: int, optional: frozenset[int]) -> bytes:
+    """What is hashed of parts, each with its length before it; `first` is the position of the first of them."""
+    content: list[bytes] = []
+    for position, part in enumerate(parts, first):
+        if part:
+            encoded = part.encode()
+            length = len(encoded)
+            content += (_LENGTHS[length] if length < 256 else length.to_bytes(4, "big"), encoded)
+        elif position in optional:
+            content.append(_EMPTY)
+        else:
+            raise MissingPart(position)
+    return b"".join(content)
 
 
 class IdKey:
@@ -57,18 +73,14 @@ class IdKey:
         """
         return self.id_after((self._keyed, 0), *parts, optional=optional)
 
-    def begun(self, *parts: str | None) -> tuple[Any, int]:
-        """The first parts of ids that have these in common, for `id_after`.
+    def begun(self, *parts: str | None, optional: frozenset[int] = frozenset()) -> tuple[Any, int]:
+        """The first parts of ids that have these in common, for `id_after`; `optional` as in `id`.
 
         Raises:
-            MissingPart: a part is None or empty.
+            MissingPart: a part that is not optional is None or empty.
         """
         digest = self._keyed.copy()
-        for position, part in enumerate(parts):
-            if not part:
-                raise MissingPart(position)
-            encoded = part.encode()
-            digest.update(len(encoded).to_bytes(4, "big") + encoded)
+        digest.update(_content(parts, 0, optional))
         return digest, len(parts)
 
     @staticmethod
@@ -79,17 +91,7 @@ class IdKey:
             MissingPart: a part that is not optional is None or empty.
         """
         digest = begun[0].copy()
-        content: list[bytes] = []
-        for position, part in enumerate(parts, begun[1]):
-            if part:
-                encoded = part.encode()
-                length = len(encoded)
-                content += (_LENGTHS[length] if length < 256 else length.to_bytes(4, "big"), encoded)
-            elif position in optional:
-                content.append(_EMPTY)
-            else:
-                raise MissingPart(position)
-        digest.update(b"".join(content))
+        digest.update(_content(parts, begun[1], optional))
         return str(digest.hexdigest())
 
     @classmethod

@@ -65,15 +65,14 @@ class ByteRuleWriter:
             piece.lines = with_marks(piece.lines, arms)
         self.scanner = StatementScanner(self.model, dict(expressions.functions), expressions.selectors)
 
-    def write(self, *, whole: bool, split: bool) -> str:
+    def write(self, *, split: bool) -> str:
         """Write them; returns the name of the function that a record's objects are given to.
 
         Args:
-            whole: the output can't be in sections.
             split: others refer to the rule, so that its id is asked for before.
         """
         function, line = self.head.function, self.writer.line
-        if not whole and hasattr(self.model, "key"):
+        if hasattr(self.model, "key"):
             self._sections()
         called = f"{function}_bytes" if self.plan else function
         shared = self._shared() if self.plan and self.head.outer else False
@@ -121,11 +120,9 @@ class ByteRuleWriter:
     def _with_shared(self, shared: Head) -> None:
         function, line, position = self.head.function, self.writer.line, self.head.position
         with self.writer.block(f"def {function}_shared(ctx, st, s, g):", position):
-            line("st.head = st.head_record = None")
+            line("st.head = st.head_record = st.begun = None")
             with self.writer.block("try:"):
                 line(f"h = ({', '.join(shared.shared)}, )")
-                if shared.begun:
-                    line(f"st.begun = ctx.key.begun({', '.join(shared.begun)})")
                 line("st.head = h")
             with self.writer.block("except Exception:"):  # the whole function raises it again, for its object
                 line("pass")

@@ -29,13 +29,11 @@ class Head(NamedTuple):
     Attributes:
         lines: as given, with `h[0]`, … for what is shared.
         shared: the sources of that.
-        begun: sources of the first parts of the id that are shared; empty where there are none.
         own: source of what decides values of the object itself, and the sources of these (`y0[0]`, …).
     """
 
     lines: list[str]
     shared: list[str]
-    begun: list[str]
     own: dict[str, list[str]]
 
 
@@ -118,21 +116,19 @@ def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str 
     shared = list(dict.fromkeys(map(ast.unparse, finder.taken)))
     text = _replaced(text, finder.taken, lambda source: f"h[{shared.index(source)}]")
     statements = text.split("\n")
-    begun = _begin(statements)
+    _begin(statements)
     text = "\n".join(statements)
     own: dict[str, list[str]] = {}
 
     def decided(node: ast.expr, read: set[str]) -> bool:
-        test = (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id in ("truth", "key_part")
-        )
+        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
         keys = {key(item) for item in read if item.startswith("s.")}
         only = keys.pop() if len(keys) == 1 else None
         if (
-            not test
+            called not in ("truth", "key_part")
             or only is None
+            # It would be read before it is known that it is asked for, and what it is remembered by costs as much.
+            or (called == "truth" and ".raws(" in only)
             or only in read
             or (only not in own and len(own) >= HEADS)
             or not all(item.startswith("s.") for item in read)
@@ -149,7 +145,7 @@ def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str 
         for place, source in enumerate(sources)
     }
     text = _replaced(text, finder.taken, places.__getitem__)
-    return Head(["    " + line for line in text.split("\n")], shared, begun, own)
+    return Head(["    " + line for line in text.split("\n")], shared, own)
 
 
 _CONSTANT_START = re.compile(r"ctx\.key\.id\(((?:'[\w-]+', )+)")
@@ -163,8 +159,8 @@ def begun_at_constants(lines: list[str]) -> list[str]:
     ]
 
 
-def _begin(lines: list[str]) -> list[str]:
-    """Take the shared first parts out of the statement that makes the id; they are returned."""
+def _begin(lines: list[str]) -> None:
+    """Let the statement that makes the id hash the first parts that are shared once a group, when it is first asked."""
     for number, line in enumerate(lines):
         if not line.startswith("uid = ctx.key.id("):
             continue
@@ -179,9 +175,12 @@ def _begin(lines: list[str]) -> list[str]:
                 break
             begun.append(source)
         if len(begun) < 3 or (call.keywords and len(begun) >= len(call.args)):
-            return []
+            return
         rest = [ast.unparse(argument) for argument in call.args[len(begun) :]]
-        rest += [ast.unparse(keyword) for keyword in call.keywords]
-        lines[number] = f"uid = ctx.key.id_after(st.begun, {', '.join(rest)})"
-        return begun
-    return []
+        keywords = [ast.unparse(keyword) for keyword in call.keywords]
+        rest += keywords
+        begun += keywords
+        lines[number] = (
+            f"uid = ctx.key.id_after(st.begun or st.begin(ctx, {', '.join(begun)}), {', '.join(rest)})"
+        )
+        return

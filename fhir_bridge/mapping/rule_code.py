@@ -172,7 +172,7 @@ class RuleCompiler:
         )
         statements = RuleStatements(self.late, self.moment, self.members, self.head)
         writer = ByteRuleWriter(self.writer, self.expressions, head, statements, nodes.reads, self.number)
-        called = writer.write(whole=rule.node.get("meta") is not None, split=self.split)
+        called = writer.write(split=self.split)
         self.sections, self.identify = writer.plan, writer.identify
         return called
 
@@ -415,7 +415,9 @@ class RuleCompiler:
                     "003",
                 )
             elif name == "meta":
+                before = len(writer.lines)
                 self._meta(value, env)
+                self.members.append(self._piece("meta", before))
             else:
                 kept.append((key, value))
         written: set[str] = set()

@@ -31,6 +31,10 @@ class SectionWriter:
         self.tokens: dict[int, int] = {}
         """Number of a section -> which of the group's numbers stands for what is around its object."""
         self.keys: dict[int, list[str]] = {}
+        self.meta = [
+            place for section in layout.sections for place, piece in section.members if piece.name == "meta"
+        ]
+        """Places of what the rule itself writes into `meta`."""
         self.runs: list[list[str]] = []
         """Sources of the bytes of neighbours among the sections that recur."""
         self.passed = ", ".join(["s", "g", "uid", *self.head.columns, *self.head.locals_])
@@ -89,6 +93,7 @@ class SectionWriter:
         layout = self.layout
         for text in layout.model.key_head(self.head.scope):
             self.writer.line(text)
+        start = len(self.writer.lines)
         for section in layout.sections:
             if section in self.around:
                 continue
@@ -97,6 +102,7 @@ class SectionWriter:
             if section.number in self.tokens:
                 parts.insert(0, f"st.tokens[{self.tokens[section.number]}]")
             self.keys[section.number] = parts
+        self.writer.read_together(start, layout.model, self.head.position)
 
     def _named(self, source: str) -> str:
         if source not in self.names:
@@ -146,14 +152,15 @@ class SectionWriter:
         for place in sorted(of_place):
             section, index = of_place[place]
             source = f"e{section.number}[{index}]"
+            apart = place in self.meta  # it does not stand beside the elements
             if section not in steady:
                 pieces[place] = source
-            elif before:
+            elif before and not apart:
                 runs[-1].append(source)
             else:
                 runs.append([source])
                 pieces[place] = f"es[{len(runs) + 2}]"
-            before = section in steady
+            before = section in steady and not apart
         self.runs = runs
         return pieces
 
@@ -230,8 +237,9 @@ class SectionWriter:
             "start_", b'{"resourceType":"%s","id":"' % head.type.encode(), ("start", head.type)
         )
         identity = "uid.encode()" if head.hashed else "dumps(uid)[1:-1]"
-        elements = (pieces[place] for place in sorted(pieces))
-        text = ", ".join([start, identity, "st.meta(ctx, bt)", *elements, "b'}'"])
+        elements = (pieces[place] for place in sorted(pieces) if place not in self.meta)
+        meta = ", ".join(["ctx, bt", *(pieces[place] for place in self.meta)])
+        text = ", ".join([start, identity, f"st.meta({meta})", *elements, "b'}'"])
         part = f", {head.part}" if head.part else ""
         line(
             f"return JsonOutput({head.type!r}, uid, b''.join(({text})), {head.rule!r}, bt[0], ctx.locator, "
@@ -251,6 +259,7 @@ class SectionWriter:
                     mixed.append(values)
                 self.tokens[section.number] = mixed.index(values)
         with self.writer.block(f"def {head.function}_enter(ctx, st, {self.passed}):", head.position):
+            start = len(self.writer.lines)
             line("st.record = None")
             line("before = len(ctx.issues)")
             if layout.timed:
@@ -269,6 +278,7 @@ class SectionWriter:
             line("st.noise, ctx.noise = ctx.noise, []")
             line("st.anchor = s.outer")
             line("st.record = ctx.record")
+            self.writer.read_together(start, layout.model, head.position)
 
     def _variable(self, name: str, variable: KeyVariable) -> None:
         """The function that gives a variable."""
@@ -306,7 +316,7 @@ class SectionWriter:
                 writer.line("ctx.vary()")
             for _, piece in section.members:
                 parts.append(writer.name("d"))
-                writer.line(f"{parts[-1]} = o = {{}}")
+                writer.line(f"{parts[-1]} = {'m' if piece.name == 'meta' else 'o'} = {{}}")
                 self._copy(piece)
                 counts.append(writer.name("n"))
                 writer.line(f"{counts[-1]} = len(ctx.issues)")
@@ -315,6 +325,7 @@ class SectionWriter:
             reads = (text for text in self.selectors if text.startswith("s.") and text.endswith(")"))
             if getattr(layout.model, "pure", False):
                 writer.read_once(start, reads, head.position)
+            writer.read_together(start, layout.model, head.position)
         writer.line("")
 
     def _copy(self, piece: Piece) -> None:

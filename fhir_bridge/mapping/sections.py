@@ -190,9 +190,9 @@ class Sections:
         values[key] = value
         return value
 
-    def begin(self, ctx: Context, *parts: str) -> Any:
-        """The hash of the constant first parts of ids."""
-        self.begun = ctx.key.begun(*parts)
+    def begin(self, ctx: Context, *parts: str, optional: frozenset[int] = frozenset()) -> Any:
+        """The hash of the first parts that ids have in common."""
+        self.begun = ctx.key.begun(*parts, optional=optional)
         return self.begun
 
     def let(self, ctx: Context, number: int, key: Any, call: Callable[..., Any], *arguments: Any) -> Any:
@@ -310,8 +310,10 @@ class Sections:
         table[key] = entry
         ctx.remember()
 
-    def meta(self, ctx: Context, time: Any) -> bytes:
-        """`meta` in bytes; those of times that recur are remembered."""
+    def meta(self, ctx: Context, time: Any, more: bytes = b"") -> bytes:
+        """`meta` in bytes, with what the rule itself writes into it; those of times that recur are remembered."""
+        if more:
+            return self.meta(ctx, time)[:-1] + more + b"}"
         entry, sequence = time[1], ctx.sequence
         last = self._meta
         if last[0] is entry and last[1] is sequence and entry is not None:

@@ -82,6 +82,16 @@ class Writer:
             self.lines[start:] = head + text.split("\n")
             self.positions[start + 1 : start + 1] = [position] * len(head)
 
+    def read_together(self, start: int, model: Any, position: Position) -> None:
+        """Let the source model read at once what the lines from `start` on read one by one, if it can."""
+        together = getattr(model, "together", None)
+        if together is None:
+            return
+        head, text = together("\n".join(self.lines[start:]))
+        if head:
+            self.lines[start:] = ["    " * self._depth + line for line in head] + text.split("\n")
+            self.positions[start + 1 : start + 1] = [position] * len(head)
+
     def keep_marks(self, start: int, arms: frozenset[int]) -> None:
         """Take the marks of branches (`mk(3)`) out of the lines from `start` on, but those of the arms given."""
         self.lines[start:] = with_marks(self.lines[start:], arms)

@@ -86,6 +86,23 @@ def test_an_element_is_made_once_for_equal_values(convert: Converter) -> None:
     assert CALLS == ["a", "b"]
 
 
+def test_labels_in_meta_are_remembered_too(convert: Converter) -> None:
+    elements = """
+meta:
+  security:
+  - when: row.w
+    system: urn:s
+    code: "=known(row.w)"
+valueString: "=known(row.v)"
+"""
+    rows = ({"v": "a", "w": "x"}, {"v": "a"}, {"v": "b", "w": "x"}, {"v": "a", "w": "x"})
+    made = convert(elements, *rows)
+    assert CALLS.count("x") == 1
+    assert [b'"security"' in output.json for conversion in made for output in conversion.outputs] == [
+        True, False, True, True,
+    ]  # fmt: skip
+
+
 def test_a_custom_function_is_called_for_each_record(convert: Converter) -> None:
     convert('valueString: "=counted(row.v)"', {"v": "a"}, {"v": "a"})
     assert CALLS == ["a", "a"]

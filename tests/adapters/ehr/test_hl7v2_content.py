@@ -229,3 +229,15 @@ def test_vital_sign_is_what_its_profile_takes_or_a_note(
     assert (str(quantity["value"]) if quantity else None, quantity.get("code")) == (value, unit)
     assert ("dataAbsentReason" in result) == (value is None)
     assert (result["note"][0]["text"] if "note" in result else None) == note
+
+
+def test_an_access_restriction_labels_the_patient_and_an_unknown_reason_loses_nothing(
+    message: Message,
+) -> None:
+    restriction = "ARV|1|A|DEM^Demographics^HL70717~HIV|LOC^Location^HL70719~VIP"
+    converted = valid(message(ADT, PID, restriction, "ARV|2|A|PSY|FOO^Bar^L"))
+    labels = converted.of("Patient")[0]["meta"]["security"]
+    assert [label["code"] for label in labels] == ["R", "DEM", "HIV", "PSY", "LOC", "VIP", "FOO"]
+    own = [label["system"].startswith("urn:fhir-bridge:scheme:") for label in labels]
+    assert own == [False, False, False, False, True, False, True]
+    assert "FB-MAP-212" in converted.codes()

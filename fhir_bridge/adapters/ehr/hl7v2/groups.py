@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -218,6 +218,24 @@ class Group:
                 fields = segment.fields
                 results.append(segment.line if not number else fields[number] if number < len(fields) else "")
         return raw if len(results) == 1 else tuple(results)
+
+    def raw_list(self, name: str, width: int) -> Sequence[Any]:
+        """`raws` of the first fields of all segments of a name, by number."""
+        first = self.first.get(name)
+        if first is None:
+            return [()] * width
+        if self.several:
+            return [self.raws(name, number) for number in range(width)]
+        fields = first.fields
+        return fields if len(fields) >= width else fields + [""] * (width - len(fields))
+
+    def value_list(self, name: str, width: int) -> tuple[Segment | None, Sequence[str]]:
+        """The first segment of a name, and its first raw fields by number: which of them are worth reading."""
+        segment = self.first.get(name)
+        if segment is None:
+            return None, [""] * width
+        fields = segment.fields
+        return segment, fields if len(fields) >= width else fields + [""] * (width - len(fields))
 
     # Derived values of a patient group, read by every rule that speaks of the patient.
 

@@ -257,6 +257,57 @@ class Hl7v2Model:
             return f"f[{number}] if n > {number} else ''"
         return f"{group}.raws({name!r}, {number})"
 
+    def together(self, text: str) -> tuple[list[str], str]:
+        """Statements that read a segment's fields at once, and the code with those reads in place of single ones."""
+        head: list[str] = []
+        for pattern, stem, method, several in (
+            (_RAW, "k", "raw_list", "{name}[{number}]"),
+            (
+                _VALUE,
+                "w",
+                "value_list",
+                "({name}[0].{method}({number}{rest}) if {name}[1][{number}] else None)",
+            ),
+        ):
+            widths: dict[tuple[str, str], list[int]] = {}
+            for match in pattern.finditer(text):
+                widths.setdefault((match["group"], match["name"]), []).append(int(match["number"]))
+            names = {
+                (group, name): (f"{stem}{group.count('.')}{name}", max(numbers) + 1)
+                for (group, name), numbers in widths.items()
+                if len(numbers) >= _WORTHWHILE
+            }
+            head += (
+                f"{variable} = {group}.{method}({name!r}, {width})"
+                for (group, name), (variable, width) in names.items()
+            )
+
+            def replaced(match: re.Match[str], names: Any = names, several: str = several) -> str:
+                known = names.get((match["group"], match["name"]))
+                return several.format(**{**match.groupdict(), "name": known[0]}) if known else match[0]
+
+            text = pattern.sub(replaced, text)
+        numbers = [int(match[1]) for match in _OWN.finditer(text)]
+        if len(numbers) >= _MANY_OWN:
+            width = max(numbers) + 1
+            head.append(f"if n < {width}: f = f + [''] * ({width} - n)")
+            text = _OWN.sub(r"f[\1]", text)
+        return head, text
+
+
+_WORTHWHILE: Final = 3
+"""Fields of a segment from which they are read at once."""
+
+_MANY_OWN: Final = 8
+"""Fields of an observation's OBX from which it is filled up to the last of them."""
+
+_OWN: Final = re.compile(r"f\[(\d+)\] if n > \1 else ''(?!\))")
+
+_GROUP: Final = r"(?<![\w.])(?P<group>s(?:\.outer)*)"
+_RAW: Final = re.compile(_GROUP + r"\.raws\('(?P<name>\w{3})', (?P<number>[1-9]\d*)\)")
+_VALUE: Final = re.compile(
+    _GROUP + r"\.(?P<method>field|part)\('(?P<name>\w{3})', (?P<number>\d+)(?P<rest>(?:, \d+)?)\)"
+)
 
 _SOURCE: Final = re.compile(
     r"(?P<group>s(?:\.outer)*)\."

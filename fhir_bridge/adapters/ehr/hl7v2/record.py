@@ -113,6 +113,7 @@ class Message:
     """
 
     __slots__ = (
+        "_names",
         "_placed",
         "_raw",
         "_source_bytes",
@@ -153,6 +154,7 @@ class Message:
         self.outcome: RecordOutcome = outcome
         self.records = 1
         self._tree: Group | None = None
+        self._names: set[str] | None = None
         header = segments[0] if segments else None
         control_id = header.part(10, 1) if header else None
         self.control_id: str | None = " ".join(control_id.split()) if control_id else None
@@ -215,7 +217,9 @@ class Message:
 
     def has(self, name: str) -> bool:
         """Whether a segment of the name is there."""
-        return any(segment.name == name for segment in self.segments)
+        if self._names is None:
+            self._names = {segment.name for segment in self.segments}
+        return name in self._names
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
@@ -258,6 +262,8 @@ class Message:
             return [group for patient in patients for order in patient.of(ORDER) for group in order.of(name)]
         if name in SCOPES:
             return [group for patient in patients for group in patient.of(name)]
+        if not self.has(name):
+            return []
         return [
             group
             for around in self.scope(parent_of(name, self._placed) or ROOT)
