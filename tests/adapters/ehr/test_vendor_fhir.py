@@ -68,7 +68,9 @@ def test_what_is_invalid_or_unknown_is_named_and_the_rest_is_written(tmp_path: P
     text = "\n".join(json.dumps({k: v for k, v in line.items() if v is not None}) for line in lines)
     (tmp_path / "export.ndjson").write_text(text + '\n{"resourceType": "Obs')
     result = convert(request, [str(tmp_path / "export.ndjson")], tmp_path / "out")
-    written = [json.loads(line) for line in (tmp_path / "out" / "Observation.ndjson").read_text().splitlines()]
+    written = [
+        json.loads(line) for line in (tmp_path / "out" / "Observation.ndjson").read_text().splitlines()
+    ]
     assert len(written) == 79  # the one without the code of a component is invalid: all are validated
     assert result.report["records"]["rejected"] == 3
     assert sum("effectiveDateTime" not in one for one in written) == 1

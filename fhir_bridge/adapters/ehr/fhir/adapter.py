@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.fhir.normalise import FUNCTIONS
-from fhir_bridge.adapters.ehr.fhir.resources import Found, PatientIndex, resources
+from fhir_bridge.adapters.ehr.fhir.resources import Item, PatientIndex, resources
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.definitions import type_definition
 from fhir_bridge.fhir.issues import Issue
@@ -89,9 +89,9 @@ class VendorRecord(Record):
 
     root = "Resource"
 
-    def __init__(self, found: Found, origin: str, index: PatientIndex | None, outcome: RecordOutcome = "read",
+    def __init__(self, item: Item, origin: str, index: PatientIndex | None, outcome: RecordOutcome = "read",
                  issues: Sequence[Issue] = ()) -> None:  # fmt: skip
-        content = found.resource or {}
+        content = item.resource or {}
         kind = str(content.get("resourceType", ""))
         identity = f"{kind}/{content.get('id')}"
         key = (
@@ -99,9 +99,9 @@ class VendorRecord(Record):
             if content.get("id")
             else ""
         )
-        super().__init__(found.locator, source=origin, outcome=outcome, issues=list(issues), key=key)
+        super().__init__(item.locator, source=origin, outcome=outcome, issues=list(issues), key=key)
         self.origin = origin
-        self.urls = found.urls
+        self.urls = item.urls
         self.index = index
         self.kind = kind
         self._resource = Resource(content, self)
@@ -175,33 +175,33 @@ class FhirAdapter:
         with closing(PatientIndex(paths)) as index:
             for path in paths:
                 try:
-                    for found in resources(path):
-                        yield _record(found, origin, index)
+                    for item in resources(path):
+                        yield _record(item, origin, index)
                 except OSError as error:
-                    yield _rejected(Found(path.name, None), origin, error.strerror or "it can't be read")
+                    yield _rejected(Item(path.name, None), origin, error.strerror or "it can't be read")
 
 
-def _rejected(found: Found, origin: str, problem: str) -> VendorRecord:
-    return VendorRecord(found, origin, None, "rejected", [new_issue("FB-VEND-001", problem, found.locator)])
+def _rejected(item: Item, origin: str, problem: str) -> VendorRecord:
+    return VendorRecord(item, origin, None, "rejected", [new_issue("FB-VEND-001", problem, item.locator)])
 
 
-def _record(found: Found, origin: str, index: PatientIndex) -> VendorRecord:
-    resource = found.resource
+def _record(item: Item, origin: str, index: PatientIndex) -> VendorRecord:
+    resource = item.resource
     if resource is None:
-        return _rejected(found, origin, found.problem)
+        return _rejected(item, origin, item.problem)
     kind = str(resource["resourceType"])
     if kind in ("OperationOutcome", "Bundle", "Parameters"):
-        issue = new_issue("FB-VEND-002", f"a {kind} is no part of a record", found.locator)
-        return VendorRecord(found, origin, index, "skipped", [issue])
+        issue = new_issue("FB-VEND-002", f"a {kind} is no part of a record", item.locator)
+        return VendorRecord(item, origin, index, "skipped", [issue])
     if kind not in TYPES:
-        return _rejected(found, origin, f"the mapping has no rule for {kind}")
+        return _rejected(item, origin, f"the mapping has no rule for {kind}")
     if not isinstance(resource.get("id"), str):
-        return _rejected(found, origin, f"the {kind} has no id")
+        return _rejected(item, origin, f"the {kind} has no id")
     strange = sorted(str(name) for name in resource if name not in element_names(kind) | _OUTSIDE)
     issues = []
     if strange:
         text = (
             f"{kind} has what R4 does not have there, or an extension of a plain value: {', '.join(strange)}"
         )
-        issues.append(new_issue("FB-VEND-003", text, found.locator))
-    return VendorRecord(found, origin, index, issues=issues)
+        issues.append(new_issue("FB-VEND-003", text, item.locator))
+    return VendorRecord(item, origin, index, issues=issues)

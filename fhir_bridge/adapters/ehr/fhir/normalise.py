@@ -159,9 +159,9 @@ def _refer(s: Any, ctx: Context, built: dict[str, Any], reference: str) -> None:
 
 def _unit(ctx: Context, built: dict[str, Any]) -> None:
     unit = str(built["unit"])
-    made = quantity(ctx, built["value"], unit, else_="keep") or {}
-    if made.get("code") and ucum.is_valid(str(made["code"])):
-        built["system"], built["code"] = made["system"], made["code"]
+    converted = quantity(ctx, built["value"], unit, else_="keep") or {}
+    if converted.get("code") and ucum.is_valid(str(converted["code"])):
+        built["system"], built["code"] = converted["system"], converted["code"]
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {

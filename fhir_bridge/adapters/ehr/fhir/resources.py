@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from fhir_bridge.fhir.serialization import loads_exact
 
-__all__ = ["Found", "PatientIndex", "resources"]
+__all__ = ["Item", "PatientIndex", "resources"]
 
 _LINED: Final = (".ndjson", ".jsonl")
 
 
-class Found(NamedTuple):
+class Item(NamedTuple):
     """A resource, or why there is none at a place.
 
     Attributes:
@@ -28,7 +28,7 @@ class Found(NamedTuple):
     urls: Mapping[str, str] = {}
 
 
-def resources(path: Path) -> Iterator[Found]:
+def resources(path: Path) -> Iterator[Item]:
     """The resources of a file, with memory for one of NDJSON, or for one file of JSON.
 
     Raises:
@@ -57,21 +57,21 @@ def resources(path: Path) -> Iterator[Found]:
         locator = f"{path.name}#entry[{number}]"
         item = entry.get("resource") if isinstance(entry, Mapping) else None
         if not isinstance(item, Mapping) or not item.get("resourceType"):
-            yield Found(locator, None, "the entry has no resource")
+            yield Item(locator, None, "the entry has no resource")
             continue
         if not item.get("id") and entry.get("fullUrl"):
             item = {**item, "id": str(entry["fullUrl"]).rpartition(":")[2]}
-        yield Found(locator, item, urls=urls)
+        yield Item(locator, item, urls=urls)
 
 
-def _parsed(text: bytes, locator: str) -> Found:
+def _parsed(text: bytes, locator: str) -> Item:
     try:
         item = loads_exact(text)
     except (ValueError, RecursionError) as error:
-        return Found(locator, None, f"it is no JSON, or is cut off ({str(error)[:80]})")
+        return Item(locator, None, f"it is no JSON, or is cut off ({str(error)[:80]})")
     if not isinstance(item, Mapping) or not isinstance(item.get("resourceType"), str):
-        return Found(locator, None, "it is no resource: resourceType is missing")
-    return Found(locator, item)
+        return Item(locator, None, "it is no resource: resourceType is missing")
+    return Item(locator, item)
 
 
 class PatientIndex:
