@@ -108,6 +108,7 @@ PUBLIC_MODULES = (
     "definitions.packages",
     "definitions.table",
     "difference",
+    "ecg_leads",
     "fhirpath",
     "ids",
     "implicit_rules",

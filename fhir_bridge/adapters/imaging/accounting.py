@@ -11,6 +11,7 @@ from pydicom.datadict import keyword_for_tag
 from fhir_bridge.adapters.imaging.elements import OMITTED, Elements, items_of
 from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.technical import is_technical
+from fhir_bridge.adapters.imaging.voxel_counts import VOXELS
 
 if TYPE_CHECKING:
     from fhir_bridge.adapters.imaging.study import Instance, Study
@@ -19,7 +20,9 @@ __all__ = ["report_unread"]
 
 _IDENTITY: Final = frozenset(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"))
 """What a study, a series, an instance is called: a study lists them."""
-_CONTENT: Final = frozenset(("ContentSequence", "WaveformSequence", "WaveformAnnotationSequence"))
+_CONTENT: Final = frozenset(
+    ("ContentSequence", "WaveformSequence", "WaveformAnnotationSequence", "SegmentSequence")
+)
 """Sequences whose items are read attribute by attribute."""
 _SHOWN: Final = 400
 
@@ -74,6 +77,8 @@ def _unread(
     for tag, (vr, value) in elements.items():
         if not value.strip(b"\0 ") and vr != OMITTED:
             continue
+        if tag == VOXELS:
+            continue  # what we counted in its pixels
         if tag >> 16 & 1:
             if tag >> 8 & 0xFF:  # (gggg,00xx) holds the creators
                 yield f"private attributes of {_creator(elements, tag)}", False

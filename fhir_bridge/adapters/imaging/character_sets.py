@@ -28,6 +28,11 @@ _MISSPELT: Final = (
     (re.compile(r"ISO.2022.IR."), "ISO 2022 IR ", 12),
 )
 """Common misspellings that pydicom corrects: pattern, correct beginning, its length."""
+_LATIN_9: Final = frozenset({"ISO_IR 203", "ISO 2022 IR 203"})
+"""Latin alphabet No. 9 (PS3.3 table C.12-2), which pydicom does not have."""
+_OWN_ESCAPES: Final = ((b"\x1b-b", "iso8859_15"), (b"\x1b$)A", "iso_ir_58"))
+"""Of what pydicom does not have, or of which it leaves the escape sequence in the text."""
+_FRAGMENTS: Final = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
 _PYTHON: Final = (
     "utf-8",
     "iso8859-",
@@ -51,11 +56,17 @@ def encodings_of(names: tuple[str, ...]) -> tuple[Encodings, bool]:
     if not all(_is_known(name) for name in names if name):
         return ASCII, False
     with quiet():
-        return tuple(convert_encodings(list(names))), True
+        encodings = tuple(convert_encodings(["ISO_IR 100" if name in _LATIN_9 else name for name in names]))
+    if len(encodings) == len(names):
+        encodings = tuple(
+            "iso8859_15" if name in _LATIN_9 else encoding
+            for name, encoding in zip(names, encodings, strict=True)
+        )
+    return encodings, True
 
 
 def _is_known(name: str) -> bool:
-    if name in python_encoding:
+    if name in python_encoding or name in _LATIN_9:
         return True
     for pattern, start, length in _MISSPELT:
         if pattern.match(name):
@@ -72,9 +83,22 @@ def decoded(value: bytes, encodings: Encodings) -> str:
         return value.decode("ascii")
     try:
         with quiet():
-            return str(decode_bytes(value, list(encodings), _DELIMITERS))
+            if b"\x1b" not in value:
+                return str(decode_bytes(value, list(encodings), _DELIMITERS))
+            return "".join(_fragment(each, encodings) for each in _FRAGMENTS.findall(value))
     except (LookupError, ValueError):
         return value.decode("ascii", errors="replace")
+
+
+def _fragment(value: bytes, encodings: Encodings) -> str:
+    """Text after one escape sequence, up to the next (PS3.5 6.1.2.5)."""
+    chosen = next((name for start, name in _OWN_ESCAPES if value.startswith(start)), None)
+    if chosen is None or chosen not in encodings:
+        return str(decode_bytes(value, list(encodings), _DELIMITERS))
+    # A delimiter returns to the first character set, as does the end.
+    text = value[3 if chosen == "iso8859_15" else 4 :]
+    end = next((at for at, byte in enumerate(text) if byte in _DELIMITERS), len(text))
+    return text[:end].decode(chosen, "replace") + text[end:].decode(encodings[0], "replace")
 
 
 def is_foreign(value: bytes, encodings: Encodings) -> bool:

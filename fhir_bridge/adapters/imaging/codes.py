@@ -77,6 +77,7 @@ CODE_FORM: Final = re.compile(r"\S+( \S+)*")
 """R4 `code` has single spaces within and no other white space (datatypes.html#code)."""
 
 _LEADING_ANNOTATION: Final = re.compile(r"^(\{[^{}]*\})([^/.{].*)$")
+_PARTITIONED: Final = re.compile(r"(\d{1,5}):(\d{1,5})", re.ASCII)
 _SNOMED_RT = frozenset({"SRT", "SNM3", "99SDM"})
 
 
@@ -158,6 +159,9 @@ def code(value: str | None, scheme: str | None, meaning: str | None, version: st
     if scheme == "UCUM" and value is not None:
         # `{SUVbw}g/ml` of PS3.16 CID 85: UCUM wants an annotation behind its unit (UCUM section 2.3 §12).
         return Code(_LEADING_ANNOTATION.sub(r"\2\1", value), scheme, meaning)
+    if scheme == "MDC" and value is not None and (parts := _PARTITIONED.fullmatch(value)) is not None:
+        # DICOM writes partition and term (`2:16160`), FHIR and ISO/IEEE 11073-10101 the number of both.
+        return Code(str(int(parts[1]) << 16 | int(parts[2])), scheme, meaning, version)
     if scheme == "SCT" or (scheme is not None and scheme.upper().startswith("SNOMED")):
         return Code(value, "SCT", meaning)
     return Code(value, scheme, meaning, version)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from fhir_bridge.adapters.imaging.aecg import SOP_CLASS as AECG
 from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
 from fhir_bridge.adapters.imaging.attributes import DOCUMENT_CLASSES, WAVEFORM_CLASSES
 from fhir_bridge.adapters.imaging.content import ContentError
 from fhir_bridge.adapters.imaging.dicom_file import Refused
+from fhir_bridge.adapters.imaging.encapsulated import ENCAPSULATED_CLASSES, read_attachment
 from fhir_bridge.adapters.imaging.header import header_of
 from fhir_bridge.adapters.imaging.instances import Instance, StoredLocation
 from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.records import StudyRecord
+from fhir_bridge.adapters.imaging.segments import read_segments
+from fhir_bridge.adapters.imaging.selections import SELECTION_CLASSES, read_selection
 from fhir_bridge.adapters.imaging.structured_report import read_document
 from fhir_bridge.adapters.imaging.study import Series, Study
+from fhir_bridge.adapters.imaging.voxel_counts import SEGMENTATION_CLASSES
 from fhir_bridge.adapters.imaging.waveform import Recording, read_recording
 from fhir_bridge.plugins import RecordPart
 
@@ -54,10 +59,7 @@ def finish(study: Study, *, report_instances: bool = True) -> None:
     """Read reports and waveforms and compare the instances, once all of them are known."""
     for series in study.series:
         for instance in series.instances:
-            if instance.sop_class in DOCUMENT_CLASSES:
-                _read_document(series, instance)
-            elif instance.sop_class in WAVEFORM_CLASSES:
-                _read_recording(series, instance)
+            _read_content(series, instance)
     if not report_instances:
         study.forget_issues()
     levels = [("study", study.shared)]
@@ -67,6 +69,23 @@ def finish(study: Study, *, report_instances: bool = True) -> None:
             shown = ", ".join(map(str, counts[:8])) + (", …" if len(counts) > 8 else "")
             message = f"{keyword} of the {where} has {len(counts)} values ({shown} instances)"
             study.report(new_issue("FB-DCM-010", message, study.first))
+
+
+def _read_content(series: Series, instance: Instance) -> None:
+    """What an instance holds beside pixels, by its SOP class."""
+    study, kind = series.study, instance.sop_class
+    if kind in DOCUMENT_CLASSES:
+        _read_document(series, instance)
+    elif kind in WAVEFORM_CLASSES or kind == AECG:
+        _read_recording(series, instance)
+    elif kind in SELECTION_CLASSES:
+        selection = _read(series, instance, read_selection, "FB-DCM-015", "the references")
+        study.selections += [selection] if selection is not None else []
+    elif kind in SEGMENTATION_CLASSES:
+        study.segments += _read(series, instance, read_segments, "FB-DCM-034", "the segments") or []
+    elif kind in ENCAPSULATED_CLASSES:
+        attachment = _read(series, instance, read_attachment, "FB-DCM-015", "the document")
+        study.attachments += [attachment] if attachment is not None else []
 
 
 def _read_document(series: Series, instance: Instance) -> None:

@@ -16,7 +16,7 @@ from fhir_bridge.adapters.imaging.elements import Elements, decode, encode
 
 __all__ = ["VERSION", "ContentError", "content_of", "differences", "digest", "elements_in"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of the format that is written. A change of `elements.encode` or of what is kept needs the next one."""
 _LEVEL: Final = 6
 

@@ -12,10 +12,13 @@ from typing import BinaryIO, Final
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
+from fhir_bridge.adapters.imaging.aecg import LARGEST as LARGEST_AECG
+from fhir_bridge.adapters.imaging.aecg import AecgError, aecg_elements, is_aecg
 from fhir_bridge.adapters.imaging.elements import Elements, elements_of, is_cut_short
 from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.pydicom_settings import quiet
 from fhir_bridge.adapters.imaging.scan import scan
+from fhir_bridge.adapters.imaging.voxel_counts import SEGMENTATION_CLASSES, VOXELS, count_voxels
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["Refused", "read_elements"]
@@ -28,6 +31,7 @@ _READ_WHOLE: Final = 1 << 18
 _READ_AGAIN: Final = 1 << 26
 """Files up to this size (bytes) are read a second time where their character set is malformed."""
 _CHARACTER_SET: Final = 0x00080005
+_SOP_CLASS: Final = 0x00080016
 _HIDDEN: Final = 0x00080004
 _CHARACTER_SET_TAGS: Final = ((b"\x08\0\x05\0", b"\x08\0\x04\0"), (b"\0\x08\0\x05", b"\0\x08\0\x04"))
 """Tag of Specific Character Set in both byte orders, and one that DICOM does not have."""
@@ -70,13 +74,23 @@ def read_elements(
         with path.open("rb") as opened:
             size = os.fstat(opened.fileno()).st_size
             start = opened.read(_READ_WHOLE)
-            scanned = _scanned(start, size, locator, tags, issues)
-            if scanned is not None:
-                return scanned
-            # pydicom asks for its position at every element: in memory that costs no system call.
-            return _by_pydicom(BytesIO(start) if size <= _READ_WHOLE else opened, size, locator, tags, issues)
+            if is_aecg(start):
+                opened.seek(0)
+                return aecg_elements(opened.read(LARGEST_AECG + 1), issues, locator)
+            elements = _scanned(start, size, locator, tags, issues)
+            if elements is None:
+                # pydicom asks for its position at every element: in memory that costs no system call.
+                memory = BytesIO(start) if size <= _READ_WHOLE else opened
+                elements = _by_pydicom(memory, size, locator, tags, issues)
+            if tags is None and _is_segmentation(elements):
+                counts = count_voxels(opened)
+                elements = {tag: each for tag, each in elements.items() if tag != VOXELS}
+                return elements | ({VOXELS: counts} if counts is not None else {})
+            return elements
     except Refused:
         raise
+    except AecgError as error:
+        raise Refused("rejected", new_issue("FB-DCM-035", str(error), locator)) from error
     except OSError as error:
         # pydicom raises OSError without a number for data that it can't make sense of.
         kind, message = (
@@ -90,6 +104,11 @@ def read_elements(
     except Exception as error:  # a damaged file makes pydicom raise almost anything: it costs this file alone
         message = f"the data set can't be parsed ({type(error).__name__})"
         raise Refused("rejected", new_issue("FB-DCM-004", message, locator)) from error
+
+
+def _is_segmentation(elements: Elements) -> bool:
+    stated = elements.get(_SOP_CLASS, ("", b""))[1]
+    return stated.strip(b"\0 ").decode("latin-1") in SEGMENTATION_CLASSES
 
 
 def _scanned(

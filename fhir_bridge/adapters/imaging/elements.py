@@ -47,8 +47,8 @@ MAX_DEPTH: Final = 96
 
 _TEXT_LIMIT: Final = 1 << 16
 _LIMIT: Final = 1 << 10
-_WAVEFORM_LIMIT: Final = 1 << 22
-"""Longest values (bytes) that are kept: text, anything else, and Waveform Data."""
+_LARGE_LIMIT: Final = 1 << 22
+"""Longest values (bytes) that are kept: text and coordinates, anything else, and Waveform Data and documents."""
 
 _LONG_TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "CS", "UN"})
 _UNITS: Final = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4}
@@ -60,6 +60,8 @@ _CHARACTER_SET: Final = 0x00080005
 _WAVEFORM_BITS: Final = 0x54001004
 _WAVEFORM_DATA: Final = 0x54001010
 _WAVEFORM_PADDING: Final = 0x5400100A
+_LIMITS: Final = {_WAVEFORM_DATA: _LARGE_LIMIT, 0x00420011: _LARGE_LIMIT, 0x00700022: _TEXT_LIMIT}
+"""Of Waveform Data, Encapsulated Document and Graphic Data."""
 
 _HEAD: Final = struct.Struct("<I2sI")
 _LENGTH: Final = struct.Struct("<I")
@@ -162,7 +164,7 @@ def finished(
         value = _swapped(tag, vr, value, value_of)
     if vr == "OB" and _is_choice(tag):
         vr = "OW"
-    limit = _WAVEFORM_LIMIT if tag == _WAVEFORM_DATA else _TEXT_LIMIT if vr in _LONG_TEXT else _LIMIT
+    limit = _LIMITS.get(tag) or (_TEXT_LIMIT if vr in _LONG_TEXT else _LIMIT)
     if len(value) > limit:
         return OMITTED, _LENGTH.pack(len(value))
     return vr, value

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha1
 from typing import Any, Final
 from urllib.parse import quote
 
 from fhir_bridge.adapters.imaging.codes import Code
 from fhir_bridge.adapters.imaging.dictionary_attributes import private_value
+from fhir_bridge.adapters.imaging.encapsulated import Attachment as EncapsulatedDocument
 from fhir_bridge.adapters.imaging.instances import Instance
 from fhir_bridge.adapters.imaging.parties import PatientIdentity
 from fhir_bridge.adapters.imaging.person_names import human_names
+from fhir_bridge.adapters.imaging.structured_report import Document
 from fhir_bridge.adapters.imaging.study import Series, Study
 from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.adapters.imaging.waveform import Lead
-from fhir_bridge.fhir.datatypes import Coding, HumanName, Identifier, SampledData
+from fhir_bridge.fhir.datatypes import Attachment, Coding, HumanName, Identifier, SampledData
 from fhir_bridge.mapping import function
 from fhir_bridge.mapping.functions.code_check import keep_valid
 
 __all__ = [
     "FUNCTIONS",
+    "document_content",
     "human_name",
     "private",
+    "report_text",
     "sampled_data",
     "series_modality",
     "source_identifier",
@@ -107,9 +113,43 @@ def series_modality(ctx: Any, series: Any) -> Coding | None:
     return modality or Coding(extension=[{"url": _DATA_ABSENT, "valueCode": "unknown"}])
 
 
+@function(returns="Attachment")
+def report_text(document: Any) -> Attachment | None:
+    """A structured report as people read it, as plain text."""
+    if not isinstance(document, Document) or not document.lines:
+        return None
+    text = document.text or ""
+    return Attachment(
+        contentType="text/plain; charset=utf-8",
+        data=b64encode(text.encode()).decode(),
+        title=(document.title.meaning if document.title is not None else None) or "Structured report",
+    )
+
+
+@function(scope=True, returns="Attachment")
+def document_content(document: Any, url: str | None = None) -> Attachment | None:
+    """The encapsulated document in hand, with its content where that is kept; `url`: where its DICOM instance is."""
+    if not isinstance(document, EncapsulatedDocument):
+        return None
+    attachment = Attachment()
+    if document.media_type:
+        attachment["contentType"] = document.media_type
+    if document.content is not None:
+        attachment["data"] = b64encode(document.content).decode()
+        attachment["hash"] = b64encode(sha1(document.content, usedforsecurity=False).digest()).decode()
+    elif url:
+        attachment |= {"contentType": "application/dicom", "url": url}
+    attachment["size"] = document.size
+    if document.title:
+        attachment["title"] = document.title
+    return attachment
+
+
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
+    "document_content": document_content,
     "human_name": human_name,
     "private": private,
+    "report_text": report_text,
     "sampled_data": sampled_data,
     "series_modality": series_modality,
     "source_identifier": source_identifier,

@@ -235,6 +235,41 @@ CODES = declare(
         "Nothing to do: the study points to its objects. docs/adapters/dicom.md says which attributes these are.",
         "informational",
     ),
+    IssueCode(
+        "FB-DCM-033",
+        "warning",
+        "A machine's measurement can't have the value that it states",
+        "The Observation quotes it and has no value: the machine had nothing to measure. Look at the recording.",
+        "value",
+    ),
+    IssueCode(
+        "FB-DCM-034",
+        "warning",
+        "The volume of segments is not certain",
+        "The segments were converted without volume; the message says what the segmentation does not state.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-DCM-035",
+        "error",
+        "An annotated ECG (HL7 aECG) can't be read",
+        "The message says why; export it again from its source. A document type is never read.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-DCM-036",
+        "warning",
+        "A part of an annotated ECG (HL7 aECG) says nothing that can be read",
+        "The rest was converted; look at the document.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-DCM-037",
+        "warning",
+        "A key object selection and its evidence name different instances",
+        "All of them are referred to; the two should be equal (PS3.3 C.17.6.2.1).",
+        "conflict",
+    ),
 )
 
 

@@ -35,6 +35,10 @@ SCOPES: Final = {
         Scope("Equipment", "Study"),
         Scope("Document", "Study"),
         Scope("Measurement", "Document"),
+        Scope("Answer", "Document"),
+        Scope("Selection", "Study"),
+        Scope("Segment", "Study"),
+        Scope("Attachment", "Study"),
         Scope("Recording", "Study"),
         Scope("Waveform", "Recording"),
         Scope("Lead", "Waveform"),
@@ -46,7 +50,7 @@ DERIVED: Final[Mapping[str, frozenset[str]]] = {
     "Study": frozenset(
         "uid started offset modalities number_of_series number_of_instances series instances patient birth_date "
         "accession_issuer institution source procedures reasons referrers interpreters physicians equipment "
-        "documents recordings".split()
+        "documents recordings selections segments attachments is_dicom accession requests".split()
     ),
     "Series": frozenset(
         "uid number started modality body_site laterality number_of_instances instances equipment performers".split()
@@ -54,29 +58,44 @@ DERIVED: Final[Mapping[str, frozenset[str]]] = {
     "Instance": frozenset("uid sop_class number index frames title".split()),
     "Physician": frozenset("key name identifier role".split()),
     "Equipment": frozenset("key name manufacturer model serial uid station software".split()),
-    "Document": frozenset("uid title template complete verified time equipment measurements".split()),
+    "Document": frozenset(
+        "uid title template complete verified time equipment measurements answers references studies people "
+        "observers verifiers text conclusion conclusions".split()
+    ),
     "Measurement": frozenset(
         "position key label is_vital_sign code value unit unit_code unit_text qualifier finding_site "
         "finding_site_key laterality topographical_modifier image_mode method derivation derivation_key finding "
         "tracking_identifier tracking_uid "
-        "selection_status cardiac_phase image_view procedure section group time images copies qualities".split()
+        "selection_status cardiac_phase image_view procedure section group time images regions copies qualities "
+        "notes acquisition_type acquisition_protocol irradiation_event".split()
     ),
+    "Answer": frozenset(
+        "position key code coded text moment clock time finding_site tracking_identifier tracking_uid section "
+        "images regions qualities concludes".split()
+    ),
+    "Selection": frozenset("uid series title text time references studies people equipment".split()),
+    "Segment": frozenset(
+        "uid series number label description category type region qualifiers laterality algorithm "
+        "tracking_identifier tracking_uid time voxels volume sources location morphology equipment".split()
+    ),
+    "Attachment": frozenset("uid series title code media_type size time verified equipment".split()),
     "Recording": frozenset(
-        "uid time equipment waveforms annotations statements conclusion points is_ecg".split()
+        "uid time equipment waveforms annotations statements statement_codes conclusion marks points is_ecg "
+        "is_dicom".split()
     ),
     "Waveform": frozenset(
-        "position label derived channels samples frequency period total_samples is_ecg leads time".split()
+        "position label derived channels samples frequency period total_samples is_ecg leads marks time".split()
     ),
     "Lead": frozenset("position number name code source factor baseline unit text readable".split()),
     "Annotation": frozenset(
-        "position key is_vital_sign code value unit unit_code unit_text qualifier".split()
+        "position key kind is_vital_sign code value unit unit_code unit_text qualifier implausible".split()
     ),
 }
 """Names beyond DICOM's keywords, by scope; docs/adapters/dicom.md says what each means."""
 
 _PARTS: Final = frozenset(
     "value scheme meaning version system text key authority identifier_type alphabetic ideographic phonetic family "
-    "given name value".split()
+    "given name value frames".split()
 ).union(*DERIVED.values())
 """What values have: codes, person names, patient identities, and the objects of the scopes."""
 
@@ -165,6 +184,9 @@ class DicomModel:
             "Document": "documents",
             "Recording": "recordings",
             "Equipment": "equipment",
+            "Selection": "selections",
+            "Segment": "segments",
+            "Attachment": "attachments",
         }
         if level in plural:
             return f"{self._reach('Study', scope)}.{plural[level]}"

@@ -9,7 +9,18 @@ from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.person_names import PersonName
 from fhir_bridge.adapters.imaging.values import Value
 
-__all__ = ["Equipment", "PatientIdentity", "Physician", "first_text", "issuer", "people_of"]
+__all__ = [
+    "Equipment",
+    "PatientIdentity",
+    "Physician",
+    "Request",
+    "first_text",
+    "issuer",
+    "issuer_in",
+    "people_of",
+    "physician",
+    "request_of",
+]
 
 
 class PatientIdentity(NamedTuple):
@@ -40,6 +51,23 @@ class Physician(NamedTuple):
     @property
     def outer(self) -> Any:
         return self.study
+
+
+class Request(NamedTuple):
+    """What a study or series says of the order for it (Request Attributes Sequence, PS3.3 10.6).
+
+    Attributes:
+        accession: Accession Number.
+        accession_issuer: who issued it.
+        procedure: Requested Procedure ID.
+        placer, filler: Placer and Filler Order Number of the imaging service request.
+    """
+
+    accession: str | None
+    accession_issuer: str | None
+    procedure: str | None
+    placer: str | None
+    filler: str | None
 
 
 class Equipment(NamedTuple):
@@ -83,6 +111,34 @@ def issuer(entity: Value, kind: Value) -> str | None:
     return f"urn:uuid:{text.lower()}" if kind == "UUID" else text
 
 
+def issuer_in(items: Value) -> str | None:
+    """Who issued a number: Universal Entity ID or local name, of the first item of a sequence (PS3.3 10.36)."""
+    for item in items or ():
+        entity, kind, local = (
+            getattr(item, name, None)
+            for name in ("UniversalEntityID", "UniversalEntityIDType", "LocalNamespaceEntityID")
+        )
+        return issuer(entity, kind) or first_text(local)
+    return None
+
+
+def request_of(item: Value, study: Request | None) -> Request:
+    """The request that an item of Request Attributes Sequence names; its issuer is the study's for the same number."""
+    accession, procedure, placer, filler = (
+        first_text(getattr(item, name, None))
+        for name in (
+            "AccessionNumber",
+            "RequestedProcedureID",
+            "PlacerOrderNumberImagingServiceRequest",
+            "FillerOrderNumberImagingServiceRequest",
+        )
+    )
+    issued = issuer_in(getattr(item, "IssuerOfAccessionNumberSequence", None))
+    if issued is None and study is not None and accession == study.accession:
+        issued = study.accession_issuer
+    return Request(accession, issued, procedure, placer, filler)
+
+
 def first_text(value: Value) -> str | None:
     """The first value as text, None where there is none."""
     if isinstance(value, list):
@@ -111,9 +167,14 @@ def people_of(scope: Any, names: str, identification: str, role: str) -> list[Ph
         identifier = next((each for each in codes or () if isinstance(each, Code)), None)
         if not isinstance(name, PersonName):
             name = None
-        coded = identifier.key if identifier is not None and identifier.value else ""
-        key = "\x1f".join(part for part in (coded, "=".join(name) if name else "") if part)
-        if not key:
-            continue
-        listed.append(Physician(scope.study, key, name, identifier, role))
+        person = physician(scope.study, name, identifier, role)
+        if person.key:
+            listed.append(person)
     return listed
+
+
+def physician(study: Any, name: PersonName | None, identifier: Code | None, role: str) -> Physician:
+    """Someone with a name or a code; the key is empty of nobody."""
+    coded = identifier.key if identifier is not None and identifier.value else ""
+    key = "\x1f".join(part for part in (coded, "=".join(name) if name else "") if part)
+    return Physician(study, key, name, identifier, role)

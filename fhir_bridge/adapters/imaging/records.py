@@ -151,6 +151,14 @@ class StudyRecord:
             yield from study.documents
         elif name == "Measurement":
             yield from (each for document in study.documents for each in document.measurements)
+        elif name == "Answer":
+            yield from (each for document in study.documents for each in document.answers)
+        elif name == "Selection":
+            yield from study.selections
+        elif name == "Segment":
+            yield from study.segments
+        elif name == "Attachment":
+            yield from study.attachments
         elif name == "Recording":
             yield from study.recordings
         elif name == "Annotation":

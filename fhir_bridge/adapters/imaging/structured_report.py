@@ -7,8 +7,21 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
+from fhir_bridge.adapters.imaging.answers import Answer, answer_of, conclusion_codes, conclusion_of, lines_of
 from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader, Item
 from fhir_bridge.adapters.imaging.codes import Code
+from fhir_bridge.adapters.imaging.content_items import (
+    MODIFIES,
+    ContentItem,
+    ImageReference,
+    Region,
+    distinct,
+    reference_of,
+    references_below,
+    regions_below,
+)
+from fhir_bridge.adapters.imaging.parties import Physician, physician
+from fhir_bridge.adapters.imaging.person_names import PersonName
 from fhir_bridge.adapters.imaging.times import joined, valid_datetime
 from fhir_bridge.adapters.imaging.vital_signs import in_profile_unit, is_vital_sign
 
@@ -30,29 +43,30 @@ _CONTEXT: Final = {
     "SCT|272518008": "cardiac_phase",
     "DCM|111031": "image_view",
     "DCM|121058": "procedure",
+    "DCM|113820": "acquisition_type",
+    "DCM|125203": "acquisition_protocol",
+    "DCM|113769": "irradiation_event",
 }
 """Concepts that modify what is below them: key of the concept name, to the name in `Context`."""
 
-_TYPES: Final = frozenset(
-    "CODE COMPOSITE CONTAINER DATE DATETIME IMAGE NUM PNAME SCOORD SCOORD3D TABLE TCOORD TEXT TIME UIDREF "
-    "WAVEFORM".split()
-)
-"""Value Types (PS3.3 table C.17.3.2.1-1)."""
-_RELATIONS: Final = frozenset(
-    {
-        "CONTAINS",
-        "HAS ACQ CONTEXT",
-        "HAS CONCEPT MOD",
-        "HAS OBS CONTEXT",
-        "HAS PROPERTIES",
-        "INFERRED FROM",
-        "SELECTED FROM",
-    }
-)
-"""Relationship Types (PS3.3 table C.17.3.2.4-1)."""
-_MODIFIES: Final = frozenset({"HAS CONCEPT MOD", "HAS OBS CONTEXT", "HAS ACQ CONTEXT"})
-_GROUPS: Final = frozenset({"DCM|125007"})
+_GROUPS: Final = frozenset({"DCM|125007", "DCM|113819", "DCM|113706"})
+"""Containers of one thing measured: a Measurement Group, a CT Acquisition, Irradiation Event X-Ray Data. Equal values
+in two of them are two measurements."""
 _IMAGE_LIBRARY: Final = "DCM|111028"
+_TEXTS: Final = frozenset(
+    {"tracking_identifier", "tracking_uid", "acquisition_protocol", "irradiation_event"}
+)
+"""Names in `Context` that are text."""
+_STATED: Final = {
+    "finding": frozenset({"CONTAINS"}),
+    "finding_site": frozenset({"CONTAINS"}),
+    "acquisition_type": frozenset({"CONTAINS"}),
+    "acquisition_protocol": frozenset({"CONTAINS"}),
+    "irradiation_event": frozenset({"CONTAINS"}),
+}
+"""Relationships by which templates state these beside modifiers (TID 1411, 10013)."""
+_TARGET_REGION: Final = "DCM|123014"
+_PERSON_OBSERVER: Final = "DCM|121008"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,12 @@ class Context:
     section: Code | None = None
     group: str = ""
     time: str | None = None
+    acquisition_type: Code | None = None
+    acquisition_protocol: str | None = None
+    irradiation_event: str | None = None
+    stated: tuple[tuple[Code, Code | str], ...] = ()
+    images: tuple[ImageReference, ...] = ()
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(slots=True)
@@ -90,7 +110,8 @@ class Measurement:
         qualifier: why there is no value (PS3.16 CID 42).
         context: inherited and own modifiers.
         modifiers: own modifiers that have no name here, as (concept name, value).
-        images: SOP Instance UIDs that it was inferred from.
+        images: instances that it was inferred from, or its group was.
+        regions: coordinates that it was measured in.
         copies: how often the document states it.
     """
 
@@ -102,7 +123,8 @@ class Measurement:
     qualifier: Code | None
     context: Context
     modifiers: tuple[tuple[Code, Code], ...] = ()
-    images: tuple[str, ...] = ()
+    images: tuple[ImageReference, ...] = ()
+    regions: tuple[Region, ...] = ()
     copies: int = 1
 
     def __getattr__(self, name: str) -> Any:
@@ -165,10 +187,22 @@ class Measurement:
             (Code("106233006", "SCT", "Topographical modifier"), self.context.topographical_modifier),
             (Code("121071", "DCM", "Finding"), self.context.finding),
             (Code("121404", "DCM", "Selection Status"), self.context.selection_status),
+            (Code("113820", "DCM", "CT Acquisition Type"), self.context.acquisition_type),
         )
         pairs = [*((name, value) for name, value in named if value is not None), *self.modifiers]
+        pairs += [(name, value) for name, value in self.context.stated if isinstance(value, Code)]
         # What repeats the concept itself can't be a component of it (R4 Observation obs-7).
         return [Item({"name": name, "value": value}) for name, value in pairs if name.key != self.code.key]
+
+    @property
+    def notes(self) -> list[Item]:
+        """What is said of its group in text, as (`name`, `value`) items."""
+        named = (
+            (Code("125203", "DCM", "Acquisition Protocol"), self.context.acquisition_protocol),
+            (Code("113769", "DCM", "Irradiation Event UID"), self.context.irradiation_event),
+        )
+        pairs = [*named, *self.context.stated]
+        return [Item({"name": name, "value": value}) for name, value in pairs if isinstance(value, str)]
 
 
 @dataclass(slots=True)
@@ -182,6 +216,11 @@ class Document:
         template: Template Identifier of the root (TID), where stated.
         complete, verified: Completion and Verification Flag.
         measurements: numeric items, each once.
+        answers: codes, texts, dates and coordinates that the report states as findings.
+        references: all instances that it refers to, each once.
+        studies: UIDs of other studies that it is about.
+        people: who observed and who verified.
+        lines: the whole report as people read it.
     """
 
     outer: Any
@@ -193,10 +232,38 @@ class Document:
     time: str | None
     equipment: Any = None
     measurements: list[Measurement] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    references: tuple[ImageReference, ...] = ()
+    studies: tuple[str, ...] = ()
+    people: list[Physician] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     @property
     def study(self) -> Any:
         return self.outer
+
+    @property
+    def text(self) -> str | None:
+        """The whole report as people read it, a line an item."""
+        return "\n".join(self.lines) or None
+
+    @property
+    def conclusion(self) -> str | None:
+        """The texts of its conclusions and impressions; where it has none of these, all its texts outside of groups."""
+        return conclusion_of(self.answers)
+
+    @property
+    def conclusions(self) -> list[Code]:
+        """The codes of its conclusions and impressions, else those of findings outside of groups."""
+        return conclusion_codes(self.answers)
+
+    @property
+    def observers(self) -> list[Physician]:
+        return [person for person in self.people if person.role == "observer"]
+
+    @property
+    def verifiers(self) -> list[Physician]:
+        return [person for person in self.people if person.role == "verifier"]
 
 
 def read_document(reader: AttributeReader, uid: str, study: Any, equipment: Any = None) -> Document:
@@ -221,56 +288,62 @@ def read_document(reader: AttributeReader, uid: str, study: Any, equipment: Any 
         joined(date, time, offset)[0] or study.started,
         equipment,
     )
-    seen: dict[tuple[Any, ...], Measurement] = {}
-    root = _Content(reader)
+    root = ContentItem(reader)
     root.used = True  # its name is the document's title
-    for result in _walk(root, Context(), "1", document, offset):
-        first = seen.setdefault(_identity(result), result)
-        if first is result:
-            document.measurements.append(result)
-        else:
-            first.copies += 1
+    _Walk(document, offset).take(root, Context(), "1")
+    document.references = distinct(_all_references(root))
+    document.people = [*_observers(root, study), *_verifiers(reader, study)]
+    document.studies = tuple(uid for uid in dict.fromkeys(_studies(reader)) if uid != study.uid)
+    document.lines = list(lines_of(root))
     root.disregard_unused()
     return document
 
 
-class _Content:
-    """A content item: its type, name and relationship, and the items below it, each read once.
-
-    Attributes:
-        used: something in a measurement comes from it.
-    """
-
-    __slots__ = ("_children", "kind", "name", "reader", "relation", "used")
-
-    def __init__(self, reader: AttributeReader) -> None:
-        self.reader = reader
-        self.kind = reader.term("ValueType", _TYPES)
-        self.name = reader.code("ConceptNameCodeSequence")
-        self.relation = reader.term("RelationshipType", _RELATIONS)
-        self.used = False
-        self._children: list[_Content] | None = None
-
-    @property
-    def children(self) -> list[_Content]:
-        if self._children is None:
-            self._children = [_Content(item) for item in self.reader.items("ContentSequence")]
-        return self._children
-
-    def disregard_unused(self) -> None:
-        """Count items that nothing comes from as not asked for: they were read to see what they are."""
-        if not self.used:
-            self.reader.disregard(*_OF_ITEM)
-        for child in self._children or ():
-            child.disregard_unused()
+def _all_references(item: ContentItem) -> Iterator[ImageReference]:
+    yield from reference_of(item)
+    for child in item.children:
+        yield from _all_references(child)
 
 
-_OF_ITEM = ("ConceptNameCodeSequence", "ConceptCodeSequence", "TextValue", "UID")
+def _observers(root: ContentItem, study: Any) -> Iterator[Physician]:
+    for child in root.children:
+        if (
+            child.name is not None
+            and child.name.key == _PERSON_OBSERVER
+            and (name := child.person) is not None
+        ):
+            child.used = True
+            yield physician(study, name, None, "observer")
+
+
+def _verifiers(reader: AttributeReader, study: Any) -> Iterator[Physician]:
+    for item in reader.items("VerifyingObserverSequence"):
+        name = item.value("VerifyingObserverName")
+        code = item.code("VerifyingObserverIdentificationCodeSequence")
+        if isinstance(name, PersonName) or code is not None:
+            named = name if isinstance(name, PersonName) else None
+            yield physician(study, named, code, "verifier")
+
+
+def _studies(reader: AttributeReader) -> Iterator[str]:
+    for keyword in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence"):
+        for item in reader.items(keyword):
+            uid = item.text("StudyInstanceUID")
+            if uid is not None:
+                yield uid
 
 
 def _identity(measurement: Measurement) -> tuple[Any, ...]:
     """What makes two numeric items one statement: all but the place in the tree and whether it was selected."""
-    context = replace(measurement.context, section=None, selection_status=None, procedure=None, time=None)
+    context = replace(
+        measurement.context,
+        section=None,
+        selection_status=None,
+        procedure=None,
+        time=None,
+        images=(),
+        regions=(),
+    )
     return (
         measurement.code.key,
         measurement.value,
@@ -280,54 +353,97 @@ def _identity(measurement: Measurement) -> tuple[Any, ...]:
     )
 
 
-def _walk(
-    item: _Content, context: Context, location: str, document: Document, offset: str | None
-) -> Iterator[Measurement]:
-    if location.count(".") > MAX_DEPTH:
-        raise ValueError(f"the content tree nests deeper than {MAX_DEPTH} levels")
-    name = item.name
-    if item.kind == "CONTAINER" and name is not None:
-        if name.key == _IMAGE_LIBRARY:
+class _Walk:
+    """Gathers a document's measurements and answers from its tree."""
+
+    def __init__(self, document: Document, offset: str | None) -> None:
+        self._document = document
+        self._offset = offset
+        self._seen: dict[tuple[Any, ...], Measurement] = {}
+
+    def take(self, item: ContentItem, context: Context, location: str) -> None:
+        """What an item and those below it state."""
+        if location.count(".") > MAX_DEPTH:
+            raise ValueError(f"the content tree nests deeper than {MAX_DEPTH} levels")
+        name = item.name
+        is_group = item.kind == "CONTAINER" and name is not None and name.key in _GROUPS
+        if item.kind == "CONTAINER" and name is not None:
+            if name.key == _IMAGE_LIBRARY:
+                return
+            context = replace(context, section=name, group=location if is_group else context.group)
+            item.used = True
+        when = valid_datetime(item.reader.text("ObservationDateTime"), self._offset)
+        if when:
+            context = replace(context, time=when)
+        number = item.kind == "NUM"
+        context, modifiers = _modified(item.children, context, inner=number, group=is_group)
+        if is_group:
+            context = replace(
+                context, images=distinct(references_below(item)), regions=tuple(regions_below(item))
+            )
+        if number and name is not None:
+            self._measured(_measurement(item, name, context, modifiers, location, self._document))
+        elif number:
+            item.reader.report("FB-DCM-020", "a numeric item without a Concept Name was left out")
+        elif location != "1" and (not item.used or _is_finding(item)):
+            answer = answer_of(item, context, modifiers, location, self._document)
+            if answer is not None:
+                self._document.answers.append(answer)
+        before = len(self._document.measurements), len(self._document.answers)
+        for position, child in enumerate(item.children, 1):
+            if child.relation not in MODIFIES:
+                self.take(child, context, f"{location}.{position}")
+        if is_group and before == (len(self._document.measurements), len(self._document.answers)):
+            # A group of coordinates alone: nothing else would carry them.
+            alone = replace(context, regions=())
+            for position, child in enumerate(item.children, 1):
+                answer = answer_of(child, alone, (), f"{location}.{position}", self._document)
+                if answer is not None:
+                    self._document.answers.append(answer)
+
+    def _measured(self, result: Measurement) -> None:
+        first = self._seen.setdefault(_identity(result), result)
+        if first is result:
+            self._document.measurements.append(result)
             return
-        context = replace(context, section=name, group=location if name.key in _GROUPS else context.group)
-    when = valid_datetime(item.reader.text("ObservationDateTime"), offset)
-    if when:
-        context = replace(context, time=when)
-    number = item.kind == "NUM"
-    context, modifiers = _modified(item.children, context, inner=number)
-    if number and name is not None:
-        yield _measurement(item, name, context, modifiers, location, document)
-    elif number:
-        item.reader.report("FB-DCM-020", "a numeric item without a Concept Name was left out")
-    for position, child in enumerate(item.children, 1):
-        if child.relation not in _MODIFIES:
-            yield from _walk(child, context, f"{location}.{position}", document, offset)
+        first.copies += 1
+        first.images = tuple(dict.fromkeys([*first.images, *result.images]))
+        first.regions = tuple(dict.fromkeys([*first.regions, *result.regions]))
+
+
+def _is_finding(item: ContentItem) -> bool:
+    """Whether it is a Finding that counts for its group, and is a statement of its own."""
+    return item.relation == "CONTAINS" and item.name is not None and _CONTEXT.get(item.name.key) == "finding"
 
 
 def _modified(
-    children: list[_Content], context: Context, *, inner: bool
+    children: list[ContentItem], context: Context, *, inner: bool, group: bool = False
 ) -> tuple[Context, tuple[tuple[Code, Code], ...]]:
-    """The context that these children make, and modifiers that have no name in it (of a numeric item only)."""
+    """The context that these children make, and modifiers that have no name in it (of a finding only)."""
     changes: dict[str, Any] = {}
     others: list[tuple[Code, Code]] = []
+    stated: list[tuple[Code, Code | str]] = []
     for child in children:
         name = child.name
         if name is None:
             continue
         target = _CONTEXT.get(name.key)
-        is_finding = target == "finding" and child.relation == "CONTAINS"
-        if child.relation not in _MODIFIES and not is_finding:
+        if group and name.key == _TARGET_REGION:
+            target = "finding_site"
+        if child.relation not in MODIFIES and child.relation not in _STATED.get(target or "", ()):
             continue
-        value = _value(child)
+        value = child.value
         if value is None:
             continue
         if target is not None:
-            text = target.startswith("tracking")
-            if text == isinstance(value, str):
+            if (target in _TEXTS) == isinstance(value, str):
                 changes[target] = value
                 child.used = True
         elif inner and child.relation == "HAS CONCEPT MOD" and isinstance(value, Code):
             others.append((name, value))
+            child.used = True
+        elif group:
+            stated.append((name, value))
             child.used = True
         # The side or part of a site is said below the site itself (TID 1350, 5203).
         if target == "finding_site":
@@ -335,11 +451,13 @@ def _modified(
             for part in ("laterality", "topographical_modifier"):
                 if getattr(below, part) is not None:
                     changes[part] = getattr(below, part)
+    if stated:
+        changes["stated"] = (*context.stated, *stated)
     return (replace(context, **changes) if changes else context), tuple(others)
 
 
 def _measurement(
-    item: _Content,
+    item: ContentItem,
     name: Code,
     context: Context,
     modifiers: tuple[tuple[Code, Code], ...],
@@ -353,14 +471,6 @@ def _measurement(
         value = measured.number("NumericValue")
         stated = measured.stated("NumericValue") if value is None else None
         unit = measured.code("MeasurementUnitsCodeSequence")
-    images = tuple(
-        uid
-        for child in item.children
-        for source in (child, *child.children)
-        if source.kind == "IMAGE"
-        for reference in source.reader.items("ReferencedSOPSequence")
-        if (uid := reference.text("ReferencedSOPInstanceUID")) is not None
-    )
     value, unit = in_profile_unit(name, value, unit)
     qualifier = item.reader.code("NumericValueQualifierCodeSequence")
     return Measurement(
@@ -372,13 +482,6 @@ def _measurement(
         qualifier or (Code(None, None, f"not a number: {stated}") if stated else None),
         context,
         modifiers,
-        images,
+        tuple(dict.fromkeys([*context.images, *references_below(item)])),
+        tuple(dict.fromkeys([*context.regions, *regions_below(item)])),
     )
-
-
-def _value(item: _Content) -> Code | str | None:
-    if item.kind == "CODE":
-        return item.reader.code("ConceptCodeSequence")
-    if item.kind == "TEXT":
-        return item.reader.text("TextValue")
-    return item.reader.text("UID") if item.kind == "UIDREF" else None

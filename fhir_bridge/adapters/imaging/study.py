@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fhir_bridge.adapters.imaging.aecg import SOP_CLASS as AECG
 from fhir_bridge.adapters.imaging.attribute_reader import key_of
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
 from fhir_bridge.adapters.imaging.body_parts import body_part
 from fhir_bridge.adapters.imaging.codes import LATERALITY, Code, code
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.elements import Elements
+from fhir_bridge.adapters.imaging.encapsulated import Attachment
 from fhir_bridge.adapters.imaging.header import Header
 from fhir_bridge.adapters.imaging.instances import Instance, InstanceLocation, attribute
 from fhir_bridge.adapters.imaging.levels import SharedAttributes
@@ -18,11 +20,15 @@ from fhir_bridge.adapters.imaging.parties import (
     Equipment,
     PatientIdentity,
     Physician,
+    Request,
     first_text,
-    issuer,
+    issuer_in,
     people_of,
+    request_of,
 )
 from fhir_bridge.adapters.imaging.patients import Subject, subject_of
+from fhir_bridge.adapters.imaging.segments import Segment
+from fhir_bridge.adapters.imaging.selections import Selection
 from fhir_bridge.adapters.imaging.structured_report import Document
 from fhir_bridge.adapters.imaging.times import joined
 from fhir_bridge.adapters.imaging.values import Value
@@ -99,19 +105,50 @@ class Series:
 
     @property
     def body_site(self) -> Code | None:
-        """Anatomic region where all instances name the same one, else Body Part Examined by PS3.16 Annex L."""
+        """Anatomic region where all instances name the same one, else Body Part Examined by PS3.16 Annex L.
+
+        A multi-frame image without either states it of its frames.
+        """
         (region, *others) = self._regions.values()
         codes = [each for each in region or () if isinstance(each, Code)]
         if codes and not others:
             return codes[0]
-        return body_part(self.get("BodyPartExamined"))
+        return body_part(self.get("BodyPartExamined")) or self._frame_anatomy[0]
 
     @property
     def laterality(self) -> Code | None:
         """Laterality of the series, else of its images where all agree; a side only where there is a body site."""
         letters = [self.get("Laterality"), *(self._lateralities if len(self._lateralities) == 1 else ())]
+        if not any(letters):
+            letters.append(self._frame_anatomy[1])
         known = next((LATERALITY[letter] for letter in letters if letter in LATERALITY), None)
         return code(known[0], "SCT", known[1]) if known else None
+
+    @property
+    def _frame_anatomy(self) -> tuple[Code | None, str | None]:
+        """Region and side of the frames of the first instance, where all of them have one (PS3.3 C.7.6.16.2.8)."""
+        first = next((instance for instance in self.instances if instance.frames), None)
+        if first is None:
+            return None, None
+        for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+            anatomies = [
+                anatomy
+                for frame in first.get(keyword) or ()
+                for anatomy in getattr(frame, "FrameAnatomySequence", None) or ()
+            ]
+            regions = {
+                each
+                for anatomy in anatomies
+                for each in anatomy.AnatomicRegionSequence or ()
+                if isinstance(each, Code)
+            }
+            sides = {anatomy.FrameLaterality for anatomy in anatomies if anatomy.FrameLaterality}
+            if regions or sides:
+                return (
+                    next(iter(regions)) if len(regions) == 1 else None,
+                    next(iter(sides)) if len(sides) == 1 else None,
+                )
+        return None, None
 
     @property
     def equipment(self) -> Equipment | None:
@@ -153,11 +190,14 @@ class Study:
         "_reported",
         "_series",
         "asked",
+        "attachments",
         "content_asked",
         "documents",
         "first",
         "name",
         "recordings",
+        "segments",
+        "selections",
         "shared",
         "subjects",
         "titles",
@@ -172,6 +212,9 @@ class Study:
         self.subjects: dict[Subject, Subject] = {}
         self.documents: list[Document] = []
         self.recordings: list[Recording] = []
+        self.selections: list[Selection] = []
+        self.segments: list[Segment] = []
+        self.attachments: list[Attachment] = []
         self.titles: dict[str, str | None] = {}
         self._reported: dict[Issue, None] = {}
         self._series: dict[str, Series] = {}
@@ -267,6 +310,16 @@ class Study:
         return sum(series.number_of_instances for series in self._series.values())
 
     @property
+    def is_dicom(self) -> bool:
+        """Whether it has a DICOM instance: an AnnotatedECG is read as a study, and is none."""
+        read = False
+        for instance in self.instances:
+            if instance.sop_class != AECG:
+                return True
+            read = True
+        return not read
+
+    @property
     def modalities(self) -> list[Code]:
         """Modalities of the series, each once. Modalities in Study (0008,0061) is a query key, never in instances."""
         return list(dict.fromkeys(each for series in self.series if (each := series.modality) is not None))
@@ -296,14 +349,12 @@ class Study:
 
     @property
     def accession_issuer(self) -> str | None:
-        """Universal Entity ID or local name of who issued the Accession Number (PS3.3 10.36)."""
-        for item in self.get("IssuerOfAccessionNumberSequence") or ():
-            entity, kind, local = (
-                getattr(item, name, None)
-                for name in ("UniversalEntityID", "UniversalEntityIDType", "LocalNamespaceEntityID")
-            )
-            return issuer(entity, kind) or first_text(local)
-        return None
+        """Universal Entity ID or local name of who issued `accession` (PS3.3 10.36)."""
+        own = issuer_in(self.get("IssuerOfAccessionNumberSequence"))
+        if own is not None or first_text(self.get("AccessionNumber")):
+            return own
+        issuers = {each.accession_issuer for each in self._requested_items(None) if each.accession}
+        return next(iter(issuers)) if len(issuers) == 1 else None
 
     @property
     def institution(self) -> str | None:
@@ -340,8 +391,38 @@ class Study:
             if isinstance(each, Code)
         ]
         result = codes or _requested(self, "ReasonForRequestedProcedureCodeSequence")
-        text = first_text(self.get("ReasonForTheRequestedProcedure"))
+        text = first_text(self.get("ReasonForTheRequestedProcedure")) or next(
+            (
+                text
+                for series in self.series
+                for item in series.get("RequestAttributesSequence") or ()
+                if (text := first_text(getattr(item, "ReasonForTheRequestedProcedure", None)))
+            ),
+            None,
+        )
         return list(dict.fromkeys(result)) or ([Code(None, None, text)] if text else [])
+
+    @property
+    def accession(self) -> str | None:
+        """Accession Number of the study, else the only one of its requests."""
+        stated = first_text(self.get("AccessionNumber"))
+        requested = {each.accession for each in self.requests if each.accession}
+        return stated or (next(iter(requested)) if len(requested) == 1 else None)
+
+    @property
+    def requests(self) -> list[Request]:
+        """What was ordered, each once: the study's Accession Number, and the items of Request Attributes Sequence."""
+        stated = first_text(self.get("AccessionNumber"))
+        own = Request(stated, self.accession_issuer, None, None, None) if stated else None
+        requests = self._requested_items(own)
+        if own is not None and all(each.accession != own.accession for each in requests):
+            requests.insert(0, own)
+        return requests
+
+    def _requested_items(self, own: Request | None) -> list[Request]:
+        """The items of Request Attributes Sequence in all series, each once."""
+        items = (item for series in self.series for item in series.get("RequestAttributesSequence") or ())
+        return [each for each in dict.fromkeys(request_of(item, own) for item in items) if any(each)]
 
     @property
     def referrers(self) -> list[Physician]:
@@ -363,6 +444,8 @@ class Study:
         """Everyone named, each once."""
         everyone = [*self.referrers, *self.interpreters]
         everyone += [person for series in self.series for person in series.performers]
+        everyone += [person for document in self.documents for person in document.people]
+        everyone += [person for selection in self.selections for person in selection.people]
         return list({person.key: person for person in reversed(everyone)}.values())[::-1]
 
     @property

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
 from fhir_bridge.adapters.imaging.codes import Code
+from fhir_bridge.adapters.imaging.ecg_measurements import implausible, measurement_kind
 from fhir_bridge.adapters.imaging.times import joined, valid_datetime
 from fhir_bridge.adapters.imaging.vital_signs import in_profile_unit, is_vital_sign
 from fhir_bridge.fhir import ucum
@@ -17,7 +18,7 @@ from fhir_bridge.fhir.datatypes import SampledData
 from fhir_bridge.fhir.ecg_leads import lead_name, potential_code
 from fhir_bridge.fhir.sampled_data import Scaling, period_of, sampled_data, samples_text
 
-__all__ = ["Annotation", "Lead", "Recording", "UnreadableWaveform", "Waveform", "read_recording"]
+__all__ = ["Annotation", "Lead", "Mark", "Recording", "UnreadableWaveform", "Waveform", "read_recording"]
 
 _TYPES: Final = {
     ("SB", 8): "b",
@@ -29,6 +30,9 @@ _TYPES: Final = {
     ("SV", 64): "q",
     ("UV", 64): "Q",
 }
+_SCP_LEAD: Final = "5.6.3-9-"
+_MDC_PARTITION: Final = 2 << 16
+"""Lead n is `5.6.3-9-n` in SCP-ECG, and the term n of partition 2 in MDC."""
 _LOWEST, _HIGHEST = Decimal("1E-6"), Decimal("1E9")
 """Samples per second that can be meant."""
 
@@ -59,12 +63,11 @@ class Lead:
         """Lead number of the SCP-ECG and MDC lead tables (I 1, II 2, V1 3, III 61); None for other channels."""
         if self.source is None or not self.source.value:
             return None
-        for scheme, prefix in (("SCPECG", "5.6.3-9-"), ("MDC", "2:")):
-            if self.source.scheme == scheme and self.source.value.startswith(prefix):
-                rest = self.source.value.removeprefix(prefix).strip()
-                if rest.isdigit() and 0 < int(rest) < 256:
-                    return int(rest)
-        return None
+        rest = self.source.value.removeprefix(_SCP_LEAD).strip()
+        if not rest.isdecimal() or self.source.scheme not in ("SCPECG", "MDC"):
+            return None
+        number = int(rest) - (_MDC_PARTITION if self.source.scheme == "MDC" else 0)
+        return number if 0 < number < 256 else None
 
     @property
     def name(self) -> str | None:
@@ -148,6 +151,15 @@ class Waveform:
         return bool(self.leads) and all(lead.number is not None for lead in self.leads)
 
     @property
+    def marks(self) -> list[Mark]:
+        """What is annotated in it: by its samples, and in the first group by times too."""
+        return [
+            mark
+            for mark in self.outer.marks
+            if mark.group == self.position or (mark.group is None and self.position == 1)
+        ]
+
+    @property
     def time(self) -> str | None:
         return self.outer.time
 
@@ -157,7 +169,8 @@ class Annotation:
     """A measured annotation (PS3.3 C.10.10): an interval, an axis, a rate.
 
     Attributes:
-        qualifier: why there is no value: what is stated is no number.
+        qualifier: why there is no value: what is stated is no number, or can't be.
+        implausible: the machine wrote a number where it had nothing to measure (`PP interval 0 ms`).
     """
 
     outer: Recording
@@ -166,10 +179,16 @@ class Annotation:
     value: Decimal | None
     unit: Code | None
     qualifier: Code | None = None
+    implausible: bool = False
+
+    @property
+    def kind(self) -> str | None:
+        """What is measured, whichever code system names it (`ecg_measurements.measurement_kind`)."""
+        return measurement_kind(self.code)
 
     @property
     def is_vital_sign(self) -> bool:
-        return is_vital_sign(self.code)
+        return is_vital_sign(self.code) or self.kind == "heart_rate"
 
     @property
     def key(self) -> str:
@@ -185,12 +204,36 @@ class Annotation:
 
 
 @dataclass(slots=True)
+class Mark:
+    """Where in a recording something is annotated: a wave's beginning, a beat.
+
+    Attributes:
+        code: what is there.
+        places: sample positions (from 1), or times, as stated.
+        unit: what the places are: `samples`, `s`, `time`.
+        group: the multiplex group whose samples are counted; None where they are times.
+    """
+
+    code: Code
+    unit: str
+    group: int | None
+    places: list[str]
+
+    @property
+    def text(self) -> str:
+        """In one line: `samples 325 1324 2305`."""
+        return " ".join([self.unit, *self.places])
+
+
+@dataclass(slots=True)
 class Recording:
     """A waveform instance.
 
     Attributes:
         statements: interpretive statements, in the source's words.
-        points: annotations of points in time, which stay in the DICOM.
+        statement_codes: those that are coded.
+        marks: points in time that are annotated, together by what is there.
+        points: annotations of points in time that can't be read, which stay in the DICOM.
         skewed: channels are sampled at shifted times.
     """
 
@@ -201,6 +244,8 @@ class Recording:
     waveforms: list[Waveform] = field(default_factory=list)
     annotations: list[Annotation] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
+    statement_codes: list[Code] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     points: int = 0
     skewed: bool = False
     problems: list[str] = field(default_factory=list)
@@ -213,6 +258,11 @@ class Recording:
     def conclusion(self) -> str | None:
         """The statements, one a line."""
         return "\n".join(self.statements) or None
+
+    @property
+    def is_dicom(self) -> bool:
+        """Whether it is a DICOM instance, and no AnnotatedECG."""
+        return bool(self.outer.is_dicom)
 
     @property
     def is_ecg(self) -> bool:
@@ -349,20 +399,62 @@ def _annotate(recording: Recording, item: AttributeReader, position: int) -> Non
     text = item.text("UnformattedTextValue")
     coded = item.code("ConceptCodeSequence")
     if code is not None and value is not None:
-        changed, unit = in_profile_unit(code, value, item.code("MeasurementUnitsCodeSequence"))
-        recording.annotations.append(Annotation(recording, position, code, changed, unit))
+        recording.annotations.append(_measured(recording, item, position, code, value))
     elif text:
         recording.statements.append(text)
     elif coded is not None and (coded.meaning or coded.value):
         recording.statements.append(coded.meaning or coded.value or "")
-    elif (
-        "ReferencedSamplePositions" in item or "ReferencedTimeOffsets" in item or "ReferencedDateTime" in item
-    ):
-        recording.points += 1
-        item.disregard()
+        recording.statement_codes.append(coded)
+    elif any(keyword in item for keyword in _PLACES):
+        if code is None or not _mark(recording, item, code):
+            recording.points += 1
+            item.disregard()
     elif code is not None and (stated := item.stated("NumericValue")):
         reason = Code(None, None, f"not a number: {stated}")
         recording.annotations.append(Annotation(recording, position, code, None, None, reason))
+
+
+def _measured(
+    recording: Recording, item: AttributeReader, position: int, code: Code, value: Decimal
+) -> Annotation:
+    kind = measurement_kind(code)
+    named = Code("8867-4", "LN", code.meaning) if kind == "heart_rate" else code
+    changed, unit = in_profile_unit(named, value, item.code("MeasurementUnitsCodeSequence"))
+    if implausible(kind, changed, unit.value if unit is not None and unit.scheme == "UCUM" else None):
+        stated = f"{value} {unit.value if unit is not None else ''}".strip()
+        item.report("FB-DCM-033", f"{code.meaning or code.value} can't be {stated}")
+        reason = Code(None, None, f"implausible: {stated}")
+        return Annotation(recording, position, code, None, None, reason, implausible=True)
+    return Annotation(recording, position, code, changed, unit)
+
+
+_PLACES: Final = {
+    "ReferencedSamplePositions": "samples",
+    "ReferencedTimeOffsets": "s",
+    "ReferencedDateTime": "time",
+}
+
+
+def _mark(recording: Recording, item: AttributeReader, code: Code) -> bool:
+    """Keep where something is annotated, with the other places of the same; False where that can't be read."""
+    keyword = next(keyword for keyword in _PLACES if keyword in item)
+    stated = item.value(keyword)
+    values = stated if isinstance(stated, list) else [] if stated is None else [stated]
+    if not values:
+        return False
+    group = None
+    if keyword == "ReferencedSamplePositions":
+        channels = item.value("ReferencedWaveformChannels")
+        named = channels[0] if isinstance(channels, list) and channels else None
+        group = named if isinstance(named, int) else 1
+    ranged = item.text("TemporalRangeType")
+    places = ["-".join(map(str, values))] if ranged == "SEGMENT" and len(values) == 2 else [*map(str, values)]
+    for mark in recording.marks:
+        if (mark.code.key, mark.unit, mark.group) == (code.key, _PLACES[keyword], group):
+            mark.places += places
+            return True
+    recording.marks.append(Mark(code, _PLACES[keyword], group, places))
+    return True
 
 
 def _short(number: Decimal) -> Decimal:

@@ -232,7 +232,7 @@ def test_leads_have_the_codes_of_the_mdc_nomenclature(bundled: Path) -> None:
     assert (waveform.label, waveform.derived, median.derived) == ("RHYTHM", False, True)
 
 
-def test_intervals_and_statements_are_read_and_points_in_time_are_reported(bundled: Path) -> None:
+def test_intervals_and_statements_points_in_time_and_implausible_values_are_read(bundled: Path) -> None:
     record = study_of(bundled / "test_files" / "waveform_ecg.dcm")
     (result,) = record.study.recordings
     measured = {
@@ -241,7 +241,14 @@ def test_intervals_and_statements_are_read_and_points_in_time_are_reported(bundl
     assert measured["QRS Duration"] == (Decimal(75), "ms")
     assert measured["QT Interval"] == (Decimal(368), "ms")
     assert result.conclusion == "RITMO SINUSALE\nECG NORMALE"
-    assert [issue.code for issue in record.issues] == ["FB-DCM-017"]
+    # The machine had no P waves to measure between, and wrote 0 ms.
+    assert [issue.code for issue in record.issues] == ["FB-DCM-033"]
+    assert "PP Interval can't be 0 ms" in record.issues[0].message
+    assert [(mark.code.meaning, mark.group, mark.places[:2]) for mark in result.marks[:2]] == [
+        ("P Onset", 1, ["299", "325"]),
+        ("P Offset", 1, ["413", "439"]),
+    ]
+    assert sum(len(mark.places) for mark in result.marks) == 66
 
 
 def ecg(make: Any, samples: bytes, **changes: Any) -> Any:
