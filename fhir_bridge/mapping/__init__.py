@@ -78,6 +78,8 @@ PUBLIC_MODULES = (
     "document",
     "functions.code_check",
     "functions.quantities",
+    "functions.references",
+    "functions.schemes",
     "functions.times",
     "loading",
 )

@@ -26,7 +26,7 @@ from fhir_bridge.mapping import (
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import combined, mapping_hash, site_key
 from fhir_bridge.pipeline.plan import RunRequest, Shard
-from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
+from fhir_bridge.pipeline.shard import OutputCheck, ShardRun, ValidateMode
 from fhir_bridge.pipeline.sink_run import SinkRun, SourceToKeep
 from fhir_bridge.plugins import Adapter, adapters, sinks
 from fhir_bridge.terminology import Terminology
@@ -239,6 +239,13 @@ def run_in_process(
         sink.close()
 
 
+def _validated(request: RunRequest, adapter: Adapter) -> ValidateMode:
+    """Which outputs are validated: all, not a sample, where the adapter asks for it."""
+    return (
+        "all" if request.validate == "sample" and getattr(adapter, "checks_all", False) else request.validate
+    )
+
+
 def prepared_run(
     request: RunRequest,
     shard: Shard,
@@ -263,7 +270,7 @@ def prepared_run(
         mapping=prepared.mapping,
         context=prepared.context(request, form),
         options=request.options,
-        check=OutputCheck(prepared.validator, request.validate),
+        check=OutputCheck(prepared.validator, _validated(request, adapter)),
         selection=request.selection,
         on_progress=tell,
         jobs=request.jobs,

@@ -1,7 +1,8 @@
-"""EHR sources: `ccda`, tables (`csv`), databases (`sql`), `omop`, `wearables`, HL7 v2 messages (`hl7v2`) and `notes`."""
+"""EHR sources: `ccda`, tables (`csv`), `fhir`, HL7 v2 (`hl7v2`), `notes`, `omop`, databases (`sql`) and `wearables`."""
 
 from fhir_bridge.adapters.ehr.ccda import CcdaAdapter
 from fhir_bridge.adapters.ehr.csv import CsvAdapter
+from fhir_bridge.adapters.ehr.fhir import FhirAdapter
 from fhir_bridge.adapters.ehr.hl7v2 import Hl7v2Adapter
 from fhir_bridge.adapters.ehr.notes import Fact, NotesAdapter, RuleExtractor
 from fhir_bridge.adapters.ehr.omop import OmopAdapter
@@ -12,6 +13,7 @@ __all__ = [
     "CcdaAdapter",
     "CsvAdapter",
     "Fact",
+    "FhirAdapter",
     "Hl7v2Adapter",
     "NotesAdapter",
     "OmopAdapter",

@@ -134,6 +134,27 @@ _CODES = declare(
         "required",
     ),
     IssueCode(
+        "FB-VEND-001",
+        "error",
+        "A resource of another system can't be taken over",
+        "It is no R4 resource with an id, or of a type that the mapping has no rule for; a site's mapping may add one.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-VEND-002",
+        "information",
+        "A resource is no part of a record",
+        "Nothing to do.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-VEND-003",
+        "error",
+        "A resource has members that are not taken over",
+        "They are no elements of R4, or extensions of plain values (`_birthDate`); all other elements are taken over.",
+        "structure",
+    ),
+    IssueCode(
         "FB-WEAR-001",
         "error",
         "The file, or the rest of it, can't be read",

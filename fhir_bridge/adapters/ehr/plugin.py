@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from fhir_bridge.adapters.ehr import (
     CcdaAdapter,
     CsvAdapter,
+    FhirAdapter,
     Hl7v2Adapter,
     NotesAdapter,
     OmopAdapter,
@@ -21,13 +22,14 @@ __all__ = ["fhir_bridge_adapters", "fhir_bridge_extractors"]
 
 @hookimpl
 def fhir_bridge_adapters() -> Iterable[Adapter]:
-    """`ccda`, `csv`, `sql`, `omop`, `wearables`, `hl7v2` and `notes`."""
+    """`ccda`, `csv`, `sql`, `omop`, `wearables`, `fhir`, `hl7v2` and `notes`."""
     return [
         CcdaAdapter(),
         CsvAdapter(),
         SqlAdapter(),
         OmopAdapter(),
         WearablesAdapter(),
+        FhirAdapter(),
         Hl7v2Adapter(),
         NotesAdapter(),
     ]

@@ -14,7 +14,7 @@ from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
 from fhir_bridge.mapping.runtime import Context, Reject
 
-__all__ = ["identifier", "key_part", "patient", "sample"]
+__all__ = ["identifier", "key_part", "keyed", "patient", "sample"]
 
 _IDENTIFIER_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _CACHE = 10_000

@@ -31,7 +31,8 @@ RATE = "HKQuantityTypeIdentifierHeartRate"
 
 def record(kind: str, unit: str, value: object, start: datetime, source: str = "Watch") -> str:
     time = f"{start:%Y-%m-%d %H:%M:%S} +0100"
-    return f'<Record type="{kind}" sourceName="{source}" unit="{unit}" startDate="{time}" endDate="{time}" value="{value}"/>\n'
+    times = f'startDate="{time}" endDate="{time}"'
+    return f'<Record type="{kind}" sourceName="{source}" unit="{unit}" {times} value="{value}"/>\n'
 
 
 def converted(path: Path, **options: Any) -> Converted:

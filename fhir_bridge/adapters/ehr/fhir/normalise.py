@@ -1,0 +1,171 @@
+"""A vendor's element as ours: references to our ids, systems by their URIs, units in UCUM, times with an offset."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from fhir_bridge.fhir import ucum
+from fhir_bridge.mapping import Context, function
+from fhir_bridge.mapping.functions.quantities import quantity
+from fhir_bridge.mapping.functions.references import keyed, patient
+from fhir_bridge.mapping.functions.schemes import system_uri
+from fhir_bridge.mapping.functions.times import datetime
+
+__all__ = ["FUNCTIONS", "RULES", "Owner", "owners_of"]
+
+RULES: Final = "resource"
+_TYPED: Final = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?")
+_NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?")
+_SPACED: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d.*)")
+_TIMES: Final = re.compile(
+    r"(.*(DateTime|Instant|Date)|start|end|issued|recorded|authoredOn|created|date|sent|received|when.*|time)"
+)
+_ACCEPTED: Final = ("equal", "equivalent", "wider", "subsumes", "relatedto")
+_OIDS: Final = {
+    "2.16.840.1.113883.5.1": "http://terminology.hl7.org/CodeSystem/v3-AdministrativeGender",
+    "2.16.840.1.113883.5.2": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus",
+    "2.16.840.1.113883.5.4": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
+    "2.16.840.1.113883.5.83": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
+    "2.16.840.1.113883.5.90": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
+    "2.16.840.1.113883.5.111": "http://terminology.hl7.org/CodeSystem/v3-RoleCode",
+}
+"""Code systems of HL7 that vendors name by their OIDs, beside those of the mapping language."""
+_CODES: Final = frozenset(("status", "intent", "gender", "use", "criticality"))
+"""Elements with a required binding, whose codes vendors write in capitals."""
+
+
+class Owner(NamedTuple):
+    """An identifier of a Patient, as `patient()` takes it."""
+
+    authority: str
+    value: str
+
+
+def owners_of(identifiers: list[tuple[str, str]], site: Any) -> list[Owner]:
+    """The identifiers by which a Patient is known: those of authorities that the site knows, else all."""
+    listed = [Owner(system, value) for system, value in identifiers]
+    known = {str(uri) for uri in getattr(site, "authorities", {}).values()}
+    return [owner for owner in listed if owner.authority in known] or listed
+
+
+@function(scope=True, context=True, reads=("text", "none"))
+def normalised(s: Any, ctx: Context, value: Any, name: str) -> Any:
+    """An element with all that is in it: nothing is added that the vendor does not say, and nothing is guessed."""
+    return _walk(s, ctx, value, name)
+
+
+@function(context=True, reads=("text", "none"), returns="CodeableConcept")
+def bound(ctx: Context, value: Any, system: str) -> Any:
+    """A CodeableConcept with a code of the system before the vendor's, where the ConceptMaps have one for these."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("coding"), list):
+        return value
+    codings = value["coding"]
+    if any(coding.get("system") == system for coding in codings):
+        return value
+    for coding in codings:
+        if not coding.get("code"):
+            continue
+        for target in ctx.terminology.translate(coding.get("system"), coding["code"], (system,)):
+            if target.equivalence in _ACCEPTED and target.system == system:
+                mapped = {"system": target.system, "code": target.code}
+                if target.display:
+                    mapped["display"] = target.display
+                return {**value, "coding": [mapped, *codings]}
+    first = codings[0]
+    ctx.unmapped[first.get("system") or "", first.get("code") or "", first.get("display") or ""] += 1
+    return value
+
+
+@function(scope=True, context=True, returns="Reference")
+def own_patient(s: Any, ctx: Context) -> Any:
+    """The Patient that the resource itself is, by an identifier that the site knows, else by the vendor's id."""
+    return _patient(s, ctx, str(s.id))
+
+
+def _patient(s: Any, ctx: Context, identity: str) -> Any:
+    owners = owners_of(s.outer.index.identifiers(identity), ctx.site)
+    if owners:
+        return patient(ctx, owners)
+    return patient(ctx, None, None, fallback=f"{s.outer.origin}/{identity}")
+
+
+def _walk(s: Any, ctx: Context, value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return _object(s, ctx, value, name)
+    if isinstance(value, list | tuple):
+        items = [
+            item for item in (_walk(s, ctx, item, name) for item in value) if item not in (None, "", {}, [])
+        ]
+        return items or None
+    if isinstance(value, str):
+        return _text(ctx, value, name)
+    return value
+
+
+def _text(ctx: Context, value: str, name: str) -> Any:
+    text = value.strip() if name != "div" else value
+    if not text:
+        return None
+    if name in _CODES and text != text.lower():
+        return text.lower().replace(" ", "-").replace("_", "-")
+    if _TIMES.fullmatch(name):
+        spaced = _SPACED.fullmatch(text)
+        text = f"{spaced[1]}T{spaced[2]}" if spaced else text
+        if _NAIVE.fullmatch(text):
+            return datetime(ctx, text)
+    return text
+
+
+def _object(s: Any, ctx: Context, value: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    built = {
+        key: item for key, item in ((k, _walk(s, ctx, v, k)) for k, v in value.items()) if item is not None
+    }
+    reference = built.get("reference")
+    if isinstance(reference, str):
+        _refer(s, ctx, built, reference)
+    if isinstance(built.get("system"), str) and ("code" in built or "display" in built):
+        built["system"] = system_uri(_oid(built["system"]), ctx.site.schemes, ctx.source)
+    elif isinstance(built.get("system"), str) and name == "identifier":
+        built["system"] = built["system"].strip()
+    if "value" in built and "unit" in built and "code" not in built and not isinstance(built["value"], str):
+        _unit(ctx, built)
+    return built or None
+
+
+def _oid(system: str) -> str:
+    bare = system.strip().removeprefix("urn:oid:")
+    return _OIDS.get(bare, bare)
+
+
+def _refer(s: Any, ctx: Context, built: dict[str, Any], reference: str) -> None:
+    if reference.startswith("#"):
+        return
+    match = _TYPED.fullmatch(s.outer.urls.get(reference, reference))
+    if match is None:
+        # Of what is in no file here: what the reference says in words and identifiers stays.
+        del built["reference"]
+        if not built.get("identifier") and not built.get("display"):
+            built["display"] = reference
+        return
+    kind, identity = match[1], match[2]
+    if kind == "Patient":
+        built["reference"] = _patient(s, ctx, identity)["reference"]
+        return
+    target = keyed(ctx, kind, f"{RULES}-{kind.lower()}", s.outer.origin, identity)
+    built["reference"] = target["reference"]
+
+
+def _unit(ctx: Context, built: dict[str, Any]) -> None:
+    unit = str(built["unit"])
+    converted = quantity(ctx, built["value"], unit, else_="keep") or {}
+    if converted.get("code") and ucum.is_valid(str(converted["code"])):
+        built["system"], built["code"] = converted["system"], converted["code"]
+
+
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "bound": bound,
+    "normalised": normalised,
+    "own_patient": own_patient,
+}

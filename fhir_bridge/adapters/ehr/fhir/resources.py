@@ -1,0 +1,109 @@
+"""Resources of files: one, a Bundle of them, or one a line."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from fhir_bridge.fhir.serialization import loads_exact
+
+__all__ = ["Item", "PatientIndex", "resources"]
+
+_LINED: Final = (".ndjson", ".jsonl")
+
+
+class Item(NamedTuple):
+    """A resource, or why there is none at a place.
+
+    Attributes:
+        urls: fullUrl -> `Type/id` of the entries of its Bundle.
+    """
+
+    locator: str
+    resource: Mapping[str, Any] | None
+    problem: str = ""
+    urls: Mapping[str, str] = {}
+
+
+def resources(path: Path) -> Iterator[Item]:
+    """The resources of a file, with memory for one of NDJSON, or for one file of JSON.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    if path.suffix.lower() in _LINED:
+        with path.open("rb") as file:
+            for line, text in enumerate(file, start=1):
+                if text.strip():
+                    yield _parsed(text, f"{path.name}:{line}")
+        return
+    parsed = _parsed(path.read_bytes(), path.name)
+    resource = parsed.resource
+    if resource is None or resource.get("resourceType") != "Bundle":
+        yield parsed
+        return
+    entries = resource.get("entry")
+    listed: Sequence[Any] = entries if isinstance(entries, list) else []
+    urls = {}
+    for entry in listed:
+        item = entry.get("resource") if isinstance(entry, Mapping) else None
+        if isinstance(item, Mapping) and entry.get("fullUrl") and item.get("resourceType"):
+            identity = item.get("id") or str(entry["fullUrl"]).rpartition(":")[2]
+            urls[str(entry["fullUrl"])] = f"{item['resourceType']}/{identity}"
+    for number, entry in enumerate(listed):
+        locator = f"{path.name}#entry[{number}]"
+        item = entry.get("resource") if isinstance(entry, Mapping) else None
+        if not isinstance(item, Mapping) or not item.get("resourceType"):
+            yield Item(locator, None, "the entry has no resource")
+            continue
+        if not item.get("id") and entry.get("fullUrl"):
+            item = {**item, "id": str(entry["fullUrl"]).rpartition(":")[2]}
+        yield Item(locator, item, urls=urls)
+
+
+def _parsed(text: bytes, locator: str) -> Item:
+    try:
+        item = loads_exact(text)
+    except (ValueError, RecursionError) as error:
+        return Item(locator, None, f"it is no JSON, or is cut off ({str(error)[:80]})")
+    if not isinstance(item, Mapping) or not isinstance(item.get("resourceType"), str):
+        return Item(locator, None, "it is no resource: resourceType is missing")
+    return Item(locator, item)
+
+
+class PatientIndex:
+    """The identifiers of the Patients of some files, by their vendor's id; in a temporary database."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._base = sqlite3.connect("", isolation_level=None)
+        self._base.execute("CREATE TABLE patient (id TEXT PRIMARY KEY, identifiers TEXT) WITHOUT ROWID")
+        self._base.execute("BEGIN")
+        for path in paths:
+            try:
+                for one in resources(path):
+                    self._note(one.resource)
+            except OSError:
+                continue  # the reader says so
+
+    def _note(self, resource: Mapping[str, Any] | None) -> None:
+        if resource is None or resource.get("resourceType") != "Patient" or not resource.get("id"):
+            return
+        listed = [
+            (str(item["system"]), str(item["value"]))
+            for item in resource.get("identifier") or ()
+            if isinstance(item, Mapping) and item.get("system") and item.get("value")
+        ]
+        row = str(resource["id"]), json.dumps(listed)
+        self._base.execute("INSERT OR REPLACE INTO patient VALUES (?, ?)", row)
+
+    def identifiers(self, identity: str) -> list[tuple[str, str]]:
+        """System and value of each identifier of a Patient."""
+        row = self._base.execute("SELECT identifiers FROM patient WHERE id = ?", (identity,)).fetchone()
+        return [(system, value) for system, value in json.loads(row[0])] if row else []
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._base.close()

@@ -1,0 +1,101 @@
+"""FHIR of other systems goes through the pipeline: our ids, coded, validated, and stored under the right patient."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from fhir_bridge.mapping import Site
+from fhir_bridge.pipeline import RunRequest, convert, load_sources
+from tests.adapters.ehr.conftest import convert as convert_records
+
+Write = Callable[..., Path]
+EXAMPLE = Path(__file__).parents[3] / "mappings" / "ehr" / "fhir" / "examples" / "vendor"
+SITE = """site: test
+demo_key: true
+zone: Europe/Zurich
+identity:
+  authorities: {HOSP: "urn:oid:2.25.1001"}
+  unlinked: source
+"""
+
+
+def test_references_lead_to_what_the_files_became(write: Write) -> None:
+    converted = convert_records("ehr/fhir", [EXAMPLE / "bundle.json"], Site.load(EXAMPLE / "site.yaml"))
+    ids = {f"{one['resourceType']}/{one['id']}" for one in converted.resources}
+    (observation,) = converted.of("Observation")
+    assert {observation["subject"]["reference"], observation["encounter"]["reference"]} <= ids
+    assert observation["status"] == "final"
+    assert observation["code"]["coding"][0]["system"] == "http://loinc.org"
+    assert observation["valueQuantity"]["code"] == "mmol/L"
+    assert str(observation["valueQuantity"]["value"]) == "5.10"
+    assert observation["performer"] == [{"display": "Lab"}]
+    assert not {"eA1", "eE1", "eO1"} & {one["id"] for one in converted.resources}
+
+
+def test_patient_is_the_one_whom_other_sources_name_by_the_same_identifier(write: Write) -> None:
+    site = Site.load(EXAMPLE / "site.yaml")
+    (vendor,) = convert_records("ehr/fhir", [EXAMPLE / "bundle.json"], site).of("Patient")
+    rows = "PatNr;Aussteller;Auftrag;Code;Bezeichnung;Wert;Einheit;Referenz;Abnahme;Freigabe;Status\n"
+    rows += "77;HOSP;L1;TG;Triglyzeride;5;mmol/l;;01.03.2026 10:00;;F\n"
+    (result,) = convert_records("ehr/csv-laboratory", [write("lab.csv", rows)], site).resources
+    assert result["subject"]["reference"] == f"Patient/{vendor['id']}"
+
+
+def test_what_is_invalid_or_unknown_is_named_and_the_rest_is_written(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(SITE)
+    request = RunRequest("fhir", site=tmp_path / "site.yaml")
+    lines: list[dict[str, Any]] = [
+        {"resourceType": "Patient", "id": "p", "identifier": [{"system": "urn:oid:2.25.1001", "value": "1"}]},
+        *(
+            {
+                "resourceType": "Observation",
+                "id": f"o{number}",
+                "status": "final",
+                "code": {"text": "x"},
+                "subject": {"reference": "Patient/p"},
+                "effectiveDateTime": "2024-02-30" if number == 70 else "2024-02-03",
+                "component": [{"valueInteger": 1}] if number == 77 else None,
+            }
+            for number in range(80)
+        ),
+        {"resourceType": "Account", "id": "a"},
+    ]
+    text = "\n".join(json.dumps({k: v for k, v in line.items() if v is not None}) for line in lines)
+    (tmp_path / "export.ndjson").write_text(text + '\n{"resourceType": "Obs')
+    result = convert(request, [str(tmp_path / "export.ndjson")], tmp_path / "out")
+    written = [
+        json.loads(line) for line in (tmp_path / "out" / "Observation.ndjson").read_text().splitlines()
+    ]
+    assert len(written) == 79  # the one without the code of a component is invalid: all are validated
+    assert result.report["records"]["rejected"] == 3
+    assert sum("effectiveDateTime" not in one for one in written) == 1
+    rejects = (tmp_path / "out" / "rejects.ndjson").read_text()
+    assert all(f"export.ndjson:{line}" in rejects for line in (72, 79, 82, 83))
+
+
+def test_loading_it_twice_changes_nothing_and_a_correction_replaces(
+    tmp_path: Path, fresh_database_url: str
+) -> None:
+    (tmp_path / "site.yaml").write_text(SITE)
+    bundle = json.loads((EXAMPLE / "bundle.json").read_text())
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle))
+    request = RunRequest("fhir", site=tmp_path / "site.yaml")
+    source = [str(tmp_path / "bundle.json")]
+    first = load_sources(request, source, fresh_database_url).report["stored"]
+    again = load_sources(request, source, fresh_database_url).report["stored"]
+    assert first["created"] == 4
+    assert (again["created"], again["updated"]) == (0, 0)
+    bundle["entry"][2]["resource"]["valueQuantity"]["value"] = 6.2
+    bundle["entry"][2]["resource"]["meta"] = {"lastUpdated": "2024-02-01T00:00:00Z"}
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle))
+    assert load_sources(request, source, fresh_database_url).report["stored"]["updated"] == 1
+    with psycopg.connect(fresh_database_url) as connection:
+        rows = connection.execute(
+            "SELECT convert_from(bytes, 'UTF8') FROM resource WHERE type = 'Observation' AND NOT deleted"
+        ).fetchall()
+    assert [json.loads(row[0])["valueQuantity"]["value"] for row in rows] == [6.2]
