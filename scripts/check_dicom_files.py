@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fhir_bridge.fhir.validation import Validator  # noqa: E402
-from tests.adapters.imaging.conversion import Converted, convert  # noqa: E402
+from fhir_bridge.fhir.validation import Validator
+from tests.adapters.imaging.conversion import Converted, convert
 
 __all__ = ["Row", "main", "rows_of"]
 
