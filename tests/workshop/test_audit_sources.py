@@ -163,6 +163,8 @@ def test_a_measurement_of_a_report_is_looked_for_by_value_unit_and_concept(
     assert measured
     measured[0]["valueQuantity"] |= {"unit": "kg", "code": "kg"}
     measured[1].pop("valueQuantity")
+    for each in expected:
+        each.pop("presentedForm", None)  # where every number is once more
     data = audited(folder / "report.dcm", ndjson(tmp_path / "r.ndjson", expected))
     assert {(each["field"], each["kind"]) for each in data["findings"]} >= {
         ("NUM unit", "changed unit"),

@@ -21,9 +21,12 @@ from pydicom.multival import MultiValue
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.elements import OMITTED, UNREADABLE, Elements, items_of
+from fhir_bridge.adapters.imaging.encapsulated import Attachment
 from fhir_bridge.adapters.imaging.header import read_header
 from fhir_bridge.adapters.imaging.instances import FileLocation, Instance
 from fhir_bridge.adapters.imaging.pydicom_settings import quiet
+from fhir_bridge.adapters.imaging.segments import Segment
+from fhir_bridge.adapters.imaging.selections import Selection
 from fhir_bridge.adapters.imaging.structured_report import Document
 from fhir_bridge.adapters.imaging.study import Series, Study
 from fhir_bridge.adapters.imaging.waveform import Recording
@@ -48,6 +51,8 @@ _PEOPLE: Final = {
     "interpreter": ("NameOfPhysiciansReadingStudy", "PhysiciansReadingStudyIdentificationSequence"),
     "performer": ("PerformingPhysicianName", "PerformingPhysicianIdentificationSequence"),
     "operator": ("OperatorsName", "OperatorIdentificationSequence"),
+    "observer": ("ContentSequence", "ContentCreatorName"),
+    "verifier": ("VerifyingObserverSequence",),
 }
 
 _DERIVED: Final[dict[str, tuple[str, ...]]] = {
@@ -98,6 +103,25 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "document.complete": ("CompletionFlag",),
     "document.verified": ("VerificationFlag",),
     "document.time": ("ContentDate", "ContentTime", "TimezoneOffsetFromUTC"),
+    **{
+        f"document.{name}": ("ContentSequence",)
+        for name in ("answers", "references", "text", "conclusion", "conclusions", "observers")
+    },
+    "document.verifiers": ("VerifyingObserverSequence",),
+    "document.studies": ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence"),
+    "study.accession": ("AccessionNumber", "RequestAttributesSequence"),
+    "study.requests": ("AccessionNumber", "RequestAttributesSequence"),
+    "answer": ("ContentSequence",),
+    **{f"{name}.uid": ("SOPInstanceUID",) for name in ("selection", "segment", "attachment")},
+    **{f"{name}.series": ("SeriesInstanceUID",) for name in ("selection", "segment", "attachment")},
+    "selection.title": ("ConceptNameCodeSequence",),
+    "selection": ("ContentSequence", "ReferencedSeriesSequence", "ContentLabel", "ContentDescription"),
+    "segment.volume": ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    "segment.sources": ("ReferencedSeriesSequence",),
+    "segment": ("SegmentSequence",),
+    "attachment.title": ("DocumentTitle",),
+    "attachment.code": ("ConceptNameCodeSequence",),
+    "attachment": ("MIMETypeOfEncapsulatedDocument", "DocumentTitle", "ConceptNameCodeSequence"),
     "recording.uid": ("SOPInstanceUID",),
     "recording.time": ("AcquisitionDateTime", "ContentDate", "ContentTime"),
     "waveform": ("WaveformSequence",),
@@ -162,7 +186,7 @@ def _instances(scope: Any, head: str, study: Study) -> Iterable[Instance]:
     """The instances that may state an attribute of a level, as seen from a scope object."""
     around = scope
     while around is not None and not isinstance(around, Instance | Series | Study):
-        if isinstance(around, Document | Recording):
+        if isinstance(around, Document | Recording | Selection | Segment | Attachment):
             return _named(study, around.uid)
         around = getattr(around, "outer", None)
     if isinstance(around, Instance):

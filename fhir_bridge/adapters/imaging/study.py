@@ -137,11 +137,13 @@ class Series:
         first = next((instance for instance in self.instances if instance.frames), None)
         if first is None:
             return None, None
+        asked = set(self.study.asked)
         for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+            frames = first.get(keyword) or ()
+            # Its anatomy alone was asked for: all else of a frame is left in the object, and is reported so.
+            self.study.asked &= asked
             anatomies = [
-                anatomy
-                for frame in first.get(keyword) or ()
-                for anatomy in getattr(frame, "FrameAnatomySequence", None) or ()
+                anatomy for frame in frames for anatomy in getattr(frame, "FrameAnatomySequence", None) or ()
             ]
             regions = {
                 each
