@@ -1,4 +1,4 @@
-"""The two demonstration models: they tell what they were made to tell, and call themselves a demonstration everywhere."""
+"""The two demonstration models: they tell what they were made to tell, and call themselves so everywhere."""
 
 from __future__ import annotations
 
