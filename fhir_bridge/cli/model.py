@@ -34,7 +34,9 @@ SiteOption = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model at this site.")]
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="MODEL.YAML")]
+File = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, metavar="MODEL.YAML", help="The file beside the model.")
+]
 
 
 def _site(path: Path | None) -> Site:

@@ -105,9 +105,10 @@ async def points_of(store: Store, model: str, outcome: Outcome | None) -> list[P
     """The results of a model that were given, reviewed or not, one for each patient and version: the first."""
     view = None if outcome is None else compile_view(outcome.view.read_bytes())
     points: dict[tuple[str, str], Point] = {}
-    entries: list[dict[str, Any]] = []
-    for identity in await store.results.of_model(model):
-        entries.append(loads_exact((await store.read("Observation", identity, EVERYTHING)).bytes))
+    ids = await store.results.of_model(model)
+    entries: list[dict[str, Any]] = [
+        loads_exact((await store.read("Observation", identity, EVERYTHING)).bytes) for identity in ids
+    ]
     entries.sort(key=lambda item: str(item.get("issued", "")))
     for observation in entries:
         quantity = observation.get("valueQuantity", {})

@@ -355,4 +355,4 @@ class Prevent(PublishedEquation):
 
 def prevent_models() -> list[Prevent]:
     """All outcomes over both horizons."""
-    return [Prevent(outcome, years) for outcome in OUTCOMES for years in (10, 30)]  # type: ignore[arg-type]
+    return [Prevent(outcome, years) for outcome in OUTCOMES for years in (10, 30)]

@@ -144,13 +144,19 @@ async def read_subjects(
         StorageError: there is no such patient for this caller.
     """
     linked = await store.results.linked(patient_ids)
+    records: Mapping[str, list[Stored]] = {}
+    if access is EVERYTHING and len(patient_ids) > 1:
+        alone = [name for name in patient_ids if name not in linked]
+        records = await store.small_records(alone, ("Consent", *RECORD_TYPES))
     for patient_id in patient_ids:
         patient = (known or {}).get(patient_id) or await store.read("Patient", patient_id, access)
         people = {patient_id: patient}
         if patient_id in linked:
             people |= {item.id: item for item in await _record(store, patient_id, access, ("Patient",))}
         survivor = _survivor(patient_id, people)
-        record = await _record(store, patient_id, access, ("Consent", *RECORD_TYPES))
+        record = records.get(patient_id)
+        if record is None:
+            record = await _record(store, patient_id, access, ("Consent", *RECORD_TYPES))
         consents = [stored for stored in record if stored.type == "Consent"]
         if access is not EVERYTHING:
             consents = await _record(store, patient_id, EVERYTHING, ("Consent",))

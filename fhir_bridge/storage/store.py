@@ -521,6 +521,12 @@ class Store:
                 for stored in events:
                     yield stored
 
+    async def small_records(
+        self, patient_ids: Sequence[str], types: Sequence[str]
+    ) -> dict[str, list[Stored]]:
+        """Records of several patients at once, unbounded; see `patients.read_small_records` for what is left out."""
+        return await patients.read_small_records(self.pool, self._dictionaries, patient_ids, types)
+
     async def owners(self, resource_type: str, identity: str) -> list[str]:
         """Ids of the Patients whom a stored resource, or what was deleted, is about (`fhir.record`)."""
         await self._dictionaries.require_records()

@@ -210,6 +210,7 @@ def test_every_command_uses_the_folder_of_the_environment_and_says_so(site: OneS
     codes = {name: result.returncode for name, result in done.items()}
     assert codes.pop("demo") == 2, "the database is the site's, not the demonstration's"
     assert "site key" in done["demo"].stderr
+    assert codes.pop("dataset") == 1, "the patient has no birth date, and is left out"
     for name in ("user remove", "client remove"):
         codes.pop(name)  # there is nobody of that name
     absent = dict.fromkeys(("inbox show", "inbox message", "outbox show"), 2)  # there is no such entry

@@ -25,7 +25,7 @@ class PredictMany:
 
     name = "predict"
     types: tuple[str, ...] = ("", "Group")
-    access = "r"
+    access = "c"
     decides_access = True
     levels_of: Mapping[str, frozenset[str]] = {"Group": frozenset({"instance"})}
     definition = "https://fhir-bridge.org/fhir/OperationDefinition/predict"
