@@ -83,7 +83,8 @@ class PublishedEquation:
     ) -> Prediction:
         """A prediction with contributions and explanation. fields: the others of `Prediction`."""
         contributions, explanation = explain(equation, values, answered, labels, evidence)
-        dated = [item.time for item in evidence.values() if item.time]
+        if "effective" not in fields:
+            fields["effective"] = max((item.time for item in evidence.values() if item.time), key=parse_time)
         looked_at = fields.pop("looked_at", ())
         return Prediction(
             **{
@@ -91,7 +92,6 @@ class PublishedEquation:
                 "display": self.result_code[1],
                 "percent": answered.percent,
                 "category": answered.category,
-                "effective": max(dated, key=parse_time),
                 "evidence": (*evidence.values(), *looked_at),
                 "contributions": contributions,
                 "explanation": explanation,
