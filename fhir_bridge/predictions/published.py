@@ -30,6 +30,8 @@ class PublishedEquation:
     card: ModelCard
     result_code: tuple[str, str]
     code_system = PREDICTION_CODES
+    reads = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
+    """What the exclusions look at beside what every model does."""
 
     def predict(
         self, records: Sequence[PatientRecord], settings: PredictorSettings
