@@ -42,7 +42,7 @@ from fhir_bridge.predictions.inputs import (
     UnusableInput,
     age_on,
 )
-from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
+from fhir_bridge.predictions.published import VALUE_SETS, PublishedEquation, day_of, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
 
@@ -206,7 +206,7 @@ class Prevent(PublishedEquation):
     version = "2023.1"
     manufacturer = "American Heart Association"
     inputs = (SBP, TOTAL_MASS, HDL_MASS, BMI, EGFR, HBA1C, UACR)
-    files = (_FILE,)
+    files = (_FILE, *VALUE_SETS)
     card = ModelCard(
         kind="published-equation",
         details="Sex-specific logistic equations without race; base, or with urine albumin, HbA1c, deprivation.",

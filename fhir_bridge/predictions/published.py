@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.plugins import shipped
 from fhir_bridge.predictions.cardiovascular import DECEASED, Excluded
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
 from fhir_bridge.predictions.explain import Answered, Equation, explain
@@ -14,7 +15,11 @@ from fhir_bridge.predictions.findings import find_disease
 from fhir_bridge.predictions.inputs import UnusableInput
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 
-__all__ = ["PublishedEquation", "day_of", "sex_of"]
+__all__ = ["VALUE_SETS", "PublishedEquation", "day_of", "sex_of"]
+
+
+VALUE_SETS: Final = tuple(sorted((shipped("terminology") / "value-sets").glob("prediction-*.json")))
+"""Part of what a model is: another value set is another model, whose results supersede the old ones."""
 
 
 class PublishedEquation:
@@ -30,6 +35,9 @@ class PublishedEquation:
     card: ModelCard
     result_code: tuple[str, str]
     code_system = PREDICTION_CODES
+    files = VALUE_SETS
+    reads = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
+    """What the exclusions look at beside what every model does."""
 
     def predict(
         self, records: Sequence[PatientRecord], settings: PredictorSettings
@@ -83,7 +91,8 @@ class PublishedEquation:
     ) -> Prediction:
         """A prediction with contributions and explanation. fields: the others of `Prediction`."""
         contributions, explanation = explain(equation, values, answered, labels, evidence)
-        dated = [item.time for item in evidence.values() if item.time]
+        if "effective" not in fields:
+            fields["effective"] = max((item.time for item in evidence.values() if item.time), key=parse_time)
         looked_at = fields.pop("looked_at", ())
         return Prediction(
             **{
@@ -91,7 +100,6 @@ class PublishedEquation:
                 "display": self.result_code[1],
                 "percent": answered.percent,
                 "category": answered.category,
-                "effective": max(dated, key=parse_time),
                 "evidence": (*evidence.values(), *looked_at),
                 "contributions": contributions,
                 "explanation": explanation,

@@ -187,7 +187,7 @@ class Results:
         """
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                "SELECT r.id, p.state::text, p.cause_input IS NULL FROM resource r "
+                "SELECT r.id, p.state::text, p.cause_input IS NULL AND NOT r.deleted FROM resource r "
                 "LEFT JOIN prediction p ON p.result = r.key "
                 "WHERE r.type = 'Observation' AND r.id = ANY(%s) AND r.version > 0",
                 (list(ids),),

@@ -1,0 +1,260 @@
+"""The published models over a record: what they say, for whom they decline, and that what is written is valid FHIR."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_bridge.fhir.validation import Validator
+from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal, resources
+from fhir_bridge.predictions.answers import answer_of, plain
+from fhir_bridge.predictions.cad_polygenic import CadPolygenic
+from fhir_bridge.predictions.cha2ds2 import Cha2ds2
+from fhir_bridge.predictions.identity import content_hash_of
+from fhir_bridge.predictions.pooled_cohort import PooledCohort
+from fhir_bridge.predictions.prevent import Prevent
+from fhir_bridge.predictions.score2_diabetes import Score2Diabetes
+from fhir_bridge.terminology import get_terminology
+from tests.predictions.records import answer, blood_pressure, condition, quantity, record, smoking
+
+RECENTLY = (datetime.now(UTC) - timedelta(days=20)).isoformat(timespec="seconds")
+OPTIONS = PredictorSettings(enabled=True, options={"region": "low", "no_medication_list": "none-taken"})
+RACE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
+
+
+def drug(code: str, status: str = "active") -> dict[str, Any]:
+    concept = {"coding": [{"system": "http://www.whocc.no/atc", "code": code}]}
+    return {
+        "resourceType": "MedicationStatement",
+        "id": f"drug-{code}",
+        "meta": {"versionId": "1"},
+        "status": status,
+        "medicationCodeableConcept": concept,
+        "effectiveDateTime": RECENTLY,
+    }
+
+
+def american(**changes: Any) -> list[dict[str, Any]]:
+    """PREVENT's printed example: pressure 160 treated, cholesterol 200, HDL 45 mg/dL, diabetes, eGFR 90, BMI 35."""
+    found = {
+        "sbp": blood_pressure(160),
+        "total": quantity("2093-3", 200, "mg/dL"),
+        "hdl": quantity("2085-9", 45, "mg/dL"),
+        "smoking": smoking("266919005"),
+        "egfr": quantity("98979-8", 90, "mL/min/{1.73_m2}"),
+        "bmi": quantity("39156-5", 35, "kg/m2"),
+        "diabetes": condition("E11.9"),
+        "drug": drug("C09AA03"),
+    }
+    return [item for item in (found | changes).values() if item]
+
+
+class TestPrevent:
+    @pytest.mark.parametrize(
+        ("outcome", "years", "percent"),
+        [
+            ("total_cvd", 10, "14.7"),
+            ("ascvd", 10, "9.2"),
+            ("heart_failure", 10, "8.1"),
+            ("chd", 10, "4.4"),
+            ("stroke", 10, "5.4"),
+            ("total_cvd", 30, "53.0"),
+        ],
+    )
+    def test_the_printed_example_comes_out_of_a_record(self, outcome: Any, years: Any, percent: str) -> None:
+        result = answer(Prevent(outcome, years), record(*american(), age=50, sex="female"), OPTIONS)
+        assert isinstance(result, Prediction), result.text
+        assert result.percent == Decimal(percent)
+        assert result.horizon_years == years
+        assert result.explanation is not None
+
+    def test_hba1c_chooses_its_variant_and_the_site_may_choose_another(self) -> None:
+        people = record(*american(hba1c=quantity("4548-4", 9.2, "%")), age=50, sex="female")
+        result = answer(Prevent("total_cvd", 10), people, OPTIONS)
+        assert (result.percent, "hba1c variant" in result.cautions[0]) == (Decimal("16.5"), True)
+        base = PredictorSettings(enabled=True, options={"variant": "base"})
+        assert answer(Prevent("total_cvd", 10), people, base).percent == Decimal("14.7")
+        wrong = PredictorSettings(enabled=True, options={"variant": "uacr"})
+        assert "uacr variant" in answer(Prevent("total_cvd", 10), people, wrong).text
+
+    def test_deprivation_is_of_the_postal_code_in_the_sites_file(self, tmp_path: Path) -> None:
+        (tmp_path / "sdi.csv").write_text("zip,sdi_decile\n01001,4.0\n")
+        people = record(*american(), age=50, sex="female")
+        people.patient["address"] = [{"postalCode": "01001-1234"}]
+        settings = PredictorSettings(enabled=True, options={"sdi_file": str(tmp_path / "sdi.csv")})
+        assert "sdi variant" in answer(Prevent("total_cvd", 10), people, settings).cautions[0]
+        gone = PredictorSettings(enabled=True, options={"sdi_file": str(tmp_path / "none.csv")})
+        assert isinstance(answer(Prevent("total_cvd", 10), people, gone), Refusal)
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"egfr": None}, "no eGFR"),
+            ({"total": quantity("2093-3", 340, "mg/dL")}, "outside 130 to 320"),
+            ({"drug": None}, "no medication list"),
+            ({"drug": drug("C09AA03") | {"medicationCodeableConcept": {"text": "?"}}}, "without a code"),
+            ({"diabetes": condition("I50.9")}, "heart failure"),
+            ({"diabetes": condition("I21.4")}, "atherosclerotic"),
+            ({"smoking": smoking("59978006")}, "no cigarettes"),
+        ],
+    )
+    def test_it_declines(self, change: dict[str, Any], reason: str) -> None:
+        result = answer(
+            Prevent("total_cvd", 10), record(*american(**change), age=50), PredictorSettings(enabled=True)
+        )
+        assert isinstance(result, Refusal)
+        assert reason in result.text
+
+    def test_a_stopped_drug_is_not_taken(self) -> None:
+        stopped = american(drug=drug("C09AA03", "stopped"))
+        treated, untreated = (
+            answer(Prevent("total_cvd", 10), record(*items, age=50, sex="female"), OPTIONS)
+            for items in (american(), stopped)
+        )
+        assert untreated.percent < treated.percent
+
+    def test_thirty_years_are_for_those_below_sixty(self) -> None:
+        assert "outside 30 to 59" in answer(Prevent("chd", 30), record(*american(), age=62), OPTIONS).text
+
+
+class TestPooledCohort:
+    def of(self, race: str | None, **changes: Any) -> Any:
+        items = american(sbp=blood_pressure(120), drug=None, diabetes=None, **changes)
+        items[1:3] = [quantity("2093-3", 213, "mg/dL"), quantity("2085-9", 50, "mg/dL")]
+        people = record(*items, age=55)
+        if race is not None:
+            part = {
+                "url": "ombCategory",
+                "valueCoding": {"system": "urn:oid:2.16.840.1.113883.6.238", "code": race},
+            }
+            people.patient["extension"] = [{"url": RACE, "extension": [part]}]
+        return answer(PooledCohort(), people, OPTIONS)
+
+    @pytest.mark.parametrize(("race", "percent"), [("2054-5", "6.1"), ("2106-3", "5.4"), ("2028-9", "5.4")])
+    def test_the_printed_example_comes_out_of_a_record(self, race: str, percent: str) -> None:
+        result = self.of(race)
+        assert result.percent == Decimal(percent)
+        assert result.category == ("borderline", "Borderline")
+
+    def test_without_a_race_there_is_no_equation(self) -> None:
+        assert "no race" in self.of(None).text
+
+
+class TestScore2Diabetes:
+    def of(self, *more: dict[str, Any], onset: str | None = "age", age: int = 60) -> Any:
+        diagnosis = condition("E11.9")
+        if onset == "age":
+            diagnosis["onsetAge"] = {"value": 60}
+        inputs = [
+            blood_pressure(140),
+            quantity("14647-2", 5.5, "mmol/L"),
+            quantity("14646-4", 1.3, "mmol/L"),
+            quantity("59261-8", 50, "mmol/mol"),
+            quantity("98979-8", 90, "mL/min/{1.73_m2}"),
+            smoking("266919005"),
+        ]
+        return answer(Score2Diabetes(), record(diagnosis, *inputs, *more, age=age), OPTIONS)
+
+    def test_the_example_comes_out_of_a_record(self) -> None:
+        result = self.of()
+        assert isinstance(result, Prediction), result.text
+        assert (result.percent, result.category) == (Decimal("8.4"), ("moderate", "Moderate"))
+
+    def test_it_needs_the_onset_and_declines_organ_damage_and_other_ages(self) -> None:
+        assert "when the diabetes began" in self.of(onset=None).text
+        assert "urine albumin" in self.of(quantity("9318-7", 400, "mg/g")).text
+        assert "outside 40 to 69" in self.of(age=72).text
+        assert "atherosclerotic" in self.of(condition("I25.2")).text
+
+
+class TestCha2ds2:
+    def of(self, *more: dict[str, Any], age: int = 76, sex: str = "female", with_sex: bool = True) -> Any:
+        return answer(
+            Cha2ds2(with_sex=with_sex), record(condition("I48.0"), *more, age=age, sex=sex), OPTIONS
+        )
+
+    def test_points_are_a_quantity_and_no_risk(self) -> None:
+        result = self.of(condition("I10"), condition("I63.9"))
+        assert (result.percent, result.output.value) == (None, 6)
+        assert self.of(condition("I10"), condition("I63.9"), with_sex=False).output.value == 5
+
+    def test_the_class_is_without_the_point_for_sex(self) -> None:
+        assert self.of(age=50).category == ("low", "Low")
+        assert self.of(age=66).category == ("intermediate", "Intermediate")
+        assert self.of().category == ("high", "High")
+
+    def test_it_is_for_atrial_fibrillation_that_is_not_valvular(self) -> None:
+        assert "mitral stenosis" in self.of(condition("I05.0")).text
+        result = answer(Cha2ds2(with_sex=False), record(condition("I10")), OPTIONS)
+        assert "no diagnosis of atrial fibrillation" in result.text
+
+
+def polygenic(percentile: float | None, reference: str = "EUR (synthetic)") -> dict[str, Any]:
+    system = "https://fhir-bridge.org/fhir/CodeSystem/polygenic-score"
+    part: dict[str, Any] = {"code": {"coding": [{"system": system, "code": "percentile"}]}}
+    if percentile is None:
+        part["dataAbsentReason"] = {"text": "no reference distribution fits the ancestry AFR"}
+    else:
+        part["code"]["text"] = f"Percentile of {reference}"
+        part["valueQuantity"] = {"value": percentile, "system": "http://unitsofmeasure.org", "code": "%"}
+    return {
+        "resourceType": "Observation",
+        "id": "score",
+        "meta": {"versionId": "1", "source": "urn:fhir-bridge:pgs:cohort"},
+        "status": "final",
+        "code": {"coding": [{"system": system, "code": "polygenic-score"}]},
+        "subject": {"reference": "Patient/p"},
+        "effectiveDateTime": RECENTLY,
+        "method": {"text": "PGS Catalog PGS000018 over GRCh38"},
+        "valueQuantity": {"value": 1.2},
+        "component": [part],
+    }
+
+
+class TestCadPolygenic:
+    SITE = PredictorSettings(
+        enabled=True,
+        options={"score": "PGS000018", "reference": "EUR (synthetic)", "synthetic": True, "high": 90},
+    )
+
+    def test_the_percentile_in_the_sites_reference(self) -> None:
+        result = answer(CadPolygenic(), record(polygenic(93.5)), self.SITE)
+        assert (result.output.value, result.category) == (Decimal("93.5"), ("high", "High"))
+        assert "synthetic" in result.cautions[0]
+        assert result.explanation.decided_by == ("genomics",)
+
+    def test_a_score_without_fitting_ancestry_is_refused(self) -> None:
+        result = answer(CadPolygenic(), record(polygenic(None)), self.SITE)
+        assert isinstance(result, Refusal)
+        assert (result.reason, "AFR" in result.text) == ("not-applicable", True)
+        assert isinstance(answer(CadPolygenic(), record(polygenic(50, "EAS")), self.SITE), Refusal)
+
+    def test_another_score_or_no_setting_is_missing(self) -> None:
+        other = PredictorSettings(
+            enabled=True, options={"score": "PGS000001", "reference": "EUR (synthetic)"}
+        )
+        assert answer(CadPolygenic(), record(polygenic(50)), other).reason == "missing-input"
+        assert answer(CadPolygenic(), record(polygenic(50)), OPTIONS).reason == "missing-input"
+
+
+def test_what_they_say_survives_the_way_from_the_models_process_and_is_valid_fhir() -> None:
+    validator = Validator(get_terminology())
+    of_af = record(condition("I48.0"), condition("I10"), age=76)
+    cases: list[tuple[Any, Any, PredictorSettings]] = [
+        (Prevent("total_cvd", 10), record(*american(), age=50, sex="female"), OPTIONS),
+        (Cha2ds2(with_sex=False), of_af, OPTIONS),
+        (CadPolygenic(), record(polygenic(93.5)), TestCadPolygenic.SITE),
+    ]
+    for predictor, people, settings in cases:
+        result = answer(predictor, people, settings)
+        assert answer_of(plain(result, people)) == result
+        written = resources.observation(
+            "result", "p", predictor, settings, result, "device", datetime.now(UTC)
+        )
+        errors = [issue for issue in validator.validate(written) if issue.severity in ("error", "fatal")]
+        assert not errors, errors
+        assert content_hash_of(predictor)
