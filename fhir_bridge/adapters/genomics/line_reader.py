@@ -19,7 +19,7 @@ from fhir_bridge.adapters.genomics.line import Earlier, Line
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.relations import Relations
 from fhir_bridge.adapters.genomics.stream import OverlongLine
-from fhir_bridge.adapters.genomics.strict import SYNTAX, StrictCheck
+from fhir_bridge.adapters.genomics.strict import SYNTAX, StrictCheck, with_clause
 from fhir_bridge.adapters.genomics.structural import check_distinct
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import RecordOutcome
@@ -55,6 +55,8 @@ class LineReader:
         file = self.file
         locator = f"{file.name}:{number}"
         # An empty line, or one of the header, says nothing of a sample.
+        if self._strict:
+            result = Issue("error", result.code, with_clause(result.code, result.message), locator)
         file.lost_lines += content is None or (bool(content.strip()) and content[:1] != b"#")
         return VcfRecord(locator, outcome="rejected", issues=[result], file=file, content=content)
 
@@ -80,7 +82,9 @@ class LineReader:
         if self._strict:
             issues += [issue(*entry, locator) for entry in self._strict.check(line)]
             issues = [
-                Issue("error", entry.code, entry.message, locator) for entry in issues if entry.code in SYNTAX
+                Issue("error", entry.code, with_clause(entry.code, entry.message), locator)
+                for entry in issues
+                if entry.code in SYNTAX
             ]
         elif reason is not None:
             lost = any(result.code in _LOST_CALL for result in issues)

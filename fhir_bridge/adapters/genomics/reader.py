@@ -21,7 +21,7 @@ from fhir_bridge.adapters.genomics.order import ReturnedPlaces
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.sex import SexCounts
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine, lines
-from fhir_bridge.adapters.genomics.strict import SYNTAX
+from fhir_bridge.adapters.genomics.strict import SYNTAX, with_clause
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import RecordOutcome
 
@@ -54,7 +54,7 @@ def read_vcf(
             file.origin = path
             file.path = None if binary else path
     except (HeaderError, UnknownBuild, OptionError) as error:
-        yield _refused(name, error.issue, _count_lines(path, options))
+        yield _refused(name, error.issue, _count_lines(path, options), check=options.check)
         return
     except OSError as error:
         yield _refused(
@@ -95,7 +95,9 @@ def read_vcf(
         elif item.code == "FB-VCF-082":
             broken.append(issue(item.code, item.reason, name))
         elif options.check and header.version >= "VCFv4.3":
-            yield VcfRecord(name, outcome="rejected", issues=[_error(item.code, item.reason, name)])
+            yield VcfRecord(
+                name, outcome="rejected", issues=[_error(item.code, item.reason, f"{name}:{number - 1}")]
+            )
     yield from _end(file, reader, broken)
 
 
@@ -201,9 +203,11 @@ def _file(name: str, header: Header, build: Build, options: Options, digest: bla
     return VcfFile(name, header, build, options, read_studied(header, options), digest)
 
 
-def _refused(name: str, result: Issue, records: int = 1) -> VcfRecord:
-    where = f"{name}: {result.source}" if result.source else name
-    placed = Issue(result.severity, result.code, result.message, where)
+def _refused(name: str, result: Issue, records: int = 1, *, check: bool = False) -> VcfRecord:
+    place = result.source.removeprefix("line ")
+    where = f"{name}:{place}" if place.isdecimal() else f"{name}: {place}" if place else name
+    message = with_clause(result.code, result.message) if check else result.message
+    placed = Issue(result.severity, result.code, message, where)
     return VcfRecord(name, records=records, outcome="rejected", issues=[placed])
 
 

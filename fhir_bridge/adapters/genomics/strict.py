@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fhir_bridge.adapters.genomics.hgvs import trim
 from fhir_bridge.adapters.genomics.line import Line
 
-__all__ = ["SYNTAX", "StrictCheck"]
+__all__ = ["SYNTAX", "StrictCheck", "with_clause"]
 
 SYNTAX = frozenset(
     f"FB-VCF-{number:03}"
@@ -16,10 +16,35 @@ SYNTAX = frozenset(
     if number not in (4, 5)
 )
 """Codes of what is wrong by the specification; the others say what a conversion makes of a line."""
+_CLAUSES = {
+    "FB-VCF-001": "§1.4.1",
+    "FB-VCF-002": "§1.4",
+    "FB-VCF-003": "§1.5",
+    "FB-VCF-006": "§1.6",
+    "FB-VCF-020": "§1.6",
+    "FB-VCF-021": "§1",
+    "FB-VCF-028": "§1.6.1",
+    "FB-VCF-029": "§3",
+    "FB-VCF-030": "§1.6.2",
+    "FB-VCF-031": "§1.4.2",
+    "FB-VCF-032": "§1.1",
+    "FB-VCF-034": "§1.6.2",
+    "FB-VCF-040": "§1.6.2",
+    "FB-VCF-041": "§1.6.2",
+    "FB-VCF-083": "§1.4",
+}
+"""The clause of VCF 4.3 that a code is about; of those that are not here it is that of the fixed fields."""
 _CONTIG = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
 _COMPARED = frozenset(("bases", "breakend"))
 """What a later line can give again; a symbolic ALT names a kind of variant, which may occur more than once."""
 Key = tuple[int, str, str]
+
+
+def with_clause(code: str, message: str) -> str:
+    """A message with the clause that is violated, where it does not say it."""
+    if "§" in message or code not in SYNTAX:
+        return message
+    return f"{message} (VCF 4.3 {_CLAUSES.get(code, '§1.6.1')})"
 
 
 class StrictCheck:

@@ -84,7 +84,7 @@ def test_a_header_that_can_not_be_read_refuses_the_file_with_the_line(read, cont
     found = read(content=content if isinstance(content, bytes) else content.encode())
     assert found.codes == [code]
     assert found.outcomes == {"rejected": 1}
-    assert where in found.records[0].issues[0].source
+    assert found.records[0].issues[0].source.endswith(where.replace("line ", ":"))
 
 
 def test_accessions_and_lengths_are_of_twenty_five_chromosomes_each():
