@@ -21,6 +21,7 @@ from fhir_bridge.cli import (
     outbox,
     plugins,
     predict,
+    reclassify,
     serve,
     terminology,
     validate,
@@ -44,6 +45,7 @@ app.command("convert")(convert.convert)
 app.command("load")(convert.load)
 app.command("validate")(validate.validate)
 app.command("predict")(predict.predict)
+app.command("reclassify")(reclassify.reclassify)
 app.add_typer(mapping.app, name="mapping")
 app.add_typer(terminology.app, name="terminology")
 app.add_typer(accounts.clients, name="client")

@@ -155,6 +155,17 @@ class KeptFiles:
             ), parts in known.values()
         ]  # fmt: skip
 
+    async def stored(self, file: KeptFile) -> list[bytes]:
+        """The Observations that a file's lines are stored as."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT DISTINCT r.bytes FROM output o JOIN resource r ON r.key = o.resource WHERE o.edition = ANY(%s) "
+                "AND o.active AND r.type = 'Observation' AND NOT r.deleted",
+                ([part.edition for part in file.parts.values() if part.edition is not None],),
+                binary=True,
+            )
+            return [bytes(row[0]) for row in await rows.fetchall()]
+
     async def current(self, edition: int | None, places: Sequence[int | None]) -> list[bool]:
         """Which lines of a part no newer file replaces, by the places that they speak of."""
         if edition is None or not places:
