@@ -131,7 +131,7 @@ class OneSite:
         self.folder = folder
         (folder / "fhir").mkdir()
         (folder / "fhir" / "p.ndjson").write_text('{"resourceType":"Patient","id":"p","gender":"female"}\n')
-        (folder / "clinvar.vcf").write_text("##fileformat=VCFv4.1\n##fileDate=2026-06-01\n")
+        (folder / "clinvar.vcf").write_text("##fileDate=2026-06-01\n1\t1\t1\tA\tG\t.\t.\tCLNSIG=Benign\n")
         (folder / "site.yaml").write_text(
             "key_file: site.key\nparameters: {predictions: {score2: {enabled: true, region: moderate}}}\n"
         )

@@ -84,6 +84,7 @@ async def reclassify(
         OptionError: the release can't be read. StorageError.
     """
     result = Reclassified()
+    releases = await asyncio.to_thread(_releases, release)
     before = await _findings(store)
     for file in await store.kept_files.every():
         problem = await _read_again(store, blobs, url, file, release, site)
@@ -91,7 +92,7 @@ async def reclassify(
             result.files += 1
         else:
             result.failed.append(f"{file.name or file.id}: {problem}")
-    await _stored(store, release, date, result)
+    await _stored(store, release, releases, date, result)
     after = await _findings(store)
     changed = [report for report in after if before.get(report, after[report]) != after[report]]
     await _mark(store, changed, before, after, date)
@@ -189,14 +190,15 @@ async def _findings(store: Store) -> Findings:
     return results
 
 
-async def _stored(store: Store, release: Path, date: str, result: Reclassified) -> None:
+async def _stored(
+    store: Store, release: Path, releases: Mapping[str, Release], date: str, result: Reclassified
+) -> None:
     """Classify stored variants; those of kept files have the release's classification by now, and stay as they are."""
     known: dict[str, dict[str, Any]] = {}
     async for implication in _all(store, "Observation", "diagnostic-implication"):
         if any(_cites(extension) for extension in implication.get("extension") or ()):
             for variant in _references(implication, "derivedFrom"):
                 known[variant] = implication
-    releases = await asyncio.to_thread(_releases, release)
     batch: list[RecordSet] = []
     async for content in _all(store, "Observation", f"{LOINC}|69548-6"):
         stated = read_observation(content)
@@ -227,15 +229,23 @@ def _cites(extension: Mapping[str, Any]) -> bool:
 
 
 def _releases(release: Path) -> dict[str, Release]:
-    """The release by genome build, as far as it is of that build."""
+    """The release by genome build, as far as it is of that build.
+
+    Raises:
+        OptionError: it is of none.
+    """
     results: dict[str, Release] = {}
+    problems: list[OptionError] = []
     for build in BUILDS:
         try:
             opened = open_release(release, build)
-        except OptionError:
+        except OptionError as error:
+            problems.append(error)
             continue
         if opened is not None:
             results[build] = opened
+    if not results:
+        raise problems[0]
     return results
 
 

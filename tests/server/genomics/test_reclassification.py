@@ -146,3 +146,6 @@ def test_a_release_without_a_date_or_of_another_kind_is_refused(folder: Path, re
     done = run_command("reclassify", other, "--site", folder / "site.yaml")
     assert done.returncode == 1
     assert "it is of GRCh37, not of GRCh38" in done.stderr
+    done = run_command("reclassify", folder / "site.yaml", "--date", "2026-06-02")
+    assert done.returncode == 2
+    assert "it classifies no allele" in done.stderr
