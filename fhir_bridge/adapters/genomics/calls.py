@@ -204,7 +204,7 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
     if call.file.options.keep and not reportable and not _is_stored(allele):
         call.alleles.pop()
         study.kept += 1
-        reported.add(("FB-VCF-069", _REASONS["FB-VCF-069"]))
+        line.kept = True
         return
     for code in _limits(allele):
         reported.add(_statement(code))
@@ -273,8 +273,9 @@ _STATEMENTS = {
 
 def _reason(line: Line, reported: set[str], *, called: bool) -> str:
     """Why a line gives nothing."""
+    if line.kept:
+        return "FB-VCF-069"
     for code, reason in (
-        ("FB-VCF-069", "FB-VCF-069"),
         ("FB-VCF-051", "FB-VCF-066"),
         ("FB-VCF-048", "FB-VCF-064"),
         ("FB-VCF-047", "FB-VCF-067"),
