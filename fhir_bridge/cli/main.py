@@ -23,6 +23,7 @@ from fhir_bridge.cli import (
     outbox,
     plugins,
     predict,
+    reclassify,
     score,
     serve,
     terminology,
@@ -50,6 +51,7 @@ app.command("predict")(predict.predict)
 app.add_typer(model.app, name="model")
 app.command("dataset")(dataset.dataset)
 app.command("score")(score.score)
+app.command("reclassify")(reclassify.reclassify)
 app.add_typer(mapping.app, name="mapping")
 app.add_typer(terminology.app, name="terminology")
 app.add_typer(accounts.clients, name="client")

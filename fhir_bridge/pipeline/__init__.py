@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import ConversionContext, mapping_hash, site_key
 from fhir_bridge.pipeline.convert import RejectionLimit, RunResult, convert, exit_code, write_report
-from fhir_bridge.pipeline.converting_again import record_converter
+from fhir_bridge.pipeline.converting_again import load_again, record_converter
 from fhir_bridge.pipeline.engine import RunIncomplete
 from fhir_bridge.pipeline.load import check_syntax, load_sources
 from fhir_bridge.pipeline.load_fhir import load_fhir
@@ -42,6 +42,7 @@ __all__ = [
     "converting",
     "exit_code",
     "export_store",
+    "load_again",
     "load_fhir",
     "load_sources",
     "mapping_hash",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.context import ConversionContext
 from fhir_bridge.pipeline.converted import ConvertedRecord
-from fhir_bridge.pipeline.engine import prepared_run
+from fhir_bridge.pipeline.engine import prepared_run, run_in_process
 from fhir_bridge.pipeline.plan import RunRequest, Shard
-from fhir_bridge.plugins import SourceRecord, adapters
+from fhir_bridge.plugins import Adapter, SourceRecord, adapters
 
-__all__ = ["record_converter"]
+__all__ = ["load_again", "record_converter"]
 
 
 def record_converter(
@@ -27,3 +29,14 @@ def record_converter(
     request = RunRequest(adapter, mapping, site, {}, validate="none", short=True)
     run, _ = prepared_run(request, Shard(mapping, ()), "again", "nothing", adapters()[adapter])
     return run.convert
+
+
+def load_again(adapter: Adapter, mapping: str, site: Path | None, path: Path, url: str) -> Account:
+    """Store what a file says when it is read by an adapter of the caller's; what it said before is replaced. Blocking.
+
+    Raises:
+        MappingErrors, SiteError, CrosswalkError, OtherSiteKey: the run can't begin.
+    """
+    request = RunRequest(adapter.name, mapping, site, {})
+    digest = ConversionContext.of(request).digest(mapping)
+    return run_in_process(request, Shard(mapping, (path,)), digest, ("store", url), adapter)

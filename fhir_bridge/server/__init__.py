@@ -15,6 +15,7 @@ __all__ = ["CODES", "Settings", "create_app", "serve"]
 PUBLIC_MODULES = (
     "background",
     "delivery",
+    "genomics",
     "review",
     "sample_app",
     "serve",

@@ -119,7 +119,7 @@ class KeptFiles:
                 await blobs.remove(connection, gone)
 
     async def of_patient(self, patient: str, access: AccessFilter) -> list[KeptFile]:
-        """The files that hold something of a patient, with that part, as far as the caller may read its document.
+        """The files that hold something of a patient, newest first, as far as the caller may read the part's document.
 
         Raises:
             Forbidden: no grant allows reading a DocumentReference.
@@ -139,8 +139,9 @@ class KeptFiles:
         async with self._pool.connection() as connection:
             rows = await connection.execute(
                 f"SELECT {_COLUMNS}, k.part, p.id, k.document, k.study, k.alone, k.edition FROM kept_file f "
-                f"JOIN kept_part k ON k.file = f.key JOIN resource p ON p.key = k.patient {rest} "
-                "ORDER BY f.key, k.part".encode(),
+                "JOIN kept_part k ON k.file = f.key JOIN resource p ON p.key = k.patient "
+                "LEFT JOIN edition e ON e.key = k.edition LEFT JOIN delivery d ON d.key = e.delivery "
+                f"{rest} ORDER BY d.time DESC NULLS LAST, f.key DESC, k.part".encode(),
                 values,
             )
             known: dict[int, tuple[tuple[Any, ...], dict[str, KeptPart]]] = {}
@@ -154,6 +155,17 @@ class KeptFiles:
                 key, adapter, identity, name, within, mapping, options, data, index_of_data
             ), parts in known.values()
         ]  # fmt: skip
+
+    async def stored(self, file: KeptFile) -> list[bytes]:
+        """The Observations that a file's lines are stored as."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT DISTINCT r.bytes FROM output o JOIN resource r ON r.key = o.resource WHERE o.edition = ANY(%s) "
+                "AND o.active AND r.type = 'Observation' AND NOT r.deleted",
+                ([part.edition for part in file.parts.values() if part.edition is not None],),
+                binary=True,
+            )
+            return [bytes(row[0]) for row in await rows.fetchall()]
 
     async def current(self, edition: int | None, places: Sequence[int | None]) -> list[bool]:
         """Which lines of a part no newer file replaces, by the places that they speak of."""

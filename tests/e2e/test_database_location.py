@@ -59,6 +59,7 @@ USES = {
     "model evaluate": ["score2", "--site", "{folder}/site.yaml"],
     "view run": ["patient_demographics", "--stored"],
     "mapping explain": ["Patient/p"],
+    "reclassify": ["{folder}/clinvar.vcf", "--site", "{folder}/site.yaml"],
     "serve": [],
 }  # fmt: skip
 """The commands that use a database, and arguments with which each does something."""
@@ -138,6 +139,7 @@ class OneSite:
         self.folder = folder
         (folder / "fhir").mkdir()
         (folder / "fhir" / "p.ndjson").write_text('{"resourceType":"Patient","id":"p","gender":"female"}\n')
+        (folder / "clinvar.vcf").write_text("##fileDate=2026-06-01\n1\t1\t1\tA\tG\t.\t.\tCLNSIG=Benign\n")
         (folder / "site.yaml").write_text(
             "key_file: site.key\nparameters: {predictions: {score2: {enabled: true, region: moderate}}}\n"
         )

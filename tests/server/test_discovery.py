@@ -115,6 +115,10 @@ class TestCapabilityStatement:
             "read", "vread", "history-instance", "history-type", "search-type",
         }  # fmt: skip
         assert {operation["name"] for operation in by_type["Patient"]["operation"]} == {
+            "find-study-metadata", "find-subject-dx-implications", "find-subject-haplotypes",
+            "find-subject-molecular-consequences", "find-subject-specific-haplotypes",
+            "find-subject-specific-variants", "find-subject-structural-intersecting-variants",
+            "find-subject-structural-subsuming-variants", "find-subject-tx-implications", "find-subject-variants",
             "everything", "export", "expunge", "match", "meta", "meta-add", "meta-delete", "summary", "validate",
         }  # fmt: skip
         assert {operation["name"] for operation in by_type["AuditEvent"]["operation"]} == {"meta", "validate"}

@@ -122,7 +122,7 @@ def test_a_resource_goes_with_its_versions_and_its_index(served: Hospital, admin
     put(served, observation("gone", "anna", code="2085-9"))
     trial = expunge(served, admin, "Observation/gone", expungeEverything="true", dryRun="true")
     assert values(trial) == {
-        "dryRun": True, "count": 2, "contents": 0, "sources": 0, "parts": 0, "exports": 0
+        "dryRun": True, "count": 2, "contents": 0, "sources": 0, "parts": 0, "kept": 0, "exports": 0
     }  # fmt: skip
     assert went(trial) == {"Observation/gone"}
     assert served.http.get("/fhir/Observation/gone", headers=admin).status_code == 200

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from fhir_bridge.adapters.genomics.options import Options
     from fhir_bridge.adapters.genomics.reader import VcfRecord, read_vcf
 
-PUBLIC_MODULES = ("kept_reading", "kept_writing", "options", "query", "reference")
+PUBLIC_MODULES = (
+    "assembly",
+    "clinvar",
+    "clinvar_release",
+    "kept_reading",
+    "kept_writing",
+    "options",
+    "query",
+    "reference",
+)
 """What else other packages may import."""
 
 __all__ = ["Options", "VcfAdapter", "VcfModel", "VcfRecord", "read_vcf"]

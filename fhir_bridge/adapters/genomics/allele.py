@@ -353,6 +353,8 @@ class Allele:
     def clinvar(self) -> clinvar.ClinVar:
         """ClinVar's statement on this allele."""
         line = self.line
+        if self.file.release is not None:
+            return self.file.release.of(line.chromosome, line.pos, line.ref, self.alt)
         if "CLNSIG" not in line.raw_info:
             return clinvar.NONE
         names = ("CLNSIG", "CLNREVSTAT", "CLNDN", "CLNDISDB", "CLNVID")
@@ -385,6 +387,9 @@ class Allele:
     def clinvar_unclear(self) -> bool:
         """Whether the line classifies the allele in a way that can't be read or tied to it, and may mean pathogenic."""
         line = self.line
+        if self.file.release is not None:
+            stated = self.clinvar.significance
+            return stated is not None and not self.clinvar.reportable and clinvar.unclear(stated, tied=True)
         if "CLNSIG" in line.lost:
             return True
         text = line.text("CLNSIG")

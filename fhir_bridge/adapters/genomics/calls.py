@@ -204,7 +204,7 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
     if call.file.options.keep and not reportable and not _is_stored(allele):
         call.alleles.pop()
         study.kept += 1
-        reported.add(("FB-VCF-069", _REASONS["FB-VCF-069"]))
+        line.kept = True
         return
     for code in _limits(allele):
         reported.add(_statement(code))
@@ -213,8 +213,11 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
 
 
 def _is_stored(allele: Allele) -> bool:
-    """Whether all variants of its place are stored, though the file is kept."""
+    """Whether it is stored though the file is kept: already, or with all variants of its place."""
     regions, line = allele.file.stored_regions, allele.line
+    variants = allele.file.stored_variants
+    if variants and f"{line.chromosome}:{allele.first}:{line.ref}:{allele.alt}" in variants:
+        return True
     return regions is not None and regions.cover(line.chrom, line.pos, line.ref, line.columns[7])
 
 
@@ -239,7 +242,10 @@ def _limits(allele: Allele) -> list[str]:
         limits.append("FB-VCF-039")
     elif allele.hgvs_g is None:
         limits.append("FB-VCF-043")
-    if len(line.alternates) > 1 and "CLNSIG" in line.raw_info and not allele.clinvar_by_allele:
+    if allele.file.release is not None:
+        if allele.clinvar_unclear:
+            limits.append("FB-VCF-052")
+    elif len(line.alternates) > 1 and "CLNSIG" in line.raw_info and not allele.clinvar_by_allele:
         limits.append("FB-VCF-046")
     elif "CLNSIG" in line.raw_info and allele.clinvar_unclear:
         limits.append("FB-VCF-052")
@@ -267,8 +273,9 @@ _STATEMENTS = {
 
 def _reason(line: Line, reported: set[str], *, called: bool) -> str:
     """Why a line gives nothing."""
+    if line.kept:
+        return "FB-VCF-069"
     for code, reason in (
-        ("FB-VCF-069", "FB-VCF-069"),
         ("FB-VCF-051", "FB-VCF-066"),
         ("FB-VCF-048", "FB-VCF-064"),
         ("FB-VCF-047", "FB-VCF-067"),

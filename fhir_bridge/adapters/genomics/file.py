@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
+from fhir_bridge.adapters.genomics.clinvar_release import open_release
 from fhir_bridge.adapters.genomics.definition import CheckedKey
 from fhir_bridge.adapters.genomics.delivery import begin_digest, somatic_samples
 from fhir_bridge.adapters.genomics.file_text import FileText
@@ -67,7 +67,7 @@ class VcfFile:
 
     Attributes:
         path: where it is; None of a stream, and of a BCF, which is no text. origin: None of a stream alone.
-        digest: hash of what it says, to be copied; `id` in digits. It is what the file is, whatever it is called.
+        id: hash of what it says, in digits. It is what the file is, whatever it is called.
         somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read; outside: lines in none of the regions asked for.
         sexes: `female` or `male` by sample, where the calls show it.
@@ -86,14 +86,13 @@ class VcfFile:
         build: Build,
         options: Options,
         studied: Studied,
-        digest: blake2b | None = None,
+        identity: str = "",
     ) -> None:
         self.account: LineAccount | None = None
         self.name = name
         self.path: Path | None = None
         self._text: FileText | None = None
-        self.digest = digest or begin_digest(header)
-        self.id = self.digest.hexdigest()
+        self.id = identity or begin_digest(header).hexdigest()
         self.header = header
         self.build = build
         self.options = options
@@ -125,6 +124,8 @@ class VcfFile:
         self.blocks = False
         self.panel: Panel | None = read_panel(options.panel) if options.panel else None
         self.regions = Regions(options.regions) if options.regions else None
+        self.release = open_release(options.clinvar, build.name)
+        self.stored_variants = frozenset(options.stored_variants)
         self.stored_regions = Regions(options.stored_regions) if options.stored_regions else None
         self.outside = 0
         self.limited = False
@@ -399,7 +400,7 @@ class Study:
             result += f". {unclear}" if unclear else ""
         elif unclear:
             result = f"{unclear}; of the others it classifies none as pathogenic or likely pathogenic"
-        elif "CLNSIG" in self.file.header.info or self.classified:
+        elif "CLNSIG" in self.file.header.info or self.classified or self.file.release is not None:
             result = "No variant that ClinVar classifies as pathogenic or likely pathogenic"
         else:
             result = "The file classifies no variant"

@@ -21,7 +21,7 @@ def count_allele(study: Study, allele: Allele) -> bool:
         fraction = allele.fraction
         study.unbalanced += fraction is not None and fraction < _BALANCED
     classified = False
-    if "CLNSIG" in allele.line.columns[7]:
+    if "CLNSIG" in allele.line.columns[7] or study.file.release is not None:
         classified = allele.clinvar.significance is not None
         study.unclear += allele.clinvar_unclear
         study.classified += classified

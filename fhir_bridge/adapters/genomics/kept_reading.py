@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.file import Studied, VcfFile
 from fhir_bridge.adapters.genomics.line_reader import LineReader
+from fhir_bridge.adapters.genomics.model import VcfModel
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.query import Interval
-from fhir_bridge.adapters.genomics.reader import read_header
+from fhir_bridge.adapters.genomics.reader import read_header, read_vcf
 from fhir_bridge.adapters.genomics.record import VcfRecord
+from fhir_bridge.plugins import ReadContext, SourceModel
 from fhir_bridge.plugins.extras import require
 
-__all__ = ["KeptVcf", "TooManyLines", "kept_records"]
+__all__ = ["KeptVcf", "ReclassifyingAdapter", "TooManyLines", "kept_records"]
 
 MOST_LINES = 20_000
 """Lines of a kept file that one answer is made of."""
@@ -48,17 +49,54 @@ class KeptVcf:
     sample: str
 
 
-class _KnownDigest:
-    """Stands for the hash of a content that was another one once: a sample's column may be gone."""
+class ReclassifyingAdapter:
+    """Reads a kept file whole, as it was loaded, but for its classifications, which are those of a release of ClinVar.
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    Args:
+        name, identity: of the file as it came; samples: whose columns are somebody's.
+        stored: variants that are stored and stay so (`Options.stored_variants`): one that a release downgrades is there
+            all the same.
+    """
 
-    def hexdigest(self) -> str:
-        return self._text
+    name = "vcf"
+    title = "A kept VCF, classified anew"
+    suffixes: tuple[str, ...] = ()
 
-    def copy(self) -> blake2b:
-        return blake2b(self._text.encode(), digest_size=16)
+    def __init__(
+        self,
+        name: str,
+        identity: str,
+        options: Mapping[str, Any],
+        samples: Sequence[str],
+        stored: Sequence[str],
+        release: Path,
+    ) -> None:
+        self.model: SourceModel = VcfModel()
+        self._name = name
+        self._identity = identity
+        self._options = {
+            **options,
+            "samples": tuple(samples),
+            "stored_variants": tuple(stored),
+            "clinvar": release,
+            "keep": True,
+        }
+        somatic = self._options.pop("somatic", None)
+        self._somatic = None if somatic is None else frozenset(somatic)
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:  # noqa: ARG002 - the file's own
+        """`genomics/vcf`."""
+        return "genomics/vcf"
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002 - a file each
+        """A file each."""
+        return [[path] for path in paths]
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[VcfRecord]:  # noqa: ARG002 - as it was loaded
+        """All records of the file."""
+        options = Options.parse(self._options)
+        for path in paths:
+            yield from read_vcf(path, options, kept=(self._name, self._identity, self._somatic))
 
 
 def kept_records(kept: KeptVcf, places: Sequence[Interval] | None) -> Iterator[VcfRecord]:
@@ -119,16 +157,18 @@ def _position(line: str) -> int:
 def _file(kept: KeptVcf, head: Iterable[str]) -> VcfFile:
     stated = dict(kept.options)
     somatic = stated.pop("somatic", None)
+    # What decides what is stored, and what was studied, is of no concern here.
+    for name in ("panel", "stored_regions", "studied_bed"):
+        stated.pop(name, None)
     options = Options.parse({**stated, "samples": (kept.sample,), "keep": False, "check": False})
-    options = replace(options, stored_regions=(), studied_bed=None)
     header = read_header(iter([line.encode() for line in head]), options.fileformat)
-    digest: Any = _KnownDigest(kept.id)
     build = BUILDS[kept.assembly]
     try:
-        file = VcfFile(kept.name, header, build, options, Studied(), digest)
+        file = VcfFile(kept.name, header, build, options, Studied(), kept.id)
     except OptionError:
-        # The reference that the file was loaded with is gone: names that it proved are not stated.
-        file = VcfFile(kept.name, header, build, replace(options, reference=None), Studied(), digest)
+        # The reference or release that the file was loaded with is gone: what it proved is not stated.
+        lasting = replace(options, reference=None, clinvar=None)
+        file = VcfFile(kept.name, header, build, lasting, Studied(), kept.id)
     # As it was when all columns were there: which of several samples is the tumour.
     file.somatic = None if somatic is None else frozenset(somatic)
     return file

@@ -25,9 +25,9 @@ def lasting(options: Options) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for field in fields(Options):
         value = getattr(options, field.name)
-        if field.name in ("keep", "stored_regions", "studied_bed", "samples") or value == field.default:
+        if field.name in ("keep", "samples", "stored_variants") or value == field.default:
             continue
-        if field.name == "regions":
+        if field.name in ("regions", "stored_regions"):
             value = written_out(value)
         values[field.name] = str(value) if isinstance(value, Path | Decimal) else value
     return values

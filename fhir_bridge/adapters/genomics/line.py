@@ -34,6 +34,8 @@ class Line:
         genomic_reference: the accession, else the contig's name.
         raw_info: INFO as text by key; a flag is True.
         lost: INFO keys whose value was left out.
+        kept: alleles of it stay in the kept file alone.
+        repetition: how many lines before it say the same but for samples.
         earlier: what the lines before at this position say of each sample and variant; None for the first of them.
     """
 
@@ -63,6 +65,8 @@ class Line:
         self.lost = lost
         self.calls: list[Call] = []
         self.earlier: Earlier | None = None
+        self.repetition = 0
+        self.kept = False
 
     @property
     def identifiers(self) -> list[str]:

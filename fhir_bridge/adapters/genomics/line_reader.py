@@ -48,6 +48,7 @@ class LineReader:
         self.relations = [Relations() for _ in file.studies]
         self._before: Line | None = None
         self._apart: dict[tuple[str, int], Earlier] = {}
+        self._heads: dict[tuple[str, ...], int] = {}
         self._strict = StrictCheck(file.header.version) if file.options.check else None
 
     def lost(self, number: int, result: Issue, content: bytes | None = None) -> VcfRecord:
@@ -146,6 +147,15 @@ class LineReader:
                 return _with_calls({} if before.earlier is None else before.earlier, before)
         return self._apart.get((line.chrom, line.pos))
 
+    def _repetition(self, line: Line) -> int:
+        """How many lines before this one, at its position, say the same of a variant."""
+        head = tuple(line.columns[:8])
+        if not self._heads or next(iter(self._heads))[:2] != head[:2]:
+            self._heads = {head: 0}
+            return 0
+        number = self._heads[head] = self._heads.get(head, -1) + 1
+        return number
+
     def _line(self, text: str, number: int, locator: str) -> tuple[Line, list[Issue], Issue | None]:
         file = self.file
         columns = text.split("\t")
@@ -178,6 +188,7 @@ class LineReader:
             if len(self._formats) < 4096:
                 self._formats.add(columns[8])
         line.earlier = self._at_position(line)
+        line.repetition = self._repetition(line)
         issues, reason = read_calls(line, locator, self.relations)
         if kept:
             issues += [issue(code, message, locator) for code, message in kept]

@@ -59,8 +59,10 @@ class Options:
         check_sex: a sample whose calls show another sex than the stored Patient's gender is not stored.
         regions: where lines are taken from: a BED file, or `chr1:1000-2000` and whole contigs, separated by commas.
         min_quality, min_genotype_quality, min_depth: a call whose QUAL, GQ or DP is below fails a filter.
+        clinvar: a release of ClinVar (its VCF, or variant_summary.txt) that classifies alleles in place of CLNSIG.
         keep: the file itself is kept by `load`, and only what is reportable, or lies in `stored_regions`, is stored.
         stored_regions: with `keep`, regions (as for `regions`) of which all variants are stored.
+        stored_variants: with `keep`, variants (`7:55181378:C:T`) that are stored, since they are already.
         check: read for the syntax alone: no build is needed, and whatever departs from the specification is an error.
     """
 
@@ -88,8 +90,10 @@ class Options:
     min_quality: Decimal | None = None
     min_genotype_quality: Decimal | None = None
     min_depth: Decimal | None = None
+    clinvar: Path | None = None
     keep: bool = False
     stored_regions: tuple[str, ...] = ()
+    stored_variants: tuple[str, ...] = ()
     check: bool = False
     ignore: tuple[str, ...] = ()
 
@@ -199,8 +203,10 @@ _READERS: dict[str, Any] = {
     "min_quality": _threshold,
     "min_genotype_quality": _threshold,
     "min_depth": _threshold,
+    "clinvar": Path,
     "keep": _boolean,
     "stored_regions": _names,
+    "stored_variants": _names,
     "check": _boolean,
     "ignore": _names,
 }

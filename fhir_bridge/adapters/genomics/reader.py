@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from pathlib import Path
 
 from fhir_bridge.adapters.genomics.accounting import Unread
@@ -31,12 +30,18 @@ Item = bytes | OverlongLine | Break
 
 
 def read_vcf(
-    path: Path, options: Options, selectors: Iterable[str] | None = None, limit: int | None = None
+    path: Path,
+    options: Options,
+    selectors: Iterable[str] | None = None,
+    limit: int | None = None,
+    *,
+    kept: tuple[str, str, frozenset[str] | None] | None = None,
 ) -> Iterator[VcfRecord]:
     """Read one file. A file that can't be opened, or whose header can't be read, is refused whole, all its lines.
 
     `selectors`: those of the mapping, so that what it does not represent is reported at the file's end. `limit`: lines
     after which the file is summed up; the next is given all the same, so that whoever reads on sees that there is one.
+    `kept`: name, id and tumour samples of a kept file, as it came: its content may have lost a sample since.
     """
     name = "standard input" if str(path) == "-" else path.name
     try:
@@ -46,8 +51,10 @@ def read_vcf(
         build = _build(header, options)
         sexes = SexCounts(header, build)
         returned = ReturnedPlaces()
-        digest = _digest(path, header, options, sexes, returned)
-        file = _file(name, header, build, options, digest)
+        name, identity = kept[:2] if kept else (name, _identity(path, header, options, sexes, returned))
+        file = _file(name, header, build, options, identity)
+        if kept is not None:
+            file.somatic = kept[2]
         file.sexes = sexes.shown() if options.check_sex else {}
         file.returned = returned.places
         if str(path) != "-":
@@ -118,22 +125,22 @@ def _lines(path: Path, options: Options) -> Iterator[Item]:
     return bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
 
 
-def _digest(
+def _identity(
     path: Path, header: Header, options: Options, sexes: SexCounts, returned: ReturnedPlaces
-) -> blake2b:
+) -> str:
     """The hash of the file's content, which reads it once more; of a stream, which can be read once, of its header.
 
     What the lines show of the samples' sexes, and where they come back to, is noted on the way: it must be known before
     the first of them.
     """
     if str(path) == "-" or options.check:
-        return begin_digest(header)
+        return begin_digest(header).hexdigest()
 
     def look(line: bytes) -> None:
         sexes.add(line)
         returned.add(line)
 
-    return content_digest(header, _readable(_lines(path, options)), look)
+    return content_digest(header, _readable(_lines(path, options)), look).hexdigest()
 
 
 def _readable(items: Iterator[Item]) -> Iterator[Item]:
@@ -194,13 +201,13 @@ def _references(header: Header) -> list[str]:
     ]
 
 
-def _file(name: str, header: Header, build: Build, options: Options, digest: blake2b) -> VcfFile:
+def _file(name: str, header: Header, build: Build, options: Options, identity: str) -> VcfFile:
     missing = [sample for sample in options.samples if sample not in header.samples]
     if missing:
         raise OptionError(
             issue("FB-VCF-008", f"{len(missing)} of the samples asked for are not in the file", name)
         )
-    return VcfFile(name, header, build, options, read_studied(header, options), digest)
+    return VcfFile(name, header, build, options, read_studied(header, options), identity)
 
 
 def _refused(name: str, result: Issue, records: int = 1, *, check: bool = False) -> VcfRecord:

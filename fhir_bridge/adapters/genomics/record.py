@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Literal
 
 from fhir_bridge.adapters.genomics.allele import Allele
@@ -18,6 +19,9 @@ from fhir_bridge.mapping import Passage, Read, Record, Span
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["VcfRecord"]
+
+_SAMPLED = 64
+"""One place of so many is noted of lines that give nothing but to the kept file; the same ones of every file."""
 
 
 class VcfRecord(Record):
@@ -53,7 +57,10 @@ class VcfRecord(Record):
 
     @cached
     def key(self) -> str:
-        """The line with the content of its file, hashed: the same whoever sends the file again, under any name.
+        """What the line says of a variant with the content of its file, hashed: the same under any name of the file.
+
+        Not what it says of samples: a kept file may have lost the column of one. Lines that say the same of a variant
+        are numbered.
 
         A file that says anything else is another delivery, and its lines are others' lines: which of two deliveries
         counts for a sample is decided by their dates, never by a line of one that is in the other too.
@@ -62,10 +69,12 @@ class VcfRecord(Record):
             return ""
         if self.own is not None:
             return f"{self.own}:{self.file.id}"
-        digest = self.file.digest.copy()
-        digest.update(b"\0")
-        digest.update(self.content or b"")
-        return digest.hexdigest()
+        content = self.content or b""
+        if self.line is not None:
+            content = "\t".join((*self.line.columns[:8], str(self.line.repetition))).encode()
+        elif len(columns := content.split(b"\t", 9)) == 10:
+            content = b"\t".join((*columns[:8], b"0"))
+        return blake2b(self.file.id.encode() + b"\0" + content, digest_size=16).hexdigest()
 
     @property
     def bounds(self) -> str:
@@ -93,7 +102,9 @@ class VcfRecord(Record):
             return None
         contig = line.chromosome or line.chrom
         named = bool(kinds & {"symbolic", "breakend"})
-        return place_of(line.file.assembly, contig, line.pos, line.ref, named=named)
+        place = place_of(line.file.assembly, contig, line.pos, line.ref, named=named)
+        # Of the millions of lines of a kept file a sample shows what it repeats of another one.
+        return None if line.kept and not line.calls and place % _SAMPLED else place
 
     def unread(self, applied: Iterable[object]) -> tuple[Issue, ...]:  # noqa: ARG002 - selectors say what is read
         """Count what the line says that no rule represents; the file reports it at its end."""

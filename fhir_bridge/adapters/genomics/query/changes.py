@@ -186,9 +186,10 @@ def same(wanted: frozenset[Form], stored: frozenset[Form]) -> bool:
     """Whether two changes of one sequence have a way to be written in common; bases that are not said fit any."""
     if wanted & stored:
         return True
-    open_forms = [form for form in wanted if form[2] is None and form[3] is not None]
     return any(
         (start, length, inserted) == (other[0], other[1], other[3])
-        for start, length, _, inserted in open_forms
-        for other in stored
+        for some, others in ((wanted, stored), (stored, wanted))
+        for start, length, deleted, inserted in some
+        if deleted is None and inserted is not None
+        for other in others
     )
