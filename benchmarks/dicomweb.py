@@ -42,9 +42,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, orthanc(Path(name)) as archive:
         os.environ |= {"FHIR_BRIDGE_EGRESS": archive.root, "FHIR_BRIDGE_EGRESS_NETWORKS": "127.0.0.0/8"}
         for number in range(options.instances):
-            made = instance(number)
-            made.SeriesInstanceUID = f"{made.StudyInstanceUID}.{1 + number % 10}"
-            archive.store(with_pixels(made, 2))
+            created = instance(number)
+            created.SeriesInstanceUID = f"{created.StudyInstanceUID}.{1 + number % 10}"
+            archive.store(with_pixels(created, 2))
         print(f"{'depth':<8}{'instances':>10}{'requests':>10}{'seconds':>9}{'processor':>11}")
         for depth in ("series", "full"):
             requests.clear()
