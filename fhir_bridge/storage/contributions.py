@@ -40,9 +40,10 @@ __all__ = [
 
 MERGED = frozenset(
     "Patient Person RelatedPerson Practitioner PractitionerRole Organization Location HealthcareService Device "
-    "Endpoint Group CareTeam Medication Substance".split()
+    "Endpoint Group CareTeam Medication Substance ImagingStudy".split()
 )
-"""Types whose current version is built from all sources' states, element by element."""
+"""Types whose current version is built from all sources' states, element by element. A study grows with its instances
+after a person has edited one element of it."""
 
 REST = "urn:fhir-bridge:rest"
 """The source of what was written over REST to a resource that other sources also write. Its elements win."""
