@@ -46,7 +46,9 @@ def found(hospital: Hospital, headers: dict[str, str], family: str) -> int:
     return len(answer.json().get("entry", []))
 
 
-def test_a_message_comes_back_as_a_bundle_and_is_not_stored(hospital: Hospital, writer: dict[str, str]) -> None:
+def test_a_message_comes_back_as_a_bundle_and_is_not_stored(
+    hospital: Hospital, writer: dict[str, str]
+) -> None:
     answer = convert(hospital, writer, MESSAGE, "Hl7v2", rootTemplate="ADT_A01")
     assert {"Patient", "Encounter"} <= set(types(answer))
     assert answer.json()["type"] == "collection"
@@ -110,4 +112,3 @@ def test_what_can_not_be_converted_is_refused_with_the_reason(
 
 def test_it_takes_post_alone(hospital: Hospital, writer: dict[str, str]) -> None:
     assert hospital.http.get("/fhir/$convert-data?inputData=x", headers=writer).status_code == 405
-

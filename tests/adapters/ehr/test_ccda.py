@@ -54,7 +54,9 @@ def test_a_statement_links_to_its_place_in_the_narrative(summarized: Outcome) ->
 
 
 def test_an_author_is_one_practitioner_whatever_the_number_of_mentions(summarized: Outcome) -> None:
-    names = [person["name"][0]["family"] for person in of_type(summarized, "Practitioner") if "name" in person]
+    names = [
+        person["name"][0]["family"] for person in of_type(summarized, "Practitioner") if "name" in person
+    ]
     assert sorted(names) == ["Poe", "Roe"]
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 __all__ = ["NOTHING", "STATEMENTS", "Node", "relations"]
 
 STATEMENTS: Final = frozenset(
-    "act encounter observation observationMedia organizer procedure regionOfInterest substanceAdministration supply".split()
+    """act encounter observation observationMedia organizer procedure regionOfInterest substanceAdministration
+    supply""".split()
 )
 """Elements of a clinical statement (CDA R2 §4.3.5)."""
 
@@ -159,7 +160,12 @@ class Node:
             if code or display:
                 system = node.attributes.get("codeSystem") or node.attributes.get("codeSystemName")
                 result.append(
-                    ((system or "").strip() or None, code, display, node.attributes.get("codeSystemVersion") or None)
+                    (
+                        (system or "").strip() or None,
+                        code,
+                        display,
+                        node.attributes.get("codeSystemVersion") or None,
+                    )
                 )
         return result
 
