@@ -70,6 +70,16 @@ def test_a_document_becomes_its_entries(hospital: Hospital, writer: dict[str, st
     assert {"Composition", "Condition", "AllergyIntolerance", "Binary"} <= set(
         types(convert(hospital, writer, document, "Ccda"))
     )
+    for _ in range(2):
+        answer = convert(hospital, writer, document, "Ccda", store=True)
+        assert answer.status_code == 200, answer.text
+    patient = "Patient?identifier=urn:oid:2.25.1001.1|P-1"
+    bundle = hospital.http.get(f"/fhir/{patient}", headers=writer).json()
+    (entry,) = bundle["entry"]
+    conditions = hospital.http.get(
+        f"/fhir/Condition?patient={entry['resource']['id']}", headers=writer
+    ).json()
+    assert conditions["total"] == 4
 
 
 def test_fhir_is_taken_as_it_is(hospital: Hospital, writer: dict[str, str]) -> None:

@@ -91,7 +91,8 @@ class Node:
 
     def get(self, name: str) -> Any:
         """The child of a name (a list of several), else the attribute; statements by their kind."""
-        children = self.named.get(name)
+        named = self._named
+        children = (self.named if named is None else named).get(name)
         if children is not None:
             return children[0] if len(children) == 1 else list(children)
         if name == "relation":
