@@ -235,7 +235,9 @@ class CallCompiler(ABC):
         """Source of the types and names of the rules that an argument names."""
         at = tree.arguments[location].start
         if not env.refers:
-            raise failure(f"{tree.name} can't be in a key, in a condition, or in what they use", tree.at, "006")
+            raise failure(
+                f"{tree.name} can't be in a key, in a condition, or in what they use", tree.at, "006"
+            )
         if not code.literal:
             raise failure(f"{tree.name} takes names of rules as text", at, "006")
         named = []

@@ -95,7 +95,8 @@ def _describe(
         parameters: Iterable[inspect.Parameter] = inspect.signature(call).parameters.values()
     except (TypeError, ValueError):  # a builtin of C without signature: anything goes
         return FunctionSpec(
-            name, call, scope, context, returns, (), 0, True, True, repeats, reads=reads, selects=selects, pure=pure, refers=refers
+            name, call, scope, context, returns, (), 0, True, True, repeats, reads=reads, selects=selects, pure=pure,
+            refers=refers,
         )  # fmt: skip
     kept = list(parameters)[int(scope) + int(context) :]
     arguments, required, rest, keywords = [], 0, False, False

@@ -63,7 +63,9 @@ class Converter:
             if record.outcome != "read":
                 return Conversion((), record.issues, record.outcome)
             converted = run.convert(record)
-            resources = [] if converted.outcome == "rejected" else [each.resource for each in converted.outputs]
+            resources = (
+                [] if converted.outcome == "rejected" else [each.resource for each in converted.outputs]
+            )
             issues = list(dict.fromkeys([*record.issues, *converted.issues]))
             return Conversion(resources, issues, converted.outcome)
 

@@ -447,7 +447,7 @@ class Extractor(Protocol):
     def extract(self, text: str) -> Iterable[Any]:
         """The facts of a text: objects with the attributes of `fhir_bridge.adapters.ehr.notes.Fact`.
 
-        It gives nothing where the text denies, supposes, plans or only repeats. Raises nothing for what a text may hold.
+        Nothing where the text denies, supposes, plans or only repeats. Raises nothing for what a text may hold.
         """
         ...
 

@@ -15,7 +15,7 @@ __all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
 
 @hookimpl
 def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
-    """What the server does beside reading, writing and searching."""
+    """What the server does beside reading, writing and searching; `$validate`, `$export`, `$convert-data` among it."""
     from fhir_bridge.server.genomics import genomics_operations
     from fhir_bridge.server.rest.bulk_import import Import
     from fhir_bridge.server.rest.convert_data import ConvertData

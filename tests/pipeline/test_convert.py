@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from fhir_bridge.pipeline.plan import SHORT_BYTES
-from tests.command import Done, run_command
 from tests.patience import PATIENCE
 
 MAPPING = """\
@@ -53,8 +52,8 @@ def ward(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def convert(ward: Path, out: str = "out", *more: object) -> Done:
-    return run_command(
+def convert(ward: Path, out: str = "out", *more: object) -> subprocess.CompletedProcess[str]:
+    return run(
         "convert",
         ward / "beds.csv",
         "--adapter",

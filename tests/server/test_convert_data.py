@@ -46,7 +46,9 @@ def found(hospital: Hospital, headers: dict[str, str], family: str) -> int:
     return len(answer.json().get("entry", []))
 
 
-def test_a_message_comes_back_as_a_bundle_and_is_not_stored(hospital: Hospital, writer: dict[str, str]) -> None:
+def test_a_message_comes_back_as_a_bundle_and_is_not_stored(
+    hospital: Hospital, writer: dict[str, str]
+) -> None:
     answer = convert(hospital, writer, MESSAGE, "Hl7v2", rootTemplate="ADT_A01")
     assert {"Patient", "Encounter"} <= set(types(answer))
     assert answer.json()["type"] == "collection"
@@ -68,6 +70,16 @@ def test_a_document_becomes_its_entries(hospital: Hospital, writer: dict[str, st
     assert {"Composition", "Condition", "AllergyIntolerance", "Binary"} <= set(
         types(convert(hospital, writer, document, "Ccda"))
     )
+    for _ in range(2):
+        answer = convert(hospital, writer, document, "Ccda", store=True)
+        assert answer.status_code == 200, answer.text
+    patient = "Patient?identifier=urn:oid:2.25.1001.1|P-1"
+    bundle = hospital.http.get(f"/fhir/{patient}", headers=writer).json()
+    (entry,) = bundle["entry"]
+    conditions = hospital.http.get(
+        f"/fhir/Condition?patient={entry['resource']['id']}", headers=writer
+    ).json()
+    assert conditions["total"] == 4
 
 
 def test_fhir_is_taken_as_it_is(hospital: Hospital, writer: dict[str, str]) -> None:
@@ -110,4 +122,3 @@ def test_what_can_not_be_converted_is_refused_with_the_reason(
 
 def test_it_takes_post_alone(hospital: Hospital, writer: dict[str, str]) -> None:
     assert hospital.http.get("/fhir/$convert-data?inputData=x", headers=writer).status_code == 405
-

@@ -66,7 +66,6 @@ _OIDS = {
     "2.16.840.1.113883.6.104": "http://hl7.org/fhir/sid/icd-9-cm",
     "2.16.840.1.113883.6.254": "http://hl7.org/fhir/sid/icf",
     "2.16.840.1.113883.4.9": "http://fdasis.nlm.nih.gov",
-    "1.2.840.10008.2.16.4": "http://dicom.nema.org/resources/ontology/DCM",
     "2.16.840.1.113883.5.1": "http://terminology.hl7.org/CodeSystem/v3-AdministrativeGender",
     "2.16.840.1.113883.5.2": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus",
     "2.16.840.1.113883.5.4": "http://terminology.hl7.org/CodeSystem/v3-ActCode",

@@ -81,10 +81,14 @@ class ConvertData(CallOperation):
         converter = self._converters.get(adapter)
         try:
             if converter is None:
-                converter = self._converters[adapter] = Converter(adapter, Path(site) if site else None, mapping)
+                converter = self._converters[adapter] = Converter(
+                    adapter, Path(site) if site else None, mapping
+                )
             return await offloaded(converter.convert, content, "inputData")
         except (MappingErrors, SiteError, CrosswalkError) as error:
-            raise refuse(500, "FB-REST-009", f"nothing can be converted here: {type(error).__name__}") from error
+            raise refuse(
+                500, "FB-REST-009", f"nothing can be converted here: {type(error).__name__}"
+            ) from error
 
 
 def _nothing() -> Issue:
@@ -96,9 +100,13 @@ def _as_it_is(content: str) -> Conversion:
     try:
         resource = loads(content.encode("utf-8", "surrogatepass"))
     except ValueError as error:
-        return Conversion((), [Issue("error", "FB-REST-002", f"inputData is no JSON: {error}", "inputData")], "rejected")
+        return Conversion(
+            (), [Issue("error", "FB-REST-002", f"inputData is no JSON: {error}", "inputData")], "rejected"
+        )
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-        return Conversion((), [Issue("error", "FB-REST-002", "inputData is no FHIR resource", "inputData")], "rejected")
+        return Conversion(
+            (), [Issue("error", "FB-REST-002", "inputData is no FHIR resource", "inputData")], "rejected"
+        )
     entries = resource.get("entry", []) if resource["resourceType"] == "Bundle" else [{"resource": resource}]
     resources = [
         entry["resource"]
@@ -120,7 +128,9 @@ def _writes(resources: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     entries = []
     for resource in resources:
         kind, identity = resource.get("resourceType"), resource.get("id")
-        request = {"method": "PUT", "url": f"{kind}/{identity}"} if identity else {"method": "POST", "url": kind}
+        request = (
+            {"method": "PUT", "url": f"{kind}/{identity}"} if identity else {"method": "POST", "url": kind}
+        )
         entries.append({"resource": resource, "request": request})
     return entries
 

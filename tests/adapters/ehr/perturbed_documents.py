@@ -1,4 +1,4 @@
-"""Another plausible value in one place of a C-CDA document, and whether the output shows it, an issue reports it, or neither."""
+"""Another plausible value in one place of a C-CDA document: the output shows it, an issue reports it, or neither."""
 
 from __future__ import annotations
 
@@ -67,9 +67,11 @@ def places(root: ElementTree.Element) -> Iterator[Place]:
                 yield Place(element, name, f"{path}/@{own}")
         if (element.text or "").strip():
             yield Place(element, "#", path)
-        for child in reversed(list(element)):
-            if not (tag == "section" and _local(child.tag) == "text"):
-                stack.append((child, f"{path}/{_local(child.tag)}"))
+        stack += [
+            (child, f"{path}/{_local(child.tag)}")
+            for child in reversed(list(element))
+            if not (tag == "section" and _local(child.tag) == "text")
+        ]
 
 
 def converted(content: bytes) -> Outcome:
@@ -127,7 +129,9 @@ def perturb_document(content: bytes, tally: Tally, choose: Callable[[int], bool]
         after = converted(ElementTree.tostring(root))
         _put(element, name, kept)
         ending = "/".join(place.path.split("/")[-2:])
-        tally.compare(place.path, before, after, lambda message, ending=ending: _names(message, ending), links=False)
+        tally.compare(
+            place.path, before, after, lambda message, ending=ending: _names(message, ending), links=False
+        )
 
 
 def _names(message: str, ending: str) -> bool:
@@ -139,5 +143,3 @@ def _put(element: ElementTree.Element, name: str, text: str | None) -> None:
         element.text = text
     else:
         element.attrib[name] = text or ""
-
-

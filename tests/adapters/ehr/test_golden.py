@@ -24,9 +24,10 @@ def test_every_mapping_has_an_example() -> None:
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: f"{folder.parents[1].name}/{folder.name}")
 def test_example(folder: Path) -> None:
-    beside = ("expected.ndjson", "site.yaml", "crosswalk.csv")
+    beside = ("README.md", "crosswalk.csv", "expected.ndjson", "site.yaml")
     sources = [path for path in sorted(folder.iterdir()) if path.name not in beside]
-    converted = convert(f"ehr/{folder.parents[1].name}", sources, Site.load(folder / "site.yaml"))
+    site = Site.load(folder / "site.yaml")
+    converted = convert(f"ehr/{folder.parents[1].name}", sources, site, shipped=True)
     expected = [loads_exact(line) for line in (folder / "expected.ndjson").read_bytes().splitlines()]
     resources = [
         one for number, one in enumerate(converted.resources) if one not in converted.resources[:number]

@@ -15,7 +15,10 @@ from tests.adapters.ehr.conftest import SITE
 
 MSH = r"MSH|^~\&|LIS|HOSP|FB|HOSP|20260301130000+0100||{}|R1|P|2.5.1"
 PID = "PID|1||77^^^HOSP^MR||Keller^Ada^^^^^L||19600102|F"
-ORDER = ("ORC|RE|P1^KIS|F1^LIS", "OBR|1|P1^KIS|F1^LIS|CHEM^Chemistry^L|||20260301110000+0100||||||||||||||||||F")
+ORDER = (
+    "ORC|RE|P1^KIS|F1^LIS",
+    "OBR|1|P1^KIS|F1^LIS|CHEM^Chemistry^L|||20260301110000+0100||||||||||||||||||F",
+)
 RESULT = "OBX|1|NM|2823-3^Potassium^LN||5.6|{}|||||F"
 
 
@@ -64,7 +67,12 @@ def test_a_participation_is_a_role_of_a_person(mapping: Any) -> None:
 
 
 def test_a_merged_visit_is_in_error_and_part_of_the_one_that_remains(mapping: Any) -> None:
-    segments = ("EVN|A42|20260301120000+0100", PID, "MRG|77^^^HOSP^MR||||V-1", "PV1|1|I|CARD||||||||||||||||V-2^^^HOSP^VN")
+    segments = (
+        "EVN|A42|20260301120000+0100",
+        PID,
+        "MRG|77^^^HOSP^MR||||V-1",
+        "PV1|1|I|CARD||||||||||||||||V-2^^^HOSP^VN",
+    )
     conversion = convert(mapping, "ADT^A42", *segments)
     visits = {visit["identifier"][0]["value"]: visit for visit in of_type(conversion, "Encounter")}
     assert visits["V-1"]["status"] == "entered-in-error"

@@ -46,7 +46,9 @@ def silent(node: Node, name: str) -> bool:
         own = node.up.kind in fixed[node.attributes["code"]]
         return own and (name != "codeSystem" or node.attributes[name] in _FIXED_SYSTEMS)
     if name == "value" and node.tag == "reference":
-        return node.up is not None and node.up.tag == "originalText" and node.attributes["value"].startswith("#")
+        return (
+            node.up is not None and node.up.tag == "originalText" and node.attributes["value"].startswith("#")
+        )
     return False
 
 
@@ -153,21 +155,21 @@ def _reach(node: Any, steps: tuple[str, ...]) -> Iterator[tuple[Node, str]]:
     if node is None or node is NOTHING:
         return
     for position, name in enumerate(steps):
-        found = node.get(name)
-        if found.__class__ is str:
+        reached = node.get(name)
+        if reached.__class__ is str:
             yield node, name
             return
-        if found.__class__ is list:
-            for item in found:
+        if reached.__class__ is list:
+            for item in reached:
                 yield from _reach(item, steps[position + 1 :])
             return
-        if found is None:
+        if reached is None:
             if name == "nullFlavor" or steps[-1] == "nullFlavor":
                 missing = _missing(node, steps[position:])
                 if missing is not None:
                     yield missing, "nullFlavor"
             return
-        node = found
+        node = reached
     yield node, ""
 
 
@@ -193,11 +195,11 @@ def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]
             results = list(_reach(node, steps))
             if which != "all" and results:
                 results = results[:1] if which == "first" else results[-1:]
-            for found, name in results:
+            for reached, name in results:
                 if name:
-                    taken.add((id(found), name))
+                    taken.add((id(reached), name))
                 else:
-                    reader(found, taken)
+                    reader(reached, taken)
     twins = root.twins
     missing: Counter[str] = Counter()
     beside: Counter[str] = Counter()
@@ -218,7 +220,9 @@ def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]
         else:
             count, line = left.get(path, (0, node.line))
             left[path] = (count + 1, line)
-    texts = [(f"{path}{f' ({count} times)' if count > 1 else ''}", line) for path, (count, line) in left.items()]
+    texts = [
+        (f"{path}{f' ({count} times)' if count > 1 else ''}", line) for path, (count, line) in left.items()
+    ]
     declared = [
         f"{text}: {', '.join(path for path in counter)}"
         for text, counter in (("given as missing", missing), ("beside a code that is known", beside))

@@ -39,22 +39,24 @@ def _index(ctx: Context, rules: _Rules, key: Callable[[Any], Any]) -> dict[Any, 
 
 
 @function(context=True, nulls=True, returns="Reference", reads=("link", "none"), refers=1)
-def made_of(ctx: Context, x: Any, rules: _Rules) -> list[Reference] | None:
+def outputs_of(ctx: Context, x: Any, rules: _Rules) -> list[Reference] | None:
     """References to what rules make of entries or statements, or of those within."""
     index = _index(ctx, rules, id)
-    found: dict[str, None] = {}
+    reached: dict[str, None] = {}
     for node in items(x):
-        _collect(node, index, found)
-    return [Reference(reference=name) for name in found] or None
+        _collect(node, index, reached)
+    return [Reference(reference=name) for name in reached] or None
 
 
-def _collect(node: Node, index: dict[Any, list[str]], found: dict[str, None]) -> None:
+def _collect(node: Node, index: dict[Any, list[str]], reached: dict[str, None]) -> None:
     own = index.get(id(node))
     if own:
-        found.update(dict.fromkeys(own))
+        reached.update(dict.fromkeys(own))
         return
-    for child in node.children if node.tag in ("entry", "entryRelationship", "component") else relations(node):
-        _collect(child, index, found)
+    for child in (
+        node.children if node.tag in ("entry", "entryRelationship", "component") else relations(node)
+    ):
+        _collect(child, index, reached)
 
 
 @function(context=True, nulls=True, returns="Reference", reads=("link", "none"), refers=1)
@@ -83,9 +85,13 @@ def language_of(x: Any) -> CodeableConcept | None:
         known = bcp47(code)
         if known:
             coding = {"system": "urn:ietf:bcp:47", "code": known}
-            return CodeableConcept(coding=[coding]) if known == code else CodeableConcept(coding=[coding], text=code)
-        if said := node.attributes.get("displayName") or code or node.text:
-            return CodeableConcept(text=said)
+            return (
+                CodeableConcept(coding=[coding])
+                if known == code
+                else CodeableConcept(coding=[coding], text=code)
+            )
+        if shown := node.attributes.get("displayName") or code or node.text:
+            return CodeableConcept(text=shown)
     return None
 
 
@@ -96,8 +102,8 @@ def entries(x: Any) -> list[Node] | None:
     return result or None
 
 
-@function(scope=True, context=True, returns="Extension", selects=(("text.reference", "whole"),))
-def narrative_link(s: Node, ctx: Context, composition: Any) -> list[dict[str, Any]] | None:
+@function(scope=True, returns="Extension", selects=(("text.reference", "whole"),))
+def narrative_link(s: Node, composition: Any) -> list[dict[str, Any]] | None:
     """Extensions that say where in the narrative of the Composition a statement is written."""
     own = s.get("text")
     if own.__class__ is not Node or not isinstance(composition, dict):
@@ -140,7 +146,9 @@ def body(x: Any) -> Attachment | None:
                 return None
             return Attachment(contentType=kind, data=data)
         if text := "\n".join(node.words()):
-            return Attachment(contentType=f"{kind}; charset=utf-8", data=base64.b64encode(text.encode()).decode())
+            return Attachment(
+                contentType=f"{kind}; charset=utf-8", data=base64.b64encode(text.encode()).decode()
+            )
     return None
 
 
@@ -151,7 +159,9 @@ def note_text(x: Any) -> Attachment | None:
         if node.attributes.get("representation") == "B64":
             return body(node)
         if text := node.text:
-            return Attachment(contentType="text/plain; charset=utf-8", data=base64.b64encode(text.encode()).decode())
+            return Attachment(
+                contentType="text/plain; charset=utf-8", data=base64.b64encode(text.encode()).decode()
+            )
     return None
 
 
@@ -211,7 +221,7 @@ def within(s: Node) -> str:
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     **values.FUNCTIONS,
-    "made_of": made_of,
+    "outputs_of": outputs_of,
     "party": party,
     "section_text": section_text,
     "language_of": language_of,

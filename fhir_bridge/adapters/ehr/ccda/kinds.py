@@ -150,7 +150,11 @@ def kind_of(statement: Node, container: Node) -> str:
     for template in statement.children:
         if template.tag == "templateId":
             root = template.attributes.get("root", "")
-            kind = _TEMPLATES.get(root.removeprefix(_ENTRY), "") if root.startswith(_ENTRY) else _OTHERS.get(root, "")
+            kind = (
+                _TEMPLATES.get(root.removeprefix(_ENTRY), "")
+                if root.startswith(_ENTRY)
+                else _OTHERS.get(root, "")
+            )
             if kind:
                 break
     mood = statement.attributes.get("moodCode", "EVN")
@@ -171,7 +175,9 @@ def kind_of(statement: Node, container: Node) -> str:
 
 
 def _vaccine(statement: Node) -> bool:
-    material = statement.path("consumable", "manufacturedProduct", "manufacturedMaterial", "code", "codeSystem")
+    material = statement.path(
+        "consumable", "manufacturedProduct", "manufacturedMaterial", "code", "codeSystem"
+    )
     return bool(material == "2.16.840.1.113883.12.292")
 
 

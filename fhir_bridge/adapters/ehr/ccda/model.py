@@ -74,7 +74,9 @@ class CcdaModel:
         for name in names:
             if name not in NAMES and name not in _STATEMENT_KINDS and name != "relation":
                 meant = nearest(name, sorted(NAMES | _STATEMENT_KINDS), cutoff=0.6)
-                raise LookupError(f'"{name}" is no element or attribute of CDA{f"; {meant}" if meant else ""}')
+                raise LookupError(
+                    f'"{name}" is no element or attribute of CDA{f"; {meant}" if meant else ""}'
+                )
         if names[-1] == "nullFlavor" and len(names) > 1:
             return f"{start}.why({', '.join(map(repr, names[:-1]))})"
         if len(names) == 1:

@@ -46,9 +46,8 @@ def _element(node: Node, pieces: list[str]) -> None:
     if not node.tag:
         pieces.append(escape(node.content))
         return
-    if name := node.attributes.get("ID"):
-        if _NAME.match(name):
-            attributes += f" id={quoteattr(name)}"
+    if (name := node.attributes.get("ID")) and _NAME.match(name):
+        attributes += f" id={quoteattr(name)}"
     for span in _SPANS & node.attributes.keys():
         if node.attributes[span].isdigit() and tag in ("th", "td"):
             attributes += f' {span}="{node.attributes[span]}"'

@@ -8,7 +8,8 @@ from typing import Any, Final
 __all__ = ["NOTHING", "STATEMENTS", "Node", "relations"]
 
 STATEMENTS: Final = frozenset(
-    "act encounter observation observationMedia organizer procedure regionOfInterest substanceAdministration supply".split()
+    """act encounter observation observationMedia organizer procedure regionOfInterest substanceAdministration
+    supply""".split()
 )
 """Elements of a clinical statement (CDA R2 §4.3.5)."""
 
@@ -90,7 +91,8 @@ class Node:
 
     def get(self, name: str) -> Any:
         """The child of a name (a list of several), else the attribute; statements by their kind."""
-        children = self.named.get(name)
+        named = self._named
+        children = (self.named if named is None else named).get(name)
         if children is not None:
             return children[0] if len(children) == 1 else list(children)
         if name == "relation":
@@ -159,7 +161,12 @@ class Node:
             if code or display:
                 system = node.attributes.get("codeSystem") or node.attributes.get("codeSystemName")
                 result.append(
-                    ((system or "").strip() or None, code, display, node.attributes.get("codeSystemVersion") or None)
+                    (
+                        (system or "").strip() or None,
+                        code,
+                        display,
+                        node.attributes.get("codeSystemVersion") or None,
+                    )
                 )
         return result
 

@@ -86,7 +86,11 @@ class _Builder:
             self.texts.clear()
             node = self.current
             if node is not None and not text.isspace():
-                text = text.strip() if node.tag == "text" and node.up and node.up.tag == "nonXMLBody" else " ".join(text.split())
+                text = (
+                    text.strip()
+                    if node.tag == "text" and node.up and node.up.tag == "nonXMLBody"
+                    else " ".join(text.split())
+                )
                 if node.children or node.content:  # mixed content of narrative: words stay in order
                     piece = Node("", {}, node)
                     piece.content = text
@@ -100,7 +104,11 @@ class _Builder:
         self.depth += 1
         self.count += 1
         if self.depth > MAX_DEPTH or self.count > MAX_NODES:
-            what = f"elements nest deeper than {MAX_DEPTH}" if self.depth > MAX_DEPTH else f"more than {MAX_NODES} elements"
+            what = (
+                f"elements nest deeper than {MAX_DEPTH}"
+                if self.depth > MAX_DEPTH
+                else f"more than {MAX_NODES} elements"
+            )
             raise DocumentError(f"line {self.parser.CurrentLineNumber}: {what}")
         if attributes:
             attributes = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
@@ -114,7 +122,7 @@ class _Builder:
             space = name.rpartition(" ")[0]
             raise DocumentError(
                 f"line {self.parser.CurrentLineNumber}: the document begins with <{tag}>"
-                f"{f' of {space}' if space else ' of no namespace'}; a C-CDA document is <ClinicalDocument> of urn:hl7-org:v3"
+                f" of {space or 'no namespace'}; a C-CDA document is <ClinicalDocument> of urn:hl7-org:v3"
             )
         node = Node(tag, attributes, parent, self.parser.CurrentLineNumber)
         parent.children.append(node)

@@ -1,4 +1,4 @@
-"""Who and what a document names: people, organizations, places and devices, each once whatever the number of mentions."""
+"""Who and what a document names: people, organizations, places, devices; each once, however often it is mentioned."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ _ORGANIZATIONS: Final = frozenset(
     receivedOrganization manufacturerOrganization serviceProviderOrganization wholeOrganization""".split()
 )
 _RELATED: Final = frozenset(("relatedEntity", "associatedEntity"))
-PARTIES: Final = ("Person", "Organization", "Location", "Device", "AuthoringDevice", "RelatedParty", "Guardian")
+PARTIES: Final = (
+    "Person",
+    "Organization",
+    "Location",
+    "Device",
+    "AuthoringDevice",
+    "RelatedParty",
+    "Guardian",
+)
 """Scopes of parties."""
 
 Signature = tuple[object, ...]
@@ -64,7 +72,9 @@ def _kind(node: Node) -> str:
     if tag == "participantRole":
         if any(child.tag == "playingDevice" for child in node.children):
             return "Device"
-        if node.attributes.get("classCode") == "SDLOC" or (node.up and node.up.attributes.get("typeCode") == "LOC"):
+        if node.attributes.get("classCode") == "SDLOC" or (
+            node.up and node.up.attributes.get("typeCode") == "LOC"
+        ):
             return "Location"
     return ""
 

@@ -32,7 +32,18 @@ class Document:
         sequence: its version, to sort by.
     """
 
-    __slots__ = ("_facts", "_scopes", "content", "issues", "locator", "outcome", "records", "root", "source", "time")
+    __slots__ = (
+        "_facts",
+        "_scopes",
+        "content",
+        "issues",
+        "locator",
+        "outcome",
+        "records",
+        "root",
+        "source",
+        "time",
+    )
 
     def __init__(
         self,
@@ -74,7 +85,11 @@ class Document:
     @property
     def control_id(self) -> str | None:
         """The document's own identifier."""
-        value = self.root.path("id", "extension") or self.root.path("id", "root") if self.root is not None else None
+        value = (
+            self.root.path("id", "extension") or self.root.path("id", "root")
+            if self.root is not None
+            else None
+        )
         return value if isinstance(value, str) else None
 
     @property
@@ -84,8 +99,8 @@ class Document:
 
     def identifiers(self) -> list[str]:
         """Values of the identifiers that it names its patient by."""
-        found = self.root.path("recordTarget", "patientRole", "id") if self.root is not None else None
-        nodes = found if isinstance(found, list) else [found] if found is not None else []
+        reached = self.root.path("recordTarget", "patientRole", "id") if self.root is not None else None
+        nodes = reached if isinstance(reached, list) else [reached] if reached is not None else []
         values = (node.attributes.get("extension") or node.attributes.get("root") for node in nodes)
         return [value for value in values if value]
 
@@ -118,7 +133,8 @@ class Document:
             return []
         texts, declared = unread(self.root, applied)
         issues = [
-            new_issue("FB-CDA-005", f"no rule represents {text}", f"{self.locator}:{line}") for text, line in texts
+            new_issue("FB-CDA-005", f"no rule represents {text}", f"{self.locator}:{line}")
+            for text, line in texts
         ]
         issues += [
             new_issue("FB-CDA-007", f"the narrative has no element {target}", self.locator)
@@ -133,7 +149,9 @@ def _scopes(root: Root) -> dict[str, list[Node]]:
     scopes: dict[str, list[Node]] = {"Section": [], **{kind: [] for kind in KINDS}}
     root.root = root
     keys: dict[str, dict[str, str]] = {}
-    for body in (part for component in root.children if component.tag == "component" for part in component.children):
+    for body in (
+        part for component in root.children if component.tag == "component" for part in component.children
+    ):
         for component in body.children:
             for section in component.children:
                 if section.tag == "section":
@@ -141,12 +159,14 @@ def _scopes(root: Root) -> dict[str, list[Node]]:
     scopes.update(parties(root))
     for name in PARTIES:
         for party in scopes[name]:
-            party._outer = root  # noqa: SLF001 - of the same package
+            party._outer = root
     return scopes
 
 
-def _section(section: Node, root: Root, scopes: dict[str, list[Node]], keys: dict[str, dict[str, str]]) -> None:
-    section._outer = section.root = root  # noqa: SLF001
+def _section(
+    section: Node, root: Root, scopes: dict[str, list[Node]], keys: dict[str, dict[str, str]]
+) -> None:
+    section._outer = section.root = root
     section.section = section
     section.key = str(len(scopes["Section"]) + 1)
     scopes["Section"].append(section)
@@ -169,7 +189,7 @@ def _statements(
         statement.container = container
         statement.kind = kind = kind_of(statement, container)
         statement.section, statement.root = section, root
-        statement._outer = section  # noqa: SLF001
+        statement._outer = section
         if kind in KINDS:
             statement.key = _key(statement, root, keys)
             scopes[kind].append(statement)
@@ -178,7 +198,9 @@ def _statements(
 
 def _key(statement: Node, root: Root, keys: dict[str, dict[str, str]]) -> str:
     """Its first identifier, else all that it says; another statement of the same identifier is numbered."""
-    given = next((node.attributes for node in statement.named.get("id", ()) if node.attributes.get("root")), None)
+    given = next(
+        (node.attributes for node in statement.named.get("id", ()) if node.attributes.get("root")), None
+    )
     digest = hash_of(statement)
     if given is None:
         document = next((node.attributes for node in root.named.get("id", ())), {})

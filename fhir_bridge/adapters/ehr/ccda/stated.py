@@ -25,6 +25,5 @@ def narrative_facts(sections: Iterable[Node], root: Node) -> list[StatedFact]:
 
 def _plain(node: Node) -> str:
     pieces = [node.content] if node.content else []
-    for child in node.children:
-        pieces.append(_plain(child) + ("\n" if child.tag in _LINES else ""))
+    pieces += (_plain(child) + ("\n" if child.tag in _LINES else "") for child in node.children)
     return " ".join(piece for piece in pieces if piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.ccda.node import Node
@@ -134,7 +135,13 @@ def _put(name: HumanName, tag: str, text: str, qualifiers: list[str]) -> None:
         beside.append({"extension": marks} if marks else None)
 
 
-_PARTS: Final = {"city": "city", "state": "state", "postalCode": "postalCode", "country": "country", "county": "district"}
+_PARTS: Final = {
+    "city": "city",
+    "state": "state",
+    "postalCode": "postalCode",
+    "country": "country",
+    "county": "district",
+}
 _LINES: Final = ("streetAddressLine", "houseNumber", "streetName", "additionalLocator", "unitID")
 
 
@@ -203,7 +210,10 @@ def ids(x: Any) -> list[InstanceIdentifier] | None:
     """Identifiers of II values, for `identifier` and `patient`."""
     result = []
     for node in items(x):
-        root, extension = node.attributes.get("root", "").strip(), node.attributes.get("extension", "").strip()
+        root, extension = (
+            node.attributes.get("root", "").strip(),
+            node.attributes.get("extension", "").strip(),
+        )
         assigner = node.attributes.get("assigningAuthorityName") or None
         if root and extension:
             result.append(InstanceIdentifier(root, extension, assigner))
@@ -238,7 +248,7 @@ def physical(ctx: Context, x: Any) -> Quantity | None:
             if bound := node.get(name):
                 sign = comparator if bound.attributes.get("inclusive") == "false" else closed
                 value = bound.attributes.get("value")
-                return quantity(ctx, value, bound.attributes.get("unit"), sign) if value else None  # type: ignore[no-any-return]
+                return quantity(ctx, value, bound.attributes.get("unit"), sign) if value else None
     return None
 
 
@@ -256,7 +266,7 @@ def extent(ctx: Context, x: Any) -> Any:
 
 def _bound(ctx: Context, node: Node) -> Quantity | None:
     value = node.attributes.get("value")
-    return quantity(ctx, value, node.attributes.get("unit")) if value else None  # type: ignore[no-any-return]
+    return quantity(ctx, value, node.attributes.get("unit")) if value else None
 
 
 @function(context=True, nulls=True, returns="Quantity", reads=("whole",))
@@ -286,29 +296,26 @@ def ratio(ctx: Context, x: Any) -> Ratio | None:
 def timing(x: Any) -> Any:
     """A Timing of the PIVL_TS and EIVL_TS among the times of a substance administration."""
     for node in items(x):
-        every, event = node.get("period"), node.get("event")
-        if every.__class__ is Node:
-            amount, unit = every.attributes.get("value"), _PERIOD_UNITS.get(every.attributes.get("unit", ""))
-            if amount and unit and amount.replace(".", "", 1).isdigit():
-                from decimal import Decimal
-
-                return {"repeat": {"frequency": 1, "period": Decimal(amount), "periodUnit": unit}}
-            low = every.get("low")
-            high = every.get("high")
-            if low.__class__ is Node and high.__class__ is Node and unit is None:
-                from decimal import Decimal
-
-                unit = _PERIOD_UNITS.get(low.attributes.get("unit", ""))
-                try:
-                    bounds = (Decimal(low.attributes["value"]), Decimal(high.attributes["value"]))
-                except (ArithmeticError, KeyError):
-                    continue
-                if unit:
-                    repeat = {"frequency": 1, "period": bounds[0], "periodMax": bounds[1], "periodUnit": unit}
-                    return {"repeat": repeat}
-        if event.__class__ is Node and event.attributes.get("code") in _EVENTS:
+        if node.named.get("period") and (repeat := _repeat(node.named["period"][0])):
+            return {"repeat": repeat}
+        event = next(iter(node.named.get("event", ())), None)
+        if event is not None and event.attributes.get("code") in _EVENTS:
             return {"repeat": {"when": [event.attributes["code"]]}}
     return None
+
+
+def _repeat(every: Node) -> dict[str, Any] | None:
+    """How often: once in a period, or in one of a length between two."""
+    bounds = [part for name in ("low", "high") for part in every.named.get(name, ())] or [every]
+    unit = _PERIOD_UNITS.get(bounds[0].attributes.get("unit", ""))
+    try:
+        lengths = [Decimal(part.attributes["value"]) for part in bounds]
+    except (ArithmeticError, KeyError):
+        return None
+    if unit is None or len(lengths) > 2 or not all(length.is_finite() and length > 0 for length in lengths):
+        return None
+    longest = {"periodMax": lengths[1]} if len(lengths) == 2 else {}
+    return {"frequency": 1, "period": lengths[0], **longest, "periodUnit": unit}
 
 
 @function(nulls=True, returns="string", reads=("coded",))
@@ -316,38 +323,40 @@ def label(x: Any) -> str | None:
     """A coded value as people read it."""
     for node in items(x):
         if text := node.text:
-            return text
+            return str(text)
         for coded in [node, *node.named.get("translation", ())]:
-            if text := coded.attributes.get("displayName") or coded.attributes.get("code"):
-                return text
+            shown = coded.attributes.get("displayName") or coded.attributes.get("code")
+            if shown:
+                return str(shown)
     return None
 
 
-def _said(node: Node) -> list[str]:
+def _words_of(node: Node) -> list[str]:
     """All that an element says, in words."""
     attributes = node.attributes
-    said = [node.content] if node.content else []
+    words = [node.content] if node.content else []
     if display := attributes.get("displayName"):
-        said.append(f"{display} ({attributes['code']})" if attributes.get("code") else display)
-        said += [attributes[name] for name in ("codeSystem", "codeSystemVersion") if attributes.get(name)]
-        rest = ("value", "unit", "root", "extension", "use")
+        words.append(f"{display} ({attributes['code']})" if attributes.get("code") else display)
+        words += [attributes[name] for name in ("codeSystem", "codeSystemVersion") if attributes.get(name)]
+        rest: tuple[str, ...] = ("value", "unit", "root", "extension", "use")
     else:
         rest = ("code", "codeSystem", "codeSystemVersion", "value", "unit", "root", "extension", "use")
-    said += [attributes[name] for name in rest if attributes.get(name)]
+    words += [attributes[name] for name in rest if attributes.get(name)]
     known = {*rest, "displayName", "code", "codeSystem", "codeSystemName", "codeSystemVersion", *_STRUCTURE}
-    said += [f"{name} {value}" for name, value in attributes.items() if name not in known]
+    words += [f"{name} {value}" for name, value in attributes.items() if name not in known]
     for child in node.children:
         if child.tag in ("templateId", "typeId", "realmCode"):
             continue
-        inner = _said(child)
+        inner = _words_of(child)
         if inner:
             named = child.tag in _NAMED or any(map(child.children.__contains__, ()))
-            said.append(f"{child.tag}: {' '.join(inner)}" if named else " ".join(inner))
-    return said
+            words.append(f"{child.tag}: {' '.join(inner)}" if named else " ".join(inner))
+    return words
 
 
 _STRUCTURE: Final = frozenset(
-    "classCode moodCode typeCode type contextControlCode contextConductionInd determinerCode inversionInd ID valueSet".split()
+    """classCode moodCode typeCode type contextControlCode contextConductionInd determinerCode inversionInd ID
+    valueSet""".split()
 )
 _NAMED: Final = frozenset(
     """time effectiveTime low high statusCode interpretationCode targetSiteCode methodCode participant performer author
@@ -360,7 +369,7 @@ def whole(x: Any) -> Any:
     """All that an element says as one text; of a list, a text for each."""
     if isinstance(x, str):
         return x
-    texts = [text for node in items(x) if (text := "; ".join(_said(node)))]
+    texts = [text for node in items(x) if (text := "; ".join(_words_of(node)))]
     return None if not texts else texts[0] if len(texts) == 1 else texts
 
 
@@ -372,9 +381,11 @@ def details(*parts: Any) -> list[str] | None:
     """A text for each of the elements: what it is, and all that it says."""
     texts = []
     for part in parts:
-        for node in items(part):
-            if said := "; ".join(_said(node)):
-                texts.append(f"{_TITLES.get(node.kind or node.tag, node.kind or node.tag)}: {said}")
+        texts += [
+            f"{_TITLES.get(node.kind or node.tag, node.kind or node.tag)}: {words}"
+            for node in items(part)
+            if (words := "; ".join(_words_of(node)))
+        ]
         if isinstance(part, str) and part:
             texts.append(part)
     return texts or None

@@ -17,7 +17,8 @@ NAMES: Final = frozenset(
     multipleBirthInd multipleBirthOrderNumber genderIdentity
     streetAddressLine city state postalCode country county houseNumber streetName additionalLocator unitID
     prefix given family suffix validTime delimiter useablePeriod
-    time assignedAuthor assignedPerson assignedAuthoringDevice manufacturerModelName softwareName representedOrganization
+    time assignedAuthor assignedPerson assignedAuthoringDevice manufacturerModelName softwareName
+    representedOrganization
     standardIndustryClassCode asOrganizationPartOf wholeOrganization statusCode
     assignedEntity assignedCustodian representedCustodianOrganization intendedRecipient receivedOrganization
     signatureCode signatureText functionCode associatedEntity associatedPerson scopingOrganization

@@ -271,7 +271,10 @@ def _texts(
         contents += (
             [f"{name}: {segment.line[4:]}"]
             if whole
-            else [f"{name}-{number}{location}: {_written_at(segment, number, location)}" for number, location in missing]
+            else [
+                f"{name}-{number}{location}: {_written_at(segment, number, location)}"
+                for number, location in missing
+            ]
         )
         if id(segment) not in read and name != "EVN":  # EVN is of the envelope but for single fields
             if name == "NTE":
@@ -295,7 +298,9 @@ def _written_at(segment: Segment, number: int, location: str) -> str:
     part = raw[int(repetition[1:]) - 1] if len(raw) >= int(repetition[1:]) else ""
     if not location:
         part = segment.fields[number]
-    for divider, position in zip((delimiters.component, delimiters.subcomponent), rest.split(".")[1:], strict=False):
+    for divider, position in zip(
+        (delimiters.component, delimiters.subcomponent), rest.split(".")[1:], strict=False
+    ):
         pieces = part.split(divider)
         part = pieces[int(position) - 1] if len(pieces) >= int(position) else ""
     return str(unescape(part, delimiters))

@@ -229,7 +229,9 @@ class Message:
         """What the message says that none of the applied rules represents."""
         applications = list(applied)
         kept: frozenset[str] = frozenset()
-        if self._rest is not None and self._rest[0] + 1 == len(applications):  # its own application is the last
+        if self._rest is not None and self._rest[0] + 1 == len(
+            applications
+        ):  # its own application is the last
             texts, declared, _ = self._rest[1]
             kept = frozenset(texts)
         else:

@@ -14,7 +14,8 @@ __all__ = ["FUNCTIONS"]
 def remainder(ctx: Context) -> list[str] | None:
     """What no rule before this one represents of a message about one patient, each with its place (`ORC-21.7: X`).
 
-    The rule that writes it must be the last of the mapping. What it keeps is reported as information, and does not make
+    The rule that writes it must be the last of the mapping, and call it in the element itself. What it keeps
+    is reported as information, and does not make
     the message partial.
     """
     rest: list[str] | None = ctx.record.rest(ctx.applied)

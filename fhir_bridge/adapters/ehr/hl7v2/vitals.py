@@ -122,6 +122,7 @@ def _as_sent(s: Group) -> str | None:
 
 
 def fitted(ctx: Context, code: str, measured: Quantity | None, sent: str | None) -> Fit:
+    """A measurement as the profile of its LOINC code takes it; `sent`: as the source writes it."""
     if not measured or "value" not in measured:
         return Fit(None, sent)
     units = UNITS[code]

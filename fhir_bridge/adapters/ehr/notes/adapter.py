@@ -136,5 +136,11 @@ def _read(path: Path, content: bytes, options: Mapping[str, Any]) -> Note:
         return _refused(path, new_issue("FB-NOTE-002", str(error), path.name))
     groups = named.groupdict()
     groups.setdefault("authority", options.get("authority"))
-    kind = "application/pdf" if content.startswith(b"%PDF") else "application/rtf" if content.startswith(b"{\\rtf") else "text/plain"
+    kind = (
+        "application/pdf"
+        if content.startswith(b"%PDF")
+        else "application/rtf"
+        if content.startswith(b"{\\rtf")
+        else "text/plain"
+    )
     return Note(path.name, content=content, text=text, media_type=kind, named=groups)

@@ -60,26 +60,32 @@ RELATIONS: Final = {
 """Members of a family, with their codes of v3-RoleCode."""
 
 _MEMBER: Final = re.compile(
-    rf"""(?P<before>^\W*|.*?:\s*|\b(?:[Tt]he\ patient's|[Hh]is|[Hh]er|[Tt]he|[Aa]n?|[Ii]hr|[Ss]ein|[Dd]er|[Dd]ie|[Bb]ei\ der|[Bb]eim|[Ee]ine?|with|
+    rf"""(?P<before>^\W*|.*?:\s*|\b(?:[Tt]he\ patient's|[Hh]is|[Hh]er|[Tt]he|[Aa]n?|[Ii]hr|[Ss]ein|[Dd]er|[Dd]ie
+    |[Bb]ei\ der|[Bb]eim|[Ee]ine?|with|
     [Mm]aternal|[Pp]aternal)\ )(?P<member>(?i:{"|".join(RELATIONS)}))\b""",
     re.VERBOSE,
 )
 _HAS: Final = re.compile(
     r"""^(?:\ (?:mütterlicherseits|väterlicherseits|des\ Patienten|der\ Patientin))?\s*
-    (?::|\b(?:had|has|with|died\ (?:of|from)|diagnosed\ with|was\ (?:found\ to\ have|diagnosed\ with)|suffers?\ from|carries\ the\ diagnosis\ of
+    (?::|\b(?:had|has|with|died\ (?:of|from)|diagnosed\ with|was\ (?:found\ to\ have|diagnosed\ with)
+    |suffers?\ from|carries\ the\ diagnosis\ of
     |mit|hat|hatte|leidet\ an|erlitt|verstarb|an|wurde)\b)""",
     re.VERBOSE | re.IGNORECASE,
 )
 _HISTORY: Final = re.compile(
-    r"""\b(?:family\ history|FHx|FH|Familienanamnese|FA|familiäre\ Belastung|familiär\ bekannte|in\ der\ Familie|Familiär)\b""",
+    r"""\b(?:family\ history|FHx|FH|Familienanamnese|FA|familiäre\ Belastung|familiär\ bekannte|in\ der\ Familie
+    |Familiär)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
 _DENIED: Final = re.compile(
-    r"^\W*(?:no|denies|negative|keine?|verneint)\b|\bleer\b|\bunauffällig\b|\bnegative? for\b|\bnegativ\b", re.IGNORECASE
+    r"^\W*(?:no|denies|negative|keine?|verneint)\b|\bleer\b|\bunauffällig\b|\bnegative? for\b|\bnegativ\b",
+    re.IGNORECASE,
 )
 _NO_STATEMENT: Final = re.compile(
-    r"""\b(?:not\ obtained|unknown|not\ available|nicht\ erhoben|unbekannt|nicht\ verfügbar|healthy|alive\ and\ well|gesund
-    |worries|explained|discussed|informed|asked|screening|besprochen|erklärt|aufgeklärt|sorgt|fragte|Familiengespräch|meeting
+    r"""\b(?:not\ obtained|unknown|not\ available|nicht\ erhoben|unbekannt|nicht\ verfügbar|healthy
+    |alive\ and\ well|gesund
+    |worries|explained|discussed|informed|asked|screening|besprochen|erklärt|aufgeklärt|sorgt|fragte
+    |Familiengespräch|meeting
     |care\ of|while|während|visiting|clinic|Sprechstunde|holt|pick)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -89,7 +95,12 @@ _SELF: Final = re.compile(r"\b(?:patient(?:in)?)\s+(?:is|ist|had|erlitt|hat)\b",
 def family_history(sentence: Sentence) -> Iterator[Fact]:
     """The conditions of relatives that a sentence states or denies."""
     text = sentence.text
-    if HYPOTHETICAL.search(text) or UNCHANGED.search(text) or _NO_STATEMENT.search(text) or _SELF.search(text):
+    if (
+        HYPOTHETICAL.search(text)
+        or UNCHANGED.search(text)
+        or _NO_STATEMENT.search(text)
+        or _SELF.search(text)
+    ):
         return
     history = _HISTORY.search(text)
     member = _MEMBER.search(text)
@@ -113,6 +124,12 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
             end = max(match.end(), anchor if anchor > match.start() else 0)
             span = text[start:end]
             yield Fact(
-                "family", condition, sentence.start + start, sentence.start + end, span, "" if negated else relation, negated
+                "family",
+                condition,
+                sentence.start + start,
+                sentence.start + end,
+                span,
+                "" if negated else relation,
+                negated,
             )
             return

@@ -10,7 +10,12 @@ from fhir_bridge.plugins.extras import require
 
 __all__ = ["MEDIA_TYPES", "UnreadableText", "text_of"]
 
-MEDIA_TYPES: Final = {".txt": "text/plain", ".text": "text/plain", ".pdf": "application/pdf", ".rtf": "application/rtf"}
+MEDIA_TYPES: Final = {
+    ".txt": "text/plain",
+    ".text": "text/plain",
+    ".pdf": "application/pdf",
+    ".rtf": "application/rtf",
+}
 """By suffix, what is read."""
 MOST_PAGES: Final = 2_000
 MOST_CHARACTERS: Final = 10_000_000

@@ -37,7 +37,12 @@ class Note(Record):
         key = blake2b(locator.encode("utf-8", "surrogatepass") + b"\0" + content, digest_size=16).hexdigest()
         moment: datetime | None = timestamp(re.sub(r"\D", "", named.get("time") or ""))
         super().__init__(
-            locator, source=named.get("authority") or "notes", time=moment, outcome=outcome, issues=issues, key=key
+            locator,
+            source=named.get("authority") or "notes",
+            time=moment,
+            outcome=outcome,
+            issues=issues,
+            key=key,
         )
         self.text = text
         self._content = content

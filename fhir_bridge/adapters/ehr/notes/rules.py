@@ -13,14 +13,16 @@ from fhir_bridge.adapters.ehr.notes.sentences import FAMILY, HYPOTHETICAL, UNCHA
 __all__ = ["RuleExtractor"]
 
 _EARLIER: Final = re.compile(
-    r"^\W*(?:previous(?:ly)?|prior|earlier|former(?:ly)?|frühere[rsn]?|früher|zuvor|ehemals|Z\.\ ?n\.)\b", re.IGNORECASE
+    r"^\W*(?:previous(?:ly)?|prior|earlier|former(?:ly)?|frühere[rsn]?|früher|zuvor|ehemals|Z\.\ ?n\.)\b",
+    re.IGNORECASE,
 )
 _REFUTED: Final = re.compile(
     r"\b(?:ruled out|excluded|error of transcription|ausgeschlossen|Übertragungsfehler)\b", re.IGNORECASE
 )
 
 _EF: Final = re.compile(
-    r"""\b(?:LV[- ]?EF|EF|(?:left\ ventricular\ |LV\ )?ejection\ fraction|(?:linksventrikuläre\s+)?Ejektionsfraktion|Auswurffraktion)\b""",
+    r"""\b(?:LV[- ]?EF|EF|(?:left\ ventricular\ |LV\ )?ejection\ fraction
+    |(?:linksventrikuläre\s+)?Ejektionsfraktion|Auswurffraktion)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OTHER_CHAMBER: Final = re.compile(
@@ -34,16 +36,20 @@ _PERCENT: Final = re.compile(
 )
 _LOOSE: Final = re.compile(r"\b(?:about|etwa)\b", re.IGNORECASE)
 _GAP: Final = re.compile(
-    r"""^(?:\s|[:=(),]|\b(?:is|was|of|at|now|estimated|between|measured|mildly|moderately|severely|depressed|reduced|preserved
-    |an?|the|with|biplane|approximately|approx|about|shows?|in|by|von|war|ist|beträgt|betrug|nun|jetzt|aktuell|geschätzt|zwischen
-    |ca|etwa|biplan|mit|hochgradig|mittelgradig|leichtgradig|eingeschränkt|reduziert|erhalten|echokardiographisch|visuell|auf
+    r"""^(?:\s|[:=(),]|\b(?:is|was|of|at|now|estimated|between|measured|mildly|moderately|severely|depressed
+    |reduced|preserved
+    |an?|the|with|biplane|approximately|approx|about|shows?|in|by|von|war|ist|beträgt|betrug|nun|jetzt|aktuell
+    |geschätzt|zwischen
+    |ca|etwa|biplan|mit|hochgradig|mittelgradig|leichtgradig|eingeschränkt|reduziert|erhalten|echokardiographisch
+    |visuell|auf
     |echocardiographically|visually|currently|today|heute)\b|\.)*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 
 _ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "1": "1", "2": "2", "3": "3", "4": "4"}
 _NYHA: Final = re.compile(
-    r"""\b(?:NYHA|New\ York\ Heart\ Association)\b(?:\s*[-:]?\s*(?:functional|Funktions|Klasse|class|stage|Stadium))*\s*[-:]?\s*
+    r"""\b(?:NYHA|New\ York\ Heart\ Association)\b(?:\s*[-:]?\s*(?:functional|Funktions|Klasse|class|stage
+    |Stadium))*\s*[-:]?\s*
     (?P<low>IV|I{1,3}|[1-4])\b(?:\s*(?:-|–|/|to|or|bis|oder)\s*(?P<high>IV|I{1,3}|[1-4])\b)?""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -129,18 +135,24 @@ _STATES: Final = tuple(
             "former",
             r"""\b(?:former|previous|ex)[- ]?smoker\b|\b(?:quit|stopped|gave\ up)\ smoking\b|\bused\ to\ smoke\b
             |\b(?:smoking(?:\ status)?|tobacco)\s*:\s*(?:former|ex|previous|quit)\b
-            |\bex[- ]?raucher(?:in)?\b|\behemalige[rs]?\ raucher(?:in)?\b|\b(?:raucherstatus|nikotin|rauchen)\s*:\s*(?:ehemals|ex|früher|ehemalig)
-            |\bmit\ dem\ rauchen\ aufgehört\b|\brauchen\ (?:\w+\ ){0,3}(?:eingestellt|aufgegeben)\b|\bfrüher\ geraucht\b""",
+            |\bex[- ]?raucher(?:in)?\b|\behemalige[rs]?\ raucher(?:in)?\b|\b(?:raucherstatus|nikotin
+            |rauchen)\s*:\s*(?:ehemals|ex|früher|ehemalig)
+            |\bmit\ dem\ rauchen\ aufgehört\b|\brauchen\ (?:\w+\ ){0,3}(?:eingestellt|aufgegeben)\b
+            |\bfrüher\ geraucht\b""",
         ),
         (
             "non",
-            r"""\bnon-?smoker\b|\bdo(?:es)?\ not\ smoke\b|\bdenies\ (?:any\ )?(?:smoking|tobacco|nicotine)|\bno\ (?:tobacco|nicotine)\b
-            |\bnichtraucher(?:in)?\b|\braucht\ nicht\b|\bverneint\ (?:nikotin|rauchen|tabak)\w*|\bkein(?:en|e)?\ (?:nikotin|tabak)\w*""",
+            r"""\bnon-?smoker\b|\bdo(?:es)?\ not\ smoke\b|\bdenies\ (?:any\ )?(?:smoking|tobacco|nicotine)
+            |\bno\ (?:tobacco|nicotine)\b
+            |\bnichtraucher(?:in)?\b|\braucht\ nicht\b|\bverneint\ (?:nikotin|rauchen|tabak)\w*|\bkein(?:en
+            |e)?\ (?:nikotin|tabak)\w*""",
         ),
         (
             "current",
-            r"""\b(?:current|active|heavy|daily|every\ day)\s+smoker\b|\bsmokes\b|\bstill\ smok(?:es|ing)\b|\bcontinues\ to\ smoke\b
-            |\b(?:active|current|ongoing)\ tobacco\ use\b|\b(?:smoking(?:\ status)?|tobacco)\s*:\s*(?:current|active|yes)\b
+            r"""\b(?:current|active|heavy|daily|every\ day)\s+smoker\b|\bsmokes\b|\bstill\ smok(?:es|ing)\b
+            |\bcontinues\ to\ smoke\b
+            |\b(?:active|current|ongoing)\ tobacco\ use\b|\b(?:smoking(?:\ status)?|tobacco)\s*:\s*(?:current
+            |active|yes)\b
             |\braucht\b|(?:^|\b(?:starker?|aktiver?|täglicher?|ist)\ )raucher(?:in)?\b
             |\b(?:raucherstatus|nikotin|rauchen)\s*:\s*(?:aktuell|aktiv|ja|täglich\w*)
             |\b(?:aktiver?|fortgesetzter?|aktueller?|weiterhin|anhaltender?)\ nikotin(?:abusus|konsum)\b""",
@@ -148,7 +160,8 @@ _STATES: Final = tuple(
     )
 )
 _NOT_SMOKING: Final = re.compile(
-    r"\b(?:lives with|programmes|leaflet|passive|lebt mit|zusammen|Kurse|Merkblatt|alarm|detector)\b", re.IGNORECASE
+    r"\b(?:lives with|programmes|leaflet|passive|lebt mit|zusammen|Kurse|Merkblatt|alarm|detector)\b",
+    re.IGNORECASE,
 )
 
 

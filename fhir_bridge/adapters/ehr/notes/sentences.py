@@ -8,21 +8,28 @@ from typing import Final, NamedTuple
 
 __all__ = ["FAMILY", "HYPOTHETICAL", "UNCHANGED", "Sentence", "sentences"]
 
-_END: Final = re.compile(r"(?<=[.!?;])(?<!\bca\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bapprox\.)\s+(?=[^\W\d_a-zäöü]|\d)|\n+")
+_END: Final = re.compile(
+    r"(?<=[.!?;])(?<!\bca\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bapprox\.)\s+(?=[^\W\d_a-zäöü]|\d)|\n+"
+)
 
 HYPOTHETICAL: Final = re.compile(
-    r"""\b(?:if|should|unless|whether|would|could|may|might|goal|target|aim|planned|plan\ to|to\ assess|indicated\ (?:when|if|for)
-    |recommended|advised?|advisable|ask|please|consider|refer\ for|criteria|trial|study\ included|included\ patients|qualify
+    r"""\b(?:if|should|unless|whether|would|could|may|might|goal|target|aim|planned|plan\ to|to\ assess
+    |indicated\ (?:when|if|for)
+    |recommended|advised?|advisable|ask|please|consider|refer\ for|criteria|trial|study\ included
+    |included\ patients|qualify
     |risk\ (?:is|of|factors?)|pending|to\ be\ confirmed|document\ the|exceeds|eligible|patient\ education
-    |falls?|bei\ (?:Abfall|Verschlechterung|einer\ EF)|sollten?|ob|würden?|wäre|käme|könnte|Ziel|geplant|zur\ Bestimmung
-    |indiziert|empfohlen|ratsam|bitte|erwägen|prüfen|Einschlusskriterien|Eingeschlossen|Studie|möglicherweise|ausstehend
+    |falls?|bei\ (?:Abfall|Verschlechterung|einer\ EF)|sollten?|ob|würden?|wäre|käme|könnte|Ziel|geplant
+    |zur\ Bestimmung
+    |indiziert|empfohlen|ratsam|bitte|erwägen|prüfen|Einschlusskriterien|Eingeschlossen|Studie|möglicherweise
+    |ausstehend
     |Risiko|Risikofaktoren|zu\ klären|erfragen|bei\ NYHA|Patientenschulung|nächsten\ Termin\ nach)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """Words by which a sentence speaks of what is not, or not yet."""
 
 UNCHANGED: Final = re.compile(
-    r"\b(?:no (?:significant |relevant )?change|unchanged|keine (?:wesentliche )?Änderung|unverändert(?:e[rsnm]?)?)\b",
+    r"\b(?:no (?:significant |relevant )?change|unchanged|keine (?:wesentliche )?Änderung"
+    r"|unverändert(?:e[rsnm]?)?)\b",
     re.IGNORECASE,
 )
 
