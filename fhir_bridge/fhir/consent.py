@@ -164,10 +164,10 @@ def about_code(
     if not _within(root.get("period"), at):
         return None
     for provisions in (_dicts(root.get("provision")), [root]):
-        said = {item.get("type") for item in provisions if _is_about(item, codes, purpose, at)}
-        if "deny" in said:
+        types = {item.get("type") for item in provisions if _is_about(item, codes, purpose, at)}
+        if "deny" in types:
             return "deny"
-        if "permit" in said:
+        if "permit" in types:
             return "permit"
     return None
 

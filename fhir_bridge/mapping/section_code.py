@@ -163,6 +163,7 @@ class SectionCompiler:
         sections = layout.sections
         for place, piece in enumerate(members):
             depends, needed = self._closed(self.scanner.scan(piece, head), own)
+            depends.given = any(own[name].free for name in needed - late)
             section = SectionDraft([(place, piece)], needed & late, depends)
             twin = next((other for other in sections if self._alike(other, section)), None)
             if twin is None:

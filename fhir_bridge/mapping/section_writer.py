@@ -312,7 +312,7 @@ class SectionWriter:
                     self._copy(piece)
                     counts.append(writer.name("n"))
                     writer.line(f"{counts[-1]} = len(ctx.issues)")
-            if section.depends.group and section not in self.around:
+            if (section.depends.group or section.depends.given) and section not in self.around:
                 writer.line("ctx.vary()")
             for _, piece in section.members:
                 parts.append(writer.name("d"))

@@ -99,6 +99,8 @@ class Depends:
     names: set[str] = field(default_factory=set)
     free: bool = False
     """Something is called that may give another thing each time."""
+    given: bool = False
+    """A variable that is computed before the id may be another thing each time."""
     group: bool = False
     """It refers to outputs of the group around, or of the record."""
     calls: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -109,6 +111,7 @@ class Depends:
         self.around |= other.around
         self.free |= other.free
         self.group |= other.group
+        self.given |= other.given
 
 
 class UnknownStatement(Exception):

@@ -127,18 +127,18 @@ class Cha2ds2(PublishedEquation):
         if age < 18:
             raise Excluded(f"age {age} is below 18")
         female = self.with_sex and sex_of(record) == "female"
-        present, said = diabetes(record)
+        present, evidence_of_diabetes = diabetes(record)
         values = {"age": float(age), "female": float(female), "diabetes": float(present)}
         evidence: dict[str, Evidence] = {}
         if present:
-            evidence["diabetes"] = said[0]
+            evidence["diabetes"] = evidence_of_diabetes[0]
         else:
-            looked_at += said
+            looked_at += evidence_of_diabetes
         for name, (disease, _) in _HISTORY.items():
-            found = find_disease(record, disease)
-            values[name] = float(found is not None)
-            if found is not None:
-                evidence[name] = found
+            observed = find_disease(record, disease)
+            values[name] = float(observed is not None)
+            if observed is not None:
+                evidence[name] = observed
         equation = _equation(self.with_sex)
         answered = equation.answer(values)
         return self.explained(

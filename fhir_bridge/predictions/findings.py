@@ -188,7 +188,7 @@ def find_unreadable(record: PatientRecord) -> Evidence | None:
 
 def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | None] | None:
     """The Condition that states the disease with the earliest onset, and the age then; None without a Condition."""
-    found: list[tuple[int, dict[str, Any]]] = []
+    onsets: list[tuple[int, dict[str, Any]]] = []
     undated: dict[str, Any] | None = None
     for statement in _statements(record):
         if statement.polarity != "present" or statement.suspected or not disease.states(statement.concept):
@@ -202,9 +202,9 @@ def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | N
         if at is None:
             undated = undated or condition
         else:
-            found.append((at, condition))
-    if found:
-        age, condition = min(found, key=lambda item: (item[0], item[1]["id"]))
+            onsets.append((at, condition))
+    if onsets:
+        age, condition = min(onsets, key=lambda item: (item[0], item[1]["id"]))
         return record.evidence(condition, disease.name, f"since the age of {age}"), age
     return None if undated is None else (record.evidence(undated, disease.name), None)
 

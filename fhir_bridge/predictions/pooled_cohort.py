@@ -199,13 +199,13 @@ class PooledCohort(PublishedEquation):
             "hdl-cholesterol": HDL_MASS.find(record),
             "systolic-blood-pressure": sbp,
         }
-        for name, (value, found) in measured.items():
+        for name, (value, observed) in measured.items():
             low, high = _RANGES[name]
             if not low <= value <= high:
-                text = f"{found.label} is outside {low} to {high}, for which the equation is"
-                raise ImplausibleInput(text, found)
+                text = f"{observed.label} is outside {low} to {high}, for which the equation is"
+                raise ImplausibleInput(text, observed)
         smoking = find_smoking(record)
-        present, said = diabetes(record)
+        present, evidence_of_diabetes = diabetes(record)
         treated, medication = takes(record, ANTIHYPERTENSIVE, settings)
         values = {name: float(value) for name, (value, _) in measured.items()} | {
             "age": float(age),
@@ -213,7 +213,9 @@ class PooledCohort(PublishedEquation):
             "diabetes": float(present),
             "antihypertensive": float(treated),
         }
-        evidence = {name: found for name, (_, found) in measured.items()} | {"smoking": smoking.evidence}
+        evidence = {name: observed for name, (_, observed) in measured.items()} | {
+            "smoking": smoking.evidence
+        }
         equation = _equation(sex, race)
         return self.explained(
             equation,
@@ -225,7 +227,7 @@ class PooledCohort(PublishedEquation):
             outcome=("atherosclerotic-event", "Atherosclerotic cardiovascular event"),
             population="United States",
             guideline="ACC/AHA 2019 guideline on primary prevention",
-            looked_at=(*looked_at, *said, *(() if medication is None else (medication,))),
+            looked_at=(*looked_at, *evidence_of_diabetes, *(() if medication is None else (medication,))),
             cautions=(
                 f"Age {age} on {day.isoformat()}; {'treated' if treated else 'untreated'} systolic blood pressure.",
                 *caution,

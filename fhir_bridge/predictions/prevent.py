@@ -256,9 +256,9 @@ class Prevent(PublishedEquation):
                 values[name] = self._within(name, float(value), evidence[name])
         smoking = find_smoking(record)
         values["smoking"], evidence["smoking"] = float(smoking.cigarettes), smoking.evidence
-        present, said = diabetes(record)
+        present, evidence_of_diabetes = diabetes(record)
         values["diabetes"] = float(present)
-        looked_at += said
+        looked_at += evidence_of_diabetes
         for name, drugs in (("antihypertensive", ANTIHYPERTENSIVE), ("statin", STATIN)):
             taken, medication = takes(record, drugs, settings)
             values[name] = float(taken)
@@ -325,13 +325,13 @@ class Prevent(PublishedEquation):
         """Urine albumin, HbA1c and deprivation where they are, and the variant that takes them."""
         for name, item in (("uacr", UACR), ("hba1c", HBA1C)):
             try:
-                value, found = item.find(record)
+                value, observed = item.find(record)
             except MissingInput:
                 values[name] = nan
                 continue
             percent = 0.09148 * float(value) + 2.152
             values[name] = float(value) if name == "uacr" else percent
-            evidence[name] = found
+            evidence[name] = observed
         decile = decile_of(record.patient, settings.options.get("sdi_file"))
         values["deprivation"] = nan if decile is None else float(decile)
         used: dict[Variant, str] = {"uacr": "uacr", "hba1c": "hba1c", "sdi": "deprivation"}

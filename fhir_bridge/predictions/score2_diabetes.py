@@ -226,7 +226,7 @@ class Score2Diabetes(PublishedEquation):
             "smoking": float(smoking.current),
             "age-at-diabetes": float(began),
         }
-        evidence = {name: found for name, (_, found) in measured.items()}
+        evidence = {name: observed for name, (_, observed) in measured.items()}
         evidence |= {"smoking": smoking.evidence, "age-at-diabetes": diagnosis}
         equation = _equation(sex, region)
         return self.explained(
@@ -239,7 +239,7 @@ class Score2Diabetes(PublishedEquation):
             outcome=("cardiovascular-event", "Fatal or non-fatal cardiovascular event"),
             population=f"Europe, {region} risk region",
             guideline="ESC 2023 guideline on cardiovascular disease in diabetes",
-            effective=max((found.time for _, found in measured.values()), key=parse_time),
+            effective=max((observed.time for _, observed in measured.values()), key=parse_time),
             looked_at=looked_at,
             cautions=(
                 f"Calibrated for the {region} risk region; age {age} on {day.isoformat()}, diabetes since {began}.",
@@ -260,10 +260,10 @@ def _organ_damage(record: PatientRecord, egfr: Decimal, evidence: Evidence) -> l
     if egfr < 45:
         raise Excluded(f"eGFR is below 45: {evidence.reference}", evidence)
     try:
-        albumin, found = UACR.find(record)
+        albumin, observed = UACR.find(record)
     except MissingInput:
         return []
     if albumin > 300 or (egfr < 60 and albumin >= 30):
-        text = f"severe target organ damage by urine albumin: {found.reference}"
-        raise Excluded(text, found)
-    return [found]
+        text = f"severe target organ damage by urine albumin: {observed.reference}"
+        raise Excluded(text, observed)
+    return [observed]

@@ -78,12 +78,12 @@ class Subject:
         for stored, consent in consents:
             if decide([consent], purpose) == "deny":
                 what = "research" if purpose == "HRESCH" else PURPOSES.get(purpose, purpose)
-                said = (
+                reason = (
                     "the patient opted out of research, and the model is for research use only"
                     if purpose == "HRESCH"
                     else f"the patient refuses {what}, for which the model runs"
                 )
-                return self._refusal(stored, code, f"{what}: denied", said)
+                return self._refusal(stored, code, f"{what}: denied", reason)
         for stored, consent in consents:
             if objects_to([consent], named, purpose):
                 return self._refusal(
@@ -92,9 +92,9 @@ class Subject:
         return None
 
     @staticmethod
-    def _refusal(stored: Stored, code: tuple[str, str], value: str, said: str) -> Refusal:
+    def _refusal(stored: Stored, code: tuple[str, str], value: str, reason: str) -> Refusal:
         evidence = Evidence(_versioned(stored), "consent", value, "", "ehr")
-        return Refusal(*code, "opted-out", f"{said}: {evidence.reference}", "ehr", None, (evidence,))
+        return Refusal(*code, "opted-out", f"{reason}: {evidence.reference}", "ehr", None, (evidence,))
 
     def evidence_of(self, result: Prediction | Refusal) -> tuple[Evidence, ...]:
         """What the result rests on, the Patient first."""

@@ -103,6 +103,17 @@ valueString: "=known(row.v)"
     ]  # fmt: skip
 
 
+def test_what_a_condition_computed_is_not_remembered_by_the_fields_it_reads(convert: Converter) -> None:
+    made = convert("""
+let: {x: "=counted(row.v)"}
+when: x
+valueString: "=x"
+note: [{text: "=known(row.v)"}]
+""", {"v": "a"}, {"v": "a"})  # fmt: skip
+    first, second = (output.resource["valueString"] for conversion in made for output in conversion.outputs)
+    assert first != second
+
+
 def test_a_custom_function_is_called_for_each_record(convert: Converter) -> None:
     convert('valueString: "=counted(row.v)"', {"v": "a"}, {"v": "a"})
     assert CALLS == ["a", "a"]

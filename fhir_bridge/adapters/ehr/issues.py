@@ -290,7 +290,7 @@ _CODES = declare(
     IssueCode(
         "FB-HL7-012",
         "warning",
-        "The message says something that no rule represents; it is partial, unless a rule keeps it as it is written",
+        "The message says something that no rule represents; it is partial",
         "Add the field to the mapping where it matters. docs/adapters/hl7v2.md lists the fields that do not count.",
         "incomplete",
     ),

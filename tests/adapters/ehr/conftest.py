@@ -50,19 +50,17 @@ SITE = Site(
 
 
 @cache
-def compiled_mapping(mapping: str, *, shipped: bool = False) -> Any:
-    """A shipped mapping, compiled once for all tests; that of HL7 v2 without its remainder, unless `shipped`."""
-    if mapping == "ehr/hl7v2" and not shipped:
-        mapping = str(Path(__file__).parent / "without_remainder.yaml")
+def compiled_mapping(mapping: str) -> Any:
+    """A shipped mapping, compiled once for all tests of a process."""
     return load_mapping(mapping, adapters=adapters())
 
 
-def convert(mapping: str, paths: list[Path], site: Site = SITE, *, shipped: bool = False) -> Converted:
+def convert(mapping: str, paths: list[Path], site: Site = SITE) -> Converted:
     """Read the sources and convert them with a shipped mapping."""
     from fhir_bridge.terminology import get_terminology
 
     known = adapters()
-    compiled = compiled_mapping(mapping, shipped=shipped)
+    compiled = compiled_mapping(mapping)
     adapter = known[compiled.adapter]
     context = Context(site, get_terminology(), IdentityResolver(site, IdKey(DEMO_KEY)), compiled.adapter)
     result = Converted()

@@ -27,7 +27,7 @@ def test_example(folder: Path) -> None:
     beside = ("README.md", "crosswalk.csv", "expected.ndjson", "site.yaml")
     sources = [path for path in sorted(folder.iterdir()) if path.name not in beside]
     site = Site.load(folder / "site.yaml")
-    converted = convert(f"ehr/{folder.parents[1].name}", sources, site, shipped=True)
+    converted = convert(f"ehr/{folder.parents[1].name}", sources, site)
     expected = [loads_exact(line) for line in (folder / "expected.ndjson").read_bytes().splitlines()]
     resources = [
         one for number, one in enumerate(converted.resources) if one not in converted.resources[:number]

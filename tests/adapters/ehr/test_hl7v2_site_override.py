@@ -74,8 +74,7 @@ def test_a_z_segment_stands_beside_its_order_in_one_run(tmp_path: Path) -> None:
     (tmp_path / "mapping.yaml").write_text(MAPPING)
     _, before, issues_before = convert(tmp_path)
     code, after, issues = convert(tmp_path, "--mapping", str(tmp_path / "mapping.yaml"))
-    assert code == 0  # ZDS-1.2 and its like are kept as they are written
-    before["Basic"], after["Basic"] = [], []  # which hold what no rule reads
+    assert code == 1  # ZDS-1.2 and its like
     orders = {o["identifier"][0]["value"]: o for o in after["ServiceRequest"]}
     assert [i["value"] for i in orders["P1"]["identifier"]] == ["P1", "F1", "urn:oid:1.2.3.1"]
     assert [i["value"] for i in orders["P2"]["identifier"]] == ["P2", "F2", "urn:oid:1.2.3.2"]

@@ -11,7 +11,7 @@ from operator import contains
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, Taken, taken
-from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters, unescape
+from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import contents_of, document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
@@ -38,12 +38,10 @@ class Unread(NamedTuple):
     Attributes:
         texts: what makes the message partial, in words, each once.
         declared: places that say nothing about a patient: fields of the exchange, components that a type passes over.
-        contents: what is left as it is written, each with its place (`ORC-21.7: X`).
     """
 
     texts: list[str]
     declared: tuple[str, ...]
-    contents: list[str]
 
 
 class _Taken(NamedTuple):
@@ -232,7 +230,7 @@ def unread(
 ) -> Unread:
     """What no rule represents; `placed`: segments that the mapping puts into groups."""
     if not segments:
-        return Unread([], (), [])
+        return Unread([], ())
     read = _read(applied, placed, _merged_of(segments[0].delimiters))
     declared: dict[_Place, None] = {}
     waiting: dict[int, list[int]] = {}
@@ -242,9 +240,8 @@ def unread(
             _exchange(segment, declared)
         elif missing := _missing(segment, read.get(id(segment)), silent_fields(segment), declared, waiting):
             left.append((segment, missing))
-    contents: list[str] = []
-    texts = _texts(root, segments, read, left, contents) if left else []
-    return Unread(texts, _written(tuple(declared)), contents)
+    texts = _texts(root, segments, read, left) if left else []
+    return Unread(texts, _written(tuple(declared)))
 
 
 def _texts(
@@ -252,9 +249,8 @@ def _texts(
     segments: Sequence[Segment],
     read: dict[int, _Fields],
     left: list[tuple[Segment, list[FieldPosition]]],
-    contents: list[str],
 ) -> list[str]:
-    """What makes the message partial, in words, each once; `contents` takes what is left as it is written."""
+    """What makes the message partial, in words, each once."""
     twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read}
     before = _before(segments)
@@ -267,15 +263,6 @@ def _texts(
             ]
             if not missing:
                 continue
-        whole = id(segment) not in read and name != "EVN"
-        contents += (
-            [f"{name}: {segment.line[4:]}"]
-            if whole
-            else [
-                f"{name}-{number}{location}: {_written_at(segment, number, location)}"
-                for number, location in missing
-            ]
-        )
         if id(segment) not in read and name != "EVN":  # EVN is of the envelope but for single fields
             if name == "NTE":
                 reported[f"the comment (NTE) after {before[id(segment)]} is not represented"] = None
@@ -288,22 +275,6 @@ def _texts(
                 kind = "component" if "." in location else "repetition" if location else "field"
                 reported[f"the {kind} {name}-{number}{location} is not represented"] = None
     return list(reported)
-
-
-def _written_at(segment: Segment, number: int, location: str) -> str:
-    """The content of a place as it is written, escapes resolved."""
-    delimiters = segment.delimiters
-    repetition, _, rest = location.partition("]") if location.startswith("[") else ("[1", "", location)
-    raw = segment.fields[number].split(delimiters.repetition)
-    part = raw[int(repetition[1:]) - 1] if len(raw) >= int(repetition[1:]) else ""
-    if not location:
-        part = segment.fields[number]
-    for divider, position in zip(
-        (delimiters.component, delimiters.subcomponent), rest.split(".")[1:], strict=False
-    ):
-        pieces = part.split(divider)
-        part = pieces[int(position) - 1] if len(pieces) >= int(position) else ""
-    return str(unescape(part, delimiters))
 
 
 def _before(segments: Sequence[Segment]) -> dict[int, str]:

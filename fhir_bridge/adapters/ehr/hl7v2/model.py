@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, remainder, vitals
+from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, vitals
 from fhir_bridge.adapters.ehr.hl7v2.definitions import data_types, doubt_of, table_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
@@ -59,7 +59,6 @@ _FUNCTIONS: Final = {
     **parties.FUNCTIONS,
     **documents.FUNCTIONS,
     **vitals.FUNCTIONS,
-    **remainder.FUNCTIONS,
     "language": language,
 }
 

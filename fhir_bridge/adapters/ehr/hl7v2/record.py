@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone, tzinfo
 from hashlib import blake2b
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2.accounting import Unread, unread
+from fhir_bridge.adapters.ehr.hl7v2.accounting import unread
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
@@ -21,7 +20,6 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     SCOPES,
     SPECIMEN,
     USUAL_PLACES,
-    VISIT_OBSERVATION,
     Group,
     build,
     parent_of,
@@ -118,7 +116,6 @@ class Message:
         "_names",
         "_placed",
         "_raw",
-        "_rest",
         "_source_bytes",
         "_tree",
         "_zone",
@@ -157,7 +154,6 @@ class Message:
         self.outcome: RecordOutcome = outcome
         self.records = 1
         self._tree: Group | None = None
-        self._rest: tuple[int, Unread] | None = None
         self._names: set[str] | None = None
         header = segments[0] if segments else None
         control_id = header.part(10, 1) if header else None
@@ -227,39 +223,14 @@ class Message:
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
-        applications = list(applied)
-        kept: frozenset[str] = frozenset()
-        if self._rest is not None and self._rest[0] + 1 == len(
-            applications
-        ):  # its own application is the last
-            texts, declared, _ = self._rest[1]
-            kept = frozenset(texts)
-        else:
-            texts, declared, _ = unread(self.tree, self.segments, applications, self._placed)
-            if self._rest is not None and len(applications) > self._rest[0]:
-                kept = frozenset(self._rest[1].texts)
+        texts, declared = unread(self.tree, self.segments, applied, self._placed)
         issues = [new_issue("FB-HL7-012", text, self.locator) for text in texts]
-        issues = [replace(x, severity="information") if x.message in kept else x for x in issues]
         if declared:
             listed = ", ".join(declared)
             issues.append(
                 new_issue("FB-HL7-017", f"not of the patient, and not represented: {listed}", self.locator)
             )
         return issues
-
-    def rest(self, applied: Sequence[Applied]) -> list[str] | None:
-        """What none of the rules so far represents, as it is written, where the message is about one patient.
-
-        What a rule keeps of it that is the last to be applied makes the message partial no more.
-        """
-        self._rest = None
-        if len(self.tree.of(PATIENT)) != 1:
-            return None
-        left = unread(self.tree, self.segments, applied, self._placed)
-        if not left.contents:
-            return None
-        self._rest = (len(applied), left)
-        return left.contents
 
     @property
     def _bytes(self) -> SourceBytes:
@@ -293,24 +264,11 @@ class Message:
             return [group for patient in patients for group in patient.of(name)]
         if not self.has(name):
             return []
-        if name == "PRT" and "PRT" not in self._placed:
-            return [group for patient in patients for group in _participations(patient)]
         return [
             group
             for around in self.scope(parent_of(name, self._placed) or ROOT)
             for group in _alone(around, name)
         ]
-
-
-def _participations(patient: Group) -> list[Group]:
-    """A group for each PRT of a patient, wherever it is: in an order or a result too."""
-    if "PRT" not in patient.groups:
-        around = [patient, *patient.of(VISIT_OBSERVATION)]
-        for order in patient.of(ORDER):
-            around += [order, *order.of(OBSERVATION), *order.of(SPECIMEN)]
-        segments = {id(segment): segment for group in around for segment in group.all("PRT")}
-        patient.groups["PRT"] = [Group(patient, segment) for segment in segments.values()]
-    return patient.groups["PRT"]
 
 
 def _alone(around: Group, name: str) -> list[Group]:

@@ -163,7 +163,6 @@ class _Reading:
                     "the line is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
                 )
                 yield self._lost(where, "FB-VCF-020", message)
-        self._file.digest = digest
         self._file.id = digest.hexdigest()
         self._scorer.finish()
         yield from self._results(used, unused, limited=item is not None)
