@@ -17,15 +17,15 @@ from fhir_bridge.plugins import adapters
 MAPPING = """mapping: st-elsewhere
 version: 1.0.0
 extends: ehr/hl7v2
-source: {groups: {ORDER_OBSERVATION: [ZDS]}}
+source: {groups: {ORDER_OBSERVATION: [ZUI]}}
 override:
   order:
-    identifier+: {system: "urn:dicom:uid", value: "='urn:oid:' + ZDS-1.1"}
+    identifier+: {system: "urn:dicom:uid", value: "='urn:oid:' + ZUI-1.1"}
 rules:
 - rule: study
-  for: ZDS
+  for: ZUI
   as: ImagingStudy
-  key: [ZDS-1.1]
+  key: [ZUI-1.1]
   status: available
   subject: "=patient(subject.identifiers)"
   basedOn: "=ref('order')"
@@ -35,13 +35,13 @@ MESSAGE = """MSH|^~\\&|RIS|HOSP|||20260301120000+0100||ORU^R01|M1|P|2.5.1
 PID|1||77^^^HOSP^MR||Keller^Ada||19600102|F
 ORC|RE|P1|F1
 OBR|1|P1|F1|71260^CT chest^L|||20260301110000+0100|||||||||||||||20260301115500+0100||RAD|F
-ZDS|1.2.3.1^RIS^Application^DICOM
+ZUI|1.2.3.1^RIS^Application^DICOM
 NTE|1||of the order
 ORC|RE|P2|F2
 OBR|2|P2|F2|72148^MR spine^L|||20260301113000+0100|||||||||||||||20260301115500+0100||RAD|F
 OBX|1|TX|IMP^Impression^L||nothing found||||||F
-ZDS|1.2.3.2
-ZDS|1.2.3.3
+ZUI|1.2.3.2
+ZUI|1.2.3.3
 """
 
 
@@ -74,7 +74,7 @@ def test_a_z_segment_stands_beside_its_order_in_one_run(tmp_path: Path) -> None:
     (tmp_path / "mapping.yaml").write_text(MAPPING)
     _, before, issues_before = convert(tmp_path)
     code, after, issues = convert(tmp_path, "--mapping", str(tmp_path / "mapping.yaml"))
-    assert code == 1  # ZDS-1.2 and its like
+    assert code == 1  # ZUI-1.2 and its like
     orders = {o["identifier"][0]["value"]: o for o in after["ServiceRequest"]}
     assert [i["value"] for i in orders["P1"]["identifier"]] == ["P1", "F1", "urn:oid:1.2.3.1"]
     assert [i["value"] for i in orders["P2"]["identifier"]] == ["P2", "F2", "urn:oid:1.2.3.2"]
@@ -86,9 +86,9 @@ def test_a_z_segment_stands_beside_its_order_in_one_run(tmp_path: Path) -> None:
         _untouched(r) for kind in before for r in after[kind]
     ]
     assert after["DiagnosticReport"][0]["conclusion"] == "of the order"
-    assert "the segment ZDS is not represented" in " ".join(issues_before)
-    assert "the segment ZDS" not in " ".join(issues)
-    assert "the component ZDS-1.2 is not represented" in " ".join(issues)
+    assert "the segment ZUI is not represented" in " ".join(issues_before)
+    assert "the segment ZUI" not in " ".join(issues)
+    assert "the component ZUI-1.2 is not represented" in " ".join(issues)
 
 
 def _untouched(resource: dict[str, Any]) -> dict[str, Any]:
@@ -124,12 +124,12 @@ def test_a_segment_is_in_the_latest_group_of_its_kind(
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("{groups: {ORDER: [ZDS]}}",
+        ("{groups: {ORDER: [ZUI]}}",
          'm.yaml:4:10: HL7 v2 has no group "ORDER" (did you mean "ORDER_OBSERVATION"?)'),
-        ("{groups: [ZDS]}", "m.yaml:4:10: `groups` is an object of groups and their segments (groups: "
-         "{ORDER_OBSERVATION: [ZDS]})"),
+        ("{groups: [ZUI]}", "m.yaml:4:10: `groups` is an object of groups and their segments (groups: "
+         "{ORDER_OBSERVATION: [ZUI]})"),
         ("{groups: {SPECIMEN: [OBX]}}", 'm.yaml:4:10: "OBX" is no segment that can be put into '
-         "ORDER_OBSERVATION.SPECIMEN (groups: {ORDER_OBSERVATION: [ZDS]})"),
+         "ORDER_OBSERVATION.SPECIMEN (groups: {ORDER_OBSERVATION: [ZUI]})"),
         ("{enconding: utf-8}", 'm.yaml:4:10: source.enconding is no option of hl7v2 (did you mean "encoding"?)'),
         ("{encoding: utf-9}", 'm.yaml:4:10: "utf-9" is no encoding (such as utf-8 or cp1252)'),
         ("{require: PID}", "m.yaml:4:10: source.require is a list of segments, such as [PID]"),
@@ -145,12 +145,12 @@ def test_a_wrong_option_is_an_error_with_its_line(tmp_path: Path, source: str, e
 
 def test_a_segment_is_not_looked_for_around_the_group_that_it_is_in(tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
-    file.write_text(MAPPING + "- rule: p\n  for: PATIENT_RESULT\n  when: ZDS-1\n  as: Basic\n  key: [OBX-3.1]\n"
+    file.write_text(MAPPING + "- rule: p\n  for: PATIENT_RESULT\n  when: ZUI-1\n  as: Basic\n  key: [OBX-3.1]\n"
                     "  code: {text: x}\n")  # fmt: skip
     with pytest.raises(MappingErrors) as raised:
         load_mapping(file, adapters=adapters())
     assert [error.message for error in raised.value.errors] == [
-        '"ZDS" is in ORDER_OBSERVATION, which a rule for PATIENT_RESULT does not see: write for: ORDER_OBSERVATION',
+        '"ZUI" is in ORDER_OBSERVATION, which a rule for PATIENT_RESULT does not see: write for: ORDER_OBSERVATION',
         '"OBX" is in ORDER_OBSERVATION.OBSERVATION, which a rule for PATIENT_RESULT does not see: write for: '
         "ORDER_OBSERVATION.OBSERVATION",
     ]

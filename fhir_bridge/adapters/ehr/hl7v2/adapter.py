@@ -24,7 +24,7 @@ class Hl7v2Adapter:
 
     Options in a mapping's `source:` block: `encoding` (overrides MSH-18), `require` (segments without which a
     message is skipped), `covers` (message codes the mapping speaks of in full; others are flagged),
-    `max_message_mb` (default 64), `groups` (segments beside those that a group has: `{ORDER_OBSERVATION: [ZDS]}`).
+    `max_message_mb` (default 64), `groups` (segments beside those that a group has: `{ORDER_OBSERVATION: [ZUI]}`).
     """
 
     name = "hl7v2"

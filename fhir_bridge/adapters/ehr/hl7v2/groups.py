@@ -84,7 +84,7 @@ def placements(options: Mapping[str, Any]) -> Mapping[str, str]:
     chosen = options.get("groups")
     if chosen is None:
         return USUAL_PLACES
-    example = "groups: {ORDER_OBSERVATION: [ZDS]}"
+    example = "groups: {ORDER_OBSERVATION: [ZUI]}"
     if not isinstance(chosen, Mapping):
         raise OptionError("groups", "`groups` is an object of groups and their segments", example)
     placed: dict[str, str] = {}
