@@ -105,6 +105,22 @@ def test_reference_to_another_server_is_no_patient_of_this_bundle(write: Write) 
     ]
 
 
+def test_number_that_readers_of_json_take_for_infinite_is_named_and_left_out(write: Write) -> None:
+    text = (
+        '{"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"}, '
+        '"subject": {"display": "x"}, "valueQuantity": {"value": 1e400, "unit": "mg"}}'
+    )
+    site = Site.load(EXAMPLE / "site.yaml")
+    converted = convert_records("ehr/fhir", [write("export.ndjson", text)], site)
+    (vendors,) = converted.of("Observation")
+    assert vendors["valueQuantity"] == {"unit": "mg"}
+    rows = "PatNr;Aussteller;Auftrag;Code;Bezeichnung;Wert;Einheit;Referenz;Abnahme;Freigabe;Status\n"
+    rows += "77;HOSP;L1;TG;Triglyzeride;1e400;mmol/l;;01.03.2026 10:00;;F\n"
+    listed = convert_records("ehr/csv-laboratory", [write("lab.csv", rows)], site)
+    assert "valueQuantity" not in listed.of("Observation")[0]
+    assert "FB-MAP-207" in converted.codes() & listed.codes()
+
+
 def test_extension_that_no_package_defines_is_kept(tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(SITE)
     race = {"url": "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race", "extension": [

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.fhir import ucum
 from fhir_bridge.mapping import Context, function
-from fhir_bridge.mapping.functions.quantities import quantity
+from fhir_bridge.mapping.functions.quantities import in_range, quantity
 from fhir_bridge.mapping.functions.references import keyed, patient
 from fhir_bridge.mapping.functions.schemes import system_uri
 from fhir_bridge.mapping.functions.times import datetime
@@ -103,6 +104,9 @@ def _walk(s: Any, ctx: Context, value: Any, name: str) -> Any:
         return items or None
     if isinstance(value, str):
         return _text(ctx, value, name)
+    if isinstance(value, Decimal) and not in_range(value):
+        ctx.flag("FB-MAP-207", "a number is too large; it was left out")
+        return None
     return value
 
 
