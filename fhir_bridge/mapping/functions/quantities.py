@@ -14,7 +14,7 @@ from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
 from fhir_bridge.mapping.runtime import Context, Reject
 
-__all__ = ["UNITS_MAP", "number", "quantity", "unit_code"]
+__all__ = ["UNITS_MAP", "in_range", "number", "quantity", "unit_code"]
 
 UNITS_MAP = "units-ucum"
 """The ConceptMap from unit texts to UCUM, by its id."""
