@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import (
     CompiledMapping,
@@ -179,8 +180,17 @@ class _Prepared:
     mapping: CompiledMapping
     terminology: Terminology
     identity: IdentityResolver
-    validator: Validator
+    validators: dict[Severity, Validator] = field(default_factory=dict)
     contexts: dict[tuple[str, str, int], Context] = field(default_factory=dict)
+
+    def validator_for(self, adapter: Adapter) -> Validator:
+        """The validator; what others made may have extensions that no package here defines: R4 asks to keep them."""
+        unknown: Severity = "warning" if getattr(adapter, "checks_all", False) else "error"
+        if unknown not in self.validators:
+            self.validators[unknown] = Validator(
+                self.terminology, unknown_extensions=unknown, definitions=self.site.definitions
+            )
+        return self.validators[unknown]
 
     def context(self, request: RunRequest, form: Form) -> Context:
         """The context of a run. What it remembers of one file serves the next of the same thread."""
@@ -211,7 +221,6 @@ def _prepare(site_file: Path | None, mapping: str, _context: str, form: Form) ->
         load_mapping(mapping, adapters=adapters(), definitions=site.definitions, form=form),
         terminology,
         IdentityResolver(site, site_key(site)),
-        Validator(terminology, definitions=site.definitions),
     )
 
 
@@ -270,7 +279,7 @@ def prepared_run(
         mapping=prepared.mapping,
         context=prepared.context(request, form),
         options=request.options,
-        check=OutputCheck(prepared.validator, _validated(request, adapter)),
+        check=OutputCheck(prepared.validator_for(adapter), _validated(request, adapter)),
         selection=request.selection,
         on_progress=tell,
         jobs=request.jobs,

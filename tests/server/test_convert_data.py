@@ -104,6 +104,8 @@ def test_who_may_not_write_may_not_convert_or_store(hospital: Hospital) -> None:
     ("data", "kind", "status"),
     [
         ("MSH|", "Hl7v2", 422),
+        ("MSH", "Hl7v2", 422),
+        ("3", "Hl7v2", 422),
         ("<a/>", "Ccda", 422),
         ('<!DOCTYPE x [<!ENTITY a "b">]><a/>', "Ccda", 422),
         ("{", "Fhir", 422),

@@ -211,6 +211,13 @@ _CODES = declare(
         "deleted",
     ),
     IssueCode(
+        "FB-SQL-006",
+        "warning",
+        "Rows are below the watermark and were never read",
+        "They came late, or back, with an old time: set `overlap`, or remove the file of the state once to read all.",
+        "incomplete",
+    ),
+    IssueCode(
         "FB-HL7-001",
         "error",
         "The file does not begin with a message",

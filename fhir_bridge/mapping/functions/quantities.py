@@ -14,7 +14,7 @@ from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
 from fhir_bridge.mapping.runtime import Context, Reject
 
-__all__ = ["UNITS_MAP", "number", "quantity", "unit_code"]
+__all__ = ["UNITS_MAP", "in_range", "number", "quantity", "unit_code"]
 
 UNITS_MAP = "units-ucum"
 """The ConceptMap from unit texts to UCUM, by its id."""
@@ -29,6 +29,12 @@ _FLAGS = frozenset(("H", "HH", "L", "LL", "N", "A", "AA", "R", "S", "I"))
 
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
+_TOO_LARGE = 308
+
+
+def in_range(value: Decimal) -> bool:
+    """Whether a number is one for those who read JSON's numbers as doubles, as most do: `1e400` is infinite there."""
+    return value.is_finite() and value.adjusted() < _TOO_LARGE
 
 
 def number(ctx: Context, text: str) -> tuple[str | None, Decimal, str] | None:
@@ -48,6 +54,8 @@ def number(ctx: Context, text: str) -> tuple[str | None, Decimal, str] | None:
     try:
         value = Decimal(digits.removesuffix(".").removeprefix("+"))
     except InvalidOperation:
+        return None
+    if not in_range(value):
         return None
     return _COMPARATORS[sign] if sign else None, value, rest
 
@@ -164,7 +172,7 @@ def quantity(
         return value
     else:
         raise ValueError(f"{type(value).__name__} is no number")
-    if not digits.is_finite():
+    if not in_range(digits):
         ctx.flag("FB-MAP-207", "a quantity's value is no number; the element was left out")
         return None
     units = _unit(ctx, unit, system, else_)

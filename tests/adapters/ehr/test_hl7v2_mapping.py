@@ -81,6 +81,19 @@ def test_merge_links_both_records(message: Message) -> None:
     assert (heir["identifier"][0]["value"], old["identifier"][0]["value"]) == ("77", "88")
 
 
+def test_record_merged_into_itself_has_no_link(message: Message) -> None:
+    (patient,) = message(adt("A40"), PID, "MRG|77^^^HOSP^MR").of("Patient")
+    assert "link" not in patient
+    assert patient.get("active") is not False
+
+
+def test_number_that_stays_the_patients_own_is_not_called_old(message: Message) -> None:
+    (patient,) = message(adt("A42"), PID, "MRG|77^^^HOSP^MR||||V5", "PV1|1|I|||||||||||||||||V6").of(
+        "Patient"
+    )
+    assert {(one["value"], one.get("use")) for one in patient["identifier"]} == {("77", None)}
+
+
 def test_same_number_of_another_authority_is_another_patient(message: Message) -> None:
     (ours,) = message(adt("A01"), PID).of("Patient")
     (theirs,) = message(adt("A01"), PID.replace("HOSP", "CLINIC")).of("Patient")

@@ -105,6 +105,28 @@ def test_second_run_reads_what_changed_since_the_first(clinic: Clinic) -> None:
     assert texts(third) == ["pharyngitis, healed"]
 
 
+def test_row_that_comes_below_the_watermark_is_counted_until_a_run_reads_it(clinic: Clinic) -> None:
+    clinic.add(1, "pharyngitis", "2024-01-01 10:00:00")
+    clinic.add(2, "bronchitis", "2024-01-03 10:00:00")
+    clinic.query("compare")
+    clinic.convert("out1")
+    clinic.add(3, "asthma", "2024-01-02 10:00:00")
+    for number in (2, 3):
+        found, report = clinic.convert(f"out{number}")
+        assert texts(found) == ["bronchitis"]
+        assert report["records"]["skipped"] == 1
+    clinic.run("UPDATE diagnosis SET CHANGED = '2024-01-04 10:00:00' WHERE ID = 3")
+    for number in (4, 5):
+        found, report = clinic.convert(f"out{number}")
+        assert "asthma" in texts(found)
+        assert report["records"]["skipped"] == 0
+    clinic.run("DELETE FROM diagnosis")
+    clinic.convert("out6")
+    clinic.add(1, "pharyngitis", "2024-01-01 10:00:00")
+    found, report = clinic.convert("out7")
+    assert (found, report["records"]["skipped"]) == ([], 1)
+
+
 def test_row_that_is_deleted_is_withdrawn_from_the_store(
     clinic: Clinic, fresh_database_url: str, loaded: Callable[[str], dict[str, str]]
 ) -> None:

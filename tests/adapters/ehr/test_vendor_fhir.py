@@ -78,6 +78,70 @@ def test_what_is_invalid_or_unknown_is_named_and_the_rest_is_written(tmp_path: P
     assert all(f"export.ndjson:{line}" in rejects for line in (72, 79, 82, 83))
 
 
+def test_reference_to_another_server_is_no_patient_of_this_bundle(write: Write) -> None:
+    base, other = "https://epic.example/fhir/", "https://other.example/fhir/"
+    patient = {
+        "resourceType": "Patient",
+        "id": "p",
+        "identifier": [{"system": "urn:oid:2.25.1001", "value": "77"}],
+    }
+    subjects = (f"{base}Patient/p/_history/2", f"{other}Patient/p")
+    results = [
+        {"resourceType": "Observation", "id": f"o{n}", "status": "final", "code": {"text": "x"},
+         "subject": {"reference": reference}, "valueString": "x"}
+        for n, reference in enumerate(subjects)
+    ]  # fmt: skip
+    entries = [
+        {"fullUrl": f"{base}{one['resourceType']}/{one['id']}", "resource": one}
+        for one in (patient, *results)
+    ]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    path = write("bundle.json", json.dumps(bundle))
+    converted = convert_records("ehr/fhir", [path], Site.load(EXAMPLE / "site.yaml"))
+    (known,) = converted.of("Patient")
+    assert [one["subject"] for one in converted.of("Observation")] == [
+        {"reference": f"Patient/{known['id']}"},
+        {"display": f"{other}Patient/p"},
+    ]
+
+
+def test_number_that_readers_of_json_take_for_infinite_is_named_and_left_out(write: Write) -> None:
+    text = (
+        '{"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"}, '
+        '"subject": {"display": "x"}, "valueQuantity": {"value": 1e400, "unit": "mg"}}'
+    )
+    site = Site.load(EXAMPLE / "site.yaml")
+    converted = convert_records("ehr/fhir", [write("export.ndjson", text)], site)
+    (vendors,) = converted.of("Observation")
+    assert vendors["valueQuantity"] == {"unit": "mg"}
+    rows = "PatNr;Aussteller;Auftrag;Code;Bezeichnung;Wert;Einheit;Referenz;Abnahme;Freigabe;Status\n"
+    rows += "77;HOSP;L1;TG;Triglyzeride;1e400;mmol/l;;01.03.2026 10:00;;F\n"
+    listed = convert_records("ehr/csv-laboratory", [write("lab.csv", rows)], site)
+    assert "valueQuantity" not in listed.of("Observation")[0]
+    assert "FB-MAP-207" in converted.codes() & listed.codes()
+
+
+def test_extension_that_no_package_defines_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(SITE)
+    race = {"url": "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race", "extension": [
+        {"url": "text", "valueString": "White"}]}  # fmt: skip
+    patients = [
+        {"resourceType": "Patient", "id": "a", "extension": [race]},
+        {
+            "resourceType": "Patient",
+            "id": "b",
+            "modifierExtension": [{"url": "http://x.test/m", "valueCode": "n"}],
+        },
+    ]
+    (tmp_path / "export.ndjson").write_text("\n".join(map(json.dumps, patients)))
+    convert(
+        RunRequest("fhir", site=tmp_path / "site.yaml"), [str(tmp_path / "export.ndjson")], tmp_path / "out"
+    )
+    (kept,) = (json.loads(line) for line in (tmp_path / "out" / "Patient.ndjson").read_text().splitlines())
+    assert kept["extension"] == [race]
+    assert "export.ndjson:2" in (tmp_path / "out" / "rejects.ndjson").read_text()
+
+
 def test_loading_it_twice_changes_nothing_and_a_correction_replaces(
     tmp_path: Path, fresh_database_url: str
 ) -> None:

@@ -230,3 +230,83 @@ def test_edf_is_read_with_its_ranges_and_annotations_and_a_cut_one_is_refused(tm
     assert {"text": "0.5 s: symptom"} in observation["note"]
     path.write_bytes(path.read_bytes()[:300])
     assert converted(path).outcomes == [("holter.edf", "rejected")]
+
+
+def test_record_that_says_what_cannot_be_is_rejected_with_its_line_and_the_others_are_converted(
+    write: Write,
+) -> None:
+    when = datetime(2023, 3, 1, 7)
+    sleep = (
+        '<Record type="HKCategoryTypeIdentifierSleepAnalysis" sourceName="Watch" value="AsleepREM" '
+        'startDate="{}" endDate="{}"/>\n'
+    )
+    bad = [
+        record(RATE, "count/min", "1e400", when),
+        record(RATE, "count/min", "NaN", when),
+        sleep.format("2023-02-30 02:00:00 +0100", "2023-03-01 06:00:00 +0100"),
+        sleep.format("2023-03-01 02:00:00 +0100", "2023-03-01 06:00:00 +9900"),
+        sleep.format("2023-03-01 07:00:00 +0100", "2023-03-01 06:00:00 +0100"),
+        record("HKQuantityTypeIdentifierOxygenSaturation", "%", 97, when),
+        record("HKQuantityTypeIdentifierBloodPressureSystolic", "kPa", 16, when),
+    ]
+    good = [
+        record(RATE, "count/min", 60, when),
+        record("HKQuantityTypeIdentifierBloodPressureSystolic", "mmHg", 120, when),
+    ]
+    other = record("HKQuantityTypeIdentifierBloodPressureSystolic", "mmHg", 130, when)
+    result = converted(write("export.xml", HEAD + "".join([*bad, *good, other]) + "</HealthData>"))
+    rejected = [locator for locator, outcome in result.outcomes if outcome == "rejected"]
+    assert rejected == [f"export.xml:{line}" for line in (*range(6, 13), 15)]
+    pressure, rate = sorted(result.of("Observation"), key=lambda one: "component" not in one)
+    assert pressure["component"][0]["valueQuantity"]["value"] == 120
+    assert (rate["valueQuantity"]["value"], len(rate["component"])) == (60, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ('"systolic_blood_pressure": {"value": 16, "unit": "kPa"}', "kPa"),
+        ('"systolic_blood_pressure": {"value": 1e400, "unit": "mmHg"}', "no number"),
+        (
+            '"systolic_blood_pressure": {"value": 120, "unit": "mmHg"}, '
+            '"diastolic_blood_pressure": {"value": 10, "unit": "kPa"}',
+            "kPa",
+        ),
+    ],
+)
+def test_blood_pressure_that_is_not_in_millimetres_of_mercury_is_rejected(
+    body: str, text: str, write: Write
+) -> None:
+    point = (
+        '{"header": {"schema_id": {"namespace": "omh", "name": "blood-pressure", "version": "3.0"}}, '
+        f'"body": {{{body}, "effective_time_frame": {{"date_time": "2023-01-01T08:00:00+01:00"}}}}}}'
+    )
+    result = converted(write("points.json", point))
+    assert result.of("Observation") == []
+    assert "rejected" in [outcome for _, outcome in result.outcomes]
+    assert text in next(issue.message for issue in result.issues if issue.code == "FB-WEAR-002")
+
+
+def test_sample_that_is_there_twice_counts_once_and_is_listed(write: Write) -> None:
+    when = datetime(2023, 3, 1, 7)
+    steps = record("HKQuantityTypeIdentifierStepCount", "count", 200, when)
+    me = '<Me HKCharacteristicTypeIdentifierBiologicalSex="HKBiologicalSexFemale"/>\n'
+    result = converted(write("export.xml", f"{HEAD}{me}{steps}{steps}</HealthData>"))
+    (day,) = result.of("Observation")
+    assert day["valueQuantity"]["value"] == 200
+    (left,) = (issue.message for issue in result.issues if issue.code == "FB-WEAR-003")
+    assert left == "not represented: Me: 1, samples that are there twice: 1"
+
+
+def test_points_of_another_user_are_not_of_the_patient_that_is_named(write: Write) -> None:
+    point = (
+        '{"header": {"schema_id": {"namespace": "omh", "name": "body-weight", "version": "1.0"}, "user_id": "USER"}, '
+        '"body": {"body_weight": {"value": 70.5, "unit": "kg"}, '
+        '"effective_time_frame": {"date_time": "2023-01-0DAYT08:00:00+01:00"}}}'
+    )
+    lines = [
+        point.replace("USER", user).replace("DAY", str(day)) for day, user in ((1, "a"), (2, "b"), (3, "a"))
+    ]
+    result = converted(write("points.ndjson", "\n".join(lines)))
+    assert [one["effectiveDateTime"][:10] for one in result.of("Observation")] == ["2023-01-01", "2023-01-03"]
+    assert ("points.ndjson:2", "rejected") in result.outcomes

@@ -102,6 +102,7 @@ class VendorRecord(Record):
         super().__init__(item.locator, source=origin, outcome=outcome, issues=list(issues), key=key)
         self.origin = origin
         self.urls = item.urls
+        self.bases = item.bases
         self.index = index
         self.kind = kind
         self._resource = Resource(content, self)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.fhir import ucum
 from fhir_bridge.mapping import Context, function
-from fhir_bridge.mapping.functions.quantities import quantity
+from fhir_bridge.mapping.functions.quantities import in_range, quantity
 from fhir_bridge.mapping.functions.references import keyed, patient
 from fhir_bridge.mapping.functions.schemes import system_uri
 from fhir_bridge.mapping.functions.times import datetime
@@ -16,7 +17,9 @@ from fhir_bridge.mapping.functions.times import datetime
 __all__ = ["FUNCTIONS", "RULES", "Owner", "owners_of"]
 
 RULES: Final = "resource"
-_TYPED: Final = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?")
+_TYPED: Final = re.compile(
+    r"(?P<base>.*/)?(?P<kind>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?"
+)
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?")
 _SPACED: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d.*)")
 _TIMES: Final = re.compile(
@@ -101,6 +104,9 @@ def _walk(s: Any, ctx: Context, value: Any, name: str) -> Any:
         return items or None
     if isinstance(value, str):
         return _text(ctx, value, name)
+    if isinstance(value, Decimal) and not in_range(value):
+        ctx.flag("FB-MAP-207", "a number is too large; it was left out")
+        return None
     return value
 
 
@@ -143,18 +149,23 @@ def _refer(s: Any, ctx: Context, built: dict[str, Any], reference: str) -> None:
     if reference.startswith("#"):
         return
     match = _TYPED.fullmatch(s.outer.urls.get(reference, reference))
-    if match is None:
+    if match is None or _is_elsewhere(s, match["base"]):
         # Of what is in no file here: what the reference says in words and identifiers stays.
         del built["reference"]
         if not built.get("identifier") and not built.get("display"):
             built["display"] = reference
         return
-    kind, identity = match[1], match[2]
+    kind, identity = match["kind"], match["id"]
     if kind == "Patient":
         built["reference"] = _patient(s, ctx, identity)["reference"]
         return
     target = keyed(ctx, kind, f"{RULES}-{kind.lower()}", s.outer.origin, identity)
     built["reference"] = target["reference"]
+
+
+def _is_elsewhere(s: Any, base: str | None) -> bool:
+    """Whether an absolute reference is to another server than those of the Bundle: its `p1` is another patient."""
+    return bool(base and base.startswith("http") and s.outer.bases and base not in s.outer.bases)
 
 
 def _unit(ctx: Context, built: dict[str, Any]) -> None:

@@ -20,12 +20,14 @@ class Item(NamedTuple):
 
     Attributes:
         urls: fullUrl -> `Type/id` of the entries of its Bundle.
+        bases: addresses of the servers that the entries of its Bundle are of, as far as their fullUrls say.
     """
 
     locator: str
     resource: Mapping[str, Any] | None
     problem: str = ""
     urls: Mapping[str, str] = {}
+    bases: frozenset[str] = frozenset()
 
 
 def resources(path: Path) -> Iterator[Item]:
@@ -53,6 +55,11 @@ def resources(path: Path) -> Iterator[Item]:
         if isinstance(item, Mapping) and entry.get("fullUrl") and item.get("resourceType"):
             identity = item.get("id") or str(entry["fullUrl"]).rpartition(":")[2]
             urls[str(entry["fullUrl"])] = f"{item['resourceType']}/{identity}"
+    bases = frozenset(
+        url.removesuffix(named)
+        for url, named in urls.items()
+        if url.startswith("http") and url.endswith(named)
+    )
     for number, entry in enumerate(listed):
         locator = f"{path.name}#entry[{number}]"
         item = entry.get("resource") if isinstance(entry, Mapping) else None
@@ -61,7 +68,7 @@ def resources(path: Path) -> Iterator[Item]:
             continue
         if not item.get("id") and entry.get("fullUrl"):
             item = {**item, "id": str(entry["fullUrl"]).rpartition(":")[2]}
-        yield Item(locator, item, urls=urls)
+        yield Item(locator, item, urls=urls, bases=bases)
 
 
 def _parsed(text: bytes, locator: str) -> Item:

@@ -163,6 +163,8 @@ def _refused(locator: str, issue: Issue, raw: bytes = b"") -> Message:
 def _stated_charset(raw: bytes) -> str:
     """MSH-18, first repetition, read before the message is decoded."""
     header = raw[:4096].replace(b"\n", b"\r").split(b"\r", 1)[0]
+    if len(header) < 4:
+        return ""
     fields = header.split(header[3:4])
     if len(fields) < 18:
         return ""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
 from fhir_bridge.adapters.ehr.notes.family import RELATIONS
+from fhir_bridge.adapters.ehr.notes.rules import RuleExtractor
 from fhir_bridge.plugins import extractors
 
 __all__ = ["FACT_NAMES", "StatedFact", "stated_facts"]
@@ -51,8 +52,14 @@ class StatedFact:
 def stated_facts(text: str, outer: Any, place: str = "") -> Iterator[StatedFact]:
     """The facts of a text by all extractors; the same span and kind counts once, by the first that gives it."""
     seen: set[tuple[str, int, int]] = set()
+    time = getattr(outer, "time", None)
     for name, extractor in extractors().items():
-        for fact in extractor.extract(text):
+        facts = (
+            extractor.extract_as_of(text, time.date() if time is not None else None)
+            if isinstance(extractor, RuleExtractor)
+            else extractor.extract(text)
+        )
+        for fact in facts:
             key = (fact.kind, fact.start, fact.end)
             if key not in seen and 0 <= fact.start < fact.end <= len(text):
                 seen.add(key)

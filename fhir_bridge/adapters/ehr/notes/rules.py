@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
@@ -16,6 +17,16 @@ _EARLIER: Final = re.compile(
     r"^\W*(?:previous(?:ly)?|prior|earlier|former(?:ly)?|frühere[rsn]?|früher|zuvor|ehemals|Z\.\ ?n\.)\b",
     re.IGNORECASE,
 )
+_ANOTHER_TIME: Final = re.compile(
+    r"""\b(?:last|previous)\ (?:year|month)\b|\b(?:years?|months?)\ (?:ago|earlier)\b
+    |\b(?:im\ (?:Vorjahr|Vormonat)|(?:letzte[smn]|vorige[smn])\ (?:Jahre?s?|Monats?))\b
+    |\bvor\ (?:\w+\ )?(?:Jahr|Monat)(?:e|en)?\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_DAY: Final = re.compile(r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\d\d)\b|\b((?:19|20)\d\d)-(\d\d)-(\d\d)\b")
+_YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b")
+_OF_THE_NOTE: Final = timedelta(days=60)
+"""A finding of a day so short before the note is one of the note."""
 _REFUTED: Final = re.compile(
     r"\b(?:ruled out|excluded|error of transcription|ausgeschlossen|Übertragungsfehler)\b", re.IGNORECASE
 )
@@ -70,15 +81,40 @@ class RuleExtractor:
 
     def extract(self, text: str) -> Iterable[Fact]:
         """The facts of a text, in its order."""
+        return self.extract_as_of(text, None)
+
+    def extract_as_of(self, text: str, day: date | None) -> Iterable[Fact]:
+        """The facts of a text that was written on a day: a finding of another time is none of it."""
         for sentence in sentences(text):
             yield from family_history(sentence)
             if HYPOTHETICAL.search(sentence.text) or UNCHANGED.search(sentence.text):
                 continue
             if FAMILY.search(sentence.text):  # whose it is would have to be guessed
                 continue
-            yield from _ejection_fraction(sentence)
-            yield from _functional_class(sentence)
+            if not _is_of_another_time(sentence.text, day):
+                yield from _ejection_fraction(sentence)
+                yield from _functional_class(sentence)
             yield from _smoking(sentence)
+
+
+def _is_of_another_time(text: str, day: date | None) -> bool:
+    """Whether a sentence names another time than that of the note; a year where that is unknown is one."""
+    if _ANOTHER_TIME.search(text):
+        return True
+    rest = text
+    for match in _DAY.finditer(text):
+        try:
+            named = (
+                date(int(match[3]), int(match[2]), int(match[1]))
+                if match[3]
+                else date(int(match[4]), int(match[5]), int(match[6]))
+            )
+        except ValueError:
+            return True
+        if day is None or abs(day - named) > _OF_THE_NOTE:
+            return True
+        rest = rest.replace(match[0], "")
+    return any(day is None or int(year) != day.year for year in _YEAR.findall(rest))
 
 
 def _fact(kind: str, value: str, sentence: Sentence, start: int, end: int) -> Fact:

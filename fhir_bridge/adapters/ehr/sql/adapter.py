@@ -176,6 +176,9 @@ class _Reading:
         keys = [own[names.index(column)] for column in query.key]
         highest, number = last, 0
         text = CellText(self._dialect)
+        places = [own.index(column) for column in keys] if query.compares and self._state is not None else []
+        keyed = Table(name, table.system, query.key, self._dialect, key=query.key)
+        read: list[str] = []
         try:
             for number, values in enumerate(database.rows(query.text, parameters, since=since), start=1):
                 if position is not None and (value := values[position]) is not None:
@@ -183,7 +186,14 @@ class _Reading:
                 row = _row(table, number, [text(value) for value in values])
                 if unread is not None:
                     unread.read(row)
+                if places and self._state is not None:
+                    read.append(Row(keyed, name, [text(values[place]) for place in places]).key)
+                    if len(read) >= _MANY:
+                        self._state.note_keys(name, read)
+                        read.clear()
                 yield row
+            if read and self._state is not None:
+                self._state.note_keys(name, read)
             yield from self._deleted(query, database, table, parameters, keys)
         except DatabaseError as error:
             where = f"{name}:{number + 1}"
@@ -221,12 +231,17 @@ class _Reading:
         if self._state is None:
             return
         part: list[str] = []
+        late = 0
         for values in database.rows(query.text, parameters, columns=key):
             part.append(key_of(values))
             if len(part) >= _MANY:
-                self._state.note_keys(table.name, part)
+                late += self._state.note_there(table.name, part)
                 part.clear()
-        self._state.note_keys(table.name, part)
+        late += self._state.note_there(table.name, part)
+        if late:
+            message = f"rows are below the watermark that no run has read (rows: {late})"
+            issue = new_issue("FB-SQL-006", message, table.name)
+            yield Row(table, table.name, [], [issue], "skipped", late)
         for lost in self._state.gone(table.name):
             yield _gone(keys, lost)
 

@@ -55,6 +55,28 @@ class ReadState:
         rows = ((name, bytes.fromhex(key)) for key in keys)
         self._base.executemany("INSERT OR IGNORE INTO pending VALUES (?, ?)", rows)
 
+    def note_there(self, name: str, keys: Iterable[str]) -> int:
+        """Of the rows that are there, note those that this run or an earlier one has read.
+
+        Returns:
+            How many are not noted: rows that came, or came back, with a time before the watermark.
+        """
+        keys = list(keys)
+        if self.watermark(name) is None:
+            self.note_keys(name, keys)
+            return 0
+        late = 0
+        for key in keys:
+            row = (name, bytes.fromhex(key))
+            noted = self._base.execute("SELECT 1 FROM pending WHERE name = ? AND key = ?", row).fetchone()
+            if noted:
+                continue
+            if self._base.execute("SELECT 1 FROM known WHERE name = ? AND key = ?", row).fetchone():
+                self._base.execute("INSERT INTO pending VALUES (?, ?)", row)
+            else:
+                late += 1
+        return late
+
     def gone(self, name: str) -> Iterator[str]:
         """Keys that were there and are not any more."""
         rows = self._base.execute(

@@ -52,6 +52,7 @@ _NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 _PARTS: Final = frozenset("name manufacturer model version key title hash".split()).union(*_NAMES.values())
 _SYSTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureSystolic"
 _DIASTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureDiastolic"
+_PRESSURE_UNIT: Final = "mm[Hg]"
 _SLEEP: Final = "HKCategoryTypeIdentifierSleepAnalysis"
 
 
@@ -217,11 +218,10 @@ class _File:
             for element in elements(file):
                 if element.name == "Record":
                     yield from self._apple_record(element, pressures)
-                elif element.parent == "HealthData" and element.name not in (
-                    "ExportDate",
-                    "Me",
-                    "Correlation",
-                ):
+                elif element.parent == "HealthData" and element.name == "Me":
+                    if element.attributes:  # date of birth, sex, blood type
+                        self._left["Me"] += len(element.attributes)
+                elif element.parent == "HealthData" and element.name not in ("ExportDate", "Correlation"):
                     self._left[element.name] += 1
                     yield self._skipped(element)
         except ExportError as error:
@@ -231,7 +231,7 @@ class _File:
             line = min(line for _, line in pair.values())
             sample = Sample(
                 Coded(SYSTEMS["apple"], "HKCorrelationTypeIdentifierBloodPressure"),
-                "mm[Hg]", start, end, device, f"{self._path.name}:{line}",
+                _PRESSURE_UNIT, start, end, device, f"{self._path.name}:{line}",
                 value=both.get(_SYSTOLIC), low=both.get(_DIASTOLIC),
             )  # fmt: skip
             yield self._reading(sample.locator, [sample], None, records=len(pair))
@@ -251,8 +251,12 @@ class _File:
         if element.parent != "HealthData" and kind not in (_SYSTOLIC, _DIASTOLIC):
             return  # within a correlation, which repeats records of the root
         start, end = iso_time(attributes.get("startDate")), iso_time(attributes.get("endDate"))
-        if start is None:
-            yield self._rejected(f"startDate of a {kind or 'record'} is no time", locator, "FB-WEAR-002")
+        if start is None or (end is None and attributes.get("endDate")):
+            name = "startDate" if start is None else "endDate"
+            yield self._rejected(f"{name} of a {kind or 'record'} is no time", locator, "FB-WEAR-002")
+            return
+        if end is not None and datetime.fromisoformat(end) < datetime.fromisoformat(start):
+            yield self._rejected(f"a {kind or 'record'} ends before it begins", locator, "FB-WEAR-002")
             return
         device = device_of(attributes)
         if kind == _SLEEP:
@@ -267,8 +271,21 @@ class _File:
             yield self._skipped(element)
             return
         if kind in (_SYSTOLIC, _DIASTOLIC):
+            _, unit = ucum_value(value, attributes.get("unit"), kind)
+            if unit != _PRESSURE_UNIT:
+                yield self._rejected(f"a {kind} in {unit}, not in mmHg", locator, "FB-WEAR-002")
+                return
             pair = pressures.setdefault((start, end or start, device), {})
-            pair.setdefault(kind, (str(value), element.line))
+            known = pair.setdefault(kind, (format(value, "f"), element.line))
+            if known[0] != format(value, "f"):
+                yield self._rejected(
+                    f"another value of {kind} of the same time and device (line {known[1]})",
+                    locator,
+                    "FB-WEAR-002",
+                )
+            return
+        if attributes.get("unit") == "%" and value > 1:
+            yield self._rejected(f"the value of a {kind} is no fraction of 1", locator, "FB-WEAR-002")
             return
         amount, unit = ucum_value(value, attributes.get("unit"), kind, fraction=True)
         measure = APPLE.get(kind, Measure("each"))
@@ -285,25 +302,39 @@ class _File:
             Decimal(int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())) / 60
         )
         # The night belongs to the day of waking.
-        self._summary(None).add(Coded(SYSTEMS["apple"], _SLEEP), minutes, "min", end, device, "sum")
+        code = Coded(SYSTEMS["apple"], _SLEEP)
+        if not self._summary(None).add(code, minutes, "min", end, device, "sum", of=(start, end)):
+            yield self._repeated(f"{self._path.name}:{element.line}")
 
     # All of them
 
     def _points(self, points: Iterator[Point]) -> Iterator[Reading]:
         left: Counter[str] = Counter()
+        user: str | None = None
         for point in points:
             locator = f"{self._path.name}:{point.line}"
             if point.problem is not None:
                 yield self._rejected(point.problem, locator, "FB-WEAR-002")
+                continue
+            user = user or point.owner
+            if self._owner is not None and point.owner is not None and point.owner != user:
+                # source.patient says whose the file is, and this is no longer the person of its beginning
+                yield self._rejected(
+                    "it is of another user than the points before it", locator, "FB-WEAR-002"
+                )
                 continue
             left.update(point.left)
             if not point.code.code:
                 continue
             owner = Owner(None, point.owner) if point.owner and self._owner is None else None
             if point.value is None or point.low is not None or point.code.code == "blood-pressure":
+                problem = _pressure_problem(point)
+                if problem is not None:
+                    yield self._rejected(problem, locator, "FB-WEAR-002")
+                    continue
                 sample = Sample(
                     point.code, point.unit, point.start, point.end, point.device, locator,
-                    value=point.value, low=point.low, text=point.text,
+                    value=_plain(point.value), low=_plain(point.low), text=point.text,
                 )  # fmt: skip
                 yield self._reading(f"{locator}/{point.code.code}", [sample], owner)
                 continue
@@ -341,13 +372,19 @@ class _File:
         text: str | None = None,
     ) -> Iterator[Reading]:
         if measure.statistic != "each" and self._period != "none":
-            self._summary(owner).add(code, value, unit, start, device, measure.statistic)
+            summary = self._summary(owner)
+            if not summary.add(code, value, unit, start, device, measure.statistic, of=(start, end)):
+                yield self._repeated(locator)
             return
         shown = format(round(value, 6).normalize(), "f")
         sample = Sample(
             code, unit, start, end if end != start else None, device, locator, value=shown, text=text
         )
         yield self._reading(f"{locator}/{code.code}", [sample], owner)
+
+    def _repeated(self, locator: str) -> Reading:
+        self._left["samples that are there twice"] += 1
+        return Reading(locator, self._origin, self._owner, outcome="skipped")
 
     def _summary(self, owner: Owner | None) -> Summaries:
         known = self._summaries.get(owner)
@@ -370,6 +407,24 @@ class _File:
                 self._path.name, self._origin, self._owner, records=0, outcome="skipped", issues=[issue]
             )
             self._left.clear()
+
+
+def _plain(text: str | None) -> str | None:
+    number = number_of(text)
+    return None if number is None else format(number, "f")
+
+
+def _pressure_problem(point: Point) -> str | None:
+    """Why a pair of blood pressures can't be taken."""
+    for text in (point.value, point.low):
+        number = number_of(text)
+        if text is not None and number is None:
+            return "a blood pressure is no number"
+    for unit in (point.unit, point.low_unit):
+        code = ucum_value(Decimal(0), unit, point.code.code)[1]
+        if code not in (None, _PRESSURE_UNIT):
+            return f"a blood pressure in {code}, not in mmHg"
+    return None
 
 
 _TYPES: Final = {

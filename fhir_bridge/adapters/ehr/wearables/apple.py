@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import IO, Final, NamedTuple
 from xml.parsers import expat
 
@@ -69,9 +70,16 @@ def elements(file: IO[bytes]) -> Iterator[Element]:
 
 
 def iso_time(text: str | None) -> str | None:
-    """`2023-01-01 10:00:00 -0500` in ISO 8601; None of any other text."""
+    """`2023-01-01 10:00:00 -0500` in ISO 8601; None of any other text, and of a time that does not exist."""
     match = _TIME.fullmatch(text or "")
-    return f"{match[1]}T{match[2]}{match[3]}:{match[4]}" if match else None
+    if match is None:
+        return None
+    time = f"{match[1]}T{match[2]}{match[3]}:{match[4]}"
+    try:
+        datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return time
 
 
 def device_of(attributes: dict[str, str]) -> Device:

@@ -113,17 +113,20 @@ _UNITS: Final[Mapping[str, tuple[str, Decimal]]] = {
 }  # fmt: skip
 """Unit as sources write it -> UCUM, and the factor that its values take."""
 _HEIGHT_IN_METRES: Final = "HKQuantityTypeIdentifierHeight"
-_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_MOST_DIGITS: Final = 12
+"""Nothing that a watch or a scale measures has more of them before the point."""
 
 
 def number_of(text: str | None) -> Decimal | None:
-    """The number of a text; None of any other text."""
+    """The number of a text; None of any other text, and of a number that nothing measures (`1e400`)."""
     if text is None or not _NUMBER.fullmatch(text.strip()):
         return None
     try:
-        return Decimal(text.strip())
+        number = Decimal(text.strip())
     except InvalidOperation:
         return None
+    return number if number.adjusted() < _MOST_DIGITS else None
 
 
 def ucum_value(

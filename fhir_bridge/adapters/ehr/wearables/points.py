@@ -30,7 +30,7 @@ class Point(NamedTuple):
     """One value as the source states it.
 
     Attributes:
-        low: the second value of a pair (the diastolic pressure).
+        low: the second value of a pair (the diastolic pressure), in `low_unit`.
         problem: why it is none, in which case the other attributes say nothing.
         left: members that are not represented.
     """
@@ -48,6 +48,7 @@ class Point(NamedTuple):
     problem: str | None = None
     left: tuple[str, ...] = ()
     text: str | None = None
+    low_unit: str | None = None
 
 
 _NOTHING: Final = Coded("", "")
@@ -103,7 +104,12 @@ def _point(document: Any, line: int) -> Point:
     if known is None:
         return _problem(line, f'the schema "{name}" is not known')
     member, measure = known
-    value, unit, low = _values(body, member)
+    value, unit = _quantity(body.get(member))
+    low, low_unit = (
+        _quantity(body.get("diastolic_blood_pressure"))
+        if member == "systolic_blood_pressure"
+        else (None, None)
+    )
     if value is None:
         return _problem(line, f"it has no number as {member}")
     start, end = _frame(body.get("effective_time_frame"))
@@ -128,17 +134,12 @@ def _point(document: Any, line: int) -> Point:
         low,
         left=left,
         text=": ".join(str(part) for part in (statistic, body.get("user_notes")) if part) or None,
+        low_unit=low_unit,
     )
 
 
 def _object(item: Any) -> Mapping[str, Any]:
     return item if isinstance(item, Mapping) else {}
-
-
-def _values(body: Mapping[str, Any], member: str) -> tuple[str | None, str | None, str | None]:
-    value, unit = _quantity(body.get(member))
-    low = _quantity(body.get("diastolic_blood_pressure"))[0] if member == "systolic_blood_pressure" else None
-    return value, unit, low
 
 
 def _quantity(item: Any) -> tuple[str | None, str | None]:
@@ -147,7 +148,7 @@ def _quantity(item: Any) -> tuple[str | None, str | None]:
         item, unit = item.get("value"), item.get("unit")
     if item is None or isinstance(item, bool | str | list | dict):
         return None, None
-    return format(item, "f") if hasattr(item, "as_tuple") else str(item), str(unit) if unit else None
+    return str(item), str(unit) if unit else None
 
 
 def _frame(frame: Any) -> tuple[str | None, str | None]:

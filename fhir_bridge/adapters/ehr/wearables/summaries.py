@@ -22,13 +22,14 @@ class _Group(NamedTuple):
 
 
 class _Sum:
-    __slots__ = ("count", "least", "most", "statistic", "total")
+    __slots__ = ("count", "last", "least", "most", "statistic", "total")
 
     def __init__(self, value: Decimal, statistic: str) -> None:
         self.statistic = statistic
         self.count = 0
         self.least = self.most = value
         self.total = Decimal(0)
+        self.last: tuple[str, str, Decimal] | None = None
 
     def add(self, value: Decimal) -> None:
         self.count += 1
@@ -45,9 +46,25 @@ class Summaries:
         self._groups: dict[_Group, _Sum] = {}
 
     def add(
-        self, code: Coded, value: Decimal, unit: str | None, start: str, device: Device | None, statistic: str
-    ) -> None:
-        """Take a sample; its day is the one of the clock that its offset states."""
+        self,
+        code: Coded,
+        value: Decimal,
+        unit: str | None,
+        start: str,
+        device: Device | None,
+        statistic: str,
+        *,
+        of: tuple[str, str | None],
+    ) -> bool:
+        """Take a sample; its day is the one of the clock that `start` states with its offset.
+
+        Args:
+            of: beginning and end of the sample.
+
+        Returns:
+            Whether it was taken: the same value of the same device from the same second to the same
+            second, again, is the same sample.
+        """
         when = start[:10]
         if self._hourly and len(start) >= 13:
             offset = start[19:] if len(start) > 19 else ""
@@ -65,7 +82,13 @@ class Summaries:
         known = self._groups.get(group)
         if known is None:
             known = self._groups[group] = _Sum(value, statistic)
+        if of[1] is not None:
+            this = of[0], of[1], value
+            if known.last == this:
+                return False
+            known.last = this
         known.add(value)
+        return True
 
     def results(self, name: str) -> Iterator[tuple[Summary, int]]:
         """The summaries, and how many samples each is of."""

@@ -69,6 +69,24 @@ def test_a_note_is_kept_and_what_it_states_is_derived(
         assert span["text"]["valueString"] in TEXT
 
 
+@pytest.mark.parametrize(
+    ("sentence", "found"),
+    [
+        ("Echo of 28.02.2026: LVEF 35 %.", 1),
+        ("Echo vom 20.12.2025: LVEF 35 %.", 0),
+        ("Echo 12.03.2018: EF 65 %.", 0),
+        ("EF was 60 % in 2019.", 0),
+        ("EF im Vorjahr 52 %.", 0),
+        ("NYHA II last year.", 0),
+        ("NYHA III in 2026.", 1),
+        ("Vor drei Jahren NYHA II.", 0),
+    ],
+)
+def test_finding_of_another_time_is_none_of_the_note(sentence: str, found: int, write: Write) -> None:
+    result = convert("ehr/notes", [write("P-1_20260301_Letter.txt", sentence.encode())])
+    assert len(codes(result)) == found
+
+
 def test_the_same_note_again_is_the_same_resources(write: Write) -> None:
     path = write("P-1_20260301_Letter.txt", TEXT)
     assert convert("ehr/notes", [path]).resources == convert("ehr/notes", [path]).resources
