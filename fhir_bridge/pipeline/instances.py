@@ -156,7 +156,10 @@ class InstanceReceiver:
         """Another patient's by its words: the whole way decides, which knows linked patients, and keeps the file."""
         account = await asyncio.to_thread(_run, self._url, self._request, path)
         if account.rejected:
-            issues = [Issue("error", code, text, "") for _, code, text in account.issues]
+            lost = ("error", "fatal")
+            issues = [
+                Issue("error", code, text) for severity, code, text in account.issues if severity in lost
+            ]
             return Kept("conflict", key, issues)
         return Kept("kept", key)
 

@@ -80,6 +80,12 @@ def slices(study: int, *numbers: int, **more: str) -> list[Dataset]:
 
 def c_store(port: int, *instances: Dataset, title: str = "CT1", called: str = "BRIDGE") -> list[int | None]:
     """Status of each; None where no association came about."""
+    return [each and each.Status for each in answers(port, *instances, title=title, called=called)]
+
+
+def answers(
+    port: int, *instances: Dataset, title: str = "CT1", called: str = "BRIDGE"
+) -> list[Dataset | None]:
     entity = AE(title)
     entity.add_requested_context("1.2.840.10008.1.1")
     for sop_class in {each.SOPClassUID for each in instances}:
@@ -89,10 +95,10 @@ def c_store(port: int, *instances: Dataset, title: str = "CT1", called: str = "B
         return [None] * max(len(instances), 1)
     try:
         if not instances:
-            return [association.send_c_echo().Status]
+            return [association.send_c_echo()]
         for each in instances:
             file_bytes(each)
-        return [association.send_c_store(each).Status for each in instances]
+        return [association.send_c_store(each) for each in instances]
     finally:
         association.release()
 
@@ -215,7 +221,10 @@ def test_what_can_not_be_used_fails_alone_and_says_so(served: Served, port: int)
 def test_another_patients_object_is_no_part_of_a_study(served: Served, port: int) -> None:
     assert c_store(port, *slices(6, 1)) == [0]
     until(lambda: instances_of(served, 6) == 1, "the study is there")
-    assert c_store(port, *slices(6, 2, patient="200", PatientName="Verdi^Carla")) == [0xC000]
+    other = slices(6, 2, patient="200", PatientName="Verdi^Carla", InstitutionName="Hospital")
+    (refused,) = answers(port, *other)
+    assert refused is not None
+    assert (refused.Status, refused.ErrorComment[:30]) == (0xC000, "the record is known under anot")
     answer = stow(served, file_bytes(slices(6, 3, patient="200", PatientName="Verdi^Carla")[0]))
     assert answer.status_code == 409
     assert instances_of(served, 6) == 1

@@ -67,6 +67,7 @@ _TIME: Final = re.compile(r"(\d{4,14})(\.\d+)?([+-]\d{4})?\Z", re.ASCII)
 _DEPTH: Final = 64
 _BEGINNINGS: Final = frozenset((b"<", b"\xef", b"\xff", b"\xfe", b" ", b"\t", b"\r", b"\n"))
 """First bytes of an XML document, with or without a mark of its encoding."""
+_WHOLE: Final = re.compile(r"[+-]?\d{1,10}", re.ASCII)
 _PADDING: Final = -(1 << 31)
 _XSI_TYPE: Final = "http://www.w3.org/2001/XMLSchema-instance}type"
 
@@ -319,16 +320,20 @@ def _groups(node: Node, label: str, filters: dict[str, str], report: Any) -> Ite
                 report(f"{'derived ' * derived}sequence set {number}: a sequence without digits was left out")
                 continue
             samples = [_sample(each) for each in digits.split()]
+            if unread := samples.count(_PADDING):
+                where = f"{'derived ' * derived}sequence set {number}"
+                report(
+                    f"{where}: {unread} of {len(samples)} digits of a lead are no whole numbers and were left out"
+                )
             leads.setdefault(len(samples), []).append((sequence, samples))
         for length, channels in leads.items():
             yield _group(stated or label, channels, length, frequency, filters, derived=derived)
 
 
 def _sample(text: str) -> int:
-    try:
-        sample = int(text)
-    except ValueError:
+    if not _WHOLE.fullmatch(text):
         return _PADDING
+    sample = int(text)
     return sample if -(1 << 31) < sample < 1 << 31 else _PADDING
 
 

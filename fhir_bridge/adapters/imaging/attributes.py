@@ -6,7 +6,7 @@ from typing import Final
 
 from pydicom.datadict import tag_for_keyword
 
-__all__ = ["DOCUMENT_CLASSES", "INSTANCE", "SERIES", "STUDY", "TAGS", "WAVEFORM_CLASSES"]
+__all__ = ["DOCUMENT_CLASSES", "ECG_CLASSES", "INSTANCE", "SERIES", "STUDY", "TAGS", "WAVEFORM_CLASSES"]
 
 STUDY: Final = (
     "PatientName",
@@ -95,3 +95,5 @@ WAVEFORM_CLASSES: Final = frozenset(
     for number in ("1.1", "1.2", "1.3", "1.4", "2.1", "3.1", "4.1", "4.2")
 )
 """Waveform storage: 12-lead, general, ambulatory and 32-bit ECG, haemodynamic, electrophysiology, pulse."""
+ECG_CLASSES: Final = frozenset(f"1.2.840.10008.5.1.4.1.1.9.1.{number}" for number in range(1, 5))
+"""12-lead, general, ambulatory, and general 32-bit ECG."""

@@ -32,6 +32,7 @@ _LATIN_9: Final = frozenset({"ISO_IR 203", "ISO 2022 IR 203"})
 """Latin alphabet No. 9 (PS3.3 table C.12-2), which pydicom does not have."""
 _OWN_ESCAPES: Final = ((b"\x1b-b", "iso8859_15"), (b"\x1b$)A", "iso_ir_58"))
 """Of what pydicom does not have, or of which it leaves the escape sequence in the text."""
+_TO_ASCII: Final = b"\x1b(B"
 _FRAGMENTS: Final = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
 _PYTHON: Final = (
     "utf-8",
@@ -102,5 +103,19 @@ def _fragment(value: bytes, encodings: Encodings) -> str:
 
 
 def is_foreign(value: bytes, encodings: Encodings) -> bool:
-    """Whether there are bytes beyond ASCII in a data set that names no character set."""
-    return encodings == DEFAULT and not value.isascii()
+    """Whether there are bytes beyond ASCII where no character set is named or in force.
+
+    Where the default one is the first, others count from their escape sequence to the next delimiter.
+    """
+    if value.isascii() or encodings[0] != DEFAULT[0]:
+        return False
+    if len(encodings) == 1:
+        return True
+    return any(not _in_default(each).isascii() for each in _FRAGMENTS.findall(value))
+
+
+def _in_default(fragment: bytes) -> bytes:
+    """What of a fragment is in the first character set."""
+    if not fragment.startswith(b"\x1b") or fragment.startswith(_TO_ASCII):
+        return fragment
+    return next((fragment[at:] for at, byte in enumerate(fragment) if byte in _DELIMITERS), b"")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fhir_bridge.adapters.imaging.aecg import SOP_CLASS as AECG
 from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
-from fhir_bridge.adapters.imaging.attributes import DOCUMENT_CLASSES, WAVEFORM_CLASSES
+from fhir_bridge.adapters.imaging.attributes import DOCUMENT_CLASSES, ECG_CLASSES, WAVEFORM_CLASSES
 from fhir_bridge.adapters.imaging.content import ContentError
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.encapsulated import ENCAPSULATED_CLASSES, read_attachment
@@ -107,6 +107,7 @@ def _read_document(series: Series, instance: Instance) -> None:
 def _read_recording(series: Series, instance: Instance) -> None:
     recording = _read(series, instance, read_recording, "FB-DCM-016", "the waveform")
     if recording is not None:
+        recording.of_ecg_class = instance.sop_class in ECG_CLASSES
         series.study.recordings.append(recording)
         _report(instance, recording)
 

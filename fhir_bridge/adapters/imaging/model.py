@@ -81,7 +81,7 @@ DERIVED: Final[Mapping[str, frozenset[str]]] = {
     "Attachment": frozenset("uid series title code media_type size time verified equipment".split()),
     "Recording": frozenset(
         "uid time equipment waveforms annotations statements statement_codes conclusion marks points is_ecg "
-        "is_dicom".split()
+        "is_dicom is_interpreted".split()
     ),
     "Waveform": frozenset(
         "position label derived channels samples frequency period total_samples is_ecg leads marks time".split()

@@ -109,6 +109,10 @@ class Segment:
         return next((each for each in self.qualifiers if each.key in _SIDES), None)
 
 
+_BACKGROUND: Final = ("DCM", "125040")
+"""What is in no segment, which a label map lists as its segment 0 (PS3.3 C.8.20.2)."""
+
+
 def read_segments(reader: AttributeReader, uid: str, study: Any, equipment: Any = None) -> list[Segment]:
     """Read a segmentation; `equipment` is what made its series."""
     series = reader.text("SeriesInstanceUID") or ""
@@ -121,6 +125,9 @@ def read_segments(reader: AttributeReader, uid: str, study: Any, equipment: Any 
         if number is None:
             item.report("FB-DCM-020", "a segment without a Segment Number was left out")
             continue
+        kind = item.code("SegmentedPropertyTypeCodeSequence")
+        if kind is not None and (kind.scheme, kind.value) == _BACKGROUND:
+            continue
         count = voxels.get(number, 0) if voxels else None
         region, qualifiers = _anatomy(item)
         segments.append(
@@ -131,7 +138,7 @@ def read_segments(reader: AttributeReader, uid: str, study: Any, equipment: Any 
                 number,
                 item.text("SegmentLabel"),
                 item.code("SegmentedPropertyCategoryCodeSequence"),
-                item.code("SegmentedPropertyTypeCodeSequence"),
+                kind,
                 region,
                 qualifiers,
                 item.text("TrackingUID"),

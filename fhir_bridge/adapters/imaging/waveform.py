@@ -234,6 +234,7 @@ class Recording:
         statement_codes: those that are coded.
         marks: points in time that are annotated, together by what is there.
         points: annotations of points in time that can't be read, which stay in the DICOM.
+        of_ecg_class: its SOP class is one of ECGs.
         skewed: channels are sampled at shifted times.
     """
 
@@ -248,6 +249,7 @@ class Recording:
     marks: list[Mark] = field(default_factory=list)
     points: int = 0
     skewed: bool = False
+    of_ecg_class: bool = False
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -266,7 +268,13 @@ class Recording:
 
     @property
     def is_ecg(self) -> bool:
-        return any(waveform.is_ecg for waveform in self.waveforms)
+        """Whether it is an ECG, though its leads may not be readable."""
+        return self.of_ecg_class or any(waveform.is_ecg for waveform in self.waveforms)
+
+    @property
+    def is_interpreted(self) -> bool:
+        """Whether anything is stated of it, in words or codes."""
+        return bool(self.statements or self.statement_codes)
 
 
 def read_recording(reader: AttributeReader, uid: str, study: Any, equipment: Any = None) -> Recording:

@@ -107,6 +107,15 @@ def test_an_annotated_ecg_is_the_ecg_that_it_says(tmp_path: Path) -> None:
     assert converted.of("Device")[0]["serialNumber"] == "SN1"
 
 
+def test_digits_that_are_no_whole_numbers_are_reported(tmp_path: Path) -> None:
+    converted = read(tmp_path, DOCUMENT.replace("1 2 -3", "1.5 1_0 +3"))
+    (lead, *_) = [each["component"][0] for each in converted.of("Observation") if "component" in each]
+    assert lead["valueSampledData"]["data"] == "E E 3"
+    assert [issue.message for issue in converted.issues if issue.code == "FB-DCM-036"] == [
+        "sequence set 1: 2 of 3 digits of a lead are no whole numbers and were left out"
+    ]
+
+
 def test_its_measurements_are_coded_and_one_that_no_heart_has_is_no_value(tmp_path: Path) -> None:
     converted = read(tmp_path, DOCUMENT)
     found = {

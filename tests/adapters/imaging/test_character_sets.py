@@ -59,6 +59,24 @@ def test_bytes_beyond_ascii_without_a_set_are_reported(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "foreign"),
+    [
+        (b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1", False),
+        (b"Zhang^XiaoDong=\xd5\xc5^\xd0\xa1", True),  # as pydicom writes it: without escape sequences
+        (b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\xd0\xa1", True),
+        (b"Zhang^XiaoDong=\x1b$)A\xd5\xc5\x1b(B\xd0", True),
+    ],
+)
+def test_bytes_beyond_ascii_where_no_set_is_in_force_are_reported(
+    name: bytes, foreign: bool, tmp_path: Path
+) -> None:
+    values = everything(SpecificCharacterSet="\\ISO 2022 IR 58") | {0x00100010: ("PN", name)}
+    (record,) = read_studies([write(tmp_path / "a.dcm", values)])
+    reported = [issue.message for issue in record.issues if issue.code == "FB-DCM-014"]
+    assert reported == ["PatientName is not in the character set that the file names"] * foreign
+
+
 def names_of(dataset: pydicom.Dataset) -> list[str]:
     name = dataset.get("PatientName")
     return [each for each in (name.alphabetic, name.ideographic, name.phonetic) if each] if name else []

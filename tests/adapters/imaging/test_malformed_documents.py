@@ -11,7 +11,7 @@ from pydicom.datadict import keyword_for_tag
 from fhir_bridge.mapping import Site
 from tests.adapters.imaging.conversion import convert
 from tests.adapters.imaging.documents import changed, ecg, echo_report, places, rejection
-from tests.adapters.imaging.raw_files import EVERYTHING, Raw, everything, tag, write
+from tests.adapters.imaging.raw_files import EVERYTHING, Raw, code, everything, tag, write
 from tests.adapters.imaging.test_malformed_attributes import MALFORMED, NOTHING, Checked, leaves
 
 KINDS = (
@@ -129,3 +129,23 @@ def test_a_malformed_rejection_note_deletes_nothing_that_it_does_not_name(
             if "1.2.3.4.1" in uids and location[0] != tag("ConceptNameCodeSequence"):
                 named = [issue for issue in converted.issues if issue.source == "note.dcm"]
                 assert named or kind in NOTHING, (location, kind, converted.issues)
+
+
+@pytest.mark.parametrize(("number", "title"), [("1.1", "EKG study"), ("2.1", "Waveform")])
+def test_what_is_stated_of_a_waveform_does_not_go_with_its_samples(
+    number: str, title: str, tmp_path: Path
+) -> None:
+    values = everything(
+        SOPClassUID=f"1.2.840.10008.5.1.4.1.1.9.{number}",
+        WaveformSequence=[{"MultiplexGroupLabel": "RHYTHM"}],
+        WaveformAnnotationSequence=[
+            {"UnformattedTextValue": "Severe stenosis"},
+            {"ConceptCodeSequence": [code("1", "99LOCAL", "Abnormal")]},
+        ],
+    )
+    converted = convert([write(tmp_path / "a.dcm", values)], SITE)
+    (report,) = converted.of("DiagnosticReport")
+    assert report["conclusion"] == "Severe stenosis\nAbnormal"
+    assert report["conclusionCode"][0]["text"] == "Abnormal"
+    assert title in (report["code"].get("text"), report["code"].get("coding", [{}])[0].get("display"))
+    assert "FB-DCM-016" in {issue.code for issue in converted.issues}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from base64 import b64decode
 from decimal import Decimal
 from pathlib import Path
@@ -82,6 +83,18 @@ def test_a_segment_of_uncertain_depth_has_no_volume(bundled: Path, tmp_path: Pat
     assert volumes(converted) == []
     (issue,) = [each for each in converted.issues if each.code == "FB-DCM-034"]
     assert "how far its planes are apart" in issue.message
+
+
+def test_the_background_of_a_label_map_is_no_body_structure(bundled: Path, tmp_path: Path) -> None:
+    path = bundled / "test_files" / "liver_1frame.dcm"
+    segments = pydicom.dcmread(path).SegmentSequence
+    background = copy.deepcopy(segments[0])
+    background.SegmentNumber, background.SegmentLabel = 0, "Background"
+    (kind,) = background.SegmentedPropertyTypeCodeSequence
+    kind.CodeValue, kind.CodingSchemeDesignator, kind.CodeMeaning = "125040", "DCM", "Background"
+    converted = convert([changed(path, tmp_path / "a.dcm", SegmentSequence=[background, *segments])], SITE)
+    assert [each["description"] for each in converted.of("BodyStructure")] == [segments[0].SegmentLabel]
+    assert len(volumes(converted)) == 1
 
 
 def test_what_a_store_kept_of_a_segmentation_gives_the_same_volume(bundled: Path) -> None:
