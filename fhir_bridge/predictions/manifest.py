@@ -5,12 +5,21 @@ docs/models.md describes every key. What is wrong with a file is reported with i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -41,6 +50,7 @@ _SYSTEMS: Final = {
 }
 _PICKLES: Final = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".npy", ".h5", ".keras", ".sav", ".skops")
 MOST_BYTES: Final = 1024 * 1024
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
 
 
 class ManifestError(ValueError):
@@ -57,8 +67,18 @@ def _pairs(codes: Sequence[str]) -> frozenset[tuple[str, str]]:
         system, _, code = text.rpartition("|")
         if not system or not code:
             raise ValueError(f"{text}: write system|code")
+        if system not in _SYSTEMS and not _ABSOLUTE.match(system):
+            raise ValueError(
+                f"{text}: {system} is neither an address nor one of {', '.join(sorted(_SYSTEMS))}"
+            )
         result.add((_SYSTEMS.get(system, system), code))
     return frozenset(result)
+
+
+def _rising(value: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
+    if value is not None and value[0] > value[1]:
+        raise ValueError(f"{value[0]} is above {value[1]}: write the lower end first")
+    return value
 
 
 class _Input(_Block):
@@ -69,7 +89,7 @@ class _Input(_Block):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
     missing: Literal["refuse", "nan"] | Decimal = "refuse"
-    clip: tuple[Decimal, Decimal] | None = None
+    clip: Annotated[tuple[Decimal, Decimal] | None, AfterValidator(_rising)] = None
     log: bool = False
     mean: Decimal = Decimal(0)
     sd: Decimal = Field(default=Decimal(1), gt=0)
@@ -116,7 +136,7 @@ class QuantityBlock(_Coded):
     type: Literal["quantity"]
     unit: str
     max_age_days: int = Field(gt=0)
-    plausible: tuple[Decimal, Decimal]
+    plausible: Annotated[tuple[Decimal, Decimal], AfterValidator(_rising)]
     select: Literal["newest", "maximum", "mean"] = "newest"
     value_set: str = ""
     molar_mass: Decimal | None = None
@@ -347,7 +367,7 @@ class CardBlock(_Block):
 class AppliesBlock(_Block):
     """For whom the model is meant."""
 
-    age: tuple[int, int] | None = None
+    age: Annotated[tuple[int, int] | None, AfterValidator(_rising)] = None
     sex: list[Literal["male", "female"]] | None = None
 
 

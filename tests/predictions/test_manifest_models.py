@@ -73,8 +73,57 @@ def test_contributions_are_shapley_values_that_add_up(tmp_path: Path) -> None:
         "contribution-systolic",
         "contribution-smokes",
     }
+    # A model without a batch in its answer: the reason is told, no IndexError.
+    with pytest.raises(ModelFailure, match="no value for each patient"):
+        run(write(tmp_path / "one", manifest(explain=True), one_row), record(blood_pressure(170), age=65))
     drawn = shapley([str(n) for n in range(10)], lambda sets: [float(sum(map(int, some))) for some in sets])
     assert drawn == pytest.approx({str(n): float(n) for n in range(10)})
+
+
+def one_row(path: Path) -> None:
+    value = helper.make_tensor("v", TensorProto.FLOAT, [1, 1], [0.25])
+    node = helper.make_node("Constant", [], ["risk"], value=value)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])
+    save(
+        helper.make_graph(
+            [node], "one", [x], [helper.make_tensor_value_info("risk", TensorProto.FLOAT, None)]
+        ),
+        path,
+    )
+
+
+def two(path: Path) -> None:
+    """A probability that rises with the pressure, and what is left of it: of 130 mm[Hg] 0.52, of 120 0.48."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["p"]),
+        helper.make_node("Sub", ["one", "p"], ["rest"]),
+        helper.make_node("Concat", ["rest", "p"], ["out"], axis=1),
+    ]
+    weights = [
+        helper.make_tensor("w", TensorProto.FLOAT, [3, 1], [0.0, 0.004, 0.0]),
+        helper.make_tensor("b", TensorProto.FLOAT, [1], [0.0]),
+        helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    save(helper.make_graph(nodes, "two", [x], [out], weights), path)
+
+
+def contributed(said: Any) -> float:
+    return float(sum(item.value for item in said.contributions))
+
+
+def test_contributions_are_of_the_class_and_of_the_horizon_that_are_said(tmp_path: Path) -> None:
+    person = record(blood_pressure(130), age=50)
+    of_class = manifest(explain=True, output=output(kind="class", classes=CLASSES))
+    (said,) = run(write(tmp_path / "c", of_class, two), person)
+    # Of the baseline another class is likelier, and its probability is another matter.
+    assert (said.output.code, contributed(said)) == ("af", pytest.approx(0.04, abs=1e-5))
+    curve = output(kind="survival", times=[1, 5], horizon_years=1)
+    path = write(tmp_path / "s", manifest(explain=True, output=curve), two)
+    (said,) = run(path, record(blood_pressure(90), age=50))
+    assert float(said.percent) == pytest.approx(36, abs=0.1)
+    assert contributed(said) == pytest.approx(0.36 - 0.48, abs=1e-5)
 
 
 def constant(values: list[float], name: str = "out") -> Callable[[Path], None]:
@@ -238,6 +287,10 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "unknown": (lambda d: d["tensors"][0].update(inputs=["weight"]), "no input is called weight"),
     "thresholds": (lambda d: d["output"]["thresholds"].reverse(), "thresholds rise"),
     "classes": (lambda d: d["output"].update(kind="class"), "classes: name them"),
+    "system": (lambda d: d["inputs"][1].update(codes=["lonic|8480-6"]), "lonic is neither an address"),
+    "clip": (lambda d: d["inputs"][1].update(clip=[300, 50]), "300 is above 50"),
+    "plausible": (lambda d: d["inputs"][1].update(plausible=[300, 50]), "300 is above 50"),
+    "ages": (lambda d: d["applies"].update(age=[70, 20]), "70 is above 20"),
     "attribute": (lambda d: d["card"].update(attributes={"magic": "x"}), "no source attribute"),
 }
 
