@@ -126,6 +126,15 @@ def test_contributions_are_of_the_class_and_of_the_horizon_that_are_said(tmp_pat
     assert contributed(said) == pytest.approx(0.36 - 0.48, abs=1e-5)
 
 
+def test_the_content_of_a_model_is_the_same_before_and_after_it_ran(tmp_path: Path) -> None:
+    path = write(tmp_path, manifest())
+    model = ManifestPredictor(path)
+    before = content_hash_of(model)
+    model.predict([record(blood_pressure(120), age=40)], PredictorSettings(enabled=True))
+    assert before == content_hash_of(model) == content_hash_of(ManifestPredictor(path))
+    assert before != content_hash_of(ManifestPredictor(write(tmp_path / "2", manifest(version="2"))))
+
+
 def constant(values: list[float], name: str = "out") -> Callable[[Path], None]:
     """A model that says the same of everybody."""
 
