@@ -41,18 +41,18 @@ def tensors_of(block: OutputBlock) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def the_number(block: OutputBlock, tensor: Tensor, number: int, said: Decoded) -> float:
+def the_number(block: OutputBlock, tensor: Tensor, number: int, decoded: Decoded) -> float:
     """The one number of an answer that contributions are about: a risk, a quantity, the probability of a class.
 
     Args:
-        said: the answer about the patient: its class counts, also where another one would be likelier.
+        decoded: the answer about the patient: its class counts, also where another one would be likelier.
 
     Raises:
         ModelFailure: there is none.
     """
     row, place = _row(tensor, number), block.index
-    if isinstance(said.output, ClassOutput):
-        place = [item.code for item in block.classes].index(said.output.code)
+    if isinstance(decoded.output, ClassOutput):
+        place = [item.code for item in block.classes].index(decoded.output.code)
     elif block.kind == "survival":
         place = block.times.index(Decimal(block.horizon_years or 0))
     value = float(_decimal(_at(row, place, block.tensor)))

@@ -128,10 +128,10 @@ async def _post(http: Any, url: str, body: Mapping[str, Any]) -> tuple[Any, bool
     except httpx.HTTPError as error:
         return None, True, f"its server does not answer ({type(error).__name__})"
     try:
-        said = orjson.loads(content)
+        answered = orjson.loads(content)
     except ValueError:
         return None, False, "its server does not answer with JSON"
-    return said, False, "its server's answer has no outputs" if said is None else ""
+    return answered, False, "its server's answer has no outputs" if answered is None else ""
 
 
 def _part(tensor: Tensor, start: int, size: int) -> Tensor:

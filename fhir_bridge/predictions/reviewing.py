@@ -154,10 +154,10 @@ def _reviewed(observation: dict[str, Any], verdict: Review, now: str) -> dict[st
         components = list(result.get("component", ()))
         if verdict.value is not None:
             # The model's category is of the model's value, and goes where that does.
-            said = result.pop("interpretation", None)
+            category = result.pop("interpretation", None)
             if not any(_is_own(item) for item in components):
                 own = {"code": _code(), "valueQuantity": dict(result["valueQuantity"])}
-                components.append(own | ({"interpretation": said} if said else {}))
+                components.append(own | ({"interpretation": category} if category else {}))
             result["valueQuantity"] = {**result["valueQuantity"], "value": verdict.value}
             # The model's interval is of the model's value.
             components = [item for item in components if not _has_code(item, "interval")]
