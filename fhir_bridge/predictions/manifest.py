@@ -287,7 +287,7 @@ class IntervalBlock(_Block):
 
     low: str
     high: str
-    index: int = 0
+    index: int = Field(default=0, ge=0)
     level: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
 
 
@@ -313,7 +313,7 @@ class OutputBlock(_Block):
     code: str
     display: str
     tensor: str
-    index: int = 0
+    index: int = Field(default=0, ge=0)
     horizon_years: int | None = Field(default=None, ge=1, le=150)
     outcome: ClassBlock | None = None
     unit: str = ""
@@ -331,6 +331,10 @@ class OutputBlock(_Block):
             raise ValueError(f"unit: {self.unit or 'none'} is not a UCUM unit")
         if self.kind == "class" and not self.classes:
             raise ValueError("classes: name them, in the order of the model's probabilities")
+        if len({item.code for item in self.classes}) != len(self.classes):
+            raise ValueError("two classes have one code")
+        if self.times != sorted(set(self.times)):
+            raise ValueError("times rise")
         if self.kind == "survival" and (not self.times or not self.horizon_years):
             raise ValueError("times: the years of the curve's points, and horizon_years one of them")
         if self.kind == "survival" and Decimal(self.horizon_years or 0) not in self.times:
@@ -393,6 +397,8 @@ class Manifest(_Block):
         names = [item.name for item in self.inputs]
         if len(set(names)) != len(names):
             raise ValueError("two inputs have one name")
+        if self.explain and self.output.kind == "text":
+            raise ValueError("explain: nothing contributes to a text by a number")
         for tensor in self.tensors:
             if unknown := [name for name in tensor.inputs if name not in names]:
                 raise ValueError(f"tensor {tensor.name}: no input is called {', '.join(unknown)}")

@@ -300,6 +300,10 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "system": (lambda d: d["inputs"][1].update(codes=["lonic|8480-6"]), "lonic is neither an address"),
     "clip": (lambda d: d["inputs"][1].update(clip=[300, 50]), "300 is above 50"),
     "plausible": (lambda d: d["inputs"][1].update(plausible=[300, 50]), "300 is above 50"),
+    "from the end": (lambda d: d["output"].update(index=-1), "greater than or equal to 0"),
+    "times": (lambda d: d["output"].update(kind="survival", horizon_years=1, times=[5, 1]), "times rise"),
+    "one code": (lambda d: d["output"].update(kind="class", classes=[CLASSES[0]] * 2), "one code"),
+    "text": (lambda d: d.update(explain=True, output=output(kind="text")), "nothing contributes to a text"),
     "ages": (lambda d: d["applies"].update(age=[70, 20]), "70 is above 20"),
     "attribute": (lambda d: d["card"].update(attributes={"magic": "x"}), "no source attribute"),
 }
