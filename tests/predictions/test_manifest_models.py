@@ -466,6 +466,17 @@ def test_the_maximum_of_a_window_is_read_and_preprocessing_is_done_in_its_order(
     assert read["average"].values == pytest.approx([math.log(150)])
 
 
+def test_a_value_keeps_its_digits_in_a_model_of_a_larger_or_of_a_molar_unit(tmp_path: Path) -> None:
+    block = manifest()["inputs"][1] | {"codes": ["loinc|3016-3"], "plausible": [0, 5000]}
+    path = with_inputs(
+        tmp_path, block | {"unit": "mol/L"}, block | {"name": "mass", "unit": "ng/L", "molar_mass": 180}
+    )
+    read = features_of(path, record(quantity("3016-3", 14.25, "nmol/L")))
+    assert read["systolic"].values == pytest.approx((1.425e-8,), rel=1e-5)
+    assert read["systolic"].evidence[0].value == "0.00000001425 mol/L"
+    assert read["mass"].values == pytest.approx((2565.0,))
+
+
 def test_frames_come_from_the_kept_file_of_the_study(tmp_path: Path) -> None:
     import numpy as np
     from pydicom.dataset import Dataset, FileMetaDataset
