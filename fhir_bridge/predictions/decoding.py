@@ -41,11 +41,22 @@ def tensors_of(block: OutputBlock) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def the_number(block: OutputBlock, row: Sequence[Any]) -> float:
-    """The one number of an answer that contributions are about: a risk, a quantity, the largest probability's."""
-    if block.kind == "class":
-        return float(max(row))
-    return 1 - float(row[-1]) if block.kind == "survival" else float(row[block.index])
+def the_number(block: OutputBlock, tensor: Tensor, number: int, decoded: Decoded) -> float:
+    """The one number of an answer that contributions are about: a risk, a quantity, the probability of a class.
+
+    Args:
+        decoded: the answer about the patient: its class counts, also where another one would be likelier.
+
+    Raises:
+        ModelFailure: there is none.
+    """
+    row, place = _row(tensor, number), block.index
+    if isinstance(decoded.output, ClassOutput):
+        place = [item.code for item in block.classes].index(decoded.output.code)
+    elif block.kind == "survival":
+        place = block.times.index(Decimal(block.horizon_years or 0))
+    value = float(_decimal(_at(row, place, block.tensor)))
+    return 1 - value if block.kind == "survival" else value
 
 
 def decode(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> Decoded:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final, Literal
 
+from fhir_bridge.fhir.ucum import UcumError, convert
 from fhir_bridge.predictions.inputs import LOINC, SNOMED
 from fhir_bridge.predictions.record import (
     SETTLED,
@@ -35,6 +37,9 @@ _SUSPECTED = frozenset({"provisional", "differential", "unconfirmed"})
 _ENDED = frozenset({"inactive", "remission", "resolved"})
 _NOT_TAKEN = frozenset({"entered-in-error", "not-taken", "cancelled", "draft", "intended", "unknown"})
 _STOPPED = frozenset({"stopped", "completed", "on-hold", "ended"})
+
+_YEARS: Final = frozenset({"a", "y", "yr", "yrs", "year", "years", "Jahr", "Jahre"})
+"""Words for years, where an Age has no code."""
 
 _YES: Final = frozenset(
     {
@@ -186,6 +191,19 @@ def find_unreadable(record: PatientRecord) -> Evidence | None:
     return None
 
 
+def _years(age: Mapping[str, Any]) -> int | None:
+    """Completed years of an Age, which may be stated in months or weeks; None where it is not known."""
+    value, code = age.get("value"), age.get("code")
+    if value is None or age.get("comparator"):
+        return None
+    if code is None:
+        return int(value) if age.get("unit", "a") in _YEARS else None
+    try:
+        return int(convert(Decimal(str(value)), code, "a"))
+    except UcumError:
+        return None
+
+
 def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | None] | None:
     """The Condition that states the disease with the earliest onset, and the age then; None without a Condition."""
     onsets: list[tuple[int, dict[str, Any]]] = []
@@ -196,9 +214,10 @@ def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | N
         condition = statement.resource
         if condition["resourceType"] != "Condition":
             continue
-        age = (condition.get("onsetAge") or {}).get("value")
         moment = moment_of(str(condition.get("onsetDateTime") or ""))
-        at = int(age) if age is not None else None if moment is None else record.age_on(moment.date())
+        at = _years(condition.get("onsetAge") or {})
+        if at is None and moment is not None:
+            at = record.age_on(moment.date())
         if at is None:
             undated = undated or condition
         else:

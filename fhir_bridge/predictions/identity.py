@@ -70,7 +70,8 @@ def content_hash_of(predictor: Predictor) -> str:
         OSError: one of its files can't be read.
     """
     digest = hashlib.blake2b(_code_of(type(predictor).__module__), digest_size=16)
-    state: Any = getattr(predictor, "__dict__", {})
+    # As it is sent to its process: what it keeps beside that from run to run says nothing of the model.
+    state: Any = predictor.__getstate__()
     options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
     # What JSON can't hold counts by its type: its address is another one in each process.
     digest.update(orjson.dumps(state, default=lambda value: type(value).__qualname__, option=options))

@@ -63,6 +63,8 @@ Pick = Literal["newest", "maximum", "mean"]
 _SAME: Final = Decimal("0.02")
 """Share by which two values of one time may differ and be one: rounded, and in mg/dL and mmol/L."""
 
+_SMALL: Final = Decimal("0.1")
+
 _UNSETTLED: Final = frozenset({"preliminary", "unknown"})
 
 _NOT_MEASURED: Final = frozenset(
@@ -123,7 +125,7 @@ class QuantityInput:
         unit: UCUM unit in which the model wants it.
         max_age: the window: how old it may be at the time of the run.
         plausible: lowest and highest value that can be true, in `unit` (docs/predictors.md has the sources).
-        molar_mass: g/mol, where mass concentrations may be converted to molar ones.
+        molar_mass: g/mol, where mass and molar concentrations may be converted to each other.
         sites: SNOMED CT body sites, one of which the Observation must name; empty where the code says it all.
         fits: whether an Observation under the code is this input at all.
         value_set: url of a value set whose codes count as well as `codes`.
@@ -300,7 +302,7 @@ class QuantityInput:
 
     def _used(self, number: Decimal, unit: str, value: Decimal) -> str:
         """The value as the model used it: with the source's own digits where nothing was converted."""
-        shown = number if unit == self.unit else value.quantize(Decimal("0.01")).normalize()
+        shown = number if unit == self.unit else _rounded(value, 2).normalize()
         return f"{shown:f} {self.unit}"
 
     def in_unit(self, value: Decimal, unit: str) -> Decimal | None:
@@ -313,12 +315,21 @@ class QuantityInput:
             else:
                 converted = _convert(value, unit, self.unit)
             if converted is None and self.molar_mass is not None:
-                mass = _convert(value, unit, "g/L")
+                mass, amount = _convert(value, unit, "g/L"), _convert(value, unit, "mol/L")
                 if mass is not None:
                     converted = _convert(mass / self.molar_mass, "mol/L", self.unit)
-            return None if converted is None else converted.quantize(Decimal("0.0001"))
+                elif amount is not None:
+                    converted = _convert(amount * self.molar_mass, "g/L", self.unit)
+            return None if converted is None else _rounded(converted, 4)
         except (InvalidOperation, OverflowError):  # more digits than any measurement has
             return None
+
+
+def _rounded(value: Decimal, places: int) -> Decimal:
+    """To so many places; what is below 0.1 in its unit (mol/L of a hormone) to so many digits and two more."""
+    if value == 0 or abs(value) >= _SMALL:
+        return value.quantize(Decimal(1).scaleb(-places))
+    return value.quantize(Decimal(1).scaleb(value.adjusted() - places - 1))
 
 
 def check_date(name: str, resource: dict[str, Any], shown: Evidence, as_of: datetime) -> None:

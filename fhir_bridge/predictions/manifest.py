@@ -5,12 +5,21 @@ docs/models.md describes every key. What is wrong with a file is reported with i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -41,6 +50,7 @@ _SYSTEMS: Final = {
 }
 _PICKLES: Final = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".npy", ".h5", ".keras", ".sav", ".skops")
 MOST_BYTES: Final = 1024 * 1024
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
 
 
 class ManifestError(ValueError):
@@ -57,8 +67,18 @@ def _pairs(codes: Sequence[str]) -> frozenset[tuple[str, str]]:
         system, _, code = text.rpartition("|")
         if not system or not code:
             raise ValueError(f"{text}: write system|code")
+        if system not in _SYSTEMS and not _ABSOLUTE.match(system):
+            raise ValueError(
+                f"{text}: {system} is neither an address nor one of {', '.join(sorted(_SYSTEMS))}"
+            )
         result.add((_SYSTEMS.get(system, system), code))
     return frozenset(result)
+
+
+def _rising(value: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
+    if value is not None and value[0] > value[1]:
+        raise ValueError(f"{value[0]} is above {value[1]}: write the lower end first")
+    return value
 
 
 class _Input(_Block):
@@ -69,7 +89,7 @@ class _Input(_Block):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
     missing: Literal["refuse", "nan"] | Decimal = "refuse"
-    clip: tuple[Decimal, Decimal] | None = None
+    clip: Annotated[tuple[Decimal, Decimal] | None, AfterValidator(_rising)] = None
     log: bool = False
     mean: Decimal = Decimal(0)
     sd: Decimal = Field(default=Decimal(1), gt=0)
@@ -116,7 +136,7 @@ class QuantityBlock(_Coded):
     type: Literal["quantity"]
     unit: str
     max_age_days: int = Field(gt=0)
-    plausible: tuple[Decimal, Decimal]
+    plausible: Annotated[tuple[Decimal, Decimal], AfterValidator(_rising)]
     select: Literal["newest", "maximum", "mean"] = "newest"
     value_set: str = ""
     molar_mass: Decimal | None = None
@@ -267,7 +287,7 @@ class IntervalBlock(_Block):
 
     low: str
     high: str
-    index: int = 0
+    index: int = Field(default=0, ge=0)
     level: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
 
 
@@ -293,7 +313,7 @@ class OutputBlock(_Block):
     code: str
     display: str
     tensor: str
-    index: int = 0
+    index: int = Field(default=0, ge=0)
     horizon_years: int | None = Field(default=None, ge=1, le=150)
     outcome: ClassBlock | None = None
     unit: str = ""
@@ -311,6 +331,10 @@ class OutputBlock(_Block):
             raise ValueError(f"unit: {self.unit or 'none'} is not a UCUM unit")
         if self.kind == "class" and not self.classes:
             raise ValueError("classes: name them, in the order of the model's probabilities")
+        if len({item.code for item in self.classes}) != len(self.classes):
+            raise ValueError("two classes have one code")
+        if self.times != sorted(set(self.times)):
+            raise ValueError("times rise")
         if self.kind == "survival" and (not self.times or not self.horizon_years):
             raise ValueError("times: the years of the curve's points, and horizon_years one of them")
         if self.kind == "survival" and Decimal(self.horizon_years or 0) not in self.times:
@@ -347,7 +371,7 @@ class CardBlock(_Block):
 class AppliesBlock(_Block):
     """For whom the model is meant."""
 
-    age: tuple[int, int] | None = None
+    age: Annotated[tuple[int, int] | None, AfterValidator(_rising)] = None
     sex: list[Literal["male", "female"]] | None = None
 
 
@@ -373,6 +397,8 @@ class Manifest(_Block):
         names = [item.name for item in self.inputs]
         if len(set(names)) != len(names):
             raise ValueError("two inputs have one name")
+        if self.explain and self.output.kind == "text":
+            raise ValueError("explain: nothing contributes to a text by a number")
         for tensor in self.tensors:
             if unknown := [name for name in tensor.inputs if name not in names]:
                 raise ValueError(f"tensor {tensor.name}: no input is called {', '.join(unknown)}")

@@ -235,7 +235,7 @@ class ManifestPredictor:
 
         def value_of(chosen: Sequence[frozenset[str]]) -> list[float]:
             tensor = outputs_of(chosen)[block.tensor]
-            return [the_number(block, tensor.row(number)) for number in range(len(chosen))]
+            return [the_number(block, tensor, number, decoded) for number in range(len(chosen))]
 
         values = shapley([item.name for item in items], value_of)
         modalities: dict[str, float] = {}

@@ -128,9 +128,10 @@ async def _post(http: Any, url: str, body: Mapping[str, Any]) -> tuple[Any, bool
     except httpx.HTTPError as error:
         return None, True, f"its server does not answer ({type(error).__name__})"
     try:
-        return orjson.loads(content), False, ""
+        answered = orjson.loads(content)
     except ValueError:
         return None, False, "its server does not answer with JSON"
+    return answered, False, "its server's answer has no outputs" if answered is None else ""
 
 
 def _part(tensor: Tensor, start: int, size: int) -> Tensor:
@@ -168,7 +169,7 @@ def _output(name: str, item: Mapping[str, Any], count: int) -> Tensor:
         raise ModelFailure(f"the output {name} of its server has another shape than asked")
     if kind == "BYTES":
         return Tensor(name, tuple(shape), "BYTES", [str(value) for value in values])
-    if not all(isinstance(value, int | float) for value in values):
+    if not all(type(value) in (int, float) for value in values):
         raise ModelFailure(f"the output {name} of its server is no number")
     return Tensor(name, tuple(shape), "FP64", [float(value) for value in values])
 

@@ -153,8 +153,11 @@ def _reviewed(observation: dict[str, Any], verdict: Review, now: str) -> dict[st
     if verdict.decision == "amend":
         components = list(result.get("component", ()))
         if verdict.value is not None:
+            # The model's category is of the model's value, and goes where that does.
+            category = result.pop("interpretation", None)
             if not any(_is_own(item) for item in components):
-                components.append({"code": _code(), "valueQuantity": dict(result["valueQuantity"])})
+                own = {"code": _code(), "valueQuantity": dict(result["valueQuantity"])}
+                components.append(own | ({"interpretation": category} if category else {}))
             result["valueQuantity"] = {**result["valueQuantity"], "value": verdict.value}
             # The model's interval is of the model's value.
             components = [item for item in components if not _has_code(item, "interval")]
@@ -176,6 +179,7 @@ def _amended_risk(resource: dict[str, Any], verdict: Review) -> dict[str, Any]:
     for item in predictions[:1]:
         if verdict.value is not None:
             item["probabilityDecimal"] = (verdict.value / 100).normalize() + 0
+            item.pop("qualitativeRisk", None)
         if verdict.category is not None:
             system = item.get("outcome", {}).get("coding", [{}])[0].get("system", PREDICTION_CODES)
             code, display = verdict.category

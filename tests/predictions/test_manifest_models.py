@@ -73,8 +73,67 @@ def test_contributions_are_shapley_values_that_add_up(tmp_path: Path) -> None:
         "contribution-systolic",
         "contribution-smokes",
     }
+    # A model without a batch in its answer: the reason is told, no IndexError.
+    with pytest.raises(ModelFailure, match="no value for each patient"):
+        run(write(tmp_path / "one", manifest(explain=True), one_row), record(blood_pressure(170), age=65))
     drawn = shapley([str(n) for n in range(10)], lambda sets: [float(sum(map(int, some))) for some in sets])
     assert drawn == pytest.approx({str(n): float(n) for n in range(10)})
+
+
+def one_row(path: Path) -> None:
+    value = helper.make_tensor("v", TensorProto.FLOAT, [1, 1], [0.25])
+    node = helper.make_node("Constant", [], ["risk"], value=value)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])
+    save(
+        helper.make_graph(
+            [node], "one", [x], [helper.make_tensor_value_info("risk", TensorProto.FLOAT, None)]
+        ),
+        path,
+    )
+
+
+def two(path: Path) -> None:
+    """A probability that rises with the pressure, and what is left of it: of 130 mm[Hg] 0.52, of 120 0.48."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["p"]),
+        helper.make_node("Sub", ["one", "p"], ["rest"]),
+        helper.make_node("Concat", ["rest", "p"], ["out"], axis=1),
+    ]
+    weights = [
+        helper.make_tensor("w", TensorProto.FLOAT, [3, 1], [0.0, 0.004, 0.0]),
+        helper.make_tensor("b", TensorProto.FLOAT, [1], [0.0]),
+        helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    save(helper.make_graph(nodes, "two", [x], [out], weights), path)
+
+
+def contributed(said: Any) -> float:
+    return float(sum(item.value for item in said.contributions))
+
+
+def test_contributions_are_of_the_class_and_of_the_horizon_that_are_said(tmp_path: Path) -> None:
+    person = record(blood_pressure(130), age=50)
+    of_class = manifest(explain=True, output=output(kind="class", classes=CLASSES))
+    (said,) = run(write(tmp_path / "c", of_class, two), person)
+    # Of the baseline another class is likelier, and its probability is another matter.
+    assert said.output.code == "af"
+    assert contributed(said) == pytest.approx(0.04, abs=1e-5)
+    curve = output(kind="survival", times=[1, 5], horizon_years=1)
+    path = write(tmp_path / "s", manifest(explain=True, output=curve), two)
+    (said,) = run(path, record(blood_pressure(90), age=50))
+    assert float(said.percent) == pytest.approx(36, abs=0.1)
+    assert contributed(said) == pytest.approx(0.36 - 0.48, abs=1e-5)
+
+
+def test_the_content_of_a_model_is_the_same_before_and_after_it_ran(tmp_path: Path) -> None:
+    path = write(tmp_path, manifest())
+    model = ManifestPredictor(path)
+    before = content_hash_of(model)
+    model.predict([record(blood_pressure(120), age=40)], PredictorSettings(enabled=True))
+    assert before == content_hash_of(model) == content_hash_of(ManifestPredictor(path))
+    assert before != content_hash_of(ManifestPredictor(write(tmp_path / "2", manifest(version="2"))))
 
 
 def constant(values: list[float], name: str = "out") -> Callable[[Path], None]:
@@ -238,6 +297,14 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "unknown": (lambda d: d["tensors"][0].update(inputs=["weight"]), "no input is called weight"),
     "thresholds": (lambda d: d["output"]["thresholds"].reverse(), "thresholds rise"),
     "classes": (lambda d: d["output"].update(kind="class"), "classes: name them"),
+    "system": (lambda d: d["inputs"][1].update(codes=["lonic|8480-6"]), "lonic is neither an address"),
+    "clip": (lambda d: d["inputs"][1].update(clip=[300, 50]), "300 is above 50"),
+    "plausible": (lambda d: d["inputs"][1].update(plausible=[300, 50]), "300 is above 50"),
+    "from the end": (lambda d: d["output"].update(index=-1), "greater than or equal to 0"),
+    "times": (lambda d: d["output"].update(kind="survival", horizon_years=1, times=[5, 1]), "times rise"),
+    "one code": (lambda d: d["output"].update(kind="class", classes=[CLASSES[0]] * 2), "one code"),
+    "text": (lambda d: d.update(explain=True, output=output(kind="text")), "nothing contributes to a text"),
+    "ages": (lambda d: d["applies"].update(age=[70, 20]), "70 is above 20"),
     "attribute": (lambda d: d["card"].update(attributes={"magic": "x"}), "no source attribute"),
 }
 
@@ -397,6 +464,17 @@ def test_the_maximum_of_a_window_is_read_and_preprocessing_is_done_in_its_order(
     assert read["systolic"].values == (3.0,)
     assert read["systolic"].raw == 170
     assert read["average"].values == pytest.approx([math.log(150)])
+
+
+def test_a_value_keeps_its_digits_in_a_model_of_a_larger_or_of_a_molar_unit(tmp_path: Path) -> None:
+    block = manifest()["inputs"][1] | {"codes": ["loinc|3016-3"], "plausible": [0, 5000]}
+    path = with_inputs(
+        tmp_path, block | {"unit": "mol/L"}, block | {"name": "mass", "unit": "ng/L", "molar_mass": 180}
+    )
+    read = features_of(path, record(quantity("3016-3", 14.25, "nmol/L")))
+    assert read["systolic"].values == pytest.approx((1.425e-8,), rel=1e-5)
+    assert read["systolic"].evidence[0].value == "0.00000001425 mol/L"
+    assert read["mass"].values == pytest.approx((2565.0,))
 
 
 def test_frames_come_from_the_kept_file_of_the_study(tmp_path: Path) -> None:

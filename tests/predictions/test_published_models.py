@@ -144,11 +144,14 @@ class TestPooledCohort:
         assert "no race" in self.of(None).text
 
 
+AT_60: dict[str, Any] = {"value": 60}
+
+
 class TestScore2Diabetes:
-    def of(self, *more: dict[str, Any], onset: str | None = "age", age: int = 60) -> Any:
+    def of(self, *more: dict[str, Any], onset: dict[str, Any] | None = AT_60, age: int = 60) -> Any:
         diagnosis = condition("E11.9")
-        if onset == "age":
-            diagnosis["onsetAge"] = {"value": 60}
+        if onset is not None:
+            diagnosis["onsetAge"] = onset
         inputs = [
             blood_pressure(140),
             quantity("14647-2", 5.5, "mmol/L"),
@@ -163,6 +166,18 @@ class TestScore2Diabetes:
         result = self.of()
         assert isinstance(result, Prediction), result.text
         assert (result.percent, result.category) == (Decimal("8.4"), ("moderate", "Moderate"))
+
+    def test_an_age_at_onset_is_read_in_its_unit(self) -> None:
+        ucum = "http://unitsofmeasure.org"
+        months = {"value": 720, "unit": "months", "system": ucum, "code": "mo"}
+        assert self.of(onset=months).percent == Decimal("8.4")
+        # 50 months are four years, and not fifty.
+        of_four = self.of(onset={"value": 4, "unit": "years", "system": ucum, "code": "a"}).percent
+        assert (
+            self.of(onset=months | {"value": 50}).percent == of_four != self.of(onset={"value": 50}).percent
+        )
+        for unknown in ({"value": 50, "unit": "weeks"}, {"value": 60, "comparator": "<", "code": "a"}):
+            assert "when the diabetes began" in self.of(onset=unknown).text
 
     def test_it_needs_the_onset_and_declines_organ_damage_and_other_ages(self) -> None:
         assert "when the diabetes began" in self.of(onset=None).text

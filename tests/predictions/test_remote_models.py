@@ -68,6 +68,10 @@ class Stand(BaseHTTPRequestHandler):
             output["shape"] = [rows + 1, 1]
         if mode == "null":
             output["data"] = [None] * rows
+        if mode == "truth":
+            output["data"] = [True] * rows
+        if mode == "nothing":
+            return self._say(200, b"null")
         if mode == "nameless":
             output["name"] = "other"
         if mode == "version":
@@ -149,6 +153,8 @@ BAD = {
     "shape": "another shape",
     "null": "no number",
     "nameless": "no output risk",
+    "truth": "no number",
+    "nothing": "no outputs",
     "version": "another version",
     "text": "JSON",
 }

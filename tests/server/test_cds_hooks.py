@@ -252,7 +252,11 @@ def test_a_patient_of_another_server_is_found_by_identifier_of_the_prefetch(serv
     person = own(records()[0], p) | {"identifier": [{"system": "urn:oid:2.25.7", "value": p}]}
     elsewhere = {"fhirServer": "https://ehr.example/fhir", "prefetch": {"patient": person | {"id": "77"}}}
     assert len(cards(served, "77", **elsewhere)) == 1
-    other = person | {"birthDate": "1901-01-01"}
+    assert cards(served, "78", user="u5", **elsewhere) == []  # a Patient of another record than the open one
+    for broken in ("x", ["x"], [{"system": 1, "value": {}}]):
+        wrong = {"patient": person | {"id": "77", "identifier": broken}}
+        assert cards(served, "77", user="u6", **(elsewhere | {"prefetch": wrong})) == []
+    other = person | {"id": "77", "birthDate": "1901-01-01"}
     assert cards(served, "77", user="u2", **(elsewhere | {"prefetch": {"patient": other}})) == []
     assert cards(served, "77", user="u3", fhirServer="https://ehr.example/fhir") == []
     assert len(cards(served, p, user="u4", fhirServer=FHIR)) == 1

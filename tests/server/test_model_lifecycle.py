@@ -173,6 +173,13 @@ class TestReview:
         assert valid(amended)
         assert valid(beside)
         assert call(served, path, decision="amend", value="300", reason="x").status_code == 400
+        # A category belongs to its number: another number without one has none.
+        other = call(served, path, decision="amend", value="3", reason="family history is another's").json()
+        assert (other["valueQuantity"]["value"], other.get("interpretation")) == (3, None)
+        assert kept["interpretation"] == result["interpretation"]
+        (beside,) = find(served, "RiskAssessment", ("patient", p))
+        assert "qualitativeRisk" not in beside["prediction"][0]
+        assert valid(other)
 
     def test_a_rejected_one_is_in_error_and_not_said_again_until_an_input_changes(
         self, served: Hospital, p: str

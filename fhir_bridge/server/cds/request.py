@@ -79,7 +79,8 @@ async def patient_of(services: Services, request: HookRequest, access: AccessFil
     """Id of the patient here; None where there is none, or none that this client may see.
 
     A patient of another server is matching by a business identifier, of what came with the call, else of what that
-    server answers; where birth dates are stated and differ, or several fit, nobody is.
+    server answers; where that is not the Patient whom the context names, birth dates are stated and differ, or several
+    fit, nobody is.
     """
     store = services.store
     if request.server in ("", services.settings.fhir_base):
@@ -90,8 +91,13 @@ async def patient_of(services: Services, request: HookRequest, access: AccessFil
     patient = request.prefetched or await _fetched(services, request)
     if patient is None or not access.permits("Patient", "s"):
         return None
+    if patient.get("id") != request.patient:
+        return None  # of another patient than the one whose record is open
     matching: set[str] = set()
-    for identifier in patient.get("identifier", ()):
+    identifiers = patient.get("identifier")
+    for identifier in identifiers if isinstance(identifiers, list) else ():
+        if not isinstance(identifier, dict):
+            continue
         system, value = identifier.get("system"), identifier.get("value")
         if not isinstance(system, str) or not isinstance(value, str) or not system or not value:
             continue
