@@ -118,6 +118,16 @@ class KeptFiles:
                     )
                 await blobs.remove(connection, gone)
 
+    async def options(self, adapter: str, identity: str) -> Mapping[str, Any]:
+        """What a file is kept with; empty of one that is not."""
+        async with self._pool.connection() as connection:
+            row = await (
+                await connection.execute(
+                    "SELECT options FROM kept_file WHERE adapter = %s AND id = %s", (adapter, identity)
+                )
+            ).fetchone()
+        return dict(row[0]) if row else {}
+
     async def of_patient(self, patient: str, access: AccessFilter) -> list[KeptFile]:
         """The files that hold something of a patient, newest first, as far as the caller may read the part's document.
 
