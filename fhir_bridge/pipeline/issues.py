@@ -127,4 +127,11 @@ CODES = declare(
         "Give a file, not a stream, sorted by contig and position; or load it without --keep-file.",
         "processing",
     ),
+    IssueCode(
+        "FB-RUN-051",
+        "warning",
+        "A kept file came again, and is no longer classified by the release of ClinVar that it was classified by",
+        "Run `fhir-bridge reclassify` with the release again; or load with `--set clinvar=` and the release.",
+        "processing",
+    ),
 )

@@ -22,7 +22,7 @@ __all__ = ["keep_delivery"]
 async def keep_delivery(
     store: Store, run: SinkRun, source: KeptDelivery, delivery: Delivery, last: ConvertedRecord
 ) -> Issue | None:
-    """Keep a file that was stored to its end, with the parts that are somebody's; what prevented it.
+    """Keep a file that was stored to its end, with the parts that are somebody's; what prevented it, or is lost by it.
 
     Args:
         last: its last record, whose outputs are the documents by which callers come to the parts.
@@ -52,5 +52,10 @@ async def keep_delivery(
             data, index = await asyncio.to_thread(source.write_kept, Path(folder) / "kept", parts)
         except (ValueError, OSError) as error:
             return Issue(CODES["FB-RUN-050"].severity, "FB-RUN-050", str(error), delivery.name)
+        before = await store.kept_files.options(file.adapter, file.id)
         await store.kept_files.keep(blobs, file, data, index)
-    return None
+    release = before.get("clinvar")
+    if release is None or "clinvar" in file.options:
+        return None
+    text = f"it was classified by {Path(release).name}, and says what it says itself again"
+    return Issue(CODES["FB-RUN-051"].severity, "FB-RUN-051", text, delivery.name)

@@ -103,7 +103,7 @@ class StoreSink:
             problem = self._runner.run(keeping)
             if problem is not None:
                 account.count_issues([problem])
-                account.withheld += 1
+                account.withheld += problem.severity == "error"
         delivery, self._delivery = self._delivery, None
         assert delivery is not None
         assert record.delivery is not None

@@ -118,6 +118,16 @@ class KeptFiles:
                     )
                 await blobs.remove(connection, gone)
 
+    async def options(self, adapter: str, identity: str) -> Mapping[str, Any]:
+        """What a file is kept with; empty of one that is not."""
+        async with self._pool.connection() as connection:
+            row = await (
+                await connection.execute(
+                    "SELECT options FROM kept_file WHERE adapter = %s AND id = %s", (adapter, identity)
+                )
+            ).fetchone()
+        return dict(row[0]) if row else {}
+
     async def of_patient(self, patient: str, access: AccessFilter) -> list[KeptFile]:
         """The files that hold something of a patient, newest first, as far as the caller may read the part's document.
 
@@ -180,14 +190,21 @@ class KeptFiles:
     ) -> list[bool]:
         """Whether the caller would find each of these contents, were it stored, and whether it speaks for itself.
 
-        One that is stored under its id, or that a person deleted or expunged, is what the store says of it.
+        One that is stored under its id, or that a person deleted or expunged, is what the store says of it; not one
+        that was withdrawn because its file no longer has it among those that are stored.
         """
         async with self._pool.connection() as connection:
             people = await people_of(connection, access)
             denied = await who_deny(connection, access, [patient])
             rows = await connection.execute(
                 "SELECT r.id FROM resource r WHERE r.type = 'Observation' AND r.id = ANY(%s) AND ((r.version > 0 AND "
-                "NOT (r.deleted AND NOT EXISTS (SELECT FROM output o WHERE o.resource = r.key AND o.active))) "
+                "NOT (r.deleted AND NOT EXISTS (SELECT FROM output o WHERE o.resource = r.key AND o.active)) "
+                # Withdrawn, as no record says any more that it is to be stored: the version before is a record's, no
+                # person wrote one since.
+                "AND NOT (NOT r.deleted AND EXISTS (SELECT FROM history h JOIN output o ON o.resource = h.resource "
+                "AND o.hash = h.hash WHERE h.resource = r.key AND h.version = r.version - 1) AND NOT EXISTS "
+                "(SELECT FROM output o WHERE o.resource = r.key AND o.active AND NOT o.superseded) AND NOT EXISTS "
+                "(SELECT FROM contribution c WHERE c.resource = r.key))) "
                 "OR (r.version = 0 AND r.last_version > 0))",
                 ([content["id"] for content in contents],),
             )

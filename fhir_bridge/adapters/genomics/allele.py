@@ -350,11 +350,16 @@ class Allele:
         return gene(listed.split("|")[0].split(":")[0]) if listed else None
 
     @cached
-    def clinvar(self) -> clinvar.ClinVar:
-        """ClinVar's statement on this allele."""
+    def _released(self) -> clinvar.ClinVar | None:
+        line, release = self.line, self.file.release
+        if release is None:
+            return None
+        stated = release.of(line.chromosome, line.pos, line.ref, self.alt)
+        return None if stated.significance is None else stated
+
+    @cached
+    def _annotated(self) -> clinvar.ClinVar:
         line = self.line
-        if self.file.release is not None:
-            return self.file.release.of(line.chromosome, line.pos, line.ref, self.alt)
         if "CLNSIG" not in line.raw_info:
             return clinvar.NONE
         names = ("CLNSIG", "CLNREVSTAT", "CLNDN", "CLNDISDB", "CLNVID")
@@ -364,6 +369,11 @@ class Allele:
             return clinvar.NONE
         values = (line.info(name, self.number) for name in names)
         return clinvar.read_clinvar(*(value if isinstance(value, str) else None for value in values))
+
+    @cached
+    def clinvar(self) -> clinvar.ClinVar:
+        """ClinVar's statement on this allele: the release's, or the line's own of one that no release has."""
+        return self._released or self._annotated
 
     @cached
     def acmg(self) -> acmg.Acmg:
@@ -387,9 +397,8 @@ class Allele:
     def clinvar_unclear(self) -> bool:
         """Whether the line classifies the allele in a way that can't be read or tied to it, and may mean pathogenic."""
         line = self.line
-        if self.file.release is not None:
-            stated = self.clinvar.significance
-            return stated is not None and not self.clinvar.reportable and clinvar.unclear(stated, tied=True)
+        if (released := self._released) is not None:
+            return not released.reportable and clinvar.unclear(released.significance or "", tied=True)
         if "CLNSIG" in line.lost:
             return True
         text = line.text("CLNSIG")

@@ -295,6 +295,7 @@ class Study:
         variants: alleles called; no_calls: lines so called; not_reference: lines not called as reference.
         left_out: calls with an ALT that the setting `filtered` left out; lost_calls: genotypes that could not be read.
         classified: alleles with CLNSIG; unclear: those that may be pathogenic, and can't be read or distinguished.
+        unlisted: alleles that the laboratory (ACMG) calls pathogenic or likely pathogenic, and ClinVar does not.
         kept: alleles that stay in the kept file alone.
         findings: reportable alleles, at most `max_findings`; `findings_count` counts all.
     """
@@ -314,6 +315,7 @@ class Study:
     lost_calls: int = 0
     classified: int = 0
     unclear: int = 0
+    unlisted: int = 0
     findings_count: int = 0
     kept: int = 0
     called_regions: RegionList = field(default_factory=RegionList)
@@ -404,6 +406,9 @@ class Study:
             result = "No variant that ClinVar classifies as pathogenic or likely pathogenic"
         else:
             result = "The file classifies no variant"
+        if self.unlisted:
+            words = "that the laboratory classifies as pathogenic or likely pathogenic"
+            result += f". Not among them: {self.unlisted} {words}"
         if missing := self._missing():
             result = f"{missing}. {result}"
         genes = self.file.studied.genes

@@ -30,6 +30,7 @@ def count_allele(study: Study, allele: Allele) -> bool:
         if not panel.selects(allele):
             return False
     elif not (options.reportable == "all" or (classified and allele.clinvar.reportable)):
+        study.unlisted += allele.acmg.classification in ("pathogenic", "likely-pathogenic")
         return False
     study.findings_count += 1
     if len(study.findings) < options.max_findings:

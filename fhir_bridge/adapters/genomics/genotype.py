@@ -67,7 +67,8 @@ def allelic_state(
 ) -> str | None:
     """The allelic state of one ALT: `homozygous`, `heterozygous`, `hemizygous`, `heteroplasmic`, `homoplasmic`.
 
-    None where it can't be determined: a half call, one copy outside X and Y, a mitochondrial call without reads.
+    None where it can't be determined: a half call, one copy outside X and Y, a mitochondrial call without
+    reads of the ALT.
 
     Args:
         genotype: the sample's call.
@@ -81,7 +82,7 @@ def allelic_state(
     copies = genotype.alleles
     if chromosome == "MT":
         # A genotype of two copies says nothing of a cell's many mitochondria: only reads do.
-        if fraction is None:
+        if not fraction:
             return None
         return "homoplasmic" if fraction >= homoplasmic else "heteroplasmic"
     if genotype.missing:

@@ -59,7 +59,8 @@ class Options:
         check_sex: a sample whose calls show another sex than the stored Patient's gender is not stored.
         regions: where lines are taken from: a BED file, or `chr1:1000-2000` and whole contigs, separated by commas.
         min_quality, min_genotype_quality, min_depth: a call whose QUAL, GQ or DP is below fails a filter.
-        clinvar: a release of ClinVar (its VCF, or variant_summary.txt) that classifies alleles in place of CLNSIG.
+        clinvar: a release of ClinVar (its VCF, or variant_summary.txt) that classifies alleles in place of CLNSIG,
+            which stays of those that it has not.
         keep: the file itself is kept by `load`, and only what is reportable, or lies in `stored_regions`, is stored.
         stored_regions: with `keep`, regions (as for `regions`) of which all variants are stored.
         stored_variants: with `keep`, variants (`7:55181378:C:T`) that are stored, since they are already.

@@ -16,7 +16,7 @@ from typing import Any
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.clinvar import ClinVar
-from fhir_bridge.adapters.genomics.clinvar_release import Release, open_release
+from fhir_bridge.adapters.genomics.clinvar_release import Release, open_release, release_date
 from fhir_bridge.adapters.genomics.kept_reading import ReclassifyingAdapter
 from fhir_bridge.adapters.genomics.options import OptionError
 from fhir_bridge.adapters.genomics.query import (
@@ -87,7 +87,7 @@ async def reclassify(
     releases = await asyncio.to_thread(_releases, release)
     before = await _findings(store)
     for file in await store.kept_files.every():
-        problem = await _read_again(store, blobs, url, file, release, site)
+        problem = await _read_again(store, blobs, url, file, release, date, site)
         if problem is None:
             result.files += 1
         else:
@@ -101,7 +101,7 @@ async def reclassify(
 
 
 async def _read_again(
-    store: Store, blobs: Blobs, url: str, file: KeptFile, release: Path, site: Path | None
+    store: Store, blobs: Blobs, url: str, file: KeptFile, release: Path, date: str, site: Path | None
 ) -> str | None:
     """Read a kept file again by the release; why that can't be."""
     try:
@@ -109,12 +109,26 @@ async def _read_again(
     except OptionError as error:
         return error.issue.message
     where = release.absolute()
+    if (newer := _newer(file, where, date)) is not None:
+        return f"it is classified by the release of {newer} already, which is newer"
     stored = [name for content in await store.kept_files.stored(file) if (name := _name(loads(content)))]
     adapter = ReclassifyingAdapter(file.name, file.id, file.options, list(file.parts), stored, where)
     account = await asyncio.to_thread(load_again, adapter, file.mapping, site, blobs.path(file.data), url)
     if account.rejected and not account.converted:
         return "; ".join(sorted({message for _, _, message in account.issues})[:3])
     return None
+
+
+def _newer(file: KeptFile, release: Path, date: str) -> str | None:
+    """The day of the release that a file is classified by, where that is newer."""
+    named = file.options.get("clinvar")
+    if named is None or Path(named) == release:
+        return None
+    try:
+        known = release_date(Path(named))
+    except OSError:
+        return None
+    return known if known is not None and known > date else None
 
 
 def _name(content: Mapping[str, Any]) -> str:
@@ -178,6 +192,8 @@ async def _findings(store: Store) -> Findings:
                 reportable.setdefault(sample, set()).add((variant, text))
     results: Findings = {}
     async for report in _all(store, "DiagnosticReport", f"{LOINC}|51969-4"):
+        if report.get("status") in ("entered-in-error", "cancelled"):
+            continue
         listed = {
             (variant, text)
             for variant in _references(report, "result")

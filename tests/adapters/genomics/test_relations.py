@@ -107,7 +107,10 @@ def test_one_copy_in_a_pseudoautosomal_region_is_not_hemizygous(read, position, 
 
 
 def test_a_mitochondrial_mixture_is_not_claimed_without_reads(read):
-    with_reads, without = read(
-        "MT 100 . A C . PASS . GT:AD 0/1:70,30", "MT 200 . A C . PASS . GT 1/1"
+    with_reads, without, of_others = read(
+        "MT 100 . A C . PASS . GT:AD 0/1:70,30",
+        "MT 200 . A C . PASS . GT 1/1",
+        "MT 300 . A C . PASS . GT:AD 0|1:70,0",
     ).alleles
     assert (with_reads.allelic_state, without.allelic_state) == ("heteroplasmic", None)
+    assert of_others.allelic_state is None

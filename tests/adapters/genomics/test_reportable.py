@@ -59,6 +59,16 @@ def test_a_panel_selects_what_the_report_lists(
     assert listed(read) == ["100"]
 
 
+def test_the_conclusion_counts_what_the_laboratory_alone_calls_pathogenic(read: Any) -> None:
+    left = "Not among them: 1 that the laboratory classifies as pathogenic or likely pathogenic."
+    (study,) = read(*LINES, header=ANNOTATED).studies
+    assert left in study.conclusion
+    (alone,) = read(*LINES[1:], header=ANNOTATED).studies
+    assert left in alone.conclusion
+    (none,) = read(*LINES[:2], header=ANNOTATED).studies
+    assert "Not among them" not in none.conclusion
+
+
 def test_the_conclusion_names_the_panel(read: Any, tmp_path: Path) -> None:
     (panel := tmp_path / "p.yaml").write_text("panel: Heart 1\ngenes: [PLN]\n")
     (study,) = read(*LINES, header=ANNOTATED, panel=panel).studies

@@ -149,3 +149,49 @@ def test_a_release_without_a_date_or_of_another_kind_is_refused(folder: Path, re
     done = run_command("reclassify", folder / "site.yaml", "--date", "2026-06-02")
     assert done.returncode == 2
     assert "it classifies no allele" in done.stderr
+
+
+def test_what_a_release_has_not_keeps_what_the_kept_file_says_of_it(
+    served: Http, reclassify: Any, folder: Path
+) -> None:
+    """Neither a newer release without a variant nor an older release takes back that it is pathogenic."""
+    assert reclassify().returncode == 0
+    (anna,) = search(served, "Patient?identifier=urn:oid:2.25.7|A1")
+    newer = folder / "newer.vcf"
+    lines = RELEASE.replace("2026-06-01", "2026-07-01").splitlines(keepends=True)
+    newer.write_text("".join(line for line in lines if not line.startswith(("1\t2000", "1\t1010"))))
+    site_file = folder / "site.yaml"
+    done = run_command("reclassify", newer, "--site", site_file)
+    assert done.returncode == 0, done.stderr
+    # 2000 is pathogenic by CLNSIG of the file, which the newer release does not contradict.
+    assert classifications(served, anna["id"])[-1] == "Pathogenic"
+    (report,) = search(served, f"DiagnosticReport?patient={anna['id']}&status=final")
+    assert "1 reportable: NC_000001.11:g.2000G>A, heterozygous, Pathogenic" in report["conclusion"]
+    # An older release changes nothing of a file that a newer one classifies.
+    done = reclassify()
+    assert done.returncode == 1
+    assert "classified by the release of 2026-07-01 already" in done.stderr
+    # The file as it came is what it was before the release; that is said.
+    done = run_command("load", genome(folder), "-a", "vcf", "--site", site_file, "--keep-file")
+    assert "FB-RUN-051" in done.stderr
+
+
+def test_a_withdrawn_report_gets_no_task(served: Http, reclassify: Any, folder: Path) -> None:
+    assert reclassify
+    corrected, latest = genome(folder, date="20260401"), folder / "latest.vcf"
+    latest.write_text(
+        RELEASE.replace("2026-06-01", "2026-08-01").replace("CLNSIG=Benign", "CLNSIG=Uncertain_significance")
+    )
+    site_file = folder / "site.yaml"
+    done = run_command("load", corrected, "-a", "vcf", "--site", site_file, "--keep-file")
+    assert done.returncode == 0, done.stderr
+    withdrawn = search(served, "DiagnosticReport?status=entered-in-error&_count=50")
+    assert run_command("reclassify", latest, "--site", site_file).returncode == 0
+    marked = {
+        task["focus"]["reference"]
+        for task in search(served, "Task?_count=50")
+        if "2026-08-01" in task["description"]
+    }
+    assert withdrawn
+    assert marked
+    assert not marked & {f"DiagnosticReport/{report['id']}" for report in withdrawn}

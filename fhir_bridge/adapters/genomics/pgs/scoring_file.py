@@ -196,6 +196,8 @@ def _text(item: bytes | OverlongLine | Break, path: Path, number: int) -> str | 
 def _check_columns(columns: Sequence[str], path: Path) -> None:
     if "effect_allele" not in columns:
         raise ScoringFileError(issue("FB-PGS-001", "the column effect_allele is missing", path.name))
+    if twice := next((name for name in columns if name and columns.count(name) > 1), None):
+        raise ScoringFileError(issue("FB-PGS-001", f"there are two columns {twice}", path.name))
     if "effect_weight" not in columns and not {"dosage_0_weight", "dosage_1_weight"} <= set(columns):
         message = "neither effect_weight nor dosage_0_weight, dosage_1_weight, dosage_2_weight is a column"
         raise ScoringFileError(issue("FB-PGS-001", message, path.name))

@@ -226,6 +226,7 @@ def test_weights_by_count_and_interactions_and_probabilities(files: Files) -> No
             "1 100 A 1",
             "FB-PGS-001",
         ),
+        ("#genome_build=GRCh38", f"{PAIR} effect_weight", "1 100 G A 1 9", "FB-PGS-001"),
         ("#genome_build=GRCh38", PAIR, "1 999 G A 1", "FB-PGS-006"),
     ],
 )
