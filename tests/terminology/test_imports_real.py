@@ -12,6 +12,7 @@ from fhir_bridge.terminology.store import StoredSystem, open_store
 
 pytestmark = pytest.mark.soak  # a whole terminology takes half a minute; test_imports*.py import parts of it
 
+
 def carried(package: str, pattern: str) -> Path:
     """A data file of an installed package, which is not imported for it."""
     spec = importlib.util.find_spec(package)
