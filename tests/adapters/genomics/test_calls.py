@@ -287,7 +287,7 @@ def test_values_of_a_line_without_genotypes_are_those_of_two_copies(read):
     found = read(line, samples=samples, extra=[likelihoods], check=True)
     left_out = "the value is left out (VCF 4.3 §1.6.2)"
     assert said(found) == [
-        ("FB-VCF-041", SECOND, "column 10 has more values than FORMAT"),
+        ("FB-VCF-041", SECOND, "column 10 has more values than FORMAT (VCF 4.3 §1.6.2)"),
         ("FB-VCF-034", SECOND, f"FORMAT/PL of column 10 has 1 values, not 3; {left_out}"),
         ("FB-VCF-031", SECOND, f"FORMAT/DP of column 11 is not of its declared type; {left_out}"),
         ("FB-VCF-034", SECOND, f"FORMAT/PL of column 11 has 2 values, not 3; {left_out}"),
