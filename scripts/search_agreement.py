@@ -137,7 +137,9 @@ def _text(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        # FHIRPath holds quantities of one code for equal, however their unit is written; a union has one of them.
+        coded = "value" in value and "code" in value
+        return {key: _plain(inner) for key, inner in value.items() if not (coded and key == "unit")}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     return value.normalize() if isinstance(value, Decimal) else value

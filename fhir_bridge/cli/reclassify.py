@@ -49,9 +49,10 @@ def reclassify(
         result = run_async(_run(url, release, day, site))
     except OptionError as error:
         raise UsageError(str(error)) from error
-    stdout.print(
+    stdout.print(  # one line, however wide the terminal is
         f"{result.files} kept files read again, {result.implications} stored variants classified anew, "
-        f"{len(result.reports)} reports with other findings"
+        f"{len(result.reports)} reports with other findings",
+        soft_wrap=True,
     )
     if result.missing:
         stdout.print(

@@ -303,7 +303,10 @@ def test_the_page_tells_what_an_account_may_not_see(hospital: Hospital, database
         async with await Store.open(database_url, max_size=2) as store:
             return await patient_values(store, access, "anna")
 
-    shown = asyncio.run(values()) | {"csrf": "", "clients": [], "languages": {}, "language": "en"}
+    shown = asyncio.run(values()) | {
+        "csrf": "", "clients": [], "languages": {}, "language": "en", "may_review": False,
+        "runnable": [], "pictures": False,
+    }  # fmt: skip
     text = (
         _templates()
         .get_template("patient.html")

@@ -155,7 +155,7 @@ def agree(resource: dict[str, Any]) -> None:
 
 def _examples() -> list[dict[str, Any]]:
     found = []
-    for file in sorted(MAPPINGS.rglob("*.ndjson")) + sorted(MAPPINGS.rglob("*.json")):
+    for file in sorted(MAPPINGS.rglob("expected.ndjson")) + sorted(MAPPINGS.rglob("*.json")):
         for line in file.read_bytes().splitlines() if file.suffix == ".ndjson" else [file.read_bytes()]:
             resource = loads_exact(line)
             if isinstance(resource, dict) and resource.get("resourceType") in PATHS:
