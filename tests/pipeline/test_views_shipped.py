@@ -55,7 +55,9 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the mappings' examples expect, as NDJSON."""
     folder = tmp_path_factory.mktemp("examples")
     lines = []
-    for file in sorted([*MAPPINGS.rglob("examples/**/expected.ndjson"), *MAPPINGS.rglob("examples/**/*.json")]):
+    for file in sorted(
+        [*MAPPINGS.rglob("examples/**/expected.ndjson"), *MAPPINGS.rglob("examples/**/*.json")]
+    ):
         lines += (
             file.read_bytes().splitlines()
             if file.suffix == ".ndjson"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_bridge.adapters.genomics.acmg import read_acmg
-from tests.command import run_command
 
 from .conftest import HEADER, text
 
@@ -152,6 +153,12 @@ def test_a_variant_on_lines_apart_is_stated_with_its_conflict(read: Any) -> None
     assert {"FB-VCF-037", "FB-VCF-038", "FB-VCF-084"} <= set(reading.codes)
 
 
+def run_apart(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own: what it knows of an imported terminology must not stay in this one."""
+    command = [sys.executable, "-m", "fhir_bridge.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def test_genes_are_coded_where_hgnc_is_imported_and_the_laboratorys_class_is_an_implication(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +170,7 @@ def test_genes_are_coded_where_hgnc_is_imported_and_the_laboratorys_class_is_an_
         for number, symbol in enumerate(symbols, 90001)
     ]
     (tmp_path / "hgnc_complete_set.txt").write_text("\n".join(rows) + "\n")
-    imported = run_command("terminology", "import", tmp_path / "hgnc_complete_set.txt")
+    imported = run_apart("terminology", "import", tmp_path / "hgnc_complete_set.txt")
     assert imported.returncode == 0, imported.stderr
     lines = [
         f"1 {1000 + 10 * place} . A C . PASS CSQ=C|missense_variant|{symbol} GT 0/1"
@@ -172,7 +179,7 @@ def test_genes_are_coded_where_hgnc_is_imported_and_the_laboratorys_class_is_an_
     lines[0] = lines[0].replace(" GT", ";ACMG_CLASS=Pathogenic;ACMG_CRITERIA=PVS1&PM2 GT")
     (tmp_path / "a.vcf").write_text(text(lines, header=ANNOTATED))
     (tmp_path / "site.yaml").write_text("demo_key: true\n")
-    done = run_command(
+    done = run_apart(
         "convert", tmp_path / "a.vcf", "--adapter", "vcf", "--site", tmp_path / "site.yaml", "--out", tmp_path / "out",
         "--set", "consequences=false",
     )  # fmt: skip
