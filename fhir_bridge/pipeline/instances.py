@@ -27,7 +27,7 @@ from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.receiving import Unavailable
 from fhir_bridge.plugins import CompositeAdapter, CompositeRecord, IssueLike, adapters
 from fhir_bridge.storage import StorageError, Store
-from fhir_bridge.storage.parts import OtherSubject, Part
+from fhir_bridge.storage.parts import OtherSubject, Part, receive_parts
 
 __all__ = ["COMPOSE_JOB", "InstanceReceiver", "Kept", "compose_stored"]
 
@@ -150,7 +150,9 @@ class InstanceReceiver:
             "key": record.key,
         }
         job = (COMPOSE_JOB, payload, self._delay)
-        await self._store.receive_parts((self._source, record.key), parts, self._adapter.same_subject, job)
+        same_subject = self._adapter.same_subject
+        async with self._store.connection() as connection:
+            await receive_parts(connection, self._source, record.key, parts, same_subject, job)
 
     async def _conflict(self, path: Path, key: str) -> Kept:
         """Another patient's by its words: the whole way decides, which knows linked patients, and keeps the file."""

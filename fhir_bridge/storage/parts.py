@@ -7,13 +7,17 @@ Every content of a part is kept, and every deletion, so that which one counts is
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from psycopg import AsyncConnection
 
-__all__ = ["OtherSubject", "Part", "PartsMoved", "add_parts", "read_parts", "write_parts"]
+from fhir_bridge.storage.jobs import add_job
+
+__all__ = ["OtherSubject", "Part", "PartsMoved", "read_parts", "receive_parts", "write_parts"]
 
 
 class PartsMoved(Exception):
@@ -81,14 +85,18 @@ async def write_parts(
     await _insert(connection, key, parts)
 
 
-async def add_parts(
+async def receive_parts(
     connection: AsyncConnection,
     source: str,
     record: str,
     parts: Sequence[Part],
     same_subject: Callable[[Iterable[str]], bool],
+    job: tuple[str, dict[str, Any], timedelta],
 ) -> None:
-    """Lock the record and add parts to it, for who composes it later.
+    """Lock a record and add parts to it that came by themselves, with the job that composes it.
+
+    Args:
+        job: its kind and payload, and after which time; more parts that come until then are composed with these.
 
     Raises:
         OtherSubject: they are about another person than what the record has.
@@ -101,6 +109,10 @@ async def add_parts(
     if known and not same_subject(known | {part.subject for part in parts}):
         raise OtherSubject(record)
     await _insert(connection, key, parts)
+    kind, payload, delay = job
+    # A queue for each record: two workers would compose it of the same parts.
+    queue = zlib.crc32(f"{source}\t{record}".encode()) >> 1 | 1
+    await add_job(connection, kind, payload, queue=queue, delay=delay, dedupe=f"{kind}/{source}/{record}")
 
 
 async def _locked(connection: AsyncConnection, source: str, record: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections import Counter
 from collections.abc import (
     AsyncGenerator,
@@ -15,7 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -48,12 +47,11 @@ from fhir_bridge.storage.exporting import Exports
 from fhir_bridge.storage.expunging import Expunges
 from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
-from fhir_bridge.storage.jobs import add_job
 from fhir_bridge.storage.kept_files import KeptFiles
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.ownership import of_linked_patient
-from fhir_bridge.storage.parts import Part, add_parts, read_parts
+from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.results import Results
@@ -521,11 +519,9 @@ class Store:
                 for stored in events:
                     yield stored
 
-    async def small_records(
-        self, patient_ids: Sequence[str], types: Sequence[str]
-    ) -> dict[str, list[Stored]]:
+    async def small_records(self, ids: Sequence[str], types: Sequence[str]) -> dict[str, list[Stored]]:
         """Records of several patients at once, unbounded; see `patients.read_small_records` for what is left out."""
-        return await patients.read_small_records(self.pool, self._dictionaries, patient_ids, types)
+        return await patients.read_small_records(self.pool, self._dictionaries, ids, types)
 
     async def owners(self, resource_type: str, identity: str) -> list[str]:
         """Ids of the Patients whom a stored resource, or what was deleted, is about (`fhir.record`)."""
@@ -684,30 +680,6 @@ class Store:
         """All contents and deletions of a record's parts (`storage.parts`)."""
         async with self.pool.connection() as connection:
             return await read_parts(connection, source, record)
-
-    async def receive_parts(
-        self,
-        name: tuple[str, str],
-        parts: Sequence[Part],
-        same_subject: Callable[[Iterable[str]], bool],
-        job: tuple[str, dict[str, Any], timedelta],
-    ) -> None:
-        """Keep parts of a record that came by themselves, with the job that composes it, in one transaction.
-
-        Args:
-            name: source and id of the record.
-            job: its kind and payload, and after which time; more parts that come until then are composed with these.
-
-        Raises:
-            OtherSubject: they are about another person than what the record has.
-        """
-        kind, payload, delay = job
-        async with self.connection() as connection:
-            await add_parts(connection, *name, parts, same_subject)
-            # A queue for each record: two workers would compose it of the same parts.
-            queue = zlib.crc32("\t".join(name).encode()) >> 1 | 1
-            dedupe = f"{kind}/{name[0]}/{name[1]}"
-            await add_job(connection, kind, payload, queue=queue, delay=delay, dedupe=dedupe)
 
     async def of_linked_patient(self, resources: Sequence[dict[str, Any]]) -> bool:
         """Whether what is stored of these resources is about another Patient who is the same person by link."""
