@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
 from fhir_bridge.predictions.contract import PredictorSettings, RefusalReason
-from fhir_bridge.predictions.findings import Disease, find_disease, find_unreadable, is_refuted
+from fhir_bridge.predictions.findings import Disease, find_disease, is_refuted, refuse_unreadable
 from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     CHOLESTEROL_MOLAR_MASS,
@@ -288,9 +288,7 @@ def kidney(record: PatientRecord) -> list[Evidence]:
     undated = EGFR.undated(record)
     if undated is not None:
         raise UnusableInput("eGFR has no time, so it may be the newest", undated)
-    unreadable = find_unreadable(record)
-    if unreadable is not None:
-        raise UnusableInput("a condition that can't be read may exclude", unreadable)
+    refuse_unreadable(record)
     return looked_at
 
 

@@ -17,8 +17,8 @@ from fhir_bridge.predictions.cardiovascular import (
 )
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Answered, Dial, Equation
-from fhir_bridge.predictions.findings import Disease, find_disease, find_unreadable, subsumption_caution
-from fhir_bridge.predictions.inputs import UnusableInput, age_on
+from fhir_bridge.predictions.findings import Disease, find_disease, refuse_unreadable, subsumption_caution
+from fhir_bridge.predictions.inputs import age_on
 from fhir_bridge.predictions.outputs import QuantityOutput
 from fhir_bridge.predictions.published import PublishedEquation, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
@@ -119,9 +119,7 @@ class Cha2ds2(PublishedEquation):
         if diagnosis is None:
             raise Excluded("no diagnosis of atrial fibrillation")
         looked_at = [diagnosis, *exclusions(record, (VALVULAR,))]
-        unreadable = find_unreadable(record)
-        if unreadable is not None:
-            raise UnusableInput("a condition that can't be read may count", unreadable)
+        refuse_unreadable(record, "count")
         day = record.as_of.date()
         age = age_on(record, day)
         if age < 18:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from fhir_bridge.fhir.ucum import UcumError, convert
-from fhir_bridge.predictions.inputs import LOINC, SNOMED
+from fhir_bridge.predictions.inputs import LOINC, SNOMED, UnusableInput
 from fhir_bridge.predictions.record import (
     SETTLED,
     Evidence,
@@ -29,6 +29,7 @@ __all__ = [
     "find_unreadable",
     "is_refuted",
     "onset_of",
+    "refuse_unreadable",
     "subsumption_caution",
 ]
 
@@ -189,6 +190,17 @@ def find_unreadable(record: PatientRecord) -> Evidence | None:
         ):
             return record.evidence(condition, "condition without a code of ICD-10 or SNOMED CT")
     return None
+
+
+def refuse_unreadable(record: PatientRecord, may: str = "exclude") -> None:
+    """Refuse where a Condition can't be read; `may`: what it may do to the equation.
+
+    Raises:
+        UnusableInput: there is one.
+    """
+    evidence = find_unreadable(record)
+    if evidence is not None:
+        raise UnusableInput(f"a condition that can't be read may {may}", evidence)
 
 
 def _years(age: Mapping[str, Any]) -> int | None:

@@ -16,8 +16,8 @@ from fhir_bridge.predictions.findings import (
     family_history,
     find_disease,
     find_unconfirmed,
-    find_unreadable,
     is_refuted,
+    refuse_unreadable,
     subsumption_caution,
 )
 from fhir_bridge.predictions.genome import pathogenic_variants, uncertain_variants
@@ -247,9 +247,7 @@ class HcmRiskScd(PublishedEquation):
         for (low, high), (value, evidence) in zip(_RANGES.values(), measured.values(), strict=True):
             if not low <= value <= high:
                 raise ImplausibleInput(f"{evidence.label} is outside {low} to {high}", evidence)
-        unreadable = find_unreadable(record)
-        if unreadable is not None:
-            raise UnusableInput("a condition that can't be read may exclude", unreadable)
+        refuse_unreadable(record)
         tachycardia = _stated(record, TACHYCARDIA, NSVT, present=True)
         if tachycardia is not None:
             raise UnusableInput("whether the ventricular tachycardia was sustained is not known", tachycardia)

@@ -26,8 +26,8 @@ from fhir_bridge.predictions.cardiovascular import (
 )
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Answered, Dial, Equation
-from fhir_bridge.predictions.findings import find_unreadable, subsumption_caution
-from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, UnusableInput, age_on
+from fhir_bridge.predictions.findings import refuse_unreadable, subsumption_caution
+from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, age_on
 from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
 from fhir_bridge.predictions.record import PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
@@ -190,9 +190,7 @@ class PooledCohort(PublishedEquation):
             raise Excluded(f"age {age} is outside 40 to 79")
         looked_at = exclusions(record, (ASCVD, HEART_FAILURE, FAMILIAL, PREGNANCY))
         familial(record)
-        unreadable = find_unreadable(record)
-        if unreadable is not None:
-            raise UnusableInput("a condition that can't be read may exclude", unreadable)
+        refuse_unreadable(record)
         race, caution = _race_of(record.patient)
         measured = {
             "total-cholesterol": TOTAL_MASS.find(record),

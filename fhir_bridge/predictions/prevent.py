@@ -34,7 +34,7 @@ from fhir_bridge.predictions.cardiovascular import (
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
 from fhir_bridge.predictions.deprivation import decile_of
 from fhir_bridge.predictions.explain import Answered, Equation
-from fhir_bridge.predictions.findings import find_unreadable, subsumption_caution
+from fhir_bridge.predictions.findings import refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import (
     ImplausibleInput,
     MissingInput,
@@ -241,9 +241,7 @@ class Prevent(PublishedEquation):
         if not 30 <= age <= oldest:
             raise Excluded(f"age {age} is outside 30 to {oldest}")
         looked_at = exclusions(record, (ASCVD, HEART_FAILURE, PREGNANCY))
-        unreadable = find_unreadable(record)
-        if unreadable is not None:
-            raise UnusableInput("a condition that can't be read may exclude", unreadable)
+        refuse_unreadable(record)
         values, evidence = {"age": float(age)}, {"systolic-blood-pressure": sbp_evidence}
         values["systolic-blood-pressure"] = self._within("systolic-blood-pressure", float(sbp), sbp_evidence)
         c = _coefficients("base", self.years, self.outcome, sex)

@@ -24,9 +24,9 @@ from fhir_bridge.predictions.cardiovascular import (
 )
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Answered, Dial, Equation
-from fhir_bridge.predictions.findings import Disease, find_unreadable, onset_of, subsumption_caution
+from fhir_bridge.predictions.findings import Disease, onset_of, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.genome import uncertain_variants
-from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, UnusableInput, age_on
+from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, age_on
 from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 from fhir_bridge.predictions.score2 import region_of
@@ -201,9 +201,7 @@ class Score2Diabetes(PublishedEquation):
             raise Excluded(f"age {age} is outside 40 to 69")
         looked_at = exclusions(record, (*WITHOUT_KIDNEY, _SEVERE))
         familial(record)
-        unreadable = find_unreadable(record)
-        if unreadable is not None:
-            raise UnusableInput("a condition that can't be read may exclude", unreadable)
+        refuse_unreadable(record)
         measured = {
             "systolic-blood-pressure": sbp,
             "total-cholesterol": CHOLESTEROL.find(record),
