@@ -54,6 +54,14 @@ async def _readable(call: Call) -> Stored:
     return await call.services.store.read("Observation", call.id, call.access)
 
 
+async def _reviewed(call: Call, stored: Stored, verdict: Review) -> Response:
+    """Write what the person says; the Observation as it is then."""
+    await finished(review(call.services.store, stored, verdict, audit_of(call)))
+    await audit_operation(call)
+    written = await call.services.store.read("Observation", call.id, EVERYTHING)
+    return Response(written.bytes, media_type=FHIR_JSON)
+
+
 def _text(known: dict[str, str], name: str) -> str:
     text = known.get(name, "").strip()
     if len(text) > LONGEST:
@@ -89,10 +97,7 @@ class ReviewResult(CallOperation):
             _category(_text(known, "category")),
             _text(known, "followed"),
         )
-        await finished(review(call.services.store, stored, verdict, audit_of(call)))
-        await audit_operation(call)
-        written = await call.services.store.read("Observation", call.id, EVERYTHING)
-        return Response(written.bytes, media_type=FHIR_JSON)
+        return await _reviewed(call, stored, verdict)
 
 
 def _number(text: str | None) -> Decimal | None:
@@ -129,10 +134,7 @@ class WithdrawOne(CallOperation):
         known = only(parameters, ("reason",))
         stored = await _readable(call)
         verdict = Review("reject", _who(call), _text(known, "reason"))
-        await finished(review(call.services.store, stored, verdict, audit_of(call)))
-        await audit_operation(call)
-        written = await call.services.store.read("Observation", call.id, EVERYTHING)
-        return Response(written.bytes, media_type=FHIR_JSON)
+        return await _reviewed(call, stored, verdict)
 
 
 class WithdrawAll(CallOperation):
