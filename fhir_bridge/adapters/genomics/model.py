@@ -13,7 +13,7 @@ from fhir_bridge.fhir.datatypes import Identifier
 from fhir_bridge.fhir.ports import NamingPort
 from fhir_bridge.mapping import Context, Scope, function
 
-__all__ = ["VcfModel", "coded_gene", "sample_identifier"]
+__all__ = ["VcfModel", "coded_by_name", "coded_gene", "gene_named", "read_selector", "sample_identifier"]
 
 
 _SCOPES = {
@@ -136,7 +136,7 @@ def _table(scope: str) -> dict[str, str]:
 
 
 @function
-def _gene(symbol: Any) -> Any:
+def gene_named(symbol: Any) -> Any:
     """A gene by its symbol, as a value for `concept()`."""
     return gene(symbol) if isinstance(symbol, str) and symbol else None
 
@@ -144,10 +144,31 @@ def _gene(symbol: Any) -> Any:
 @function(context=True)
 def coded_gene(ctx: Context, term: Any) -> Any:
     """A gene with the code that the terminology store has for its symbol, where it has none."""
+    return coded_by_name(ctx, term, HGNC_SYSTEM)
+
+
+def coded_by_name(ctx: Context, term: Any, system: str) -> Any:
+    """A term with the code that the terminology store has for its display, where it has none."""
     if not isinstance(term, Term) or term.code is not None or not isinstance(ctx.terminology, NamingPort):
         return term
-    code = ctx.terminology.code_of(HGNC_SYSTEM, term.display)
-    return Term(HGNC_SYSTEM, code, term.display) if code else term
+    code = ctx.terminology.code_of(system, term.display)
+    return Term(system, code, term.display) if code else term
+
+
+def read_selector(table: Mapping[str, str], text: str, scope: str, source: str) -> str:
+    """Python that reads `text` from the scope object `s`, of a table of all selectors.
+
+    Args:
+        source: what the selectors are of, for the message.
+
+    Raises:
+        LookupError: the table has no such selector.
+    """
+    if text in table:
+        return table[text]
+    near = difflib.get_close_matches(text, table, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise LookupError(f"{source} has no {text} in scope {scope}{hint}")
 
 
 @function(context=True, returns="Identifier")
@@ -170,7 +191,7 @@ class VcfModel:
     root = "File"
     scopes: Mapping[str, Scope] = _SCOPES
     functions: Mapping[str, Callable[..., Any]] = {
-        "gene": _gene,
+        "gene": gene_named,
         "hgnc": coded_gene,
         "sample_identifier": sample_identifier,
     }

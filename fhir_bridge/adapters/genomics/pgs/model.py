@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhir_bridge.adapters.genomics.model import sample_identifier
+from fhir_bridge.adapters.genomics.model import read_selector, sample_identifier
 from fhir_bridge.adapters.genomics.pgs.options import PgsOptions
 from fhir_bridge.mapping import Scope
 
@@ -76,9 +75,4 @@ class PgsModel:
         Raises:
             LookupError: the scope has no such selector.
         """
-        source = _SELECTORS[scope].get(text)
-        if source is not None:
-            return source
-        near = difflib.get_close_matches(text, _SELECTORS[scope], 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise LookupError(f"a polygenic score has no {text} in scope {scope}{hint}")
+        return read_selector(_SELECTORS[scope], text, scope, "a polygenic score")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
 
-from fhir_bridge.adapters.genomics.genes import gene as gene_term
 from fhir_bridge.adapters.genomics.pharmcat.medications import medication
 from fhir_bridge.adapters.genomics.term import Term
 
@@ -156,11 +155,6 @@ class Annotation:
         """Implications and recommendation in words; what PharmCAT remarks where there is neither."""
         parts = [*self.implications, *([self.recommendation] if self.recommendation else [])] or self.notes
         return "\n".join(parts) or None
-
-
-def gene_of(symbol: str) -> Term:
-    """A gene as a coded term."""
-    return gene_term(symbol)
 
 
 def gene_calls(genes: Mapping[str, Any]) -> Iterator[GeneCall]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhir_bridge.adapters.genomics.model import coded_gene, sample_identifier
-from fhir_bridge.adapters.genomics.pharmcat.content import gene_of
+from fhir_bridge.adapters.genomics.model import (
+    coded_by_name,
+    coded_gene,
+    gene_named,
+    read_selector,
+    sample_identifier,
+)
 from fhir_bridge.adapters.genomics.pharmcat.medications import RXNORM
 from fhir_bridge.adapters.genomics.pharmcat.record import PharmcatOptions
-from fhir_bridge.adapters.genomics.term import Term
-from fhir_bridge.fhir.ports import NamingPort
 from fhir_bridge.mapping import Context, Scope, function, nearest
 from fhir_bridge.plugins import OptionError
 
@@ -64,19 +66,10 @@ _SELECTORS = {"File": _FILE} | {
 }
 
 
-@function
-def _gene(symbol: Any) -> Any:
-    """A gene by its symbol, as a value for `concept()`."""
-    return gene_of(symbol) if isinstance(symbol, str) and symbol else None
-
-
 @function(context=True)
 def _rxnorm(ctx: Context, term: Any) -> Any:
     """A drug with the code that the terminology store has for its name, where it has none."""
-    if not isinstance(term, Term) or term.code is not None or not isinstance(ctx.terminology, NamingPort):
-        return term
-    code = ctx.terminology.code_of(RXNORM, term.display)
-    return Term(RXNORM, code, term.display) if code else term
+    return coded_by_name(ctx, term, RXNORM)
 
 
 def parse_options(values: Mapping[str, Any]) -> PharmcatOptions:
@@ -108,7 +101,7 @@ class PharmcatModel:
     root = "File"
     scopes: Mapping[str, Scope] = {"File": Scope("File", None)} | {name: Scope(name, "File") for name in _OF}
     functions: Mapping[str, Callable[..., Any]] = {
-        "gene": _gene,
+        "gene": gene_named,
         "hgnc": coded_gene,
         "rxnorm": _rxnorm,
         "sample_identifier": sample_identifier,
@@ -132,9 +125,4 @@ class PharmcatModel:
         Raises:
             LookupError: the scope has no such selector.
         """
-        source = _SELECTORS[scope].get(text)
-        if source is not None:
-            return source
-        near = difflib.get_close_matches(text, _SELECTORS[scope], 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise LookupError(f"a PharmCAT file has no {text} in scope {scope}{hint}")
+        return read_selector(_SELECTORS[scope], text, scope, "a PharmCAT file")
