@@ -16,6 +16,7 @@ from fhir_bridge.adapters.ehr.hl7v2.composites import Components, reader
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field
 from fhir_bridge.adapters.ehr.hl7v2.groups import Group
 from fhir_bridge.adapters.ehr.hl7v2.numbers import structured
+from fhir_bridge.adapters.ehr.vital_units import VITAL_UNITS
 from fhir_bridge.fhir import ucum
 from fhir_bridge.fhir.datatypes import CodeableConcept, Quantity
 from fhir_bridge.mapping import Context, function
@@ -27,21 +28,10 @@ _LOINC: Final = "http://loinc.org"
 _UCUM: Final = "http://unitsofmeasure.org"
 _DESIGNATORS: Final = frozenset(("LN", "LOINC", "LNC", _LOINC, "2.16.840.1.113883.6.1"))
 
-UNITS: Final[dict[str, tuple[str, ...]]] = {
-    "8867-4": ("/min",),
-    "9279-1": ("/min",),
-    "8310-5": ("Cel", "[degF]"),
-    "8302-2": ("cm", "[in_i]"),
-    "9843-4": ("cm", "[in_i]"),
-    "29463-7": ("kg", "g", "[lb_av]"),
-    "39156-5": ("kg/m2",),
-    "2708-6": ("%",),
-    "59408-5": ("%",),
-    "8480-6": ("mm[Hg]",),
-    "8462-4": ("mm[Hg]",),
-    "85354-9": ("mm[Hg]",),
+UNITS: Final[Mapping[str, tuple[str, ...]]] = {
+    code: units for code, units in VITAL_UNITS.items() if code != "8287-5"
 }
-"""The units that each profile takes, the one to convert to first."""
+"""The units that each profile takes, the one to convert to first. Head circumference is an ordinary result here."""
 
 _SYSTOLIC, _DIASTOLIC, _PANEL = "8480-6", "8462-4", "85354-9"
 PROFILED: Final[dict[str, dict[str, str]]] = {
