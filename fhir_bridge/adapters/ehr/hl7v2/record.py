@@ -77,7 +77,7 @@ def parse_segments(text: str, charset: str = "utf-8") -> tuple[list[Segment], in
     if text[:3] != "MSH" or len(text) < 5:
         raise ValueError("it does not begin with MSH and its separators")
     separator = text[3]
-    lines = _LINE_END.split(text)
+    lines = _LINE_END.split(text) if "\n" in text else text.split("\r")
     delimiters = Delimiters.declared(separator, lines[0][4:].split(separator, 1)[0], charset)
     if lines[0][4:].split(separator, 1)[0][2:4] == "\\\\":
         lines = [line.replace("\\\\", "\\") for line in lines]
