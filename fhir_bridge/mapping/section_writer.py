@@ -216,7 +216,9 @@ class SectionWriter:
         """Statements that take all sections together that recur from object to object."""
         line, layout = self.writer.line, self.layout
         parts: dict[str, None] = {}
-        rest = [section for section in layout.sections if section not in steady and section not in self.around]
+        rest = [
+            section for section in layout.sections if section not in steady and section not in self.around
+        ]
         sources: set[str] = set()
         for section in steady:
             if section.number in self.tokens:
@@ -225,7 +227,9 @@ class SectionWriter:
         apart: set[str] = set()
         for section in rest:
             if self.usual and not self._shared(section):
-                apart |= {key for key in layout.deciding(layout.own_values(section)) if key.startswith("let ")}
+                apart |= {
+                    key for key in layout.deciding(layout.own_values(section)) if key.startswith("let ")
+                }
             sources |= self._shared(section)
         lets = [key for key in sorted(apart) if layout.variables[key[4:]].key in sources]
         parts |= {name: None for source in sorted(sources) if (name := self._named(source)) not in CONSTANTS}

@@ -108,9 +108,7 @@ def _document(segment: Segment) -> Attachment | None:
 def is_document(s: Group) -> bool:
     """Whether the result in hand is a document that its report presents (`documents()` of the order)."""
     segment = s.first.get("OBX")
-    return (
-        segment is not None and segment.fields[2:3] in (["ED"], ["RP"]) and document_of(segment) is not None
-    )
+    return segment is not None and document_of(segment) is not None
 
 
 @function(
