@@ -268,7 +268,7 @@ class Sections:
             self._calls += 1
             if not self._calls & 2047:
                 self.off = self._calls > _LITTLE * self.applied * len(self.tables)
-        if keep and not direct and (number, key) in self._noisy:
+        if self._noisy and keep and not direct and (number, key) in self._noisy:
             known = self._noisy[number, key]
             if known is None:
                 raise NoSections

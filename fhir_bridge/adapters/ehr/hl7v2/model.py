@@ -303,6 +303,8 @@ class Hl7v2Model:
                 return several.format(**{**match.groupdict(), "name": known[0]}) if known else match[0]
 
             text = pattern.sub(replaced, text)
+        text = _LOOP.sub(r"(iterate(\1) if \2 else ())", text)
+        text = _TRUTH.sub(r"(truth(\1) if \2 else False)", text)
         numbers = [int(match[1]) for match in _OWN.finditer(text)]
         if len(numbers) >= _MANY_OWN:
             width = max(numbers) + 1
@@ -329,6 +331,11 @@ _RAW: Final = re.compile(_GROUP + r"\.raws\('(?P<name>\w{3})', (?P<number>[1-9]\
 _VALUE: Final = re.compile(
     _GROUP + r"\.(?P<method>field|part)\('(?P<name>\w{3})', (?P<number>\d+)(?P<rest>(?:, \d+)?)\)"
 )
+
+_AT_ONCE: Final = r"\(\((w\d\w+\[0\]\.\w+\([\d, ]+\)) if (w\d\w+\[1\]\[\d+\]) else None\)\)"
+_LOOP: Final = re.compile(r"(?<![\w.])iterate" + _AT_ONCE)
+_TRUTH: Final = re.compile(r"(?<![\w.])truth" + _AT_ONCE)
+"""What is done with a field that was read at once; nothing, where it is empty."""
 
 _SOURCE: Final = re.compile(
     r"(?P<group>s(?:\.outer)*)\."
