@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import linecache
+import re
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +16,7 @@ from fhir_bridge.mapping import functions
 from fhir_bridge.mapping.coercion import choose, many, single
 from fhir_bridge.mapping.compiled import CompiledMapping, Form, Program, inside, missing, outside, unmatched
 from fhir_bridge.mapping.custom_functions import RESERVED, custom_functions
-from fhir_bridge.mapping.document import Document, Mapping, Scalar, Sequence, plain
+from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, Sequence, plain
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, Variable
 from fhir_bridge.mapping.errors import MappingErrors, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
@@ -34,6 +36,19 @@ from fhir_bridge.mapping.source_options import source_model
 from fhir_bridge.mapping.writer import Writer
 
 __all__ = ["compile_document"]
+
+_REFERENCE = re.compile(r"\bref\(\s*['\"]([^'\"]*)")
+
+
+def _texts(node: Node) -> Iterator[str]:
+    """All text of a document."""
+    if isinstance(node, Scalar):
+        yield node.text
+    for inner in (
+        node.items if isinstance(node, Sequence) else (value for _, value in node) if isinstance(node, Mapping) else ()
+    ):
+        yield from _texts(inner)
+
 
 DOCUMENT_KEYS = ("mapping", "version", "title", "doc", "source", "let", "rules")
 
@@ -69,8 +84,8 @@ class _Compilation:
         self.model = source_model(adapter, self.root.get("source"), self.problems)
         rules = self._rules()
         specs = self._functions()
-        # The first program finds the errors, and which rules others refer to.
-        referenced: set[str] = set()
+        # The first program finds the errors, and whether others refer to the rules that seem to be referred to.
+        referenced = set(_REFERENCE.findall(" ".join(_texts(self.root)))) & {rule.name for rule in rules}
         program = self._program(rules, specs, referenced, form, errors=True)
         if self.problems.errors:
             raise MappingErrors(self.problems.errors)
@@ -182,6 +197,7 @@ class _Compilation:
         trace = form == "traced"
         problems = self.problems if errors else Problems(self.problems.definitions)
         targets = {rule.name: RuleTarget(rule.name, rule.type, rule.scope) for rule in rules}
+        guessed = errors
         while True:
             writer = Writer(fragments=form == "bytes")
             expressions = ExpressionCompiler(self.model, specs, targets)
@@ -197,7 +213,12 @@ class _Compilation:
                     trace=trace, split=rule.name in referenced, number=number,
                 )  # fmt: skip
                 plans.append(compiler.compile())
-            if expressions.referenced <= referenced or problems.errors:
+            if problems.errors or expressions.referenced == referenced:
+                break
+            if guessed:
+                referenced.clear()
+                guessed = False
+            elif expressions.referenced <= referenced:
                 break
             referenced |= expressions.referenced
         if problems.errors:

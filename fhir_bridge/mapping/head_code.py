@@ -10,6 +10,7 @@ from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from fhir_bridge.mapping.operators import OPERATORS
+from fhir_bridge.mapping.statements import root_name
 
 __all__ = ["HEADS", "Head", "begun_at_constants", "refusals", "shared_head"]
 
@@ -62,7 +63,7 @@ class _Finder(ast.NodeVisitor):
         waiting: list[ast.AST] = [node]
         while waiting:
             item = waiting.pop()
-            if isinstance(item, ast.Call | ast.Attribute | ast.Subscript):
+            if isinstance(item, ast.Call | ast.Attribute | ast.Subscript) and root_name(item) in ("s", "g"):
                 text = ast.unparse(item)
                 if text in self.selectors or (isinstance(item, ast.Subscript) and text.startswith("g[")):
                     read.add(text)

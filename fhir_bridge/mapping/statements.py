@@ -13,7 +13,7 @@ from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.operators import OPERATORS
 from fhir_bridge.mapping.registry import FunctionSpec
 
-__all__ = ["COLUMN", "Depends", "Piece", "RuleHead", "StatementScanner", "UnknownStatement"]
+__all__ = ["COLUMN", "Depends", "Piece", "RuleHead", "StatementScanner", "UnknownStatement", "root_name"]
 
 _OURS = re.compile(r"(?:c_\w*_?|[A-Z])\d+")
 """Names that the writer gave: coercers and constants."""
@@ -165,6 +165,22 @@ class StatementScanner:
         return depends
 
 
+_ROOTS = ("s", "g", "ctx")
+"""Names that selectors and what is like them begin with."""
+
+
+def root_name(node: ast.expr) -> str:
+    """The name that a chain of calls, attributes and subscripts begins with; empty where it is none."""
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.Attribute | ast.Subscript):
+            node = node.value
+        else:
+            return ""
+    return node.id
+
+
 class _Scan(ast.NodeVisitor):
     """Finds what statements depend on."""
 
@@ -174,7 +190,7 @@ class _Scan(ast.NodeVisitor):
         self.depends = Depends()
 
     def visit(self, node: ast.AST) -> Any:
-        if isinstance(node, ast.Call | ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Call | ast.Attribute | ast.Subscript) and root_name(node) in _ROOTS:
             text = ast.unparse(node)
             if text == "ctx.record_time" or self._selector(text):
                 return None
