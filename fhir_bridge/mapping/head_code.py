@@ -84,10 +84,13 @@ class _Finder(ast.NodeVisitor):
             if isinstance(item, ast.Lambda):
                 return set()
             waiting += ast.iter_child_nodes(item)
-        names = Counter(item.id for item in ast.walk(node) if isinstance(item, ast.Name))
-        if any(names[name] != self.names[name] for name in given):  # it is used elsewhere
+        if not read or not used <= given | {"ctx", "CLEARED"}:
             return set()
-        return read if used <= given | {"ctx", "CLEARED"} else set()
+        if given:
+            names = Counter(item.id for item in ast.walk(node) if isinstance(item, ast.Name))
+            if any(names[name] != self.names[name] for name in given):  # it is used elsewhere
+                return set()
+        return read
 
 
 def _replaced(text: str, taken: list[ast.expr], name: Callable[[str], str]) -> str:

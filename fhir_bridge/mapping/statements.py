@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from fhir_bridge.mapping.errors import Position
@@ -118,6 +119,12 @@ class UnknownStatement(Exception):
     """The statements hold something that is not understood here."""
 
 
+@lru_cache(maxsize=20_000)
+def _as_unparsed(source: str) -> str:
+    """The source of an expression as `ast.unparse` writes it."""
+    return ast.unparse(ast.parse(source, mode="eval"))
+
+
 class StatementScanner:
     """Knows the selectors and functions of a mapping.
 
@@ -129,7 +136,7 @@ class StatementScanner:
     def __init__(self, model: Any, functions: dict[str, FunctionSpec], selectors: set[str]) -> None:
         self.model = model
         self.functions = functions
-        self.selectors = {ast.unparse(ast.parse(text, mode="eval")) for text in selectors}
+        self.selectors = set(map(_as_unparsed, selectors))
         self._sources: dict[tuple[str, str], str] = {}
 
     def selector(self, text: str, scope: str) -> str:
@@ -144,7 +151,7 @@ class StatementScanner:
                 source = str(self.model.selector(text, scope))
             except LookupError:
                 raise UnknownStatement from None
-            self._sources[key] = ast.unparse(ast.parse(source, mode="eval"))
+            self._sources[key] = _as_unparsed(source)
             self.selectors.add(self._sources[key])
         return self._sources[key]
 
