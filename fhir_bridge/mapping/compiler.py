@@ -45,7 +45,11 @@ def _texts(node: Node) -> Iterator[str]:
     if isinstance(node, Scalar):
         yield node.text
     for inner in (
-        node.items if isinstance(node, Sequence) else (value for _, value in node) if isinstance(node, Mapping) else ()
+        node.items
+        if isinstance(node, Sequence)
+        else (value for _, value in node)
+        if isinstance(node, Mapping)
+        else ()
     ):
         yield from _texts(inner)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -37,6 +39,7 @@ __all__ = [
     "RunIncomplete",
     "SinkSpec",
     "collect_seldom",
+    "compile_ahead",
     "prepare",
     "prepared_run",
     "run_in_process",
@@ -57,18 +60,45 @@ Contexts = Mapping[str, Mapping[str, str]]
 """`ConversionContext.parts` by mapping."""
 
 
-def prepare(request: RunRequest, contexts: Contexts, sink: str) -> None:
+def prepare(request: RunRequest, contexts: Contexts, sink: str, *, apart: bool = False) -> None:
     """Compile all mappings of a run, so that what is wrong with one is said before anything is written.
 
     Args:
         sink: the kind of sink that takes the resources.
+        apart: other processes convert: it is compiled here in the form that is made soonest, and for these once.
 
     Raises:
         MappingErrors, SiteError, CrosswalkError: the run can't begin.
     """
+    form = _form(request, sink)
     for mapping, parts in contexts.items():
-        prepared = _prepare(request.site, mapping, combined(parts), _form(request, sink))
+        prepared = _prepare(request.site, mapping, combined(parts), "dicts" if apart else form)
         open_tables({**prepared.mapping.source_options, **request.options})
+    if apart:
+        site = str(request.site) if request.site else None
+        global _ahead
+        _ahead = json.dumps([[site, mapping, combined(parts), form] for mapping, parts in contexts.items()])
+
+
+_ahead = ""
+"""The mappings that the process which worker processes are forked from compiles for them."""
+
+_AHEAD = "_FHIR_BRIDGE_AHEAD"
+"""Variable of the environment that tells them to that process."""
+
+
+def compile_ahead() -> None:
+    """Compile the mappings of the run that this process was begun for, before it is forked.
+
+    Threads, database and terminology stay closed. What is wrong with a mapping has been said.
+    """
+    for site, mapping, digest, form in json.loads(os.environ.pop(_AHEAD, "[]")):
+        try:
+            file = Path(site) if site else None
+            _compiled(file, mapping, digest, form)
+        except Exception:  # noqa: BLE001 - the worker compiles it itself, and says what is wrong
+            return
+    collect_seldom()
 
 
 def _form(request: RunRequest, sink: str) -> Form:
@@ -116,11 +146,14 @@ def run_shards(
     # locks that threads of it hold.
     context = _processes()
     counts = context.Array("q", max(number for number, _ in shards) + 1)
+    if _ahead:
+        os.environ[_AHEAD] = _ahead
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(counts,)) as pool:
         pending = {
             pool.submit(_in_worker, request, number, shard, digests[shard.mapping], sinks[number]): number
             for number, shard in shards
         }
+        os.environ.pop(_AHEAD, None)
         try:
             while pending:
                 # With a time-out, so that progress is seen while no shard ends.
@@ -214,14 +247,16 @@ class _Prepared:
 @lru_cache(maxsize=32)
 def _prepare(site_file: Path | None, mapping: str, _context: str, form: Form) -> _Prepared:
     """Kept while the context stays: a process that converts again after a change reads the files again."""
+    site, compiled = _compiled(site_file, mapping, _context, form)
+    return _Prepared(site, compiled, site.open_terminology(), IdentityResolver(site, site_key(site)))
+
+
+@lru_cache(maxsize=32)
+def _compiled(
+    site_file: Path | None, mapping: str, _context: str, form: Form
+) -> tuple[Site, CompiledMapping]:
     site = Site.load(site_file) if site_file else Site()
-    terminology = site.open_terminology()
-    return _Prepared(
-        site,
-        load_mapping(mapping, adapters=adapters(), definitions=site.definitions, form=form),
-        terminology,
-        IdentityResolver(site, site_key(site)),
-    )
+    return site, load_mapping(mapping, adapters=adapters(), definitions=site.definitions, form=form)
 
 
 def _run(
