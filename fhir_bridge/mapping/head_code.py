@@ -106,9 +106,7 @@ def _replaced(text: str, taken: list[ast.expr], name: Callable[[str], str]) -> s
     return "\n".join(line.decode() for line in raw)
 
 
-def shared_head(
-    lines: list[str], scanner: StatementScanner, key: Callable[[str], str | None]
-) -> Head | None:
+def shared_head(lines: list[str], scanner: StatementScanner, key: Callable[[str], str | None]) -> Head | None:
     """The lines of a head, indented once, with what is shared taken out; None where nothing is.
 
     Args:
