@@ -1,4 +1,4 @@
-"""AuditEvents of writes. Those of one caller differ in the resource, the request and the moment; the rest is made once."""
+"""AuditEvents of writes. Those of one caller differ in resource, request and moment; the rest is made once."""
 
 from __future__ import annotations
 

@@ -186,7 +186,9 @@ class AuditWriter:
     def add(statement: Statement, records: Sequence[AuditRecord]) -> None:
         """Put records into a statement; their months are prepared."""
         stored = [record.row or AuditRow.of(record.event) for record in records]
-        contents = [(record.key, row.moment, row.content) for record, row in zip(records, stored, strict=True)]
+        contents = [
+            (record.key, row.moment, row.content) for record, row in zip(records, stored, strict=True)
+        ]
         statement.insert("audit", _ROW, contents)
         rows: list[tuple[Any, ...]] = []
         for record, row in zip(records, stored, strict=True):

@@ -7,8 +7,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, cast, get_args
 
 from fhir_bridge.governance import audit
-from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.governance.permissions import may
+from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor
 from fhir_bridge.predictions.operation import check_may_predict
 from fhir_bridge.predictions.reviewing import Decision, Review, review

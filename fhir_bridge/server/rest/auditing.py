@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
 from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
