@@ -98,6 +98,7 @@ PUBLIC_MODULES = (
     "model_versions",
     "origins",
     "outbox",
+    "outlines",
     "parts",
     "preconditions",
     "received",

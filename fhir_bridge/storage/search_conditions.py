@@ -95,23 +95,35 @@ class _Query:
     async def exists(self, inner: Condition, code: str = "") -> Condition:
         """Some index row of the parameter meets `inner`, a condition on the row `i`."""
         if inner is FALSE:
-            # What can never match costs no number: `find_parameter` would give one to a
+            # What can never match costs no number: `rows_of` would give one to a
             # parameter that nothing stored has.
             return FALSE
-        number = await self.dictionaries.find_parameter(self.type, code or self.code)
         table = _TABLES["token" if code else self.parameter.type]
+        if self.together or self.is_beside:
+            parameter = await self._rows_of_elements(table)
+        else:
+            parameter = "i.parameter " + await self.dictionaries.rows_of(self.type, code or self.code)
         inner = all_of([inner, *self.together])
         where = "" if inner.text == "TRUE" else f" AND {inner.text}"
         if self.is_beside:
             # Within it `i` is this component's row, before it that of the first component.
-            rows = f"SELECT i.resource, coalesce(i.element, 0) FROM {table} i WHERE i.parameter = {number:d}{where}"  # noqa: S608
+            rows = f"SELECT i.resource, coalesce(i.element, 0) FROM {table} i WHERE {parameter}{where}"  # noqa: S608
             return Condition(f"(i.resource, coalesce(i.element, 0)) IN ({rows})", inner.values)
         # Every condition correlates by resource: PostgreSQL chooses whether to begin
         # at the value or at the resource.
         return Condition(
-            f"EXISTS (SELECT FROM {table} i WHERE i.resource = r.key AND i.parameter = {number:d}{where})",
+            f"EXISTS (SELECT FROM {table} i WHERE i.resource = r.key AND {parameter}{where})",
             inner.values,
         )
+
+    async def _rows_of_elements(self, table: str) -> str:
+        """The rows of a composite's component: those of included ones where a resource has no own (`indexing`)."""
+        own, *others = await self.dictionaries.find_parameters(self.type, self.code)
+        if not others:
+            return f"i.parameter = {own:d}"
+        has = f"SELECT FROM {table} o WHERE o.resource = i.resource AND o.parameter = {own:d}"
+        listed = ", ".join(map(str, others))
+        return f"(i.parameter = {own:d} OR (i.parameter IN ({listed}) AND NOT EXISTS ({has})))"
 
 
 async def parameter_condition(
