@@ -177,18 +177,18 @@ async def read_page(
         bounded: to patients. Then all matches are few, and sorting them is better than walking all resources in the
             order of their keys until the page is full, which PostgreSQL would think of: `+ 0` hides that order from it.
     """
-    (first, *others) = branches
-    if (
-        first.walk is not None
-        and not others
-        and first.walk.can_follow(None if place is None else place.values)
-    ):
-        page = await _read_page(
-            connection, branches, place, count, most_bytes, bounded=bounded, walk=first.walk
-        )
-        # The next page exists: the walk saw an entry of it.
+    walk, values = branches[0].walk, None if place is None else place.values
+    if walk is not None and len(branches) == 1 and walk.can_follow(values):
+        page = await _read_page(connection, branches, place, count, most_bytes, bounded=bounded, walk=walk)
         if page.more:
             return page
+        # Nothing more on the way that was walked: of all that there is, only where that was to the end.
+        backwards = place is not None and place.backwards
+        if walk.is_complete(backwards=backwards):
+            left = walk.rows_left(values, count + 1, backwards=backwards)
+            cursor = await connection.execute(left.text.encode(), left.values, prepare=False)
+            if await cursor.fetchone() == (False,):
+                return page
     return await _read_page(connection, branches, place, count, most_bytes, bounded=bounded)
 
 

@@ -68,39 +68,70 @@ class Walk:
         self, columns: str, values: Sequence[object] | None, limit: int, *, backwards: bool
     ) -> Condition:
         """The first matches behind the values of a cursor, or before them."""
-        rows = all_of([self.rows, self._beyond(values, backwards=backwards)])
+        rows = self._rows(values, _effort(limit), backwards=backwards)
         first = self.value_of("r.key")
         matching = all_of(
             [Condition("r.key = m.resource"), self.where, Condition(f"m.value = {first.text}", first.values)]
         )
-        order = (
-            f"value {'DESC' if self.descending != backwards else 'ASC'}, "
-            f"{{}}.resource{' DESC' if self.keys_descending != backwards else ''}"
-        )
         value = "m.value" if self.absent is None else f"NULLIF(m.value, '{self.absent}')"
-        # As many rows as fill a page of which one in twenty matches.
-        effort = max(1_000, 20 * limit)
         text = (
-            f"SELECT DISTINCT ON (m.value, m.resource) w.*, {value} AS s0 "  # noqa: S608
-            f"FROM (SELECT i.{self.column} AS value, i.resource FROM {self.table} i WHERE {rows.text} "
-            f"ORDER BY {order.format('i')} LIMIT {effort:d}) m "
+            f"SELECT DISTINCT ON (m.value, m.resource) w.*, {value} AS s0 FROM ({rows.text}) m "  # noqa: S608
             f"CROSS JOIN LATERAL (SELECT {columns} FROM resource r WHERE {matching.text} OFFSET 0) w "
-            f"ORDER BY m.{order.format('m')} LIMIT {limit:d}"
+            f"{self._order('m', backwards=backwards)} LIMIT {limit:d}"
         )
         return Condition(text, (*rows.values, *matching.values))
 
-    def _beyond(self, values: Sequence[object] | None, *, backwards: bool) -> Condition:
-        """As of a page, what comes after a place; the first part bounds what the index reads."""
-        if values is None:
-            return TRUE
-        value = self.absent if values[0] is None else values[0]
-        first = "<" if self.descending != backwards else ">"
-        second = "<" if self.keys_descending != backwards else ">"
-        name, mark = f"i.{self.column}", f"%s::{self.type}"
+    def is_complete(self, *, backwards: bool) -> bool:
+        """Whether a walk to the end of the rows has seen all: what has no value is last, and has no row."""
+        return backwards or self.ordering or self.absent is not None
+
+    def rows_left(self, values: Sequence[object] | None, limit: int, *, backwards: bool) -> Condition:
+        """A select of whether there are more rows than a walk looks at."""
+        rows = self._rows(values, _effort(limit) + 1, backwards=backwards)
+        return Condition(f"SELECT count(*) > {_effort(limit):d} FROM ({rows.text}) m", rows.values)  # noqa: S608
+
+    def _order(self, name: str, *, backwards: bool) -> str:
+        value = "DESC" if self.descending != backwards else "ASC"
+        key = "DESC" if self.keys_descending != backwards else "ASC"
+        return f"ORDER BY {name}.value {value}, {name}.resource {key}"
+
+    def _rows(self, values: Sequence[object] | None, most: int, *, backwards: bool) -> Condition:
+        """The rows behind the values of a cursor, or before them: ranges of the index."""
+        ranges = [TRUE]
+        if values is not None:
+            name, mark = f"i.{self.column}", f"%s::{self.type}"
+            value, key = self.absent if values[0] is None else values[0], values[-1]
+            first = "<" if self.descending != backwards else ">"
+            if self.keys_descending == self.descending:
+                ranges = [Condition(f"({name}, i.resource) {first} ({mark}, %s)", (value, key))]
+            else:
+                # A comparison of pairs can't mix directions.
+                second = "<" if self.keys_descending != backwards else ">"
+                ranges = [
+                    Condition(f"({name} = {mark} AND i.resource {second} %s)", (value, key)),
+                    Condition(f"{name} {first} {mark}", (value,)),
+                ]
+        parts = []
+        for some in ranges:
+            rows = all_of([self.rows, some])
+            text = f"SELECT i.{self.column} AS value, i.resource FROM {self.table} i WHERE {rows.text}"  # noqa: S608
+            order = self._order("i", backwards=backwards).replace("i.value", f"i.{self.column}")
+            parts.append(Condition(f"{text} {order} LIMIT {most:d}", rows.values))
+        if len(parts) == 1:
+            return parts[0]
+        union = " UNION ALL ".join(f"({part.text})" for part in parts)
         return Condition(
-            f"({name} {first}= {mark} AND ({name} {first} {mark} OR i.resource {second} %s))",
-            (value, value, values[-1]),
+            f"SELECT u.value, u.resource FROM ({union}) u {self._order('u', backwards=backwards)} LIMIT {most:d}",  # noqa: S608
+            tuple(value for part in parts for value in part.values),
         )
+
+
+LEAST_ROWS, ROWS_AN_ENTRY = 1_000, 20
+"""How many rows a walk looks at: as many as fill a page of which one in twenty matches."""
+
+
+def _effort(limit: int) -> int:
+    return max(LEAST_ROWS, ROWS_AN_ENTRY * limit)
 
 
 _COLUMNS = frozenset({"_id", "_lastUpdated"})
@@ -204,6 +235,9 @@ def _is_beside(resource_type: str, name: str, known: Definitions) -> bool:
 async def _of_value(resource_type: str, criteria: Pairs, dictionaries: Dictionaries) -> Walk | None:
     """Those of one value, of a code and a time, or of one time."""
     ways: dict[str, Walk] = {}
+    # Of two values of one parameter each may be met by another row.
+    if len({name for name, _ in criteria}) < len(criteria):
+        return None
     for name, value in criteria:
         found = await equal_rows(resource_type, name, value, dictionaries)
         if found is not None and found.rows is not FALSE:
