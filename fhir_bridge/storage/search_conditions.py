@@ -110,11 +110,11 @@ class _Query:
             return Condition(f"(i.resource, coalesce(i.element, 0)) IN ({rows})", inner.values)
         # Every condition correlates by resource: PostgreSQL chooses whether to begin
         # at the value or at the resource.
-        rows = Condition(f"i.parameter = {number:d}{where}", inner.values)
+        met = Condition(f"i.parameter = {number:d}{where}", inner.values)
         return Condition(
-            f"EXISTS (SELECT FROM {table} i WHERE i.resource = r.key AND {rows.text})",
+            f"EXISTS (SELECT FROM {table} i WHERE i.resource = r.key AND {met.text})",
             inner.values,
-            (table, rows),
+            (table, met),
         )
 
 

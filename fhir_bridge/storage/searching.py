@@ -265,8 +265,8 @@ async def run_search(
         if len(types) == 1 and compartment is None and not bounded and not ignored:
             walk = await find_walk(resource_type, parameters, dictionaries)
         if walk is not None:
-            beside = [condition for name, condition in compiled if name not in walk.implied]
-            walk = replace(walk, where=all_of([*beside, permitted, current]))
+            others = [condition for name, condition in compiled if name not in walk.implied]
+            walk = replace(walk, where=all_of([*others, permitted, current]))
             if walk.ordering:
                 sorts = (Sort(walk.value_of("r.key"), walk.type, walk.descending),)
         rows = None

@@ -10,7 +10,7 @@ import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.fhir.search_parameters import DateEntry, extract
-from fhir_bridge.storage import Store, search_walks
+from fhir_bridge.storage import Store, search_estimates, search_walks
 from fhir_bridge.storage.search_estimates import BOUND
 from tests.storage.cohort import downgrade, observation, with_store
 
@@ -313,9 +313,11 @@ def test_a_correction_of_the_date_moves_a_result(fresh_database_url: str) -> Non
 
 
 def test_an_estimate_is_exact_up_to_a_bound_near_beyond_and_counts_what_one_may_see(
-    fresh_database_url: str,
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     total = 3 * BOUND
+    monkeypatch.setattr(search_estimates, "SAMPLES", 10)
+    monkeypatch.setattr(search_estimates, "SAMPLE", 30)
 
     async def check(store: Store) -> None:
         await store.load(
