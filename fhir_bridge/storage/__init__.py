@@ -88,6 +88,7 @@ PUBLIC_MODULES = (
     "errors",
     "exporting",
     "expunging",
+    "gauges",
     "grants",
     "inbox",
     "issues",
