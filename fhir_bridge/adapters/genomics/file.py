@@ -244,6 +244,17 @@ class VcfFile:
                 self._failing[filters] = entry
         return entry
 
+    def unmatched(self) -> Iterator[tuple[str, list[str]]]:
+        """Settings with regions, and their contigs that are neither chromosomes nor in the file."""
+        contigs = (*self.header.contigs, *self._places)
+        for option, regions in (
+            ("panel", self.panel),
+            ("regions", self.regions),
+            ("stored_regions", self.stored_regions),
+        ):
+            if regions is not None and (names := regions.unknown(contigs)):
+                yield option, names
+
     def place(self, contig: str) -> Place:
         """What a contig stands for in this file's build."""
         entry = self._places.get(contig)
