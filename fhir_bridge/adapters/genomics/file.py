@@ -113,6 +113,7 @@ class VcfFile:
         # Every value of the first sample columns is checked, called or not: a program's faults show there.
         self.unchecked = 1 << 62 if options.check else 2000
         self.uses = uses(header)
+        self.patterns: dict[tuple[str, int], re.Pattern[str] | None] = {}
         self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
         self.misdeclared: dict[tuple[str, bool], tuple[tuple[str, str], ...]] = {}
         limits = (options.min_quality, options.min_genotype_quality, options.min_depth)

@@ -157,7 +157,11 @@ def coded_gene(ctx: Context, term: Any) -> Any:
     A symbol that a gene had, or has beside its own, gives the gene of today; the text states what the source says.
     """
     coded = coded_by_name(ctx, term, HGNC_SYSTEM)
-    if not isinstance(coded, Term) or coded.code is not None or not isinstance(ctx.terminology, FormerNamesPort):
+    if (
+        not isinstance(coded, Term)
+        or coded.code is not None
+        or not isinstance(ctx.terminology, FormerNamesPort)
+    ):
         return coded
     former = ctx.terminology.code_by_other_name(HGNC_SYSTEM, coded.display, tuple(_FORMER))
     if former is None:

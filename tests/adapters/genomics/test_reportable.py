@@ -63,9 +63,9 @@ def test_a_panel_selects_what_the_report_lists(
 def test_a_region_on_a_contig_that_nobody_knows_is_reported(read: Any, tmp_path: Path) -> None:
     (panel := tmp_path / "p.yaml").write_text('regions: ["chrZ:1-100", "chr9:1-10", "1:1-150"]\n')
     reading = read(*LINES, header=ANNOTATED, panel=panel)
-    assert [issue.message for record in reading.records for issue in record.issues if issue.code == "FB-VCF-090"] == [
-        "option panel: nothing is on chrZ"
-    ]
+    assert [
+        issue.message for record in reading.records for issue in record.issues if issue.code == "FB-VCF-090"
+    ] == ["option panel: nothing is on chrZ"]
     assert "FB-VCF-090" in read(*LINES, header=ANNOTATED, regions="1,scaffold_7").codes
     assert "FB-VCF-090" not in read(*LINES, header=ANNOTATED, regions="1,chr9").codes
 

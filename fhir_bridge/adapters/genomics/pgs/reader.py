@@ -280,7 +280,9 @@ class _Reading:
             if counts[OTHER_STRAND]:
                 yield issue("FB-PGS-012", f"{score.id}: {counts[OTHER_STRAND]} variants", self._name)
             if repeated := score.unusable[REPEATED]:
-                text = f"{score.id}: {repeated} rows name an allele that an earlier row names; they are left out"
+                text = (
+                    f"{score.id}: {repeated} rows name an allele that an earlier row names; they are left out"
+                )
                 yield issue("FB-PGS-015", text, self._name)
             if totals.duplicates:
                 text = f"{score.id}: {totals.duplicates} further lines were not used"

@@ -189,7 +189,9 @@ def _gene_call(symbol: str, entry: Mapping[str, Any]) -> GeneCall:
     notes = tuple(_remarks(entry))
     called = [each for each in entries if isinstance(each, dict) and _label(each) not in _NOT_CALLED]
     diplotypes = tuple(_diplotype(symbol, each, number, notes) for number, each in enumerate(called, 1))
-    return GeneCall(symbol, diplotypes, tuple(dict.fromkeys(name for each in called for name in _not_text(each))))
+    return GeneCall(
+        symbol, diplotypes, tuple(dict.fromkeys(name for each in called for name in _not_text(each)))
+    )
 
 
 _ALLELES = ("allele1", "allele2", "haplotype1", "haplotype2")

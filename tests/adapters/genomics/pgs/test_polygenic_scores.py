@@ -344,7 +344,9 @@ def test_a_single_copy_of_x_counts_as_plink_counts_it(files: Files) -> None:
     score = files.score(PAIR, "1 1000 G A 1", "X 50000000 T C 10", "X 20000 G A 100")
     found = {each.name: (float(each.sum), each.alleles) for each in results(reading(vcf, score))}
     assert found == {"M1": (121, 5), "M2": (22, 5), "F1": (210, 6)}
-    found = {each.name: (float(each.sum), each.alleles) for each in results(reading(vcf, score, hemizygous="one"))}
+    found = {
+        each.name: (float(each.sum), each.alleles) for each in results(reading(vcf, score, hemizygous="one"))
+    }
     assert found == {"M1": (111, 4), "M2": (22, 5), "F1": (210, 6)}
 
 
@@ -368,14 +370,21 @@ def test_a_sample_is_one_patient_whether_its_file_is_converted_or_scored(files: 
     score = files.score(PAIR, "1 100 G A 1")
     (files.folder / "site.yaml").write_text("demo_key: true\n")
     patients = []
-    for adapter, more in (("vcf", ()), ("pgs", ("--set", f"scores={score}")), ("pgs", ("--set", f"scores={score}", "--limit", "1"))):
+    for adapter, more in (
+        ("vcf", ()),
+        ("pgs", ("--set", f"scores={score}")),
+        ("pgs", ("--set", f"scores={score}", "--limit", "1")),
+    ):
         done = run_command(
             "convert", vcf, "--adapter", adapter, "--site", files.folder / "site.yaml",
             "--out", files.folder / "out", "--force", *more,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         patients += [
-            [json.loads(line)["id"] for line in (files.folder / f"out/{kind}.ndjson").read_text().splitlines()]
+            [
+                json.loads(line)["id"]
+                for line in (files.folder / f"out/{kind}.ndjson").read_text().splitlines()
+            ]
             for kind in ("Patient", "Specimen")
         ]
     assert patients[0] == patients[2] == patients[4]
