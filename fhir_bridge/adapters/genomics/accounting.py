@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
@@ -86,6 +86,18 @@ class Unread:
         if len(counts) > _MANY or len(self._whole) > _MANY:
             self._add_whole()
             self._fold()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What was counted, as JSON."""
+        self._add_whole()
+        return {"counts": dict(self._counts), "annotated": self._annotated, "others": self._others}
+
+    def add(self, state: Mapping[str, Any]) -> None:
+        """Add what another one counted of the same file."""
+        self._counts.update(state["counts"])
+        self._annotated += state["annotated"]
+        self._others += state["others"]
 
     def _add_whole(self) -> None:
         for left, count in self._whole.items():

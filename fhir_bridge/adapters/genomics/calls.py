@@ -85,8 +85,7 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
             else:
                 study.not_reference -= 1
                 called = True
-            if file.unchecked > 0:
-                file.unchecked -= 1
+            if line.number <= file.checked_to:
                 issues += wrong_values(Call(line, name, text, genotype), column, locator)
             continue
         call = Call(line, name, text, genotype)
@@ -143,7 +142,7 @@ def _without_genotype(line: Line, locator: str) -> list[Issue]:
 def _informative(line: Line, width: int) -> list[tuple[int, str]]:
     """Place and text of the samples that are not plainly called as reference: in a cohort few of many."""
     file = line.file
-    if file.unchecked > 0 and width:
+    if line.number <= file.checked_to and width:
         return [(location, line.columns[column]) for location, (column, _) in enumerate(file.columns)]
     texts = line.columns[9:] if file.all_columns else [line.columns[column] for column, _ in file.columns]
     if not width:

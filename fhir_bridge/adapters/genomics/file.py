@@ -110,8 +110,8 @@ class VcfFile:
         self.genotyped = 0
         self.lost_lines = 0
         self.cut = False
-        # Every value of the first sample columns is checked, called or not: a program's faults show there.
-        self.unchecked = 1 << 62 if options.check else 2000
+        # Every value of the first lines is checked, called or not: a program's faults show there.
+        self.checked_to = 1 << 62 if options.check else header.lines + 1 + 2000 // max(1, len(self.columns))
         self.uses = uses(header)
         self.patterns: dict[tuple[str, int], re.Pattern[str] | None] = {}
         self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
@@ -255,6 +255,11 @@ class VcfFile:
         ):
             if regions is not None and (names := regions.unknown(contigs)):
                 yield option, names
+
+    @property
+    def contigs_seen(self) -> list[str]:
+        """Contigs of the lines that were read."""
+        return list(self._places)
 
     def place(self, contig: str) -> Place:
         """What a contig stands for in this file's build."""

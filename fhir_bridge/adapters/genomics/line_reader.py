@@ -49,6 +49,7 @@ class LineReader:
         self._entries: defaultdict[int, Entries] = defaultdict(dict)
         self._contigs: set[str] = set()
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
+        self.unpaired: int | None = None
         self.relations = [Relations() for _ in file.studies]
         self._before: Line | None = None
         self._apart: dict[tuple[str, int], Earlier] = {}
