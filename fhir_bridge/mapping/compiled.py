@@ -222,11 +222,11 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
         raise _RecordRejected from error
     for rule in program.rules:
         if rule.identify is not None:
-            found = objects.get(rule.plan.scope)
-            if found is None:
-                found = _objects(rule.plan.scope, record, objects, ctx, rule)
-            if found:  # of most records most scopes are empty
-                _identify(rule, found, ctx, g)
+            scopes = objects.get(rule.plan.scope)
+            if scopes is None:
+                scopes = _objects(rule.plan.scope, record, objects, ctx, rule)
+            if scopes:  # of most records most scopes are empty
+                _identify(rule, scopes, ctx, g)
     seen: dict[tuple[str, str], Output] = {}
     for rule in program.rules:
         plan, build = rule.plan, rule.build
@@ -244,10 +244,10 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
                 if output is not None:
                     _keep(output, outputs, seen, ctx, plan)
             continue
-        found = objects.get(plan.scope)
-        if found is None:
-            found = _objects(plan.scope, record, objects, ctx, rule)
-        for s in found:
+        scopes = objects.get(plan.scope)
+        if scopes is None:
+            scopes = _objects(plan.scope, record, objects, ctx, rule)
+        for s in scopes:
             ctx.rule = plan.name
             try:
                 if rule.columns:

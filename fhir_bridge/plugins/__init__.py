@@ -19,7 +19,6 @@ from fhir_bridge.plugins.protocols import (
     Adapter,
     AssigningAdapter,
     CompletingAdapter,
-    SplittingAdapter,
     ComposingSink,
     CompositeAdapter,
     CompositeRecord,
@@ -45,13 +44,13 @@ from fhir_bridge.plugins.protocols import (
     SourceDelivery,
     SourceModel,
     SourceRecord,
+    SplittingAdapter,
 )
 
 __all__ = [
     "Adapter",
     "AssigningAdapter",
     "CompletingAdapter",
-    "SplittingAdapter",
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
@@ -79,6 +78,7 @@ __all__ = [
     "SourceDelivery",
     "SourceModel",
     "SourceRecord",
+    "SplittingAdapter",
     "adapters",
     "extractors",
     "functions",

@@ -11,7 +11,6 @@ __all__ = [
     "Adapter",
     "AssigningAdapter",
     "CompletingAdapter",
-    "SplittingAdapter",
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
@@ -35,6 +34,7 @@ __all__ = [
     "SinkFactory",
     "SourceModel",
     "SourceRecord",
+    "SplittingAdapter",
 ]
 
 RecordOutcome = Literal["read", "skipped", "rejected"]

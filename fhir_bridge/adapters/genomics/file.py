@@ -61,6 +61,15 @@ class LineAccount(Protocol):
         """What was counted."""
         ...
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """What was counted, as JSON."""
+        ...
+
+    def add(self, state: Mapping[str, Any]) -> None:
+        """Add what another one counted of the same file."""
+        ...
+
 
 class VcfFile:
     """A file that is being read (scope `File`): what its header and the options say.

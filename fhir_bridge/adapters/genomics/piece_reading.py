@@ -166,5 +166,5 @@ def _add(file: VcfFile, reader: LineReader, state: Mapping[str, Any], broken: li
             for contig, first, last in own[name]:
                 regions.add(contig, first, last)
             regions.left_out += own["lost_regions"][name]
-        room = file.options.max_findings - len(study.findings)
-        study.findings += [Finding(*each) for each in own["findings"][: max(0, room)]]
+        listed = study.findings + [Finding(*each) for each in own["findings"]]
+        study.findings = listed[: file.options.max_findings]

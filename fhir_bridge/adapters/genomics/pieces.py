@@ -1,8 +1,8 @@
 """A plain or bgzip file in pieces that are read side by side, and together say what one reader of it says.
 
-The file is looked through once for what must be known before its first line is read (its identity, the samples' sexes),
-and for borders: places where the position changes, so that all lines of one position are in one piece. What a piece must
-know of lines before it, it gets by these lines: the last of each phase set, breakends, the first block of a gVCF.
+The file is looked through once for what must be known before its first line is read (its identity, the samples'
+sexes), and for borders: places where the position changes, so that all lines of one position are in one piece. What a
+piece must know of lines before it, it gets by these lines: the last of each phase set, breakends, a gVCF's first block.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _MOST_BEFORE = 50_000
 def pieces(path: Path, jobs: int, options: Options) -> list[dict[str, Any]]:
     """What each piece is read with, as JSON, in order; none where the file is to be read whole.
 
-    It is, where it is short, a stream, BCF, or a gzip file without blocks; where it is not sorted or damaged, which whoever
-    reads it whole reports; and where all phased calls are related (`phasing=all`).
+    It is, where it is short, a stream, BCF, or a gzip file without blocks; where it is not sorted or damaged, which
+    whoever reads it whole reports; and where all phased calls are related (`phasing=all`).
     """
     try:
         if (

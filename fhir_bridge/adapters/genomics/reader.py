@@ -229,6 +229,11 @@ def _references(header: Header) -> list[str]:
 
 
 def file_of(name: str, header: Header, build: Build, options: Options, identity: str) -> VcfFile:
+    """The file that a header and options describe.
+
+    Raises:
+        OptionError: it has not the samples asked for.
+    """
     missing = [sample for sample in options.samples if sample not in header.samples]
     if missing:
         raise OptionError(

@@ -18,7 +18,7 @@ from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site
 from fhir_bridge.terminology import get_terminology
 from tests.command import run_command
 
-from .conftest import HEADER, text
+from .conftest import text
 
 BLOCK_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
@@ -38,7 +38,7 @@ def bgzip(content: bytes, size: int) -> bytes:
 
 
 def genome(lines: int = 260) -> list[str]:
-    """Phase sets that interleave, breakends far from their mates, blocks, variants called twice, lines that are wrong."""
+    """Phase sets that interleave, breakends far from their mates, blocks, variants called twice, wrong lines."""
     random = Random(7)
     results = []
     for number in range(lines):

@@ -176,7 +176,8 @@ def test_genes_are_coded_where_hgnc_is_imported_and_the_laboratorys_class_is_an_
     symbols = [f"{stem}{number}" for stem in ("A", "AR", "TT", "C1orf", "HLA-D") for number in range(1, 41)]
     rows = ["hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol"]
     rows += [
-        f"HGNC:{number}\t{symbol}\tgene {number} like A AR TT\tApproved\tA1-L{'|GBA-LIKE' * (number < 90003)}\t{'OLD1' * (number == 90001)}"
+        f"HGNC:{number}\t{symbol}\tgene {number} like A AR TT\tApproved\t"
+        f"A1-L{'|GBA-LIKE' * (number < 90003)}\t{'OLD1' * (number == 90001)}"
         for number, symbol in enumerate(symbols, 90001)
     ]
     (tmp_path / "hgnc_complete_set.txt").write_text("\n".join(rows) + "\n")
