@@ -11,7 +11,7 @@ from fhir_bridge.plugins import DeliveredRecord, IssueLike
 __all__ = ["ConvertedRecord"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConvertedRecord:
     """What a source record became.
 
