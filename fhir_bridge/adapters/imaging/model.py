@@ -59,7 +59,7 @@ DERIVED: Final[Mapping[str, frozenset[str]]] = {
     "Physician": frozenset("key name identifier role".split()),
     "Equipment": frozenset("key name manufacturer model serial uid station software".split()),
     "Document": frozenset(
-        "uid title template complete verified time equipment measurements answers references studies people "
+        "uid title template complete verified time equipment measurements answers references studies requests people "
         "observers verifiers text conclusion conclusions".split()
     ),
     "Measurement": frozenset(

@@ -20,7 +20,7 @@ from fhir_bridge.adapters.imaging.content_items import (
     references_below,
     regions_below,
 )
-from fhir_bridge.adapters.imaging.parties import Physician, physician
+from fhir_bridge.adapters.imaging.parties import Physician, Request, physician, request_of
 from fhir_bridge.adapters.imaging.person_names import PersonName
 from fhir_bridge.adapters.imaging.times import joined, valid_datetime
 from fhir_bridge.adapters.imaging.vital_signs import in_profile_unit, is_vital_sign
@@ -219,6 +219,7 @@ class Document:
         answers: codes, texts, dates and coordinates that the report states as findings.
         references: all instances that it refers to, each once.
         studies: UIDs of other studies that it is about.
+        requests: what it answers (Referenced Request Sequence).
         people: who observed and who verified.
         lines: the whole report as people read it.
     """
@@ -235,6 +236,7 @@ class Document:
     answers: list[Answer] = field(default_factory=list)
     references: tuple[ImageReference, ...] = ()
     studies: tuple[str, ...] = ()
+    requests: tuple[Request, ...] = ()
     people: list[Physician] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
@@ -294,6 +296,7 @@ def read_document(reader: AttributeReader, uid: str, study: Any, equipment: Any 
     document.references = distinct(_all_references(root))
     document.people = [*_observers(root, study), *_verifiers(reader, study)]
     document.studies = tuple(uid for uid in dict.fromkeys(_studies(reader)) if uid != study.uid)
+    document.requests = tuple(_requests(reader, study))
     document.lines = list(lines_of(root))
     root.disregard_unused()
     return document
@@ -331,6 +334,14 @@ def _studies(reader: AttributeReader) -> Iterator[str]:
             uid = item.text("StudyInstanceUID")
             if uid is not None:
                 yield uid
+
+
+def _requests(reader: AttributeReader, study: Any) -> Iterator[Request]:
+    """What it answers, each once; an accession number that is the study's has the issuer of that."""
+    own = next((each for each in study.requests if each.accession), None)
+    items = reader.value("ReferencedRequestSequence")
+    requests = [request_of(item, own) for item in items or () if isinstance(item, Item)]
+    yield from dict.fromkeys(each for each in requests if any((each.accession, each.placer, each.filler)))
 
 
 def _identity(measurement: Measurement) -> tuple[Any, ...]:
