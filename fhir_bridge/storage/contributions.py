@@ -454,7 +454,7 @@ def _keep_numbers(
 def _newest_numbers(
     name: str, numbers: list[tuple[Order, Any]], floor: Order | None = None
 ) -> list[tuple[Order, Any]]:
-    """The numbers of the newest message of each kind and namespace, the newest first; none of one older than `floor`."""
+    """The numbers of the newest message of each kind and namespace, the newest first; none older than `floor`."""
     newest: dict[str, Order] = {}
     for since, item in numbers:
         key = _number_key(name, item)
@@ -529,8 +529,8 @@ def _with_numbers(newest: Contribution, name: str, states: Sequence[Contribution
     for state in sorted(states, key=lambda state: state.source, reverse=True):
         orders = state.orders or {}
         whole = orders.get(name) or orders.get("") or state.order
-        for item in state.resource.get(name) or ():
-            numbers.append((orders.get(_number_key(name, item)) or whole, item))
+        items = state.resource.get(name) or ()
+        numbers += [(orders.get(_number_key(name, item)) or whole, item) for item in items]
     values = [item for _, item in _newest_numbers(name, numbers)]
     if values == (newest.resource.get(name) or []):
         return newest.resource
