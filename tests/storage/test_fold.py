@@ -78,7 +78,13 @@ def orders(draw: st.DrawFn) -> list[Contribution]:
     for _ in range(draw(st.integers(1, 6))):
         resource: dict[str, Any] = {"resourceType": "ServiceRequest", "id": "order"}
         resource["status"] = draw(st.sampled_from(["active", "completed"]))
-        if stated := draw(st.lists(st.sampled_from(sum(NUMBERS.values(), [])), max_size=3, unique_by=repr)):
+        if stated := draw(
+            st.lists(
+                st.sampled_from([each for some in NUMBERS.values() for each in some]),
+                max_size=3,
+                unique_by=repr,
+            )
+        ):
             resource["identifier"] = stated
         delta = draw(st.booleans())
         cleared = draw(st.booleans()) and not stated and delta

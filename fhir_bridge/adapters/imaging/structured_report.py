@@ -65,13 +65,14 @@ _STATED: Final = {
     "irradiation_event": frozenset({"CONTAINS"}),
 }
 """Relationships by which templates state these beside modifiers (TID 1411, 10013)."""
+_COMMENT: Final = "DCM|121106"
 _TARGET_REGION: Final = "DCM|123014"
 _PERSON_OBSERVER: Final = "DCM|121008"
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a content item inherits from those around it."""
+    """What a content item inherits from those around it; `within`: the position of the measurement that it is below."""
 
     finding_site: Code | None = None
     laterality: Code | None = None
@@ -92,6 +93,7 @@ class Context:
     acquisition_type: Code | None = None
     acquisition_protocol: str | None = None
     irradiation_event: str | None = None
+    within: str = ""
     stated: tuple[tuple[Code, Code | str], ...] = ()
     images: tuple[ImageReference, ...] = ()
     regions: tuple[Region, ...] = ()
@@ -113,6 +115,7 @@ class Measurement:
         images: instances that it was inferred from, or its group was.
         regions: coordinates that it was measured in.
         copies: how often the document states it.
+        comments: texts below it that comment on it.
     """
 
     outer: Document
@@ -126,6 +129,7 @@ class Measurement:
     images: tuple[ImageReference, ...] = ()
     regions: tuple[Region, ...] = ()
     copies: int = 1
+    comments: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "context":
@@ -349,6 +353,7 @@ def _identity(measurement: Measurement) -> tuple[Any, ...]:
     context = replace(
         measurement.context,
         section=None,
+        within="",
         selection_status=None,
         procedure=None,
         time=None,
@@ -393,7 +398,9 @@ class _Walk:
                 context, images=distinct(references_below(item)), regions=tuple(regions_below(item))
             )
         if number and name is not None:
-            self._measured(_measurement(item, name, context, modifiers, location, self._document))
+            kept = self._measured(_measurement(item, name, context, modifiers, location, self._document))
+            kept.comments = tuple(dict.fromkeys([*kept.comments, *_comments(item)]))
+            context = replace(context, within=kept.position)
         elif number:
             item.reader.report("FB-DCM-020", "a numeric item without a Concept Name was left out")
         elif location != "1" and (not item.used or _is_finding(item)):
@@ -402,7 +409,7 @@ class _Walk:
                 self._document.answers.append(answer)
         before = len(self._document.measurements), len(self._document.answers)
         for position, child in enumerate(item.children, 1):
-            if child.relation not in MODIFIES:
+            if child.relation not in MODIFIES and not (number and _is_comment(child)):
                 self.take(child, context, f"{location}.{position}")
         if is_group and before == (len(self._document.measurements), len(self._document.answers)):
             # A group of coordinates alone: nothing else would carry them.
@@ -412,14 +419,28 @@ class _Walk:
                 if answer is not None:
                     self._document.answers.append(answer)
 
-    def _measured(self, result: Measurement) -> None:
+    def _measured(self, result: Measurement) -> Measurement:
+        """The measurement that the document states first in these words."""
         first = self._seen.setdefault(_identity(result), result)
         if first is result:
             self._document.measurements.append(result)
-            return
+            return first
         first.copies += 1
         first.images = tuple(dict.fromkeys([*first.images, *result.images]))
         first.regions = tuple(dict.fromkeys([*first.regions, *result.regions]))
+        return first
+
+
+def _is_comment(item: ContentItem) -> bool:
+    return item.kind == "TEXT" and item.name is not None and item.name.key == _COMMENT
+
+
+def _comments(item: ContentItem) -> Iterator[str]:
+    """The comments directly below an item, whatever their relationship."""
+    for child in item.children:
+        if _is_comment(child) and isinstance(child.value, str):
+            child.used = True
+            yield child.value
 
 
 def _is_finding(item: ContentItem) -> bool:
