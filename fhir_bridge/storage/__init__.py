@@ -83,6 +83,7 @@ PUBLIC_MODULES = (
     "cards",
     "changes",
     "consumers",
+    "contributions",
     "currency",
     "deliveries",
     "errors",
