@@ -29,6 +29,7 @@ from fhir_bridge.predictions.inputs import UnusableInput, age_on
 from fhir_bridge.predictions.manifest import (
     Manifest,
     OnnxBlock,
+    RemoteBlock,
     TensorBlock,
     ViewBlock,
     load_manifest,
@@ -95,6 +96,13 @@ class ManifestPredictor:
         if "_manifest" not in self.__dict__:
             self._manifest = Manifest.model_validate(self.document)
         return self._manifest
+
+    @property
+    def reads_elsewhere(self) -> bool:
+        """Whether an answer rests on more than record and model: a server, or files of a picture archive."""
+        return isinstance(self.manifest.model, RemoteBlock) or any(
+            item.type == "frames" for item in self.manifest.inputs
+        )
 
     @property
     def reads(self) -> tuple[str, ...]:

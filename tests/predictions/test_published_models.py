@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal, resources
-from fhir_bridge.predictions.answers import answer_of, plain
+from fhir_bridge.predictions.answers import answer_of, encoded, plain
 from fhir_bridge.predictions.cad_polygenic import CadPolygenic
 from fhir_bridge.predictions.cha2ds2 import Cha2ds2
 from fhir_bridge.predictions.identity import content_hash_of
@@ -266,7 +267,7 @@ def test_what_they_say_survives_the_way_from_the_models_process_and_is_valid_fhi
     ]
     for predictor, people, settings in cases:
         result = answer(predictor, people, settings)
-        assert answer_of(plain(result, people)) == result
+        assert answer_of(loads(encoded(plain(result, people)))) == result
         written = resources.observation(
             "result", "p", predictor, settings, result, "device", datetime.now(UTC)
         )
