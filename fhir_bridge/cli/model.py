@@ -70,21 +70,23 @@ def _content(site: Site, name: str) -> tuple[str, str]:
 
 @app.command("check")
 def check(model: File) -> None:
-    """Say what is wrong with a model.yaml, with its line, and whether its file is the one that was sealed.
+    """Say what is wrong with a model.yaml, with its line, and whether the model beside it fits.
+
+    Its file has to be the one that was sealed; it is run once, for the shapes of its inputs and outputs.
 
     fhir-bridge model check my-model/model.yaml
     """
-    from fhir_bridge.predictions.manifest import ManifestError, OnnxBlock, load_manifest
-    from fhir_bridge.predictions.onnx_model import OnnxModel
-    from fhir_bridge.predictions.tensors import ModelFailure
+    from fhir_bridge.predictions.manifest import ManifestError, load_manifest
+    from fhir_bridge.predictions.model_check import problems_of
 
     try:
         manifest, _ = load_manifest(model)
-        if isinstance(manifest.model, OnnxBlock):
-            OnnxModel(model.parent / manifest.model.onnx, manifest.model.sha256)
-    except (ManifestError, ModelFailure) as error:
-        stdout.print(escape(str(error)), soft_wrap=True)
-        raise typer.Exit(1) from error
+        problems = problems_of(manifest, model.parent)
+    except ManifestError as error:
+        problems = [str(error)]
+    if problems:
+        stdout.print(escape("\n".join(problems)), soft_wrap=True)
+        raise typer.Exit(1)
     stdout.print(f"{manifest.name} {manifest.version}: {len(manifest.inputs)} inputs, {manifest.output.kind}")
 
 

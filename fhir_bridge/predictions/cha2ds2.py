@@ -90,6 +90,7 @@ class Cha2ds2(PublishedEquation):
     """The score, with the point for female sex or without."""
 
     version = "2024.1"
+    categories = (("low", "Low"), ("intermediate", "Intermediate"), ("high", "High"))
     manufacturer = "European Society of Cardiology"
 
     def __init__(self, *, with_sex: bool) -> None:

@@ -204,6 +204,7 @@ class HcmRiskScd(PublishedEquation):
     result_code = ("hcm-risk-scd", "HCM Risk-SCD 5-year risk of sudden cardiac death")
     title = "HCM Risk-SCD: five-year risk of sudden cardiac death in hypertrophic cardiomyopathy"
     manufacturer = "HCM Outcomes investigators"
+    categories = (("low", "Low"), ("intermediate", "Intermediate"), ("high", "High"))
     card = ModelCard(
         kind="published-equation",
         details="Cox model from a retrospective multi-centre cohort.",

@@ -168,6 +168,12 @@ class PooledCohort(PublishedEquation):
     title = "Pooled Cohort Equations: ten-year risk of a first atherosclerotic cardiovascular event"
     manufacturer = "American College of Cardiology and American Heart Association"
     inputs = (SBP, TOTAL_MASS, HDL_MASS)
+    categories = (
+        ("low", "Low"),
+        ("borderline", "Borderline"),
+        ("intermediate", "Intermediate"),
+        ("high", "High"),
+    )
     card = ModelCard(
         kind="published-equation",
         details="Four proportional hazards equations, by sex and race (black; white, also used for others).",

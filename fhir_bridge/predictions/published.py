@@ -9,6 +9,7 @@ from typing import Any, Final
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.plugins import shipped
 from fhir_bridge.predictions.cardiovascular import DECEASED, Excluded
+from fhir_bridge.predictions.categories import Categories
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
 from fhir_bridge.predictions.explain import Equation, explain
 from fhir_bridge.predictions.findings import find_disease
@@ -35,6 +36,7 @@ class PublishedEquation:
     card: ModelCard
     result_code: tuple[str, str]
     code_system = PREDICTION_CODES
+    categories: Categories = ()
     files = VALUE_SETS
     reads = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
     """What the exclusions look at beside what every model does."""

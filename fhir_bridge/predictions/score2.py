@@ -180,6 +180,7 @@ class Score2(PublishedEquation):
     result_code = ("score2", "SCORE2 10-year risk of cardiovascular disease")
     title = "SCORE2 and SCORE2-OP: ten-year risk of fatal and non-fatal cardiovascular disease"
     manufacturer = "SCORE2 and SCORE2-OP working groups of the European Society of Cardiology"
+    categories = (("low-to-moderate", "Low to moderate"), ("high", "High"), ("very-high", "Very high"))
     card = ModelCard(
         kind="published-equation",
         details="Sex-specific, competing-risk adjusted equations recalibrated to four European risk regions.",

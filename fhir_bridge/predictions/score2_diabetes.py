@@ -174,6 +174,7 @@ class Score2Diabetes(PublishedEquation):
     title = "SCORE2-Diabetes: ten-year risk of fatal and non-fatal cardiovascular disease in type 2 diabetes"
     manufacturer = "SCORE2-Diabetes working group of the European Society of Cardiology"
     inputs = (SBP, CHOLESTEROL, HDL, HBA1C, EGFR, UACR)
+    categories = (("low", "Low"), ("moderate", "Moderate"), ("high", "High"), ("very-high", "Very high"))
     card = ModelCard(
         kind="published-equation",
         details="SCORE2 extended by age at diagnosis, HbA1c and eGFR; sex-specific, recalibrated to four European risk "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from psycopg import AsyncConnection
@@ -14,7 +15,7 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, find_keys, identify, identify_within, index
 from fhir_bridge.storage.statements import Statement, arrays, transposed
-from fhir_bridge.storage.stored import content_hash, parse
+from fhir_bridge.storage.stored import Stored, content_hash, parse
 from fhir_bridge.storage.version_rows import Current, NewVersion, lock, locked, next_version
 from fhir_bridge.storage.versions import write_versions
 
@@ -156,6 +157,23 @@ LEFT JOIN derived_input d ON d.input = p.cause_input AND d.result = p.result
 WHERE w.type = 'Patient' AND w.id = %s ORDER BY p.since, p.result
 """
 
+# What was current then, deleted since or not: versions that never were (stale, lost a conflict) do not count.
+_AS_OF = """
+SELECT p.id, r.type, r.id, v.version, v.last_updated, v.bytes
+FROM resource p CROSS JOIN unnest(linked_patients(ARRAY[p.key])) AS person
+JOIN record o ON o.patient = person JOIN resource r ON r.key = o.resource
+JOIN LATERAL (
+    SELECT r.version, r.last_updated, r.bytes WHERE r.last_updated <= %s AND NOT r.deleted
+    UNION ALL
+    (
+        SELECT h.version, h.last_updated, h.bytes FROM history h
+        WHERE r.last_updated > %s AND h.resource = r.key AND h.kind IN ('v', 'd') AND h.last_updated <= %s
+        ORDER BY h.version DESC LIMIT 1
+    )
+) v ON v.bytes IS NOT NULL
+WHERE p.type = 'Patient' AND p.id = ANY(%s) AND r.type = ANY(%s) ORDER BY p.id, r.type, r.key
+"""
+
 # By versions, so that no content is read. Of who has a second record (ADT A40) nothing is said.
 _SEEN = """
 SELECT p.id, p.version || ' ' || coalesce((
@@ -240,13 +258,13 @@ class Results:
             )
             return dict(await rows.fetchall())
 
-    async def of_model(self, model: str) -> list[str]:
-        """Ids of the Observations of a logical model that are not withdrawn."""
+    async def of_model(self, model: str, *, withdrawn: bool = False) -> list[str]:
+        """Ids of the Observations of a logical model; those that are withdrawn only where that is asked."""
         async with self._pool.connection() as connection:
             rows = await connection.execute(
                 "SELECT r.id FROM prediction p JOIN resource r ON r.key = p.result "
-                "WHERE p.model = %s AND p.state <> 'w' ORDER BY r.id",
-                (model,),
+                "WHERE p.model = %s AND (p.state <> 'w' OR %s) ORDER BY r.id",
+                (model, withdrawn),
             )
             return [row[0] for row in await rows.fetchall()]
 
@@ -275,6 +293,21 @@ class Results:
                 known = records.get(patient) or SeenRecord(state.encode(), ())
                 left = () if result is None else ((result, content, seen),)
                 records[patient] = replace(known, results=(*known.results, *left))
+            return records
+
+    async def as_of(
+        self, patient_ids: Sequence[str], types: Sequence[str], moment: datetime
+    ) -> dict[str, list[Stored]]:
+        """The records of patients as they had arrived by then, of linked Patients with each; not bound to access.
+
+        Each resource is in the version that was current then: what was corrected or deleted later is as it was.
+        """
+        async with self._pool.connection() as connection:
+            values = (moment, moment, moment, list(patient_ids), list(types))
+            rows = await connection.execute(_AS_OF, values, binary=True)
+            records: dict[str, list[Stored]] = {name: [] for name in patient_ids}
+            for patient, *stored in await rows.fetchall():
+                records[patient].append(Stored(*stored))
             return records
 
     async def mark_seen(self, seen: Mapping[str, bytes]) -> None:
