@@ -6,7 +6,7 @@ model as AI agent and the person as verifier. The model's own value stays in a c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.predictions.batches import read_many
 from fhir_bridge.predictions.categories import categories_of
 from fhir_bridge.predictions.transparency import AI_TYPES, AIAST
 from fhir_bridge.storage import Store, Stored
@@ -76,7 +77,7 @@ async def review(
     _check(observation, verdict)
     category = _category(observation, verdict, parameters)
     companions = await store.results.companions([stored.id])
-    beside = await _read(store, "RiskAssessment", companions.values())
+    beside = await read_many(store, "RiskAssessment", list(companions.values()))
     operations = _operations(
         stored, observation, beside.get(companions.get(stored.id, "")), verdict, category
     )
@@ -95,9 +96,9 @@ async def withdraw(
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
         companions = await store.results.companions(some)
-        beside = await _read(store, "RiskAssessment", companions.values())
+        beside = await read_many(store, "RiskAssessment", list(companions.values()))
         operations: list[Operation] = []
-        for identity, stored in (await _read(store, "Observation", some)).items():
+        for identity, stored in (await read_many(store, "Observation", some)).items():
             observation: dict[str, Any] = loads_exact(stored.bytes)
             if observation.get("status") not in _OPEN:
                 continue
@@ -109,15 +110,6 @@ async def withdraw(
         if operations:
             await store.write(operations, EVERYTHING, audit=audit)
     return count
-
-
-async def _read(store: Store, kind: str, ids: Iterable[str]) -> dict[str, Stored]:
-    """Those of the resources that are there, by one search."""
-    wanted = list(ids)
-    if not wanted:
-        return {}
-    page = await store.search(kind, [("_id", ",".join(wanted))], EVERYTHING, count=len(wanted))
-    return {stored.id: stored for stored in page.entries}
 
 
 def _category(

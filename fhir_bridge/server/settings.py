@@ -299,6 +299,12 @@ class Settings(BaseSettings):
         le=10,
         description="Time of one call of a CDS service; what is not ready by then gives no card, and no error.",
     )
+    metrics_token: str = Field(
+        default="",
+        repr=False,
+        description="Token with which a monitoring system reads /metrics (how the models do); without one there is "
+        "nothing at that address.",
+    )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
         default=False,

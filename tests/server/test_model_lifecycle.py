@@ -534,3 +534,23 @@ class TestPages:
         shown = plain(page(served, "/models"))
         for text in ("Own risk", "shadow of own-risk", "AUROC", "Mean difference", "SCORE2"):
             assert text in shown
+
+
+def test_metrics_are_for_who_has_the_token_and_name_no_small_group(
+    served: Hospital, p: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict(served, p)
+    assert served.http.get("/metrics").status_code == 404
+    monkeypatch.setattr(served.services.settings, "metrics_token", "of-the-monitor")
+    for wrong in ({}, {"Authorization": "Bearer of-the"}, token(served, "user/*.cruds")):
+        assert served.http.get("/metrics", headers=wrong).status_code == 401
+    answer = served.http.get("/metrics", headers={"Authorization": "Bearer of-the-monitor"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    lines = answer.text.splitlines()
+    assert lines[-1] == "# EOF"
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    labels = 'model="own-risk",version="1",group="all"'
+    assert float(values[f"fhir_bridge_prediction_results{{{labels}}}"]) >= 1
+    # Fewer than 20 people are in the tests: no subgroup of them is told.
+    assert not [name for name in values if 'group="sex' in name]
+    assert p not in answer.text

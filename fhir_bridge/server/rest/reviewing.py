@@ -11,6 +11,7 @@ from starlette.responses import Response
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.governance.permissions import Permission, may
+from fhir_bridge.predictions.batches import read_many
 from fhir_bridge.predictions.reviewing import Review, withdraw
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest.auditing import audit_of, audit_operation
@@ -146,14 +147,12 @@ async def _of_model(call: Call, model: str, version: str | None) -> list[str]:
     store = call.services.store
     ids, devices = await store.results.of_model(model, withdrawn=True), dict[str, bool]()
     chosen: list[str] = []
-    for start in range(0, len(ids) if version is not None else 0, _PAGE):
-        parameters = [("_id", ",".join(ids[start : start + _PAGE]))]
-        for stored in (await store.search("Observation", parameters, EVERYTHING, count=_PAGE)).entries:
-            device = _device_of(loads(stored.bytes).get("device", {}))
-            if device not in devices:
-                devices[device] = await _is_version(call, device, version or "")
-            if devices[device]:
-                chosen.append(stored.id)
+    for stored in (await read_many(store, "Observation", ids if version is not None else ())).values():
+        device = _device_of(loads(stored.bytes).get("device", {}))
+        if device not in devices:
+            devices[device] = await _is_version(call, device, version or "")
+        if devices[device]:
+            chosen.append(stored.id)
     if version is not None and not chosen:
         raise NotFound(f"no result of a model {model[:64]} of version {version[:64]}")
     if not ids:
