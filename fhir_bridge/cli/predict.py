@@ -58,10 +58,10 @@ def predict(
     counts: Counter[str] = Counter()
 
     def add(item: Predicted) -> None:
-        said = item.said()
-        counts[said.kind] += 1
+        summary = item.summary()
+        counts[summary.kind] += 1
         if counts.total() <= MOST_ROWS:
-            table.add_row(item.patient_id, said.value or said.kind, said.more, item.outcome)
+            table.add_row(item.patient_id, summary.value or summary.kind, summary.more, item.outcome)
 
     try:
         run_async(_run(url, predictor, patient, group, settings, add))

@@ -81,7 +81,7 @@ async def prepare(folder: Path, url: str, on_step: Step = lambda _name: None) ->
             run = PredictionRun(predictor, site.parameters, site_key(site), store)
             counts: Counter[str] = Counter()
             async for item in run.for_all():
-                counts[item.said().kind] += 1
+                counts[item.summary().kind] += 1
             demonstration.predictions[name] = counts
         on_step("making two logins")
         await _make_logins(Accounts(store), cohort, demonstration)

@@ -24,7 +24,7 @@ from fhir_bridge.predictions.registry import PredictionError
 from fhir_bridge.predictions.results import Finished, ResultBuilder
 from fhir_bridge.predictions.shadow import Shadows, check_not_shadow
 from fhir_bridge.predictions.subject import Subject, read_subjects
-from fhir_bridge.predictions.values import Said, said_by, said_of
+from fhir_bridge.predictions.values import Summary, summary_in, summary_of
 from fhir_bridge.storage import Gone, NotFound, Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES, dedupe_of
 from fhir_bridge.storage.jobs import Jobs
@@ -62,11 +62,11 @@ class Predicted:
     outcome: Outcome
     stored: bytes = b""
 
-    def said(self) -> Said:
+    def summary(self) -> Summary:
         """The result for people, whether the model was asked now or earlier."""
         if self.result is None:
-            return said_by(orjson.loads(self.stored))
-        return said_of(self.result)
+            return summary_in(orjson.loads(self.stored))
+        return summary_of(self.result)
 
 
 class PredictionRun:

@@ -16,7 +16,15 @@ from fhir_bridge.predictions.outputs import (
     TextOutput,
 )
 
-__all__ = ["MODALITY_NAMES", "Said", "components_of", "said_by", "said_of", "shown", "value_elements"]
+__all__ = [
+    "MODALITY_NAMES",
+    "Summary",
+    "components_of",
+    "shown",
+    "summary_in",
+    "summary_of",
+    "value_elements",
+]
 
 UCUM: Final = "http://unitsofmeasure.org"
 CONFIDENCE: Final = "http://hl7.org/fhir/uv/aitransparency/StructureDefinition/AIconfidence"
@@ -97,7 +105,7 @@ def _own(code: str, display: str) -> dict[str, Any]:
     return {"coding": [_coding(code, display)], "text": display}
 
 
-class Said(NamedTuple):
+class Summary(NamedTuple):
     """A result in a line: `predicted`, or why there is none; the value; its category, or the reason in words."""
 
     kind: str
@@ -105,26 +113,26 @@ class Said(NamedTuple):
     more: str
 
 
-def said_of(result: Prediction | Refusal) -> Said:
+def summary_of(result: Prediction | Refusal) -> Summary:
     """Of what a model answers."""
     if isinstance(result, Refusal):
-        return Said(result.reason, "", result.text)
-    return Said("predicted", shown(result), result.category[1] if result.category else "")
+        return Summary(result.reason, "", result.text)
+    return Summary("predicted", shown(result), result.category[1] if result.category else "")
 
 
-def said_by(observation: Mapping[str, Any]) -> Said:
+def summary_in(observation: Mapping[str, Any]) -> Summary:
     """Of a stored result."""
     absent = observation.get("dataAbsentReason")
     if absent:
         reasons = [
             REASONS[code] for coding in absent.get("coding", ()) if (code := coding.get("code")) in REASONS
         ]
-        return Said((*reasons, "failed")[0], "", str(absent.get("text", "")))
+        return Summary((*reasons, "failed")[0], "", str(absent.get("text", "")))
     quantity = observation.get("valueQuantity")
     concept = observation.get("valueCodeableConcept") or {}
     value = f"{quantity['value']} {quantity.get('unit', '')}".strip() if quantity else concept.get("text", "")
     classes = observation.get("interpretation") or [{}]
-    return Said(
+    return Summary(
         "predicted", str(value or observation.get("valueString", "")), str(classes[0].get("text", ""))
     )
 

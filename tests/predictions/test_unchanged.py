@@ -61,7 +61,7 @@ def test_only_whose_record_changed_is_asked_about(fresh_database_url: str) -> No
         assert (workers.count, {item.outcome for item in again.values()}) == (0, {"unchanged"})
         for name, item in again.items():
             assert item.observation_id == first[name].observation_id
-            assert item.said() == first[name].said()
+            assert item.summary() == first[name].summary()
 
         # What no model of risk reads is read anew, and leaves the result as it is.
         await clinic.write(of_patient(quantity("718-7", 140, "g/L")))
@@ -76,13 +76,13 @@ def test_only_whose_record_changed_is_asked_about(fresh_database_url: str) -> No
 
         await clinic.write(of_patient(condition("E11.9"), "q"))
         excluded = await everybody(clinic, workers)
-        assert (workers.count, excluded["q"].said().kind) == (1, "not-applicable")
+        assert (workers.count, excluded["q"].summary().kind) == (1, "not-applicable")
         declined = await everybody(clinic, workers)
-        assert (workers.count, declined["q"].said().kind) == (0, "not-applicable")
+        assert (workers.count, declined["q"].summary().kind) == (0, "not-applicable")
 
         # A refusal of research stops what is for research; the site's approval is another decision, and asks again.
         await clinic.write(consent())
-        assert (await everybody(clinic, workers))["p"].said().kind == "opted-out"
+        assert (await everybody(clinic, workers))["p"].summary().kind == "opted-out"
         approved = await everybody(clinic, workers, APPROVED)
         assert (workers.count, approved["p"].outcome) == (2, "written")
 
@@ -101,7 +101,7 @@ def test_a_deleted_input_and_another_version_of_a_model_ask_again(fresh_database
         assert (await everybody(clinic, workers, model=newer))["p"].outcome == "written"
         await clinic.store.delete("Observation", "14647-2-6-3", EVERYTHING)
         missing = await everybody(clinic, workers, model=newer)
-        assert (workers.count, missing["p"].said().kind) == (1, "missing-input")
+        assert (workers.count, missing["p"].summary().kind) == (1, "missing-input")
 
     in_clinic(fresh_database_url, scenario)
 
@@ -122,6 +122,6 @@ def test_a_failed_run_is_tried_again(fresh_database_url: str) -> None:
         await clinic.store.load(records())
         for _ in range(2):
             failed = await everybody(clinic, workers, enabled, Failing())
-            assert (workers.count, failed["p"].said().kind) == (1, "failed")
+            assert (workers.count, failed["p"].summary().kind) == (1, "failed")
 
     in_clinic(fresh_database_url, scenario)
