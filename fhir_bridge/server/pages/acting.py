@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.permissions import may
