@@ -110,7 +110,7 @@ class ByteRuleWriter:
         """Write the function that identifies an output with what its group shares computed once, if there is such."""
         shared = shared_head(
             self.statements.head.lines,
-            self.scanner.selectors,
+            self.scanner,
             lambda source: self.model.key(source, self.head.scope),
         )
         if shared is not None:

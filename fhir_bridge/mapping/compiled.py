@@ -245,7 +245,11 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
         raise _RecordRejected from error
     identified, rules = program.rules_of(record)
     for rule in identified:
-        _identify(rule, _objects(rule.plan.scope, record, objects, ctx, rule), ctx, g)
+        scopes = objects.get(rule.plan.scope)
+        if scopes is None:
+            scopes = _objects(rule.plan.scope, record, objects, ctx, rule)
+        if scopes:  # of most records most scopes are empty
+            _identify(rule, scopes, ctx, g)
     seen: dict[tuple[str, str], Output] = {}
     for rule in rules:
         plan, build = rule.plan, rule.build

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 from decimal import Decimal
@@ -37,22 +36,7 @@ from fhir_bridge.mapping.writer import Writer
 
 __all__ = ["compile_document"]
 
-_REFERENCE = re.compile(r"\bref\(\s*['\"]([^'\"]*)")
-
-
-def _texts(node: Node) -> Iterator[str]:
-    """All text of a document."""
-    if isinstance(node, Scalar):
-        yield node.text
-    for inner in (
-        node.items
-        if isinstance(node, Sequence)
-        else (value for _, value in node)
-        if isinstance(node, Mapping)
-        else ()
-    ):
-        yield from _texts(inner)
-
+_REF = re.compile(r"""\bref\(\s*["']([^"']+)["']""")
 
 DOCUMENT_KEYS = ("mapping", "version", "title", "doc", "source", "let", "rules")
 
@@ -88,8 +72,8 @@ class _Compilation:
         self.model = source_model(adapter, self.root.get("source"), self.problems)
         rules = self._rules()
         specs = self._functions()
-        # The first program finds the errors, and whether others refer to the rules that seem to be referred to.
-        referenced = set(_REFERENCE.findall(" ".join(_texts(self.root)))) & {rule.name for rule in rules}
+        # The first program finds the errors, and which rules others refer to in other ways than by `ref`.
+        referenced = self._named(rules)
         program = self._program(rules, specs, referenced, form, errors=True)
         if self.problems.errors:
             raise MappingErrors(self.problems.errors)
@@ -187,6 +171,22 @@ class _Compilation:
         urls, profiles = profiles_of(node, kind.text, self.problems)
         return RuleSource(node, name.text, kind.text, location, name.position, profiles, urls)
 
+    @staticmethod
+    def _named(rules: list[RuleSource]) -> set[str]:
+        """Rules that some `ref` names, by the text: a program that knows them beforehand is written once."""
+        names = {rule.name for rule in rules}
+        waiting: list[Node] = [rule.node for rule in rules]
+        named: set[str] = set()
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Mapping):
+                waiting += (value for _, value in node)
+            elif isinstance(node, Sequence):
+                waiting += node.items
+            elif isinstance(node, Scalar):
+                named.update(name for name in _REF.findall(node.text) if name in names)
+        return named
+
     # Programs
 
     def _program(
@@ -201,7 +201,6 @@ class _Compilation:
         trace = form == "traced"
         problems = self.problems if errors else Problems(self.problems.definitions)
         targets = {rule.name: RuleTarget(rule.name, rule.type, rule.scope) for rule in rules}
-        guessed = errors
         while True:
             writer = Writer(fragments=form == "bytes")
             expressions = ExpressionCompiler(self.model, specs, targets)
@@ -217,12 +216,7 @@ class _Compilation:
                     trace=trace, split=rule.name in referenced, number=number,
                 )  # fmt: skip
                 plans.append(compiler.compile())
-            if problems.errors or expressions.referenced == referenced:
-                break
-            if guessed:
-                referenced.clear()
-                guessed = False
-            elif expressions.referenced <= referenced:
+            if expressions.referenced <= referenced or problems.errors:
                 break
             referenced |= expressions.referenced
         if problems.errors:

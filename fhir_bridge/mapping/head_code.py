@@ -10,7 +10,7 @@ from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from fhir_bridge.mapping.operators import OPERATORS
-from fhir_bridge.mapping.statements import root_name
+from fhir_bridge.mapping.statements import StatementScanner, start_of
 
 __all__ = ["HEADS", "Head", "begun_at_constants", "refusals", "shared_head"]
 
@@ -41,8 +41,10 @@ class Head(NamedTuple):
 class _Finder(ast.NodeVisitor):
     """Finds the largest expressions of selectors that a test takes, which report nothing."""
 
-    def __init__(self, text: str, selectors: Set[str], takes: Callable[[ast.expr, set[str]], bool]) -> None:
-        self.selectors = selectors
+    def __init__(
+        self, text: str, scanner: StatementScanner, takes: Callable[[ast.expr, set[str]], bool]
+    ) -> None:
+        self.selectors, self.starts = scanner.selectors, scanner.starts
         self.takes = takes
         self.names = Counter(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
         self.taken: list[ast.expr] = []
@@ -63,7 +65,7 @@ class _Finder(ast.NodeVisitor):
         waiting: list[ast.AST] = [node]
         while waiting:
             item = waiting.pop()
-            if isinstance(item, ast.Call | ast.Attribute | ast.Subscript) and root_name(item) in ("s", "g"):
+            if isinstance(item, ast.Call | ast.Attribute | ast.Subscript) and start_of(item) in self.starts:
                 text = ast.unparse(item)
                 if text in self.selectors or (isinstance(item, ast.Subscript) and text.startswith("g[")):
                     read.add(text)
@@ -84,7 +86,7 @@ class _Finder(ast.NodeVisitor):
             if isinstance(item, ast.Lambda):
                 return set()
             waiting += ast.iter_child_nodes(item)
-        if not read or not used <= given | {"ctx", "CLEARED"}:
+        if not used <= given | {"ctx", "CLEARED"}:
             return set()
         if given:
             names = Counter(item.id for item in ast.walk(node) if isinstance(item, ast.Name))
@@ -104,7 +106,7 @@ def _replaced(text: str, taken: list[ast.expr], name: Callable[[str], str]) -> s
     return "\n".join(line.decode() for line in raw)
 
 
-def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str | None]) -> Head | None:
+def shared_head(lines: list[str], scanner: StatementScanner, key: Callable[[str], str | None]) -> Head | None:
     """The lines of a head, indented once, with what is shared taken out; None where nothing is.
 
     Args:
@@ -112,7 +114,7 @@ def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str 
     """
     text = textwrap.dedent("\n".join(lines))
     finder = _Finder(
-        text, selectors, lambda _, read: all(item[:8] == "s.outer." or item[0] == "g" for item in read)
+        text, scanner, lambda _, read: all(item[:8] == "s.outer." or item[0] == "g" for item in read)
     )
     finder.visit(ast.parse(text))
     if not finder.taken:
@@ -141,7 +143,7 @@ def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str 
         own.setdefault(only, []).append(ast.unparse(node))
         return True
 
-    finder = _Finder(text, selectors, decided)
+    finder = _Finder(text, scanner, decided)
     finder.visit(ast.parse(text))
     places = {
         source: f"y{number}[{place}]"

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+from fhir_bridge.fhir.definitions import Definitions
 from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import (
@@ -31,7 +32,7 @@ from fhir_bridge.pipeline.context import combined, mapping_hash, site_key
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun, ValidateMode
 from fhir_bridge.pipeline.sink_run import SinkRun, SourceToKeep
-from fhir_bridge.plugins import Adapter, adapters, sinks
+from fhir_bridge.plugins import Adapter, adapters, get_manager, sinks
 from fhir_bridge.terminology import Terminology
 
 __all__ = [
@@ -77,7 +78,7 @@ def prepare(request: RunRequest, contexts: Contexts, sink: str, *, apart: bool =
     if apart:
         site = str(request.site) if request.site else None
         global _ahead
-        _ahead = json.dumps([[site, mapping, combined(parts), form] for mapping, parts in contexts.items()])
+        _ahead = json.dumps([[site, mapping, form] for mapping in contexts])
 
 
 _ahead = ""
@@ -92,13 +93,14 @@ def compile_ahead() -> None:
 
     Threads, database and terminology stay closed. What is wrong with a mapping has been said.
     """
-    for site, mapping, digest, form in json.loads(os.environ.pop(_AHEAD, "[]")):
-        try:
-            file = Path(site) if site else None
-            _compiled(file, mapping, digest, form)
-        except Exception:  # noqa: BLE001 - the worker compiles it itself, and says what is wrong
-            return
-    collect_seldom()
+    wanted = json.loads(os.environ.pop(_AHEAD, "[]"))
+    try:
+        for file, mapping, form in wanted:
+            _compiled_for(Site.load(Path(file)) if file else Site(), mapping, form)
+    except Exception:  # noqa: BLE001 - a worker compiles it itself, and says what is wrong
+        return
+    if wanted:
+        collect_seldom()
 
 
 def _form(request: RunRequest, sink: str) -> Form:
@@ -247,16 +249,23 @@ class _Prepared:
 @lru_cache(maxsize=32)
 def _prepare(site_file: Path | None, mapping: str, _context: str, form: Form) -> _Prepared:
     """Kept while the context stays: a process that converts again after a change reads the files again."""
-    site, compiled = _compiled(site_file, mapping, _context, form)
-    return _Prepared(site, compiled, site.open_terminology(), IdentityResolver(site, site_key(site)))
-
-
-@lru_cache(maxsize=32)
-def _compiled(
-    site_file: Path | None, mapping: str, _context: str, form: Form
-) -> tuple[Site, CompiledMapping]:
     site = Site.load(site_file) if site_file else Site()
-    return site, load_mapping(mapping, adapters=adapters(), definitions=site.definitions, form=form)
+    terminology = site.open_terminology()
+    compiled = _compiled_for(site, mapping, form)
+    return _Prepared(site, compiled, terminology, IdentityResolver(site, site_key(site)))
+
+
+def _compiled_for(site: Site, mapping: str, form: Form) -> CompiledMapping:
+    plugins = frozenset(get_manager().get_plugins())
+    return _compiled(mapping, mapping_hash(mapping), site.definitions, form, plugins)
+
+
+@lru_cache(maxsize=16)
+def _compiled(
+    mapping: str, _content: str, definitions: Definitions, form: Form, _plugins: frozenset[Any]
+) -> CompiledMapping:
+    """Kept while its content stays: a new crosswalk or another site compiles no mapping again."""
+    return load_mapping(mapping, adapters=adapters(), definitions=definitions, form=form)
 
 
 def _run(
@@ -318,6 +327,8 @@ def prepared_run(
         selection=request.selection,
         on_progress=tell,
         jobs=request.jobs,
+        piece=shard.piece,
+        states=shard.states,
     )
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)

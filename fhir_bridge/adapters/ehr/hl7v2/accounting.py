@@ -242,11 +242,8 @@ def unread(
         fields, silent = read.get(id(segment)), silent_fields(segment)
         if fields is not None:
             known = fields.known.get(silent)
-            if (
-                known is not None
-                and not (known.silent and waiting.get(id(known), _ANY))
-                and all(map(contains, known.complete, segment.fields))
-            ):
+            seen = known is not None and not (known.silent and waiting.get(id(known), _ANY))
+            if known is not None and seen and all(map(contains, known.complete, segment.fields)):
                 continue
         if missing := _missing(segment, fields, silent, declared, waiting):
             left.append((segment, missing))

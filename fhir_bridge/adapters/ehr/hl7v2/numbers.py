@@ -130,7 +130,7 @@ def _cq(c: Components) -> str | None:
     """CQ: a number, and its unit as a CE in the subcomponents of the second component."""
     value = c.text(1)
     if value and (c.text(2, 1) or c.text(2, 2)) and c.peek(2, 3) == "UCUM":
-        c.text(2, 3)
+        c.pass_over_leaves((2, 2), (2, 3), (2, 7))  # the unit in words, and UCUM in which version
     return value
 
 
