@@ -100,17 +100,17 @@ def _pieces(path: Path, jobs: int, options: Mapping[str, Any]) -> list[dict[str,
     size = path.stat().st_size
     if size < _WORTHWHILE:
         return []
-    found: list[dict[str, int]] = [{"begin": 0, "number": 0}]
+    parted: list[dict[str, int]] = [{"begin": 0, "number": 0}]
     number = 0
     for piece in messages(path, limit=_limit(options)):
         if piece.wide:
             return []
-        if piece.kind == "message" and piece.offset >= len(found) * size / jobs:
-            found[-1]["end"] = piece.offset
-            found.append({"begin": piece.offset, "number": number})
+        if piece.kind == "message" and piece.offset >= len(parted) * size / jobs:
+            parted[-1]["end"] = piece.offset
+            parted.append({"begin": piece.offset, "number": number})
         number += piece.kind != "envelope"
-    found[-1]["end"] = size
-    return found if len(found) > 1 else []
+    parted[-1]["end"] = size
+    return parted if len(parted) > 1 else []
 
 
 def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> Iterator[Message]:
