@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from fhir_bridge.fhir import definitions
@@ -80,7 +80,7 @@ class Entry:
     compartment: tuple[str, str] | None = None
     patch: Any = None
     if_match: str | None = None
-    outline: Outline | None = None
+    outline: Outline | None = field(default=None, kw_only=True)
 
     @property
     def writes(self) -> bool:
