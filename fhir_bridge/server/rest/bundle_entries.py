@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from fhir_bridge.fhir import definitions
@@ -80,7 +80,7 @@ class Entry:
     compartment: tuple[str, str] | None = None
     patch: Any = None
     if_match: str | None = None
-    outline: Outline | None = field(default=None, kw_only=True)
+    outline: Outline | None = None
 
     @property
     def writes(self) -> bool:
@@ -132,7 +132,6 @@ def entry_of(call: Call, position: int, item: dict[str, Any]) -> Entry:
     for name in filter(None, (parts.get("type"), parts.get("holder"))):
         if name not in definitions.resource_types():
             raise refuse(404, "FB-REST-005", f"there is no resource type {name[:40]}")
-    named = {name: parts[name] or "" for name in ("type", "id", "version", "operation") if name in parts}
     # Storage knows no base.
     relative = {**item, "request": {**request, "url": path + mark + query}}
     return Entry(
@@ -143,7 +142,10 @@ def entry_of(call: Call, position: int, item: dict[str, Any]) -> Entry:
         query,
         resource,
         relative,
-        **named,
+        type=parts.get("type") or "",
+        id=parts.get("id") or "",
+        version=parts.get("version") or "",
+        operation=parts.get("operation") or "",
         compartment=compartment,
         if_match=request.get("ifMatch"),
     )
