@@ -74,6 +74,7 @@ __all__ = [
 PUBLIC_MODULES = (
     "accounts",
     "attempts",
+    "audit_contents",
     "audit_rows",
     "binaries",
     "blobs",
@@ -83,6 +84,7 @@ PUBLIC_MODULES = (
     "cards",
     "changes",
     "consumers",
+    "contributions",
     "currency",
     "deliveries",
     "errors",
@@ -99,6 +101,7 @@ PUBLIC_MODULES = (
     "model_versions",
     "origins",
     "outbox",
+    "outlines",
     "parts",
     "preconditions",
     "received",

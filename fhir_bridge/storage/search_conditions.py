@@ -97,25 +97,37 @@ class _Query:
     async def exists(self, inner: Condition, code: str = "") -> Condition:
         """Some index row of the parameter meets `inner`, a condition on the row `i`."""
         if inner is FALSE:
-            # What can never match costs no number: `find_parameter` would give one to a
+            # What can never match costs no number: `rows_of` would give one to a
             # parameter that nothing stored has.
             return FALSE
-        number = await self.dictionaries.find_parameter(self.type, code or self.code)
         table = _TABLES["token" if code else self.parameter.type]
+        if self.together or self.is_beside:
+            parameter = await self._rows_of_elements(table)
+        else:
+            parameter = "i.parameter " + await self.dictionaries.rows_of(self.type, code or self.code)
         inner = all_of([inner, *self.together])
         where = "" if inner.text == "TRUE" else f" AND {inner.text}"
         if self.is_beside:
             # Within it `i` is this component's row, before it that of the first component.
-            rows = f"SELECT i.resource, coalesce(i.element, 0) FROM {table} i WHERE i.parameter = {number:d}{where}"  # noqa: S608
+            rows = f"SELECT i.resource, coalesce(i.element, 0) FROM {table} i WHERE {parameter}{where}"  # noqa: S608
             return Condition(f"(i.resource, coalesce(i.element, 0)) IN ({rows})", inner.values)
         # Every condition correlates by resource: PostgreSQL chooses whether to begin
         # at the value or at the resource.
-        met = Condition(f"i.parameter = {number:d}{where}", inner.values)
+        met = Condition(f"{parameter}{where}", inner.values)
         return Condition(
             f"EXISTS (SELECT FROM {table} i WHERE i.resource = r.key AND {met.text})",
             inner.values,
             (table, met),
         )
+
+    async def _rows_of_elements(self, table: str) -> str:
+        """The rows of a composite's component: those of included ones where a resource has no own (`indexing`)."""
+        own, *others = await self.dictionaries.find_parameters(self.type, self.code)
+        if not others:
+            return f"i.parameter = {own:d}"
+        has = f"SELECT FROM {table} o WHERE o.resource = i.resource AND o.parameter = {own:d}"
+        listed = ", ".join(map(str, others))
+        return f"(i.parameter = {own:d} OR (i.parameter IN ({listed}) AND NOT EXISTS ({has})))"
 
 
 async def parameter_condition(
@@ -259,8 +271,8 @@ async def code_rows(resource_type: str, value: str, dictionaries: Dictionaries) 
     parameter = find(resource_type, "code", dictionaries.definitions)
     assert parameter is not None
     wanted = await _token_value(value, _Query(resource_type, parameter, "", dictionaries, (), None))
-    number = await dictionaries.find_parameter(resource_type, "code")
-    return all_of([Condition(f"i.parameter = {number:d} AND i.moment IS NOT NULL"), wanted])
+    rows = await dictionaries.rows_of(resource_type, "code")
+    return all_of([Condition(f"i.parameter {rows} AND i.moment IS NOT NULL"), wanted])
 
 
 def ends_within(value: str, end: str = "i.moment") -> Condition:
@@ -303,7 +315,9 @@ async def equal_rows(
     values = split_list(value)
     if code == "_lastUpdated" or len(values) != 1 or prefixed(values[0])[0] != "eq":
         return None
-    number = await dictionaries.find_parameter(resource_type, code)
+    number, *others = await dictionaries.find_parameters(resource_type, code)
+    if others:  # several ranges of the index, which are in no common order
+        return None
     if parameter.type == "date":
         inner = _date("i.low", "i.high", code, values[0])
     elif parameter.type == "number":

@@ -115,10 +115,10 @@ async def sorts_of(
         if parameter is None or parameter.type not in _SORTED or code in SPECIAL:
             raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
         low, high, sql_type = _SORTED[parameter.type]
-        number = await dictionaries.find_parameter(resource_type, code)
+        rows = await dictionaries.rows_of(resource_type, code)
         value = high if descending else low
         expression = (
-            f"(SELECT {value} FROM {parameter.type} i WHERE i.resource = r.key AND i.parameter = {number:d})"  # noqa: S608
+            f"(SELECT {value} FROM {parameter.type} i WHERE i.resource = r.key AND i.parameter {rows})"  # noqa: S608
         )
         sorts.append(Sort(Condition(expression), sql_type, descending))
     return tuple(sorts)
