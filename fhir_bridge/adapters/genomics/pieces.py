@@ -45,6 +45,7 @@ def pieces(path: Path, jobs: int, options: Options) -> list[dict[str, Any]]:
             or path.stat().st_size < SMALLEST
             or options.check
             or options.phasing == "all"
+            or options.pedigree
             or is_bcf(path)
         ):
             return []
