@@ -57,7 +57,9 @@ class Account:
         if not records and outcome in ("partial", "rejected"):
             self.withheld += 1
         self.read += records
-        if outcome == "partial":
+        if outcome == "converted":
+            self.converted += records
+        elif outcome == "partial":
             self.converted += records
             self.partial += records
         else:

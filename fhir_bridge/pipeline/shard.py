@@ -73,6 +73,11 @@ class Selection:
     max_rejected: int | None = None
     locators: frozenset[str] | None = None
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it takes some records only."""
+        return self.only is not None or self.locators is not None
+
     def takes(self, locator: str) -> bool:
         """Whether the record of this locator is among those asked for: `lab.csv:1` does not ask for `lab.csv:17`."""
         if self.locators is not None and locator not in self.locators:
@@ -101,6 +106,9 @@ def report_stop(account: Account, locator: str) -> None:
     account.count_issues([Issue("information", "FB-RUN-004", message, locator)])
 
 
+_VALID: list[Issue] = []
+
+
 class OutputCheck:
     """The full validator on the first outputs of every rule and on a sample after that.
 
@@ -122,7 +130,7 @@ class OutputCheck:
         number = self._seen[output.rule]
         self._seen[output.rule] = number + 1
         if number >= self.FIRST and number % self._every and output.rule not in self._failing:
-            return []
+            return _VALID
         errors = [
             issue
             for issue in self._validator.validate(output.resource)
@@ -196,6 +204,7 @@ class ShardRun:
     jobs: int = 1
     piece: Mapping[str, Any] | None = None
     states: Sequence[Mapping[str, Any]] | None = None
+    _keys: bool = True
     _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
@@ -207,6 +216,7 @@ class ShardRun:
             TooManyRejected: `Selection.max_rejected` is exceeded; what came before has been written.
         """
         account = Account()
+        self._keys = getattr(sink, "takes_keys", True)
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
         reading = self.reading()
@@ -215,8 +225,9 @@ class ShardRun:
             paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
         state: dict[str, Any] = {}
         records = self._records(paths, reading, state) if limit != 0 else ()
+        chosen = self.selection.chooses
         for number, record in enumerate(records, start=1):
-            if not self.selection.takes(record.locator):
+            if chosen and not self.selection.takes(record.locator):
                 continue
             if limit is not None and record.records and account.read >= limit:
                 rest = record.locator
@@ -247,7 +258,8 @@ class ShardRun:
 
     def _convert(self, record: SourceRecord, sink: Sink, account: Account) -> None:
         known = len(record.issues)
-        account.count_issues(record.issues, record.locator)
+        if known:
+            account.count_issues(record.issues, record.locator)
         if record.outcome != "read":
             account.count_record(record.outcome, record.records)
             if record.outcome == "rejected":
@@ -288,9 +300,11 @@ class ShardRun:
     def _count(
         converted: ConvertedRecord, record: SourceRecord, known: int, sink: Sink, account: Account
     ) -> None:
-        account.count_issues(converted.issues, record.locator)
+        if converted.issues:
+            account.count_issues(converted.issues, record.locator)
         account.count_record(converted.outcome, record.records - converted.skipped)
-        account.count_record("skipped", converted.skipped)
+        if converted.skipped:
+            account.count_record("skipped", converted.skipped)
         account.withheld += converted.withheld
         if converted.outcome != "converted":
             sink.reject(record.locator, converted.outcome, [*record.issues[:known], *converted.issues])
@@ -299,29 +313,30 @@ class ShardRun:
         """What a record becomes: outputs that are valid as far as they were checked, and the issues of the rest."""
         known = len(record.issues)
         conversion = self.mapping.convert(record, self.context)
+        made = conversion.outputs
         outputs: list[Output] = []
         # Issues of the reader may grow while the mapping asks for attributes that are read late.
-        results = [
-            *(issue for issue in record.issues[known:] if isinstance(issue, Issue)),
-            *conversion.issues,
-        ]
-        withheld = set()
-        for output in conversion.outputs:
-            errors = self.check.errors(output)
+        late = [issue for issue in record.issues[known:] if isinstance(issue, Issue)]
+        results = [*late, *conversion.issues]
+        withheld: set[str] = set()
+        check = self.check.errors
+        for output in made:
+            errors = check(output)
             if errors:
                 results += errors
                 withheld.add(output.rule)
             else:
                 outputs.append(output)
         outcome = conversion.outcome
-        lost = len(outputs) < len(conversion.outputs) or any(i.severity == "error" for i in record.issues)
-        if outcome == "converted" and lost:
+        if outcome == "converted" and (
+            withheld or (record.issues and any(issue.severity == "error" for issue in record.issues))
+        ):
             outcome = "partial"
         if withheld and (not outputs or withheld & self.mapping.indispensable):
             outcome = "rejected"
         return ConvertedRecord(
             [] if outcome == "rejected" else outputs,
-            record.key,
+            record.key if self._keys else "",
             self.context.source_uri,
             self.mapping.version,
             record.locator,
@@ -329,7 +344,7 @@ class ShardRun:
             record.records,
             outcome,
             results,
-            len(conversion.outputs) - len(outputs),
+            len(made) - len(outputs),
             of=_delivered(record),
         )
 
@@ -341,6 +356,6 @@ class ShardRun:
     def reading(self) -> ReadContext:
         """What the adapter may know of the run."""
         options = {**self.mapping.source_options, **self.options}
-        chosen = self.selection.only is not None or self.selection.locators is not None
+        chosen = self.selection.chooses
         limit = None if chosen else self.selection.limit
         return _Reading(options, self.context.site, self.mapping.selectors, limit, chosen, self.jobs)
