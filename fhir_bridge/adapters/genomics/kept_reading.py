@@ -134,20 +134,25 @@ def kept_records(kept: KeptVcf, places: Sequence[Interval] | None) -> Iterator[V
 def _fetched(tabix: Any, contig: str, wanted: Iterable[Interval]) -> list[str]:
     """Lines of a contig at places, with all others that begin where one of them begins: a variant that is called
     twice is numbered by them."""
-    first_lines: dict[str, tuple[int, int]] = {}
+    results: dict[str, tuple[int, int]] = {}
+    before: set[int] = set()
     for place in wanted:
         start = max(0, place.start - 1)
         for line in tabix.fetch(contig, start, place.end + 1):
-            first_lines.setdefault(line, (_position(line), len(first_lines)))
-            if len(first_lines) > MOST_LINES:
+            position = _position(line)
+            results.setdefault(line, (position, len(results)))
+            if position <= start:  # it begins before the place: so may others that are not in it
+                before.add(position)
+            if len(results) > MOST_LINES:
                 raise TooManyLines(f"more than {MOST_LINES} lines: ask for less at once")
-    results: dict[str, tuple[int, int]] = {}
-    for position in sorted({position for position, _ in first_lines.values()}):
-        here = tabix.fetch(contig, max(0, position - 1), position)
-        for line in here:
-            if _position(line) == position:
-                results.setdefault(line, (position, len(results)))
-    return sorted(results, key=lambda line: results[line])
+    for position in sorted(before):
+        here = [
+            line
+            for line in tabix.fetch(contig, max(0, position - 1), position)
+            if _position(line) == position
+        ]
+        results |= {line: (position, number) for number, line in enumerate(here)}
+    return sorted(results, key=results.__getitem__)
 
 
 def _position(line: str) -> int:
