@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS
+from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.file import Studied, VcfFile
+from fhir_bridge.adapters.genomics.header import HeaderError
 from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.model import VcfModel
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.query import Interval
 from fhir_bridge.adapters.genomics.reader import read_header, read_vcf
 from fhir_bridge.adapters.genomics.record import VcfRecord
+from fhir_bridge.adapters.genomics.stream import lines
 from fhir_bridge.plugins import ReadContext, SourceModel
 from fhir_bridge.plugins.extras import require
 
-__all__ = ["KeptVcf", "ReclassifyingAdapter", "TooManyLines", "kept_records"]
+__all__ = ["KeptVcf", "ReclassifyingAdapter", "TooManyLines", "kept_records", "samples_of"]
 
 MOST_LINES = 20_000
 """Lines of a kept file that one answer is made of."""
@@ -129,6 +132,15 @@ def kept_records(kept: KeptVcf, places: Sequence[Interval] | None) -> Iterator[V
                 if number > MOST_LINES:
                     raise TooManyLines(f"more than {MOST_LINES} lines: ask for less at once")
                 yield reader.read(line.encode(), number)
+
+
+def samples_of(path: Path) -> tuple[str, ...]:
+    """The names of a file's samples; none of one whose header can't be read, which its reader reports."""
+    try:
+        items = bcf_lines(path) if is_bcf(path) else lines(path)
+        return read_header(items, "VCFv4.2").samples
+    except (HeaderError, OSError):
+        return ()
 
 
 def _fetched(tabix: Any, contig: str, wanted: Iterable[Interval]) -> list[str]:
