@@ -113,7 +113,7 @@ def _region(
     return Region(
         gene,
         build or "",
-        chromosome,
+        chromosome or "",
         drawn.start + 1,
         drawn.end,
         tuple(sorted(marks, key=lambda mark: (mark.first, mark.id))),
