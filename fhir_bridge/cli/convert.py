@@ -221,9 +221,9 @@ def _with_stored(request: RunRequest, sources: list[str], url: str) -> dict[str,
     """The options, with the variants of the samples that are stored: they stay stored."""
     import asyncio
 
+    from fhir_bridge.adapters.genomics.kept_stored import variants_stored
     from fhir_bridge.pipeline import expand
     from fhir_bridge.plugins import adapters
-    from fhir_bridge.server.genomics import variants_stored
 
     paths, _ = expand(sources, adapters()[request.adapter])
     return {**request.options, "stored_variants": tuple(asyncio.run(variants_stored(url, paths)))}

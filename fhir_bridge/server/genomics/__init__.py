@@ -2,6 +2,5 @@
 
 from fhir_bridge.server.genomics.reclassifying import Reclassified, reclassify
 from fhir_bridge.server.genomics.registration import genomics_operations
-from fhir_bridge.server.genomics.stored_variants import variants_stored
 
-__all__ = ["Reclassified", "genomics_operations", "reclassify", "variants_stored"]
+__all__ = ["Reclassified", "genomics_operations", "reclassify"]

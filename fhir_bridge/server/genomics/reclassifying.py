@@ -18,6 +18,7 @@ from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.clinvar import ClinVar
 from fhir_bridge.adapters.genomics.clinvar_release import Release, open_release, release_date
 from fhir_bridge.adapters.genomics.kept_reading import ReclassifyingAdapter
+from fhir_bridge.adapters.genomics.kept_stored import variants_stored_of
 from fhir_bridge.adapters.genomics.options import OptionError
 from fhir_bridge.adapters.genomics.query import (
     ObservedVariant,
@@ -28,7 +29,6 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.pipeline import load_again
-from fhir_bridge.server.genomics.stored_variants import variants_stored_of
 from fhir_bridge.storage import RecordSet, Store
 from fhir_bridge.storage.blobs import Blobs
 from fhir_bridge.storage.kept_files import KeptFile
