@@ -180,6 +180,7 @@ class _Prepared:
     mapping: CompiledMapping
     terminology: Terminology
     identity: IdentityResolver
+    content: str
     validators: dict[Severity, Validator] = field(default_factory=dict)
     contexts: dict[tuple[str, str, int], Context] = field(default_factory=dict)
 
@@ -221,6 +222,7 @@ def _prepare(site_file: Path | None, mapping: str, _context: str, form: Form) ->
         load_mapping(mapping, adapters=adapters(), definitions=site.definitions, form=form),
         terminology,
         IdentityResolver(site, site_key(site)),
+        mapping_hash(mapping),
     )
 
 
@@ -287,7 +289,6 @@ def prepared_run(
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)
     key = site_key(site).fingerprint
-    content = mapping_hash(shard.mapping)
     return run, SinkRun(
-        request.records_of, key, site.precedence, digest, request.remap, keep, site.definitions, content
+        request.records_of, key, site.precedence, digest, request.remap, keep, site.definitions, prepared.content
     )

@@ -11,6 +11,7 @@ from fhir_bridge.adapters.ehr.ccda.options import DEFAULT_LIMIT_MB
 from fhir_bridge.adapters.ehr.ccda.parsing import DocumentError, parse
 from fhir_bridge.adapters.ehr.ccda.record import Document
 from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.sharding import together
 from fhir_bridge.plugins import ReadContext, SourceModel
 
 __all__ = ["CcdaAdapter", "read_document"]
@@ -31,9 +32,9 @@ class CcdaAdapter:
         """`ehr/ccda`."""
         return "ehr/ccda"
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
-        """A file each."""
-        return [[path] for path in paths]
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+        """A file each; where there are many, neighbours together."""
+        return together(paths, jobs)
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Document]:
         """Read documents in order, one in memory at a time."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.sharding import together
 from fhir_bridge.adapters.ehr.notes.extracted import FACT_NAMES
 from fhir_bridge.adapters.ehr.notes.reading import MEDIA_TYPES, UnreadableText, text_of
 from fhir_bridge.adapters.ehr.notes.record import Note
@@ -99,9 +100,9 @@ class NotesAdapter:
         """`ehr/notes`."""
         return "ehr/notes"
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
-        """A file each."""
-        return [[path] for path in paths]
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+        """A file each; where there are many, neighbours together."""
+        return together(paths, jobs)
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Note]:
         """Read notes in order, one in memory at a time."""
