@@ -12,15 +12,21 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import argon2
 import psycopg
 import pytest
 
+from fhir_bridge.storage import accounts
 from fhir_bridge.storage.embedded import EmbeddedServer
 from fhir_bridge.storage.migration import upgrade
 
 TEMPLATE = "migrated"
+
+# A password of a test protects nothing: each sign-in would take a tenth of a second of processor time and 64 MB.
+accounts._hasher = cache(lambda: argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST))
 
 
 @pytest.fixture(scope="session")

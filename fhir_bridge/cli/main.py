@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from functools import cache
 
 import typer
 from rich.markup import escape
@@ -79,13 +81,18 @@ def _root(
     """EHR, imaging and genomics records to FHIR R4, served over SMART, with predictions attached."""
 
 
+@cache
+def _command() -> Callable[[], object]:
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run a command. Exit codes: 0, 1, 4 as the command says; 2 wrong use; 3 the run is incomplete."""
     # Reading definitions and mappings makes some hundred thousand objects that stay: looked at as often as Python
     # does by default, they take an eighth of the start.
     gc.set_threshold(50_000, 20, 20)
     try:
-        app()
+        _command()()
     except Exception as error:  # noqa: BLE001 - the last boundary: a person gets a sentence, not a traceback
         sys.exit(_explain(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +15,7 @@ from fhir_bridge.mapping import functions
 from fhir_bridge.mapping.coercion import choose, many, single
 from fhir_bridge.mapping.compiled import CompiledMapping, Form, Program, inside, missing, outside, unmatched
 from fhir_bridge.mapping.custom_functions import RESERVED, custom_functions
-from fhir_bridge.mapping.document import Document, Mapping, Scalar, Sequence, plain
+from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, Sequence, plain
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, Variable
 from fhir_bridge.mapping.errors import MappingErrors, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
@@ -34,6 +35,8 @@ from fhir_bridge.mapping.source_options import source_model
 from fhir_bridge.mapping.writer import Writer
 
 __all__ = ["compile_document"]
+
+_REF = re.compile(r"""\bref\(\s*["']([^"']+)["']""")
 
 DOCUMENT_KEYS = ("mapping", "version", "title", "doc", "source", "let", "rules")
 
@@ -69,8 +72,8 @@ class _Compilation:
         self.model = source_model(adapter, self.root.get("source"), self.problems)
         rules = self._rules()
         specs = self._functions()
-        # The first program finds the errors, and which rules others refer to.
-        referenced: set[str] = set()
+        # The first program finds the errors, and which rules others refer to in other ways than by `ref`.
+        referenced = self._named(rules)
         program = self._program(rules, specs, referenced, form, errors=True)
         if self.problems.errors:
             raise MappingErrors(self.problems.errors)
@@ -167,6 +170,22 @@ class _Compilation:
                 return None
         urls, profiles = profiles_of(node, kind.text, self.problems)
         return RuleSource(node, name.text, kind.text, location, name.position, profiles, urls)
+
+    @staticmethod
+    def _named(rules: list[RuleSource]) -> set[str]:
+        """Rules that some `ref` names, by the text: a program that knows them beforehand is written once."""
+        names = {rule.name for rule in rules}
+        waiting: list[Node] = [rule.node for rule in rules]
+        named: set[str] = set()
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Mapping):
+                waiting += (value for _, value in node)
+            elif isinstance(node, Sequence):
+                waiting += node.items
+            elif isinstance(node, Scalar):
+                named.update(name for name in _REF.findall(node.text) if name in names)
+        return named
 
     # Programs
 

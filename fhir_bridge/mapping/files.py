@@ -54,6 +54,13 @@ def mapping_names() -> dict[str, Path]:
     return paths
 
 
+def _named(name: str) -> Path | None:
+    """The file of a full name: what `mapping_names` has of it, without listing all."""
+    if name.count("/") != 1 or name.startswith((".", "/")):
+        return None
+    return next((path for folder in _folders() if (path := folder / name / FILE).is_file()), None)
+
+
 def find_mapping(name: str | Path) -> Path:
     """The file of a mapping: a path, `ehr/hl7v2`, or `hl7v2` where that names one alone.
 
@@ -66,9 +73,9 @@ def find_mapping(name: str | Path) -> Path:
     if path.is_file():
         return path
     text = str(name)
+    if named := _named(text):
+        return named
     known = mapping_names()
-    if text in known:
-        return known[text]
     short = [full for full in known if full.partition("/")[2] == text]
     if len(short) == 1:
         return known[short[0]]
@@ -140,24 +147,27 @@ def shown_name(file: Path, value: str | Path = "") -> str:
     relocation = _relocation.get()
     if relocation is not None and location.is_relative_to(relocation[1]):
         return f"{relocation[2]}:{location.relative_to(relocation[1]).as_posix()}"
-    for name, folder in _named_folders(tuple(mapping_names().items())):
-        if location == folder / FILE:
-            return name
-        if location.is_relative_to(folder):
-            return f"{name}/{location.relative_to(folder).as_posix()}"
+    for folder in _folders():
+        real = _resolved(folder)
+        if not location.is_relative_to(real):
+            continue
+        group, mapping, *rest = (*location.relative_to(real).parts, "", "")
+        name = f"{group}/{mapping}"
+        if _named(name) == folder / name / FILE:
+            inside = "/".join(rest[:-2])
+            return name if inside == FILE else f"{name}/{inside}"
     return str(value) if value and Path(value).is_file() else str(file)
 
 
 def file_of(shown: str) -> Path:
     """The file that messages call so: the inverse of `shown_name`."""
-    for name, folder in _named_folders(tuple(mapping_names().items())):
-        if shown == name:
-            return folder / FILE
-        if shown.startswith(f"{name}/"):
-            return folder / shown[len(name) + 1 :]
+    group, _, rest = shown.partition("/")
+    mapping, _, inside = rest.partition("/")
+    if named := _named(f"{group}/{mapping}"):
+        return named.resolve().parent / (inside or FILE)
     return Path(shown)
 
 
-@lru_cache(maxsize=8)
-def _named_folders(names: tuple[tuple[str, Path], ...]) -> tuple[tuple[str, Path], ...]:
-    return tuple((name, path.resolve().parent) for name, path in names)
+@lru_cache(maxsize=64)
+def _resolved(folder: Path) -> Path:
+    return folder.resolve()

@@ -6,12 +6,13 @@ import ast
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fhir_bridge.mapping.operators import OPERATORS
+from fhir_bridge.mapping.statements import StatementScanner, start_of
 
-__all__ = ["HEADS", "Head", "begun_at_constants", "shared_head"]
+__all__ = ["HEADS", "Head", "begun_at_constants", "refusals", "shared_head"]
 
 HEADS = 12
 """Values of an object by which what its condition and key take is remembered."""
@@ -40,8 +41,10 @@ class Head(NamedTuple):
 class _Finder(ast.NodeVisitor):
     """Finds the largest expressions of selectors that a test takes, which report nothing."""
 
-    def __init__(self, text: str, selectors: Set[str], takes: Callable[[ast.expr, set[str]], bool]) -> None:
-        self.selectors = selectors
+    def __init__(
+        self, text: str, scanner: StatementScanner, takes: Callable[[ast.expr, set[str]], bool]
+    ) -> None:
+        self.selectors, self.starts = scanner.selectors, scanner.starts
         self.takes = takes
         self.names = Counter(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
         self.taken: list[ast.expr] = []
@@ -62,7 +65,7 @@ class _Finder(ast.NodeVisitor):
         waiting: list[ast.AST] = [node]
         while waiting:
             item = waiting.pop()
-            if isinstance(item, ast.Call | ast.Attribute | ast.Subscript):
+            if isinstance(item, ast.Call | ast.Attribute | ast.Subscript) and start_of(item) in self.starts:
                 text = ast.unparse(item)
                 if text in self.selectors or (isinstance(item, ast.Subscript) and text.startswith("g[")):
                     read.add(text)
@@ -83,10 +86,13 @@ class _Finder(ast.NodeVisitor):
             if isinstance(item, ast.Lambda):
                 return set()
             waiting += ast.iter_child_nodes(item)
-        names = Counter(item.id for item in ast.walk(node) if isinstance(item, ast.Name))
-        if any(names[name] != self.names[name] for name in given):  # it is used elsewhere
+        if not used <= given | {"ctx", "CLEARED"}:
             return set()
-        return read if used <= given | {"ctx", "CLEARED"} else set()
+        if given:
+            names = Counter(item.id for item in ast.walk(node) if isinstance(item, ast.Name))
+            if any(names[name] != self.names[name] for name in given):  # it is used elsewhere
+                return set()
+        return read
 
 
 def _replaced(text: str, taken: list[ast.expr], name: Callable[[str], str]) -> str:
@@ -100,7 +106,7 @@ def _replaced(text: str, taken: list[ast.expr], name: Callable[[str], str]) -> s
     return "\n".join(line.decode() for line in raw)
 
 
-def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str | None]) -> Head | None:
+def shared_head(lines: list[str], scanner: StatementScanner, key: Callable[[str], str | None]) -> Head | None:
     """The lines of a head, indented once, with what is shared taken out; None where nothing is.
 
     Args:
@@ -108,7 +114,7 @@ def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str 
     """
     text = textwrap.dedent("\n".join(lines))
     finder = _Finder(
-        text, selectors, lambda _, read: all(item[:8] == "s.outer." or item[0] == "g" for item in read)
+        text, scanner, lambda _, read: all(item[:8] == "s.outer." or item[0] == "g" for item in read)
     )
     finder.visit(ast.parse(text))
     if not finder.taken:
@@ -137,7 +143,7 @@ def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str 
         own.setdefault(only, []).append(ast.unparse(node))
         return True
 
-    finder = _Finder(text, selectors, decided)
+    finder = _Finder(text, scanner, decided)
     finder.visit(ast.parse(text))
     places = {
         source: f"y{number}[{place}]"
@@ -145,7 +151,39 @@ def shared_head(lines: list[str], selectors: Set[str], key: Callable[[str], str 
         for place, source in enumerate(sources)
     }
     text = _replaced(text, finder.taken, places.__getitem__)
-    return Head(["    " + line for line in text.split("\n")], shared, own)
+    statements = text.split("\n")
+    _end(statements)
+    return Head(["    " + line for line in statements], shared, own)
+
+
+_OWN_FIELD = re.compile(r"f\[(\d+)\] if n > \1 else ''")
+
+
+def refusals(lines: list[str], selectors: Set[str], key: Callable[[str], str | None]) -> list[str]:
+    """Statements that leave what a head refuses for want of a value of its object, before anything else is computed.
+
+    These are the first conditions of the head that only ask whether a selector has a value.
+    """
+    text = textwrap.dedent("\n".join(lines))
+    test = next((node for node in ast.parse(text).body if isinstance(node, ast.If)), None)
+    if test is None or not isinstance(test.test, ast.UnaryOp) or not isinstance(test.test.op, ast.Not):
+        return []
+    needed = test.test.operand
+    refused: list[str] = []
+    for node in (
+        needed.values if isinstance(needed, ast.BoolOp) and isinstance(needed.op, ast.And) else [needed]
+    ):
+        source = ast.unparse(node)
+        selector = source.removeprefix("truth(").removesuffix(")")
+        if source != f"truth({selector})" or selector not in selectors or selector.startswith("s.outer."):
+            break
+        own = _OWN_FIELD.fullmatch(key(selector) or "")
+        refused.append(
+            f"if len(s.segments[0].fields) <= {own[1]}: return None"
+            if own
+            else f"if not {source}: return None"
+        )
+    return refused
 
 
 _CONSTANT_START = re.compile(r"ctx\.key\.id\(((?:'[\w-]+', )+)")
@@ -157,6 +195,23 @@ def begun_at_constants(lines: list[str]) -> list[str]:
         _CONSTANT_START.sub(lambda m: f"ctx.key.id_after(st.begun or st.begin(ctx, {m[1][:-2]}), ", line)
         for line in lines
     ]
+
+
+_ID_AFTER = re.compile(
+    r"uid = ctx\.key\.id_after\((?P<begun>st\.begun or st\.begin\(.*?\)), (?P<parts>.*?)(?P<optional>, optional=\w+)?\)"
+)
+_KNOWN_PART = re.compile(r"y\d+\[\d+\]|key_part\(s\.\w+\)")
+
+
+def _end(lines: list[str]) -> None:
+    """Let the last parts of ids be encoded once, where they recur from object to object."""
+    for number, line in enumerate(lines):
+        match = _ID_AFTER.fullmatch(line)
+        if match is None or not all(map(_KNOWN_PART.fullmatch, match["parts"].split(", "))):
+            continue
+        optional = match["optional"] or ""
+        lines[number] = f"uid = st.id_of(ctx, {match['begun']}, ({match['parts']}, ){optional})"
+        return
 
 
 def _begin(lines: list[str]) -> None:

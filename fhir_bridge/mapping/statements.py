@@ -7,13 +7,16 @@ import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.operators import OPERATORS
 from fhir_bridge.mapping.registry import FunctionSpec
 
-__all__ = ["COLUMN", "Depends", "Piece", "RuleHead", "StatementScanner", "UnknownStatement"]
+__all__ = ["COLUMN", "Depends", "Piece", "RuleHead", "StatementScanner", "UnknownStatement", "start_of"]
+
+_CHAINS = (ast.Call, ast.Attribute, ast.Subscript)
 
 _OURS = re.compile(r"(?:c_\w*_?|[A-Z])\d+")
 """Names that the writer gave: coercers and constants."""
@@ -114,6 +117,24 @@ class Depends:
         self.given |= other.given
 
 
+@lru_cache(maxsize=1 << 14)
+def _normal(source: str) -> tuple[str, str]:
+    """An expression's source as `ast.unparse` writes it, and the name that it begins with."""
+    node = ast.parse(source, mode="eval").body
+    return ast.unparse(node), start_of(node)
+
+
+def start_of(node: ast.AST) -> str:
+    """The name that calls, attributes and subscripts begin with; empty where they begin with no name."""
+    while True:
+        if isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.Attribute | ast.Subscript):
+            node = node.value
+        else:
+            return node.id if isinstance(node, ast.Name) else ""
+
+
 class UnknownStatement(Exception):
     """The statements hold something that is not understood here."""
 
@@ -129,7 +150,11 @@ class StatementScanner:
     def __init__(self, model: Any, functions: dict[str, FunctionSpec], selectors: set[str]) -> None:
         self.model = model
         self.functions = functions
-        self.selectors = {ast.unparse(ast.parse(text, mode="eval")) for text in selectors}
+        self.selectors: set[str] = set()
+        self.starts = {"ctx", "g"}
+        """Names that selectors begin with: other expressions are none, without writing their source to see."""
+        for text in selectors:
+            self._add(text)
         self._sources: dict[tuple[str, str], str] = {}
 
     def selector(self, text: str, scope: str) -> str:
@@ -144,9 +169,14 @@ class StatementScanner:
                 source = str(self.model.selector(text, scope))
             except LookupError:
                 raise UnknownStatement from None
-            self._sources[key] = ast.unparse(ast.parse(source, mode="eval"))
-            self.selectors.add(self._sources[key])
+            self._sources[key] = self._add(source)
         return self._sources[key]
+
+    def _add(self, source: str) -> str:
+        text, start = _normal(source)
+        self.selectors.add(text)
+        self.starts.add(start)
+        return text
 
     def scan(self, piece: Piece, head: RuleHead) -> Depends:
         """What a piece depends on. Calls that may give another thing each time note that in its lines from now on.
@@ -174,7 +204,7 @@ class _Scan(ast.NodeVisitor):
         self.depends = Depends()
 
     def visit(self, node: ast.AST) -> Any:
-        if isinstance(node, ast.Call | ast.Attribute | ast.Subscript):
+        if isinstance(node, _CHAINS) and start_of(node) in self.compiler.starts:
             text = ast.unparse(node)
             if text == "ctx.record_time" or self._selector(text):
                 return None

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+from fhir_bridge.fhir.definitions import Definitions
 from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import (
@@ -29,7 +30,7 @@ from fhir_bridge.pipeline.context import combined, mapping_hash, site_key
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun, ValidateMode
 from fhir_bridge.pipeline.sink_run import SinkRun, SourceToKeep
-from fhir_bridge.plugins import Adapter, adapters, sinks
+from fhir_bridge.plugins import Adapter, adapters, get_manager, sinks
 from fhir_bridge.terminology import Terminology
 
 __all__ = [
@@ -217,13 +218,18 @@ def _prepare(site_file: Path | None, mapping: str, _context: str, form: Form) ->
     """Kept while the context stays: a process that converts again after a change reads the files again."""
     site = Site.load(site_file) if site_file else Site()
     terminology = site.open_terminology()
-    return _Prepared(
-        site,
-        load_mapping(mapping, adapters=adapters(), definitions=site.definitions, form=form),
-        terminology,
-        IdentityResolver(site, site_key(site)),
-        mapping_hash(mapping),
-    )
+    plugins = frozenset(get_manager().get_plugins())
+    content = mapping_hash(mapping)
+    compiled = _compiled(mapping, content, site.definitions, form, plugins)
+    return _Prepared(site, compiled, terminology, IdentityResolver(site, site_key(site)), content)
+
+
+@lru_cache(maxsize=16)
+def _compiled(
+    mapping: str, _content: str, definitions: Definitions, form: Form, _plugins: frozenset[Any]
+) -> CompiledMapping:
+    """Kept while its content stays: a new crosswalk or another site compiles no mapping again."""
+    return load_mapping(mapping, adapters=adapters(), definitions=definitions, form=form)
 
 
 def _run(
@@ -285,6 +291,8 @@ def prepared_run(
         selection=request.selection,
         on_progress=tell,
         jobs=request.jobs,
+        piece=shard.piece,
+        states=shard.states,
     )
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)

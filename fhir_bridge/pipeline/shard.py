@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from fhir_bridge.plugins import (
     RecordPart,
     Sink,
     SourceRecord,
+    SplittingAdapter,
 )
 
 __all__ = [
@@ -201,6 +202,8 @@ class ShardRun:
     selection: Selection = field(default_factory=Selection)
     on_progress: Callable[[int], None] = lambda _read: None
     jobs: int = 1
+    piece: Mapping[str, Any] | None = None
+    states: Sequence[Mapping[str, Any]] | None = None
     _keys: bool = True
     _composing: ComposingSink | None = None
 
@@ -220,8 +223,10 @@ class ShardRun:
         limit, rest = self.selection.limit, ""
         if limit is not None and self.selection.only is None and len(paths) > limit:
             paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
+        state: dict[str, Any] = {}
+        records = self._records(paths, reading, state) if limit != 0 else ()
         chosen = self.selection.chooses
-        for number, record in enumerate(self.adapter.read(paths, reading) if limit != 0 else (), start=1):
+        for number, record in enumerate(records, start=1):
             if chosen and not self.selection.takes(record.locator):
                 continue
             if limit is not None and record.records and account.read >= limit:
@@ -235,11 +240,21 @@ class ShardRun:
                 raise TooManyRejected(account)
         if rest:
             report_stop(account, rest)
+        account.state = state or None
         sink.flush(account)
         account.unmapped.update(self.context.unmapped)
         self.context.unmapped.clear()
         self.on_progress(account.read)
         return account
+
+    def _records(
+        self, paths: Sequence[Path], reading: ReadContext, state: dict[str, Any]
+    ) -> Iterable[SourceRecord]:
+        if self.piece is None or not isinstance(self.adapter, SplittingAdapter):
+            return self.adapter.read(paths, reading)
+        if self.states is not None:
+            return self.adapter.read_end(paths[0], self.piece, reading, self.states)
+        return self.adapter.read_piece(paths[0], self.piece, reading, state)
 
     def _convert(self, record: SourceRecord, sink: Sink, account: Account) -> None:
         known = len(record.issues)

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fhir_bridge import egress
 from fhir_bridge.fhir import definitions
 from fhir_bridge.plugins import get_manager
-from fhir_bridge.server import cds, login, sample_app
+from fhir_bridge.server import cds, login, metrics, sample_app
 from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.authorization import authorize, discovery, inspect, launch, token
@@ -187,6 +187,7 @@ def create_app(
         inspect.router,
         launch.router,
         messages.router,
+        metrics.router,
         storing.router,
         *((querying.router, retrieving.router) if settings.dicomweb else ()),
     ):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_bridge.egress import Allowed
@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     )
     site: Path | None = Field(
         default=None, description="The site's settings (YAML), for what predicts while serving."
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Token (16 characters or more) by which `/metrics` is read; absent: it is not served.",
     )
     mllp: int | None = Field(
         default=None, ge=1, le=65535, description="Port to listen on for HL7 v2 over MLLP; absent: none."

@@ -88,7 +88,7 @@ def app_files(tmp_path_factory: pytest.TempPathFactory, npm_packages: Path) -> I
     shutil.copytree(HERE / "app", folder, dirs_exist_ok=True)
     shutil.copy(npm_packages / "node_modules/fhirclient/build/fhir-client.js", folder)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -101,6 +101,7 @@ def test_commands_open_databases_by_one_function(repository: Path) -> None:
 
 FORKING = """
 import json, os, sys, tempfile
+import fhir_bridge.pipeline, fhir_bridge.predictions, fhir_bridge.server.app, fhir_bridge.storage, fhir_bridge.workshop
 from fhir_bridge.cli.main import main
 
 results = []

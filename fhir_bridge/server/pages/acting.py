@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, cast, get_args
 
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.permissions import may
+from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor
 from fhir_bridge.predictions.operation import check_may_predict
 from fhir_bridge.predictions.reviewing import Decision, Review, review
@@ -16,7 +17,6 @@ from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.session import access_for_user
 from fhir_bridge.storage.accounts import User
-from fhir_bridge.storage.audit_rows import AuditRecord
 from fhir_bridge.storage.errors import StorageError
 
 __all__ = ["NotDone", "act", "offered"]
@@ -114,11 +114,7 @@ async def _review(
         None,
         text if decision == "followed" else "",
     )
-
-    def records(interaction: str, reference: str, patients: Sequence[str]) -> list[AuditRecord]:
-        return audit.records(audit.write(context, cast("audit.Write", interaction), reference), patients)
-
-    await finished(review(services.store, stored, verdict, records))
+    await finished(review(services.store, stored, verdict, write_records(context)))
 
 
 def _number(text: str) -> Decimal | None:

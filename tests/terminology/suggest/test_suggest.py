@@ -39,7 +39,11 @@ def among_a_hundred_thousand() -> dict[str, Suggester]:
 
 @pytest.mark.parametrize(
     ("table", "with_code", "without"),
-    [("local_names.tsv", 180, 20), ("local_names_second.tsv", 270, 30), ("local_names_third.tsv", 90, 10)],
+    [
+        pytest.param("local_names.tsv", 180, 20, marks=pytest.mark.soak),
+        pytest.param("local_names_second.tsv", 270, 30, marks=pytest.mark.soak),
+        ("local_names_third.tsv", 90, 10),
+    ],
 )
 def test_four_of_five_names_find_their_code_among_a_hundred_thousand_others(
     among_a_hundred_thousand: dict[str, Suggester], table: str, with_code: int, without: int

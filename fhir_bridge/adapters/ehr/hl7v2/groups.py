@@ -431,9 +431,9 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
     latest: dict[str, Group | None] = {}
     for segment in segments:
         name = segment.name
-        if name == "OBX" and patient is not None and name not in placed:
-            noted = _observation(segment, patient, order, noted)
-            latest[VISIT_OBSERVATION if order is None else OBSERVATION] = noted
+        if name == "OBX" and order is not None and _TEXT_TYPES.isdisjoint(segment.fields[2:3]):
+            noted = latest[OBSERVATION] = Group(order, segment)
+            order.groups.setdefault(OBSERVATION, []).append(noted)
             continue
         if name in _ENVELOPE:
             continue

@@ -180,7 +180,7 @@ def whole(x: Any) -> str | None:
     return x if isinstance(x, str) else None
 
 
-@function(reads=("none", "none"))
+@function(reads=("none", "none"), pure=True)
 def same(x: Any, y: Any) -> bool:
     """Whether two fields are written the same, which is no use of what they say."""
     return whole(x) == whole(y)
