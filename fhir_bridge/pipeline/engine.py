@@ -298,5 +298,12 @@ def prepared_run(
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)
     key = site_key(site).fingerprint
     return run, SinkRun(
-        request.records_of, key, site.precedence, digest, request.remap, keep, site.definitions, prepared.content
+        request.records_of,
+        key,
+        site.precedence,
+        digest,
+        request.remap,
+        keep,
+        site.definitions,
+        prepared.content,
     )

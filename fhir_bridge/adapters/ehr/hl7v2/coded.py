@@ -58,6 +58,8 @@ def read_coded(c: Components) -> CodedValue | None:
             c.pass_over(name_at, version_at, oid_at)  # the system of no code
             continue
         c.text(display_at)
+        if code is not None and not code.isalnum():
+            code = " ".join(code.split())  # R4 code: no white space at the ends, single spaces inside
         codings.append((_scheme(c, name_at, oid_at), code, display, c.text(version_at)))
     if text is None and not codings:
         return None

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.issues import new_issue
-from fhir_bridge.adapters.ehr.sharding import together
 from fhir_bridge.adapters.ehr.notes.extracted import FACT_NAMES
-from fhir_bridge.adapters.ehr.notes.reading import MEDIA_TYPES, UnreadableText, text_of
+from fhir_bridge.adapters.ehr.notes.reading import MEDIA_TYPES, UnreadableText, is_cut, text_of
 from fhir_bridge.adapters.ehr.notes.record import Note
+from fhir_bridge.adapters.ehr.sharding import together
 from fhir_bridge.mapping import Scope, nearest
 from fhir_bridge.plugins import OptionError, ReadContext, SourceModel
 
@@ -144,4 +144,6 @@ def _read(path: Path, content: bytes, options: Mapping[str, Any]) -> Note:
         if content.startswith(b"{\\rtf")
         else "text/plain"
     )
-    return Note(path.name, content=content, text=text, media_type=kind, named=groups)
+    cut = "the RTF ends within a group: what follows is missing"
+    issues = [new_issue("FB-NOTE-005", cut, path.name)] if is_cut(content) else []
+    return Note(path.name, content=content, text=text, media_type=kind, named=groups, issues=issues)
