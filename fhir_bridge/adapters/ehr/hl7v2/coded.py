@@ -100,6 +100,8 @@ def _unit(c: Components) -> str | None:
         code, display = c.text(code_at), c.text(display_at)
         if code or display:
             c.pass_over(name_at, version_at, oid_at, *_VALUE_SETS)
+            # The same unit by another code, which UCUM makes needless.
+            c.pass_over(*(number for triplet in _TRIPLETS if triplet[0] != code_at for number in triplet))
             return code or display
     return None
 
