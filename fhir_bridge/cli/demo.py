@@ -37,7 +37,8 @@ def demo(
     """Create a synthetic cohort, load it, predict, and serve it.
 
     24 synthetic cardiology patients as a hospital hands them over (CSV extracts, HL7 v2 messages, DICOM studies, a VCF)
-    become FHIR; two published risk equations run over them. Doing it again changes nothing but the passwords.
+    become FHIR; two published risk equations run over them, and (with the extra `onnx`) two demonstration models of ECG
+    and of all modalities together. Doing it again changes nothing but the passwords.
     """
     from fhir_bridge.plugins.extras import require
 

@@ -70,21 +70,23 @@ def _content(site: Site, name: str) -> tuple[str, str]:
 
 @app.command("check")
 def check(model: File) -> None:
-    """Say what is wrong with a model.yaml, with its line, and whether its file is the one that was sealed.
+    """Say what is wrong with a model.yaml, with its line, and whether the model beside it fits.
+
+    Its file has to be the one that was sealed; it is run once, for the shapes of its inputs and outputs.
 
     fhir-bridge model check my-model/model.yaml
     """
-    from fhir_bridge.predictions.manifest import ManifestError, OnnxBlock, load_manifest
-    from fhir_bridge.predictions.onnx_model import OnnxModel
-    from fhir_bridge.predictions.tensors import ModelFailure
+    from fhir_bridge.predictions.manifest import ManifestError, load_manifest
+    from fhir_bridge.predictions.model_check import problems_of
 
     try:
         manifest, _ = load_manifest(model)
-        if isinstance(manifest.model, OnnxBlock):
-            OnnxModel(model.parent / manifest.model.onnx, manifest.model.sha256)
-    except (ManifestError, ModelFailure) as error:
-        stdout.print(escape(str(error)), soft_wrap=True)
-        raise typer.Exit(1) from error
+        problems = problems_of(manifest, model.parent)
+    except ManifestError as error:
+        problems = [str(error)]
+    if problems:
+        stdout.print(escape("\n".join(problems)), soft_wrap=True)
+        raise typer.Exit(1)
     stdout.print(f"{manifest.name} {manifest.version}: {len(manifest.inputs)} inputs, {manifest.output.kind}")
 
 
@@ -223,21 +225,12 @@ def evaluate(model: Name, site: SiteOption = None) -> None:
 
     Outcomes come by `outcome: {view, time, within_days}` of the model's block in the site file.
     """
-    from fhir_bridge.predictions.monitoring import Outcome, drift_of, measure, points_of
-    from fhir_bridge.predictions.shadow import compare
-    from fhir_bridge.storage.model_versions import ModelVersions
+    from fhir_bridge.predictions.monitoring import evaluate as measured_of
 
     settings = _site(site)
-    try:
-        outcome = Outcome.of_site(settings.parameters, model)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-    async def work(store: Store) -> tuple[Any, Any, Any]:
-        shadows = await ModelVersions(store.pool).shadows(model)
-        return await points_of(store, model, outcome), await drift_of(store, model), compare(shadows)
-
-    points, drifts, comparisons = _with_store(settings, work)
+    evaluated = _with_store(settings, lambda store: measured_of(store, settings.parameters, model))
+    if evaluated.problem:
+        raise UsageError(evaluated.problem)
     table = Table(title=f"{model}: results against outcomes", title_justify="left")
     for column in (
         "version",
@@ -251,7 +244,7 @@ def evaluate(model: Name, site: SiteOption = None) -> None:
         "observed",
     ):
         table.add_column(column, justify="left" if column in ("version", "group") else "right")
-    for measured in measure(points):
+    for measured in evaluated.measured:
         for group in measured.groups:
             numbers = (group.auroc, group.brier, group.expected, group.observed)
             shown = ["" if number is None else f"{number:.3f}" for number in numbers]
@@ -262,14 +255,14 @@ def evaluate(model: Name, site: SiteOption = None) -> None:
     inputs = Table(title="Drift of inputs (PSI, last 30 days)", title_justify="left")
     for column in ("input", "before", "after", "PSI"):
         inputs.add_column(column)
-    for drift in drifts:
+    for drift in evaluated.drifts:
         index = "too few" if drift.psi is None else f"{drift.psi:.3f}"
         inputs.add_row(drift.label, str(drift.before), str(drift.after), index)
     stdout.print(inputs)
     beside = Table(title="Shadows", title_justify="left")
     for column in ("shadow", "version", "patients", "mean difference", "same category", "failed"):
         beside.add_column(column)
-    for item in comparisons:
+    for item in evaluated.shadows:
         difference = "" if item.difference is None else f"{item.difference:+.2f}"
         same = "" if item.same_category is None else f"{item.same_category:.0%}"
         beside.add_row(item.shadow, item.version, str(item.patients), difference, same, str(item.failed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from fhir_bridge.predictions import Predicted, PredictionRun
 
 __all__ = ["predict"]
+
+MOST_ROWS = 1000
+"""Of the table: a cohort of any size is counted, and held nowhere."""
 
 
 def predict(
@@ -42,57 +45,55 @@ def predict(
         fhir-bridge predict score2 --all --site site.yaml
     """
     from fhir_bridge.mapping import Site
-    from fhir_bridge.predictions import Prediction, PredictionError
-    from fhir_bridge.predictions.values import shown
+    from fhir_bridge.predictions import PredictionError
     from fhir_bridge.storage.errors import StorageError
 
     if sum((bool(patient), group is not None, everyone)) != 1:
         raise UsageError("say for whom: --patient ID, --group ID or --all")
     settings = Site.load(site) if site else Site()
     url = open_database()
-    try:
-        outcome = run_async(_run(url, predictor, patient, group, settings))
-    except (PredictionError, StorageError) as error:
-        raise UsageError(str(error)) from error
     table = Table(title=predictor, title_justify="left")
     for name in ("patient", "result", "category or reason", "stored"):
         table.add_column(name, overflow="fold")
-    for item in outcome:
-        result = item.result
-        if isinstance(result, Prediction):
-            table.add_row(
-                item.patient_id,
-                shown(result),
-                result.category[1] if result.category else "",
-                item.outcome,
-            )
-        else:
-            table.add_row(item.patient_id, result.reason, result.text, item.outcome)
+    counts: Counter[str] = Counter()
+
+    def add(item: Predicted) -> None:
+        summary = item.summary()
+        counts[summary.kind] += 1
+        if counts.total() <= MOST_ROWS:
+            table.add_row(item.patient_id, summary.value or summary.kind, summary.more, item.outcome)
+
+    try:
+        run_async(_run(url, predictor, patient, group, settings, add))
+    except (PredictionError, StorageError) as error:
+        raise UsageError(str(error)) from error
     stdout.print(table)
-    counts = Counter(
-        "predicted" if isinstance(item.result, Prediction) else item.result.reason for item in outcome
-    )
-    stdout.print(", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no patients")
+    more = counts.total() - MOST_ROWS
+    if more > 0:
+        stdout.print(f"and {more:,} more, which are stored as well")
+    stdout.print(", ".join(f"{count:,} {name}" for name, count in counts.most_common()) or "no patients")
     if counts["failed"]:
         raise typer.Exit(1)
 
 
-async def _run(url: str, name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
+async def _run(
+    url: str, name: str, patients: list[str], group: str | None, site: Site, add: Callable[[Predicted], None]
+) -> None:
     from fhir_bridge.pipeline import site_key
     from fhir_bridge.predictions import PredictionRun, find_predictor
     from fhir_bridge.storage import Store
 
     predictor = find_predictor(name, site.parameters)
-    results: list[Predicted] = []
     async with await Store.open(url, known=site.definitions) as store:
         key = site_key(site)
         await store.check_site_key(key.fingerprint)
         run = PredictionRun(predictor, site.parameters, key, store)
         with counting("predicting") as progress:
+            count = 0
             async for item in _each(run, patients, group):
-                results.append(item)
-                progress(len(results))
-    return results
+                count += 1
+                add(item)
+                progress(count)
 
 
 async def _each(run: PredictionRun, patients: list[str], group: str | None) -> AsyncIterator[Predicted]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,10 @@ FOLDERS = {
 """Adapter to the folder of the cohort that it reads."""
 
 
+MODELS = ("demo-ecg-rhythm", "demo-multimodal-risk")
+"""Models that were trained on synthetic data, and say so; they run where the extra `onnx` is installed."""
+
+
 def patient_id(mrn: str) -> str:
     """The id that every adapter gives the Patient with this medical record number."""
     return IdKey(DEMO_KEY).id("Patient", AUTHORITY_SYSTEM, mrn)
@@ -51,6 +57,10 @@ def site_settings() -> dict[str, Any]:
             "predictions": {
                 "score2": {"enabled": True, "region": "moderate"},
                 "hcm-risk-scd": {"enabled": True},
+                **{
+                    name: {"enabled": True, "model": f"models/{name}/model.yaml"}
+                    for name in (MODELS if find_spec("onnxruntime") else ())
+                },
             }
         },
     }
@@ -73,6 +83,8 @@ def write_cohort(
     pharmacogenomics.write(folder / "pharmacogenomics", people)
     _write_consents(folder / "fhir" / "Consent.ndjson", people)
     (folder / "fhir" / "Practitioner.ndjson").write_bytes(dumps(_clinician()) + b"\n")
+    for name in MODELS:
+        shutil.copytree(Path(__file__).parent / "models" / name, folder / "models" / name, dirs_exist_ok=True)
     site = folder / "site.yaml"
     with site.open("w", encoding="utf-8") as file:
         file.write(

@@ -15,7 +15,7 @@ from fhir_bridge.demo.people import Person, people
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline import Account, RunRequest, load_fhir, load_sources, site_key
-from fhir_bridge.predictions import Prediction, PredictionRun, predictors
+from fhir_bridge.predictions import PredictionRun, find_predictor
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.accounts import Accounts, Role, User
 from fhir_bridge.storage.errors import OtherSiteKey
@@ -23,7 +23,7 @@ from fhir_bridge.storage.settings import read_setting
 
 __all__ = ["STEPS", "Demonstration", "Login", "prepare"]
 
-STEPS = 13
+STEPS = 15
 """Steps that `prepare` reports, for a progress bar."""
 
 Step = Callable[[str], None]
@@ -75,14 +75,13 @@ async def prepare(folder: Path, url: str, on_step: Step = lambda _name: None) ->
     site = Site.load(site_file)
     async with await Store.open(url) as store:
         enabled = site.parameters["predictions"]
-        for name, predictor in predictors().items():
-            if name not in enabled:
-                continue
+        for name in enabled:
+            predictor = find_predictor(name, site.parameters)
             on_step(f"predicting {name}")
             run = PredictionRun(predictor, site.parameters, site_key(site), store)
             counts: Counter[str] = Counter()
             async for item in run.for_all():
-                counts["predicted" if isinstance(item.result, Prediction) else item.result.reason] += 1
+                counts[item.summary().kind] += 1
             demonstration.predictions[name] = counts
         on_step("making two logins")
         await _make_logins(Accounts(store), cohort, demonstration)

@@ -49,7 +49,7 @@ class SectionWriter:
         Raises:
             UnknownStatement: a required element is written by none of the sections.
         """
-        head, layout, line = self.head, self.layout, self.writer.line
+        head, layout = self.head, self.layout
         for section in layout.sections:
             self._section(section)
         for name, variable in layout.variables.items():

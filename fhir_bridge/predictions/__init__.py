@@ -59,18 +59,22 @@ def __getattr__(name: str) -> Any:
 
 
 PUBLIC_MODULES = (
+    "batches",
+    "categories",
     "changes",
     "dataset",
     "identity",
     "inputs",
     "manifest",
+    "metrics",
+    "model_check",
     "monitoring",
     "onnx_model",
     "operation",
     "recompute",
     "record",
-    "resources",
     "registry",
+    "resources",
     "reviewing",
     "shadow",
     "site",

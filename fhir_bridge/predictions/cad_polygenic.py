@@ -39,6 +39,7 @@ class CadPolygenic(PublishedEquation):
     result_code = ("cad-polygenic", "Percentile of the polygenic risk of coronary artery disease")
     title = "Polygenic risk of coronary artery disease: percentile in a reference population"
     manufacturer = "the site, which names score and reference"
+    categories = (("not-high", "Not high"), ("high", "High"))
     card = ModelCard(
         kind="published-equation",
         details="A published score's sum of weights, as a percentile of a reference distribution; no absolute risk.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -86,9 +87,23 @@ EGFR: Final = QuantityInput(
 )
 
 
+def _to(value: Decimal, unit: str, wanted: str) -> Decimal | None:
+    """By UCUM; None where the units do not convert."""
+    try:
+        return convert(value, unit, wanted)
+    except (UcumError, Incommensurable):
+        return None
+
+
 def _hba1c(value: Decimal, unit: str) -> Decimal | None:
     """Percent of NGSP to mmol/mol of IFCC (master equation: NGSP = 0.09148 IFCC + 2.152)."""
-    return (value - Decimal("2.152")) / Decimal("0.09148") if unit == "%" else None
+    if _ANNOTATION.sub("", unit) == "%":
+        return (value - Decimal("2.152")) / Decimal("0.09148")
+    # UCUM knows no calibration: to it any share is an amount of substance by another.
+    return _to(value, unit, "mmol/mol") if "mol" in unit else None
+
+
+_ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
 
 
 HBA1C: Final = QuantityInput(
@@ -103,12 +118,8 @@ HBA1C: Final = QuantityInput(
 
 def _mg_dl(value: Decimal, unit: str) -> Decimal | None:
     """Cholesterol to mg/dL, with the factor that the equations of the United States have (0.02586)."""
-    try:
-        if unit == "mmol/L":
-            return value / Decimal("0.02586")
-        return convert(value, unit, "mg/dL")
-    except (UcumError, Incommensurable):
-        return None
+    amount = _to(value, unit, "mmol/L")
+    return _to(value, unit, "mg/dL") if amount is None else amount / Decimal("0.02586")
 
 
 TOTAL_MASS: Final = replace(
@@ -122,12 +133,8 @@ HDL_MASS: Final = replace(
 
 def _uacr(value: Decimal, unit: str) -> Decimal | None:
     """mg/mmol of creatinine (113.12 g/mol) to mg/g; and other masses."""
-    if unit == "mg/mmol":
-        return value / Decimal("0.11312")
-    try:
-        return convert(value, unit, "mg/g")
-    except (UcumError, Incommensurable):
-        return None
+    by_amount = _to(value, unit, "mg/mmol")
+    return _to(value, unit, "mg/g") if by_amount is None else by_amount / Decimal("0.11312")
 
 
 BMI: Final = QuantityInput(

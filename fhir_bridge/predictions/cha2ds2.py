@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -16,7 +15,7 @@ from fhir_bridge.predictions.cardiovascular import (
     exclusions,
 )
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
-from fhir_bridge.predictions.explain import Answered, Dial, Equation
+from fhir_bridge.predictions.explain import Dial, Equation
 from fhir_bridge.predictions.findings import Disease, find_disease, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import age_on
 from fhir_bridge.predictions.outputs import QuantityOutput
@@ -73,14 +72,17 @@ _DIALS: Final = tuple(Dial(name, disease.name) for name, (disease, _) in _HISTOR
 
 @lru_cache(maxsize=2)
 def _equation(with_sex: bool) -> Equation:
-    def answered(values: Values) -> Answered:
-        total = int(sum(points(values, with_sex=with_sex).values()))
-        return Answered(Decimal(total), category_of(total, with_sex=with_sex, female=bool(values["female"])))
-
     baseline = {"age": 50.0, "female": 0.0, "diabetes": 0.0, **dict.fromkeys(_HISTORY, 0.0)}
     text = "a man below 65 without any of the diseases" if with_sex else "age below 65, none of the diseases"
     return Equation(
-        lambda values: points(values, with_sex=with_sex), answered, baseline, text, _DIALS, "points"
+        lambda values: points(values, with_sex=with_sex),
+        lambda values: sum(points(values, with_sex=with_sex).values()),
+        baseline,
+        text,
+        lambda total, values: category_of(int(total), with_sex=with_sex, female=bool(values["female"])),
+        _DIALS,
+        "points",
+        0,
     )
 
 
@@ -88,6 +90,7 @@ class Cha2ds2(PublishedEquation):
     """The score, with the point for female sex or without."""
 
     version = "2024.1"
+    categories = (("low", "Low"), ("intermediate", "Intermediate"), ("high", "High"))
     manufacturer = "European Society of Cardiology"
 
     def __init__(self, *, with_sex: bool) -> None:
@@ -138,16 +141,14 @@ class Cha2ds2(PublishedEquation):
             if observed is not None:
                 evidence[name] = observed
         equation = _equation(self.with_sex)
-        answered = equation.answer(values)
         return self.explained(
             equation,
             values,
-            answered,
             _LABELS,
             evidence,
             percent=None,
             horizon_years=None,
-            output=QuantityOutput(answered.percent, "{score}"),
+            output=QuantityOutput(equation.answer(values).percent, "{score}"),
             outcome=("stroke", "Stroke"),
             effective=record.as_of.isoformat(timespec="seconds"),
             looked_at=looked_at,

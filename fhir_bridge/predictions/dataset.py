@@ -28,7 +28,8 @@ from fhir_bridge.predictions.manifest import FramesBlock, Manifest, SignalBlock,
 from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
 from fhir_bridge.predictions.record import PatientRecord, moment_of
 from fhir_bridge.predictions.subject import Subject, read_subjects
-from fhir_bridge.storage import Store
+from fhir_bridge.storage import Store, Stored
+from fhir_bridge.storage.currency import RECORD_TYPES
 from fhir_bridge.storage.errors import StorageError
 
 __all__ = [
@@ -209,7 +210,12 @@ async def collect(
     now = datetime.now(UTC)
     ids = list(patients) if patients is not None else await _everybody(store)
     for start in range(0, len(ids), AT_ONCE):
-        for identity in ids[start : start + AT_ONCE]:
+        some = ids[start : start + AT_ONCE]
+        known: dict[datetime, Mapping[str, list[Stored]]] = {}
+        if cohort.arrival == "stored":
+            for moment in cohort.moments:
+                known[moment] = await store.results.as_of(some, ("Patient", *RECORD_TYPES), moment)
+        for identity in some:
             try:
                 subjects = [item async for item in read_subjects(store, [identity], EVERYTHING)]
             except StorageError:
@@ -220,7 +226,8 @@ async def collect(
                 account.left_out["opted out of research"] += len(cohort.as_of)
                 continue
             for moment in cohort.moments:
-                row = await _row(store, cohort, model.manifest, views, subject, moment, now, source, account)
+                then = known[moment][identity] if known else None
+                row = _row(cohort, model.manifest, views, subject, then, moment, now, source, account)
                 if row is not None:
                     account.rows += 1
                     yield row
@@ -257,12 +264,12 @@ def _view(path: Path) -> View:
         raise CohortError(f"{path}: {error}") from error
 
 
-async def _row(
-    store: Store,
+def _row(
     cohort: Cohort,
     manifest: Manifest,
     views: Sequence[tuple[OutcomeBlock, View]],
     subject: Subject,
+    then: Sequence[Stored] | None,
     moment: datetime,
     now: datetime,
     source: FeatureSource,
@@ -271,10 +278,16 @@ async def _row(
     if moment > now:
         account.left_out["as_of is in the future"] += 1
         return None
-    patient: dict[str, Any] = loads_exact(subject.patient.bytes)
     current: list[dict[str, Any]] = [loads_exact(stored.bytes) for stored in subject.resources.values()]
-    known = await _known(store, current, moment) if cohort.arrival == "stored" else _dated(current)
-    record = PatientRecord(patient, known, moment)
+    if then is None:
+        record = PatientRecord(loads_exact(subject.patient.bytes), _dated(current), moment)
+    else:
+        people = [stored for stored in then if stored.type == "Patient" and stored.id == subject.id]
+        if not people:
+            account.left_out["the patient was not known yet"] += 1
+            return None
+        known = [loads_exact(stored.bytes) for stored in then if stored.type != "Patient"]
+        record = PatientRecord(loads_exact(people[0].bytes), known, moment)
     try:
         features = read_features(manifest, record, source)
     except UnusableInput as unusable:
@@ -299,25 +312,6 @@ async def _row(
         {name: feature.evidence[0].time for name, feature in features.items() if feature.evidence},
         outcomes,
     )
-
-
-async def _known(store: Store, current: Sequence[dict[str, Any]], moment: datetime) -> list[dict[str, Any]]:
-    """Each resource in the version that had arrived by then; what arrived later is not known."""
-    result = []
-    for resource in current:
-        arrived = moment_of(str(resource.get("meta", {}).get("lastUpdated", "")))
-        version = int(resource.get("meta", {}).get("versionId", 1))
-        while arrived is not None and arrived > moment and version > 1:
-            version -= 1
-            try:
-                stored = await store.vread(resource["resourceType"], resource["id"], str(version), EVERYTHING)
-            except StorageError:
-                continue
-            resource = loads_exact(stored.bytes)
-            arrived = moment_of(str(resource.get("meta", {}).get("lastUpdated", "")))
-        if arrived is None or arrived <= moment:
-            result.append(resource)
-    return result
 
 
 def _dated(current: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

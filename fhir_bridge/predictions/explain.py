@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, NamedTuple
 
 from fhir_bridge.predictions.contract import Contribution, Explanation
 from fhir_bridge.predictions.record import Evidence, Modality
 
-__all__ = ["Answered", "Dial", "Equation", "explain"]
+__all__ = ["Answered", "Dial", "Equation", "explain", "rounded"]
 
 _STEPS: Final = 12
 """Halvings of the range of an input: to a four-thousandth of it, finer than anybody measures."""
 
 Values = Mapping[str, float]
+Category = tuple[str, str]
+"""Code and display."""
+
+
+def rounded(number: float, places: int = 1) -> Decimal:
+    """A risk as people see it, a half rounded up."""
+    return Decimal(number).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
 class Answered(NamedTuple):
-    """What an equation answers: the risk in percent (or points), and its class (code, display), where there are any."""
+    """What an equation answers: the risk in percent (or points), rounded, and its class, where there are any."""
 
     percent: Decimal
-    category: tuple[str, str] | None
+    category: Category | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +56,38 @@ class Dial:
 class Equation:
     """An equation as its explanation needs it.
 
+    The class is that of the unrounded number: 4.96 % is shown as 5.0 % and is below a limit of 5 %.
+
     Attributes:
         terms: share of each input in the linear predictor; with the same names for every person.
-        answer: the risk and class of values.
+        number: the risk in percent (or the points) of values, not rounded.
         baseline: values of the person to compare with.
         baseline_text: the same for people.
+        classes: the class of an unrounded number of a person with these values.
         dials: what could be otherwise.
-        unit: of what `answer` gives, for people.
+        unit: of the number, for people.
+        places: decimals that the publication has.
     """
 
     terms: Callable[[Values], Mapping[str, float]]
-    answer: Callable[[Values], Answered]
+    number: Callable[[Values], float]
     baseline: Values
     baseline_text: str
+    classes: Callable[[float, Values], Category] | None = None
     dials: Sequence[Dial] = ()
     unit: str = "%"
+    places: int = 1
+
+    def answer(self, values: Values) -> Answered:
+        """The number, rounded, and its class."""
+        number = self.number(values)
+        return Answered(
+            rounded(number, self.places), None if self.classes is None else self.classes(number, values)
+        )
+
+    def category(self, values: Values) -> Category | None:
+        """The class alone."""
+        return None if self.classes is None else self.classes(self.number(values), values)
 
 
 def explain(
@@ -131,24 +155,24 @@ def _changes(equation: Equation, values: Values, answered: Answered) -> Iterable
     for dial in equation.dials:
         at = values[dial.name]
         if not dial.unit:
-            other = equation.answer({**values, dial.name: 0.0 if at else 1.0})
-            if other.category not in (answered.category, None):
-                yield f"{'Without' if at else 'With'} {dial.label}: {other.category[1]}."
+            other = equation.category({**values, dial.name: 0.0 if at else 1.0})
+            if other is not None and other != answered.category:
+                yield f"{'Without' if at else 'With'} {dial.label}: {other[1]}."
             continue
         for end in (dial.low, dial.high):
             if not (dial.low <= at <= dial.high):
                 break
-            far = equation.answer({**values, dial.name: end})
-            if far.category == answered.category:
+            category = equation.category({**values, dial.name: end})
+            if category == answered.category:
                 continue
             same, changed = at, end
-            category = far.category
+            turned = dict(values)
             for _ in range(_STEPS):
-                middle = (same + changed) / 2
-                result = equation.answer({**values, dial.name: middle})
-                if result.category == answered.category:
+                turned[dial.name] = middle = (same + changed) / 2
+                result = equation.category(turned)
+                if result == answered.category:
                     same = middle
                 else:
-                    changed, category = middle, result.category
+                    changed, category = middle, result
             word = "below" if end < at else "above"
             yield f"{dial.label} {word} {same:.{dial.digits}f} {dial.unit}: {category[1] if category else ''}."

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from math import exp
 from typing import Any, Final
 
 from fhir_bridge.predictions.cardiovascular import Excluded, exclusions
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
-from fhir_bridge.predictions.explain import Answered, Dial, Equation
+from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import (
     Disease,
     family_history,
@@ -135,12 +135,18 @@ def contributions(
     }
 
 
+def percent_of(index: float) -> float:
+    """Five-year risk in percent of a prognostic index, not rounded."""
+    survival: float = 0.998 ** exp(index)
+    return (1 - survival) * 100
+
+
 def risk(index: float) -> Decimal:
-    """Five-year risk in percent of a prognostic index, to two decimals."""
-    return (Decimal(1 - 0.998 ** exp(index)) * 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    """The same to two decimals."""
+    return rounded(percent_of(index), 2)
 
 
-def category_of(percent: Decimal) -> tuple[str, str]:
+def category_of(percent: float) -> tuple[str, str]:
     """Risk class of the ESC guideline: below 4 % low, 4 to below 6 % intermediate, from 6 % high."""
     if percent >= 6:
         return "high", "High"
@@ -178,18 +184,15 @@ def _terms(values: Mapping[str, float]) -> dict[str, float]:
     )
 
 
-def _answered(values: Mapping[str, float]) -> Answered:
-    percent = risk(sum(_terms(values).values()))
-    return Answered(percent, category_of(percent))
-
-
 EQUATION: Final = Equation(
     _terms,
-    _answered,
+    lambda values: percent_of(sum(_terms(values).values())),
     _BASELINE,
     "age 48, wall thickness 20 mm, left atrial diameter 44 mm, LVOT gradient 12 mm[Hg], no family history of sudden "
     "cardiac death, no non-sustained ventricular tachycardia, no unexplained syncope",
+    lambda percent, _: category_of(percent),
     _DIALS,
+    places=2,
 )
 
 
@@ -201,6 +204,7 @@ class HcmRiskScd(PublishedEquation):
     result_code = ("hcm-risk-scd", "HCM Risk-SCD 5-year risk of sudden cardiac death")
     title = "HCM Risk-SCD: five-year risk of sudden cardiac death in hypertrophic cardiomyopathy"
     manufacturer = "HCM Outcomes investigators"
+    categories = (("low", "Low"), ("intermediate", "Intermediate"), ("high", "High"))
     card = ModelCard(
         kind="published-equation",
         details="Cox model from a retrospective multi-centre cohort.",
@@ -265,7 +269,6 @@ class HcmRiskScd(PublishedEquation):
         return self.explained(
             EQUATION,
             values,
-            _answered(values),
             _LABELS,
             inputs,
             horizon_years=5,

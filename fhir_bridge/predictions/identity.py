@@ -8,6 +8,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from fhir_bridge.fhir.ids import IdKey
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.storage.results import UsedInput
+from fhir_bridge.terminology.store import open_store, store_path
 
 __all__ = ["Identities", "content_hash_of"]
 
@@ -33,6 +35,8 @@ class Identities:
         self._model = (predictor.name, predictor.version, self.content)
         decisions = orjson.dumps(settings.decisions(), default=str, option=orjson.OPT_SORT_KEYS)
         self._decisions = hashlib.blake2b(decisions, digest_size=16).hexdigest()
+        stored = open_store(store_path()).fingerprint()
+        self._seen = "\n".join((*self._model, self._decisions, stored)).encode()
         self.device = key.id("Device", *self._model)
         self.card = key.id("DocumentReference", *self._model, self._decisions)
 
@@ -57,6 +61,17 @@ class Identities:
         parts = (*self._model, self._decisions, patient_id, result.code, text, used, str(attempt))
         # A model that failed before it could say what it predicts has no code.
         return self._key.id("Observation", *parts, optional=frozenset({6}))
+
+    def seen(self, record: bytes, day: date) -> bytes:
+        """Hash of all that decides a result but the hour: who sees the same on the same day gets the same.
+
+        Args:
+            record: which versions are current in the patient's record (`SeenRecord.state`).
+            day: of the run. Ages of people and of inputs are counted in days and years.
+        """
+        return hashlib.blake2b(
+            b"\n".join((self._seen, day.isoformat().encode(), record)), digest_size=16
+        ).digest()
 
     def beside(self, resource_type: str, observation_id: str) -> str:
         """The id of a resource that is written with an Observation."""

@@ -29,6 +29,7 @@ from fhir_bridge.predictions.inputs import UnusableInput, age_on
 from fhir_bridge.predictions.manifest import (
     Manifest,
     OnnxBlock,
+    RemoteBlock,
     TensorBlock,
     ViewBlock,
     load_manifest,
@@ -40,9 +41,9 @@ from fhir_bridge.predictions.remote_model import RemoteModel
 from fhir_bridge.predictions.shapley import shapley
 from fhir_bridge.predictions.tensors import Backend, ModelFailure, Tensor
 
-__all__ = ["ManifestPredictor"]
+__all__ = ["DATATYPES", "ManifestPredictor"]
 
-_DATATYPES: Final = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
+DATATYPES: Final = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
 _READS: Final[Mapping[str, tuple[str, ...]]] = {
     "condition": ("MedicationRequest", "MedicationStatement"),
     "variant": ("DiagnosticReport",),
@@ -95,6 +96,19 @@ class ManifestPredictor:
         if "_manifest" not in self.__dict__:
             self._manifest = Manifest.model_validate(self.document)
         return self._manifest
+
+    @property
+    def categories(self) -> tuple[tuple[str, str], ...]:
+        """What it may say, as code and display: its classes, or the steps of its number."""
+        output = self.manifest.output
+        return tuple((item.code, item.display) for item in output.classes or output.thresholds)
+
+    @property
+    def reads_elsewhere(self) -> bool:
+        """Whether an answer rests on more than record and model: a server, or files of a picture archive."""
+        return isinstance(self.manifest.model, RemoteBlock) or any(
+            item.type == "frames" for item in self.manifest.inputs
+        )
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -319,4 +333,4 @@ def _tensor(block: TensorBlock, features: Sequence[Features]) -> Tensor:
         if not all(math.isfinite(value) and value == int(value) for value in values):
             raise ModelFailure(f"an input of tensor {block.name} is no whole number")
         return Tensor(block.name, shape, "INT64", [int(value) for value in values])
-    return Tensor(block.name, shape, _DATATYPES[block.type], values)
+    return Tensor(block.name, shape, DATATYPES[block.type], values)

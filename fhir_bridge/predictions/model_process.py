@@ -1,6 +1,7 @@
 """The process that a model runs in; `model_workers` starts it, with the number of an open socket.
 
-It gets the predictor once and then call after call of records, as JSON, and answers each as JSON. It has no database,
+It gets the predictor once and then call after call of records (a line of JSON that says how many there are, then a
+line for each resource), and answers each as JSON. It has no database,
 its output goes nowhere, and it ends with the process that started it.
 """
 
@@ -8,21 +9,20 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import json
 import pickle
 import signal
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Any
 
 import orjson
 
+from fhir_bridge.fhir.serialization import loads_own
 from fhir_bridge.plugins.protocols import Predictor
-from fhir_bridge.predictions.answers import plain
+from fhir_bridge.predictions.answers import encoded, plain
 from fhir_bridge.predictions.contract import PredictorSettings
 from fhir_bridge.predictions.record import PatientRecord
 from fhir_bridge.predictions.tensors import ModelFailure
@@ -49,6 +49,7 @@ def main(number: int) -> None:
     gc.collect()
     # What was imported lives as long as the process, so later collections need not look through it.
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # a call makes many objects, which go with it
     connection.send_bytes(b"{}")
     while True:
         try:
@@ -70,7 +71,7 @@ def _load(first: bytes) -> Predictor:
 def _answered(predictor: Predictor, call: bytes) -> bytes:
     """The answer to a call: what the model says of each record, or why it says nothing at all."""
     try:
-        answer = orjson.dumps(_call(predictor, call))
+        answer = encoded(_call(predictor, call))
     except ModelFailure as failure:
         return orjson.dumps({"failed": str(failure)[:2000]})
     except BaseException as error:  # noqa: BLE001 - also SystemExit and MemoryError; the message may hold a value
@@ -81,13 +82,16 @@ def _answered(predictor: Predictor, call: bytes) -> bytes:
 
 
 def _call(predictor: Predictor, call: bytes) -> dict[str, Any]:
-    # Stored resources were read strictly when they came; here decimals alone must keep their digits.
-    message = json.loads(call, parse_float=Decimal)
+    first, *lines = call.split(b"\n")
+    message = orjson.loads(first)
+    resources = map(loads_own, lines)
     records = [
-        PatientRecord(item["patient"], item["resources"], datetime.fromisoformat(item["as_of"]))
+        PatientRecord(
+            next(resources), islice(resources, item["resources"]), datetime.fromisoformat(item["as_of"])
+        )
         for item in message["records"]
     ]
-    results = predictor.predict(records, PredictorSettings(**orjson.loads(message["settings"])))
+    results = predictor.predict(records, PredictorSettings(**message["settings"]))
     if not isinstance(results, Sequence) or isinstance(results, str | bytes):
         kind = "None" if results is None else f"a {type(results).__name__}"
         return {"failed": f"it returned {kind}, not a list of results"}

@@ -135,7 +135,7 @@ class _Worker:
     def __init__(self, predictor: bytes, settings: PredictorSettings) -> None:
         self._predictor = predictor
         self._settings = settings
-        self._settings_text = orjson.dumps(asdict(settings), default=str).decode()
+        self._settings_text = orjson.dumps(asdict(settings), default=str)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fhir-bridge-model")
         self._process: _Process | None = None
         self._closed = False
@@ -166,19 +166,14 @@ class _Worker:
                     return str(lost)
 
     def _request(self, records: Sequence[ModelRecord]) -> bytes:
-        return orjson.dumps(
-            {
-                "settings": self._settings_text,
-                "records": [
-                    {
-                        "as_of": record.as_of.isoformat(),
-                        "patient": orjson.Fragment(record.patient),
-                        "resources": [orjson.Fragment(resource) for resource in record.resources],
-                    }
-                    for record in records
-                ],
-            }
-        )
+        counts = [
+            {"as_of": record.as_of.isoformat(), "resources": len(record.resources)} for record in records
+        ]
+        lines = [orjson.dumps({"settings": orjson.Fragment(self._settings_text), "records": counts})]
+        for record in records:
+            # A line end is white space in JSON, and stored resources have none.
+            lines += [text.replace(b"\n", b" ") for text in (record.patient, *record.resources)]
+        return b"\n".join(lines)
 
     def _start(self) -> _Process:
         if self._closed:

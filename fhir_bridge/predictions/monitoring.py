@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from bisect import bisect_left, bisect_right
@@ -14,10 +15,28 @@ from typing import Any, Final
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.fhir.views import RecordError, View, compile_view
+from fhir_bridge.predictions.batches import read_many
 from fhir_bridge.predictions.record import moment_of
+from fhir_bridge.predictions.shadow import Comparison, compare
 from fhir_bridge.storage import Store
+from fhir_bridge.storage.model_versions import ModelVersions
 
-__all__ = ["Drift", "Group", "Measured", "Outcome", "Point", "drift_of", "measure", "points_of", "psi"]
+__all__ = [
+    "FEWEST",
+    "Drift",
+    "Evaluated",
+    "Group",
+    "Measured",
+    "Outcome",
+    "Point",
+    "auroc",
+    "drift_of",
+    "enabled_models",
+    "evaluate",
+    "measure",
+    "points_of",
+    "psi",
+]
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 BINS: Final = 10
@@ -101,29 +120,60 @@ class Measured:
     groups: tuple[Group, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """How a model does. problem: what keeps its results from being measured."""
+
+    measured: tuple[Measured, ...]
+    drifts: tuple[Drift, ...]
+    shadows: tuple[Comparison, ...]
+    problem: str = ""
+
+
+def enabled_models(parameters: Mapping[str, Any]) -> list[str]:
+    """Models that a site runs, its shadows left out."""
+    return sorted(
+        str(name)
+        for name, block in (parameters.get("predictions") or {}).items()
+        if isinstance(block, Mapping) and block.get("enabled") is True and not block.get("shadow_of")
+    )
+
+
+async def evaluate(store: Store, parameters: Mapping[str, Any], model: str) -> Evaluated:
+    """Measure a model of a site."""
+    problem, points = "", []
+    try:
+        points = await points_of(store, model, Outcome.of_site(parameters, model))
+    except (ValueError, OSError) as error:
+        problem = str(error)
+    measured = await asyncio.to_thread(measure, points)
+    shadows = await ModelVersions(store.pool).shadows(model)
+    return Evaluated(tuple(measured), tuple(await drift_of(store, model)), tuple(compare(shadows)), problem)
+
+
 async def points_of(store: Store, model: str, outcome: Outcome | None) -> list[Point]:
     """The results of a model that were given, reviewed or not, one for each patient and version: the first."""
     view = None if outcome is None else compile_view(outcome.view.read_bytes())
     points: dict[tuple[str, str], Point] = {}
     ids = await store.results.of_model(model)
-    entries: list[dict[str, Any]] = [
-        loads_exact((await store.read("Observation", identity, EVERYTHING)).bytes) for identity in ids
-    ]
+    stored = await read_many(store, "Observation", ids)
+    entries: list[dict[str, Any]] = [loads_exact(item.bytes) for item in stored.values()]
     entries.sort(key=lambda item: str(item.get("issued", "")))
+    people = await read_many(store, "Patient", list({_patient_of(item) for item in entries}))
     for observation in entries:
         quantity = observation.get("valueQuantity", {})
         if quantity.get("code") != "%":
             continue
-        patient = str(observation["subject"]["reference"]).removeprefix("Patient/")
+        patient = _patient_of(observation)
         coding: dict[str, Any] = next(iter(observation.get("method", {}).get("coding", ())), {})
         key = (patient, str(coding.get("version", "")))
-        if key in points:
+        if key in points or patient not in people:
             continue
         moment = moment_of(str(observation.get("effectiveDateTime", "")))
         event = None
         if view is not None and outcome is not None and moment is not None:
             event = await _event(store, patient, view, outcome, moment)
-        person = loads_exact((await store.read("Patient", patient, EVERYTHING)).bytes)
+        person = loads_exact(people[patient].bytes)
         points[key] = Point(
             patient,
             key[1],
@@ -134,6 +184,10 @@ async def points_of(store: Store, model: str, outcome: Outcome | None) -> list[P
             str(person.get("managingOrganization", {}).get("display", "")) or "not stated",
         )
     return list(points.values())
+
+
+def _patient_of(observation: Mapping[str, Any]) -> str:
+    return str(observation["subject"]["reference"]).removeprefix("Patient/")
 
 
 def _own(observation: Mapping[str, Any]) -> Any:

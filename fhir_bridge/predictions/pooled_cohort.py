@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from math import exp, log
 from typing import Any, Final, NamedTuple
@@ -25,7 +25,7 @@ from fhir_bridge.predictions.cardiovascular import (
     takes,
 )
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
-from fhir_bridge.predictions.explain import Answered, Dial, Equation
+from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, age_on
 from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
@@ -95,17 +95,23 @@ def terms(values: Values, sex: str, race: str) -> dict[str, float]:
     }
 
 
-def risk(predictor: float, sex: str, race: str) -> Decimal:
-    """Risk in percent of the sum of the terms, to one decimal."""
+def percent_of(predictor: float, sex: str, race: str) -> float:
+    """Risk in percent of the sum of the terms, not rounded."""
     c = COEFFICIENTS[sex, race]
-    return (Decimal(1 - c.survival ** exp(predictor - c.mean)) * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
+    survival: float = c.survival ** exp(predictor - c.mean)
+    return (1 - survival) * 100
 
 
-def category_of(percent: Decimal) -> tuple[str, str]:
+def risk(predictor: float, sex: str, race: str) -> Decimal:
+    """The same to one decimal."""
+    return rounded(percent_of(predictor, sex, race))
+
+
+def category_of(percent: float) -> tuple[str, str]:
     """Class of the ACC/AHA guideline on primary prevention of 2019: limits 5, 7.5 and 20 %."""
     if percent >= 20:
         return "high", "High"
-    if percent >= Decimal("7.5"):
+    if percent >= 7.5:
         return "intermediate", "Intermediate"
     return ("borderline", "Borderline") if percent >= 5 else ("low", "Low")
 
@@ -142,16 +148,13 @@ _RANGES: Final = {
 
 @lru_cache(maxsize=4)
 def _equation(sex: str, race: str) -> Equation:
-    def answered(values: Values) -> Answered:
-        percent = risk(sum(terms(values, sex, race).values()), sex, race)
-        return Answered(percent, category_of(percent))
-
     return Equation(
         lambda values: terms(values, sex, race),
-        answered,
+        lambda values: percent_of(sum(terms(values, sex, race).values()), sex, race),
         _BASELINE,
         "age 55, total cholesterol 213 mg/dL, HDL cholesterol 50 mg/dL, untreated systolic blood pressure 120 mm[Hg], "
         "not smoking, no diabetes (the example of the publication)",
+        lambda percent, _: category_of(percent),
         _DIALS,
     )
 
@@ -165,6 +168,12 @@ class PooledCohort(PublishedEquation):
     title = "Pooled Cohort Equations: ten-year risk of a first atherosclerotic cardiovascular event"
     manufacturer = "American College of Cardiology and American Heart Association"
     inputs = (SBP, TOTAL_MASS, HDL_MASS)
+    categories = (
+        ("low", "Low"),
+        ("borderline", "Borderline"),
+        ("intermediate", "Intermediate"),
+        ("high", "High"),
+    )
     card = ModelCard(
         kind="published-equation",
         details="Four proportional hazards equations, by sex and race (black; white, also used for others).",
@@ -218,7 +227,6 @@ class PooledCohort(PublishedEquation):
         return self.explained(
             equation,
             values,
-            equation.answer(values),
             _LABELS,
             evidence,
             horizon_years=10,

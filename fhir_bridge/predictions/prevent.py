@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from math import exp, isnan, log, nan
 from pathlib import Path
@@ -33,7 +33,7 @@ from fhir_bridge.predictions.cardiovascular import (
 )
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
 from fhir_bridge.predictions.deprivation import decile_of
-from fhir_bridge.predictions.explain import Answered, Equation
+from fhir_bridge.predictions.explain import Equation, rounded
 from fhir_bridge.predictions.findings import refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import (
     ImplausibleInput,
@@ -141,9 +141,14 @@ def _optional(values: Values, c: Mapping[str, float]) -> dict[str, float]:
     return shares
 
 
+def percent_of(predictor: float) -> float:
+    """Risk in percent of a linear predictor, not rounded."""
+    return 100 / (1 + exp(-predictor))
+
+
 def risk(predictor: float) -> Decimal:
-    """Risk in percent of a linear predictor, to one decimal."""
-    return (Decimal(1 / (1 + exp(-predictor))) * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
+    """The same to one decimal."""
+    return rounded(percent_of(predictor))
 
 
 _LABELS: Final = {
@@ -231,6 +236,8 @@ class Prevent(PublishedEquation):
         self.result_code = (self.name, f"PREVENT {years}-year risk: {event}")
         self.title = f"AHA PREVENT: {years}-year risk, {event[0].lower()}{event[1:]}"
 
+    reads_elsewhere = True  # the site's table of deprivation
+
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
@@ -278,19 +285,15 @@ class Prevent(PublishedEquation):
         def shares(of: Values) -> dict[str, float]:
             return terms(of, variant, self.years, self.outcome, sex)
 
-        def answered(of: Values) -> Answered:
-            return Answered(risk(sum(shares(of).values())), None)
-
         # What is missing is missing in the person to compare with as well.
         missing = {name: nan for name, value in values.items() if isnan(value)}
         baseline = {name: value for name, value in _BASELINE.items() if name in values} | missing
         if "total-cholesterol" in evidence:
             evidence = {**evidence, "non-hdl-cholesterol": evidence["total-cholesterol"]}
-        equation = Equation(shares, answered, baseline, _BASELINE_TEXT)
+        equation = Equation(shares, lambda of: percent_of(sum(shares(of).values())), baseline, _BASELINE_TEXT)
         return self.explained(
             equation,
             values,
-            answered(values),
             _LABELS,
             evidence,
             horizon_years=self.years,

@@ -9,8 +9,9 @@ from typing import Any, Final
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.plugins import shipped
 from fhir_bridge.predictions.cardiovascular import DECEASED, Excluded
+from fhir_bridge.predictions.categories import Categories
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
-from fhir_bridge.predictions.explain import Answered, Equation, explain
+from fhir_bridge.predictions.explain import Equation, explain
 from fhir_bridge.predictions.findings import find_disease
 from fhir_bridge.predictions.inputs import UnusableInput
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
@@ -35,6 +36,7 @@ class PublishedEquation:
     card: ModelCard
     result_code: tuple[str, str]
     code_system = PREDICTION_CODES
+    categories: Categories = ()
     files = VALUE_SETS
     reads = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
     """What the exclusions look at beside what every model does."""
@@ -84,12 +86,12 @@ class PublishedEquation:
         self,
         equation: Equation,
         values: Mapping[str, float],
-        answered: Answered,
         labels: Mapping[str, str],
         evidence: Mapping[str, Evidence],
         **fields: Any,
     ) -> Prediction:
         """A prediction with contributions and explanation. fields: the others of `Prediction`."""
+        answered = equation.answer(values)
         contributions, explanation = explain(equation, values, answered, labels, evidence)
         if "effective" not in fields:
             fields["effective"] = max((item.time for item in evidence.values() if item.time), key=parse_time)

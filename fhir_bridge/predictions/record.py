@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Literal
 
 from fhir_bridge.fhir.models import plain, to_model
@@ -116,6 +117,7 @@ def parse_time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=8192)
 def moment_of(text: str) -> datetime | None:
     """As `parse_time`; None where the text is empty or no date."""
     try:

@@ -42,6 +42,12 @@ class Finished:
     observation_id: str
     attempt: int = 0
 
+    @property
+    def seen(self) -> bytes | None:
+        """See `Subject.seen`; a run that failed is tried again."""
+        failed = isinstance(self.result, Refusal) and self.result.reason == "failed"
+        return None if failed else self.subject.seen
+
 
 class ResultBuilder:
     """Makes what one model, by one site's decisions, leaves in the record.
@@ -144,6 +150,7 @@ class ResultBuilder:
             resources=tuple(written),
             shared=self._shared,
             inputs=finished.inputs,
+            seen=finished.seen,
         )
 
     def _of_model(self) -> tuple[dict[str, Any], ...]:

@@ -15,6 +15,8 @@ from typing import Any, Final, Literal
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.predictions.batches import read_many
+from fhir_bridge.predictions.categories import categories_of
 from fhir_bridge.predictions.transparency import AI_TYPES, AIAST
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.audit_rows import AuditOf
@@ -42,7 +44,7 @@ class Review:
     Attributes:
         who: of Reference: the person.
         value: what the person puts in place of the number, in its unit.
-        category: of the same code system, as the model's categories.
+        category: code of one of the model's categories; empty for none.
         followed: the decision that followed, in words.
     """
 
@@ -50,15 +52,22 @@ class Review:
     who: Mapping[str, Any]
     reason: str = ""
     value: Decimal | None = None
-    category: tuple[str, str] | None = None
+    category: str = ""
     followed: str = ""
 
 
-async def review(store: Store, stored: Stored, verdict: Review, audit: AuditOf | None = None) -> None:
+async def review(
+    store: Store,
+    stored: Stored,
+    verdict: Review,
+    parameters: Mapping[str, Any] | None,
+    audit: AuditOf | None = None,
+) -> None:
     """Write what a person says.
 
     Args:
         stored: the Observation in the version that the person saw.
+        parameters: of the site, where its models are named.
 
     Raises:
         BadResource: it is no prediction, or withdrawn; or the review lacks what its decision needs.
@@ -66,8 +75,12 @@ async def review(store: Store, stored: Stored, verdict: Review, audit: AuditOf |
     """
     observation: dict[str, Any] = loads_exact(stored.bytes)
     _check(observation, verdict)
+    category = _category(observation, verdict, parameters)
     companions = await store.results.companions([stored.id])
-    operations = await _operations(store, stored, observation, companions.get(stored.id), verdict)
+    beside = await read_many(store, "RiskAssessment", list(companions.values()))
+    operations = _operations(
+        stored, observation, beside.get(companions.get(stored.id, "")), verdict, category
+    )
     await store.write(operations, EVERYTHING, audit=audit)
 
 
@@ -83,18 +96,39 @@ async def withdraw(
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
         companions = await store.results.companions(some)
+        beside = await read_many(store, "RiskAssessment", list(companions.values()))
         operations: list[Operation] = []
-        for identity in some:
-            stored = await store.read("Observation", identity, EVERYTHING)
+        for identity, stored in (await read_many(store, "Observation", some)).items():
             observation: dict[str, Any] = loads_exact(stored.bytes)
             if observation.get("status") not in _OPEN:
                 continue
             verdict = Review("reject", who, reason)
-            operations += await _operations(store, stored, observation, companions.get(identity), verdict)
+            operations += _operations(
+                stored, observation, beside.get(companions.get(identity, "")), verdict, None
+            )
             count += 1
         if operations:
             await store.write(operations, EVERYTHING, audit=audit)
     return count
+
+
+def _category(
+    observation: Mapping[str, Any], verdict: Review, parameters: Mapping[str, Any] | None
+) -> tuple[str, str] | None:
+    """Code and display of the category that a person puts in place.
+
+    Raises:
+        BadResource: the model has none of this code.
+    """
+    if verdict.decision != "amend" or not verdict.category:
+        return None
+    known = categories_of(observation, parameters)
+    for code, display in known:
+        if code == verdict.category:
+            return code, display
+    if not known:
+        raise BadResource("the model has no categories, or is not installed here any more")
+    raise BadResource(f"category is one of the model's: {', '.join(code for code, _ in known)}")
 
 
 def _check(observation: Mapping[str, Any], verdict: Review) -> None:
@@ -106,7 +140,7 @@ def _check(observation: Mapping[str, Any], verdict: Review) -> None:
     if verdict.decision in ("amend", "reject") and not verdict.reason.strip():
         raise BadResource(f"{verdict.decision} needs a reason")
     if verdict.decision == "amend":
-        if verdict.value is None and verdict.category is None:
+        if verdict.value is None and not verdict.category:
             raise BadResource("amend needs a value or a category")
         if verdict.value is not None and "valueQuantity" not in observation:
             raise BadResource("this result has no number to amend")
@@ -117,8 +151,12 @@ def _check(observation: Mapping[str, Any], verdict: Review) -> None:
         raise BadResource("say which decision followed")
 
 
-async def _operations(
-    store: Store, stored: Stored, observation: dict[str, Any], companion: str | None, verdict: Review
+def _operations(
+    stored: Stored,
+    observation: dict[str, Any],
+    beside: Stored | None,
+    verdict: Review,
+    category: tuple[str, str] | None,
 ) -> list[Operation]:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     before = f"Observation/{stored.id}/_history/{stored.version}"
@@ -127,26 +165,27 @@ async def _operations(
             "update",
             "Observation",
             stored.id,
-            _reviewed(observation, verdict, now),
+            _reviewed(observation, verdict, category, now),
             if_match=str(stored.version),
         )
     ]
     targets = [f"Observation/{stored.id}"]
-    if companion is not None and verdict.decision != "followed":
-        beside = await store.read("RiskAssessment", companion, EVERYTHING)
+    if beside is not None and verdict.decision != "followed":
         resource: dict[str, Any] = loads_exact(beside.bytes) | {"status": _STATUS[verdict.decision]}
         if verdict.decision == "amend":
-            resource = _amended_risk(resource, verdict)
+            resource = _amended_risk(resource, verdict, category)
         # A rejected Observation takes the RiskAssessment with it (`storage.currency`).
         if verdict.decision != "reject":
             version = str(beside.version)
-            operations.append(Operation("update", "RiskAssessment", companion, resource, if_match=version))
-        targets.append(f"RiskAssessment/{companion}")
+            operations.append(Operation("update", "RiskAssessment", beside.id, resource, if_match=version))
+        targets.append(f"RiskAssessment/{beside.id}")
     provenance = _provenance(targets, before, observation, verdict, now)
     return [*operations, Operation("create", "Provenance", provenance["id"], provenance)]
 
 
-def _reviewed(observation: dict[str, Any], verdict: Review, now: str) -> dict[str, Any]:
+def _reviewed(
+    observation: dict[str, Any], verdict: Review, amended: tuple[str, str] | None, now: str
+) -> dict[str, Any]:
     result = dict(observation)
     if verdict.decision != "followed":
         result["status"] = _STATUS[verdict.decision]
@@ -161,11 +200,15 @@ def _reviewed(observation: dict[str, Any], verdict: Review, now: str) -> dict[st
             result["valueQuantity"] = {**result["valueQuantity"], "value": verdict.value}
             # The model's interval is of the model's value.
             components = [item for item in components if not _has_code(item, "interval")]
-        if verdict.category is not None:
-            system = observation.get("code", {}).get("coding", [{}])[0].get("system", PREDICTION_CODES)
-            code, display = verdict.category
-            coding = {"system": system, "code": code, "display": display}
-            result["interpretation"] = [{"coding": [coding], "text": display}]
+        if amended is not None:
+            concept = _concept(observation.get("code", {}), amended)
+            if "valueCodeableConcept" in observation:  # a class is the answer itself
+                if not any(_is_own(item) for item in components):
+                    own = {"code": _code(), "valueCodeableConcept": observation["valueCodeableConcept"]}
+                    components.append(own)
+                result["valueCodeableConcept"] = concept
+            else:
+                result["interpretation"] = [concept]
         result["component"] = components
     texts = [f"{verdict.decision.capitalize()}: {verdict.reason}"] if verdict.reason else []
     texts += [f"Decision that followed: {verdict.followed}"] if verdict.followed else []
@@ -174,17 +217,24 @@ def _reviewed(observation: dict[str, Any], verdict: Review, now: str) -> dict[st
     return result
 
 
-def _amended_risk(resource: dict[str, Any], verdict: Review) -> dict[str, Any]:
+def _concept(beside: Mapping[str, Any], category: tuple[str, str]) -> dict[str, Any]:
+    """A category in the code system of another code of the model."""
+    systems = [str(coding["system"]) for coding in beside.get("coding", ()) if "system" in coding]
+    system = (*systems, PREDICTION_CODES)[0]
+    code, display = category
+    return {"coding": [{"system": system, "code": code, "display": display}], "text": display}
+
+
+def _amended_risk(
+    resource: dict[str, Any], verdict: Review, amended: tuple[str, str] | None
+) -> dict[str, Any]:
     predictions = [dict(item) for item in resource.get("prediction", ())]
     for item in predictions[:1]:
         if verdict.value is not None:
             item["probabilityDecimal"] = (verdict.value / 100).normalize() + 0
             item.pop("qualitativeRisk", None)
-        if verdict.category is not None:
-            system = item.get("outcome", {}).get("coding", [{}])[0].get("system", PREDICTION_CODES)
-            code, display = verdict.category
-            coding = {"system": system, "code": code, "display": display}
-            item["qualitativeRisk"] = {"coding": [coding], "text": display}
+        if amended is not None:
+            item["qualitativeRisk"] = _concept(item.get("outcome", {}), amended)
     # RiskAssessment takes the statuses of Observation.
     return {**resource, "prediction": predictions}
 

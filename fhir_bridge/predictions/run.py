@@ -7,7 +7,10 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
+
+import orjson
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.ids import IdKey
@@ -21,8 +24,9 @@ from fhir_bridge.predictions.registry import PredictionError
 from fhir_bridge.predictions.results import Finished, ResultBuilder
 from fhir_bridge.predictions.shadow import Shadows, check_not_shadow
 from fhir_bridge.predictions.subject import Subject, read_subjects
+from fhir_bridge.predictions.values import Summary, summary_in, summary_of
 from fhir_bridge.storage import Gone, NotFound, Store, Stored
-from fhir_bridge.storage.currency import dedupe_of
+from fhir_bridge.storage.currency import RECORD_TYPES, dedupe_of
 from fhir_bridge.storage.jobs import Jobs
 from fhir_bridge.storage.model_versions import ModelVersions
 from fhir_bridge.storage.results import NewResult
@@ -35,18 +39,34 @@ Outcome = Literal["written", "unchanged", "postponed"]
 CHUNK: Final = 50
 """Patients in one call of the model and one transaction."""
 
+PAGE: Final = 500
+"""Patients of whom is looked at once which ones need a run."""
+
 CHUNK_BYTES: Final = 8 * 1024 * 1024
 _ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What a run left for one patient; `observation_id` is empty where it was postponed."""
+    """What a run left for one patient.
+
+    Attributes:
+        observation_id: empty where it was postponed.
+        result: what the model says; None where it was not asked, since nothing that decides it has changed.
+        stored: the Observation, where the model was not asked.
+    """
 
     patient_id: str
     observation_id: str
-    result: Prediction | Refusal
+    result: Prediction | Refusal | None
     outcome: Outcome
+    stored: bytes = b""
+
+    def summary(self) -> Summary:
+        """The result for people, whether the model was asked now or earlier."""
+        if self.result is None:
+            return summary_in(orjson.loads(self.stored))
+        return summary_of(self.result)
 
 
 class PredictionRun:
@@ -85,6 +105,9 @@ class PredictionRun:
             raise PredictionError("FB-PRED-005", f"a shadow of {predictor.name}: {error}") from error
         self._approved = False
         self._content = identities.content
+        self._identities = identities
+        # What a model looks at beside the record may change at any moment.
+        self._repeats = not getattr(predictor, "reads_elsewhere", False)
         self._builder = ResultBuilder(predictor, self._settings, identities, store.definitions)
         self._jobs = Jobs(store.pool, f"predict-{os.getpid()}-{secrets.token_hex(4)}")
 
@@ -98,7 +121,8 @@ class PredictionRun:
             PredictionError: FB-PRED-004, what is to be written is not valid FHIR; FB-PRED-006, the model can't be run.
         """
         claimed = await self._claim([patient_id])
-        subjects = [subject async for subject in read_subjects(self._store, [patient_id], access)]
+        seen, _ = await self._seen([patient_id], access)
+        subjects = [subject async for subject in read_subjects(self._store, [patient_id], access, None, seen)]
         done = await self._run(subjects, access)
         await self._jobs.finish_all(claimed)
         if not done:
@@ -110,17 +134,17 @@ class PredictionRun:
     ) -> AsyncIterator[Predicted]:
         """The same for many, several at a time; each person once."""
         waiting = list(dict.fromkeys(patient_ids))
-        for start in range(0, len(waiting), CHUNK):
-            async for done in self._chunk(waiting[start : start + CHUNK], access):
+        for start in range(0, len(waiting), PAGE):
+            async for done in self._page(waiting[start : start + PAGE], access):
                 yield done
 
     async def for_all(self, access: AccessFilter = EVERYTHING) -> AsyncIterator[Predicted]:
         """Predict for every patient that is current (a record merged into another one is left out)."""
         cursor = None
         while True:
-            page = await self._store.search("Patient", [("_sort", "_id")], access, count=CHUNK, cursor=cursor)
+            page = await self._store.search("Patient", [("_sort", "_id")], access, count=PAGE, cursor=cursor)
             known = {entry.id: entry for entry in page.entries if not _is_merged(entry.bytes)}
-            async for done in self._chunk(list(known), access, known):
+            async for done in self._page(list(known), access, known):
                 yield done
             cursor = page.next
             if cursor is None:
@@ -136,14 +160,52 @@ class PredictionRun:
         ]
         return [text.removeprefix("Patient/") for text in references if text.startswith("Patient/")]
 
-    async def _chunk(
+    async def _page(
         self, ids: Sequence[str], access: AccessFilter, known: Mapping[str, Stored] | None = None
     ) -> AsyncIterator[Predicted]:
         """Some patients; `known`: those of them that were read already."""
         claimed = await self._claim(ids)
+        seen, unchanged = await self._seen(ids, access)
+        for done in unchanged:
+            yield done
+        kept = {done.patient_id for done in unchanged}
+        waiting = [item for item in ids if item not in kept]
+        for start in range(0, len(waiting), CHUNK):
+            async for done in self._chunk(waiting[start : start + CHUNK], access, known, seen):
+                yield done
+        await self._jobs.finish_all(claimed)
+
+    async def _seen(
+        self, ids: Sequence[str], access: AccessFilter
+    ) -> tuple[dict[str, bytes], list[Predicted]]:
+        """What is about to be seen of each patient, before it is read; and those who need no run.
+
+        Whoever may not read everything sees another record, and a shadow wants to be asked: of those nothing is known.
+        """
+        if access is not EVERYTHING or not self._repeats or self._shadows:
+            return {}, []
+        records = await self._store.results.seen(ids, self._predictor.name, ("Consent", *RECORD_TYPES))
+        today = datetime.now(UTC).date()
+        seen = {name: self._identities.seen(record.state, today) for name, record in records.items()}
+        unchanged = [
+            Predicted(name, observation, None, "unchanged", content)
+            for name, record in records.items()
+            for observation, content, before in record.results
+            if before == seen[name]
+        ]
+        return seen, unchanged
+
+    async def _chunk(
+        self,
+        ids: Sequence[str],
+        access: AccessFilter,
+        known: Mapping[str, Stored] | None,
+        seen: Mapping[str, bytes],
+    ) -> AsyncIterator[Predicted]:
+        """Some of a page. seen: see `Subject.seen`."""
         subjects: dict[str, Subject] = {}
         size = 0
-        async for subject in read_subjects(self._store, ids, access, known):
+        async for subject in read_subjects(self._store, ids, access, known, seen):
             subjects[subject.id] = subject
             size += subject.size
             if size > CHUNK_BYTES:
@@ -152,7 +214,6 @@ class PredictionRun:
                 subjects, size = {}, 0
         for done in await self._run(list(subjects.values()), access):
             yield done
-        await self._jobs.finish_all(claimed)
 
     async def _claim(self, ids: Sequence[str]) -> list[int]:
         """Take the jobs that this run does anyway, before it reads: what is written after that adds another.
@@ -214,6 +275,9 @@ class PredictionRun:
                 )
             kept, built = kept + also_kept, built + also_built
         results = self._store.results
+        again = {item.observation_id: item.seen for item in kept if item.seen is not None}
+        if again:
+            await results.mark_seen(again)
         written = await results.write([result for _, result in built])
         if not all(written) and len(built) > 1:  # an input is new, or another run writes: the others go alone
             written = [

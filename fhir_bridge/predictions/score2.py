@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from math import exp, log
 from typing import Final
@@ -24,7 +24,7 @@ from fhir_bridge.predictions.cardiovascular import (
     kidney,
 )
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
-from fhir_bridge.predictions.explain import Answered, Dial, Equation
+from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import subsumption_caution
 from fhir_bridge.predictions.genome import uncertain_variants
 from fhir_bridge.predictions.inputs import ImplausibleInput, UnusableInput, age_on
@@ -87,8 +87,8 @@ class Terms:
         }
 
 
-def risk(terms: Terms, sex: str, region: str) -> Decimal:
-    """Calibrated ten-year risk in percent, to one decimal.
+def percent_of(terms: Terms, sex: str, region: str) -> float:
+    """Calibrated ten-year risk in percent, not rounded.
 
     Raises:
         KeyError, ValueError: sex is neither `male` nor `female`, or the region is not one of `REGIONS`.
@@ -99,14 +99,17 @@ def risk(terms: Terms, sex: str, region: str) -> Decimal:
     uncalibrated = 1 - equation.baseline_survival ** exp(predictor)
     # Recalibration to the region, on the complementary log-log scale (SCORE2, supplement).
     calibrated = 1 - exp(-exp(scale1 + scale2 * log(-log(1 - uncalibrated))))
-    return (Decimal(calibrated) * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
+    return calibrated * 100
 
 
-def category_of(percent: Decimal, age: int) -> tuple[str, str]:
-    """Risk category by age (ESC 2021 prevention guideline): code and display."""
-    high, very_high = (Decimal("2.5"), Decimal("7.5")) if age < 50 else (Decimal(5), Decimal(10))
-    if age >= 70:
-        high, very_high = Decimal("7.5"), Decimal(15)
+def risk(terms: Terms, sex: str, region: str) -> Decimal:
+    """The same to one decimal."""
+    return rounded(percent_of(terms, sex, region))
+
+
+def category_of(percent: float, age: int) -> tuple[str, str]:
+    """Risk category of an unrounded risk, by age (ESC 2021 prevention guideline): code and display."""
+    high, very_high = (2.5, 7.5) if age < 50 else (5.0, 10.0) if age < 70 else (7.5, 15.0)
     if percent >= very_high:
         return "very-high", "Very high"
     return ("high", "High") if percent >= high else ("low-to-moderate", "Low to moderate")
@@ -159,11 +162,14 @@ def equation_of(sex: str, region: str, *, older: bool) -> Equation:
     """The equation of a sex and region, for its explanation."""
     baseline, text = _BASELINES[older]
 
-    def answer(values: Values) -> Answered:
-        percent = risk(_values_terms(values), sex, region)
-        return Answered(percent, category_of(percent, int(values["age"])))
-
-    return Equation(lambda values: _values_terms(values).contributions(sex), answer, baseline, text, _DIALS)
+    return Equation(
+        lambda values: _values_terms(values).contributions(sex),
+        lambda values: percent_of(_values_terms(values), sex, region),
+        baseline,
+        text,
+        lambda percent, values: category_of(percent, int(values["age"])),
+        _DIALS,
+    )
 
 
 class Score2(PublishedEquation):
@@ -174,6 +180,7 @@ class Score2(PublishedEquation):
     result_code = ("score2", "SCORE2 10-year risk of cardiovascular disease")
     title = "SCORE2 and SCORE2-OP: ten-year risk of fatal and non-fatal cardiovascular disease"
     manufacturer = "SCORE2 and SCORE2-OP working groups of the European Society of Cardiology"
+    categories = (("low-to-moderate", "Low to moderate"), ("high", "High"), ("very-high", "Very high"))
     card = ModelCard(
         kind="published-equation",
         details="Sex-specific, competing-risk adjusted equations recalibrated to four European risk regions.",
@@ -230,7 +237,6 @@ class Score2(PublishedEquation):
         return self.explained(
             equation,
             values,
-            equation.answer(values),
             _LABELS,
             evidence,
             code=code,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from math import exp, log
 from typing import Final, NamedTuple
@@ -23,7 +23,7 @@ from fhir_bridge.predictions.cardiovascular import (
     familial,
 )
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
-from fhir_bridge.predictions.explain import Answered, Dial, Equation
+from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import Disease, onset_of, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.genome import uncertain_variants
 from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, age_on
@@ -95,8 +95,8 @@ def terms(values: Values, sex: str) -> dict[str, float]:
     }
 
 
-def risk(values: Values, sex: str, region: str) -> Decimal:
-    """Calibrated ten-year risk in percent, to one decimal; baseline and scales are SCORE2's.
+def percent_of(values: Values, sex: str, region: str) -> float:
+    """Calibrated ten-year risk in percent, not rounded; baseline and scales are SCORE2's.
 
     Raises:
         KeyError, ValueError: sex is neither `male` nor `female`, or the region is not one of `REGIONS`.
@@ -105,10 +105,15 @@ def risk(values: Values, sex: str, region: str) -> Decimal:
     scale1, scale2 = equation.scales[REGIONS.index(region)]
     uncalibrated = 1 - equation.baseline_survival ** exp(sum(terms(values, sex).values()))
     calibrated = 1 - exp(-exp(scale1 + scale2 * log(-log(1 - uncalibrated))))
-    return (Decimal(calibrated) * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
+    return calibrated * 100
 
 
-def category_of(percent: Decimal) -> tuple[str, str]:
+def risk(values: Values, sex: str, region: str) -> Decimal:
+    """The same to one decimal."""
+    return rounded(percent_of(values, sex, region))
+
+
+def category_of(percent: float) -> tuple[str, str]:
     """Class of the ESC guideline on diabetes of 2023: limits 5, 10 and 20 %."""
     if percent >= 20:
         return "very-high", "Very high"
@@ -149,16 +154,13 @@ _SEVERE: Final = Disease("severe chronic kidney disease, dialysis or kidney tran
 
 @lru_cache(maxsize=8)
 def _equation(sex: str, region: str) -> Equation:
-    def answered(values: Values) -> Answered:
-        percent = risk(values, sex, region)
-        return Answered(percent, category_of(percent))
-
     return Equation(
         lambda values: terms(values, sex),
-        answered,
+        lambda values: percent_of(values, sex, region),
         _BASELINE,
         "age 60, diabetes since 50, not smoking, systolic blood pressure 120 mm[Hg], total cholesterol 6 mmol/L, HDL "
         "cholesterol 1.3 mmol/L, HbA1c 31 mmol/mol, eGFR 90 mL/min/{1.73_m2}",
+        lambda percent, _: category_of(percent),
         _DIALS,
     )
 
@@ -172,6 +174,7 @@ class Score2Diabetes(PublishedEquation):
     title = "SCORE2-Diabetes: ten-year risk of fatal and non-fatal cardiovascular disease in type 2 diabetes"
     manufacturer = "SCORE2-Diabetes working group of the European Society of Cardiology"
     inputs = (SBP, CHOLESTEROL, HDL, HBA1C, EGFR, UACR)
+    categories = (("low", "Low"), ("moderate", "Moderate"), ("high", "High"), ("very-high", "Very high"))
     card = ModelCard(
         kind="published-equation",
         details="SCORE2 extended by age at diagnosis, HbA1c and eGFR; sex-specific, recalibrated to four European risk "
@@ -230,7 +233,6 @@ class Score2Diabetes(PublishedEquation):
         return self.explained(
             equation,
             values,
-            equation.answer(values),
             _LABELS,
             evidence,
             horizon_years=10,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
+
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.purposes import PURPOSES
@@ -40,6 +42,7 @@ class Subject:
         resources: by reference (`Observation/x`): what the model sees.
         consents: whatever the caller may read: they decide about the run, and no model sees them.
         as_of: the moment of the question; nothing that was true or arrived later is in it.
+        seen: hash of all that decides the result (`Identities.seen`); None where that is not known.
     """
 
     patient: Stored
@@ -47,6 +50,7 @@ class Subject:
     resources: Mapping[str, Stored]
     consents: tuple[Stored, ...]
     as_of: datetime
+    seen: bytes | None = None
 
     @property
     def id(self) -> str:
@@ -128,17 +132,29 @@ def _versioned(stored: Stored) -> str:
 
 
 def _used(stored: Stored, elements: tuple[str, ...] | None, label: str, value: str) -> UsedInput:
-    digest = used_hash(parse(stored.bytes), elements)
+    digest = used_hash(_content(stored.bytes), elements)
     return UsedInput(stored.type, stored.id, stored.version, elements, digest, label, value)
 
 
+def _content(text: bytes) -> dict[str, Any]:
+    """What a stored resource says, as it will be written again."""
+    value: dict[str, Any] = orjson.loads(text)
+    # The exact reader costs several times as much, and few resources need it.
+    return value if orjson.dumps(value) == text else parse(text)
+
+
 async def read_subjects(
-    store: Store, patient_ids: Sequence[str], access: AccessFilter, known: Mapping[str, Stored] | None = None
+    store: Store,
+    patient_ids: Sequence[str],
+    access: AccessFilter,
+    known: Mapping[str, Stored] | None = None,
+    seen: Mapping[str, bytes] | None = None,
 ) -> AsyncIterator[Subject]:
     """Read patients' records, as far as `access` lets them be read; of a record that was merged, the survivor's.
 
     Args:
         known: Patients that were read already.
+        seen: of those of whom it is known (`Subject.seen`).
 
     Raises:
         StorageError: there is no such patient for this caller.
@@ -167,6 +183,7 @@ async def read_subjects(
             tuple(consents),
             # The database's clock may be ahead of ours; what was read is known.
             max(datetime.now(UTC), *(stored.last_updated for stored in (patient, *record))),
+            (seen or {}).get(patient_id),
         )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
-from fhir_bridge.predictions.contract import Prediction
+from fhir_bridge.predictions.contract import Prediction, Refusal
 from fhir_bridge.predictions.outputs import (
     ClassOutput,
     Interval,
@@ -15,7 +16,15 @@ from fhir_bridge.predictions.outputs import (
     TextOutput,
 )
 
-__all__ = ["MODALITY_NAMES", "components_of", "shown", "value_elements"]
+__all__ = [
+    "MODALITY_NAMES",
+    "Summary",
+    "components_of",
+    "shown",
+    "summary_in",
+    "summary_of",
+    "value_elements",
+]
 
 UCUM: Final = "http://unitsofmeasure.org"
 CONFIDENCE: Final = "http://hl7.org/fhir/uv/aitransparency/StructureDefinition/AIconfidence"
@@ -94,6 +103,47 @@ def _coding(code: str, display: str) -> dict[str, Any]:
 
 def _own(code: str, display: str) -> dict[str, Any]:
     return {"coding": [_coding(code, display)], "text": display}
+
+
+class Summary(NamedTuple):
+    """A result in a line: `predicted`, or why there is none; the value; its category, or the reason in words."""
+
+    kind: str
+    value: str
+    more: str
+
+
+def summary_of(result: Prediction | Refusal) -> Summary:
+    """Of what a model answers."""
+    if isinstance(result, Refusal):
+        return Summary(result.reason, "", result.text)
+    return Summary("predicted", shown(result), result.category[1] if result.category else "")
+
+
+def summary_in(observation: Mapping[str, Any]) -> Summary:
+    """Of a stored result."""
+    absent = observation.get("dataAbsentReason")
+    if absent:
+        reasons = [
+            REASONS[code] for coding in absent.get("coding", ()) if (code := coding.get("code")) in REASONS
+        ]
+        return Summary((*reasons, "failed")[0], "", str(absent.get("text", "")))
+    quantity = observation.get("valueQuantity")
+    concept = observation.get("valueCodeableConcept") or {}
+    value = f"{quantity['value']} {quantity.get('unit', '')}".strip() if quantity else concept.get("text", "")
+    classes = observation.get("interpretation") or [{}]
+    return Summary(
+        "predicted", str(value or observation.get("valueString", "")), str(classes[0].get("text", ""))
+    )
+
+
+REASONS: Final = {
+    "not-applicable": "not-applicable",
+    "not-performed": "missing-input",
+    "error": "failed",
+    "masked": "opted-out",
+}
+"""Why there is no result, by the code of dataAbsentReason that it was written with."""
 
 
 def shown(result: Prediction) -> str:

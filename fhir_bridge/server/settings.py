@@ -66,7 +66,8 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         default=None,
         min_length=16,
-        description="Token (16 characters or more) by which `/metrics` is read; absent: it is not served.",
+        description="Token (16 characters or more) by which a monitoring system reads `/metrics`; absent: it is not "
+        "served.",
     )
     mllp: int | None = Field(
         default=None, ge=1, le=65535, description="Port to listen on for HL7 v2 over MLLP; absent: none."

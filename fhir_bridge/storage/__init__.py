@@ -74,6 +74,7 @@ __all__ = [
 PUBLIC_MODULES = (
     "accounts",
     "attempts",
+    "audit_contents",
     "audit_rows",
     "binaries",
     "blobs",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from psycopg import AsyncConnection
@@ -14,11 +15,11 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, find_keys, identify, identify_within, index
 from fhir_bridge.storage.statements import Statement, arrays, transposed
-from fhir_bridge.storage.stored import content_hash, parse
+from fhir_bridge.storage.stored import Stored, content_hash, parse
 from fhir_bridge.storage.version_rows import Current, NewVersion, lock, locked, next_version
 from fhir_bridge.storage.versions import write_versions
 
-__all__ = ["SUPERSEDED", "Cause", "NewResult", "Results", "Standing", "State", "UsedInput"]
+__all__ = ["SUPERSEDED", "Cause", "NewResult", "Results", "SeenRecord", "Standing", "State", "UsedInput"]
 
 State = Literal["current", "outdated", "superseded", "withdrawn", "rejected", "untracked"]
 
@@ -66,6 +67,7 @@ class NewResult:
         resources: the Observation first, then what is written with it (RiskAssessment, Provenance).
         shared: written where they are not there yet, or say something else (Device, model card).
         inputs: all that the result rests on, the Patient among them.
+        seen: see `Record.result`; None where the same is to be asked again.
     """
 
     patient: str
@@ -74,6 +76,7 @@ class NewResult:
     resources: tuple[dict[str, Any], ...]
     shared: tuple[dict[str, Any], ...]
     inputs: tuple[UsedInput, ...]
+    seen: bytes | None = None
 
     @property
     def id(self) -> str:
@@ -110,6 +113,20 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenRecord:
+    """A patient's record as a run of a model is about to see it.
+
+    Attributes:
+        state: hash of which versions are current in it, results of models left out.
+        results: what the model left that stands (current, or rejected by a person): the id of the Observation, its
+            content, and what the run had seen (`NewResult.seen`).
+    """
+
+    state: bytes
+    results: tuple[tuple[str, bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Earlier:
     """A result that counted until now."""
 
@@ -140,6 +157,39 @@ LEFT JOIN derived_input d ON d.input = p.cause_input AND d.result = p.result
 WHERE w.type = 'Patient' AND w.id = %s ORDER BY p.since, p.result
 """
 
+# What was current then, deleted since or not: versions that never were (stale, lost a conflict) do not count.
+_AS_OF = """
+SELECT p.id, r.type, r.id, v.version, v.last_updated, v.bytes
+FROM resource p CROSS JOIN unnest(linked_patients(ARRAY[p.key])) AS person
+JOIN record o ON o.patient = person JOIN resource r ON r.key = o.resource
+JOIN LATERAL (
+    SELECT r.version, r.last_updated, r.bytes WHERE r.last_updated <= %s AND NOT r.deleted
+    UNION ALL
+    (
+        SELECT h.version, h.last_updated, h.bytes FROM history h
+        WHERE r.last_updated > %s AND h.resource = r.key AND h.kind IN ('v', 'd') AND h.last_updated <= %s
+        ORDER BY h.version DESC LIMIT 1
+    )
+) v ON v.bytes IS NOT NULL
+WHERE p.type = 'Patient' AND p.id = ANY(%s) AND r.type = ANY(%s) ORDER BY p.id, r.type, r.key
+"""
+
+# By versions, so that no content is read. Of who has a second record (ADT A40) nothing is said.
+_SEEN = """
+SELECT p.id, p.version || ' ' || coalesce((
+        SELECT md5(string_agg(r.key || '/' || r.version, ',' ORDER BY r.key)) FROM record o
+        JOIN resource r ON r.key = o.resource
+        WHERE o.patient = p.key AND r.type = ANY(%s) AND NOT r.deleted
+            AND NOT EXISTS (SELECT FROM prediction x WHERE x.result = r.key)
+    ), ''), s.id, s.bytes, f.seen
+FROM resource p
+LEFT JOIN prediction f ON f.patient = p.key AND f.model = %s AND f.seen IS NOT NULL
+    AND (f.state = 'c' OR (f.state = 'w' AND f.cause_input IS NULL))
+LEFT JOIN resource s ON s.key = f.result AND NOT s.deleted
+WHERE p.type = 'Patient' AND p.id = ANY(%s) AND NOT p.deleted
+    AND NOT EXISTS (SELECT FROM link WHERE merged = p.key) AND NOT EXISTS (SELECT FROM link WHERE survivor = p.key)
+"""
+
 # Not bound to access: that a result is outdated has to be shown, whatever of its cause may be seen.
 _OUTDATED = """
 SELECT r.id FROM resource r JOIN prediction p ON p.result = r.key JOIN resource s ON s.key = p.patient
@@ -154,6 +204,7 @@ _RESULT = {
     "model": "text",
     "horizon": "int",
     "state": '"char"',
+    "seen": "bytea",
 }
 _INPUT = {
     "input": "bigint",
@@ -207,13 +258,13 @@ class Results:
             )
             return dict(await rows.fetchall())
 
-    async def of_model(self, model: str) -> list[str]:
-        """Ids of the Observations of a logical model that are not withdrawn."""
+    async def of_model(self, model: str, *, withdrawn: bool = False) -> list[str]:
+        """Ids of the Observations of a logical model; those that are withdrawn only where that is asked."""
         async with self._pool.connection() as connection:
             rows = await connection.execute(
                 "SELECT r.id FROM prediction p JOIN resource r ON r.key = p.result "
-                "WHERE p.model = %s AND p.state <> 'w' ORDER BY r.id",
-                (model,),
+                "WHERE p.model = %s AND (p.state <> 'w' OR %s) ORDER BY r.id",
+                (model, withdrawn),
             )
             return [row[0] for row in await rows.fetchall()]
 
@@ -226,6 +277,47 @@ class Results:
                 (list(patient_ids),),
             )
             return {row[0] for row in await rows.fetchall()}
+
+    async def seen(
+        self, patient_ids: Sequence[str], model: str, types: Sequence[str]
+    ) -> dict[str, SeenRecord]:
+        """The records of patients, and what a model left of them; whoever is linked to another record is left out.
+
+        Args:
+            types: that the model sees.
+        """
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(_SEEN, (list(types), model, list(patient_ids)), binary=True)
+            records: dict[str, SeenRecord] = {}
+            for patient, state, result, content, seen in await rows.fetchall():
+                known = records.get(patient) or SeenRecord(state.encode(), ())
+                left = () if result is None else ((result, content, seen),)
+                records[patient] = replace(known, results=(*known.results, *left))
+            return records
+
+    async def as_of(
+        self, patient_ids: Sequence[str], types: Sequence[str], moment: datetime
+    ) -> dict[str, list[Stored]]:
+        """The records of patients as they had arrived by then, of linked Patients with each; not bound to access.
+
+        Each resource is in the version that was current then: what was corrected or deleted later is as it was.
+        """
+        async with self._pool.connection() as connection:
+            values = (moment, moment, moment, list(patient_ids), list(types))
+            rows = await connection.execute(_AS_OF, values, binary=True)
+            records: dict[str, list[Stored]] = {name: [] for name in patient_ids}
+            for patient, *stored in await rows.fetchall():
+                records[patient].append(Stored(*stored))
+            return records
+
+    async def mark_seen(self, seen: Mapping[str, bytes]) -> None:
+        """Note what a run had seen that came to a result which is there already; by the Observation's id."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "UPDATE prediction p SET seen = n.seen FROM unnest(%s::text[], %b::bytea[]) AS n (id, seen) "
+                "JOIN resource r ON r.type = 'Observation' AND r.id = n.id WHERE p.result = r.key",
+                (list(seen), list(seen.values())),
+            )
 
     async def of_patient(self, patient_id: str) -> list[Standing]:
         """All results of a patient and of whoever is linked to it, the last to change last. Not bound to any access."""
@@ -426,7 +518,7 @@ class _Batch:
             ]
             companion = self._keys[beside[0]] if beside else None
             patient = self._keys["Patient", result.patient]
-            rows.append((key, companion, patient, result.model, result.horizon, "c"))
+            rows.append((key, companion, patient, result.model, result.horizon, "c", result.seen))
             for used in result.inputs:
                 # An array as text, since their number varies (`_ADD_INPUTS`).
                 elements = None if used.elements is None else "{" + ",".join(used.elements) + "}"
@@ -439,7 +531,7 @@ class _Batch:
             _RESULT,
             rows,
             conflict="ON CONFLICT (result) DO UPDATE SET state = 'c', since = now(), cause_input = NULL, "
-            "cause_from = NULL, cause_to = NULL",
+            "cause_from = NULL, cause_to = NULL, seen = excluded.seen",
         )
         if inputs:
             statement.add(_ADD_INPUTS, *transposed(_INPUT, inputs))

@@ -142,7 +142,7 @@ def test_what_was_not_known_at_the_time_is_not_in_the_row(fresh_database_url: st
             assert [row async for row in rows_of(store, arrived, account)] == []
         return account
 
-    assert list(asyncio.run(run()).left_out) == ["no systolic"]
+    assert list(asyncio.run(run()).left_out) == ["the patient was not known yet"]
 
 
 def test_who_opted_out_of_research_is_left_out_and_counted(fresh_database_url: str, tmp_path: Path) -> None:
@@ -205,3 +205,32 @@ def test_discrimination_calibration_and_drift_are_what_they_are_by_hand() -> Non
     assert moved is not None
     assert moved > 0.2
     assert psi([1.0] * 5, [2.0] * 500) is None
+
+
+def test_a_row_has_the_version_that_was_current_then_whatever_was_corrected_or_deleted_since(
+    fresh_database_url: str, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        async with await Store.open(fresh_database_url) as store:
+            person, *inputs = records()
+            await store.load([person, *inputs], adapter="test")
+            between = datetime.now(UTC)
+            await asyncio.sleep(0.01)
+            await store.update("Patient", "p", person | {"gender": "female"}, EVERYTHING)
+            for value in (190, 195):
+                corrected = pressure(value)
+                await store.update("Observation", corrected["id"], corrected, EVERYTHING)
+            smoking = next(item["id"] for item in inputs if item["id"].startswith("72166"))
+            await store.delete("Observation", smoking, EVERYTHING)
+            await asyncio.sleep(0.01)
+            moments = [between - timedelta(days=1), between, datetime.now(UTC)]
+            path = cohort(tmp_path, arrival="stored", as_of=[moment.isoformat() for moment in moments])
+            account = Collected()
+            (then, later) = [row async for row in rows_of(store, path, account)]
+            assert (then.values["systolic"], then.values["smokes"]) == (137, 0)
+            assert then.references["systolic"] == ["Observation/85354-9-0/_history/1"]
+            assert (later.values["systolic"], later.values["smokes"]) == (195, None)
+            assert later.references["systolic"] == ["Observation/85354-9-0/_history/3"]
+            assert dict(account.left_out) == {"the patient was not known yet": 1}
+
+    asyncio.run(run())

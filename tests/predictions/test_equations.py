@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.predictions import cha2ds2, pooled_cohort, prevent, score2, score2_diabetes
+from fhir_bridge.predictions import cha2ds2, hcm_risk_scd, pooled_cohort, prevent, score2, score2_diabetes
 
 RANDOM = 1000
 """Inputs for each equation."""
@@ -318,6 +318,34 @@ def test_score2_and_score2_op_equal_the_published_table(shared: Path) -> None:
         sex, region = draw.choice(["male", "female"]), draw.choice(list(SCALES))
         ours = score2.risk(score2.Terms(x["age"], x["sbp"], x["tc"], x["hdl"], bool(x["smoke"])), sex, region)
         assert close(ours, score2_apart(table, x, sex, region))
+
+
+# --- HCM Risk-SCD: the survival function, by a vector of the published coefficients
+
+HCM = (0.15939858, -0.00294271, 0.0259082, 0.00446131, 0.4583082, 0.82639195, 0.71650361, -0.01799934)
+"""O'Mahony 2014: wall, wall squared (mm), atrium (mm), gradient (mm[Hg]), family history, NSVT, syncope, age."""
+
+
+def hcm_apart(x: tuple[float, ...]) -> float:
+    """-expm1 of the cumulative hazard at five years, which is that of the baseline times the exponential."""
+    return -100 * math.expm1(math.log(0.998) * math.exp(dot(HCM, x)))
+
+
+def dot(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    return math.fsum(a * b for a, b in zip(one, other, strict=True))
+
+
+def test_hcm_risk_scd_equals_its_survival_function() -> None:
+    for draw in people(8):
+        wall, atrium = draw.uniform(10, 35), draw.uniform(28, 67)
+        gradient, age = draw.uniform(2, 154), draw.randint(16, 115)
+        history, nsvt, syncope = (draw.random() < 0.4 for _ in range(3))
+        index = hcm_risk_scd.contributions(
+            age, wall, atrium, gradient, family_history=history, nsvt=nsvt, syncope=syncope
+        )
+        theirs = hcm_apart((wall, wall * wall, atrium, gradient, history, nsvt, syncope, age))
+        assert close(hcm_risk_scd.risk(sum(index.values())), theirs, 2)
+        assert hcm_risk_scd.percent_of(sum(index.values())) == pytest.approx(theirs, rel=1e-9)
 
 
 # --- CHA2DS2-VA and -VASc

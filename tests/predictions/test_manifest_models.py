@@ -15,7 +15,9 @@ import onnx
 import orjson
 import pytest
 from onnx import TensorProto, helper
+from typer.testing import CliRunner
 
+from fhir_bridge.cli.main import app
 from fhir_bridge.predictions import PredictorSettings
 from fhir_bridge.predictions.answers import plain
 from fhir_bridge.predictions.features import read_features
@@ -161,6 +163,18 @@ def constant(values: list[float], name: str = "out") -> Callable[[Path], None]:
     return make
 
 
+def answers_once(path: Path) -> None:
+    """A model that answers for one patient, whoever many there are."""
+    nodes = [helper.make_node("ReduceMean", ["x"], ["out"], keepdims=1)]
+    graph = helper.make_graph(
+        nodes,
+        "mean",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, None)],
+    )
+    save(graph, path)
+
+
 def output(**changes: Any) -> dict[str, Any]:
     return {"code": "own", "display": "Own", "tensor": "out"} | changes
 
@@ -250,6 +264,39 @@ def test_an_answer_that_can_not_be_is_a_failure_with_its_reason(name: str, tmp_p
     except ModelFailure as failure:
         failed = str(failure)
     assert reason in failed
+
+
+SHAPED = output(kind="probability", index=7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "make", "reason"),
+    [
+        ({}, None, ""),
+        ({"output": output(kind="probability", tensor="other")}, constant([0.5]), "no output other"),
+        ({"output": SHAPED}, constant([0.5]), "has 1 values, and model.yaml wants the one with index 7"),
+        (
+            {"output": output(kind="class", classes=CLASSES)},
+            constant([0.2, 0.3, 0.5]),
+            "3 values, and model.yaml names 2",
+        ),
+        (
+            {"output": output(kind="survival", times=[1, 5], horizon_years=5)},
+            constant([0.5]),
+            "1 values, and model.yaml names 2 times",
+        ),
+        ({"tensors": [{"name": "x", "inputs": ["age"]}]}, None, "the run failed"),
+        ({"tensors": [{"name": "x", "inputs": ["age"], "shape": [2]}]}, None, "are 1 values, and its shape"),
+        ({"tensors": [{"name": "y", "inputs": ["age"]}]}, None, "its inputs are x"),
+        ({"output": output(kind="probability")}, answers_once, "no row for each patient"),
+    ],
+)
+def test_a_model_that_does_not_fit_its_file_is_told_before_anybody_is_asked_about(
+    changes: dict[str, Any], make: Callable[[Path], None] | None, reason: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, manifest(**changes), *([] if make is None else [make]))
+    checked = CliRunner().invoke(app, ["model", "check", str(path)])
+    assert (checked.exit_code, reason in checked.output) == (1 if reason else 0, True), checked.output
 
 
 def test_in_the_models_process_a_good_one_answers_and_a_gigabyte_or_an_altered_file_fails(

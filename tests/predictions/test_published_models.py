@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal, resources
-from fhir_bridge.predictions.answers import answer_of, plain
+from fhir_bridge.predictions.answers import answer_of, encoded, plain
 from fhir_bridge.predictions.cad_polygenic import CadPolygenic
+from fhir_bridge.predictions.cardiovascular import CHOLESTEROL, HBA1C, TOTAL_MASS, UACR
 from fhir_bridge.predictions.cha2ds2 import Cha2ds2
 from fhir_bridge.predictions.identity import content_hash_of
 from fhir_bridge.predictions.pooled_cohort import PooledCohort
@@ -51,6 +53,46 @@ def american(**changes: Any) -> list[dict[str, Any]]:
         "drug": drug("C09AA03"),
     }
     return [item for item in (found | changes).values() if item]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        (200, "mg/dL"),
+        (2, "g/L"),
+        (2000, "ug/mL"),
+        ("5.172", "mmol/L"),
+        (5172, "umol/L"),
+        ("0.5172", "mmol/dL"),
+        ("0.005172", "mol/L"),
+    ],
+)
+def test_cholesterol_counts_in_any_unit_of_mass_or_amount(value: Any, unit: str) -> None:
+    assert TOTAL_MASS.in_unit(Decimal(value), unit) == 200
+    assert CHOLESTEROL.in_unit(Decimal(value), unit) == pytest.approx(Decimal("5.172"), abs=Decimal("0.002"))
+    people = record(*american(total=quantity("2093-3", float(value), unit)), age=50, sex="female")
+    assert answer(Prevent("total_cvd", 10), people, OPTIONS).percent == Decimal("14.7")
+
+
+@pytest.mark.parametrize(
+    ("item", "value", "unit", "expected"),
+    [
+        (HBA1C, 48, "mmol/mol", 48),
+        (HBA1C, "0.048", "mol/mol", 48),
+        (HBA1C, "6.5", "%{NGSP}", "47.5295"),
+        (HBA1C, "0.065", "1", None),
+        (UACR, 30, "mg/g", 30),
+        (UACR, "0.03", "g/g", 30),
+        (UACR, 3, "mg/mmol", "26.5205"),
+        (UACR, 3, "g/mol", "26.5205"),
+        (TOTAL_MASS, 200, "mg/{dL}", None),
+        (TOTAL_MASS, 200, "[iU]/L", None),
+    ],
+)
+def test_shares_count_in_the_units_that_mean_the_same_alone(
+    item: Any, value: Any, unit: str, expected: Any
+) -> None:
+    assert item.in_unit(Decimal(value), unit) == (None if expected is None else Decimal(expected))
 
 
 class TestPrevent:
@@ -266,7 +308,7 @@ def test_what_they_say_survives_the_way_from_the_models_process_and_is_valid_fhi
     ]
     for predictor, people, settings in cases:
         result = answer(predictor, people, settings)
-        assert answer_of(plain(result, people)) == result
+        assert answer_of(loads(encoded(plain(result, people)))) == result
         written = resources.observation(
             "result", "p", predictor, settings, result, "device", datetime.now(UTC)
         )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal
-from fhir_bridge.predictions.score2 import Score2, Terms, category_of, risk
+from fhir_bridge.predictions.score2 import Score2, Terms, category_of, equation_of, risk
 from tests.predictions.records import answer, blood_pressure, condition, quantity, record, smoking, variant
 
 SETTINGS = PredictorSettings(enabled=True, options={"region": "moderate"})
@@ -133,8 +133,31 @@ def test_outside_its_ages_it_declines(age: int) -> None:
 
 
 def test_categories_follow_the_guideline_by_age() -> None:
-    assert category_of(Decimal("2.4"), 49)[0] == "low-to-moderate"
-    assert category_of(Decimal("2.5"), 49)[0] == "high"
-    assert category_of(Decimal("4.9"), 50)[0] == "low-to-moderate"
-    assert category_of(Decimal("10.0"), 69)[0] == "very-high"
-    assert category_of(Decimal("14.9"), 70)[0] == "high"
+    assert category_of(2.4, 49)[0] == "low-to-moderate"
+    assert category_of(2.5, 49)[0] == "high"
+    assert category_of(4.9, 50)[0] == "low-to-moderate"
+    assert category_of(10.0, 69)[0] == "very-high"
+    assert category_of(14.9, 70)[0] == "high"
+
+
+def test_the_category_is_that_of_the_unrounded_risk_and_so_is_what_would_change_it() -> None:
+    equation = equation_of("male", "moderate", older=False)
+    values = {"age": 60.0, "smoking": 0.0, "total-cholesterol": 5.0, "hdl-cholesterol": 1.3}
+
+    def pressure_at(percent: float) -> float:
+        low, high = 80.0, 250.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (
+                (middle, high)
+                if equation.number({**values, "systolic-blood-pressure": middle}) < percent
+                else (low, middle)
+            )
+        return low
+
+    below, above = (
+        equation.answer({**values, "systolic-blood-pressure": pressure_at(percent)})
+        for percent in (9.97, 10.02)
+    )
+    assert (below.percent, below.category) == (Decimal("10.0"), ("high", "High"))
+    assert (above.percent, above.category) == (Decimal("10.0"), ("very-high", "Very high"))

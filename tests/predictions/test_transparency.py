@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir.definitions.packages import load_packages
+from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.predictions import (
     ClassOutput,
@@ -22,7 +23,7 @@ from fhir_bridge.predictions import (
     SurvivalOutput,
     TextOutput,
 )
-from fhir_bridge.predictions.answers import answer_of, plain
+from fhir_bridge.predictions.answers import answer_of, encoded, plain
 from fhir_bridge.predictions.model_card import SOURCE_ATTRIBUTES
 from fhir_bridge.predictions.resources import observation
 from fhir_bridge.predictions.transparency import model_card
@@ -104,7 +105,7 @@ def test_every_kind_of_output_is_valid_fhir_and_comes_back_from_the_models_proce
     changes: dict[str, Any],
 ) -> None:
     said = prediction(record(), **changes)
-    answer = answer_of(plain(said, record()))
+    answer = answer_of(loads(encoded(plain(said, record()))))
     assert isinstance(answer, Prediction)
     assert answer == said
     written = observation("o", "p", Model(), PredictorSettings(), answer, "d", datetime.now(UTC))

@@ -23,6 +23,7 @@ from tests.predictions.made_models import manifest
 from tests.predictions.made_models import write as write_model
 from tests.predictions.records import condition
 from tests.server.conftest import BASE, FHIR, Hospital, bare_plugins, furnish, running
+from tests.server.test_cors import ACAO, REGISTERED
 from tests.server.test_predict import own, write
 
 KEY = ECKey.generate_key("P-384", {"kid": "ehr"})
@@ -260,6 +261,26 @@ def test_a_patient_of_another_server_is_found_by_identifier_of_the_prefetch(serv
     assert cards(served, "77", user="u2", **(elsewhere | {"prefetch": {"patient": other}})) == []
     assert cards(served, "77", user="u3", fhirServer="https://ehr.example/fhir") == []
     assert len(cards(served, p, user="u4", fhirServer=FHIR)) == 1
+
+
+def test_an_ehr_in_a_browser_may_call_from_its_registered_origin_alone(served: Hospital, p: str) -> None:
+    body = {
+        "hook": "patient-view",
+        "hookInstance": str(uuid.uuid4()),
+        "context": {"userId": "u", "patientId": p},
+    }
+    for path in (f"/cds-services/{VIEW}", f"/cds-services/{VIEW}/feedback"):
+        for origin, allowed in ((REGISTERED, REGISTERED), ("https://evil.test", None)):
+            asked = served.http.options(
+                path, headers={"Origin": origin, "Access-Control-Request-Method": "POST"}
+            )
+            assert (asked.status_code, asked.headers.get(ACAO)) == (204, allowed)
+            headers = signed(VIEW) | {"Origin": origin}
+            assert served.http.post(path, json=body, headers=headers).headers.get(ACAO) == allowed
+    # Also where it is refused: the EHR's page has to read why.
+    assert (
+        served.http.post(f"/cds-services/{VIEW}", headers={"Origin": REGISTERED}).headers[ACAO] == REGISTERED
+    )
 
 
 def test_nothing_to_sign_gives_no_card_and_something_does(served: Hospital, p: str) -> None:

@@ -36,7 +36,7 @@ def watched(database_url: str) -> Iterator[Hospital]:
 def read(hospital: Hospital) -> dict[str, float]:
     answer = hospital.http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     lines = answer.text.splitlines()
     assert not any(name in answer.text for name in ("anna", "bert", "Alpha"))
     return {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
@@ -20,11 +21,13 @@ from fhir_bridge.mapping import Site
 from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor
 from fhir_bridge.predictions import plugin as predictions
 from fhir_bridge.predictions.identity import content_hash_of
+from fhir_bridge.predictions.model_workers import ModelWorkers
 from fhir_bridge.predictions.shadow import compare
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.background import handlers, work_on_jobs
 from fhir_bridge.server.bulk import predict_handler
 from fhir_bridge.server.consuming import prediction_triggers
+from fhir_bridge.server.pages.predictions import short
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.jobs import Jobs
 from fhir_bridge.storage.model_versions import ModelVersions
@@ -159,6 +162,8 @@ class TestReview:
         result = predict(served, p)
         path = f"Observation/{result['id']}/$review"
         assert call(served, path, decision="amend", value="30").status_code == 400
+        other = call(served, path, decision="amend", category="enormous|Enormous", reason="so it is")
+        assert (other.status_code, "low, high" in other.text) == (400, True)
         answer = call(
             served, path, decision="amend", value="30", category="high|High", reason="family history"
         )
@@ -218,9 +223,9 @@ class TestWithdrawal:
         mine, other = predict(served, p), predict(served, p, "score2")
         values = {"model": "own-risk", "version": "1", "reason": "wrong weights"}
         assert call(served, "$withdraw", **values).status_code == 403
-        assert call(served, "$withdraw", user="boss", **(values | {"version": "7"})).json()["parameter"] == [
-            {"name": "withdrawn", "valueInteger": 0}
-        ]
+        for unknown in ({"version": "7"}, {"model": "own-rsik"}):
+            refused = call(served, "$withdraw", user="boss", **(values | unknown))
+            assert (refused.status_code, "no result of a model" in refused.text) == (404, True)
         answer = call(served, "$withdraw", user="boss", **values)
         assert answer.json()["parameter"][0]["valueInteger"] >= 1
         assert read(served, "Observation", mine["id"])["status"] == "entered-in-error"
@@ -238,6 +243,10 @@ class TestWithdrawal:
         used = [("_security", "AIAST"), ("derived-from", f"Observation/{p}-{SBP}")]
         assert [item["id"] for item in find(served, "Observation", *used)] == [result["id"]]
         values = {"input-device": f"Device/cuff-{p}", "reason": "out of calibration"}
+        assert (
+            call(served, "$withdraw", user="boss", **(values | {"input-device": "Device/x"})).status_code
+            == 404
+        )
         assert call(served, "$withdraw", user="boss", **values).json()["parameter"][0]["valueInteger"] == 1
         assert read(served, "Observation", result["id"])["status"] == "entered-in-error"
         assert [item["id"] for item in find(served, "Observation", *used)] == [result["id"]]
@@ -445,6 +454,33 @@ class TestPages:
         assert ">Confirm</button>" in unfolded
         assert "Run score2" in shown
 
+    def test_the_trend_is_drawn_and_a_failed_run_is_no_refusal(
+        self, served: Hospital, p: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        predict(served, p)
+        assert '<svg class="trend"' not in part(page(served, f"/patients/{p}"), "predictions")
+        write(
+            served,
+            p,
+            pressure(180, id="later", effectiveDateTime=datetime.now(UTC).isoformat(timespec="seconds")),
+        )
+        predict(served, p)
+        shown = part(page(served, f"/patients/{p}"), "predictions")
+        drawn = re.search(r'<svg class="trend".*?</svg>', shown, re.DOTALL)
+        assert drawn is not None
+        assert drawn[0].count('class="point"') == 2
+
+        async def failing(*_: Any, **__: Any) -> list[str]:
+            return ["it answered nonsense"]
+
+        monkeypatch.setattr(ModelWorkers, "predict", failing)
+        predict(served, p)
+        assert "The run failed: the model failed: it answered nonsense" in plain(
+            part(page(served, f"/patients/{p}"), "predictions")
+        )
+        results = find(served, "Observation", ("_security", "AIAST"), ("patient", p))
+        assert sum(short(result).endswith(" failed") for result in results) == 1
+
     def test_a_clinician_reviews_and_runs_on_the_page_and_a_forged_form_does_nothing(
         self, served: Hospital, p: str
     ) -> None:
@@ -471,12 +507,15 @@ class TestPages:
         assert read(served, "Observation", result["id"])["status"] == "final"
         assert post(version="2", act="amend", value="12,5", reason="family") == 303
         assert read(served, "Observation", result["id"])["valueQuantity"]["value"] == 12.5
+        assert post(version="3", act="amend", category="enormous", reason="family") == 400
+        assert post(version="3", act="amend", category="high", reason="family") == 303
+        assert read(served, "Observation", result["id"])["interpretation"][0]["text"] == "High"
         assert post(act="run", model="score2") == 303
         assert len(find(served, "Observation", ("_security", "AIAST"), ("patient", p))) == 2
         assert post(act="run", model="own-risk-2") == 400
         served.sign_in("anna")
         csrf = hidden(served.http.get("/").text, "csrf")
-        assert post(csrf=csrf, version="3") == 404
+        assert post(csrf=csrf, version="4") == 404
         assert served.http.get("/models").status_code == 404
 
     def test_the_list_is_ordered_by_risk_and_by_what_waits_for_a_person(
@@ -496,3 +535,23 @@ class TestPages:
         shown = plain(page(served, "/models"))
         for text in ("Own risk", "shadow of own-risk", "AUROC", "Mean difference", "SCORE2"):
             assert text in shown
+
+
+def test_metrics_are_for_who_has_the_token_and_name_no_small_group(
+    served: Hospital, p: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict(served, p)
+    assert served.http.get("/metrics").status_code == 404
+    monkeypatch.setattr(served.services.settings, "metrics_token", SecretStr("of-the-monitor"))
+    for wrong in ({}, {"Authorization": "Bearer of-the"}, token(served, "user/*.cruds")):
+        assert served.http.get("/metrics", headers=wrong).status_code == 404
+    answer = served.http.get("/metrics", headers={"Authorization": "Bearer of-the-monitor"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    lines = answer.text.splitlines()
+    assert lines[-1] == "# EOF"
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    labels = 'model="own-risk",version="1",group="all"'
+    assert float(values[f"fhir_bridge_prediction_results{{{labels}}}"]) >= 1
+    # Fewer than 20 people are in the tests: no subgroup of them is told.
+    assert not [name for name in values if 'group="sex' in name]
+    assert p not in answer.text

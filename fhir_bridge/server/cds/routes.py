@@ -17,6 +17,7 @@ from fhir_bridge.governance import audit
 from fhir_bridge.server.cds.caller import Ehr, ehr_of
 from fhir_bridge.server.cds.cards import cards_for
 from fhir_bridge.server.cds.request import HookRequest, RequestError, patient_of, read_request
+from fhir_bridge.server.cors import crossable, preflight
 from fhir_bridge.server.login import client_address
 from fhir_bridge.server.rest.refusal import Refusal
 from fhir_bridge.server.services import Services, services_of
@@ -59,9 +60,15 @@ async def discovery() -> Response:
     return JSONResponse({"services": listed}, headers={"Access-Control-Allow-Origin": "*"})
 
 
+router.add_api_route("/cds-services/{name}", preflight, methods=["OPTIONS"])
+router.add_api_route("/cds-services/{name}/feedback", preflight, methods=["OPTIONS"])
+
+
 @router.post("/cds-services/{name}")
-async def call(request: Request, name: str) -> Response:
-    """A hook."""
+@crossable
+async def call(request: Request) -> Response:
+    """A hook; an EHR in a browser sends it from a registered origin."""
+    name = request.path_params["name"]
     if name not in SERVICES:
         return _refused(404, "there is no such service")
     services = services_of(request)
@@ -108,8 +115,10 @@ async def _cards(request: Request, services: Services, ehr: Ehr, asked: HookRequ
 
 
 @router.post("/cds-services/{name}/feedback")
-async def feedback(request: Request, name: str) -> Response:
+@crossable
+async def feedback(request: Request) -> Response:
     """What became of cards. An override silences the card for 90 days, for everybody in that system."""
+    name = request.path_params["name"]
     if name not in SERVICES:
         return _refused(404, "there is no such service")
     services = services_of(request)

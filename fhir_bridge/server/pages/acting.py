@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from typing import Any, Final, cast, get_args
+from typing import Any, get_args
 
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.permissions import may
 from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor
+from fhir_bridge.predictions.categories import categories_of_model
 from fhir_bridge.predictions.operation import check_may_predict
-from fhir_bridge.predictions.reviewing import Decision, Review, review
+from fhir_bridge.predictions.reviewing import Decision
 from fhir_bridge.predictions.site import site_settings
-from fhir_bridge.server.finishing import finished
+from fhir_bridge.server.reviewing import parameters_of, person, review_result, verdict_of
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.session import access_for_user
 from fhir_bridge.storage.accounts import User
 from fhir_bridge.storage.errors import StorageError
 
 __all__ = ["NotDone", "act", "offered"]
-
-LONGEST: Final = 2000
 
 
 class NotDone(Exception):
@@ -33,16 +31,20 @@ class NotDone(Exception):
 
 
 def offered(services: Services, user: User, values: Mapping[str, Any]) -> dict[str, object]:
-    """Whether the person may review, and which models have said nothing yet."""
+    """Whether the person may review, which categories each model has, and which models have said nothing yet."""
     if not may(user, "review-prediction"):
-        return {"may_review": False, "runnable": []}
+        return {"may_review": False, "runnable": [], "categories": {}}
     known = {view.model for view in values["predictions"]}
-    return {"may_review": True, "runnable": [name for name in _models(services) if name not in known]}
+    parameters = parameters_of(services)
+    return {
+        "may_review": True,
+        "runnable": [name for name in _models(services) if name not in known],
+        "categories": {name: categories_of_model(name, parameters) for name in known},
+    }
 
 
 def _models(services: Services) -> list[str]:
-    site = None if services.settings.site is None else str(services.settings.site)
-    blocks = site_settings(site)[0].parameters.get("predictions") or {}
+    blocks = parameters_of(services).get("predictions") or {}
     return sorted(
         str(name)
         for name, block in blocks.items()
@@ -65,7 +67,7 @@ async def act(
         if act == "run":
             await _run(services, user, patient, form.get("model", ""), context)
         elif act in get_args(Decision):
-            await _review(services, user, patient, cast("Decision", act), form, context)
+            await _review(services, user, patient, form, context)
         else:
             raise NotDone("There is no such action.")
     except StorageError as error:
@@ -90,40 +92,16 @@ async def _run(services: Services, user: User, patient: str, model: str, context
 
 
 async def _review(
-    services: Services,
-    user: User,
-    patient: str,
-    decision: Decision,
-    form: Mapping[str, str],
-    context: audit.Context,
+    services: Services, user: User, patient: str, form: Mapping[str, str], context: audit.Context
 ) -> None:
     stored = await services.store.read("Observation", form.get("observation", ""), access_for_user(user))
     if patient not in await services.store.owners("Observation", stored.id):
         raise NotDone("There is no such patient.", 404)
     if form.get("version", "") != str(stored.version):
         raise NotDone("The result has changed since you looked at it: look again.", 409)
-    text = form.get("reason", "").strip()[:LONGEST]
-    who: dict[str, Any] = {"identifier": {"value": user.id}, "display": user.display}
-    if user.fhir_user:
-        who = {"reference": user.fhir_user, **who}
-    verdict = Review(
-        decision,
-        who,
-        "" if decision == "followed" else text,
-        _number(form.get("value", "").strip()) if decision == "amend" else None,
-        None,
-        text if decision == "followed" else "",
-    )
-    await finished(review(services.store, stored, verdict, write_records(context)))
-
-
-def _number(text: str) -> Decimal | None:
-    if not text:
-        return None
-    try:
-        number = Decimal(text.replace(",", "."))
-    except InvalidOperation as error:
-        raise NotDone("The other value is not a number.") from error
-    if not number.is_finite() or len(number.as_tuple().digits) > 18:
-        raise NotDone("The other value is not a number.")
-    return number
+    decision, values = form.get("act", ""), {"decision": form.get("act", "")}
+    values["followed" if decision == "followed" else "reason"] = form.get("reason", "")
+    if decision == "amend":
+        values["value"] = form.get("value", "").replace(",", ".")
+        values["category"] = form.get("category", "")
+    await review_result(services, stored, verdict_of(values, person(user)), write_records(context))

@@ -165,7 +165,7 @@ def _predict(predicted: Sequence[dict[str, Any]], rows: Mapping[str, Row], outda
         text = short(observation) if current else f"{model_name(observation)} outdated"
         _of(observation, rows).predictions.append(text)
     for row in rows.values():
-        row.predictions.sort(key=lambda text: (text.endswith("declined"), text))
+        row.predictions.sort(key=lambda text: (text.endswith(("declined", "failed")), text))
 
 
 async def _all(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,9 +10,9 @@ from markupsafe import Markup
 
 from fhir_bridge.predictions import PredictionError
 from fhir_bridge.predictions.identity import content_hash_of
-from fhir_bridge.predictions.monitoring import Drift, Group, Measured, Outcome, drift_of, measure, points_of
+from fhir_bridge.predictions.monitoring import Drift, Group, Measured, evaluate
 from fhir_bridge.predictions.registry import known_predictors
-from fhir_bridge.predictions.shadow import Comparison, compare
+from fhir_bridge.predictions.shadow import Comparison
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.server.services import Services
 from fhir_bridge.storage.model_versions import ModelVersion, ModelVersions
@@ -54,14 +53,7 @@ async def model_values(services: Services) -> dict[str, object]:
         if not isinstance(block, Mapping) or name not in known:
             continue
         predictor = known[name]
-        problem = ""
-        outcome = None
-        try:
-            outcome = Outcome.of_site(parameters, name)
-            points = await points_of(services.store, name, outcome)
-        except (ValueError, OSError) as error:
-            problem, points = str(error), []
-        measured = await asyncio.to_thread(measure, points)
+        evaluated = await evaluate(services.store, parameters, name)
         state = "enabled" if block.get("enabled") is True else "off"
         if block.get("shadow_of"):
             state = f"shadow of {block['shadow_of']}: shown to nobody"
@@ -73,11 +65,11 @@ async def model_values(services: Services) -> dict[str, object]:
                 content_hash_of(predictor)[:12],
                 state,
                 tuple(await versions.all(name)),
-                tuple(measured),
-                {item.version: _calibration(item.groups[0]) for item in measured},
-                tuple(await drift_of(services.store, name)),
-                tuple(compare(await versions.shadows(name))),
-                problem,
+                evaluated.measured,
+                {item.version: _calibration(item.groups[0]) for item in evaluated.measured},
+                evaluated.drifts,
+                evaluated.shadows,
+                evaluated.problem,
             )
         )
     return {"models": views, "problem": ""}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
+
+from markupsafe import Markup
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
@@ -16,12 +19,15 @@ from fhir_bridge.predictions.resources import MODELS
 from fhir_bridge.server.pages.reading import (
     concept_text,
     is_prediction,
+    moment_of,
     quantity_text,
     target_of,
     time_of,
     value_text,
     version_of,
 )
+from fhir_bridge.server.pages.trend_drawing import draw
+from fhir_bridge.server.pages.trends import MOST_POINTS, Point, Trend
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.results import SUPERSEDED
 
@@ -43,6 +49,7 @@ __all__ = [
 _DECIDING: Final = (PREDICTION_CODES, "deciding-modality")
 _NULLIFY: Final = ("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "NULLIFY")
 _SUPERSEDED: Final = (SUPERSEDED["system"], SUPERSEDED["code"])
+_FAILED: Final = ("http://terminology.hl7.org/CodeSystem/data-absent-reason", "error")
 _PAGE: Final = 1000
 # Of a reason: "…, Observation/x/_history/2" or "(Observation/x)" at its end.
 _REFERENCE: Final = re.compile(r",? ?\(?\b[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/[0-9]+)?\)?")
@@ -95,7 +102,8 @@ class PredictionView:
         research: no regulatory status and approver are named at this site.
         version: of the Observation that is shown; a review is of it.
         amendable: whether a person may put another number in its place.
-        trend: time and number of all results that count or counted, the oldest first.
+        failed: whether there is no result since the run failed.
+        trend: drawing of all results that count or counted; empty where there is one alone.
     """
 
     id: str
@@ -121,7 +129,8 @@ class PredictionView:
     version: str
     model: str
     amendable: bool
-    trend: tuple[tuple[str, float], ...]
+    failed: bool
+    trend: Markup
     notes: tuple[str, ...]
     earlier: tuple[Earlier, ...]
 
@@ -132,14 +141,25 @@ def is_predicted(resource: dict[str, Any]) -> bool:
 
 
 def short(observation: dict[str, Any]) -> str:
-    """A prediction in two words: the model's short name and the value, or `declined`."""
-    value = value_text(observation) if has_value(observation) else "declined"
+    """A prediction in two words: the model's short name and the value, or `declined`, or `failed`."""
+    value = (
+        value_text(observation)
+        if has_value(observation)
+        else "failed"
+        if has_failed(observation)
+        else "declined"
+    )
     return f"{model_name(observation)} {value}"
 
 
 def has_value(observation: dict[str, Any]) -> bool:
     """Whether a model gave an answer: a number, a class, a text."""
     return any(name.startswith("value") for name in observation)
+
+
+def has_failed(observation: Mapping[str, Any]) -> bool:
+    """Whether the run failed: that says nothing about the patient, as a refusal does."""
+    return _FAILED in codings(observation.get("dataAbsentReason"))
 
 
 def model_name(observation: dict[str, Any]) -> str:
@@ -273,7 +293,8 @@ def _view(
         version=version_of(resource),
         model=model_of(resource),
         amendable="valueQuantity" in resource,
-        trend=tuple(_trend(results)),
+        failed=has_failed(resource),
+        trend=_trend(results),
         id=resource["id"],
         title=concept_text(resource.get("code")),
         current=True,
@@ -319,15 +340,29 @@ def _fact(component: Mapping[str, Any]) -> str:
     return quantity_text(quantity) if isinstance(quantity, dict) else str(component.get("valueString", ""))
 
 
-def _trend(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
+def _trend(results: Sequence[Mapping[str, Any]]) -> Markup:
     """Numbers over time, but those that were withdrawn."""
-    numbers = [
-        (str(item.get("effectiveDateTime") or item.get("issued", "")), float(item["valueQuantity"]["value"]))
+    points = [
+        Point(
+            str(item["id"]),
+            moment,
+            time,
+            Decimal(str(item["valueQuantity"]["value"])),
+            value_text(dict(item)),
+            (),
+        )
         for item in results
         if item.get("status") not in ("entered-in-error", "cancelled")
         and "value" in item.get("valueQuantity", {})
+        and (moment := moment_of(time := str(item.get("effectiveDateTime") or item.get("issued", ""))))
     ]
-    return sorted(numbers)[-20:]
+    if len(points) < 2:
+        return Markup()
+    points.sort(key=lambda point: point.moment)
+    newest = results[0]
+    unit = str(newest.get("valueQuantity", {}).get("unit", ""))
+    trend = Trend(concept_text(newest.get("code")), unit, tuple(points[-MOST_POINTS:]), 0, 0)
+    return draw(trend, {str(newest["id"])})
 
 
 def _plain(reason: str) -> str:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
-from typing import Any, Final, cast, get_args
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.governance.permissions import Permission, may
-from fhir_bridge.predictions.reviewing import Decision, Review, review, withdraw
+from fhir_bridge.predictions.batches import read_many
+from fhir_bridge.predictions.reviewing import Review, withdraw
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest.auditing import audit_of, audit_operation
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, only
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.storage import Stored
+from fhir_bridge.server.reviewing import person, review_result, text_of, verdict_of
+from fhir_bridge.storage import NotFound, Stored
 
 __all__ = ["ReviewResult", "WithdrawAll", "WithdrawOne"]
 
-LONGEST: Final = 2000
 _PAGE: Final = 500
 
 
@@ -35,8 +36,7 @@ def _who(call: Call) -> dict[str, Any]:
     token = call.caller.token
     if token is None or token.user is None:
         return {"display": "anonymous" if token is None else token.client_id}
-    who: dict[str, Any] = {"identifier": {"value": token.user.id}, "display": token.user.display}
-    return {"reference": token.user.fhir_user, **who} if token.user.fhir_user else who
+    return person(token.user)
 
 
 async def _readable(call: Call) -> Stored:
@@ -56,17 +56,10 @@ async def _readable(call: Call) -> Stored:
 
 async def _reviewed(call: Call, stored: Stored, verdict: Review) -> Response:
     """Write what the person says; the Observation as it is then."""
-    await finished(review(call.services.store, stored, verdict, audit_of(call)))
+    await review_result(call.services, stored, verdict, audit_of(call))
     await audit_operation(call)
     written = await call.services.store.read("Observation", call.id, EVERYTHING)
     return Response(written.bytes, media_type=FHIR_JSON)
-
-
-def _text(known: dict[str, str], name: str) -> str:
-    text = known.get(name, "").strip()
-    if len(text) > LONGEST:
-        raise refuse(400, "FB-REST-008", f"{name} is longer than {LONGEST} characters")
-    return text
 
 
 class ReviewResult(CallOperation):
@@ -83,39 +76,11 @@ class ReviewResult(CallOperation):
         """See `CallOperation.serve`."""
         _require(call, "review-prediction")
         known = only(parameters, ("decision", "reason", "value", "category", "followed", "version"))
-        decision = known.get("decision", "")
-        if decision not in get_args(Decision):
-            raise refuse(400, "FB-REST-008", f"decision is one of {', '.join(get_args(Decision))}")
+        verdict = verdict_of(known, _who(call))
         stored = await _readable(call)
         if known.get("version", str(stored.version)) != str(stored.version):
             raise refuse(409, "FB-REST-011", "the result has another version by now: look at it again")
-        verdict = Review(
-            cast("Decision", decision),
-            _who(call),
-            _text(known, "reason"),
-            _number(known.get("value")),
-            _category(_text(known, "category")),
-            _text(known, "followed"),
-        )
         return await _reviewed(call, stored, verdict)
-
-
-def _number(text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise refuse(400, "FB-REST-008", "value is a number") from error
-    if not number.is_finite() or len(number.as_tuple().digits) > 18:
-        raise refuse(400, "FB-REST-008", "value is a number of at most 18 digits")
-    return number
-
-
-def _category(text: str) -> tuple[str, str] | None:
-    """`code|display`, or the code alone."""
-    code, _, display = text.partition("|")
-    return (code.strip(), display.strip() or code.strip()) if code.strip() else None
 
 
 class WithdrawOne(CallOperation):
@@ -133,7 +98,7 @@ class WithdrawOne(CallOperation):
         _require(call, "review-prediction")
         known = only(parameters, ("reason",))
         stored = await _readable(call)
-        verdict = Review("reject", _who(call), _text(known, "reason"))
+        verdict = Review("reject", _who(call), text_of(known, "reason"))
         return await _reviewed(call, stored, verdict)
 
 
@@ -155,7 +120,7 @@ class WithdrawAll(CallOperation):
         ):
             raise refuse(403, "FB-SMART-002", "withdrawing needs a grant to update every Observation")
         known = only(parameters, ("model", "version", "input-device", "reason"))
-        reason = _text(known, "reason")
+        reason = text_of(known, "reason")
         if not reason:
             raise refuse(400, "FB-REST-008", "reason says why")
         if ("model" in known) == ("input-device" in known):
@@ -174,31 +139,46 @@ class WithdrawAll(CallOperation):
 
 
 async def _of_model(call: Call, model: str, version: str | None) -> list[str]:
+    """Results of a model, perhaps of one version.
+
+    Raises:
+        NotFound: it left none here, not even a withdrawn one.
+    """
     store = call.services.store
-    ids = await store.results.of_model(model)
-    if version is None:
-        return ids
-    devices: dict[str, bool] = {}
-    chosen = []
-    for identity in ids:
-        observation = loads_exact((await store.read("Observation", identity, EVERYTHING)).bytes)
-        device = str(observation.get("device", {}).get("reference", "")).removeprefix("Device/")
+    ids, devices = await store.results.of_model(model, withdrawn=True), dict[str, bool]()
+    chosen: list[str] = []
+    for stored in (await read_many(store, "Observation", ids if version is not None else ())).values():
+        device = _device_of(loads(stored.bytes).get("device", {}))
         if device not in devices:
-            devices[device] = await _is_version(call, device, version)
+            devices[device] = await _is_version(call, device, version or "")
         if devices[device]:
-            chosen.append(identity)
-    return chosen
+            chosen.append(stored.id)
+    if version is not None and not chosen:
+        raise NotFound(f"no result of a model {model[:64]} of version {version[:64]}")
+    if not ids:
+        raise NotFound(f"no result of a model {model[:64]}")
+    return ids if version is None else chosen
+
+
+def _device_of(reference: Mapping[str, Any]) -> str:
+    """The id of the Device."""
+    return str(reference.get("reference", "")).removeprefix("Device/")
 
 
 async def _is_version(call: Call, device: str, version: str) -> bool:
     if not device:
         return False
-    resource = loads_exact((await call.services.store.read("Device", device, EVERYTHING)).bytes)
+    resource = loads((await call.services.store.read("Device", device, EVERYTHING)).bytes)
     return any(item.get("value") == version for item in resource.get("version", ()))
 
 
 async def _of_device(call: Call, device: str) -> list[str]:
-    """Results that a measurement of the device is an input of: a search that anybody may make, too."""
+    """Results that a measurement of the device is an input of: a search that anybody may make, too.
+
+    Raises:
+        NotFound: there is no such device.
+    """
+    await call.services.store.read("Device", device, EVERYTHING)
     access: AccessFilter = EVERYTHING
     parameters = [("_security", "AIAST"), ("derived-from:Observation.device", f"Device/{device}")]
     ids: list[str] = []

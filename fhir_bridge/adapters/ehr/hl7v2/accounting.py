@@ -242,9 +242,9 @@ def unread(
         fields, silent = read.get(id(segment)), silent_fields(segment)
         if fields is not None:
             known = fields.known.get(silent)
-            if known is not None and not (known.silent and waiting.get(id(known), _ANY)):
-                if all(map(contains, known.complete, segment.fields)):
-                    continue
+            seen = known is not None and not (known.silent and waiting.get(id(known), _ANY))
+            if known is not None and seen and all(map(contains, known.complete, segment.fields)):
+                continue
         if missing := _missing(segment, fields, silent, declared, waiting):
             left.append((segment, missing))
     texts = _texts(root, segments, read, left) if left else []

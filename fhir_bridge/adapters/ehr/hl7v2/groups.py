@@ -334,7 +334,7 @@ class Group:
 
     @property
     def notes(self) -> str | None:
-        """`notes`: the comments (NTE-3) of this group, one line each, with kind, author and times in parentheses."""
+        """`notes`: the comments (NTE-3) of this group, a line each; kind, author and times in parentheses after it."""
         if "NTE" not in self.first:
             return None
         lines: list[str] = []

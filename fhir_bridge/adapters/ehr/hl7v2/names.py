@@ -254,9 +254,9 @@ def _of_address(c: Components, built: Address) -> tuple[list[dict[str, Any]], di
         built["use"] = "old"
     for number in (16, 17):
         c.of(number, _NO)  # as every address is that does not say so
-    if kind := c.of(18, {"M": "postal", "V": "physical"}):
+    if form := c.of(18, {"M": "postal", "V": "physical"}):
         stated = built.get("type")
-        built["type"] = kind if stated in (None, kind) else "both"
+        built["type"] = form if stated in (None, form) else "both"
     if (rank := c.peek(21)) == "1":
         c.text(21)
         extensions.append({"url": f"{_CORE}iso21090-preferred", "valueBoolean": True})

@@ -1,0 +1,127 @@
+"""A run that sees again what it saw asks no model; whatever may change the answer makes it ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.predictions import Predicted, PredictionRun
+from fhir_bridge.predictions.model_workers import ModelWorkers, model_workers
+from fhir_bridge.predictions.score2 import Score2
+from tests.predictions.clinic import (
+    APPROVED,
+    ENABLED,
+    Clinic,
+    consent,
+    in_clinic,
+    of_patient,
+    pressure,
+    records,
+)
+from tests.predictions.records import condition, quantity
+
+
+class Asked(ModelWorkers):
+    """The workers of this process, which count whom they were asked about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    async def predict(self, predictor: Any, settings: Any, records: Sequence[Any], content: str = "") -> Any:
+        self.count += len(records)
+        return await model_workers().predict(predictor, settings, records, content)
+
+
+async def everybody(
+    clinic: Clinic, workers: Asked, parameters: dict[str, Any] = ENABLED, model: Any = None
+) -> dict[str, Predicted]:
+    """Run over all; how many the model was asked about is in `workers` afterwards."""
+    workers.count = 0
+    run = PredictionRun(model or Score2(), parameters, IdKey(DEMO_KEY), clinic.store, workers)
+    return {item.patient_id: item async for item in run.for_all()}
+
+
+def of_other(resource: dict[str, Any]) -> dict[str, Any]:
+    return {**of_patient(resource, "q"), "id": f"q-{resource['id']}"}
+
+
+def test_only_whose_record_changed_is_asked_about(fresh_database_url: str) -> None:
+    async def scenario(clinic: Clinic) -> None:
+        workers = Asked()
+        mine = records()
+        theirs = [{**mine[0], "id": "q"}, *(of_other(item) for item in mine[1:])]
+        await clinic.store.load([*mine, *theirs])
+        first = await everybody(clinic, workers)
+        assert (workers.count, {item.outcome for item in first.values()}) == (2, {"written"})
+
+        again = await everybody(clinic, workers)
+        assert (workers.count, {item.outcome for item in again.values()}) == (0, {"unchanged"})
+        for name, item in again.items():
+            assert item.observation_id == first[name].observation_id
+            assert item.summary() == first[name].summary()
+
+        # What no model of risk reads is read anew, and leaves the result as it is.
+        await clinic.write(of_patient(quantity("718-7", 140, "g/L")))
+        seen = await everybody(clinic, workers)
+        assert (workers.count, {item.outcome for item in seen.values()}) == (1, {"unchanged"})
+        await everybody(clinic, workers)
+        assert workers.count == 0
+
+        await clinic.write(pressure(150))
+        corrected = await everybody(clinic, workers)
+        assert (workers.count, corrected["p"].outcome, corrected["q"].outcome) == (1, "written", "unchanged")
+
+        await clinic.write(of_patient(condition("E11.9"), "q"))
+        excluded = await everybody(clinic, workers)
+        assert (workers.count, excluded["q"].summary().kind) == (1, "not-applicable")
+        declined = await everybody(clinic, workers)
+        assert (workers.count, declined["q"].summary().kind) == (0, "not-applicable")
+
+        # A refusal of research stops what is for research; the site's approval is another decision, and asks again.
+        await clinic.write(consent())
+        assert (await everybody(clinic, workers))["p"].summary().kind == "opted-out"
+        approved = await everybody(clinic, workers, APPROVED)
+        assert (workers.count, approved["p"].outcome) == (2, "written")
+
+    in_clinic(fresh_database_url, scenario)
+
+
+def test_a_deleted_input_and_another_version_of_a_model_ask_again(fresh_database_url: str) -> None:
+    async def scenario(clinic: Clinic) -> None:
+        workers = Asked()
+        await clinic.store.load(records())
+        await everybody(clinic, workers)
+        await everybody(clinic, workers, model=Score2())
+        assert workers.count == 0
+        newer = Score2()
+        newer.version = "2021.2"
+        assert (await everybody(clinic, workers, model=newer))["p"].outcome == "written"
+        await clinic.store.delete("Observation", "14647-2-6-3", EVERYTHING)
+        missing = await everybody(clinic, workers, model=newer)
+        assert (workers.count, missing["p"].summary().kind) == (1, "missing-input")
+
+    in_clinic(fresh_database_url, scenario)
+
+
+class Failing(Score2):
+    """A model that always fails."""
+
+    name = "failing"
+
+    def predict(self, records: Any, settings: Any) -> Any:
+        """Fail."""
+        raise ArithmeticError
+
+
+def test_a_failed_run_is_tried_again(fresh_database_url: str) -> None:
+    async def scenario(clinic: Clinic) -> None:
+        workers, enabled = Asked(), {"predictions": {"failing": {"enabled": True}}}
+        await clinic.store.load(records())
+        for _ in range(2):
+            failed = await everybody(clinic, workers, enabled, Failing())
+            assert (workers.count, failed["p"].summary().kind) == (1, "failed")
+
+    in_clinic(fresh_database_url, scenario)
