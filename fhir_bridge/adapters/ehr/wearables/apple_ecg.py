@@ -56,8 +56,8 @@ def read_ecg(file: IO[bytes], name: str, limit: int) -> Recording:
             raise SignalError(f"line {number}: it is no number")
     start, rate = iso_time(stated.get("Recorded Date")), _RATE.search(stated.get("Sample Rate", ""))
     unit, lead = _UNITS.get(stated.get("Unit", "")), stated.get("Lead", "")
-    for what, found in (("Recorded Date", start), ("Sample Rate", rate), ("Unit", unit), ("Lead", lead)):
-        if not found:
+    for what, item in (("Recorded Date", start), ("Sample Rate", rate), ("Unit", unit), ("Lead", lead)):
+        if not item:
             raise SignalError(f"its {what} is missing or can't be read")
     assert rate is not None
     assert unit is not None
