@@ -224,7 +224,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--no-peer", action="store_true")
     arguments = parser.parse_args()
-    kinds = {"ORU, 28 OBX": feed(oru, 600), "ADT A01": feed(adt, 600)}
+    count = BATCH * (arguments.rounds + 4)  # no round meets a message again
+    kinds = {"ORU, 28 OBX": feed(oru, count), "ADT A01": feed(adt, count)}
     if arguments.file:
         kinds = {arguments.file.name: arguments.file.read_bytes().split(b"\n\n")}
     for name, messages in kinds.items():

@@ -84,6 +84,15 @@ class IdKey:
         return digest, len(parts)
 
     @staticmethod
+    def content(begun: tuple[Any, int], *parts: str | None, optional: frozenset[int] = frozenset()) -> bytes:
+        """What `id_after` adds to the parts that `begun` has taken.
+
+        Raises:
+            MissingPart: a part that is not optional is None or empty.
+        """
+        return _content(parts, begun[1], optional)
+
+    @staticmethod
     def id_after(begun: tuple[Any, int], *parts: str | None, optional: frozenset[int] = frozenset()) -> str:
         """The id of the parts that `begun` has taken and these; positions in `optional` are those of `id`.
 

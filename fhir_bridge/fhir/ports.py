@@ -11,6 +11,7 @@ from fhir_bridge.plugins import get_manager
 __all__ = [
     "Concept",
     "ConformancePort",
+    "FormerNamesPort",
     "NamingPort",
     "ReferenceResolver",
     "TerminologyPort",
@@ -78,6 +79,18 @@ class NamingPort(Protocol):
 
     def code_of(self, system: str, display: str) -> str | None:
         """The one active code of this very display; None where there is none, or several, or no such system."""
+        ...
+
+
+@runtime_checkable
+class FormerNamesPort(Protocol):
+    """A terminology that finds a code by a name that it had, or has beside its display."""
+
+    def code_by_other_name(self, system: str, name: str, uses: Sequence[str]) -> tuple[str, str, str] | None:
+        """The one active code that has a designation of these uses with this very value: its code, display and use.
+
+        None where there is none, or several. Uses are tried in order.
+        """
         ...
 
 

@@ -67,7 +67,8 @@ def elements_of_owners(resource_type: str) -> frozenset[str]:
     Raises:
         KeyError: R4 has no such resource type.
     """
-    return frozenset(steps[0] for steps, _ in _row(resource_type)) | {"contained"}
+    held = {path.partition(".")[0] for path in RECORD_TABLE[resource_type].holding}
+    return frozenset(steps[0] for steps, _ in _row(resource_type)) | {"contained"} | held
 
 
 def has_patient(resource_type: str) -> bool:
@@ -76,7 +77,7 @@ def has_patient(resource_type: str) -> bool:
     Raises:
         KeyError: R4 has no such resource type.
     """
-    return bool(_row(resource_type))
+    return bool(_row(resource_type) or RECORD_TABLE[resource_type].holding)
 
 
 @cache
@@ -86,7 +87,7 @@ def is_followed(resource_type: str) -> bool:
     Raises:
         KeyError: R4 has no such resource type.
     """
-    return any(followed for _, followed in _row(resource_type))
+    return any(followed for _, followed in _row(resource_type)) or bool(RECORD_TABLE[resource_type].holding)
 
 
 @cache
@@ -125,6 +126,8 @@ def owners_of(resource: dict[str, Any]) -> Owners:
     """
     resource_type = resource["resourceType"]
     row = _row(resource_type)
+    if RECORD_TABLE[resource_type].holding:
+        return _of_entries(resource)
     if not row:
         return _NONE
     if resource_type == "Patient":
@@ -144,6 +147,31 @@ def owners_of(resource: dict[str, Any]) -> Owners:
                 through[target] = None
     if "contained" in resource and not _contained_patients(resource) <= patients.keys():
         patients[OTHER_PERSON] = None
+    return Owners(tuple(patients), tuple(through))
+
+
+def _of_entries(bundle: dict[str, Any]) -> Owners:
+    """Whom the resources in a Bundle are about.
+
+    What has an absolute or made-up address (`fullUrl`) may come from another server, where the same id is somebody
+    else: such an entry counts for the Patient here, whose Consent may deny it, and for another person, too.
+    """
+    patients: dict[str, None] = {}
+    through: dict[tuple[str, str], None] = {}
+    entries = bundle.get("entry")
+    for entry in entries if isinstance(entries, list) else ():
+        inner = entry.get("resource") if isinstance(entry, dict) else None
+        name = inner.get("resourceType") if isinstance(inner, dict) else None
+        if not isinstance(inner, dict) or not isinstance(name, str) or name not in RECORD_TABLE:
+            continue
+        owners = owners_of(inner)
+        if name == "Patient" and not owners.patients:
+            owners = Owners((OTHER_PERSON,))
+        patients.update(dict.fromkeys(owners.patients))
+        through.update(dict.fromkeys(owners.through))
+        address = entry.get("fullUrl")
+        if isinstance(address, str) and ":" in address and (owners.patients or owners.through):
+            patients[OTHER_PERSON] = None
     return Owners(tuple(patients), tuple(through))
 
 

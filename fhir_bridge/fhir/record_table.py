@@ -15,16 +15,18 @@ __all__ = ["RECORD_TABLE", "Row"]
 
 
 class Row(NamedTuple):
-    """How to find the patients of a type's resources. Both empty: such a resource is about no patient.
+    """How to find the patients of a type's resources. All empty: such a resource is about no patient.
 
     Attributes:
         owners: elements whose references to Patients are whom the resource is about; other targets count for nothing.
         through: elements whose references are followed: a Patient is whom the resource is about, anything else lends
             it the patients of its own record.
+        holding: elements that hold resources: whom they are about, the resource is about.
     """
 
     owners: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
+    holding: tuple[str, ...] = ()
 
 
 _NOBODY: Final = Row()
@@ -44,7 +46,7 @@ RECORD_TABLE: Final[Mapping[str, Row]] = {
     "Binary": Row(through=("securityContext",)),
     "BiologicallyDerivedProduct": Row(("collection.source",)),
     "BodyStructure": _PATIENT,
-    "Bundle": _NOBODY,
+    "Bundle": Row(holding=("entry.resource",)),  # one that is stored: a document, a collection
     "CapabilityStatement": _NOBODY,
     "CarePlan": _SUBJECT,
     "CareTeam": _SUBJECT,

@@ -10,5 +10,6 @@ PUBLIC_MODULES = (
     "consent",
     "expunging",
     "permissions",
+    "write_events",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

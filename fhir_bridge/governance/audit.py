@@ -7,13 +7,13 @@ flows from it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from fhir_bridge.fhir.purposes import coding
-from fhir_bridge.storage.audit_rows import AuditRecord, patient_entity
+from fhir_bridge.storage.audit_rows import AuditRecord, AuditRow, patient_entity
 
 __all__ = [
     "Agent",
@@ -29,6 +29,7 @@ __all__ = [
     "refusal",
     "search",
     "shared",
+    "shared_records",
     "write",
 ]
 
@@ -69,9 +70,19 @@ def records(event: Event, patients: Iterable[str]) -> list[AuditRecord]:
     Args:
         event: without the patients.
     """
+    return shared_records(event, patients)
+
+
+def shared_records(
+    event: Event, patients: Iterable[str], row: Callable[[Event], AuditRow] | None = None
+) -> list[AuditRecord]:
+    """As `records`; `row` makes of the event what is stored of it, once for all records."""
     groups = shared(patients)
     most = max(1, MOST_EVENTS // len(groups[0])) if groups[0] else 1
-    return [AuditRecord(event, groups[start : start + most]) for start in range(0, len(groups), most)]
+    stored = None if row is None else row(event)
+    return [
+        AuditRecord(event, groups[start : start + most], row=stored) for start in range(0, len(groups), most)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +171,7 @@ def _event(
     # 4: application server (R4 security-source-type).
     event["source"] = {"observer": {"identifier": {"value": context.server}}, "type": [_coding(_SOURCE, "4")]}
     entity = list(entities)
-    if context.request_id:
+    if context.request_id is not None:
         entity.append(
             {
                 "what": {"identifier": {"value": context.request_id}},

@@ -15,7 +15,7 @@ from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, Patie
 from fhir_bridge.mapping.joins import joined_files, open_tables
 from fhir_bridge.mapping.loading import load_mapping, source_block
 from fhir_bridge.mapping.reads import Application, Applied, Branch, Read, RuleReads, Use
-from fhir_bridge.mapping.record import CLEARED, Record, Scope
+from fhir_bridge.mapping.record import CLEARED, Record, Scope, Usual
 from fhir_bridge.mapping.registry import function
 from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
 from fhir_bridge.mapping.schema import json_schema
@@ -53,6 +53,7 @@ __all__ = [
     "Trace",
     "Unlinked",
     "Use",
+    "Usual",
     "Write",
     "bare",
     "check_mapping",

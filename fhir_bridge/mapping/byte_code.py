@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
-from fhir_bridge.mapping.head_code import Head, begun_at_constants, shared_head
+from fhir_bridge.mapping.head_code import Head, begun_at_constants, refusals, shared_head
 from fhir_bridge.mapping.reads import RuleReads
 from fhir_bridge.mapping.section_code import Layout, SectionCompiler
 from fhir_bridge.mapping.section_writer import SectionWriter
@@ -129,7 +129,13 @@ class ByteRuleWriter:
             line("st.head_anchor, st.head_record = s.outer, ctx.record")
         columns = "".join(f", {item}" for item in self.head.columns)
         plain, self.identify = f"{self.identify}(ctx, s, g{columns})", f"{function}_identified"
+        key = self.model.key
+        refused = refusals(
+            self.statements.head.lines, self.scanner.selectors, lambda source: key(source, self.head.scope)
+        )
         with self.writer.block(f"def {self.identify}(ctx, s, g{columns}):", position):
+            for text in refused:
+                line(text)
             line(f"st = ctx.sections[{self.number}]")
             line(
                 "if st.head_record is not ctx.record or st.head_anchor is not s.outer: "

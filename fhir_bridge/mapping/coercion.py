@@ -354,8 +354,8 @@ def many(ctx: Context, value: Any, coerce: Coercer | None, target: ElementTarget
         return None
     if value.__class__ is list or value.__class__ is tuple:
         kind = _KINDS.get(coerce)
-        if kind is not None and all(item.__class__ is kind and item for item in value):
-            return list(value) or None
+        if kind is not None and all(value) and set(map(type, value)) == {kind}:
+            return list(value)
         kept: list[Any] = []
         for item in value:
             if item is None or item is CLEARED:

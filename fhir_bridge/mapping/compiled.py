@@ -36,6 +36,9 @@ Form = Literal["dicts", "traced", "bytes"]
 _SOURCES = 1000
 """Sources (sending systems, files) for which a context remembers parts of outputs."""
 
+_SHAPES = 2_000
+"""Shapes of records whose rules a program remembers."""
+
 
 @dataclass(slots=True)
 class _Rule:
@@ -60,6 +63,26 @@ class Program:
             )
             for plan in plans
         ]
+        self._scopes = {rule.plan.scope for rule in self.rules}
+        self._identified = [rule for rule in self.rules if rule.identify is not None]
+        self._by_shape: dict[Any, tuple[list[_Rule], list[_Rule]]] = {}
+
+    def rules_of(self, record: Any) -> tuple[list[_Rule], list[_Rule]]:
+        """The rules that a record may have objects for: those that others refer to, and all.
+
+        A record with a `shape` lacks the same scopes as all records of that shape (`lacks`).
+        """
+        shape = getattr(record, "shape", None)
+        if shape is None:
+            return self._identified, self.rules
+        known = self._by_shape.get(shape)
+        if known is None:
+            if len(self._by_shape) >= _SHAPES:
+                self._by_shape.clear()
+            lacking = {scope for scope in self._scopes if record.lacks(scope)}
+            rules = [rule for rule in self.rules if rule.plan.scope not in lacking]
+            known = self._by_shape[shape] = ([rule for rule in rules if rule.identify is not None], rules)
+        return known
 
     def remember(self, ctx: Context) -> None:
         """Give the context what it remembers of outputs for the source and zone of its record."""
@@ -220,28 +243,41 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
     except Exception as error:
         _report(error, ctx, None, record)
         raise _RecordRejected from error
-    for rule in program.rules:
-        if rule.identify is not None:
-            _identify(rule, _objects(rule.plan.scope, record, objects, ctx, rule), ctx, g)
+    identified, rules = program.rules_of(record)
+    for rule in identified:
+        scopes = objects.get(rule.plan.scope)
+        if scopes is None:
+            scopes = _objects(rule.plan.scope, record, objects, ctx, rule)
+        if scopes:  # of most records most scopes are empty
+            _identify(rule, scopes, ctx, g)
     seen: dict[tuple[str, str], Output] = {}
-    for rule in program.rules:
+    for rule in rules:
         plan, build = rule.plan, rule.build
         if rule.identify is not None:
-            for instance in ctx.instances.get(plan.name, ()):
-                s = instance.scope
-                ctx.rule = plan.name
+            instances = ctx.instances.get(plan.name, ())
+            ctx.rule = plan.name
+            for instance in instances:
                 try:
-                    column = instance.column or ()
-                    output = build(ctx, s, g, instance.id, *column, *instance.locals)
+                    if instance.column:
+                        output = build(
+                            ctx, instance.scope, g, instance.id, *instance.column, *instance.locals
+                        )
+                    else:
+                        output = build(ctx, instance.scope, g, instance.id, *instance.locals)
                 except Exception as error:  # noqa: BLE001 - as above: one output is lost, with an issue
                     lost.add(f"{plan.type}/{instance.id}")
-                    _lose(error, ctx, rule, s)
+                    _lose(error, ctx, rule, instance.scope)
                     continue
-                if output is not None:
-                    _keep(output, outputs, seen, ctx, plan)
+                if output is not None and seen.setdefault((output.type, output.id), output) is output:
+                    outputs.append(output)
+                elif output is not None:
+                    _keep_again(output, seen, ctx, plan)
             continue
-        for s in _objects(plan.scope, record, objects, ctx, rule):
-            ctx.rule = plan.name
+        scopes = objects.get(plan.scope)
+        if scopes is None:
+            scopes = _objects(plan.scope, record, objects, ctx, rule)
+        ctx.rule = plan.name
+        for s in scopes:
             try:
                 if rule.columns:
                     for name, spec, cell in rule.columns:
@@ -285,26 +321,31 @@ def _identify(rule: _Rule, scopes: list[Any], ctx: Context, g: tuple[Any, ...]) 
     instances: list[Instance] = []
     ctx.rule = rule.plan.name
     identify, unpivoted = rule.identify, rule.columns
-    for s in scopes:
+    if not unpivoted:
+        for s in scopes:
+            try:
+                result = identify(ctx, s, g)
+            except Exception as error:  # noqa: BLE001 - as in `_run`
+                _lose(error, ctx, rule, s)
+                continue
+            if result is not None:
+                instances.append(Instance(s, result[0], result[1]))
+    for s in scopes if unpivoted else ():
         try:
-            for column in _cells(rule, s) if unpivoted else _ONCE:
+            for column in _cells(rule, s):
                 try:
                     result = identify(ctx, s, g, *column)
                 except Exception as error:  # noqa: BLE001 - as in `_run`
                     _lose(error, ctx, rule, s)
                     continue
                 if result is not None:
-                    instances.append(Instance(s, result[0], result[1], column or None))
+                    instances.append(Instance(s, result[0], result[1], column))
         except _RecordRejected:
             raise
         except Exception as error:  # noqa: BLE001 - as in `_run`: the cells can't be read
             _lose(error, ctx, rule, s)
     if instances:
         ctx.instances[rule.plan.name] = instances
-
-
-_ONCE: tuple[tuple[()]] = ((),)
-"""The applications of a rule without columns to an object."""
 
 
 def _cells(rule: _Rule, s: Any) -> list[tuple[str, Any, Any]]:
@@ -320,11 +361,16 @@ def _keep(
     output: Output, outputs: list[Output], seen: dict[tuple[str, str], Output], ctx: Context, plan: RulePlan
 ) -> None:
     """Add an output; the same one again counts once, another content under the same id is refused."""
-    key = (output.type, output.id)
-    first = seen.setdefault(key, output)
-    if first is output:
+    if seen.setdefault((output.type, output.id), output) is output:
         outputs.append(output)
-    elif first.resource != output.resource:
+    else:
+        _keep_again(output, seen, ctx, plan)
+
+
+def _keep_again(output: Output, seen: dict[tuple[str, str], Output], ctx: Context, plan: RulePlan) -> None:
+    """Count the same output once; refuse another content under the same id."""
+    first = seen[output.type, output.id]
+    if first.resource != output.resource:
         if ctx.applied:
             ctx.applied.pop()  # of this output: what it read is lost with it
         message = (

@@ -6,13 +6,13 @@ import ast
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from fhir_bridge.mapping.operators import OPERATORS
 from fhir_bridge.mapping.statements import StatementScanner, start_of
 
-__all__ = ["HEADS", "Head", "begun_at_constants", "shared_head"]
+__all__ = ["HEADS", "Head", "begun_at_constants", "refusals", "shared_head"]
 
 HEADS = 12
 """Values of an object by which what its condition and key take is remembered."""
@@ -151,7 +151,39 @@ def shared_head(lines: list[str], scanner: StatementScanner, key: Callable[[str]
         for place, source in enumerate(sources)
     }
     text = _replaced(text, finder.taken, places.__getitem__)
-    return Head(["    " + line for line in text.split("\n")], shared, own)
+    statements = text.split("\n")
+    _end(statements)
+    return Head(["    " + line for line in statements], shared, own)
+
+
+_OWN_FIELD = re.compile(r"f\[(\d+)\] if n > \1 else ''")
+
+
+def refusals(lines: list[str], selectors: Set[str], key: Callable[[str], str | None]) -> list[str]:
+    """Statements that leave what a head refuses for want of a value of its object, before anything else is computed.
+
+    These are the first conditions of the head that only ask whether a selector has a value.
+    """
+    text = textwrap.dedent("\n".join(lines))
+    test = next((node for node in ast.parse(text).body if isinstance(node, ast.If)), None)
+    if test is None or not isinstance(test.test, ast.UnaryOp) or not isinstance(test.test.op, ast.Not):
+        return []
+    needed = test.test.operand
+    refused: list[str] = []
+    for node in (
+        needed.values if isinstance(needed, ast.BoolOp) and isinstance(needed.op, ast.And) else [needed]
+    ):
+        source = ast.unparse(node)
+        selector = source.removeprefix("truth(").removesuffix(")")
+        if source != f"truth({selector})" or selector not in selectors or selector.startswith("s.outer."):
+            break
+        own = _OWN_FIELD.fullmatch(key(selector) or "")
+        refused.append(
+            f"if len(s.segments[0].fields) <= {own[1]}: return None"
+            if own
+            else f"if not {source}: return None"
+        )
+    return refused
 
 
 _CONSTANT_START = re.compile(r"ctx\.key\.id\(((?:'[\w-]+', )+)")
@@ -163,6 +195,23 @@ def begun_at_constants(lines: list[str]) -> list[str]:
         _CONSTANT_START.sub(lambda m: f"ctx.key.id_after(st.begun or st.begin(ctx, {m[1][:-2]}), ", line)
         for line in lines
     ]
+
+
+_ID_AFTER = re.compile(
+    r"uid = ctx\.key\.id_after\((?P<begun>st\.begun or st\.begin\(.*?\)), (?P<parts>.*?)(?P<optional>, optional=\w+)?\)"
+)
+_KNOWN_PART = re.compile(r"y\d+\[\d+\]|key_part\(s\.\w+\)")
+
+
+def _end(lines: list[str]) -> None:
+    """Let the last parts of ids be encoded once, where they recur from object to object."""
+    for number, line in enumerate(lines):
+        match = _ID_AFTER.fullmatch(line)
+        if match is None or not all(map(_KNOWN_PART.fullmatch, match["parts"].split(", "))):
+            continue
+        optional = match["optional"] or ""
+        lines[number] = f"uid = st.id_of(ctx, {match['begun']}, ({match['parts']}, ){optional})"
+        return
 
 
 def _begin(lines: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
-__all__ = ["CLEARED", "Cleared", "Record", "Scope"]
+__all__ = ["CLEARED", "CONSTANTS", "Cleared", "Record", "Scope", "Usual"]
 
 
 class Scope(NamedTuple):
@@ -20,6 +20,30 @@ class Scope(NamedTuple):
 
     name: str
     parent: str | None = None
+
+
+CONSTANTS: Final = frozenset(("''", "None"))
+"""Sources of what is nothing."""
+
+
+class Usual(NamedTuple):
+    """How most objects of a scope are, for which generated code reads less.
+
+    Attributes:
+        test: source of the test that an object is so, after the statements of `SourceModel.key_head`.
+        head: statements that read the object.
+        names: by the source of a text that decides a value (`SourceModel.key`): the variable that has it, or the
+            source of nothing.
+    """
+
+    test: str
+    head: list[str]
+    names: dict[str, str]
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Sources of texts that these objects do not have."""
+        return frozenset(source for source, name in self.names.items() if name in CONSTANTS)
 
 
 class Cleared(str):

@@ -280,6 +280,8 @@ class Context:
         """Cache of units (functions/quantities.py)."""
         self.keyed: dict[Any, str] = {}
         """Cache of references by key (functions/references.py)."""
+        self.last_patient: tuple[Any, Any, str] = (None, None, "")
+        """The record's last patient, by what told it (functions/references.py)."""
         self.times: dict[Any, Any] = {}
         self.business_times: dict[Any, Any] = {}
         """Caches of times (functions/times.py)."""
@@ -354,6 +356,7 @@ class Context:
         self.issues = []
         self.applied = []
         self.refused = []
+        self.last_patient = (None, None, "")
         if self.instances:
             self.instances = {}
         if self.reference_index:

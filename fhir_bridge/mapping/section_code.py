@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_bridge.fhir.record import elements_of_owners
+from fhir_bridge.mapping.record import Usual
 from fhir_bridge.mapping.sections import Section, SectionPlan
 from fhir_bridge.mapping.statements import (
     COLUMN,
@@ -114,7 +115,7 @@ class Layout:
             result.add(source)
         return result
 
-    def is_steady(self, section: SectionDraft) -> bool:
+    def is_steady(self, section: SectionDraft, usual: Usual | None = None) -> bool:
         """Whether what decides a section recurs from object to object, as the source model says."""
         depends = section.depends
         if (
@@ -122,14 +123,17 @@ class Layout:
             or not self.model.key_head(self.head.scope)
             or depends.free
             or depends.group
+            or depends.given
             or self.is_around(section)
         ):
             return False
-        return not self.varying(section)
+        return self.varying(section, usual) <= (usual.absent if usual else frozenset())
 
-    def varying(self, section: SectionDraft) -> set[str]:
+    def varying(self, section: SectionDraft, usual: Usual | None = None) -> set[str]:
         """What differs from object to object of what decides a section, as the source model says."""
-        return self.stated(section) & getattr(self.model, "varying", frozenset())
+        names = usual.names if usual else {}
+        differing = {names.get(source, source) for source in getattr(self.model, "varying", frozenset())}
+        return {source for source in self.stated(section) if names.get(source, source) in differing}
 
     def stated(self, section: SectionDraft) -> set[str]:
         """What decides a section, variables by what decides them."""
@@ -256,6 +260,6 @@ class SectionCompiler:
         a, b = (layout.deciding(draft.depends.own | draft.depends.around) for draft in (one, other))
         if a == b:
             return True
-        if (a <= b or b <= a) and (differing := layout.varying(one)) and differing == layout.varying(other):
-            return True  # neither is made before more often than the other
+        if (differing := layout.varying(one)) and differing == layout.varying(other):
+            return True  # neither is made much more often than the other
         return len(a & b) >= 3 and (a <= b or b <= a) and len(a & b) / len(a | b) >= _SIMILAR

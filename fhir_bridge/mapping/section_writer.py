@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fhir_bridge.fhir.record import elements_of_owners
+from fhir_bridge.mapping.record import CONSTANTS, Usual
 from fhir_bridge.mapping.section_code import KeyVariable, Layout, SectionDraft
 from fhir_bridge.mapping.statements import Piece, UnknownStatement
 from fhir_bridge.mapping.writer import Writer
@@ -27,10 +28,11 @@ class SectionWriter:
         self.selectors = selectors
         self.around = [section for section in layout.sections if layout.is_around(section)]
         self.names: dict[str, str] = {}
-        """Source of a text that decides something -> the variable that holds it."""
+        """Source of a text that decides something -> the variable or constant that holds it."""
         self.tokens: dict[int, int] = {}
         """Number of a section -> which of the group's numbers stands for what is around its object."""
-        self.keys: dict[int, list[str]] = {}
+        self.steady: list[SectionDraft] = []
+        """Sections that are taken together, as they recur from object to object."""
         self.meta = [
             place for section in layout.sections for place, piece in section.members if piece.name == "meta"
         ]
@@ -38,6 +40,8 @@ class SectionWriter:
         self.runs: list[list[str]] = []
         """Sources of the bytes of neighbours among the sections that recur."""
         self.passed = ", ".join(["s", "g", "uid", *self.head.columns, *self.head.locals_])
+        self.usual: Usual | None = None
+        """How most objects are, while the function for these is written."""
 
     def write(self) -> None:
         """Write `<function>_bytes` and what it calls.
@@ -45,15 +49,34 @@ class SectionWriter:
         Raises:
             UnknownStatement: a required element is written by none of the sections.
         """
-        head, layout, line = self.head, self.layout, self.writer.line
+        head, layout = self.head, self.layout
         for section in layout.sections:
             self._section(section)
         for name, variable in layout.variables.items():
             self._variable(name, variable)
         if head.outer:
             self._enter()
+        usual = self._usual()
+        if usual is None:
+            self._whole(f"{head.function}_bytes")
+            return
+        self._whole(f"{head.function}_other")
+        self.usual = usual
+        self._whole(f"{head.function}_bytes")
+
+    def _usual(self) -> Usual | None:
+        find = getattr(self.layout.model, "usual", None)
+        return find(self.head.scope) if find is not None and self.head.outer else None
+
+    def _whole(self, name: str) -> None:
+        """The function that puts an output together of its sections."""
+        head, layout, line = self.head, self.layout, self.writer.line
         call = f"{head.function}(ctx, {self.passed})"
-        with self.writer.block(f"def {head.function}_bytes(ctx, {self.passed}):", head.position):
+        with self.writer.block(f"def {name}(ctx, {self.passed}):", head.position):
+            if self.usual:
+                for text in layout.model.key_head(head.scope):
+                    line(text)
+                line(f"if not ({self.usual.test}): return {head.function}_other(ctx, {self.passed})")
             line(f"st = ctx.sections[{layout.number}]")
             line(f"if st.off: return {call}")
             line("st.applied += 1")
@@ -65,14 +88,12 @@ class SectionWriter:
                         f"{head.function}_enter(ctx, st, {self.passed})"
                     )
                     line("if st.noise: ctx.noise += st.noise")
-                self._read_keys()
-                steady = [section for section in layout.sections if layout.is_steady(section)]
-                if len(steady) < 3:
-                    steady = []
-                entries = self._entries([section for section in layout.sections if section not in steady])
+                self._begin()
+                steady = self.steady = self._recurring()
                 pieces = self._pieces(steady)
-                if steady:
-                    entries |= self._steady(steady)
+                entries = self._steady(steady) if steady else {}
+                rest = [section for section in layout.sections if section not in steady]
+                entries |= self._entries(rest)
                 self._required(layout.sections, pieces, steady)
                 if layout.timed:
                     line("bt = st.time")
@@ -88,21 +109,48 @@ class SectionWriter:
 
     # What decides the sections
 
-    def _read_keys(self) -> None:
+    def _begin(self) -> None:
         """Statements that read what decides the sections, once each."""
         layout = self.layout
+        if self.usual:
+            for text in self.usual.head:
+                self.writer.line(text)
+            self.names = dict(self.usual.names)
+            return
+        self.names = {}
         for text in layout.model.key_head(self.head.scope):
             self.writer.line(text)
         start = len(self.writer.lines)
         for section in layout.sections:
-            if section in self.around:
-                continue
-            deciding = layout.deciding(layout.own_values(section))
-            parts = [self._named(source) for source in sorted(deciding)]
-            if section.number in self.tokens:
-                parts.insert(0, f"st.tokens[{self.tokens[section.number]}]")
-            self.keys[section.number] = parts
+            if section not in self.around:
+                for source in sorted(layout.deciding(layout.own_values(section))):
+                    self._named(source)
         self.writer.read_together(start, layout.model, self.head.position)
+
+    def _recurring(self) -> list[SectionDraft]:
+        """The sections that recur from object to object, where there are enough to be taken together."""
+        steady = [section for section in self.layout.sections if self.layout.is_steady(section, self.usual)]
+        return steady if len(steady) >= 3 else []
+
+    def _key(self, section: SectionDraft) -> list[str]:
+        """Sources of what decides a section."""
+        layout = self.layout
+        parts = []
+        if section.number in self.tokens:
+            parts.append(f"st.tokens[{self.tokens[section.number]}]")
+        values = layout.deciding(layout.own_values(section))
+        if self._shared(section):
+            parts.append(f"es[{len(self.runs) + 4}]")
+            values = values & layout.varying(section, self.usual)
+        names = dict.fromkeys(self._named(source) for source in sorted(values))
+        return parts + [name for name in names if name not in CONSTANTS]
+
+    def _shared(self, section: SectionDraft) -> set[str]:
+        """What decides a section and recurs, where that is so much that the number of the steady ones stands for it."""
+        absent = self.usual.absent if self.usual else frozenset()
+        shared = self.layout.stated(section) - self.layout.varying(section, self.usual) - absent
+        apart = not self.usual or not self.steady or section in self.steady or section in self.around
+        return set() if apart or len(shared) < 3 else shared
 
     def _named(self, source: str) -> str:
         if source not in self.names:
@@ -135,7 +183,7 @@ class SectionWriter:
                 self.writer.line(f"{name} = st.group[{self.around.index(section)}]")
                 continue
             make = f"st.make(ctx, {number}, k, {self.head.function}_s{number}, {self.passed})"
-            self.writer.line(f"k = {_tuple(self.keys[number])}")
+            self.writer.line(f"k = {_tuple(self._key(section))}")
             self.writer.line(f"{name} = st.tables[{number}].get(k) or {make}")
         return entries
 
@@ -168,12 +216,27 @@ class SectionWriter:
         """Statements that take all sections together that recur from object to object."""
         line, layout = self.writer.line, self.layout
         parts: dict[str, None] = {}
+        rest = [
+            section for section in layout.sections if section not in steady and section not in self.around
+        ]
+        sources: set[str] = set()
         for section in steady:
             if section.number in self.tokens:
                 parts[f"st.tokens[{self.tokens[section.number]}]"] = None
-            parts |= dict.fromkeys(self._named(source) for source in sorted(layout.stated(section)))
+            sources |= layout.stated(section)
+        apart: set[str] = set()
+        for section in rest:
+            if self.usual and not self._shared(section):
+                apart |= {
+                    key for key in layout.deciding(layout.own_values(section)) if key.startswith("let ")
+                }
+            sources |= self._shared(section)
+        lets = [key for key in sorted(apart) if layout.variables[key[4:]].key in sources]
+        parts |= {name: None for source in sorted(sources) if (name := self._named(source)) not in CONSTANTS}
+        table = "st.usual" if self.usual else "st.steady"
         line(f"ks = ({', '.join(parts)}, )")
-        line("es = st.steady.get(ks)")
+        line(f"es = {table}.get(ks)")
+        place = len(self.runs) + 3
         with self.writer.block("if es is None:"):
             line("quiet = len(ctx.noise)")
             entries = self._entries(steady)
@@ -181,7 +244,11 @@ class SectionWriter:
             mask = " | ".join(f"{name}[0]" for name in entries.values())
             runs = ", ".join(f"({', '.join(run)},)" for run in self.runs)
             status, patients = self._looked_into(steady, entries)
-            line(f"es = st.join(ctx, ks, quiet, {mask}, {status}, {patients}, ({runs}, ))")
+            known = "".join(f", {self._named(key)}" for key in lets)
+            line(f"es = st.join(ctx, {table}, ks, quiet, {mask}, {status}, {patients}, ({runs}, ){known})")
+        line(f"elif es[{place}]: ctx.noise += es[{place}]")
+        for number, key in enumerate(lets, place + 2):
+            line(f"{self._named(key)} = es[{number}]")
         return {section.number: "es" for section in steady}
 
     def _own_pieces(self, sections: list[SectionDraft]) -> dict[int, str]:
@@ -239,12 +306,17 @@ class SectionWriter:
         identity = "uid.encode()" if head.hashed else "dumps(uid)[1:-1]"
         elements = (pieces[place] for place in sorted(pieces) if place not in self.meta)
         meta = ", ".join(["ctx, bt", *(pieces[place] for place in self.meta)])
-        text = ", ".join([start, identity, f"st.meta({meta})", *elements, "b'}'"])
+        meta = "st.start" if self._starts_together() else f"st.meta({meta})"
+        text = ", ".join([start, identity, meta, *elements, "b'}'"])
         part = f", {head.part}" if head.part else ""
         line(
             f"return JsonOutput({head.type!r}, uid, b''.join(({text})), {head.rule!r}, bt[0], ctx.locator, "
             f"{status}, {patients}{part})"
         )
+
+    def _starts_together(self) -> bool:
+        """Whether `meta` is the same for all outputs of a group."""
+        return self.layout.timed and not self.meta
 
     # Functions
 
@@ -267,6 +339,8 @@ class SectionWriter:
                     line(text.strip(), position)
                 line("st.time = bt")
                 line("unchanged(ctx, before)")
+            if self._starts_together():
+                line("st.start = st.meta(ctx, bt)")
             numbers = (f"st.number_of({number}, {values})" for number, values in enumerate(mixed))
             line(f"st.tokens = [{', '.join(numbers)}]")
             line("ctx.noise = []")

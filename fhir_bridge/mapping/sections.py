@@ -94,7 +94,9 @@ class Sections:
         heads: what condition and key take from the object itself, by what decides it.
         noise: what these reported.
         tables: by section: values of the source -> entry.
+        start: `meta` of the group's outputs, where it is the same for all.
         steady: all sections together that recur from object to object.
+        usual: the same, of objects that are as the source model says that most are.
         applied: how often the rule was applied.
         off: remembering does not pay.
     """
@@ -102,6 +104,7 @@ class Sections:
     __slots__ = (
         "_calls",
         "_direct",
+        "_joined",
         "_meta",
         "_metas",
         "_misses",
@@ -109,6 +112,7 @@ class Sections:
         "_none",
         "_numbers",
         "_plan",
+        "_rests",
         "anchor",
         "applied",
         "begun",
@@ -121,10 +125,12 @@ class Sections:
         "noise",
         "off",
         "record",
+        "start",
         "steady",
         "tables",
         "time",
         "tokens",
+        "usual",
     )  # fmt: skip
 
     def __init__(self, plan: SectionPlan) -> None:
@@ -141,12 +147,16 @@ class Sections:
         self.begun: Any = None
         self.heads: list[dict[Any, tuple[Any, ...]]] = [{} for _ in range(HEADS)]
         self.noise: list[Noise] = []
+        self.start = b""
         self.steady: dict[Any, Entry] = {}
+        self.usual: dict[Any, Entry] = {}
         self.tables: list[dict[Any, Entry]] = [{} for _ in plan.sections]
         self.applied = 0
         self.off = False
         self._misses = [0] * len(plan.sections)
         self._calls = 0
+        self._joined = 0
+        self._rests: dict[tuple[Any, ...], bytes] = {}
         self._direct = [False] * len(plan.sections)
         self._metas: dict[int, tuple[Any, bytes]] = {}
         self._none: Counter[tuple[str, str, str]] = Counter()
@@ -158,7 +168,7 @@ class Sections:
         """The number that stands for these values."""
         if len(self._numbers) >= _MANY:
             self._numbers.clear()
-            for table in (*self.tables, self.steady):
+            for table in (*self.tables, self.steady, self.usual):
                 table.clear()
             self._noisy.clear()
         return self._numbers.setdefault((kind, values), len(self._numbers))
@@ -166,20 +176,27 @@ class Sections:
     def join(
         self,
         ctx: Context,
+        table: dict[Any, Entry],
         key: Any,
         quiet: int,
         mask: int,
         status: Any,
         patients: tuple[str, ...],
         runs: tuple[tuple[bytes, ...], ...],
+        *lets: Any,
     ) -> Entry:
-        """Several sections as one entry, the bytes of neighbours joined; remembered where they reported nothing."""
-        entry = (mask, status, patients, *map(b"".join, runs))
-        if len(ctx.noise) == quiet:
-            if len(self.steady) >= _MANY:
-                self.steady.clear()
-            self.steady[key] = entry
-            ctx.remember()
+        """Several sections as one entry, the bytes of neighbours joined, and remembered.
+
+        After the bytes: what they reported, a number that stands for the key, values of variables.
+        """
+        self._joined += 1
+        entry = (
+            mask, status, patients, *map(b"".join, runs), tuple(ctx.noise[quiet:]), self._joined, *lets,
+        )  # fmt: skip
+        if len(table) >= _MANY:
+            table.clear()
+        table[key] = entry
+        ctx.remember()
         return entry
 
     @staticmethod
@@ -194,6 +211,24 @@ class Sections:
         """The hash of the first parts that ids have in common."""
         self.begun = ctx.key.begun(*parts, optional=optional)
         return self.begun
+
+    def id_of(
+        self, ctx: Context, begun: Any, parts: tuple[Any, ...], optional: frozenset[int] = frozenset()
+    ) -> str:
+        """The id of parts that `begun` has taken, and of last parts that recur from object to object.
+
+        Raises:
+            MissingPart: a part that is not optional is None or empty.
+        """
+        rest = self._rests.get(parts)
+        if rest is None:
+            rest = ctx.key.content(begun, *parts, optional=optional)
+            if len(self._rests) >= _MANY:
+                self._rests.clear()
+            self._rests[parts] = rest
+        digest = begun[0].copy()
+        digest.update(rest)
+        return digest.hexdigest()  # type: ignore[no-any-return]
 
     def let(self, ctx: Context, number: int, key: Any, call: Callable[..., Any], *arguments: Any) -> Any:
         """A variable's value, computed and remembered.
@@ -233,7 +268,7 @@ class Sections:
             self._calls += 1
             if not self._calls & 2047:
                 self.off = self._calls > _LITTLE * self.applied * len(self.tables)
-        if keep and not direct and (number, key) in self._noisy:
+        if self._noisy and keep and not direct and (number, key) in self._noisy:
             known = self._noisy[number, key]
             if known is None:
                 raise NoSections

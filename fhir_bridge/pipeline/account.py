@@ -35,7 +35,8 @@ class Account:
     `converted` includes `partial`: a record that lost a part but not itself. `withheld` counts resources that were
     made and not written, and what a file lost outside of its records (a header, a summary). `stored` counts what a
     load did to the store (created, updated, unchanged, stale, conflicts). `calls` are the accounts of parts of records
-    that readers keep (a sample's variant calls).
+    that readers keep (a sample's variant calls). `state` is what a piece of a file came to, for the record that the
+    file ends with.
     """
 
     read: int = 0
@@ -49,13 +50,16 @@ class Account:
     stored: Counter[str] = field(default_factory=Counter)
     issues: dict[tuple[str, str, str], list[Any]] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)
+    state: dict[str, Any] | None = None
 
     def count_record(self, outcome: str, records: int = 1) -> None:
         """Count `records` source records that ended as `converted`, `partial`, `skipped` or `rejected`."""
         if not records and outcome in ("partial", "rejected"):
             self.withheld += 1
         self.read += records
-        if outcome == "partial":
+        if outcome == "converted":
+            self.converted += records
+        elif outcome == "partial":
             self.converted += records
             self.partial += records
         else:
@@ -149,6 +153,7 @@ class Account:
             "issues": [[*key, *value] for key, value in self.issues.items()],
             "stored": dict(self.stored),
             "calls": self.calls,
+            **({"state": self.state} if self.state else {}),
         }
 
     @classmethod
@@ -157,6 +162,7 @@ class Account:
         account = cls(*dumped["counts"])
         account.resources.update(dumped["resources"])
         account.stored.update(dumped["stored"])
+        account.state = dumped.get("state")
         account.calls += dumped["calls"]
         account.unmapped.update({(s, c, d): n for s, c, d, n in dumped["unmapped"]})
         account.issues.update({(s, c, m): [where, n] for s, c, m, where, n in dumped["issues"]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ import orjson
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import ConversionContext, SourceState, content_hash
-from fhir_bridge.pipeline.engine import RunIncomplete, collect_seldom, prepare, run_shards
+from fhir_bridge.pipeline.engine import RunIncomplete, SinkSpec, collect_seldom, prepare, run_shards
 from fhir_bridge.pipeline.manifest import DoneShard, EarlierRun, Finished, Manifest
 from fhir_bridge.pipeline.ndjson import PARTS, OutputFolder, assemble, remove_parts
-from fhir_bridge.pipeline.plan import RunRequest, Shard, complete, is_short, plan
+from fhir_bridge.pipeline.plan import RunRequest, Shard, complete, divided, is_short, plan
 from fhir_bridge.pipeline.shard import TooManyRejected
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
@@ -108,7 +108,7 @@ def convert(
     earlier = EarlierRun.read(out) if resume else None
     request = replace(request, short=is_short(paths))
     split = earlier.split if earlier else jobs
-    shards = plan(request, adapter, paths, split)
+    shards = divided(request, adapter, plan(request, adapter, paths, split), split)
     if len(shards) == 1:
         request = replace(request, jobs=jobs)
     context = ConversionContext.of(request)
@@ -155,10 +155,7 @@ def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progre
     before = {number: _statuses(shard) for number, shard in todo}
     changed: list[str] = []
     try:
-        before_these = sum(shard.account.read for shard in manifest.done.values())
-        for number, account in run_shards(
-            request, todo, sinks, manifest.context, jobs=jobs, on_progress=on_progress, before=before_these
-        ):
+        for number, account in _accounts(request, manifest, todo, sinks, jobs, on_progress):
             shard = manifest.shards[number]
             hashes = [content_hash(path) for path in shard.paths]
             if _statuses(shard) != before[number]:
@@ -181,6 +178,30 @@ def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progre
     manifest.save()
     remove_parts(manifest.folder)
     return None
+
+
+def _accounts(
+    request: RunRequest,
+    manifest: Manifest,
+    todo: Sequence[tuple[int, Shard]],
+    sinks: Mapping[int, SinkSpec],
+    jobs: int,
+    on_progress: Progress,
+) -> Iterator[tuple[int, Account]]:
+    """Run the shards; what a file in pieces ends with is run when all of these are done."""
+    for ends in (False, True):
+        these = [(number, shard) for number, shard in todo if shard.ends == ends]
+        done = [shard.account for _, shard in sorted(manifest.done.items())]
+        if ends:
+            states = tuple(account.state for account in done if account.state is not None)
+            if these and len(states) + len(these) != len(manifest.shards):
+                return  # a source changed while it was read
+            these = [(number, replace(shard, states=states)) for number, shard in these]
+        if these:
+            before = sum(account.read for account in done)
+            yield from run_shards(
+                request, these, sinks, manifest.context, jobs=jobs, on_progress=on_progress, before=before
+            )
 
 
 def _statuses(shard: Shard) -> list[tuple[int, ...]]:

@@ -11,9 +11,9 @@ from fhir_bridge.plugins import DeliveredRecord, IssueLike
 __all__ = ["ConvertedRecord"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen ones take three times as long to make, and there is one for each row
 class ConvertedRecord:
-    """What a source record became.
+    """What a source record became. Nobody changes it.
 
     Attributes:
         outputs: its resources; none where the record says nothing (any more).

@@ -289,6 +289,8 @@ def prepared_run(
         selection=request.selection,
         on_progress=tell,
         jobs=request.jobs,
+        piece=shard.piece,
+        states=shard.states,
     )
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)

@@ -7,6 +7,8 @@ parts, so that the instances of a study cost one conversion and not one each.
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -106,8 +108,12 @@ class InstanceReceiver:
         self._reading = _Reading(self._request.load_site())
         self._source = f"urn:fhir-bridge:{quote(adapter, safe='')}"
 
-    async def receive(self, path: Path) -> Kept:
+    async def receive(self, path: Path, *, named: bool = False) -> Kept:
         """Keep the instance of a file.
+
+        Args:
+            path: the file.
+            named: its name is the sender's, and says more than the UID of the instance.
 
         Raises:
             Unavailable: the store does not answer: it is to be sent again.
@@ -121,7 +127,8 @@ class InstanceReceiver:
             for record in matched:
                 await self._keep(record)
         except OtherSubject:
-            return await self._conflict(path, matched[0].key)
+            uid = next((each.key for each in matched[0].parts), "")
+            return await self._conflict(path, matched[0].key, "" if named else uid)
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError) as error:
             raise Unavailable(type(error).__name__) from error
         except StorageError as error:
@@ -154,9 +161,20 @@ class InstanceReceiver:
         async with self._store.connection() as connection:
             await receive_parts(connection, self._source, record.key, parts, same_subject, job)
 
-    async def _conflict(self, path: Path, key: str) -> Kept:
-        """Another patient's by its words: the whole way decides, which knows linked patients, and keeps the file."""
-        account = await asyncio.to_thread(_run, self._url, self._request, path)
+    async def _conflict(self, path: Path, key: str, uid: str) -> Kept:
+        """Another patient's by its words: the whole way decides, which knows linked patients, and keeps the file.
+
+        A file that the server wrote for a moment goes by the `uid` of its instance, as the inbox shows it.
+        """
+        with tempfile.TemporaryDirectory(prefix=".fhir-bridge-object-", dir=path.parent) as folder:
+            if uid:
+                named = Path(folder, f"{uid}.dcm")
+                try:
+                    named.hardlink_to(path)
+                except OSError:  # a file system without links
+                    await asyncio.to_thread(shutil.copyfile, path, named)
+                path = named
+            account = await asyncio.to_thread(_run, self._url, self._request, path)
         if account.rejected:
             lost = ("error", "fatal")
             issues = [

@@ -60,7 +60,7 @@ class Ledger:
         Sorted by SQLite, which takes bounded memory and a fraction of the time of a look-up each.
         """
         self._base.execute("CREATE TEMP TABLE occurring (id TEXT)")
-        self._base.executemany("INSERT INTO occurring VALUES (?)", ((item,) for item in ids))
+        self._base.executemany("INSERT INTO occurring VALUES (?)", zip(ids, strict=False))
         rows = self._base.execute(
             "SELECT id FROM occurring GROUP BY id HAVING count(*) > 1 LIMIT ?", (MAX_NAMED + 1,)
         )

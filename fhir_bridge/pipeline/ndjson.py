@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,7 @@ import orjson
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.ledger import Ledger
-from fhir_bridge.pipeline.part_sink import REJECTS, Line, lines_of, reject_line
+from fhir_bridge.pipeline.part_sink import REJECTS, Line, ids_of, lines_of, reject_line
 
 __all__ = [
     "PARTS",
@@ -183,7 +184,7 @@ def _left_out(
 
     Most ids occur once: only those that occur again are looked into.
     """
-    again = ledger.repeated(line.id for file in files for line in lines_of(file))
+    again = ledger.repeated(chain.from_iterable(map(ids_of, files)))
     result: dict[Path, list[Line]] = {}
     for file in files if again is None or again else ():
         with file.open("rb") as content:

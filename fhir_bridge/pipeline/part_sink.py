@@ -16,7 +16,7 @@ from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.plugins import IssueLike
 
-__all__ = ["REJECTS", "Line", "PartSink", "lines_of", "reject_line"]
+__all__ = ["REJECTS", "Line", "PartSink", "ids_of", "lines_of", "reject_line"]
 
 REJECTS = "rejects.ndjson"
 _SEPARATORS = str.maketrans("\t\n", "  ")
@@ -54,7 +54,13 @@ class Line(NamedTuple):
 
 
 class PartSink:
-    """Writes one shard's outputs: `<Type>.part` holds the lines, `<Type>.index` what is known of each."""
+    """Writes one shard's outputs: `<Type>.part` holds the lines, `<Type>.index` what is known of each.
+
+    Attributes:
+        takes_keys: whether it wants the keys of records; a row's is a digest of its cells.
+    """
+
+    takes_keys = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -81,7 +87,12 @@ class PartSink:
             if not mark.isprintable():  # a tab separates what is known of a line
                 mark = mark.translate(_SEPARATORS)
             if output.locator != self._locator[0]:  # a file's name may hold anything
-                self._locator = (output.locator, dumps(output.locator).decode())
+                plain = output.locator.isascii() and output.locator.isprintable()
+                quoted = plain and '"' not in output.locator and "\\" not in output.locator
+                self._locator = (
+                    output.locator,
+                    f'"{output.locator}"' if quoted else dumps(output.locator).decode(),
+                )
             files[1].write(f"{output.id}\t{mark}\t{about}\t{self._locator[1]}\t{len(text)}\n".encode())
             account.resources[kind] += 1
 
@@ -107,6 +118,13 @@ class PartSink:
 
     def _all(self) -> list[BinaryIO]:
         return [*(file for files in self._files.values() for file in files), self._rejects]
+
+
+def ids_of(part: Path) -> Iterator[str]:
+    """The ids of the resources of a part, in order."""
+    with part.with_suffix(".index").open("rb") as index:
+        for entry in index:
+            yield entry[: entry.index(b"\t")].decode()
 
 
 def lines_of(part: Path) -> Iterator[Line]:

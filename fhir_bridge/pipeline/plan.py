@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fhir_bridge.mapping import Site, source_block
 from fhir_bridge.pipeline.shard import Selection, ValidateMode
-from fhir_bridge.plugins import Adapter, AssigningAdapter, CompletingAdapter, adapters
+from fhir_bridge.plugins import Adapter, AssigningAdapter, CompletingAdapter, SplittingAdapter, adapters
 
-__all__ = ["RunRequest", "Shard", "complete", "is_short", "plan"]
+__all__ = ["RunRequest", "Shard", "complete", "divided", "is_short", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,22 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Files that are read together by one mapping."""
+    """Files that are read together by one mapping.
+
+    Attributes:
+        piece: what of its only file it is, where it is read in pieces (`SplittingAdapter`).
+        states: of the last shard of such a file: what the pieces came to.
+    """
 
     mapping: str
     paths: tuple[Path, ...]
+    piece: Mapping[str, Any] | None = None
+    states: tuple[Mapping[str, Any], ...] | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is read after all others."""
+        return self.states is not None
 
 
 SHORT_BYTES = 400_000
@@ -92,6 +104,25 @@ def plan(request: RunRequest, adapter: Adapter, paths: Sequence[Path], jobs: int
         if files
         for piece in adapter.shards(files, jobs)
     ]
+
+
+def divided(request: RunRequest, adapter: Adapter, shards: Sequence[Shard], jobs: int) -> list[Shard]:
+    """The pieces of the only file, where a run is of one and all records of it are asked for."""
+    if (
+        jobs > 1
+        and len(shards) == 1
+        and len(shards[0].paths) == 1
+        and request.selection == Selection()
+        and isinstance(adapter, SplittingAdapter)
+    ):
+        (shard,) = shards
+        options = {**source_block(shard.mapping), **request.options}
+        if pieces := adapter.pieces(shard.paths[0], jobs, options):
+            return [
+                *(replace(shard, piece=piece) for piece in pieces),
+                replace(shard, piece=pieces[0], states=()),
+            ]
+    return list(shards)
 
 
 def complete(request: RunRequest, adapter: Adapter, shards: Sequence[Shard]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from fhir_bridge.plugins import (
     RecordPart,
     Sink,
     SourceRecord,
+    SplittingAdapter,
 )
 
 __all__ = [
@@ -72,6 +73,11 @@ class Selection:
     max_rejected: int | None = None
     locators: frozenset[str] | None = None
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it takes some records only."""
+        return self.only is not None or self.locators is not None
+
     def takes(self, locator: str) -> bool:
         """Whether the record of this locator is among those asked for: `lab.csv:1` does not ask for `lab.csv:17`."""
         if self.locators is not None and locator not in self.locators:
@@ -100,6 +106,9 @@ def report_stop(account: Account, locator: str) -> None:
     account.count_issues([Issue("information", "FB-RUN-004", message, locator)])
 
 
+_VALID: list[Issue] = []
+
+
 class OutputCheck:
     """The full validator on the first outputs of every rule and on a sample after that.
 
@@ -121,7 +130,7 @@ class OutputCheck:
         number = self._seen[output.rule]
         self._seen[output.rule] = number + 1
         if number >= self.FIRST and number % self._every and output.rule not in self._failing:
-            return []
+            return _VALID
         errors = [
             issue
             for issue in self._validator.validate(output.resource)
@@ -193,6 +202,9 @@ class ShardRun:
     selection: Selection = field(default_factory=Selection)
     on_progress: Callable[[int], None] = lambda _read: None
     jobs: int = 1
+    piece: Mapping[str, Any] | None = None
+    states: Sequence[Mapping[str, Any]] | None = None
+    _keys: bool = True
     _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
@@ -204,14 +216,18 @@ class ShardRun:
             TooManyRejected: `Selection.max_rejected` is exceeded; what came before has been written.
         """
         account = Account()
+        self._keys = getattr(sink, "takes_keys", True)
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
         reading = self.reading()
         limit, rest = self.selection.limit, ""
         if limit is not None and self.selection.only is None and len(paths) > limit:
             paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
-        for number, record in enumerate(self.adapter.read(paths, reading) if limit != 0 else (), start=1):
-            if not self.selection.takes(record.locator):
+        state: dict[str, Any] = {}
+        records = self._records(paths, reading, state) if limit != 0 else ()
+        chosen = self.selection.chooses
+        for number, record in enumerate(records, start=1):
+            if chosen and not self.selection.takes(record.locator):
                 continue
             if limit is not None and record.records and account.read >= limit:
                 rest = record.locator
@@ -224,15 +240,26 @@ class ShardRun:
                 raise TooManyRejected(account)
         if rest:
             report_stop(account, rest)
+        account.state = state or None
         sink.flush(account)
         account.unmapped.update(self.context.unmapped)
         self.context.unmapped.clear()
         self.on_progress(account.read)
         return account
 
+    def _records(
+        self, paths: Sequence[Path], reading: ReadContext, state: dict[str, Any]
+    ) -> Iterable[SourceRecord]:
+        if self.piece is None or not isinstance(self.adapter, SplittingAdapter):
+            return self.adapter.read(paths, reading)
+        if self.states is not None:
+            return self.adapter.read_end(paths[0], self.piece, reading, self.states)
+        return self.adapter.read_piece(paths[0], self.piece, reading, state)
+
     def _convert(self, record: SourceRecord, sink: Sink, account: Account) -> None:
         known = len(record.issues)
-        account.count_issues(record.issues, record.locator)
+        if known:
+            account.count_issues(record.issues, record.locator)
         if record.outcome != "read":
             account.count_record(record.outcome, record.records)
             if record.outcome == "rejected":
@@ -273,9 +300,11 @@ class ShardRun:
     def _count(
         converted: ConvertedRecord, record: SourceRecord, known: int, sink: Sink, account: Account
     ) -> None:
-        account.count_issues(converted.issues, record.locator)
+        if converted.issues:
+            account.count_issues(converted.issues, record.locator)
         account.count_record(converted.outcome, record.records - converted.skipped)
-        account.count_record("skipped", converted.skipped)
+        if converted.skipped:
+            account.count_record("skipped", converted.skipped)
         account.withheld += converted.withheld
         if converted.outcome != "converted":
             sink.reject(record.locator, converted.outcome, [*record.issues[:known], *converted.issues])
@@ -284,29 +313,30 @@ class ShardRun:
         """What a record becomes: outputs that are valid as far as they were checked, and the issues of the rest."""
         known = len(record.issues)
         conversion = self.mapping.convert(record, self.context)
+        made = conversion.outputs
         outputs: list[Output] = []
         # Issues of the reader may grow while the mapping asks for attributes that are read late.
-        results = [
-            *(issue for issue in record.issues[known:] if isinstance(issue, Issue)),
-            *conversion.issues,
-        ]
-        withheld = set()
-        for output in conversion.outputs:
-            errors = self.check.errors(output)
+        late = [issue for issue in record.issues[known:] if isinstance(issue, Issue)]
+        results = [*late, *conversion.issues]
+        withheld: set[str] = set()
+        check = self.check.errors
+        for output in made:
+            errors = check(output)
             if errors:
                 results += errors
                 withheld.add(output.rule)
             else:
                 outputs.append(output)
         outcome = conversion.outcome
-        lost = len(outputs) < len(conversion.outputs) or any(i.severity == "error" for i in record.issues)
-        if outcome == "converted" and lost:
+        if outcome == "converted" and (
+            withheld or (record.issues and any(issue.severity == "error" for issue in record.issues))
+        ):
             outcome = "partial"
         if withheld and (not outputs or withheld & self.mapping.indispensable):
             outcome = "rejected"
         return ConvertedRecord(
             [] if outcome == "rejected" else outputs,
-            record.key,
+            record.key if self._keys else "",
             self.context.source_uri,
             self.mapping.version,
             record.locator,
@@ -314,7 +344,7 @@ class ShardRun:
             record.records,
             outcome,
             results,
-            len(conversion.outputs) - len(outputs),
+            len(made) - len(outputs),
             of=_delivered(record),
         )
 
@@ -326,6 +356,6 @@ class ShardRun:
     def reading(self) -> ReadContext:
         """What the adapter may know of the run."""
         options = {**self.mapping.source_options, **self.options}
-        chosen = self.selection.only is not None or self.selection.locators is not None
+        chosen = self.selection.chooses
         limit = None if chosen else self.selection.limit
         return _Reading(options, self.context.site, self.mapping.selectors, limit, chosen, self.jobs)

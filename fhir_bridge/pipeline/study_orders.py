@@ -2,7 +2,8 @@
 
 A study names its order by placer, filler or accession number, and a report its study by the order or the accession
 number. Whichever comes first, the join is made once both are here: `ImagingStudy.basedOn`, and of reports `basedOn` and
-`imagingStudy`. A number that fits several orders is not decided here: it is in the inbox.
+`imagingStudy`; it lasts as long as the numbers do. A number that fits several orders is not decided here: it is in the
+inbox.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.storage import Store
+from fhir_bridge.storage.contributions import JOINED
 from fhir_bridge.storage.inbox import InboxItem
 from fhir_bridge.storage.study_patients import changed_since, patients_of
 
@@ -84,12 +86,13 @@ async def join_patients(store: Store, patients: Iterable[str]) -> Joined:
     for patient in patients:
         studies = await _all(store, "ImagingStudy", [("patient", patient)])
         live = [each for each in studies if each.get("status") != "entered-in-error"]
-        if not live:
-            continue
         reports = await _all(store, "DiagnosticReport", [("patient", patient)])
         reports = [each for each in reports if each.get("status") != "entered-in-error"]
-        numbers = {study["id"]: _numbers_of_study(study) for study in live}
-        values = {number.value for matched in numbers.values() for number in matched}
+        numbers = {study["id"]: _stated_numbers(study) for study in live}
+        told = {report["id"]: _stated_numbers(report) for report in reports}
+        values = {
+            number.value for stated in (numbers, told) for matched in stated.values() for number in matched
+        }
         orders = await _by_values(store, "ServiceRequest", patient, values) if values else []
         orders = [each for each in orders if each.get("status") != "entered-in-error"]
         based: dict[str, set[str]] = {}
@@ -101,11 +104,12 @@ async def join_patients(store: Store, patients: Iterable[str]) -> Joined:
             await _note(store, study, sure=sure)
             joined.ambiguous += not sure
             based[study["id"]] = matched | named
-            if missing := _missing(study, "basedOn", based[study["id"]]):
-                await _add(store, study, basedOn=missing)
-                joined.studies += 1
+            joined.studies += await _join(store, study, basedOn=based[study["id"]])
         for report in reports:
-            joined.reports += await _join_report(store, report, numbers, based)
+            stated = told[report["id"]]
+            joined.reports += await _join_report(
+                store, report, stated, _same_orders(stated, orders), numbers, based
+            )
     return joined
 
 
@@ -120,13 +124,34 @@ def _orders_of_reports(study: str, reports: Sequence[dict[str, Any]]) -> set[str
 
 
 def _targets(resource: dict[str, Any], element: str) -> set[str]:
-    return {str(each["reference"]) for each in resource.get(element, ()) if each.get("reference")}
+    """What a resource refers to in the words of its source."""
+    return {
+        str(each["reference"])
+        for each in resource.get(element, ())
+        if each.get("reference") and not _is_joined(each)
+    }
 
 
-def _numbers_of_study(study: dict[str, Any]) -> list[_Number]:
-    identifiers = list(study.get("identifier", ()))
-    identifiers += [each["identifier"] for each in study.get("basedOn", ()) if each.get("identifier")]
+def _is_joined(reference: dict[str, Any]) -> bool:
+    return str(reference.get("id") or "").startswith(JOINED)
+
+
+def _stated_numbers(resource: dict[str, Any]) -> list[_Number]:
+    """The numbers of a study or report, and those by which it names its orders."""
+    identifiers = list(resource.get("identifier", ()))
+    identifiers += [each["identifier"] for each in resource.get("basedOn", ()) if each.get("identifier")]
     return _numbers(identifiers)
+
+
+def _same_orders(numbers: Sequence[_Number], orders: Sequence[dict[str, Any]]) -> set[str]:
+    """References to the orders that have a number of the same kind and namespace."""
+    return {
+        f"ServiceRequest/{order['id']}"
+        for order in orders
+        for other in _numbers(order.get("identifier", ()))
+        for number in numbers
+        if number.issued and number == other
+    }
 
 
 def _numbers(identifiers: Iterable[dict[str, Any]]) -> list[_Number]:
@@ -158,11 +183,21 @@ def _orders_of(numbers: Sequence[_Number], orders: Sequence[dict[str, Any]]) -> 
 
 
 async def _join_report(
-    store: Store, report: dict[str, Any], numbers: dict[str, list[_Number]], based: dict[str, set[str]]
+    store: Store,
+    report: dict[str, Any],
+    told: Sequence[_Number],
+    named: set[str],
+    numbers: dict[str, list[_Number]],
+    based: dict[str, set[str]],
 ) -> bool:
-    """A report of a study's order, or of its accession number, names the study, and that of a study its orders."""
-    own, shown = _targets(report, "basedOn"), _targets(report, "imagingStudy")
-    stated = [number for number in _numbers(report.get("identifier", ())) if number.kind != "PLAC"]
+    """A report of a study's order, or of its accession number, names the study, and that of a study its orders.
+
+    Args:
+        told: the report's numbers.
+        named: the orders that have one of them.
+    """
+    own, shown = _targets(report, "basedOn") | named, _targets(report, "imagingStudy")
+    stated = [number for number in told if number.kind != "PLAC"]
     of_study = [
         study
         for study in based
@@ -175,27 +210,45 @@ async def _join_report(
         )
     ]
     orders = {order for study in of_study for order in based[study]}
-    added = {
-        "imagingStudy": _missing(report, "imagingStudy", {f"ImagingStudy/{study}" for study in of_study}),
-        "basedOn": _missing(report, "basedOn", orders),
+    return await _join(
+        store,
+        report,
+        imagingStudy={f"ImagingStudy/{study}" for study in of_study},
+        basedOn=orders | (named if of_study else set()),
+    )
+
+
+async def _join(store: Store, resource: dict[str, Any], **lists: set[str]) -> bool:
+    """Make these the references that numbers in common give, beside those that the source states; whether that changed.
+
+    They are added in the words of the resource's own source, and go with the numbers: an order of arrival in which the
+    numbers were others for a while ends as one does in which they never were.
+    """
+    made = {
+        name: [
+            {"id": JOINED + target.replace("/", "."), "reference": target}
+            for target in sorted(targets - _targets(resource, name))
+        ]
+        for name, targets in lists.items()
     }
-    if not any(added.values()):
+    if all(made[name] == [each for each in resource.get(name, ()) if _is_joined(each)] for name in lists):
         return False
-    await _add(store, report, **{name: value for name, value in added.items() if value})
-    return True
-
-
-def _missing(resource: dict[str, Any], element: str, targets: Iterable[str]) -> list[dict[str, str]]:
-    known = _targets(resource, element)
-    return [{"reference": target} for target in sorted(targets) if target not in known]
-
-
-async def _add(store: Store, resource: dict[str, Any], **lists: list[dict[str, str]]) -> None:
-    """Add to lists of a resource, in the words of its own source: these lists add up over its messages."""
-    delta = {"url": SOURCE_EXTENSION, "extension": [{"url": "update", "valueCode": "delta"}]}
-    meta = {"source": (resource.get("meta") or {}).get("source"), "extension": [delta]}
-    message = {"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta, **lists}
+    source = (resource.get("meta") or {}).get("source")
+    record = {
+        "url": SOURCE_EXTENSION,
+        "extension": [
+            {"url": "update", "valueCode": "joined"},
+            {"url": "sequence", "valueString": datetime.now(UTC).isoformat()},
+        ],
+    }
+    message = {
+        "resourceType": resource["resourceType"],
+        "id": resource["id"],
+        "meta": {"source": source, "extension": [record]},
+        **{name: references for name, references in made.items() if references},
+    }
     await store.load([message], adapter=_ADAPTER, batch=1)
+    return True
 
 
 async def _note(store: Store, study: dict[str, Any], *, sure: bool) -> None:

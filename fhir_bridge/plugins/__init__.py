@@ -44,6 +44,7 @@ from fhir_bridge.plugins.protocols import (
     SourceDelivery,
     SourceModel,
     SourceRecord,
+    SplittingAdapter,
 )
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "SourceDelivery",
     "SourceModel",
     "SourceRecord",
+    "SplittingAdapter",
     "adapters",
     "extractors",
     "functions",

@@ -34,6 +34,7 @@ __all__ = [
     "SinkFactory",
     "SourceModel",
     "SourceRecord",
+    "SplittingAdapter",
 ]
 
 RecordOutcome = Literal["read", "skipped", "rejected"]
@@ -399,6 +400,27 @@ class CompletingAdapter(Adapter, Protocol):
 
     def complete(self, paths: Sequence[Path], options: Mapping[str, Any]) -> None:
         """All that was read of these sources is written: remember it. Never called after a part of a run."""
+        ...
+
+
+@runtime_checkable
+class SplittingAdapter(Adapter, Protocol):
+    """An adapter that reads one file in pieces, side by side, and then what all of them came to."""
+
+    def pieces(self, path: Path, jobs: int, options: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """What each piece is read with, as JSON, in the file's order; none where the file is read whole."""
+        ...
+
+    def read_piece(
+        self, path: Path, piece: Mapping[str, Any], context: ReadContext, state: dict[str, Any]
+    ) -> Iterator[SourceRecord]:
+        """The records of a piece; `state` gets what they came to, as JSON, when they are read."""
+        ...
+
+    def read_end(
+        self, path: Path, piece: Mapping[str, Any], context: ReadContext, states: Sequence[Mapping[str, Any]]
+    ) -> Iterator[SourceRecord]:
+        """The records that the file ends with; `piece` is one of them, `states` are of all."""
         ...
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_bridge.egress import Allowed
@@ -62,6 +62,12 @@ class Settings(BaseSettings):
     )
     site: Path | None = Field(
         default=None, description="The site's settings (YAML), for what predicts while serving."
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Token (16 characters or more) by which a monitoring system reads `/metrics`; absent: it is not "
+        "served.",
     )
     mllp: int | None = Field(
         default=None, ge=1, le=65535, description="Port to listen on for HL7 v2 over MLLP; absent: none."
@@ -298,12 +304,6 @@ class Settings(BaseSettings):
         gt=0,
         le=10,
         description="Time of one call of a CDS service; what is not ready by then gives no card, and no error.",
-    )
-    metrics_token: str = Field(
-        default="",
-        repr=False,
-        description="Token with which a monitoring system reads /metrics (how the models do); without one there is "
-        "nothing at that address.",
     )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(

@@ -26,7 +26,9 @@ from fhir_bridge.storage.stored import stamp
 __all__ = [
     "AuditOf",
     "AuditRecord",
+    "AuditRow",
     "AuditWriter",
+    "facts_of",
     "new_key",
     "patient_entity",
     "read_id",
@@ -65,6 +67,25 @@ def patient_entity(patient: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditRow:
+    """An event as it is stored.
+
+    Attributes:
+        content: its JSON, `shortened`.
+        facts: resource, who, action, subtype and outcome, for the index.
+    """
+
+    moment: datetime
+    content: bytes
+    facts: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, event: Event) -> AuditRow:
+        """Of an event without the patients of its parts."""
+        return cls(datetime.fromisoformat(event["recorded"]), shortened(dumps(event)), facts_of(event))
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRecord:
     """What one request did.
 
@@ -72,11 +93,13 @@ class AuditRecord:
         event: the AuditEvent without id and meta, and without the patients of `parts`.
         parts: the ids of the patients that one served AuditEvent names; one empty part where there are none.
         key: the same in every try, so that nothing is stored twice.
+        row: the event as it is stored, where it was made with others that are alike.
     """
 
     event: Event
     parts: Sequence[Sequence[str]] = ((),)
     key: UUID = field(default_factory=new_key)
+    row: AuditRow | None = None
 
     @classmethod
     def of(cls, event: Event) -> AuditRecord:
@@ -162,21 +185,16 @@ class AuditWriter:
     @staticmethod
     def add(statement: Statement, records: Sequence[AuditRecord]) -> None:
         """Put records into a statement; their months are prepared."""
-        moments = [record.recorded for record in records]
-        statement.insert(
-            "audit",
-            _ROW,
-            [
-                (record.key, moment, shortened(dumps(record.event)))
-                for record, moment in zip(records, moments, strict=True)
-            ],
-        )
+        stored = [record.row or AuditRow.of(record.event) for record in records]
+        contents = [
+            (record.key, row.moment, row.content) for record, row in zip(records, stored, strict=True)
+        ]
+        statement.insert("audit", _ROW, contents)
         rows: list[tuple[Any, ...]] = []
-        for record, moment in zip(records, moments, strict=True):
-            facts = _facts(record.event)
+        for record, row in zip(records, stored, strict=True):
             for number, part in enumerate(record.parts):
                 for position, patient in enumerate(part or (None,)):
-                    rows.append((moment, record.key, number, position == 0, patient, *facts))
+                    rows.append((row.moment, record.key, number, position == 0, patient, *row.facts))
         statement.insert("audit_index", _INDEX, rows)
 
     async def write(self, records: Sequence[AuditRecord]) -> None:
@@ -209,7 +227,7 @@ class AuditWriter:
             await statement.run(connection)
 
 
-def _facts(event: Event) -> tuple[str | None, ...]:
+def facts_of(event: Event) -> tuple[str | None, ...]:
     """resource, who, action, subtype and outcome."""
     entity: Event = next(iter(event.get("entity", ())), {})
     agents = event.get("agent", ())

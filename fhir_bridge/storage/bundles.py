@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from fhir_bridge.storage.errors import BadReference, BadResource
+from fhir_bridge.storage.outlines import Outline
 
 __all__ = [
     "Entry",
@@ -39,6 +40,7 @@ class Entry:
         id: of the resource, where the URL names one, or once it is decided.
         parameters: criteria in the URL (`PUT Patient?identifier=…`, `GET Observation?patient=…`).
         if_none_exist: criteria of a conditional create.
+        outline: of the resource.
     """
 
     position: int
@@ -51,6 +53,7 @@ class Entry:
     resource: dict[str, Any] | None
     if_match: str | None
     if_none_exist: list[tuple[str, str]] | None
+    outline: Outline | None = None
 
 
 def read_entries(bundle: Mapping[str, Any]) -> list[Entry]:
@@ -202,14 +205,14 @@ def references_in(value: Any) -> list[str]:
     return results
 
 
-def conditional_references(value: Any, base: str = "") -> set[str]:
-    """References that are searches (`Patient?identifier=…`), anywhere in a resource, as they are written.
+def conditional_references(references: Iterable[str], base: str = "") -> set[str]:
+    """Those of the References of a resource that are searches (`Patient?identifier=…`), as they are written.
 
     Args:
         base: this server's base URL, which may be in front.
     """
     return {
         reference
-        for reference in references_in(value)
+        for reference in references
         if "?" in reference and re.match(r"[A-Z][A-Za-z]+\?", relative(reference, base))
     }

@@ -115,9 +115,9 @@ class _Chain:
         condition = any_of(ways)
         if condition is FALSE:
             return FALSE
-        number = await self._dictionaries.find_parameter(resource_type, code)
+        rows = await self._dictionaries.rows_of(resource_type, code)
         return Condition(
-            f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter = {number:d} "
+            f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter {rows} "
             f"AND {condition.text})",
             condition.values,
         )
@@ -153,9 +153,9 @@ class _Chain:
         keys = await self._keys(source, inner)
         if keys is None:
             return FALSE
-        number = await self._dictionaries.find_parameter(source, code)
+        rows = await self._dictionaries.rows_of(source, code)
         pointed = (
-            f"SELECT i.target FROM reference i WHERE i.parameter = {number:d} "  # noqa: S608
+            f"SELECT i.target FROM reference i WHERE i.parameter {rows} "  # noqa: S608
             f"AND i.target IS NOT NULL AND i.resource IN ({keys.text})"
         )
         if resource_type == "Patient":

@@ -17,10 +17,14 @@ class Condition:
     """A boolean SQL expression over the row `r` of `resource`, and the values of its placeholders in order.
 
     The text is built from constants of this package alone; whatever a caller gave is in the values.
+
+    Attributes:
+        rows: where it is that some row `i` of an index meets a condition, the table and that condition.
     """
 
     text: str
     values: tuple[Any, ...] = ()
+    rows: tuple[str, Condition] | None = None
 
 
 # `all_of` and `any_of` leave these two out, by identity; a `Condition("TRUE")` of one's own is written.

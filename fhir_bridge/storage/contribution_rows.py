@@ -9,7 +9,7 @@ import orjson
 from psycopg import AsyncConnection
 
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.storage.contributions import MERGED, Contribution, Order
+from fhir_bridge.storage.contributions import MERGED, NUMBERED, Contribution, Order
 from fhir_bridge.storage.records import keep_outputs
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.versions import Current
@@ -127,7 +127,8 @@ async def remove_states(connection: AsyncConnection, keys: Sequence[int]) -> Non
 
 
 def _content(state: Contribution, states: States, *, live: bool) -> bytes | None:
-    if live and state.resource["resourceType"] not in MERGED:
+    kind = state.resource["resourceType"]
+    if live and kind not in MERGED and (kind not in NUMBERED or len(states) == 1):
         # The same choice as that of `merge` for a type that is not merged: its content is the
         # current version's, byte by byte.
         newest = max(states.values(), key=lambda item: (item.order, item.source))

@@ -25,7 +25,9 @@ from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.stored import canonical, content_hash
 
 __all__ = [
+    "JOINED",
     "MERGED",
+    "NUMBERED",
     "REST",
     "STATUS_RANK",
     "Contribution",
@@ -74,6 +76,13 @@ _COMPOSITE = {
 }
 """Lists of a record of an event that its messages add up: a message names the results that it brings, not all."""
 
+NUMBERED = {"ServiceRequest": "identifier"}
+"""Numbers that several systems give one thing: a message replaces those of the kinds and namespaces that it names, and
+says nothing of the others. A report names its order's placer number and not the accession number, which stays."""
+
+JOINED = "joined."
+"""How the element id of a reference begins that no source states: numbers in common give it. It goes with them."""
+
 _NEVER = datetime.min.replace(tzinfo=UTC)  # sorts before every business time
 
 Order = tuple[datetime, int, str, str, int, bytes]
@@ -97,6 +106,7 @@ class Contribution:
             has an order and no value.
         delta: whether the message speaks only of what it holds and clears.
         cleared: elements that the message takes away.
+        joined: the message holds all the references that numbers in common give (`JOINED`), and speaks of nothing else.
     """
 
     source: str
@@ -111,6 +121,7 @@ class Contribution:
     cleared: tuple[str, ...] = ()
     sequence: str = ""
     mapping: str = ""
+    joined: bool = False
 
     @property
     def order(self) -> Order:
@@ -153,7 +164,7 @@ def incoming(
     source = meta.get("source")
     if not isinstance(source, str) or not source:
         source = f"urn:fhir-bridge:{adapter}"
-    time, sequence, delta, cleared, kept = _source_record(meta.get("extension"))
+    time, sequence, update, cleared, kept = _source_record(meta.get("extension"))
     # Hashed with the source-record extension: the same content at another time is another message.
     content = {name: value for name, value in resource.items() if name != "meta"}
     whole = {**content, "meta": meta} if meta else content
@@ -170,17 +181,29 @@ def incoming(
     at = arrival if time is None else 0
     version = version_order(mapping)
     return Contribution(
-        source, time, at, rank, digest, content, load, None, delta, cleared, sequence, version
+        source,
+        time,
+        at,
+        rank,
+        digest,
+        content,
+        load,
+        None,
+        update in ("delta", "joined"),
+        cleared,
+        sequence,
+        version,
+        update == "joined",
     )
 
 
 def _source_record(
     extensions: Any,
-) -> tuple[datetime | None, str, bool, tuple[str, ...], list[Any]]:
-    """Business time, sequence, delta, cleared elements, and the extensions to keep (without a delta's instructions)."""
+) -> tuple[datetime | None, str, str, tuple[str, ...], list[Any]]:
+    """Business time, sequence, kind of update, cleared elements, and the extensions to keep (without instructions)."""
     time: datetime | None = None
     sequence = ""
-    delta = False
+    update = ""
     cleared: list[str] = []
     kept: list[Any] = []
     for extension in extensions if isinstance(extensions, list) else ():
@@ -204,14 +227,14 @@ def _source_record(
                 case "update":
                     # Instructions of a delta speak of this message alone; they are carried out,
                     # and not part of what is stored.
-                    delta = part.get("valueCode") == "delta"
+                    update = str(part.get("valueCode"))
                 case "cleared":
                     cleared.append(str(part.get("valueString")))
                 case _:
                     parts.append(part)
         if parts:
             kept.append({**extension, "extension": parts})
-    return time, sequence, delta, tuple(cleared), kept
+    return time, sequence, update, tuple(cleared), kept
 
 
 @cache
@@ -250,6 +273,8 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
     """A source's state after one more message, in whatever order the messages arrive."""
     resource_type = message.resource["resourceType"]
     at = message.order
+    if message.joined:
+        return _rejoined(known, message)
     if known is None and not message.delta:
         return replace(message, cleared=())
     if known is None:
@@ -264,7 +289,7 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
     spoken.update(_group(resource_type, name) for name in message.cleared)
     # A snapshot speaks also of what it leaves out: all elements that are known so far.
     if not message.delta:
-        spoken.update(previous)
+        spoken.update(name for name in previous if _ITEM not in name)
     taken = {
         element
         for element in spoken
@@ -284,6 +309,7 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
         if name not in _FIXED and _group(resource_type, name) in taken
     )
     _add_up(content, known, message, previous, orders, before)
+    _keep_numbers(content, known, message, previous, orders, before)
     present = {_group(resource_type, name) for name in content if name not in _FIXED}
     if snapshot is not None:  # what an older message cleared, the snapshot says anyway
         orders = {
@@ -305,6 +331,37 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
 
 _ITEM = "\0"
 """Between an element and an item of it, among the orders: since which message the item is in a list that adds up."""
+_JOIN = f"{_ITEM}joined"
+"""Among the orders, that of the references that numbers in common give."""
+
+
+def _rejoined(known: Contribution | None, message: Contribution) -> Contribution:
+    """A source's state with the references that numbers in common give now, in place of those that they gave before."""
+    if known is None:
+        fixed = {name: message.resource[name] for name in _FIXED}
+        known = replace(message, resource=fixed, orders={}, delta=False, cleared=(), joined=False)
+    orders = dict(known.orders) if known.orders is not None else _same(known)
+    if message.order < orders.get(_JOIN, message.order):
+        return known
+    content = dict(known.resource)
+    for kind, name in sorted(_COMPOSITE):
+        if kind != content["resourceType"]:
+            continue
+        items = [item for item in content.get(name, ()) if not _is_joined(item)]
+        _set(content, name, [*items, *(message.resource.get(name) or ())])
+    return replace(known, resource=content, orders={**orders, _JOIN: message.order})
+
+
+def _set(content: dict[str, Any], name: str, items: list[Any]) -> None:
+    """A list has items, or is absent; it stays where it is among the elements."""
+    if items:
+        content[name] = items
+    else:
+        content.pop(name, None)
+
+
+def _is_joined(item: Any) -> bool:
+    return isinstance(item, dict) and str(item.get("id") or "").startswith(JOINED)
 
 
 def _add_up(
@@ -330,6 +387,10 @@ def _add_up(
         old, new = (entry if isinstance(entry, list) else [] for entry in lists)
         if kind != resource_type or not (old or new):
             continue
+        joined = [item for item in old if _is_joined(item)]
+        old = [item for item in old if not _is_joined(item)]
+        if _JOIN in previous:
+            new = [item for item in new if not _is_joined(item)]
         locations: dict[str, tuple[Order, int, Any]] = {}
         for number, item in enumerate(old):
             key = f"{name}{_ITEM}{_sameness(item).decode()}"
@@ -353,7 +414,67 @@ def _add_up(
         whole = orders.get(name) or snapshot
         # Only what differs from the list's own order is kept: most lists come from one message.
         orders.update((key, since) for key, (since, _, _) in locations.items() if since != whole)
-        content[name] = [item for _, _, item in sorted(locations.values(), key=lambda location: location[:2])]
+        stated = [item for _, _, item in sorted(locations.values(), key=lambda location: location[:2])]
+        _set(content, name, [*stated, *(item for item in joined if item not in stated)])
+
+
+def _keep_numbers(
+    content: dict[str, Any],
+    known: Contribution,
+    message: Contribution,
+    previous: Mapping[str, Order],
+    orders: dict[str, Order],
+    snapshot: Order | None,
+) -> None:
+    """Make a list of numbers what the newest message says of each kind and namespace; arguments as of `_add_up`."""
+    name = NUMBERED.get(message.resource["resourceType"])
+    old, new = (entry.resource.get(name or "") or [] for entry in (known, message))
+    if name is None or not (old or new or name in message.cleared):
+        return
+    whole = previous.get(name) or snapshot or known.order
+    floor = previous.get(name + _ITEM)
+    if name in message.cleared:
+        floor = max(message.order, floor or message.order)
+    numbers = [(previous.get(_number_key(name, item)) or whole, item) for item in old]
+    numbers += [(message.order, item) for item in new]
+    for key in [key for key in orders if key.startswith(name + _ITEM)]:
+        del orders[key]
+    kept = _newest_numbers(name, numbers, floor)
+    if floor is not None:
+        orders[name + _ITEM] = floor
+    if not new and name in previous:
+        orders[name] = previous[name]
+    stated = orders.get(name) or message.order
+    orders.update((_number_key(name, item), since) for since, item in kept if since != stated)
+    if kept:
+        orders.setdefault(name, stated)
+    _set(content, name, [item for _, item in kept])
+
+
+def _newest_numbers(
+    name: str, numbers: list[tuple[Order, Any]], floor: Order | None = None
+) -> list[tuple[Order, Any]]:
+    """The numbers of the newest message of each kind and namespace, the newest first; none older than `floor`."""
+    newest: dict[str, Order] = {}
+    for since, item in numbers:
+        key = _number_key(name, item)
+        newest[key] = max(since, newest.get(key, since))
+    kept: dict[tuple[Order, bytes], Any] = {}
+    for since, item in numbers:
+        if since == newest[_number_key(name, item)] and (floor is None or since > floor):
+            kept.setdefault((since, canonical(item)), item)
+    # A stable sort: of one message as it has them.
+    return sorted(
+        ((since, item) for (since, _), item in kept.items()), key=lambda each: each[0], reverse=True
+    )
+
+
+def _number_key(name: str, item: Any) -> str:
+    """Among the orders, which numbers a number replaces: those of its type and namespace."""
+    stated = item if isinstance(item, dict) else {}
+    codings = (stated.get("type") or {}).get("coding") or ()
+    kinds = sorted(str(coding.get("code")) for coding in codings)
+    return f"{name}{_ITEM}{canonical([*kinds, stated.get('system') or '']).decode()}"
 
 
 def _same(state: Contribution) -> dict[str, Order]:
@@ -373,7 +494,11 @@ def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dic
     resource_type = states[0].resource["resourceType"]
     if resource_type not in MERGED:
         # The source makes the choice total where two sources have the same order.
-        return max(states, key=lambda state: (state.order, state.source)).resource
+        newest = max(states, key=lambda state: (state.order, state.source))
+        name = NUMBERED.get(resource_type)
+        if name is None or len(states) == 1 or newest.source == REST:
+            return newest.resource
+        return _with_numbers(newest, name, states)
     ranked = _ranked(states, precedence)
     merged: dict[str, Any] = {name: ranked[0].resource[name] for name in _FIXED}
     meta = _merged_meta([state.resource.get("meta") or {} for state in ranked])
@@ -396,6 +521,20 @@ def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dic
             elif owner != REST and element in _UNIONED and isinstance(value, list):
                 merged[name] = _union(merged.get(name), value)
     return merged
+
+
+def _with_numbers(newest: Contribution, name: str, states: Sequence[Contribution]) -> dict[str, Any]:
+    """What the newest source says, with the numbers that others know."""
+    numbers: list[tuple[Order, Any]] = []
+    for state in sorted(states, key=lambda state: state.source, reverse=True):
+        orders = state.orders or {}
+        whole = orders.get(name) or orders.get("") or state.order
+        items = state.resource.get(name) or ()
+        numbers += [(orders.get(_number_key(name, item)) or whole, item) for item in items]
+    values = [item for _, item in _newest_numbers(name, numbers)]
+    if values == (newest.resource.get(name) or []):
+        return newest.resource
+    return {**newest.resource, name: values}
 
 
 def _ranked(states: Sequence[Contribution], precedence: Sequence[str]) -> list[Contribution]:

@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.storage.errors import IndexPending, RecordsPending
+from fhir_bridge.storage.indexed import included
 
 __all__ = ["INDEX_PENDING", "NO_SYSTEM", "RECORDS_PENDING", "Dictionaries"]
 
@@ -237,6 +238,17 @@ class Dictionaries:
         """The number of a search parameter, for a query."""
         await self.allocate(parameters=[(resource_type, code)])
         return self._parameters[resource_type, code]
+
+    async def find_parameters(self, resource_type: str, code: str) -> list[int]:
+        """The numbers of all rows that a search parameter is answered from: its own, and those of what it includes."""
+        codes = (code, *included(resource_type, self.definitions).get(code, ()))
+        await self.allocate(parameters=[(resource_type, each) for each in codes])
+        return [self._parameters[resource_type, each] for each in codes]
+
+    async def rows_of(self, resource_type: str, code: str) -> str:
+        """The same as a condition on a row's `parameter`; in the text, so that the planner uses its statistics."""
+        numbers = await self.find_parameters(resource_type, code)
+        return f"= {numbers[0]:d}" if len(numbers) == 1 else f"IN ({', '.join(map(str, numbers))})"
 
     async def find_system(self, url: str) -> int | None:
         """The number of a code system, or None where no stored code has it."""

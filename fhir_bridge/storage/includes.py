@@ -186,7 +186,8 @@ class _Gathered:
         if codes is None:
             known = references_of(resource_type, self._dictionaries.definitions)
             codes = [parameter.code for parameter in known]
-        return [await self._dictionaries.find_parameter(resource_type, code) for code in codes]
+        numbers = [await self._dictionaries.find_parameters(resource_type, code) for code in codes]
+        return [number for some in numbers for number in some]
 
     async def _by_type(self, keys: Sequence[int], wanted: str | None) -> dict[str, list[int]]:
         if not keys:

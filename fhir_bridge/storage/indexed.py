@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from fhir_bridge.fhir import search_parameters
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter, resource_types
 
@@ -9,6 +12,7 @@ __all__ = [
     "APART",
     "find",
     "find_reference",
+    "included",
     "indexed_only",
     "reference_targets",
     "references_of",
@@ -30,6 +34,10 @@ _CHOSEN = {
 }
 """Types of which only some parameters are indexed, beside those of Resource: every access writes an AuditEvent."""
 
+_OVERLAPPING = frozenset({"token", "quantity", "reference"})
+"""Types of parameters of which some have the values of others."""
+_RESTRICTED = re.compile(r"\.where\(resolve\(\) is [A-Z][A-Za-z]*\)$")
+
 APART = frozenset({"AuditEvent"})
 """Types that are no rows of `resource`: no search of another type leads to them (`storage.audit_search`)."""
 
@@ -43,6 +51,38 @@ def _chosen(known: Definitions, resource_type: str) -> frozenset[str]:
     # `_id`, `_lastUpdated`, `_profile` and the like: those of Resource are answered of every type.
     codes = known.search_parameters(resource_type)
     return _CHOSEN[resource_type].union(code for code in codes if code.startswith("_"))
+
+
+def included(resource_type: str, known: Definitions = DEFAULT) -> Mapping[str, tuple[str, ...]]:
+    """For each code of a type those whose values are among its own: `patient` for `subject`, `code` for `combo-code`.
+
+    What the index has under one of these has no second row: who looks for the code looks for these too. In an index
+    that was made before there are both, which finds the same.
+    """
+    return known.derived(_included, resource_type)
+
+
+def _included(known: Definitions, resource_type: str) -> dict[str, tuple[str, ...]]:
+    parts = {
+        code: (parameter.type, frozenset(part.strip() for part in parameter.expression.split("|")))
+        for code, parameter in known.search_parameters(resource_type).items()
+        if parameter.type in _OVERLAPPING and not parameter.components and parameter.expression
+    }
+    results = {
+        code: tuple(
+            sorted(
+                other
+                for other, (other_type, own) in parts.items()
+                if other != code and other_type == kind and _within(own, whole) and not _within(whole, own)
+            )
+        )
+        for code, (kind, whole) in parts.items()
+    }
+    return {code: others for code, others in results.items() if others}
+
+
+def _within(own: frozenset[str], whole: frozenset[str]) -> bool:
+    return all(part in whole or _RESTRICTED.sub("", part) in whole for part in own)
 
 
 def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:

@@ -39,7 +39,7 @@ from fhir_bridge.fhir.search_parameters import (
 from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
 from fhir_bridge.storage.errors import BadResource, TooManyIndexRows
-from fhir_bridge.storage.indexed import indexed_only
+from fhir_bridge.storage.indexed import included, indexed_only
 from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
 __all__ = [
@@ -330,6 +330,24 @@ async def find_keys(connection: AsyncConnection, identities: Sequence[Identity])
     return results
 
 
+def _once(item: Indexed, known: definitions.Definitions) -> Sequence[IndexEntry]:
+    """The entries that get rows: of a parameter all of whose values are there under included ones, none does.
+
+    With elements, numbers say what occurs together for each composite by itself (`elements_of`): all keep their rows.
+    """
+    wider = {} if item.elements else included(item.type, known)
+    if not wider:
+        return item.entries
+    inner = {code for codes in wider.values() for code in codes}
+    there = {entry for entry in item.entries if entry.parameter in inner}
+    own: set[str] = set()
+    for entry in item.entries:
+        codes = wider.get(entry.parameter)
+        if codes is not None and not any((code, *entry[1:]) in there for code in codes):
+            own.add(entry.parameter)
+    return [entry for entry in item.entries if entry.parameter not in wider or entry.parameter in own]
+
+
 def _moments(item: Indexed) -> list[Any]:
     """The ends of the dates of a resource, each once."""
     ends = (
@@ -350,7 +368,9 @@ class _Waiting:
     of token.moment of its code; empty where its type has none.
     """
 
-    item: Indexed
+    type: str
+    entries: Sequence[IndexEntry]
+    elements: Sequence[int | None]
     key: int
     owners: Sequence[int]
     moments: Sequence[Any] = ()
@@ -416,7 +436,9 @@ class IndexWriter:
         # one row with MANY says that it has to be looked up.
         patients = [patient for patient in self._put_record(item, key) if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
-        self._waiting.append(_Waiting(item, key, owners, _moments(item) if item.type in DATED else ()))
+        moments = _moments(item) if item.type in DATED else ()
+        entries = _once(item, self.dictionaries.definitions)
+        self._waiting.append(_Waiting(item.type, entries, item.elements, key, owners, moments))
         # Declared by this resource, so that its next version can replace its own links and no others.
         for merged, survivor in item.links:
             self._add("link", keys["Patient", merged], keys["Patient", survivor], key)
@@ -433,8 +455,8 @@ class IndexWriter:
         # By entries, not by resources: one resource may have more than a statement takes.
         while self._waiting and left > 0:
             first = self._waiting[0]
-            entries = first.item.entries[first.start : first.start + left]
-            elements = first.item.elements[first.start : first.start + left]
+            entries = first.entries[first.start : first.start + left]
+            elements = first.elements[first.start : first.start + left]
             if elements:
                 for entry, element in zip(entries, elements, strict=True):
                     self._put_values(first, (entry,), element)
@@ -442,7 +464,7 @@ class IndexWriter:
                 self._put_values(first, entries)
             left -= len(entries)
             first.start += len(entries)
-            if first.start == len(first.item.entries):
+            if first.start == len(first.entries):
                 self._waiting.popleft()
 
     def _put_values(
@@ -450,9 +472,9 @@ class IndexWriter:
     ) -> None:
         keys, dictionaries = self.keys, self.dictionaries
         add = self._add if element is None else partial(self._add_of_element, element)
-        item, key, owners = resource.item, resource.key, resource.owners
+        kind, key, owners = resource.type, resource.key, resource.owners
         for entry in entries:
-            parameter = dictionaries.parameter(item.type, entry.parameter)
+            parameter = dictionaries.parameter(kind, entry.parameter)
             # By exact type, the most frequent first: these lines run dozens of times for each resource.
             if type(entry) is TokenEntry:
                 system = dictionaries.system(entry.system)

@@ -56,10 +56,15 @@ _APART = frozenset({"AuditEvent"})
 """What may be named and is no row of `resource`."""
 
 
-def local_references(resource: dict[str, Any]) -> set[Identity]:
-    """The resources of this server that a resource refers to."""
+def local_references(resource: dict[str, Any], references: Sequence[str] | None = None) -> set[Identity]:
+    """The resources of this server that a resource refers to.
+
+    Args:
+        references: the texts of its References, where they are known.
+    """
     types = definitions.resource_types()
-    matches = (_LOCAL.fullmatch(reference) for reference in references_in(resource))
+    texts = references_in(resource) if references is None else references
+    matches = (_LOCAL.fullmatch(reference) for reference in texts)
     named = {
         (match[1], match[2]) for match in matches if match and match[1] in types and match[1] not in _APART
     }

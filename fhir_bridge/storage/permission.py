@@ -181,9 +181,8 @@ async def _criterion(code: str, value: str, resource_type: str, dictionaries: Di
     # A scope whose criterion can't be tested must grant less, never more.
     if parameter is None or parameter.type != "token":
         return FALSE
-    number = await dictionaries.find_parameter(resource_type, code)
-    # The number is in the text, so that the planner uses the statistics of (parameter, code).
-    exists = f"EXISTS (SELECT FROM token t WHERE t.resource = r.key AND t.parameter = {number:d}"
+    rows = await dictionaries.rows_of(resource_type, code)
+    exists = f"EXISTS (SELECT FROM token t WHERE t.resource = r.key AND t.parameter {rows}"
     system, bar, token = value.rpartition("|")
     if not bar:
         return Condition(f"{exists} AND t.code = %s)", (indexable(token),))

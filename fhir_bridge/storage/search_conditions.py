@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from fhir_bridge.storage.indexing import DATED, MANY
 from fhir_bridge.storage.search_text import (
     date_value,
     number_value,
+    prefixed,
     split_composite,
     split_list,
     split_token,
@@ -28,7 +30,7 @@ from fhir_bridge.storage.search_text import (
 )
 from fhir_bridge.storage.search_words import in_words, of_text
 
-__all__ = ["CodeSets", "code_rows", "ends_within", "parameter_condition"]
+__all__ = ["CodeSets", "ValueRows", "code_rows", "ends_within", "equal_rows", "parameter_condition"]
 
 _TABLES = {
     "token": "token",
@@ -95,23 +97,37 @@ class _Query:
     async def exists(self, inner: Condition, code: str = "") -> Condition:
         """Some index row of the parameter meets `inner`, a condition on the row `i`."""
         if inner is FALSE:
-            # What can never match costs no number: `find_parameter` would give one to a
+            # What can never match costs no number: `rows_of` would give one to a
             # parameter that nothing stored has.
             return FALSE
-        number = await self.dictionaries.find_parameter(self.type, code or self.code)
         table = _TABLES["token" if code else self.parameter.type]
+        if self.together or self.is_beside:
+            parameter = await self._rows_of_elements(table)
+        else:
+            parameter = "i.parameter " + await self.dictionaries.rows_of(self.type, code or self.code)
         inner = all_of([inner, *self.together])
         where = "" if inner.text == "TRUE" else f" AND {inner.text}"
         if self.is_beside:
             # Within it `i` is this component's row, before it that of the first component.
-            rows = f"SELECT i.resource, coalesce(i.element, 0) FROM {table} i WHERE i.parameter = {number:d}{where}"  # noqa: S608
+            rows = f"SELECT i.resource, coalesce(i.element, 0) FROM {table} i WHERE {parameter}{where}"  # noqa: S608
             return Condition(f"(i.resource, coalesce(i.element, 0)) IN ({rows})", inner.values)
         # Every condition correlates by resource: PostgreSQL chooses whether to begin
         # at the value or at the resource.
+        met = Condition(f"{parameter}{where}", inner.values)
         return Condition(
-            f"EXISTS (SELECT FROM {table} i WHERE i.resource = r.key AND i.parameter = {number:d}{where})",
+            f"EXISTS (SELECT FROM {table} i WHERE i.resource = r.key AND {met.text})",
             inner.values,
+            (table, met),
         )
+
+    async def _rows_of_elements(self, table: str) -> str:
+        """The rows of a composite's component: those of included ones where a resource has no own (`indexing`)."""
+        own, *others = await self.dictionaries.find_parameters(self.type, self.code)
+        if not others:
+            return f"i.parameter = {own:d}"
+        has = f"SELECT FROM {table} o WHERE o.resource = i.resource AND o.parameter = {own:d}"
+        listed = ", ".join(map(str, others))
+        return f"(i.parameter = {own:d} OR (i.parameter IN ({listed}) AND NOT EXISTS ({has})))"
 
 
 async def parameter_condition(
@@ -255,25 +271,63 @@ async def code_rows(resource_type: str, value: str, dictionaries: Dictionaries) 
     parameter = find(resource_type, "code", dictionaries.definitions)
     assert parameter is not None
     wanted = await _token_value(value, _Query(resource_type, parameter, "", dictionaries, (), None))
-    number = await dictionaries.find_parameter(resource_type, "code")
-    return all_of([Condition(f"i.parameter = {number:d} AND i.moment IS NOT NULL"), wanted])
+    rows = await dictionaries.rows_of(resource_type, "code")
+    return all_of([Condition(f"i.parameter {rows} AND i.moment IS NOT NULL"), wanted])
 
 
-def ends_within(value: str) -> Condition:
-    """What the end of a date, in `i.moment`, meets where the date meets `value`; TRUE where nothing follows from it."""
+def ends_within(value: str, end: str = "i.moment") -> Condition:
+    """What the end of a date, in a column, meets where the date meets `value`; TRUE where nothing follows from it."""
     wanted = date_value("date", value)
     # As `_date` compares: above, the end is behind the start; within, no later than the end as well.
     match wanted.prefix:
         case "eq":
             return Condition(
-                "(i.moment > %s AND i.moment <= %s::timestamptz)", (wanted.low, wanted.high or "infinity")
+                f"({end} > %s AND {end} <= %s::timestamptz)", (wanted.low, wanted.high or "infinity")
             )
         case "ge":
-            return Condition("i.moment > %s", (wanted.low,))
+            return Condition(f"{end} > %s", (wanted.low,))
         case "gt" | "sa":
-            return Condition("i.moment > %s::timestamptz", (wanted.high or "infinity",))
+            return Condition(f"{end} > %s::timestamptz", (wanted.high or "infinity",))
         case _:
             return TRUE
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRows:
+    """The rows `i` of an index that one value is found by, and the column whose order the index has them in."""
+
+    table: str
+    column: str
+    rows: Condition
+
+
+async def equal_rows(
+    resource_type: str, code: str, value: str, dictionaries: Dictionaries
+) -> ValueRows | None:
+    """The rows that `code=value` is found by, of a date, number or quantity; None of anything but one equal value.
+
+    Raises:
+        BadSearch: the value can't be read.
+    """
+    parameter = find(resource_type, code, dictionaries.definitions)
+    if parameter is None or parameter.components or parameter.type not in ("date", "number", "quantity"):
+        return None
+    values = split_list(value)
+    if code == "_lastUpdated" or len(values) != 1 or prefixed(values[0])[0] != "eq":
+        return None
+    number, *others = await dictionaries.find_parameters(resource_type, code)
+    if others:  # several ranges of the index, which are in no common order
+        return None
+    if parameter.type == "date":
+        inner = _date("i.low", "i.high", code, values[0])
+    elif parameter.type == "number":
+        wanted = number_value(code, values[0])
+        inner = _compare("i.low", "i.high", "eq", wanted.value, wanted.low, wanted.high)
+    else:
+        inner = await _quantity(values[0], _Query(resource_type, parameter, "", dictionaries, (), None))
+    column = "canonical_low" if "canonical_low" in inner.text else "low"
+    rows = all_of([Condition(f"i.parameter = {number:d}"), inner])
+    return ValueRows(_TABLES[parameter.type], column, rows)
 
 
 async def _of_type(query: _Query, values: Sequence[str]) -> Condition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,42 +14,48 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.indexed import SPECIAL, find
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
+from fhir_bridge.storage.search_walks import Walk
 
-__all__ = ["Branch", "Page", "Place", "Sort", "count_all", "read_page", "sorts_of"]
+__all__ = ["Branch", "Counted", "Page", "Place", "Sort", "count_all", "read_page", "sorts_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One sort key: an SQL expression over `r`, its type, its direction."""
+    """One sort key: an SQL expression over `r`, its type, its direction, and whether a resource may have none."""
 
     expression: Condition
     type: str
     descending: bool
+    may_be_absent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Latest:
-    """A way to the latest matches of a code: its rows of the index in the order of `token.moment`.
+class Counted:
+    """The rows `i` of an index that all matches have, by table, and what a match `r` meets beside them."""
 
-    Attributes:
-        rows: a condition on the rows `i` of `token`.
-        where: on `r`, what else a match meets.
-        date: the number of the parameter `date`.
-    """
-
+    table: str
     rows: Condition
     where: Condition
-    date: int
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The matches of one type: a condition on `r`, and what they are sorted by. latest: sorted by `-date` alone."""
+    """The matches of one type: a condition on `r`, what they are sorted by, a walk in that order, and how they are
+    counted by an index.
+    """
 
     type: str
     where: Condition
     sorts: tuple[Sort, ...]
-    latest: Latest | None = None
+    walk: Walk | None = None
+    counted: Counted | None = None
+
+    @property
+    def keys_descending(self) -> bool:
+        """Whether of equal matches the greatest key comes first: an index that is read backwards has them so."""
+        if self.walk is not None:
+            return self.walk.keys_descending
+        return len(self.sorts) == 1 and self.sorts[0].descending and not self.sorts[0].may_be_absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +106,26 @@ async def sorts_of(
         code = rule.removeprefix("-")
         descending = rule.startswith("-")
         if code == "_lastUpdated":
-            sorts.append(Sort(Condition("r.last_updated"), "timestamptz", descending))
+            sorts.append(Sort(Condition("r.last_updated"), "timestamptz", descending, may_be_absent=False))
             continue
         if code == "_id":
-            sorts.append(Sort(Condition("r.id"), "text", descending))
+            sorts.append(Sort(Condition("r.id"), "text", descending, may_be_absent=False))
             continue
         parameter = find(resource_type, code, dictionaries.definitions)
         if parameter is None or parameter.type not in _SORTED or code in SPECIAL:
             raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
         low, high, sql_type = _SORTED[parameter.type]
-        number = await dictionaries.find_parameter(resource_type, code)
+        rows = await dictionaries.rows_of(resource_type, code)
         value = high if descending else low
         expression = (
-            f"(SELECT {value} FROM {parameter.type} i WHERE i.resource = r.key AND i.parameter = {number:d})"  # noqa: S608
+            f"(SELECT {value} FROM {parameter.type} i WHERE i.resource = r.key AND i.parameter {rows})"  # noqa: S608
         )
         sorts.append(Sort(Condition(expression), sql_type, descending))
     return tuple(sorts)
 
 
 # Spelled out: a comparison of rows can't mix directions, and is null where a value is.
-def _beyond(sorts: Sequence[Sort], place: Place) -> Condition:
+def _beyond(sorts: Sequence[Sort], place: Place, *, keys_descending: bool) -> Condition:
     """What comes after a place, or before it: absent values are last in either direction; the key goes last."""
     ways: list[Condition] = []
     equal: list[Condition] = []
@@ -127,7 +134,7 @@ def _beyond(sorts: Sequence[Sort], place: Place) -> Condition:
         if value is not None:
             mark = "<" if sort.descending != place.backwards else ">"
             later = f"{column} {mark} %s::{sort.type}"
-            if not place.backwards:
+            if not place.backwards and sort.may_be_absent:
                 later = f"({later} OR {column} IS NULL)"
             ways.append(all_of([*equal, Condition(later, (value,))]))
             equal.append(Condition(f"{column} = %s::{sort.type}", (value,)))
@@ -135,17 +142,23 @@ def _beyond(sorts: Sequence[Sort], place: Place) -> Condition:
             if place.backwards:
                 ways.append(all_of([*equal, Condition(f"{column} IS NOT NULL")]))
             equal.append(Condition(f"{column} IS NULL"))
-    mark = "<" if place.backwards else ">"
+    mark = "<" if keys_descending != place.backwards else ">"
     ways.append(all_of([*equal, Condition(f"q.key {mark} %s", (place.values[-1],))]))
-    return any_of(ways)
+    beyond = any_of(ways)
+    if sorts and not sorts[0].may_be_absent:
+        # It follows, and bounds what an index reads.
+        mark = "<=" if sorts[0].descending != place.backwards else ">="
+        beyond = all_of([Condition(f"q.s0 {mark} %s::{sorts[0].type}", (place.values[0],)), beyond])
+    return beyond
 
 
-def _order(sorts: Sequence[Sort], *, backwards: bool, hidden: bool) -> str:
+def _order(sorts: Sequence[Sort], *, backwards: bool, hidden: bool, keys_descending: bool) -> str:
+    nulls = f" NULLS {'FIRST' if backwards else 'LAST'}"
     names = "".join(
-        f"q.s{number} {'DESC' if sort.descending != backwards else 'ASC'} NULLS {'FIRST' if backwards else 'LAST'}, "
+        f"q.s{number} {'DESC' if sort.descending != backwards else 'ASC'}{nulls if sort.may_be_absent else ''}, "
         for number, sort in enumerate(sorts)
     )
-    return f"{names}q.key{' + 0' if hidden and not sorts else ''}{' DESC' if backwards else ''}"
+    return f"{names}q.key{' + 0' if hidden and not sorts else ''}{' DESC' if keys_descending != backwards else ''}"
 
 
 async def read_page(
@@ -164,11 +177,40 @@ async def read_page(
         bounded: to patients. Then all matches are few, and sorting them is better than walking all resources in the
             order of their keys until the page is full, which PostgreSQL would think of: `+ 0` hides that order from it.
     """
+    walk, values = branches[0].walk, None if place is None else place.values
+    if walk is not None and len(branches) == 1 and walk.can_follow(values):
+        page = await _read_page(connection, branches, place, count, most_bytes, bounded=bounded, walk=walk)
+        if page.more:
+            return page
+        # Nothing more on the way that was walked: of all that there is, only where that was to the end.
+        backwards = place is not None and place.backwards
+        if walk.is_complete(backwards=backwards):
+            left = walk.rows_left(values, count + 1, backwards=backwards)
+            cursor = await connection.execute(left.text.encode(), left.values, prepare=False)
+            if await cursor.fetchone() == (False,):
+                return page
+    return await _read_page(connection, branches, place, count, most_bytes, bounded=bounded)
+
+
+async def _read_page(
+    connection: AsyncConnection,
+    branches: Sequence[Branch],
+    place: Place | None,
+    count: int,
+    most_bytes: int | None,
+    *,
+    bounded: bool,
+    walk: Walk | None = None,
+) -> Page:
     backwards = place is not None and place.backwards
-    sorts = branches[0].sorts
-    order = _order(sorts, backwards=backwards, hidden=bounded)
+    sorts, keys_descending = branches[0].sorts, branches[0].keys_descending
+    order = _order(sorts, backwards=backwards, hidden=bounded, keys_descending=keys_descending)
     # One more than wanted shows whether there is a further page, without counting.
-    parts = [_branch(branch, place, order, count + 1, bounded=bounded) for branch in branches]
+    if walk is None:
+        parts = [_branch(branch, place, order, count + 1, bounded=bounded) for branch in branches]
+    else:
+        values_of_place = None if place is None else place.values
+        parts = [walk.statement(_columns(branches[0].type), values_of_place, count + 1, backwards=backwards)]
     # As text for the cursor, which is JSON: exact for times and numerics alike.
     texts = "".join(f", q.s{number}::text AS t{number}" for number in range(len(sorts)))
     if len(parts) == 1 and not sorts:
@@ -220,15 +262,17 @@ def _with_neighbours(shown: list[Any], sorts: int, place: Place | None, *, more:
     return Page(shown, before, after, more)
 
 
+def _columns(resource_type: str) -> str:
+    # The type is one of R4's (`live`).
+    return f"r.key, r.id, r.version, r.last_updated, r.bytes, '{resource_type}' AS type"
+
+
 def _branch(
     branch: Branch, place: Place | None, order: str, limit: int, *, bounded: bool = False
 ) -> Condition:
     """The first matches of a type beyond the place."""
-    beyond = TRUE if place is None else _beyond(branch.sorts, place)
-    kind = f"'{branch.type}' AS type"  # a resource type of R4 (`live`)
-    columns = f"r.key, r.id, r.version, r.last_updated, r.bytes, {kind}"
-    if branch.latest is not None:
-        return _walk(branch.latest, columns, place, limit)
+    beyond = TRUE if place is None else _beyond(branch.sorts, place, keys_descending=branch.keys_descending)
+    columns = _columns(branch.type)
     if not branch.sorts:
         # Where all are walked in the order of their keys, what was stored before the first of the type is passed over.
         first = f"SELECT min(f.key) FROM resource f WHERE f.type = '{branch.type}' AND NOT f.deleted"  # noqa: S608
@@ -246,45 +290,27 @@ def _branch(
     return Condition(statement, (*expressions, *branch.where.values, *beyond.values))
 
 
-# DISTINCT: a code may be in two systems. Of several dates the last one is sorted by. An index has rows and order;
-# LATERAL and OFFSET keep PostgreSQL from any other way than to look up a row at a time until the page is full: what it
-# expects of a code that it does not know when it plans (a plan for all codes) may be far from what there is.
-def _walk(latest: Latest, columns: str, place: Place | None, limit: int) -> Condition:
-    """The first of the latest matches beyond the place."""
-    backwards = place is not None and place.backwards
-    end = (
-        "m.moment = coalesce((SELECT max(d.high) FROM date d WHERE d.resource = r.key "  # noqa: S608
-        f"AND d.parameter = {latest.date:d}), '-infinity')"
-    )
-    rows = all_of([latest.rows, _moments_beyond(place)])
-    matching = all_of([Condition("r.key = m.resource"), latest.where, Condition(end)])
-    order = "m.moment ASC, m.resource DESC" if backwards else "m.moment DESC, m.resource"
-    statement = (
-        "SELECT DISTINCT ON (m.moment, m.resource) w.*, NULLIF(m.moment, '-infinity') AS s0 "  # noqa: S608
-        f"FROM (SELECT i.moment, i.resource FROM token i WHERE {rows.text}) m "
-        f"CROSS JOIN LATERAL (SELECT {columns} FROM resource r WHERE {matching.text} OFFSET 0) w "
-        f"ORDER BY {order} LIMIT {limit:d}"
-    )
-    return Condition(statement, (*rows.values, *matching.values))
-
-
-def _moments_beyond(place: Place | None) -> Condition:
-    """As `_beyond`, of what is sorted by `-date`."""
-    if place is None:
-        return TRUE
-    moment, key = place.values[0] or "-infinity", place.values[1]
-    first, second = (">", "<") if place.backwards else ("<", ">")
-    return Condition(
-        f"i.moment {first}= %s::timestamptz AND (i.moment {first} %s::timestamptz OR i.resource {second} %s)",
-        (moment, moment, key),
-    )
-
-
 # Of what the caller may see: any other number would reveal what is hidden.
 async def count_all(connection: AsyncConnection, branches: Sequence[Branch]) -> int:
     """How many matches there are."""
-    parts = [f"SELECT count(*) AS n FROM resource r WHERE {branch.where.text}" for branch in branches]  # noqa: S608
-    statement = f"SELECT sum(c.n)::bigint FROM ({' UNION ALL '.join(parts)}) c"  # noqa: S608
-    values = tuple(value for branch in branches for value in branch.where.values)
+    parts = [_count(branch) for branch in branches]
+    statement = f"SELECT sum(c.n)::bigint FROM ({' UNION ALL '.join(part.text for part in parts)}) c"  # noqa: S608
+    values = tuple(value for part in parts for value in part.values)
     row = await (await connection.execute(statement.encode(), values)).fetchone()
     return int(row[0]) if row else 0
+
+
+_OTHER_COLUMN = re.compile(r"\br\.(?!key\b)")
+
+
+def _count(branch: Branch) -> Condition:
+    """A select of the number of matches; by an index alone, where all that is asked for is the rows of one."""
+    if branch.counted is not None and not _OTHER_COLUMN.search(branch.counted.where.text):
+        # What is deleted has no rows, and the parameter implies the type.
+        rows, where = branch.counted.rows, branch.counted.where
+        keys = f"SELECT DISTINCT i.resource AS key FROM {branch.counted.table} i WHERE {rows.text}"  # noqa: S608
+        return Condition(
+            f"SELECT count(*) AS n FROM ({keys}) r WHERE {where.text}",  # noqa: S608
+            (*rows.values, *where.values),
+        )
+    return Condition(f"SELECT count(*) AS n FROM resource r WHERE {branch.where.text}", branch.where.values)  # noqa: S608

@@ -22,10 +22,11 @@ DEEPEST = 20
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """A tsquery as SQL. negated: it asks for the absence of a word."""
+    """A tsquery as SQL. negated: it asks for the absence of a word; required: words without which none matches."""
 
     query: Condition
     negated: bool = False
+    required: tuple[str, ...] = ()
 
 
 def in_words(code: str, value: str) -> Condition:
@@ -45,10 +46,20 @@ def in_words(code: str, value: str) -> Condition:
 def _matching(code: str, words: _Words) -> Condition:
     # The index has all texts. What is in the narrative is among them; what is absent there may be elsewhere.
     content = Condition(f"content_words(r.bytes) @@ ({words.query.text})", words.query.values)
+    # Where no index leads to them, most contents need not be taken apart: they don't have the letters of a word. One
+    # that is written by escapes may.
+    content = all_of([content, *(Condition(_LETTERS, (word,)) for word in words.required)])
     if code == "_content":
         return content
     narrative = Condition(f"narrative_words(r.bytes) @@ ({words.query.text})", words.query.values)
     return narrative if words.negated else all_of([content, narrative])
+
+
+_LETTERS = (
+    "(strpos(lower(convert_from(r.bytes, 'UTF8')), %s) > 0 OR position('\\x5c75'::bytea in r.bytes) > 0)"
+)
+# A word of these is one lexeme, as it is written but for its case.
+_PLAIN = re.compile(r"[A-Za-z0-9]+")
 
 
 class _Parser:
@@ -114,7 +125,8 @@ class _Parser:
         text = item.strip('"')
         if not any(character.isalnum() for character in text):
             raise self._bad()
-        return _Words(Condition("phraseto_tsquery('simple', %s)", (text,)))
+        plain = (text.lower(),) if _PLAIN.fullmatch(text) else ()
+        return _Words(Condition("phraseto_tsquery('simple', %s)", (text,)), required=plain)
 
 
 def _joined(parts: Sequence[_Words], operator: str) -> _Words:
@@ -122,7 +134,9 @@ def _joined(parts: Sequence[_Words], operator: str) -> _Words:
         return parts[0]
     text = "(" + f" {operator} ".join(part.query.text for part in parts) + ")"
     values = tuple(value for part in parts for value in part.query.values)
-    return _Words(Condition(text, values), any(part.negated for part in parts))
+    # Of alternatives no word is required; what is denied has none.
+    required = tuple(word for part in parts for word in part.required) if operator == "&&" else ()
+    return _Words(Condition(text, values), any(part.negated for part in parts), required)
 
 
 _PATH = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")

@@ -13,20 +13,30 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import is_followed, is_subject_parameter
 from fhir_bridge.storage.chains import chained, is_chain
-from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, live
+from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
-from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.errors import BadCursor, BadSearch
 from fhir_bridge.storage.includes import included, is_include, read_includes
 from fhir_bridge.storage.indexed import APART
 from fhir_bridge.storage.indexing import DATED
 from fhir_bridge.storage.permission import compile_access, require
-from fhir_bridge.storage.search_conditions import CodeSets, code_rows, ends_within, parameter_condition
+from fhir_bridge.storage.search_conditions import CodeSets, parameter_condition
 from fhir_bridge.storage.search_estimates import estimate_all, estimated
 from fhir_bridge.storage.search_filter import filtered
-from fhir_bridge.storage.search_pages import Branch, Latest, Page, Place, count_all, read_page, sorts_of
+from fhir_bridge.storage.search_pages import (
+    Branch,
+    Counted,
+    Page,
+    Place,
+    Sort,
+    count_all,
+    read_page,
+    sorts_of,
+)
 from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
-from fhir_bridge.storage.search_text import prefixed, split_list
+from fhir_bridge.storage.search_text import split_list
+from fhir_bridge.storage.search_walks import ends_of_date, find_walk
 from fhir_bridge.storage.stored import Stored
 
 __all__ = [
@@ -107,6 +117,18 @@ async def conditions(
     codes: CodeSets | None = None,
 ) -> tuple[Condition, list[UnknownParameter]]:
     """All parameters as one condition, and those that are unknown."""
+    compiled, unknown = await _compiled(resource_type, parameters, access, dictionaries, codes)
+    return all_of(condition for _, condition in compiled), unknown
+
+
+async def _compiled(
+    resource_type: str,
+    parameters: Sequence[tuple[str, str]],
+    access: AccessFilter,
+    dictionaries: Dictionaries,
+    codes: CodeSets | None,
+) -> tuple[list[tuple[str, Condition]], list[UnknownParameter]]:
+    """Each parameter as a condition, and those that are unknown."""
     # Only one list is used: the narrower one. What the search itself names is always
     # right, whatever the caller may see.
     patients = _named(resource_type, parameters)
@@ -114,9 +136,9 @@ async def conditions(
         resource_type
     ):  # tokens do not know whom a resource is about through others
         patients = _granted(resource_type, access)
-    results: list[Condition] = []
+    results: list[tuple[str, Condition]] = []
     unknown: list[UnknownParameter] = []
-    moments = TRUE if patients else _moments(resource_type, parameters)
+    moments = TRUE if patients else ends_of_date(resource_type, parameters)
 
     async def one(name: str, value: str) -> Condition | None:
         if is_chain(name):
@@ -137,50 +159,14 @@ async def conditions(
         if name in PRESENTATION or is_include(name):
             continue
         if name == "_filter":
-            results.append(await filtered(resource_type, value, dictionaries, of_filter))
+            results.append((name, await filtered(resource_type, value, dictionaries, of_filter)))
             continue
         condition = await one(name, value)
         if condition is None:
             unknown.append(UnknownParameter(name, f"not a search parameter of {resource_type} here"))
         else:
-            results.append(condition)
-    return all_of(results), unknown
-
-
-def _moments(resource_type: str, parameters: Sequence[tuple[str, str]]) -> Condition:
-    """What the row of a code meets, since the search has a date."""
-    if resource_type in DATED:
-        for name, value in parameters:
-            if name == "date" and len(split_list(value)) == 1:
-                # Of one date alone: another one may be met by another end of the same resource.
-                return ends_within(split_list(value)[0])
-    return TRUE
-
-
-async def _latest(
-    resource_type: str,
-    parameters: Sequence[tuple[str, str]],
-    access: AccessFilter,
-    dictionaries: Dictionaries,
-    codes: CodeSets | None,
-) -> Latest | None:
-    """The way to the latest of a code, where that is what is asked for; None where it is not."""
-    wanted = [value for name, value in parameters if name == "_sort" and value]
-    coded = [value for name, value in parameters if name == "code"]
-    bounded = _named(resource_type, parameters) or _granted(resource_type, access)
-    if resource_type not in DATED or bounded or wanted != ["-date"] or len(coded) != 1:
-        return None
-    # Of a time that has an end there are few, which are sorted: the one that is met need not be the last.
-    timed = any(name == "date" and prefixed(value)[0] == "eq" for name, value in parameters)
-    if len(split_list(coded[0])) != 1 or timed:
-        return None
-    rows = await code_rows(resource_type, coded[0], dictionaries)
-    if rows is FALSE:
-        return None
-    others = [pair for pair in parameters if pair[0] != "code"]
-    matches, _ = await conditions(resource_type, others, access, dictionaries, codes)
-    date = await dictionaries.find_parameter(resource_type, "date")
-    return Latest(all_of([rows, _moments(resource_type, parameters)]), matches, date)
+            results.append((name, condition))
+    return results, unknown
 
 
 async def _within(compartment: tuple[str, str], resource_type: str, dictionaries: Dictionaries) -> Condition:
@@ -261,25 +247,33 @@ async def run_search(
     branches: list[Branch] = []
     unknown: dict[UnknownParameter, None] = {}
     lacking: dict[str, list[str]] = {}
+    bounded = all(_named(kind, parameters) or _granted(kind, access) for kind in types)
     for resource_type in types:
         require(access, resource_type, "s")
         # Before the parameters: an unknown type has none to be compiled.
         current = live(resource_type)
-        matches, ignored = await conditions(resource_type, parameters, access, dictionaries, codes)
+        compiled, ignored = await _compiled(resource_type, parameters, access, dictionaries, codes)
         unknown.update(dict.fromkeys(ignored))
         for parameter in ignored:
             lacking.setdefault(parameter.name, []).append(resource_type)
+        matches = all_of(condition for _, condition in compiled)
         if compartment is not None:
             matches = all_of([matches, await _within(compartment, resource_type, dictionaries)])
         permitted = await compile_access(access, resource_type, "s", dictionaries)
-        where = all_of([matches, permitted, current])
-        latest = None
-        if compartment is None:
-            latest = await _latest(resource_type, parameters, access, dictionaries, codes)
-        if latest is not None:
-            latest = replace(latest, where=all_of([latest.where, permitted, current]))
         sorts = await sorts_of(resource_type, parameters, dictionaries)
-        branches.append(Branch(resource_type, where, sorts, latest))
+        walk = None
+        if len(types) == 1 and compartment is None and not bounded and not ignored:
+            walk = await find_walk(resource_type, parameters, dictionaries)
+        if walk is not None:
+            others = [condition for name, condition in compiled if name not in walk.implied]
+            walk = replace(walk, where=all_of([*others, permitted, current]))
+            if walk.ordering:
+                sorts = (Sort(walk.value_of("r.key"), walk.type, walk.descending),)
+        rows = None
+        if compartment is None and not bounded:
+            rows = _counted(resource_type, compiled, permitted)
+        where = all_of([matches, permitted, current])
+        branches.append(Branch(resource_type, where, sorts, walk, rows))
     for name, without in lacking.items():
         # Left out for these types alone, it would give all of them beside what was asked for.
         if len(without) < len(types):
@@ -296,7 +290,8 @@ async def run_search(
         sorted(p for p in parameters if p[0] not in ("_count", "_total")),
     )
     place = None if cursor is None else Place.read(cursors.read(cursor, bound))
-    bounded = all(_named(kind, parameters) or _granted(kind, access) for kind in types)
+    if place is not None and len(place.values) < len(branches[0].sorts) + 1:
+        raise BadCursor("the paging cursor was made for another order of the search")
     known: int | None = None
     page = Page([], None, None, more=False)
     async with pool.connection() as connection:  # only now: compiling may need a connection of its own
@@ -322,6 +317,23 @@ async def run_search(
     if known is None and cursor is None and not page.more:
         known = len(entries)
     return SearchPage(entries, known, following, list(unknown), beside, previous)
+
+
+def _counted(
+    resource_type: str, compiled: Sequence[tuple[str, Condition]], permitted: Condition
+) -> Counted | None:
+    """How matches are counted: by the rows of the only parameter, or of a code and a day, which rows of codes carry."""
+    by_name = dict(compiled)
+    if len(compiled) == 1:
+        ((_, condition),) = compiled
+        beside: list[Condition] = []
+    elif len(compiled) == 2 and by_name.keys() == {"code", "date"} and resource_type in DATED:
+        condition, beside = by_name["code"], [by_name["date"]]
+    else:
+        return None
+    if condition.rows is None:
+        return None
+    return Counted(*condition.rows, all_of([*beside, permitted]))
 
 
 async def types_of(

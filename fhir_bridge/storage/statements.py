@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import count
+from struct import Struct
 from typing import Any
 
-from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg import AsyncConnection, AsyncRawCursor, adapters, postgres
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
 __all__ = ["Columns", "Statement", "arrays", "transposed"]
 
@@ -97,7 +100,7 @@ def transposed(columns: Columns, rows: Sequence[Sequence[Any]]) -> list[Any]:
 
 def _array(kind: str, values: Sequence[Any]) -> Any:
     if kind == "bytea":
-        return list(values)
+        return _ByteaArray(values)
     if kind == "text":
         if None not in values:
             # Most texts need no escapes: one look at all of them joined costs a fraction of one look each.
@@ -116,6 +119,30 @@ def _array(kind: str, values: Sequence[Any]) -> Any:
     else:
         items = map(str, values)
     return "{" + ",".join(items) + "}"
+
+
+class _ByteaArray:
+    """Contents as an array in PostgreSQL's binary form: the driver would look at each of them."""
+
+    def __init__(self, values: Sequence[bytes | None]) -> None:
+        # Dimensions, whether there are NULLs, the type of the items; then length and first number of the one dimension.
+        parts = [_ARRAY_HEAD.pack(1, None in values, _BYTEA, len(values), 1)]
+        for value in values:
+            parts += (_LENGTH.pack(-1),) if value is None else (_LENGTH.pack(len(value)), value)
+        self.data = b"".join(parts)
+
+
+class _ByteaArrayDumper(Dumper):
+    format = Format.BINARY
+    oid = postgres.types["bytea"].array_oid
+
+    def dump(self, obj: _ByteaArray) -> bytes:
+        return obj.data
+
+
+_BYTEA = postgres.types["bytea"].oid
+_ARRAY_HEAD, _LENGTH = Struct("!iiIii"), Struct("!i")
+adapters.register_dumper(_ByteaArray, _ByteaArrayDumper)
 
 
 # Always in quotes: NULL, an empty text, braces and commas would else mean something in an array.

@@ -50,6 +50,7 @@ from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.kept_files import KeptFiles
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
+from fhir_bridge.storage.outlines import Outline
 from fhir_bridge.storage.ownership import of_linked_patient
 from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
@@ -322,32 +323,31 @@ class Store:
         *,
         if_none_exist: Parameters | None = None,
         audit: AuditOf | None = None,
+        outline: Outline | None = None,
     ) -> Written:
         """Store a resource under a new id.
 
         Args:
             if_none_exist: criteria; where they match one resource that is the result (`unchanged`).
             audit: makes the records of what is written, which are stored in the same transaction.
+            outline: of the resource, where it is known.
 
         Raises:
             BadResource, Forbidden, MultipleMatches.
         """
-        content = parse(resource)
-        if if_none_exist is not None:
-            written = await self.match(content["resourceType"], if_none_exist, access)
-            if written is not None:
-                return written
-        identity = new_id()
+        content, criteria = parse(resource), if_none_exist
+        kind = content["resourceType"]
+        if criteria is not None and (written := await self.match(kind, criteria, access)) is not None:
+            return written
         # The id is content: an update with what was read back creates no version.
-        content["id"] = identity
-        operation = Operation("create", content["resourceType"], identity, content, criteria=if_none_exist)
+        identity = content["id"] = new_id()
+        operation = Operation("create", kind, identity, content, criteria=criteria, outline=outline)
         try:
             return (await self.write([operation], access, audit=audit))[0]
         except VersionConflict:  # another writer made it between the search and the write
-            written = await self.match(content["resourceType"], if_none_exist or (), access)
-            if written is None:
-                raise
-            return written
+            if written := await self.match(kind, criteria or (), access):
+                return written
+            raise
 
     async def update(
         self,
@@ -560,6 +560,7 @@ class Store:
         base: str = "",
         check: Check | None = None,
         audit: AuditOf | None = None,
+        outlines: Sequence[Outline | None] = (),
     ) -> bytes:
         """Carry out a transaction (all or nothing) or batch Bundle.
 
@@ -567,6 +568,7 @@ class Store:
             base: the server's base URL, for fullUrl and location.
             check: looks at each write once its id is decided and its references are resolved; what it raises ends all.
             audit: see `create`.
+            outlines: of the entries' resources, where they are known.
 
         Returns:
             The response Bundle.
@@ -574,7 +576,7 @@ class Store:
         Raises:
             TransactionFailed: with the entry's position and cause. BadResource: not such a Bundle.
         """
-        return await Bundles(self, base, audit).run(parse(bundle), access, check)
+        return await Bundles(self, base, audit).run(parse(bundle), access, check, outlines)
 
     async def load(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
 
 import orjson
@@ -13,7 +14,7 @@ from fhir_bridge.fhir.attachments import local_attachments
 from fhir_bridge.fhir.issues import operation_outcome
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.audit_rows import AuditOf
-from fhir_bridge.storage.breathing import Pause, beside, is_large
+from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.bundles import (
     METHODS,
     Entry,
@@ -31,6 +32,7 @@ from fhir_bridge.storage.errors import (
     StorageError,
     TransactionFailed,
 )
+from fhir_bridge.storage.outlines import Outline, outline_of
 from fhir_bridge.storage.references_by_search import SearchedReferences
 from fhir_bridge.storage.searching import SearchPage
 from fhir_bridge.storage.stored import Stored, Written
@@ -77,15 +79,16 @@ async def resolved(
         BadReference: a search finds nothing, or several. Forbidden, BadSearch: it can't be done.
     """
     results: dict[str, str] = {}
-    large = is_large(resource)
+    outline = await outline_of(resource)
     searched = SearchedReferences(store, access, {})
-    for reference in sorted(await beside(large, partial(conditional_references, resource, base))):
+    searches = partial(conditional_references, outline.references, base)
+    for reference in sorted(await beside(outline.large, searches)):
         results[reference] = await searched.find(relative(reference, base))
 
     def new(reference: str) -> str:
         return results.get(reference) or relative(reference, base)
 
-    replaced: dict[str, Any] = await beside(large, partial(with_references, resource, new))
+    replaced: dict[str, Any] = await beside(outline.large, partial(with_references, resource, new))
     return replaced
 
 
@@ -97,10 +100,17 @@ class Bundles:
         self._audit = audit
         self._base = base.rstrip("/")
 
-    async def run(self, bundle: dict[str, Any], access: AccessFilter, check: Check | None = None) -> bytes:
+    async def run(
+        self,
+        bundle: dict[str, Any],
+        access: AccessFilter,
+        check: Check | None = None,
+        outlines: Sequence[Outline | None] = (),
+    ) -> bytes:
         """The response Bundle.
 
         Args:
+            outlines: of the entries' resources, where they are known.
             check: see `Check`; what it raises ends the whole.
 
         Raises:
@@ -112,6 +122,8 @@ class Bundles:
         if bundle.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
             raise BadResource("expected a Bundle of type transaction or batch")
         entries = read_entries(bundle)
+        for entry, outline in zip_longest(entries, outlines[: len(entries)]):
+            entry.outline = outline
         if kind == "batch":
             responses = [await self._alone(entry, access, check) for entry in entries]
         else:
@@ -172,7 +184,7 @@ class Bundles:
                 responses[entry.position] = self._response(matched[entry.position])
             elif entry.id is not None:
                 try:
-                    large = is_large(entry.resource)
+                    large = entry.outline is not None and entry.outline.large
                     operations.append(await beside(large, partial(_operation, entry, new, self._base)))
                 except BadReference as error:
                     raise TransactionFailed(entry.position, error) from error
@@ -229,8 +241,10 @@ class Bundles:
         pause = Pause()
         for entry in writes:
             await pause.take()
-            large = is_large(entry.resource)
-            named = await beside(large, partial(conditional_references, entry.resource, self._base))
+            if entry.outline is None:
+                entry.outline = await outline_of(entry.resource)
+            searches = partial(conditional_references, entry.outline.references, self._base)
+            named = await beside(entry.outline.large, searches)
             for reference in sorted(named - results.keys()):
                 results[reference] = await _at(entry, searched.find(relative(reference, self._base)))
         return results
@@ -304,7 +318,14 @@ def _operation(entry: Entry, new: Callable[[str], str | None], base: str) -> Ope
         raise NotFound(f"no {entry.type}")
     if entry.method == "DELETE":
         return Operation("delete", entry.type, entry.id, if_match=entry.if_match, position=entry.position)
-    resource = with_references(rewrite(entry.resource, new), lambda text: relative(text, base))
+    resource, outline = entry.resource or {}, entry.outline
+    # Most name nothing that is to be written otherwise, and need no copy.
+    if (
+        outline is None
+        or outline.linked
+        or any(new(text) or relative(text, base) != text for text in outline.references)
+    ):
+        resource, outline = with_references(rewrite(resource, new), lambda text: relative(text, base)), None
     resource = local_attachments(resource, lambda url: relative(url, base))
     return Operation(
         "create" if entry.method == "POST" else "update",
@@ -314,6 +335,7 @@ def _operation(entry: Entry, new: Callable[[str], str | None], base: str) -> Ope
         entry.if_match,
         entry.if_none_exist,
         entry.position,
+        outline,
     )
 
 

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.record import OTHER_PERSON
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
-from fhir_bridge.storage.breathing import Pause, beside, is_large
+from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
 from fhir_bridge.storage.contribution_rows import keep_contents, read_states, write_states
 from fhir_bridge.storage.contributions import MERGED, REST, Contribution, fold, incoming
@@ -44,6 +44,7 @@ from fhir_bridge.storage.integrity import (
     referrers_of,
     refused,
 )
+from fhir_bridge.storage.outlines import Outline, outline_of
 from fhir_bridge.storage.patients import read_owners
 from fhir_bridge.storage.permission import (
     People,
@@ -80,6 +81,7 @@ class Operation:
         if_match: the version that must be current.
         criteria: the create is made only while these match nothing.
         position: where it is in a Bundle, for messages.
+        outline: of the resource, where it is known already.
     """
 
     action: Literal["create", "update", "delete"]
@@ -89,6 +91,7 @@ class Operation:
     if_match: str | None = None
     criteria: Parameters | None = None
     position: int | None = None
+    outline: Outline | None = field(default=None, compare=False)
 
     @property
     def identity(self) -> Identity:
@@ -191,14 +194,15 @@ class Writer:
                 if operation.action != "delete":
                     refuse_implicit_rules(operation.resource)
                     known = self._dictionaries.definitions
+                    outline = operation.outline or await outline_of(operation.resource)
                     item = await beside(
-                        is_large(operation.resource),
-                        partial(index, operation.resource, operation.id, known, most=left),
+                        outline.large, partial(index, operation.resource, operation.id, known, most=left)
                     )
                     items[operation.identity] = item
                     if self._check_references:
                         references[operation.identity] = await beside(
-                            is_large(operation.resource), partial(local_references, operation.resource)
+                            outline.large,
+                            partial(local_references, operation.resource, outline.references),
                         )
                     # The bound is that of all operations together: a Bundle must
                     # not do by many what one may not.

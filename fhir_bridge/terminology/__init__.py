@@ -21,6 +21,7 @@ PUBLIC_MODULES = (
     "content",
     "curation",
     "curation.concept_map",
+    "dicom_concepts",
     "did_you_mean",
     "grammars",
     "imports",

@@ -12,6 +12,7 @@ from typing import Any
 from fhir_bridge.fhir.ports import Concept
 from fhir_bridge.plugins.extras import available
 from fhir_bridge.terminology.content import ConceptDetail
+from fhir_bridge.terminology.dicom_concepts import dicom_concepts
 from fhir_bridge.terminology.memory import ListedContent
 
 __all__ = ["DCM", "SCT", "DicomContent", "DicomSource", "lookup"]
@@ -34,11 +35,8 @@ def lookup(system: str, code: str) -> Concept | None:
 @lru_cache(maxsize=4)
 def _displays(scheme: str) -> dict[str, str]:
     """Code to meaning; of several, the one that is in most context groups."""
-    # pydicom's public look-up is by keyword; only this table is by code.
-    from pydicom.sr._concepts_dict import concepts
-
     meanings: dict[str, tuple[int, str]] = {}
-    for codes in concepts.get(scheme, {}).values():
+    for codes in dicom_concepts().get(scheme, {}).values():
         for code, (meaning, groups) in codes.items():
             meanings[code] = max(meanings.get(code, (-1, "")), (len(groups), meaning))
     return {code: meaning for code, (_, meaning) in meanings.items()}

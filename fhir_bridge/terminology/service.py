@@ -174,7 +174,7 @@ class Terminology:
         if imports != self._imports:
             self._imports = imports
             self._concept.cache_clear()
-            for result in ("_library", "_selector", "_value_sets", "_codes"):
+            for result in ("_library", "_selector", "_value_sets", "_codes", "_other_names"):
                 self.__dict__.pop(result, None)
 
     @cached_property
@@ -197,6 +197,10 @@ class Terminology:
     @cached_property
     def _codes(self) -> dict[tuple[str, str], str | None]:
         """Codes by system and display, as they were looked for: a run asks for the same genes again and again."""
+        return {}
+
+    @cached_property
+    def _other_names(self) -> dict[tuple[str, ...], tuple[str, str, str] | None]:
         return {}
 
     def concept_maps(self) -> list[str]:
@@ -303,6 +307,33 @@ class Terminology:
             ]
             if codes:
                 return codes[0] if len(codes) == 1 else None
+        return None
+
+    def code_by_other_name(self, system: str, name: str, uses: Sequence[str]) -> tuple[str, str, str] | None:
+        """The one active code that has a designation of these uses with this very value: its code, display and use.
+
+        None where there is none, or several. Uses are tried in order.
+        """
+        self._look()
+        key = system, name, *uses
+        if key not in self._other_names:
+            if len(self._other_names) >= _CODES_KEPT:
+                self._other_names.clear()
+            self._other_names[key] = self._by_other_name(system, name, uses)
+        return self._other_names[key]
+
+    def _by_other_name(self, system: str, name: str, uses: Sequence[str]) -> tuple[str, str, str] | None:
+        for content in self.contents(system):
+            having: dict[str, list[str]] = {use: [] for use in uses}
+            for code in content.search(name, 100, active_only=True):
+                detail = content.get(code)
+                for designation in detail.designations if detail is not None else ():
+                    use = designation.use[1] if designation.use else designation.use_display
+                    if designation.value == name and use in having and code not in having[use]:
+                        having[use].append(code)
+            for use, codes in having.items():
+                if codes:
+                    return (codes[0], content.display(codes[0]) or name, use) if len(codes) == 1 else None
         return None
 
     def subsumes(self, system: str, first: str, second: str) -> Subsumption | None:

@@ -229,9 +229,10 @@ def test_another_patients_object_is_no_part_of_a_study(served: Served, port: int
     assert answer.status_code == 409
     assert instances_of(served, 6) == 1
     with psycopg.connect(served.database_url) as connection:
-        rows = connection.execute("SELECT count(*) FROM inbox WHERE code = 'FB-STORE-018'").fetchone()
-    assert rows is not None
-    assert rows[0] == 2
+        rows = connection.execute("SELECT locator FROM inbox WHERE code = 'FB-STORE-018'").fetchall()
+    assert sorted(row[0].partition(" ")[0] for row in rows) == [
+        f"{ROOT}.6.1.{number}.dcm" for number in (2, 3)
+    ]
 
 
 def test_a_rejection_note_that_is_sent_takes_the_last_instance_away(served: Served, port: int) -> None:
@@ -270,7 +271,7 @@ def until_looked(folder: Path) -> None:
 
 
 def test_studies_are_found_and_their_objects_passed_on(served: Served, archive: Orthanc, port: int) -> None:
-    both = slices(9, 1, 2)
+    both = slices(9, 1, 2, ReferringPhysicianName="Referring^Rosa")
     archive.store(*both)
     c_store(port, *both)
     until(lambda: instances_of(served, 9) == 2, "the study is there")
@@ -282,10 +283,12 @@ def test_studies_are_found_and_their_objects_passed_on(served: Served, archive: 
     assert found["00201208"]["Value"] == [2]
     assert found["00100010"]["Value"] == [{"Alphabetic": "Rossi^Anna"}]
     assert found["00080050"]["Value"] == ["A1"]
+    assert found["00080090"]["Value"] == [{"Alphabetic": "Referring^Rosa"}]
     for query in (
         "PatientID=100",
         "00080020=20240101-20240401",
         "AccessionNumber=A1",
+        "ReferringPhysicianName=Referring^Rosa",
         "ModalitiesInStudy=CT",
     ):
         assert f"{ROOT}.9" in {each["0020000D"]["Value"][0] for each in get(f"/studies?{query}").json()}, (

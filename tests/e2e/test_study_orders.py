@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from pydicom.dataset import Dataset
 
 from tests.e2e.test_composites import ROOT, Archive, instance
 
@@ -42,6 +44,8 @@ def report(*, placer: str = "P1^HIS", filler: str = "A1^RIS", more: str = "") ->
 
 
 class Hospital(Archive):
+    site = SITE
+
     def send(self, *messages: str) -> dict[str, Any]:
         self._count += 1
         path = self._folder / f"messages-{self._count}.hl7"
@@ -59,7 +63,7 @@ class Hospital(Archive):
 
     def _load(self, path: Path, adapter: str) -> dict[str, Any]:
         site, account = self._folder / "site.yaml", self._folder / "report.json"
-        site.write_text(SITE)
+        site.write_text(self.site)
         (self._folder / "site.key").exists() or (self._folder / "site.key").write_text("ab" * 32)
         (self._folder / "site.key").chmod(0o600)
         done = self._bridge(
@@ -89,44 +93,113 @@ def literal(resource: dict[str, Any], element: str) -> list[str]:
     return [each["reference"] for each in resource.get(element, ()) if "reference" in each]
 
 
-SEQUENCES = list(itertools.permutations(("order", "report", "images")))
+def answering_report(study: int, patient: str, placer: str) -> Dataset:
+    """A Basic Text SR of a study that answers a placer's order (Referenced Request Sequence); made up."""
+    made = instance(9, study=study, patient=patient, IssuerOfPatientID="HOSP", Modality="SR")
+    made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
+    made.SeriesInstanceUID = f"{ROOT}.{study}.9"
+    made.AccessionNumber = f"A{patient}"
+    made.ValueType, made.CompletionFlag, made.VerificationFlag = "CONTAINER", "COMPLETE", "VERIFIED"
+    title = Dataset()
+    title.CodeValue, title.CodingSchemeDesignator, title.CodeMeaning = "18748-4", "LN", "Imaging report"
+    made.ConceptNameCodeSequence = [title]
+    text = Dataset()
+    text.RelationshipType, text.ValueType, text.TextValue = "CONTAINS", "TEXT", "No nodule."
+    text.ConceptNameCodeSequence = [coded("121071", "DCM", "Finding")]
+    made.ContentSequence = [text]
+    request = Dataset()
+    request.StudyInstanceUID, request.AccessionNumber = made.StudyInstanceUID, made.AccessionNumber
+    request.PlacerOrderNumberImagingServiceRequest = placer
+    issuer = Dataset()
+    issuer.LocalNamespaceEntityID = "HIS"
+    request.OrderPlacerIdentifierSequence = [issuer]
+    made.ReferencedRequestSequence = [request]
+    return made
 
 
-def test_all_orders_of_arrival_end_the_same(hospital: Hospital) -> None:
-    """Six patients, to each of whom the three come in another order."""
-    for step in range(3):
-        messages, images = [], []
-        for number, sequence in enumerate(SEQUENCES):
-            what = sequence[step]
-            if what == "images":
-                more = {"AccessionNumber": f"A{number}1", "IssuerOfPatientID": "HOSP"}
-                images += [
-                    instance(slice_, study=1 + number, patient=f"10{number}", **more) for slice_ in (1, 2)
-                ]
-            else:
-                make = order if what == "order" else report
-                text = make(placer=f"P{number}1^HIS", filler=f"A{number}1^RIS")
-                text = text.replace("|100^^^HOSP", f"|10{number}^^^HOSP")
-                messages.append(text.replace("|O1|", f"|O{number}|").replace("|R1|", f"|R{number}|"))
-        if messages:
+def coded(value: str, scheme: str, meaning: str) -> Dataset:
+    made = Dataset()
+    made.CodeValue, made.CodingSchemeDesignator, made.CodeMeaning = value, scheme, meaning
+    return made
+
+
+KINDS = ("order", "report", "sr", "images")
+
+
+def event(kind: str, number: int) -> str | list[Dataset]:
+    """What comes of one patient: the order has the accession number in IPC-1 alone; each kind is corrected once."""
+    patient, study = f"{7700 + number}", 1 + number
+    placer, filler = f"P{patient}^HIS", f"F{patient}^RIS"
+    if kind in ("sr", "images"):
+        if kind == "sr":
+            return [answering_report(study, patient, f"P{patient}")]
+        more = {"AccessionNumber": f"A{patient}", "patient": patient, "IssuerOfPatientID": "HOSP"}
+        return [instance(slice_, study=study, **more) for slice_ in (1, 2)]
+    ipc = f"IPC|A{patient}^ACC|RP1|{ROOT}.0|SPS1\r"
+    if kind == "wrong order":  # before it was corrected it had the accession number of another patient
+        text = order(placer=placer, filler=filler, more=ipc.replace(f"|A{patient}", f"|A{patient}9"))
+    elif kind == "order":
+        text = order(placer=placer, filler=filler, more=ipc).replace("20240229080000", "20240229090000")
+    elif kind == "early report":
+        text = (
+            report(placer=placer, filler=filler).replace("No nodule", "Pending").replace("||CT|F", "||CT|P")
+        )
+        text = text.replace("20240301120000", "20240301110000")
+    else:
+        text = report(placer=placer, filler=filler)
+    text = text.replace("|100^^^HOSP", f"|{patient}^^^HOSP")
+    return text.replace("|O1|", f"|{kind}{number}|").replace("|R1|", f"|{kind}{number}|")
+
+
+def shape(resources: list[dict[str, Any]], study: str, patient: str) -> str:
+    """What resources say, without the numbers in which one patient's differ from another's."""
+    for each in resources:
+        for extension in each["meta"].get("extension", ()):  # the sequence has the control ID of the message
+            extension["extension"] = [part for part in extension["extension"] if part["url"] != "sequence"]
+    text = json.dumps(
+        sorted(resources, key=lambda each: [each["resourceType"], json.dumps(each.get("code"))]),
+        sort_keys=True,
+    )
+    text = text.replace(study, "STUDY").replace(study[8:], "STUDY").replace(patient, "100")
+    return re.sub(r"\b[0-9a-f]{32}\b", "id", text)
+
+
+def test_every_permutation_with_corrections_and_re_sends_ends_the_same(hospital: Hospital) -> None:
+    """24 patients, to each of whom the four come in another order; what was corrected comes before or after.
+
+    The accession number stands in the order's IPC-1 alone and differs from OBR-3; the report's message repeats the
+    order without it. Each patient has the same numbers as one before, under other digits, and none joins another's.
+    """
+    sequences: list[list[tuple[str, ...]]] = []
+    for number, sequence in enumerate(itertools.permutations(KINDS)):
+        wrong = [("wrong order", "early report")]
+        steps = [(kind,) for kind in sequence]
+        again = (*wrong[0], sequence[number % 4])
+        sequences.append([*wrong, *steps, again] if number % 2 else [*steps, *wrong, again])
+    for step in range(6):
+        made = [event(kind, number) for number, each in enumerate(sequences) for kind in each[step]]
+        if messages := [each for each in made if isinstance(each, str)]:
             hospital.send(*messages)
-        if images:
+        if images := [each for some in made if isinstance(some, list) for each in some]:
             hospital.load(*images)
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for each in hospital.all().values():
         if each["resourceType"] in ("ImagingStudy", "ServiceRequest", "DiagnosticReport"):
-            kind = each["resourceType"]
-            found.setdefault(each["subject"]["reference"], {})[kind] = each
-    assert len(found) == len(SEQUENCES)
+            found.setdefault(each["subject"]["reference"], []).append(each)
+    assert len(found) == len(sequences)
     shapes = set()
     for ours in found.values():
-        study, request, result = (
-            ours[kind] for kind in ("ImagingStudy", "ServiceRequest", "DiagnosticReport")
-        )
+        (study,) = (each for each in ours if each["resourceType"] == "ImagingStudy")
+        (request,) = (each for each in ours if each["resourceType"] == "ServiceRequest")
+        reports = [each for each in ours if each["resourceType"] == "DiagnosticReport"]
+        assert len(reports) == 2
+        accession = study["identifier"][1]["value"]
+        assert {each["value"] for each in request["identifier"]} >= {accession}
         assert literal(study, "basedOn") == [f"ServiceRequest/{request['id']}"]
-        assert literal(result, "imagingStudy") == [f"ImagingStudy/{study['id']}"]
-        assert literal(result, "basedOn") == [f"ServiceRequest/{request['id']}"]
-        shapes.add(tuple(json.dumps(sorted(each), default=str) for each in (study, request, result)))
+        for each in reports:
+            assert literal(each, "imagingStudy") == [f"ImagingStudy/{study['id']}"]
+            assert literal(each, "basedOn") == [f"ServiceRequest/{request['id']}"]
+        shapes.add(shape(ours, study["identifier"][0]["value"], accession[1:]))
     assert len(shapes) == 1
 
 
@@ -166,3 +239,33 @@ def test_what_fits_several_orders_is_in_the_inbox_until_it_is_certain(hospital: 
     ipc = f"IPC|A1^HOSPRIS|RP1|{ROOT}.1|SPS1\r"
     hospital.send(order(placer="P3^HIS", filler="F3^RIS", more=ipc).replace("|O1|", "|O3|"))
     assert hospital.inbox()[0][1] == "open"
+
+
+def test_a_join_goes_with_the_numbers_that_made_it(hospital: Hospital) -> None:
+    ipc = f"IPC|A1^ACC|RP1|{ROOT}.0|SPS1\r"
+    hospital.images()
+    hospital.send(order(filler="F1^RIS", more=ipc))
+    joined = literal(hospital.study(), "basedOn")
+    assert joined == [f"ServiceRequest/{hospital.one('ServiceRequest')['id']}"]
+    second = order(placer="P2^HIS", filler="F2^RIS", more=ipc.replace("A1^ACC", "A1^ELSE"))
+    hospital.send(second.replace("|O1|", "|O2|"))
+    assert not literal(hospital.study(), "basedOn")  # nobody can say which
+    hospital.load(instance(3, IssuerOfPatientID="HOSP"))
+    assert hospital.inbox() == [(f"ImagingStudy/{hospital.study()['id']}", "open")]
+    corrected = second.replace("A1^ELSE", "A2^ELSE").replace("20240229080000", "20240229090000")
+    hospital.send(corrected.replace("|O1|", "|O3|"))
+    assert literal(hospital.study(), "basedOn") == joined
+    assert hospital.inbox()[0][1] != "open"
+
+
+def test_a_site_names_the_field_of_the_accession_number(hospital: Hospital) -> None:
+    hospital.site += "parameters:\n  accession_field: OBR-18\n  accession_authority: RIS\n"
+    text = order(filler="F1^RIS").replace(
+        "|71250^CT chest^C4" + "|" * 21, "|71250^CT chest^C4" + "|" * 14 + "A1" + "|" * 7
+    )
+    assert "|A1|" in text
+    hospital.send(text)
+    hospital.images()
+    request = hospital.one("ServiceRequest")
+    assert {"urn:oid:2.999.2"} == {each["system"] for each in request["identifier"] if each["value"] == "A1"}
+    assert literal(hospital.study(), "basedOn") == [f"ServiceRequest/{request['id']}"]

@@ -76,12 +76,29 @@ def test_types_that_define_or_describe_no_care_are_about_nobody() -> None:
         "Organization",
         "Practitioner",
         "Medication",
-        "Bundle",
         "Parameters",
         "Subscription",
     ):
         assert not has_patient(name)
         assert name not in patient_types()
+
+
+def test_a_bundle_is_about_whom_its_entries_are_about() -> None:
+    def of(*entries: Any) -> Owners:
+        return owners_of({"resourceType": "Bundle", "type": "collection", "entry": list(entries)})
+
+    person = {"resourceType": "Patient", "id": "a"}
+    result = {"resourceType": "Observation", "subject": {"reference": "Patient/b"}}
+    note = {"resourceType": "Provenance", "target": [{"reference": "Observation/o"}]}
+    assert of() == of({"resource": {"resourceType": "Organization", "id": "h"}}) == Owners()
+    assert of({"resource": person}, {"resource": result}, {"fullUrl": "Patient/a"}) == Owners(("a", "b"))
+    assert of({"resource": note}) == Owners((), (("Observation", "o"),))
+    assert of({"resource": {"resourceType": "Bundle", "entry": [{"resource": result}]}}) == Owners(("b",))
+    for address in ("urn:uuid:8a2", "https://elsewhere.example/fhir/Patient/a"):
+        assert of({"fullUrl": address, "resource": person}) == Owners(("a", OTHER_PERSON))
+    assert of({"fullUrl": "urn:uuid:8a2", "resource": {"resourceType": "Patient"}}) == Owners((OTHER_PERSON,))
+    for shape in (None, 1, "x", {}, [None], [{"resource": 1}], [{"resource": {"resourceType": 1}}]):
+        assert owners_of({"resourceType": "Bundle", "entry": shape}) == Owners()
 
 
 def test_the_page_on_records_names_every_element_that_is_not_subject_or_patient() -> None:

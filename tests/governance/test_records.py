@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_bridge.fhir.purposes import PURPOSES, UnknownPurpose, coding, covers
+from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.provenance import ProvenanceAgent, ProvenanceEntity, provenance
-from fhir_bridge.storage.audit_rows import AuditRecord
+from fhir_bridge.governance.write_events import write_records
+from fhir_bridge.storage.audit_contents import whole
+from fhir_bridge.storage.audit_rows import AuditRecord, AuditRow
 
 CONTEXT = audit.Context(
     "https://fhir.example/fhir",
@@ -54,6 +57,18 @@ def test_every_patient_is_in_one_event_and_of_very_many_some_share_one(
     else:
         assert len(events) == -(-len(distinct) // together)
     assert all(errors(event) == [] for event in events[:2])
+
+
+@given(st.text(max_size=30), st.booleans(), st.sampled_from(["create", "update", "delete"]))
+def test_an_event_of_a_write_is_stored_as_it_is(number: str, known: bool, interaction: audit.Write) -> None:
+    """Made of the parts that all events of a caller share; whatever the client calls its request."""
+    user = audit.Agent("u", number) if known else None
+    context = audit.Context("https://fhir.example/fhir", "app", user, None, "TREAT", number or None)
+    (record,) = write_records(context)(interaction, "Observation/1", ["p"])
+    event = audit.write(context, interaction, "Observation/1") | {"recorded": record.event["recorded"]}
+    assert record.row is not None
+    assert (whole(record.row.content), record.event, record.parts) == (dumps(event), event, [("p",)])
+    assert record.row == AuditRow.of(event)
 
 
 def test_every_kind_of_event_is_valid() -> None:

@@ -326,6 +326,33 @@ def test_a_consent_is_about_its_purpose_its_time_and_linked_patients(served: Hos
     remove(served, "Patient", "twin")
 
 
+def test_a_document_of_a_patient_who_opts_out_is_on_no_path(served: Hospital) -> None:
+    research, treatment = (backend(served, ALL, purpose=code) for code in ("HRESCH", "TREAT"))
+    anna = served.token("launch/patient patient/*.rs", patient="anna")
+    entries = [{"resource": patient("anna", "Alpha")}, {"resource": observation("copy", "anna")}]
+    document = {"resourceType": "Bundle", "id": "paper", "type": "collection", "entry": entries}
+    put(served, document)
+    both = {"resource": observation("other", "bert"), "fullUrl": "Observation/other"}
+    put(served, {**document, "id": "both", "entry": [*entries, both]})
+
+    def of(token: dict[str, str]) -> list[str]:
+        answer = served.http.get("/fhir/Bundle?_total=accurate", headers=token).json()
+        found = [entry["resource"]["id"] for entry in answer.get("entry", [])]
+        assert answer["total"] == len(found)
+        for identity in ("both", "paper"):
+            read = served.http.get(f"/fhir/Bundle/{identity}", headers=token).status_code
+            assert read == (200 if identity in found else 404)
+        return sorted(found)
+
+    assert (of(research), of(treatment), of(anna)) == (["both", "paper"], ["both", "paper"], ["paper"])
+    put(served, opt_out("no", "bert"))
+    assert (of(research), of(treatment), of(anna)) == (["paper"], ["both", "paper"], ["paper"])
+    assert exported(served, "$export?_type=Bundle", research) == {"Bundle": ["paper"]}
+    assert exported(served, "$export?_type=Bundle", treatment) == {"Bundle": ["paper", "both"]}
+    for identity in ("no", "paper", "both"):
+        remove(served, "Consent" if identity == "no" else "Bundle", identity)
+
+
 def test_a_list_of_patients_is_about_each_and_subscriptions_stay_here(served: Hospital) -> None:
     research, treatment = (backend(served, ALL, purpose=code) for code in ("HRESCH", "TREAT"))
     entries = [{"item": {"reference": f"Patient/{name}"}} for name in ("anna", "bert")]

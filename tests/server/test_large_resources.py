@@ -23,6 +23,7 @@ from fhir_bridge.storage import (
     breathing,
     indexing,
     integrity,
+    outlines,
     transactions,
     versions,
     writing,
@@ -31,11 +32,11 @@ from fhir_bridge.storage.breathing import is_large
 from tests.server.conftest import Hospital
 
 STEPS = [
-    (checks, "references_in"),
+    (outlines, "_whole"),
+    (checks, "_check_forms"),
     (writing, "local_references"),
     (server_owned, "_references"),
     (transactions, "conditional_references"),
-    (transactions, "with_references"),
     (writing, "index"),
     (indexing, "_named"),
     (versions, "_add_versions"),
@@ -68,7 +69,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
             on_loop = False
             with contextlib.suppress(RuntimeError):
                 on_loop = asyncio.get_running_loop() is not None
-            if is_about_large(values) or _name == "with_references":
+            if is_about_large(values):
                 found[_name] = found.get(_name, False) or on_loop
             return _step(*values, **named)
 
@@ -92,7 +93,7 @@ def test_a_large_resource_is_not_worked_on_in_the_event_loop(
         answer = hospital.http.post("/fhir", json=bundle, headers=token)
         assert answer.status_code == 200
     steps = dict(seen)
-    looked = {"references_in"} if kind == "single" else {"with_references", "conditional_references"}
+    looked = {"_whole", "_check_forms"}
     assert {"index", "_named", "_add_versions", "local_references"} | looked <= steps.keys()
     assert [name for name, on_loop in steps.items() if on_loop] == []
     found = hospital.http.get(f"/fhir/Patient?family=Grande{MANY - 1}&_total=accurate", headers=token).json()

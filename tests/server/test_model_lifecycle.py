@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
@@ -541,9 +542,9 @@ def test_metrics_are_for_who_has_the_token_and_name_no_small_group(
 ) -> None:
     predict(served, p)
     assert served.http.get("/metrics").status_code == 404
-    monkeypatch.setattr(served.services.settings, "metrics_token", "of-the-monitor")
+    monkeypatch.setattr(served.services.settings, "metrics_token", SecretStr("of-the-monitor"))
     for wrong in ({}, {"Authorization": "Bearer of-the"}, token(served, "user/*.cruds")):
-        assert served.http.get("/metrics", headers=wrong).status_code == 401
+        assert served.http.get("/metrics", headers=wrong).status_code == 404
     answer = served.http.get("/metrics", headers={"Authorization": "Bearer of-the-monitor"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     lines = answer.text.splitlines()

@@ -60,3 +60,66 @@ def test_any_order_of_snapshots_and_deltas_ends_in_the_same_content(
     shuffled = sent * 2
     random.shuffle(shuffled)
     assert _end(shuffled) == expected
+
+
+NUMBERS = {
+    kind: [
+        {"type": {"coding": [{"code": kind}]}, "system": system, "value": value}
+        for system in ("urn:a", "urn:b")
+        for value in ("1", "2")
+    ]
+    for kind in ("PLAC", "FILL", "ACSN")
+}
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> list[Contribution]:
+    found: dict[bytes, Contribution] = {}
+    for _ in range(draw(st.integers(1, 6))):
+        resource: dict[str, Any] = {"resourceType": "ServiceRequest", "id": "order"}
+        resource["status"] = draw(st.sampled_from(["active", "completed"]))
+        if stated := draw(
+            st.lists(
+                st.sampled_from([each for some in NUMBERS.values() for each in some]),
+                max_size=3,
+                unique_by=repr,
+            )
+        ):
+            resource["identifier"] = stated
+        delta = draw(st.booleans())
+        cleared = draw(st.booleans()) and not stated and delta
+        source = draw(st.sampled_from(["urn:fhir-bridge:hl7v2:A", "urn:fhir-bridge:hl7v2:B"]))
+        time = f"2024-01-0{draw(st.integers(1, 4))}"
+        said = incoming(
+            converted(resource, source, time, delta=delta, cleared=("identifier",) if cleared else ()),
+            "ndjson",
+            None,
+        )
+        found[said.hash] = said
+    return list(found.values())
+
+
+@given(orders(), st.randoms())
+def test_numbers_of_an_order_end_the_same_in_any_order(sent: list[Contribution], random: Any) -> None:
+    expected = _end(sent)
+    shuffled = sent * 2
+    random.shuffle(shuffled)
+    assert _end(shuffled) == expected
+
+
+def test_a_message_replaces_numbers_of_its_own_kind_and_namespace_alone() -> None:
+    def said(time: str, source: str, *numbers: dict[str, Any]) -> Contribution:
+        content = {"resourceType": "ServiceRequest", "id": "order", "identifier": list(numbers)}
+        return incoming(converted(content, f"urn:fhir-bridge:hl7v2:{source}", time), "ndjson", None)
+
+    placer, filler, accession = NUMBERS["PLAC"][0], NUMBERS["FILL"][0], NUMBERS["ACSN"][0]
+    other, corrected = NUMBERS["FILL"][2], NUMBERS["ACSN"][1]
+    first = said("2024-01-01", "A", placer, accession)
+    report = said("2024-01-02", "A", placer, filler)
+    elsewhere = said("2024-01-03", "B", placer, other)
+    correction = said("2024-01-04", "A", placer, corrected)
+    known: dict[str, Contribution] = {}
+    for each in (first, report, elsewhere, correction):
+        known[each.source] = fold(known.get(each.source), each)
+    numbers = merge(list(known.values()))["identifier"]
+    assert sorted(map(repr, numbers)) == sorted(map(repr, (placer, filler, other, corrected)))

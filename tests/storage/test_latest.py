@@ -6,10 +6,11 @@ import random
 from typing import Any
 
 import psycopg
+import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.fhir.search_parameters import DateEntry, extract
-from fhir_bridge.storage import Store
+from fhir_bridge.storage import Store, search_estimates, search_walks
 from fhir_bridge.storage.search_estimates import BOUND
 from tests.storage.cohort import downgrade, observation, with_store
 
@@ -52,6 +53,17 @@ def results(count: int) -> list[dict[str, Any]]:
     return resources
 
 
+def _is_on(resource: dict[str, Any], day: str) -> bool:
+    return any(
+        entry.low is not None
+        and entry.high is not None
+        and entry.low.isoformat() >= day
+        and entry.high.isoformat() <= f"{day[:-2]}{int(day[-2:]) + 1:02}T00:00:00+00:00"
+        for entry in extract(resource)
+        if isinstance(entry, DateEntry) and entry.parameter == "date"
+    )
+
+
 def expected(
     resources: list[dict[str, Any]], code: str, wanted: str | None, access: AccessFilter
 ) -> list[str]:
@@ -66,20 +78,11 @@ def expected(
         highs = [entry.high.timestamp() if entry.high else float("inf") for entry in ends(resource)]
         return not highs, -max(highs, default=0.0)
 
-    def on(resource: dict[str, Any]) -> bool:
-        return wanted is None or any(
-            entry.low is not None
-            and entry.high is not None
-            and entry.low.isoformat() >= wanted
-            and entry.high.isoformat() <= f"{wanted[:-2]}{int(wanted[-2:]) + 1:02}T00:00:00+00:00"
-            for entry in ends(resource)
-        )
-
     found = [
         resource
         for resource in resources
         if any(coding["code"] == code for coding in resource["code"]["coding"])
-        and on(resource)
+        and (wanted is None or _is_on(resource, wanted))
         and (access is EVERYTHING or resource["status"] == "amended")
     ]
     return [resource["id"] for resource in sorted(found, key=key)]
@@ -167,11 +170,11 @@ def test_a_code_and_a_day_find_what_has_both(fresh_database_url: str) -> None:
                 either = [("date", f"{prefix}2024-02-03")]
                 dated = await store.search("Observation", either, EVERYTHING, count=200)
                 both = await store.search("Observation", [("code", code), *either], EVERYTHING, count=200)
-                assert [entry.id for entry in both.entries] == [
+                assert sorted(entry.id for entry in both.entries) == sorted(
                     entry.id
                     for entry in dated.entries
                     if entry.resource()["code"]["coding"][0]["code"] == code
-                ]
+                )
             # Two dates may be met by two events of one result.
             twice = [("date", "2024-02-03"), ("date", "2024-03-03")]
             dated = await store.search("Observation", twice, EVERYTHING, count=200)
@@ -179,8 +182,118 @@ def test_a_code_and_a_day_find_what_has_both(fresh_database_url: str) -> None:
             assert [entry.id for entry in both.entries] == [
                 entry.id for entry in dated.entries if entry.resource()["code"]["coding"][0]["code"] == code
             ]
+            assert [entry.id for entry in dated.entries] == [
+                one["id"] for one in resources if _is_on(one, "2024-02-03") and _is_on(one, "2024-03-03")
+            ]
 
     with_store(fresh_database_url, check)
+
+
+@pytest.fixture(scope="module")
+def mixed(database_url: str) -> tuple[str, list[dict[str, Any]]]:
+    resources = results(90)
+    for number, resource in enumerate(resources):
+        quantity = {"unit": "mg/dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"}
+        resource["component"] = [
+            {"code": resource["code"], "valueQuantity": {"value": value, **quantity}}
+            for value in (number % 4 / 100 + 5.4, number % 3)
+        ]
+
+    async def fill(store: Store) -> None:
+        for resource in resources:
+            await store.update("Observation", resource["id"], resource, EVERYTHING)
+
+    with_store(database_url, fill)
+    return database_url, resources
+
+
+def _ends(resource: dict[str, Any]) -> tuple[list[float], list[float]]:
+    dates = [
+        entry for entry in extract(resource) if isinstance(entry, DateEntry) and entry.parameter == "date"
+    ]
+    return (
+        [entry.low.timestamp() if entry.low else float("-inf") for entry in dates],
+        [entry.high.timestamp() if entry.high else float("inf") for entry in dates],
+    )
+
+
+@pytest.mark.parametrize("rows", [1, 1_000], ids=["a walk that soon ends", "a walk to the end"])
+@pytest.mark.parametrize("access", [EVERYTHING, NOT_FINAL], ids=["all", "not final"])
+def test_pages_of_all_by_date_are_in_order_and_miss_nothing(
+    mixed: tuple[str, list[dict[str, Any]]],
+    rows: int,
+    access: AccessFilter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, resources = mixed
+    monkeypatch.setattr(search_walks, "LEAST_ROWS", rows)
+    monkeypatch.setattr(search_walks, "ROWS_AN_ENTRY", rows)
+    seen = [one for one in resources if access is EVERYTHING or one["status"] == "amended"]
+
+    def late(resource: dict[str, Any]) -> tuple[bool, float, int]:
+        high = _ends(resource)[1]
+        return not high, -max(high, default=0), -int(resource["id"][1:])
+
+    def early(resource: dict[str, Any]) -> tuple[bool, float, int]:
+        low = _ends(resource)[0]
+        return not low, min(low, default=0), int(resource["id"][1:])
+
+    async def check(store: Store) -> None:
+        for rule, key in (("-date", late), ("date", early)):
+            found, _ = await pages(store, [("_sort", rule)], access)
+            assert found == [one["id"] for one in sorted(seen, key=key)]
+        for wanted in ("date=2024-02-03", "date=2024-02", "date=ge2024-02-03", "date=sa2024-02-03"):
+            pair = ("date", wanted.removeprefix("date="))
+            # `_lastUpdated` changes nothing but the way: pages in the order of storing.
+            stored, _ = await pages(store, [pair, ("_lastUpdated", "ge2000")], access)
+            assert sorted((await pages(store, [pair], access))[0]) == sorted(stored)
+            by_code = [
+                one for one in stored if resources[int(one[1:])]["code"]["coding"][0]["code"] == CODES[0]
+            ]
+            assert sorted((await pages(store, [pair, ("code", CODES[0])], access))[0]) == sorted(by_code)
+            if not pair[1].startswith("2"):
+                latest = sorted((one for one in seen if one["id"] in stored), key=late)
+                assert (await pages(store, [pair, ("_sort", "-date")], access))[0] == [
+                    one["id"] for one in latest
+                ]
+            counted = await store.search(
+                "Observation", [("code", CODES[0]), pair, ("_summary", "count")], access
+            )
+            assert counted.total == len(by_code)
+
+    with_store(url, check)
+
+
+@pytest.mark.parametrize("rows", [1, 1_000], ids=["a walk that soon ends", "a walk to the end"])
+def test_pages_of_a_value_show_each_match_once_whatever_values_it_has(
+    mixed: tuple[str, list[dict[str, Any]]], rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, resources = mixed
+    monkeypatch.setattr(search_walks, "LEAST_ROWS", rows)
+    monkeypatch.setattr(search_walks, "ROWS_AN_ENTRY", rows)
+
+    async def check(store: Store) -> None:
+        for value in ("5.4", "5.42", "2", "9"):
+            for unit in ("", "||mg/dL", "|http://unitsofmeasure.org|mg/dL"):
+                pair = ("component-value-quantity", f"{value}{unit}")
+                low, high = (
+                    (float(value) - 0.05, float(value) + 0.05)
+                    if value == "5.4"
+                    else (
+                        float(value) - (0.005 if "." in value else 0.5),
+                        float(value) + (0.005 if "." in value else 0.5),
+                    )
+                )
+                wanted = [
+                    one["id"]
+                    for one in resources
+                    if any(low <= part["valueQuantity"]["value"] < high for part in one["component"])
+                ]
+                assert sorted((await pages(store, [pair], EVERYTHING))[0]) == sorted(wanted)
+                counted = await store.search("Observation", [pair, ("_summary", "count")], EVERYTHING)
+                assert counted.total == len(wanted)
+
+    with_store(url, check)
 
 
 def test_a_correction_of_the_date_moves_a_result(fresh_database_url: str) -> None:
@@ -200,9 +313,11 @@ def test_a_correction_of_the_date_moves_a_result(fresh_database_url: str) -> Non
 
 
 def test_an_estimate_is_exact_up_to_a_bound_near_beyond_and_counts_what_one_may_see(
-    fresh_database_url: str,
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     total = 3 * BOUND
+    monkeypatch.setattr(search_estimates, "SAMPLES", 10)
+    monkeypatch.setattr(search_estimates, "SAMPLE", 30)
 
     async def check(store: Store) -> None:
         await store.load(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
@@ -43,6 +43,7 @@ class Unread:
         self._annotation = file.consequences if file.options.consequences else None
         self._annotated = 0
         self._others = 0
+        self._whole: dict[Left, int] = {}
 
     def count(self, line: Line) -> None:
         """Count what is left of a line."""
@@ -58,9 +59,12 @@ class Unread:
         left = self._info.get(keys)
         if left is None:
             left = self._remember(self._info, keys, self._left_of_info(*keys))
-        for key, name in left:
-            if raw[key] != ".":
-                counts[name] = counts.get(name, 0) + 1
+        if "=." not in columns[7]:  # all values are there: they are counted together
+            self._whole[left] = self._whole.get(left, 0) + 1
+        else:
+            for key, name in left:
+                if raw[key] != ".":
+                    counts[name] = counts.get(name, 0) + 1
         layout = (columns[8], bool(symbols))
         left = self._formats.get(layout)
         if left is None:
@@ -79,8 +83,27 @@ class Unread:
             self._annotated += 1
             if self._file.options.transcripts == "chosen":
                 self._others += isinstance(text, str) and text.count(",") >= len(alternates)
-        if len(counts) > _MANY:
+        if len(counts) > _MANY or len(self._whole) > _MANY:
+            self._add_whole()
             self._fold()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What was counted, as JSON."""
+        self._add_whole()
+        return {"counts": dict(self._counts), "annotated": self._annotated, "others": self._others}
+
+    def add(self, state: Mapping[str, Any]) -> None:
+        """Add what another one counted of the same file."""
+        self._counts.update(state["counts"])
+        self._annotated += state["annotated"]
+        self._others += state["others"]
+
+    def _add_whole(self) -> None:
+        for left, count in self._whole.items():
+            for _, name in left:
+                self._counts[name] += count
+        self._whole.clear()
 
     def _fold(self) -> None:
         """Of a file with keys without end, the rarest are counted together."""
@@ -146,6 +169,7 @@ class Unread:
 
     def issues(self) -> Iterator[Issue]:
         """What no rule represents, the most frequent first; what the mapping ignores by name, apart."""
+        self._add_whole()
         for name, count in self._counts.most_common():
             if name in self._ignored:
                 yield issue("FB-VCF-087", f"the mapping leaves out {name} (values: {count})", self._file.name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.plugins import ReadContext, SourceModel
 
@@ -53,8 +53,7 @@ class VcfAdapter:
                 result = issue(error.issue.code, error.issue.message, path.name)
                 yield VcfRecord(path.name, outcome="rejected", issues=[result])
             return
-        stated = getattr(context, "selectors", None)
-        selectors = None if stated is None else frozenset(text for _, text in stated)
+        selectors = _selectors(context)
         # A run that ends after so many records says so, since a report is due after the last of them.
         limit = getattr(context, "limit", None)
         for path in paths:
@@ -62,3 +61,40 @@ class VcfAdapter:
                 if limit is not None:
                     limit -= record.records
                 yield record
+
+    def pieces(self, path: Path, jobs: int, options: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The pieces of a file that are read side by side; none where it is read whole."""
+        from fhir_bridge.adapters.genomics.options import OptionError, Options
+        from fhir_bridge.adapters.genomics.pieces import pieces
+
+        try:
+            return pieces(path, jobs, Options.parse(options))
+        except OptionError:
+            return []
+
+    def read_piece(
+        self, path: Path, piece: Mapping[str, Any], context: ReadContext, state: dict[str, Any]
+    ) -> Iterator[VcfRecord]:
+        """The records of a piece; `state` gets what they came to."""
+        from fhir_bridge.adapters.genomics.options import Options
+        from fhir_bridge.adapters.genomics.piece_reading import read_piece
+
+        return read_piece(path, piece, Options.parse(context.options), _selectors(context), state)
+
+    def read_end(
+        self,
+        path: Path,
+        piece: Mapping[str, Any],
+        context: ReadContext,
+        states: Sequence[Mapping[str, Any]],
+    ) -> Iterator[VcfRecord]:
+        """The record that the file ends with, of what all pieces came to."""
+        from fhir_bridge.adapters.genomics.options import Options
+        from fhir_bridge.adapters.genomics.piece_reading import read_end
+
+        return read_end(path, piece, Options.parse(context.options), _selectors(context), states)
+
+
+def _selectors(context: ReadContext) -> frozenset[str] | None:
+    stated = getattr(context, "selectors", None)
+    return None if stated is None else frozenset(text for _, text in stated)

@@ -310,7 +310,7 @@ class Allele:
             return []
         return reader.read(text, self.line.ref, tuple(self.line.alt), self.number)
 
-    @property
+    @cached
     def consequence(self) -> annotation.Consequence:
         """The effect on the chosen transcript."""
         return self._consequences[0] if self._consequences else annotation.NONE

@@ -11,7 +11,7 @@ from fhir_bridge.adapters.genomics.usage import FRACTIONS, several_alts
 from fhir_bridge.adapters.genomics.values import decimal
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["misdeclared", "wrong_values"]
+__all__ = ["checked_keys", "misdeclared", "wrong_values"]
 
 
 def misdeclared(line: Line) -> tuple[tuple[str, str], ...]:
@@ -26,7 +26,7 @@ def misdeclared(line: Line) -> tuple[tuple[str, str], ...]:
     return entry
 
 
-def _checked_keys(line: Line) -> list[CheckedKey]:
+def checked_keys(line: Line) -> list[CheckedKey]:
     """The keys of a FORMAT whose values can be wrong, worked out once for each FORMAT of a file."""
     file = line.file
     at = line.columns[8], len(line.alternates)
@@ -59,7 +59,7 @@ def wrong_values(call: Call, column: int, locator: str) -> list[Issue]:
     """FORMAT values that are not of their declared type, or not as many as their Number says; they are left out."""
     issues: list[Issue] = []
     fields = call.fields
-    for key, definition, digits, wanted, needed in _checked_keys(call.line):
+    for key, definition, digits, wanted, needed in checked_keys(call.line):
         value = fields.get(key)
         if value is None or value == "." or (digits and value.isdecimal() and len(value) < 10):
             continue

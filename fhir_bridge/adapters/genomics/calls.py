@@ -11,6 +11,7 @@ from fhir_bridge.adapters.genomics.called_regions import note_regions
 from fhir_bridge.adapters.genomics.copy_number import called_by_copies
 from fhir_bridge.adapters.genomics.file import Study
 from fhir_bridge.adapters.genomics.findings import count_allele
+from fhir_bridge.adapters.genomics.format_pattern import format_pattern
 from fhir_bridge.adapters.genomics.genotype import Genotype, parse_genotype
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
@@ -58,6 +59,7 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
     informative = _informative(line, width)
     breakends = any(alternate.kind == "breakend" for alternate in line.alternates)
     called = len(informative) < len(file.columns)
+    pattern = format_pattern(line) if informative else None
     if file.blocks or not line.alternates or line.alternates[-1].kind == "unknown":
         note_regions(line)
     for location, text in informative:
@@ -83,12 +85,12 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
             else:
                 study.not_reference -= 1
                 called = True
-            if file.unchecked > 0:
-                file.unchecked -= 1
+            if line.number <= file.checked_to:
                 issues += wrong_values(Call(line, name, text, genotype), column, locator)
             continue
         call = Call(line, name, text, genotype)
-        issues += wrong_values(call, column, locator)
+        if pattern is None or not pattern.fullmatch(text):
+            issues += wrong_values(call, column, locator)
         _alleles(call, study, reported)
         if call.alleles:
             if genotype.phased or breakends:
@@ -140,7 +142,7 @@ def _without_genotype(line: Line, locator: str) -> list[Issue]:
 def _informative(line: Line, width: int) -> list[tuple[int, str]]:
     """Place and text of the samples that are not plainly called as reference: in a cohort few of many."""
     file = line.file
-    if file.unchecked > 0 and width:
+    if line.number <= file.checked_to and width:
         return [(location, line.columns[column]) for location, (column, _) in enumerate(file.columns)]
     texts = line.columns[9:] if file.all_columns else [line.columns[column] for column, _ in file.columns]
     if not width:

@@ -11,6 +11,7 @@ from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE, reserved_info
 from fhir_bridge.adapters.genomics.values import whole
 
 __all__ = [
+    "Entries",
     "LineError",
     "alternates",
     "check_end",
@@ -108,8 +109,15 @@ def check_fixed(columns: list[str], header: Header, location: int) -> None:
             raise LineError("FB-VCF-027", "FILTER gives a name twice")
 
 
+Entries = dict[str, tuple[str, str | bool]]
+"""INFO entries that are as declared on lines of one number of ALTs, with key and value."""
+
+_ENTRIES = 20_000
+"""So many are remembered: those that recur from line to line (`AN=2`)."""
+
+
 def check_info(
-    text: str, undeclared: set[str], header: Header, alternates: int
+    text: str, undeclared: set[str], header: Header, alternates: int, known: Entries
 ) -> tuple[dict[str, str | bool], list[str], list[tuple[str, str]]]:
     """INFO's keys and values; keys that the header lacks are added to `undeclared`.
 
@@ -129,6 +137,10 @@ def check_info(
     single = "1A" if alternates == 1 else "1"
     untidy = not text
     for entry in text.split(";"):
+        if (pair := known.get(entry)) is not None and pair[0] not in pairs and pair[0] not in lost:
+            pairs[pair[0]] = pair[1]
+            continue
+        before = untidy
         key, equals, value = entry.partition("=")
         if key in pairs or key in lost:
             raise LineError("FB-VCF-028", f"INFO gives {key.strip()} twice")
@@ -161,6 +173,10 @@ def check_info(
             results.append((wrong[0], f"INFO/{key} {wrong[1]}; the value is left out (VCF 4.3 §1.4.2)"))
             del pairs[key]
             lost.append(key)
+        elif untidy == before and len(entry) < 40:
+            if len(known) >= _ENTRIES:
+                known.clear()
+            known[entry] = key, pairs[key]
     # Spaces are allowed since 4.3 (§1.6.1).
     if (
         untidy

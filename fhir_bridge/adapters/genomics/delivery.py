@@ -8,7 +8,7 @@ from hashlib import blake2b
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine
 
-__all__ = ["begin_digest", "content_digest", "place_of", "somatic_samples"]
+__all__ = ["begin_digest", "content_digest", "place_of", "somatic_samples", "update_digest"]
 
 _SIZE = 16
 
@@ -32,14 +32,20 @@ def content_digest(
     """
     digest = begin_digest(header)
     for line in lines:
-        if isinstance(line, bytes):
-            if line[:2] != b"##":
-                digest.update(line)
-                digest.update(b"\n")
-                look(line)
-        elif isinstance(line, OverlongLine):
-            digest.update(b"%d\n" % line.length)
+        update_digest(digest, line)
+        if isinstance(line, bytes) and line[:2] != b"##":
+            look(line)
     return digest
+
+
+def update_digest(digest: blake2b, line: bytes | OverlongLine | Break) -> None:
+    """Take a line of a file into its hash."""
+    if isinstance(line, bytes):
+        if line[:2] != b"##":
+            digest.update(line)
+            digest.update(b"\n")
+    elif isinstance(line, OverlongLine):
+        digest.update(b"%d\n" % line.length)
 
 
 def place_of(assembly: str, contig: str, position: int, reference: str, *, named: bool) -> int:

@@ -61,6 +61,15 @@ class LineAccount(Protocol):
         """What was counted."""
         ...
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """What was counted, as JSON."""
+        ...
+
+    def add(self, state: Mapping[str, Any]) -> None:
+        """Add what another one counted of the same file."""
+        ...
+
 
 class VcfFile:
     """A file that is being read (scope `File`): what its header and the options say.
@@ -110,9 +119,10 @@ class VcfFile:
         self.genotyped = 0
         self.lost_lines = 0
         self.cut = False
-        # Every value of the first sample columns is checked, called or not: a program's faults show there.
-        self.unchecked = 1 << 62 if options.check else 2000
+        # Every value of the first lines is checked, called or not: a program's faults show there.
+        self.checked_to = 1 << 62 if options.check else header.lines + 1 + 2000 // max(1, len(self.columns))
         self.uses = uses(header)
+        self.patterns: dict[tuple[str, int], re.Pattern[str] | None] = {}
         self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
         self.misdeclared: dict[tuple[str, bool], tuple[tuple[str, str], ...]] = {}
         limits = (options.min_quality, options.min_genotype_quality, options.min_depth)
@@ -243,6 +253,22 @@ class VcfFile:
             if len(self._failing) < 4096:
                 self._failing[filters] = entry
         return entry
+
+    def unmatched(self) -> Iterator[tuple[str, list[str]]]:
+        """Settings with regions, and their contigs that are neither chromosomes nor in the file."""
+        contigs = (*self.header.contigs, *self._places)
+        for option, regions in (
+            ("panel", self.panel),
+            ("regions", self.regions),
+            ("stored_regions", self.stored_regions),
+        ):
+            if regions is not None and (names := regions.unknown(contigs)):
+                yield option, names
+
+    @property
+    def contigs_seen(self) -> list[str]:
+        """Contigs of the lines that were read."""
+        return list(self._places)
 
     def place(self, contig: str) -> Place:
         """What a contig stands for in this file's build."""

@@ -296,6 +296,12 @@ CODES = declare(
         "Look at them: the genotype and the reads disagree.",
     ),
     IssueCode(
+        "FB-VCF-090",
+        "warning",
+        "A region of a setting is on a contig that neither the build nor the file has: it matches nothing",
+        "Correct the name of the contig.",
+    ),
+    IssueCode(
         "FB-VCF-088",
         "warning",
         "Not all lines of the file were taken: the report is partial",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.calls import read_calls
 from fhir_bridge.adapters.genomics.checks import (
+    Entries,
     LineError,
     alternates,
     check_end,
@@ -43,12 +46,15 @@ class LineReader:
         self.unsorted: str | None = None
         self.somatic = 0
         self._formats: set[str] = set()
+        self._entries: defaultdict[int, Entries] = defaultdict(dict)
         self._contigs: set[str] = set()
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
+        self.unpaired: int | None = None
         self.relations = [Relations() for _ in file.studies]
         self._before: Line | None = None
         self._apart: dict[tuple[str, int], Earlier] = {}
         self._heads: dict[tuple[str, ...], int] = {}
+        self._headed: Line | None = None
         self._strict = StrictCheck(file.header.version) if file.options.check else None
 
     def lost(self, number: int, result: Issue, content: bytes | None = None) -> VcfRecord:
@@ -149,10 +155,14 @@ class LineReader:
 
     def _repetition(self, line: Line) -> int:
         """How many lines before this one, at its position, say the same of a variant."""
-        head = tuple(line.columns[:8])
-        if not self._heads or next(iter(self._heads))[:2] != head[:2]:
-            self._heads = {head: 0}
+        first = self._headed
+        if first is None or first.pos != line.pos or first.chrom != line.chrom:
+            self._headed = line
+            self._heads.clear()
             return 0
+        if not self._heads:
+            self._heads[tuple(first.columns[:8])] = 0
+        head = tuple(line.columns[:8])
         number = self._heads[head] = self._heads.get(head, -1) + 1
         return number
 
@@ -168,7 +178,9 @@ class LineReader:
             raise OutsideRegions
         check_fixed(columns, file.header, location)
         result = alternates(columns[4], columns[3])
-        info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(result))
+        info, lost, kept = check_info(
+            columns[7], self.undeclared, file.header, len(result), self._entries[len(result)]
+        )
         if "END" in info:
             check_end(info, file.header, columns[0], location)
         line = Line(file, number, columns, location, result, info, lost)

@@ -9,11 +9,20 @@ from typing import Any
 from fhir_bridge.adapters.genomics.genes import HGNC_SYSTEM, gene
 from fhir_bridge.adapters.genomics.options import Options
 from fhir_bridge.adapters.genomics.term import Term
-from fhir_bridge.fhir.datatypes import Identifier
-from fhir_bridge.fhir.ports import NamingPort
+from fhir_bridge.fhir.datatypes import Identifier, Reference
+from fhir_bridge.fhir.ports import FormerNamesPort, NamingPort
 from fhir_bridge.mapping import Context, Scope, function
 
-__all__ = ["VcfModel", "coded_by_name", "coded_gene", "gene_named", "read_selector", "sample_identifier"]
+__all__ = [
+    "VcfModel",
+    "coded_by_name",
+    "coded_gene",
+    "gene_named",
+    "identifier_of_vcf",
+    "read_selector",
+    "sample_identifier",
+    "sample_of_vcf",
+]
 
 
 _SCOPES = {
@@ -143,8 +152,26 @@ def gene_named(symbol: Any) -> Any:
 
 @function(context=True)
 def coded_gene(ctx: Context, term: Any) -> Any:
-    """A gene with the code that the terminology store has for its symbol, where it has none."""
-    return coded_by_name(ctx, term, HGNC_SYSTEM)
+    """A gene with the code that the terminology store has for its symbol, where it has none.
+
+    A symbol that a gene had, or has beside its own, gives the gene of today; the text states what the source says.
+    """
+    coded = coded_by_name(ctx, term, HGNC_SYSTEM)
+    if (
+        not isinstance(coded, Term)
+        or coded.code is not None
+        or not isinstance(ctx.terminology, FormerNamesPort)
+    ):
+        return coded
+    former = ctx.terminology.code_by_other_name(HGNC_SYSTEM, coded.display, tuple(_FORMER))
+    if former is None:
+        return coded
+    code, symbol, use = former
+    return Term(HGNC_SYSTEM, code, symbol, f"{coded.display} ({_FORMER[use]} of {symbol})")
+
+
+_FORMER = {"prev_symbol": "previous symbol", "alias_symbol": "alias"}
+"""Designations of HGNC's import by which a gene is known, first those that it was approved by."""
 
 
 def coded_by_name(ctx: Context, term: Any, system: str) -> Any:
@@ -175,6 +202,20 @@ def read_selector(table: Mapping[str, str], text: str, scope: str, source: str) 
 def sample_identifier(ctx: Context, name: Any) -> Any:
     """The business identifier of the Patient whom the crosswalk names for a sample."""
     link = ctx.identity.sample(name, source=ctx.bounds, adapter=ctx.adapter)
+    return Identifier(system=link.system, value=link.value)
+
+
+@function(context=True, returns="Reference")
+def sample_of_vcf(ctx: Context, name: Any) -> Any:
+    """The Patient whom the adapter `vcf` makes of a sample of this very file, for adapters that read VCFs as well."""
+    link = ctx.identity.sample(name, source=ctx.bounds, adapter="vcf")
+    return Reference(reference=f"Patient/{link.id}")
+
+
+@function(context=True, returns="Identifier")
+def identifier_of_vcf(ctx: Context, name: Any) -> Any:
+    """The business identifier of that Patient."""
+    link = ctx.identity.sample(name, source=ctx.bounds, adapter="vcf")
     return Identifier(system=link.system, value=link.value)
 
 

@@ -13,7 +13,7 @@ An allele fits a rule that all stated of it fit; genes and regions are one condi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,6 +99,11 @@ class Panel:
 
     name: str
     rules: tuple[Rule, ...]
+
+    def unknown(self, contigs: Iterable[str]) -> list[str]:
+        """Contigs of its regions that neither the build nor the file has."""
+        known = tuple(contigs)
+        return sorted({name for rule in self.rules if rule.regions for name in rule.regions.unknown(known)})
 
     def selects(self, allele: Allele) -> bool:
         """Whether a report lists an allele."""

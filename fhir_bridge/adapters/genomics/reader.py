@@ -24,7 +24,16 @@ from fhir_bridge.adapters.genomics.strict import SYNTAX, with_clause
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import RecordOutcome
 
-__all__ = ["VcfRecord", "read_header", "read_vcf"]
+__all__ = [
+    "UnknownBuild",
+    "VcfRecord",
+    "build_of",
+    "file_of",
+    "read_header",
+    "read_lines",
+    "read_vcf",
+    "summed_up",
+]
 
 Item = bytes | OverlongLine | Break
 
@@ -48,11 +57,11 @@ def read_vcf(
         binary = is_bcf(path)
         items = bcf_lines(path) if binary else lines(path, options.max_line)
         header = read_header(items, options.fileformat)
-        build = _build(header, options)
+        build = build_of(header, options)
         sexes = SexCounts(header, build)
         returned = ReturnedPlaces()
         name, identity = kept[:2] if kept else (name, _identity(path, header, options, sexes, returned))
-        file = _file(name, header, build, options, identity)
+        file = file_of(name, header, build, options, identity)
         if kept is not None:
             file.somatic = kept[2]
         file.sexes = sexes.shown() if options.check_sex else {}
@@ -78,6 +87,25 @@ def read_vcf(
     broken: list[Issue] = []
     number = header.lines
     last = None if limit is None else number + limit
+    yield from read_lines(file, reader, items, number, broken, last=last)
+    if not file.limited:
+        yield from summed_up(file, reader, broken)
+
+
+def read_lines(
+    file: VcfFile,
+    reader: LineReader,
+    items: Iterator[Item],
+    number: int,
+    broken: list[Issue],
+    *,
+    last: int | None = None,
+) -> Iterator[VcfRecord]:
+    """The records of lines, the first of them after line `number`; `broken` gets what is wrong with the file's end.
+
+    `last`: of the lines that are taken; then the file is summed up, and the next line is given all the same.
+    """
+    name, options, header = file.name, file.options, file.header
     while True:
         try:
             item = next(items, None)
@@ -88,7 +116,7 @@ def read_vcf(
         number += 1
         if last is not None and number > last and not isinstance(item, Break):
             file.limited = True
-            yield from _end(file, reader, broken)
+            yield from summed_up(file, reader, broken)
             yield reader.read(item, number)
             return
         if not isinstance(item, Break):
@@ -105,10 +133,9 @@ def read_vcf(
             yield VcfRecord(
                 name, outcome="rejected", issues=[_error(item.code, item.reason, f"{name}:{number - 1}")]
             )
-    yield from _end(file, reader, broken)
 
 
-def _end(file: VcfFile, reader: LineReader, broken: list[Issue]) -> Iterator[VcfRecord]:
+def summed_up(file: VcfFile, reader: LineReader, broken: list[Issue]) -> Iterator[VcfRecord]:
     """What the lines gave, as a record of its own."""
     name, options = file.name, file.options
     issues = [*_summary(file, reader, name), *broken]
@@ -175,7 +202,7 @@ def read_header(items: Iterator[Item], version: str | None = None) -> Header:
     raise parser.error("the column line #CHROM is missing")
 
 
-def _build(header: Header, options: Options) -> Build:
+def build_of(header: Header, options: Options) -> Build:
     """The build that the header speaks of; the syntax of a file can be checked without one."""
     if options.check:
         return UNSTATED
@@ -201,7 +228,12 @@ def _references(header: Header) -> list[str]:
     ]
 
 
-def _file(name: str, header: Header, build: Build, options: Options, identity: str) -> VcfFile:
+def file_of(name: str, header: Header, build: Build, options: Options, identity: str) -> VcfFile:
+    """The file that a header and options describe.
+
+    Raises:
+        OptionError: it has not the samples asked for.
+    """
     missing = [sample for sample in options.samples if sample not in header.samples]
     if missing:
         raise OptionError(
@@ -260,7 +292,12 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
         yield issue("FB-VCF-083", shown, name)
     if reader.unsorted and not file.options.check:
         yield issue("FB-VCF-084", f"not sorted, first at {reader.unsorted}", name)
-    unpaired = sum(len(each.ends) for each in reader.relations)
+    for option, names in () if file.options.check else file.unmatched():
+        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        yield issue("FB-VCF-090", f"option {option}: nothing is on {shown}", name)
+    unpaired = reader.unpaired
+    if unpaired is None:
+        unpaired = sum(len(each.ends) for each in reader.relations)
     if unpaired:
         yield issue("FB-VCF-044", f"the mates of {unpaired} breakends are not in the file", name)
     if file.limited:

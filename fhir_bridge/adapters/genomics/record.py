@@ -70,8 +70,10 @@ class VcfRecord(Record):
         if self.own is not None:
             return f"{self.own}:{self.file.id}"
         content = self.content or b""
-        if self.line is not None:
-            content = "\t".join((*self.line.columns[:8], str(self.line.repetition))).encode()
+        if (line := self.line) is not None:
+            # The first eight columns, from the end, as a line of a cohort has thousands.
+            head = content.rsplit(b"\t", len(line.columns) - 8)[0] if len(line.columns) > 8 else content
+            content = b"%b\t%d" % (head, line.repetition)
         elif len(columns := content.split(b"\t", 9)) == 10:
             content = b"\t".join((*columns[:8], b"0"))
         return blake2b(self.file.id.encode() + b"\0" + content, digest_size=16).hexdigest()
@@ -124,6 +126,12 @@ class VcfRecord(Record):
         for (part, _), count in counts.items():
             best[part] = max(best.get(part, 0), count)
         studies = line.file.study_of
+        if len(outputs) == 1 == len(line.calls) and len(line.calls[0].alleles) == 1:
+            call = line.calls[0]
+            allele = call.alleles[0]
+            if outputs[0].part == call.name and isinstance(allele, Allele) and not allele.repeated:
+                studies[call.name].written += 1
+                return
         for call in line.calls:
             study = studies[call.name]
             alleles = sum(not allele.repeated for allele in call.alleles if isinstance(allele, Allele))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
-from fhir_bridge.adapters.genomics.assembly import chromosome
+from fhir_bridge.adapters.genomics.assembly import CHROMOSOMES, chromosome
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.options import OptionError
 
@@ -66,6 +67,11 @@ class Regions:
                     merged.append([first, last])
             self._starts[contig] = [first for first, _ in merged]
             self._ends[contig] = [last for _, last in merged]
+
+    def unknown(self, contigs: Iterable[str]) -> list[str]:
+        """Contigs of regions that are neither chromosomes nor among `contigs` (of a file): nothing can be in them."""
+        known = {*CHROMOSOMES, *map(_name, contigs)}
+        return sorted(set(self._starts) - known)
 
     def cover(self, contig: str, position: int, reference: str, info: str) -> bool:
         """Whether any base that a line speaks of (REF, or up to END) is in a region."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-__all__ = ["BGZF_END", "Break", "OverlongLine", "lines", "unpacked"]
+__all__ = ["BGZF_END", "Break", "OverlongLine", "lines", "lines_from", "located_blocks", "unpacked"]
 
 BLOCK = 1 << 16
 GZIP_MAGIC = b"\x1f\x8b"
@@ -102,10 +102,57 @@ def lines(source: Path | IO[bytes], limit: int = 1 << 26) -> Iterator[bytes | Ov
         with source.open("rb") as opened:
             yield from lines(opened, limit)
         return
+    yield from _lines(_blocks(source), limit)
+
+
+def lines_from(path: Path, block: int, byte: int, limit: int) -> Iterator[bytes | OverlongLine | Break]:
+    """The lines of a file from a place that `located_blocks` gave."""
+
+    def trimmed(source: IO[bytes]) -> Iterator[bytes | Break]:
+        left = byte
+        for piece in _blocks(source):
+            if left and not isinstance(piece, Break):
+                piece, left = piece[left:], max(0, left - len(piece))
+                if not piece:
+                    continue
+            yield piece
+
+    with path.open("rb") as opened:
+        opened.seek(block)
+        yield from _lines(trimmed(opened), limit)
+
+
+def located_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Where in a file each block begins, and its bytes, unpacked.
+
+    Raises:
+        ValueError: it is a gzip file without blocks, or ends in the middle of one.
+        zlib.error: it is damaged.
+    """
+    with path.open("rb") as source:
+        offset = 0
+        while start := source.read(18):
+            if offset == 0 and not start.startswith(GZIP_MAGIC):
+                source.seek(0)
+                while block := source.read(BLOCK):
+                    yield offset, block
+                    offset += len(block)
+                return
+            if len(start) < 18 or start[:4] != GZIP_MAGIC + b"\x08\x04" or start[12:14] != b"BC":
+                raise ValueError("not in blocks")
+            size = int.from_bytes(start[16:18], "little") + 1
+            packed = start + source.read(size - 18)
+            if len(packed) < size:
+                raise ValueError("cut")
+            yield offset, zlib.decompress(packed, wbits=31)
+            offset += size
+
+
+def _lines(blocks: Iterator[bytes | Break], limit: int) -> Iterator[bytes | OverlongLine | Break]:
     rest = b""
     dropped = 0
     broken: Break | None = None
-    for block in _blocks(source):
+    for block in blocks:
         if isinstance(block, Break):
             broken = block
             break

@@ -8,11 +8,15 @@ __all__ = ["Term"]
 
 
 class Term(NamedTuple):
-    """System, code and display; text alone where there is no code."""
+    """System, code and display; text alone where there is no code.
+
+    `stated`: what the source says, where that is another name than the display.
+    """
 
     system: str | None
     code: str | None
     display: str
+    stated: str | None = None
 
     def codings(self) -> list[tuple[str | None, str | None, str | None, str | None]]:
         """The coding, as `(system, code, display, version)`; none where there is text alone."""
@@ -21,4 +25,4 @@ class Term(NamedTuple):
     @property
     def text(self) -> str:
         """What people read."""
-        return self.display
+        return self.stated or self.display

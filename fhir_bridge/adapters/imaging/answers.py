@@ -94,6 +94,11 @@ class Answer:
         return self.context.tracking_uid  # type: ignore[no-any-return]
 
     @property
+    def measured(self) -> str | None:
+        """The position of the measurement that it is below."""
+        return self.context.within or None
+
+    @property
     def section(self) -> Code | None:
         return self.context.section  # type: ignore[no-any-return]
 

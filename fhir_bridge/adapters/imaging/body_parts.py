@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from pydicom.sr._concepts_dict import concepts
-
 from fhir_bridge.adapters.imaging.codes import Code
 from fhir_bridge.adapters.imaging.values import Value
+from fhir_bridge.terminology.dicom_concepts import dicom_concepts
 
 __all__ = ["BODY_PARTS", "body_part"]
 
@@ -130,7 +129,7 @@ BODY_PARTS: Final = {
     "WRIST": "WristJoint",
     "ZYGOMA": "Zygoma",
 }
-"""Defined terms without spaces and underscores, to the keyword of the concept in `pydicom.sr`."""
+"""Defined terms without spaces and underscores, to the keyword of the concept in pydicom's tables."""
 
 
 @lru_cache(maxsize=512)
@@ -138,8 +137,14 @@ def _concept(term: str) -> Code | None:
     keyword = BODY_PARTS.get("".join(character for character in term.upper() if character.isalnum()))
     if keyword is None:
         return None
-    value, (meaning, _) = next(iter(concepts["SCT"][keyword].items()))
-    return Code(value, "SCT", meaning)
+    return _anatomy()[keyword]
+
+
+@lru_cache(maxsize=1)
+def _anatomy() -> dict[str, Code]:
+    concepts = dicom_concepts()["SCT"]
+    first = {keyword: next(iter(concepts[keyword].items())) for keyword in BODY_PARTS.values()}
+    return {keyword: Code(value, "SCT", meaning) for keyword, (value, (meaning, _)) in first.items()}
 
 
 def body_part(value: Value) -> Code | None:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from pydicom.sr._concepts_dict import concepts
-from pydicom.sr.coding import snomed_mapping
+from fhir_bridge.terminology.dicom_concepts import dicom_concepts, snomed_of_rt
 
 __all__ = [
     "CODE_FORM",
@@ -22,6 +21,7 @@ __all__ = [
     "UCUM",
     "Code",
     "code",
+    "dicom_meanings",
     "system_of",
 ]
 
@@ -115,7 +115,7 @@ class Code(NamedTuple):
         """
         if self.scheme != "DCM" or self.value is None or self.meaning is None or not self.value.isdecimal():
             return self.meaning
-        names = _dicom_meanings().get(self.value)
+        names = dicom_meanings().get(self.value)
         return self.meaning if names is None or names == [self.meaning] else None
 
     @property
@@ -133,14 +133,19 @@ class Code(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _dicom_meanings() -> dict[str, list[str]]:
+def dicom_meanings() -> dict[str, list[str]]:
     """Code Meanings of the codes of PS3.16 Annex D, of all editions that pydicom knows."""
     results: dict[str, list[str]] = defaultdict(list)
-    for codes in concepts["DCM"].values():
+    for codes in dicom_concepts()["DCM"].values():
         for value, (meaning, _) in codes.items():
             if meaning not in results[value]:
                 results[value].append(meaning)
     return dict(results)
+
+
+@lru_cache(maxsize=1)
+def _snomed() -> dict[str, str]:
+    return snomed_of_rt()
 
 
 def system_of(designator: str | None) -> str | None:
@@ -153,7 +158,7 @@ def system_of(designator: str | None) -> str | None:
 def code(value: str | None, scheme: str | None, meaning: str | None, version: str | None = None) -> Code:
     """A code as it is, but SNOMED RT (`T-32500`) as SNOMED CT (PS3.16 8.1.1) and units as UCUM writes them."""
     if scheme in _SNOMED_RT and value is not None:
-        snomed = snomed_mapping["SRT"].get(value)
+        snomed = _snomed().get(value)
         if snomed is not None:
             return Code(snomed, "SCT", meaning)
     if scheme == "UCUM" and value is not None:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 import httpx
 
@@ -158,7 +159,7 @@ class ArchiveClient:
         return answer
 
     async def _get(
-        self, url: str, accept: str, parameters: Sequence[tuple[str, str]], most: int
+        self, url: str, accept: str, parameters: Sequence[tuple[str, str]], most: int, *, again: bool = False
     ) -> tuple[bytes, str]:
         """Body and content type."""
         try:
@@ -166,6 +167,9 @@ class ArchiveClient:
             # httpx replaces the query of an address where there are parameters, even none.
             options: dict[str, Any] = {"params": list(parameters)} if parameters else {}
             async with self._http.stream("GET", url, headers=headers, **options) as response:
+                if response.status_code == 401 and self._token and not again:
+                    self._until = 0.0  # revoked before its time: once, another is asked for
+                    return await self._get(url, accept, parameters, most, again=True)
                 if response.status_code == 204:
                     return b"", ""
                 if response.status_code not in (200, 206):
@@ -199,8 +203,8 @@ class ArchiveClient:
             form = {"grant_type": "client_credentials"}
             if credentials.scope:
                 form["scope"] = credentials.scope
-            # RFC 6749 2.3.1: the way that every authorization server has to know.
-            basic = httpx.BasicAuth(credentials.client_id or "", credentials.secret())
+            # RFC 6749 2.3.1: the way that every authorization server has to know, both parts encoded as in a form.
+            basic = httpx.BasicAuth(quote_plus(credentials.client_id or ""), quote_plus(credentials.secret()))
             answer = await self._http.post(credentials.token_url, data=form, auth=basic)
             try:
                 content = answer.json()

@@ -6,9 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from pydicom.sr._concepts_dict import concepts
-
-from fhir_bridge.adapters.imaging.codes import CODE_FORM, Code
+from fhir_bridge.adapters.imaging.codes import CODE_FORM, Code, dicom_meanings
 
 __all__ = ["modality_code"]
 
@@ -20,12 +18,7 @@ _NAMES = {"AU": "Audio"}
 
 @lru_cache(maxsize=1)
 def _meanings() -> dict[str, str]:
-    return {
-        value: meaning
-        for codes in concepts["DCM"].values()
-        for value, (meaning, _) in codes.items()
-        if _MNEMONIC.match(value)
-    }
+    return {value: known[-1] for value, known in dicom_meanings().items() if _MNEMONIC.match(value)}
 
 
 def modality_code(value: Any) -> Code | None:

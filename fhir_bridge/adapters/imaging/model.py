@@ -59,7 +59,7 @@ DERIVED: Final[Mapping[str, frozenset[str]]] = {
     "Physician": frozenset("key name identifier role".split()),
     "Equipment": frozenset("key name manufacturer model serial uid station software".split()),
     "Document": frozenset(
-        "uid title template complete verified time equipment measurements answers references studies people "
+        "uid title template complete verified time equipment measurements answers references studies requests people "
         "observers verifiers text conclusion conclusions".split()
     ),
     "Measurement": frozenset(
@@ -67,11 +67,11 @@ DERIVED: Final[Mapping[str, frozenset[str]]] = {
         "finding_site_key laterality topographical_modifier image_mode method derivation derivation_key finding "
         "tracking_identifier tracking_uid "
         "selection_status cardiac_phase image_view procedure section group time images regions copies qualities "
-        "notes acquisition_type acquisition_protocol irradiation_event".split()
+        "notes comments acquisition_type acquisition_protocol irradiation_event".split()
     ),
     "Answer": frozenset(
         "position key code coded text moment clock time finding_site tracking_identifier tracking_uid section "
-        "images regions qualities concludes".split()
+        "measured images regions qualities concludes".split()
     ),
     "Selection": frozenset("uid series title text time references studies people equipment".split()),
     "Segment": frozenset(

@@ -61,6 +61,7 @@ class Request(NamedTuple):
         accession_issuer: who issued it.
         procedure: Requested Procedure ID.
         placer, filler: Placer and Filler Order Number of the imaging service request.
+        placer_issuer, filler_issuer: who issued these (PS3.3 10.33).
     """
 
     accession: str | None
@@ -68,6 +69,8 @@ class Request(NamedTuple):
     procedure: str | None
     placer: str | None
     filler: str | None
+    placer_issuer: str | None = None
+    filler_issuer: str | None = None
 
 
 class Equipment(NamedTuple):
@@ -133,10 +136,17 @@ def request_of(item: Value, study: Request | None) -> Request:
             "FillerOrderNumberImagingServiceRequest",
         )
     )
-    issued = issuer_in(getattr(item, "IssuerOfAccessionNumberSequence", None))
+    issued, placed_by, filled_by = (
+        issuer_in(getattr(item, name, None))
+        for name in (
+            "IssuerOfAccessionNumberSequence",
+            "OrderPlacerIdentifierSequence",
+            "OrderFillerIdentifierSequence",
+        )
+    )
     if issued is None and study is not None and accession == study.accession:
         issued = study.accession_issuer
-    return Request(accession, issued, procedure, placer, filler)
+    return Request(accession, issued, procedure, placer, filler, placed_by, filled_by)
 
 
 def first_text(value: Value) -> str | None:

@@ -20,7 +20,7 @@ from fhir_bridge.adapters.imaging.content_items import (
     references_below,
     regions_below,
 )
-from fhir_bridge.adapters.imaging.parties import Physician, physician
+from fhir_bridge.adapters.imaging.parties import Physician, Request, physician, request_of
 from fhir_bridge.adapters.imaging.person_names import PersonName
 from fhir_bridge.adapters.imaging.times import joined, valid_datetime
 from fhir_bridge.adapters.imaging.vital_signs import in_profile_unit, is_vital_sign
@@ -65,13 +65,14 @@ _STATED: Final = {
     "irradiation_event": frozenset({"CONTAINS"}),
 }
 """Relationships by which templates state these beside modifiers (TID 1411, 10013)."""
+_COMMENT: Final = "DCM|121106"
 _TARGET_REGION: Final = "DCM|123014"
 _PERSON_OBSERVER: Final = "DCM|121008"
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a content item inherits from those around it."""
+    """What a content item inherits from those around it; `within`: the position of the measurement that it is below."""
 
     finding_site: Code | None = None
     laterality: Code | None = None
@@ -92,6 +93,7 @@ class Context:
     acquisition_type: Code | None = None
     acquisition_protocol: str | None = None
     irradiation_event: str | None = None
+    within: str = ""
     stated: tuple[tuple[Code, Code | str], ...] = ()
     images: tuple[ImageReference, ...] = ()
     regions: tuple[Region, ...] = ()
@@ -113,6 +115,7 @@ class Measurement:
         images: instances that it was inferred from, or its group was.
         regions: coordinates that it was measured in.
         copies: how often the document states it.
+        comments: texts below it that comment on it.
     """
 
     outer: Document
@@ -126,6 +129,7 @@ class Measurement:
     images: tuple[ImageReference, ...] = ()
     regions: tuple[Region, ...] = ()
     copies: int = 1
+    comments: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "context":
@@ -219,6 +223,7 @@ class Document:
         answers: codes, texts, dates and coordinates that the report states as findings.
         references: all instances that it refers to, each once.
         studies: UIDs of other studies that it is about.
+        requests: what it answers (Referenced Request Sequence).
         people: who observed and who verified.
         lines: the whole report as people read it.
     """
@@ -235,6 +240,7 @@ class Document:
     answers: list[Answer] = field(default_factory=list)
     references: tuple[ImageReference, ...] = ()
     studies: tuple[str, ...] = ()
+    requests: tuple[Request, ...] = ()
     people: list[Physician] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
@@ -294,6 +300,7 @@ def read_document(reader: AttributeReader, uid: str, study: Any, equipment: Any 
     document.references = distinct(_all_references(root))
     document.people = [*_observers(root, study), *_verifiers(reader, study)]
     document.studies = tuple(uid for uid in dict.fromkeys(_studies(reader)) if uid != study.uid)
+    document.requests = tuple(_requests(reader, study))
     document.lines = list(lines_of(root))
     root.disregard_unused()
     return document
@@ -333,11 +340,20 @@ def _studies(reader: AttributeReader) -> Iterator[str]:
                 yield uid
 
 
+def _requests(reader: AttributeReader, study: Any) -> Iterator[Request]:
+    """What it answers, each once; an accession number that is the study's has the issuer of that."""
+    own = next((each for each in study.requests if each.accession), None)
+    items = reader.value("ReferencedRequestSequence")
+    requests = [request_of(item, own) for item in items or () if isinstance(item, Item)]
+    yield from dict.fromkeys(each for each in requests if any((each.accession, each.placer, each.filler)))
+
+
 def _identity(measurement: Measurement) -> tuple[Any, ...]:
     """What makes two numeric items one statement: all but the place in the tree and whether it was selected."""
     context = replace(
         measurement.context,
         section=None,
+        within="",
         selection_status=None,
         procedure=None,
         time=None,
@@ -382,7 +398,9 @@ class _Walk:
                 context, images=distinct(references_below(item)), regions=tuple(regions_below(item))
             )
         if number and name is not None:
-            self._measured(_measurement(item, name, context, modifiers, location, self._document))
+            kept = self._measured(_measurement(item, name, context, modifiers, location, self._document))
+            kept.comments = tuple(dict.fromkeys([*kept.comments, *_comments(item)]))
+            context = replace(context, within=kept.position)
         elif number:
             item.reader.report("FB-DCM-020", "a numeric item without a Concept Name was left out")
         elif location != "1" and (not item.used or _is_finding(item)):
@@ -391,7 +409,7 @@ class _Walk:
                 self._document.answers.append(answer)
         before = len(self._document.measurements), len(self._document.answers)
         for position, child in enumerate(item.children, 1):
-            if child.relation not in MODIFIES:
+            if child.relation not in MODIFIES and not (number and _is_comment(child)):
                 self.take(child, context, f"{location}.{position}")
         if is_group and before == (len(self._document.measurements), len(self._document.answers)):
             # A group of coordinates alone: nothing else would carry them.
@@ -401,14 +419,28 @@ class _Walk:
                 if answer is not None:
                     self._document.answers.append(answer)
 
-    def _measured(self, result: Measurement) -> None:
+    def _measured(self, result: Measurement) -> Measurement:
+        """The measurement that the document states first in these words."""
         first = self._seen.setdefault(_identity(result), result)
         if first is result:
             self._document.measurements.append(result)
-            return
+            return first
         first.copies += 1
         first.images = tuple(dict.fromkeys([*first.images, *result.images]))
         first.regions = tuple(dict.fromkeys([*first.regions, *result.regions]))
+        return first
+
+
+def _is_comment(item: ContentItem) -> bool:
+    return item.kind == "TEXT" and item.name is not None and item.name.key == _COMMENT
+
+
+def _comments(item: ContentItem) -> Iterator[str]:
+    """The comments directly below an item, whatever their relationship."""
+    for child in item.children:
+        if _is_comment(child) and isinstance(child.value, str):
+            child.used = True
+            yield child.value
 
 
 def _is_finding(item: ContentItem) -> bool:

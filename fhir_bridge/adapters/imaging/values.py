@@ -48,6 +48,9 @@ class Reading(NamedTuple):
 NOTHING: Final = Reading(None)
 UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*\Z")
 
+_ONE: Final = Decimal(1)
+_DIGITS: Final = 18
+"""Numbers up to so many digits are written without an exponent."""
 _SINGLE_TEXT: Final = frozenset({"LT", "ST", "UT", "UR"})
 _ASCII_ONLY: Final = frozenset({"AE", "AS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 _TEXT: Final = frozenset({"CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"}) | _ASCII_ONLY
@@ -269,7 +272,13 @@ def _decimal(text: str) -> Decimal | None:
         number = Decimal("NaN")
     if not number.is_finite() or len(text) > 64 or "_" in text or abs(number.adjusted()) > 300:
         raise _Unusable("is no number")
-    return number
+    # `1E1` is a literal that readers of JSON make 10.0 of; 10 says the same to all of them.
+    exponent = number.as_tuple().exponent
+    return (
+        number.quantize(_ONE)
+        if isinstance(exponent, int) and exponent > 0 and number.adjusted() < _DIGITS
+        else number
+    )
 
 
 def _binary(number: Any) -> int | Decimal:

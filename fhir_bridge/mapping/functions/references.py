@@ -132,6 +132,10 @@ def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> 
         value: the identifier.
         fallback: what distinguishes the patient within the source where there is no identifier (a study's UID).
     """
+    last = ctx.last_patient
+    if not value and last[0] is authority and authority is not None and last[1] == fallback:
+        return Reference(reference=last[2])
+    given = authority if not value else None
     if not value:
         items = [item for item in items_of(authority) if key_part(item)]
         item = (_chosen(ctx, items) if len(items) > 1 else items[0]) if items else None
@@ -142,7 +146,9 @@ def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> 
     link = ctx.identity.patient(
         authority or None, text, adapter=ctx.adapter, source=ctx.source, fallback=key_part(fallback)
     )
-    return Reference(reference=f"Patient/{link.id}")
+    reference = f"Patient/{link.id}"
+    ctx.last_patient = (given, fallback, reference)
+    return Reference(reference=reference)
 
 
 @builtin("sample", returns="Reference", context=True, repeats=False, reads=("none",))

@@ -165,7 +165,12 @@ def parse(text: str, layout: str | None = None) -> Parts | None:
 
     A day or an hour that does not exist gives None too.
     """
-    text = text.strip()
+    return _parse(text.strip(), layout)
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str, layout: str | None) -> Parts | None:
+    """As `parse`; the times of one record are often one."""
     parts = None
     if layout:
         match = _layout(layout).fullmatch(text)

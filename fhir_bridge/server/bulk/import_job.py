@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pluggy
@@ -22,6 +22,7 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError, loads
 from fhir_bridge.governance import audit
+from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.body import check_resource, parse, refuse_invalid
 from fhir_bridge.server.rest.bulk_import import is_allowed
@@ -30,7 +31,6 @@ from fhir_bridge.server.rest.refusal import Refusal, outcome_bytes, refuse
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.server.validation import ServedValidator
-from fhir_bridge.storage.audit_rows import AuditRecord
 from fhir_bridge.storage.binaries import split
 from fhir_bridge.storage.blobs import Blob, Blobs, BlobWriter
 from fhir_bridge.storage.bulk import BulkJob, BulkJobs, Lost, unpacked
@@ -120,12 +120,13 @@ class _Import:
         self._access = unpacked(job.payload["access"])
         self._writer = _Writer(_Parts(store, plugins), self._access, job.payload["base"])
         client_id, _, user = job.owner.removeprefix("client:").partition("/user:")
-        self._context = audit.Context(
+        context = audit.Context(
             server=job.payload["base"],
             client=client_id,
             user=audit.Agent(user, user) if user else None,
             purpose=self._access.purpose,
         )
+        self._audit = write_records(context)
 
     async def run(self) -> None:
         """All that is left of it.
@@ -285,13 +286,8 @@ class _Import:
         if operation.action == "create" and await self._is_there(operation):
             # Of this very line: whoever wrote it was lost before it could be noted.
             return "stored"
-        written = (await self._store.write([operation], self._access, audit=self._events))[0]
+        written = (await self._store.write([operation], self._access, audit=self._audit))[0]
         return "unchanged" if written.outcome == "unchanged" else "stored"
-
-    def _events(self, interaction: str, reference: str, patients: Sequence[str]) -> list[AuditRecord]:
-        """The AuditEvents of a line, stored with it."""
-        event = audit.write(self._context, cast("audit.Write", interaction), reference)
-        return audit.records(event, patients)
 
     async def _is_there(self, operation: Operation) -> bool:
         try:

@@ -13,7 +13,7 @@ from fhir_bridge.server.delivery.outcomes import Delivered, Failed, Leaving, Ref
 from fhir_bridge.server.delivery.references import References
 from fhir_bridge.server.delivery.smart_client import Answer, SmartClient
 from fhir_bridge.server.delivery.targets import Target
-from fhir_bridge.storage.bundles import conditional_references, with_references
+from fhir_bridge.storage.bundles import conditional_references, references_in, with_references
 from fhir_bridge.storage.outbox import Entry, Outbox
 
 __all__ = ["FhirChannel"]
@@ -85,7 +85,7 @@ class FhirChannel:
             Unresolved: one finds nothing. Refused: several, or it is no search by identifier.
         """
         results: dict[str, str] = {}
-        for text in sorted(conditional_references(resource)):
+        for text in sorted(conditional_references(references_in(resource))):
             match = _BY_IDENTIFIER.fullmatch(text)
             if match is None:
                 raise Refused(

@@ -11,8 +11,14 @@ Attributes = dict[str, Any]
 _SEX: Final = {"male": "M", "female": "F", "other": "O"}
 
 
-def study_attributes(study: dict[str, Any], patient: dict[str, Any] | None, root: str) -> Attributes:
-    """Of a study. `root`: address of the DICOMweb services."""
+def study_attributes(
+    study: dict[str, Any], patient: dict[str, Any] | None, referrer: dict[str, Any] | None, root: str
+) -> Attributes:
+    """Of a study, with its Patient and referring Practitioner as far as they may be seen.
+
+    Args:
+        root: address of the DICOMweb services.
+    """
     uid = _uid_of(study)
     date, time, offset = _moment(study.get("started"))
     accession = next(
@@ -33,7 +39,7 @@ def study_attributes(study: dict[str, Any], patient: dict[str, Any] | None, root
         "00080050": _element("SH", accession),
         "00080056": _element("CS", "ONLINE"),
         "00080061": _element("CS", *modalities),
-        "00080090": {"vr": "PN"},
+        "00080090": _name(next(iter((referrer or {}).get("name", ())), {})),
         "00081190": _element("UR", f"{root}/studies/{uid}"),
         "00100010": _name(name),
         "00100020": _element("LO", identifier.get("value")),

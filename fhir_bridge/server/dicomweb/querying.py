@@ -37,6 +37,7 @@ _KEYWORDS: Final = {
     "00080020": "StudyDate",
     "00080050": "AccessionNumber",
     "00080061": "ModalitiesInStudy",
+    "00080090": "ReferringPhysicianName",
 }
 _LOWER: Final = {
     "0020000E": "SeriesInstanceUID",
@@ -58,8 +59,8 @@ async def series(request: Request, study: str) -> Response:
 
     async def work(call: Call) -> Response:
         asked = _Query(call, {**_LOWER})
-        matched, patient = await visible_study(call, study)
-        of_study = study_attributes(matched, patient, call.services.settings.root + ROOT)
+        matched, patient, referrer = await visible_study(call, study)
+        of_study = study_attributes(matched, patient, referrer, call.services.settings.root + ROOT)
         rows = [
             {**of_study, **series_attributes(each, study, call.services.settings.root + ROOT)}
             for each in matched.get("series", ())
@@ -83,9 +84,9 @@ async def instances_of_series(request: Request, study: str, series: str) -> Resp
 
 async def _instances(call: Call, study: str, series: str | None) -> Response:
     asked = _Query(call, {**_LOWER})
-    matched, patient = await visible_study(call, study)
+    matched, patient, referrer = await visible_study(call, study)
     root = call.services.settings.root + ROOT
-    of_study = study_attributes(matched, patient, root)
+    of_study = study_attributes(matched, patient, referrer, root)
     rows = [
         {
             **of_study,
@@ -148,6 +149,9 @@ class _Query:
                 case "PatientName":
                     words = re.split(r"[\^=* ]+", escaped)
                     matched += [("subject:Patient.name", word) for word in words if word]
+                case "ReferringPhysicianName":
+                    words = re.split(r"[\^=* ]+", escaped)
+                    matched += [("referrer:Practitioner.name", word) for word in words if word]
                 case "AccessionNumber":
                     matched.append(("identifier", escaped))
                 case "ModalitiesInStudy":
@@ -195,15 +199,18 @@ async def _studies(call: Call) -> Response:
                 seen += 1
                 if seen > asked.offset and len(rows) < asked.limit:
                     matched = _redacted(call, entry.bytes)
-                    rows.append(study_attributes(matched, await _patient(call, matched), root))
+                    patient, referrer = await _patient(call, matched), await _referrer(call, matched)
+                    rows.append(study_attributes(matched, patient, referrer, root))
             cursor = page.next
             if cursor is None or seen >= most:
                 break
     return data_set(rows)
 
 
-async def visible_study(call: Call, uid: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The ImagingStudy of a UID and its Patient, as far as the caller may see them.
+async def visible_study(
+    call: Call, uid: str
+) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
+    """The ImagingStudy of a UID, its Patient and its referring Practitioner, as far as the caller may see them.
 
     Raises:
         Refusal: 404: there is none, or none that the caller may know of.
@@ -217,7 +224,7 @@ async def visible_study(call: Call, uid: str) -> tuple[dict[str, Any], dict[str,
         raise refuse(404, "FB-REST-002", "there is no such study")
     await audit_search(call, f"GET {call.request.url.path}", page.entries, "search-type")
     matched = _redacted(call, page.entries[0].bytes)
-    return matched, await _patient(call, matched)
+    return matched, await _patient(call, matched), await _referrer(call, matched)
 
 
 def _redacted(call: Call, content: bytes) -> dict[str, Any]:
@@ -226,11 +233,19 @@ def _redacted(call: Call, content: bytes) -> dict[str, Any]:
 
 
 async def _patient(call: Call, study: dict[str, Any]) -> dict[str, Any] | None:
-    reference = str((study.get("subject") or {}).get("reference", ""))
-    if not reference.startswith("Patient/"):
+    return await _referred(call, study.get("subject"), "Patient")
+
+
+async def _referrer(call: Call, study: dict[str, Any]) -> dict[str, Any] | None:
+    return await _referred(call, study.get("referrer"), "Practitioner")
+
+
+async def _referred(call: Call, reference: dict[str, Any] | None, kind: str) -> dict[str, Any] | None:
+    target = str((reference or {}).get("reference", ""))
+    if not target.startswith(f"{kind}/"):
         return None
     try:
-        stored = await call.services.store.read("Patient", reference.removeprefix("Patient/"), call.access)
+        stored = await call.services.store.read(kind, target.removeprefix(f"{kind}/"), call.access)
     except StorageError:
         return None  # it is not here, or the caller may not see it
     return _redacted(call, stored.bytes)

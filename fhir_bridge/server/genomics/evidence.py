@@ -70,12 +70,14 @@ class Evidence:
     Attributes:
         by_kind: Observations (`CODES`), by kind and id.
         studies: the tests; None where the caller may not see them.
+        originals: of a kept file's Observations, by id, as they would be stored: nothing of them is redacted.
         warnings: what the reader of the answer has to know.
     """
 
     by_kind: dict[str, dict[str, Result]] = field(default_factory=dict)
     studies: list[Study] | None = None
     specimens: dict[str, frozenset[str]] = field(default_factory=dict)
+    originals: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def of(self, kind: str) -> list[Result]:

@@ -86,6 +86,25 @@ async def _add(
     evidence: Evidence,
 ) -> None:
     """Add of the lines what counts, and what the caller may see."""
+    seen = await _seen(call, subject, part, lines, kinds, evidence)
+    redacted = await hooks.redact_all(
+        call.services.plugins, [dumps(content) for _, content in seen], call.access
+    )
+    tests = frozenset({part.study} if part.study else ())
+    for (kind, original), content in zip(seen, redacted, strict=True):
+        evidence.add(kind, [Result(loads(content), kept=True, tests=tests)])
+        evidence.originals.setdefault(original["id"], original)
+
+
+async def _seen(
+    call: Call,
+    subject: str,
+    part: KeptPart,
+    lines: list[tuple[int | None, list[dict[str, Any]]]],
+    kinds: Sequence[str],
+    evidence: Evidence,
+) -> list[tuple[str, dict[str, Any]]]:
+    """Kind and content of what counts of the lines, and what the caller may see, before it is redacted."""
     kept_files = call.services.store.kept_files
     current = await kept_files.current(part.edition, [place for place, _ in lines])
     contents = [
@@ -101,13 +120,7 @@ async def _add(
             "a kept file is of a sample that the crosswalk gives to another patient now: load it again"
         )
     visible = await kept_files.visible([content for _, content in own], subject, call.access)
-    seen = [each for each, may in zip(own, visible, strict=True) if may]
-    redacted = await hooks.redact_all(
-        call.services.plugins, [dumps(content) for _, content in seen], call.access
-    )
-    tests = frozenset({part.study} if part.study else ())
-    for (kind, _), content in zip(seen, redacted, strict=True):
-        evidence.add(kind, [Result(loads(content), kept=True, tests=tests)])
+    return [each for each, may in zip(own, visible, strict=True) if may]
 
 
 def _kind(content: dict[str, Any]) -> str:

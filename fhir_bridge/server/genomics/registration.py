@@ -17,13 +17,14 @@ from fhir_bridge.server.genomics.phenotype_operations import (
     MolecularConsequences,
     TherapeuticImplications,
 )
+from fhir_bridge.server.genomics.pinning import PinVariants
 from fhir_bridge.server.settings import Settings
 
 __all__ = ["genomics_operations"]
 
 
 def genomics_operations(settings: Settings) -> list[Operation]:
-    """The ten operations about one subject."""
+    """The ten operations about one subject, and the one that stores variants of kept files."""
     return [
         Variants(settings),
         SpecificVariants(settings),
@@ -35,4 +36,5 @@ def genomics_operations(settings: Settings) -> list[Operation]:
         DiagnosticImplications(settings),
         MolecularConsequences(settings),
         StudyMetadata(settings),
+        PinVariants(settings),
     ]

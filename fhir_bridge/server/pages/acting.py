@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast, get_args
+from collections.abc import Mapping
+from typing import Any, get_args
 
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.permissions import may
+from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor
 from fhir_bridge.predictions.categories import categories_of_model
 from fhir_bridge.predictions.operation import check_may_predict
@@ -16,7 +17,6 @@ from fhir_bridge.server.reviewing import parameters_of, person, review_result, v
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.session import access_for_user
 from fhir_bridge.storage.accounts import User
-from fhir_bridge.storage.audit_rows import AuditRecord
 from fhir_bridge.storage.errors import StorageError
 
 __all__ = ["NotDone", "act", "offered"]
@@ -104,8 +104,4 @@ async def _review(
     if decision == "amend":
         values["value"] = form.get("value", "").replace(",", ".")
         values["category"] = form.get("category", "")
-
-    def records(interaction: str, reference: str, patients: Sequence[str]) -> list[AuditRecord]:
-        return audit.records(audit.write(context, cast("audit.Write", interaction), reference), patients)
-
-    await review_result(services, stored, verdict_of(values, person(user)), records)
+    await review_result(services, stored, verdict_of(values, person(user)), write_records(context))

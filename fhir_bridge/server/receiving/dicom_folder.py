@@ -73,7 +73,7 @@ def _files(folder: Path) -> dict[Path, _Status]:
 
 
 async def _take(folder: Path, path: Path, receiver: InstanceReceiver) -> None:
-    kept = await receiver.receive(path)
+    kept = await receiver.receive(path, named=True)
     if kept.outcome != "kept":
         _log.warning("%s is refused: %s", path.relative_to(folder), kept.reason)
     below = folder / (RECEIVED if kept.outcome == "kept" else REFUSED) / path.relative_to(folder)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from fhir_bridge.server.settings import Settings
 
 __all__ = ["dicom_tls_context", "may_send", "may_send_objects", "tls_context"]
+
+HANDSHAKE_SECONDS: Final = 20.0
+"""How long a peer may say nothing within a handshake, or within a message, over TLS."""
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -55,13 +59,31 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 def dicom_tls_context(settings: Settings) -> ssl.SSLContext | None:
     """TLS of DICOM; as `tls_context`."""
-    return _tls(settings.dicom_certificate, settings.dicom_key, settings.dicom_client_ca)
+    return _tls(settings.dicom_certificate, settings.dicom_key, settings.dicom_client_ca, _LateHandshake)
 
 
-def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext | None:
+class _LateHandshake(ssl.SSLContext):
+    """Leaves the handshake to the first read, in the thread of the association.
+
+    pynetdicom makes it where it accepts connections: there one peer that says nothing would keep all others waiting.
+    """
+
+    def wrap_socket(
+        self, sock: socket.socket, server_side: bool = False, *_: Any, **__: Any
+    ) -> ssl.SSLSocket:
+        sock.settimeout(HANDSHAKE_SECONDS)
+        return super().wrap_socket(sock, server_side=server_side, do_handshake_on_connect=False)
+
+
+def _tls(
+    certificate: Path | None,
+    key: Path | None,
+    client_ca: Path | None,
+    kind: type[ssl.SSLContext] = ssl.SSLContext,
+) -> ssl.SSLContext | None:
     if certificate is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = kind(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
     if client_ca is not None:

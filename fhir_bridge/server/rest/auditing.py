@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import cast
 
 from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
+from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord
@@ -71,9 +71,4 @@ def audit_of(call: Call) -> AuditOf:
 
     One event for each patient whom a write is about (`audit.records`); a deletion goes by what it took away.
     """
-    context = call.audit_context()
-
-    def of(interaction: str, reference: str, patients: Sequence[str]) -> list[AuditRecord]:
-        return audit.records(audit.write(context, cast("audit.Write", interaction), reference), patients)
-
-    return of
+    return write_records(call.audit_context())

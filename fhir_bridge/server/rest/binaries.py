@@ -173,7 +173,7 @@ async def update(call: Call) -> Response:
 async def _write(call: Call, operation: Operation) -> Written:
     async with AsyncExitStack() as stack:
         if content_type(call) in FHIR_TYPES | {FHIR_XML}:
-            resource = await resolve(
+            resource, _ = await resolve(
                 call, await read_resource(call, operation.id if operation.action == "update" else "")
             )
             resource = {**resource, "id": operation.id}
@@ -215,7 +215,7 @@ async def _described(call: Call, operation: Operation) -> dict[str, Any]:
     if context := call.request.headers.get("x-security-context"):
         resource["securityContext"] = {"reference": context}
     await check_valid(call, resource, inline=True)
-    return await resolve(call, resource)
+    return (await resolve(call, resource))[0]
 
 
 async def _received(call: Call, stack: AsyncExitStack, resource: dict[str, Any]) -> dict[str, Any]:

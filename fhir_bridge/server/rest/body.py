@@ -9,7 +9,7 @@ from typing import Any
 
 from fhir_bridge.fhir import xml
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, dumps, loads_exact
+from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
 from fhir_bridge.server.forms import FORM_BYTES, FormError, read_limited
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.call import Call
@@ -191,7 +191,8 @@ def parse_value(body: bytes) -> Any:
         raise refuse(400, "FB-REST-001", str(error)) from error
     if not isinstance(value, dict | list):
         raise refuse(400, "FB-REST-001", "the body is neither a JSON object nor an array")
-    _bounded(value)
+    if _SUSPICIOUS.search(text) is not None:
+        _bounded(value)
     return value
 
 
@@ -217,15 +218,15 @@ def _bounded_text(body: bytes) -> None:
         start = end + 1
 
 
+_SUSPICIOUS = re.compile(r"\\u|\d{50}|\d[eE][+-]?\d{3}")
+"""What a text has that `_bounded` refuses. NUL and half a surrogate pair stand in JSON as escapes only; a number of
+more than a hundred digits has fifty on one side of its point, one beyond the largest exponent has them or says so."""
+
+
 def _bounded(value: dict[str, Any] | list[Any]) -> None:
-    """Depth, numbers and characters that storage and clients can bear; a walk without recursion."""
-    # Without recursion: the depth is what is to be tested.
+    """Numbers and characters that storage and clients can bear; the parser has bounded the depth."""
     level: list[Any] = [value]
-    depth = 0
     while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise refuse(400, "FB-REST-001", f"nested deeper than {MAX_DEPTH} levels")
         below: list[Any] = []
         for item in level:
             # Keys too are texts.

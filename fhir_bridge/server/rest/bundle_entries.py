@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from fhir_bridge.fhir import definitions
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.storage.outlines import Outline
 
 __all__ = ["WRITES", "Entry", "EntryShape", "entry_of"]
 
@@ -62,6 +63,7 @@ class Entry:
         compartment: type and id of the resource in whose compartment is searched.
         patch: the operations of a PATCH; `raw` is the update that it comes to.
         if_match: versions that the caller names.
+        outline: of the resource that is written.
     """
 
     position: int
@@ -78,6 +80,7 @@ class Entry:
     compartment: tuple[str, str] | None = None
     patch: Any = None
     if_match: str | None = None
+    outline: Outline | None = None
 
     @property
     def writes(self) -> bool:
@@ -129,7 +132,8 @@ def entry_of(call: Call, position: int, item: dict[str, Any]) -> Entry:
     for name in filter(None, (parts.get("type"), parts.get("holder"))):
         if name not in definitions.resource_types():
             raise refuse(404, "FB-REST-005", f"there is no resource type {name[:40]}")
-    named = {name: parts[name] or "" for name in ("type", "id", "version", "operation") if name in parts}
+    groups = ("type", "id", "version", "operation")
+    named: dict[str, Any] = {name: parts[name] or "" for name in groups if name in parts}
     # Storage knows no base.
     relative = {**item, "request": {**request, "url": path + mark + query}}
     return Entry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.finishing import finished
-from fhir_bridge.server.rest import answers
+from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_of
 from fhir_bridge.server.rest.body import INLINE_VALUES, check_resource, parsed, read_body, refuse_invalid
 from fhir_bridge.server.rest.bundle_entries import Entry, entry_of
@@ -25,9 +26,10 @@ from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.validation import LOOK_SECONDS, ServedValidator
-from fhir_bridge.storage.breathing import Pause, is_large
+from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed, VersionConflict
+from fhir_bridge.storage.outlines import Outline, outline_of
 from fhir_bridge.storage.writing import Operation
 
 __all__ = ["carry_out", "transact"]
@@ -233,7 +235,12 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
 
     answer = loads(
         await call.services.store.transaction(
-            bundle, call.access, base=call.base, check=check, audit=audit_of(call)
+            bundle,
+            call.access,
+            base=call.base,
+            check=check,
+            audit=audit_of(call),
+            outlines=[entry.outline for entry in writes],
         )
     )
     return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in answer["entry"]]
@@ -308,14 +315,18 @@ async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
         return
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
-    await _check_content(call, resource, validator)
+    entry.outline = await _check_content(call, resource, validator)
 
 
-async def _check_content(call: Call, resource: dict[str, Any], validator: ServedValidator) -> None:
+async def _check_content(call: Call, resource: dict[str, Any], validator: ServedValidator) -> Outline | None:
+    """The outline of what is stored as it is, once it is checked."""
     # One after another with one validator, so that terminology is looked up once for all.
-    refuse_invalid(await validator.issues(resource, inline=not is_large(resource, INLINE_VALUES)))
-    for reference in conditional_references(resource, call.base):
+    outline = await outline_of(resource)
+    refuse_invalid(await validator.issues(resource, inline=outline.values <= INLINE_VALUES))
+    searches = partial(conditional_references, outline.references, call.base)
+    for reference in await beside(outline.large, searches):
         condition(reference)
+    return hooks.unchanged(call.services.plugins, outline)
 
 
 async def _make_patched(call: Call, entry: Entry, validator: ServedValidator) -> None:
@@ -332,7 +343,7 @@ async def _make_patched(call: Call, entry: Entry, validator: ServedValidator) ->
         identity = match.stored.id
     current, resource = await patched(call, entry.type, identity, entry.patch, entry.if_match)
     check_resource(resource, entry.type, identity)
-    await _check_content(call, resource, validator)
+    entry.outline = await _check_content(call, resource, validator)
     request = {"method": "PUT", "url": f"{entry.type}/{identity}", "ifMatch": current.etag}
     entry.raw = {**entry.raw, "resource": resource, "request": request}
 

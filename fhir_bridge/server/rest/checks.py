@@ -7,6 +7,7 @@ References are resolved before. A search in place of a reference (`Device?identi
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -31,9 +32,10 @@ from fhir_bridge.server.subscriptions.model import Owner, SubscriptionError
 from fhir_bridge.server.subscriptions.owners import owner_of
 from fhir_bridge.server.subscriptions.sealing import SEAL, Seal
 from fhir_bridge.server.subscriptions.writing import prepare
-from fhir_bridge.storage.breathing import beside, is_large
-from fhir_bridge.storage.bundles import conditional_references, references_in, relative
+from fhir_bridge.storage.breathing import beside
+from fhir_bridge.storage.bundles import conditional_references, relative
 from fhir_bridge.storage.errors import Gone, NotFound
+from fhir_bridge.storage.outlines import Outline, outline_of
 from fhir_bridge.storage.transactions import Check
 from fhir_bridge.storage.writing import Operation
 
@@ -42,23 +44,28 @@ __all__ = ["check_of", "check_write", "resolve"]
 _LITERAL = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 
 
-async def resolve(call: Writing, resource: dict[str, Any]) -> dict[str, Any]:
-    """The resource of a single write, its references resolved.
+async def resolve(call: Writing, resource: dict[str, Any]) -> tuple[dict[str, Any], Outline]:
+    """The resource of a single write, its references resolved, and its outline.
 
     Raises:
         Refusal: 400: a search in place of a reference can't be read.
         StorageError: a search in place of a reference finds nothing, several, or is not for this caller.
     """
-    large = is_large(resource)
     if has_attachment(resource):
         resource = local_attachments(resource, lambda url: relative(url, call.base))
-    named = await beside(large, partial(references_in, resource))
+    outline = await outline_of(resource)
     # Most name what is here as it is stored: nothing is to be resolved.
-    if all("?" not in reference and relative(reference, call.base) == reference for reference in named):
-        return resource
-    for reference in await beside(large, partial(conditional_references, resource, call.base)):
+    if await beside(outline.large, partial(_resolved, outline.references, call.base)):
+        return resource, outline
+    searches = partial(conditional_references, outline.references, call.base)
+    for reference in await beside(outline.large, searches):
         condition(reference)
-    return await call.services.store.resolve(resource, call.access, base=call.base)
+    resource = await call.services.store.resolve(resource, call.access, base=call.base)
+    return resource, await outline_of(resource)
+
+
+def _resolved(references: Sequence[str], base: str) -> bool:
+    return all("?" not in text and relative(text, base) == text for text in references)
 
 
 async def check_write(call: Writing, operation: Operation) -> None:
@@ -80,8 +87,9 @@ async def check_write(call: Writing, operation: Operation) -> None:
             "the tag SUBSETTED says that this is a part of a resource: stored, it would take the place of the whole",
             source="meta.tag",
         )
-    await check_new(call, resource)
-    await _check_forms(resource)
+    outline = operation.outline or await outline_of(resource)
+    await check_new(call, resource, outline)
+    await beside(outline.large, partial(_check_forms, resource, outline.references))
     if operation.type == "Consent" and (reason := uninterpreted(resource)) is not None:
         # Stored, it would permit by saying nothing, and its author would think that it counts.
         raise refuse(422, "FB-REST-024", reason, source="Consent.policyRule, Consent.provision.type")
@@ -106,7 +114,7 @@ def check_of(call: Writing) -> Check:
     return partial(check_write, call)
 
 
-async def _check_forms(resource: dict[str, Any]) -> None:
+def _check_forms(resource: dict[str, Any], references: Sequence[str]) -> None:
     """Refuse a relative reference that names no resource, and a Binary whose protection would depend on another server.
 
     Such a reference leads nowhere, yet looks like one that does; what it is in would be in nobody's record.
@@ -114,7 +122,7 @@ async def _check_forms(resource: dict[str, Any]) -> None:
     Raises:
         Refusal: 422.
     """
-    for reference in await beside(is_large(resource), partial(references_in, resource)):
+    for reference in references:
         if ":" in reference or reference.startswith("#"):
             continue
         match = _LITERAL.fullmatch(reference)

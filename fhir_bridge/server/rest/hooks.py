@@ -14,8 +14,9 @@ from fhir_bridge.fhir.models import plain
 from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.refusal import Refusal
+from fhir_bridge.storage.outlines import Outline
 
-__all__ = ["authorize", "before_write", "redact", "redact_all"]
+__all__ = ["authorize", "before_write", "redact", "redact_all", "unchanged"]
 
 FEW = 5
 """Contents that are parsed and redacted on the event loop."""
@@ -75,6 +76,11 @@ async def before_write(plugins: pluggy.PluginManager, resource: dict[str, Any], 
     ]
     if any(issue.severity in ("error", "fatal") for issue in issues):
         raise Refusal(422, issues)
+
+
+def unchanged(plugins: pluggy.PluginManager, outline: Outline | None) -> Outline | None:
+    """The outline of a content, or None where `before_write` lets somebody at it who might change it."""
+    return None if _implemented(plugins, "fhir_bridge_before_write") else outline
 
 
 async def redact_all(

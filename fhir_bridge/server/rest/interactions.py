@@ -65,16 +65,20 @@ async def create(call: Call) -> Response:
     criteria = _if_none_exist(call)
     if criteria is not None:
         call.require("s")  # whether something matches is an answer that only a searcher may have
-    resource = await resolve(call, await read_resource(call))
+    resource, outline = await resolve(call, await read_resource(call))
     # R4 http.html#create: an id that comes with a create is ignored.
     resource.pop("id", None)
-    await check_write(call, Operation("create", call.type, "", resource))
+    await check_write(call, Operation("create", call.type, "", resource, outline=outline))
     parameters = condition(criteria) if criteria is not None else None
     async with (
         call.work() if parameters is not None else nullcontext()
     ):  # criteria may take as long as a search
         result = await call.services.store.create(
-            resource, call.access, if_none_exist=parameters, audit=audit_of(call)
+            resource,
+            call.access,
+            if_none_exist=parameters,
+            audit=audit_of(call),
+            outline=hooks.unchanged(call.services.plugins, outline),
         )
     return answers.written(call, result)
 
@@ -101,8 +105,8 @@ async def update(call: Call) -> Response:
     """PUT [base]/Type/id, with If-Match where given; creates where there is none"""
     refuse_read_only(call)
     call.require("u")
-    resource = await resolve(call, await read_resource(call, call.id))
-    await check_write(call, Operation("update", call.type, call.id, resource))
+    resource, outline = await resolve(call, await read_resource(call, call.id))
+    await check_write(call, Operation("update", call.type, call.id, resource, outline=outline))
     if (
         call.request.headers.get("if-none-match", "").strip() == "*"
     ):  # RFC 9110 §13.1.2: only where nothing is
@@ -124,7 +128,7 @@ async def conditional_update(call: Call) -> Response:
     call.require("u")
     call.require("s")
     parameters = condition(query_of(call.request))
-    resource = await resolve(call, await read_resource(call))
+    resource, _ = await resolve(call, await read_resource(call))
     async with call.work():
         result = await again_after_conflict(
             lambda: call.services.store.conditional_update(

@@ -153,7 +153,7 @@ async def _patched(call: Call, operations: Any) -> Written:
         current, resource = await patched(call, call.type, call.id, operations, wanted)
         # In a thread: what a patch makes of a small resource may be large.
         await check_valid(call, resource, inline=False)
-        resource = await resolve(call, resource)
+        resource, _ = await resolve(call, resource)
         await check_write(call, Operation("update", call.type, call.id, resource))
         return await call.services.store.update(
             call.type, call.id, resource, call.access, if_match=current.etag, audit=audit_of(call)

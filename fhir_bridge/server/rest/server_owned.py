@@ -16,8 +16,9 @@ from fhir_bridge.governance.expunging import is_certificate
 from fhir_bridge.server.delivery.identity import has_mark
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.writing import Writing
-from fhir_bridge.storage.breathing import beside, is_large
+from fhir_bridge.storage.breathing import beside
 from fhir_bridge.storage.errors import Gone, NotFound, StorageError
+from fhir_bridge.storage.outlines import Outline, outline_of
 
 __all__ = ["AI_LABEL", "READ_ONLY_TYPES", "check_new", "keep_labels"]
 
@@ -114,7 +115,7 @@ def _meant(reference: str, base: str) -> str:
 
 
 # By what is stored, not by what is claimed: an id alone does not show that a Device is a model.
-async def _is_ours(call: Writing, resource: dict[str, Any]) -> bool:
+async def _is_ours(call: Writing, resource: dict[str, Any], outline: Outline) -> bool:
     """Whether a resource is a prediction, a model, or says that a model made it, or what a model made."""
     contained = resource.get("contained")
     inner = [item for item in contained if isinstance(item, dict)] if isinstance(contained, list) else []
@@ -124,7 +125,10 @@ async def _is_ours(call: Writing, resource: dict[str, Any]) -> bool:
     if is_certificate(resource):
         return True
     about = resource.get("resourceType") == "Provenance"
-    for reference in await beside(is_large(resource), partial(_references, resource)):
+    # Nearly all name no Device, and need not be looked through for who made them. An escape may hide one (`_meant`).
+    if not about and not any("Device" in text or "%" in text for text in outline.references):
+        return False
+    for reference in await beside(outline.large, partial(_references, resource)):
         match = _LOCAL.fullmatch(_meant(reference, call.base))
         if match is None or (match[1] != "Device" and not about):
             continue
@@ -139,7 +143,7 @@ async def _is_ours(call: Writing, resource: dict[str, Any]) -> bool:
     return False
 
 
-async def check_new(call: Writing, resource: dict[str, Any]) -> None:
+async def check_new(call: Writing, resource: dict[str, Any], outline: Outline) -> None:
     """Refuse a resource that only the server may make.
 
     Raises:
@@ -151,7 +155,7 @@ async def check_new(call: Writing, resource: dict[str, Any]) -> None:
         return
     contained = resource.get("contained")
     inner = [item for item in contained if isinstance(item, dict)] if isinstance(contained, list) else []
-    if any(_is_prediction(item) for item in (resource, *inner)) or await _is_ours(call, resource):
+    if any(_is_prediction(item) for item in (resource, *inner)) or await _is_ours(call, resource, outline):
         raise refuse(
             403,
             "FB-REST-012",
@@ -177,7 +181,9 @@ async def keep_labels(
         return
     current = loads(stored.bytes)
     # Another bridge changes what it sent, and nothing that was created here.
-    if not (call.writes_predictions and has_mark(current)) and await _is_ours(call, current):
+    if not (call.writes_predictions and has_mark(current)) and await _is_ours(
+        call, current, await outline_of(current)
+    ):
         # Who may not know of it must not learn by 403 that it is there.
         await call.services.store.read(resource_type, resource_id, call.access)  # 404 comes before 403
         raise refuse(
@@ -189,5 +195,4 @@ async def keep_labels(
     has = {(label.get("system"), label.get("code")) for label in _labels(resource)}
     missing = [label for label in _labels(current) if (label.get("system"), label.get("code")) not in has]
     if missing:
-        meta = resource.setdefault("meta", {})
-        meta["security"] = [*_labels(resource), *missing]
+        resource["meta"] = {**resource.get("meta", {}), "security": [*_labels(resource), *missing]}

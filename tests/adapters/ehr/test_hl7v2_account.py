@@ -42,15 +42,21 @@ def left(converted: Converted) -> list[str]:
         ([ORU, PID.replace("^L|", "^L^^Context|"), OBR, OBX], ["component PID-5.9"]),
         (
             [ORU, PID.replace("HOSP^MR", "HOSP^MR^^^^Here&There"), OBR, OBX],
-            ["component PID-3.9", "component PID-3.9.2"],
+            [],  # where who assigned the number belongs
+        ),
+        (
+            [ORU, PID.replace("HOSP^MR", "HOSP^MR^^^^^^x"), OBR, OBX],
+            ["component PID-3.11"],
         ),
         ([ADT, PID, "PV1|1|I|||||4711^Doe~4712^Roe|||CAR~SUR|||||||||V1"], ["repetition PV1-10[2]"]),
         ([ADT, PID, "PV1|1|I||||||||||||||||V1", "PV1|2|I|W1"], ["a further segment PV1"]),
         ([ADT, PID, "PV1|1|O"], []),
-        ([ORU, PID, "PV1|1|O", OBR, OBX], ["segment PV1 is not represented: its visit has no number"]),
+        ([ORU, PID, "PV1|1|O", OBR, OBX], []),  # the order says how the patient was seen
+        ([ORU, PID, "PV1|1|O", OBX], ["segment PV1 is not represented: its visit has no number"]),
         ([ORU, PID, "SPM|1|^S1||BLD"], ["segment SPM is not represented: no order is before it"]),
         ([ORU, PID, "SPM|1|^S1||BLD", OBR, OBX], ["segment SPM is not represented: no order is before it"]),
-        ([ORU, PID, "ORC|RE|P1"], ["segment ORC is not represented: its order has no OBR"]),
+        ([ORU, PID, "ORC|RE|P1"], []),
+        ([ORU, PID, "ORC|RE|||G1"], ["segment ORC is not represented: its order has no OBR"]),
         ([ORU, PID, "TQ1|1", OBR, OBX], []),
         ([ORU, PID, "TQ1|1|2", OBR, OBX], ["segment TQ1 is not represented: no order is before it"]),
         ([ORU, PID, "SAC|1|2", OBR, OBX], ["segment SAC is not represented: no SPM is before it"]),
@@ -58,11 +64,11 @@ def left(converted: Converted) -> list[str]:
         ([ORU, "NTE|1||before all", PID, OBR, OBX], ["comment (NTE) after MSH"]),
         (
             [ORU, PID, OBR, "NTE|1||of the order", OBX, "ZZZ|1|a", "NTE|1||of Z"],
-            ["segment ZZZ", "comment (NTE) after ZZZ"],
+            ["segment ZZZ"],
         ),
         ([ADT, PID, "ORC|RE|P1", "OBR|1|P1||X^y^L"], []),
         ([ORU, PID, OBR, OBX, "SPM|1|^S1||BLD^Blood^HL70487" + "|" * 29 + "x"], ["field SPM-33"]),
-        ([ORU, PID, "NTE|1||about her", OBR, OBX], ["comment (NTE) after PID"]),
+        ([ORU, PID, "NTE|1||about her", OBR, OBX], []),
         ([ORU, PID, "ZPD|1|local", OBR, OBX], ["segment ZPD"]),
         ([ADT, PID, "EVN|A01|2026|||OP|20260301"], ["field EVN-6"]),
     ],
@@ -242,4 +248,4 @@ def test_a_real_message_is_converted_only_if_all_of_it_is(shared: Path) -> None:
     incomplete = {issue.source for issue in converted.issues if issue.code == "FB-HL7-012"}
     outcomes = dict(converted.outcomes)
     assert {outcomes[source] for source in incomplete} == {"partial"}
-    assert list(outcomes.values()).count("partial") > 100
+    assert list(outcomes.values()).count("partial") > 20

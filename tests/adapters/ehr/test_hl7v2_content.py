@@ -182,7 +182,6 @@ def test_what_has_no_place_is_reported_once_a_message(message: Message) -> None:
     )
     assert reported(converted) == {
         "the field PID-33 is not represented",
-        "the comment (NTE) after PID is not represented",
         "the segment IN1 is not represented",
         "the segment ZZZ is not represented",
     }

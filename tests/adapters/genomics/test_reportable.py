@@ -60,6 +60,16 @@ def test_a_panel_selects_what_the_report_lists(
     assert listed(read) == ["100"]
 
 
+def test_a_region_on_a_contig_that_nobody_knows_is_reported(read: Any, tmp_path: Path) -> None:
+    (panel := tmp_path / "p.yaml").write_text('regions: ["chrZ:1-100", "chr9:1-10", "1:1-150"]\n')
+    reading = read(*LINES, header=ANNOTATED, panel=panel)
+    assert [
+        issue.message for record in reading.records for issue in record.issues if issue.code == "FB-VCF-090"
+    ] == ["option panel: nothing is on chrZ"]
+    assert "FB-VCF-090" in read(*LINES, header=ANNOTATED, regions="1,scaffold_7").codes
+    assert "FB-VCF-090" not in read(*LINES, header=ANNOTATED, regions="1,chr9").codes
+
+
 def test_the_conclusion_counts_what_the_laboratory_alone_calls_pathogenic(read: Any) -> None:
     left = "Not among them: 1 that the laboratory classifies as pathogenic or likely pathogenic."
     (study,) = read(*LINES, header=ANNOTATED).studies
@@ -166,7 +176,8 @@ def test_genes_are_coded_where_hgnc_is_imported_and_the_laboratorys_class_is_an_
     symbols = [f"{stem}{number}" for stem in ("A", "AR", "TT", "C1orf", "HLA-D") for number in range(1, 41)]
     rows = ["hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol"]
     rows += [
-        f"HGNC:{number}\t{symbol}\tgene {number} like A AR TT\tApproved\tA1-L\t"
+        f"HGNC:{number}\t{symbol}\tgene {number} like A AR TT\tApproved\t"
+        f"A1-L{'|GBA-LIKE' * (number < 90003)}\t{'OLD1' * (number == 90001)}"
         for number, symbol in enumerate(symbols, 90001)
     ]
     (tmp_path / "hgnc_complete_set.txt").write_text("\n".join(rows) + "\n")
@@ -174,7 +185,7 @@ def test_genes_are_coded_where_hgnc_is_imported_and_the_laboratorys_class_is_an_
     assert imported.returncode == 0, imported.stderr
     lines = [
         f"1 {1000 + 10 * place} . A C . PASS CSQ=C|missense_variant|{symbol} GT 0/1"
-        for place, symbol in enumerate([*symbols, "UNKNOWN"])
+        for place, symbol in enumerate([*symbols, "UNKNOWN", "OLD1", "GBA-LIKE"])
     ]
     lines[0] = lines[0].replace(" GT", ";ACMG_CLASS=Pathogenic;ACMG_CRITERIA=PVS1&PM2 GT")
     (tmp_path / "a.vcf").write_text(text(lines, header=ANNOTATED))
@@ -191,7 +202,14 @@ def test_genes_are_coded_where_hgnc_is_imported_and_the_laboratorys_class_is_an_
         for component in each["component"]
         if component["code"]["coding"][0]["code"] == "48018-6"
     ]
-    assert len(genes) == len(symbols) + 1
+    assert len(genes) == len(symbols) + 3
+    # A former symbol is of the gene of today, and says so; an alias of two genes is of neither.
+    *genes, former, ambiguous = genes
+    assert former == {
+        "coding": [{"system": "http://www.genenames.org", "code": "HGNC:90001", "display": "A1"}],
+        "text": "OLD1 (previous symbol of A1)",
+    }
+    assert ambiguous == {"text": "GBA-LIKE"}
     assert sum("coding" in gene for gene in genes) == len(symbols)
     assert {gene["text"]: gene["coding"][0]["code"] for gene in genes[:-1]} == {
         symbol: f"HGNC:{number}" for number, symbol in enumerate(symbols, 90001)

@@ -323,3 +323,34 @@ def test_every_image_and_region_of_real_reports_is_carried(shared: Path) -> None
                 regions += 1
     assert images > 213
     assert regions > 4
+
+
+def test_a_comment_on_a_measurement_is_its_note_and_other_answers_below_name_it(tmp_path: Path) -> None:
+    comment = code("121106", "DCM", "Comment")
+    converted = report(
+        tmp_path,
+        COMPREHENSIVE,
+        code("18748-4", "LN", "Report"),
+        measured(
+            code("18154-5", "LN", "Septum"),
+            "1E1",
+            "mm",
+            text(comment, "motion artefact"),
+            item(
+                "CODE",
+                "HAS PROPERTIES",
+                code("121402", "DCM", "Normality"),
+                ConceptCodeSequence=[code("17621005", "SCT", "Normal")],
+            ),
+        ),
+        text(comment, "dictated"),
+    )
+    observations = [each for each in converted.resources if each["resourceType"] == "Observation"]
+    by_code = {each["code"]["coding"][0]["code"]: each for each in observations}
+    septum = by_code["18154-5"]
+    assert septum["note"] == [{"text": "motion artefact"}]
+    assert str(septum["valueQuantity"]["value"]) == "10"
+    below = [each["reference"] for each in by_code["121402"]["derivedFrom"] if "reference" in each]
+    assert f"Observation/{septum['id']}" in below
+    assert by_code["121106"]["valueString"] == "dictated"  # of no measurement: an answer of its own
+    assert len(observations) == 3

@@ -261,6 +261,45 @@ def test_kept_files_obey_scopes_and_consents_and_are_on_record(
     assert len(shown(ask(served, clara, "find-subject-variants", subject=people["B1"], **asked))) == 2
 
 
+def test_a_pin_stores_a_variant_of_the_file_under_its_id(
+    served: Hospital, clara: dict[str, str], people: dict[str, str]
+) -> None:
+    asked = {"subject": people["A1"], "variants": "NC_000001.11:g.1010C>T"}
+    both = ask(
+        served, clara, "find-subject-variants", subject=people["A1"], ranges="NC_000001.11:1009-1010",
+        includeVariants="true",
+    )  # fmt: skip
+    (before,) = (each for each in shown(both).values() if alternates({"": each}) == ["T"])
+    path = f"/fhir/Observation/{before['id']}"
+
+    def pin(token: dict[str, str], **parameters: str) -> Any:
+        return served.http.post("/fhir/$pin-variants", params=parameters, headers=token)
+
+    assert served.http.get("/fhir/$pin-variants", params=asked, headers=clara).status_code == 405
+    reader = served.token("user/*.rs", patient=None)
+    assert pin(reader, **asked).status_code == 403
+    own = served.token("launch/patient patient/*.rsu", patient=people["B1"])
+    assert shown(pin(own, **asked).json().get("parameter", []), "pinned") == {}
+    assert pin(clara, subject=people["A1"]).status_code == 400
+    assert served.http.get(path, headers=clara).status_code == 404
+    answer = pin(clara, **asked)
+    assert answer.status_code == 200, answer.text
+    assert set(shown(answer.json()["parameter"], "pinned")) == {before["id"]}
+    stored = served.http.get(path, headers=clara).json()
+    assert {key: value for key, value in stored.items() if key != "meta"} == {
+        key: value for key, value in before.items() if key != "meta"
+    }
+    # Again it changes nothing: the variant is no longer the file's alone.
+    assert shown(pin(clara, **asked).json().get("parameter", []), "pinned") == {}
+    assert served.http.get(path, headers=clara).json()["meta"]["versionId"] == "1"
+    events = served.http.get(
+        f"/fhir/AuditEvent?patient={people['A1']}&_count=200",
+        headers=served.token("user/*.rs", user="root", patient=None),
+    ).json()
+    assert f"Observation/{before['id']}" in json.dumps(events)
+    served.run(served.services.store.delete, "Observation", before["id"], EVERYTHING)
+
+
 def test_what_a_person_said_of_a_variant_counts_and_not_the_file(
     served: Hospital, clara: dict[str, str], people: dict[str, str]
 ) -> None:

@@ -99,7 +99,7 @@ class CsvModel:
         column = column_of(text)
         if not column or not text.strip().startswith("row."):
             raise LookupError(f'"{text}": write row.<column>, or row.`awkward name`')
-        return f"s.cell({column!r})"
+        return f"s.values[{column!r}]"
 
     def key(self, source: str, scope: str) -> str | None:  # noqa: ARG002 - there is one scope
         """Source of a text that decides what a selector's source gives: the cell itself."""

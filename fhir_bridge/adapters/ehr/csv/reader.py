@@ -299,8 +299,10 @@ def row_of(raw: RawRow, table: Table, width: int, kind: type[Row] = Row) -> Row:
         else:
             text = f"the row has {len(cells)} cells, the header {width}"
             return kind(table, locator, cells, [new_issue("FB-CSV-004", text, locator)], "rejected")
+    if "".join(cells).isascii():
+        return kind(table, locator, cells)
     for position, cell in enumerate(cells):
-        if not cell.isascii() and _UNDECODED.search(cell):
+        if _UNDECODED.search(cell):
             text = f'the cell of column "{table.names[position]}" holds bytes that are not of the file\'s encoding'
             return kind(table, locator, cells, [new_issue("FB-CSV-005", text, locator)], "rejected")
     return kind(table, locator, cells)

@@ -114,14 +114,41 @@ def missing_columns(wanted: Sequence[str], there: Sequence[str]) -> str:
     return f"the table has no {named} {', '.join(parts)}; it has {', '.join(there)}"
 
 
+class _Values(dict[str, str | None]):
+    """The texts of a row's cells by column, trimmed; None where a cell is empty or stands for nothing."""
+
+    __slots__ = ("table",)
+    table: Table
+
+    def __missing__(self, column: str) -> None:
+        """A column that the file lacks: nothing where the mapping calls it optional.
+
+        Raises:
+            Reject: the mapping needs it.
+        """
+        self.table.absent(column)
+
+
 class Row:
     """A row, as record and as its own (only) scope.
 
     Attributes:
+        values: the texts of its cells by column.
         together: the rows of the same measurement by `source.together`, this one among them; empty without.
     """
 
-    __slots__ = ("_cells", "_table", "issues", "locator", "outcome", "records", "source", "time", "together")
+    __slots__ = (
+        "_cells",
+        "_table",
+        "issues",
+        "locator",
+        "outcome",
+        "records",
+        "source",
+        "time",
+        "together",
+        "values",
+    )
 
     root: Final = "row"
     outer: Final = None
@@ -138,6 +165,13 @@ class Row:
     ) -> None:
         self._table = table
         self._cells = cells
+        self.values = values = _Values(zip(table.names, map(str.strip, cells), strict=False))
+        values.table = table
+        if not table.missing.isdisjoint(values.values()):
+            missing = table.missing
+            for column, text in values.items():
+                if text in missing:
+                    values[column] = None
         self.locator = locator
         self.issues: Sequence[IssueLike] = issues
         self.outcome: RecordOutcome = outcome
@@ -172,13 +206,7 @@ class Row:
         Raises:
             Reject: the file has no such column, and the mapping does not call it optional.
         """
-        table = self._table
-        try:
-            text = self._cells[table.index[column]].strip()
-        except KeyError:
-            table.absent(column)
-            return None
-        return None if text in table.missing else text
+        return self.values[column]
 
     @property
     def key(self) -> str:

@@ -72,7 +72,7 @@ class _Field:
         self.ways = ways
         self.plain = any(
             way.which in ("all", "first", "last", 1)
-            and (way.leaf in _FIRST if way.leaf[0] else way.reader in ("text", "time", "whole"))
+            and (way.leaf in _FIRST if way.leaf[0] else way.reader in ("text", "time", "whole", "EI"))
             for way in ways
         )
         self.cache: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
@@ -238,7 +238,14 @@ def unread(
     for segment in segments:
         if segment.name in ENVELOPE:
             _exchange(segment, declared)
-        elif missing := _missing(segment, read.get(id(segment)), silent_fields(segment), declared, waiting):
+            continue
+        fields, silent = read.get(id(segment)), silent_fields(segment)
+        if fields is not None:
+            known = fields.known.get(silent)
+            seen = known is not None and not (known.silent and waiting.get(id(known), _ANY))
+            if known is not None and seen and all(map(contains, known.complete, segment.fields)):
+                continue
+        if missing := _missing(segment, fields, silent, declared, waiting):
             left.append((segment, missing))
     texts = _texts(root, segments, read, left) if left else []
     return Unread(texts, _written(tuple(declared)))
@@ -288,6 +295,9 @@ def _before(segments: Sequence[Segment]) -> dict[int, str]:
     return result
 
 
+_ANY: Final = [0]
+"""Fields that wait to be looked for, where no segment of a kind was seen so far."""
+
 _Place = tuple[str, int, str]
 
 
@@ -310,35 +320,54 @@ def _read(
 ) -> dict[int, _Fields]:
     """The fields that rules take, by segment."""
     noted: dict[int, tuple[tuple[Ways, ...], ...]] = {}
+    alone: dict[int, tuple[tuple[Ways, ...]]] = {}
     seen: dict[tuple[int, int], _Targets] = {}  # holds them, as their identities are keys
     targets_of = partial(_targets, placed=placed) if placed else _targets
+    before: tuple[Any, Any, Any] = (None, None, None)
+    targets = _Targets((), (), {})
     for reads, group, marks in applied:
-        targets: _Targets = reads.entered(marks, targets_of)
+        outer = group.outer
+        same = before[0] is reads and before[1] == marks  # most results of an order are written alike
+        if not same:
+            targets = reads.entered(marks, targets_of)
         if len(group.segments) == 1:
             segment = group.segments[0]
             ways = targets.alone.get(segment.name)
             if ways is not None:
-                _note(noted, segment, ways)
+                key = id(segment)
+                if key in noted:
+                    _note(noted, key, ways)
+                else:
+                    noted[key] = alone.get(id(ways)) or alone.setdefault(id(ways), (ways,))
         else:
             for target in targets.own:
                 for segment in segments_of(group, target.inner, target.name, target.which):
-                    _note(noted, segment, target.ways)
+                    _note(noted, id(segment), target.ways)
+        if same and before[2] is outer:
+            continue
+        before = (reads, marks, outer)
         if not targets.around:
             continue
-        key = (id(group.outer), id(targets))
-        if key not in seen:
-            seen[key] = targets
+        known = (id(outer), id(targets))
+        if known not in seen:
+            seen[known] = targets
             for target in targets.around:
-                outer = group
+                around = group
                 for _ in range(target.hops):
-                    outer = outer.outer
-                for segment in segments_of(outer, target.inner, target.name, target.which):
-                    _note(noted, segment, target.ways)
-    return {key: _merge(parts, merged) for key, parts in noted.items()}
+                    around = around.outer
+                for segment in segments_of(around, target.inner, target.name, target.which):
+                    _note(noted, id(segment), target.ways)
+    fields: dict[int, _Fields] = {}
+    joined: dict[int, _Fields] = {}
+    for key, parts in noted.items():
+        entry = joined.get(id(parts))
+        if entry is None:
+            entry = joined[id(parts)] = _merge(parts, merged)
+        fields[key] = entry
+    return fields
 
 
-def _note(noted: dict[int, tuple[tuple[Ways, ...], ...]], segment: Segment, ways: tuple[Ways, ...]) -> None:
-    key = id(segment)
+def _note(noted: dict[int, tuple[tuple[Ways, ...], ...]], key: int, ways: tuple[Ways, ...]) -> None:
     parts = noted.get(key)
     if parts is None:
         noted[key] = (ways,)

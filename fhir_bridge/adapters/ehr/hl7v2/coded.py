@@ -55,6 +55,7 @@ def read_coded(c: Components) -> CodedValue | None:
         code, display = c.text(code_at), c.peek(display_at)
         if code is None and (display is None or display == text):
             c.text(display_at)  # it is the text already
+            c.pass_over(name_at, version_at, oid_at)  # the system of no code
             continue
         c.text(display_at)
         codings.append((_scheme(c, name_at, oid_at), code, display, c.text(version_at)))
@@ -69,6 +70,15 @@ def _label(c: Components) -> str | None:
     """The text of a coded value alone."""
     shown = next((leaf for leaf in ((9, 1), (2, 1), (5, 1), (11, 1)) if c.peek(*leaf)), (1, 1))
     return c.text(*shown)
+
+
+@reader("code")
+def _code(c: Components) -> str | None:
+    """The code of a table alone: its text, its system and their version say the same once more."""
+    code = c.text(1)
+    if code:
+        c.pass_over(2, 3, 7, 9, 14, *_VALUE_SETS)
+    return code
 
 
 @reader("coding")
@@ -136,9 +146,10 @@ def read_identifier(c: Components) -> IdentifierParts | None:
     if value is None:
         return None
     c.authority(4)
+    c.pass_over(9, 10)  # jurisdiction and department of who assigned it
     known = assigner(c, (4, 1), (4, 2), (4, 3))
+    c.pass_over_leaves((6, 2), (6, 3))  # the same facility by a further name
     if facility := c.text(6) or c.text(6, 2):
-        c.pass_over_leaves((6, 2), (6, 3))  # the same facility by a further name
         if known is None:
             known = Reference(display=facility)
         elif facility != known.get("display"):

@@ -100,7 +100,7 @@ class Components:
             if kind:  # says how the id is written, which may show in it already
                 shows = universal_uri(universal, kind) == universal_uri(universal, None)
                 (self.passed if shows else self.taken).add(leaves[2])
-        elif kind and namespace and not universal:
+        elif kind and not universal:
             self.passed.add(leaves[2])  # the form of an id that is not there
         return hierarchic_designator([namespace, universal, kind])
 
@@ -145,7 +145,11 @@ def reader(*names: str) -> Callable[[R], R]:
 
 
 class Taken(NamedTuple):
-    """What a reader takes of a repetition, and what it declares to say nothing; both empty where it gives nothing."""
+    """What a reader takes of a repetition, and what it declares to say nothing.
+
+    A reader that gives nothing takes nothing; it may declare that what is there says nothing (the type of an
+    identifier that is missing).
+    """
 
     leaves: frozenset[Leaf] = frozenset()
     passed: frozenset[Leaf] = frozenset()
@@ -159,7 +163,7 @@ def taken(name: str, raw: str, delimiters: Delimiters) -> Taken:
     """What the named reader takes of a repetition."""
     components = Components(raw, delimiters)
     if READERS[name](components) is None:
-        return _NOTHING
+        return Taken(passed=frozenset(components.passed)) if components.passed else _NOTHING
     return Taken(frozenset(components.taken), frozenset(components.passed))
 
 

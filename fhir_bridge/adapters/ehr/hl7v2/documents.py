@@ -38,6 +38,8 @@ _SUBTYPES: Final = {
 
 _TOKEN: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*\Z")
 _URL: Final = re.compile(r"(?i)(https?|ftps?|mllp|urn|file):\S+\Z")
+_DOCUMENT_TYPES: Final = (["ED"], ["RP"])
+"""OBX-2 of results that may be documents."""
 _KEPT: Final = -1
 """Where a segment keeps what was built from it, beside its fields."""
 
@@ -108,9 +110,7 @@ def _document(segment: Segment) -> Attachment | None:
 def is_document(s: Group) -> bool:
     """Whether the result in hand is a document that its report presents (`documents()` of the order)."""
     segment = s.first.get("OBX")
-    return (
-        segment is not None and segment.fields[2:3] in (["ED"], ["RP"]) and document_of(segment) is not None
-    )
+    return segment is not None and document_of(segment) is not None
 
 
 @function(
@@ -123,8 +123,10 @@ def documents(s: Group) -> list[Attachment] | None:
     results = [
         document
         for group in s.of(OBSERVATION)
-        for segment in group.all("OBX")
-        if (document := document_of(segment)) is not None
+        for segment in group.segments
+        if segment.fields[2:3] in _DOCUMENT_TYPES
+        and segment.name == "OBX"
+        and (document := document_of(segment)) is not None
     ]
     return results or None
 

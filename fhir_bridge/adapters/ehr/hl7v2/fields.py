@@ -216,21 +216,28 @@ def _holds(raw: str, delimiters: Delimiters) -> bool:
 
 
 _UNREAD: Final = object()
+_WITH_SEPARATOR: Final = frozenset(("MSH", "FHS", "BHS"))
+"""Segments whose first field is the separator itself."""
 
 
 class Segment:
-    """One segment, its fields parted when first asked for.
+    """One segment.
 
     Fields count from 1, as HL7 counts; MSH-1 is the separator.
+
+    Attributes:
+        fields: raw fields; position 0 is the segment's name.
     """
 
-    __slots__ = ("_fields", "_kept", "_read", "delimiters", "line", "name")
+    __slots__ = ("_kept", "_read", "delimiters", "fields", "line", "name")
 
     def __init__(self, name: str, line: str, delimiters: Delimiters, kept: Kept | None = None) -> None:
         self.name = name
         self.line = line
         self.delimiters = delimiters
-        self._fields: list[str] | None = None
+        self.fields: list[str] = line.split(delimiters.field)
+        if name in _WITH_SEPARATOR:
+            self.fields.insert(1, delimiters.field)
         self._kept: Kept = {} if kept is None else kept
 
     @property
@@ -241,17 +248,6 @@ class Segment:
         except AttributeError:  # not asked for before
             self._read: dict[int, Any] = {}
             return self._read
-
-    @property
-    def fields(self) -> list[str]:
-        """Raw fields; position 0 is the segment's name."""
-        fields = self._fields
-        if fields is None:
-            fields = self.line.split(self.delimiters.field)
-            if self.name in ("MSH", "FHS", "BHS"):
-                fields.insert(1, self.delimiters.field)
-            self._fields = fields
-        return fields
 
     def repetitions(self, number: int) -> list[str]:
         """Raw repetitions of a field that are not empty."""
@@ -264,7 +260,7 @@ class Segment:
 
     def field(self, number: int) -> Any:
         """The field: None, `CLEARED`, one `Field`, or a list of them where it repeats."""
-        fields = self._fields or self.fields
+        fields = self.fields
         if number >= len(fields):
             return None
         raw = fields[number]

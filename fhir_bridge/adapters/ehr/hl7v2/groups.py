@@ -52,7 +52,7 @@ ALIASES: Final = {"PATIENT": PATIENT, "OBSERVATION": OBSERVATION, "SPECIMEN": SP
 """Short names, and the name that merge messages (ADT_A39) have for the group of PID."""
 
 _ENVELOPE: Final = frozenset("MSH SFT UAC EVN MSA ERR DSC QAK QRD QRF QPD RCP MFI".split())
-_OF_ORDER: Final = frozenset("ORC OBR TQ1 TQ2 CTD CTI FT1 PRT BLG".split())
+_OF_ORDER: Final = frozenset("ORC OBR TQ1 TQ2 CTD CTI PRT BLG".split())
 _BEGINS_ORDER: Final = frozenset("RXO RXE RXD RXG RXA".split())
 """Segments of an order that begin one where the sender left ORC out, wherever a mapping puts them."""
 _BEFORE_PATIENT: Final = frozenset("SCH RF1 PRD CTD AUT".split())
@@ -68,7 +68,7 @@ _OWN: Final[dict[str, frozenset[str]]] = {
     VISIT_OBSERVATION: _OF_OBSERVATION | {"NTE"},
 }
 USUAL_PLACES: Final[Mapping[str, str]] = MappingProxyType(
-    dict.fromkeys(("RXA", "RXC", "RXD", "RXE", "RXG", "RXO", "RXR", "IPC", "ZDS"), ORDER)
+    dict.fromkeys("RXA RXC RXD RXE RXG RXO RXR IPC ZDS ODS ODT RQD RQ1".split(), ORDER)
 )
 """Segments that are in another group than the patient's: what is ordered of a pharmacy, and what it gave; how imaging
 calls its procedures and studies (IPC; ZDS of IHE RAD-4)."""
@@ -334,10 +334,15 @@ class Group:
 
     @property
     def notes(self) -> str | None:
-        """`notes`: the comments (NTE-3) of this group, one line each."""
+        """`notes`: the comments (NTE-3) of this group, a line each; kind, author and times in parentheses after it."""
         if "NTE" not in self.first:
             return None
-        lines = [value.whole for segment in self.all("NTE") for value in segment.every(3)]
+        lines: list[str] = []
+        for segment in self.all("NTE"):
+            lines += [value.whole for value in segment.every(3)]
+            beside = [value.whole for number in (4, 5, 6, 7, 8) for value in segment.every(number)]
+            if beside:
+                lines.append(f"({'; '.join(beside)})")
         return "\n".join(lines).strip() or None
 
 
@@ -426,9 +431,9 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
     latest: dict[str, Group | None] = {}
     for segment in segments:
         name = segment.name
-        if name == "OBX" and patient is not None and name not in placed:
-            noted = _observation(segment, patient, order, noted)
-            latest[VISIT_OBSERVATION if order is None else OBSERVATION] = noted
+        if name == "OBX" and order is not None and _TEXT_TYPES.isdisjoint(segment.fields[2:3]):
+            noted = latest[OBSERVATION] = Group(order, segment)
+            order.groups.setdefault(OBSERVATION, []).append(noted)
             continue
         if name in _ENVELOPE:
             continue
@@ -462,7 +467,6 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             noted.add(segment)
         elif name in _OF_ORDER and order is not None:
             order.add(segment)
-            noted = patient if name == "FT1" else noted
         else:
             patient.add(segment)
             noted = patient  # a comment after it is none of the result before

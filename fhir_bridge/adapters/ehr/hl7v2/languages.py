@@ -63,6 +63,9 @@ def read_language(c: Components) -> CodeableConcept | None:
         c.pass_over(6, 8)
     shown = next((number for number in (9, 2, 5) if c.peek(number)), 1)
     text = c.text(shown)
+    for number in (1, 2, 5):
+        if text and c.peek(number) == text:
+            c.text(number)
     if text and (shown != 1 or "coding" not in concept):
         concept["text"] = text
     return concept or None

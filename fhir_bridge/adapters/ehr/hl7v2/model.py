@@ -28,7 +28,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
 from fhir_bridge.adapters.ehr.hl7v2.languages import language
 from fhir_bridge.adapters.ehr.hl7v2.options import check_options
 from fhir_bridge.adapters.ehr.hl7v2.selectors import DERIVED, OF_PATIENT, SELECTOR, TOKENS
-from fhir_bridge.mapping import nearest
+from fhir_bridge.mapping import Usual, nearest
 
 __all__ = ["SEGMENTS", "Hl7v2Model"]
 
@@ -52,6 +52,9 @@ _NOT_ALONE: Final = {
     "PID": PATIENT,
     "MSH": ROOT,
 }
+
+_TEXT: Final = "(f[5] if n > 5 else '') if len(s.segments) == 1 else s.raws('OBX', 5)"
+"""What decides the text of a result."""
 
 _FUNCTIONS: Final = {
     **names.FUNCTIONS,
@@ -232,6 +235,19 @@ class Hl7v2Model:
             return ["f = s.segments[0].fields", "n = len(f)"]
         return []
 
+    def usual(self, scope: str) -> Usual | None:
+        """Most results: one OBX without comments, and no field after the time of the observation."""
+        if not self.key_head(scope):
+            return None
+        fields = ", ".join(f"u{number}" for number in range(_USUAL))
+        names = {
+            f"f[{number}] if n > {number} else ''": f"u{number}" if number < _USUAL else "''"
+            for number in range(_LONGEST)
+        }
+        head = [f"if n < {_USUAL}: f = f + [''] * ({_USUAL} - n)", f"{fields} = f"]
+        test = f"n <= {_USUAL} and len(s.segments) == 1"
+        return Usual(test, head, {**names, _TEXT: "u5", "s.notes": "None"})
+
     def key(self, source: str, scope: str) -> str | None:
         """Source of a text, or a tuple of such, that decides what a selector's source gives; None: it is unknown."""
         match = _SOURCE.match(source)
@@ -287,6 +303,8 @@ class Hl7v2Model:
                 return several.format(**{**match.groupdict(), "name": known[0]}) if known else match[0]
 
             text = pattern.sub(replaced, text)
+        text = _LOOP.sub(r"(iterate(\1) if \2 else ())", text)
+        text = _TRUTH.sub(r"(truth(\1) if \2 else False)", text)
         numbers = [int(match[1]) for match in _OWN.finditer(text)]
         if len(numbers) >= _MANY_OWN:
             width = max(numbers) + 1
@@ -294,6 +312,11 @@ class Hl7v2Model:
             text = _OWN.sub(r"f[\1]", text)
         return head, text
 
+
+_USUAL: Final = 15
+"""Fields that the OBX of most results have at most, the segment's name among them."""
+
+_LONGEST: Final = 64
 
 _WORTHWHILE: Final = 3
 """Fields of a segment from which they are read at once."""
@@ -309,6 +332,11 @@ _VALUE: Final = re.compile(
     _GROUP + r"\.(?P<method>field|part)\('(?P<name>\w{3})', (?P<number>\d+)(?P<rest>(?:, \d+)?)\)"
 )
 
+_AT_ONCE: Final = r"\(\((w\d\w+\[0\]\.\w+\([\d, ]+\)) if (w\d\w+\[1\]\[\d+\]) else None\)\)"
+_LOOP: Final = re.compile(r"(?<![\w.])iterate" + _AT_ONCE)
+_TRUTH: Final = re.compile(r"(?<![\w.])truth" + _AT_ONCE)
+"""What is done with a field that was read at once; nothing, where it is empty."""
+
 _SOURCE: Final = re.compile(
     r"(?P<group>s(?:\.outer)*)\."
     r"(?:(?P<derived>[a-z]+)|(?P<method>[a-z]+)\('(?P<name>\w{3})'(?:, (?P<numbers>[\d, ]+))?\))\Z"
@@ -318,7 +346,7 @@ _FIELD_AT: Final = {"field": 0, "part": 0, "at": 0, "repeats": 0, "every": 0, "n
 
 _KEYS: Final = {
     "identifiers": "({group}.raws('PID', 2), {group}.raws('PID', 3), {group}.raws('PID', 4))",
-    "text": "(f[5] if n > 5 else '') if len(s.segments) == 1 else s.raws('OBX', 5)",
+    "text": _TEXT,
     "notes": "{group}.notes",
     "ordinal": "{group}.ordinal",
     "otherwise": "{group}.otherwise",

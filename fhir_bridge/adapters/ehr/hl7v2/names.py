@@ -54,7 +54,27 @@ _TELECOM_SYSTEM: Final = {
     "TTY": "other",
     "MD": "other",
 }
+_NAME_QUALIFIER: Final = {"B": "BR", "C": "AD", "P": "SP"}
+"""Table 0200 where ISO 21090 qualifies the family name: of birth, by adoption, of the spouse."""
+
+_NAME_OTHER_USE: Final = {"I": "C", "T": "I", "REL": "R", "S": "P"}
+"""Table 0200 where a use of ISO 21090 has the same meaning: licence, indigenous, religious, pseudonym."""
+
+_CORE: Final = "http://hl7.org/fhir/StructureDefinition/"
+_TELECOM_USES: Final = "http://terminology.hl7.org/CodeSystem/v2-0201"
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/humanname-"
+_OTHER_USES: Final = {
+    "PRN": "Primary Residence Number",
+    "ORN": "Other Residence Number",
+    "WPN": "Work Number",
+    "VHN": "Vacation Home Number",
+    "ASN": "Answering Service Number",
+    "EMR": "Emergency Number",
+    "NET": "Network (email) Address",
+    "BPN": "Beeper Number",
+    "PRS": "Personal",
+}
+"""Table 0201: what a number is for, where `use` does not say it."""
 _STREET: Final = "http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-"
 _OF_STREET: Final = ((2, "streetName"), (3, "houseNumber"))
 """Subcomponents of SAD that R4 has extensions of an address line for."""
@@ -101,7 +121,15 @@ def _human_name(c: Components, shift: int) -> HumanName | None:
     if not name:
         return None
     c.pass_over(*((15, 18) if shift else (8, 11)))  # how the name is written and put together
-    use = c.of(10 if shift else 7, _NAME_USE)
+    kind = 10 if shift else 7
+    use = c.of(kind, _NAME_USE)
+    if surname and (qualifier := c.of(kind, _NAME_QUALIFIER)):
+        parts = [{"url": f"{_CORE}iso21090-EN-qualifier", "valueCode": qualifier}]
+        name["_family"] = {"extension": [*name.get("_family", {}).get("extension", []), *parts]}
+    elif other := c.of(kind, _NAME_OTHER_USE):
+        name["extension"] = [{"url": f"{_CORE}iso21090-EN-use", "valueCode": other}]
+    elif (c.peek(kind) or "").upper() == "U":
+        c.pass_over(kind)  # a name of no known type
     result = HumanName({"use": use, **name} if use else name)
     start, end, within = (19, 20, 17) if shift else (12, 13, 10)
     return _valid(c, result, start, end, within)
@@ -147,11 +175,14 @@ def read_name_of_xcn(c: Components) -> HumanName | None:
 
 def surname(c: Components, number: int) -> str | None:
     """FN as people read it: FN.1, which has the prefix already; else put together from its parts."""
-    name = c.text(number, 1) or " ".join(part for sub in (2, 3) if (part := c.text(number, sub)))
-    for sub in (2, 3):
-        if (part := c.peek(number, sub)) and part in name:
-            c.text(number, sub)
-    return name or None
+    name = c.text(number, 1)
+    if not name:
+        return " ".join(part for sub in (2, 3) if (part := c.text(number, sub))) or None
+    prefix = c.text(number, 2)
+    own = c.peek(number, 3)
+    if own and own in name:
+        c.text(number, 3)
+    return f"{prefix} {name}" if prefix and prefix not in name else name
 
 
 def spoken_name(*parts: str | None) -> str | None:
@@ -195,18 +226,61 @@ def read_address(c: Components) -> Address | None:
         built["use"] = use
     if kind := c.of(7, _ADDRESS_TYPE):
         built["type"] = kind
+    extensions, of_line = _of_address(c, built)
+    if extensions:
+        built["extension"] = extensions
+    if of_line:
+        lines_beside = result.setdefault("_line", [None] * len(result.get("line", ())) or [None])
+        first = lines_beside[0] or {}
+        lines_beside[0] = {"extension": [*first.get("extension", []), of_line]}
     c.pass_over(11)  # how the address is written
     built.update(result)
     return _valid(c, built, 13, 14, 12)
 
 
+def _of_address(c: Components, built: Address) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Extensions of an address and of its first line; its use and type by what XAD.16 to XAD.18 say."""
+    extensions: list[dict[str, Any]] = []
+    kind = (c.peek(7) or "").upper()
+    if kind == "L":
+        c.text(7)
+        extensions.append({"url": f"{_CORE}address-official", "valueBoolean": True})
+    elif kind == "V":
+        c.text(7)
+        extensions.append({"url": f"{_CORE}iso21090-AD-use", "valueCode": "HV"})
+    if c.of(16, _YES):
+        built.setdefault("use", "temp")
+    if c.of(17, _YES):
+        built["use"] = "old"
+    for number in (16, 17):
+        c.of(number, _NO)  # as every address is that does not say so
+    if form := c.of(18, {"M": "postal", "V": "physical"}):
+        stated = built.get("type")
+        built["type"] = form if stated in (None, form) else "both"
+    if (rank := c.peek(21)) == "1":
+        c.text(21)
+        extensions.append({"url": f"{_CORE}iso21090-preferred", "valueBoolean": True})
+    elif rank:
+        c.pass_over(21)
+    if protection := c.text(22) or c.text(22, 2):
+        c.pass_over(22)
+        extensions.append({"url": f"{_CORE}confidential", "valueCodeableConcept": {"text": protection}})
+    tract = c.text(10)
+    return extensions, {"url": f"{_STREET}censusTract", "valueString": tract} if tract else None
+
+
+_YES: Final = {"Y": "Y"}
+_NO: Final = {"N": "N"}
+
+
 def _telecoms(c: Components, use: str | None) -> list[ContactPoint] | None:
     """ContactPoints of an XTN: an e-mail address from XTN.4, and the number as written, else put together."""
     mail = c.text(4)
-    number = c.text(12) or c.text(1) or _number(c)
+    number = c.text(12) or c.text(1) or _number(c) or _remark_as_number(c)
     if number and mail == number:
         number = None
     if not number and not mail:
+        c.pass_over(2, 3, 9, 13, 14, 15, 16, 17, 18)  # use and equipment of a number that is not there
         return None
     equipment = (c.peek(3) or "").upper()
     points = []
@@ -229,12 +303,38 @@ def _telecoms(c: Components, use: str | None) -> list[ContactPoint] | None:
         if (1, 1) not in c.taken and (further := c.text(1)):
             points.append(_point(system, further, stated))
     rank = c.peek(18) or ""
+    if points[0].get("use") == "mobile" and (c.peek(2) or "").upper() == "PRS":
+        c.text(2)
+    if extensions := _of_point(c):
+        points[0]["extension"] = extensions
     for point in points:
         if rank.isascii() and rank.isdigit() and 0 < int(rank) < 2**31:
             c.text(18)
             point["rank"] = int(rank)
         _valid(c, point, 13, 14)
     return points
+
+
+def _of_point(c: Components) -> list[dict[str, Any]]:
+    """Extensions of a ContactPoint: what its use and system can't say, remarks, protection."""
+    extensions: list[dict[str, Any]] = []
+    use = (c.peek(2) or "").upper()
+    if use and (2, 1) not in c.taken and use in _OTHER_USES:
+        c.text(2)
+        concept = {"coding": [{"system": _TELECOM_USES, "code": use, "display": _OTHER_USES[use]}]}
+        extensions.append({"url": f"{_CORE}contactpoint-purpose", "valueCodeableConcept": concept})
+    if (9, 1) not in c.taken and (remark := c.text(9)):
+        extensions.append({"url": f"{_CORE}contactpoint-comment", "valueString": remark})
+    if protection := c.text(16) or c.text(16, 2):
+        c.pass_over(16)
+        extensions.append({"url": f"{_CORE}confidential", "valueCodeableConcept": {"text": protection}})
+    return extensions
+
+
+def _remark_as_number(c: Components) -> str | None:
+    """A number that stands in the remark (XTN.9) alone."""
+    remark = c.peek(9)
+    return c.text(9) if remark and re.fullmatch(r"[+\d][\d\s()./-]{4,}", remark) else None
 
 
 def _number(c: Components) -> str | None:

@@ -130,7 +130,7 @@ def _cq(c: Components) -> str | None:
     """CQ: a number, and its unit as a CE in the subcomponents of the second component."""
     value = c.text(1)
     if value and (c.text(2, 1) or c.text(2, 2)) and c.peek(2, 3) == "UCUM":
-        c.text(2, 3)
+        c.pass_over_leaves((2, 2), (2, 3), (2, 7))  # the unit in words, and UCUM in which version
     return value
 
 
@@ -180,7 +180,7 @@ def whole(x: Any) -> str | None:
     return x if isinstance(x, str) else None
 
 
-@function(reads=("none", "none"))
+@function(reads=("none", "none"), pure=True)
 def same(x: Any, y: Any) -> bool:
     """Whether two fields are written the same, which is no use of what they say."""
     return whole(x) == whole(y)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from fhir_bridge.adapters.ehr.hl7v2.coded import assigner, check_digit, is_identifier_type
-from fhir_bridge.adapters.ehr.hl7v2.composites import READERS, Components
+from fhir_bridge.adapters.ehr.hl7v2.composites import READERS, Components, each
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field
 from fhir_bridge.adapters.ehr.hl7v2.names import name_of_xcn, spoken_name
 from fhir_bridge.fhir.datatypes import Identifier, Reference
@@ -16,6 +16,7 @@ __all__ = ["FUNCTIONS"]
 
 _NPI: Final = "http://hl7.org/fhir/sid/us-npi"
 _TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
+_FURTHER: Final = "http://hl7.org/fhir/StructureDefinition/additionalIdentifier"
 _CACHE: Final = 20_000
 
 Authority = str | tuple[str, ...] | None
@@ -70,6 +71,7 @@ def _identifier(
     """
     number = c.text(*value)
     if not number:
+        c.pass_over_leaves(*authority, *((kind,) if kind else ()))  # of an identifier that is not there
         return None
     identifier = Identifier()
     names: Authority = c.designator(*authority)
@@ -77,6 +79,9 @@ def _identifier(
     if kind and stated and is_identifier_type(stated):
         c.text(*kind)
         identifier["type"] = {"coding": [{"system": _TYPES, "code": stated}]}
+    elif kind and stated:
+        c.text(*kind)
+        identifier["type"] = {"text": stated}
     known = (names,) if isinstance(names, str) else names or ()
     if "NPI" in known or (stated == "NPI" and len(number) == 10 and number.isdecimal()):
         identifier["system"] = _NPI
@@ -114,15 +119,16 @@ def _person(ctx: Context | None, c: Components) -> Reference | None:
     identifier = _person_identifier(ctx, c)
     shown = name_of_xcn(c) or c.text(1)
     if identifier or shown:
-        # Which of a clinician's names it is, how it is written and since when it is used.
-        c.pass_over(10, 15, 16, 17, 18, 19, 20)
+        # Which of a clinician's names it is, how it is written and since when it is used; the table that its number
+        # is of, and where and by which agency that holds.
+        c.pass_over(8, 10, 15, 16, 17, 18, 19, 20, 22, 23)
     return _reference("Practitioner", identifier, shown)
 
 
 def _person_identifier(ctx: Context | None, c: Components) -> Identifier | None:
     identifier = _identifier(ctx, c, (1, 1), _hd(9), (13, 1), own=True)
+    c.pass_over_leaves((14, 2), (14, 3))  # the same facility by a further name
     if identifier and (facility := c.text(14) or c.text(14, 2)):
-        c.pass_over_leaves((14, 2), (14, 3))  # the same facility by a further name
         if "assigner" not in identifier:
             identifier["assigner"] = Reference(display=facility)
         elif facility != (name := identifier["assigner"].get("display")):
@@ -145,9 +151,13 @@ def _organization(ctx: Context | None, c: Components) -> Reference | None:
     """XON: identifier (XON.10, else XON.3) and name."""
     identifier = _organization_identifier(ctx, c)
     name = c.text(1)
+    further = c.text(3) if c.peek(10) and c.peek(3) != c.peek(10) else None
     if identifier or name:
-        c.pass_over(2, 9)  # which of its names it is, and how it is written
-    return _reference("Organization", identifier, name)
+        c.pass_over(2, 8, 9)  # which of its names it is, how it is written, and where a number was given
+    reference = _reference("Organization", identifier, name)
+    if reference and further:  # its number by XON.3, beside that of XON.10
+        reference["extension"] = [{"url": _FURTHER, "valueIdentifier": {"value": further}}]
+    return reference
 
 
 def _organization_identifier(ctx: Context | None, c: Components) -> Identifier | None:
@@ -160,8 +170,31 @@ def _organization_identifier(ctx: Context | None, c: Components) -> Identifier |
     return _with_check_digit(c, identifier, 4, 5) if identifier else None
 
 
+_PLACES: Final = {
+    "C": "Clinic",
+    "D": "Department",
+    "H": "Home",
+    "N": "Nursing Unit",
+    "O": "Provider's Office",
+    "P": "Phone",
+    "S": "SNF",
+}
+"""HL7 table 0305: kinds of places (PL.6)."""
+
+
 @_party("location")
 def _location(ctx: Context | None, c: Components) -> Reference | None:
+    """PL, without its kind and status (PL.5, PL.6)."""
+    return _place(ctx, c, typed=False)
+
+
+@_party("typed location")
+def _typed_location(ctx: Context | None, c: Components) -> Reference | None:
+    """PL, its kind and status in parentheses."""
+    return _place(ctx, c, typed=True)
+
+
+def _place(ctx: Context | None, c: Components, *, typed: bool) -> Reference | None:
     """PL: point of care, room, bed, building, floor, facility, the description (PL.9) in parentheses; PL.10."""
     names = [part for number in (1, 2, 3, 7, 8) if (part := c.text(number))]
     # Each part by a further name: the universal id of the ward, room, bed, building, floor.
@@ -172,6 +205,11 @@ def _location(ctx: Context | None, c: Components) -> Reference | None:
     elif facility := c.text(4, 2):
         names.append(facility)
         c.pass_over_leaves((4, 3))
+    if typed and names:
+        more = [
+            _PLACES.get(kind, kind) for number in (6, 5) if (kind := c.text(number)) and kind not in names
+        ]
+        names += [f"({part})" for part in more]
     shown, described = " ".join(names), c.text(9)
     if described:
         shown = f"{shown} ({described})" if shown else described
@@ -219,6 +257,12 @@ def location(ctx: Context, x: Any) -> Any:
     return _each(ctx, x, "location")
 
 
+@function(context=True, returns="Reference", nulls=True, reads=("typed location",), pure=True)
+def typed_location(ctx: Context, x: Any) -> Any:
+    """As `location`, with the kind and the status of the place (PL.6, PL.5), where no other element holds them."""
+    return _each(ctx, x, "typed location")
+
+
 @function(context=True, returns="Reference", nulls=True, reads=("device",), pure=True)
 def device(ctx: Context, x: Any) -> Any:
     """Reference to the Device of each EI (OBX-18)."""
@@ -262,6 +306,34 @@ def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
     return typed[0] if len(typed) == 1 else typed
 
 
+@_party("organization name")
+def _name_of_organization(_ctx: Context | None, c: Components) -> str | None:
+    """The name in an XON, or in a CWE or EI that stands for one."""
+    name = c.text(1)
+    if name:
+        c.pass_over(2, 8, 9)  # which of its names it is, how it is written, and where a number was given
+    return name
+
+
+@function(context=True, nulls=True, returns="string", reads=("organization name",), pure=True)
+def organization_name(ctx: Context, x: Any) -> Any:
+    """The name in each XON."""
+    return _each(ctx, x, "organization name")
+
+
+@_party("HD")
+def _name_of_authority(_ctx: Context | None, c: Components) -> str | None:
+    """The name of an HD, else its universal id."""
+    c.designator((1, 1), (2, 1), (3, 1))
+    return c.peek(1) or c.peek(2)
+
+
+@function(context=True, nulls=True, returns="string", reads=("HD",), pure=True)
+def authority_name(ctx: Context, x: Any) -> Any:
+    """The name in each HD, else its universal id."""
+    return _each(ctx, x, "HD")
+
+
 @_party("EIP")
 def _pair(ctx: Context | None, c: Components) -> list[Identifier] | None:
     """EIP: what filler and placer call one thing, each an EI in the subcomponents of a component."""
@@ -282,11 +354,21 @@ def entity_identifier_pair(ctx: Context, x: Any) -> Any:
     return [identifier for pair in built for identifier in pair]
 
 
+@function(nulls=True, returns="string", reads=("code",), pure=True)
+def table_code(x: Any) -> Any:
+    """The code of each CWE, for elements of type `code`: its text and system say the same once more."""
+    return each(x, READERS["code"])
+
+
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "practitioner": practitioner,
     "interpreter": interpreter,
     "organization": organization,
+    "organization_name": organization_name,
+    "authority_name": authority_name,
     "location": location,
+    "table_code": table_code,
+    "typed_location": typed_location,
     "device": device,
     "person_identifier": person_identifier,
     "organization_identifier": organization_identifier,

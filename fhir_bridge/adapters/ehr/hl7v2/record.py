@@ -20,6 +20,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     SCOPES,
     SPECIMEN,
     USUAL_PLACES,
+    VISIT_OBSERVATION,
     Group,
     build,
     parent_of,
@@ -77,7 +78,7 @@ def parse_segments(text: str, charset: str = "utf-8") -> tuple[list[Segment], in
     if text[:3] != "MSH" or len(text) < 5:
         raise ValueError("it does not begin with MSH and its separators")
     separator = text[3]
-    lines = _LINE_END.split(text)
+    lines = _LINE_END.split(text) if "\n" in text else text.split("\r")
     delimiters = Delimiters.declared(separator, lines[0][4:].split(separator, 1)[0], charset)
     if lines[0][4:].split(separator, 1)[0][2:4] == "\\\\":
         lines = [line.replace("\\\\", "\\") for line in lines]
@@ -154,7 +155,7 @@ class Message:
         self.outcome: RecordOutcome = outcome
         self.records = 1
         self._tree: Group | None = None
-        self._names: set[str] | None = None
+        self._names: frozenset[str] | None = None
         header = segments[0] if segments else None
         control_id = header.part(10, 1) if header else None
         self.control_id: str | None = " ".join(control_id.split()) if control_id else None
@@ -217,9 +218,23 @@ class Message:
 
     def has(self, name: str) -> bool:
         """Whether a segment of the name is there."""
+        return name in self.shape
+
+    @property
+    def shape(self) -> frozenset[str]:
+        """The names of its segments."""
         if self._names is None:
-            self._names = {segment.name for segment in self.segments}
-        return name in self._names
+            self._names = frozenset([segment.name for segment in self.segments])
+        return self._names
+
+    def lacks(self, scope: str) -> bool:
+        """Whether no message of this shape has a group of the scope."""
+        name = ALIASES.get(scope, scope)
+        if name == SPECIMEN:
+            return "SPM" not in self.shape
+        if name in (OBSERVATION, VISIT_OBSERVATION):
+            return "OBX" not in self.shape
+        return name not in SCOPES and name not in self.shape
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""

@@ -55,7 +55,7 @@ class Selector(NamedTuple):
 
 _READ: Final = {
     "observation.text": (Selector("OBX", -1, 5, every=True, reader="whole"),),
-    "notes": (Selector("NTE", -1, 3, every=True, reader="whole"),),
+    "notes": tuple(Selector("NTE", -1, number, every=True, reader="whole") for number in (3, 4, 5, 6, 7, 8)),
     "subject.identifiers": tuple(Selector("PID", 0, field, every=True) for field in (2, 3, 4)),
 }
 """The fields that derived values hold; the others make ids alone."""

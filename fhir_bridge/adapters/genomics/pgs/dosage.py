@@ -25,6 +25,7 @@ class LineGenotypes:
         texts: the samples' columns.
         alleles: REF and the ALTs.
         source: `GT`, `DS` or `GP`.
+        doubled: a single copy counts as two, as males' X does (PLINK 2's --xchr-model 2).
         known: what GT texts of earlier lines gave, by allele and text: copies of it and copies in all.
     """
 
@@ -35,7 +36,10 @@ class LineGenotypes:
         alleles: Sequence[str],
         source: str,
         known: dict[int, dict[str, tuple[float, int] | None]],
+        *,
+        doubled: bool = False,
     ) -> None:
+        self._doubled = doubled
         self._texts = texts
         self._alleles = alleles
         self._known = known
@@ -47,7 +51,8 @@ class LineGenotypes:
         """Copies of an allele (0 is REF) by sample, and the copies in all where they are not 2 for each of them."""
         entry = self._cache.get(allele)
         if entry is None:
-            entry = self._cache[allele] = self._read(allele)
+            entry = self._read(allele)
+            entry = self._cache[allele] = _doubled(*entry) if self._doubled and entry[1] else entry
         return entry
 
     def _read(self, allele: int) -> tuple[Dosages, list[int] | None]:
@@ -121,6 +126,17 @@ class LineGenotypes:
             fields = text.split(":")
             results.append(self._chances(fields[place], allele) if place < len(fields) else None)
         return results
+
+
+def _doubled(dosages: Dosages, copies: Sequence[int] | None) -> tuple[Dosages, list[int] | None]:
+    """The same with single copies counted as two."""
+    counts = list(copies or ())
+    results = [
+        2 * dosage if count == 1 and dosage is not None else dosage
+        for dosage, count in zip(dosages, counts, strict=True)
+    ]
+    filled = [2 if count == 1 else count for count in counts]
+    return results, None if all(count == 2 for count in filled) else filled
 
 
 def _numbers(text: str) -> list[float] | None:

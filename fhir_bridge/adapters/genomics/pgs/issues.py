@@ -71,6 +71,12 @@ CODES = declare(
         "A variant of the score is on several lines",
         "Join the lines (bcftools norm -m+any); the first that fits was used.",
     ),
+    IssueCode(
+        "FB-PGS-015",
+        "warning",
+        "Rows of the score name the same allele at the same place",
+        "Take the repeated rows out of the scoring file; the first of them was used.",
+    ),
     IssueCode("FB-PGS-020", "information", "No score has a variant on the line", "Nothing to do."),
 )
 

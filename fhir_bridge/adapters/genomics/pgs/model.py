@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhir_bridge.adapters.genomics.model import read_selector, sample_identifier
+from fhir_bridge.adapters.genomics.model import identifier_of_vcf, read_selector, sample_of_vcf
 from fhir_bridge.adapters.genomics.pgs.options import PgsOptions
 from fhir_bridge.mapping import Scope
 
@@ -57,7 +57,10 @@ class PgsModel:
         "Subject": Scope("Subject", "File"),
         "Score": Scope("Score", "File"),
     }
-    functions: Mapping[str, Callable[..., Any]] = {"sample_identifier": sample_identifier}
+    functions: Mapping[str, Callable[..., Any]] = {
+        "vcf_sample": sample_of_vcf,
+        "sample_identifier": identifier_of_vcf,
+    }
     token = ""
 
     def with_options(self, options: Mapping[str, Any]) -> PgsModel:

@@ -21,6 +21,7 @@ _CHOICES = {
     "ambiguous": ("keep", "drop"),
     "absent": ("missing", "reference"),
     "filtered": ("keep", "leave-out"),
+    "hemizygous": ("two", "one"),
 }
 _BUILDS = ("GRCh37", "GRCh38", "T2T-CHM13v2.0")
 _OF_THE_VCF = (
@@ -57,6 +58,8 @@ class PgsOptions:
         flip: use the complement of alleles that do not match otherwise, where it is not ambiguous.
         absent: a variant that the file does not have is `missing`, or `reference` in all samples (a file of all
             places where a sample differs from the reference; needs `reference`).
+        hemizygous: a single copy on X outside of its pseudoautosomal regions counts as `two` (as males' X in PLINK 2)
+            or as `one`.
         filtered: whether lines whose FILTER failed are used.
         distributions: a file with reference distributions.
         ancestry: ancestry of all samples, or a file with `sample` and `ancestry` in columns.
@@ -72,6 +75,7 @@ class PgsOptions:
     flip: bool = False
     absent: str = "missing"
     filtered: str = "keep"
+    hemizygous: str = "two"
     distributions: Path | None = None
     ancestry: str | None = None
 

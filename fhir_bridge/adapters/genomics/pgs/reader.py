@@ -8,7 +8,7 @@ from pathlib import Path
 from fhir_bridge.adapters.genomics.assembly import Build, UnknownBuild, detect
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.bed import read_studied
-from fhir_bridge.adapters.genomics.delivery import begin_digest
+from fhir_bridge.adapters.genomics.delivery import content_digest, update_digest
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.header import Header, HeaderError
 from fhir_bridge.adapters.genomics.options import OptionError
@@ -29,13 +29,14 @@ from fhir_bridge.adapters.genomics.pgs.scoring_file import (
     read_scoring_file,
     scoring_files,
 )
-from fhir_bridge.adapters.genomics.pgs.weights import Weights
+from fhir_bridge.adapters.genomics.pgs.weights import REPEATED, Weights
 from fhir_bridge.adapters.genomics.reader import read_header
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine, lines
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["read_scores"]
 
+Item = bytes | OverlongLine | Break
 _SAMPLES_A_RECORD = 200
 _ROWS_REPORTED = 20
 
@@ -61,6 +62,13 @@ def read_scores(path: Path, options: PgsOptions, limit: int | None = None) -> It
     yield from reading.records()
 
 
+def _noted(items: Iterator[Item], read: list[Item]) -> Iterator[Item]:
+    """The same items; `read` has the last of them."""
+    for item in items:
+        read[:] = [item]
+        yield item
+
+
 class _Reading:
     """One file that is being read."""
 
@@ -72,7 +80,10 @@ class _Reading:
         self._options = options
         self._limit = limit
         self._items = bcf_lines(path) if is_bcf(path) else lines(path, options.vcf.max_line)
-        self._header = read_header(self._items, options.vcf.fileformat)
+        read: list[Item] = []
+        self._header = read_header(_noted(self._items, read), options.vcf.fileformat)
+        self._column_line = read[-1]
+        self._stream = str(path) == "-"
         self._build = self._detected(self._header)
         missing = [sample for sample in options.vcf.samples if sample not in self._header.samples]
         if missing:
@@ -89,7 +100,7 @@ class _Reading:
         self._file = VcfFile(name, self._header, self._build, options.vcf, studied)
         reference = self._file.reference
         base = None if reference is None else reference.fetch
-        self._scorer = Scorer(self._weights, len(self._file.columns), options, base)
+        self._scorer = Scorer(self._weights, len(self._file.columns), options, self._build.name, base)
 
     def _detected(self, header: Header) -> Build:
         stated = [
@@ -130,7 +141,7 @@ class _Reading:
     def records(self) -> Iterator[PgsRecord]:
         """The lines that can't be read, those that no score has, and the scores."""
         used = unused = 0
-        digest = begin_digest(self._header)
+        digest = content_digest(self._header, [self._column_line])
         number = self._header.lines
         while True:
             try:
@@ -140,6 +151,7 @@ class _Reading:
             if item is None or (self._limit is not None and used + unused >= self._limit):
                 break
             number += 1
+            update_digest(digest, item)
             where = f"{self._name}:{number}"
             if isinstance(item, Break):
                 if item.certain:
@@ -151,8 +163,6 @@ class _Reading:
                     where, "FB-VCF-022", f"the line has more than {self._options.vcf.max_line} bytes"
                 )
                 continue
-            digest.update(item)
-            digest.update(b"\n")
             try:
                 if self._line(item):
                     used += 1
@@ -163,9 +173,15 @@ class _Reading:
                     "the line is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
                 )
                 yield self._lost(where, "FB-VCF-020", message)
-        self._file.id = digest.hexdigest()
+        limited = item is not None
+        while item is not None:  # the file is what it is, however little of it is taken
+            update_digest(digest, item)
+            item = next(self._items, None)
+        self._content = digest.hexdigest()
+        if not self._stream:  # as the adapter `vcf` identifies it: a sample is one Patient in both
+            self._file.id = self._content
         self._scorer.finish()
-        yield from self._results(used, unused, limited=item is not None)
+        yield from self._results(used, unused, limited=limited)
 
     def _lost(self, where: str, code: str, message: str) -> PgsRecord:
         self._file.lost_lines += 1
@@ -224,7 +240,7 @@ class _Reading:
             file=file,
             subjects=file.subjects,
             accounts=accounts,
-            key=f"samples:{file.id}",
+            key=f"samples:{self._content}",
         )
         # A record for each score: one that is computed later of the same file replaces none of the others.
         for totals in scored:
@@ -235,7 +251,7 @@ class _Reading:
                     records=0,
                     file=file,
                     scores=[self._score(names[number], number, totals) for number in several],
-                    key=f"{totals.score.id}:{first}:{file.id}",
+                    key=f"{totals.score.id}:{first}:{self._content}",
                 )
 
     def _score(self, name: str, number: int, totals: Totals) -> SampleScore:
@@ -263,6 +279,11 @@ class _Reading:
                 yield issue("FB-PGS-011", text, self._name)
             if counts[OTHER_STRAND]:
                 yield issue("FB-PGS-012", f"{score.id}: {counts[OTHER_STRAND]} variants", self._name)
+            if repeated := score.unusable[REPEATED]:
+                text = (
+                    f"{score.id}: {repeated} rows name an allele that an earlier row names; they are left out"
+                )
+                yield issue("FB-PGS-015", text, self._name)
             if totals.duplicates:
                 text = f"{score.id}: {totals.duplicates} further lines were not used"
                 yield issue("FB-PGS-014", text, self._name)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from fhir_bridge.adapters.genomics.assembly import pseudoautosomal
 from fhir_bridge.adapters.genomics.pgs.dosage import Dosages, LineGenotypes, contribution
 from fhir_bridge.adapters.genomics.pgs.options import PgsOptions
 from fhir_bridge.adapters.genomics.pgs.scoring_file import EFFECTS, Score
@@ -63,6 +64,7 @@ class Scorer:
     """Adds the lines of a file to the scores of its samples.
 
     Args:
+        assembly: name of the build, which says where X recombines with Y.
         base: the bases of the reference by contig and positions; None where there is none.
     """
 
@@ -71,12 +73,14 @@ class Scorer:
         weights: Weights,
         samples: int,
         options: PgsOptions,
+        assembly: str,
         base: Callable[[str, int, int], str | None] | None = None,
     ) -> None:
         self._weights = weights
         self._samples = samples
         self._options = options
         self._base = base
+        self._assembly = assembly
         self._state = bytearray(len(weights))
         self._known: dict[int, dict[str, tuple[float, int] | None]] = {}
         self._pending: dict[int, list[Dosages]] = {}
@@ -115,7 +119,16 @@ class Scorer:
         alleles = [reference]
         if columns[4] not in (".", "<NON_REF>", "<*>"):
             alleles += [each if each[:1] == "<" else each.upper() for each in columns[4].split(",")]
-        genotypes = LineGenotypes(columns[8].split(":"), texts, alleles, self._options.dosage, self._known)
+        genotypes = LineGenotypes(
+            columns[8].split(":"),
+            texts,
+            alleles,
+            self._options.dosage,
+            self._known,
+            doubled=contig == "X"
+            and self._options.hemizygous == "two"
+            and not pseudoautosomal(self._assembly, "X", position),
+        )
         numbers = self._weights.at(contig, position)
         for name in columns[2].split(";") if self._weights.by_name else ():
             numbers += self._weights.by_name.get(name, ())
@@ -263,6 +276,8 @@ class Scorer:
                 if self._state[number] == ABSENT:
                     self._assume(number, contig)
         for number, state in enumerate(self._state):
+            if number in self._weights.repeated:
+                continue
             self.totals[self._weights.score[number]].counts[state] += 1
 
     def _assume(self, number: int, contig: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fhir_bridge.adapters.genomics.assembly import chromosome
 from fhir_bridge.adapters.genomics.pgs.scoring_file import EFFECTS, Row, Score
 
-__all__ = ["Weights"]
+__all__ = ["REPEATED", "Weights"]
+
+REPEATED = "given by an earlier row already"
 
 _SEX = {"23": "X", "24": "Y", "26": "MT"}
 """Numbers that PLINK gives to X, Y and the mitochondrion."""
@@ -24,6 +26,7 @@ class Weights:
         weight: of one copy.
         by_count: weights for 0, 1 and 2 copies, of the effect `dosages`.
         term: an interaction's number, and its size by number.
+        repeated: rows that say again what an earlier one says of the same alleles at the same place; they count once.
     """
 
     def __init__(self) -> None:
@@ -42,6 +45,7 @@ class Weights:
         self._other_number: dict[tuple[str, ...], int] = {}
         self._places: dict[str, tuple[array[int], array[int]]] = {}
         self._names: dict[str, list[int]] = {}
+        self.repeated: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.score)
@@ -97,6 +101,40 @@ class Weights:
                     array("q", [positions[place] for place in order]),
                     array("L", [numbers[place] for place in order]),
                 )
+        self._drop_repeated()
+
+    def _drop_repeated(self) -> None:
+        """Take the rows out that name a score's allele at a place a second time; the first one counts."""
+        for contig, (positions, numbers) in self._places.items():
+            before = len(self.repeated)
+            first = 0
+            for place in range(1, len(positions) + 1):
+                if place < len(positions) and positions[place] == positions[first]:
+                    continue
+                if place - first > 1:
+                    self._note_repeated(sorted(numbers[first:place]))
+                first = place
+            if len(self.repeated) > before:
+                kept = [place for place, number in enumerate(numbers) if number not in self.repeated]
+                self._places[contig] = (
+                    array("q", [positions[place] for place in kept]),
+                    array("L", [numbers[place] for place in kept]),
+                )
+        for name, several in self._names.items():
+            if len(several) > 1:
+                self._note_repeated(several)
+                self._names[name] = [number for number in several if number not in self.repeated]
+
+    def _note_repeated(self, numbers: Iterable[int]) -> None:
+        seen: set[tuple[int, int, int]] = set()
+        for number in numbers:
+            if number in self.term:
+                continue
+            key = self.score[number], self._allele[number], self._other[number]
+            if key in seen:
+                self.repeated.add(number)
+                self.scores[self.score[number]].unusable[REPEATED] += 1
+            seen.add(key)
 
     def allele(self, number: int) -> str:
         """The effect allele."""

@@ -97,6 +97,8 @@ class GeneCall:
 
     symbol: str
     diplotypes: tuple[Diplotype, ...]
+    not_text: tuple[str, ...] = ()
+    """Names and phenotypes that are no text, and are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +188,31 @@ def _gene_call(symbol: str, entry: Mapping[str, Any]) -> GeneCall:
         raise ContentError(f"the diplotypes of {symbol} are no list")
     notes = tuple(_remarks(entry))
     called = [each for each in entries if isinstance(each, dict) and _label(each) not in _NOT_CALLED]
+    diplotypes = tuple(_diplotype(symbol, each, number, notes) for number, each in enumerate(called, 1))
     return GeneCall(
-        symbol, tuple(_diplotype(symbol, each, number, notes) for number, each in enumerate(called, 1))
+        symbol, diplotypes, tuple(dict.fromkeys(name for each in called for name in _not_text(each)))
     )
+
+
+_ALLELES = ("allele1", "allele2", "haplotype1", "haplotype2")
+_OF_AN_ALLELE = ("name", "function", "activityValue")
+
+
+def _not_text(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Where a diplotype has something else than the text that belongs there."""
+    for key in _ALLELES:
+        allele = entry.get(key)
+        if isinstance(allele, dict):
+            for name in _OF_AN_ALLELE:
+                if not isinstance(allele.get(name), str | None):
+                    yield f"{key}.{name}"
+        elif allele is not None:
+            yield key
+    for each in entry.get("phenotypes") or ():
+        if not isinstance(each, str | None):
+            yield "phenotypes"
+    if not isinstance(entry.get("activityScore"), str | None):
+        yield "activityScore"
 
 
 def _label(entry: Mapping[str, Any]) -> str:
@@ -199,7 +223,7 @@ def _label(entry: Mapping[str, Any]) -> str:
 
 
 def _diplotype(symbol: str, entry: Mapping[str, Any], number: int, notes: tuple[str, ...]) -> Diplotype:
-    alleles = [entry.get(key) for key in ("allele1", "allele2", "haplotype1", "haplotype2")]
+    alleles = [entry.get(key) for key in _ALLELES]
     present = [allele for allele in alleles if isinstance(allele, dict)]
     haplotypes: list[Haplotype] = []
     for allele in present:

@@ -39,6 +39,18 @@ CODES = declare(
         "A recommendation refers to genes that were not called, and is left out",
         "Compare the file with its genes.",
     ),
+    IssueCode(
+        "FB-PGX-013",
+        "warning",
+        "The file's timestamp can't be read: its results have no date, and no newer file replaces them by date",
+        "Compare the timestamp with one of PharmCAT (2025-11-14T22:36:36.135Z).",
+    ),
+    IssueCode(
+        "FB-PGX-014",
+        "warning",
+        "A name of the file is no text and is left out",
+        "Compare the part that is named with a file of PharmCAT.",
+    ),
 )
 
 

@@ -85,6 +85,18 @@ class Results:
         self.data_version = _words(content.get("dataVersion"))
         stamp = _words(content.get("timestamp")) or _words(matcher.get("timestamp"))
         self.time = _time(stamp)
+        self.unread: list[tuple[str, str]] = []
+        if self.time is None and _stated(content, matcher, "timestamp"):
+            self.unread.append(("FB-PGX-013", "the timestamp is no date and time with its zone"))
+        for name, value in (
+            ("sampleId", matcher.get("sampleId")),
+            ("title", content.get("title")),
+            ("genomeBuild", matcher.get("genomeBuild")),
+            ("pharmcatVersion", content.get("pharmcatVersion")),
+            ("dataVersion", content.get("dataVersion")),
+        ):
+            if not isinstance(value, str | None):
+                self.unread.append(("FB-PGX-014", f"{name} is no text and is left out"))
         self.date = DateTime(self.time.isoformat(timespec="seconds")) if self.time else None
         self.genes: list[GeneCall] = []
         self.annotations: list[Annotation] = []
@@ -212,7 +224,7 @@ def read_file(path: Path, options: PharmcatOptions) -> PharmcatRecord:
 
 def _fill(results: Results, content: Mapping[str, Any]) -> list[Issue]:
     where = results.name
-    issues = []
+    issues = [issue(code, message, where) for code, message in results.unread]
     if results.kind == "match":
         genes: Any = {
             str(entry.get("gene")): entry for entry in content["results"] if isinstance(entry, dict)
@@ -220,6 +232,10 @@ def _fill(results: Results, content: Mapping[str, Any]) -> list[Issue]:
     else:
         genes = content["genes" if results.kind == "report" else "geneReports"]
     results.genes = list(gene_calls(genes))
+    for call in results.genes:
+        if call.not_text:
+            text = f"{call.symbol}: {', '.join(call.not_text)} is no text and is left out"
+            issues.append(issue("FB-PGX-014", text, where))
     if missing := results.not_called:
         issues.append(issue("FB-PGX-010", f"not called: {', '.join(missing)}", where))
     if several := [call.symbol for call in results.genes if len(call.diplotypes) > 1]:
@@ -255,6 +271,10 @@ def _kind(content: Any) -> str | None:
 
 def _rejected(name: str, code: str, message: str) -> PharmcatRecord:
     return PharmcatRecord(name, outcome="rejected", issues=[issue(code, message, name)])
+
+
+def _stated(content: Mapping[str, Any], matcher: Mapping[str, Any], key: str) -> bool:
+    return any(entry.get(key) not in (None, "") for entry in (content, matcher))
 
 
 def _words(value: Any) -> str | None:

@@ -211,7 +211,7 @@ def test_weights_by_count_and_interactions_and_probabilities(files: Files) -> No
         name="product.txt",
     )
     (one,) = results(reading(vcf, product))
-    assert float(one.sum) == pytest.approx(0.5 * 1 * 2 + 0.1)
+    assert float(one.sum) == pytest.approx(0.5 * 1 * 2 + 0.1 * 2)
 
 
 @pytest.mark.parametrize(
@@ -331,3 +331,61 @@ def test_the_command_writes_valid_fhir_a_table_and_a_report(files: Files) -> Non
     assert json.loads((out / "report.json").read_text())["calls"][0]["no_calls"] == 1
     wrong = run_command("score", vcf, "--scores", files.folder / "none.txt", "--site", site)
     assert wrong.returncode == 2
+
+
+def test_a_single_copy_of_x_counts_as_plink_counts_it(files: Files) -> None:
+    """Checked with PLINK 2 --xchr-model 2 (its default) and 1; a pseudoautosomal copy is one of two."""
+    vcf = files.vcf(
+        "chr1 1000 . A G . . . GT 0/1 1/1 0/0",
+        "chrX 20000 . A G . . . GT 1 0 1/1",
+        "chrX 50000000 . C T . . . GT 1 1/1 0/1",
+        samples="M1 M2 F1",
+    )
+    score = files.score(PAIR, "1 1000 G A 1", "X 50000000 T C 10", "X 20000 G A 100")
+    found = {each.name: (float(each.sum), each.alleles) for each in results(reading(vcf, score))}
+    assert found == {"M1": (121, 5), "M2": (22, 5), "F1": (210, 6)}
+    found = {
+        each.name: (float(each.sum), each.alleles) for each in results(reading(vcf, score, hemizygous="one"))
+    }
+    assert found == {"M1": (111, 4), "M2": (22, 5), "F1": (210, 6)}
+
+
+def test_a_row_that_occurs_twice_counts_once_and_is_reported(files: Files) -> None:
+    vcf = files.vcf("chr1 100 rs1 A G . . . GT 0/1", "chr1 200 rs2 C T . . . GT 1/1")
+    score = files.score(PAIR, "1 100 G A 1", "1 200 T C 5", "1 100 G A 1", "1 200 C T 7")
+    records = reading(vcf, score)
+    (one,) = results(records)
+    assert float(one.sum) == 11
+    assert "FB-PGS-015" in codes(records)
+    row = account(records)
+    assert (row["variants"], row["used"]) == (4, 3)
+    assert row["not_computable"] == {"given by an earlier row already": 1}
+    names = files.score("rsID effect_allele effect_weight", "rs1 G 1", "rs1 G 1", name="names.txt")
+    (one,) = results(reading(vcf, names))
+    assert float(one.sum) == 1
+
+
+def test_a_sample_is_one_patient_whether_its_file_is_converted_or_scored(files: Files) -> None:
+    vcf = files.vcf("chr1 100 rs1 A G . . . GT 0/1", "chr1 200 . C T . . . GT 1/1", samples="S1")
+    score = files.score(PAIR, "1 100 G A 1")
+    (files.folder / "site.yaml").write_text("demo_key: true\n")
+    patients = []
+    for adapter, more in (
+        ("vcf", ()),
+        ("pgs", ("--set", f"scores={score}")),
+        ("pgs", ("--set", f"scores={score}", "--limit", "1")),
+    ):
+        done = run_command(
+            "convert", vcf, "--adapter", adapter, "--site", files.folder / "site.yaml",
+            "--out", files.folder / "out", "--force", *more,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        patients += [
+            [
+                json.loads(line)["id"]
+                for line in (files.folder / f"out/{kind}.ndjson").read_text().splitlines()
+            ]
+            for kind in ("Patient", "Specimen")
+        ]
+    assert patients[0] == patients[2] == patients[4]
+    assert patients[1] == patients[3] == patients[5]

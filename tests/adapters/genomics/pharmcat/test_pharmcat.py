@@ -170,6 +170,48 @@ def test_another_file_is_rejected_with_the_reason(tmp_path: Path, content: Any, 
     assert (record.outcome, [issue.code for issue in record.issues]) == ("rejected", [code])
 
 
+def test_what_can_not_be_read_is_reported(convert: Convert, report: dict[str, Any]) -> None:
+    report["timestamp"] = "last Tuesday"
+    report["title"] = 7
+    first = next(iter(report["genes"].values()))["sourceDiplotypes"][0]
+    first["allele1"]["name"] = 2
+    first["phenotypes"] = [5]
+    code, found, account = convert(report)
+    assert code == 0
+    issues = {(issue["code"], issue["message"].partition(":")[0]) for issue in account["issues"]}
+    assert ("FB-PGX-013", "the timestamp is no date and time with its zone") in issues
+    assert ("FB-PGX-014", "title is no text and is left out") in issues
+    symbol = next(iter(report["genes"]))
+    assert ("FB-PGX-014", symbol) in issues
+    assert "effectiveDateTime" not in found["DiagnosticReport"][0]
+
+
+def test_a_report_of_version_2_gives_what_one_of_version_3_gives(
+    convert: Convert, report: dict[str, Any]
+) -> None:
+    """Version 2 lists genes by source, and a gene of several sources in each."""
+    code, expected, _ = convert(report)
+    assert code == 0
+    older = copy.deepcopy(report)
+    older["pharmcatVersion"] = "2.15.5"
+    older["genes"] = {"CPIC": older["genes"], "DPWG": copy.deepcopy(older["genes"])}
+    code, found, account = convert(older)
+    assert code == 0
+    assert not [issue for issue in account["issues"] if issue["severity"] != "information"]
+    assert {kind: len(each) for kind, each in found.items()} == {
+        kind: len(each) for kind, each in expected.items()
+    }
+    titles = [
+        {each.get("valueCodeableConcept", {}).get("text") for each in results["Observation"]}
+        for results in (expected, found)
+    ]
+    assert titles[0] == titles[1]
+    validator = get_validator()
+    for resources in found.values():
+        for resource in resources:
+            assert not [i for i in validator.validate(resource) if i.severity in ("error", "fatal")]
+
+
 @pytest.mark.shared
 def test_files_of_pharmcat_itself_are_read_whole(convert: Convert, shared: Path) -> None:
     folder = shared / "data/vcf/pharmcat/examples"

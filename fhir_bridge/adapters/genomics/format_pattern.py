@@ -1,0 +1,48 @@
+"""A pattern for each FORMAT of a file: a sample's column that it matches has no value that is wrong."""
+
+from __future__ import annotations
+
+import re
+
+from fhir_bridge.adapters.genomics.call_values import checked_keys
+from fhir_bridge.adapters.genomics.definition import CheckedKey
+from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.usage import FRACTIONS
+
+__all__ = ["format_pattern"]
+
+_INTEGER, _FLOAT, _FRACTION = "[0-9]{1,9}", r"[0-9]+(?:\.[0-9]+)?", r"(?:0(?:\.[0-9]+)?|1(?:\.0+)?)"
+
+
+def format_pattern(line: Line) -> re.Pattern[str] | None:
+    """The pattern for a line's FORMAT and number of ALTs, built once; None for a check of the syntax.
+
+    Columns that it does not match are looked at value by value: it knows the usual ways of writing alone.
+    """
+    file = line.file
+    at = line.columns[8], len(line.alternates)
+    if at not in file.patterns:
+        if len(file.patterns) > 4096:
+            file.patterns.clear()
+        file.patterns[at] = None if file.options.check else re.compile(_written(line))
+    return file.patterns[at]
+
+
+def _written(line: Line) -> str:
+    checked = {each.key: each for each in checked_keys(line)}
+    result = ""
+    for key in reversed(line.keys[1:]):  # values at the end may be left out (VCF 4.3 §1.6.2)
+        value = _value(checked[key]) if key in checked else "[^:]*"
+        result = f"(?::{value}{result})?"
+    return f"[^:]*{result}"
+
+
+def _value(key: CheckedKey) -> str:
+    definition = key.definition
+    if definition.numeric:
+        one = _FRACTION if key.key in FRACTIONS else _INTEGER if definition.kind == "Integer" else _FLOAT
+    else:
+        one = "[^:,]" if definition.kind == "Character" else "[^:,]+"
+    count = key.needed if key.needed is not None else key.wanted
+    more = "*" if count is None else f"{{{count - 1}}}" if count > 0 else "{0}"
+    return rf"(?:\.|{one}(?:,{one}){more})"

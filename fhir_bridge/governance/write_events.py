@@ -1,0 +1,80 @@
+"""AuditEvents of writes. Those of one caller differ in resource, request and moment; the rest is made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import cast
+
+import orjson
+
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.governance.audit import Context, Event, Write, shared_records, write
+from fhir_bridge.storage.audit_contents import shortened
+from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditRow, facts_of
+
+__all__ = ["write_records"]
+
+
+def write_records(context: Context) -> AuditOf:
+    """Makes what is recorded of the writes of a request: an event for each patient whom a write is about."""
+    caller, request = replace(context, request_id=None), context.request_id
+
+    def of(interaction: str, reference: str, patients: Sequence[str]) -> list[AuditRecord]:
+        form = _form(caller, cast("Write", interaction), request is not None)
+        return shared_records(form.event(reference, request), patients, form.row)
+
+    return of
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """An event without its moment, its resource and its request; `texts` are what is between and around these."""
+
+    template: Event
+    texts: tuple[bytes, ...]
+    facts: tuple[str | None, ...]
+
+    def event(self, reference: str, request: str | None) -> Event:
+        """The event of now."""
+        resource, *others = self.template["entity"]
+        entities = [{**resource, "what": {"reference": reference}}]
+        if request is not None:
+            entities.append({**others[0], "what": {"identifier": {"value": request}}})
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        return {**self.template, "recorded": moment, "entity": entities}
+
+    def row(self, event: Event) -> AuditRow:
+        """An event of this form as it is stored."""
+        resource, *others = event["entity"]
+        reference, moment = resource["what"]["reference"], event["recorded"]
+        start, middle, end, *last = self.texts
+        content = start + moment.encode() + middle + orjson.dumps(reference)[1:-1] + end
+        if last:
+            # The texts have the quotes: some marks begin or end with them.
+            content += orjson.dumps(others[0]["what"]["identifier"]["value"])[1:-1] + last[0]
+        return AuditRow(datetime.fromisoformat(moment), content, (reference, *self.facts))
+
+
+@lru_cache(maxsize=256)
+def _form(caller: Context, interaction: Write, numbered: bool) -> _Form:
+    """What the events of a caller's writes have in common; `numbered` where the request has an id."""
+    event = write(replace(caller, request_id="" if numbered else None), interaction, "")
+    # An empty id is none (`write`): it is put in as the others are.
+    return _Form(event, tuple(map(shortened, _parted(event))), facts_of(event)[1:])
+
+
+def _parted(event: Event) -> list[bytes]:
+    """The JSON of an event, parted where its moment, its resource and its request stand, all of them empty."""
+    names = list(event)
+    before = {name: event[name] for name in names[: names.index("recorded")]}
+    text = dumps({**event, "recorded": ""})
+    first = len(dumps(before)) - 1 + len(b',"recorded":"')
+    second = len(dumps({**event, "recorded": "", "entity": []})) - len(b"]}") + len(b'{"what":{"reference":"')
+    parts = [text[:first], text[first:second]]
+    if len(event["entity"]) == 1:
+        return [*parts, text[second:]]
+    third = len(text) - len(dumps(event["entity"][1])) - len(b"]}") + len(b'{"what":{"identifier":{"value":"')
+    return [*parts, text[second:third], text[third:]]

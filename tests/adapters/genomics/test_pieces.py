@@ -1,0 +1,158 @@
+"""A file that is read in pieces gives what it gives when it is read whole, wherever the borders are."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fhir_bridge.adapters.genomics import VcfAdapter, pieces
+from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
+from fhir_bridge.terminology import get_terminology
+from tests.command import run_command
+
+from .conftest import text
+
+BLOCK_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+def bgzip(content: bytes, size: int) -> bytes:
+    """A bgzip file with blocks of so many bytes (SAM §4.1)."""
+    blocks = []
+    for start in range(0, len(content), size):
+        piece = content[start : start + size]
+        engine = zlib.compressobj(6, zlib.DEFLATED, -15)
+        packed = engine.compress(piece) + engine.flush()
+        head = bytes.fromhex("1f8b08040000000000ff060042430200") + (len(packed) + 25).to_bytes(2, "little")
+        blocks.append(
+            head + packed + zlib.crc32(piece).to_bytes(4, "little") + len(piece).to_bytes(4, "little")
+        )
+    return b"".join(blocks) + BLOCK_END
+
+
+def genome(lines: int = 260) -> list[str]:
+    """Phase sets that interleave, breakends far from their mates, blocks, variants called twice, wrong lines."""
+    random = Random(7)
+    results = []
+    for number in range(lines):
+        at = 1000 + 50 * number
+        ref, alt = random.sample("ACGT", 2)
+        sets = f"{random.choice((0, 1))}|{random.choice((0, 1))}:{random.choice((5, 9))}"
+        match number % 13:
+            case 0:
+                results.append(f"1 {at} . {ref} <NON_REF> . . END={at + 49} GT 0/0 ./.")
+            case 3:
+                mate = 1000 + 50 * ((number * 7) % lines)
+                results.append(f"1 {at} b{number} {ref} {ref}[1:{mate}[ 50 PASS SVTYPE=BND GT 0/1 0/0")
+            case 5:
+                results += [f"1 {at} . {ref} {alt} 20 PASS . GT 0/1 1/1"] * 2
+                results.append(f"1 {at} . {ref} {alt} 20 q10 . GT:PS 0|1:5 1/1")
+            case 7:
+                results.append(f"1 {at} . {ref} {alt} bad PASS . GT 0/1 1/1")
+            case 8:
+                results.append(f"1 {at} . {ref} {alt} 20 PASS CLNSIG=Pathogenic GT:AD 0/1:3,x 2/1")
+            case _:
+                results.append(
+                    f"1 {at} rs{number} {ref} {alt} 20 PASS DP=7 GT:PS {sets} 1|0:{random.choice((5, 9))}"
+                )
+    results += [f"X {at} . A G 20 PASS . GT:PS 0|1:5 1|0:5" for at in range(5_000_000, 5_000_030)]
+    return results
+
+
+@pytest.fixture(scope="module")
+def mapping() -> CompiledMapping:
+    return load_mapping("genomics/vcf", adapters={"vcf": VcfAdapter()})
+
+
+def converted(mapping: CompiledMapping, records: Iterable[Any]) -> list[Any]:
+    """What records become, with their issues and the samples' accounts."""
+    site = Site()
+    context = Context(site, get_terminology(), IdentityResolver(site, IdKey(DEMO_KEY)), "vcf")
+    results: list[Any] = []
+    for record in records:
+        outputs, issues = [], list(record.issues)
+        if record.outcome == "read":
+            conversion = mapping.convert(record, context)
+            outputs = conversion.outputs
+            issues += conversion.issues
+            record.count_outputs(outputs, conversion.issues)
+        results.append(
+            (record.locator, record.outcome, record.records, [output.resource for output in outputs])
+        )
+        results.append(sorted((issue.code, issue.message) for issue in issues))
+        results += [dict(row) for row in record.part_accounts()]
+    return results
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_pieces_give_what_the_whole_gives(
+    mapping: CompiledMapping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST", 0)
+    if not packed:
+        monkeypatch.setattr("fhir_bridge.adapters.genomics.stream.BLOCK", 700)
+    content = text(genome(), samples=("S1", "S2")).encode()
+    path = tmp_path / ("a.vcf.gz" if packed else "a.vcf")
+    path.write_bytes(bgzip(content, 700) if packed else content)
+    adapter = VcfAdapter()
+    context = SimpleNamespace(options={}, site=None, selectors=mapping.selectors, limit=None)
+    whole = converted(mapping, adapter.read([path], context))
+    counts = set()
+    for jobs in (2, 3, 7, 12):
+        parts = json.loads(json.dumps(adapter.pieces(path, jobs, {})))
+        counts.add(len(parts))
+        states: list[dict[str, Any]] = []
+        results: list[Any] = []
+        for part in parts:
+            state: dict[str, Any] = {}
+            results += converted(mapping, adapter.read_piece(path, part, context, state))
+            states.append(json.loads(json.dumps(state)))
+        results += converted(mapping, adapter.read_end(path, parts[0], context, states))
+        assert results == whole
+    assert counts == {2, 3, 7, 12}
+
+
+@pytest.mark.parametrize(
+    ("lines", "options"),
+    [
+        (["1 200 . A C . . . GT 0/1", "1 100 . A C . . . GT 0/1"], {}),
+        (["1 200 . A C . . . GT 0/1", "X 100 . A C . . . GT 0/1", "1 300 . A C . . . GT 0/1"], {}),
+        (["1 200 . A C . . . GT 0/1", "1 300 . A C . . . GT 0/1"], {"phasing": "all"}),
+        (["1 200 . A C . . . GT 0/1", "1 200 . A G . . . GT 0/1"], {}),
+        (["1 200 . A C . . . GT 0/1", "short"], {}),
+    ],
+)
+def test_a_file_that_pieces_would_change_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], options: dict[str, str]
+) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST", 0)
+    monkeypatch.setattr("fhir_bridge.adapters.genomics.stream.BLOCK", 700)
+    path = tmp_path / "a.vcf"
+    path.write_text(text(lines * (1 if lines[1] != "short" else 40)))
+    assert VcfAdapter().pieces(path, 2, options) == []
+
+
+def test_two_workers_write_what_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST", 0)
+    (tmp_path / "a.vcf.gz").write_bytes(bgzip(text(genome(), samples=("S1", "S2")).encode(), 700))
+    (tmp_path / "site.yaml").write_text("demo_key: true\n")
+    reports, files = [], []
+    for jobs in (1, 2):
+        out = tmp_path / f"out{jobs}"
+        done = run_command(
+            "convert", tmp_path / "a.vcf.gz", "--adapter", "vcf", "--site", tmp_path / "site.yaml", "--out", out,
+            "--jobs", jobs,
+        )  # fmt: skip
+        assert done.returncode == 1, done.stderr  # lines that are wrong are rejected
+        files.append({file.name: file.read_bytes() for file in out.glob("*.ndjson")})
+        report = json.loads((out / "report.json").read_text())
+        reports.append({key: value for key, value in report.items() if key not in ("seconds", "peak_mb")})
+    assert files[0] == files[1]
+    assert reports[0] == reports[1]
