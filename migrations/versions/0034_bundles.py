@@ -1,7 +1,7 @@
 """A stored Bundle is about whom its entries are about.
 
 Revision: 0034
-After: 0032
+After: 0033
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0034"
-down_revision = "0032"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 
