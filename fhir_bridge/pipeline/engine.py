@@ -96,7 +96,7 @@ def compile_ahead() -> None:
     wanted = json.loads(os.environ.pop(_AHEAD, "[]"))
     try:
         for file, mapping, form in wanted:
-            _compiled_for(Site.load(Path(file)) if file else Site(), mapping, form)
+            _compiled_for(Site.load(Path(file)) if file else Site(), mapping, mapping_hash(mapping), form)
     except Exception:  # noqa: BLE001 - a worker compiles it itself, and says what is wrong
         return
     if wanted:
@@ -215,6 +215,7 @@ class _Prepared:
     mapping: CompiledMapping
     terminology: Terminology
     identity: IdentityResolver
+    content: str
     validators: dict[Severity, Validator] = field(default_factory=dict)
     contexts: dict[tuple[str, str, int], Context] = field(default_factory=dict)
 
@@ -251,13 +252,14 @@ def _prepare(site_file: Path | None, mapping: str, _context: str, form: Form) ->
     """Kept while the context stays: a process that converts again after a change reads the files again."""
     site = Site.load(site_file) if site_file else Site()
     terminology = site.open_terminology()
-    compiled = _compiled_for(site, mapping, form)
-    return _Prepared(site, compiled, terminology, IdentityResolver(site, site_key(site)))
+    content = mapping_hash(mapping)
+    compiled = _compiled_for(site, mapping, content, form)
+    return _Prepared(site, compiled, terminology, IdentityResolver(site, site_key(site)), content)
 
 
-def _compiled_for(site: Site, mapping: str, form: Form) -> CompiledMapping:
+def _compiled_for(site: Site, mapping: str, content: str, form: Form) -> CompiledMapping:
     plugins = frozenset(get_manager().get_plugins())
-    return _compiled(mapping, mapping_hash(mapping), site.definitions, form, plugins)
+    return _compiled(mapping, content, site.definitions, form, plugins)
 
 
 @lru_cache(maxsize=16)
@@ -333,7 +335,13 @@ def prepared_run(
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)
     key = site_key(site).fingerprint
-    content = mapping_hash(shard.mapping)
     return run, SinkRun(
-        request.records_of, key, site.precedence, digest, request.remap, keep, site.definitions, content
+        request.records_of,
+        key,
+        site.precedence,
+        digest,
+        request.remap,
+        keep,
+        site.definitions,
+        prepared.content,
     )

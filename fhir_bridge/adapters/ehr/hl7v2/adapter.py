@@ -13,6 +13,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import placements
 from fhir_bridge.adapters.ehr.hl7v2.model import Hl7v2Model
 from fhir_bridge.adapters.ehr.hl7v2.record import Message, parse_segments
 from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.sharding import together
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import ReadContext, SourceModel
 
@@ -36,9 +37,9 @@ class Hl7v2Adapter:
         """`ehr/hl7v2`."""
         return "ehr/hl7v2"
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
-        """A file each: messages of one file stay in order."""
-        return [[path] for path in paths]
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+        """A file each; where there are many, neighbours together: messages stay in order."""
+        return together(paths, jobs)
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Message]:
         """Read messages in order, one in memory at a time."""
