@@ -507,7 +507,9 @@ class Predictor(Protocol):
     Its codes are of the code system that its attribute `code_system` names (a plug-in ships it with the
     terminology hook), else in `urn:fhir-bridge:predictor:<name>`. Attribute `result_code` (code, display): that of a
     run without an answer; absent, such a run has a text alone. Attribute `files`: paths of what it reads beside its
-    code (weights), whose content is part of what the model is.
+    code (weights), whose content is part of what the model is. Attribute `categories` ((code, display), …): those that
+    it may give, and a person may put in place of its own. Attribute `reads_elsewhere`: True where an answer rests on
+    more than record, code and files (a server), so that an unchanged record does not mean an unchanged answer.
     """
 
     name: str

@@ -19,8 +19,8 @@ from fhir_bridge.predictions.explain import Dial, Equation
 from fhir_bridge.predictions.findings import Disease, find_disease, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import age_on
 from fhir_bridge.predictions.outputs import QuantityOutput
-from fhir_bridge.predictions.published import PublishedEquation, sex_of
-from fhir_bridge.predictions.record import Evidence, PatientRecord
+from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
+from fhir_bridge.predictions.record import PatientRecord
 
 __all__ = ["Cha2ds2", "category_of", "points"]
 
@@ -129,26 +129,21 @@ class Cha2ds2(PublishedEquation):
             raise Excluded(f"age {age} is below 18")
         female = self.with_sex and sex_of(record) == "female"
         present, evidence_of_diabetes = diabetes(record)
-        values = {"age": float(age), "female": float(female), "diabetes": float(present)}
-        evidence: dict[str, Evidence] = {}
-        if present:
-            evidence["diabetes"] = evidence_of_diabetes[0]
-        else:
+        gathered = Gathered(age=age, female=female)
+        gathered.add("diabetes", present, evidence_of_diabetes[0] if present else None)
+        if not present:
             looked_at += evidence_of_diabetes
         for name, (disease, _) in _HISTORY.items():
             observed = find_disease(record, disease)
-            values[name] = float(observed is not None)
-            if observed is not None:
-                evidence[name] = observed
+            gathered.add(name, observed is not None, observed)
         equation = _equation(self.with_sex)
         return self.explained(
             equation,
-            values,
+            gathered,
             _LABELS,
-            evidence,
             percent=None,
             horizon_years=None,
-            output=QuantityOutput(equation.answer(values).percent, "{score}"),
+            output=QuantityOutput(equation.answer(gathered.values).percent, "{score}"),
             outcome=("stroke", "Stroke"),
             effective=record.as_of.isoformat(timespec="seconds"),
             looked_at=looked_at,

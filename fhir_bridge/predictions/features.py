@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
+from fhir_bridge.predictions.archived_instances import Instances
 from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     MissingInput,
@@ -76,11 +77,11 @@ class FeatureSource:
 
     Attributes:
         folder: of the model.yaml; its views are there.
-        dicom: folder of kept DICOM files.
+        dicom: where the files of a study are; None where the site names nothing.
     """
 
     folder: Path
-    dicom: Path | None = None
+    dicom: Instances | None = None
 
 
 Features = Mapping[str, Feature]
@@ -265,7 +266,7 @@ def _frames(item: FramesBlock, record: PatientRecord, source: FeatureSource) -> 
         )
         _check_age(item.name, evidence, record, item.max_age_days)
         if source.dicom is None:
-            raise UnusableInput(f"{item.name}: the site names no folder of DICOM files (`dicom`)", evidence)
+            raise UnusableInput(f"{item.name}: the site names no DICOM files (`dicom`, `dicomweb`)", evidence)
         values = read_frames(study, source.dicom, item.modality, item.frames, item.height, item.width)
         if isinstance(values, str):
             raise UnusableInput(f"{item.name} {values}", evidence)

@@ -22,14 +22,12 @@ from fhir_bridge.predictions.findings import (
 )
 from fhir_bridge.predictions.genome import pathogenic_variants, uncertain_variants
 from fhir_bridge.predictions.inputs import (
-    ImplausibleInput,
     MissingInput,
     QuantityInput,
     UnusableInput,
-    age_on,
     loinc,
 )
-from fhir_bridge.predictions.published import PublishedEquation, day_of
+from fhir_bridge.predictions.published import Gathered, PublishedEquation
 from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, parse_time
 
 __all__ = ["HcmRiskScd", "category_of", "contributions", "risk"]
@@ -106,7 +104,7 @@ _PHENOCOPIES: Final = {
     "PRKAG2": "PRKAG2 syndrome",
     "GAA": "Pompe disease",
 }
-_RANGES: Final = {"wall": (10, 35), "atrium": (28, 67), "gradient": (2, 154)}
+_RANGES: Final = {"wall-thickness": (10, 35), "left-atrial-diameter": (28, 67), "lvot-gradient": (2, 154)}
 
 
 _LABELS: Final = {
@@ -204,6 +202,7 @@ class HcmRiskScd(PublishedEquation):
     result_code = ("hcm-risk-scd", "HCM Risk-SCD 5-year risk of sudden cardiac death")
     title = "HCM Risk-SCD: five-year risk of sudden cardiac death in hypertrophic cardiomyopathy"
     manufacturer = "HCM Outcomes investigators"
+    ages = (16, 115)
     categories = (("low", "Low"), ("intermediate", "Intermediate"), ("high", "High"))
     card = ModelCard(
         kind="published-equation",
@@ -235,22 +234,16 @@ class HcmRiskScd(PublishedEquation):
             raise Excluded(text, variant.evidence, variant.implication)
         wall, atrium = _wall(record), ATRIUM.find(record)
         gradient, gradients = GRADIENT.find_all(record)
-        day = day_of(wall[1])
-        age = age_on(record, day)
-        if age < 16:
-            raise Excluded(f"age {age} is below 16")
-        if age > 115:
-            raise Excluded(f"age {age} is above 115")
-        measured = {
-            "wall-thickness": wall,
-            "left-atrial-diameter": atrium,
-            "lvot-gradient": (gradient, gradients[0]),
-        }
+        age, _ = self.age_at(record, wall[1])
+        gathered = Gathered(age=age)
+        gathered.add("wall-thickness", *wall)
+        gathered.add("left-atrial-diameter", *atrium)
+        gathered.add("lvot-gradient", gradient, gradients[0])
+        newest = gathered.newest
         # What HCM Risk-SCD takes: the term of the wall falls from 27 mm on, so that much
         # more would count as less risk.
-        for (low, high), (value, evidence) in zip(_RANGES.values(), measured.values(), strict=True):
-            if not low <= value <= high:
-                raise ImplausibleInput(f"{evidence.label} is outside {low} to {high}", evidence)
+        for name, (low, high) in _RANGES.items():
+            gathered.check_range(name, low, high)
         refuse_unreadable(record)
         tachycardia = _stated(record, TACHYCARDIA, NSVT, present=True)
         if tachycardia is not None:
@@ -261,16 +254,12 @@ class HcmRiskScd(PublishedEquation):
             "nsvt": _answer(record, NSVT, TACHYCARDIA),
             "syncope": _answer(record, SYNCOPE, None, EXPLAINED_SYNCOPE),
         }
-        inputs = {name: item for name, (_, item) in measured.items()}
-        inputs |= {name: item for name, (_, item) in history.items()}
-        values = {"age": float(age)} | {name: float(value) for name, (value, _) in measured.items()}
-        values |= {name: float(answer) for name, (answer, _) in history.items()}
-        newest = max((item.time for _, item in measured.values()), key=parse_time)
+        for name, (present, evidence) in history.items():
+            gathered.add(name, present, evidence)
         return self.explained(
             EQUATION,
-            values,
+            gathered,
             _LABELS,
-            inputs,
             horizon_years=5,
             outcome=("sudden-cardiac-death", "Sudden cardiac death"),
             population="Adults with hypertrophic cardiomyopathy, Europe",

@@ -189,7 +189,8 @@ class SignalBlock(_Coded):
 class FramesBlock(_Input):
     """Frames of the newest study of a modality, as grey values from 0 to 1: `[frames, height, width]`.
 
-    The files are `<SOPInstanceUID>.dcm` in the folder that the site's setting `dicom` of the model names.
+    The files are `<SOPInstanceUID>.dcm` in the folder that the site's setting `dicom` of the model names, or come from
+    the DICOMweb service that `dicomweb` names.
     """
 
     type: Literal["frames"]

@@ -8,6 +8,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any, Final, cast
 
+from fhir_bridge.predictions.archived_instances import from_archive, from_folder
 from fhir_bridge.predictions.contract import (
     Contribution,
     Explanation,
@@ -122,8 +123,11 @@ class ManifestPredictor:
 
     def source(self, settings: PredictorSettings) -> FeatureSource:
         """Where features are read from."""
-        folder = settings.options.get("dicom")
-        return FeatureSource(self.path.parent, Path(str(folder)) if folder else None)
+        folder, archive = settings.options.get("dicom"), settings.options.get("dicomweb")
+        instances = None
+        if folder or archive:
+            instances = from_folder(Path(str(folder))) if folder else from_archive(str(archive))
+        return FeatureSource(self.path.parent, instances)
 
     def predict(
         self, records: Sequence[PatientRecord], settings: PredictorSettings

@@ -18,7 +18,6 @@ from fhir_bridge.predictions.cardiovascular import (
     PREGNANCY,
     SBP,
     TOTAL_MASS,
-    Excluded,
     diabetes,
     exclusions,
     familial,
@@ -27,8 +26,8 @@ from fhir_bridge.predictions.cardiovascular import (
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import refuse_unreadable, subsumption_caution
-from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, age_on
-from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
+from fhir_bridge.predictions.inputs import MissingInput
+from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
 from fhir_bridge.predictions.record import PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
 
@@ -168,6 +167,7 @@ class PooledCohort(PublishedEquation):
     title = "Pooled Cohort Equations: ten-year risk of a first atherosclerotic cardiovascular event"
     manufacturer = "American College of Cardiology and American Heart Association"
     inputs = (SBP, TOTAL_MASS, HDL_MASS)
+    ages = (40, 79)
     categories = (
         ("low", "Low"),
         ("borderline", "Borderline"),
@@ -192,43 +192,28 @@ class PooledCohort(PublishedEquation):
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
-        sbp = SBP.find(record)
-        day = day_of(sbp[1])
-        age = age_on(record, day)
-        if not 40 <= age <= 79:
-            raise Excluded(f"age {age} is outside 40 to 79")
+        gathered = Gathered()
+        gathered.measure(record, {"systolic-blood-pressure": SBP})
+        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
+        gathered.add("age", age, None)
         looked_at = exclusions(record, (ASCVD, HEART_FAILURE, FAMILIAL, PREGNANCY))
         familial(record)
         refuse_unreadable(record)
         race, caution = _race_of(record.patient)
-        measured = {
-            "total-cholesterol": TOTAL_MASS.find(record),
-            "hdl-cholesterol": HDL_MASS.find(record),
-            "systolic-blood-pressure": sbp,
-        }
-        for name, (value, observed) in measured.items():
-            low, high = _RANGES[name]
-            if not low <= value <= high:
-                text = f"{observed.label} is outside {low} to {high}, for which the equation is"
-                raise ImplausibleInput(text, observed)
+        gathered.measure(record, {"total-cholesterol": TOTAL_MASS, "hdl-cholesterol": HDL_MASS})
+        for name, (low, high) in _RANGES.items():
+            gathered.check_range(name, low, high)
         smoking = find_smoking(record)
         present, evidence_of_diabetes = diabetes(record)
         treated, medication = takes(record, ANTIHYPERTENSIVE, settings)
-        values = {name: float(value) for name, (value, _) in measured.items()} | {
-            "age": float(age),
-            "smoking": float(smoking.cigarettes),
-            "diabetes": float(present),
-            "antihypertensive": float(treated),
-        }
-        evidence = {name: observed for name, (_, observed) in measured.items()} | {
-            "smoking": smoking.evidence
-        }
+        gathered.add("smoking", smoking.cigarettes, smoking.evidence)
+        gathered.add("diabetes", present, None)
+        gathered.add("antihypertensive", treated, None)
         equation = _equation(sex, race)
         return self.explained(
             equation,
-            values,
+            gathered,
             _LABELS,
-            evidence,
             horizon_years=10,
             outcome=("atherosclerotic-event", "Atherosclerotic cardiovascular event"),
             population="United States",

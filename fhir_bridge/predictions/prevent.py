@@ -26,7 +26,6 @@ from fhir_bridge.predictions.cardiovascular import (
     STATIN,
     TOTAL_MASS,
     UACR,
-    Excluded,
     diabetes,
     exclusions,
     takes,
@@ -36,13 +35,11 @@ from fhir_bridge.predictions.deprivation import decile_of
 from fhir_bridge.predictions.explain import Equation, rounded
 from fhir_bridge.predictions.findings import refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import (
-    ImplausibleInput,
     MissingInput,
     QuantityInput,
     UnusableInput,
-    age_on,
 )
-from fhir_bridge.predictions.published import VALUE_SETS, PublishedEquation, day_of, sex_of
+from fhir_bridge.predictions.published import VALUE_SETS, Gathered, PublishedEquation, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
 
@@ -230,6 +227,7 @@ class Prevent(PublishedEquation):
     def __init__(self, outcome: Outcome, years: Literal[10, 30]) -> None:
         """The model of an outcome and horizon."""
         self.outcome, self.years = outcome, years
+        self.ages = (30, 79) if years == 10 else (30, 59)
         short = outcome.replace("_", "-")
         self.name = f"prevent-{short}-{years}"
         _, event = OUTCOMES[outcome]
@@ -241,61 +239,54 @@ class Prevent(PublishedEquation):
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
-        sbp, sbp_evidence = SBP.find(record)
-        day = day_of(sbp_evidence)
-        age = age_on(record, day)
-        oldest = 79 if self.years == 10 else 59
-        if not 30 <= age <= oldest:
-            raise Excluded(f"age {age} is outside 30 to {oldest}")
+        gathered = Gathered()
+        gathered.measure(record, {"systolic-blood-pressure": SBP})
+        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
+        gathered.add("age", age, None)
         looked_at = exclusions(record, (ASCVD, HEART_FAILURE, PREGNANCY))
         refuse_unreadable(record)
-        values, evidence = {"age": float(age)}, {"systolic-blood-pressure": sbp_evidence}
-        values["systolic-blood-pressure"] = self._within("systolic-blood-pressure", float(sbp), sbp_evidence)
         c = _coefficients("base", self.years, self.outcome, sex)
-        needed = {"egfr"}
+        needed = {"egfr", "systolic-blood-pressure"}
         needed |= {"total-cholesterol", "hdl-cholesterol"} if c["nonhdl"] else set()
         needed |= {"body-mass-index"} if c["bmi_high"] else set()
         for name, entry in _RANGES.items():
             if name in needed:
-                value, evidence[name] = entry.input.find(record)
-                values[name] = self._within(name, float(value), evidence[name])
+                gathered.measure(record, {name: entry.input})
+                gathered.check_range(name, entry.low, entry.high)
         smoking = find_smoking(record)
-        values["smoking"], evidence["smoking"] = float(smoking.cigarettes), smoking.evidence
+        gathered.add("smoking", smoking.cigarettes, smoking.evidence)
         present, evidence_of_diabetes = diabetes(record)
-        values["diabetes"] = float(present)
+        gathered.add("diabetes", present, None)
         looked_at += evidence_of_diabetes
         for name, drugs in (("antihypertensive", ANTIHYPERTENSIVE), ("statin", STATIN)):
             taken, medication = takes(record, drugs, settings)
-            values[name] = float(taken)
-            if medication is not None:
-                evidence[name] = medication
-        variant = self._add_optional(record, settings, values, evidence)
-        return self._predicted(record, variant, sex, values, evidence, looked_at, day.isoformat())
+            gathered.add(name, taken, medication)
+        variant = self._add_optional(record, settings, gathered.values, gathered.evidence)
+        return self._predicted(record, variant, sex, gathered, looked_at, day.isoformat())
 
     def _predicted(
         self,
         record: PatientRecord,
         variant: Variant,
         sex: str,
-        values: dict[str, float],
-        evidence: dict[str, Evidence],
+        gathered: Gathered,
         looked_at: list[Evidence],
         day: str,
     ) -> Prediction:
         def shares(of: Values) -> dict[str, float]:
             return terms(of, variant, self.years, self.outcome, sex)
 
+        values, evidence = gathered.values, gathered.evidence
         # What is missing is missing in the person to compare with as well.
         missing = {name: nan for name, value in values.items() if isnan(value)}
         baseline = {name: value for name, value in _BASELINE.items() if name in values} | missing
         if "total-cholesterol" in evidence:
-            evidence = {**evidence, "non-hdl-cholesterol": evidence["total-cholesterol"]}
+            evidence["non-hdl-cholesterol"] = evidence["total-cholesterol"]
         equation = Equation(shares, lambda of: percent_of(sum(shares(of).values())), baseline, _BASELINE_TEXT)
         return self.explained(
             equation,
-            values,
+            gathered,
             _LABELS,
-            evidence,
             horizon_years=self.years,
             outcome=OUTCOMES[self.outcome],
             population="United States",
@@ -306,15 +297,6 @@ class Prevent(PublishedEquation):
                 *subsumption_caution(record, (ASCVD, HEART_FAILURE, DIABETES)),
             ),
         )
-
-    @staticmethod
-    def _within(name: str, value: float, evidence: Evidence) -> float:
-        low, high = _RANGES[name].low, _RANGES[name].high
-        if not low <= value <= high:
-            raise ImplausibleInput(
-                f"{evidence.label} is outside {low:g} to {round(high):g}, for which the equation is", evidence
-            )
-        return value
 
     @staticmethod
     def _add_optional(

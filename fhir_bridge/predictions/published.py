@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
@@ -13,14 +14,62 @@ from fhir_bridge.predictions.categories import Categories
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
 from fhir_bridge.predictions.explain import Equation, explain
 from fhir_bridge.predictions.findings import find_disease
-from fhir_bridge.predictions.inputs import UnusableInput
+from fhir_bridge.predictions.inputs import ImplausibleInput, QuantityInput, UnusableInput, age_on
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 
-__all__ = ["VALUE_SETS", "PublishedEquation", "day_of", "sex_of"]
+__all__ = ["VALUE_SETS", "Gathered", "PublishedEquation", "sex_of"]
 
 
 VALUE_SETS: Final = tuple(sorted((shipped("terminology") / "value-sets").glob("prediction-*.json")))
 """Part of what a model is: another value set is another model, whose results supersede the old ones."""
+
+
+class Gathered:
+    """The inputs of an equation for one person, by the names of its contributions.
+
+    Attributes:
+        values: as the equation takes them, yes and no as 1 and 0.
+        evidence: what each was read from; of age and sex there is none but the Patient.
+    """
+
+    def __init__(self, **values: float) -> None:
+        self.values: dict[str, float] = {name: float(value) for name, value in values.items()}
+        self.evidence: dict[str, Evidence] = {}
+
+    def add(self, name: str, value: float | Decimal, evidence: Evidence | None) -> None:
+        """An input as it was read or stated."""
+        self.values[name] = float(value)
+        if evidence is not None:
+            self.evidence[name] = evidence
+
+    def measure(self, record: PatientRecord, inputs: Mapping[str, QuantityInput]) -> None:
+        """Read these; an HDL cholesterol is below the total one.
+
+        Raises:
+            UnusableInput: one is missing or can't be used.
+        """
+        for name, item in inputs.items():
+            self.add(name, *item.find(record))
+        hdl, total = self.values.get("hdl-cholesterol"), self.values.get("total-cholesterol")
+        if hdl is not None and total is not None and hdl >= total:
+            text = "HDL cholesterol is not below total cholesterol"
+            raise ImplausibleInput(text, self.evidence["hdl-cholesterol"])
+
+    def check_range(self, name: str, low: float, high: float) -> None:
+        """Refuse what is outside of what the equation was derived for.
+
+        Raises:
+            ImplausibleInput: it is.
+        """
+        if not low <= self.values[name] <= high:
+            evidence = self.evidence[name]
+            text = f"{evidence.label} is outside {low:g} to {round(high):g}, for which the equation is"
+            raise ImplausibleInput(text, evidence)
+
+    @property
+    def newest(self) -> str:
+        """Time of the newest input."""
+        return max((item.time for item in self.evidence.values() if item.time), key=parse_time)
 
 
 class PublishedEquation:
@@ -37,6 +86,8 @@ class PublishedEquation:
     result_code: tuple[str, str]
     code_system = PREDICTION_CODES
     categories: Categories = ()
+    ages: tuple[int, int] = (0, 150)
+    """For whom it was derived, in completed years; others are refused."""
     files = VALUE_SETS
     reads = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
     """What the exclusions look at beside what every model does."""
@@ -70,6 +121,20 @@ class PublishedEquation:
         """
         raise NotImplementedError
 
+    def age_at(self, record: PatientRecord, evidence: Evidence) -> tuple[int, date]:
+        """Age on the day of an input, and that day.
+
+        Raises:
+            UnusableInput: the birth date is not known to the day.
+            Excluded: the equation is not for this age.
+        """
+        day = parse_time(evidence.time).date()
+        age = age_on(record, day)
+        low, high = self.ages
+        if not low <= age <= high:
+            raise Excluded(f"age {age} is outside {low} to {high}")
+        return age, day
+
     def code_of(self, record: PatientRecord) -> tuple[str, str]:  # noqa: ARG002 - SCORE2 has two
         """Code and display of a refusal."""
         return self.result_code
@@ -85,16 +150,16 @@ class PublishedEquation:
     def explained(
         self,
         equation: Equation,
-        values: Mapping[str, float],
+        gathered: Gathered,
         labels: Mapping[str, str],
-        evidence: Mapping[str, Evidence],
         **fields: Any,
     ) -> Prediction:
         """A prediction with contributions and explanation. fields: the others of `Prediction`."""
+        values, evidence = gathered.values, gathered.evidence
         answered = equation.answer(values)
         contributions, explanation = explain(equation, values, answered, labels, evidence)
         if "effective" not in fields:
-            fields["effective"] = max((item.time for item in evidence.values() if item.time), key=parse_time)
+            fields["effective"] = gathered.newest
         looked_at = fields.pop("looked_at", ())
         return Prediction(
             **{
@@ -120,8 +185,3 @@ def sex_of(record: PatientRecord) -> str:
     if sex not in ("male", "female"):
         raise UnusableInput("the model has equations for male and female only")
     return str(sex)
-
-
-def day_of(evidence: Evidence) -> date:
-    """The day on which an input was true."""
-    return parse_time(evidence.time).date()

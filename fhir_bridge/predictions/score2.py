@@ -27,8 +27,8 @@ from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSet
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import subsumption_caution
 from fhir_bridge.predictions.genome import uncertain_variants
-from fhir_bridge.predictions.inputs import ImplausibleInput, UnusableInput, age_on
-from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
+from fhir_bridge.predictions.inputs import UnusableInput
+from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.score2_coefficients import REGIONS, SCORE2, SCORE2_OP
 from fhir_bridge.predictions.smoking import find_smoking
@@ -180,6 +180,7 @@ class Score2(PublishedEquation):
     result_code = ("score2", "SCORE2 10-year risk of cardiovascular disease")
     title = "SCORE2 and SCORE2-OP: ten-year risk of fatal and non-fatal cardiovascular disease"
     manufacturer = "SCORE2 and SCORE2-OP working groups of the European Society of Cardiology"
+    ages = (40, 89)
     categories = (("low-to-moderate", "Low to moderate"), ("high", "High"), ("very-high", "Very high"))
     card = ModelCard(
         kind="published-equation",
@@ -200,32 +201,16 @@ class Score2(PublishedEquation):
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
-        sbp, sbp_evidence = SBP.find(record)
-        day = day_of(sbp_evidence)
-        age = age_on(record, day)
-        if not 40 <= age <= 89:
-            raise Excluded(f"age {age} is outside 40 to 89")
+        gathered = Gathered()
+        gathered.measure(record, {"systolic-blood-pressure": SBP})
+        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
+        gathered.add("age", age, None)
         # Before the lipids: who is excluded is refused for that, whatever else is missing.
         looked_at = self._excluded(record)
-        cholesterol, cholesterol_evidence = CHOLESTEROL.find(record)
-        hdl, hdl_evidence = HDL.find(record)
-        if hdl >= cholesterol:
-            raise ImplausibleInput("HDL cholesterol is not below total cholesterol", hdl_evidence)
+        gathered.measure(record, {"total-cholesterol": CHOLESTEROL, "hdl-cholesterol": HDL})
         smoking = find_smoking(record)
+        gathered.add("smoking", smoking.current, smoking.evidence)
         region = region_of(settings)
-        values = {
-            "age": float(age),
-            "smoking": float(smoking.current),
-            "systolic-blood-pressure": float(sbp),
-            "total-cholesterol": float(cholesterol),
-            "hdl-cholesterol": float(hdl),
-        }
-        evidence = {
-            "systolic-blood-pressure": sbp_evidence,
-            "total-cholesterol": cholesterol_evidence,
-            "hdl-cholesterol": hdl_evidence,
-            "smoking": smoking.evidence,
-        }
         older = age >= 70
         equation = equation_of(sex, region, older=older)
         code, display = _code(older)
@@ -236,9 +221,8 @@ class Score2(PublishedEquation):
             )
         return self.explained(
             equation,
-            values,
+            gathered,
             _LABELS,
-            evidence,
             code=code,
             display=display,
             horizon_years=10,

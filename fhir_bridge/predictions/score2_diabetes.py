@@ -26,9 +26,9 @@ from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSet
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import Disease, onset_of, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.genome import uncertain_variants
-from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, age_on
-from fhir_bridge.predictions.published import PublishedEquation, day_of, sex_of
-from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
+from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput
+from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
+from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.score2 import region_of
 from fhir_bridge.predictions.score2_coefficients import REGIONS, SCORE2
 from fhir_bridge.predictions.smoking import find_smoking
@@ -174,6 +174,7 @@ class Score2Diabetes(PublishedEquation):
     title = "SCORE2-Diabetes: ten-year risk of fatal and non-fatal cardiovascular disease in type 2 diabetes"
     manufacturer = "SCORE2-Diabetes working group of the European Society of Cardiology"
     inputs = (SBP, CHOLESTEROL, HDL, HBA1C, EGFR, UACR)
+    ages = (40, 69)
     categories = (("low", "Low"), ("moderate", "Moderate"), ("high", "High"), ("very-high", "Very high"))
     card = ModelCard(
         kind="published-equation",
@@ -197,49 +198,36 @@ class Score2Diabetes(PublishedEquation):
         if onset is None:
             raise Excluded("no diagnosis of type 2 diabetes")
         diagnosis, began = onset
-        sbp = SBP.find(record)
-        day = day_of(sbp[1])
-        age = age_on(record, day)
-        if not 40 <= age <= 69:
-            raise Excluded(f"age {age} is outside 40 to 69")
+        gathered = Gathered()
+        gathered.measure(record, {"systolic-blood-pressure": SBP})
+        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
+        gathered.add("age", age, None)
         looked_at = exclusions(record, (*WITHOUT_KIDNEY, _SEVERE))
         familial(record)
         refuse_unreadable(record)
-        measured = {
-            "systolic-blood-pressure": sbp,
-            "total-cholesterol": CHOLESTEROL.find(record),
-            "hdl-cholesterol": HDL.find(record),
-            "hba1c": HBA1C.find(record),
-            "egfr": EGFR.find(record),
-        }
-        if measured["hdl-cholesterol"][0] >= measured["total-cholesterol"][0]:
-            text = "HDL cholesterol is not below total cholesterol"
-            raise ImplausibleInput(text, measured["hdl-cholesterol"][1])
-        looked_at += _organ_damage(record, *measured["egfr"])
+        gathered.measure(
+            record, {"total-cholesterol": CHOLESTEROL, "hdl-cholesterol": HDL, "hba1c": HBA1C, "egfr": EGFR}
+        )
+        effective = gathered.newest
+        looked_at += _organ_damage(record, gathered.values["egfr"], gathered.evidence["egfr"])
         if began is None:
             raise MissingInput("when the diabetes began is not recorded")
         if not 0 <= began <= age:
             raise ImplausibleInput("the diabetes began before birth or after the measurements", diagnosis)
         smoking = find_smoking(record)
+        gathered.add("smoking", smoking.current, smoking.evidence)
+        gathered.add("age-at-diabetes", began, diagnosis)
         region = region_of(settings)
-        values = {name: float(value) for name, (value, _) in measured.items()} | {
-            "age": float(age),
-            "smoking": float(smoking.current),
-            "age-at-diabetes": float(began),
-        }
-        evidence = {name: observed for name, (_, observed) in measured.items()}
-        evidence |= {"smoking": smoking.evidence, "age-at-diabetes": diagnosis}
         equation = _equation(sex, region)
         return self.explained(
             equation,
-            values,
+            gathered,
             _LABELS,
-            evidence,
             horizon_years=10,
             outcome=("cardiovascular-event", "Fatal or non-fatal cardiovascular event"),
             population=f"Europe, {region} risk region",
             guideline="ESC 2023 guideline on cardiovascular disease in diabetes",
-            effective=max((observed.time for _, observed in measured.values()), key=parse_time),
+            effective=effective,
             looked_at=looked_at,
             cautions=(
                 f"Calibrated for the {region} risk region; age {age} on {day.isoformat()}, diabetes since {began}.",
@@ -249,7 +237,7 @@ class Score2Diabetes(PublishedEquation):
         )
 
 
-def _organ_damage(record: PatientRecord, egfr: Decimal, evidence: Evidence) -> list[Evidence]:
+def _organ_damage(record: PatientRecord, egfr: float, evidence: Evidence) -> list[Evidence]:
     """What was looked at and is no severe target organ damage (ESC 2023, figure 3).
 
     Raises:

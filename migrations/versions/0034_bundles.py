@@ -1,7 +1,7 @@
 """A stored Bundle is about whom its entries are about.
 
 Revision: 0034
-After: 0032
+After: 0033
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 
 from fhir_bridge.cli.dataset import _write
 from fhir_bridge.fhir.access import EVERYTHING
-from fhir_bridge.predictions import PatientRecord, PredictorSettings
+from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.predictions import PatientRecord, Prediction, PredictionRun, PredictorSettings
 from fhir_bridge.predictions.dataset import CohortError, Collected, DatasetRow, collect, load_cohort
 from fhir_bridge.predictions.features import FeatureSource, read_features
 from fhir_bridge.predictions.identity import content_hash_of
@@ -23,7 +24,7 @@ from fhir_bridge.predictions.monitoring import Point, auroc, measure, psi
 from fhir_bridge.predictions.subject import read_subjects
 from fhir_bridge.storage import Store
 from tests.predictions.clinic import consent, of_patient, pressure, records
-from tests.predictions.made_models import manifest, write
+from tests.predictions.made_models import manifest, risk, write
 from tests.predictions.records import condition
 
 DEATHS = {
@@ -64,7 +65,7 @@ def people(count: int) -> list[dict[str, Any]]:
             else:
                 copied |= {"id": f"{name}-{item['id']}", "subject": {"reference": f"Patient/{name}"}}
             found.append(copied)
-        found.append(of_patient(pressure(100 + number), f"p{number}") | {"id": f"bp-{number}"})
+        found.append(of_patient(pressure(100 + number % 150), f"p{number}") | {"id": f"bp-{number}"})
     return found
 
 
@@ -92,28 +93,42 @@ def dated(resource: dict[str, Any], days: int) -> dict[str, Any]:
     return resource | {key: when}
 
 
-def test_a_row_is_what_predict_sees_on_every_patient(fresh_database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.soak)])
+def test_a_row_is_what_predict_sees_on_every_patient(
+    count: int, fresh_database_url: str, tmp_path: Path
+) -> None:
     path = cohort(tmp_path)
+    site = {"predictions": {"own-risk": {"enabled": True}}}
 
     async def run() -> None:
         async with await Store.open(fresh_database_url) as store:
             everything = [
-                item if item["resourceType"] == "Patient" else dated(item, 3) for item in people(40)
+                item if item["resourceType"] == "Patient" else dated(item, 3) for item in people(count)
             ]
             await store.load([item for item in everything if "-85354" not in item["id"]], adapter="test")
             account = Collected()
-            rows = [row async for row in rows_of(store, path, account)]
-            assert (len(rows), account.rows, dict(account.left_out)) == (40, 40, {})
+            rows = {row.patient: row async for row in rows_of(store, path, account)}
+            assert (len(rows), account.rows, dict(account.left_out)) == (count, count, {})
             _, model = load_cohort(path)
-            for row in rows:
+            async for item in PredictionRun(model, site, IdKey(DEMO_KEY), store).for_all():
+                row = rows[item.patient_id]
+                features = [row.prepared[name][0] for name in ("age", "systolic", "smokes")]
+                assert isinstance(item.result, Prediction), item.result
+                assert float(item.result.percent or -1) == pytest.approx(100 * risk(*features), abs=0.06)
+                # What the answer rests on is what the row refers to.
+                used = {evidence.reference for evidence in item.result.evidence}
+                assert used == {reference for some in row.references.values() for reference in some}
+            for row in [*rows.values()][:40]:
                 (subject,) = [item async for item in read_subjects(store, [row.patient], EVERYTHING)]
                 resources = [stored.resource() for stored in subject.resources.values()]
                 record = PatientRecord(subject.patient.resource(), resources, datetime.now(UTC))
-                said = read_features(model.manifest, record, model.source(PredictorSettings()))
-                assert {name: list(item.values) for name, item in said.items()} == row.prepared
-            assert {row.split for row in rows} == {"train", "validation", "test"}
+                features = read_features(model.manifest, record, model.source(PredictorSettings()))
+                assert {name: list(item.values) for name, item in features.items()} == row.prepared
+            assert {row.split for row in rows.values()} == {"train", "validation", "test"}
             again = [row async for row in rows_of(store, path, Collected())]
-            assert [row.split for row in again] == [row.split for row in rows]
+            assert {row.patient: row.split for row in again} == {
+                row.patient: row.split for row in rows.values()
+            }
 
     asyncio.run(run())
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import onnx
 import orjson
@@ -524,12 +526,12 @@ def test_a_value_keeps_its_digits_in_a_model_of_a_larger_or_of_a_molar_unit(tmp_
     assert read["mass"].values == pytest.approx((2565.0,))
 
 
-def test_frames_come_from_the_kept_file_of_the_study(tmp_path: Path) -> None:
+def image(path: Path) -> None:
+    """An instance of 4 by 4 grey values, 0 to 150."""
     import numpy as np
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
-    pixels = np.arange(16, dtype="uint8").reshape(4, 4) * 10
     file = Dataset()
     file.file_meta = FileMetaDataset()
     file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -538,30 +540,113 @@ def test_frames_come_from_the_kept_file_of_the_study(tmp_path: Path) -> None:
     file.Rows = file.Columns = 4
     file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
     file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 8, 8, 7, 0
-    file.PixelData = pixels.tobytes()
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    file.save_as(kept / "1.2.3.dcm", enforce_file_format=True)
-    path = with_inputs(
-        tmp_path,
-        {"name": "echo", "type": "frames", "modality": "US", "height": 2, "width": 2, "max_age_days": 100},
-    )
-    study = {
+    file.PixelData = (np.arange(16, dtype="uint8").reshape(4, 4) * 10).tobytes()
+    file.save_as(path, enforce_file_format=True)
+
+
+def study(instance: str = "1.2.3", **more: Any) -> dict[str, Any]:
+    series = {"uid": "1.2", "modality": {"code": "US"}, "instance": [{"uid": instance, "number": 1}]}
+    return {
         "resourceType": "ImagingStudy",
         "id": "s",
         "status": "available",
+        "identifier": [{"system": "urn:dicom:uid", "value": "urn:oid:1.1"}],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "modality": [{"code": "US"}],
-        "series": [{"modality": {"code": "US"}, "instance": [{"uid": "1.2.3", "number": 1}]}],
+        "series": [series],
+        **more,
     }
-    model = ManifestPredictor(path)
+
+
+ECHO = {"name": "echo", "type": "frames", "modality": "US", "height": 2, "width": 2, "max_age_days": 100}
+
+
+def test_frames_come_from_the_kept_file_of_the_study(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    image(kept / "1.2.3.dcm")
+    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
     settings = PredictorSettings(enabled=True, options={"dicom": str(kept)})
 
-    read = read_features(model.manifest, record(study), model.source(settings))["echo"]
+    read = read_features(model.manifest, record(study()), model.source(settings))["echo"]
     assert read.values == pytest.approx([0, 0.2, 0.8, 1])
-    missing = {**study, "series": [{"modality": {"code": "US"}, "instance": [{"uid": "9.9"}]}]}
-    (refused,) = model.predict([record(missing)], settings)
+    (refused,) = model.predict([record(study("9.9"))], settings)
     assert "has 0 frames here" in refused.text
+
+
+class Archive(BaseHTTPRequestHandler):
+    """A DICOMweb archive, as good as its `mode`."""
+
+    content = b""
+    mode = "good"
+    asked: ClassVar[list[tuple[str, str | None]]] = []
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+    def do_GET(self) -> None:
+        Archive.asked.append((self.path, self.headers["Authorization"]))
+        body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + Archive.content + b"\r\n--b--\r\n"
+        kind = 'multipart/related; type="application/dicom"; boundary=b'
+        if Archive.mode == "alone":
+            kind, body = "application/dicom", Archive.content
+        if Archive.mode == "cut":
+            body = body[:200]
+        if Archive.mode == "garbage":
+            kind, body = "text/html", b"<p>sign in</p>"
+        self.send_response({"gone": 404, "closed": 401}.get(Archive.mode, 200))
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    image(tmp_path / "image")
+    Archive.content, Archive.mode = (tmp_path / "image").read_bytes(), "good"
+    Archive.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Archive) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        origin = f"http://127.0.0.1:{server.server_address[1]}"
+        monkeypatch.setenv("FHIR_BRIDGE_EGRESS", origin)
+        monkeypatch.setenv("FHIR_BRIDGE_EGRESS_NETWORKS", "127.0.0.0/8")
+        yield f"{origin}/dicom-web"
+        server.shutdown()
+
+
+def test_frames_come_from_an_archive_that_the_site_lists(
+    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FHIR_BRIDGE_MODEL_ARCHIVE_TOKEN", "of-the-model")
+    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
+    assert model.reads_elsewhere
+    settings = PredictorSettings(enabled=True, options={"dicomweb": archive})
+
+    def read(of: dict[str, Any]) -> Any:
+        return read_features(model.manifest, record(of), model.source(settings))["echo"].values
+
+    for mode in ("good", "alone"):
+        Archive.mode = mode
+        assert read(study()) == pytest.approx([0, 0.2, 0.8, 1])
+    assert Archive.asked[0] == ("/dicom-web/studies/1.1/series/1.2/instances/1.2.3", "Bearer of-the-model")
+    for mode, reason in (
+        ("gone", "has 0 frames here"),
+        ("closed", "answers 401"),
+        ("cut", "answer can't be read"),
+        ("garbage", "can't be read from its DICOM file"),
+    ):
+        Archive.mode = mode
+        with pytest.raises(UnusableInput, match=reason):
+            read(study())
+    with pytest.raises(UnusableInput, match="without a UID"):
+        read(study(identifier=[]))
+    Archive.mode = "good"
+    with pytest.raises(UnusableInput, match="file of another instance"):
+        read(study("1.2.4"))
+    monkeypatch.setenv("FHIR_BRIDGE_EGRESS", "")
+    with pytest.raises(UnusableInput, match="may not be asked"):
+        read(study())
 
 
 def test_bias_alone_is_what_the_model_says_of_nothing() -> None:

@@ -1,15 +1,23 @@
-"""A run that sees again what it saw asks no model; whatever may change the answer makes it ask."""
+"""A run that sees again what it saw asks no model; what a person puts in its place is what the model may give."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.predictions import Predicted, PredictionRun
+from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
 from fhir_bridge.predictions.model_workers import ModelWorkers, model_workers
+from fhir_bridge.predictions.reviewing import Review, review
 from fhir_bridge.predictions.score2 import Score2
+from fhir_bridge.storage import BadResource
+from fhir_bridge.terminology import get_terminology
 from tests.predictions.clinic import (
     APPROVED,
     ENABLED,
@@ -20,7 +28,9 @@ from tests.predictions.clinic import (
     pressure,
     records,
 )
+from tests.predictions.made_models import manifest, write
 from tests.predictions.records import condition, quantity
+from tests.predictions.test_manifest_models import constant, output
 
 
 class Asked(ModelWorkers):
@@ -123,5 +133,39 @@ def test_a_failed_run_is_tried_again(fresh_database_url: str) -> None:
         for _ in range(2):
             failed = await everybody(clinic, workers, enabled, Failing())
             assert (workers.count, failed["p"].summary().kind) == (1, "failed")
+
+    in_clinic(fresh_database_url, scenario)
+
+
+def test_another_class_takes_the_place_of_the_models_which_stays_beside_it(
+    fresh_database_url: str, tmp_path: Path
+) -> None:
+    classes = [{"code": "sr", "display": "Sinus rhythm"}, {"code": "af", "display": "Atrial fibrillation"}]
+    block = output(kind="class", classes=classes)
+    path = write(tmp_path, manifest(output=block), constant([0.2, 0.8]))
+    site = {"predictions": {"own-risk": {"enabled": True, "model": str(path)}}}
+    who = {"display": "Dr. Brun"}
+
+    async def scenario(clinic: Clinic) -> None:
+        await clinic.store.load(records())
+        done = await clinic.predict(site, model=ManifestPredictor(path))
+
+        async def amend(category: str) -> None:
+            stored = await clinic.store.read("Observation", done.observation_id, EVERYTHING)
+            await review(clinic.store, stored, Review("amend", who, "P waves", category=category), site)
+
+        with pytest.raises(BadResource, match="one of the model's: sr, af"):
+            await amend("vt")
+        await amend("sr")
+        amended = await clinic.read("Observation", done.observation_id)
+        assert (amended["status"], amended["valueCodeableConcept"]["text"]) == ("amended", "Sinus rhythm")
+        (own,) = [part for part in amended["component"] if part["code"]["coding"][0]["code"] == "model-value"]
+        assert own["valueCodeableConcept"]["text"] == "Atrial fibrillation"
+        assert [
+            issue for issue in Validator(get_terminology()).validate(amended) if issue.severity == "error"
+        ] == []
+        site["predictions"] = {}
+        with pytest.raises(BadResource, match="not installed here any more"):
+            await amend("af")
 
     in_clinic(fresh_database_url, scenario)
