@@ -64,8 +64,8 @@ def _below(folder: str) -> Iterator[tuple[str, bool]]:
     Links to folders are not followed: one may lead around in a circle.
     """
     try:
-        with os.scandir(folder) as found:
-            shown = [entry for entry in found if not entry.name.startswith(".")]
+        with os.scandir(folder) as scanned:
+            shown = [entry for entry in scanned if not entry.name.startswith(".")]
     except OSError:  # it can't be read
         yield folder, False
         return

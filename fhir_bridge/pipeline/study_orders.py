@@ -89,9 +89,12 @@ async def join_patients(store: Store, patients: Iterable[str]) -> Joined:
         reports = await _all(store, "DiagnosticReport", [("patient", patient)])
         reports = [each for each in reports if each.get("status") != "entered-in-error"]
         numbers = {study["id"]: _stated_numbers(study) for study in live}
-        told = {report["id"]: _stated_numbers(report) for report in reports}
+        stated_by = {report["id"]: _stated_numbers(report) for report in reports}
         values = {
-            number.value for stated in (numbers, told) for matched in stated.values() for number in matched
+            number.value
+            for stated in (numbers, stated_by)
+            for matched in stated.values()
+            for number in matched
         }
         orders = await _by_values(store, "ServiceRequest", patient, values) if values else []
         orders = [each for each in orders if each.get("status") != "entered-in-error"]
@@ -106,7 +109,7 @@ async def join_patients(store: Store, patients: Iterable[str]) -> Joined:
             based[study["id"]] = matched | named
             joined.studies += await _join(store, study, basedOn=based[study["id"]])
         for report in reports:
-            stated = told[report["id"]]
+            stated = stated_by[report["id"]]
             joined.reports += await _join_report(
                 store, report, stated, _same_orders(stated, orders), numbers, based
             )
@@ -185,7 +188,7 @@ def _orders_of(numbers: Sequence[_Number], orders: Sequence[dict[str, Any]]) -> 
 async def _join_report(
     store: Store,
     report: dict[str, Any],
-    told: Sequence[_Number],
+    stated_by: Sequence[_Number],
     named: set[str],
     numbers: dict[str, list[_Number]],
     based: dict[str, set[str]],
@@ -193,11 +196,11 @@ async def _join_report(
     """A report of a study's order, or of its accession number, names the study, and that of a study its orders.
 
     Args:
-        told: the report's numbers.
+        stated_by: the report's numbers.
         named: the orders that have one of them.
     """
     own, shown = _targets(report, "basedOn") | named, _targets(report, "imagingStudy")
-    stated = [number for number in told if number.kind != "PLAC"]
+    stated = [number for number in stated_by if number.kind != "PLAC"]
     of_study = [
         study
         for study in based
@@ -224,14 +227,14 @@ async def _join(store: Store, resource: dict[str, Any], **lists: set[str]) -> bo
     They are added in the words of the resource's own source, and go with the numbers: an order of arrival in which the
     numbers were others for a while ends as one does in which they never were.
     """
-    made = {
+    computed = {
         name: [
             {"id": JOINED + target.replace("/", "."), "reference": target}
             for target in sorted(targets - _targets(resource, name))
         ]
         for name, targets in lists.items()
     }
-    if all(made[name] == [each for each in resource.get(name, ()) if _is_joined(each)] for name in lists):
+    if all(computed[name] == [each for each in resource.get(name, ()) if _is_joined(each)] for name in lists):
         return False
     source = (resource.get("meta") or {}).get("source")
     record = {
@@ -245,7 +248,7 @@ async def _join(store: Store, resource: dict[str, Any], **lists: set[str]) -> bo
         "resourceType": resource["resourceType"],
         "id": resource["id"],
         "meta": {"source": source, "extension": [record]},
-        **{name: references for name, references in made.items() if references},
+        **{name: references for name, references in computed.items() if references},
     }
     await store.load([message], adapter=_ADAPTER, batch=1)
     return True

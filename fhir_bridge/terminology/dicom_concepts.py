@@ -22,14 +22,14 @@ def dicom_concepts() -> Concepts:
     Raises:
         ModuleNotFoundError: without the extra `dicom`.
     """
-    found: Concepts = _table("_concepts_dict", "concepts")
-    return found
+    table: Concepts = _table("_concepts_dict", "concepts")
+    return table
 
 
 def snomed_of_rt() -> dict[str, str]:
     """SNOMED CT identifiers by those of SNOMED RT (PS3.16 8.1.1)."""
-    found: dict[str, str] = _table("_snomed_dict", "mapping")["SRT"]
-    return found
+    table: dict[str, str] = _table("_snomed_dict", "mapping")["SRT"]
+    return table
 
 
 def _table(name: str, table: str) -> Any:

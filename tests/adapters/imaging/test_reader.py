@@ -11,7 +11,8 @@ from random import Random
 import pydicom
 import pytest
 
-from fhir_bridge.adapters.imaging import FileRecord, StudyRecord, read_studies
+from fhir_bridge.adapters.imaging import FileRecord, StudyRecord, header_workers, read_studies
+from tests.adapters.imaging.raw_files import everything, write
 
 
 def studies(*paths: Path) -> list[StudyRecord]:
@@ -287,3 +288,21 @@ def test_naming_the_adapter_loads_no_pydicom() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_what_several_processes_read_is_what_one_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(header_workers, "_FEW", 2)
+    monkeypatch.setattr(header_workers, "_CHUNK", 3)
+    for number in range(8):
+        changes = {"SOPInstanceUID": f"1.2.3.4.{number}", "InstanceNumber": number}
+        write(tmp_path / f"{number}.dcm", everything(**changes))
+    (tmp_path / "notes.txt").write_text("no DICOM")
+
+    def read(jobs: int) -> list[object]:
+        records = list(read_studies([tmp_path], jobs=jobs))
+        return [(each.locator, each.records, list(each.issues)) for each in records]
+
+    assert read(2) == read(1)
+    assert len(read(2)) == 2
