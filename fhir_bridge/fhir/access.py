@@ -53,7 +53,9 @@ class AccessFilter:
 
     def permits(self, resource_type: str, interaction: str) -> bool:
         """Whether any grant allows the interaction at all; which resources is for the query to decide."""
-        return bool(self.rules_for(resource_type, interaction))
+        return any(
+            interaction in rule.interactions and rule.type in ("*", resource_type) for rule in self.rules
+        )
 
     @classmethod
     def of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -112,11 +113,24 @@ def _with_long_numbers(value: Any) -> Any:
 
 
 def loads(text: bytes | str) -> Any:
-    """Parse JSON fast, decimals as float. For reading only: re-serializing may change a decimal's precision."""
+    """Parse JSON fast, decimals as float. For reading only: re-serializing may change a decimal's precision.
+
+    A decimal that no float can be, as `1E400`, is a Decimal: what is stored with one can be read all the same.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
+        if "infinity" not in str(error):
+            raise JsonError(f"not JSON: {error}") from error
+    try:
+        return json.loads(text, parse_float=_float_or_decimal, parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
         raise JsonError(f"not JSON: {error}") from error
+
+
+def _float_or_decimal(text: str) -> float | Decimal:
+    number = float(text)
+    return number if math.isfinite(number) else Decimal(text)
 
 
 def loads_exact(text: bytes | str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import cast
@@ -11,16 +11,20 @@ from typing import cast
 import orjson
 
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.governance.audit import Context, Event, Write, shared_records, write
+from fhir_bridge.governance.audit import Agent, Context, Event, Write, shared_records, write
 from fhir_bridge.storage.audit_contents import shortened
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditRow, facts_of
 
 __all__ = ["write_records"]
 
+_Caller = tuple[str, str | None, Agent | None, str | None, str | None]
+"""What a `Context` has beside the request's id."""
+
 
 def write_records(context: Context) -> AuditOf:
     """Makes what is recorded of the writes of a request: an event for each patient whom a write is about."""
-    caller, request = replace(context, request_id=None), context.request_id
+    request = context.request_id
+    caller = (context.server, context.client, context.user, context.address, context.purpose)
 
     def of(interaction: str, reference: str, patients: Sequence[str]) -> list[AuditRecord]:
         form = _form(caller, cast("Write", interaction), request is not None)
@@ -59,10 +63,9 @@ class _Form:
 
 
 @lru_cache(maxsize=256)
-def _form(caller: Context, interaction: Write, numbered: bool) -> _Form:
+def _form(caller: _Caller, interaction: Write, numbered: bool) -> _Form:
     """What the events of a caller's writes have in common; `numbered` where the request has an id."""
-    event = write(replace(caller, request_id="" if numbered else None), interaction, "")
-    # An empty id is none (`write`): it is put in as the others are.
+    event = write(Context(*caller, "" if numbered else None), interaction, "")
     return _Form(event, tuple(map(shortened, _parted(event))), facts_of(event)[1:])
 
 

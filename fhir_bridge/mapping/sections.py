@@ -24,7 +24,7 @@ Entry = tuple[Any, ...]
 """Branches entered (a number, by bits), status, patients, then the bytes of each element."""
 
 _MANY = 20_000
-_TRIAL, _SHARE = 3000, 0.8
+_TRIAL, _SHARE = 1000, 0.9
 """Misses of a section after which it shows whether remembering pays, and their share from which it does not."""
 
 _LITTLE = 0.6

@@ -16,7 +16,7 @@ from fhir_bridge.pipeline.ndjson import OutputFolderError
 from fhir_bridge.pipeline.plan import RunRequest
 from fhir_bridge.pipeline.shard import Selection
 from fhir_bridge.pipeline.sink_run import SinkRun
-from fhir_bridge.pipeline.sources import SourceError
+from fhir_bridge.pipeline.sources import SourceError, expand
 from fhir_bridge.pipeline.validate import Checks, Validated, ValidationSummary, use_packages, validate_files
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ __all__ = [
     "convert",
     "converting",
     "exit_code",
+    "expand",
     "export_store",
     "load_again",
     "load_fhir",

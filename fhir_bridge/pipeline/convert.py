@@ -114,7 +114,8 @@ def convert(
     context = ConversionContext.of(request)
     selection = {"only": request.selection.only, "limit": request.selection.limit}
     manifest = Manifest(out, selection, split, _parts(context, shards), shards)
-    prepare(request, manifest.context, "parts")
+    apart = jobs > 1 and len(shards) > 1 and request.selection.limit is None
+    prepare(request, manifest.context, "parts", apart=apart)
     collect_seldom()
     if earlier is not None:
         earlier.give_to(manifest)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -38,6 +40,7 @@ __all__ = [
     "RunIncomplete",
     "SinkSpec",
     "collect_seldom",
+    "compile_ahead",
     "prepare",
     "prepared_run",
     "run_in_process",
@@ -58,18 +61,46 @@ Contexts = Mapping[str, Mapping[str, str]]
 """`ConversionContext.parts` by mapping."""
 
 
-def prepare(request: RunRequest, contexts: Contexts, sink: str) -> None:
+def prepare(request: RunRequest, contexts: Contexts, sink: str, *, apart: bool = False) -> None:
     """Compile all mappings of a run, so that what is wrong with one is said before anything is written.
 
     Args:
         sink: the kind of sink that takes the resources.
+        apart: other processes convert: it is compiled here in the form that is made soonest, and for these once.
 
     Raises:
         MappingErrors, SiteError, CrosswalkError: the run can't begin.
     """
+    form = _form(request, sink)
     for mapping, parts in contexts.items():
-        prepared = _prepare(request.site, mapping, combined(parts), _form(request, sink))
+        prepared = _prepare(request.site, mapping, combined(parts), "dicts" if apart else form)
         open_tables({**prepared.mapping.source_options, **request.options})
+    if apart:
+        site = str(request.site) if request.site else None
+        global _ahead
+        _ahead = json.dumps([[site, mapping, form] for mapping in contexts])
+
+
+_ahead = ""
+"""The mappings that the process which worker processes are forked from compiles for them."""
+
+_AHEAD = "_FHIR_BRIDGE_AHEAD"
+"""Variable of the environment that tells them to that process."""
+
+
+def compile_ahead() -> None:
+    """Compile the mappings of the run that this process was begun for, before it is forked.
+
+    Threads, database and terminology stay closed. What is wrong with a mapping has been said.
+    """
+    wanted = json.loads(os.environ.pop(_AHEAD, "[]"))
+    try:
+        for file, mapping, form in wanted:
+            _compiled_for(Site.load(Path(file)) if file else Site(), mapping, mapping_hash(mapping), form)
+    except Exception:  # noqa: BLE001 - a worker compiles it itself, and says what is wrong
+        return
+    if wanted:
+        collect_seldom()
 
 
 def _form(request: RunRequest, sink: str) -> Form:
@@ -117,11 +148,14 @@ def run_shards(
     # locks that threads of it hold.
     context = _processes()
     counts = context.Array("q", max(number for number, _ in shards) + 1)
+    if _ahead:
+        os.environ[_AHEAD] = _ahead
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(counts,)) as pool:
         pending = {
             pool.submit(_in_worker, request, number, shard, digests[shard.mapping], sinks[number]): number
             for number, shard in shards
         }
+        os.environ.pop(_AHEAD, None)
         try:
             while pending:
                 # With a time-out, so that progress is seen while no shard ends.
@@ -181,6 +215,7 @@ class _Prepared:
     mapping: CompiledMapping
     terminology: Terminology
     identity: IdentityResolver
+    content: str
     validators: dict[Severity, Validator] = field(default_factory=dict)
     contexts: dict[tuple[str, str, int], Context] = field(default_factory=dict)
 
@@ -217,9 +252,14 @@ def _prepare(site_file: Path | None, mapping: str, _context: str, form: Form) ->
     """Kept while the context stays: a process that converts again after a change reads the files again."""
     site = Site.load(site_file) if site_file else Site()
     terminology = site.open_terminology()
+    content = mapping_hash(mapping)
+    compiled = _compiled_for(site, mapping, content, form)
+    return _Prepared(site, compiled, terminology, IdentityResolver(site, site_key(site)), content)
+
+
+def _compiled_for(site: Site, mapping: str, content: str, form: Form) -> CompiledMapping:
     plugins = frozenset(get_manager().get_plugins())
-    compiled = _compiled(mapping, mapping_hash(mapping), site.definitions, form, plugins)
-    return _Prepared(site, compiled, terminology, IdentityResolver(site, site_key(site)))
+    return _compiled(mapping, content, site.definitions, form, plugins)
 
 
 @lru_cache(maxsize=16)
@@ -295,7 +335,13 @@ def prepared_run(
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)
     key = site_key(site).fingerprint
-    content = mapping_hash(shard.mapping)
     return run, SinkRun(
-        request.records_of, key, site.precedence, digest, request.remap, keep, site.definitions, content
+        request.records_of,
+        key,
+        site.precedence,
+        digest,
+        request.remap,
+        keep,
+        site.definitions,
+        prepared.content,
     )

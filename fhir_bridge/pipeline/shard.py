@@ -192,7 +192,7 @@ class _Reading:
 
 @dataclass(slots=True)
 class ShardRun:
-    """Everything that one shard needs; made anew in every worker process."""
+    """Everything that one shard needs; created anew in every worker process."""
 
     adapter: Adapter
     mapping: CompiledMapping
@@ -313,14 +313,14 @@ class ShardRun:
         """What a record becomes: outputs that are valid as far as they were checked, and the issues of the rest."""
         known = len(record.issues)
         conversion = self.mapping.convert(record, self.context)
-        made = conversion.outputs
+        created = conversion.outputs
         outputs: list[Output] = []
         # Issues of the reader may grow while the mapping asks for attributes that are read late.
         late = [issue for issue in record.issues[known:] if isinstance(issue, Issue)]
         results = [*late, *conversion.issues]
         withheld: set[str] = set()
         check = self.check.errors
-        for output in made:
+        for output in created:
             errors = check(output)
             if errors:
                 results += errors
@@ -344,7 +344,7 @@ class ShardRun:
             record.records,
             outcome,
             results,
-            len(made) - len(outputs),
+            len(created) - len(outputs),
             of=_delivered(record),
         )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fhir_bridge.fhir.issues import Issue
@@ -36,23 +37,47 @@ def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path],
     Raises:
         SourceError: a source does not exist, or its name can't be written in a report.
     """
-    taken: list[Path] = []
+    # By their text: 200,000 paths that were compared and hashed would keep four times as much memory.
+    taken: dict[str, None] = {}
     left: list[Path] = []
     for source in sources:
         if str(source) == "-":
-            taken.append(standard_input())
+            taken[str(standard_input())] = None
             continue
         path = Path(source)
         if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                if not file.is_file() or any(part.startswith(".") for part in file.relative_to(path).parts):
-                    continue
-                (taken if _takes(file, adapter.suffixes) else left).append(file)
+            for file, is_file in _below(str(path)):
+                if is_file and _takes(file, adapter.suffixes):
+                    taken[file] = None
+                else:
+                    left.append(Path(file))
         elif path.exists():
-            taken.append(path)
+            taken[str(path)] = None
         else:
             raise SourceError(Issue("fatal", "FB-RUN-003", f"{path} does not exist", str(path)))
-    return _with_names([*dict.fromkeys(taken)]), left
+    return [Path(file) for file in _named(taken)], left
+
+
+def _below(folder: str) -> Iterator[tuple[str, bool]]:
+    """What is below a folder by name, hidden things left out, and whether it is a file: no pipe, no link to nothing.
+
+    Links to folders are not followed: one may lead around in a circle.
+    """
+    try:
+        with os.scandir(folder) as found:
+            shown = [entry for entry in found if not entry.name.startswith(".")]
+    except OSError:  # it can't be read
+        yield folder, False
+        return
+    entries = sorted(shown, key=lambda each: each.name)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path)
+        else:
+            try:
+                yield entry.path, entry.is_file()
+            except OSError:  # a link to itself
+                yield entry.path, False
 
 
 def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:
@@ -83,20 +108,20 @@ def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:
             files.append(source)
         else:
             raise SourceError(Issue("fatal", "FB-RUN-003", f"{source} does not exist", str(source)))
-    return _with_names(files)
+    return [*map(Path, _named(map(str, files)))]
 
 
-def _with_names(files: list[Path]) -> list[Path]:
+def _named(files: Iterable[str]) -> Iterator[str]:
     """The files, all of whose names can be written in locators, reports and the manifest."""
     for file in files:
         try:
-            str(file).encode()
+            file.encode()
         except UnicodeEncodeError:  # the bytes of a name that is not UTF-8
-            shown = str(file).encode("utf-8", "backslashreplace").decode()
+            shown = file.encode("utf-8", "backslashreplace").decode()
             raise SourceError(
                 Issue("fatal", "FB-RUN-003", f"the name of {shown} is not UTF-8: rename it", shown)
             ) from None
-    return files
+        yield file
 
 
 def _is_fhir(file: Path) -> bool:
@@ -105,8 +130,8 @@ def _is_fhir(file: Path) -> bool:
         return b'"http://hl7.org/fhir"' in opened.read(4096).replace(b"'", b'"')
 
 
-def _takes(file: Path, suffixes: Sequence[str]) -> bool:
-    name = file.name.lower()
+def _takes(file: str, suffixes: Sequence[str]) -> bool:
+    name = file.rpartition(os.sep)[2].lower()
     return not suffixes or any(name.endswith(suffix) for suffix in suffixes)
 
 

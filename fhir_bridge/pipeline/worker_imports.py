@@ -7,5 +7,5 @@ from fhir_bridge.plugins import adapters
 
 __all__: list[str] = []
 
-assert engine
 adapters()
+engine.compile_ahead()

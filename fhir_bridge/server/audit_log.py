@@ -185,7 +185,15 @@ class AuditLog:
                 # Entered before it is awaited: a cancellation in between must not lose it.
                 taken.append((queue, entry, 0))
                 count = 0
-                for record in await entry.left():
+                try:
+                    waiting = await entry.left()
+                except Exception as error:  # noqa: BLE001 - else it would hold up all others for ever
+                    _log.error("an audit event can't be made (%s)", type(error).__name__)
+                    taken.pop()
+                    if entry.done is not None and not entry.done.done():
+                        entry.done.set_exception(error)
+                    continue
+                for record in waiting:
                     if records and (len(records) >= BATCH or record.size > left):
                         left = 0
                         break

@@ -154,8 +154,10 @@ def index(
     labels = _labels(resource)
     # PostgreSQL stores no NUL in a text; the error would come at the end of the
     # batch, and of nobody in particular.
-    if any("\0" in field for row in (*entries, *labels) for field in row if isinstance(field, str)):
-        raise BadResource("a text holds the character NUL, which FHIR does not allow")
+    for row in (*entries, *labels):
+        for text in row:
+            if type(text) is str and "\0" in text:
+                raise BadResource("a text holds the character NUL, which FHIR does not allow")
     return Indexed(
         resource_type,
         identity,

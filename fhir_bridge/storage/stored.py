@@ -102,7 +102,7 @@ def parse(resource: Mapping[str, Any] | bytes, *, source: str = "") -> dict[str,
 def parse_for_reading(text: bytes) -> dict[str, Any]:
     """A stored resource, decimals as float."""
     # For reading alone: a float that was read here must never be written back.
-    parsed: dict[str, Any] = orjson.loads(text)
+    parsed: dict[str, Any] = loads(text)
     return parsed
 
 

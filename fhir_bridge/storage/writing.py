@@ -219,10 +219,6 @@ class Writer:
         }
         # Compiling may need a connection of its own: never while one is held.
         withheld = await self._dictionaries.find_labels(sorted(access.withheld_labels))
-        permitted = {
-            (kind, letter): await compile_access(access, kind, letter, self._dictionaries)
-            for kind, letter in {(item.type, item.letter) for item in operations}
-        }
         criteria = {
             number: await compile_criteria(self._dictionaries, item.type, item.criteria, access)
             for number, item in enumerate(operations)
@@ -251,6 +247,10 @@ class Writer:
                     await write_versions(connection, self._dictionaries, keys, versions, named=named)
                 await self._audit.insert(connection, records)
             return written
+        permitted = {
+            (kind, letter): await compile_access(access, kind, letter, self._dictionaries)
+            for kind, letter in {(item.type, item.letter) for item in operations}
+        }
         # READ COMMITTED: what is decided upon is locked first, and read as it is then.
         async with self._pool.connection() as connection, connection.transaction():
             # `identify` knows what has content; what is to be deleted may have no row, and gets none.

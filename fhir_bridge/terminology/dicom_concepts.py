@@ -22,21 +22,21 @@ def dicom_concepts() -> Concepts:
     Raises:
         ModuleNotFoundError: without the extra `dicom`.
     """
-    found: Concepts = _table("_concepts_dict").concepts
+    found: Concepts = _table("_concepts_dict", "concepts")
     return found
 
 
 def snomed_of_rt() -> dict[str, str]:
     """SNOMED CT identifiers by those of SNOMED RT (PS3.16 8.1.1)."""
-    found: dict[str, str] = _table("_snomed_dict").mapping["SRT"]
+    found: dict[str, str] = _table("_snomed_dict", "mapping")["SRT"]
     return found
 
 
-def _table(name: str) -> Any:
-    """A module of tables; importing its package would make objects of all concepts, and keep them."""
+def _table(name: str, table: str) -> Any:
+    """A table of a module; importing its package would make objects of all concepts, and keep them."""
     known = sys.modules.get(f"{_PACKAGE}.{name}")
     if known is not None:
-        return known
+        return getattr(known, table)
     package = find_spec("pydicom")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("pydicom is not installed", name="pydicom")
@@ -46,4 +46,5 @@ def _table(name: str) -> Any:
         raise ModuleNotFoundError(f"{path} can't be read", name=_PACKAGE)
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    # A module is part of a circle, which would keep the table until the next collection of garbage.
+    return module.__dict__.pop(table)

@@ -111,7 +111,7 @@ async def _furnish(url: str, app: str) -> None:
             "Browser app",
             "none",
             "openid fhirUser launch launch/patient offline_access patient/*.rs",
-            redirect_uris=[f"{app}/index.html", f"{app}/results.html"],
+            redirect_uris=[f"{app}/{page}.html" for page in ("index", "results", "viewer")],
             launch_uri=f"{app}/launch.html",
         )
 

@@ -129,6 +129,12 @@ const scenarios = {
     await allow(process.env.PATIENT);
     return shown();
   },
+  async viewer() {
+    await page.goto(`${APP}/launch.html?page=viewer&iss=${encodeURIComponent(ROOT + "/fhir")}`);
+    await signIn();
+    await allow("anna");
+    return shown();
+  },
   async ehr() {
     await page.goto(`${ROOT}/smart/launch?patient=anna`);
     await signIn();

@@ -46,7 +46,16 @@ WIDE = [
         "subject": {"reference": "Patient/wide"},
     },
 ]
-PATHS = ("/", "/inbox", "/patients/anna", "/patients/mallory", "/patients/wide")
+PATHS = (
+    "/",
+    "/inbox",
+    "/inbox/messages",
+    "/models",
+    "/fhir/openapi.html",
+    "/patients/anna",
+    "/patients/mallory",
+    "/patients/wide",
+)
 
 
 @pytest.fixture(scope="module")

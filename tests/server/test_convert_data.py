@@ -65,6 +65,15 @@ def test_a_message_is_stored_where_that_is_asked_for(hospital: Hospital, writer:
     assert found(hospital, writer, "Kept") == 1
 
 
+def test_what_is_stored_in_part_says_what_is_missing(hospital: Hospital, writer: dict[str, str]) -> None:
+    data = MESSAGE.replace("CD-77", "CD-80").replace("CD-100", "CD-102") + "\rZZZ|1|local"
+    answer = convert(hospital, writer, data, "Hl7v2", store=True).json()
+    stated = [
+        issue for entry in answer["entry"] for issue in entry["response"].get("outcome", {}).get("issue", ())
+    ]
+    assert any("ZZZ" in issue["diagnostics"] for issue in stated)
+
+
 def test_a_document_becomes_its_entries(hospital: Hospital, writer: dict[str, str], repository: Path) -> None:
     document = (repository / "mappings/ehr/ccda/examples/summary/document.xml").read_text()
     assert {"Composition", "Condition", "AllergyIntolerance", "Binary"} <= set(

@@ -63,6 +63,14 @@ def clinic(database_url: str) -> Iterator[Hospital]:
         yield served
 
 
+def test_browsers_of_registered_origins_alone_may_ask(clinic: Hospital) -> None:
+    for path in ("/dicomweb/studies", "/dicomweb/studies/1.2.3.1/series"):
+        answer = clinic.http.options(path, headers={"Origin": "https://evil.example"})
+        assert answer.status_code == 204
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+
+
 def uids(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.text
     return sorted(each["0020000D"]["Value"][0] for each in answer.json())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from tests.command import run_command
 
@@ -170,6 +171,17 @@ def test_a_measurement_of_a_report_is_looked_for_by_value_unit_and_concept(
         ("NUM unit", "changed unit"),
         ("NUM NumericValue", "never arrived"),
     }
+
+
+def test_private_attributes_are_counted_by_their_creators(repository: Path, tmp_path: Path) -> None:
+    folder = repository / "mappings/imaging/dicom/examples/study"
+    dataset = dcmread(sorted(folder.glob("*.dcm"))[0])
+    dataset.private_block(0x0019, "ACME MR", create=True).add_new(0x0C, "LO", "b 1000")
+    dataset.save_as(tmp_path / "private.dcm")
+    expected = [json.loads(line) for line in (folder / "expected.ndjson").read_text().splitlines()]
+    data = audited(tmp_path / "private.dcm", ndjson(tmp_path / "study.ndjson", expected))
+    assert "(0019,xx0C) ACME MR" in json.dumps(data["structure"])
+    assert not [field for field, _ in lost(data) if "ACME" in field]
 
 
 # Tables

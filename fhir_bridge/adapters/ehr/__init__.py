@@ -1,13 +1,22 @@
-"""EHR sources: `ccda`, tables (`csv`), `fhir`, HL7 v2 (`hl7v2`), `notes`, `omop`, databases (`sql`) and `wearables`."""
+"""EHR sources: `ccda`, tables (`csv`), `fhir`, HL7 v2 (`hl7v2`), `notes`, `omop`, databases (`sql`) and `wearables`.
 
-from fhir_bridge.adapters.ehr.ccda import CcdaAdapter
-from fhir_bridge.adapters.ehr.csv import CsvAdapter
-from fhir_bridge.adapters.ehr.fhir import FhirAdapter
-from fhir_bridge.adapters.ehr.hl7v2 import Hl7v2Adapter
-from fhir_bridge.adapters.ehr.notes import Fact, NotesAdapter, RuleExtractor
-from fhir_bridge.adapters.ehr.omop import OmopAdapter
-from fhir_bridge.adapters.ehr.sql import SqlAdapter
-from fhir_bridge.adapters.ehr.wearables import WearablesAdapter
+The names are loaded when asked for: a server reads none of these before a message comes.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fhir_bridge.adapters.ehr.ccda import CcdaAdapter
+    from fhir_bridge.adapters.ehr.csv import CsvAdapter
+    from fhir_bridge.adapters.ehr.fhir import FhirAdapter
+    from fhir_bridge.adapters.ehr.hl7v2 import Hl7v2Adapter
+    from fhir_bridge.adapters.ehr.notes import Fact, NotesAdapter, RuleExtractor
+    from fhir_bridge.adapters.ehr.omop import OmopAdapter
+    from fhir_bridge.adapters.ehr.sql import SqlAdapter
+    from fhir_bridge.adapters.ehr.wearables import WearablesAdapter
 
 __all__ = [
     "CcdaAdapter",
@@ -30,3 +39,22 @@ PUBLIC_MODULES = (
     "hl7v2.mllp",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
+
+_HOME = {
+    "CcdaAdapter": "ccda",
+    "CsvAdapter": "csv",
+    "Fact": "notes",
+    "FhirAdapter": "fhir",
+    "Hl7v2Adapter": "hl7v2",
+    "NotesAdapter": "notes",
+    "OmopAdapter": "omop",
+    "RuleExtractor": "notes",
+    "SqlAdapter": "sql",
+    "WearablesAdapter": "wearables",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -386,6 +386,13 @@ _CODES = declare(
         "not-found",
     ),
     IssueCode(
+        "FB-CDA-008",
+        "error",
+        "The document is about several patients",
+        "C-CDA documents with several recordTargets are not taken apart: send a document for each patient.",
+        "structure",
+    ),
+    IssueCode(
         "FB-NOTE-001",
         "error",
         "The name of a note's file does not say whose it is",
@@ -412,6 +419,13 @@ _CODES = declare(
         "The file can't be opened",
         "Check that it exists and may be read.",
         "not-found",
+    ),
+    IssueCode(
+        "FB-NOTE-005",
+        "warning",
+        "The file of a note is cut off",
+        "What is there is converted; send the whole file again.",
+        "incomplete",
     ),
 )
 

@@ -19,6 +19,7 @@ PUBLIC_MODULES = (
     "clinvar",
     "clinvar_release",
     "kept_reading",
+    "kept_stored",
     "kept_writing",
     "options",
     "query",

@@ -14,6 +14,7 @@ from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.genotype import allelic_state
 from fhir_bridge.adapters.genomics.hgvs import canonical_spdi, genomic_hgvs, placed
 from fhir_bridge.adapters.genomics.line import Call
+from fhir_bridge.adapters.genomics.pedigree import inheritance
 from fhir_bridge.adapters.genomics.structural import Repeat, Structure, read_repeats, read_structure
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.usage import FRACTIONS
@@ -288,6 +289,24 @@ class Allele:
         if self.occurrence > 1:
             text += f". The file calls this variant in another way on an earlier line (this is call {self.occurrence})"
         return text
+
+    @cached
+    def inheritance(self) -> str | None:
+        """From which parent the allele comes, or that it is new, by the pedigree; None where nothing says it, and of a
+        call that fails a filter."""
+        parents = self.file.pedigree.parents.get(self.call.name)
+        if parents is None or self.call.filtered:
+            return None
+        line = self.line
+        return inheritance(
+            line.columns,
+            parents,
+            self.call.genotype,
+            self.number,
+            assembly=self.file.assembly,
+            chromosome=line.chromosome,
+            position=line.pos,
+        )
 
     @property
     def source_class(self) -> str | None:

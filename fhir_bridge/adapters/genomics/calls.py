@@ -95,6 +95,8 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
         if call.alleles:
             if genotype.phased or breakends:
                 relations[location].relate(call)
+            if name in file.pedigree.parents:
+                relations[location].inherit(call)
             line.calls.append(call)
     if line.calls:
         reported.update(misdeclared(line))

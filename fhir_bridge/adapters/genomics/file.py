@@ -22,6 +22,7 @@ from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
 from fhir_bridge.adapters.genomics.panel import Panel, read_panel
+from fhir_bridge.adapters.genomics.pedigree import read_pedigree
 from fhir_bridge.adapters.genomics.reference import open_reference
 from fhir_bridge.adapters.genomics.region_list import RegionList
 from fhir_bridge.adapters.genomics.regions import Regions
@@ -120,7 +121,9 @@ class VcfFile:
         self.lost_lines = 0
         self.cut = False
         # Every value of the first lines is checked, called or not: a program's faults show there.
-        self.checked_to = 1 << 62 if options.check else header.lines + 1 + 2000 // max(1, len(self.columns))
+        self.checked_to = (
+            1 << 62 if options.check else header.lines + max(1, 2000 // max(1, len(self.columns)))
+        )
         self.uses = uses(header)
         self.patterns: dict[tuple[str, int], re.Pattern[str] | None] = {}
         self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
@@ -133,6 +136,7 @@ class VcfFile:
         self.sexes: Mapping[str, str] = {}
         self.blocks = False
         self.panel: Panel | None = read_panel(options.panel) if options.panel else None
+        self.pedigree = read_pedigree(options.pedigree, header)
         self.regions = Regions(options.regions) if options.regions else None
         self.release = open_release(options.clinvar, build.name)
         self.stored_variants = frozenset(options.stored_variants)

@@ -302,6 +302,12 @@ CODES = declare(
         "Correct the name of the contig.",
     ),
     IssueCode(
+        "FB-VCF-091",
+        "information",
+        "Individuals of the pedigree are not samples of the file",
+        "Nothing to do, or name them in the pedigree as the file names its samples.",
+    ),
+    IssueCode(
         "FB-VCF-088",
         "warning",
         "Not all lines of the file were taken: the report is partial",

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS
+from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.file import Studied, VcfFile
+from fhir_bridge.adapters.genomics.header import HeaderError
 from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.model import VcfModel
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.query import Interval
 from fhir_bridge.adapters.genomics.reader import read_header, read_vcf
 from fhir_bridge.adapters.genomics.record import VcfRecord
+from fhir_bridge.adapters.genomics.stream import lines
 from fhir_bridge.plugins import ReadContext, SourceModel
 from fhir_bridge.plugins.extras import require
 
-__all__ = ["KeptVcf", "ReclassifyingAdapter", "TooManyLines", "kept_records"]
+__all__ = ["KeptVcf", "ReclassifyingAdapter", "TooManyLines", "kept_records", "samples_of"]
 
 MOST_LINES = 20_000
 """Lines of a kept file that one answer is made of."""
@@ -131,23 +134,37 @@ def kept_records(kept: KeptVcf, places: Sequence[Interval] | None) -> Iterator[V
                 yield reader.read(line.encode(), number)
 
 
+def samples_of(path: Path) -> tuple[str, ...]:
+    """The names of a file's samples; none of one whose header can't be read, which its reader reports."""
+    try:
+        items = bcf_lines(path) if is_bcf(path) else lines(path)
+        return read_header(items, "VCFv4.2").samples
+    except (HeaderError, OSError):
+        return ()
+
+
 def _fetched(tabix: Any, contig: str, wanted: Iterable[Interval]) -> list[str]:
     """Lines of a contig at places, with all others that begin where one of them begins: a variant that is called
     twice is numbered by them."""
-    first_lines: dict[str, tuple[int, int]] = {}
+    results: dict[str, tuple[int, int]] = {}
+    before: set[int] = set()
     for place in wanted:
         start = max(0, place.start - 1)
         for line in tabix.fetch(contig, start, place.end + 1):
-            first_lines.setdefault(line, (_position(line), len(first_lines)))
-            if len(first_lines) > MOST_LINES:
+            position = _position(line)
+            results.setdefault(line, (position, len(results)))
+            if position <= start:  # it begins before the place: so may others that are not in it
+                before.add(position)
+            if len(results) > MOST_LINES:
                 raise TooManyLines(f"more than {MOST_LINES} lines: ask for less at once")
-    results: dict[str, tuple[int, int]] = {}
-    for position in sorted({position for position, _ in first_lines.values()}):
-        here = tabix.fetch(contig, max(0, position - 1), position)
-        for line in here:
-            if _position(line) == position:
-                results.setdefault(line, (position, len(results)))
-    return sorted(results, key=lambda line: results[line])
+    for position in sorted(before):
+        here = [
+            line
+            for line in tabix.fetch(contig, max(0, position - 1), position)
+            if _position(line) == position
+        ]
+        results |= {line: (position, number) for number, line in enumerate(here)}
+    return sorted(results, key=results.__getitem__)
 
 
 def _position(line: str) -> int:

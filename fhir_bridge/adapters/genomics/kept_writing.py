@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.options import Options
+from fhir_bridge.adapters.genomics.pedigree import rows_of
 from fhir_bridge.adapters.genomics.regions import written_out
 from fhir_bridge.adapters.genomics.stream import BGZF_END, Break, OverlongLine, lines
 from fhir_bridge.plugins.extras import require
@@ -29,6 +30,8 @@ def lasting(options: Options) -> dict[str, Any]:
             continue
         if field.name in ("regions", "stored_regions"):
             value = written_out(value)
+        if field.name == "pedigree":
+            value = rows_of(value)
         values[field.name] = str(value) if isinstance(value, Path | Decimal) else value
     return values
 

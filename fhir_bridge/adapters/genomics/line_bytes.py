@@ -64,6 +64,8 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "phase.second": _VARIANT,
     "phase.relation": ("FORMAT.GT", "FORMAT.PS"),
     "phase.set": ("FORMAT.PS",),
+    "phase.note": ("FORMAT.GT", "FORMAT.PS"),
+    "variant.inheritance": ("FORMAT.GT",),
     "junction.first": _VARIANT,
     "junction.second": _VARIANT,
     "junction.text": ("CHROM", "POS", "ALT"),

@@ -63,6 +63,7 @@ _VARIANT = (
     "gene",
     "hgvs_g",
     "identifiers",
+    "inheritance",
     "inner",
     "key",
     "last",
@@ -84,7 +85,7 @@ _CLINVAR = (
     "variation",
 )
 _ACMG = ("classification", "criteria", "significance", "stated", "text")
-_PHASE = ("first", "relation", "second", "set")
+_PHASE = ("first", "note", "relation", "second", "set")
 _JUNCTION = ("chromosomes", "first", "fusion", "genes", "second", "text")
 _STUDY = (
     "called_bed",

@@ -61,6 +61,7 @@ class Options:
         min_quality, min_genotype_quality, min_depth: a call whose QUAL, GQ or DP is below fails a filter.
         clinvar: a release of ClinVar (its VCF, or variant_summary.txt) that classifies alleles in place of CLNSIG,
             which stays of those that it has not.
+        pedigree: a PED file, whose individuals are samples: from which parent an allele comes (`pedigree.py`).
         keep: the file itself is kept by `load`, and only what is reportable, or lies in `stored_regions`, is stored.
         stored_regions: with `keep`, regions (as for `regions`) of which all variants are stored.
         stored_variants: with `keep`, variants (`7:55181378:C:T`) that are stored, since they are already.
@@ -92,6 +93,7 @@ class Options:
     min_genotype_quality: Decimal | None = None
     min_depth: Decimal | None = None
     clinvar: Path | None = None
+    pedigree: tuple[str, ...] = ()
     keep: bool = False
     stored_regions: tuple[str, ...] = ()
     stored_variants: tuple[str, ...] = ()
@@ -205,6 +207,7 @@ _READERS: dict[str, Any] = {
     "min_genotype_quality": _threshold,
     "min_depth": _threshold,
     "clinvar": Path,
+    "pedigree": _names,
     "keep": _boolean,
     "stored_regions": _names,
     "stored_variants": _names,

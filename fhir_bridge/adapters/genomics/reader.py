@@ -292,6 +292,9 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
         yield issue("FB-VCF-083", shown, name)
     if reader.unsorted and not file.options.check:
         yield issue("FB-VCF-084", f"not sorted, first at {reader.unsorted}", name)
+    if file.pedigree.missing:
+        text = f"{file.pedigree.missing} individuals of the pedigree are not in the file"
+        yield issue("FB-VCF-091", text, name)
     for option, names in () if file.options.check else file.unmatched():
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
         yield issue("FB-VCF-090", f"option {option}: nothing is on {shown}", name)

@@ -19,6 +19,27 @@ _MATE = re.compile(r"([\[\]])([^\s\[\]]+):([0-9]+)[\[\]]")
 _FUSIONS = frozenset(("gene_fusion", "bidirectional_gene_fusion"))
 
 
+_OTHER_PARENT = {"maternal": "paternal", "paternal": "maternal"}
+_DAMAGING = frozenset(("HIGH", "MODERATE"))
+_DAMAGING_TERMS = frozenset(
+    "transcript_ablation splice_acceptor_variant splice_donor_variant stop_gained frameshift_variant stop_lost "
+    "start_lost inframe_insertion inframe_deletion missense_variant protein_altering_variant".split()
+)
+_DAMAGING_CLASSES = frozenset(("pathogenic", "likely-pathogenic", "uncertain"))
+
+
+def _changes_protein(allele: Allele) -> bool:
+    """Whether an allele may matter to its gene: by its impact or terms, or by its class."""
+    consequence = allele.consequence
+    if consequence.impact is not None:
+        damaging = consequence.impact in _DAMAGING
+    else:
+        damaging = any(term.display in _DAMAGING_TERMS for term in consequence.terms)
+    return damaging or not _DAMAGING_CLASSES.isdisjoint(
+        (allele.clinvar.classification, allele.acmg.classification)
+    )
+
+
 class Mate(NamedTuple):
     """The other end of a breakend: contig and position; `side`: which sequence at it is joined."""
 
@@ -42,11 +63,15 @@ class Phase:
         first, second: keys of the alleles, in the file's order.
         relation: `Cis` or `Trans`.
         set: PS, or `.` of a phased call without.
+        note: what shows it, for people.
     """
 
-    __slots__ = ("call", "file", "first", "relation", "second", "set")
+    __slots__ = ("call", "file", "first", "note", "relation", "second", "set")
 
-    def __init__(self, call: Call, first: str, second: str, relation: str, phase_set: str) -> None:
+    def __init__(
+        self, call: Call, first: str, second: str, relation: str, phase_set: str, note: str = ""
+    ) -> None:
+        self.note = note or f"VCF PS={phase_set}"
         self.call = call
         self.file = call.file
         self.first = first
@@ -103,6 +128,7 @@ class Relations:
 
     contig: str = ""
     phased: dict[str, tuple[str, int]] = field(default_factory=dict)
+    inherited: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     ends: dict[tuple[str, int, str, int], _End] = field(default_factory=dict)
 
     def relate(self, call: Call) -> None:
@@ -116,6 +142,22 @@ class Relations:
         for allele in alleles:
             if allele.alternate.kind == "breakend":
                 self._join(call, allele)
+
+    def inherit(self, call: Call) -> None:
+        """Relate alleles of a gene that come from different parents: together they are compound heterozygous."""
+        for allele in call.alleles:
+            if not isinstance(allele, Allele) or allele.repeated or allele.inheritance not in _OTHER_PARENT:
+                continue
+            gene = allele.gene
+            if gene is None or not _changes_protein(allele):
+                continue
+            before = self.inherited.setdefault(gene.code or gene.display, [])
+            known = {phase.first for phase in call.phases if isinstance(phase, Phase)}
+            for key, parent in before:
+                if parent == _OTHER_PARENT[allele.inheritance] and key not in known:
+                    note = f"Compound heterozygous in {gene.display}: one allele is {parent}, one {allele.inheritance}"
+                    call.phases = (*call.phases, Phase(call, key, allele.key, "Trans", ".", note))
+            before.append((allele.key, allele.inheritance))
 
     def _phase(self, call: Call, alleles: list[Allele], phase_set: str) -> None:
         if call.line.chrom != self.contig:

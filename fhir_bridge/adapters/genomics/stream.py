@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-__all__ = ["BGZF_END", "Break", "OverlongLine", "lines", "lines_from", "located_blocks", "unpacked"]
+__all__ = [
+    "BGZF_END",
+    "Break",
+    "OverlongLine",
+    "is_packed",
+    "lines",
+    "lines_from",
+    "located_blocks",
+    "unpacked",
+]
 
 BLOCK = 1 << 16
 GZIP_MAGIC = b"\x1f\x8b"
@@ -120,6 +129,16 @@ def lines_from(path: Path, block: int, byte: int, limit: int) -> Iterator[bytes 
     with path.open("rb") as opened:
         opened.seek(block)
         yield from _lines(trimmed(opened), limit)
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is gzip, by its first bytes.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with path.open("rb") as source:
+        return source.read(2) == GZIP_MAGIC
 
 
 def located_blocks(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -33,8 +33,13 @@ class DicomAdapter:
         # Made when it is first asked for: it loads pydicom's dictionary, which naming the adapter does not need.
         if name != "model":
             raise AttributeError(name)
+        from fhir_bridge.adapters.imaging.body_parts import body_part
+        from fhir_bridge.adapters.imaging.modalities import modality_code
         from fhir_bridge.adapters.imaging.model import DicomModel
 
+        # Now, before there is anything else: what their tables take for a moment, the rest of the run takes after them.
+        modality_code("CT")
+        body_part("CHEST")
         self.model = DicomModel()
         return self.model
 

@@ -24,22 +24,27 @@ def files_of(paths: Sequence[Path]) -> Iterator[FileLocation]:
 
     `IM0001` alone would say little: many folders of an archive have one.
     """
-    roots = [(path, path.is_dir()) for path in paths]
-    parents = {path.parent for path, is_folder in roots if not is_folder}
+    parents = {_parent(path) for path in paths if not path.is_dir()}
     try:
         above = Path(os.path.commonpath(parents)) if parents else Path()
-        folders_of = {parent: _folder(parent, above) for parent in parents}
+        folders_of = {parent: _folder(Path(parent), above) for parent in parents}
     except ValueError:  # some absolute and some not
-        folders_of = {parent: Folder(str(parent), "") for parent in parents}
-    for path, is_folder in roots:
-        if not is_folder:
-            yield FileLocation(folders_of[path.parent], path.name)
+        folders_of = {parent: Folder(parent, "") for parent in parents}
+    for path in paths:
+        folder = None if path.is_dir() else folders_of.get(_parent(path))
+        if folder is not None:
+            yield FileLocation(folder, path.name)
             continue
         for name, folders, names in os.walk(path):
             folders.sort()
             folder = _folder(Path(name), path)
             for each in sorted(names):
                 yield FileLocation(folder, each)
+
+
+def _parent(path: Path) -> str:
+    # Of a new text each time: a path keeps what it is asked for, and there may be 200,000.
+    return str(path.parent)
 
 
 def _folder(path: Path, above: Path) -> Folder:

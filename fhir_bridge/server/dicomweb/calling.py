@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_bridge.server.cors import crossable, preflight_headers
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.call import Call, request_id
@@ -18,7 +19,7 @@ from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.services import services_of
 from fhir_bridge.storage.errors import StorageError
 
-__all__ = ["DICOM_JSON", "ROOT", "answered", "data_set", "require_json"]
+__all__ = ["DICOM_JSON", "ROOT", "answered", "data_set", "preflight", "require_json"]
 
 ROOT: Final = "/dicomweb"
 DICOM_JSON: Final = "application/dicom+json"
@@ -46,6 +47,12 @@ async def answered(request: Request, work: Callable[[Call], Awaitable[Response]]
     response.headers["X-Request-Id"] = identity
     await request.app.state.origins.allow(request.headers.get("origin"), response.headers)
     return response
+
+
+@crossable
+async def preflight(request: Request) -> Response:  # noqa: ARG001 - the decorator needs it
+    """OPTIONS of all addresses: web viewers of registered origins send a token, so browsers ask first."""
+    return Response(status_code=204, headers=preflight_headers("GET, POST"))
 
 
 def data_set(content: Any, status: int = 200) -> Response:

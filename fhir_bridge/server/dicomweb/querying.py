@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_bridge.fhir.serialization import loads
-from fhir_bridge.server.dicomweb.calling import ROOT, answered, data_set, require_json
+from fhir_bridge.server.dicomweb.calling import ROOT, answered, data_set, preflight, require_json
 from fhir_bridge.server.dicomweb.data_sets import (
     instance_attributes,
     series_attributes,
@@ -27,6 +27,9 @@ from fhir_bridge.storage.errors import StorageError
 __all__ = ["router", "visible_study"]
 
 router = APIRouter(include_in_schema=False)
+
+for _path in (f"{ROOT}/studies", ROOT + "/studies/{below:path}"):
+    router.add_api_route(_path, preflight, methods=["OPTIONS"])
 
 UID: Final = re.compile(r"[0-9.]{1,64}")
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fhir_bridge.adapters.genomics.kept_reading import KeptVcf, TooManyLines, kept_records
 from fhir_bridge.adapters.genomics.query import Interval
 from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.pipeline import record_converter
@@ -57,6 +56,8 @@ async def _add_kept(
     if not call.access.permits("DocumentReference", "r"):
         evidence.warn("kept files are not looked into: the caller may not read DocumentReferences")
         return
+    from fhir_bridge.adapters.genomics.kept_reading import TooManyLines  # readers of files: not at the start
+
     store = call.services.store
     for file in await store.kept_files.of_patient(subject, call.access):
         for name, part in file.parts.items():
@@ -142,6 +143,8 @@ def converted(
 def _converted(
     call: Call, file: KeptFile, sample: str, places: Sequence[Interval] | None
 ) -> Iterator[tuple[int | None, list[dict[str, Any]]]]:
+    from fhir_bridge.adapters.genomics.kept_reading import KeptVcf, kept_records
+
     blobs = call.services.blobs
     kept = KeptVcf(
         file.id, file.name, blobs.path(file.data), blobs.path(file.index), file.within, file.options, sample

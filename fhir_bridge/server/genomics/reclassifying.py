@@ -18,11 +18,11 @@ from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.clinvar import ClinVar
 from fhir_bridge.adapters.genomics.clinvar_release import Release, open_release, release_date
 from fhir_bridge.adapters.genomics.kept_reading import ReclassifyingAdapter
+from fhir_bridge.adapters.genomics.kept_stored import variants_stored_of
 from fhir_bridge.adapters.genomics.options import OptionError
 from fhir_bridge.adapters.genomics.query import (
     ObservedVariant,
     build_of,
-    components,
     read_observation,
 )
 from fhir_bridge.fhir.access import EVERYTHING
@@ -111,7 +111,7 @@ async def _read_again(
     where = release.absolute()
     if (newer := _newer(file, where, date)) is not None:
         return f"it is classified by the release of {newer} already, which is newer"
-    stored = [name for content in await store.kept_files.stored(file) if (name := _name(loads(content)))]
+    stored = await variants_stored_of(store, file)
     adapter = ReclassifyingAdapter(file.name, file.id, file.options, list(file.parts), stored, where)
     account = await asyncio.to_thread(load_again, adapter, file.mapping, site, blobs.path(file.data), url)
     if account.rejected and not account.converted:
@@ -129,20 +129,6 @@ def _newer(file: KeptFile, release: Path, date: str) -> str | None:
     except OSError:
         return None
     return known if known is not None and known > date else None
-
-
-def _name(content: Mapping[str, Any]) -> str:
-    """A stored variant as `Options.stored_variants` has it; empty of another Observation."""
-    variant = read_observation(content)
-    alleles = {
-        code: str(component.get("valueString"))
-        for code, component in components(content)
-        if code in ("69547-8", "69551-0")
-    }
-    if variant.interval is None or len(alleles) != 2:
-        return ""
-    chromosome = build_of(variant.interval.accession)[1]
-    return f"{chromosome}:{variant.interval.start + 1}:{alleles['69547-8']}:{alleles['69551-0']}"
 
 
 async def _all(store: Store, resource_type: str, code: str) -> AsyncIterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.mapping import MappingErrors, Site
@@ -19,7 +19,9 @@ from fhir_bridge.server.services import Services
 from fhir_bridge.storage import Gone, NotFound, Store
 from fhir_bridge.storage.errors import Forbidden
 from fhir_bridge.storage.received import STATUSES, ReceivedMessage, ReceivedMessages
-from fhir_bridge.workshop import TracedRun
+
+if TYPE_CHECKING:
+    from fhir_bridge.workshop import TracedRun
 
 __all__ = ["ShownMessage", "message_values", "shown_message"]
 
@@ -143,4 +145,6 @@ def _rules(mapping: str, site: Path | None, content: bytes, key: int) -> list[tu
 
 @lru_cache(maxsize=4)
 def _compiled(mapping: str, _content: str, site: Path | None) -> TracedRun:
+    from fhir_bridge.workshop import TracedRun  # what explains mappings: not at the start
+
     return TracedRun.of(mapping, Site.load(site) if site else Site())

@@ -18,6 +18,8 @@ from fhir_bridge.server.pages import (
     imaging,
     marks,
     predictions,
+    region_drawing,
+    regions,
     results,
     timeline,
     timeline_drawing,
@@ -136,6 +138,7 @@ def _values(
     drawn, more_trends = trends.trends_of(resources, claimed, person)
     rows = {item.id for day in days for item in day.results}
     beside_ecg = {identity for item in ecgs for identity in item.claimed}
+    drawn_regions, more_regions = regions.regions_of(resources, result)
     values: dict[str, Any] = {
         "patient": _facts(patient, resources),
         "timeline": timeline_drawing.draw(line),
@@ -145,6 +148,8 @@ def _values(
         "reportable": [variant for variant in result if variant.reportable],
         "other_variants": [variant for variant in result if not variant.reportable],
         "studied": variants.studies_of(resources),
+        "regions": [(region, region_drawing.draw(region)) for region in drawn_regions],
+        "more_regions": more_regions,
         "predictions": predictions.predictions_of(resources, sources, outdated),
         "days": days,
         "more_results": more,

@@ -132,8 +132,6 @@ def entry_of(call: Call, position: int, item: dict[str, Any]) -> Entry:
     for name in filter(None, (parts.get("type"), parts.get("holder"))):
         if name not in definitions.resource_types():
             raise refuse(404, "FB-REST-005", f"there is no resource type {name[:40]}")
-    groups = ("type", "id", "version", "operation")
-    named: dict[str, Any] = {name: parts[name] or "" for name in groups if name in parts}
     # Storage knows no base.
     relative = {**item, "request": {**request, "url": path + mark + query}}
     return Entry(
@@ -144,7 +142,10 @@ def entry_of(call: Call, position: int, item: dict[str, Any]) -> Entry:
         query,
         resource,
         relative,
-        **named,
+        type=parts.get("type") or "",
+        id=parts.get("id") or "",
+        version=parts.get("version") or "",
+        operation=parts.get("operation") or "",
         compartment=compartment,
         if_match=request.get("ifMatch"),
     )

@@ -71,7 +71,7 @@ class ConvertData(CallOperation):
             return Response(dumps(outcome), 422, media_type=FHIR_JSON)
         if store == "true":
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": _writes(conversion.resources)}
-            return await carry_out(call, bundle)
+            return _with_issues(await carry_out(call, bundle), issues)
         await audit_operation(call)
         return Response(dumps(_collection(call.base, conversion.resources, issues)), media_type=FHIR_JSON)
 
@@ -133,6 +133,20 @@ def _writes(resources: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         )
         entries.append({"resource": resource, "request": request})
     return entries
+
+
+def _with_issues(stored: Response, issues: Sequence[IssueLike]) -> Response:
+    """The answer to what was stored, with what of the record is not represented."""
+    if not issues or stored.status_code >= 300:
+        return stored
+    answer = loads(bytes(stored.body))
+    outcome = operation_outcome(_plain(issues))
+    last = answer["entry"][-1][
+        "response"
+    ]  # a client pairs entries with what it sent, so there is none beside them
+    stated = last.get("outcome", {}).get("issue", [])
+    last["outcome"] = {**outcome, "issue": [*stated, *outcome["issue"]]}
+    return Response(dumps(answer), stored.status_code, media_type=FHIR_JSON)
 
 
 def _collection(

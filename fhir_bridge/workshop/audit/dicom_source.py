@@ -129,7 +129,11 @@ class _Study:
         patient, study = above
         for element in dataset:
             keyword = element.keyword
-            if element.tag.is_private or not keyword or keyword in _OF_INSTANCES or keyword in _WITH_CONTENT:
+            if element.tag.is_private:
+                if not element.tag.is_private_creator:
+                    self._private(element, series)
+                continue
+            if not keyword or keyword in _OF_INSTANCES or keyword in _WITH_CONTENT:
                 continue
             of_patient = _OF_PATIENTS.search(keyword) and element.tag.group in (0x0010, 0x0038)
             unit = patient if of_patient else study if _of_study(element) else series
@@ -170,6 +174,13 @@ class _Study:
         plain = element.VR != "SQ" and element.VR not in _BINARY
         for value in (element.value if element.VM > 1 else [element.value]) if plain else ("technical",):
             self._add(unit, name, name, str(value).strip(), Role.STRUCTURE)
+
+    def _private(self, element: Any, unit: SourceUnit) -> None:
+        """A private attribute, by its creator: what it means only the manufacturer knows."""
+        name = f"({element.tag.group:04X},xx{element.tag.element & 0xFF:02X}) {element.private_creator or ''}".strip()
+        plain = element.VR != "SQ" and element.VR not in _BINARY
+        self._part += 1
+        self._add(unit, name, name, str(element.value).strip() if plain else "private", Role.STRUCTURE)
 
     def _time(self, element: Any, text: str, around: Dataset | None) -> str:
         clock = (

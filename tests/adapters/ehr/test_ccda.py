@@ -140,6 +140,17 @@ def test_a_document_above_the_limit_is_not_read(summary: bytes) -> None:
     assert "1 MB" in record.issues[0].message
 
 
+def test_a_document_about_two_patients_is_refused_and_one_named_twice_is_not(summary: bytes) -> None:
+    begin, end = summary.index(b"<recordTarget>"), summary.index(b"</recordTarget>") + len(b"</recordTarget>")
+    target = summary[begin:end]
+    role = target.index(b"<id ")
+    other = target[:role] + b'<id root="1.2.3.4" extension="other"/>' + target[target.index(b"<addr", role) :]
+    assert read_document(summary[:end] + target + summary[end:], "d.xml").outcome == "read"
+    refused = read_document(summary[:end] + other + summary[end:], "d.xml")
+    assert refused.outcome == "rejected"
+    assert [issue.code for issue in refused.issues] == ["FB-CDA-008"]
+
+
 def test_a_document_cut_anywhere_is_refused_and_never_raises(summary: bytes) -> None:
     for at in range(100, len(summary) - 30, len(summary) // 40):
         assert read_document(summary[:at], "x.xml").outcome == "rejected"

@@ -53,8 +53,8 @@ def left(converted: Converted) -> list[str]:
         ([ADT, PID, "PV1|1|O"], []),
         ([ORU, PID, "PV1|1|O", OBR, OBX], []),  # the order says how the patient was seen
         ([ORU, PID, "PV1|1|O", OBX], ["segment PV1 is not represented: its visit has no number"]),
-        ([ORU, PID, "SPM|1|^S1||BLD"], ["segment SPM is not represented: no order is before it"]),
-        ([ORU, PID, "SPM|1|^S1||BLD", OBR, OBX], ["segment SPM is not represented: no order is before it"]),
+        ([ORU, PID, "SPM|1|^S1||BLD"], []),
+        ([ORU, PID, "SPM|1|^S1||BLD", OBR, OBX], []),
         ([ORU, PID, "ORC|RE|P1"], []),
         ([ORU, PID, "ORC|RE|||G1"], ["segment ORC is not represented: its order has no OBR"]),
         ([ORU, PID, "TQ1|1", OBR, OBX], []),

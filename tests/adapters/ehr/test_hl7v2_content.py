@@ -230,6 +230,14 @@ def test_vital_sign_is_what_its_profile_takes_or_a_note(
     assert (result["note"][0]["text"] if "note" in result else None) == note
 
 
+def test_a_deleted_access_restriction_restricts_nothing_and_is_reported(message: Message) -> None:
+    converted = valid(message(ADT, PID, "ARV|1|D|DEM^Demographics^HL70717"))
+    assert "security" not in converted.of("Patient")[0]["meta"]
+    assert any("ARV" in place for place in reported(converted))
+    both = valid(message(ADT, PID, "ARV|1|D|DEM^Demographics^HL70717", "ARV|2|A|PSY"))
+    assert "R" in {label["code"] for label in both.of("Patient")[0]["meta"]["security"]}
+
+
 def test_an_access_restriction_labels_the_patient_and_an_unknown_reason_loses_nothing(
     message: Message,
 ) -> None:

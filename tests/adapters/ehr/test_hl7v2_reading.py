@@ -54,6 +54,32 @@ def test_batch_cut_short_is_reported(write: Write, reading: Reading) -> None:
     assert records[-1].records == 0
 
 
+@pytest.mark.parametrize("stated", [200, 199])
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_pieces_of_a_file_have_the_records_of_the_whole(
+    jobs: int, stated: int, write: Write, reading: Reading
+) -> None:
+    long = "OBX|1|TX|N||" + "x" * 50_000 + "\r"  # pieces are of large files
+    content = "BHS|^~\\&|KIS\r" + "".join(ADT.format(id=n) + long for n in range(199)) + "\x1cnothing\r"
+    path, context = write("b.hl7", "\ufeff" + content + f"BTS|{stated}\r"), reading()
+    adapter = Hl7v2Adapter()
+    pieces = adapter.pieces(path, jobs, {})
+    assert len(pieces) == jobs
+    records, states = [], []
+    for piece in pieces:
+        state: dict[str, Any] = {}
+        records += adapter.read_piece(path, piece, context, state)
+        states.append(state)
+    records += adapter.read_end(path, pieces[0], context, states)
+    whole = read(path, reading)
+    assert len(whole) == (200 if stated == 200 else 201)
+    for one, other in zip(records, whole, strict=True):
+        assert (one.locator, one.key, one.outcome, one.offset) == (
+            other.locator, other.key, other.outcome, other.offset,
+        )  # fmt: skip
+        assert [str(issue) for issue in one.issues] == [str(issue) for issue in other.issues]
+
+
 def test_byte_order_marks(write: Write, reading: Reading) -> None:
     umlaut = ADT.format(id=1).replace("Keller", "Müller")
     for content in (umlaut.encode("utf-8-sig"), umlaut.encode("utf-16")):

@@ -78,11 +78,57 @@ def test_zip_of_the_phone_is_read_and_what_is_in_it_beside_is_listed(tmp_path: P
     with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
         text = HEAD + record(RATE, "count/min", 60, datetime(2023, 3, 1)) + "</HealthData>"
         archive.writestr("apple_health_export/export.xml", text)
-        archive.writestr("apple_health_export/electrocardiograms/ecg_1.csv", "x")
+        archive.writestr("apple_health_export/clinical-records/a.json", "{}")
     result = converted(tmp_path / "export.zip")
     assert len(result.of("Observation")) == 1
     (issue,) = [issue for issue in result.issues if issue.code == "FB-WEAR-003"]
-    assert "electrocardiograms (1 files" in issue.message
+    assert "clinical-records (1 files" in issue.message
+
+
+ECG = """Name,"Ada Keller"
+Date of Birth,"1 Jan 1980"
+Recorded Date,2023-03-01 10:00:00 +0100
+Classification,Sinus Rhythm
+Symptoms,
+Software Version,1.9
+Device,"Apple Watch"
+Sample Rate,512 hertz
+
+
+Lead,Lead I
+Unit,µV
+
+"""
+
+
+def test_ecgs_workouts_and_routes_of_the_phone(tmp_path: Path) -> None:
+    workout = """<Workout workoutActivityType="HKWorkoutActivityTypeRunning" duration="30.5" durationUnit="min"
+        startDate="2023-03-02 08:00:00 +0100" endDate="2023-03-02 08:30:30 +0100" sourceName="Watch">
+        <WorkoutStatistics type="HKQuantityTypeIdentifierDistanceWalkingRunning" sum="5.2" unit="km"/>
+        <WorkoutRoute><FileReference path="/workout-routes/route_1.gpx"/></WorkoutRoute></Workout>"""
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("apple_health_export/export.xml", HEAD + workout + "</HealthData>")
+        folder = "apple_health_export/electrocardiograms"
+        archive.writestr(f"{folder}/ecg_1.csv", ECG + "-12.345\n7,5\n0\n")
+        archive.writestr(f"{folder}/ecg_2.csv", ECG + "1\nx\n")
+        archive.writestr("apple_health_export/workout-routes/route_1.gpx", "<gpx/>")
+    result = converted(tmp_path / "export.zip")
+    ecg, run = sorted(result.of("Observation"), key=lambda each: "valueQuantity" in each)
+    (lead,) = ecg["component"]
+    assert lead["valueSampledData"]["data"] == "-12345 7500 0"
+    assert (lead["valueSampledData"]["origin"]["code"], lead["valueSampledData"]["factor"]) == (
+        "uV",
+        Decimal("0.001"),
+    )
+    assert {"text": "Classification: Sinus Rhythm"} in ecg["note"]
+    assert run["valueQuantity"]["value"] == Decimal("30.5")
+    assert run["note"] == [{"text": "DistanceWalkingRunning: sum 5.2 km; route: route_1.gpx"}]
+    assert {each["content"][0]["attachment"]["title"] for each in result.of("DocumentReference")} == {
+        "export.zip",
+        "route_1.gpx",
+    }
+    assert [outcome for locator, outcome in result.outcomes if "ecg_2" in locator] == ["rejected"]
+    assert not any("Keller" in issue.message for issue in result.issues)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,22 @@ def test_an_attribute_that_only_the_mapping_names_is_reported_where_it_can_not_b
     run = Run(tmp_path / "files", tmp_path / "out", "--mapping", str(mapping))
     assert run.written == 1
     assert run.issue("FB-DCM-020")["message"].startswith("KVP is no number")
+
+
+def test_links_pipes_and_programs_are_read_or_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "below").mkdir(parents=True)
+    write(folder / "below" / "one.dcm", image(1))
+    other = write(tmp_path / "two.dcm", image(2))
+    program = write(tmp_path / "three.dcm", image(3)).read_bytes()
+    (folder / "three.dcm").write_bytes(b"\x7fELF" + program[4:])
+    (folder / "link.dcm").symlink_to(other)
+    for name, target in (("nowhere", "nothing"), ("itself", "itself"), ("circle", ".")):
+        (folder / name).symlink_to(target)
+    os.mkfifo(folder / "pipe")
+    run = Run(folder, tmp_path / "out")
+    assert (run.records["read"], run.records["converted"], run.written) == (3, 3, 3)
+    assert run.issue("FB-DCM-013")["count"] == 1
+    left = run.issue("FB-RUN-001")
+    assert left["count"] == 4
+    assert "(circle, itself, nowhere, pipe)" in left["message"]

@@ -8,9 +8,10 @@ from typing import Any
 
 from fhir_bridge.adapters.ehr.ccda.model import CcdaModel
 from fhir_bridge.adapters.ehr.ccda.options import DEFAULT_LIMIT_MB
-from fhir_bridge.adapters.ehr.ccda.parsing import DocumentError, parse
+from fhir_bridge.adapters.ehr.ccda.parsing import DocumentError, Root, parse
 from fhir_bridge.adapters.ehr.ccda.record import Document
 from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.sharding import together
 from fhir_bridge.plugins import ReadContext, SourceModel
 
 __all__ = ["CcdaAdapter", "read_document"]
@@ -31,9 +32,9 @@ class CcdaAdapter:
         """`ehr/ccda`."""
         return "ehr/ccda"
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
-        """A file each."""
-        return [[path] for path in paths]
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+        """A file each; where there are many, neighbours together."""
+        return together(paths, jobs)
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Document]:
         """Read documents in order, one in memory at a time."""
@@ -64,4 +65,28 @@ def read_document(content: bytes, name: str, options: Mapping[str, Any] | None =
     except DocumentError as error:
         code = "FB-CDA-002" if "begins with" in str(error) else "FB-CDA-001"
         return Document(name, content, None, [new_issue(code, str(error), name)], "rejected")
+    if len(patients := _patients(root)) > 1:
+        text = f"the document is about {len(patients)} patients (recordTarget); send a document for each"
+        return Document(name, content, None, [new_issue("FB-CDA-008", text, name)], "rejected")
     return Document(name, content, root)
+
+
+def _patients(root: Root) -> list[frozenset[tuple[str, str]]]:
+    """The patients of a document, each by its identifiers; those that share one are the same."""
+    patients: list[frozenset[tuple[str, str]]] = []
+    for target in root.children:
+        if target.tag != "recordTarget":
+            continue
+        identifiers = frozenset(
+            (node.attributes["root"], node.attributes.get("extension", ""))
+            for role in target.children
+            if role.tag == "patientRole"
+            for node in role.children
+            if node.tag == "id" and "root" in node.attributes
+        )
+        same = next((known for known in patients if known & identifiers), None)
+        if same is not None:
+            patients.remove(same)
+            identifiers |= same
+        patients.append(identifiers)
+    return patients

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
@@ -13,6 +13,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import placements
 from fhir_bridge.adapters.ehr.hl7v2.model import Hl7v2Model
 from fhir_bridge.adapters.ehr.hl7v2.record import Message, parse_segments
 from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.sharding import together
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import ReadContext, SourceModel
 
@@ -36,14 +37,43 @@ class Hl7v2Adapter:
         """`ehr/hl7v2`."""
         return "ehr/hl7v2"
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
-        """A file each: messages of one file stay in order."""
-        return [[path] for path in paths]
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+        """A file each; where there are many, neighbours together: messages stay in order."""
+        return together(paths, jobs)
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Message]:
         """Read messages in order, one in memory at a time."""
         for path in paths:
             yield from _read_file(path, context.options, getattr(context.site, "timezone", None))
+
+    def pieces(self, path: Path, jobs: int, options: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The pieces of a large file that are read side by side; none where it is read whole."""
+        try:
+            return _pieces(path, jobs, options)
+        except OSError:  # reading it says so
+            return []
+
+    def read_piece(
+        self, path: Path, piece: Mapping[str, Any], context: ReadContext, state: dict[str, Any]
+    ) -> Iterator[Message]:
+        """The messages of a piece, in order; `state` gets how many they are, and what trailers state."""
+        read = yield from _read_piece(path, piece, context.options, getattr(context.site, "timezone", None))
+        state["read"] = None if read is None else list(read)
+
+    def read_end(
+        self,
+        path: Path,
+        piece: Mapping[str, Any],  # noqa: ARG002 - the states tell all
+        context: ReadContext,  # noqa: ARG002
+        states: Sequence[Mapping[str, Any]],
+    ) -> Iterator[Message]:
+        """A record that says so where the trailers of batches state another number of messages."""
+        reads = [_Read(*state["read"]) for state in states if state["read"] is not None]
+        if len(reads) == len(states):
+            stated = [read.stated for read in reads if read.stated is not None]
+            yield from _ended(
+                path, _Read(sum(read.messages for read in reads), sum(stated) if stated else None)
+            )
 
     def read_message(self, content: bytes, name: str, context: ReadContext) -> Message:
         """One message that was received; what can't be read comes back as rejected, with the issue."""
@@ -51,31 +81,48 @@ class Hl7v2Adapter:
         return read_message(content, f"{name}#1", context.options, zone)
 
 
-def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> Iterator[Message]:
-    limit = int(options.get("max_message_mb", 64)) << 20
+_WORTHWHILE = 4 << 20
+"""Bytes from which a file is read in pieces."""
+
+
+class _Read(NamedTuple):
+    """What was read of a file: its messages, and how many of them the trailers of batches state."""
+
+    messages: int
+    stated: int | None
+
+
+def _limit(options: Mapping[str, Any]) -> int:
+    return int(options.get("max_message_mb", 64)) << 20
+
+
+def _pieces(path: Path, jobs: int, options: Mapping[str, Any]) -> list[dict[str, int]]:
+    """Where a large file is parted: offsets, and the number of the message before each piece."""
+    size = path.stat().st_size
+    if size < _WORTHWHILE:
+        return []
+    found: list[dict[str, int]] = [{"begin": 0, "number": 0}]
     number = 0
-    stated: int | None = None
-    try:
-        for piece in messages(path, limit=limit):
-            if piece.kind == "envelope":
-                stated = _trailer_count(piece, stated)
-                continue
-            number += 1
-            locator = f"{path.name}#{number}"
-            if piece.kind == "message":
-                message = read_message(piece.raw, locator, options, zone)
-                message.offset, message.wide = piece.offset, piece.wide
-                yield message
-            elif piece.kind == "oversize":
-                text = f"a message of more than {limit >> 20} MB at byte {piece.offset}"
-                yield _refused(locator, new_issue("FB-HL7-010", text, locator))
-            else:
-                text = f"{len(piece.raw)} bytes at byte {piece.offset} belong to no message: expected MSH, FHS or BHS"
-                yield _refused(locator, new_issue("FB-HL7-001", text, locator), piece.raw)
-    except OSError as error:
-        text = f"{path.name}: {error.strerror or 'it can not be read'}"
-        yield _refused(path.name, new_issue("FB-HL7-009", text, path.name))
-        return
+    for piece in messages(path, limit=_limit(options)):
+        if piece.wide:
+            return []
+        if piece.kind == "message" and piece.offset >= len(found) * size / jobs:
+            found[-1]["end"] = piece.offset
+            found.append({"begin": piece.offset, "number": number})
+        number += piece.kind != "envelope"
+    found[-1]["end"] = size
+    return found if len(found) > 1 else []
+
+
+def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> Iterator[Message]:
+    read = yield from _read_piece(path, {"begin": 0, "number": 0}, options, zone)
+    if read is not None:
+        yield from _ended(path, read)
+
+
+def _ended(path: Path, read: _Read) -> Iterator[Message]:
+    """What is wrong with a file as a whole."""
+    number, stated = read
     if number == 0:
         yield _refused(path.name, new_issue("FB-HL7-001", "the file holds no message", path.name))
     elif stated is not None and stated != number:
@@ -83,6 +130,37 @@ def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> I
         record = Message(path.name, [], [new_issue("FB-HL7-011", text, path.name)], "skipped")
         record.records = 0
         yield record
+
+
+def _read_piece(
+    path: Path, piece: Mapping[str, int], options: Mapping[str, Any], zone: tzinfo | None
+) -> Generator[Message, None, _Read | None]:
+    """The messages of a piece of a file, then what was read; None where it can't be."""
+    limit = _limit(options)
+    before = number = piece["number"]
+    stated: int | None = None
+    try:
+        for framed in messages(path, limit=limit, begin=piece["begin"], end=piece.get("end")):
+            if framed.kind == "envelope":
+                stated = _trailer_count(framed, stated)
+                continue
+            number += 1
+            locator = f"{path.name}#{number}"
+            if framed.kind == "message":
+                message = read_message(framed.raw, locator, options, zone)
+                message.offset, message.wide = framed.offset, framed.wide
+                yield message
+            elif framed.kind == "oversize":
+                text = f"a message of more than {limit >> 20} MB at byte {framed.offset}"
+                yield _refused(locator, new_issue("FB-HL7-010", text, locator))
+            else:
+                text = f"{len(framed.raw)} bytes at byte {framed.offset} belong to no message: expected MSH, FHS or BHS"
+                yield _refused(locator, new_issue("FB-HL7-001", text, locator), framed.raw)
+    except OSError as error:
+        text = f"{path.name}: {error.strerror or 'it can not be read'}"
+        yield _refused(path.name, new_issue("FB-HL7-009", text, path.name))
+        return None
+    return _Read(number - before, stated)
 
 
 def _trailer_count(piece: Framed, before: int | None) -> int | None:

@@ -58,6 +58,8 @@ def read_coded(c: Components) -> CodedValue | None:
             c.pass_over(name_at, version_at, oid_at)  # the system of no code
             continue
         c.text(display_at)
+        if code is not None and not code.isalnum():
+            code = " ".join(code.split())  # R4 code: no white space at the ends, single spaces inside
         codings.append((_scheme(c, name_at, oid_at), code, display, c.text(version_at)))
     if text is None and not codings:
         return None
@@ -98,6 +100,8 @@ def _unit(c: Components) -> str | None:
         code, display = c.text(code_at), c.text(display_at)
         if code or display:
             c.pass_over(name_at, version_at, oid_at, *_VALUE_SETS)
+            # The same unit by another code, which UCUM makes needless.
+            c.pass_over(*(number for triplet in _TRIPLETS if triplet[0] != code_at for number in triplet))
             return code or display
     return None
 

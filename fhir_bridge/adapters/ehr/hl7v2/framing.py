@@ -13,9 +13,9 @@ __all__ = ["CHUNK", "Framed", "messages"]
 
 CHUNK = 1 << 18
 
-_START = re.compile(
-    rb"(?:(?<=[\r\n\x0b\x1c])|\A)[ \t]*(?:\xef\xbb\xbf)?(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\s])"
-)
+_NAMES = (b"MSH", b"FHS", b"BHS", b"BTS", b"FTS")
+_NO_SEPARATOR = re.compile(rb"[A-Za-z0-9\s]|\Z")
+_LINE_END = b"\r\n\x0b\x1c"
 _REACH = 64
 """Bytes before a chunk that a start straddling it may take."""
 _BLANK = b"\r\n\x0b\x1c\x00\x1a \t"
@@ -40,26 +40,34 @@ class Framed:
     wide: str = ""
 
 
-def messages(path: Path, *, limit: int = 64 << 20) -> Iterator[Framed]:
+def messages(
+    path: Path, *, limit: int = 64 << 20, begin: int = 0, end: int | None = None
+) -> Iterator[Framed]:
     """The pieces of a file, in order.
 
     Args:
         path: a file of one or many messages.
         limit: bytes that one message may have.
+        begin, end: where to begin and to end in a file that is not UTF-16: offsets of pieces.
 
     Raises:
         OSError: the file can't be opened or read.
     """
     with path.open("rb") as file:
+        if begin:
+            file.seek(begin)
         first = file.read(CHUNK)
-        if first.startswith(_UTF16):
+        if not begin and first.startswith(_UTF16):
             wide = _Wide("utf-16-le" if first.startswith(codecs.BOM_UTF16_LE) else "utf-16-be")
             for piece in _pieces(wide.unpacked(file, first), limit):
                 yield replace(piece, offset=wide.offset(piece.offset), wide=wide.encoding)
             return
-        mark = len(codecs.BOM_UTF8) if first.startswith(codecs.BOM_UTF8) else 0
+        mark = len(codecs.BOM_UTF8) if not begin and first.startswith(codecs.BOM_UTF8) else 0
+        passed = begin + mark
         for piece in _pieces(_chunks(file, first[mark:]), limit):
-            yield replace(piece, offset=piece.offset + mark) if mark else piece
+            if end is not None and piece.offset + passed >= end:
+                return
+            yield replace(piece, offset=piece.offset + passed) if passed else piece
 
 
 def _chunks(file: BinaryIO, first: bytes) -> Iterator[bytes]:
@@ -96,6 +104,27 @@ class _Wide:
         return self._before[1]
 
 
+def _starts(data: bytes, begin: int) -> Iterator[int]:
+    """Where messages and envelopes start: at names that begin a line, blanks and a byte order mark apart."""
+    for start in sorted(place for name in _NAMES for place in _places(data, name, begin)):
+        if _NO_SEPARATOR.match(data, start + 3):
+            continue
+        before = start
+        if data[max(before - 3, 0) : before] == codecs.BOM_UTF8:
+            before -= 3
+        while before and data[before - 1] in b" \t":
+            before -= 1
+        if not before or data[before - 1] in _LINE_END:
+            yield start
+
+
+def _places(data: bytes, name: bytes, begin: int) -> Iterator[int]:
+    place = data.find(name, begin)
+    while place >= 0:
+        yield place
+        place = data.find(name, place + 3)
+
+
 def _pieces(chunks: Iterator[bytes], limit: int) -> Iterator[Framed]:
     pending = b""
     offset = 0
@@ -104,8 +133,7 @@ def _pieces(chunks: Iterator[bytes], limit: int) -> Iterator[Framed]:
         looked = max(0, len(pending) - _REACH)
         pending += chunk
         position = 0
-        for match in _START.finditer(pending, looked):
-            start = match.end()
+        for start in _starts(pending, looked):
             if not oversize:
                 yield from _piece(pending[position:start], offset + position)
             oversize = False

@@ -446,6 +446,9 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
         if name in placed:
             noted = (order if placed[name] == ORDER else latest.get(placed[name])) or patient
             noted.add(segment)
+        elif name == "ORC" and order is not None and not order.segments and SPECIMEN in order.groups:
+            order.add(segment)  # the order of the specimen before it
+            noted = order
         elif name == "ORC" or (name == "OBR" and (order is None or _has_begun(order))):
             order = noted = patient.open(ORDER)
             order.add(segment)
@@ -457,10 +460,11 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             noted = _observation(segment, patient, order, noted)
             latest[VISIT_OBSERVATION if order is None else OBSERVATION] = noted
         elif name == "SPM":
-            noted = latest[SPECIMEN] = (order or patient).open(SPECIMEN)
+            if order is None:  # specimen-centered (OUL): it is of the orders after it
+                order = patient.open(ORDER)
+            noted = latest[SPECIMEN] = order.open(SPECIMEN)
             noted.add(segment)
-            if order is not None:
-                order.first.setdefault("SPM", segment)
+            order.first.setdefault("SPM", segment)
         elif (name == "SAC" and noted is not None and "SPM" in noted.first) or (
             name == "NTE" and noted is not None
         ):

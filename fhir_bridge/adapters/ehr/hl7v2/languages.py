@@ -57,7 +57,7 @@ def read_language(c: Components) -> CodeableConcept | None:
         c.text(1)
         c.pass_over(3, 7)  # the name of its system and its version: BCP 47 takes its place
         concept["coding"] = [{"system": "urn:ietf:bcp:47", "code": code}]
-    if code := c.text(4):  # by another system, which often is the same one in three letters
+    if "coding" in concept and (code := c.text(4)):  # by another system, often the same one in three letters
         further = {"code": code, "display": c.text(5)} if c.peek(5) else {"code": code}
         concept["coding"] = [*concept.get("coding", []), further]
         c.pass_over(6, 8)

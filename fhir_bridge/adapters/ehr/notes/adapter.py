@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.notes.extracted import FACT_NAMES
-from fhir_bridge.adapters.ehr.notes.reading import MEDIA_TYPES, UnreadableText, text_of
+from fhir_bridge.adapters.ehr.notes.reading import MEDIA_TYPES, UnreadableText, is_cut, text_of
 from fhir_bridge.adapters.ehr.notes.record import Note
+from fhir_bridge.adapters.ehr.sharding import together
 from fhir_bridge.mapping import Scope, nearest
 from fhir_bridge.plugins import OptionError, ReadContext, SourceModel
 
@@ -99,9 +100,9 @@ class NotesAdapter:
         """`ehr/notes`."""
         return "ehr/notes"
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
-        """A file each."""
-        return [[path] for path in paths]
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+        """A file each; where there are many, neighbours together."""
+        return together(paths, jobs)
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Note]:
         """Read notes in order, one in memory at a time."""
@@ -143,4 +144,6 @@ def _read(path: Path, content: bytes, options: Mapping[str, Any]) -> Note:
         if content.startswith(b"{\\rtf")
         else "text/plain"
     )
-    return Note(path.name, content=content, text=text, media_type=kind, named=groups)
+    cut = "the RTF ends within a group: what follows is missing"
+    issues = [new_issue("FB-NOTE-005", cut, path.name)] if is_cut(content) else []
+    return Note(path.name, content=content, text=text, media_type=kind, named=groups, issues=issues)

@@ -8,7 +8,7 @@ from typing import Final
 
 from fhir_bridge.plugins.extras import require
 
-__all__ = ["MEDIA_TYPES", "UnreadableText", "text_of"]
+__all__ = ["MEDIA_TYPES", "UnreadableText", "is_cut", "text_of"]
 
 MEDIA_TYPES: Final = {
     ".txt": "text/plain",
@@ -23,6 +23,18 @@ MOST_CHARACTERS: Final = 10_000_000
 
 class UnreadableText(ValueError):
     """A file has no text that can be read; the message says why."""
+
+
+def is_cut(content: bytes) -> bool:
+    """Whether an RTF ends within a group: the rest of it is missing."""
+    if not content.startswith(b"{\\rtf"):
+        return False
+    depth = 0
+    for piece in re.finditer(rb"\\bin(\d+) ?|\\.|[{}]", content, re.DOTALL):
+        mark = piece[0]
+        depth += mark == b"{"
+        depth -= mark == b"}"
+    return depth > 0
 
 
 def text_of(content: bytes, suffix: str) -> str:

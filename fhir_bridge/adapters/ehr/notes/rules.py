@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
-from fhir_bridge.adapters.ehr.notes.family import family_history
+from fhir_bridge.adapters.ehr.notes.family import RELATIONS, family_history
 from fhir_bridge.adapters.ehr.notes.sentences import FAMILY, HYPOTHETICAL, UNCHANGED, Sentence, sentences
 
 __all__ = ["RuleExtractor"]
@@ -72,6 +72,19 @@ _NOT_NYHA: Final = re.compile(
     r"\b(?:not in|no longer in|denies|nicht in|verneint|not documented|nicht dokumentiert)\b", re.IGNORECASE
 )
 
+_SUBJECTS: Final = re.compile(
+    "|".join(
+        (
+            r"\b(?:LV)?EF\b|ejection|ejektion|auswurf|pumpfunktion|NYHA|New York Heart",
+            r"smok|rauch|nikotin|nicotin|tobacco|tabak",
+            r"famil|\bFHx?\b|\bFA\b",
+            *RELATIONS,
+        )
+    ),
+    re.IGNORECASE,
+)
+"""A word of what the rules know: a text without any has no fact, and most texts have none."""
+
 
 class RuleExtractor:
     """Facts by rules that give nothing where they are in doubt."""
@@ -85,7 +98,11 @@ class RuleExtractor:
 
     def extract_as_of(self, text: str, day: date | None) -> Iterable[Fact]:
         """The facts of a text that was written on a day: a finding of another time is none of it."""
+        if _SUBJECTS.search(text) is None:
+            return
         for sentence in sentences(text):
+            if _SUBJECTS.search(sentence.text) is None:
+                continue
             yield from family_history(sentence)
             if HYPOTHETICAL.search(sentence.text) or UNCHANGED.search(sentence.text):
                 continue

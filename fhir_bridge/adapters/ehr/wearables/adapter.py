@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.wearables.apple import Element, ExportError, device_of, elements, iso_time
+from fhir_bridge.adapters.ehr.wearables.apple_ecg import is_ecg, read_ecg
 from fhir_bridge.adapters.ehr.wearables.functions import FUNCTIONS
 from fhir_bridge.adapters.ehr.wearables.measures import APPLE, SYSTEMS, Measure, number_of, ucum_value
 from fhir_bridge.adapters.ehr.wearables.points import Point, PointError, open_mhealth_points, watch_points
@@ -22,6 +23,7 @@ from fhir_bridge.adapters.ehr.wearables.readings import (
     Device,
     Original,
     Owner,
+    Part,
     Reading,
     Recording,
     Sample,
@@ -153,6 +155,10 @@ class _File:
             elif suffix == ".hea":
                 recording, files = read_wfdb(self._path, self._limit)
                 yield from self._recording(recording, files, None)
+            elif suffix == ".csv" and _begins_as_ecg(self._path):
+                yield self._original("text/csv")
+                with self._path.open("rb") as file:
+                    yield from self._ecg(file, self._path.stem, self._path.name)
             else:
                 tabular = suffix == ".csv"
                 yield self._original(_TYPES.get(suffix, "application/json"))
@@ -205,18 +211,58 @@ class _File:
             others = Counter(
                 Path(info.filename).parent.name for info in archive.infolist() if not info.is_dir()
             )
-            for folder in ("electrocardiograms", "workout-routes", "clinical-records"):
-                if others[folder]:
-                    self._left[f"{folder} ({others[folder]} files; they are kept in the original)"] += 0
+            if others["clinical-records"]:
+                shown = (
+                    f"clinical-records ({others['clinical-records']} files; they are kept in the original)"
+                )
+                self._left[shown] += 0
+            yield from self._parts(archive)
             with archive.open(exports[0]) as file:
                 yield from self._export(file)
+
+    def _parts(self, archive: zipfile.ZipFile) -> Iterator[Reading]:
+        """ECGs, and the routes of workouts, which are kept as files: no point of theirs is read."""
+        for info in archive.infolist():
+            name = Path(info.filename)
+            locator = f"{self._path.name}!{name.name}"
+            if info.is_dir():
+                continue
+            if name.parent.name == "electrocardiograms" and name.suffix.lower() == ".csv":
+                with archive.open(info) as file:
+                    yield from self._ecg(file, name.stem, locator)
+            elif name.parent.name == "workout-routes":
+                with archive.open(info) as file:
+                    part = Part.read(
+                        file, name.name, "application/gpx+xml", f"file:{self._path.name}", self._keep
+                    )
+                yield self._reading(locator, [part], self._owner, records=0)
+
+    def _ecg(self, file: IO[bytes], name: str, locator: str) -> Iterator[Reading]:
+        try:
+            recording = read_ecg(file, name, self._limit)
+        except SignalError as error:
+            yield self._rejected(f"{locator}: {error}", locator)
+            return
+        recording.locator = locator
+        self._left["name and date of birth on an ECG"] += 1
+        yield self._reading(locator, [recording], None)
 
     def _export(self, file: IO[bytes]) -> Iterator[Reading]:
         pressures: dict[tuple[str, str, Device], dict[str, tuple[str, int]]] = {}
         cut: ExportError | None = None
+        workout: Element | None = None
+        of_workout: list[Element] = []
         try:
             for element in elements(file):
-                if element.name == "Record":
+                if workout is not None:
+                    if element.parent in ("Workout", "WorkoutRoute", "WorkoutActivity", "WorkoutEvent"):
+                        of_workout.append(element)
+                        continue
+                    yield from self._workout(workout, of_workout)
+                    workout, of_workout = None, []
+                if element.name == "Workout" and element.parent == "HealthData":
+                    workout = element
+                elif element.name == "Record":
                     yield from self._apple_record(element, pressures)
                 elif element.parent == "HealthData" and element.name == "Me":
                     if element.attributes:  # date of birth, sex, blood type
@@ -226,6 +272,8 @@ class _File:
                     yield self._skipped(element)
         except ExportError as error:
             cut = error  # what came before it counts
+        if workout is not None:
+            yield from self._workout(workout, of_workout)
         for (start, end, device), pair in pressures.items():
             both = {name: value for name, (value, _) in pair.items()}
             line = min(line for _, line in pair.values())
@@ -238,6 +286,28 @@ class _File:
         yield from self._summarised()
         if cut is not None:
             raise cut
+
+    def _workout(self, element: Element, parts: Sequence[Element]) -> Iterator[Reading]:
+        """A workout: its duration; what was measured in it, as text beside it."""
+        attributes, locator = element.attributes, f"{self._path.name}:{element.line}"
+        kind = attributes.get("workoutActivityType", "")
+        start, end = iso_time(attributes.get("startDate")), iso_time(attributes.get("endDate"))
+        value = number_of(attributes.get("duration"))
+        if not kind or start is None or value is None:
+            name = "startDate" if start is None else "duration" if value is None else "workoutActivityType"
+            yield self._rejected(f"{name} of a workout is missing or can't be read", locator, "FB-WEAR-002")
+            return
+        amount, unit = ucum_value(value, attributes.get("durationUnit"), kind)
+        sample = Sample(
+            Coded(SYSTEMS["apple"], kind), unit, start, end if end != start else None, device_of(attributes), locator,
+            value=format(round(amount, 6).normalize(), "f"), text="; ".join(_of_workout(element, parts)) or None,
+        )  # fmt: skip
+        self._left.update(
+            f"{part.name} of Workout"
+            for part in parts
+            if part.name not in ("WorkoutStatistics", "FileReference")
+        )
+        yield self._reading(f"{locator}/{kind}", [sample], None)
 
     def _skipped(self, element: Element) -> Reading:
         locator = f"{self._path.name}:{element.line}"
@@ -407,6 +477,30 @@ class _File:
                 self._path.name, self._origin, self._owner, records=0, outcome="skipped", issues=[issue]
             )
             self._left.clear()
+
+
+def _begins_as_ecg(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_ecg(file.read(2048))
+
+
+def _of_workout(element: Element, parts: Sequence[Element]) -> Iterator[str]:
+    """What a workout says beside its duration: totals, statistics, the file of its route."""
+    for name in ("totalDistance", "totalEnergyBurned"):
+        if value := element.attributes.get(name):
+            yield f"{name}: {value} {element.attributes.get(f'{name}Unit', '')}".strip()
+    for part in parts:
+        attributes = part.attributes
+        if part.name == "WorkoutStatistics":
+            stated = ", ".join(
+                f"{name} {attributes[name]}"
+                for name in ("sum", "average", "minimum", "maximum")
+                if name in attributes
+            )
+            kind = attributes.get("type", "").removeprefix("HKQuantityTypeIdentifier")
+            yield f"{kind}: {stated} {attributes.get('unit', '')}".strip()
+        elif part.name == "FileReference":
+            yield f"route: {Path(attributes.get('path', '')).name}"
 
 
 def _plain(text: str | None) -> str | None:

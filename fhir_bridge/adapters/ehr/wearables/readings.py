@@ -9,13 +9,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from fhir_bridge.fhir.datatypes import SampledData
 from fhir_bridge.mapping import Record
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
-__all__ = ["Channel", "Coded", "Device", "Original", "Owner", "Reading", "Recording", "Sample", "Summary"]
+__all__ = [
+    "Channel",
+    "Coded",
+    "Device",
+    "Original",
+    "Owner",
+    "Part",
+    "Reading",
+    "Recording",
+    "Sample",
+    "Summary",
+]
 
 _BLOCK: Final = 1 << 20
 
@@ -96,6 +107,33 @@ class Original:
     def place(self) -> str | None:
         """Where a file is that is not kept."""
         return None if self.size <= self.inline else f"file:{self.path.name}"
+
+
+@dataclass(slots=True)
+class Part:
+    """A file within an export (a route, an ECG), as `Original`."""
+
+    title: str
+    content_type: str
+    size: int
+    hash: str
+    data: str | None
+    place: str | None
+    outer: Any = None
+
+    @classmethod
+    def read(cls, file: IO[bytes], title: str, content_type: str, place: str, inline: int) -> Part:
+        """Read it once; what is no larger than `inline` bytes is kept with it."""
+        digest, size, kept = hashlib.sha1(usedforsecurity=False), 0, bytearray()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+            if size <= inline:
+                kept += block
+        whole = size <= inline
+        data = base64.b64encode(kept).decode() if whole else None
+        sha1 = base64.b64encode(digest.digest()).decode()
+        return cls(title, content_type, size, sha1, data, None if whole else place)
 
 
 @dataclass(slots=True)
@@ -208,4 +246,8 @@ class Reading(Record):
         """The objects of a scope."""
         if name == self.root:
             return (self,)
-        return [one for one in self._objects if one.__class__.__name__ == name]
+        return [
+            one
+            for one in self._objects
+            if one.__class__.__name__ == name or (name == "Original" and isinstance(one, Part))
+        ]

@@ -87,6 +87,13 @@ def test_finding_of_another_time_is_none_of_the_note(sentence: str, found: int, 
     assert len(codes(result)) == found
 
 
+def test_a_cut_rtf_is_converted_and_reported(write: Write) -> None:
+    whole = rb"{\rtf1\ansi{\fonttbl{\f0 Arial;}} Seen today. \{x\par}"
+    results = [convert("ehr/notes", [write("P-1_20260301_Letter.rtf", text)]) for text in (whole, whole[:-6])]
+    assert ["FB-NOTE-005" in {issue.code for issue in result.issues} for result in results] == [False, True]
+    assert results[1].of("DocumentReference")
+
+
 def test_the_same_note_again_is_the_same_resources(write: Write) -> None:
     path = write("P-1_20260301_Letter.txt", TEXT)
     assert convert("ehr/notes", [path]).resources == convert("ehr/notes", [path]).resources
