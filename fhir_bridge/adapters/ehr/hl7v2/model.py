@@ -252,7 +252,8 @@ class Hl7v2Model:
         """Source of a text, or a tuple of such, that decides what a selector's source gives; None: it is unknown."""
         match = _SOURCE.match(source)
         if match is None:
-            return None
+            present = _PRESENCE.match(source)
+            return f"{present[1]} is not None" if present else None
         group = match["group"]
         observation = ALIASES.get(scope, scope) in (OBSERVATION, VISIT_OBSERVATION) and group == "s"
         if match["derived"]:
@@ -341,6 +342,7 @@ _SOURCE: Final = re.compile(
     r"(?P<group>s(?:\.outer)*)\."
     r"(?:(?P<derived>[a-z]+)|(?P<method>[a-z]+)\('(?P<name>\w{3})'(?:, (?P<numbers>[\d, ]+))?\))\Z"
 )
+_PRESENCE: Final = re.compile(r"truth\((s(?:\.outer)*\.segment\('\w{3}'\))\)\Z")
 _FIELD_AT: Final = {"field": 0, "part": 0, "at": 0, "repeats": 0, "every": 0, "nth": 1}
 """Which of a reading method's numbers is the field's."""
 
