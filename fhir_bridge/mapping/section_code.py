@@ -117,12 +117,14 @@ class Layout:
 
     def guards(self, section: SectionDraft) -> dict[str, str]:
         """What decides a section only under a condition on the groups around, and that condition."""
-        found: dict[str, set[str]] = {}
+        conditions: dict[str, set[str]] = {}
         for value in self.own_values(section):
             for source in self.deciding([value]):
-                found.setdefault(source, set()).update(section.depends.guards.get(value, {""}))
+                conditions.setdefault(source, set()).update(section.depends.guards.get(value, {""}))
         return {
-            source: " or ".join(sorted(all_)) for source, all_ in found.items() if all_ and "" not in all_
+            source: " or ".join(sorted(all_))
+            for source, all_ in conditions.items()
+            if all_ and "" not in all_
         }
 
     def is_steady(self, section: SectionDraft, usual: Usual | None = None) -> bool:
