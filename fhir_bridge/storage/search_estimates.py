@@ -41,9 +41,9 @@ async def _estimate(connection: AsyncConnection, branch: Branch) -> int:
     size = last - first + 1
     if size <= 2 * SAMPLES * SAMPLE:
         return await count_all(connection, [branch])
-    found = await _sampled(connection, branch, first, size)
-    if found >= ENOUGH:
-        return round(found * size / (SAMPLES * SAMPLE))
+    matched = await _sampled(connection, branch, first, size)
+    if matched >= ENOUGH:
+        return round(matched * size / (SAMPLES * SAMPLE))
     return await _up_to_the_bound(connection, branch, first, last)
 
 

@@ -239,11 +239,11 @@ async def _of_value(resource_type: str, criteria: Pairs, dictionaries: Dictionar
     if len({name for name, _ in criteria}) < len(criteria):
         return None
     for name, value in criteria:
-        found = await equal_rows(resource_type, name, value, dictionaries)
-        if found is not None and found.rows is not FALSE:
-            sql_type = "timestamptz" if found.table == "date" else "numeric"
-            ways[found.table] = Walk(
-                found.table, found.column, sql_type, found.rows, implied=(name,), ordering=True
+        rows = await equal_rows(resource_type, name, value, dictionaries)
+        if rows is not None and rows.rows is not FALSE:
+            sql_type = "timestamptz" if rows.table == "date" else "numeric"
+            ways[rows.table] = Walk(
+                rows.table, rows.column, sql_type, rows.rows, implied=(name,), ordering=True
             )
         elif not _is_beside(resource_type, name, dictionaries.definitions):
             return None

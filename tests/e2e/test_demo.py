@@ -265,17 +265,19 @@ class TestThePredictions:
     def test_an_ecg_and_all_modalities_together_reach_demonstration_models_that_say_so(
         self, signed_on: Service
     ) -> None:
-        for code, modality, fewest in (
-            ("demo-irregular-rhythm", "signals", 10),
-            ("demo-multimodal-risk", "imaging", 4),
+        for name, code, inputs, fewest in (
+            ("demo-ecg-rhythm", "demo-irregular-rhythm", {"11524-6"}, 10),
+            ("demo-multimodal-risk", "demo-multimodal-risk", {"11524-6", "8480-6", "10230-1"}, 4),
         ):
-            given = [item for item in predictions(signed_on, code) if "valueQuantity" in item]
+            system = f"urn:fhir-bridge:predictor:{name}"
+            results = signed_on.search(f"Observation?code={system}|{code}&_count=100")
+            given = [item for item in results if "valueQuantity" in item]
             assert len(given) >= fewest
             assert all(item["method"]["text"].startswith("Demonstration") for item in given)
             sources = [signed_on.get(f"/fhir/{source['reference']}") for source in given[0]["derivedFrom"]]
-            wanted = {"signals": "11524-6", "imaging": "10230-1"}[modality]
-            codes = {coding["code"] for source in sources for coding in source["code"]["coding"]}
-            assert wanted in codes or (modality == "imaging" and "18043-0" in codes)
+            nodes = [node for source in sources for node in (source, *source.get("component", ()))]
+            codes = {coding["code"] for node in nodes for coding in node["code"].get("coding", ())}
+            assert inputs <= codes
 
     def test_a_result_says_what_made_it_from_what(self, signed_on: Service) -> None:
         result = predictions(signed_on, "score2", PEOPLE[0])[0]

@@ -119,6 +119,7 @@ class TestCapabilityStatement:
             "find-subject-molecular-consequences", "find-subject-specific-haplotypes",
             "find-subject-specific-variants", "find-subject-structural-intersecting-variants",
             "find-subject-structural-subsuming-variants", "find-subject-tx-implications", "find-subject-variants",
+            "pin-variants",
             "everything", "export", "expunge", "match", "meta", "meta-add", "meta-delete", "summary", "validate",
         }  # fmt: skip
         assert {operation["name"] for operation in by_type["AuditEvent"]["operation"]} == {"meta", "validate"}

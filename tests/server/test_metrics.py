@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.storage.changes import Change
@@ -18,7 +19,7 @@ TOKEN = "a token of the monitor"
 
 @pytest.fixture(scope="module")
 def watched(database_url: str) -> Iterator[Hospital]:
-    settings = Settings(database_url=database_url, pages=False, metrics_token=TOKEN)
+    settings = Settings(database_url=database_url, pages=False, metrics_token=SecretStr(TOKEN))
     with running(create_app(settings, plugins=bare_plugins())) as http:
         hospital = Hospital(http)
         pool = hospital.services.store.pool

@@ -166,7 +166,7 @@ def test_a_message_shrinks_to_what_the_issue_needs_and_says_nothing_of_the_patie
     assert done.returncode == 0, done.stderr
     small = out.read_bytes().decode()
     assert [line[:3] for line in small.split("\r")] == ["MSH", "PID", "OBX"]
-    assert pieces(MESSAGE) & pieces(small) == {"Illness onset"}  # the name of a code
+    assert not pieces(MESSAGE) & pieces(small)
     again = run_command("mapping", "shrink", out, "--code", "FB-MAP-208", "--out", tmp_path / "again.hl7")
     assert again.returncode == 0
 

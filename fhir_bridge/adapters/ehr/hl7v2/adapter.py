@@ -101,17 +101,17 @@ def _pieces(path: Path, jobs: int, options: Mapping[str, Any]) -> list[dict[str,
     size = path.stat().st_size
     if size < _WORTHWHILE:
         return []
-    found: list[dict[str, int]] = [{"begin": 0, "number": 0}]
+    parts: list[dict[str, int]] = [{"begin": 0, "number": 0}]
     number = 0
     for piece in messages(path, limit=_limit(options)):
         if piece.wide:
             return []
-        if piece.kind == "message" and piece.offset >= len(found) * size / jobs:
-            found[-1]["end"] = piece.offset
-            found.append({"begin": piece.offset, "number": number})
+        if piece.kind == "message" and piece.offset >= len(parts) * size / jobs:
+            parts[-1]["end"] = piece.offset
+            parts.append({"begin": piece.offset, "number": number})
         number += piece.kind != "envelope"
-    found[-1]["end"] = size
-    return found if len(found) > 1 else []
+    parts[-1]["end"] = size
+    return parts if len(parts) > 1 else []
 
 
 def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> Iterator[Message]:
