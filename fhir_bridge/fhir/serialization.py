@@ -26,6 +26,7 @@ __all__ = [
     "loads_own",
     "loads_same",
     "nests_too_deep",
+    "plain_value",
 ]
 
 MAX_DEPTH = 200
@@ -61,7 +62,8 @@ class _Faulty(ValueError):
     """Something that `find_fault` will find and place."""
 
 
-def _plain(value: object) -> Any:
+def plain_value(value: object) -> Any:
+    """What orjson writes in place of a value that it does not know."""
     if isinstance(value, Decimal):
         # orjson has no decimals; a Fragment is written as it is.
         return orjson.Fragment(decimal_text(value))
@@ -94,12 +96,12 @@ def dumps(resource: Any, *, indent: bool = False) -> bytes:
     """
     option = _INDENTED if indent else None
     try:
-        return orjson.dumps(resource, default=_plain, option=option)
+        return orjson.dumps(resource, default=plain_value, option=option)
     except TypeError as error:
         # orjson raises TypeError for all that it can't write; only its message says that it is this.
         if "64-bit" not in str(error):
             raise
-    return orjson.dumps(_with_long_numbers(resource), default=_plain, option=option)
+    return orjson.dumps(_with_long_numbers(resource), default=plain_value, option=option)
 
 
 def _with_long_numbers(value: Any) -> Any:
