@@ -281,33 +281,12 @@ class Store:
             return await self._events.history(
                 access, identity, count=count, since=since, cursor=cursor, most_bytes=most_bytes
             )
-        if resource_type is not None and identity is not None:
-            return await histories.instance_history(
-                self.pool,
-                self._dictionaries,
-                self._cursors,
-                resource_type,
-                identity,
-                access,
-                count=count,
-                since=since,
-                at=at,
-                cursor=cursor,
-                most_bytes=most_bytes,
-            )
-        if resource_type is not None:
-            require(access, resource_type, "s")
-            types = [resource_type]
-        else:
-            # AuditEvents have a history of their own: there are more of them than of all else.
-            types = [
-                kind for kind in sorted(definitions.resource_types() - {AUDIT}) if access.permits(kind, "s")
-            ]
-        return await histories.type_history(
+        return await histories.history(
             self.pool,
             self._dictionaries,
             self._cursors,
-            types,
+            resource_type,
+            identity,
             access,
             count=count,
             since=since,
