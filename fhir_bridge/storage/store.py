@@ -541,7 +541,7 @@ class Store:
         check: Check | None = None,
         audit: AuditOf | None = None,
         outlines: Sequence[Outline | None] = (),
-    ) -> bytes:
+    ) -> dict[str, Any]:
         """Carry out a transaction (all or nothing) or batch Bundle.
 
         Args:
@@ -551,7 +551,7 @@ class Store:
             outlines: of the entries' resources, where they are known.
 
         Returns:
-            The response Bundle.
+            The response Bundle, what was read in it as it is stored (`orjson.Fragment`).
 
         Raises:
             TransactionFailed: with the entry's position and cause. BadResource: not such a Bundle.
