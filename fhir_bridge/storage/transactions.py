@@ -12,7 +12,6 @@ import orjson
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.attachments import local_attachments
 from fhir_bridge.fhir.issues import operation_outcome
-from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.audit_rows import AuditOf
 from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.bundles import (
@@ -106,8 +105,8 @@ class Bundles:
         access: AccessFilter,
         check: Check | None = None,
         outlines: Sequence[Outline | None] = (),
-    ) -> bytes:
-        """The response Bundle.
+    ) -> dict[str, Any]:
+        """The response Bundle, what was read in it as it is stored (`orjson.Fragment`).
 
         Args:
             outlines: of the entries' resources, where they are known.
@@ -128,11 +127,8 @@ class Bundles:
             responses = [await self._alone(entry, access, check) for entry in entries]
         else:
             responses = await self._together(entries, access, check)
-        return dumps(
-            {"resourceType": "Bundle", "type": f"{kind}-response", "entry": responses}
-            if responses
-            else {"resourceType": "Bundle", "type": f"{kind}-response"}
-        )
+        head = {"resourceType": "Bundle", "type": f"{kind}-response"}
+        return {**head, "entry": responses} if responses else head
 
     async def _alone(self, entry: Entry, access: AccessFilter, check: Check | None) -> Response:
         """An entry of a batch. Its refusal is its response; entries do not see each other's ids."""

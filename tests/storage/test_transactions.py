@@ -46,7 +46,9 @@ def _of(reference: str) -> dict[str, Any]:
 async def _run(
     store: Store, bundle: dict[str, Any], access: AccessFilter = EVERYTHING
 ) -> list[dict[str, Any]]:
-    response = orjson.loads(await store.transaction(bundle, access, base="http://localhost/fhir"))
+    response = orjson.loads(
+        orjson.dumps(await store.transaction(bundle, access, base="http://localhost/fhir"))
+    )
     entries: list[dict[str, Any]] = response["entry"]
     return entries
 
