@@ -24,6 +24,7 @@ __all__ = [
     "loads",
     "loads_exact",
     "loads_own",
+    "loads_same",
     "nests_too_deep",
     "plain_value",
 ]
@@ -144,9 +145,45 @@ def loads_exact(text: bytes | str) -> Any:
             beyond `MAX_DEPTH`. It names line, column and element.
     """
     if isinstance(text, bytes | bytearray | memoryview):
-        text = _decoded(bytes(text))
+        content = bytes(text)
+        value = _written_by_us(content)
+        if value is not None:
+            return _decimals(value)
+        text = _decoded(content)
     elif text.startswith("\ufeff"):
         text = text[1:]
+    return _loads_checked(text)
+
+
+def loads_same(text: bytes) -> Any:
+    """As `loads_exact`, but with floats where these are written as the text has them: it takes a fraction of the time.
+
+    Raises:
+        JsonError: as there.
+    """
+    value = _written_by_us(text)
+    return loads_exact(text) if value is None else value
+
+
+def _written_by_us(text: bytes) -> Any:
+    """The value of a text without white space that is written again as it is; None where that is not so.
+
+    Such a text repeats no key, and each of its floats has the digits of the text.
+    """
+    start = text[:100]
+    if b'": ' in start or b"\n" in start:
+        return None
+    try:
+        value = orjson.loads(text)
+        same: bool = orjson.dumps(value) == text
+    except (orjson.JSONDecodeError, TypeError):
+        return None  # the slower reader says what is wrong
+    # Brackets are at least as many as levels, and counting them is cheap.
+    deep = text.count(b"{") + text.count(b"[") > MAX_DEPTH and nests_too_deep(value)
+    return value if same and not deep else None
+
+
+def _loads_checked(text: str) -> Any:
     try:
         # orjson would read decimals as floats, and of a repeated key keep the last without a word.
         value = json.loads(text, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_unique)
