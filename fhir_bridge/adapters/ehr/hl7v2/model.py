@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, vitals
+from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, variants, vitals
 from fhir_bridge.adapters.ehr.hl7v2.definitions import data_types, doubt_of, table_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
@@ -62,6 +62,7 @@ _FUNCTIONS: Final = {
     **parties.FUNCTIONS,
     **documents.FUNCTIONS,
     **vitals.FUNCTIONS,
+    **variants.FUNCTIONS,
     "language": language,
 }
 
