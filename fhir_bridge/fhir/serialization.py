@@ -24,7 +24,9 @@ __all__ = [
     "loads",
     "loads_exact",
     "loads_own",
+    "loads_same",
     "nests_too_deep",
+    "plain_value",
 ]
 
 MAX_DEPTH = 200
@@ -60,7 +62,8 @@ class _Faulty(ValueError):
     """Something that `find_fault` will find and place."""
 
 
-def _plain(value: object) -> Any:
+def plain_value(value: object) -> Any:
+    """What orjson writes in place of a value that it does not know."""
     if isinstance(value, Decimal):
         # orjson has no decimals; a Fragment is written as it is.
         return orjson.Fragment(decimal_text(value))
@@ -93,12 +96,12 @@ def dumps(resource: Any, *, indent: bool = False) -> bytes:
     """
     option = _INDENTED if indent else None
     try:
-        return orjson.dumps(resource, default=_plain, option=option)
+        return orjson.dumps(resource, default=plain_value, option=option)
     except TypeError as error:
         # orjson raises TypeError for all that it can't write; only its message says that it is this.
         if "64-bit" not in str(error):
             raise
-    return orjson.dumps(_with_long_numbers(resource), default=_plain, option=option)
+    return orjson.dumps(_with_long_numbers(resource), default=plain_value, option=option)
 
 
 def _with_long_numbers(value: Any) -> Any:
@@ -142,9 +145,45 @@ def loads_exact(text: bytes | str) -> Any:
             beyond `MAX_DEPTH`. It names line, column and element.
     """
     if isinstance(text, bytes | bytearray | memoryview):
-        text = _decoded(bytes(text))
+        content = bytes(text)
+        value = _written_by_us(content)
+        if value is not None:
+            return _decimals(value)
+        text = _decoded(content)
     elif text.startswith("\ufeff"):
         text = text[1:]
+    return _loads_checked(text)
+
+
+def loads_same(text: bytes) -> Any:
+    """As `loads_exact`, but with floats where these are written as the text has them: it takes a fraction of the time.
+
+    Raises:
+        JsonError: as there.
+    """
+    value = _written_by_us(text)
+    return loads_exact(text) if value is None else value
+
+
+def _written_by_us(text: bytes) -> Any:
+    """The value of a text without white space that is written again as it is; None where that is not so.
+
+    Such a text repeats no key, and each of its floats has the digits of the text.
+    """
+    start = text[:100]
+    if b'": ' in start or b"\n" in start:
+        return None
+    try:
+        value = orjson.loads(text)
+        same: bool = orjson.dumps(value) == text
+    except (orjson.JSONDecodeError, TypeError):
+        return None  # the slower reader says what is wrong
+    # Brackets are at least as many as levels, and counting them is cheap.
+    deep = text.count(b"{") + text.count(b"[") > MAX_DEPTH and nests_too_deep(value)
+    return value if same and not deep else None
+
+
+def _loads_checked(text: str) -> Any:
     try:
         # orjson would read decimals as floats, and of a repeated key keep the last without a word.
         value = json.loads(text, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_unique)

@@ -28,6 +28,7 @@ from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource
 from fhir_bridge.mapping.rule_profiles import profiles_of
+from fhir_bridge.mapping.item_bytes import leaf_bytes
 from fhir_bridge.mapping.runtime import GENERATED, JsonOutput, Output
 from fhir_bridge.mapping.sections import NoSections, known_key, settle, unchanged, written
 from fhir_bridge.mapping.shape import Problems
@@ -295,6 +296,7 @@ class _Compilation:
             "dumps": dumps,
             "id_of": id_of,
             "inside": inside,
+            "leaf_bytes": leaf_bytes,
             "key_part": key_part,
             "known_key": known_key,
             "many": many,

@@ -17,7 +17,13 @@ __all__ = ["NodeCompiler"]
 
 
 class NodeCompiler(LeafCompiler):
-    """Compiles the elements of one rule."""
+    """Compiles the elements of one rule.
+
+    Attributes:
+        items: the lines with which the items of the list written last begin, and that of its end.
+    """
+
+    items: tuple[int, ...] = ()
 
     def members(
         self, entries: Iterable[tuple[Scalar, Node]], spot: Spot, env: Environment, variable: str
@@ -80,8 +86,11 @@ class NodeCompiler(LeafCompiler):
         local = self.writer.name("l")
         self.writer.line(f"{local} = []")
         inner = Sink(local)
+        starts = []
         for item in node.items if isinstance(node, Sequence) else [node]:
+            starts.append(len(self.writer.lines))
             self.item(item, target, env, inner)
+        self.items = (*starts, len(self.writer.lines))
         self.writer.line(f"if {local}: {sink.put(local)}", node.position)
 
     def item(self, node: Node, target: Target, env: Environment, sink: Sink) -> None:

@@ -155,7 +155,7 @@ class RuleCompiler:
             type=rule.type,
             rule=rule.name,
             scope=rule.scope,
-            outer=len(self.expressions.chain(rule.scope)) > 1,
+            outer=len(self.expressions.chain(rule.scope)) > 1 and not getattr(model, "single", False),
             position=rule.position,
             columns=extra,
             early=self.early,
@@ -422,9 +422,12 @@ class RuleCompiler:
                 kept.append((key, value))
         written: set[str] = set()
         for entry in sorted(kept, key=lambda item: root.order(item[0].text.strip("`"))):
-            before = len(writer.lines)
+            before, self.nodes.items = len(writer.lines), ()
             written |= self.nodes.members([entry], root, env, "o")
-            self.members.append(self._piece(entry[0].text.strip("`").removesuffix("[x]"), before))
+            piece = self._piece(entry[0].text.strip("`").removesuffix("[x]"), before)
+            if isinstance(entry[1], Sequence) and self.nodes.items[-1:] == (len(writer.lines) - 1,):
+                piece.starts = tuple(line - before for line in self.nodes.items)
+            self.members.append(piece)
         self.nodes.shape.required(rule.node, root, written | {"id", "meta"})
         for names in required_names(root):
             if names[0] in ("id", "meta"):

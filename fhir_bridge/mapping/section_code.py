@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_bridge.fhir.record import elements_of_owners
+from fhir_bridge.mapping.list_pieces import in_items, joined_items, list_head
 from fhir_bridge.mapping.record import Usual
 from fhir_bridge.mapping.sections import Section, SectionPlan
 from fhir_bridge.mapping.statements import (
@@ -26,6 +27,9 @@ __all__ = ["KeyVariable", "Layout", "SectionCompiler", "SectionDraft"]
 
 _EXACT = frozenset({"string", "code", "boolean", "integer"})
 """Types of variables whose equal values are written the same."""
+
+_LOOKED_INTO = frozenset({"status", "meta"})
+"""Elements that are not made anew for each object."""
 
 _SIMILAR = 0.6
 """Share of common dependencies from which two sections are one."""
@@ -67,7 +71,8 @@ class Layout:
     Attributes:
         model: the source model: `key(selector, scope)` gives the source of a text that decides what a selector's source
             gives, `key_head(scope)` statements that these need; `varying`, where it is there, those keys that differ
-            from object to object.
+            from object to object; `single`, whether its groups have one object each, so that nothing is taken of them
+            together.
         number: the place of the rule among the mapping's.
         lets, time: the statements of its variables, and of its business time.
         timed: the time is the same for all objects of a group.
@@ -129,6 +134,16 @@ class Layout:
             return False
         return self.varying(section, usual) <= (usual.absent if usual else frozenset())
 
+    def is_fresh(self, section: SectionDraft) -> bool:
+        """Whether a section is made for each object, as the source model says that what decides it differs."""
+        return (
+            getattr(self.model, "single", False)
+            and not self.head.reads
+            and not self.head.delta
+            and bool(self.varying(section))
+            and not any(piece.name in _LOOKED_INTO for _, piece in section.members)
+        )
+
     def varying(self, section: SectionDraft, usual: Usual | None = None) -> set[str]:
         """What differs from object to object of what decides a section, as the source model says."""
         names = usual.names if usual else {}
@@ -147,6 +162,7 @@ class SectionCompiler:
     def __init__(self, scanner: StatementScanner, layout: Layout) -> None:
         self.scanner = scanner
         self.layout = layout
+        self._single = getattr(layout.model, "single", False)
 
     def divide(self, members: list[Piece]) -> bool:
         """Divide the rule's elements; False where they can't be in sections."""
@@ -165,7 +181,7 @@ class SectionCompiler:
             if piece.type in _EXACT and (variable := self._variable(piece, own)) is not None:
                 layout.variables[piece.name] = variable
         sections = layout.sections
-        for place, piece in enumerate(members):
+        for place, piece in enumerate(in_items(members, head) if self._single else members):
             depends, needed = self._closed(self.scanner.scan(piece, head), own)
             depends.given = any(own[name].free for name in needed - late)
             section = SectionDraft([(place, piece)], needed & late, depends)
@@ -178,6 +194,7 @@ class SectionCompiler:
                 twin.depends.add(depends)
         for place, section in enumerate(sections):
             section.number = place
+            section.members = joined_items(section.members)
         users = Counter(name for section in sections for name in section.lets)
         layout.common = {name for name, count in users.items() if count > 1}
         moment, _ = self._closed(self.scanner.scan(layout.time, head), own)
@@ -200,6 +217,7 @@ class SectionCompiler:
                     self._orders(section),
                     next((n for n, (_, piece) in enumerate(section.members) if piece.name == "status"), -1),
                     tuple(n for n, (_, piece) in enumerate(section.members) if piece.name in owners),
+                    tuple(len(list_head(piece.name)) if piece.item else 0 for _, piece in section.members),
                 )
                 for section in layout.sections
             ),
@@ -257,6 +275,8 @@ class SectionCompiler:
             return False
         if layout.is_around(one):
             return True
+        if layout.is_fresh(one) or layout.is_fresh(other):
+            return layout.is_fresh(one) and layout.is_fresh(other)
         a, b = (layout.deciding(draft.depends.own | draft.depends.around) for draft in (one, other))
         if a == b:
             return True

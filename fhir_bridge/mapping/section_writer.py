@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fhir_bridge.fhir.record import elements_of_owners
+from fhir_bridge.mapping.item_bytes import item_lines
+from fhir_bridge.mapping.list_pieces import list_head
 from fhir_bridge.mapping.record import CONSTANTS, Usual
 from fhir_bridge.mapping.section_code import KeyVariable, Layout, SectionDraft
 from fhir_bridge.mapping.statements import Piece, UnknownStatement
@@ -37,6 +39,10 @@ class SectionWriter:
             place for section in layout.sections for place, piece in section.members if piece.name == "meta"
         ]
         """Places of what the rule itself writes into `meta`."""
+        self.lists = {
+            place: piece.name for section in layout.sections for place, piece in section.members if piece.item
+        }
+        """Places of the parts of lists, and which list."""
         self.runs: list[list[str]] = []
         """Sources of the bytes of neighbours among the sections that recur."""
         self.passed = ", ".join(["s", "g", "uid", *self.head.columns, *self.head.locals_])
@@ -51,7 +57,10 @@ class SectionWriter:
         """
         head, layout = self.head, self.layout
         for section in layout.sections:
-            self._section(section)
+            if layout.is_fresh(section):
+                self._fresh(section)
+            else:
+                self._section(section)
         for name, variable in layout.variables.items():
             self._variable(name, variable)
         if head.outer:
@@ -122,7 +131,7 @@ class SectionWriter:
             self.writer.line(text)
         start = len(self.writer.lines)
         for section in layout.sections:
-            if section not in self.around:
+            if section not in self.around and not layout.is_fresh(section):
                 for source in sorted(layout.deciding(layout.own_values(section))):
                     self._named(source)
         self.writer.read_together(start, layout.model, self.head.position)
@@ -182,6 +191,9 @@ class SectionWriter:
             if section in self.around:
                 self.writer.line(f"{name} = st.group[{self.around.index(section)}]")
                 continue
+            if self.layout.is_fresh(section):
+                self.writer.line(f"{name} = st.fresh(ctx, {self.head.function}_s{number}, {self.passed})")
+                continue
             make = f"st.make(ctx, {number}, k, {self.head.function}_s{number}, {self.passed})"
             self.writer.line(f"k = {_tuple(self._key(section))}")
             self.writer.line(f"{name} = st.tables[{number}].get(k) or {make}")
@@ -197,9 +209,12 @@ class SectionWriter:
         pieces: dict[int, str] = {}
         runs = self.runs = []
         before = False
+        around = ""
         for place in sorted(of_place):
             section, index = of_place[place]
             source = f"e{section.number}[{index}]"
+            if self.lists.get(place, "") != around:
+                around, before = self.lists.get(place, ""), False
             apart = place in self.meta  # it does not stand beside the elements
             if section not in steady:
                 pieces[place] = source
@@ -304,7 +319,7 @@ class SectionWriter:
             "start_", b'{"resourceType":"%s","id":"' % head.type.encode(), ("start", head.type)
         )
         identity = "uid.encode()" if head.hashed else "dumps(uid)[1:-1]"
-        elements = (pieces[place] for place in sorted(pieces) if place not in self.meta)
+        elements = self._elements(pieces)
         meta = ", ".join(["ctx, bt", *(pieces[place] for place in self.meta)])
         meta = "st.start" if self._starts_together() else f"st.meta({meta})"
         text = ", ".join([start, identity, meta, *elements, "b'}'"])
@@ -313,6 +328,27 @@ class SectionWriter:
             f"return JsonOutput({head.type!r}, uid, b''.join(({text})), {head.rule!r}, bt[0], ctx.locator, "
             f"{status}, {patients}{part})"
         )
+
+    def _elements(self, pieces: dict[int, str]) -> list[str]:
+        """Sources of the bytes of all elements, in their order; the parts of a list are put together before."""
+        elements: list[str] = []
+        parts: dict[str, list[str]] = {}
+        for place in sorted(pieces):
+            name = self.lists.get(place)
+            if place in self.meta:
+                continue
+            if name is None:
+                elements.append(pieces[place])
+                continue
+            if name not in parts:
+                elements.append(self.writer.name("n"))
+                parts[name] = [elements[-1]]
+            parts[name].append(pieces[place])
+        for name, (variable, *sources) in parts.items():
+            self.writer.line(f"{variable} = b''.join(({', '.join(sources)}, ))")
+            head = self.writer.object("list_", list_head(name), ("list", name))
+            self.writer.line(f"if {variable}: {variable} = {head} + {variable}[1:] + b']'")
+        return elements
 
     def _starts_together(self) -> bool:
         """Whether `meta` is the same for all outputs of a group."""
@@ -400,6 +436,28 @@ class SectionWriter:
             if getattr(layout.model, "pure", False):
                 writer.read_once(start, reads, head.position)
             writer.read_together(start, layout.model, head.position)
+        writer.line("")
+
+    def _fresh(self, section: SectionDraft) -> None:
+        """The function that gives a section of each object as an entry, in bytes."""
+        writer, layout, head = self.writer, self.layout, self.head
+        with writer.block(f"def {head.function}_s{section.number}(ctx, {self.passed}):", head.position):
+            for piece in layout.lets:
+                if piece.name in section.lets:
+                    self._copy(piece)
+            parts: list[str] = []
+            for _, piece in section.members:
+                parts.append(writer.name("d"))
+                if piece.item:
+                    name = piece.lines[0].split()[0]
+                    for text in (piece.lines[0], *item_lines(writer, piece.lines)):
+                        writer.line(text[4:], piece.positions[0])
+                    writer.line(f"{parts[-1]} = b',' + b','.join({name}) if {name} else b''")
+                else:
+                    writer.line("o = {}")
+                    self._copy(piece)
+                    writer.line(f"{parts[-1]} = b',' + dumps(o)[1:-1] if o else b''")
+            writer.line(f"return 0, None, (), {', '.join(parts)}")
         writer.line("")
 
     def _copy(self, piece: Piece) -> None:

@@ -42,11 +42,13 @@ class Section(NamedTuple):
         orders: by which what its variables and elements report is sorted, as a whole output reports it.
         status: which of its elements is `status`; -1 for none.
         owners: which of its elements decide whom the resource is about.
+        lists: of each element how many bytes are before the items of the list that it is a part of; 0 for others.
     """
 
     orders: tuple[int, ...]
     status: int
     owners: tuple[int, ...]
+    lists: tuple[int, ...]
 
 
 class SectionPlan(NamedTuple):
@@ -298,6 +300,23 @@ class Sections:
             ctx.noise += noise
         return entry
 
+    def fresh(self, ctx: Context, call: Callable[..., Entry], *arguments: Any) -> Entry:
+        """A section that is made for each object.
+
+        Raises:
+            NoSections: it reported something: the output is made as a whole, which reports it again.
+        """
+        issues, unmapped, ctx.issues, ctx.unmapped = ctx.issues, ctx.unmapped, [], self._none
+        try:
+            entry = call(ctx, *arguments)
+            if ctx.issues or ctx.unmapped:
+                raise NoSections
+        finally:
+            if ctx.unmapped:
+                self._none = Counter()
+            ctx.issues, ctx.unmapped = issues, unmapped
+        return entry
+
     def _entry(self, number: int, marks: Sequence[int], parts: tuple[dict[str, Any], ...]) -> Entry:
         section = self._plan.sections[number]
         mask = 0
@@ -313,8 +332,8 @@ class Sections:
                 patients += _patients(self._plan.type, parts[place])
         if len(parts) == 1:
             part = parts[0]
-            return mask, status, patients, b"," + dumps(part)[1:-1] if part else b""
-        return (mask, status, patients, *[b"," + dumps(part)[1:-1] if part else b"" for part in parts])
+            return mask, status, patients, _bytes_of(part, section.lists[0])
+        return (mask, status, patients, *map(_bytes_of, parts, section.lists))
 
     def _noise(self, ctx: Context, number: int, counts: tuple[int, ...]) -> list[Noise]:
         """What a section has just reported, by its variables and elements."""
@@ -372,6 +391,13 @@ class Sections:
         else:
             self._meta = (entry, sequence, text)
         return text
+
+
+def _bytes_of(part: dict[str, Any], head: int) -> bytes:
+    """An element with the comma before it; of a part of a list, whose own bytes begin with `head`, the items."""
+    if not part:
+        return b""
+    return b"," + (dumps(part)[head:-2] if head else dumps(part)[1:-1])
 
 
 _DELTA = {"url": "update", "valueCode": "delta"}

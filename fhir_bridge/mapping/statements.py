@@ -50,12 +50,16 @@ class Piece:
         name: the variable's local name, or the member's.
         lines, positions: the statements, indented once, and their places in the mapping.
         type: of a variable, as far as it is known.
+        starts: of a list, the numbers of the lines with which its items begin, and of its last line.
+        item: it is a part of a list.
     """
 
     name: str
     lines: list[str]
     positions: list[Position | None]
     type: str | None = None
+    starts: tuple[int, ...] = ()
+    item: bool = False
 
 
 @dataclass(slots=True)
@@ -64,7 +68,7 @@ class RuleHead:
 
     Attributes:
         function: name of the function that makes the whole output.
-        outer: there is a group around the rule's objects.
+        outer: there is a group of several objects around the rule's.
         columns: parameters of an unpivot.
         early: variables computed before the id.
         locals_: what is passed of them.

@@ -66,7 +66,7 @@ def patient_entity(patient: str) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AuditRow:
     """An event as it is stored.
 
@@ -85,7 +85,7 @@ class AuditRow:
         return cls(datetime.fromisoformat(event["recorded"]), shortened(dumps(event)), facts_of(event))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AuditRecord:
     """What one request did.
 
@@ -186,15 +186,16 @@ class AuditWriter:
     def add(statement: Statement, records: Sequence[AuditRecord]) -> None:
         """Put records into a statement; their months are prepared."""
         stored = [record.row or AuditRow.of(record.event) for record in records]
-        contents = [
-            (record.key, row.moment, row.content) for record, row in zip(records, stored, strict=True)
-        ]
-        statement.insert("audit", _ROW, contents)
+        contents: list[tuple[Any, ...]] = []
         rows: list[tuple[Any, ...]] = []
         for record, row in zip(records, stored, strict=True):
+            # As texts, once for all rows.
+            key, moment = str(record.key), row.moment.isoformat()
+            contents.append((key, moment, row.content))
             for number, part in enumerate(record.parts):
                 for position, patient in enumerate(part or (None,)):
-                    rows.append((row.moment, record.key, number, position == 0, patient, *row.facts))
+                    rows.append((moment, key, number, position == 0, patient, *row.facts))
+        statement.insert("audit", _ROW, contents)
         statement.insert("audit_index", _INDEX, rows)
 
     async def write(self, records: Sequence[AuditRecord]) -> None:

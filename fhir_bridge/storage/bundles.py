@@ -108,7 +108,7 @@ def _entry(entry: Any, position: int) -> Entry:
         resource_type,
         identity,
         version,
-        parse_qsl(query, keep_blank_values=True),
+        parse_qsl(query, keep_blank_values=True) if query else [],
         full_url if isinstance(full_url, str) else None,
         resource if isinstance(resource, dict) else None,
         request.get("ifMatch"),

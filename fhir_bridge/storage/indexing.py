@@ -75,7 +75,7 @@ UNDATED = "-infinity"
 _MERGES = ("replaced-by", "replaces")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Indexed:
     """What the index will hold of one resource.
 
@@ -143,14 +143,16 @@ def index(
         placed = elements_of(resource, extracted, known, most=most)
     except TooManyEntries as error:
         raise TooManyIndexRows("a write has more rows of the search index than are allowed here") from error
+    if placed is not None:
+        extracted = [entry for entry, _ in placed]
     # A type that R4 does not have can't be a row of `resource`: what it names is somewhere else.
     entries = tuple(
         entry
         if type(entry) is not ReferenceEntry or entry.type is None or entry.type in types
         else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
-        for entry, _ in placed
+        for entry in extracted
     )
-    elements = tuple(element for _, element in placed)
+    elements = () if placed is None else tuple(element for _, element in placed)
     labels = _labels(resource)
     # PostgreSQL stores no NUL in a text; the error would come at the end of the
     # batch, and of nobody in particular.
@@ -337,10 +339,11 @@ def _once(item: Indexed, known: definitions.Definitions) -> Sequence[IndexEntry]
 
     With elements, numbers say what occurs together for each composite by itself (`elements_of`): all keep their rows.
     """
-    wider = {} if item.elements else included(item.type, known)
+    if item.elements:
+        return item.entries
+    wider, inner = known.derived(_wider, item.type)
     if not wider:
         return item.entries
-    inner = {code for codes in wider.values() for code in codes}
     there = {entry for entry in item.entries if entry.parameter in inner}
     own: set[str] = set()
     for entry in item.entries:
@@ -348,6 +351,14 @@ def _once(item: Indexed, known: definitions.Definitions) -> Sequence[IndexEntry]
         if codes is not None and not any((code, *entry[1:]) in there for code in codes):
             own.add(entry.parameter)
     return [entry for entry in item.entries if entry.parameter not in wider or entry.parameter in own]
+
+
+def _wider(
+    known: definitions.Definitions, resource_type: str
+) -> tuple[Mapping[str, tuple[str, ...]], frozenset[str]]:
+    """The codes that include others, and those others."""
+    wider = included(resource_type, known)
+    return wider, frozenset(code for codes in wider.values() for code in codes)
 
 
 def _moments(item: Indexed) -> list[Any]:

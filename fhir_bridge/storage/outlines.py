@@ -13,7 +13,7 @@ __all__ = ["Outline", "outline_of"]
 _URNS = ("urn:uuid:", "urn:oid:")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outline:
     """What a resource holds; as long as nothing in it is changed.
 

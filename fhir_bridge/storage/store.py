@@ -454,7 +454,8 @@ class Store:
             if operations
             else []
         )
-        self._wrote.update(operation.type for operation in operations)
+        for operation in operations:
+            self._wrote[operation.type] += 1
         return written
 
     def wrote(self, types: Iterable[str]) -> int:

@@ -1,9 +1,12 @@
-"""Stored versions, and the stamp (versionId, lastUpdated) that is written into their bytes once."""
+"""Stored versions, and the stamp (versionId, lastUpdated) that is written into their bytes once.
+
+These and the other values that a write makes of each resource are not frozen: to set the fields of a frozen one takes
+several times as long, and there are dozens a resource. Nobody changes them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from typing import Any, Literal
 
 import orjson
 
-from fhir_bridge.fhir.serialization import JsonError, dumps, loads, loads_exact
+from fhir_bridge.fhir.serialization import JsonError, dumps, loads, loads_same
 from fhir_bridge.storage.errors import BadResource
 
 __all__ = [
@@ -32,7 +35,7 @@ __all__ = [
 Outcome = Literal["created", "updated", "unchanged", "deleted"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stored:
     """A version of a resource as it is served.
 
@@ -57,7 +60,7 @@ class Stored:
         return parsed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
     """What a write came to. `unchanged`: the content was stored already, and no version was made."""
 
@@ -76,20 +79,15 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-# Exact reading makes a Decimal of each number and costs several times as much; few resources have such numbers.
-_INEXACT = re.compile(rb"\.\d*0(?=[\s,}\]])|\d[eE][+-]?\d|\d{15,}|\.\d{9,}|0\.0000|-0(?=[\s,}\]])")
-"""Where reading numbers as floats might change how they are written."""
-
-
 def parse(resource: Mapping[str, Any] | bytes, *, source: str = "") -> dict[str, Any]:
-    """A resource to store, its decimals exact. A dict is copied one level deep.
+    """A resource to store, which `dumps` gives back to the digit. A dict is copied one level deep.
 
     Raises:
         BadResource: not a JSON object with a resourceType.
     """
     if isinstance(resource, bytes):
         try:
-            parsed = loads_exact(resource) if _INEXACT.search(resource) else loads(resource)
+            parsed = loads_same(resource)
         except JsonError as error:
             raise BadResource(str(error), source=source) from error
     else:

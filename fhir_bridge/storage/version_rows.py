@@ -18,7 +18,7 @@ Bytes = bytes
 """`bytes` is also the name of a field."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Current:
     """A locked row of `resource`. version 0: it is only referred to. fresh: it has a number, and no row yet."""
 
@@ -39,7 +39,7 @@ class Current:
         return not self.deleted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewVersion:
     """A version that becomes current. `bytes` None is a deletion."""
 
@@ -53,7 +53,7 @@ class NewVersion:
     item: Indexed | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PastVersion:
     """A version that goes to history at once. kind: `v` replaced in the same batch, `s` stale, `c` lost a conflict."""
 

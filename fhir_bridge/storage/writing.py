@@ -71,7 +71,7 @@ AT_ONCE = 100
 """Versions that are written by one statement: making it holds up the event loop for some milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Operation:
     """A write.
 

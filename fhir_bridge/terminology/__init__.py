@@ -35,6 +35,7 @@ PUBLIC_MODULES = (
     "operations.parameters",
     "operations.r4",
     "operations.service",
+    "pydicom_tables",
     "service",
     "shapes",
     "store",

@@ -80,6 +80,32 @@ def test_writes_are_recorded_before_the_answer(hospital: Hospital) -> None:
     assert entity(latest(hospital, "create")[-1], "1")["what"]["reference"] == "Patient/bert"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "header"),
+    [
+        ("PATCH", "Observation/bert-lab", [], {"Content-Type": "application/json-patch+json"}),
+        ("PUT", "Observation/bert-lab", observation("bert-lab", "bert"), {}),
+        ("PUT", "Observation?_id=bert-lab", observation("bert-lab", "bert"), {}),
+        ("POST", "Observation", observation("another", "bert"), {"If-None-Exist": "_id=bert-lab"}),
+    ],
+)
+def test_a_write_that_changes_nothing_and_shows_what_is_stored_is_recorded_as_a_read(
+    hospital: Hospital, method: str, path: str, body: Any, header: dict[str, str]
+) -> None:
+    headers = hospital.token("user/*.cruds") | header
+    before = len(latest(hospital, "read"))
+    answer = hospital.http.request(method, f"/fhir/{path}", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["id"]) == (200, "bert-lab")
+    event = latest(hospital, "read")[before]
+    assert entity(event, "4")["what"]["reference"] == "Observation/bert-lab"
+    assert entity(event, "1")["what"]["reference"] == "Patient/bert"
+    # Nothing of it goes out: nothing was read.
+    headers["Prefer"] = "return=minimal"
+    answer = hospital.http.request(method, f"/fhir/{path}", json=body, headers=headers)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert len(latest(hospital, "read")) == before + 1
+
+
 def patients(found: list[dict[str, Any]]) -> list[str]:
     return sorted(entity(event, "1")["what"]["reference"] for event in found)
 

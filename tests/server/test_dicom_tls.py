@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +25,6 @@ from tests.e2e.test_composites import instance
 from tests.server.conftest import free_port
 from tests.server.messages.test_senders import certificates as certificates
 
-# pynetdicom leaves the socket of a handshake that failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 LITTLE = "1.2.840.10008.1.2.1"
@@ -62,6 +63,14 @@ def listening(certificates: Path, **more: Any) -> Iterator[tuple[int, Receiver]]
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+        _forget_sockets()
+
+
+def _forget_sockets() -> None:
+    """What pynetdicom leaves of a handshake that failed goes here, and not in another test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def sent(port: int, certificates: Path, name: str | None, title: str = "CT1") -> int | None:

@@ -151,7 +151,7 @@ def gene_named(symbol: Any) -> Any:
     return gene(symbol) if isinstance(symbol, str) and symbol else None
 
 
-@function(context=True)
+@function(context=True, pure=True)
 def coded_gene(ctx: Context, term: Any) -> Any:
     """A gene with the code that the terminology store has for its symbol, where it has none.
 
@@ -222,6 +222,68 @@ def identifier_of_vcf(ctx: Context, name: Any) -> Any:
 
 _SELECTORS = {scope: _table(scope) for scope in _SCOPES}
 
+_LISTED = (
+    "s.line.qual",
+    "s.line.filters",
+    "s.line.failed_filters",
+    "s.line.identifiers",
+    "s.line.alt",
+    "s.call.quality",
+    "s.call.failed_filters",
+    "s.clinvar.conditions",
+    "s.copy_number",
+    "s.fraction",
+    "s.frequencies",
+    "s.identifiers",
+    "s.repeats",
+)
+"""Lists, and decimals, of which equal ones may be written differently: what is printed of them decides."""
+_VARYING = (
+    "s.line.pos",
+    "s.line.ref",
+    "s.line.end",
+    "s.line.number",
+    *_LISTED[:5],
+    "s.call.depth",
+    "s.call.evidence",
+    "s.call.quality",
+    "s.copy_number",
+    "s.fraction",
+    "s.frequencies",
+    "s.identifiers",
+    "s.repeats",
+    "s.allele_depth",
+    "s.alt",
+    "s.end",
+    "s.evidence",
+    "s.first",
+    "s.hgvs_g",
+    "s.inner",
+    "s.key",
+    "s.last",
+    "s.length",
+    "s.outermost",
+    "s.spdi",
+    "s.consequence.hgvs_c",
+    "s.consequence.hgvs_p",
+    "s.consequence.named",
+    "s.consequence.names",
+    "s.clinvar.variation",
+)
+"""What differs from allele to allele; the rest has few values in a file, or the same for many neighbours."""
+
+
+def _key(source: str) -> str | None:
+    """Source of a text that decides what a selector of the scope `Allele` gives."""
+    short = source.replace("s.line.", "line.")
+    if source in _LISTED:
+        return f"repr({short})"
+    return short if source in _DECIDING else None
+
+
+_DECIDING = frozenset(_SELECTORS["Allele"].values()) - {f"s.acmg.{name}" for name in _ACMG}
+"""Sources of selectors whose values are texts, terms, whole numbers and the like."""
+
 
 class VcfModel:
     """The source model of the adapter `vcf`.
@@ -238,6 +300,9 @@ class VcfModel:
         "sample_identifier": sample_identifier,
     }
     token = ""
+    single = True
+    """Groups around an allele mostly have no other: nothing is remembered by group."""
+    varying = frozenset(_key(source) or "" for source in _VARYING)
     parts: Mapping[str, str] = {
         "Subject": "s.name",
         "Study": "s.name",
@@ -257,6 +322,14 @@ class VcfModel:
         """
         Options.parse(options)
         return self
+
+    def key(self, source: str, scope: str) -> str | None:
+        """Source of a text that decides what a selector's source gives; None where it is not known, and but for alleles."""
+        return _key(source) if scope == "Allele" else None
+
+    def key_head(self, scope: str) -> list[str]:
+        """Statements that `key` needs."""
+        return ["line = s.line"] if scope == "Allele" else []
 
     def selector(self, text: str, scope: str) -> str:
         """Python that reads `text` from the scope object `s`.

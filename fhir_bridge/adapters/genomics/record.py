@@ -156,6 +156,29 @@ class VcfRecord(Record):
         """Where the values are that a rule reads of the file, a line, a sample's call or an allele."""
         return spans_of(scope, read.selector)
 
+    @property
+    def shape(self) -> object:
+        """Which scopes have objects: those of one shape lack the same (`lacks`)."""
+        line = self.line
+        if line is None:
+            return self.own
+        related = any([call.phases or call.junctions for call in line.calls])
+        return bool(line.calls), related, line.file.consequences is not None
+
+    def lacks(self, scope: str) -> bool:
+        """Whether no record of this shape has an object of the scope."""
+        line = self.line
+        if line is None or scope in ("Subject", "Study"):
+            return scope not in ("File", self.own)
+        called, related, annotated = self.shape  # type: ignore[misc]
+        return {
+            "Sample": not called,
+            "Allele": not called,
+            "Effect": not (called and annotated),
+            "Phase": not related,
+            "Junction": not related,
+        }.get(scope, False)
+
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, in the file's order."""
         if name == "File":

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from pydicom.datadict import keyword_for_tag
-
+from fhir_bridge.adapters.imaging.data_dictionary import keyword_for_tag
 from fhir_bridge.adapters.imaging.elements import OMITTED, Elements, items_of
 from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.technical import is_technical

@@ -18,8 +18,7 @@ from xml.etree.ElementTree import Element as Node
 from xml.etree.ElementTree import TreeBuilder
 from xml.parsers import expat
 
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-
+from fhir_bridge.adapters.imaging.data_dictionary import tag_for_keyword, vr_of
 from fhir_bridge.adapters.imaging.elements import OMITTED, Element, Elements, encode, finished
 from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.values import UID
@@ -506,9 +505,9 @@ def _elements(values: dict[str, Any]) -> Elements:
         tag = tag_for_keyword(keyword)
         if tag is None or value is None:
             continue
-        element = _element(int(tag), str(dictionary_VR(tag)), value)
+        element = _element(tag, vr_of(tag) or "", value)
         if element is not None:
-            elements[int(tag)] = element
+            elements[tag] = element
     return elements
 
 

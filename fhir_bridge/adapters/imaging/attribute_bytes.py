@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydicom import dcmread
-from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
+from fhir_bridge.adapters.imaging.data_dictionary import keyword_for_tag, tag_for_keyword
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.elements import OMITTED, UNREADABLE, Elements, items_of
 from fhir_bridge.adapters.imaging.encapsulated import Attachment

@@ -7,10 +7,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from pydicom.datadict import keyword_for_tag, tag_for_keyword
-
 from fhir_bridge.adapters.imaging.character_sets import DEFAULT, Encodings, encodings_of
 from fhir_bridge.adapters.imaging.codes import CODE_FORM, Code, code
+from fhir_bridge.adapters.imaging.data_dictionary import keyword_for_tag, tag_for_keyword
 from fhir_bridge.adapters.imaging.elements import OMITTED, UNREADABLE, Element, Elements, items_of
 from fhir_bridge.adapters.imaging.values import NOTHING, Problem, Reading, Value, expected, read_plain
 
@@ -110,11 +109,13 @@ def _item(elements: Elements, encodings: Encodings) -> Reading:
             if known is not None and known in elements
             else NOTHING
         )
-        problems += (Problem(problem.code, keyword_for_tag(known) + problem.text) for problem in wrong)
+        problems += (Problem(problem.code, keyword_for_tag(known or 0) + problem.text) for problem in wrong)
         texts.append(value if isinstance(value, str) else None)
     value, scheme, meaning, version = texts
     if value is not None and not CODE_FORM.fullmatch(value):
-        problems.append(Problem("FB-DCM-020", f"{keyword_for_tag(value_tag)} is no code and was left out"))
+        problems.append(
+            Problem("FB-DCM-020", f"{keyword_for_tag(value_tag or 0)} is no code and was left out")
+        )
         value = None
     if value is None and meaning is None:
         return Reading(Item({}), tuple(problems))  # which keeps the places of the others

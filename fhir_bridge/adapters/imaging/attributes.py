@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydicom.datadict import tag_for_keyword
+from fhir_bridge.adapters.imaging.data_dictionary import tag_for_keyword
 
 __all__ = ["DOCUMENT_CLASSES", "ECG_CLASSES", "INSTANCE", "SERIES", "STUDY", "TAGS", "WAVEFORM_CLASSES"]
 

@@ -7,19 +7,29 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from pydicom.charset import convert_encodings, decode_bytes, python_encoding
-
-from fhir_bridge.adapters.imaging.pydicom_settings import quiet
-
-__all__ = ["ASCII", "DEFAULT", "Encodings", "decoded", "encodings_of", "is_foreign"]
+__all__ = ["ASCII", "DEFAULT", "Encodings", "decoded", "encodings_of", "is_defined", "is_foreign"]
 
 Encodings = tuple[str, ...]
 """Python encodings of the character sets, the first one first."""
 
-DEFAULT: Final[Encodings] = (python_encoding[""],)
+DEFAULT: Final[Encodings] = ("iso8859",)
 """Of a data set that names none. Bytes beyond ASCII are read as Latin-1, and reported."""
 ASCII: Final[Encodings] = ("ascii",)
 """Of a data set that names one that is not known: what is not ASCII can't be decoded."""
+
+_USUAL: Final = {
+    "": "iso8859",
+    "ISO_IR 6": "iso8859",
+    "ISO_IR 100": "latin_1",
+    "ISO_IR 101": "iso8859_2",
+    "ISO_IR 144": "iso_ir_144",
+    "ISO_IR 192": "UTF8",
+    "GB18030": "GB18030",
+    "GBK": "GBK",
+    "ISO_IR 13": "shift_jis",
+}
+"""Of character sets that stand alone (PS3.3 tables C.12-2 and C.12-5), as pydicom has them: it is large, and most
+files need no more of it."""
 
 _DELIMITERS: Final = {0x5C, 0x5E, 0x3D, 0x09, 0x0A, 0x0C, 0x0D}
 """Characters that return to the first character set: backslash, `^`, `=`, controls (PS3.5 6.1.2.5.3)."""
@@ -54,8 +64,14 @@ def encodings_of(names: tuple[str, ...]) -> tuple[Encodings, bool]:
     """Python encodings of the values of Specific Character Set, and whether all of them are known."""
     if not any(names):
         return DEFAULT, True
+    if len(names) == 1 and names[0] in _USUAL:
+        return (_USUAL[names[0]],), True
     if not all(_is_known(name) for name in names if name):
         return ASCII, False
+    from pydicom.charset import convert_encodings
+
+    from fhir_bridge.adapters.imaging.pydicom_settings import quiet
+
     with quiet():
         encodings = tuple(convert_encodings(["ISO_IR 100" if name in _LATIN_9 else name for name in names]))
     if len(encodings) == len(names):
@@ -66,12 +82,21 @@ def encodings_of(names: tuple[str, ...]) -> tuple[Encodings, bool]:
     return encodings, True
 
 
+def is_defined(name: str) -> bool:
+    """Whether this is a defined term of Specific Character Set that pydicom reads."""
+    if name in _USUAL:
+        return True
+    from pydicom.charset import python_encoding
+
+    return name in python_encoding
+
+
 def _is_known(name: str) -> bool:
-    if name in python_encoding or name in _LATIN_9:
+    if is_defined(name) or name in _LATIN_9:
         return True
     for pattern, start, length in _MISSPELT:
         if pattern.match(name):
-            return start + name[length:] in python_encoding
+            return is_defined(start + name[length:])
     try:
         return codecs.lookup(name).name.startswith(_PYTHON)
     except (LookupError, ValueError):
@@ -83,10 +108,9 @@ def decoded(value: bytes, encodings: Encodings) -> str:
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii")
     try:
-        with quiet():
-            if b"\x1b" not in value:
-                return str(decode_bytes(value, list(encodings), _DELIMITERS))
-            return "".join(_fragment(each, encodings) for each in _FRAGMENTS.findall(value))
+        if b"\x1b" not in value:
+            return value.decode(encodings[0], "replace")
+        return "".join(_fragment(each, encodings) for each in _FRAGMENTS.findall(value))
     except (LookupError, ValueError):
         return value.decode("ascii", errors="replace")
 
@@ -95,7 +119,12 @@ def _fragment(value: bytes, encodings: Encodings) -> str:
     """Text after one escape sequence, up to the next (PS3.5 6.1.2.5)."""
     chosen = next((name for start, name in _OWN_ESCAPES if value.startswith(start)), None)
     if chosen is None or chosen not in encodings:
-        return str(decode_bytes(value, list(encodings), _DELIMITERS))
+        from pydicom.charset import decode_bytes
+
+        from fhir_bridge.adapters.imaging.pydicom_settings import quiet
+
+        with quiet():
+            return str(decode_bytes(value, list(encodings), _DELIMITERS))
     # A delimiter returns to the first character set, as does the end.
     text = value[3 if chosen == "iso8859_15" else 4 :]
     end = next((at for at, byte in enumerate(text) if byte in _DELIMITERS), len(text))

@@ -10,8 +10,7 @@ import hashlib
 import zlib
 from typing import Final
 
-from pydicom.datadict import keyword_for_tag
-
+from fhir_bridge.adapters.imaging.data_dictionary import keyword_for_tag
 from fhir_bridge.adapters.imaging.elements import Elements, decode, encode
 
 __all__ = ["VERSION", "ContentError", "content_of", "differences", "digest", "elements_in"]

@@ -13,10 +13,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY, TAGS
 from fhir_bridge.adapters.imaging.content import content_of
-from fhir_bridge.adapters.imaging.elements import elements_of
 from fhir_bridge.adapters.imaging.header import header_of_series
 from fhir_bridge.adapters.imaging.parts import Part
 from fhir_bridge.adapters.imaging.patients import subject_of
+from fhir_bridge.adapters.imaging.pydicom_elements import elements_of
 from fhir_bridge.adapters.imaging.pydicom_settings import quiet
 
 __all__ = ["SERIES_FIELDS", "file_of", "is_image", "missing_fields", "series_part"]

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from pydicom.datadict import DicomDictionary
-
 from fhir_bridge.adapters.imaging.attribute_reader import is_keyword
 from fhir_bridge.adapters.imaging.attributes import INSTANCE, SERIES, STUDY
+from fhir_bridge.adapters.imaging.data_dictionary import all_keywords
 from fhir_bridge.adapters.imaging.functions import FUNCTIONS
 from fhir_bridge.mapping import nearest
 from fhir_bridge.plugins import OptionError
@@ -240,8 +239,7 @@ def _ancestors(scope: str) -> list[str]:
 
 
 def _unknown(name: str, scope: str) -> str:
-    known = [entry[4] for entry in DicomDictionary.values()]
-    candidates = [*DERIVED.get(scope, _PARTS if scope == "value" else ()), *known]
+    candidates = [*DERIVED.get(scope, _PARTS if scope == "value" else ()), *all_keywords()]
     near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
     if not near:
         folded = {candidate.lower(): candidate for candidate in candidates}

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from fhir_bridge.adapters.imaging.accounting import report_unread
-from fhir_bridge.adapters.imaging.attribute_bytes import AttributeBytes
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.instances import InstanceLocation
 from fhir_bridge.adapters.imaging.issues import new_issue
@@ -122,10 +121,14 @@ class StudyRecord:
 
     def passages(self) -> Iterable[Passage]:
         """The attributes of the study's instances, as far as they are in files."""
+        from fhir_bridge.adapters.imaging.attribute_bytes import AttributeBytes  # for `explain` alone
+
         return AttributeBytes(self.study).passages()
 
     def spans(self, scope: Any, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:
         """Where the attributes are that a rule reads: in the first instance that states the value that counts."""
+        from fhir_bridge.adapters.imaging.attribute_bytes import AttributeBytes
+
         attributes = AttributeBytes(self.study)
         within = [(items[name], depth) for name, depth in read.loops if name in items]
         if within and within[-1][0].__class__.__name__ in _LEVELS:  # `x.uid` of `for: x in study.series`

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from pydicom.charset import python_encoding
-
-from fhir_bridge.adapters.imaging.elements import Elements, encode, finished, public_vr
+from fhir_bridge.adapters.imaging.character_sets import is_defined
+from fhir_bridge.adapters.imaging.data_dictionary import vr_of
+from fhir_bridge.adapters.imaging.elements import Elements, encode, finished
 
 __all__ = ["Scan", "scan"]
 
@@ -182,7 +182,7 @@ def _walk(
 
 def _is_sequence(tag: int, following: bytes) -> bool:
     """Whether a value of undefined length is a sequence; a private one where an item follows."""
-    return following == _ITEM_START if tag >> 16 & 1 else public_vr(tag) == "SQ"
+    return following == _ITEM_START if tag >> 16 & 1 else vr_of(tag) == "SQ"
 
 
 def _item_end(data: bytes, position: int, *, opened: bool) -> int:
@@ -271,6 +271,6 @@ def _later(
 def _character_set(value: bytes) -> bytes:
     """The names as they are written, without padding."""
     names = value.decode("latin-1").rstrip("\0 ")
-    if any(name not in python_encoding for name in names.split("\\")):
+    if not all(map(is_defined, names.split("\\"))):
         raise _DoubtfulError
     return names.encode("latin-1")

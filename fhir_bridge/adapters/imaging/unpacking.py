@@ -9,11 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from pydicom import dcmread
-
 from fhir_bridge.adapters.imaging.instances import FileLocation, Folder
 from fhir_bridge.adapters.imaging.issues import new_issue
-from fhir_bridge.adapters.imaging.pydicom_settings import quiet
 from fhir_bridge.adapters.imaging.records import FileRecord
 from fhir_bridge.fhir.issues import Issue
 
@@ -129,6 +126,11 @@ def _refused(locator: str, problem: str) -> FileRecord:
 
 def listed_files(listing: FileLocation) -> tuple[list[FileLocation], list[Issue]]:
     """The files that a DICOMDIR names (Referenced File ID) below its own folder, and what is wrong with the others."""
+
+    # Only here: few sources have a DICOMDIR, and pydicom is large.
+    from pydicom import dcmread
+
+    from fhir_bridge.adapters.imaging.pydicom_settings import quiet
 
     def issue(text: str) -> Issue:
         return new_issue("FB-DCM-051", text, listing.locator)

@@ -13,9 +13,8 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
-
 from fhir_bridge.adapters.imaging.character_sets import Encodings, decoded, is_foreign
+from fhir_bridge.adapters.imaging.data_dictionary import keyword_for_tag, vm_of, vr_of
 from fhir_bridge.adapters.imaging.elements import OMITTED, UNREADABLE, Element
 from fhir_bridge.adapters.imaging.person_names import person_name
 from fhir_bridge.adapters.imaging.times import is_date, is_time, offset_of, valid_datetime
@@ -83,10 +82,7 @@ class _Unusable(Exception):
 @lru_cache(maxsize=8192)
 def expected(tag: int) -> tuple[str, bool]:
     """VR and whether one value alone is allowed, by the data dictionary; empty for what it does not know."""
-    try:
-        return str(dictionary_VR(tag)), str(dictionary_VM(tag)) == "1"
-    except KeyError:
-        return "", False
+    return vr_of(tag) or "", vm_of(tag) == "1"
 
 
 def read_plain(tag: int, element: Element, encodings: Encodings) -> Reading:
@@ -292,7 +288,7 @@ def _binary(number: Any) -> int | Decimal:
 
 def _address(number: int) -> str:
     tag = (number & 0xFFFF) << 16 | number >> 16
-    return str(keyword_for_tag(tag)) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    return keyword_for_tag(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 def _numbers(kind: str, value: bytes) -> list[Any]:

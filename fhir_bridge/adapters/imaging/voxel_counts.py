@@ -9,13 +9,12 @@ import struct
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from typing import BinaryIO, Final
-
-from pydicom import dcmread
-from pydicom.dataset import Dataset
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from fhir_bridge.adapters.imaging.elements import Element, Elements
-from fhir_bridge.adapters.imaging.pydicom_settings import quiet
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 __all__ = ["SEGMENTATION_CLASSES", "VOXELS", "count_voxels", "counts_in"]
 
@@ -30,6 +29,11 @@ _COUNT: Final = struct.Struct("<III")
 
 def count_voxels(file: BinaryIO) -> Element | None:
     """The counts of a file; None where they are not certain: compressed, fractional or malformed pixel data."""
+    # Only here: few files are segmentations, and pydicom is large.
+    from pydicom import dcmread
+
+    from fhir_bridge.adapters.imaging.pydicom_settings import quiet
+
     try:
         with quiet():
             file.seek(0)

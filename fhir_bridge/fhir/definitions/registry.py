@@ -25,6 +25,7 @@ Rows = tuple[Sequence[Mapping[str, Any]], Sequence[Sequence[str]]]
 
 T = TypeVar("T")
 
+_ABSENT: Any = object()
 MANY = 8192
 """Names that are remembered, known or not: they come from resources, so their number must have a bound."""
 
@@ -74,11 +75,11 @@ class Definitions:
     def derived(self, make: Callable[..., T], *arguments: Any) -> T:
         """What `make(definitions, *arguments)` gives; worked out once, and kept as long as the definitions are."""
         key = (make, *arguments)
-        if key not in self._derived:  # an answer may be None
+        entry: T = self._derived.get(key, _ABSENT)  # an answer may be None
+        if entry is _ABSENT:
             if len(self._derived) > 2 * MANY:
                 self._derived.clear()
-            self._derived[key] = make(self, *arguments)
-        entry: T = self._derived[key]
+            entry = self._derived[key] = make(self, *arguments)
         return entry
 
     # --- structures -------------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ def is_of_resource(parameter: SearchParameter) -> bool:
 
 def elements_of(
     resource: dict[str, Any], entries: Sequence[IndexEntry], known: Definitions, *, most: int | None = None
-) -> list[tuple[IndexEntry, int | None]]:
-    """The entries, those of composites' components once for each element that they come from.
+) -> list[tuple[IndexEntry, int | None]] | None:
+    """The entries, those of composites' components once for each element that they come from; None: none has a number.
 
     Values of a composite belong together where their numbers are equal, None among them. Most resources need no
     number: an Observation without components, or with one whose values are the only ones.
@@ -32,11 +32,11 @@ def elements_of(
     Raises:
         TooManyEntries: that makes more than `most`.
     """
-    composites = known.derived(_composites, resource["resourceType"])
-    if not any(_occurs(resource, names) for names in composites.values()):
-        return [(entry, None) for entry in entries]
+    composites, names = known.derived(_composites, resource["resourceType"])
+    if names is not None and names.isdisjoint(resource):
+        return None
     pairs: dict[str, list[CompositeEntry]] = {}
-    for pair in compiled(resource["resourceType"], frozenset(composites), known).pairs(resource, most):
+    for pair in compiled(resource["resourceType"], composites, known).pairs(resource, most):
         pairs.setdefault(pair.parameter, []).append(pair)
     elements = _numbered(pairs, entries)
     results: list[tuple[IndexEntry, int | None]] = []
@@ -70,13 +70,15 @@ def _numbered(
     return elements
 
 
-def _composites(known: Definitions, resource_type: str) -> dict[str, frozenset[str]]:
-    """Composites of repeating elements, and the elements of the resource that they are; empty: any may be."""
-    return {
-        code: _names(parameter.expression, resource_type)
+def _composites(known: Definitions, resource_type: str) -> tuple[frozenset[str], frozenset[str] | None]:
+    """Composites of repeating elements, and the elements of the resource that they are; None: any may be."""
+    expressions = {
+        code: parameter.expression
         for code, parameter in known.search_parameters(resource_type).items()
         if parameter.components and not is_of_resource(parameter)
     }
+    names = [_names(expression, resource_type) for expression in expressions.values()]
+    return frozenset(expressions), frozenset().union(*names) if all(names) else None
 
 
 def _names(expression: str, resource_type: str) -> frozenset[str]:
@@ -88,7 +90,3 @@ def _names(expression: str, resource_type: str) -> frozenset[str]:
         if path[1] == resource_type and path[2] is not None:
             names.add(path[2])
     return frozenset(names)
-
-
-def _occurs(resource: dict[str, Any], names: frozenset[str]) -> bool:
-    return not names or any(name in resource for name in names)

@@ -9,7 +9,7 @@ from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.server.rest.call import Call
-from fhir_bridge.storage import Stored
+from fhir_bridge.storage import Stored, Written
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord
 from fhir_bridge.storage.breathing import LARGE_BYTES
 
@@ -19,6 +19,7 @@ __all__ = [
     "audit_operation",
     "audit_read",
     "audit_search",
+    "audit_written",
 ]
 
 MANY = 20
@@ -43,6 +44,15 @@ async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
 
     # Parsed when it is written; a large one in a thread, so that reading it twice holds up nobody.
     await call.services.audit.later(records, heavy=MANY if len(stored.bytes) > LARGE_BYTES else 0)
+
+
+async def audit_written(call: Call, result: Written) -> None:
+    """A write was answered. One that changed nothing left no record of its own, and may show what is stored.
+
+    Without it, a patch without operations or a conditional create would be a way to read that nobody sees.
+    """
+    if result.outcome == "unchanged" and call.preference not in ("minimal", "OperationOutcome"):
+        await audit_read(call, result.stored, "read")
 
 
 async def audit_search(call: Call, query: str, entries: Sequence[Stored], interaction: str) -> None:

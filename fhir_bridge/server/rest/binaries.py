@@ -20,7 +20,7 @@ from starlette.responses import Response
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers, hooks
-from fhir_bridge.server.rest.auditing import audit_of, audit_read
+from fhir_bridge.server.rest.auditing import audit_of, audit_read, audit_written
 from fhir_bridge.server.rest.blob_answers import Streamed
 from fhir_bridge.server.rest.body import FHIR_TYPES, check_valid, content_type, read_resource
 from fhir_bridge.server.rest.call import FHIR_JSON, XML_FORMATS, Call, check_format, query_of, wants_xml
@@ -156,18 +156,19 @@ async def create(call: Call) -> Response:
         async with call.work():
             match = await call.services.store.match(call.type, criteria, call.access)
         if match is not None:
+            await audit_written(call, match)
             return answers.written(call, match)
-    identity = new_id()
-    return answers.written(
-        call, await _write(call, Operation("create", call.type, identity, criteria=criteria))
-    )
+    result = await _write(call, Operation("create", call.type, new_id(), criteria=criteria))
+    return answers.written(call, result)
 
 
 async def update(call: Call) -> Response:
     """PUT [base]/Binary/id"""
     call.require("u")
     operation = Operation("update", call.type, call.id, if_match=call.if_match)
-    return answers.written(call, await _write(call, operation))
+    result = await _write(call, operation)
+    await audit_written(call, result)
+    return answers.written(call, result)
 
 
 async def _write(call: Call, operation: Operation) -> Written:

@@ -179,22 +179,19 @@ def parse_value(body: bytes) -> Any:
         Refusal: 400; see FB-REST-001.
     """
     _bounded_text(body)
-    # Bytes are what the limits count; JSON is UTF-8 (RFC 8259 §8.1).
     try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise refuse(400, "FB-REST-001", f"the body is not UTF-8 (byte {error.start})") from error
-    try:
-        # A byte order mark may be ignored (RFC 8259 §8.1).
-        value = loads_exact(text.removeprefix("\ufeff"))
+        value = loads_exact(body)
     except JsonError as error:
+        if isinstance(error.__cause__, UnicodeDecodeError):  # JSON is UTF-8 (RFC 8259 §8.1)
+            place = error.__cause__.start
+            raise refuse(400, "FB-REST-001", f"the body is not UTF-8 (byte {place})") from error
         # `int` of more than 4300 digits: Python's own guard against quadratic time.
         if type(error.__cause__) is ValueError:  # Python's own, of a whole number
             raise refuse(400, "FB-REST-001", "a number has too many digits") from error
         raise refuse(400, "FB-REST-001", str(error)) from error
     if not isinstance(value, dict | list):
         raise refuse(400, "FB-REST-001", "the body is neither a JSON object nor an array")
-    if _SUSPICIOUS.search(text) is not None:
+    if _suspicious(body):
         _bounded(value)
     return value
 
@@ -221,9 +218,21 @@ def _bounded_text(body: bytes) -> None:
         start = end + 1
 
 
-_SUSPICIOUS = re.compile(r"\\u|\d{50}|\d[eE][+-]?\d{3}")
-"""What a text has that `_bounded` refuses. NUL and half a surrogate pair stand in JSON as escapes only; a number of
-more than a hundred digits has fifty on one side of its point, one beyond the largest exponent has them or says so."""
+def _suspicious(body: bytes) -> bool:
+    """Whether a body may have what `_bounded` refuses; whether it has is for that to say.
+
+    NUL and half a surrogate pair stand in JSON as escapes only; a number of more than a hundred digits has fifty on one
+    side of its point, one beyond the largest exponent has them or says so.
+    """
+    if b"\\u" in body:
+        return True
+    # Looking for texts in a text of one digit takes a tenth of the time of a pattern: each write passes here.
+    alike = body.translate(_ALIKE)
+    return any(text in alike for text in _LARGE_NUMBERS)
+
+
+_ALIKE = bytes.maketrans(b"123456789E+", b"000000000e-")
+_LARGE_NUMBERS = (b"0" * 50, b"0e000", b"0e-000")
 
 
 def _bounded(value: dict[str, Any] | list[Any]) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from fhir_bridge.server.rest import answers, hooks
-from fhir_bridge.server.rest.auditing import audit_of, audit_read, audit_search
+from fhir_bridge.server.rest.auditing import audit_of, audit_read, audit_search, audit_written
 from fhir_bridge.server.rest.body import read_resource
 from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_of, check_write, resolve
@@ -80,6 +80,7 @@ async def create(call: Call) -> Response:
             audit=audit_of(call),
             outline=hooks.unchanged(call.services.plugins, outline),
         )
+    await audit_written(call, result)
     return answers.written(call, result)
 
 
@@ -119,6 +120,7 @@ async def update(call: Call) -> Response:
         if_match=call.if_match,
         audit=audit_of(call),
     )
+    await audit_written(call, result)
     return answers.written(call, result)
 
 
@@ -135,6 +137,7 @@ async def conditional_update(call: Call) -> Response:
                 call.type, parameters, resource, call.access, check=check_of(call), audit=audit_of(call)
             )
         )
+    await audit_written(call, result)
     return answers.written(call, result)
 
 

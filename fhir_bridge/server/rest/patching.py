@@ -15,7 +15,7 @@ from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch, merge
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers
-from fhir_bridge.server.rest.auditing import audit_of
+from fhir_bridge.server.rest.auditing import audit_of, audit_written
 from fhir_bridge.server.rest.body import (
     INLINE_BYTES,
     check_valid,
@@ -55,6 +55,7 @@ async def patch(call: Call) -> Response:
     operations = await _read_operations(call)
     async with call.work():
         result = await _patched(call, operations)
+    await audit_written(call, result)
     return answers.written(call, result)
 
 
