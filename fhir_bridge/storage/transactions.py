@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
@@ -26,6 +27,7 @@ from fhir_bridge.storage.bundles import (
 from fhir_bridge.storage.errors import (
     BadReference,
     BadResource,
+    MadeMeanwhile,
     MultipleMatches,
     NotFound,
     StorageError,
@@ -61,6 +63,9 @@ class BundleStore(Protocol):
     ) -> list[Written]: ...
     async def refuse_present(self, resource_type: str, identity: str) -> None: ...
 
+
+_TRIES = 3
+"""Of a transaction whose criteria found nothing, while another one made what they look for. The next try finds it."""
 
 Response = dict[str, Any]
 T = TypeVar("T")
@@ -142,6 +147,16 @@ class Bundles:
     async def _together(
         self, entries: list[Entry], access: AccessFilter, check: Check | None
     ) -> list[Response]:
+        for _ in range(_TRIES - 1):
+            try:
+                # Copies: what is decided of an entry is decided anew the next time.
+                return await self._once([replace(entry) for entry in entries], access, check)
+            except TransactionFailed as error:
+                if not isinstance(error.cause, MadeMeanwhile):
+                    raise
+        return await self._once(entries, access, check)
+
+    async def _once(self, entries: list[Entry], access: AccessFilter, check: Check | None) -> list[Response]:
         responses: dict[int, Response] = {}
         matched: dict[int, Written] = {}
         # R4 http.html#trules: DELETE, POST, PUT, then reads, whatever their order in the Bundle.
