@@ -14,6 +14,7 @@ from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, Taken, t
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import contents_of, document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+from fhir_bridge.adapters.ehr.hl7v2.grammar import fault_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     OBSERVATION,
     ORDER,
@@ -38,10 +39,12 @@ class Unread(NamedTuple):
     Attributes:
         texts: what makes the message partial, in words, each once.
         declared: places that say nothing about a patient: fields of the exchange, components that a type passes over.
+        faults: what the message's version of HL7 has no place for, in words.
     """
 
     texts: list[str]
     declared: tuple[str, ...]
+    faults: tuple[str, ...] = ()
 
 
 class _Taken(NamedTuple):
@@ -259,8 +262,9 @@ def unread(
                 continue
         if missing := _missing(segment, fields, silent, declared, waiting):
             left.append((segment, missing))
-    texts = _texts(root, segments, read, left) if left else []
-    return Unread(texts, _written(tuple(declared)))
+    faults: dict[str, None] = {}
+    texts = _texts(root, segments, read, left, faults) if left else []
+    return Unread(texts, _written(tuple(declared)), tuple(faults))
 
 
 def _texts(
@@ -268,8 +272,10 @@ def _texts(
     segments: Sequence[Segment],
     read: dict[int, _Fields],
     left: list[tuple[Segment, list[FieldPosition]]],
+    faults: dict[str, None],
 ) -> list[str]:
-    """What makes the message partial, in words, each once."""
+    """What makes the message partial, in words, each once; `faults` takes what its grammar has no place for."""
+    version = str(root.part("MSH", 12, 1) or "")
     twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read}
     before = _before(segments)
@@ -291,6 +297,9 @@ def _texts(
                 reported[f"{further} segment {name} is not represented{reason}"] = None
         else:
             for number, location in missing:
+                if fault := fault_of(segment, number, version):
+                    faults[fault] = None
+                    continue
                 kind = "component" if "." in location else "repetition" if location else "field"
                 reported[f"the {kind} {name}-{number}{location} is not represented"] = None
     return list(reported)
