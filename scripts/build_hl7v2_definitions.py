@@ -1,11 +1,12 @@
-"""Build `fhir_bridge/adapters/ehr/hl7v2/definitions.txt`: the fields of segments and components of data types.
+"""Build `definitions.txt` and `widths.txt` of `fhir_bridge/adapters/ehr/hl7v2`: what segments and types consist of.
 
     python -m pip install --target DIR hl7apy==1.3.5
     PYTHONPATH=DIR python scripts/build_hl7v2_definitions.py [--check]
 
 hl7apy (MIT) carries the definitions of HL7 v2.2 to v2.8.2. A line names a segment, or a data type after `=`, and then
 each field or component as types and table (`CWE/IS:0001`), the newest version's first; `-` is one that no version
-describes. `--check` fails where the file on disk is not what would be written.
+describes. `widths.txt` has how many there are in each version. `--check` fails where a file on disk is not what would
+be written.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-TARGET = (
-    Path(__file__).resolve().parents[1] / "fhir_bridge" / "adapters" / "ehr" / "hl7v2" / "definitions.txt"
-)
+FOLDER = Path(__file__).resolve().parents[1] / "fhir_bridge" / "adapters" / "ehr" / "hl7v2"
 TABLES = {"=MSG": {1: "ID:0076", 2: "ID:0003", 3: "ID:0354"}}
 """Tables of components that hl7apy does not state."""
 
@@ -77,16 +76,37 @@ def text() -> str:
     return "\n".join(rows) + "\n"
 
 
+def widths() -> str:
+    """How many fields a segment and components a type has in each version."""
+    counted: dict[str, list[int]] = {}
+    for place, version in enumerate(VERSIONS):
+        segments = importlib.import_module(f"hl7apy.{version}.segments").SEGMENTS
+        types = importlib.import_module(f"hl7apy.{version}.datatypes").DATATYPES_STRUCTS
+        named = [(name, body[1]) for name, body in segments.items() if len(body) > 1]
+        named += [(f"={name}", body) for name, body in types.items()]
+        for name, parts in named:
+            if name.startswith("Z") or not name.strip("=").isalnum():
+                continue
+            endings = [part[0].rpartition("_")[2] for part in parts]
+            numbers = [int(ending) for ending in endings if ending.isdigit()]
+            counted.setdefault(name, [0] * len(VERSIONS))[place] = max(numbers, default=0)
+    return "".join(f"{name} {' '.join(map(str, row))}\n" for name, row in sorted(counted.items()) if any(row))
+
+
 def main() -> int:
-    """Write the file, or compare."""
+    """Write the files, or compare."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true")
-    content = text()
+    contents = {"definitions.txt": text(), "widths.txt": widths()}
     if parser.parse_args().check:
-        same = TARGET.read_text(encoding="utf-8") == content
-        print(f"{TARGET.name} is {'as' if same else 'not as'} it would be written")
+        same = True
+        for name, content in contents.items():
+            as_is = (FOLDER / name).is_file() and (FOLDER / name).read_text(encoding="utf-8") == content
+            print(f"{name} is {'as' if as_is else 'not as'} it would be written")
+            same = same and as_is
         return 0 if same else 1
-    TARGET.write_text(content, encoding="utf-8")
+    for name, content in contents.items():
+        (FOLDER / name).write_text(content, encoding="utf-8")
     return 0
 
 

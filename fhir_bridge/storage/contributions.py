@@ -308,6 +308,7 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
         for name, value in message.resource.items()
         if name not in _FIXED and _group(resource_type, name) in taken
     )
+    _keep_labels(content, known, message, previous, orders, before)
     _add_up(content, known, message, previous, orders, before)
     _keep_numbers(content, known, message, previous, orders, before)
     present = {_group(resource_type, name) for name in content if name not in _FIXED}
@@ -416,6 +417,36 @@ def _add_up(
         orders.update((key, since) for key, (since, _, _) in locations.items() if since != whole)
         stated = [item for _, _, item in sorted(locations.values(), key=lambda location: location[:2])]
         _set(content, name, [*stated, *(item for item in joined if item not in stated)])
+
+
+_LABELS = f"meta{_ITEM}security"
+"""Among the orders, that of the security labels, since every message has a `meta`."""
+
+
+def _keep_labels(
+    content: dict[str, Any],
+    known: Contribution,
+    message: Contribution,
+    previous: Mapping[str, Order],
+    orders: dict[str, Order],
+    snapshot: Order | None,
+) -> None:
+    """Keep the security labels of a message in force until a later one states others: a delta without labels says
+    nothing of them. Arguments as of `_add_up`."""
+    old, new = ((entry.resource.get("meta") or {}).get("security") for entry in (known, message))
+    if not (old or new):
+        return
+    since = previous.get(_LABELS) or snapshot or (previous.get("meta") if old else None)
+    states = bool(new) or not message.delta
+    labels, at = (new, message.order) if states and (since is None or message.order > since) else (old, since)
+    meta = {name: value for name, value in (content.get("meta") or {}).items() if name != "security"}
+    if labels:
+        meta["security"] = labels
+    if meta:
+        content["meta"] = meta
+    orders.pop(_LABELS, None)
+    if labels and at is not None and at != snapshot:
+        orders[_LABELS] = at
 
 
 def _keep_numbers(

@@ -36,11 +36,10 @@ def messages(draw: st.DrawFn) -> list[Contribution]:
         cleared = [name for name in cleared if name.removesuffix("[x]") not in "".join(resource)]
         source = draw(st.sampled_from(["urn:fhir-bridge:hl7v2:A", "urn:fhir-bridge:csv:p"]))
         time = f"2024-01-0{draw(st.integers(1, 3))}"
-        said = incoming(
-            converted(resource, source, time, delta=delta, cleared=tuple(cleared) if delta else ()),
-            "ndjson",
-            None,
-        )
+        written = converted(resource, source, time, delta=delta, cleared=tuple(cleared) if delta else ())
+        if labels := draw(st.lists(st.sampled_from([{"code": "R"}, {"code": "V"}]), max_size=1)):
+            written["meta"]["security"] = labels
+        said = incoming(written, "ndjson", None)
         found[said.hash] = said
     return list(found.values())
 
@@ -123,3 +122,23 @@ def test_a_message_replaces_numbers_of_its_own_kind_and_namespace_alone() -> Non
         known[each.source] = fold(known.get(each.source), each)
     numbers = merge(list(known.values()))["identifier"]
     assert sorted(map(repr, numbers)) == sorted(map(repr, (placer, filler, other, corrected)))
+
+
+def test_a_security_label_stays_when_a_later_message_says_nothing_of_labels() -> None:
+    restricted, later = (
+        converted(
+            {"resourceType": "Patient", "id": "anna", "gender": "female"},
+            "urn:fhir-bridge:hl7v2:A",
+            time,
+            delta=True,
+        )
+        for time in ("2024-01-01", "2024-01-02")
+    )
+    restricted["meta"]["security"] = [{"code": "R"}]
+    sent = [incoming(each, "hl7v2", None) for each in (restricted, later)]
+    for sequence in (sent, sent[::-1]):
+        state = None
+        for message in sequence:
+            state = fold(state, message)
+        assert state is not None
+        assert state.resource["meta"]["security"] == [{"code": "R"}]

@@ -337,6 +337,13 @@ _CODES = declare(
         "informational",
     ),
     IssueCode(
+        "FB-HL7-018",
+        "error",
+        "The message has values where its version of HL7 has no place for them; they are not represented",
+        "Write subcomponents with & (an authority in a name is one), and end segments with a carriage return.",
+        "structure",
+    ),
+    IssueCode(
         "FB-CDA-001",
         "error",
         "The XML of a document can't be read",

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_bridge.adapters.ehr.csv import CsvAdapter
+from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.hl7v2 import read_message
-from fhir_bridge.adapters.ehr.hl7v2.record import timestamp
 from fhir_bridge.mapping import Record
 
 Write = Callable[..., Path]

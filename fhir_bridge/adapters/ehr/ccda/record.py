@@ -13,7 +13,7 @@ from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node, relations
 from fhir_bridge.adapters.ehr.ccda.parsing import Root
 from fhir_bridge.adapters.ehr.ccda.parties import PARTIES, hash_of, parties
 from fhir_bridge.adapters.ehr.ccda.stated import narrative_facts
-from fhir_bridge.adapters.ehr.hl7v2.record import timestamp
+from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.notes.extracted import StatedFact
 from fhir_bridge.fhir.issues import Issue

@@ -14,6 +14,7 @@ from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, Taken, t
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import contents_of, document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+from fhir_bridge.adapters.ehr.hl7v2.grammar import fault_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     OBSERVATION,
     ORDER,
@@ -26,7 +27,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     stray,
 )
 from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
-from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, silent_fields
+from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, OF_RESULT, silent_fields
 from fhir_bridge.mapping import Applied, Read
 
 __all__ = ["Unread", "segments_of", "unread", "way_of"]
@@ -38,10 +39,12 @@ class Unread(NamedTuple):
     Attributes:
         texts: what makes the message partial, in words, each once.
         declared: places that say nothing about a patient: fields of the exchange, components that a type passes over.
+        faults: what the message's version of HL7 has no place for, in words.
     """
 
     texts: list[str]
     declared: tuple[str, ...]
+    faults: tuple[str, ...] = ()
 
 
 class _Taken(NamedTuple):
@@ -235,11 +238,23 @@ def unread(
     declared: dict[_Place, None] = {}
     waiting: dict[int, list[int]] = {}
     left: list[tuple[Segment, list[FieldPosition]]] = []
+    repetition = segments[0].delimiters.repetition
     for segment in segments:
-        if segment.name in ENVELOPE:
+        name = segment.name
+        if name in ENVELOPE:
             _exchange(segment, declared)
             continue
-        fields, silent = read.get(id(segment)), silent_fields(segment)
+        fields = read.get(id(segment))
+        if (
+            name == "OBX"
+            and len(raws := segment.fields) > 5
+            and (value := raws[5])
+            and value[0] != '"'
+            and repetition not in value
+        ):
+            silent = OF_RESULT
+        else:
+            silent = silent_fields(segment)
         if fields is not None:
             known = fields.known.get(silent)
             seen = known is not None and not (known.silent and waiting.get(id(known), _ANY))
@@ -247,8 +262,9 @@ def unread(
                 continue
         if missing := _missing(segment, fields, silent, declared, waiting):
             left.append((segment, missing))
-    texts = _texts(root, segments, read, left) if left else []
-    return Unread(texts, _written(tuple(declared)))
+    faults: dict[str, None] = {}
+    texts = _texts(root, segments, read, left, faults) if left else []
+    return Unread(texts, _written(tuple(declared)), tuple(faults))
 
 
 def _texts(
@@ -256,8 +272,10 @@ def _texts(
     segments: Sequence[Segment],
     read: dict[int, _Fields],
     left: list[tuple[Segment, list[FieldPosition]]],
+    faults: dict[str, None],
 ) -> list[str]:
-    """What makes the message partial, in words, each once."""
+    """What makes the message partial, in words, each once; `faults` takes what its grammar has no place for."""
+    version = str(root.part("MSH", 12, 1) or "")
     twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read}
     before = _before(segments)
@@ -279,6 +297,9 @@ def _texts(
                 reported[f"{further} segment {name} is not represented{reason}"] = None
         else:
             for number, location in missing:
+                if fault := fault_of(segment, number, version):
+                    faults[fault] = None
+                    continue
                 kind = "component" if "." in location else "repetition" if location else "field"
                 reported[f"the {kind} {name}-{number}{location} is not represented"] = None
     return list(reported)
@@ -325,6 +346,7 @@ def _read(
     targets_of = partial(_targets, placed=placed) if placed else _targets
     before: tuple[Any, Any, Any] = (None, None, None)
     targets = _Targets((), (), {})
+    single: tuple[Any, ...] = (None,)
     for reads, group, marks in applied:
         outer = group.outer
         same = before[0] is reads and before[1] == marks  # most results of an order are written alike
@@ -334,11 +356,10 @@ def _read(
             segment = group.segments[0]
             ways = targets.alone.get(segment.name)
             if ways is not None:
-                key = id(segment)
-                if key in noted:
-                    _note(noted, key, ways)
-                else:
-                    noted[key] = alone.get(id(ways)) or alone.setdefault(id(ways), (ways,))
+                if ways is not single[0]:
+                    single = alone.setdefault(id(ways), (ways,))
+                if noted.setdefault(id(segment), single) is not single:
+                    _note(noted, id(segment), ways)
         else:
             for target in targets.own:
                 for segment in segments_of(group, target.inner, target.name, target.which):
@@ -359,10 +380,14 @@ def _read(
                     _note(noted, id(segment), target.ways)
     fields: dict[int, _Fields] = {}
     joined: dict[int, _Fields] = {}
+    last: Any = None
+    entry: Any = None
     for key, parts in noted.items():
-        entry = joined.get(id(parts))
-        if entry is None:
-            entry = joined[id(parts)] = _merge(parts, merged)
+        if parts is not last:
+            last = parts
+            entry = joined.get(id(parts))
+            if entry is None:
+                entry = joined[id(parts)] = _merge(parts, merged)
         fields[key] = entry
     return fields
 

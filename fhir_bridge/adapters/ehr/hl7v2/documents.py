@@ -6,15 +6,17 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import OBSERVATION, ORDER, VISIT_OBSERVATION, Group
+from fhir_bridge.adapters.ehr.notes.extracted import StatedFact, stated_facts
 from fhir_bridge.fhir.datatypes import Attachment
 from fhir_bridge.mapping import function
 
-__all__ = ["FUNCTIONS", "contents_of", "document_of"]
+__all__ = ["FUNCTIONS", "contents_facts", "contents_of", "document_of"]
 
 _MIME_TYPES: Final = frozenset("application audio image message model multipart text video".split())
 _SUBTYPES: Final = {
@@ -168,6 +170,39 @@ def attachments(s: Group) -> list[Attachment] | None:
     return results or None
 
 
+@function(
+    scope=True,
+    returns="string",
+    selects=tuple((f"contents:NTE-{number}", "whole") for number in (3, 4, 5, 6, 7, 8)),
+)
+def contents_notes(s: Group) -> str | None:
+    """The comments on the contents of a document (MDM), each after what it comments."""
+    results: list[str] = []
+    for group in contents_of(s):
+        if notes := group.notes:
+            title = _title(group.segments[0])
+            results.append(f"Comment on {title}: {notes}" if title else f"Comment: {notes}")
+    return "; ".join(results) or None
+
+
+def contents_facts(patient: Group) -> list[StatedFact]:
+    """What the texts of a document (MDM) state, by all extractors; spans are of the text of one OBX-3."""
+    if "TXA" not in patient.first or patient.outer is None or patient.outer.part("MSH", 9, 1) != "MDM":
+        return []
+    texts: dict[str, list[str]] = {}
+    for group in contents_of(patient):
+        if document_of(group.segments[0]) is None and (text := group.text):
+            texts.setdefault(_title(group.segments[0]), []).append(text)
+    stated = str(patient.part("TXA", 4, 1) or patient.part("TXA", 6, 1) or "")
+    try:
+        day = date(int(stated[:4]), int(stated[4:6]), int(stated[6:8]))
+    except ValueError:
+        day = None
+    return [
+        fact for title, lines in texts.items() for fact in stated_facts("\n".join(lines), patient, title, day)
+    ]
+
+
 def _title(segment: Segment) -> str:
     """What a content is called: its text and codes; with its status and time, where it is not final or states one."""
     name = segment.field(3)
@@ -182,6 +217,7 @@ def _title(segment: Segment) -> str:
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "attachments": attachments,
+    "contents_notes": contents_notes,
     "is_document": is_document,
     "documents": documents,
 }

@@ -14,6 +14,7 @@ from fhir_bridge.plugins import OptionError
 
 __all__ = [
     "ALIASES",
+    "FACT",
     "OBSERVATION",
     "ORDER",
     "PATIENT",
@@ -24,6 +25,7 @@ __all__ = [
     "VISIT_OBSERVATION",
     "Group",
     "build",
+    "comments_after",
     "holder",
     "home",
     "parent_of",
@@ -32,6 +34,8 @@ __all__ = [
 ]
 
 ROOT: Final = "message"
+FACT: Final = "Fact"
+"""What the text of a document (MDM) states, found by extractors."""
 PATIENT: Final = "PATIENT_RESULT"
 ORDER: Final = "ORDER_OBSERVATION"
 OBSERVATION: Final = "ORDER_OBSERVATION.OBSERVATION"
@@ -57,9 +61,12 @@ _BEGINS_ORDER: Final = frozenset("RXO RXE RXD RXG RXA".split())
 """Segments of an order that begin one where the sender left ORC out, wherever a mapping puts them."""
 _BEFORE_PATIENT: Final = frozenset("SCH RF1 PRD CTD AUT".split())
 """Segments that come before PID in messages about one patient (SIU, REF)."""
-_OF_SPECIMEN: Final = frozenset("SPM SAC".split())
+_OF_SPECIMEN: Final = frozenset("SPM SAC INV".split())
 _OF_OBSERVATION: Final = frozenset(("OBX",))
 _TEXT_TYPES: Final = frozenset(("TX", "FT"))
+_OF_SUBJECT: Final = frozenset("PID PD1 PV1 PV2 MRG SCH RGS AIS AIG AIL AIP".split())
+"""Segments after which a comment is on the patient, the visit or the appointment. One after another segment is that
+segment's own, and is nobody's where no rule reads it."""
 
 _OWN: Final[dict[str, frozenset[str]]] = {
     ORDER: _OF_ORDER | {"NTE", "SPM"},
@@ -371,7 +378,7 @@ def holder(name: str, scope: str, placed: Mapping[str, str] = USUAL_PLACES) -> i
     A group's own segments are not looked for further out: a result without NTE has no comment, whatever the
     order around it says.
     """
-    if scope == name:
+    if scope == name or (name == "NTE" and scope not in SCOPES):
         return 0
     steps = 0
     current: str | None = scope
@@ -402,7 +409,7 @@ def stray(root: Group, segment: Segment) -> str:
                     return "" if "OBR" in order.first else ": its order has no OBR"
                 if any(own is segment for part in order.of(SPECIMEN) for own in part.segments):
                     return ""
-        return ": no order is before it" if name != "SAC" else ": no SPM is before it"
+        return ": no order is before it" if name not in ("SAC", "INV") else ": no SPM is before it"
     if name == "PV1" and any(
         patient.first.get(name) is segment and not patient.visit for patient in root.of(PATIENT)
     ):
@@ -429,6 +436,7 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
     order: Group | None = None
     noted: Group | None = None
     latest: dict[str, Group | None] = {}
+    after_request = root.part("MSH", 9, 1) == "OUL"  # OUL_R22 to OUL_R24: ORC follows its OBR
     for segment in segments:
         name = segment.name
         if name == "OBX" and order is not None and _TEXT_TYPES.isdisjoint(segment.fields[2:3]):
@@ -441,6 +449,10 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             patient, order = root.open(PATIENT), None
             noted = patient
             latest = {}
+        elif name in _BEGINS_VISIT and _is_further_visit(patient, segment):
+            patient, order = _same_patient(root, patient), None
+            noted = patient
+            latest = {}
         if name in _BEGINS_ORDER and placed.get(name) == ORDER and order is None:
             order = patient.open(ORDER)
         if name in placed:
@@ -448,6 +460,9 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             noted.add(segment)
         elif name == "ORC" and order is not None and not order.segments and SPECIMEN in order.groups:
             order.add(segment)  # the order of the specimen before it
+            noted = order
+        elif name == "ORC" and after_request and order is not None and _awaits_its_control(order):
+            order.add(segment)
             noted = order
         elif name == "ORC" or (name == "OBR" and (order is None or _has_begun(order))):
             order = noted = patient.open(ORDER)
@@ -465,15 +480,19 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             noted = latest[SPECIMEN] = order.open(SPECIMEN)
             noted.add(segment)
             order.first.setdefault("SPM", segment)
-        elif (name == "SAC" and noted is not None and "SPM" in noted.first) or (
-            name == "NTE" and noted is not None
-        ):
+        elif name in ("SAC", "INV") and (specimen := latest.get(SPECIMEN)) is not None:
+            noted = specimen
             noted.add(segment)
+        elif name == "NTE":
+            if noted is not None:
+                noted.add(segment)
         elif name in _OF_ORDER and order is not None:
             order.add(segment)
         else:
             patient.add(segment)
-            noted = patient  # a comment after it is none of the result before
+            noted = (
+                patient if name in _OF_SUBJECT else None
+            )  # a comment after it is none of the result before
     for group in root.of(PATIENT):
         _number(group.of(VISIT_OBSERVATION))
         for inner in group.of(ORDER):
@@ -484,6 +503,54 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
 def _awaits_its_patient(group: Group) -> bool:
     """Whether a group was begun by what comes before its PID."""
     return "PID" not in group.first and not group.groups and not _BEFORE_PATIENT.isdisjoint(group.first)
+
+
+_BEGINS_VISIT: Final = frozenset(("PV1", "MRG"))
+
+
+def _is_further_visit(patient: Group, segment: Segment) -> bool:
+    """Whether a segment begins a further visit of the patient: another number (BAR_P01, OMG_O19), or a further MRG
+    after a visit (ADT_A45)."""
+    before = patient.first.get("PV1")
+    if before is None:
+        return False
+    if segment.name == "MRG":
+        return "MRG" in patient.first
+    number = segment.part(19, 1)
+    return bool(number) and number != before.part(19, 1)
+
+
+def _same_patient(root: Group, patient: Group) -> Group:
+    """A further group of the same patient: what was said before the first visit."""
+    result = root.open(PATIENT)
+    for segment in patient.segments:
+        if segment.name in _BEGINS_VISIT:
+            break
+        result.add(segment)
+    return result
+
+
+def _awaits_its_control(order: Group) -> bool:
+    """Whether an order has been begun by its OBR alone."""
+    return "OBR" in order.first and "ORC" not in order.first and OBSERVATION not in order.groups
+
+
+def comments_after(around: Group, segment: Segment) -> list[Segment]:
+    """The comments (NTE) that follow a segment."""
+    root = around
+    while root.outer is not None:
+        root = root.outer
+    if "NTE" not in root.first:
+        return []
+    result: list[Segment] = []
+    after = False
+    for other in root.segments:
+        if after and other.name != "NTE":
+            break
+        if after:
+            result.append(other)
+        after = after or other is segment
+    return result
 
 
 def _has_begun(order: Group) -> bool:
@@ -516,14 +583,20 @@ def _continues(before: Group, segment: Segment) -> bool:
 
 
 def _number(observations: list[Group]) -> None:
+    if not observations:
+        return
+    component = observations[0].segments[0].delimiters.component
+    keys = [
+        (
+            fields[3].partition(component)[0] if len(fields := group.segments[0].fields) > 3 else "",
+            fields[4].partition(component)[0] if len(fields) > 4 else "",
+        )
+        for group in observations
+    ]
+    if len(set(keys)) == len(keys):
+        return
     seen: dict[tuple[str, str], int] = {}
-    for observation in observations:
-        segment = observation.segments[0]
-        component = segment.delimiters.component
-        fields = segment.fields
-        width = len(fields)
-        code = fields[3].split(component, 1)[0] if width > 3 else ""
-        results = (code, fields[4].split(component, 1)[0] if width > 4 else "")
-        seen[results] = count = seen.get(results, 0) + 1
+    for observation, key in zip(observations, keys, strict=True):
+        seen[key] = count = seen.get(key, 0) + 1
         if count > 1:
             observation.ordinal = str(count)

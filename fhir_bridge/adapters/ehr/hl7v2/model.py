@@ -12,6 +12,7 @@ from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, v
 from fhir_bridge.adapters.ehr.hl7v2.definitions import data_types, doubt_of, table_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
+    FACT,
     OBSERVATION,
     ORDER,
     PATIENT,
@@ -28,6 +29,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
 from fhir_bridge.adapters.ehr.hl7v2.languages import language
 from fhir_bridge.adapters.ehr.hl7v2.options import check_options
 from fhir_bridge.adapters.ehr.hl7v2.selectors import DERIVED, OF_PATIENT, SELECTOR, TOKENS
+from fhir_bridge.adapters.ehr.notes.extracted import FACT_NAMES
 from fhir_bridge.mapping import Usual, nearest
 
 __all__ = ["SEGMENTS", "Hl7v2Model"]
@@ -85,6 +87,8 @@ class _Scopes(Mapping[str, Scope]):
         full = ALIASES.get(name, name)
         if full in SCOPES:
             return Scope(full, SCOPES[full])
+        if name == FACT:
+            return Scope(FACT, PATIENT)
         if name not in _NOT_ALONE and _is_segment(name):
             return Scope(name, self._placed.get(name, PATIENT))
         raise KeyError(name)
@@ -92,13 +96,26 @@ class _Scopes(Mapping[str, Scope]):
     def __iter__(self) -> Iterator[str]:
         yield from SCOPES
         yield from ALIASES
+        yield FACT
 
     def __len__(self) -> int:
-        return len(SCOPES) + len(ALIASES)
+        return len(SCOPES) + len(ALIASES) + 1
 
 
 def _is_segment(name: str) -> bool:
     return name in SEGMENTS or (len(name) == 3 and name[0] == "Z" and name.isalnum() and name.isupper())
+
+
+def _of_fact(text: str, scope: str) -> str:
+    """Python source of `fact.value`.
+
+    Raises:
+        LookupError: a fact has no such part, or the rule is for something else.
+    """
+    name = text.removeprefix("fact.")
+    if scope != FACT or name not in FACT_NAMES:
+        raise LookupError(f'"{text}" is known only within for: {FACT}, as one of {", ".join(FACT_NAMES)}')
+    return f"s.{name}"
 
 
 class Hl7v2Model:
@@ -159,6 +176,8 @@ class Hl7v2Model:
             if text.startswith("observation.") and scope not in (OBSERVATION, VISIT_OBSERVATION):
                 raise LookupError(f'"{text}" is known only within for: {OBSERVATION}')
             return f"s.{DERIVED[text]}"
+        if text.startswith("fact."):
+            return _of_fact(text, scope)
         if text in OF_PATIENT:
             return f"s{'.outer' * holder('PID', scope, self._placed)}.{OF_PATIENT[text]}"
         if text == "segment.ordinal":
@@ -203,7 +222,7 @@ class Hl7v2Model:
 
     def own(self, text: str, scope: str) -> bool:
         """Whether a selector reads a group itself, and none around it."""
-        if text in DERIVED or text == "segment.ordinal":
+        if text in DERIVED or text == "segment.ordinal" or text.startswith("fact."):
             return True
         match = SELECTOR.match(text)
         name = "PID" if text in OF_PATIENT else match["segment"] if match else ""
@@ -253,7 +272,8 @@ class Hl7v2Model:
         """Source of a text, or a tuple of such, that decides what a selector's source gives; None: it is unknown."""
         match = _SOURCE.match(source)
         if match is None:
-            return None
+            present = _PRESENCE.match(source)
+            return f"{present[1]} is not None" if present else None
         group = match["group"]
         observation = ALIASES.get(scope, scope) in (OBSERVATION, VISIT_OBSERVATION) and group == "s"
         if match["derived"]:
@@ -342,6 +362,7 @@ _SOURCE: Final = re.compile(
     r"(?P<group>s(?:\.outer)*)\."
     r"(?:(?P<derived>[a-z]+)|(?P<method>[a-z]+)\('(?P<name>\w{3})'(?:, (?P<numbers>[\d, ]+))?\))\Z"
 )
+_PRESENCE: Final = re.compile(r"truth\((s(?:\.outer)*\.segment\('\w{3}'\))\)\Z")
 _FIELD_AT: Final = {"field": 0, "part": 0, "at": 0, "repeats": 0, "every": 0, "nth": 1}
 """Which of a reading method's numbers is the field's."""
 

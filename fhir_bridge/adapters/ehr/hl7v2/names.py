@@ -119,6 +119,8 @@ def _human_name(c: Components, shift: int) -> HumanName | None:
     if suffix := [part for number in (4 + shift, 6 + shift, last) if (part := c.text(number))]:
         name["suffix"] = suffix
     if not name:
+        if not shift:
+            c.pass_over(7, 8, 11)  # which of the person's names is not there
         return None
     c.pass_over(*((15, 18) if shift else (8, 11)))  # how the name is written and put together
     kind = 10 if shift else 7

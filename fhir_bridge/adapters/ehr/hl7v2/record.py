@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, tzinfo
 from hashlib import blake2b
 from typing import Any, Final
 
+from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.hl7v2.accounting import unread
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
+from fhir_bridge.adapters.ehr.hl7v2.documents import contents_facts
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
+    FACT,
     OBSERVATION,
     ORDER,
     PATIENT,
@@ -23,50 +26,24 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     VISIT_OBSERVATION,
     Group,
     build,
+    comments_after,
     parent_of,
 )
 from fhir_bridge.adapters.ehr.hl7v2.places import places_of
 from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
 from fhir_bridge.adapters.ehr.hl7v2.source_bytes import SourceBytes
 from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.notes.extracted import StatedFact
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Applied, Passage, Read, Span
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
-__all__ = ["Message", "parse_segments", "timestamp"]
+__all__ = ["Message", "parse_segments"]
 
-_DTM: Final = re.compile(
-    r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6})\d*)?)?)?)?)?)?([+-]\d{4})?\Z"
-)
 _SEGMENT_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _COMMON: Final = frozenset("MSH EVN PID PD1 NK1 PV1 PV2 AL1 DG1 ORC OBR OBX NTE SPM TQ1 IN1".split())
 _LINE_END: Final = re.compile(r"[\r\n]+")
 _BYTES_END: Final = re.compile(rb"[\r\n]+")
-
-
-def timestamp(text: str | None) -> datetime | None:
-    """A DTM as a datetime, missing parts at their lowest; naive without offset; None where it is no time."""
-    match = _DTM.match(text or "")
-    if match is None:
-        return None
-    year, month, day, hour, minute, second, fraction, offset = match.groups()
-    zone = None
-    if offset:
-        sign = -1 if offset[0] == "-" else 1
-        zone = timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[3:])))
-    try:
-        return datetime(
-            int(year),
-            int(month or 1),
-            int(day or 1),
-            int(hour or 0),
-            int(minute or 0),
-            int(second or 0),
-            int((fraction or "0").ljust(6, "0")),
-            zone,
-        )
-    except ValueError:
-        return None
 
 
 def parse_segments(text: str, charset: str = "utf-8") -> tuple[list[Segment], int]:
@@ -114,6 +91,7 @@ class Message:
     """
 
     __slots__ = (
+        "_facts",
         "_names",
         "_placed",
         "_raw",
@@ -154,6 +132,7 @@ class Message:
         self.issues: Sequence[IssueLike] = issues
         self.outcome: RecordOutcome = outcome
         self.records = 1
+        self._facts: list[StatedFact] | None = None
         self._tree: Group | None = None
         self._names: frozenset[str] | None = None
         header = segments[0] if segments else None
@@ -198,6 +177,7 @@ class Message:
         # of a run's time.
         if self._tree is not None:
             self._tree.release()
+        self._facts = None
 
     @property
     def readable(self) -> bool:
@@ -232,14 +212,19 @@ class Message:
         name = ALIASES.get(scope, scope)
         if name == SPECIMEN:
             return "SPM" not in self.shape
+        if name == FACT:
+            return "TXA" not in self.shape or "OBX" not in self.shape
         if name in (OBSERVATION, VISIT_OBSERVATION):
             return "OBX" not in self.shape
         return name not in SCOPES and name not in self.shape
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
-        texts, declared = unread(self.tree, self.segments, applied, self._placed)
+        texts, declared, faults = unread(self.tree, self.segments, applied, self._placed)
         issues = [new_issue("FB-HL7-012", text, self.locator) for text in texts]
+        if faults:
+            text = f"the message breaks its grammar: {'; '.join(faults)}"
+            issues.insert(0, new_issue("FB-HL7-018", text, self.locator))
         if declared:
             listed = ", ".join(declared)
             issues.append(
@@ -262,7 +247,7 @@ class Message:
         """Where the values are that a rule reads from one of its groups."""
         return self._bytes.spans(places_of(scope, read, items, self._placed))
 
-    def scope(self, name: str) -> Iterable[Group]:
+    def scope(self, name: str) -> Iterable[Any]:
         """The groups of a scope, in message order."""
         root = self.tree
         name = ALIASES.get(name, name)
@@ -271,6 +256,10 @@ class Message:
         patients = root.of(PATIENT)
         if name == PATIENT:
             return patients
+        if name == FACT:
+            if self._facts is None:
+                self._facts = [fact for patient in patients for fact in contents_facts(patient)]
+            return self._facts
         if name == ORDER:
             return [order for patient in patients for order in patient.of(ORDER)]
         if name in (OBSERVATION, SPECIMEN):
@@ -289,5 +278,8 @@ class Message:
 def _alone(around: Group, name: str) -> list[Group]:
     """A group for each segment of the name; the same objects on every call, as references are found by them."""
     if name not in around.groups:
-        around.groups[name] = [Group(around, segment) for segment in around.all(name)]
+        around.groups[name] = groups = [Group(around, segment) for segment in around.all(name)]
+        for group in groups:
+            for comment in comments_after(around, group.segments[0]):
+                group.add(comment)
     return around.groups[name]

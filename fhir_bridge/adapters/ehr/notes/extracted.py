@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
@@ -49,13 +50,17 @@ class StatedFact:
         self.key = f"{place}|{fact.kind}|{fact.start}|{fact.end}"
 
 
-def stated_facts(text: str, outer: Any, place: str = "") -> Iterator[StatedFact]:
-    """The facts of a text by all extractors; the same span and kind counts once, by the first that gives it."""
+def stated_facts(text: str, outer: Any, place: str = "", day: date | None = None) -> Iterator[StatedFact]:
+    """The facts of a text by all extractors; the same span and kind counts once, by the first that gives it.
+
+    `day`: when it was written, where the document in hand (`outer`) has no `time`.
+    """
     seen: set[tuple[str, int, int]] = set()
     time = getattr(outer, "time", None)
+    day = time.date() if time is not None else day
     for name, extractor in extractors().items():
         facts = (
-            extractor.extract_as_of(text, time.date() if time is not None else None)
+            extractor.extract_as_of(text, day)
             if isinstance(extractor, RuleExtractor)
             else extractor.extract(text)
         )

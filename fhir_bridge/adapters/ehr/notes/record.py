@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from fhir_bridge.adapters.ehr.hl7v2.record import timestamp
+from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.notes.extracted import StatedFact, stated_facts
 from fhir_bridge.mapping import Record
 from fhir_bridge.plugins import IssueLike, RecordOutcome
