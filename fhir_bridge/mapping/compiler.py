@@ -21,6 +21,7 @@ from fhir_bridge.mapping.errors import MappingErrors, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.functions.references import id_of, key_part
 from fhir_bridge.mapping.functions.times import business_time
+from fhir_bridge.mapping.item_bytes import leaf_bytes
 from fhir_bridge.mapping.joins import joined_spec
 from fhir_bridge.mapping.node_code import NodeCompiler
 from fhir_bridge.mapping.operators import OPERATORS
@@ -28,7 +29,6 @@ from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource
 from fhir_bridge.mapping.rule_profiles import profiles_of
-from fhir_bridge.mapping.item_bytes import leaf_bytes
 from fhir_bridge.mapping.runtime import GENERATED, JsonOutput, Output
 from fhir_bridge.mapping.sections import NoSections, known_key, settle, unchanged, written
 from fhir_bridge.mapping.shape import Problems

@@ -162,28 +162,49 @@ _OWN_FIELD = re.compile(r"f\[(\d+)\] if n > \1 else ''")
 def refusals(lines: list[str], selectors: Set[str], key: Callable[[str], str | None]) -> list[str]:
     """Statements that leave what a head refuses for want of a value of its object, before anything else is computed.
 
-    These are the first conditions of the head that only ask whether a selector has a value.
+    These are the first conditions of the head that only ask whether selectors have a value.
     """
     text = textwrap.dedent("\n".join(lines))
     test = next((node for node in ast.parse(text).body if isinstance(node, ast.If)), None)
     if test is None or not isinstance(test.test, ast.UnaryOp) or not isinstance(test.test.op, ast.Not):
         return []
-    needed = test.test.operand
     refused: list[str] = []
-    for node in (
-        needed.values if isinstance(needed, ast.BoolOp) and isinstance(needed.op, ast.And) else [needed]
-    ):
+    for node in _conditions(test.test.operand):
         source = ast.unparse(node)
-        selector = source.removeprefix("truth(").removesuffix(")")
-        if source != f"truth({selector})" or selector not in selectors or selector.startswith("s.outer."):
+        asked = _asked(node, selectors)
+        if not 0 < len(asked) <= _FEW:
             break
-        own = _OWN_FIELD.fullmatch(key(selector) or "")
+        own = _OWN_FIELD.fullmatch(key(asked[0]) or "") if source == f"truth({asked[0]})" else None
         refused.append(
             f"if len(s.segments[0].fields) <= {own[1]}: return None"
             if own
-            else f"if not {source}: return None"
+            else f"if not ({source}): return None"
         )
     return refused
+
+
+_FEW = 4
+"""Values that are asked for sooner than what a group shares is computed."""
+
+
+def _conditions(node: ast.expr) -> list[ast.expr]:
+    """What must all hold, in order."""
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
+        return [item for value in node.values for item in _conditions(value)]
+    return [node]
+
+
+def _asked(node: ast.expr, selectors: Set[str]) -> list[str]:
+    """The selectors of the object itself whose truth a condition consists of; none where there is more to it."""
+    if isinstance(node, ast.BoolOp):
+        parts = [_asked(value, selectors) for value in node.values]
+        return [name for part in parts for name in part] if all(parts) else []
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return _asked(node.operand, selectors)
+    source = ast.unparse(node)
+    selector = source.removeprefix("truth(").removesuffix(")")
+    known = source == f"truth({selector})" and selector in selectors and not selector.startswith("s.outer.")
+    return [selector] if known else []
 
 
 _CONSTANT_START = re.compile(r"ctx\.key\.id\(((?:'[\w-]+', )+)")

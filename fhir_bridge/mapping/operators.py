@@ -6,7 +6,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from fhir_bridge.fhir.datatypes import Reference
+from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.runtime import Context, Instance
 
@@ -238,6 +241,24 @@ def references_where(
     return _as_references(resource_type, [i for i in ctx.instances.get(rule, ()) if holds(i.scope)], own)
 
 
+def references_json(*arguments: Any) -> orjson.Fragment | None:
+    """As `references`, written at once: a result list has one for each result."""
+    resource_type, own = arguments[2], arguments[6]
+    instances = _near(arguments[0], arguments[1], *arguments[3:6])
+    if not instances:
+        return None
+    ids = [instance.id for instance in instances]
+    if own in ids or len(set(ids)) < len(ids):
+        ids = [identity for identity in dict.fromkeys(ids) if identity != own]
+        if not ids:
+            return None
+    text = "".join(ids)
+    if not (text.isalnum() and text.isascii()):  # ids that a rule does not make may need escapes
+        return orjson.Fragment(dumps([{"reference": f"{resource_type}/{identity}"} for identity in ids]))
+    between = f'"}},{{"reference":"{resource_type}/'
+    return orjson.Fragment(f'[{{"reference":"{resource_type}/{between.join(ids)}"}}]')
+
+
 OPERATORS: dict[str, Callable[..., Any]] = {
     "truth": truth,
     "equal": equal,
@@ -256,6 +277,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "component": component,
     "iterate": iterate,
     "references": references,
+    "references_json": references_json,
     "references_where": references_where,
 }
 """By the names that generated source uses."""

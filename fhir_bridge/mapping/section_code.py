@@ -120,6 +120,18 @@ class Layout:
             result.add(source)
         return result
 
+    def guards(self, section: SectionDraft) -> dict[str, str]:
+        """What decides a section only under a condition on the groups around, and that condition."""
+        conditions: dict[str, set[str]] = {}
+        for value in self.own_values(section):
+            for source in self.deciding([value]):
+                conditions.setdefault(source, set()).update(section.depends.guards.get(value, {""}))
+        return {
+            source: " or ".join(sorted(all_))
+            for source, all_ in conditions.items()
+            if all_ and "" not in all_
+        }
+
     def is_steady(self, section: SectionDraft, usual: Usual | None = None) -> bool:
         """Whether what decides a section recurs from object to object, as the source model says."""
         depends = section.depends

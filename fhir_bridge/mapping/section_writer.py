@@ -33,6 +33,8 @@ class SectionWriter:
         """Source of a text that decides something -> the variable or constant that holds it."""
         self.tokens: dict[int, int] = {}
         """Number of a section -> which of the group's numbers stands for what is around its object."""
+        self.guards: dict[int, dict[str, int]] = {}
+        """By number of a section: what decides it only under a condition on the group -> which of `tokens` that is."""
         self.steady: list[SectionDraft] = []
         """Sections that are taken together, as they recur from object to object."""
         self.meta = [
@@ -151,7 +153,12 @@ class SectionWriter:
         if self._shared(section):
             parts.append(f"es[{len(self.runs) + 4}]")
             values = values & layout.varying(section, self.usual)
-        names = dict.fromkeys(self._named(source) for source in sorted(values))
+        guards = self.guards.get(section.number, {})
+        names = dict.fromkeys(
+            f"({self._named(source)} if st.tokens[{guards[source]}] else None)" if source in guards
+            else self._named(source)
+            for source in sorted(values)
+        )  # fmt: skip
         return parts + [name for name in names if name not in CONSTANTS]
 
     def _shared(self, section: SectionDraft) -> set[str]:
@@ -366,6 +373,13 @@ class SectionWriter:
                 if values not in mixed:
                     mixed.append(values)
                 self.tokens[section.number] = mixed.index(values)
+        conditions: dict[str, int] = {}
+        for section in layout.sections:
+            if section not in self.around:
+                self.guards[section.number] = {
+                    source: conditions.setdefault(text, len(mixed) + len(conditions))
+                    for source, text in sorted(layout.guards(section).items())
+                }
         with self.writer.block(f"def {head.function}_enter(ctx, st, {self.passed}):", head.position):
             start = len(self.writer.lines)
             line("st.record = None")
@@ -378,7 +392,7 @@ class SectionWriter:
             if self._starts_together():
                 line("st.start = st.meta(ctx, bt)")
             numbers = (f"st.number_of({number}, {values})" for number, values in enumerate(mixed))
-            line(f"st.tokens = [{', '.join(numbers)}]")
+            line(f"st.tokens = [{', '.join([*numbers, *(f'bool({text})' for text in conditions)])}]")
             line("ctx.noise = []")
             calls = (
                 f"st.make(ctx, {section.number}, None, {head.function}_s{section.number}, {self.passed}, keep=False)"
@@ -427,7 +441,7 @@ class SectionWriter:
             for _, piece in section.members:
                 parts.append(writer.name("d"))
                 writer.line(f"{parts[-1]} = {'m' if piece.name == 'meta' else 'o'} = {{}}")
-                self._copy(piece)
+                self._copy(self._as_json(piece))
                 counts.append(writer.name("n"))
                 writer.line(f"{counts[-1]} = len(ctx.issues)")
             marks, cleared = "marks" if head.reads else "()", "cl" if head.delta else "()"
@@ -437,6 +451,16 @@ class SectionWriter:
                 writer.read_once(start, reads, head.position)
             writer.read_together(start, layout.model, head.position)
         writer.line("")
+
+    def _as_json(self, piece: Piece) -> Piece:
+        """A member that holds references alone, which are written at once."""
+        if len(piece.lines) != 3 or piece.name in elements_of_owners(self.head.type):
+            return piece
+        match = _REFERENCES.fullmatch("\n".join(piece.lines))
+        if match is None:
+            return piece
+        lines = [f"{match[1]}references_json({match[3]}", piece.lines[2]]
+        return Piece(piece.name, lines, [piece.positions[0], piece.positions[2]], piece.type)
 
     def _fresh(self, section: SectionDraft) -> None:
         """The function that gives a section of each object as an entry, in bytes."""
@@ -463,6 +487,14 @@ class SectionWriter:
     def _copy(self, piece: Piece) -> None:
         for text, position in zip(piece.lines, piece.positions, strict=True):
             self.writer.line(text[4:], position)
+
+
+_REFERENCES = re.compile(
+    r"(\s+(t\d+) = (?:\(ctx\.vary\(\) or )?)references\((.*)"
+    r"\n\s+if \2 is not None: \2 = many\(ctx, \2, c_Reference_\d+, \w+\)"
+    r"\n\s+if \2: [om]\['\w+'\] = \2"
+)
+"""All that a member of references is written by: group 1 and 3 stand before and after `references(`."""
 
 
 def _tuple(parts: list[str]) -> str:

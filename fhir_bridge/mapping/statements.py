@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -35,8 +35,11 @@ _PLAIN = frozenset(
         "unmatched",
         "len",
     }
-) - {"references", "references_where"}
+) - {"references", "references_json", "references_where"}
 """Functions of generated code that give the same for the same arguments."""
+
+_CONDITIONS = frozenset(OPERATORS) - {"references", "references_json", "references_where"}
+"""Functions of conditions: of their arguments alone, and they report nothing."""
 
 COLUMN = frozenset({"column", "spec", "value"})
 """Names of an unpivot's cell."""
@@ -112,9 +115,13 @@ class Depends:
     """It refers to outputs of the group around, or of the record."""
     calls: list[tuple[int, int, int, int]] = field(default_factory=list)
     """Places of the calls that may give another thing each time."""
+    guards: dict[str, set[str]] = field(default_factory=dict)
+    """Of `own`: the conditions on the groups around under which it is read; an empty one where there is none."""
 
     def add(self, other: Depends) -> None:
         self.own |= other.own
+        for source, guards in other.guards.items():
+            self.guards.setdefault(source, set()).update(guards)
         self.around |= other.around
         self.free |= other.free
         self.group |= other.group
@@ -176,6 +183,10 @@ class StatementScanner:
             self._sources[key] = self._add(source)
         return self._sources[key]
 
+    def has_key(self, source: str, scope: str) -> bool:
+        """Whether the source model says what decides this."""
+        return self.model.key(source, scope) not in (None, source)
+
     def _add(self, source: str) -> str:
         text, start = _normal(source)
         self.selectors.add(text)
@@ -206,8 +217,15 @@ class _Scan(ast.NodeVisitor):
         self.compiler = compiler
         self.head = head
         self.depends = Depends()
+        self.guard = ""
 
     def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.For | ast.If) and not self.guard and (guard := self._guard(node)):
+            self.guard = guard
+            try:
+                return super().visit(node)
+            finally:
+                self.guard = ""
         if isinstance(node, _CHAINS) and start_of(node) in self.compiler.starts:
             text = ast.unparse(node)
             if text == "ctx.record_time" or self._selector(text):
@@ -217,12 +235,60 @@ class _Scan(ast.NodeVisitor):
     def _selector(self, text: str) -> bool:
         if text not in self.compiler.selectors:
             return False
-        (self.depends.around if text.startswith("s.outer.") else self.depends.own).add(text)
+        self._reads(text, text)
         return True
+
+    def _reads(self, text: str, source: str) -> None:
+        if source.startswith("s.outer."):
+            self.depends.around.add(text)
+            return
+        self.depends.own.add(text)
+        self.depends.guards.setdefault(text, set()).add(self.guard)
+
+    def _guard(self, node: ast.For | ast.If) -> str:
+        """The condition on the groups around without which the statement does nothing; empty where there is none."""
+        if isinstance(node, ast.For):
+            if (
+                node.orelse
+                or len(node.body) != 1
+                or not isinstance(node.body[0], ast.If)
+                or not self._is_simple(node.iter, ("iterate",))
+            ):
+                return ""
+            node = node.body[0]
+        around = not node.orelse and self._is_simple(node.test, _CONDITIONS, within="s.outer.")
+        return ast.unparse(node.test) if around else ""
+
+    def _is_simple(self, node: ast.AST, functions: Collection[str], within: str = "s.") -> bool:
+        """Whether an expression is made of selectors, constants and these functions alone."""
+        if isinstance(node, _CHAINS) and start_of(node) in self.compiler.starts:
+            text = ast.unparse(node)
+            return text in self.compiler.selectors and text.startswith(within)
+        if isinstance(node, ast.Call):
+            if not isinstance(node.func, ast.Name) or node.func.id not in functions or node.keywords:
+                return False
+            return all(self._is_simple(item, functions, within) for item in node.args)
+        if isinstance(node, ast.Name):
+            return _OURS.fullmatch(node.id) is not None
+        plain = (
+            ast.Constant,
+            ast.BoolOp,
+            ast.UnaryOp,
+            ast.Compare,
+            ast.Tuple,
+            ast.boolop,
+            ast.unaryop,
+            ast.cmpop,
+        )
+        if not isinstance(node, (*plain, ast.expr_context)):
+            return False
+        return all(self._is_simple(item, functions, within) for item in ast.iter_child_nodes(node))
 
     def visit_Call(self, node: ast.Call) -> None:
         if isinstance(node.func, ast.Name):
             name = node.func.id
+            if name == "truth" and self._presence(node):
+                return
             if name in ("references", "references_where"):
                 self._reference(node, name)
                 return
@@ -252,6 +318,19 @@ class _Scan(ast.NodeVisitor):
             self._arguments(node.args, node.keywords)
             return
         raise UnknownStatement
+
+    def _presence(self, node: ast.Call) -> bool:
+        """Whether it only asks for something whose presence the source model can tell without what it holds."""
+        argument = node.args[0]
+        if not isinstance(argument, _CHAINS) or start_of(argument) != "s":
+            return False
+        text = ast.unparse(node)
+        if ast.unparse(argument) not in self.compiler.selectors or not self.compiler.has_key(
+            text, self.head.scope
+        ):
+            return False
+        self._reads(text, ast.unparse(argument))
+        return True
 
     def _arguments(self, arguments: Iterable[ast.AST], keywords: Iterable[ast.keyword]) -> None:
         for argument in arguments:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import site_key
@@ -104,7 +103,7 @@ async def _transact(store: Store, file: Path, bundle: dict[str, Any], account: A
         entries = [entry for entry in entries if not _is_event(entry.get("resource"))]
     bundle = {**bundle, "entry": entries}
     try:
-        response = loads(await store.transaction(bundle, EVERYTHING))
+        response = await store.transaction(bundle, EVERYTHING)
     except StorageError as error:
         account.count_record("rejected", len(entries))
         account.count_issues([error.issue], file.name)

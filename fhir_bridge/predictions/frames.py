@@ -20,14 +20,15 @@ def read_frames(
     """
     require("dicom")
     frames: list[Any] = []
+    of_study = study_uid(study)
     try:
         for series, uids in series_of(study, modality):
             for uid in uids:
                 if len(frames) >= count:
                     break
-                content = instances(study_uid(study), series, uid)
+                content = instances(of_study, series, uid)
                 if content is not None:
-                    frames += _frames_of(content, uid, count - len(frames), height, width)
+                    frames += _frames_of(content, of_study, uid, count - len(frames), height, width)
     except InstanceError as error:
         return str(error)
     if len(frames) < count:
@@ -35,7 +36,7 @@ def read_frames(
     return [float(value) for frame in frames for value in frame.ravel()]
 
 
-def _frames_of(content: bytes, uid: str, most: int, height: int, width: int) -> list[Any]:
+def _frames_of(content: bytes, of_study: str, uid: str, most: int, height: int, width: int) -> list[Any]:
     """The first frames of an instance.
 
     Raises:
@@ -49,6 +50,9 @@ def _frames_of(content: bytes, uid: str, most: int, height: int, width: int) -> 
         dataset = dcmread(io.BytesIO(content))
         if str(dataset.SOPInstanceUID) != uid:
             raise InstanceError("is in a file of another instance")
+        # A study that was split or filed anew for another patient may keep the UIDs of its instances.
+        if of_study and str(dataset.StudyInstanceUID) != of_study:
+            raise InstanceError("is in a file of another study")
         pixels = np.asarray(dataset.pixel_array, dtype="float32")
     except (
         OSError,

@@ -18,6 +18,7 @@ __all__ = [
     "DiskFull",
     "Forbidden",
     "Gone",
+    "MadeMeanwhile",
     "MultipleMatches",
     "NotFound",
     "OtherSiteKey",
@@ -74,6 +75,10 @@ class VersionConflict(StorageError):
 
     code = "FB-STORE-005"
     status = 412
+
+
+class MadeMeanwhile(VersionConflict):
+    """What criteria did not find was made before the write that rests on this: once more, and they find it."""
 
 
 class BadPrecondition(StorageError):

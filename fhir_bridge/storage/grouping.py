@@ -27,8 +27,8 @@ from fhir_bridge.storage.versions import write_versions
 
 __all__ = ["Creates", "GroupWriter"]
 
-MOST = 32
-"""Versions of a group; more would save nothing, and making their statement holds up the event loop."""
+MOST = 100
+"""Versions of a group, as many as one statement writes at all: making a longer one would hold up the event loop."""
 GATHER_SECONDS = 0.010
 """How long a create waits for others at most."""
 QUIET_TURNS = 3

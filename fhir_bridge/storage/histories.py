@@ -16,11 +16,13 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.definitions import resource_types
 from fhir_bridge.storage.breathing import LARGE_BYTES, Pause, beside
 from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live, person
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import Gone, NotFound
+from fhir_bridge.storage.indexed import APART
 from fhir_bridge.storage.indexing import Indexed, index
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import (
@@ -36,7 +38,7 @@ from fhir_bridge.storage.permission import (
 from fhir_bridge.storage.search_text import date_value
 from fhir_bridge.storage.stored import Stored, parse_for_reading
 
-__all__ = ["HistoryEntry", "HistoryPage", "instance_history", "read_version", "type_history"]
+__all__ = ["HistoryEntry", "HistoryPage", "history", "read_version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,44 @@ async def read_version(
     return Stored(*row[:5])
 
 
-async def instance_history(
+async def history(
+    pool: AsyncConnectionPool[AsyncConnection],
+    dictionaries: Dictionaries,
+    cursors: Cursors,
+    resource_type: str | None,
+    identity: str | None,
+    access: AccessFilter,
+    *,
+    count: int,
+    since: datetime | None,
+    at: str | None,
+    cursor: str | None,
+    most_bytes: int,
+) -> HistoryPage:
+    """Versions of a resource, of a type, or of all types that the caller may search; AuditEvents have their own.
+
+    Raises:
+        NotFound: no such resource. BadSearch: `at` is no date. Forbidden: no grant. BadCursor: another caller's or
+            history's cursor.
+    """
+    if resource_type is not None and identity is not None:
+        return await _instance_history(
+            pool, dictionaries, cursors, resource_type, identity, access,
+            count=count, since=since, at=at, cursor=cursor, most_bytes=most_bytes,
+        )  # fmt: skip
+    if resource_type is not None:
+        require(access, resource_type, "s")
+        types = [resource_type]
+    else:
+        # There are more AuditEvents than of all else.
+        types = [kind for kind in sorted(resource_types() - APART) if access.permits(kind, "s")]
+    return await _type_history(
+        pool, dictionaries, cursors, types, access,
+        count=count, since=since, at=at, cursor=cursor, most_bytes=most_bytes,
+    )  # fmt: skip
+
+
+async def _instance_history(
     pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
     cursors: Cursors,
@@ -165,7 +204,7 @@ async def instance_history(
     return filled.page(cursors, bound, first=cursor is None)
 
 
-async def type_history(
+async def _type_history(
     pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
     cursors: Cursors,

@@ -281,33 +281,12 @@ class Store:
             return await self._events.history(
                 access, identity, count=count, since=since, cursor=cursor, most_bytes=most_bytes
             )
-        if resource_type is not None and identity is not None:
-            return await histories.instance_history(
-                self.pool,
-                self._dictionaries,
-                self._cursors,
-                resource_type,
-                identity,
-                access,
-                count=count,
-                since=since,
-                at=at,
-                cursor=cursor,
-                most_bytes=most_bytes,
-            )
-        if resource_type is not None:
-            require(access, resource_type, "s")
-            types = [resource_type]
-        else:
-            # AuditEvents have a history of their own: there are more of them than of all else.
-            types = [
-                kind for kind in sorted(definitions.resource_types() - {AUDIT}) if access.permits(kind, "s")
-            ]
-        return await histories.type_history(
+        return await histories.history(
             self.pool,
             self._dictionaries,
             self._cursors,
-            types,
+            resource_type,
+            identity,
             access,
             count=count,
             since=since,
@@ -562,7 +541,7 @@ class Store:
         check: Check | None = None,
         audit: AuditOf | None = None,
         outlines: Sequence[Outline | None] = (),
-    ) -> bytes:
+    ) -> dict[str, Any]:
         """Carry out a transaction (all or nothing) or batch Bundle.
 
         Args:
@@ -572,7 +551,7 @@ class Store:
             outlines: of the entries' resources, where they are known.
 
         Returns:
-            The response Bundle.
+            The response Bundle, what was read in it as it is stored (`orjson.Fragment`).
 
         Raises:
             TransactionFailed: with the entry's position and cause. BadResource: not such a Bundle.

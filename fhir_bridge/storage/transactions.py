@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
@@ -12,7 +13,6 @@ import orjson
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.attachments import local_attachments
 from fhir_bridge.fhir.issues import operation_outcome
-from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.audit_rows import AuditOf
 from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.bundles import (
@@ -27,6 +27,7 @@ from fhir_bridge.storage.bundles import (
 from fhir_bridge.storage.errors import (
     BadReference,
     BadResource,
+    MadeMeanwhile,
     MultipleMatches,
     NotFound,
     StorageError,
@@ -62,6 +63,9 @@ class BundleStore(Protocol):
     ) -> list[Written]: ...
     async def refuse_present(self, resource_type: str, identity: str) -> None: ...
 
+
+_TRIES = 3
+"""Of a transaction whose criteria found nothing, while another one made what they look for. The next try finds it."""
 
 Response = dict[str, Any]
 T = TypeVar("T")
@@ -106,8 +110,8 @@ class Bundles:
         access: AccessFilter,
         check: Check | None = None,
         outlines: Sequence[Outline | None] = (),
-    ) -> bytes:
-        """The response Bundle.
+    ) -> dict[str, Any]:
+        """The response Bundle, what was read in it as it is stored (`orjson.Fragment`).
 
         Args:
             outlines: of the entries' resources, where they are known.
@@ -128,11 +132,8 @@ class Bundles:
             responses = [await self._alone(entry, access, check) for entry in entries]
         else:
             responses = await self._together(entries, access, check)
-        return dumps(
-            {"resourceType": "Bundle", "type": f"{kind}-response", "entry": responses}
-            if responses
-            else {"resourceType": "Bundle", "type": f"{kind}-response"}
-        )
+        head = {"resourceType": "Bundle", "type": f"{kind}-response"}
+        return {**head, "entry": responses} if responses else head
 
     async def _alone(self, entry: Entry, access: AccessFilter, check: Check | None) -> Response:
         """An entry of a batch. Its refusal is its response; entries do not see each other's ids."""
@@ -146,6 +147,16 @@ class Bundles:
     async def _together(
         self, entries: list[Entry], access: AccessFilter, check: Check | None
     ) -> list[Response]:
+        for _ in range(_TRIES - 1):
+            try:
+                # Copies: what is decided of an entry is decided anew the next time.
+                return await self._once([replace(entry) for entry in entries], access, check)
+            except TransactionFailed as error:
+                if not isinstance(error.cause, MadeMeanwhile):
+                    raise
+        return await self._once(entries, access, check)
+
+    async def _once(self, entries: list[Entry], access: AccessFilter, check: Check | None) -> list[Response]:
         responses: dict[int, Response] = {}
         matched: dict[int, Written] = {}
         # R4 http.html#trules: DELETE, POST, PUT, then reads, whatever their order in the Bundle.

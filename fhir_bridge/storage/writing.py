@@ -25,11 +25,11 @@ from fhir_bridge.storage.errors import (
     BadSearch,
     DanglingReference,
     Forbidden,
+    MadeMeanwhile,
     MultipleMatches,
     NotFound,
     StorageError,
     TransactionFailed,
-    VersionConflict,
 )
 from fhir_bridge.storage.grouping import Creates, GroupWriter
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
@@ -361,7 +361,7 @@ class Writer:
             operation = operations[number]
             with _Place(operation):
                 if await match_one(connection, where) is not None:
-                    raise VersionConflict(
+                    raise MadeMeanwhile(
                         f"a {operation.type} that matches was made in the meantime: try again"
                     )
 

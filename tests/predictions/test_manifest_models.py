@@ -536,6 +536,7 @@ def image(path: Path) -> None:
     file.file_meta = FileMetaDataset()
     file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = "1.2.3"
+    file.StudyInstanceUID, file.SeriesInstanceUID = "1.1", "1.2"
     file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
     file.Rows = file.Columns = 4
     file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -572,6 +573,9 @@ def test_frames_come_from_the_kept_file_of_the_study(tmp_path: Path) -> None:
     assert read.values == pytest.approx([0, 0.2, 0.8, 1])
     (refused,) = model.predict([record(study("9.9"))], settings)
     assert "has 0 frames here" in refused.text
+    other = study(identifier=[{"system": "urn:dicom:uid", "value": "urn:oid:1.9"}])
+    (refused,) = model.predict([record(other)], settings)
+    assert "echo is in a file of another study" in refused.text
 
 
 class Archive(BaseHTTPRequestHandler):

@@ -518,6 +518,22 @@ class TestPages:
         assert post(csrf=csrf, version="4") == 404
         assert served.http.get("/models").status_code == 404
 
+    def test_a_reviewed_result_shows_the_inputs_that_it_was_built_from(
+        self, served: Hospital, p: str
+    ) -> None:
+        result = predict(served, p)
+
+        def inputs() -> list[str]:
+            return re.findall(
+                r"<tr>\s*<td>.*?</tr>", part(page(served, f"/patients/{p}"), "predictions"), re.S
+            )
+
+        before = inputs()
+        assert "137 mm[Hg]" in plain(before[1])
+        for more in ({"decision": "confirm"}, {"decision": "amend", "value": "12.5", "reason": "family"}):
+            assert call(served, f"Observation/{result['id']}/$review", **more).status_code == 200
+            assert inputs() == before
+
     def test_the_list_is_ordered_by_risk_and_by_what_waits_for_a_person(
         self, served: Hospital, p: str
     ) -> None:

@@ -279,7 +279,7 @@ def test_a_bound_write_is_done_just_where_old_and_new_content_are_of_the_person_
                 entry = {"resource": resource, "request": {"method": "PUT", "url": f"{kind}/{identity}"}}
                 bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
                 answer = await store.transaction(bundle, access)
-                assert (b'"status":"2' in answer) == may, answer
+                assert answer["entry"][0]["response"]["status"].startswith("2") == may, answer
                 return
             assert may
         except (Forbidden, NotFound):
@@ -297,7 +297,7 @@ def test_a_provenance_and_its_target_in_one_transaction(fresh_database_url: str)
         target = "urn:uuid:c0f3c8a8-8f0e-4a0c-9f0e-0d7c8a9b1c2d"
         provenance = {"resourceType": "Provenance", "target": [{"reference": target}]}
 
-        async def send(patient: str) -> bytes:
+        async def send(patient: str) -> None:
             made = observation("x", patient)
             del made["id"]
             entries = [
@@ -305,7 +305,7 @@ def test_a_provenance_and_its_target_in_one_transaction(fresh_database_url: str)
                 {"fullUrl": target, "resource": made, "request": {"method": "POST", "url": "Observation"}},
             ]
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-            return await store.transaction(bundle, bound("a"))
+            await store.transaction(bundle, bound("a"))
 
         await send("a")
         assert (await store.search("Provenance", [], bound("a"))).total == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -46,7 +47,9 @@ def _of(reference: str) -> dict[str, Any]:
 async def _run(
     store: Store, bundle: dict[str, Any], access: AccessFilter = EVERYTHING
 ) -> list[dict[str, Any]]:
-    response = orjson.loads(await store.transaction(bundle, access, base="http://localhost/fhir"))
+    response = orjson.loads(
+        orjson.dumps(await store.transaction(bundle, access, base="http://localhost/fhir"))
+    )
     entries: list[dict[str, Any]] = response["entry"]
     return entries
 
@@ -120,6 +123,29 @@ def test_conditional_entries_and_references(fresh_database_url: str) -> None:
         assert isinstance(caught.value.cause, BadSearch)
         gone = {"request": {"method": "DELETE", "url": "Observation?code=718-7&_id=none"}}
         assert (await _run(store, _bundle("transaction", gone)))[0]["response"]["status"] == "204 No Content"
+
+    with_store(fresh_database_url, work)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_transactions_at_once_that_look_for_the_same_patient_all_get_through(
+    fresh_database_url: str, method: str
+) -> None:
+    criteria = "identifier=urn:x|1"
+    entry = _post(PATIENT, UUID, ifNoneExist=criteria)
+    if method == "PUT":
+        entry["request"] = {"method": "PUT", "url": f"Patient?{criteria}"}
+
+    async def work(store: Store) -> None:
+        bundles = [
+            _bundle(kind, entry, *results)
+            for kind, results in (("transaction", [_post(_of(UUID))]), ("batch", []))
+        ]
+        answers = await asyncio.gather(*(_run(store, bundle) for bundle in bundles * 8))
+        assert {item["response"]["status"][:3] for answer in answers for item in answer} == {"200", "201"}
+        assert len((await store.search("Patient", [], EVERYTHING)).entries) == 1
+        found = await store.search("Observation", [("patient.identifier", "urn:x|1")], EVERYTHING)
+        assert len(found.entries) == 8
 
     with_store(fresh_database_url, work)
 

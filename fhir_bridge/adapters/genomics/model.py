@@ -324,7 +324,7 @@ class VcfModel:
         return self
 
     def key(self, source: str, scope: str) -> str | None:
-        """Source of a text that decides what a selector's source gives; None where it is not known, and but for alleles."""
+        """Source of a text that decides what a selector's source gives; None where none is known."""
         return _key(source) if scope == "Allele" else None
 
     def key_head(self, scope: str) -> list[str]:

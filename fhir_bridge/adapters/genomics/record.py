@@ -162,7 +162,7 @@ class VcfRecord(Record):
         line = self.line
         if line is None:
             return self.own
-        related = any([call.phases or call.junctions for call in line.calls])
+        related = any(call.phases or call.junctions for call in line.calls)
         return bool(line.calls), related, line.file.consequences is not None
 
     def lacks(self, scope: str) -> bool:

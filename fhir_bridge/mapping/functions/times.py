@@ -186,7 +186,8 @@ def _parse(text: str, layout: str | None) -> Parts | None:
                 got.get("f"), got.get("z"),
             )  # fmt: skip
     if parts is None:
-        match = _ISO.fullmatch(text) or _COMPACT.fullmatch(text)
+        one, other = (_COMPACT, _ISO) if text[4:5].isdigit() else (_ISO, _COMPACT)
+        match = one.fullmatch(text) or other.fullmatch(text)
         if match is None:
             return None
         parts = Parts(*match.groups())
@@ -203,6 +204,24 @@ def _parse(text: str, layout: str | None) -> Parts | None:
     if offset and offset != "Z" and (int(offset[1:3]) > 14 or int(offset[4:]) > 59):
         return None
     return parts
+
+
+def _exact(text: Any) -> calendar.datetime | None:
+    """A moment to the second with its offset in HL7's form, read by the short way; None for all else."""
+    if not isinstance(text, str) or len(text) != 19 or text[14] not in "+-" or not text[:14].isdecimal():
+        return None
+    if (
+        not text.isascii()
+        or text[8:10] > "23"
+        or text[15:17] > "14"
+        or text[17:] > "59"
+        or text[14:] == "-0000"
+    ):
+        return None
+    try:
+        return calendar.datetime.fromisoformat(f"{text[:8]}T{text[8:]}")
+    except ValueError:
+        return None
 
 
 def _month(name: str) -> str | None:
@@ -291,6 +310,10 @@ def datetime(ctx: Context, x: Any, zone: Any = None, format: str | None = None) 
         known = ctx.times.get((x, zone or ctx.zone))
         if known is not None:
             return known
+    if plain and not ctx.date_format and (exact := _exact(x)) is not None:
+        time = DateTime(exact.isoformat())
+        _remember(ctx.times, (str(x), zone or ctx.zone), time)
+        return time
     if isinstance(x, str) and x.isspace():
         return None
     parts = _parsed(ctx, x, format)
@@ -404,6 +427,9 @@ def _business_time(ctx: Context, x: Any) -> BusinessTime:
     if x.__class__ is list:
         items = [item for item in x if item]
         return business_time(ctx, items[0]) if len(items) == 1 else (None, None)
+    exact = None if ctx.date_format else x if x.__class__ is calendar.datetime else _exact(x)
+    if exact is not None and len(iso := exact.isoformat()) == 25 and iso[20:22] <= "14":
+        return exact.replace(tzinfo=_fixed(iso[19:])), {"url": "time", "valueDateTime": iso}
     text = x if isinstance(x, str) else _moment_text(x)
     parts = parse(text, ctx.date_format) if text else None
     if parts is None:

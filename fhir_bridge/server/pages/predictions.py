@@ -184,7 +184,13 @@ async def sources_of(
             provenance = loads_exact(entry.bytes)
             if _NULLIFY in codings(provenance.get("activity")):
                 continue  # says why the result was withdrawn, not what it was built from
-            inputs = [entity["what"] for entity in provenance.get("entity", ()) if "what" in entity]
+            inputs = [
+                entity["what"]
+                for entity in provenance.get("entity", ())
+                if "what" in entity and entity.get("role") != "revision"
+            ]
+            if not inputs:
+                continue  # a review: its one entity is the version that was reviewed
             for target in provenance.get("target", ()):
                 results[target_of(target)[0]] = inputs
         cursor = page.next

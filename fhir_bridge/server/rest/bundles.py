@@ -10,7 +10,6 @@ from typing import Any
 from starlette.responses import Response
 
 from fhir_bridge.fhir.issues import Issue, operation_outcome
-from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_of
@@ -233,15 +232,13 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
         except (Refusal, StorageError) as error:
             raise _located(error, entry.position) from error
 
-    answer = loads(
-        await call.services.store.transaction(
-            bundle,
-            call.access,
-            base=call.base,
-            check=check,
-            audit=audit_of(call),
-            outlines=[entry.outline for entry in writes],
-        )
+    answer = await call.services.store.transaction(
+        bundle,
+        call.access,
+        base=call.base,
+        check=check,
+        audit=audit_of(call),
+        outlines=[entry.outline for entry in writes],
     )
     return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in answer["entry"]]
 

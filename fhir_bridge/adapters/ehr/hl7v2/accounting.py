@@ -27,7 +27,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     stray,
 )
 from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
-from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, silent_fields
+from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, OF_RESULT, silent_fields
 from fhir_bridge.mapping import Applied, Read
 
 __all__ = ["Unread", "segments_of", "unread", "way_of"]
@@ -238,11 +238,23 @@ def unread(
     declared: dict[_Place, None] = {}
     waiting: dict[int, list[int]] = {}
     left: list[tuple[Segment, list[FieldPosition]]] = []
+    repetition = segments[0].delimiters.repetition
     for segment in segments:
-        if segment.name in ENVELOPE:
+        name = segment.name
+        if name in ENVELOPE:
             _exchange(segment, declared)
             continue
-        fields, silent = read.get(id(segment)), silent_fields(segment)
+        fields = read.get(id(segment))
+        if (
+            name == "OBX"
+            and len(raws := segment.fields) > 5
+            and (value := raws[5])
+            and value[0] != '"'
+            and repetition not in value
+        ):
+            silent = OF_RESULT
+        else:
+            silent = silent_fields(segment)
         if fields is not None:
             known = fields.known.get(silent)
             seen = known is not None and not (known.silent and waiting.get(id(known), _ANY))
@@ -334,6 +346,7 @@ def _read(
     targets_of = partial(_targets, placed=placed) if placed else _targets
     before: tuple[Any, Any, Any] = (None, None, None)
     targets = _Targets((), (), {})
+    single: tuple[Any, ...] = (None,)
     for reads, group, marks in applied:
         outer = group.outer
         same = before[0] is reads and before[1] == marks  # most results of an order are written alike
@@ -343,11 +356,10 @@ def _read(
             segment = group.segments[0]
             ways = targets.alone.get(segment.name)
             if ways is not None:
-                key = id(segment)
-                if key in noted:
-                    _note(noted, key, ways)
-                else:
-                    noted[key] = alone.get(id(ways)) or alone.setdefault(id(ways), (ways,))
+                if ways is not single[0]:
+                    single = alone.setdefault(id(ways), (ways,))
+                if noted.setdefault(id(segment), single) is not single:
+                    _note(noted, id(segment), ways)
         else:
             for target in targets.own:
                 for segment in segments_of(group, target.inner, target.name, target.which):
@@ -368,10 +380,14 @@ def _read(
                     _note(noted, id(segment), target.ways)
     fields: dict[int, _Fields] = {}
     joined: dict[int, _Fields] = {}
+    last: Any = None
+    entry: Any = None
     for key, parts in noted.items():
-        entry = joined.get(id(parts))
-        if entry is None:
-            entry = joined[id(parts)] = _merge(parts, merged)
+        if parts is not last:
+            last = parts
+            entry = joined.get(id(parts))
+            if entry is None:
+                entry = joined[id(parts)] = _merge(parts, merged)
         fields[key] = entry
     return fields
 

@@ -583,14 +583,20 @@ def _continues(before: Group, segment: Segment) -> bool:
 
 
 def _number(observations: list[Group]) -> None:
+    if not observations:
+        return
+    component = observations[0].segments[0].delimiters.component
+    keys = [
+        (
+            fields[3].partition(component)[0] if len(fields := group.segments[0].fields) > 3 else "",
+            fields[4].partition(component)[0] if len(fields) > 4 else "",
+        )
+        for group in observations
+    ]
+    if len(set(keys)) == len(keys):
+        return
     seen: dict[tuple[str, str], int] = {}
-    for observation in observations:
-        segment = observation.segments[0]
-        component = segment.delimiters.component
-        fields = segment.fields
-        width = len(fields)
-        code = fields[3].split(component, 1)[0] if width > 3 else ""
-        results = (code, fields[4].split(component, 1)[0] if width > 4 else "")
-        seen[results] = count = seen.get(results, 0) + 1
+    for observation, key in zip(observations, keys, strict=True):
+        seen[key] = count = seen.get(key, 0) + 1
         if count > 1:
             observation.ordinal = str(count)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, vitals
+from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, variants, vitals
 from fhir_bridge.adapters.ehr.hl7v2.definitions import data_types, doubt_of, table_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
@@ -64,6 +64,7 @@ _FUNCTIONS: Final = {
     **parties.FUNCTIONS,
     **documents.FUNCTIONS,
     **vitals.FUNCTIONS,
+    **variants.FUNCTIONS,
     "language": language,
 }
 
@@ -271,7 +272,8 @@ class Hl7v2Model:
         """Source of a text, or a tuple of such, that decides what a selector's source gives; None: it is unknown."""
         match = _SOURCE.match(source)
         if match is None:
-            return None
+            present = _PRESENCE.match(source)
+            return f"{present[1]} is not None" if present else None
         group = match["group"]
         observation = ALIASES.get(scope, scope) in (OBSERVATION, VISIT_OBSERVATION) and group == "s"
         if match["derived"]:
@@ -360,6 +362,7 @@ _SOURCE: Final = re.compile(
     r"(?P<group>s(?:\.outer)*)\."
     r"(?:(?P<derived>[a-z]+)|(?P<method>[a-z]+)\('(?P<name>\w{3})'(?:, (?P<numbers>[\d, ]+))?\))\Z"
 )
+_PRESENCE: Final = re.compile(r"truth\((s(?:\.outer)*\.segment\('\w{3}'\))\)\Z")
 _FIELD_AT: Final = {"field": 0, "part": 0, "at": 0, "repeats": 0, "every": 0, "nth": 1}
 """Which of a reading method's numbers is the field's."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from fhir_bridge.adapters.ehr.hl7v2.coded import assigner, check_digit, is_identifier_type
-from fhir_bridge.adapters.ehr.hl7v2.composites import READERS, Components, each
+from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, READERS, Components, each
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field
 from fhir_bridge.adapters.ehr.hl7v2.names import name_of_xcn, spoken_name
 from fhir_bridge.fhir.datatypes import Identifier, Reference
@@ -296,6 +296,17 @@ def organization_identifier(ctx: Context, x: Any) -> Any:
 @function(context=True, returns="Identifier", nulls=True, reads=("EI",), pure=True)
 def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
     """Identifier of each EI; `kind`: its type, a code of table 0203 (`PLAC`, `FILL`)."""
+    if (
+        kind
+        and x.__class__ is Field
+        and not any(map(x.raw.__contains__, x.delimiters[1:5]))
+        and x.raw != DELETED
+    ):
+        # A number alone, which is another one in each message.
+        number = x.raw.strip()
+        return (
+            Identifier(type={"coding": [{"system": _TYPES, "code": kind}]}, value=number) if number else None
+        )
     built = _each(ctx, x, "EI")
     if not kind or not built:
         return built

@@ -24,6 +24,9 @@ def sequence(sent: datetime | None, number: str | None, control_id: str | None, 
     return f"{_time(sent, zone)} {_text(number)} {_text(control_id)}"
 
 
+_DIGITS_ALONE = dict.fromkeys(map(ord, "-T:."))
+
+
 def _time(sent: datetime | None, zone: tzinfo | None) -> str:
     if sent is None:
         return "0"
@@ -31,8 +34,7 @@ def _time(sent: datetime | None, zone: tzinfo | None) -> str:
         moment = (sent if sent.tzinfo else sent.replace(tzinfo=zone or UTC)).astimezone(UTC)
     except OverflowError:  # the first or last hours of the calendar
         moment = sent
-    date = f"{moment.year:04}{moment.month:02}{moment.day:02}"
-    return f"1{date}{moment.hour:02}{moment.minute:02}{moment.second:02}{moment.microsecond:06}"
+    return "1" + moment.isoformat(timespec="microseconds")[:26].translate(_DIGITS_ALONE)
 
 
 def _text(text: str | None) -> str:

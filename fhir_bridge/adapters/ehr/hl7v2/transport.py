@@ -8,7 +8,7 @@ from typing import Final
 from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 
-__all__ = ["ENVELOPE", "SILENT", "silent_fields"]
+__all__ = ["ENVELOPE", "OF_RESULT", "SILENT", "silent_fields"]
 
 ENVELOPE: Final = frozenset("MSH SFT UAC MSA ERR DSC".split())
 """Segments of the exchange itself. Who sent the message and when is part of every resource all the same."""
@@ -58,9 +58,9 @@ SILENT: Final[Mapping[str, frozenset[int]]] = _table()
 """Segment -> its fields that say nothing about a patient."""
 
 _NONE: Final[frozenset[int]] = frozenset()
-_OF_RESULT: Final = SILENT["OBX"]
+OF_RESULT: Final = SILENT["OBX"]
 _END: Final = frozenset((4,))
-_WITHOUT_VALUE: Final = _OF_RESULT | {6}
+_WITHOUT_VALUE: Final = OF_RESULT | {6}
 """A unit says nothing where there is no value: of a result that is awaited, deleted or has a document."""
 
 
@@ -75,7 +75,7 @@ def silent_fields(segment: Segment) -> frozenset[int]:
             and not any(part != DELETED for part in segment.repetitions(5))
         ):
             return _WITHOUT_VALUE
-        return _OF_RESULT
+        return OF_RESULT
     silent = SILENT.get(name, _NONE)
     if name == "RXA" and len(segment.fields) > 4 and segment.fields[4] == segment.fields[3]:
         return silent | _END  # it ended when it began

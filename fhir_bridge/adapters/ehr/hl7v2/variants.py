@@ -1,0 +1,132 @@
+"""Genetic variants in results: the OBX of one variant have one sub-id (OBX-4), each a LOINC code of the panels that
+genomic reports use (81247-9, 81250-3; HL7 v2.5.1 Lab Results Interface, clinical genomics)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from fhir_bridge.adapters.ehr.hl7v2.fields import Field
+from fhir_bridge.adapters.ehr.hl7v2.groups import Group
+from fhir_bridge.fhir.datatypes import CodeableConcept, Reference
+from fhir_bridge.mapping import Context, function
+
+__all__ = ["FUNCTIONS"]
+
+_DESIGNATORS: Final = frozenset(("LN", "LOINC", "LNC", "http://loinc.org", "2.16.840.1.113883.6.1"))
+_IDENTITY: Final = frozenset(("81290-9", "48004-6", "69551-0", "81252-9", "81255-2"))
+"""What says which variant it is: g. or c. name, the allele, the id of a simple variant, dbSNP's."""
+_NAME: Final = re.compile(
+    r"(?:[NX][CGMPRTW]_\d+\.\d+|LRG_\d+(?:[pt]\d+)?|ENS[A-Z]*[GPT]\d+\.\d+):(?:[cgmnr]\.[-*0-9_+?A-Za-z>=\[\];()]+"
+    r"|p\.[(]?[A-Z?=(0][A-Za-z0-9_=*?)]*)"
+)
+"""A name of HGVS with the accession of its sequence, without which it names nothing."""
+_SYSTEMS: Final = (
+    (re.compile(r"HGNC:\d+"), "http://www.genenames.org"),
+    (re.compile(r"[NX][CGMPRTW]_\d+\.\d+"), "http://www.ncbi.nlm.nih.gov/refseq"),
+)
+_RANGE: Final = re.compile(r"(\d+)(?:[\^-](\d+))?")
+
+
+def _code(s: Group) -> str | None:
+    """LOINC code of a result."""
+    segment = s.first.get("OBX")
+    name = segment.field(3) if segment is not None else None
+    name = name[0] if isinstance(name, list) and name else name
+    if isinstance(name, Field):
+        for scheme, code, _, _ in name.codings():
+            if scheme in _DESIGNATORS and code:
+                return str(code)
+    return None
+
+
+def _beside(s: Group) -> Iterator[Group]:
+    """The results of the order with the sub-id of this one, itself among them."""
+    mark = s.part("OBX", 4, 1)
+    if mark and s.outer is not None:
+        for groups in s.outer.groups.values():
+            if any(each is s for each in groups):
+                yield from (each for each in groups if each.part("OBX", 4, 1) == mark)
+
+
+@function(scope=True, returns="boolean")
+def leads_variant(s: Group) -> bool:
+    """Whether this is the first of the results that describe one variant."""
+    beside = list(_beside(s))
+    return bool(beside) and beside[0] is s and not _IDENTITY.isdisjoint(filter(None, map(_code, beside)))
+
+
+@function(scope=True)
+def of_variant(s: Group, code: str) -> Any:
+    """The value (OBX-5) of the first result of this variant with a LOINC code; None where there is none."""
+    return next((each.field("OBX", 5) for each in _beside(s) if _code(each) == code), None)
+
+
+@function(scope=True, returns="CodeableConcept")
+def variant_name(s: Group, code: str) -> CodeableConcept | None:
+    """A name of the variant by HGVS, where it is one with an accession."""
+    text = _text(s, code)
+    if text is None or not _NAME.fullmatch(text):
+        return None
+    return CodeableConcept(coding=[{"system": "http://varnomen.hgvs.org", "code": text}])
+
+
+@function(scope=True, returns="CodeableConcept")
+def variant_coded(s: Group, code: str) -> CodeableConcept | None:
+    """A gene by HGNC or a sequence by RefSeq, whose ids show what they are, in the system that profiles want."""
+    other = next((each for each in _beside(s) if _code(each) == code), None)
+    identity = other.part("OBX", 5, 1) if other is not None else None
+    system = next((system for pattern, system in _SYSTEMS if identity and pattern.fullmatch(identity)), None)
+    if other is None or system is None:
+        return None
+    display = other.part("OBX", 5, 2)
+    shown = {"display": str(display)} if display and display != identity else {}
+    return CodeableConcept(coding=[{"system": system, "code": str(identity), **shown}])
+
+
+@function(scope=True, returns="decimal")
+def variant_position(s: Group, code: str, which: str) -> Decimal | None:
+    """`first` or `last` position of a range (`1014228`, `100^110`)."""
+    match = _RANGE.fullmatch(_text(s, code) or "")
+    return None if match is None else Decimal(match[2] or match[1] if which == "last" else match[1])
+
+
+@function(scope=True, returns="string")
+def variant_text(s: Group, code: str) -> str | None:
+    """The value as sent; of a coded one its display, else its code."""
+    return _text(s, code)
+
+
+def _text(s: Group, code: str) -> str | None:
+    other = next((each for each in _beside(s) if _code(each) == code), None)
+    if other is None:
+        return None
+    kind = str(other.field("OBX", 2) or "")
+    if kind in ("CWE", "CE", "CNE", "CF"):
+        return other.part("OBX", 5, 2) or other.part("OBX", 5, 1)
+    if kind == "NR":
+        ends = [part for number in (1, 2) if (part := other.part("OBX", 5, number))]
+        return "^".join(ends) or None
+    return other.part("OBX", 5, 1)
+
+
+@function(context=True, returns="Reference", pure=True)
+def sequenced_specimen(ctx: Context, subject: Any, number: Any) -> Reference | None:
+    """The Specimen that the adapter `vcf` writes for a sample of this name, of the same patient."""
+    patient = subject.get("reference") if isinstance(subject, Mapping) else None
+    if not patient or not number:
+        return None
+    return Reference(reference=f"Specimen/{ctx.key.id('Specimen', 'specimen', str(patient), str(number))}")
+
+
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "leads_variant": leads_variant,
+    "sequenced_specimen": sequenced_specimen,
+    "of_variant": of_variant,
+    "variant_coded": variant_coded,
+    "variant_name": variant_name,
+    "variant_position": variant_position,
+    "variant_text": variant_text,
+}
