@@ -141,3 +141,34 @@ def test_what_a_version_has_no_place_for_is_said_once(
 def test_a_later_version_has_the_place(message: Message) -> None:
     newer = ADT.replace("|2.5.1", "|2.8")
     assert left(message(newer, PID.replace("|F", "|F" + "|" * 32 + "^PRN^CP^^^^5551"))) == []
+
+
+ABSENT = [
+    ("OBR|1|{}^KIS^1.2.3^ISO|F1|A^a^L", "OBR-2.2"),
+    ("OBR|1|P1|F1|A^a^L||||||||||||{}^Doe^Jo^^^^^^HOSP^^^^NPI", "OBR-16.9"),
+    ("OBR|1|P1|F1|A^a^L\rOBX|1|NM|1^x^L||5|mg|||||F||||||||||||Lab^^^^^HOSP^XX^^^{}", "OBX-23.6"),
+]
+
+
+@pytest.mark.parametrize(("line", "place"), ABSENT)
+def test_who_numbers_something_says_nothing_only_where_the_number_is_missing(
+    line: str, place: str, message: Message
+) -> None:
+    """What `FB-HL7-017` lists of an identifier is represented as soon as there is one, and changes what is written."""
+
+    def declared(converted: Converted) -> str:
+        return " ".join(issue.message for issue in converted.issues if issue.code == "FB-HL7-017")
+
+    def stated(text: str) -> tuple[Converted, str]:
+        converted = message(ORU, PID, *text.split("\r"))
+        return converted, repr(converted.resources)
+
+    without, numbered = stated(line.format("")), stated(line.format("77"))
+    assert place in declared(without[0])
+    assert place not in declared(numbered[0])
+    assert left(numbered[0]) == []
+    changed = [
+        text.replace("KIS", "XIS").replace("^HOSP", "^XOSP") for text in (line.format(""), line.format("77"))
+    ]
+    assert stated(changed[1])[1].count("XIS") + stated(changed[1])[1].count("XOSP") > 0
+    assert place in declared(stated(changed[0])[0]), "reported, whatever it says"

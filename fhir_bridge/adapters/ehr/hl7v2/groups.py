@@ -64,7 +64,7 @@ _BEFORE_PATIENT: Final = frozenset("SCH RF1 PRD CTD AUT".split())
 _OF_SPECIMEN: Final = frozenset("SPM SAC INV".split())
 _OF_OBSERVATION: Final = frozenset(("OBX",))
 _TEXT_TYPES: Final = frozenset(("TX", "FT"))
-_OF_SUBJECT: Final = frozenset("PID PD1 PV1 PV2 MRG SCH RGS AIS AIG AIL AIP".split())
+_OF_SUBJECT: Final = frozenset("PID PD1 PV1 PV2 MRG SCH TQ1 RGS AIS AIG AIL AIP".split())
 """Segments after which a comment is on the patient, the visit or the appointment. One after another segment is that
 segment's own, and is nobody's where no rule reads it."""
 
