@@ -51,7 +51,7 @@ def _beside(s: Group) -> Iterator[Group]:
                 yield from (each for each in groups if each.part("OBX", 4, 1) == mark)
 
 
-_MARKS: Final = -1
+_MARKS: Final = -3
 """Key of `_marks_of` among what is kept with an OBR; it is no field's number."""
 
 
