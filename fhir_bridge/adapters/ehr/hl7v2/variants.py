@@ -51,9 +51,32 @@ def _beside(s: Group) -> Iterator[Group]:
                 yield from (each for each in groups if each.part("OBX", 4, 1) == mark)
 
 
+_MARKS: Final = -3
+"""Key of `_marks_of` among what is kept with an OBR; it is no field's number."""
+
+
+def _marks_of(order: Group) -> frozenset[Any]:
+    """Sub-ids of the results of an order that say which variant it is; read once an order."""
+    request = order.first.get("OBR")
+    if request is not None and _MARKS in request.read:
+        known: frozenset[Any] = request.read[_MARKS]
+        return known
+    marks = frozenset(
+        each.part("OBX", 4, 1)
+        for groups in order.groups.values()
+        for each in groups
+        if any(code in segment.line for code in _IDENTITY for segment in each.segments[:1])
+    )
+    if request is not None:
+        request.read[_MARKS] = marks
+    return marks
+
+
 @function(scope=True, returns="boolean")
 def leads_variant(s: Group) -> bool:
     """Whether this is the first of the results that describe one variant."""
+    if s.outer is None or s.part("OBX", 4, 1) not in _marks_of(s.outer):
+        return False
     beside = list(_beside(s))
     return bool(beside) and beside[0] is s and not _IDENTITY.isdisjoint(filter(None, map(_code, beside)))
 
