@@ -161,6 +161,11 @@ def loads_same(text: bytes) -> Any:
     Raises:
         JsonError: as there.
     """
+    # A float with an exponent is written in another way than the Decimal: `1e22`, `1E22`. Without digits and points
+    # nothing stands in front of its `e`.
+    bare = text.translate(None, b"0123456789.")
+    if any(mark in bare for mark in (b":e", b":-e", b",e", b",-e", b"[e", b"[-e")):
+        return loads_exact(text)
     value = _written_by_us(text)
     return loads_exact(text) if value is None else value
 

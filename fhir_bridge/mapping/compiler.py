@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 from decimal import Decimal
@@ -313,5 +314,19 @@ class _Compilation:
             namespace[f"{prefix}{spec.name}"] = spec.call
         GENERATED[name] = positions
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-        exec(compile(text, name, "exec"), namespace)  # noqa: S102 - the text is ours, made from a checked document
+        for part in _parts(text):
+            exec(compile(part, name, "exec"), namespace)  # noqa: S102 - the text is ours, made from a checked document
         return Program(text, namespace, plans, lets)
+
+
+def _parts(text: str, most: int = 1 << 17) -> Iterator[str]:
+    """The text by whole functions, about so many characters at once, each at its own line numbers.
+
+    Python takes a hundred bytes for each character that it compiles at once, and a mapping may have two million.
+    """
+    start = line = 0
+    while start < len(text):
+        end = text.find("\ndef ", start + most) + 1 or len(text)
+        yield "\n" * line + text[start:end]
+        line += text.count("\n", start, end)
+        start = end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from fhir_bridge.mapping import expressions as ex
 from fhir_bridge.mapping.call_code import CallCompiler
@@ -24,6 +25,21 @@ class _Renamer(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Name(self.name, node.ctx) if node.id == "s" else node
+
+
+@lru_cache(maxsize=1 << 12)
+def _renamed(source: str, variable: str) -> str:
+    """A source model's expression with the scope object `s` under a name of ours; selectors recur in a mapping.
+
+    Raises:
+        SyntaxError: it is no expression.
+    """
+    tree = ast.parse(source.strip(), mode="eval")
+    if variable != "s":
+        tree = ast.fix_missing_locations(_Renamer(variable).visit(tree))
+    text = ast.unparse(tree)
+    simple = isinstance(tree.body, ast.Name | ast.Attribute | ast.Call | ast.Subscript | ast.Constant)
+    return text if simple else f"({text})"
 
 
 class ExpressionCompiler(CallCompiler):
@@ -222,16 +238,11 @@ class ExpressionCompiler(CallCompiler):
     def _bound(self, source: str, variable: str, offset: int) -> str:
         """The model's source with its scope object under our name, in parentheses where it needs them."""
         try:
-            tree = ast.parse(source.strip(), mode="eval")
+            return _renamed(source, variable)
         except SyntaxError as error:
             raise failure(
                 f"the source model gave {source!r}, which is no Python expression", offset, "005"
             ) from error
-        if variable != "s":
-            tree = ast.fix_missing_locations(_Renamer(variable).visit(tree))
-        text = ast.unparse(tree)
-        simple = isinstance(tree.body, ast.Name | ast.Attribute | ast.Call | ast.Subscript | ast.Constant)
-        return text if simple else f"({text})"
 
     def _binary(self, tree: ex.Binary, env: Environment) -> Code:
         operator = tree.operator

@@ -85,10 +85,10 @@ def _templated(writer: Writer, name: str, body: list[str]) -> list[str] | None:
     names = dict.fromkeys(match[1] for line in values if (match := _VALUE.fullmatch(line.strip())))
     if not names or names.keys() != tests.keys():
         return None
-    text = _sample(writer, name, [line[len(indent) :] for line in rest], list(names))
-    if text is None:
+    sample = _sample(writer, name, [line[len(indent) :] for line in rest], list(names))
+    if sample is None:
         return None
-    parts = re.split(rb"\x01(\d+)\x01", text)
+    parts = re.split(rb"\x01(\d+)\x01", sample)
     order = list(names)
     if sorted(parts[1::2]) != sorted(b"%d" % number for number in range(len(order))):
         return None
@@ -118,8 +118,8 @@ def _sample(writer: Writer, name: str, lines: list[str], values: list[str]) -> b
 
 def _in_bytes(name: str, line: str) -> str:
     """The statement, with bytes appended to the list."""
-    before, found, item = line.partition(f"{name}.append(")
-    return f"{before}{found}dumps({item})" if found else line
+    before, append, item = line.partition(f"{name}.append(")
+    return f"{before}{append}dumps({item})" if append else line
 
 
 def _depth(line: str) -> int:

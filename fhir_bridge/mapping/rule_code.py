@@ -422,11 +422,11 @@ class RuleCompiler:
                 kept.append((key, value))
         written: set[str] = set()
         for entry in sorted(kept, key=lambda item: root.order(item[0].text.strip("`"))):
-            before, self.nodes.items = len(writer.lines), ()
+            before = len(writer.lines)
+            self.nodes.items = ()
             written |= self.nodes.members([entry], root, env, "o")
             piece = self._piece(entry[0].text.strip("`").removesuffix("[x]"), before)
-            if isinstance(entry[1], Sequence) and self.nodes.items[-1:] == (len(writer.lines) - 1,):
-                piece.starts = tuple(line - before for line in self.nodes.items)
+            piece.starts = self._starts(entry[1], before)
             self.members.append(piece)
         self.nodes.shape.required(rule.node, root, written | {"id", "meta"})
         for names in required_names(root):
@@ -455,6 +455,12 @@ class RuleCompiler:
                 text for text in self.expressions.selectors if text.startswith(own) and text.endswith(")")
             )
             writer.read_once(start, reads, rule.position)
+
+    def _starts(self, node: Node, before: int) -> tuple[int, ...]:
+        """Where the items of an element that is a list begin among its lines, and the last line."""
+        starts = self.nodes.items
+        ends = bool(starts) and starts[-1] == len(self.writer.lines) - 1
+        return tuple(line - before for line in starts) if ends and isinstance(node, Sequence) else ()
 
     def _meta(self, node: Node, env: Environment) -> None:
         if not isinstance(node, Mapping):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,9 @@ from fhir_bridge.mapping.errors import Position
 
 __all__ = ["Writer", "with_marks"]
 
+
+_READ = re.compile(r"(?<![\w.])s(?:\.\w+)+\([^()]*\)(?!\w)")
+"""A read of a group whose arguments call nothing."""
 
 _MARK = re.compile(r"(?<!\w)mk\((\d+)\) or ")
 _MARK_LINE = re.compile(r"( *)mk\((\d+)\)")
@@ -70,7 +74,14 @@ class Writer:
         """
         text = "\n".join(self.lines[start:])
         head: list[str] = []
-        for source in sorted(sources, key=len, reverse=True):
+        counts = Counter(match[0] for match in _READ.finditer(text))
+        names: dict[str, str] = {}
+        for source in sorted(sources, key=lambda item: (-len(item), item)):
+            if _READ.fullmatch(source):
+                if counts[source] > 1:
+                    names[source] = self.name("r")
+                    head.append("    " * self._depth + f"{names[source]} = {source}")
+                continue
             if text.count(source) < 2:
                 continue
             result = re.compile(rf"(?<![\w.]){re.escape(source)}(?!\w)")
@@ -78,6 +89,8 @@ class Writer:
                 name = self.name("r")
                 text = result.sub(name, text)
                 head.append("    " * self._depth + f"{name} = {source}")
+        if names:
+            text = _READ.sub(lambda match: names.get(match[0], match[0]), text)
         if head:
             self.lines[start:] = head + text.split("\n")
             self.positions[start + 1 : start + 1] = [position] * len(head)

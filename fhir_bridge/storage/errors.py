@@ -13,12 +13,12 @@ __all__ = [
     "BadReference",
     "BadResource",
     "BadSearch",
+    "CreatedMeanwhile",
     "DanglingReference",
     "DatabaseUnavailable",
     "DiskFull",
     "Forbidden",
     "Gone",
-    "MadeMeanwhile",
     "MultipleMatches",
     "NotFound",
     "OtherSiteKey",
@@ -77,7 +77,7 @@ class VersionConflict(StorageError):
     status = 412
 
 
-class MadeMeanwhile(VersionConflict):
+class CreatedMeanwhile(VersionConflict):
     """What criteria did not find was made before the write that rests on this: once more, and they find it."""
 
 

@@ -27,7 +27,7 @@ from fhir_bridge.storage.bundles import (
 from fhir_bridge.storage.errors import (
     BadReference,
     BadResource,
-    MadeMeanwhile,
+    CreatedMeanwhile,
     MultipleMatches,
     NotFound,
     StorageError,
@@ -152,7 +152,7 @@ class Bundles:
                 # Copies: what is decided of an entry is decided anew the next time.
                 return await self._once([replace(entry) for entry in entries], access, check)
             except TransactionFailed as error:
-                if not isinstance(error.cause, MadeMeanwhile):
+                if not isinstance(error.cause, CreatedMeanwhile):
                     raise
         return await self._once(entries, access, check)
 

@@ -23,9 +23,9 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import (
     BadResource,
     BadSearch,
+    CreatedMeanwhile,
     DanglingReference,
     Forbidden,
-    MadeMeanwhile,
     MultipleMatches,
     NotFound,
     StorageError,
@@ -361,7 +361,7 @@ class Writer:
             operation = operations[number]
             with _Place(operation):
                 if await match_one(connection, where) is not None:
-                    raise MadeMeanwhile(
+                    raise CreatedMeanwhile(
                         f"a {operation.type} that matches was made in the meantime: try again"
                     )
 

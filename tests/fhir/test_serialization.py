@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
+from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact, loads_same
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,30 @@ def test_what_is_not_the_json_of_a_resource_is_refused_and_named(text: str | byt
 def test_a_float_that_is_no_number_has_no_json_form() -> None:
     with pytest.raises(TypeError):
         dumps({"value": Decimal("NaN")})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"resourceType":"Observation","valueQuantity":{"value":1.50}}',
+        b'{"resourceType":"Observation","valueQuantity":{"value":6.3}}',
+        b'{"resourceType": "Observation", "valueQuantity": {"value": 0.00001}}',
+        b'{"value":1E+3}',
+        b'{"value":1e22}',
+        b'{"list":[1.5e-7,-1e16]}',
+        b'{"value":1e-5}',
+        b'{"value":-0.0}',
+        b'{"value":123456789012345678901234567890}',
+        b'{"value":0.1234567890123456789}',
+    ],
+)
+def test_what_is_stored_has_the_digits_of_what_came(text: bytes) -> None:
+    """Whichever of the two readers takes it."""
+    assert dumps(loads_same(text)) == dumps(loads_exact(text))
+
+
+def test_a_key_that_occurs_twice_is_refused_by_either_reader() -> None:
+    for text in (b'{"id":"a","id":"b"}', b'{"id": "a", "id": "b"}'):
+        for read in (loads_exact, loads_same):
+            with pytest.raises(JsonError, match="twice"):
+                read(text)

@@ -157,7 +157,7 @@ class VcfRecord(Record):
         return spans_of(scope, read.selector)
 
     @property
-    def shape(self) -> object:
+    def shape(self) -> tuple[bool, bool, bool] | str | None:
         """Which scopes have objects: those of one shape lack the same (`lacks`)."""
         line = self.line
         if line is None:
@@ -170,14 +170,12 @@ class VcfRecord(Record):
         line = self.line
         if line is None or scope in ("Subject", "Study"):
             return scope not in ("File", self.own)
-        called, related, annotated = self.shape  # type: ignore[misc]
-        return {
-            "Sample": not called,
-            "Allele": not called,
-            "Effect": not (called and annotated),
-            "Phase": not related,
-            "Junction": not related,
-        }.get(scope, False)
+        calls = line.calls
+        if scope in ("Phase", "Junction"):
+            return not any(call.phases or call.junctions for call in calls)
+        if scope == "Effect":
+            return not calls or line.file.consequences is None
+        return scope in ("Sample", "Allele") and not calls
 
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, in the file's order."""

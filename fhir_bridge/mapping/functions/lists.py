@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_bridge.fhir.datatypes import Coding
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
@@ -20,10 +21,13 @@ def items_of(x: Any) -> list[Any]:
 
 @builtin("distinct", reads=("same",))
 def distinct(x: Any) -> Any:
-    """The list without repeats, in order."""
+    """The list without repeats, in order. Codings of one system, version and code are one, whatever they display."""
     kept: list[Any] = []
+    seen: list[Any] = []
     for item in items_of(x):
-        if item not in kept:
+        what = {**item, "display": None} if isinstance(item, Coding) else item
+        if what not in seen:
+            seen.append(what)
             kept.append(item)
     return kept or None
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from fhir_bridge.fhir.datatypes import Date, DateTime, Instant, Period, Time
+from fhir_bridge.mapping.functions.lists import one
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
 from fhir_bridge.mapping.runtime import Context
@@ -390,11 +391,16 @@ def time_of_day(ctx: Context, x: Any) -> Any:
     return Time(_clock(parts))
 
 
+def _end(ctx: Context, x: Any) -> Any:
+    value = datetime(ctx, x)
+    return one(ctx, value) if value.__class__ is list else value
+
+
 @builtin("period", returns="Period", context=True, repeats=False, reads=("time", "time"))
 def period(ctx: Context, start: Any, end: Any = None) -> Any:
-    """A Period; null where both ends are."""
+    """A Period; null where both ends are. Of an end that is given several times none is taken, unless they agree."""
     result = Period()
-    first, last = datetime(ctx, start), datetime(ctx, end)
+    first, last = _end(ctx, start), _end(ctx, end)
     if first:
         result["start"] = first
     if last:

@@ -248,3 +248,18 @@ def test_an_access_restriction_labels_the_patient_and_an_unknown_reason_loses_no
     own = [label["system"].startswith("urn:fhir-bridge:scheme:") for label in labels]
     assert own == [False, False, False, False, True, False, True]
     assert "FB-MAP-212" in converted.codes()
+
+
+def test_restrictions_of_one_reason_label_the_patient_once(message: Message) -> None:
+    restrictions = ("ARV|1|A|DEM^Demographics^HL70717|PAT^Asked^HL70719", "ARV|2|A|LOC~DEM|PAT^Asked^HL70719")
+    labels = valid(message(ADT, PID, *restrictions)).of("Patient")[0]["meta"]["security"]
+    assert [label["code"] for label in labels] == ["R", "DEM", "LOC", "PAT"]
+
+
+def test_a_period_whose_start_repeats_has_the_start_that_all_say_or_none(message: Message) -> None:
+    contact = "NK1|1|Muster^Max|SPO||||C|{}|20220101"
+    agreed = valid(message(ADT, PID, contact.format("20200101~20200101")))
+    assert agreed.of("Patient")[0]["contact"][0]["period"] == {"start": "2020-01-01", "end": "2022-01-01"}
+    differing = valid(message(ADT, PID, contact.format("20200101~20210101")))
+    assert differing.of("Patient")[0]["contact"][0]["period"] == {"end": "2022-01-01"}
+    assert "FB-MAP-112" in differing.codes()

@@ -105,11 +105,11 @@ def _text(s: Group, code: str) -> str | None:
         return None
     kind = str(other.field("OBX", 2) or "")
     if kind in ("CWE", "CE", "CNE", "CF"):
-        return other.part("OBX", 5, 2) or other.part("OBX", 5, 1)
+        return str(other.part("OBX", 5, 2) or other.part("OBX", 5, 1) or "") or None
     if kind == "NR":
         ends = [part for number in (1, 2) if (part := other.part("OBX", 5, number))]
         return "^".join(ends) or None
-    return other.part("OBX", 5, 1)
+    return str(other.part("OBX", 5, 1) or "") or None
 
 
 @function(context=True, returns="Reference", pure=True)
