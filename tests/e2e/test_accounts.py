@@ -70,7 +70,7 @@ def test_a_message_with_an_unconverted_part_counts_as_partial(
     }
     assert list(listed) == ["a.hl7#2 (12)", "a.hl7#3 (13)"]
     assert listed["a.hl7#2 (12)"] == [
-        "the segment IN1 is not represented",
+        "the field IN1-2 is not represented",
     ]
     assert "OBX-5" in listed["a.hl7#3 (13)"][0]
 

@@ -262,9 +262,13 @@ def unread(
                 continue
         if missing := _missing(segment, fields, silent, declared, waiting):
             left.append((segment, missing))
-    faults: dict[str, None] = {}
+    faults: dict[str, dict[str, None]] = {}
     texts = _texts(root, segments, read, left, faults) if left else []
-    return Unread(texts, _written(tuple(declared)), tuple(faults))
+    wrong = tuple(
+        f"{fault}, nor are {', '.join(with_it)} represented" if with_it else fault
+        for fault, with_it in faults.items()
+    )
+    return Unread(texts, _written(tuple(declared)), wrong)
 
 
 def _texts(
@@ -272,7 +276,7 @@ def _texts(
     segments: Sequence[Segment],
     read: dict[int, _Fields],
     left: list[tuple[Segment, list[FieldPosition]]],
-    faults: dict[str, None],
+    faults: dict[str, dict[str, None]],
 ) -> list[str]:
     """What makes the message partial, in words, each once; `faults` takes what its grammar has no place for."""
     version = str(root.part("MSH", 12, 1) or "")
@@ -298,7 +302,9 @@ def _texts(
         else:
             for number, location in missing:
                 if fault := fault_of(segment, number, version):
-                    faults[fault] = None
+                    place = f"{name}-{number}{location}"
+                    with_it = [] if fault.startswith(f"{place} ") else [place]
+                    faults.setdefault(fault, {}).update(dict.fromkeys(with_it))
                     continue
                 kind = "component" if "." in location else "repetition" if location else "field"
                 reported[f"the {kind} {name}-{number}{location} is not represented"] = None
