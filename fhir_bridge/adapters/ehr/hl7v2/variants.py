@@ -75,7 +75,9 @@ def _marks_of(order: Group) -> frozenset[Any]:
 @function(scope=True, returns="boolean")
 def leads_variant(s: Group) -> bool:
     """Whether this is the first of the results that describe one variant."""
-    if s.outer is None or s.part("OBX", 4, 1) not in _marks_of(s.outer):
+    # It is asked of each result of each report, nearly none of which has variants.
+    marks = _marks_of(s.outer) if s.outer is not None else None
+    if not marks or s.part("OBX", 4, 1) not in marks:
         return False
     beside = list(_beside(s))
     return bool(beside) and beside[0] is s and not _IDENTITY.isdisjoint(filter(None, map(_code, beside)))
