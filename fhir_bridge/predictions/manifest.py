@@ -427,6 +427,8 @@ def load_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
         raise ManifestError(f"{path}: can't be read: {error.strerror}") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ManifestError(f"{path}: nested too deep") from error
     if not isinstance(content, dict):
         raise ManifestError(f"{path}:1: a model is an object of keys (docs/models.md)")
     document = _plain(content)

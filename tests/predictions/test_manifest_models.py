@@ -655,3 +655,10 @@ def test_frames_come_from_an_archive_that_the_site_lists(
 
 def test_bias_alone_is_what_the_model_says_of_nothing() -> None:
     assert risk(0, 0, 0) == pytest.approx(1 / (1 + math.exp(-BIAS)))
+
+
+def test_a_model_yaml_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text("inputs: " + "[" * 3000)
+    with pytest.raises(ManifestError, match="nested too deep"):
+        load_manifest(path)

@@ -65,6 +65,7 @@ _SOURCES: Final[Mapping[str, str]] = {
     ),
     "variant.gene": "annotation/symbol annotation/hgnc_id INFO/GENEINFO",
     "variant.identifiers": "ID INFO/RS",
+    "variant.inheritance": "FORMAT/GT",
     "variant.inner": _STRUCTURE,
     "variant.last": _STRUCTURE,
     "variant.length": "INFO/SVLEN",
