@@ -68,7 +68,7 @@ async def reindex_now(store: Store, on_progress: Callable[[int], object]) -> int
     # each other's leases for their own.
     jobs = Jobs(store.pool, f"reindex-{os.getpid()}-{secrets.token_hex(4)}")
     # Any queue but 0: two reindexings must not run at once.
-    key = await jobs.unfinished(REINDEX_JOB) or await jobs.add(REINDEX_JOB, {}, queue=1, dedupe=REINDEX_JOB)
+    key = await jobs.join(REINDEX_JOB, queue=1)
     while True:
         # The job may be in another process's hands: then only its progress is shown,
         # until it ends or its lease lapses.

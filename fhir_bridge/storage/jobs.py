@@ -125,14 +125,18 @@ class Jobs:
                 "DELETE FROM job WHERE state IN ('done', 'failed') AND finished < now() - %s", (older,)
             )
 
-    async def unfinished(self, kind: str) -> int | None:
-        """The oldest job of a kind that waits or is being done."""
-        async with self._pool.connection() as connection:
+    async def join(self, kind: str, *, queue: int) -> int:
+        """The oldest job of a kind that waits or is being done, or a new one; all who ask at once get the same."""
+        async with self._pool.connection() as connection, connection.transaction():
+            # Else one could be added between the look of another and what that one adds.
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 11))", (kind,))
             rows = await connection.execute(
                 "SELECT min(key) FROM job WHERE kind = %s AND state IN ('ready', 'leased')", (kind,)
             )
             row = await rows.fetchone()
-        return None if row is None else row[0]
+            if row is not None and row[0] is not None:
+                return int(row[0])
+            return await add_job(connection, kind, {}, queue=queue, dedupe=kind)
 
     async def state(self, key: int) -> tuple[str, dict[str, Any]]:
         """`ready`, `leased`, `done` or `failed`, and the result: of a failure, its `reason`.
