@@ -17,6 +17,8 @@ __all__ = ["VERSION", "ContentError", "content_of", "differences", "digest", "el
 
 VERSION: Final = 2
 """Version of the format that is written. A change of `elements.encode` or of what is kept needs the next one."""
+_READ: Final = frozenset({1, VERSION})
+"""Versions that can be read. The first kept less: documents and graphics of more than 1 kB are marked as left out."""
 _LEVEL: Final = 6
 
 
@@ -58,11 +60,11 @@ def differences(item: bytes, other: bytes) -> list[str]:
 
 
 def _plain(content: bytes) -> bytes:
-    if not content or content[0] != VERSION:
+    if not content or content[0] not in _READ:
         stated = content[0] if content else "none"
         raise ContentError(
-            f"a stored DICOM instance has the content version {stated}, and this program reads version {VERSION}; "
-            "load it again, or use the program that stored it"
+            f"a stored DICOM instance has the content version {stated}, and this program reads up to version "
+            f"{VERSION}; load it again, or use the program that stored it"
         )
     try:
         return zlib.decompress(content[1:])
