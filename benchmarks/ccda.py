@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+
+from hl7v2 import peer_python
 
 from fhir_bridge.adapters.ehr.ccda import read_document
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
@@ -46,15 +46,7 @@ for _ in sys.stdin:
 
 def peer(files: list[Path]) -> subprocess.Popen[str]:
     """The peer's process, which waits to convert the files."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = cache / "fhir-bridge" / "benchmarks" / PEER.replace("==", "-")
-    python = home / "bin" / "python"
-    if not (home / "installed").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEER]
-        subprocess.run(install, check=True)
-        (home / "installed").touch()
-    command = [str(python.absolute()), "-c", PEER_PROGRAM, *map(str, files)]
+    command = [str(peer_python(PEER).absolute()), "-c", PEER_PROGRAM, *map(str, files)]
     with tempfile.TemporaryDirectory() as folder:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder)
 

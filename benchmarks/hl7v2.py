@@ -132,28 +132,29 @@ for _ in sys.stdin:
 """
 
 
+def peer_python(requirement: str) -> Path:
+    """The Python of a peer's own environment, made where it is not there yet: `name==version` of PyPI."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = cache / "fhir-bridge" / "benchmarks" / requirement.replace("==", "-")
+    python = home / "bin" / "python"
+    if not (home / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
+        subprocess.run(install, check=True)
+        (home / "installed").touch()
+    return python
+
+
 class Peer:
     """The peer, in an environment of its own that is kept in the cache folder."""
 
     def __init__(self, messages: list[bytes], folder: Path) -> None:
         file = folder / "messages"
         file.write_bytes(b"\n\n".join(messages))
-        command = [str(self._environment().absolute()), "-c", PEER_PROGRAM, str(file), str(BATCH)]
+        command = [str(peer_python(PEER).absolute()), "-c", PEER_PROGRAM, str(file), str(BATCH)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
         )  # it leaves its bundles in the working directory
-
-    @staticmethod
-    def _environment() -> Path:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        home = cache / "fhir-bridge" / "benchmarks" / PEER.replace("==", "-")
-        python = home / "bin" / "python"
-        if not (home / "installed").exists():
-            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-            install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEER]
-            subprocess.run(install, check=True)
-            (home / "installed").touch()
-        return python
 
     def seconds(self, _batch: list[bytes]) -> float:
         """Processor time of its next batch."""
