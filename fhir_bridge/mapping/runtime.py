@@ -281,7 +281,7 @@ class Context:
         self.keyed: dict[Any, str] = {}
         """Cache of references by key (functions/references.py)."""
         self.last_patient: tuple[Any, Any, str] = (None, None, "")
-        """The record's last patient, by what told it (functions/references.py)."""
+        """The record's last patient, by what identified it (functions/references.py)."""
         self.times: dict[Any, Any] = {}
         self.business_times: dict[Any, Any] = {}
         """Caches of times (functions/times.py)."""

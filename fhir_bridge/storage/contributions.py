@@ -463,16 +463,16 @@ def _keep_numbers(
     if name is None or not (old or new or name in message.cleared):
         return
     whole = previous.get(name) or snapshot or known.order
-    floor = previous.get(name + _ITEM)
+    oldest = previous.get(name + _ITEM)
     if name in message.cleared:
-        floor = max(message.order, floor or message.order)
+        oldest = max(message.order, oldest or message.order)
     numbers = [(previous.get(_number_key(name, item)) or whole, item) for item in old]
     numbers += [(message.order, item) for item in new]
     for key in [key for key in orders if key.startswith(name + _ITEM)]:
         del orders[key]
-    kept = _newest_numbers(name, numbers, floor)
-    if floor is not None:
-        orders[name + _ITEM] = floor
+    kept = _newest_numbers(name, numbers, oldest)
+    if oldest is not None:
+        orders[name + _ITEM] = oldest
     if not new and name in previous:
         orders[name] = previous[name]
     stated = orders.get(name) or message.order
@@ -483,16 +483,16 @@ def _keep_numbers(
 
 
 def _newest_numbers(
-    name: str, numbers: list[tuple[Order, Any]], floor: Order | None = None
+    name: str, numbers: list[tuple[Order, Any]], oldest: Order | None = None
 ) -> list[tuple[Order, Any]]:
-    """The numbers of the newest message of each kind and namespace, the newest first; none older than `floor`."""
+    """The numbers of the newest message of each kind and namespace, the newest first; none older than `oldest`."""
     newest: dict[str, Order] = {}
     for since, item in numbers:
         key = _number_key(name, item)
         newest[key] = max(since, newest.get(key, since))
     kept: dict[tuple[Order, bytes], Any] = {}
     for since, item in numbers:
-        if since == newest[_number_key(name, item)] and (floor is None or since > floor):
+        if since == newest[_number_key(name, item)] and (oldest is None or since > oldest):
             kept.setdefault((since, canonical(item)), item)
     # A stable sort: of one message as it has them.
     return sorted(
