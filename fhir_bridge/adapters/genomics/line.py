@@ -32,7 +32,6 @@ class Line:
         chromosome: `1` … `22`, `X`, `Y`, `MT`; None on another contig.
         accession: RefSeq accession of the contig, where it has one.
         genomic_reference: the accession, else the contig's name.
-        raw_info: INFO as text by key; a flag is True.
         lost: INFO keys whose value was left out.
         kept: alleles of it stay in the kept file alone.
         repetition: how many lines before it say the same but for samples.
@@ -61,12 +60,19 @@ class Line:
         self.pos = position
         self.ref = columns[3].upper()
         self.alternates = alternates
-        self.raw_info = raw_info
+        self.__dict__["raw_info"] = raw_info
         self.lost = lost
         self.calls: list[Call] = []
         self.earlier: Earlier | None = None
         self.repetition = 0
         self.kept = False
+
+    @cached
+    def raw_info(self) -> dict[str, str | bool]:
+        """INFO as text by key; a flag is True. Of a line in which nothing of it is left out."""
+        text = self.columns[7]
+        entries = () if text == "." else (entry.partition("=") for entry in text.split(";"))
+        return {key: value if equals else True for key, equals, value in entries}
 
     @property
     def identifiers(self) -> list[str]:
