@@ -118,9 +118,11 @@ class PlainLines:
         if kind.same:
             fraction = allele.fraction
             study.unbalanced += fraction is not None and fraction < BALANCED
-        return VcfRecord(
+        record = VcfRecord(
             f"{file.name}:{number}", time=file.time, outcome="read", issues=[], file=file, line=line, content=item
         )
+        record.plain = True
+        return record
 
     def learn(self, record: VcfRecord) -> None:
         """Remember what the ordinary reader made of a line, where lines like it come out the same."""
