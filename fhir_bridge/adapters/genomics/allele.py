@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
+from typing import cast
 
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.alleles import change_type
@@ -33,6 +34,11 @@ POPULATIONS = {
     "gnomADg_AF": "gnomAD genomes",
 }
 """INFO keys of population frequencies, as ClinVar's VCF and common annotators write them."""
+
+
+@lru_cache(maxsize=1 << 14)
+def _share(part: int, whole: int) -> Decimal | None:
+    return round(Decimal(part) / whole, 4) if whole else None
 
 
 class Effect:
@@ -151,7 +157,7 @@ class Allele:
         reference = self.file.reference
         return None if reference is None else partial(reference.fetch, self.line.chrom)
 
-    @property
+    @cached
     def identifiers(self) -> list[Code]:
         """dbSNP ids: ID and INFO/RS of a line with one ALT (an id of several can't be tied to one)."""
         if len(self.line.alternates) > 1:
@@ -186,13 +192,13 @@ class Allele:
             return None
         return (line.pos + 1, structure.end) if structure.end > line.pos else (line.pos, line.pos)
 
-    @property
+    @cached
     def first(self) -> int | None:
         """First changed position, where it is exact."""
         exact = self._exact
         return exact[0] if exact else None
 
-    @property
+    @cached
     def last(self) -> int | None:
         """Last changed position, where it is exact."""
         exact = self._exact
@@ -248,10 +254,11 @@ class Allele:
                 value = call.own(key, self.number)
                 if value is not None:
                     return value
-        reads = self.call.reads or []
-        counts = [count for count in reads if count is not None]
-        total = sum(counts) if len(counts) == len(reads) else 0  # of the others nothing is known
-        return round(Decimal(counts[self.number]) / total, 4) if total else None
+        reads = self.call.reads
+        if not reads or None in reads:  # of the others nothing is known
+            return None
+        counts = cast("list[int]", reads)
+        return _share(counts[self.number], sum(counts))
 
     @cached
     def allelic_state(self) -> str | None:

@@ -8,7 +8,7 @@ all values are as declared, and what it has in common with lines of its contig, 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
@@ -17,9 +17,10 @@ from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.findings import BALANCED
 from fhir_bridge.adapters.genomics.format_pattern import sample_pattern
 from fhir_bridge.adapters.genomics.genotype import Genotype
-from fhir_bridge.adapters.genomics.line import Call, Line
+from fhir_bridge.adapters.genomics.line import Call, Layout, Line
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE, reserved_info
+from fhir_bridge.fhir.datatypes import Code
 
 __all__ = ["PlainLines"]
 
@@ -33,7 +34,7 @@ _SHAPES, _KINDS, _LONGEST = 32, 20_000, 8
 """INFO and FORMAT strings, and kinds of alleles, that are remembered; bases that REF and ALT have at most."""
 
 _FIXED = (
-    r"([^\t]+)\t([0-9]{1,9})\t([A-Za-z0-9_.]+)\t([ACGT]+)\t([ACGT]+)\t(?:\.|[0-9]+(?:\.[0-9]+)?)\t(PASS|\.)\t"
+    r"([^\t]+)\t([1-9][0-9]{0,8})\t([A-Za-z0-9_.]+)\t([ACGT]+)\t([ACGT]+)\t(?:\.|[0-9]+(?:\.[0-9]+)?)\t(PASS|\.)\t"
 )
 _GENOTYPE = "([0-9]/[0-9])"
 _TEXT = "[!-:<-~]"
@@ -51,7 +52,7 @@ _COMMON = (
 class _Kind:
     """What lines of one contig, REF, ALT, FILTER and genotype have in common."""
 
-    __slots__ = ("allele", "genotype", "last", "line", "same")
+    __slots__ = ("allele", "genotype", "last", "line", "named", "same", "width")
 
     def __init__(self, line: Line, allele: Allele) -> None:
         own = {"calls", "columns", "number", "pos", "raw_info"}
@@ -62,6 +63,36 @@ class _Kind:
         longest = declared.length if declared is not None else None
         self.last = 1 << 60 if longest is None else longest
         self.same = len(set(self.genotype.alleles)) == 1
+        self.width = len(line.ref) - 1
+        self.named = _around(line, allele)
+
+    def values(self, line: Line, call: Call, position: int, digits: str) -> dict[str, Any]:
+        """What the attributes of an allele are that a line of this kind has."""
+        values = {**self.allele, "call": call, "line": line, "first": position, "last": position + self.width}
+        if self.named is not None:
+            before, after, before_spdi, after_spdi, before_variant = self.named
+            values["hgvs_g"] = Code(f"{before}{digits}{after}")
+            values["spdi"] = Code(f"{before_spdi}{position - 1}{after_spdi}")
+            values["variant"] = values["key"] = f"{before_variant}{digits}{after_spdi}"
+        return values
+
+
+def _around(line: Line, allele: Allele) -> tuple[str, str, str, str, str] | None:
+    """What is before and after the position in the names of a substitution: g.HGVS, SPDI, and the allele's own."""
+    if len(line.ref) != 1 or len(allele.alt) != 1 or allele.hgvs_g is None or allele.spdi is None:
+        return None
+    after, after_both = f"{line.ref}>{allele.alt}", f":{line.ref}:{allele.alt}"
+    before = allele.hgvs_g.removesuffix(f"{line.pos}{after}")
+    before_spdi = allele.spdi.removesuffix(f"{line.pos - 1}{after_both}")
+    return before, after, before_spdi, after_both, allele.variant.removesuffix(f"{line.pos}{after_both}")
+
+
+class _Shape(NamedTuple):
+    """Lines with the same INFO keys and FORMAT."""
+
+    pattern: re.Pattern[str]
+    layout: Layout
+    kinds: dict[tuple[str, ...], _Kind]
 
 
 class PlainLines:
@@ -82,14 +113,14 @@ class PlainLines:
         )
         consequences = file.consequences
         self._deciding = _DECIDING | ({consequences.key} if consequences else set())
-        self._shapes: list[tuple[re.Pattern[str], dict[Any, _Kind]]] = []
+        self._shapes: list[_Shape] = []
         self._known: set[tuple[str, str]] = set()
         self._kinds = 0
 
     def read(self, item: bytes, text: str, number: int, after: tuple[str, int]) -> VcfRecord | None:
         """The record of a line that is like an earlier one and lies after a contig's position; None of another one."""
-        for place, (pattern, kinds) in enumerate(self._shapes):
-            match = pattern.fullmatch(text)
+        for place, shape in enumerate(self._shapes):
+            match = shape.pattern.fullmatch(text)
             if match is not None:
                 break
         else:
@@ -97,7 +128,7 @@ class PlainLines:
         if place:  # the next line is like this one more often than not
             self._shapes.insert(0, self._shapes.pop(place))
         contig, digits, _, reference, alternate, filters, genotype = match.groups()
-        kind = kinds.get((contig, reference, alternate, filters, genotype))
+        kind = shape.kinds.get((contig, reference, alternate, filters, genotype))
         position = int(digits)
         if kind is None or contig != after[0] or not after[1] < position <= kind.last:
             return None
@@ -108,7 +139,7 @@ class PlainLines:
         study = file.studies[0]
         call = Call(line, study.name, columns[9], kind.genotype)
         allele = Allele.__new__(Allele)
-        allele.__dict__ = {**kind.allele, "call": call, "line": line}
+        allele.__dict__ = kind.values(line, call, position, digits)
         call.alleles.append(allele)
         line.calls = [call]
         file.genotyped += 1
@@ -139,21 +170,22 @@ class PlainLines:
         ):
             return
         shape = self._shape(line)
-        match = shape[0].fullmatch("\t".join(columns)) if shape is not None else None
+        match = shape.pattern.fullmatch("\t".join(columns)) if shape is not None else None
         if shape is None or match is None:
             return
         allele = alleles[0]
         assert isinstance(allele, Allele)
         contig, _, _, reference, alternate, filters, genotype = match.groups()
-        if shape[1].setdefault((contig, reference, alternate, filters, genotype), kind := _Kind(line, allele)) is kind:
-            self._kinds += 1
+        line.layout = shape.layout
+        shape.kinds[contig, reference, alternate, filters, genotype] = _Kind(line, allele)
+        self._kinds += 1
 
-    def _shape(self, line: Line) -> tuple[re.Pattern[str], dict[Any, _Kind]] | None:
+    def _shape(self, line: Line) -> _Shape | None:
         """Pattern and kinds for a line's INFO keys and FORMAT, made where there are none yet."""
         columns = line.columns
         whole = "\t".join(columns)
         for shape in self._shapes:
-            if shape[0].fullmatch(whole):
+            if shape.pattern.fullmatch(whole):
                 return shape
         keys = columns[8].split(":")
         at = ";".join(line.raw_info), columns[8]
@@ -168,7 +200,8 @@ class PlainLines:
         self._known.add(at)
         info = [self._entry(key, value) for key, value in line.raw_info.items()]
         pattern = f"{_FIXED}{';'.join(info) or re.escape(columns[7])}\t{re.escape(columns[8])}\t"
-        shape = re.compile(pattern + sample_pattern(line, _GENOTYPE)), dict[Any, _Kind]()
+        layout = Layout(tuple(line.raw_info), columns[8], len(keys) - 1)
+        shape = _Shape(re.compile(pattern + sample_pattern(line, _GENOTYPE)), layout, {})
         self._shapes.append(shape)
         return shape
 
