@@ -41,6 +41,12 @@ class VcfBlock(VcfRecord):
             for item in self.block:
                 account.count(item.line)
         file.studies[0].written += len(outputs)
+        # Lines, calls and alleles name each other: without their lists they go at once. The reader may ask the last line.
+        for item in self.block[:-1]:
+            assert item.line is not None
+            for call in item.line.calls:
+                call.alleles.clear()
+            item.line.calls = []
 
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, of all lines."""
