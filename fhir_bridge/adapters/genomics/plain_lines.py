@@ -2,7 +2,7 @@
 
 A line of the usual form has one ALT of bases, passes its filters and has one sample with an unphased genotype of two
 copies. The ordinary reader reads the first of each kind. Of it a pattern is compiled for its INFO keys and FORMAT, in
-which all values are as declared, and what it has in common with lines of its contig, alleles and genotype is remembered.
+which all values are as declared, and what it has in common with lines of its contig, alleles and genotype is kept.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _FLOAT = r"[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]{1,3})?"
 
 _COMMON = (
     "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence",
-    "copy_number", "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number", "occurrence",
-    "outermost", "repeated", "repeats", "source_class", "symbolic",
+    "copy_number", "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number",
+    "occurrence", "outermost", "repeated", "repeats", "source_class", "symbolic",
 )  # fmt: skip
 """What alleles of one kind have in common."""
 
