@@ -45,6 +45,12 @@ def _files_of(parameters: Mapping[str, Any] | None) -> dict[str, Path]:
 
 
 def _of_file(name: str, path: Path) -> Predictor:
+    if name in predictors():
+        raise PredictionError(
+            "FB-PRED-007",
+            f"{path}: {name} is the name of a model that is installed; name the model.yaml otherwise at this site, "
+            f"such as own-{name}",
+        )
     try:
         state = path.stat()
     except OSError as error:

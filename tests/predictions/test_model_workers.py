@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -101,7 +102,10 @@ def test_a_model_that_is_started_ahead_answers_from_that_process_and_is_started_
     content = content_hash_of(predictor)
     asyncio.run(workers.predict(predictor, settings, records(1), content))
     assert children() - before == {started}
-    os.kill(started, signal.SIGKILL)
+    killed = psutil.Process(started)
+    killed.kill()
+    while killed.status() != psutil.STATUS_ZOMBIE:  # ours, so it stays until it is seen to have ended
+        time.sleep(0.01)
     asyncio.run(warm(parameters, workers))
     (second,) = children() - before - {started}
     # Another content is another model, and gets its own.
