@@ -127,6 +127,11 @@ class _Input(_Block):
     baseline: Decimal | None = None
     """The value of the person whom contributions compare with."""
 
+    @property
+    def label(self) -> str:
+        """The name as people read it."""
+        return self.name.replace("_", " ")
+
 
 class AgeInput(_Input):
     """Completed years at the time of the run."""
