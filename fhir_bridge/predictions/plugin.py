@@ -12,6 +12,7 @@ from fhir_bridge.predictions.pooled_cohort import PooledCohort
 from fhir_bridge.predictions.prevent import prevent_models
 from fhir_bridge.predictions.score2 import Score2
 from fhir_bridge.predictions.score2_diabetes import Score2Diabetes
+from fhir_bridge.predictions.smart2 import Smart2
 
 if TYPE_CHECKING:
     from fhir_bridge.predictions.operation import Predict
@@ -34,6 +35,7 @@ def fhir_bridge_predictors() -> list[Predictor]:
         Score2(),
         HcmRiskScd(),
         Score2Diabetes(),
+        Smart2(),
         *prevent_models(),
         PooledCohort(),
         Cha2ds2(with_sex=False),
