@@ -77,8 +77,9 @@ class PartSink:
         for output in record.outputs:
             kind = output.type
             files = self._files.get(kind) or self._open(kind)
-            text = output.json + b"\n"
+            text = output.json
             files[0].write(text)
+            files[0].write(b"\n")
             if output.time is not self._time[0]:
                 self._time = (output.time, output.time.isoformat() if output.time else "")
             patients = output.patients
@@ -93,7 +94,7 @@ class PartSink:
                     output.locator,
                     f'"{output.locator}"' if quoted else dumps(output.locator).decode(),
                 )
-            files[1].write(f"{output.id}\t{mark}\t{about}\t{self._locator[1]}\t{len(text)}\n".encode())
+            files[1].write(f"{output.id}\t{mark}\t{about}\t{self._locator[1]}\t{len(text) + 1}\n".encode())
             account.resources[kind] += 1
 
     def _open(self, kind: str) -> tuple[BinaryIO, BinaryIO]:

@@ -132,9 +132,7 @@ class OutputCheck:
         if number >= self.FIRST and number % self._every and output.rule not in self._failing:
             return _VALID
         errors = [
-            issue
-            for issue in self._validator.validate(output.resource)
-            if issue.severity in ("error", "fatal")
+            issue for issue in self._validator.validate(output.read()) if issue.severity in ("error", "fatal")
         ]
         if errors:
             self._failing.add(output.rule)
