@@ -18,10 +18,12 @@ __all__ = [
     "OBSERVATION",
     "ORDER",
     "PATIENT",
+    "RESULTS",
     "ROOT",
     "SCOPES",
     "SPECIMEN",
     "USUAL_PLACES",
+    "VARIANT",
     "VISIT_OBSERVATION",
     "Group",
     "build",
@@ -41,6 +43,9 @@ ORDER: Final = "ORDER_OBSERVATION"
 OBSERVATION: Final = "ORDER_OBSERVATION.OBSERVATION"
 SPECIMEN: Final = "ORDER_OBSERVATION.SPECIMEN"
 VISIT_OBSERVATION: Final = "PATIENT_RESULT.OBSERVATION"
+VARIANT: Final = "ORDER_OBSERVATION.VARIANT"
+"""Of the results that describe one genetic variant the first (`variants.py`): an observation once more."""
+RESULTS: Final = frozenset((OBSERVATION, VARIANT, VISIT_OBSERVATION))
 
 SCOPES: Final[dict[str, str | None]] = {
     ROOT: None,
@@ -48,11 +53,12 @@ SCOPES: Final[dict[str, str | None]] = {
     ORDER: PATIENT,
     OBSERVATION: ORDER,
     SPECIMEN: ORDER,
+    VARIANT: ORDER,
     VISIT_OBSERVATION: PATIENT,
 }
 """Groups by name, and what is around each."""
 
-ALIASES: Final = {"PATIENT": PATIENT, "OBSERVATION": OBSERVATION, "SPECIMEN": SPECIMEN}
+ALIASES: Final = {"PATIENT": PATIENT, "OBSERVATION": OBSERVATION, "SPECIMEN": SPECIMEN, "VARIANT": VARIANT}
 """Short names, and the name that merge messages (ADT_A39) have for the group of PID."""
 
 _ENVELOPE: Final = frozenset("MSH SFT UAC EVN MSA ERR DSC QAK QRD QRF QPD RCP MFI".split())
@@ -72,6 +78,7 @@ _OWN: Final[dict[str, frozenset[str]]] = {
     ORDER: _OF_ORDER | {"NTE", "SPM"},
     OBSERVATION: _OF_OBSERVATION | {"NTE"},
     SPECIMEN: _OF_SPECIMEN | {"NTE"},
+    VARIANT: _OF_OBSERVATION | {"NTE"},
     VISIT_OBSERVATION: _OF_OBSERVATION | {"NTE"},
 }
 USUAL_PLACES: Final[Mapping[str, str]] = MappingProxyType(
@@ -97,7 +104,7 @@ def placements(options: Mapping[str, Any]) -> Mapping[str, str]:
     placed: dict[str, str] = {}
     for group, names in chosen.items():
         scope = ALIASES.get(str(group), str(group))
-        if scope not in SCOPES or scope == ROOT:
+        if scope not in SCOPES or scope in (ROOT, VARIANT):
             advice = nearest(str(group), [*SCOPES, *ALIASES], cutoff=0.4) or example
             raise OptionError("groups", f'HL7 v2 has no group "{group}"', advice)
         for name in [names] if isinstance(names, str) else names or ():
