@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
@@ -33,12 +34,16 @@ class RuleStatements:
     head: Piece
 
 
+_LENGTH = re.compile(r"if len\(s\.segments\[0\]\.fields\) <= (\d+): return None")
+
+
 class ByteRuleWriter:
     """Writes the functions of one rule in bytes, beside the one that makes the output as a dict and then bytes of it.
 
     Attributes:
         plan: of the rule's sections; None where the output is made as a whole.
         identify: name of the function that gives the id.
+        among: name of the function that leaves out objects which the rule refuses for want of a field; none at first.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class ByteRuleWriter:
         self.number = number
         self.plan: SectionPlan | None = None
         self.identify = f"{head.function}_identify"
+        self.among = ""
         arms = reads.arms()
         reads.bits = {arm: bit for bit, arm in enumerate(sorted(arms))}
         self.bits = reads.bits
@@ -133,6 +139,11 @@ class ByteRuleWriter:
         refused = refusals(
             self.statements.head.lines, self.scanner.selectors, lambda source: key(source, self.head.scope)
         )
+        if refused and (asked := _LENGTH.fullmatch(refused[0])) and not columns:
+            with self.writer.block(f"def {function}_among(scopes):", position):
+                line(f"return [s for s in scopes if len(s.segments[0].fields) > {asked[1]}]")
+            self.among = f"{function}_among"
+            del refused[0]
         with self.writer.block(f"def {self.identify}(ctx, s, g{columns}):", position):
             for text in refused:
                 line(text)
@@ -153,5 +164,7 @@ class ByteRuleWriter:
                         line(f"y{number} = st.keep(st.heads[{number}], x, ({', '.join(sources)}, ))")
                     with self.writer.block("except Exception:"):
                         line(f"return {plain}")
+            start = len(self.writer.lines)
             for text, place in zip(shared.lines, self.statements.head.positions, strict=True):
                 line(text[4:], place)
+            self.writer.read_together(start, self.model, position)

@@ -46,6 +46,7 @@ class _Rule:
     build: Callable[..., Output | None]
     identify: Callable[..., tuple[str, tuple[Any, ...]] | None] | None
     columns: list[tuple[str, Any, Callable[[Any], Any]]]
+    among: Callable[[list[Any]], list[Any]] | None
 
 
 class Program:
@@ -60,6 +61,7 @@ class Program:
                 namespace[plan.function],
                 namespace[plan.identify] if plan.split else None,
                 [(name, spec, namespace[cell]) for name, spec, cell in plan.columns],
+                namespace[plan.among] if plan.among else None,
             )
             for plan in plans
         ]
@@ -248,6 +250,8 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
         scopes = objects.get(rule.plan.scope)
         if scopes is None:
             scopes = _objects(rule.plan.scope, record, objects, ctx, rule)
+        if scopes and rule.among is not None:
+            scopes = rule.among(scopes)
         if scopes:  # of most records most scopes are empty
             _identify(rule, scopes, ctx, g)
     seen: dict[tuple[str, str], Output] = {}
@@ -258,12 +262,11 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
             ctx.rule = plan.name
             for instance in instances:
                 try:
-                    if instance.column:
-                        output = build(
-                            ctx, instance.scope, g, instance.id, *instance.column, *instance.locals
-                        )
-                    else:
+                    column = instance.column
+                    if column is None:
                         output = build(ctx, instance.scope, g, instance.id, *instance.locals)
+                    else:
+                        output = build(ctx, instance.scope, g, instance.id, *column, *instance.locals)
                 except Exception as error:  # noqa: BLE001 - as above: one output is lost, with an issue
                     lost.add(f"{plan.type}/{instance.id}")
                     _lose(error, ctx, rule, instance.scope)
@@ -276,6 +279,10 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
         scopes = objects.get(plan.scope)
         if scopes is None:
             scopes = _objects(plan.scope, record, objects, ctx, rule)
+        if not scopes:
+            continue
+        if rule.among is not None:
+            scopes = rule.among(scopes)
         ctx.rule = plan.name
         for s in scopes:
             try:

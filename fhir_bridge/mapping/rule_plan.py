@@ -24,6 +24,7 @@ class RulePlan:
         reads: what the rule reads of its source.
         sections: where it is compiled to bytes in sections.
         identify: name of the function that gives the id, where the rule is split.
+        among: name of the function that leaves out objects which have nothing for the rule, where there is one.
     """
 
     name: str
@@ -39,3 +40,4 @@ class RulePlan:
     reads: RuleReads
     sections: SectionPlan | None = None
     identify: str = ""
+    among: str = ""

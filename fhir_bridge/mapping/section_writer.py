@@ -454,8 +454,10 @@ class SectionWriter:
 
     def _as_json(self, piece: Piece) -> Piece:
         """A member that holds references alone, which are written at once."""
-        if len(piece.lines) != 3 or piece.name in elements_of_owners(self.head.type):
+        if piece.name in elements_of_owners(self.head.type):
             return piece
+        if len(piece.lines) != 3:
+            return _list_as_json(piece)
         match = _REFERENCES.fullmatch("\n".join(piece.lines))
         if match is None:
             return piece
@@ -495,6 +497,42 @@ _REFERENCES = re.compile(
     r"\n\s+if \2: [om]\['\w+'\] = \2"
 )
 """All that a member of references is written by: group 1 and 3 stand before and after `references(`."""
+
+
+_LISTED = re.compile(
+    r"(\s+)(t\d+) = (\(ctx\.vary\(\) or )?references\((.*)"
+    r"\n\s+if \2 is not None: \2 = many\(ctx, \2, c_Reference_\d+, \w+\)"
+    r"\n\s+if \2: (l\d+)\.extend\(\2\)"
+)
+"""References among the items of a list; the last group is the list."""
+
+
+def _list_as_json(piece: Piece) -> Piece:
+    """A member whose items are all references, which are written at once; else the piece as it is."""
+    if len(piece.lines) < 5 or len(piece.lines) % 3 != 2:
+        return piece
+    begin, *items, end = piece.lines
+    lines = [begin]
+    for number in range(0, len(items), 3):
+        match = _LISTED.fullmatch("\n".join(items[number : number + 3]))
+        if match is None or begin.strip() != f"{match[5]} = []":
+            return piece
+        indent, name, vary, rest, results = match.groups()
+        lines += [
+            f"{indent}{name} = {vary or ''}references_text({rest}",
+            f"{indent}if {name}: {results}.append({name})",
+        ]
+    put = _PUT.fullmatch(end)
+    if put is None:
+        return piece
+    lines.append(f"{put[1]}joined_json({put[2]})")
+    positions = [piece.positions[0]]
+    for number in range(1, len(items), 3):
+        positions += [piece.positions[number]] * 2
+    return Piece(piece.name, lines, [*positions, piece.positions[-1]], piece.type)
+
+
+_PUT = re.compile(r"(\s+if l\d+: [om]\['\w+'\] = )(l\d+)")
 
 
 def _tuple(parts: list[str]) -> str:
