@@ -56,7 +56,7 @@ def variants(order: Group) -> list[Group]:
     """Of the results of an order that describe a variant, the first of each variant."""
     # Nearly no report has variants: this must cost little where there are none.
     results = order.of(OBSERVATION)
-    named = [each for each in results if _may_identify(each.segments[0].fields[3:4])]
+    named = [each for each in results if len(f := each.segments[0].fields) > 3 and _holds_identity(f[3])]
     if not named:
         return []
     marks = {mark for each in named if _code(each) in _IDENTITY and (mark := each.part("OBX", 4, 1))}
@@ -68,13 +68,9 @@ def variants(order: Group) -> list[Group]:
     return list(first.values())
 
 
-def _may_identify(name: list[str]) -> bool:
-    """Whether a raw OBX-3 may have a code that says which variant it is."""
-    return bool(name) and _holds_identity(name[0])
-
-
 @lru_cache(maxsize=20_000)
 def _holds_identity(name: str) -> bool:
+    """Whether a raw OBX-3 may have a code that says which variant it is."""
     return any(code in name for code in _IDENTITY)
 
 
