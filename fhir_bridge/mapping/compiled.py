@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from fhir_bridge.fhir.ids import MissingPart
@@ -43,8 +44,8 @@ _SHAPES = 2_000
 @dataclass(slots=True)
 class _Rule:
     plan: RulePlan
-    build: Callable[..., Output | None]
-    identify: Callable[..., tuple[str, tuple[Any, ...]] | None] | None
+    build: Callable[..., Any]
+    identify: Callable[..., Any] | None
     columns: list[tuple[str, Any, Callable[[Any], Any]]]
     among: Callable[[list[Any]], list[Any]] | None
 
@@ -258,8 +259,18 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
     for rule in rules:
         plan, build = rule.plan, rule.build
         if rule.identify is not None:
-            instances = ctx.instances.get(plan.name, ())
+            instances = ctx.instances.get(plan.name)
+            if instances is None:
+                continue
             ctx.rule = plan.name
+            if plan.every:
+                of_type = plan.type
+                for output in build(ctx, instances, g, partial(_lose_instance, lost, ctx, rule)):
+                    if output is not None and seen.setdefault((of_type, output.id), output) is output:
+                        outputs.append(output)
+                    elif output is not None:
+                        _keep_again(output, seen, ctx, plan)
+                continue
             for instance in instances:
                 try:
                     column = instance.column
@@ -268,8 +279,7 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
                     else:
                         output = build(ctx, instance.scope, g, instance.id, *column, *instance.locals)
                 except Exception as error:  # noqa: BLE001 - as above: one output is lost, with an issue
-                    lost.add(f"{plan.type}/{instance.id}")
-                    _lose(error, ctx, rule, instance.scope)
+                    _lose_instance(lost, ctx, rule, error, instance)
                     continue
                 if output is not None and seen.setdefault((output.type, output.id), output) is output:
                     outputs.append(output)
@@ -308,6 +318,12 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
     return lost
 
 
+def _lose_instance(lost: set[str], ctx: Context, rule: _Rule, error: Exception, instance: Instance) -> None:
+    """Lose an output that others may refer to."""
+    lost.add(f"{rule.plan.type}/{instance.id}")
+    _lose(error, ctx, rule, instance.scope)
+
+
 def _objects(scope: str, record: Any, objects: dict[str, list[Any]], ctx: Context, rule: _Rule) -> list[Any]:
     """The objects of a scope, read once a record."""
     entry = objects.get(scope)
@@ -328,7 +344,9 @@ def _identify(rule: _Rule, scopes: list[Any], ctx: Context, g: tuple[Any, ...]) 
     instances: list[Instance] = []
     ctx.rule = rule.plan.name
     identify, unpivoted = rule.identify, rule.columns
-    if not unpivoted:
+    if rule.plan.all:
+        instances = identify(ctx, scopes, g, lambda error, s: _lose(error, ctx, rule, s))
+    elif not unpivoted:
         for s in scopes:
             try:
                 result = identify(ctx, s, g)

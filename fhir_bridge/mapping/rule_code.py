@@ -74,6 +74,7 @@ class RuleCompiler:
         self.sections: SectionPlan | None = None
         self.identify = ""
         self.among = ""
+        self.all = self.every = False
         self.columns: list[tuple[str, Any, str]] = []
         self.early: list[Piece] = []
         self.late: list[Piece] = []
@@ -141,6 +142,8 @@ class RuleCompiler:
             self.sections,
             self.identify or f"{function}_identify",
             self.among,
+            self.all,
+            self.every,
         )
 
     def _in_bytes(self, function: str, extra: list[str], early_locals: list[str]) -> str:
@@ -176,6 +179,7 @@ class RuleCompiler:
         writer = ByteRuleWriter(self.writer, self.expressions, head, statements, nodes.reads, self.number)
         called = writer.write(split=self.split)
         self.sections, self.identify, self.among = writer.plan, writer.identify, writer.among
+        self.all, self.every = writer.all, bool(writer.every)
         return called
 
     def _piece(self, name: str, start: int, kind: str | None = None) -> Piece:

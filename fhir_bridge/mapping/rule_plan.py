@@ -24,6 +24,8 @@ class RulePlan:
         reads: what the rule reads of its source.
         sections: where it is compiled to bytes in sections.
         identify: name of the function that gives the id, where the rule is split.
+        all: the function `identify` takes several objects.
+        every: the function makes the outputs of several objects.
         among: name of the function that leaves out objects which have nothing for the rule, where there is one.
     """
 
@@ -41,3 +43,5 @@ class RulePlan:
     sections: SectionPlan | None = None
     identify: str = ""
     among: str = ""
+    all: bool = False
+    every: bool = False
