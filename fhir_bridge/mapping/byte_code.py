@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
-from fhir_bridge.mapping.head_code import Head, begun_at_constants, refusals, shared_head
+from fhir_bridge.mapping.head_code import Head, begun_at_constants, needed, refusals, shared_head
 from fhir_bridge.mapping.reads import RuleReads
 from fhir_bridge.mapping.section_code import Layout, SectionCompiler
 from fhir_bridge.mapping.section_writer import SectionWriter
@@ -45,6 +45,7 @@ class ByteRuleWriter:
         plan: of the rule's sections; None where the output is made as a whole.
         identify: name of the function that gives the id.
         every: name of the function that makes the outputs of several objects; none where each is made by itself.
+        needs: what a record must have of, of each set one, so that the rule may apply.
         all: the function `identify` takes several objects.
         among: name of the function that leaves out objects which the rule refuses for want of a field; none at first.
     """
@@ -75,6 +76,10 @@ class ByteRuleWriter:
         for piece in (*head.early, *given.lets, *given.members, given.time, given.head):
             piece.lines = with_marks(piece.lines, arms)
         self.scanner = StatementScanner(self.model, dict(expressions.functions), expressions.selectors)
+        present = getattr(self.model, "present", None)
+        self.needs: tuple[frozenset[str], ...] = ()
+        if present is not None:
+            self.needs = needed(statements.head.lines, self.scanner.selectors, present)
 
     def write(self, *, split: bool) -> str:
         """Write them; returns the name of the function that a record's objects are given to.

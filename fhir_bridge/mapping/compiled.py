@@ -83,7 +83,11 @@ class Program:
             if len(self._by_shape) >= _SHAPES:
                 self._by_shape.clear()
             lacking = {scope for scope in self._scopes if record.lacks(scope)}
-            rules = [rule for rule in self.rules if rule.plan.scope not in lacking]
+            rules = [
+                rule
+                for rule in self.rules
+                if rule.plan.scope not in lacking and not any(map(shape.isdisjoint, rule.plan.needs))
+            ]
             known = self._by_shape[shape] = ([rule for rule in rules if rule.identify is not None], rules)
         return known
 

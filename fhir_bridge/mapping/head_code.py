@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fhir_bridge.mapping.operators import OPERATORS
 from fhir_bridge.mapping.statements import StatementScanner, start_of
 
-__all__ = ["HEADS", "Head", "begun_at_constants", "refusals", "shared_head"]
+__all__ = ["HEADS", "Head", "begun_at_constants", "needed", "refusals", "shared_head"]
 
 HEADS = 12
 """Values of an object by which what its condition and key take is remembered."""
@@ -182,6 +182,44 @@ def refusals(lines: list[str], selectors: Set[str], key: Callable[[str], str | N
             else f"if not ({source}): return None"
         )
     return refused
+
+
+def needed(
+    lines: list[str], selectors: Set[str], present: Callable[[str], str | None]
+) -> tuple[frozenset[str], ...]:
+    """What a record must have of, of each set one, so that the condition of a head may hold (`SourceModel.present`)."""
+    test = next(
+        (node for node in ast.parse(textwrap.dedent("\n".join(lines))).body if isinstance(node, ast.If)), None
+    )
+    if test is None or not isinstance(test.test, ast.UnaryOp) or not isinstance(test.test.op, ast.Not):
+        return ()
+    return tuple(dict.fromkeys(_needs(test.test.operand, selectors, present)))
+
+
+def _needs(node: ast.expr, selectors: Set[str], present: Callable[[str], str | None]) -> list[frozenset[str]]:
+    if isinstance(node, ast.BoolOp):
+        parts = [_needs(value, selectors, present) for value in node.values]
+        if isinstance(node.op, ast.And):
+            return [names for part in parts for names in part]
+        either: list[frozenset[str]] = [frozenset()]
+        for part in parts:  # the fewest names that one of all parts needs
+            either = sorted({names | more for names in either for more in part}, key=_by_size)[:_FEW]
+        return either[:1]
+    read: ast.expr | None = None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "truth":
+        read = node.args[0]
+    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.In):
+        with_ = node.comparators[0]
+        values = with_.elts if isinstance(with_, ast.Tuple) else [with_]
+        if all(isinstance(value, ast.Constant) and value.value is not None for value in values):
+            read = node.left
+    source = ast.unparse(read) if read is not None else ""
+    name = present(source) if source in selectors else None
+    return [frozenset((name,))] if name else []
+
+
+def _by_size(names: frozenset[str]) -> tuple[int, list[str]]:
+    return len(names), sorted(names)
 
 
 _FEW = 4

@@ -75,6 +75,7 @@ class RuleCompiler:
         self.identify = ""
         self.among = ""
         self.all = self.every = False
+        self.needs: tuple[frozenset[str], ...] = ()
         self.columns: list[tuple[str, Any, str]] = []
         self.early: list[Piece] = []
         self.late: list[Piece] = []
@@ -144,6 +145,7 @@ class RuleCompiler:
             self.among,
             self.all,
             self.every,
+            self.needs,
         )
 
     def _in_bytes(self, function: str, extra: list[str], early_locals: list[str]) -> str:
@@ -179,7 +181,7 @@ class RuleCompiler:
         writer = ByteRuleWriter(self.writer, self.expressions, head, statements, nodes.reads, self.number)
         called = writer.write(split=self.split)
         self.sections, self.identify, self.among = writer.plan, writer.identify, writer.among
-        self.all, self.every = writer.all, bool(writer.every)
+        self.all, self.every, self.needs = writer.all, bool(writer.every), writer.needs
         return called
 
     def _piece(self, name: str, start: int, kind: str | None = None) -> Piece:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
-from operator import contains
+from itertools import compress, count
+from operator import contains, not_
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, Taken, taken
@@ -547,9 +548,9 @@ def _missing(
     if all(map(contains, known.complete, raws)):
         return []
     results: list[FieldPosition] = []
-    for number, raw in enumerate(raws):
-        if number < _WIDTH and raw in known.complete[number]:
-            continue
+    at = list(compress(count(), map(not_, map(contains, known.complete, raws))))
+    for number in [*at, *range(_WIDTH, len(raws))]:
+        raw = raws[number]
         locations: tuple[str, ...] = ()
         passed: tuple[str, ...] = ()
         field = fields.by_number.get(number)

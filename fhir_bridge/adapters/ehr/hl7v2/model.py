@@ -294,6 +294,11 @@ class Hl7v2Model:
             return f"f[{number}] if n > {number} else ''"
         return f"{group}.raws({name!r}, {number})"
 
+    def present(self, source: str) -> str | None:
+        """The segment that a message must have so that a selector's source may give a value; None: it is unknown."""
+        match = _SOURCE.match(source)
+        return None if match is None else match["name"] or _OF_SEGMENT.get(match["derived"])
+
     def together(self, text: str) -> tuple[list[str], str]:
         """Statements that read a segment's fields at once, and the code with those reads in place of single ones."""
         head: list[str] = []
@@ -365,6 +370,9 @@ _SOURCE: Final = re.compile(
 _PRESENCE: Final = re.compile(r"truth\((s(?:\.outer)*\.segment\('\w{3}'\))\)\Z")
 _FIELD_AT: Final = {"field": 0, "part": 0, "at": 0, "repeats": 0, "every": 0, "nth": 1}
 """Which of a reading method's numbers is the field's."""
+
+_OF_SEGMENT: Final = {"notes": "NTE", "visit": "PV1"}
+"""The segment that a derived value is of."""
 
 _KEYS: Final = {
     "identifiers": "({group}.raws('PID', 2), {group}.raws('PID', 3), {group}.raws('PID', 4))",
