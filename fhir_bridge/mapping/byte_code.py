@@ -97,7 +97,7 @@ class ByteRuleWriter:
     def _sections(self) -> None:
         given = self.statements
         layout = Layout(self.head, self.model, self.number, given.lets, given.time)
-        compiler = SectionCompiler(self.scanner, layout)
+        compiler = SectionCompiler(self.scanner, layout, given.head)
         before = self.writer.state()
         try:
             if compiler.divide(given.members):
