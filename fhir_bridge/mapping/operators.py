@@ -95,6 +95,8 @@ def _text(x: Any) -> str:
 
 def plus(left: Any, right: Any) -> Any:
     """`+`: the sum of numbers, or texts joined; null with anything is null."""
+    if left.__class__ is str and right.__class__ is str:
+        return left + right
     if left is None or right is None or left is CLEARED or right is CLEARED:
         return None
     if isinstance(left, Number) and isinstance(right, Number):
