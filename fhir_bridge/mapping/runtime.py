@@ -290,6 +290,8 @@ class Context:
         """Cache of references by key (functions/references.py)."""
         self.last_patient: tuple[Any, Any, str] = (None, None, "")
         """The record's last patient, by what identified it (functions/references.py)."""
+        self.last_sample: tuple[Any, str] = (None, "")
+        """The record's last sample, and the reference to its Patient."""
         self.times: dict[Any, Any] = {}
         self.business_times: dict[Any, Any] = {}
         """Caches of times (functions/times.py)."""
@@ -365,6 +367,7 @@ class Context:
         self.applied = []
         self.refused = []
         self.last_patient = (None, None, "")
+        self.last_sample = (None, "")
         if self.instances:
             self.instances = {}
         if self.reference_index:
