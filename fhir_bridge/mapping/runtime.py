@@ -105,6 +105,10 @@ class Output:
     part: str = ""
     same: tuple[Output, ...] = ()
 
+    def read(self) -> dict[str, Any]:
+        """The resource to look into, which need not be kept."""
+        return self.resource
+
     @property
     def applied(self) -> Application | None:
         """The application of the rule, where the context traces."""
@@ -198,6 +202,10 @@ class JsonOutput(Output):
     @resource.setter
     def resource(self, resource: dict[str, Any]) -> None:
         self._read, self._json = resource, None
+
+    def read(self) -> dict[str, Any]:
+        """The resource, read from its bytes for this once: a study of 20,000 instances is 13 MB as an object."""
+        return loads_own(self._json or b"") if self._read is None else self._read
 
     @property
     def status(self) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,21 +120,19 @@ class OutputCheck:
     def __init__(self, validator: Validator, mode: ValidateMode, sample: int = 100) -> None:
         self._validator = validator
         self._every = {"all": 1, "none": 0}.get(mode, sample)
-        self._seen: Counter[str] = Counter()
+        self._seen: dict[str, int] = {}
         self._failing: set[str] = set()
 
     def errors(self, output: Output) -> list[Issue]:
         """Errors of a checked output; empty where it is valid or was not due for a check."""
         if not self._every:
-            return []
-        number = self._seen[output.rule]
+            return _VALID
+        number = self._seen.get(output.rule, 0)
         self._seen[output.rule] = number + 1
         if number >= self.FIRST and number % self._every and output.rule not in self._failing:
             return _VALID
         errors = [
-            issue
-            for issue in self._validator.validate(output.resource)
-            if issue.severity in ("error", "fatal")
+            issue for issue in self._validator.validate(output.read()) if issue.severity in ("error", "fatal")
         ]
         if errors:
             self._failing.add(output.rule)
@@ -236,7 +233,7 @@ class ShardRun:
             paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
         state: dict[str, Any] = {}
         records = self._records(paths, reading, state) if limit != 0 else ()
-        chosen = self.selection.chooses
+        chosen, ends = self.selection.chooses, self.selection.max_rejected is not None
         for number, record in enumerate(records, start=1):
             if chosen and not self.selection.takes(record.locator):
                 continue
@@ -249,7 +246,7 @@ class ShardRun:
                 self._convert(record, sink, account)
             if number % _PROGRESS_EVERY == 0:
                 self.on_progress(account.read)
-            if self.selection.too_many(account):
+            if ends and self.selection.too_many(account):
                 sink.flush(account)
                 raise TooManyRejected(account)
         if rest:
@@ -289,8 +286,7 @@ class ShardRun:
             self._put_together(self._composing, record, known, sink, account)
             return
         converted = self.convert(record)
-        holding = getattr(sink, "held_parts", None)
-        if holding is not None and converted.of is not None:
+        if converted.of is not None and (holding := getattr(sink, "held_parts", None)) is not None:
             converted = _without_held(converted, holding(converted))
         counting = _counting(record)
         if counting is not None:
@@ -356,16 +352,18 @@ class ShardRun:
         known = len(record.issues)
         conversion = self.mapping.convert(record, self.context)
         created = conversion.outputs
-        outputs: list[Output] = []
-        # Issues of the reader may grow while the mapping asks for attributes that are read late.
-        late = [issue for issue in record.issues[known:] if isinstance(issue, Issue)]
-        results = [*late, *conversion.issues]
-        withheld: set[str] = set()
+        results: list[Issue] = conversion.issues
+        if (
+            len(record.issues) > known
+        ):  # they may grow while the mapping asks for attributes that are read late
+            late = [issue for issue in record.issues[known:] if isinstance(issue, Issue)]
+            results = [*late, *results]
         check = self.check.errors
+        outputs: list[Output] = []
+        withheld: set[str] = set()
         for output in created:
-            errors = check(output)
-            if errors:
-                results += errors
+            if errors := check(output):
+                results = [*results, *errors]
                 withheld.add(output.rule)
             else:
                 outputs.append(output)

@@ -1,5 +1,6 @@
 """Hook specifications, the protocols that plug-ins satisfy, and the manager."""
 
+from fhir_bridge.plugins.adapter_factories import AdapterFactory
 from fhir_bridge.plugins.hookspecs import hookimpl
 from fhir_bridge.plugins.manager import (
     Loaded,
@@ -50,6 +51,7 @@ from fhir_bridge.plugins.protocols import (
 
 __all__ = [
     "Adapter",
+    "AdapterFactory",
     "AssigningAdapter",
     "CompletingAdapter",
     "ComposingSink",

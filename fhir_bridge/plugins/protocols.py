@@ -351,7 +351,7 @@ class Adapter(Protocol):
         """Name of the default mapping for these sources (`ehr/hl7v2`)."""
         ...
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+    def shards(self, paths: Sequence[Path], jobs: int) -> Sequence[Sequence[Path]]:
         """Split the sources into pieces that can be read apart, in order; most adapters: a file each."""
         ...
 

@@ -6,16 +6,18 @@ docs/models.md describes every key. What is wrong with a file is reported with i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -25,7 +27,11 @@ from ruamel.yaml.error import YAMLError
 
 from fhir_bridge.fhir.ucum import is_valid
 from fhir_bridge.predictions.genome import GENES
+from fhir_bridge.predictions.manifest_rules import Fault, faults, near
 from fhir_bridge.predictions.model_card import SOURCE_ATTRIBUTES
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = [
     "AnyInput",
@@ -37,6 +43,8 @@ __all__ = [
     "RemoteBlock",
     "TensorBlock",
     "load_manifest",
+    "located",
+    "pairs_of",
 ]
 
 _SYSTEMS: Final = {
@@ -53,6 +61,12 @@ MOST_BYTES: Final = 1024 * 1024
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
 
 
+def _blocks(block: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for below in block.__subclasses__():
+        yield below
+        yield from _blocks(below)
+
+
 class ManifestError(ValueError):
     """A model.yaml that can't be used; the message has file, line and key."""
 
@@ -61,18 +75,35 @@ class _Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _pairs(codes: Sequence[str]) -> frozenset[tuple[str, str]]:
-    result = set()
+def pairs_of(codes: Sequence[str]) -> list[tuple[str, str]]:
+    """System and code of each, in their order.
+
+    Raises:
+        ValueError: one has no system, or one that is none.
+    """
+    result = []
     for text in codes:
         system, _, code = text.rpartition("|")
         if not system or not code:
-            raise ValueError(f"{text}: write system|code")
-        if system not in _SYSTEMS and not _ABSOLUTE.match(system):
-            raise ValueError(
-                f"{text}: {system} is neither an address nor one of {', '.join(sorted(_SYSTEMS))}"
-            )
-        result.add((_SYSTEMS.get(system, system), code))
-    return frozenset(result)
+            raise ValueError(f"{text}: write system|code, such as loinc|8480-6")
+        if system not in _SYSTEMS:
+            if not _ABSOLUTE.match(system):
+                names = ", ".join(sorted(_SYSTEMS))
+                raise ValueError(
+                    f"{text}: {system} is neither an address nor one of {names}{near(system, _SYSTEMS)}"
+                )
+            meant = _BARE.get(_bare(system), system)
+            if meant != system:
+                raise ValueError(f"{text}: the address of this system is {meant}")
+        result.append((_SYSTEMS.get(system, system), code))
+    return result
+
+
+def _bare(address: str) -> str:
+    return address.lower().removeprefix("https://").removeprefix("http://").removeprefix("www.").rstrip("/")
+
+
+_BARE: Final = {_bare(address): address for address in _SYSTEMS.values()}
 
 
 def _rising(value: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
@@ -96,6 +127,11 @@ class _Input(_Block):
     baseline: Decimal | None = None
     """The value of the person whom contributions compare with."""
 
+    @property
+    def label(self) -> str:
+        """The name as people read it."""
+        return self.name.replace("_", " ")
+
 
 class AgeInput(_Input):
     """Completed years at the time of the run."""
@@ -115,19 +151,22 @@ class SmokingInput(_Input):
     type: Literal["smoking"]
 
 
-class _Coded(_Input):
-    codes: list[str] = Field(min_length=1)
+def _coded(text: str) -> str:
+    pairs_of([text])
+    return text
 
-    @field_validator("codes")
-    @classmethod
-    def _readable(cls, value: list[str]) -> list[str]:
-        _pairs(value)
-        return value
+
+Code = Annotated[str, AfterValidator(_coded)]
+"""`system|code`."""
+
+
+class _Coded(_Input):
+    codes: list[Code] = Field(min_length=1)
 
     @property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """(system, code) pairs."""
-        return _pairs(self.codes)
+        return frozenset(pairs_of(self.codes))
 
 
 class QuantityBlock(_Coded):
@@ -145,8 +184,46 @@ class QuantityBlock(_Coded):
     @classmethod
     def _ucum(cls, value: str) -> str:
         if not is_valid(value):
-            raise ValueError(f"{value} is not a UCUM unit")
+            raise ValueError(_no_unit(value))
         return value
+
+
+_UNITS: Final = {
+    **{"mmhg": "mm[Hg]", "mm hg": "mm[Hg]", "bpm": "/min", "beats/min": "/min", "1/min": "/min", "yrs": "a"},
+    **{
+        "years": "a",
+        "year": "a",
+        "months": "mo",
+        "days": "d",
+        "hours": "h",
+        "percent": "%",
+        "iu/l": "[IU]/L",
+    },
+    **{"u/l": "U/L", "iu/ml": "[IU]/mL", "°c": "Cel", "celsius": "Cel", "ml/min/1.73m2": "mL/min/{1.73_m2}"},
+    **{"ml/min/1.73 m2": "mL/min/{1.73_m2}", "ml/min/1.73m²": "mL/min/{1.73_m2}", "kg/m²": "kg/m2"},
+    **{
+        "µg/l": "ug/L",
+        "μg/l": "ug/L",
+        "µmol/l": "umol/L",
+        "μmol/l": "umol/L",
+        "mcg/l": "ug/L",
+        "points": "{score}",
+    },
+    **{
+        "lbs": "[lb_av]",
+        "inches": "[in_i]",
+        "ratio": "1",
+        "none": "1",
+        "10^9/l": "10*9/L",
+        "x10^9/l": "10*9/L",
+    },
+}
+"""What people write, and UCUM's word for it."""
+
+
+def _no_unit(text: str) -> str:
+    meant = _UNITS.get(text.strip().lower())
+    return f"{text or 'none'} is not a UCUM unit" + (f"; write {meant}" if meant else "")
 
 
 class ConditionBlock(_Coded):
@@ -159,21 +236,18 @@ class ConditionBlock(_Coded):
     absent: Literal[0] | None = None
 
 
+def _inherited(gene: str) -> str:
+    if gene not in GENES:
+        known = ", ".join(sorted(GENES))
+        raise ValueError(f"{gene}: the inheritance is not known here; {known} are{near(gene, GENES)}")
+    return gene
+
+
 class VariantBlock(_Input):
     """1 where a (likely) pathogenic germline variant of one of the genes is, 0 where they were studied without one."""
 
     type: Literal["variant"]
-    genes: list[str] = Field(min_length=1)
-
-    @field_validator("genes")
-    @classmethod
-    def _inherited(cls, value: list[str]) -> list[str]:
-        known = set(GENES)
-        if unknown := sorted(set(value) - known):
-            raise ValueError(
-                f"{', '.join(unknown)}: the inheritance is not known here; {', '.join(sorted(known))} are"
-            )
-        return value
+    genes: list[Annotated[str, AfterValidator(_inherited)]] = Field(min_length=1)
 
 
 class SignalBlock(_Coded):
@@ -205,14 +279,14 @@ class TextBlock(_Input):
     """The newest text of a DocumentReference or DiagnosticReport under one of the codes (none: any)."""
 
     type: Literal["text"]
-    codes: list[str] = []
+    codes: list[Code] = []
     most_characters: Annotated[int, Field(gt=0, le=1_000_000)] = 20_000
     max_age_days: int = Field(gt=0)
 
     @property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """(system, code) pairs."""
-        return _pairs(self.codes)
+        return frozenset(pairs_of(self.codes))
 
 
 class ViewBlock(_Input):
@@ -271,7 +345,14 @@ class RemoteBlock(_Block):
     def _http(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
             raise ValueError("write http:// or https://")
+        if re.search(r"/v2(/|\Z)", value):
+            raise ValueError("write the address of the server alone, without /v2/models/…")
         return value.rstrip("/")
+
+
+def _kind_of_model(block: Any) -> str:
+    there = isinstance(block, RemoteBlock) or (isinstance(block, dict) and "url" in block)
+    return "server" if there else "file"
 
 
 class TensorBlock(_Block):
@@ -329,7 +410,7 @@ class OutputBlock(_Block):
     @model_validator(mode="after")
     def _whole(self) -> OutputBlock:
         if self.kind == "quantity" and not is_valid(self.unit):
-            raise ValueError(f"unit: {self.unit or 'none'} is not a UCUM unit")
+            raise ValueError(f"unit: {_no_unit(self.unit)}")
         if self.kind == "class" and not self.classes:
             raise ValueError("classes: name them, in the order of the model's probabilities")
         if len({item.code for item in self.classes}) != len(self.classes):
@@ -365,7 +446,7 @@ class CardBlock(_Block):
     def _known(cls, value: dict[str, str]) -> dict[str, str]:
         known = {key for _, entries in SOURCE_ATTRIBUTES for key, _ in entries}
         if unknown := sorted(value.keys() - known):
-            raise ValueError(f"no source attribute is called {', '.join(unknown)}")
+            raise ValueError(f"no source attribute is called {', '.join(unknown)}{near(unknown[0], known)}")
         return value
 
 
@@ -385,7 +466,10 @@ class Manifest(_Block):
     manufacturer: str
     kind: Literal["machine-learned", "published-equation"] = "machine-learned"
     demonstration: bool = False
-    model: OnnxBlock | RemoteBlock
+    model: Annotated[
+        Annotated[OnnxBlock, Tag("file")] | Annotated[RemoteBlock, Tag("server")],
+        Discriminator(_kind_of_model),
+    ]
     applies: AppliesBlock = AppliesBlock()
     inputs: list[AnyInput] = Field(min_length=1, max_length=1000)
     tensors: list[TensorBlock] = Field(min_length=1, max_length=64)
@@ -400,9 +484,6 @@ class Manifest(_Block):
             raise ValueError("two inputs have one name")
         if self.explain and self.output.kind == "text":
             raise ValueError("explain: nothing contributes to a text by a number")
-        for tensor in self.tensors:
-            if unknown := [name for name in tensor.inputs if name not in names]:
-                raise ValueError(f"tensor {tensor.name}: no input is called {', '.join(unknown)}")
         texts = {item.name for item in self.inputs if isinstance(item, TextBlock)}
         for tensor in self.tensors:
             if (tensor.type == "string") != bool(texts.intersection(tensor.inputs)):
@@ -433,14 +514,45 @@ def load_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
         raise ManifestError(f"{path}:1: a model is an object of keys (docs/models.md)")
     document = _plain(content)
     try:
-        return Manifest.model_validate(document), document
+        manifest = Manifest.model_validate(document)
     except ValidationError as error:
-        raise ManifestError(
-            "\n".join(
-                f"{path}:{_line(content, item['loc'])}: {'.'.join(map(str, item['loc'])) or 'model'}: {item['msg']}"
-                for item in error.errors(include_url=False)
-            )
-        ) from error
+        found = [(item["loc"], _said(item)) for item in error.errors(include_url=False)]
+        raise ManifestError(_listed(path, content, found)) from error
+    if wrong := list(faults(manifest)):
+        raise ManifestError(_listed(path, content, wrong))
+    return manifest, document
+
+
+def located(path: Path, problems: Iterable[Fault]) -> str:
+    """Problems that were found later, each with file and line."""
+    return _listed(path, YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8-sig")), problems)
+
+
+def _listed(path: Path, content: Any, problems: Iterable[Fault]) -> str:
+    lines = []
+    for location, text in problems:
+        line, shown = _place(content, location)
+        lines.append(f"{path}:{line}: {shown or 'model'}: {text}")
+    return "\n".join(lines)
+
+
+def _said(error: ErrorDetails) -> str:
+    """What is wrong, in words that say what to write."""
+    kind, value = error["type"], error["input"]
+    last = str(error["loc"][-1]) if error["loc"] else ""
+    if kind == "extra_forbidden":
+        return f"there is no such key{'' if last in _KEYS else near(last, _KEYS)}"
+    if kind == "missing":
+        return "is missing"
+    if kind == "string_type" and isinstance(value, int | float):
+        return f'write it in quotes: "{value}"'
+    message = error["msg"].removeprefix("Value error, ")
+    known = re.findall(r"'([^']+)'", str((error.get("ctx") or {}).get("expected", "")))
+    known += re.findall(r"'([^']+)'", str((error.get("ctx") or {}).get("expected_tags", "")))
+    if kind == "union_tag_invalid":
+        tag = str((error.get("ctx") or {}).get("tag", ""))
+        return f"{tag} is not a type of input ({', '.join(known)}){near(tag, known)}"
+    return message + (near(str(value), known) if known and isinstance(value, str) else "")
 
 
 def _plain(node: Any) -> Any:
@@ -454,15 +566,20 @@ def _plain(node: Any) -> Any:
     return float(node) if isinstance(node, float) else node if node is None else str(node)
 
 
-def _line(content: Any, location: Sequence[str | int]) -> int:
-    """The line of the key, or of the nearest thing above it."""
-    line = 1
-    for part in location:
+def _place(content: Any, location: Sequence[str | int]) -> tuple[int, str]:
+    """The line of the key, or of the nearest thing above it; and the key, as it stands in the file."""
+    line, shown = 1, []
+    for number, part in enumerate(location):
         try:
             position = content.lc.data.get(part) if hasattr(content, "lc") and content.lc.data else None
             if position is not None:
                 line = position[0] + 1
             content = content[part]
         except (KeyError, IndexError, TypeError):
-            continue  # the tag of a union is in the location, and not in the file
-    return line
+            if number < len(location) - 1:
+                continue  # the tag of a union is in the location, and not in the file
+        shown.append(str(part))
+    return line, ".".join(shown)
+
+
+_KEYS: Final = frozenset(name for block in (Manifest, *_blocks(_Block)) for name in block.model_fields)

@@ -129,6 +129,14 @@ class ManifestPredictor:
             instances = from_folder(Path(str(folder))) if folder else from_archive(str(archive))
         return FeatureSource(self.path.parent, instances)
 
+    def prepare(self) -> None:
+        """Load the model before the first question.
+
+        Raises:
+            ModelFailure: it can't be.
+        """
+        self._backend()
+
     def predict(
         self, records: Sequence[PatientRecord], settings: PredictorSettings
     ) -> list[Prediction | Refusal]:
