@@ -105,9 +105,7 @@ class PlainLines:
         options = file.options
         self.usable = (
             len(file.columns) == len(file.header.samples) == 1
-            and not (
-                options.check or options.keep or file.thresholds or file.pedigree.parents or file.returned
-            )
+            and not (options.check or options.keep or file.thresholds or file.pedigree.parents)
             and options.reportable == "clinvar"
             and all(each is None for each in (file.reference, file.release, file.regions, file.panel))
         )
@@ -131,6 +129,8 @@ class PlainLines:
         contig, digits, _, reference, alternate, filters, genotype = match.groups()
         kind = shape.kinds.get((contig, reference, alternate, filters, genotype))
         position = int(digits)
+        if (contig, position) in self.file.returned:
+            return None
         if kind is None or contig != after[0] or not after[1] < position <= kind.last:
             return None
         file = self.file
