@@ -42,7 +42,7 @@ _FLOAT = r"[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]{1,3})?"
 _COMMON = (
     "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence",
     "copy_number", "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number",
-    "occurrence", "outermost", "repeated", "repeats", "source_class", "symbolic",
+    "occurrence", "outermost", "repeated", "repeats", "restated", "source_class", "symbolic",
 )  # fmt: skip
 """What alleles of one kind have in common."""
 

@@ -136,6 +136,8 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
             names.update(part for _, known, text in codes_of(value) for part in (known, text) if part)
         elif code == "82155-3":
             copies = True
+    if accession is None:  # names say it as well
+        accession = next((name.partition(":")[0] for name in sorted(names) if name.startswith("NC_")), None)
     literal = reference is not None and alternate is not None and _BASES.issuperset(reference + alternate)
     bases = len(reference) if literal and reference else 1
     counted = counting or ""
