@@ -26,7 +26,7 @@ from fhir_bridge.predictions.answers import plain
 from fhir_bridge.predictions.features import read_features
 from fhir_bridge.predictions.identity import content_hash_of
 from fhir_bridge.predictions.inputs import UnusableInput
-from fhir_bridge.predictions.manifest import ManifestError, load_manifest
+from fhir_bridge.predictions.manifest_file import ManifestError, load_manifest
 from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
 from fhir_bridge.predictions.model_workers import ModelRecord, ModelWorkers
 from fhir_bridge.predictions.onnx_model import external_data
