@@ -93,7 +93,7 @@ class Sections:
         group: entries of the sections that depend on what is around the object alone.
         head, head_anchor, head_record: what condition and key take from around, and of which group of which record.
         begun: the first parts of the group's ids.
-        heads: what condition and key take from the object itself, by what decides it.
+        heads: what condition and key take from the object itself (what it adds to the id too), by what decides it.
         noise: what these reported.
         tables: by section: values of the source -> entry.
         start: `meta` of the group's outputs, where it is the same for all.
@@ -114,7 +114,6 @@ class Sections:
         "_none",
         "_numbers",
         "_plan",
-        "_rests",
         "anchor",
         "applied",
         "begun",
@@ -158,7 +157,6 @@ class Sections:
         self._misses = [0] * len(plan.sections)
         self._calls = 0
         self._joined = 0
-        self._rests: dict[tuple[Any, ...], bytes] = {}
         self._direct = [False] * len(plan.sections)
         self._metas: dict[int, tuple[Any, bytes]] = {}
         self._none: Counter[tuple[str, str, str]] = Counter()
@@ -213,24 +211,6 @@ class Sections:
         """The hash of the first parts that ids have in common."""
         self.begun = ctx.key.begun(*parts, optional=optional)
         return self.begun
-
-    def id_of(
-        self, ctx: Context, begun: Any, parts: tuple[Any, ...], optional: frozenset[int] = frozenset()
-    ) -> str:
-        """The id of parts that `begun` has taken, and of last parts that recur from object to object.
-
-        Raises:
-            MissingPart: a part that is not optional is None or empty.
-        """
-        rest = self._rests.get(parts)
-        if rest is None:
-            rest = ctx.key.content(begun, *parts, optional=optional)
-            if len(self._rests) >= _MANY:
-                self._rests.clear()
-            self._rests[parts] = rest
-        digest = begun[0].copy()
-        digest.update(rest)
-        return digest.hexdigest()  # type: ignore[no-any-return]
 
     def let(self, ctx: Context, number: int, key: Any, call: Callable[..., Any], *arguments: Any) -> Any:
         """A variable's value, computed and remembered.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
-from fhir_bridge.predictions.archived_instances import Instances
+from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
 from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     MissingInput,
@@ -77,7 +77,7 @@ class FeatureSource:
 
     Attributes:
         folder: of the model.yaml; its views are there.
-        dicom: where the files of a study are; None where the site names nothing.
+        dicom: where the files of a study are; None where the site names nothing: then its Endpoint says it.
     """
 
     folder: Path
@@ -265,11 +265,15 @@ def _frames(item: FramesBlock, record: PatientRecord, source: FeatureSource) -> 
             evidence.reference, item.label, "", str(study.get("started", "")), modality_of(study)
         )
         _check_age(item.label, evidence, record, item.max_age_days)
-        if source.dicom is None:
-            raise UnusableInput(
-                f"{item.label}: the site names no DICOM files (`dicom`, `dicomweb`)", evidence
+        instances = source.dicom or from_endpoints(study, record.all("Endpoint"))
+        if instances is None:
+            message = (
+                "the site names no DICOM files (`dicom`, `dicomweb`), and the study no Endpoint for them"
             )
-        values = read_frames(study, source.dicom, item.modality, item.frames, item.height, item.width)
+            raise UnusableInput(f"{item.label}: {message}", evidence)
+        values = read_frames(
+            study, instances, record.identifiers, item.modality, item.frames, item.height, item.width
+        )
         if isinstance(values, str):
             raise UnusableInput(f"{item.label} {values}", evidence)
         prepared = tuple(prepare(item, value) for value in values)

@@ -281,18 +281,9 @@ class Store:
             return await self._events.history(
                 access, identity, count=count, since=since, cursor=cursor, most_bytes=most_bytes
             )
+        request = histories.HistoryRequest(count, since, at, cursor, most_bytes)
         return await histories.history(
-            self.pool,
-            self._dictionaries,
-            self._cursors,
-            resource_type,
-            identity,
-            access,
-            count=count,
-            since=since,
-            at=at,
-            cursor=cursor,
-            most_bytes=most_bytes,
+            self.pool, self._dictionaries, self._cursors, resource_type, identity, access, request
         )
 
     async def create(

@@ -814,6 +814,82 @@ def test_frames_come_from_an_archive_that_the_site_lists(
         read(study())
 
 
+def endpoint(address: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Endpoint",
+        "id": "pacs",
+        "status": "active",
+        "connectionType": {"code": "dicom-wado-rs"},
+        "address": address,
+        **more,
+    }
+
+
+def test_frames_come_from_the_endpoint_of_a_study_where_its_address_is_listed(
+    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FHIR_BRIDGE_MODEL_ARCHIVE_TOKEN", "of-the-model")
+    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
+    settings = PredictorSettings(enabled=True)
+    named = study(endpoint=[{"reference": "Endpoint/pacs"}])
+
+    def read(*resources: dict[str, Any]) -> Any:
+        return read_features(model.manifest, record(*resources), model.source(settings))["echo"].values
+
+    assert read(named, endpoint(archive)) == pytest.approx([0, 0.2, 0.8, 1])
+    # Whoever writes an Endpoint chooses its address: the token of the site's own archive does not go there.
+    assert Archive.asked == [("/dicom-web/studies/1.1/series/1.2/instances/1.2.3", None)]
+    of_series = study()
+    of_series["series"][0]["endpoint"] = [
+        {"reference": "https://fhir.example.org/r4/Endpoint/pacs/_history/2"}
+    ]
+    assert read(of_series, endpoint(archive)) == pytest.approx([0, 0.2, 0.8, 1])
+    contained = study(contained=[endpoint(archive)], endpoint=[{"reference": "#pacs"}])
+    assert read(contained) == pytest.approx([0, 0.2, 0.8, 1])
+
+    refused = "the study no Endpoint"
+    for other in (
+        endpoint(archive, status="suspended"),
+        endpoint(archive, connectionType={"code": "dicom-qido-rs"}),
+        endpoint(archive + "?to=elsewhere"),
+    ):
+        with pytest.raises(UnusableInput, match=refused):
+            read(named, other)
+    with pytest.raises(UnusableInput, match=refused):
+        read(named)
+    for address in ("http://169.254.169.254/latest", "https://pacs.example.org", "file:///etc"):
+        (answer,) = model.predict([record(named, endpoint(address))], settings)
+        assert "may not be asked (FHIR_BRIDGE_EGRESS)" in answer.text
+    monkeypatch.setenv("FHIR_BRIDGE_EGRESS_NETWORKS", "")
+    with pytest.raises(UnusableInput, match="may not be asked"):
+        read(named, endpoint(archive))
+
+
+def test_a_frame_of_another_patient_is_refused(tmp_path: Path) -> None:
+    from pydicom import dcmread
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    image(kept / "1.2.3.dcm")
+    file = dcmread(kept / "1.2.3.dcm")
+    file.PatientID = "0815 "
+    file.save_as(kept / "1.2.3.dcm")
+    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
+    settings = PredictorSettings(enabled=True, options={"dicom": str(kept)})
+
+    def read(*numbers: str, also: tuple[dict[str, Any], ...] = ()) -> Any:
+        person = record(study(), *also)
+        person.patient["identifier"] = [{"system": "urn:oid:1.2", "value": number} for number in numbers]
+        return read_features(model.manifest, person, model.source(settings))["echo"].values
+
+    assert read("4711", "0815") == pytest.approx([0, 0.2, 0.8, 1])
+    merged = {"resourceType": "Patient", "id": "old", "identifier": [{"value": "0815"}]}
+    assert read("4711", also=(merged,)) == pytest.approx([0, 0.2, 0.8, 1])
+    for numbers in (("4711",), ("815",), ()):
+        with pytest.raises(UnusableInput, match="in a file of another patient"):
+            read(*numbers)
+
+
 def test_bias_alone_is_what_the_model_says_of_nothing() -> None:
     assert risk(0, 0, 0) == pytest.approx(1 / (1 + math.exp(-BIAS)))
 

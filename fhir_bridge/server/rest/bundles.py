@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -13,7 +14,14 @@ from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_of
-from fhir_bridge.server.rest.body import INLINE_VALUES, check_resource, parsed, read_body, refuse_invalid
+from fhir_bridge.server.rest.body import (
+    INLINE_VALUES,
+    PARSED_INLINE_BYTES,
+    check_resource,
+    parsed,
+    read_body,
+    refuse_invalid,
+)
 from fhir_bridge.server.rest.bundle_entries import Entry, entry_of
 from fhir_bridge.server.rest.bundle_reads import Answered, audit_entry, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
@@ -40,8 +48,27 @@ async def transact(call: Call) -> Response:
     """POST [base]: a transaction is stored whole or not at all, a batch entry by entry."""
     # Before the turn: a client that sends slowly must not hold a place.
     body = await read_body(call)
-    async with call.work():
-        return await carry_out(call, await parsed(body))
+    if len(body) > PARSED_INLINE_BYTES:
+        async with call.work():
+            return await carry_out(call, await parsed(body))
+    bundle = await parsed(body)
+    # As single creates, which go into the store together with those of others: none holds a connection for itself.
+    async with nullcontext() if _only_creates(bundle) else call.work():
+        return await carry_out(call, bundle)
+
+
+def _only_creates(bundle: dict[str, Any]) -> bool:
+    """Whether a Bundle does nothing but create resources, without criteria."""
+    entries = bundle.get("entry")
+    if bundle.get("type") != "transaction" or not isinstance(entries, list):
+        return False
+    requests = [entry.get("request") for entry in entries if isinstance(entry, dict)]
+    return len(requests) == len(entries) and all(
+        isinstance(request, dict) and request.get("method") == "POST" and "ifNoneExist" not in request
+        # An operation is a POST, too.
+        and str(request.get("url", "")).isalpha()
+        for request in requests
+    )
 
 
 async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
@@ -61,6 +88,7 @@ async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
         limit = call.services.settings.max_bundle_entries
         raise refuse(413, "FB-REST-007", f"a Bundle has at most {limit} entries here", source="Bundle.entry")
     _check_full_urls(raw)
+    call.budget.start()
     answered: dict[int, Answered] = {}
     entries: list[Entry] = []
     # A batch's entries do not see each other (R4 http.html#brules), so neither does validation.
