@@ -178,12 +178,9 @@ def component(x: Any, number: int) -> Any:
 
 def iterate(x: Any) -> list[Any]:
     """What `for: name in x` runs over."""
-    if x.__class__ is list:
-        if not x:
-            return x  # type: ignore[no-any-return]
-        values = x
-    else:
-        values = x if x.__class__ is tuple else [x]
+    if x.__class__ is list and not x:
+        return []
+    values = x if x.__class__ is list or x.__class__ is tuple else [x]
     return [item for item in values if item is not None and item is not CLEARED and item != ""]
 
 

@@ -294,6 +294,7 @@ class Store:
         if_none_exist: Parameters | None = None,
         audit: AuditOf | None = None,
         outline: Outline | None = None,
+        beside: Sequence[Operation] = (),
     ) -> Written:
         """Store a resource under a new id.
 
@@ -301,6 +302,7 @@ class Store:
             if_none_exist: criteria; where they match one resource that is the result (`unchanged`).
             audit: makes the records of what is written, which are stored in the same transaction.
             outline: of the resource, where it is known.
+            beside: writes of the same transaction.
 
         Raises:
             BadResource, Forbidden, MultipleMatches.
@@ -313,7 +315,7 @@ class Store:
         identity = content["id"] = new_id()
         operation = Operation("create", kind, identity, content, criteria=criteria, outline=outline)
         try:
-            return (await self.write([operation], access, audit=audit))[0]
+            return (await self.write([operation, *beside], access, audit=audit))[0]
         except VersionConflict:  # another writer made it between the search and the write
             if written := await self.match(kind, criteria or (), access):
                 return written
@@ -328,11 +330,13 @@ class Store:
         *,
         if_match: str | None = None,
         audit: AuditOf | None = None,
+        beside: Sequence[Operation] = (),
     ) -> Written:
         """Store a resource under a given id, new or not. Equal content creates no version (`unchanged`).
 
         Args:
             if_match: ETag (`W/"3"`) or number of the version that must be current.
+            beside: writes of the same transaction.
 
         Raises:
             BadResource, Forbidden, VersionConflict.
@@ -341,7 +345,7 @@ class Store:
         if content["resourceType"] != resource_type or content.get("id") != identity:
             raise BadResource(f"the resource is not {resource_type}/{identity}, as the URL says")
         operation = Operation("update", resource_type, identity, content, if_match=if_match)
-        return (await self.write([operation], access, audit=audit))[0]
+        return (await self.write([operation, *beside], access, audit=audit))[0]
 
     async def conditional_update(
         self,

@@ -1,8 +1,8 @@
 """Lines of the usual form, read by what is known of lines like them.
 
 A line of the usual form has one ALT of bases, passes its filters and has one sample with an unphased genotype of two
-copies. The ordinary reader reads the first of each kind. Of it a pattern is compiled for its INFO keys and FORMAT, in which
-all values are as declared, and what it has in common with lines of its contig, alleles and genotype is remembered.
+copies. The ordinary reader reads the first of each kind. Of it a pattern is compiled for its INFO keys and FORMAT, in
+which all values are as declared, and what it has in common with lines of its contig, alleles and genotype is kept.
 """
 
 from __future__ import annotations
@@ -33,18 +33,16 @@ _FORMAT = frozenset(("CN", "FT", "PS"))
 _SHAPES, _KINDS, _LONGEST = 32, 20_000, 8
 """INFO and FORMAT strings, and kinds of alleles, that are remembered; bases that REF and ALT have at most."""
 
-_FIXED = (
-    r"([^\t]+)\t([1-9][0-9]{0,8})\t([A-Za-z0-9_.]+)\t([ACGT]+)\t([ACGT]+)\t(?:\.|[0-9]+(?:\.[0-9]+)?)\t(PASS|\.)\t"
-)
+_FIXED = r"([^\t]+)\t([1-9][0-9]{0,8})\t([A-Za-z0-9_.]+)\t([ACGT]+)\t([ACGT]+)\t(?:\.|[0-9]+(?:\.[0-9]+)?)\t(PASS|\.)\t"
 _GENOTYPE = "([0-9]/[0-9])"
 _TEXT = "[!-:<-~]"
 _INTEGER = "[0-9]{1,9}"
 _FLOAT = r"[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]{1,3})?"
 
 _COMMON = (
-    "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence", "copy_number",
-    "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number", "occurrence",
-    "outermost", "repeated", "repeats", "source_class", "symbolic",
+    "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence",
+    "copy_number", "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number",
+    "occurrence", "outermost", "repeated", "repeats", "source_class", "symbolic",
 )  # fmt: skip
 """What alleles of one kind have in common."""
 
@@ -107,9 +105,11 @@ class PlainLines:
         options = file.options
         self.usable = (
             len(file.columns) == len(file.header.samples) == 1
-            and not (options.check or options.keep or file.thresholds or file.pedigree.parents or file.returned)
+            and not (
+                options.check or options.keep or file.thresholds or file.pedigree.parents or file.returned
+            )
             and options.reportable == "clinvar"
-            and file.reference is file.release is file.regions is file.panel is None
+            and all(each is None for each in (file.reference, file.release, file.regions, file.panel))
         )
         consequences = file.consequences
         self._deciding = _DECIDING | ({consequences.key} if consequences else set())
@@ -119,14 +119,15 @@ class PlainLines:
 
     def read(self, item: bytes, text: str, number: int, after: tuple[str, int]) -> VcfRecord | None:
         """The record of a line that is like an earlier one and lies after a contig's position; None of another one."""
-        for place, shape in enumerate(self._shapes):
+        for shape in self._shapes:
             match = shape.pattern.fullmatch(text)
             if match is not None:
                 break
         else:
             return None
-        if place:  # the next line is like this one more often than not
-            self._shapes.insert(0, self._shapes.pop(place))
+        if shape is not self._shapes[0]:  # the next line is like this one more often than not
+            self._shapes.remove(shape)
+            self._shapes.insert(0, shape)
         contig, digits, _, reference, alternate, filters, genotype = match.groups()
         kind = shape.kinds.get((contig, reference, alternate, filters, genotype))
         position = int(digits)
@@ -150,7 +151,13 @@ class PlainLines:
             fraction = allele.fraction
             study.unbalanced += fraction is not None and fraction < BALANCED
         record = VcfRecord(
-            f"{file.name}:{number}", time=file.time, outcome="read", issues=[], file=file, line=line, content=item
+            f"{file.name}:{number}",
+            time=file.time,
+            outcome="read",
+            issues=[],
+            file=file,
+            line=line,
+            content=item,
         )
         record.plain = True
         return record

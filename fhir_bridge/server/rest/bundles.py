@@ -26,6 +26,7 @@ from fhir_bridge.server.rest.bundle_entries import Entry, entry_of
 from fhir_bridge.server.rest.bundle_reads import Answered, audit_entry, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.checks import check_write
+from fhir_bridge.server.rest.companions import companions
 from fhir_bridge.server.rest.conflicts import TIMES
 from fhir_bridge.server.rest.patching import operations_of, patched
 from fhir_bridge.server.rest.refusal import Refusal, refuse
@@ -251,9 +252,12 @@ async def _store_again(
 
 
 async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
-    bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry.raw for entry in writes]}
+    more = await _beside(call, writes)
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": [*(entry.raw for entry in writes), *more]}
 
     async def check(operation: Operation) -> None:
+        if (operation.position or 0) >= len(writes):
+            return  # the server's own content, for which the caller's access is asked all the same
         entry = writes[operation.position or 0]
         try:
             await check_write(call, operation)
@@ -268,7 +272,24 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
         audit=audit_of(call),
         outlines=[entry.outline for entry in writes],
     )
-    return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in answer["entry"]]
+    entries = answer["entry"][: len(writes)]
+    return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in entries]
+
+
+async def _beside(call: Call, writes: list[Entry]) -> list[dict[str, Any]]:
+    """Entries for what the resources of others refer to and the server makes (`companions`)."""
+    own = {(entry.type, entry.id) for entry in writes}
+    found = {
+        operation.id: operation
+        for entry in writes
+        if isinstance(entry.resource, dict)
+        for operation in await companions(call, entry.resource)
+        if (operation.type, operation.id) not in own
+    }
+    return [
+        {"request": {"method": "PUT", "url": f"{each.type}/{each.id}"}, "resource": each.resource}
+        for each in found.values()
+    ]
 
 
 def _written(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:
