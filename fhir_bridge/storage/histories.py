@@ -201,7 +201,7 @@ async def _instance_history(
     if filled.empty and cursor is None and since is None and at is None:
         # Only where nothing narrowed it: an empty later page is a page of a resource that is there.
         raise NotFound(f"no {resource_type}/{identity}")
-    return filled.page(cursors, bound, first=cursor is None)
+    return filled.page(cursors, bound, whole=cursor is None and count > 0)
 
 
 async def _type_history(
@@ -271,7 +271,7 @@ async def _type_history(
             count=count,
             most_bytes=most_bytes,
         )
-    return filled.page(cursors, bound, first=cursor is None)
+    return filled.page(cursors, bound, whole=cursor is None and count > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +282,10 @@ class _Filled:
     following: Sequence[Any] | None
     empty: bool
 
-    def page(self, cursors: Cursors, bound: Any, *, first: bool) -> HistoryPage:
-        """The page. first: before it there is none, so that what is on it may be all."""
+    def page(self, cursors: Cursors, bound: Any, *, whole: bool) -> HistoryPage:
+        """The page. whole: before it there is none, so that what is on it is all where nothing follows."""
         following = None if self.following is None else cursors.make(list(self.following), bound)
-        total = len(self.rows) if first and following is None else None
+        total = len(self.rows) if whole and following is None else None
         return HistoryPage([_entry(row) for row in self.rows], total, following)
 
 
