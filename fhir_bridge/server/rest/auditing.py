@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
+from fhir_bridge.fhir.record import OTHER_PERSON, is_followed, owners_of
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.write_events import write_records
@@ -38,9 +38,12 @@ def _patients(entries: Iterable[Stored]) -> Iterable[str]:
 async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
     """A resource went out."""
     event = audit.read(call.audit_context(), f"{stored.type}/{stored.id}", interaction=interaction)
+    # Of a document's content and of a Provenance only what they belong to says whom they are about.
+    followed = stored.type != "AuditEvent" and is_followed(stored.type)
+    through = await call.services.store.owners(stored.type, stored.id) if followed else ()
 
     def records() -> list[AuditRecord]:
-        return audit.records(event, _patients([stored]))
+        return audit.records(event, [*_patients([stored]), *through])
 
     # Parsed when it is written; a large one in a thread, so that reading it twice holds up nobody.
     await call.services.audit.later(records, heavy=MANY if len(stored.bytes) > LARGE_BYTES else 0)
