@@ -510,6 +510,12 @@ class Store:
         async with self.pool.connection() as connection:
             return await patients.read_owners(connection, resource_type, identity)
 
+    async def owners_of(self, resources: Sequence[tuple[str, str]]) -> list[str]:
+        """As `owners`, of some resources (one or more) by type and id together."""
+        await self._dictionaries.require_records()
+        async with self.pool.connection() as connection:
+            return await patients.read_owners_of(connection, resources)
+
     def stream(
         self, resource_type: str, access: AccessFilter, *, page: int = 500
     ) -> AsyncGenerator[list[Stored], None]:

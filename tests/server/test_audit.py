@@ -159,6 +159,12 @@ def test_the_patient_of_a_documents_content_is_named(hospital: Hospital) -> None
     event = latest(hospital, "read")[-1]
     assert entity(event, "4")["what"]["reference"] == "Binary/letter"
     assert entity(event, "1")["what"]["reference"] == "Patient/bert"
+    for path, interaction in (
+        ("Binary?_id=letter", "search-type"),
+        ("Binary/letter/_history", "history-instance"),
+    ):
+        assert "aGVsbG8=" in hospital.http.get(f"/fhir/{path}", headers=headers).text
+        assert entity(latest(hospital, interaction)[-1], "1")["what"]["reference"] == "Patient/bert"
 
 
 def test_sign_ins_are_recorded_and_failed_ones_name_nobody(hospital: Hospital) -> None:
