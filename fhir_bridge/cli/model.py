@@ -76,7 +76,7 @@ def check(model: File) -> None:
 
     fhir-bridge model check my-model/model.yaml
     """
-    from fhir_bridge.predictions.manifest import ManifestError, load_manifest, located
+    from fhir_bridge.predictions.manifest_file import ManifestError, load_manifest, located
     from fhir_bridge.predictions.model_check import problems_of
 
     try:
@@ -96,7 +96,8 @@ def seal(model: File) -> None:
 
     fhir-bridge model seal my-model/model.yaml
     """
-    from fhir_bridge.predictions.manifest import ManifestError, OnnxBlock, load_manifest
+    from fhir_bridge.predictions.manifest import OnnxBlock
+    from fhir_bridge.predictions.manifest_file import ManifestError, load_manifest
 
     try:
         manifest, _ = load_manifest(model)

@@ -38,10 +38,10 @@ def write(folder: Path, people: Sequence[Person]) -> list[Path]:
     """Write score, reference and ancestries into `folder`; the same people give the same bytes."""
     below = folder / FOLDER
     below.mkdir(parents=True, exist_ok=True)
-    found = [variant for variant in VARIANTS if variant.rsid in _WEIGHTS]
+    used = [variant for variant in VARIANTS if variant.rsid in _WEIGHTS]
     contents = {
-        "score.txt": _score(found),
-        "reference.yaml": _reference(found),
+        "score.txt": _score(used),
+        "reference.yaml": _reference(used),
         "ancestry.tsv": _ancestries(people),
     }
     for name, text in contents.items():

@@ -87,8 +87,7 @@ class Program:
                 rule
                 for rule in self.rules
                 if rule.plan.scope not in lacking
-                # Only a source model whose shapes are names says what a rule needs of them.
-                and not (rule.plan.needs and any(map(shape.isdisjoint, rule.plan.needs)))
+                and not any(names.isdisjoint(shape) for names in rule.plan.needs)
             ]
             known = self._by_shape[shape] = ([rule for rule in rules if rule.identify is not None], rules)
         return known

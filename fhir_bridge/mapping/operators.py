@@ -262,11 +262,13 @@ def references_text(*arguments: Any) -> str | None:
         ids = [identity for identity in dict.fromkeys(ids) if identity != own]
         if not ids:
             return None
-    text = "".join(ids)
-    if not (text.isalnum() and text.isascii()):  # ids that a rule does not make may need escapes
+    if "".join(ids).encode().translate(None, _PLAIN):  # ids that a rule does not make may need escapes
         return dumps([{"reference": f"{resource_type}/{identity}"} for identity in ids])[1:-1].decode()
     between = f'"}},{{"reference":"{resource_type}/'
     return f'{{"reference":"{resource_type}/{between.join(ids)}"}}'
+
+
+_PLAIN = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def joined_json(items: list[str]) -> orjson.Fragment:

@@ -60,6 +60,7 @@ PUBLIC_MODULES = (
     "identity",
     "inputs",
     "manifest",
+    "manifest_file",
     "metrics",
     "model_check",
     "monitoring",
@@ -75,5 +76,6 @@ PUBLIC_MODULES = (
     "tensors",
     "triggers",
     "values",
+    "warming",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

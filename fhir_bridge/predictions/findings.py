@@ -255,13 +255,13 @@ def began(record: PatientRecord, disease: Disease) -> Began | None:
     Raises:
         UnusableInput: it is suspected alone (provisional, differential, unconfirmed).
     """
-    found = [
+    stated = [
         item for item in _statements(record) if item.polarity == "present" and disease.states(item.concept)
     ]
-    certain = [item for item in found if not item.suspected]
+    certain = [item for item in stated if not item.suspected]
     if not certain:
-        if found:
-            suspected = record.evidence(found[0].resource, disease.name)
+        if stated:
+            suspected = record.evidence(stated[0].resource, disease.name)
             raise UnusableInput(f"{disease.name} is suspected, not confirmed", suspected)
         return None
     dated = [(day, item.resource) for item in certain if (day := _since(record, item.resource)) is not None]

@@ -1,15 +1,15 @@
 """`model.yaml`: a model without Python. What it reads, how that is prepared, where it runs, what its numbers mean.
 
-docs/models.md describes every key. What is wrong with a file is reported with its line.
+docs/models.md describes every key.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,32 +18,24 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationError,
     field_validator,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from fhir_bridge.fhir.ucum import is_valid
 from fhir_bridge.predictions.genome import GENES
-from fhir_bridge.predictions.manifest_rules import Fault, faults, near
 from fhir_bridge.predictions.model_card import SOURCE_ATTRIBUTES
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from fhir_bridge.predictions.suggestions import near
 
 __all__ = [
     "AnyInput",
+    "Block",
     "CardBlock",
     "Manifest",
-    "ManifestError",
     "OnnxBlock",
     "OutputBlock",
     "RemoteBlock",
     "TensorBlock",
-    "load_manifest",
-    "located",
     "pairs_of",
 ]
 
@@ -57,21 +49,10 @@ _SYSTEMS: Final = {
     "atc": "http://www.whocc.no/atc",
 }
 _PICKLES: Final = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".npy", ".h5", ".keras", ".sav", ".skops")
-MOST_BYTES: Final = 1024 * 1024
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
 
 
-def _blocks(block: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for below in block.__subclasses__():
-        yield below
-        yield from _blocks(below)
-
-
-class ManifestError(ValueError):
-    """A model.yaml that can't be used; the message has file, line and key."""
-
-
-class _Block(BaseModel):
+class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -112,7 +93,7 @@ def _rising(value: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
     return value
 
 
-class _Input(_Block):
+class _Input(Block):
     """What all inputs share.
 
     `missing`: `refuse`, `nan`, or the number that is used; of what is there and can't be used there is no such way out.
@@ -314,7 +295,7 @@ AnyInput = Annotated[
 ]
 
 
-class OnnxBlock(_Block):
+class OnnxBlock(Block):
     """A file beside model.yaml, by its hash (`fhir-bridge model seal` writes it)."""
 
     onnx: str
@@ -330,7 +311,7 @@ class OnnxBlock(_Block):
         return value
 
 
-class RemoteBlock(_Block):
+class RemoteBlock(Block):
     """A server of the Open Inference Protocol v2 (KServe, Triton, MLServer; MLflow behind its server)."""
 
     url: str
@@ -355,7 +336,7 @@ def _kind_of_model(block: Any) -> str:
     return "server" if there else "file"
 
 
-class TensorBlock(_Block):
+class TensorBlock(Block):
     """An input of the model: features one after another, in `shape` (without the batch)."""
 
     name: str
@@ -364,7 +345,7 @@ class TensorBlock(_Block):
     shape: list[int] | None = None
 
 
-class IntervalBlock(_Block):
+class IntervalBlock(Block):
     """Tensors (and places in them) of the ends of an interval."""
 
     low: str
@@ -373,14 +354,14 @@ class IntervalBlock(_Block):
     level: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
 
 
-class ClassBlock(_Block):
+class ClassBlock(Block):
     """A class that the model may give, in the order of its probabilities."""
 
     code: str
     display: str
 
 
-class StepBlock(_Block):
+class StepBlock(Block):
     """A category, from a value on (percent of a risk, else the value itself)."""
 
     at_least: Decimal
@@ -388,7 +369,7 @@ class StepBlock(_Block):
     display: str
 
 
-class OutputBlock(_Block):
+class OutputBlock(Block):
     """What the numbers of the model mean."""
 
     kind: Literal["probability", "class", "quantity", "survival", "text"]
@@ -427,7 +408,7 @@ class OutputBlock(_Block):
         return self
 
 
-class CardBlock(_Block):
+class CardBlock(Block):
     """The model card: the nine texts, and source attributes of HTI-1 by their keys."""
 
     details: str
@@ -450,14 +431,14 @@ class CardBlock(_Block):
         return value
 
 
-class AppliesBlock(_Block):
+class AppliesBlock(Block):
     """For whom the model is meant."""
 
     age: Annotated[tuple[int, int] | None, AfterValidator(_rising)] = None
     sex: list[Literal["male", "female"]] | None = None
 
 
-class Manifest(_Block):
+class Manifest(Block):
     """A model.yaml."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
@@ -489,97 +470,3 @@ class Manifest(_Block):
             if (tensor.type == "string") != bool(texts.intersection(tensor.inputs)):
                 raise ValueError(f"tensor {tensor.name}: a text goes into a tensor of type string, alone")
         return self
-
-
-def load_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
-    """Read a model.yaml.
-
-    Returns:
-        It, and the document as it is written.
-
-    Raises:
-        ManifestError: it can't be read, or something in it is wrong.
-    """
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ManifestError(f"{path}: larger than {MOST_BYTES} bytes")
-        content = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ManifestError(f"{path}: can't be read: {error.strerror}") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise ManifestError(f"{path}: nested too deep") from error
-    if not isinstance(content, dict):
-        raise ManifestError(f"{path}:1: a model is an object of keys (docs/models.md)")
-    document = _plain(content)
-    try:
-        manifest = Manifest.model_validate(document)
-    except ValidationError as error:
-        found = [(item["loc"], _said(item)) for item in error.errors(include_url=False)]
-        raise ManifestError(_listed(path, content, found)) from error
-    if wrong := list(faults(manifest)):
-        raise ManifestError(_listed(path, content, wrong))
-    return manifest, document
-
-
-def located(path: Path, problems: Iterable[Fault]) -> str:
-    """Problems that were found later, each with file and line."""
-    return _listed(path, YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8-sig")), problems)
-
-
-def _listed(path: Path, content: Any, problems: Iterable[Fault]) -> str:
-    lines = []
-    for location, text in problems:
-        line, shown = _place(content, location)
-        lines.append(f"{path}:{line}: {shown or 'model'}: {text}")
-    return "\n".join(lines)
-
-
-def _said(error: ErrorDetails) -> str:
-    """What is wrong, in words that say what to write."""
-    kind, value = error["type"], error["input"]
-    last = str(error["loc"][-1]) if error["loc"] else ""
-    if kind == "extra_forbidden":
-        return f"there is no such key{'' if last in _KEYS else near(last, _KEYS)}"
-    if kind == "missing":
-        return "is missing"
-    if kind == "string_type" and isinstance(value, int | float):
-        return f'write it in quotes: "{value}"'
-    message = error["msg"].removeprefix("Value error, ")
-    known = re.findall(r"'([^']+)'", str((error.get("ctx") or {}).get("expected", "")))
-    known += re.findall(r"'([^']+)'", str((error.get("ctx") or {}).get("expected_tags", "")))
-    if kind == "union_tag_invalid":
-        tag = str((error.get("ctx") or {}).get("tag", ""))
-        return f"{tag} is not a type of input ({', '.join(known)}){near(tag, known)}"
-    return message + (near(str(value), known) if known and isinstance(value, str) else "")
-
-
-def _plain(node: Any) -> Any:
-    """Without what YAML's reader keeps of the form; numbers as they are written."""
-    if isinstance(node, dict):
-        return {str(name): _plain(value) for name, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(item) for item in node]
-    if isinstance(node, bool | int):
-        return node
-    return float(node) if isinstance(node, float) else node if node is None else str(node)
-
-
-def _place(content: Any, location: Sequence[str | int]) -> tuple[int, str]:
-    """The line of the key, or of the nearest thing above it; and the key, as it stands in the file."""
-    line, shown = 1, []
-    for number, part in enumerate(location):
-        try:
-            position = content.lc.data.get(part) if hasattr(content, "lc") and content.lc.data else None
-            if position is not None:
-                line = position[0] + 1
-            content = content[part]
-        except (KeyError, IndexError, TypeError):
-            if number < len(location) - 1:
-                continue  # the tag of a union is in the location, and not in the file
-        shown.append(str(part))
-    return line, ".".join(shown)
-
-
-_KEYS: Final = frozenset(name for block in (Manifest, *_blocks(_Block)) for name in block.model_fields)

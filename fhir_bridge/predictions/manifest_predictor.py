@@ -27,14 +27,8 @@ from fhir_bridge.predictions.features import (
     view_resource,
 )
 from fhir_bridge.predictions.inputs import UnusableInput, age_on
-from fhir_bridge.predictions.manifest import (
-    Manifest,
-    OnnxBlock,
-    RemoteBlock,
-    TensorBlock,
-    ViewBlock,
-    load_manifest,
-)
+from fhir_bridge.predictions.manifest import Manifest, OnnxBlock, RemoteBlock, TensorBlock, ViewBlock
+from fhir_bridge.predictions.manifest_file import load_manifest
 from fhir_bridge.predictions.onnx_model import OnnxModel
 from fhir_bridge.predictions.outputs import ClassOutput
 from fhir_bridge.predictions.record import Evidence, Modality, PatientRecord, moment_of

@@ -3,21 +3,19 @@ nobody measures this, keys that this kind of output does not use, an input that 
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from fhir_bridge.fhir.ecg_leads import lead_number
 from fhir_bridge.predictions.cardiovascular import BMI, CHOLESTEROL, CRP, EGFR, HBA1C, HDL, SBP, UACR
+from fhir_bridge.predictions.manifest import AnyInput, Manifest, OutputBlock, pairs_of
+from fhir_bridge.predictions.suggestions import near
 from fhir_bridge.predictions.value_sets import ICD10
 from fhir_bridge.terminology.check_digits import is_well_formed
 
-if TYPE_CHECKING:
-    from fhir_bridge.predictions.manifest import AnyInput, Manifest, OutputBlock
-
-__all__ = ["AI_KINDS", "Fault", "doubts", "faults", "near"]
+__all__ = ["AI_KINDS", "Fault", "doubts", "faults"]
 
 Fault = tuple[tuple[str | int, ...], str]
 """Where, as keys and numbers from the top, and what."""
@@ -46,13 +44,6 @@ _ICD10_FORM: Final = re.compile(r"[A-Z][0-9][0-9A-Z](\.?[0-9A-Z]{1,4})?\*?")
 _ATC_FORM: Final = re.compile(r"[A-Z]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?\*?")
 _ATC: Final = "http://www.whocc.no/atc"
 _EMPTY: Final = re.compile(r"\W*(to ?do|tbd|fixme|xxx+|lorem ipsum.*|n/?a|\?*)?\W*", re.IGNORECASE)
-
-
-def near(text: str, known: Iterable[str]) -> str:
-    """`; did you mean X?`, where something known is like the text; else nothing."""
-    names = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(text.lower(), names, 1, 0.7)
-    return f"; did you mean {names[found[0]]}?" if found else ""
 
 
 def faults(manifest: Manifest) -> Iterator[Fault]:
@@ -108,8 +99,6 @@ def _of_input(item: AnyInput) -> Iterator[Fault]:
 
 
 def _codes(item: AnyInput) -> list[tuple[str, str]]:
-    from fhir_bridge.predictions.manifest import pairs_of
-
     return pairs_of(getattr(item, "codes", ()))
 
 

@@ -20,8 +20,9 @@ from fhir_bridge.predictions.manifest import (
     ViewBlock,
 )
 from fhir_bridge.predictions.manifest_predictor import DATATYPES
-from fhir_bridge.predictions.manifest_rules import Fault, doubts, near
+from fhir_bridge.predictions.manifest_rules import Fault, doubts
 from fhir_bridge.predictions.onnx_model import OnnxModel
+from fhir_bridge.predictions.suggestions import near
 from fhir_bridge.predictions.tensors import ModelFailure, Tensor
 
 __all__ = ["problems_of"]

@@ -62,7 +62,7 @@ def _of_file(name: str, path: Path) -> Predictor:
 @lru_cache(maxsize=64)
 def _read_file(name: str, path: Path, _state: tuple[int, int, int]) -> Predictor:
     # Here: listing models that are Python needs none of what reads files.
-    from fhir_bridge.predictions.manifest import ManifestError
+    from fhir_bridge.predictions.manifest_file import ManifestError
     from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
 
     try:

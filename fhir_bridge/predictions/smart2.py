@@ -70,6 +70,8 @@ class Calibration(NamedTuple):
     ratio: float
 
 
+LOWEST_RATIO: Final = 0.05
+
 REGIONS: Final = {
     "low": Calibration("Europe, low risk region", 0.81590),
     "derivation": Calibration("Utrecht, the Netherlands (derivation cohort, not recalibrated)", 1.0),
@@ -78,14 +80,14 @@ REGIONS: Final = {
 
 def terms(values: Values) -> dict[str, float]:
     """Share of each input in the linear predictor. mm[Hg], mmol/L, mg/L, mL/min/1.73 m2, years; yes is 1."""
-    found = {
+    shares = {
         "age": AGE[0] * values["age"] + AGE[1] * values["age"] ** 2,
         "egfr": EGFR_TERMS[0] * values["egfr"] + EGFR_TERMS[1] * values["egfr"] ** 2,
         "years-of-disease": YEARS_TERMS[0] * values["years-of-disease"]
         + YEARS_TERMS[1] * values["years-of-disease"] ** 2,
     }
-    found |= {name: factor * values[name] for name, factor in LINEAR.items()}
-    return found | {name: factor * log(values[name]) for name, factor in LOGARITHMIC.items()}
+    shares |= {name: factor * values[name] for name, factor in LINEAR.items()}
+    return shares | {name: factor * log(values[name]) for name, factor in LOGARITHMIC.items()}
 
 
 def percent_of(values: Values, ratio: float) -> float:
@@ -116,14 +118,11 @@ def calibration_of(settings: PredictorSettings) -> Calibration:
     """
     region, own = settings.options.get("region"), settings.options.get("recalibration")
     if own is not None:
-        ratio = own.get("ratio") if isinstance(own, Mapping) else None
-        named = own.get("region") if isinstance(own, Mapping) else None
-        number = isinstance(ratio, int | float | Decimal) and not isinstance(ratio, bool)
-        if not number or not isinstance(named, str) or not named or not 0.05 <= float(ratio) <= 20:
+        ratio, place = (own.get("ratio"), own.get("region")) if isinstance(own, Mapping) else (None, None)
+        number = float(ratio) if isinstance(ratio, int | float | Decimal) and ratio is not True else 0.0
+        if not isinstance(place, str) or not place or not LOWEST_RATIO <= number <= 1 / LOWEST_RATIO:
             raise UnusableInput("the recalibration of the site is not {region: text, ratio: 0.05 to 20}")
-        return Calibration(
-            f"{named} (recalibrated by the site, expected to observed events {ratio})", float(ratio)
-        )
+        return Calibration(f"{place} (recalibrated by the site, expected to observed events {ratio})", number)
     if not isinstance(region, str) or region not in REGIONS:
         known = ", ".join(REGIONS)
         raise UnusableInput(
@@ -214,8 +213,8 @@ class Smart2(PublishedEquation):
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
-        found = {name: began(record, disease) for name, disease in _DISEASES.items()}
-        known = {name: item for name, item in found.items() if item is not None}
+        stated = {name: began(record, disease) for name, disease in _DISEASES.items()}
+        known = {name: item for name, item in stated.items() if item is not None}
         if not known:
             refuse_unreadable(record, "be one that the equation is for")
             raise Excluded("no established atherosclerotic disease")

@@ -29,13 +29,13 @@ _log = logging.getLogger("fhir_bridge.server")
 async def keep_warm(site: str | None) -> None:
     """Start a site's models, and again those that have another content later or have ended; until cancelled."""
     parameters = site_settings(site)[0].parameters
-    said: dict[str, str] = {}
+    logged: dict[str, str] = {}
     while True:
         failed = await warm(parameters, model_workers())
         for name, reason in failed.items():
-            if said.get(name) != reason:
+            if logged.get(name) != reason:
                 _log.warning("%s was not started ahead: %s", name, reason)
-        said = failed
+        logged = failed
         await asyncio.sleep(SECONDS)
 
 

@@ -37,7 +37,7 @@ from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.changes import Change, read_changes
-from fhir_bridge.storage.connecting import configure
+from fhir_bridge.storage.connecting import check_alive, configure
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deadlocks import again_after_deadlock
 from fhir_bridge.storage.deliveries import Delivery
@@ -156,6 +156,7 @@ class Store:
             max_size=max(2, max_size),
             open=False,
             configure=prepare,
+            check=check_alive,
             kwargs={"prepare_threshold": 2, "autocommit": True},
         )
         # The first connection may have to wait for a database that is starting.
@@ -503,6 +504,12 @@ class Store:
         await self._dictionaries.require_records()
         async with self.pool.connection() as connection:
             return await patients.read_owners(connection, resource_type, identity)
+
+    async def owners_of(self, resources: Sequence[tuple[str, str]]) -> list[str]:
+        """As `owners`, of some resources (one or more) by type and id together."""
+        await self._dictionaries.require_records()
+        async with self.pool.connection() as connection:
+            return await patients.read_owners_of(connection, resources)
 
     def stream(
         self, resource_type: str, access: AccessFilter, *, page: int = 500

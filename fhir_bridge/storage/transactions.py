@@ -21,9 +21,9 @@ from fhir_bridge.storage.bundles import (
     conditional_references,
     read_entries,
     relative,
-    rewrite,
     with_references,
 )
+from fhir_bridge.storage.entry_links import named_from, rewrite
 from fhir_bridge.storage.errors import (
     BadReference,
     BadResource,
@@ -196,7 +196,8 @@ class Bundles:
             elif entry.id is not None:
                 try:
                     large = entry.outline is not None and entry.outline.large
-                    operations.append(await beside(large, partial(_operation, entry, new, self._base)))
+                    named = named_from(entry.full_url, new)
+                    operations.append(await beside(large, partial(_operation, entry, named, self._base)))
                 except BadReference as error:
                     raise TransactionFailed(entry.position, error) from error
             else:  # a conditional delete of nothing
