@@ -113,7 +113,7 @@ class ByteRuleWriter:
     def _sections(self, split: bool) -> None:
         given = self.statements
         layout = Layout(self.head, self.model, self.number, given.lets, given.time)
-        compiler = SectionCompiler(self.scanner, layout)
+        compiler = SectionCompiler(self.scanner, layout, given.head)
         before = self.writer.state()
         try:
             if compiler.divide(given.members):

@@ -95,6 +95,8 @@ def _text(x: Any) -> str:
 
 def plus(left: Any, right: Any) -> Any:
     """`+`: the sum of numbers, or texts joined; null with anything is null."""
+    if left.__class__ is str and right.__class__ is str:
+        return left + right
     if left is None or right is None or left is CLEARED or right is CLEARED:
         return None
     if isinstance(left, Number) and isinstance(right, Number):
@@ -176,6 +178,8 @@ def component(x: Any, number: int) -> Any:
 
 def iterate(x: Any) -> list[Any]:
     """What `for: name in x` runs over."""
+    if x.__class__ is list and not x:
+        return []
     values = x if x.__class__ is list or x.__class__ is tuple else [x]
     return [item for item in values if item is not None and item is not CLEARED and item != ""]
 

@@ -9,7 +9,7 @@ from fhir_bridge.fhir.record import elements_of_owners
 from fhir_bridge.mapping.item_bytes import item_lines
 from fhir_bridge.mapping.list_pieces import list_head
 from fhir_bridge.mapping.record import CONSTANTS, Usual
-from fhir_bridge.mapping.section_code import KeyVariable, Layout, SectionDraft
+from fhir_bridge.mapping.section_code import KeyVariable, Layout, SectionDraft, notes_branches
 from fhir_bridge.mapping.statements import Piece, UnknownStatement
 from fhir_bridge.mapping.writer import Writer
 
@@ -412,7 +412,9 @@ class SectionWriter:
         if head.type == "Patient":
             patients = "(uid,)"
         if head.reads:
-            marking = (section for section in self.layout.sections if section in steady or _marks(section))
+            marking = (
+                section for section in self.layout.sections if section in steady or notes_branches(section)
+            )
             masks = dict.fromkeys(f"{entries[section.number]}[0]" for section in marking)
             line(f"mask = {' | '.join(masks) or '0'}")
             line(f"if marks: mask |= {head.reads}.mask(marks)")
@@ -637,11 +639,6 @@ _PUT = re.compile(r"(\s+if l\d+: [om]\['\w+'\] = )(l\d+)")
 
 def _tuple(parts: list[str]) -> str:
     return "None" if not parts else parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
-
-
-def _marks(section: SectionDraft) -> bool:
-    """Whether a section may note branches."""
-    return bool(section.lets) or any("mk(" in text for _, piece in section.members for text in piece.lines)
 
 
 def _stems(names: Iterable[str]) -> Iterator[str]:
