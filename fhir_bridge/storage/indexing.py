@@ -53,6 +53,7 @@ __all__ = [
     "identify_within",
     "index",
     "is_id",
+    "make_rows",
 ]
 
 Identity = tuple[str, str]
@@ -228,11 +229,14 @@ async def identify(
     items: Sequence[Indexed],
     *,
     fresh: Sequence[Identity] = (),
+    unborn: set[Identity] | None = None,
 ) -> dict[Identity, int]:
     """Numbers for everything that the rows of these resources name; new ones are made and committed at once.
 
     Args:
         fresh: resources that nobody else can know of yet: they get a number, and no row.
+        unborn: resources that are about to be made: those that have no row get a number alone, and stay in the set.
+            Another writer may make the row first (`UniqueViolation`).
     """
     many = sum(len(item.entries) for item in items) > LARGE
     parameters, systems, labels, identities = await beside(many, partial(_named, items, dictionaries))
@@ -240,14 +244,20 @@ async def identify(
     # Nobody else can refer to it yet, so a row of version 0 for it would only be updated at once.
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
     wanted = await beside(many, partial(_unknown, dictionaries, identities, keys))
-    if not wanted:
-        return keys
-    async with pool.connection() as connection:
-        result = await find_keys(connection, wanted)
+    missing: list[Identity] = []
+    if wanted:
+        async with pool.connection() as connection:
+            result = await find_keys(connection, wanted)
         dictionaries.remember_keys(result)
         keys.update(result)
         missing = await beside(many, lambda: [pair for pair in wanted if pair not in keys])
-        if missing:
+    if unborn is not None:
+        unborn.intersection_update(missing)
+        alone = [pair for pair in missing if pair in unborn]
+        keys.update(zip(alone, await dictionaries.new_keys(len(alone)), strict=True))
+        missing = [pair for pair in missing if pair not in unborn]
+    if missing:
+        async with pool.connection() as connection:
             async with connection.transaction():
                 # These rows alone may be lost in a crash: the write that needs them commits after them, and its
                 # commit makes them durable as well, for the log is written in order.
@@ -318,9 +328,12 @@ def _named(
         for entry in item.entries:
             if entry.parameter not in known:
                 parameters.add((item.type, entry.parameter))
-            if type(entry) is TokenEntry or type(entry) is QuantityEntry:
-                if entry.system and not dictionaries.has_system(entry.system):
-                    systems.add(entry.system)
+            if (
+                (type(entry) is TokenEntry or type(entry) is QuantityEntry)
+                and entry.system
+                and not dictionaries.has_system(entry.system)
+            ):
+                systems.add(entry.system)
     return parameters, systems, labels, identities
 
 
@@ -330,6 +343,20 @@ async def _make_rows(connection: AsyncConnection, identities: Sequence[Identity]
         await connection.execute(
             "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
             ([pair[0] for pair in some], [pair[1] for pair in some]),
+        )
+
+
+async def make_rows(connection: AsyncConnection, keys: Mapping[Identity, int]) -> None:
+    """Rows for what has a number already (`identify`) and is only referred to.
+
+    Raises:
+        psycopg.errors.UniqueViolation: another writer made one.
+    """
+    for some in _in_parts(list(keys)):
+        await connection.execute(
+            "INSERT INTO resource (key, type, id) OVERRIDING SYSTEM VALUE "
+            "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[])",
+            ([keys[pair] for pair in some], [pair[0] for pair in some], [pair[1] for pair in some]),
         )
 
 

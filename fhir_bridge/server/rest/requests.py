@@ -1,4 +1,4 @@
-"""Requests whose headers are looked up by name. Starlette goes through all of them at each look, a dozen times a request."""
+"""Requests whose headers are found by name: Starlette goes through all of them at each of many looks."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ class FhirRequest(Request):
     """A request of the FHIR endpoint."""
 
     @cached_property
-    def headers(self) -> Headers:  # type: ignore[override]
+    def headers(self) -> Headers:
         """The headers, their names in lower case as ASGI has them."""
         return _Headers(scope=self.scope)
