@@ -350,9 +350,10 @@ async def _check_content(call: Call, resource: dict[str, Any], validator: Served
     # One after another with one validator, so that terminology is looked up once for all.
     outline = await outline_of(resource)
     refuse_invalid(await validator.issues(resource, inline=outline.values <= INLINE_VALUES))
-    searches = partial(conditional_references, outline.references, call.base)
-    for reference in await beside(outline.large, searches):
-        condition(reference)
+    if outline.may_search:
+        searches = partial(conditional_references, outline.references, call.base)
+        for reference in await beside(outline.large, searches):
+            condition(reference)
     return hooks.unchanged(call.services.plugins, outline)
 
 
