@@ -21,9 +21,9 @@ from fhir_bridge.storage.bundles import (
     conditional_references,
     read_entries,
     relative,
-    rewrite,
     with_references,
 )
+from fhir_bridge.storage.entry_links import named_from, rewrite
 from fhir_bridge.storage.errors import (
     BadReference,
     BadResource,
@@ -200,10 +200,11 @@ class Bundles:
                 responses[entry.position] = self._response(matched[entry.position])
             elif entry.id is not None:
                 try:
+                    named = named_from(entry.full_url, new)
                     if entry.outline is None or not entry.outline.large:
-                        operations.append(_operation(entry, new, self._base))
+                        operations.append(_operation(entry, named, self._base))
                     else:
-                        operations.append(await beside(True, partial(_operation, entry, new, self._base)))
+                        operations.append(await beside(True, partial(_operation, entry, named, self._base)))
                 except BadReference as error:
                     raise TransactionFailed(entry.position, error) from error
             else:  # a conditional delete of nothing
