@@ -48,8 +48,8 @@ class _Form:
         # Whole milliseconds, as the text has them.
         now = datetime.now(UTC)
         moment = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        said = moment.isoformat(timespec="milliseconds").encode()
-        content = start + said + middle + orjson.dumps(reference)[1:-1] + end
+        text = moment.isoformat(timespec="milliseconds").encode()
+        content = start + text + middle + orjson.dumps(reference)[1:-1] + end
         if number is not None:
             # The texts have the quotes: some marks begin or end with them.
             content += number + last[0]

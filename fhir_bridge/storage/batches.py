@@ -90,7 +90,7 @@ class Batch:
         await self._save(accepted, claims)
 
     async def _enter(self, sets: list[BatchSet]) -> list[BatchSet]:
-        """Lock the records; note what each gives up. What an older mapping made is left out, with an issue."""
+        """Lock the records; note what each gives up. What an older mapping numbers is left out, with an issue."""
         with_records = [entry for entry in sets if entry.record is not None]
         known: dict[tuple[str, str], KnownRecord] = {}
         if with_records:
@@ -130,7 +130,7 @@ class Batch:
         return records.RecordHead(record.mapping, record.locator, self.conversions[by] if by else None)
 
     def _older(self, record: RecordSet, known: KnownRecord) -> bool:
-        """Whether an older mapping made it than what is stored; without any mapping it says nothing any more."""
+        """Whether an older mapping numbers it than what is stored; without any mapping it says nothing any more."""
         older = version_order(record.mapping) < version_order(known.mapping)
         return older and bool(record.mapping) and not self.settings.remap
 
@@ -143,14 +143,14 @@ class Batch:
         await self._save([], [])
 
     async def _lock(self, resources: Collection[int]) -> None:
-        made = {self.keys[identity]: identity for identity in self.unborn}
-        rows = await lock(self.connection, [key for key in resources if key not in made])
+        numbers = {self.keys[identity]: identity for identity in self.unborn}
+        rows = await lock(self.connection, [key for key in resources if key not in numbers])
         states = await read_states(self.connection, rows)
         # Of a live resource without contributions it is to be known whether a record or a
         # person wrote it (`read_subject`).
         bare = [key for key, row in rows.items() if row.live and key not in states]
         claimed = await self._claimed(bare) if bare else set()
-        for key, identity in made.items():
+        for key, identity in numbers.items():
             rows[key] = Current(key, *identity, 0, 0, True, None, None, None, fresh=True)
         for key, row in sorted(rows.items()):
             self.subjects[row.type, row.id] = read_subject(row, states.get(key, {}), claimed=key in claimed)
