@@ -82,8 +82,9 @@ class PartSink:
         for output in record.outputs:
             kind = output.type
             files = self._files.get(kind) or self._open(kind)
-            text = output.json + b"\n"
+            text = output.json
             files[0].write(text)
+            files[0].write(b"\n")
             patients = output.patients
             about = patients[0] if len(patients) == 1 else " ".join(sorted(patients))
             time, status, sequence = output.time, output.status, record.sequence
@@ -97,7 +98,7 @@ class PartSink:
                     output.locator,
                     f'"{output.locator}"' if quoted else dumps(output.locator).decode(),
                 )
-            files[1].write(f"{output.id}\t{mark[3]}\t{about}\t{self._locator[1]}\t{len(text)}\n".encode())
+            files[1].write(f"{output.id}\t{mark[3]}\t{about}\t{self._locator[1]}\t{len(text) + 1}\n".encode())
             account.resources[kind] += 1
 
     def _open(self, kind: str) -> tuple[BinaryIO, BinaryIO]:

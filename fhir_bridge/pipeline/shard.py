@@ -21,6 +21,7 @@ from fhir_bridge.plugins import (
     CountingRecord,
     DeliveredRecord,
     ReadContext,
+    RecordBlock,
     RecordPart,
     Sink,
     SourceRecord,
@@ -131,9 +132,7 @@ class OutputCheck:
         if number >= self.FIRST and number % self._every and output.rule not in self._failing:
             return _VALID
         errors = [
-            issue
-            for issue in self._validator.validate(output.resource)
-            if issue.severity in ("error", "fatal")
+            issue for issue in self._validator.validate(output.read()) if issue.severity in ("error", "fatal")
         ]
         if errors:
             self._failing.add(output.rule)
@@ -174,6 +173,11 @@ def _without_held(converted: ConvertedRecord, held: frozenset[str]) -> Converted
     )
 
 
+def _block(record: Any) -> RecordBlock | None:
+    """The record, where it is several; asked for each line, so by the attribute alone."""
+    return record if getattr(record, "block", None) is not None else None
+
+
 def _counting(record: Any) -> CountingRecord | None:
     """The record, where it counts its parts; asked for each line, so by the attribute alone."""
     return record if getattr(record, "count_outputs", None) is not None else None
@@ -187,6 +191,7 @@ class _Reading:
     limit: int | None
     chosen: bool
     jobs: int
+    blocks: bool
 
 
 @dataclass(slots=True)
@@ -204,6 +209,7 @@ class ShardRun:
     piece: Mapping[str, Any] | None = None
     states: Sequence[Mapping[str, Any]] | None = None
     _keys: bool = True
+    _blocks: bool = False
     _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
@@ -218,6 +224,9 @@ class ShardRun:
         self._keys = getattr(sink, "takes_keys", True)
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
+        self._blocks = not (
+            self._keys or self.context.trace or self.selection.chooses or self.selection.limit is not None
+        )
         reading = self.reading()
         limit, rest = self.selection.limit, ""
         if limit is not None and self.selection.only is None and len(paths) > limit:
@@ -231,7 +240,10 @@ class ShardRun:
             if limit is not None and record.records and account.read >= limit:
                 rest = record.locator
                 break
-            self._convert(record, sink, account)
+            if self._blocks and (block := _block(record)) is not None:
+                self._convert_block(block, sink, account)
+            else:
+                self._convert(record, sink, account)
             if number % _PROGRESS_EVERY == 0:
                 self.on_progress(account.read)
             if ends and self.selection.too_many(account):
@@ -281,6 +293,34 @@ class ShardRun:
             counting.count_outputs(converted.outputs, converted.issues)
             account.calls += map(dict, counting.part_accounts())
         self._count(converted, record, known, sink, account)
+        sink.write(converted, account)
+
+    def _convert_block(self, block: RecordBlock, sink: Sink, account: Account) -> None:
+        """Convert several records as one, and one by one where that gives anything unusual."""
+        items = block.block
+        context, check = self.context, self.check.errors
+        unmapped = context.unmapped.copy()
+        conversion = self.mapping.convert(block, context)
+        outputs = conversion.outputs
+        if (
+            conversion.issues
+            or len(outputs) != len(items)
+            or any(output.rule != outputs[0].rule for output in outputs)
+            or any(check(output) for output in outputs)
+        ):
+            context.unmapped = unmapped
+            for item in items:
+                self._convert(item, sink, account)
+            return
+        for output, item in zip(outputs, items, strict=True):
+            output.locator = item.locator
+        counting = _counting(block)
+        if counting is not None:
+            counting.count_outputs(outputs, ())
+        account.count_record("converted", len(items))
+        converted = ConvertedRecord(
+            outputs, "", context.source_uri, self.mapping.version, items[0].locator, records=len(items)
+        )
         sink.write(converted, account)
 
     def _put_together(
@@ -358,4 +398,6 @@ class ShardRun:
         options = {**self.mapping.source_options, **self.options}
         chosen = self.selection.chooses
         limit = None if chosen else self.selection.limit
-        return _Reading(options, self.context.site, self.mapping.selectors, limit, chosen, self.jobs)
+        return _Reading(
+            options, self.context.site, self.mapping.selectors, limit, chosen, self.jobs, self._blocks
+        )
