@@ -290,6 +290,8 @@ class Context:
         """Cache of references by key (functions/references.py)."""
         self.last_patient: tuple[Any, Any, str] = (None, None, "")
         """The record's last patient, by what identified it (functions/references.py)."""
+        self.last_sample: tuple[Any, str] = (None, "")
+        """The record's last sample, and the reference to its Patient."""
         self.times: dict[Any, Any] = {}
         self.business_times: dict[Any, Any] = {}
         """Caches of times (functions/times.py)."""
@@ -341,12 +343,17 @@ class Context:
         self.sections_of = None
 
     def remember(self) -> None:
-        """Count a part of an output that is remembered; beyond what memory may hold, all are forgotten."""
+        """Count a part of an output that is remembered; beyond what memory may hold, those are forgotten of which there
+        are many, since they hardly recur: codes and units stay."""
         self.remembered += 1
         if self.remembered > _REMEMBERED:
-            self.remembered = 0
-            self.section_sets.clear()
-            self.sections_of = None
+            most = _REMEMBERED // 50
+            known = (each for rules in self.section_sets.values() for each in rules if each is not None)
+            self.remembered = sum(each.forget(most) for each in known)
+            if self.remembered > _REMEMBERED // 2:
+                self.remembered = 0
+                self.section_sets.clear()
+                self.sections_of = None
 
     def vary(self) -> None:
         """Note that what is being made may be another thing the next time, so that it is not remembered."""
@@ -365,6 +372,7 @@ class Context:
         self.applied = []
         self.refused = []
         self.last_patient = (None, None, "")
+        self.last_sample = (None, "")
         if self.instances:
             self.instances = {}
         if self.reference_index:

@@ -26,6 +26,7 @@ __all__ = [
     "ReadContext",
     "ReceivedRecord",
     "ReceivingAdapter",
+    "RecordBlock",
     "RecordOutcome",
     "RecordPart",
     "ScopeSpec",
@@ -249,6 +250,19 @@ class CountingRecord(Protocol):
 
     def part_accounts(self) -> Iterable[Mapping[str, Any]]:
         """Rows for the report's `calls`, JSON values by name, where the record ends what is counted; else none."""
+        ...
+
+
+class RecordBlock(Protocol):
+    """Several records that are converted as one, where the run's `ReadContext` has `blocks`.
+
+    Each of them has one object of each scope that it has any of, and no issue. The block is a record as well, with
+    their objects; where converting it gives anything but one output for each record, they are converted one by one.
+    """
+
+    @property
+    def block(self) -> Sequence[SourceRecord]:
+        """The records, in their order."""
         ...
 
 

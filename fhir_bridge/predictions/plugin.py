@@ -31,11 +31,13 @@ def fhir_bridge_predictors() -> list[Predictor]:
     from fhir_bridge.predictions.prevent import prevent_models
     from fhir_bridge.predictions.score2 import Score2
     from fhir_bridge.predictions.score2_diabetes import Score2Diabetes
+    from fhir_bridge.predictions.smart2 import Smart2
 
     return [
         Score2(),
         HcmRiskScd(),
         Score2Diabetes(),
+        Smart2(),
         *prevent_models(),
         PooledCohort(),
         Cha2ds2(with_sex=False),

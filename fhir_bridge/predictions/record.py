@@ -34,6 +34,7 @@ _MODALITY: dict[str, Modality] = {
     "dicom": "imaging",
     "dicomweb": "imaging",
     "vcf": "genomics",
+    "pgs": "genomics",
     "pharmcat": "genomics",
 }
 AHEAD = timedelta(hours=14)

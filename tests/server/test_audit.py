@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import psycopg
@@ -106,6 +107,27 @@ def test_a_write_that_changes_nothing_and_shows_what_is_stored_is_recorded_as_a_
     assert len(latest(hospital, "read")) == before + 1
 
 
+def test_a_patch_whose_test_fails_is_recorded_as_a_read(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.cruds")
+    patch = [{"op": "test", "path": "/status", "value": "unknown"}]
+    before = len(latest(hospital, "read"))
+    entry = {
+        "resource": {
+            "resourceType": "Binary",
+            "contentType": "application/json-patch+json",
+            "data": base64.b64encode(json.dumps(patch).encode()).decode(),
+        },
+        "request": {"method": "PATCH", "url": "Observation/bert-lab"},
+    }
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    as_patch = headers | {"Content-Type": "application/json-patch+json"}
+    alone = hospital.http.patch("/fhir/Observation/bert-lab", content=json.dumps(patch), headers=as_patch)
+    together = hospital.http.post("/fhir", json=bundle, headers=headers)
+    assert (alone.status_code, together.status_code) == (422, 422)
+    new = latest(hospital, "read")[before:]
+    assert patients(new) == ["Patient/bert", "Patient/bert"]
+
+
 def patients(found: list[dict[str, Any]]) -> list[str]:
     return sorted(entity(event, "1")["what"]["reference"] for event in found)
 
@@ -140,6 +162,31 @@ def test_the_patient_of_an_entry_is_known_whatever_it_is_named_by(hospital: Hosp
     answer = hospital.http.post("/fhir", json=bundle, headers=headers).json()["entry"]
     created = "Patient/" + answer[0]["response"]["location"].split("/Patient/")[1].split("/")[0]
     assert patients(latest(hospital, "create")[-2:]) == [created] * 2
+
+
+def test_the_patient_of_a_documents_content_is_named(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.cruds")
+    content = {"resourceType": "Binary", "id": "letter", "contentType": "text/plain", "data": "aGVsbG8="}
+    document = {
+        "resourceType": "DocumentReference",
+        "id": "letter",
+        "status": "current",
+        "subject": {"reference": "Patient/bert"},
+        "content": [{"attachment": {"url": "Binary/letter"}}],
+    }
+    for resource in (content, document):
+        path = f"/fhir/{resource['resourceType']}/letter"
+        assert hospital.http.put(path, json=resource, headers=headers).status_code == 201
+    assert hospital.http.get("/fhir/Binary/letter", headers=headers).content == b"hello"
+    event = latest(hospital, "read")[-1]
+    assert entity(event, "4")["what"]["reference"] == "Binary/letter"
+    assert entity(event, "1")["what"]["reference"] == "Patient/bert"
+    for path, interaction in (
+        ("Binary?_id=letter", "search-type"),
+        ("Binary/letter/_history", "history-instance"),
+    ):
+        assert "aGVsbG8=" in hospital.http.get(f"/fhir/{path}", headers=headers).text
+        assert entity(latest(hospital, interaction)[-1], "1")["what"]["reference"] == "Patient/bert"
 
 
 def test_sign_ins_are_recorded_and_failed_ones_name_nobody(hospital: Hospital) -> None:

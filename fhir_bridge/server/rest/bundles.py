@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -13,11 +14,19 @@ from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_of
-from fhir_bridge.server.rest.body import INLINE_VALUES, check_resource, parsed, read_body, refuse_invalid
+from fhir_bridge.server.rest.body import (
+    INLINE_VALUES,
+    PARSED_INLINE_BYTES,
+    check_resource,
+    parsed,
+    read_body,
+    refuse_invalid,
+)
 from fhir_bridge.server.rest.bundle_entries import Entry, entry_of
 from fhir_bridge.server.rest.bundle_reads import Answered, audit_entry, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.checks import check_write
+from fhir_bridge.server.rest.companions import companions
 from fhir_bridge.server.rest.conflicts import TIMES
 from fhir_bridge.server.rest.patching import operations_of, patched
 from fhir_bridge.server.rest.refusal import Refusal, refuse
@@ -27,6 +36,7 @@ from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.validation import LOOK_SECONDS, ServedValidator
 from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.bundles import conditional_references
+from fhir_bridge.storage.entry_links import with_narrative_links
 from fhir_bridge.storage.errors import StorageError, TransactionFailed, VersionConflict
 from fhir_bridge.storage.outlines import Outline, outline_of
 from fhir_bridge.storage.writing import Operation
@@ -40,8 +50,29 @@ async def transact(call: Call) -> Response:
     """POST [base]: a transaction is stored whole or not at all, a batch entry by entry."""
     # Before the turn: a client that sends slowly must not hold a place.
     body = await read_body(call)
-    async with call.work():
-        return await carry_out(call, await parsed(body))
+    if len(body) > PARSED_INLINE_BYTES:
+        async with call.work():
+            return await carry_out(call, await parsed(body))
+    bundle = await parsed(body)
+    # As single creates, which go into the store together with those of others: none holds a connection for itself.
+    async with nullcontext() if _only_creates(bundle) else call.work():
+        return await carry_out(call, bundle)
+
+
+def _only_creates(bundle: dict[str, Any]) -> bool:
+    """Whether a Bundle does nothing but create resources, without criteria."""
+    entries = bundle.get("entry")
+    if bundle.get("type") != "transaction" or not isinstance(entries, list):
+        return False
+    requests = [entry.get("request") for entry in entries if isinstance(entry, dict)]
+    return len(requests) == len(entries) and all(
+        isinstance(request, dict)
+        and request.get("method") == "POST"
+        and "ifNoneExist" not in request
+        # An operation is a POST, too.
+        and str(request.get("url", "")).isalpha()
+        for request in requests
+    )
 
 
 async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
@@ -61,6 +92,7 @@ async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
         limit = call.services.settings.max_bundle_entries
         raise refuse(413, "FB-REST-007", f"a Bundle has at most {limit} entries here", source="Bundle.entry")
     _check_full_urls(raw)
+    call.budget.start()
     answered: dict[int, Answered] = {}
     entries: list[Entry] = []
     # A batch's entries do not see each other (R4 http.html#brules), so neither does validation.
@@ -71,13 +103,15 @@ async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
         implied=call.services.settings.implied_profiles,
         within=LOOK_SECONDS,
     )
+    # Nor do they refer to each other there.
+    named = _named(raw) if kind == "transaction" else {}
     pause = Pause()
     for position, item in enumerate(raw):
         await pause.take()
         try:
             call.budget.check()
             entry = entry_of(call, position, item)
-            await _check(call, entry, validator)
+            await _check(call, entry, validator, named)
             entries.append(entry)
         except (Refusal, StorageError) as error:
             located = _located(error, position)
@@ -223,9 +257,12 @@ async def _store_again(
 
 
 async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
-    bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry.raw for entry in writes]}
+    more = await _beside(call, writes)
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": [*(entry.raw for entry in writes), *more]}
 
     async def check(operation: Operation) -> None:
+        if (operation.position or 0) >= len(writes):
+            return  # the server's own content, for which the caller's access is asked all the same
         entry = writes[operation.position or 0]
         try:
             await check_write(call, operation)
@@ -240,12 +277,38 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
         audit=audit_of(call),
         outlines=[entry.outline for entry in writes],
     )
-    return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in answer["entry"]]
+    entries = answer["entry"][: len(writes)]
+    return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in entries]
+
+
+async def _beside(call: Call, writes: list[Entry]) -> list[dict[str, Any]]:
+    """Entries for what the resources of others refer to and the server makes (`companions`)."""
+    own = {(entry.type, entry.id) for entry in writes}
+    found = {
+        operation.id: operation
+        for entry in writes
+        if isinstance(entry.resource, dict)
+        for operation in await companions(call, entry.resource)
+        if (operation.type, operation.id) not in own
+    }
+    return [
+        {"request": {"method": "PUT", "url": f"{each.type}/{each.id}"}, "resource": each.resource}
+        for each in found.values()
+    ]
 
 
 def _written(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The resources that come with the entries."""
     return [item["resource"] for item in raw if isinstance(item.get("resource"), dict)]
+
+
+def _named(raw: list[dict[str, Any]]) -> dict[str, str]:
+    """An address of the form that each entry's resource will have, by its fullUrl; its id is not decided yet."""
+    return {
+        item["fullUrl"]: f"{item['resource'].get('resourceType')}/0"
+        for item in raw
+        if isinstance(item.get("fullUrl"), str) and isinstance(item.get("resource"), dict)
+    }
 
 
 def _check_full_urls(raw: list[dict[str, Any]]) -> None:
@@ -281,8 +344,12 @@ def _refusal(refusal: Refusal) -> Answered:
     return Answered({"status": status, "outcome": operation_outcome(refusal.issues)})
 
 
-async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
-    """What can be said of an entry before the references between entries are resolved (then: `check_write`)."""
+async def _check(call: Call, entry: Entry, validator: ServedValidator, named: dict[str, str]) -> None:
+    """What can be said of an entry before the references between entries are resolved (then: `check_write`).
+
+    Args:
+        named: addresses of the other entries, by fullUrl.
+    """
     if entry.operation:
         return  # what it needs is looked at when it is carried out
     if not entry.writes:
@@ -312,14 +379,20 @@ async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
         return
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
-    entry.outline = await _check_content(call, resource, validator)
+    entry.outline = await _check_content(call, resource, validator, named)
 
 
-async def _check_content(call: Call, resource: dict[str, Any], validator: ServedValidator) -> Outline | None:
+async def _check_content(
+    call: Call, resource: dict[str, Any], validator: ServedValidator, named: dict[str, str]
+) -> Outline | None:
     """The outline of what is stored as it is, once it is checked."""
     # One after another with one validator, so that terminology is looked up once for all.
     outline = await outline_of(resource)
-    refuse_invalid(await validator.issues(resource, inline=outline.values <= INLINE_VALUES))
+    checked = resource
+    if named and outline.linked:
+        # A narrative may not have a `urn:` as link; one of another entry is none once it is stored.
+        checked = await beside(outline.large, partial(with_narrative_links, resource, named.get))
+    refuse_invalid(await validator.issues(checked, inline=outline.values <= INLINE_VALUES))
     searches = partial(conditional_references, outline.references, call.base)
     for reference in await beside(outline.large, searches):
         condition(reference)
@@ -340,7 +413,7 @@ async def _make_patched(call: Call, entry: Entry, validator: ServedValidator) ->
         identity = match.stored.id
     current, resource = await patched(call, entry.type, identity, entry.patch, entry.if_match)
     check_resource(resource, entry.type, identity)
-    entry.outline = await _check_content(call, resource, validator)
+    entry.outline = await _check_content(call, resource, validator, {})
     request = {"method": "PUT", "url": f"{entry.type}/{identity}", "ifMatch": current.etag}
     entry.raw = {**entry.raw, "resource": resource, "request": request}
 
