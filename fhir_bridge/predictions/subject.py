@@ -210,7 +210,7 @@ async def _endpoints(
                 known[name] = await store.read("Endpoint", name, access)
             except StorageError:
                 known[name] = None
-    return tuple(stored for name in names if (stored := known[name]) is not None)
+    return tuple(endpoint for name in names if (endpoint := known[name]) is not None)
 
 
 _ENDPOINT: Final = re.compile(r"(?:^|/)Endpoint/([A-Za-z0-9.-]{1,64})(?:/_history/|$)")
