@@ -6,7 +6,9 @@ The functions of the top level work on resources alone, without server or databa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fhir_bridge.deferred import deferred
 
 if TYPE_CHECKING:
     from fhir_bridge.toolkit import diff, fhirpath, to_xml, validate, view
@@ -16,13 +18,7 @@ __all__ = ["__version__", "diff", "fhirpath", "to_xml", "validate", "view"]
 __version__ = "0.1.0"
 __released__ = "2026-11-25"
 
-
-def __getattr__(name: str) -> Any:
-    if name.startswith("_") or name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from fhir_bridge import toolkit
-
-    return getattr(toolkit, name)
+__getattr__ = deferred(__name__, dict.fromkeys(("diff", "fhirpath", "to_xml", "validate", "view"), "toolkit"))
 
 
 def __dir__() -> list[str]:

@@ -37,7 +37,7 @@ def dataset(
     """
     from fhir_bridge.plugins.extras import require
     from fhir_bridge.predictions.dataset import CohortError, load_cohort
-    from fhir_bridge.predictions.manifest import ManifestError
+    from fhir_bridge.predictions.manifest_file import ManifestError
 
     require("parquet")
     if out.exists() and any(out.iterdir()):

@@ -76,16 +76,16 @@ def check(model: File) -> None:
 
     fhir-bridge model check my-model/model.yaml
     """
-    from fhir_bridge.predictions.manifest import ManifestError, load_manifest
+    from fhir_bridge.predictions.manifest_file import ManifestError, load_manifest, located
     from fhir_bridge.predictions.model_check import problems_of
 
     try:
         manifest, _ = load_manifest(model)
-        problems = problems_of(manifest, model.parent)
+        problems = located(model, problems_of(manifest, model.parent))
     except ManifestError as error:
-        problems = [str(error)]
+        problems = str(error)
     if problems:
-        stdout.print(escape("\n".join(problems)), soft_wrap=True)
+        stdout.print(escape(problems), soft_wrap=True)
         raise typer.Exit(1)
     stdout.print(f"{manifest.name} {manifest.version}: {len(manifest.inputs)} inputs, {manifest.output.kind}")
 
@@ -96,7 +96,8 @@ def seal(model: File) -> None:
 
     fhir-bridge model seal my-model/model.yaml
     """
-    from fhir_bridge.predictions.manifest import ManifestError, OnnxBlock, load_manifest
+    from fhir_bridge.predictions.manifest import OnnxBlock
+    from fhir_bridge.predictions.manifest_file import ManifestError, load_manifest
 
     try:
         manifest, _ = load_manifest(model)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from fhir_bridge.demo import dicom_studies, ehr_extracts, genome, hl7_messages, pharmacogenomics
+from fhir_bridge.demo import dicom_studies, ehr_extracts, genome, hl7_messages, pharmacogenomics, polygenic
 from fhir_bridge.demo.people import AUTHORITY, AUTHORITY_SYSTEM, HOSPITAL, Person
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.serialization import dumps
@@ -52,11 +52,18 @@ def site_settings() -> dict[str, Any]:
             "unlinked": "hold",
         },
         "schemes": {"LAB-DEMO": LAB_SYSTEM},
-        "precedence": {"Patient": ["csv", "hl7v2", "dicom", "vcf", "pharmcat"]},
+        "precedence": {"Patient": ["csv", "hl7v2", "dicom", "vcf", "pgs", "pharmcat"]},
         "parameters": {
             "predictions": {
                 "score2": {"enabled": True, "region": "moderate"},
                 "hcm-risk-scd": {"enabled": True},
+                "cad-polygenic": {
+                    "enabled": True,
+                    "score": polygenic.SCORE,
+                    "reference": polygenic.REFERENCE,
+                    "synthetic": True,
+                    "high": 80,
+                },
                 **{
                     name: {"enabled": True, "model": f"models/{name}/model.yaml"}
                     for name in (MODELS if find_spec("onnxruntime") else ())
@@ -80,6 +87,7 @@ def write_cohort(
     dicom_studies.write(folder / "dicom", people)
     on_step("writing the genomes")
     genome.write(folder, people)
+    polygenic.write(folder, people)
     pharmacogenomics.write(folder / "pharmacogenomics", people)
     _write_consents(folder / "fhir" / "Consent.ndjson", people)
     (folder / "fhir" / "Practitioner.ndjson").write_bytes(dumps(_clinician()) + b"\n")

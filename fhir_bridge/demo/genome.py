@@ -14,7 +14,7 @@ from typing import Final
 from fhir_bridge.demo.cardiology_variants import VARIANTS, KnownVariant, known
 from fhir_bridge.demo.people import AUTHORITY_SYSTEM, SEED, Person
 
-__all__ = ["write"]
+__all__ = ["RISK_ALLELE", "write"]
 
 FILE_DATE: Final = "20260302"
 NOTE: Final = (
@@ -42,7 +42,7 @@ _FORMAT: Final = (
     ("AD", "R", "Integer", "Reads of each allele (made up)"),
     ("GQ", "1", "Integer", "Genotype quality (made up)"),
 )
-_RISK_ALLELE: Final = 0.3
+RISK_ALLELE: Final = 0.3
 """Made-up frequency of the alternate allele at the common risk loci."""
 
 
@@ -143,6 +143,6 @@ def _call(variant: KnownVariant, zygosity: str | None, random: Random) -> str:
         if copies == 0 and random.random() < 0.02:
             return "./.:.:.:."
     else:
-        copies = sum(random.random() < _RISK_ALLELE for _ in range(2))
+        copies = sum(random.random() < RISK_ALLELE for _ in range(2))
     reads = {0: 0, 1: depth // 2 + random.randint(-3, 3), 2: depth}[copies]
     return f"{('0/0', '0/1', '1/1')[copies]}:{depth}:{depth - reads},{reads}:99"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.demo import polygenic
 from fhir_bridge.demo.cohort import FOLDERS, clinician_id, patient_id, write_cohort
 from fhir_bridge.demo.people import Person, people
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
@@ -70,6 +71,9 @@ async def prepare(folder: Path, url: str, on_step: Step = lambda _name: None) ->
     for adapter, name in FOLDERS.items():
         on_step(f"loading {name}")
         demonstration.accounts[adapter] = await _load(adapter, folder / name, site_file, url)
+    on_step("loading polygenic scores")
+    scores = RunRequest("pgs", site=site_file, validate="all", options=polygenic.options(folder))
+    demonstration.accounts["pgs"] = await _off_loop(load_sources, scores, [str(folder / FOLDERS["vcf"])], url)
     on_step("loading consents and the clinician")
     demonstration.accounts["fhir"] = await _off_loop(load_fhir, [str(folder / "fhir")], url, site=site_file)
     site = Site.load(site_file)

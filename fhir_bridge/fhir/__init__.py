@@ -129,6 +129,7 @@ PUBLIC_MODULES = (
     "ucum",
     "ucum_grammar",
     "ucum_table",
+    "sound_codes",
     "validation",
     "validation.bindings",
     "validation.run",

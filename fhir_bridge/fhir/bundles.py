@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge.fhir import xml
 from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
 
 __all__ = ["Entry", "is_ndjson", "iter_documents", "iter_resources", "read_resource", "searchset"]
@@ -84,6 +83,8 @@ def read_resource(path: Path) -> dict[str, Any]:
 
 def _parsed(path: Path, content: bytes) -> tuple[dict[str, Any], bool]:
     """The object in a file, and whether it was XML."""
+    from fhir_bridge.fhir import xml  # few files are XML, and reading it loads much
+
     was_xml = _is_xml(path, content)
     try:
         resource = xml.loads(content) if was_xml else loads_exact(content)

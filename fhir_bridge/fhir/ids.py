@@ -22,6 +22,10 @@ _EMPTY = b"\xff\xff\xff\xff"
 """A length that no part can have, so that an empty part is like no other."""
 
 
+_RULES = 1000
+"""Rules of which the first parts of the last id are remembered."""
+
+
 class MissingPart(ValueError):
     """A required part of an id is empty. An id made of less than its key would join what is not one thing."""
 
@@ -52,13 +56,14 @@ class IdKey:
     32 characters of the FHIR id alphabet (R4 datatypes.html#id).
     """
 
-    __slots__ = ("_keyed", "fingerprint")
+    __slots__ = ("_begun", "_keyed", "fingerprint")
 
     def __init__(self, key: bytes) -> None:
         if len(key) < 16:
             raise ValueError("a site key has at least 16 bytes")
         # Keyed once and copied for each id: the key itself is hashed no more.
         self._keyed = hashlib.blake2b(key=key, digest_size=16)
+        self._begun: dict[str | None, tuple[tuple[str | None, ...], frozenset[int], tuple[Any, int]]] = {}
         self.fingerprint = hashlib.blake2b(key, digest_size=6, person=b"fb-fingerprint").hexdigest()
 
     def id(self, *parts: str | None, optional: frozenset[int] = frozenset()) -> str:
@@ -71,7 +76,14 @@ class IdKey:
         Raises:
             MissingPart: a part that is not optional is None or empty.
         """
-        return self.id_after((self._keyed, 0), *parts, optional=optional)
+        # Of one rule the first parts are often those of the id before it.
+        first, rule = parts[:-1], parts[1] if len(parts) > 1 else None
+        known = self._begun.get(rule)
+        if known is None or known[0] != first or known[1] != optional:
+            known = self._begun[rule] = first, optional, self.begun(*first, optional=optional)
+            if len(self._begun) > _RULES:
+                self._begun.clear()
+        return self.id_after(known[2], parts[-1], optional=optional)
 
     def begun(self, *parts: str | None, optional: frozenset[int] = frozenset()) -> tuple[Any, int]:
         """The first parts of ids that have these in common, for `id_after`; `optional` as in `id`.

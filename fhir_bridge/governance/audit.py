@@ -60,6 +60,8 @@ def shared(patients: Iterable[str]) -> list[tuple[str, ...]]:
     names `TOGETHER` of them. Each of them is still found by its patient. One that is empty where there are none.
     """
     results = list(dict.fromkeys(patients))
+    if len(results) < 2:
+        return [tuple(results)]
     together = TOGETHER if len(results) > MOST_EVENTS else 1
     return [tuple(results[start : start + together]) for start in range(0, len(results), together)] or [()]
 

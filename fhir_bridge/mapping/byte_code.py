@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
-from fhir_bridge.mapping.head_code import Head, begun_at_constants, refusals, shared_head
+from fhir_bridge.mapping.head_code import Head, begun_at_constants, needed, refusals, shared_head
 from fhir_bridge.mapping.reads import RuleReads
 from fhir_bridge.mapping.section_code import Layout, SectionCompiler
 from fhir_bridge.mapping.section_writer import SectionWriter
@@ -33,12 +35,19 @@ class RuleStatements:
     head: Piece
 
 
+_LENGTH = re.compile(r"if len\(s\.segments\[0\]\.fields\) <= (\d+): return None")
+
+
 class ByteRuleWriter:
     """Writes the functions of one rule in bytes, beside the one that makes the output as a dict and then bytes of it.
 
     Attributes:
         plan: of the rule's sections; None where the output is made as a whole.
         identify: name of the function that gives the id.
+        every: name of the function that makes the outputs of several objects; none where each is made by itself.
+        needs: what a record must have of, of each set one, so that the rule may apply.
+        all: the function `identify` takes several objects.
+        among: name of the function that leaves out objects which the rule refuses for want of a field; none at first.
     """
 
     def __init__(
@@ -57,6 +66,9 @@ class ByteRuleWriter:
         self.number = number
         self.plan: SectionPlan | None = None
         self.identify = f"{head.function}_identify"
+        self.among = ""
+        self.every = ""
+        self.all = False
         arms = reads.arms()
         reads.bits = {arm: bit for bit, arm in enumerate(sorted(arms))}
         self.bits = reads.bits
@@ -64,6 +76,10 @@ class ByteRuleWriter:
         for piece in (*head.early, *given.lets, *given.members, given.time, given.head):
             piece.lines = with_marks(piece.lines, arms)
         self.scanner = StatementScanner(self.model, dict(expressions.functions), expressions.selectors)
+        present = getattr(self.model, "present", None)
+        self.needs: tuple[frozenset[str], ...] = ()
+        if present is not None:
+            self.needs = needed(statements.head.lines, self.scanner.selectors, present)
 
     def write(self, *, split: bool) -> str:
         """Write them; returns the name of the function that a record's objects are given to.
@@ -73,9 +89,9 @@ class ByteRuleWriter:
         """
         function, line = self.head.function, self.writer.line
         if hasattr(self.model, "key"):
-            self._sections()
-        called = f"{function}_bytes" if self.plan else function
-        shared = self._shared() if self.plan and self.head.outer else False
+            self._sections(split)
+        called = self.every or (f"{function}_bytes" if self.plan else function)
+        shared = self._shared(split) if self.plan and self.head.outer else False
         if split:
             return called
         columns = "".join(f", {item}" for item in self.head.columns)
@@ -94,19 +110,20 @@ class ByteRuleWriter:
             line(f"return {called}(ctx, s, g, uid{passed})")
         return f"{function}_run"
 
-    def _sections(self) -> None:
+    def _sections(self, split: bool) -> None:
         given = self.statements
         layout = Layout(self.head, self.model, self.number, given.lets, given.time)
-        compiler = SectionCompiler(self.scanner, layout)
+        compiler = SectionCompiler(self.scanner, layout, given.head)
         before = self.writer.state()
         try:
             if compiler.divide(given.members):
-                SectionWriter(self.writer, layout, self.scanner.selectors).write()
-                self.plan = compiler.plan(self.bits)
+                sections = SectionWriter(self.writer, layout, self.scanner.selectors, split=split)
+                sections.write()
+                self.plan, self.every = compiler.plan(self.bits), sections.every
         except UnknownStatement:
             self.writer.restore(before)
 
-    def _shared(self) -> bool:
+    def _shared(self, split: bool) -> bool:
         """Write the function that identifies an output with what its group shares computed once, if there is such."""
         shared = shared_head(
             self.statements.head.lines,
@@ -114,10 +131,10 @@ class ByteRuleWriter:
             lambda source: self.model.key(source, self.head.scope),
         )
         if shared is not None:
-            self._with_shared(shared)
+            self._with_shared(shared, split and not self.head.columns)
         return shared is not None
 
-    def _with_shared(self, shared: Head) -> None:
+    def _with_shared(self, shared: Head, several: bool) -> None:
         function, line, position = self.head.function, self.writer.line, self.head.position
         with self.writer.block(f"def {function}_shared(ctx, st, s, g):", position):
             line("st.head = st.head_record = st.begun = None")
@@ -128,30 +145,86 @@ class ByteRuleWriter:
                 line("pass")
             line("st.head_anchor, st.head_record = s.outer, ctx.record")
         columns = "".join(f", {item}" for item in self.head.columns)
-        plain, self.identify = f"{self.identify}(ctx, s, g{columns})", f"{function}_identified"
+        plain = f"{self.identify}(ctx, s, g{columns})"
         key = self.model.key
         refused = refusals(
             self.statements.head.lines, self.scanner.selectors, lambda source: key(source, self.head.scope)
         )
+        if refused and (asked := _LENGTH.fullmatch(refused[0])) and not columns:
+            with self.writer.block(f"def {function}_among(scopes):", position):
+                line(f"return [s for s in scopes if len(s.segments[0].fields) > {asked[1]}]")
+            self.among = f"{function}_among"
+            del refused[0]
+        if several:
+            self.identify, self.all = f"{function}_identified", True
+            self._identify_all(shared, refused, plain)
+            return
+        self.identify = f"{function}_identified"
         with self.writer.block(f"def {self.identify}(ctx, s, g{columns}):", position):
             for text in refused:
                 line(text)
             line(f"st = ctx.sections[{self.number}]")
-            line(
-                "if st.head_record is not ctx.record or st.head_anchor is not s.outer: "
-                f"{function}_shared(ctx, st, s, g)"
-            )
+            line(_RENEW.format(function=function))
             line("h = st.head")
             line(f"if h is None: return {plain}")
-            for text in self.model.key_head(self.head.scope) if shared.own else ():
-                line(text)
-            for number, (key, sources) in enumerate(shared.own.items()):
-                line(f"x = {key}")
-                line(f"y{number} = st.heads[{number}].get(x)")
-                with self.writer.block(f"if y{number} is None:"):
-                    with self.writer.block("try:"):
-                        line(f"y{number} = st.keep(st.heads[{number}], x, ({', '.join(sources)}, ))")
-                    with self.writer.block("except Exception:"):
-                        line(f"return {plain}")
-            for text, place in zip(shared.lines, self.statements.head.positions, strict=True):
-                line(text[4:], place)
+            self._of_object(shared, lambda: line(f"return {plain}"))
+
+    def _identify_all(self, shared: Head, refused: list[str], plain: str) -> None:
+        """The function that identifies the outputs of several objects; what is shared is read once a group."""
+        function, line = self.head.function, self.writer.line
+
+        def whole() -> None:
+            line(f"r = {plain}")
+            line("if r is not None: found.append(Instance(s, *r))")
+            line("continue")
+
+        with self.writer.block(f"def {self.identify}(ctx, scopes, g, lose):", self.head.position):
+            line(f"st = ctx.sections[{self.number}]")
+            line("anchor = st")
+            line("found = []")
+            for number in range(len(shared.own)):
+                line(f"known{number} = st.heads[{number}].get")
+            with self.writer.block("for s in scopes:"):
+                with self.writer.block("try:"):
+                    for text in refused:
+                        line(text.replace("return None", "continue"))
+                    with self.writer.block("if s.outer is not anchor:"):
+                        line(_RENEW.format(function=function))
+                        line("h = st.head")
+                        line("anchor = s.outer")
+                    with self.writer.block("if h is None:"):
+                        whole()
+                    start = len(self.writer.lines)
+                    self._of_object(shared, whole)
+                    lines = self.writer.lines
+                    for place in range(start, len(lines)):
+                        text = _KNOWN.sub(r"known\1(", lines[place]).replace(": return None", ": continue")
+                        lines[place] = _RESULT.sub(r"\1found.append(Instance(s, \2))", text)
+                with self.writer.block("except Exception as error:"):
+                    line("lose(error, s)")
+            line("return found")
+
+    def _of_object(self, shared: Head, whole: Callable[[], None]) -> None:
+        """Statements that identify the output of an object; `whole` writes those for one that they can't."""
+        line = self.writer.line
+        for text in self.model.key_head(self.head.scope) if shared.own else ():
+            line(text)
+        for number, (key, sources) in enumerate(shared.own.items()):
+            line(f"x = {key}")
+            line(f"y{number} = st.heads[{number}].get(x)")
+            with self.writer.block(f"if y{number} is None:"):
+                with self.writer.block("try:"):
+                    line(f"y{number} = st.keep(st.heads[{number}], x, ({', '.join(sources)}, ))")
+                with self.writer.block("except Exception:"):
+                    whole()
+        start = len(self.writer.lines)
+        for text, place in zip(shared.lines, self.statements.head.positions, strict=True):
+            line(text[4:], place)
+        self.writer.read_together(start, self.model, self.head.position)
+
+
+_RENEW = (
+    "if st.head_record is not ctx.record or st.head_anchor is not s.outer: {function}_shared(ctx, st, s, g)"
+)
+_KNOWN = re.compile(r"\bst\.heads\[(\d+)\]\.get\(")
+_RESULT = re.compile(r"^(\s+)return (uid, .*)$")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from fhir_bridge.fhir.ids import MissingPart
@@ -43,9 +44,10 @@ _SHAPES = 2_000
 @dataclass(slots=True)
 class _Rule:
     plan: RulePlan
-    build: Callable[..., Output | None]
-    identify: Callable[..., tuple[str, tuple[Any, ...]] | None] | None
+    build: Callable[..., Any]
+    identify: Callable[..., Any] | None
     columns: list[tuple[str, Any, Callable[[Any], Any]]]
+    among: Callable[[list[Any]], list[Any]] | None
 
 
 class Program:
@@ -60,6 +62,7 @@ class Program:
                 namespace[plan.function],
                 namespace[plan.identify] if plan.split else None,
                 [(name, spec, namespace[cell]) for name, spec, cell in plan.columns],
+                namespace[plan.among] if plan.among else None,
             )
             for plan in plans
         ]
@@ -80,7 +83,12 @@ class Program:
             if len(self._by_shape) >= _SHAPES:
                 self._by_shape.clear()
             lacking = {scope for scope in self._scopes if record.lacks(scope)}
-            rules = [rule for rule in self.rules if rule.plan.scope not in lacking]
+            rules = [
+                rule
+                for rule in self.rules
+                if rule.plan.scope not in lacking
+                and not any(names.isdisjoint(shape) for names in rule.plan.needs)
+            ]
             known = self._by_shape[shape] = ([rule for rule in rules if rule.identify is not None], rules)
         return known
 
@@ -248,25 +256,35 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
         scopes = objects.get(rule.plan.scope)
         if scopes is None:
             scopes = _objects(rule.plan.scope, record, objects, ctx, rule)
+        if scopes and rule.among is not None:
+            scopes = rule.among(scopes)
         if scopes:  # of most records most scopes are empty
             _identify(rule, scopes, ctx, g)
     seen: dict[tuple[str, str], Output] = {}
     for rule in rules:
         plan, build = rule.plan, rule.build
         if rule.identify is not None:
-            instances = ctx.instances.get(plan.name, ())
+            instances = ctx.instances.get(plan.name)
+            if instances is None:
+                continue
             ctx.rule = plan.name
+            if plan.every:
+                of_type = plan.type
+                for output in build(ctx, instances, g, partial(_lose_instance, lost, ctx, rule)):
+                    if output is not None and seen.setdefault((of_type, output.id), output) is output:
+                        outputs.append(output)
+                    elif output is not None:
+                        _keep_again(output, seen, ctx, plan)
+                continue
             for instance in instances:
                 try:
-                    if instance.column:
-                        output = build(
-                            ctx, instance.scope, g, instance.id, *instance.column, *instance.locals
-                        )
-                    else:
+                    column = instance.column
+                    if column is None:
                         output = build(ctx, instance.scope, g, instance.id, *instance.locals)
+                    else:
+                        output = build(ctx, instance.scope, g, instance.id, *column, *instance.locals)
                 except Exception as error:  # noqa: BLE001 - as above: one output is lost, with an issue
-                    lost.add(f"{plan.type}/{instance.id}")
-                    _lose(error, ctx, rule, instance.scope)
+                    _lose_instance(lost, ctx, rule, error, instance)
                     continue
                 if output is not None and seen.setdefault((output.type, output.id), output) is output:
                     outputs.append(output)
@@ -276,6 +294,10 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
         scopes = objects.get(plan.scope)
         if scopes is None:
             scopes = _objects(plan.scope, record, objects, ctx, rule)
+        if not scopes:
+            continue
+        if rule.among is not None:
+            scopes = rule.among(scopes)
         ctx.rule = plan.name
         for s in scopes:
             try:
@@ -301,6 +323,12 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
     return lost
 
 
+def _lose_instance(lost: set[str], ctx: Context, rule: _Rule, error: Exception, instance: Instance) -> None:
+    """Lose an output that others may refer to."""
+    lost.add(f"{rule.plan.type}/{instance.id}")
+    _lose(error, ctx, rule, instance.scope)
+
+
 def _objects(scope: str, record: Any, objects: dict[str, list[Any]], ctx: Context, rule: _Rule) -> list[Any]:
     """The objects of a scope, read once a record."""
     entry = objects.get(scope)
@@ -321,7 +349,9 @@ def _identify(rule: _Rule, scopes: list[Any], ctx: Context, g: tuple[Any, ...]) 
     instances: list[Instance] = []
     ctx.rule = rule.plan.name
     identify, unpivoted = rule.identify, rule.columns
-    if not unpivoted:
+    if rule.plan.all:
+        instances = identify(ctx, scopes, g, lambda error, s: _lose(error, ctx, rule, s))
+    elif not unpivoted:
         for s in scopes:
             try:
                 result = identify(ctx, s, g)

@@ -30,7 +30,7 @@ from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource
 from fhir_bridge.mapping.rule_profiles import profiles_of
-from fhir_bridge.mapping.runtime import GENERATED, JsonOutput, Output
+from fhir_bridge.mapping.runtime import GENERATED, Instance, JsonOutput, Output
 from fhir_bridge.mapping.sections import NoSections, known_key, settle, unchanged, written
 from fhir_bridge.mapping.shape import Problems
 from fhir_bridge.mapping.source_options import source_model
@@ -289,6 +289,7 @@ class _Compilation:
             **writer.namespace,
             "CLEARED": CLEARED,
             "Decimal": Decimal,
+            "Instance": Instance,
             "JsonOutput": JsonOutput,
             "NoSections": NoSections,
             "Output": Output,

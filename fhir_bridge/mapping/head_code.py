@@ -6,13 +6,13 @@ import ast
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from typing import NamedTuple
 
 from fhir_bridge.mapping.operators import OPERATORS
 from fhir_bridge.mapping.statements import StatementScanner, start_of
 
-__all__ = ["HEADS", "Head", "begun_at_constants", "refusals", "shared_head"]
+__all__ = ["HEADS", "Head", "begun_at_constants", "needed", "refusals", "shared_head"]
 
 HEADS = 12
 """Values of an object by which what its condition and key take is remembered."""
@@ -20,7 +20,7 @@ HEADS = 12
 _SAFE = frozenset(
     {*OPERATORS, "key_part", "f_coalesce", "f_count", "f_exists", "f_first", "f_keyed", "f_lower", "f_matches",
      "f_patient", "f_string", "f_upper"}
-) - {"references", "references_where"}  # fmt: skip
+) - {"references", "references_json", "references_text", "references_where"}  # fmt: skip
 """Functions that report nothing and give the same for the same arguments."""
 
 
@@ -48,6 +48,7 @@ class _Finder(ast.NodeVisitor):
         self.takes = takes
         self.names = Counter(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
         self.taken: list[ast.expr] = []
+        self.parts: dict[ast.AST, _Parts | None] = {}
 
     def visit(self, node: ast.AST) -> None:
         if isinstance(node, ast.expr) and not isinstance(node, ast.Constant):
@@ -59,40 +60,59 @@ class _Finder(ast.NodeVisitor):
 
     def _read(self, node: ast.expr) -> set[str]:
         """The selectors and variables of the document that an expression consists of; empty where there is more."""
-        read: set[str] = set()
-        given: set[str] = set()
-        used: set[str] = set()
-        waiting: list[ast.AST] = [node]
-        while waiting:
-            item = waiting.pop()
-            if isinstance(item, ast.Call | ast.Attribute | ast.Subscript) and start_of(item) in self.starts:
-                text = ast.unparse(item)
-                if text in self.selectors or (isinstance(item, ast.Subscript) and text.startswith("g[")):
-                    read.add(text)
-                    continue
-            if isinstance(item, ast.Call):
-                if not isinstance(item.func, ast.Name) or item.func.id not in _SAFE:
-                    return set()
-                waiting += item.args
-                waiting += (keyword.value for keyword in item.keywords)
-                continue
-            if isinstance(item, ast.NamedExpr):
-                given.add(item.target.id)
-                waiting.append(item.value)
-                continue
-            if isinstance(item, ast.Name):
-                used.add(item.id)
-                continue
-            if isinstance(item, ast.Lambda):
-                return set()
-            waiting += ast.iter_child_nodes(item)
-        if not used <= given | {"ctx", "CLEARED"}:
+        parts = self._parts(node)
+        if parts is None or not parts.used <= parts.given | {"ctx", "CLEARED"}:
             return set()
-        if given:
+        if parts.given:
             names = Counter(item.id for item in ast.walk(node) if isinstance(item, ast.Name))
-            if any(names[name] != self.names[name] for name in given):  # it is used elsewhere
+            if any(names[name] != self.names[name] for name in parts.given):  # it is used elsewhere
                 return set()
-        return read
+        return set(parts.read)
+
+    def _parts(self, node: ast.AST) -> _Parts | None:
+        """What an expression consists of, computed once; None where it calls anything else."""
+        if node not in self.parts:
+            self.parts[node] = self._take_apart(node)
+        return self.parts[node]
+
+    def _take_apart(self, node: ast.AST) -> _Parts | None:
+        if isinstance(node, ast.Call | ast.Attribute | ast.Subscript) and start_of(node) in self.starts:
+            text = ast.unparse(node)
+            if text in self.selectors or (isinstance(node, ast.Subscript) and text.startswith("g[")):
+                return _Parts(frozenset((text,)), _NONE, _NONE)
+        if isinstance(node, ast.Name):
+            return _Parts(_NONE, _NONE, frozenset((node.id,)))
+        if isinstance(node, ast.Lambda):
+            return None
+        given = _NONE
+        children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+        if isinstance(node, ast.Call):
+            if not isinstance(node.func, ast.Name) or node.func.id not in _SAFE:
+                return None
+            children = [*node.args, *(keyword.value for keyword in node.keywords)]
+        elif isinstance(node, ast.NamedExpr):
+            given = frozenset((node.target.id,))
+            children = [node.value]
+        parts = [self._parts(child) for child in children]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        return _Parts(
+            _NONE.union(*(part.read for part in known)),
+            given.union(*(part.given for part in known)),
+            _NONE.union(*(part.used for part in known)),
+        )
+
+
+class _Parts(NamedTuple):
+    """What an expression consists of: selectors, names that it assigns, names that it takes."""
+
+    read: frozenset[str]
+    given: frozenset[str]
+    used: frozenset[str]
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def _replaced(text: str, taken: list[ast.expr], name: Callable[[str], str]) -> str:
@@ -128,13 +148,14 @@ def shared_head(lines: list[str], scanner: StatementScanner, key: Callable[[str]
 
     def decided(node: ast.expr, read: set[str]) -> bool:
         called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        compared = isinstance(node, ast.Compare)
         keys = {key(item) for item in read if item.startswith("s.")}
         only = keys.pop() if len(keys) == 1 else None
         if (
-            called not in ("truth", "key_part")
+            (called not in ("truth", "key_part") and not compared)
             or only is None
             # It would be read before it is known that it is asked for, and what it is remembered by costs as much.
-            or (called == "truth" and ".raws(" in only)
+            or (called != "key_part" and ".raws(" in only)
             or only in read
             or (only not in own and len(own) >= HEADS)
             or not all(item.startswith("s.") for item in read)
@@ -152,7 +173,7 @@ def shared_head(lines: list[str], scanner: StatementScanner, key: Callable[[str]
     }
     text = _replaced(text, finder.taken, places.__getitem__)
     statements = text.split("\n")
-    _end(statements)
+    own = _end(statements, own, key) or own
     return Head(["    " + line for line in statements], shared, own)
 
 
@@ -181,6 +202,44 @@ def refusals(lines: list[str], selectors: Set[str], key: Callable[[str], str | N
             else f"if not ({source}): return None"
         )
     return refused
+
+
+def needed(
+    lines: list[str], selectors: Set[str], present: Callable[[str], str | None]
+) -> tuple[frozenset[str], ...]:
+    """What a record must have of, of each set one, so that the condition of a head may hold (`SourceModel.present`)."""
+    test = next(
+        (node for node in ast.parse(textwrap.dedent("\n".join(lines))).body if isinstance(node, ast.If)), None
+    )
+    if test is None or not isinstance(test.test, ast.UnaryOp) or not isinstance(test.test.op, ast.Not):
+        return ()
+    return tuple(dict.fromkeys(_needs(test.test.operand, selectors, present)))
+
+
+def _needs(node: ast.expr, selectors: Set[str], present: Callable[[str], str | None]) -> list[frozenset[str]]:
+    if isinstance(node, ast.BoolOp):
+        parts = [_needs(value, selectors, present) for value in node.values]
+        if isinstance(node.op, ast.And):
+            return [names for part in parts for names in part]
+        either: list[frozenset[str]] = [frozenset()]
+        for part in parts:  # the fewest names that one of all parts needs
+            either = sorted({names | more for names in either for more in part}, key=_by_size)[:_FEW]
+        return either[:1]
+    read: ast.expr | None = None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "truth":
+        read = node.args[0]
+    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.In):
+        with_ = node.comparators[0]
+        values = with_.elts if isinstance(with_, ast.Tuple) else [with_]
+        if all(isinstance(value, ast.Constant) and value.value is not None for value in values):
+            read = node.left
+    source = ast.unparse(read) if read is not None else ""
+    name = present(source) if source in selectors else None
+    return [frozenset((name,))] if name else []
+
+
+def _by_size(names: frozenset[str]) -> tuple[int, list[str]]:
+    return len(names), sorted(names)
 
 
 _FEW = 4
@@ -224,15 +283,53 @@ _ID_AFTER = re.compile(
 _KNOWN_PART = re.compile(r"y\d+\[\d+\]|key_part\(s\.\w+\)")
 
 
-def _end(lines: list[str]) -> None:
-    """Let the last parts of ids be encoded once, where they recur from object to object."""
+def _end(
+    lines: list[str], own: dict[str, list[str]], key: Callable[[str], str | None]
+) -> dict[str, list[str]] | None:
+    """Let what the last parts of ids add to the hash be remembered with what else the head takes of an object.
+
+    Returns what decides it all, as one, with the sources; None where a part is decided by anything else.
+    """
     for number, line in enumerate(lines):
         match = _ID_AFTER.fullmatch(line)
         if match is None or not all(map(_KNOWN_PART.fullmatch, match["parts"].split(", "))):
             continue
-        optional = match["optional"] or ""
-        lines[number] = f"uid = st.id_of(ctx, {match['begun']}, ({match['parts']}, ){optional})"
-        return
+        sources = {
+            f"y{n}[{place}]": (decides, source)
+            for n, (decides, several) in enumerate(own.items())
+            for place, source in enumerate(several)
+        }
+        keys: dict[str, None] = {}
+        parts: list[str] = []
+        for part in match["parts"].split(", "):
+            decides, source = sources.get(part) or (key(part[len("key_part(") : -1]), part)
+            if decides is None:
+                return None
+            keys[decides] = None
+            parts.append(source)
+        taken: list[str] = []
+        names: dict[str, str] = {}
+        asked = {name for other in (*lines[:number], *lines[number + 1 :]) for name in _TAKEN.findall(other)}
+        for name, (decides, source) in sources.items():
+            if decides not in keys and source.startswith("truth("):
+                names[name] = source  # a value, of which there are many: it is rather looked at each time
+                continue
+            if name not in asked:
+                continue
+            keys[decides] = None
+            names[name] = f"y0[{len(taken)}]"
+            taken.append(source)
+        begun, optional = match["begun"], match["optional"] or ""
+        lines[number] = ""
+        for other, text in enumerate(lines):
+            lines[other] = _TAKEN.sub(lambda item, known=names: known[item[0]], text)  # type: ignore[misc]
+        lines[number] = f"d = ({begun})[0].copy(); d.update(y0[{len(taken)}]); uid = d.hexdigest()"
+        taken.append(f"ctx.key.content({begun}, {', '.join(parts)}{optional})")
+        return {f"({', '.join(keys)}, )": taken}
+    return None
+
+
+_TAKEN = re.compile(r"\by\d+\[\d+\]")
 
 
 def _begin(lines: list[str]) -> None:

@@ -28,7 +28,8 @@ _CLASSES: dict[str, type] = {
     datatype.fhir_type: datatype
     for name in datatypes.__all__
     if hasattr(datatype := getattr(datatypes, name), "fhir_type")
-}
+} | {"decimal": int}
+"""Classes whose values go into an element of the type as they are."""
 _NUMERIC = frozenset({"boolean", "decimal", "integer", "positiveInt", "unsignedInt"})
 
 

@@ -95,6 +95,8 @@ def _text(x: Any) -> str:
 
 def plus(left: Any, right: Any) -> Any:
     """`+`: the sum of numbers, or texts joined; null with anything is null."""
+    if left.__class__ is str and right.__class__ is str:
+        return left + right
     if left is None or right is None or left is CLEARED or right is CLEARED:
         return None
     if isinstance(left, Number) and isinstance(right, Number):
@@ -176,6 +178,8 @@ def component(x: Any, number: int) -> Any:
 
 def iterate(x: Any) -> list[Any]:
     """What `for: name in x` runs over."""
+    if x.__class__ is list and not x:
+        return []
     values = x if x.__class__ is list or x.__class__ is tuple else [x]
     return [item for item in values if item is not None and item is not CLEARED and item != ""]
 
@@ -243,6 +247,12 @@ def references_where(
 
 def references_json(*arguments: Any) -> orjson.Fragment | None:
     """As `references`, written at once: a result list has one for each result."""
+    text = references_text(*arguments)
+    return None if text is None else orjson.Fragment(f"[{text}]")
+
+
+def references_text(*arguments: Any) -> str | None:
+    """As `references`, as the JSON of the items of a list."""
     resource_type, own = arguments[2], arguments[6]
     instances = _near(arguments[0], arguments[1], *arguments[3:6])
     if not instances:
@@ -252,11 +262,18 @@ def references_json(*arguments: Any) -> orjson.Fragment | None:
         ids = [identity for identity in dict.fromkeys(ids) if identity != own]
         if not ids:
             return None
-    text = "".join(ids)
-    if not (text.isalnum() and text.isascii()):  # ids that a rule does not make may need escapes
-        return orjson.Fragment(dumps([{"reference": f"{resource_type}/{identity}"} for identity in ids]))
+    if "".join(ids).encode().translate(None, _PLAIN):  # ids that a rule does not make may need escapes
+        return dumps([{"reference": f"{resource_type}/{identity}"} for identity in ids])[1:-1].decode()
     between = f'"}},{{"reference":"{resource_type}/'
-    return orjson.Fragment(f'[{{"reference":"{resource_type}/{between.join(ids)}"}}]')
+    return f'{{"reference":"{resource_type}/{between.join(ids)}"}}'
+
+
+_PLAIN = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def joined_json(items: list[str]) -> orjson.Fragment:
+    """A list, of the JSON of its items."""
+    return orjson.Fragment(f"[{','.join(items)}]")
 
 
 OPERATORS: dict[str, Callable[..., Any]] = {
@@ -278,6 +295,8 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "iterate": iterate,
     "references": references,
     "references_json": references_json,
+    "references_text": references_text,
+    "joined_json": joined_json,
     "references_where": references_where,
 }
 """By the names that generated source uses."""

@@ -73,6 +73,9 @@ class RuleCompiler:
         self.key_parts: list[tuple[str, Position]] = []
         self.sections: SectionPlan | None = None
         self.identify = ""
+        self.among = ""
+        self.all = self.every = False
+        self.needs: tuple[frozenset[str], ...] = ()
         self.columns: list[tuple[str, Any, str]] = []
         self.early: list[Piece] = []
         self.late: list[Piece] = []
@@ -139,6 +142,10 @@ class RuleCompiler:
             self.nodes.reads,
             self.sections,
             self.identify or f"{function}_identify",
+            self.among,
+            self.all,
+            self.every,
+            self.needs,
         )
 
     def _in_bytes(self, function: str, extra: list[str], early_locals: list[str]) -> str:
@@ -173,7 +180,8 @@ class RuleCompiler:
         statements = RuleStatements(self.late, self.moment, self.members, self.head)
         writer = ByteRuleWriter(self.writer, self.expressions, head, statements, nodes.reads, self.number)
         called = writer.write(split=self.split)
-        self.sections, self.identify = writer.plan, writer.identify
+        self.sections, self.identify, self.among = writer.plan, writer.identify, writer.among
+        self.all, self.every, self.needs = writer.all, bool(writer.every), writer.needs
         return called
 
     def _piece(self, name: str, start: int, kind: str | None = None) -> Piece:

@@ -24,6 +24,10 @@ class RulePlan:
         reads: what the rule reads of its source.
         sections: where it is compiled to bytes in sections.
         identify: name of the function that gives the id, where the rule is split.
+        needs: what the shape of a record must have of, of each set one, so that the rule may apply.
+        all: the function `identify` takes several objects.
+        every: the function makes the outputs of several objects.
+        among: name of the function that leaves out objects which have nothing for the rule, where there is one.
     """
 
     name: str
@@ -39,3 +43,7 @@ class RulePlan:
     reads: RuleReads
     sections: SectionPlan | None = None
     identify: str = ""
+    among: str = ""
+    all: bool = False
+    every: bool = False
+    needs: tuple[frozenset[str], ...] = ()

@@ -5,6 +5,7 @@ The sections are the very statements of the rule as it is otherwise compiled, so
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from fhir_bridge.mapping.statements import (
     UnknownStatement,
 )
 
-__all__ = ["KeyVariable", "Layout", "SectionCompiler", "SectionDraft"]
+__all__ = ["KeyVariable", "Layout", "SectionCompiler", "SectionDraft", "notes_branches"]
 
 _EXACT = frozenset({"string", "code", "boolean", "integer"})
 """Types of variables whose equal values are written the same."""
@@ -77,6 +78,7 @@ class Layout:
         lets, time: the statements of its variables, and of its business time.
         timed: the time is the same for all objects of a group.
         variables: those that stand in keys for the value that decides them.
+        identity: what decides the id, where the object's own values alone do; empty where more does.
         common: variables that several sections need: what they report is reported once, by the whole output.
     """
 
@@ -88,6 +90,7 @@ class Layout:
     timed: bool = False
     sections: list[SectionDraft] = field(default_factory=list)
     variables: dict[str, KeyVariable] = field(default_factory=dict)
+    identity: frozenset[str] = frozenset()
     common: set[str] = field(default_factory=set)
 
     def is_around(self, section: SectionDraft) -> bool:
@@ -147,13 +150,20 @@ class Layout:
         return self.varying(section, usual) <= (usual.absent if usual else frozenset())
 
     def is_fresh(self, section: SectionDraft) -> bool:
-        """Whether a section is made for each object, as the source model says that what decides it differs."""
+        """Whether a section is made for each object, as what decides it differs from object to object.
+
+        That is so where the source model says it, and where it is decided by all that the id is made of.
+        """
+        names = {piece.name for _, piece in section.members}
+        if self.head.delta or names & _LOOKED_INTO:
+            return False
+        if getattr(self.model, "single", False):
+            return not self.head.reads and bool(self.varying(section))
         return (
-            getattr(self.model, "single", False)
-            and not self.head.reads
-            and not self.head.delta
-            and bool(self.varying(section))
-            and not any(piece.name in _LOOKED_INTO for _, piece in section.members)
+            bool(self.identity)
+            and self.identity <= self.stated(section)
+            and not names & set(elements_of_owners(self.head.type))
+            and not (self.head.reads and notes_branches(section))
         )
 
     def varying(self, section: SectionDraft, usual: Usual | None = None) -> set[str]:
@@ -168,12 +178,22 @@ class Layout:
         return {self.variables[key[4:]].key if key.startswith("let ") else key for key in keys}
 
 
-class SectionCompiler:
-    """Divides the statements of one rule."""
+def notes_branches(section: SectionDraft) -> bool:
+    """Whether a section may note branches."""
+    return bool(section.lets) or any("mk(" in text for _, piece in section.members for text in piece.lines)
 
-    def __init__(self, scanner: StatementScanner, layout: Layout) -> None:
+
+class SectionCompiler:
+    """Divides the statements of one rule.
+
+    Args:
+        key: the rule's condition and key.
+    """
+
+    def __init__(self, scanner: StatementScanner, layout: Layout, key: Piece) -> None:
         self.scanner = scanner
         self.layout = layout
+        self._key = key
         self._single = getattr(layout.model, "single", False)
 
     def divide(self, members: list[Piece]) -> bool:
@@ -192,6 +212,7 @@ class SectionCompiler:
         for piece in layout.lets:
             if piece.type in _EXACT and (variable := self._variable(piece, own)) is not None:
                 layout.variables[piece.name] = variable
+        layout.identity = self._identity()
         sections = layout.sections
         for place, piece in enumerate(in_items(members, head) if self._single else members):
             depends, needed = self._closed(self.scanner.scan(piece, head), own)
@@ -216,6 +237,22 @@ class SectionCompiler:
         for section in sections:
             layout.deciding(section.depends.own | section.depends.around)
         return True
+
+    def _identity(self) -> frozenset[str]:
+        """What decides the id, where that is values of the rule's object alone."""
+        layout = self.layout
+        made = [line.strip() for line in self._key.lines if line.strip().startswith("uid = ctx.key.id(")]
+        if layout.head.outer or len(made) != 1:
+            return frozenset()
+        call = ast.parse(made[0].removeprefix("uid = "), mode="eval").body
+        assert isinstance(call, ast.Call)
+        parts = {
+            ast.unparse(part.args[0])
+            for part in call.args
+            if isinstance(part, ast.Call) and ast.unparse(part.func) == "key_part"
+        }
+        own = parts & self.scanner.selectors
+        return frozenset(layout.deciding(own)) if own == parts else frozenset()
 
     def plan(self, bits: dict[int, int]) -> SectionPlan:
         """What is known of the sections before any record is read; `bits`: of the rule's branches."""

@@ -9,7 +9,7 @@ from fhir_bridge.fhir.record import elements_of_owners
 from fhir_bridge.mapping.item_bytes import item_lines
 from fhir_bridge.mapping.list_pieces import list_head
 from fhir_bridge.mapping.record import CONSTANTS, Usual
-from fhir_bridge.mapping.section_code import KeyVariable, Layout, SectionDraft
+from fhir_bridge.mapping.section_code import KeyVariable, Layout, SectionDraft, notes_branches
 from fhir_bridge.mapping.statements import Piece, UnknownStatement
 from fhir_bridge.mapping.writer import Writer
 
@@ -21,9 +21,15 @@ class SectionWriter:
 
     Args:
         selectors: sources of all selectors.
+        split: others refer to the rule, so that its objects are known before its outputs are made.
+
+    Attributes:
+        every: name of the function that makes the outputs of several objects; none where each is made by itself.
     """
 
-    def __init__(self, writer: Writer, layout: Layout, selectors: set[str]) -> None:
+    def __init__(self, writer: Writer, layout: Layout, selectors: set[str], *, split: bool = False) -> None:
+        self.split = split
+        self.every = ""
         self.writer = writer
         self.layout = layout
         self.head = layout.head
@@ -73,7 +79,11 @@ class SectionWriter:
             return
         self._whole(f"{head.function}_other")
         self.usual = usual
-        self._whole(f"{head.function}_bytes")
+        if self.split and not head.columns:
+            self.every = f"{head.function}_every"
+            self._loop(self.every)
+        else:
+            self._whole(f"{head.function}_bytes")
 
     def _usual(self) -> Usual | None:
         find = getattr(self.layout.model, "usual", None)
@@ -117,6 +127,93 @@ class SectionWriter:
                 line("ctx.noise = []")
                 line(f"return {call}")
             self._finish(entries, pieces, steady)
+
+    def _loop(self, name: str) -> None:
+        """The function that makes the outputs of several objects, most of which are as usual.
+
+        What belongs to a group is read when the first of its objects comes.
+        """
+        assert self.usual is not None
+        head, layout, line = self.head, self.layout, self.writer.line
+        call = f"{head.function}(ctx, {self.passed})"
+        tokens = max(
+            [-1, *self.tokens.values(), *(token for each in self.guards.values() for token in each.values())]
+        )
+        with self.writer.block(f"def {name}(ctx, instances, g, lose):", head.position):
+            line(f"st = ctx.sections[{layout.number}]")
+            line("st.applied += len(instances)")
+            line("anchor = st")
+            line("noted = ctx.applied.append")
+            start = len(self.writer.lines)
+            with self.writer.block("for i in instances:"):
+                line("s = i.scope")
+                line("uid = i.id")
+                if head.locals_:
+                    line(f"{', '.join(head.locals_)}, = i.locals")
+                with self.writer.block("try:"):
+                    for text in layout.model.key_head(head.scope):
+                        line(text)
+                    with self.writer.block(f"if st.off or not ({self.usual.test}):"):
+                        line("st.applied -= 1")
+                        line(f"yield {head.function}_other(ctx, {self.passed})")
+                        line("continue")
+                    line("before = len(ctx.issues)")
+                    with self.writer.block("try:"):
+                        with self.writer.block("if s.outer is not anchor:"):
+                            line(
+                                "if st.record is not ctx.record or st.anchor is not s.outer: "
+                                f"{head.function}_enter(ctx, st, {self.passed})"
+                            )
+                            line("anchor = s.outer")
+                            for number in range(tokens + 1):
+                                line(f"t{number} = st.tokens[{number}]")
+                            for number in range(len(self.around)):
+                                line(f"p{number} = st.group[{number}]")
+                            line("start, bt = st.start, st.time")
+                        group = len(self.writer.lines)
+                        line("if st.noise: ctx.noise += st.noise")
+                        self._begin()
+                        steady = self.steady = self._recurring()
+                        pieces = self._pieces(steady)
+                        entries = self._steady(steady) if steady else {}
+                        rest = [section for section in layout.sections if section not in steady]
+                        entries |= self._entries(rest)
+                        self._required(layout.sections, pieces, steady)
+                        if not layout.timed:
+                            for text, position in zip(layout.time.lines, layout.time.positions, strict=True):
+                                line(self._with_names(text.strip()), position)
+                            line("unchanged(ctx, before)")
+                    with self.writer.block("except Exception:"):
+                        line("del ctx.issues[before:]")
+                        line("ctx.noise = []")
+                        line(f"yield {call}")
+                        line("continue")
+                    self._finish(entries, pieces, steady)
+                with self.writer.block("except Exception as error:"):
+                    line("lose(error, i)")
+            self._hoist(start, group, [section.number for section in rest])
+
+    def _hoist(self, start: int, group: int, numbers: list[int]) -> None:
+        """Let the lines from `group` on, of a loop that begins at `start`, take what is the same for many objects."""
+        lines = self.writer.lines
+        for place in range(group, len(lines)):
+            text = _TOKEN.sub(r"t\1", _GROUP.sub(r"p\1", lines[place]))
+            text = text.replace("st.start", "start").replace("ctx.applied.append(", "noted(")
+            text = text.replace("= st.usual.get(", "= usual(").replace(
+                "return JsonOutput(", "yield JsonOutput("
+            )
+            for number in numbers:
+                text = text.replace(f"e{number} = st.tables[{number}].get(", f"e{number} = table{number}(")
+            lines[place] = text
+        head = ["usual = st.usual.get"]
+        head += [
+            f"table{number} = st.tables[{number}].get"
+            for number in numbers
+            if any(f"= table{number}(" in text for text in lines[group:])
+        ]
+        indent = lines[start][: len(lines[start]) - len(lines[start].lstrip())]
+        lines[start:start] = [indent + text for text in head]
+        self.writer.positions[start + 1 : start + 1] = [self.head.position] * len(head)
 
     # What decides the sections
 
@@ -315,7 +412,9 @@ class SectionWriter:
         if head.type == "Patient":
             patients = "(uid,)"
         if head.reads:
-            marking = (section for section in self.layout.sections if section in steady or _marks(section))
+            marking = (
+                section for section in self.layout.sections if section in steady or notes_branches(section)
+            )
             masks = dict.fromkeys(f"{entries[section.number]}[0]" for section in marking)
             line(f"mask = {' | '.join(masks) or '0'}")
             line(f"if marks: mask |= {head.reads}.mask(marks)")
@@ -454,8 +553,10 @@ class SectionWriter:
 
     def _as_json(self, piece: Piece) -> Piece:
         """A member that holds references alone, which are written at once."""
-        if len(piece.lines) != 3 or piece.name in elements_of_owners(self.head.type):
+        if piece.name in elements_of_owners(self.head.type):
             return piece
+        if len(piece.lines) != 3:
+            return _list_as_json(piece)
         match = _REFERENCES.fullmatch("\n".join(piece.lines))
         if match is None:
             return piece
@@ -497,13 +598,47 @@ _REFERENCES = re.compile(
 """All that a member of references is written by: group 1 and 3 stand before and after `references(`."""
 
 
+_TOKEN = re.compile(r"\bst\.tokens\[(\d+)\]")
+_GROUP = re.compile(r"\bst\.group\[(\d+)\]")
+
+_LISTED = re.compile(
+    r"(\s+)(t\d+) = (\(ctx\.vary\(\) or )?references\((.*)"
+    r"\n\s+if \2 is not None: \2 = many\(ctx, \2, c_Reference_\d+, \w+\)"
+    r"\n\s+if \2: (l\d+)\.extend\(\2\)"
+)
+"""References among the items of a list; the last group is the list."""
+
+
+def _list_as_json(piece: Piece) -> Piece:
+    """A member whose items are all references, which are written at once; else the piece as it is."""
+    if len(piece.lines) < 5 or len(piece.lines) % 3 != 2:
+        return piece
+    begin, *items, end = piece.lines
+    lines = [begin]
+    for number in range(0, len(items), 3):
+        match = _LISTED.fullmatch("\n".join(items[number : number + 3]))
+        if match is None or begin.strip() != f"{match[5]} = []":
+            return piece
+        indent, name, vary, rest, results = match.groups()
+        lines += [
+            f"{indent}{name} = {vary or ''}references_text({rest}",
+            f"{indent}if {name}: {results}.append({name})",
+        ]
+    put = _PUT.fullmatch(end)
+    if put is None:
+        return piece
+    lines.append(f"{put[1]}joined_json({put[2]})")
+    positions = [piece.positions[0]]
+    for number in range(1, len(items), 3):
+        positions += [piece.positions[number]] * 2
+    return Piece(piece.name, lines, [*positions, piece.positions[-1]], piece.type)
+
+
+_PUT = re.compile(r"(\s+if l\d+: [om]\['\w+'\] = )(l\d+)")
+
+
 def _tuple(parts: list[str]) -> str:
     return "None" if not parts else parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
-
-
-def _marks(section: SectionDraft) -> bool:
-    """Whether a section may note branches."""
-    return bool(section.lets) or any("mk(" in text for _, piece in section.members for text in piece.lines)
 
 
 def _stems(names: Iterable[str]) -> Iterator[str]:

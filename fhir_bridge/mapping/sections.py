@@ -93,7 +93,7 @@ class Sections:
         group: entries of the sections that depend on what is around the object alone.
         head, head_anchor, head_record: what condition and key take from around, and of which group of which record.
         begun: the first parts of the group's ids.
-        heads: what condition and key take from the object itself, by what decides it.
+        heads: what condition and key take from the object itself (what it adds to the id too), by what decides it.
         noise: what these reported.
         tables: by section: values of the source -> entry.
         start: `meta` of the group's outputs, where it is the same for all.
@@ -105,6 +105,7 @@ class Sections:
 
     __slots__ = (
         "_calls",
+        "_counted",
         "_direct",
         "_joined",
         "_meta",
@@ -114,7 +115,6 @@ class Sections:
         "_none",
         "_numbers",
         "_plan",
-        "_rests",
         "anchor",
         "applied",
         "begun",
@@ -157,8 +157,8 @@ class Sections:
         self.off = False
         self._misses = [0] * len(plan.sections)
         self._calls = 0
+        self._counted = 0
         self._joined = 0
-        self._rests: dict[tuple[Any, ...], bytes] = {}
         self._direct = [False] * len(plan.sections)
         self._metas: dict[int, tuple[Any, bytes]] = {}
         self._none: Counter[tuple[str, str, str]] = Counter()
@@ -168,12 +168,24 @@ class Sections:
 
     def number_of(self, kind: int, values: tuple[Any, ...]) -> int:
         """The number that stands for these values."""
-        if len(self._numbers) >= _MANY:
-            self._numbers.clear()
-            for table in (*self.tables, self.steady, self.usual):
+        number = self._numbers.get((kind, values))
+        if number is None:
+            if len(self._numbers) >= _MANY:
+                self._numbers.clear()
+                self.forget(0)
+            # No number comes again: the group that is being made may have one from before.
+            self._counted += 1
+            number = self._numbers[kind, values] = self._counted
+        return number
+
+    def forget(self, most: int) -> int:
+        """Empty the tables of more entries than so many, which hold values that hardly recur; returns what is kept."""
+        kept = 0
+        for table in (*self.tables, self.steady, self.usual, self._noisy):
+            if len(table) > most:
                 table.clear()
-            self._noisy.clear()
-        return self._numbers.setdefault((kind, values), len(self._numbers))
+            kept += len(table)
+        return kept
 
     def join(
         self,
@@ -213,24 +225,6 @@ class Sections:
         """The hash of the first parts that ids have in common."""
         self.begun = ctx.key.begun(*parts, optional=optional)
         return self.begun
-
-    def id_of(
-        self, ctx: Context, begun: Any, parts: tuple[Any, ...], optional: frozenset[int] = frozenset()
-    ) -> str:
-        """The id of parts that `begun` has taken, and of last parts that recur from object to object.
-
-        Raises:
-            MissingPart: a part that is not optional is None or empty.
-        """
-        rest = self._rests.get(parts)
-        if rest is None:
-            rest = ctx.key.content(begun, *parts, optional=optional)
-            if len(self._rests) >= _MANY:
-                self._rests.clear()
-            self._rests[parts] = rest
-        digest = begun[0].copy()
-        digest.update(rest)
-        return digest.hexdigest()  # type: ignore[no-any-return]
 
     def let(self, ctx: Context, number: int, key: Any, call: Callable[..., Any], *arguments: Any) -> Any:
         """A variable's value, computed and remembered.

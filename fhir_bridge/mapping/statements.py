@@ -35,10 +35,10 @@ _PLAIN = frozenset(
         "unmatched",
         "len",
     }
-) - {"references", "references_json", "references_where"}
+) - {"references", "references_json", "references_text", "references_where"}
 """Functions of generated code that give the same for the same arguments."""
 
-_CONDITIONS = frozenset(OPERATORS) - {"references", "references_json", "references_where"}
+_CONDITIONS = frozenset(OPERATORS) - {"references", "references_json", "references_text", "references_where"}
 """Functions of conditions: of their arguments alone, and they report nothing."""
 
 COLUMN = frozenset({"column", "spec", "value"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fhir_bridge.deferred import deferred
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import ConversionContext, mapping_hash, site_key
 from fhir_bridge.pipeline.convert import RejectionLimit, RunResult, convert, exit_code, write_report
@@ -73,11 +74,5 @@ PUBLIC_MODULES = (
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
 
-
-def __getattr__(name: str) -> Any:
-    """What needs the database driver (extra `server`), when it is asked for: converting to files does not."""
-    if name != "export_store":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from fhir_bridge.pipeline.export import export_store
-
-    return export_store
+# It needs the database driver (extra `server`); converting to files does not.
+__getattr__ = deferred(__name__, {"export_store": "export"})

@@ -199,7 +199,7 @@ class StoredRecord:
     def choose_mapping(self, paths: Sequence[Path]) -> str:
         return self._adapter.choose_mapping(paths)
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+    def shards(self, paths: Sequence[Path], jobs: int) -> Sequence[Sequence[Path]]:
         return self._adapter.shards(paths, jobs)
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[SourceRecord]:  # noqa: ARG002

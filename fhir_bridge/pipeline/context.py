@@ -74,6 +74,12 @@ class SourceState:
         result = path.stat()
         return result.st_ino, result.st_size, result.st_mtime_ns, result.st_ctime_ns
 
+    @classmethod
+    def of(cls, path: Path) -> SourceState:
+        """The state of a file; its status is taken after its content was read."""
+        content = content_hash(path)
+        return cls(cls.status_of(path), content)
+
     def is_of(self, path: Path) -> bool:
         """Whether a file has this content."""
         return self.status_of(path) == self.status or content_hash(path) == self.content

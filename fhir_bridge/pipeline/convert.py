@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import orjson
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.context import ConversionContext, SourceState, content_hash
+from fhir_bridge.pipeline.context import ConversionContext, SourceState
 from fhir_bridge.pipeline.engine import RunIncomplete, SinkSpec, collect_seldom, prepare, run_shards
 from fhir_bridge.pipeline.manifest import DoneShard, EarlierRun, Finished, Manifest
 from fhir_bridge.pipeline.ndjson import PARTS, OutputFolder, assemble, remove_parts
 from fhir_bridge.pipeline.plan import RunRequest, Shard, complete, divided, is_short, plan
 from fhir_bridge.pipeline.shard import TooManyRejected
+from fhir_bridge.pipeline.source_files import SourceStates
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
 
@@ -153,22 +155,23 @@ def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progre
     todo = [(number, shard) for number, shard in enumerate(manifest.shards) if number not in manifest.done]
     sinks = {number: ("parts", str(manifest.folder / PARTS / str(number))) for number, _ in todo}
     # Taken before reading: where it is the same after hashing, what was hashed is what was read.
-    before = {number: _statuses(shard) for number, shard in todo}
+    before = {number: _fingerprint(map(SourceState.status_of, shard.paths)) for number, shard in todo}
     changed: list[str] = []
     try:
         for number, account in _accounts(request, manifest, todo, sinks, jobs, on_progress):
             shard = manifest.shards[number]
-            hashes = [content_hash(path) for path in shard.paths]
-            if _statuses(shard) != before[number]:
-                changed += map(str, shard.paths)
+            states = SourceStates(map(SourceState.of, shard.paths))
+            if _fingerprint(state.status for state in states) != before[number]:
+                changed += map(str, shard.paths[:_SHOWN])
                 continue
-            states = tuple(map(SourceState, before[number], hashes))
             manifest.done[number] = DoneShard(states, account)
             manifest.save()
     except RunIncomplete as error:
         return str(error)
     if changed:
-        return f"sources changed while they were read ({', '.join(changed[:5])}); --resume reads them again"
+        return (
+            f"sources changed while they were read ({', '.join(changed[:_SHOWN])}); --resume reads them again"
+        )
     # What was read at the beginning may be another file now, from which a worker took its mapping.
     if _parts(ConversionContext.of(request), manifest.shards) != manifest.context:
         return "mapping, site, terminology or packages changed during the run; start it anew with --force"
@@ -205,8 +208,14 @@ def _accounts(
             )
 
 
-def _statuses(shard: Shard) -> list[tuple[int, ...]]:
-    return [SourceState.status_of(path) for path in shard.paths]
+_SHOWN = 5
+
+
+def _fingerprint(statuses: Iterable[tuple[int, ...]]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for status in statuses:
+        digest.update(repr(status).encode())
+    return digest.hexdigest()
 
 
 def left_alone(left: Sequence[Path]) -> Account:

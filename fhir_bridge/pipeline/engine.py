@@ -66,19 +66,45 @@ def prepare(request: RunRequest, contexts: Contexts, sink: str, *, apart: bool =
 
     Args:
         sink: the kind of sink that takes the resources.
-        apart: other processes convert: it is compiled here in the form that is made soonest, and for these once.
+        apart: other processes convert. They are forked from this one where that is safe; else it is compiled here in
+            the form that is made soonest, and for these once.
 
     Raises:
         MappingErrors, SiteError, CrosswalkError: the run can't begin.
     """
     form = _form(request, sink)
+    global _ahead, _forks
+    _forks = apart and may_fork()
+    if _forks:
+        site = Site.load(request.site) if request.site else Site()
+        IdentityResolver(site, site_key(site))
+        for mapping in contexts:
+            compiled = _compiled_for(site, mapping, mapping_hash(mapping), form)
+            open_tables({**compiled.source_options, **request.options})
+        return
     for mapping, parts in contexts.items():
         prepared = _prepare(request.site, mapping, combined(parts), "dicts" if apart else form)
         open_tables({**prepared.mapping.source_options, **request.options})
     if apart:
-        site = str(request.site) if request.site else None
-        global _ahead
-        _ahead = json.dumps([[site, mapping, form] for mapping in contexts])
+        file = str(request.site) if request.site else None
+        _ahead = json.dumps([[file, mapping, form] for mapping in contexts])
+
+
+_forks = False
+"""Worker processes are forked from this one, which has compiled the mappings for them."""
+
+
+def may_fork() -> bool:
+    """Whether processes may be forked from this one: it has one thread, and no terminology store mapped.
+
+    LMDB forbids to use a store in two processes. Of other systems than Linux it is not known.
+    """
+    try:
+        single = len(list(Path("/proc/self/task").iterdir())) == 1
+        mapped = Path("/proc/self/maps").read_text()
+    except OSError:
+        return False
+    return single and ".lmdb" not in mapped
 
 
 _ahead = ""
@@ -144,11 +170,11 @@ def run_shards(
             before += account.read
             yield number, account
         return
-    # Forked workers would share open files and connections of this process, and inherit
-    # locks that threads of it hold.
-    context = _processes()
+    forks = _forks and may_fork()
+    # Elsewhere forked workers would inherit locks that threads of this process hold.
+    context = multiprocessing.get_context("fork") if forks else _processes()
     counts = context.Array("q", max(number for number, _ in shards) + 1)
-    if _ahead:
+    if _ahead and not forks:
         os.environ[_AHEAD] = _ahead
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(counts,)) as pool:
         pending = {

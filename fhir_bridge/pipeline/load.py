@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -41,6 +40,8 @@ def load_sources(
         SourceError, MappingErrors: before anything is stored.
         OtherSiteKey: the database holds resources whose ids were made with another site key.
     """
+    import asyncio
+
     from fhir_bridge.pipeline.inbox import replay_waiting  # only what stores needs a database driver
     from fhir_bridge.storage.study_patients import JOINED_TYPES
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -45,6 +44,8 @@ def load_fhir(
         SourceError: a source does not exist.
         OtherSiteKey: the database holds resources whose ids were made with another site key.
     """
+    import asyncio  # only what stores needs it
+
     started = time.monotonic()
     account = Account()
     settings = Site.load(site) if site else Site()

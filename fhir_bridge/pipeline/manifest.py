@@ -7,8 +7,9 @@ crosswalk, terminology, packages, program) and the sources are compared by conte
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import SourceState, changed_parts
 from fhir_bridge.pipeline.ndjson import PARTS
 from fhir_bridge.pipeline.plan import Shard
+from fhir_bridge.pipeline.source_files import SourceStates
 from fhir_bridge.pipeline.sources import STANDARD_INPUT, is_standard_input
 
 __all__ = ["DoneShard", "EarlierRun", "Finished", "Manifest", "ManifestError"]
@@ -35,7 +37,7 @@ class ManifestError(Exception):
 class DoneShard:
     """A finished shard: its sources as they were read, and its account."""
 
-    sources: tuple[SourceState, ...]
+    sources: SourceStates
     account: Account
 
 
@@ -75,28 +77,36 @@ class Manifest:
 
     def save(self) -> None:
         """Write the manifest atomically."""
-        content = {
+        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        with temporary.open("wb") as file:
+            file.writelines(self._json())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
+
+    def _json(self) -> Iterator[bytes]:
+        """The manifest in pieces: there may be 200,000 sources."""
+        members: dict[str, Any] = {
             "format": _FORMAT,
             "selection": self.selection,
             "split": self.split,
             "context": self.context,
-            "shards": [{"mapping": shard.mapping, "sources": _names(shard)} for shard in self.shards],
-            "done": {
-                str(number): {
-                    "sources": [[*state.status, state.content] for state in shard.sources],
-                    "account": shard.account.dump(),
-                }
-                for number, shard in sorted(self.done.items())
-            },
             "finished": self.finished
             and {"files": self.finished.files, "account": self.finished.account.dump()},
         }
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
-        with temporary.open("wb") as file:
-            file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        yield orjson.dumps(members, option=orjson.OPT_INDENT_2).removesuffix(b"\n}") + b',\n  "shards": ['
+        for number, shard in enumerate(self.shards):
+            yield b"%b\n{" % (b"," if number else b"")
+            yield b'"mapping": %b, "sources": [' % orjson.dumps(shard.mapping)
+            yield from _items(_named(shard))
+            yield b"]}"
+        yield b'],\n  "done": {'
+        for position, (number, done) in enumerate(sorted(self.done.items())):
+            yield b'%b\n"%d": {"account": ' % (b"," if position else b"", number)
+            yield orjson.dumps(done.account.dump()) + b', "sources": ['
+            yield from _items([*state.status, state.content] for state in done.sources)
+            yield b"]}"
+        yield b"}\n}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +141,9 @@ class EarlierRun:
                 [(shard["mapping"], list(shard["sources"])) for shard in content["shards"]],
                 {
                     int(number): DoneShard(
-                        tuple(SourceState(tuple(status), content) for *status, content in item["sources"]),
+                        SourceStates(
+                            SourceState(tuple(status), content) for *status, content in item["sources"]
+                        ),
                         Account.restore(item["account"]),
                     )
                     for number, item in content["done"].items()
@@ -228,7 +240,20 @@ class EarlierRun:
 
 
 def _names(shard: Shard) -> list[str]:
-    return [STANDARD_INPUT if is_standard_input(path) else str(path) for path in shard.paths]
+    return list(_named(shard))
+
+
+def _named(shard: Shard) -> Iterator[str]:
+    return (STANDARD_INPUT if is_standard_input(path) else str(path) for path in shard.paths)
+
+
+def _items(items: Iterable[Any]) -> Iterator[bytes]:
+    """The items of a JSON array, a line for each thousand."""
+    rest = iter(items)
+    before = b""
+    while some := list(islice(rest, 1000)):
+        yield before + orjson.dumps(some)[1:-1]
+        before = b",\n"
 
 
 def _some(names: Sequence[str] | set[str]) -> str:

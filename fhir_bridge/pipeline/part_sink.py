@@ -53,6 +53,11 @@ class Line(NamedTuple):
     end: int
 
 
+def _mark(time: datetime | None, status: str | None, sequence: str) -> str:
+    """The mark of a version; a tab separates what is known of a line."""
+    return f"{time.isoformat() if time else ''} {sequence} {status or ''}".translate(_SEPARATORS)
+
+
 class PartSink:
     """Writes one shard's outputs: `<Type>.part` holds the lines, `<Type>.index` what is known of each.
 
@@ -70,22 +75,22 @@ class PartSink:
         self._files: dict[str, tuple[BinaryIO, BinaryIO]] = {}
         self._rejects = (folder / REJECTS).open("wb")
         self._locator = ("", '""')
-        self._time: tuple[datetime | None, str] = (None, "")
+        self._mark: tuple[datetime | None, str | None, str, str] = (None, None, "", _mark(None, None, ""))
 
     def write(self, record: ConvertedRecord, account: Account) -> None:
         """Write a record's resources."""
         for output in record.outputs:
             kind = output.type
             files = self._files.get(kind) or self._open(kind)
-            text = output.json + b"\n"
+            text = output.json
             files[0].write(text)
-            if output.time is not self._time[0]:
-                self._time = (output.time, output.time.isoformat() if output.time else "")
+            files[0].write(b"\n")
             patients = output.patients
             about = patients[0] if len(patients) == 1 else " ".join(sorted(patients))
-            mark = f"{self._time[1]} {record.sequence} {output.status or ''}"
-            if not mark.isprintable():  # a tab separates what is known of a line
-                mark = mark.translate(_SEPARATORS)
+            time, status, sequence = output.time, output.status, record.sequence
+            mark = self._mark
+            if time is not mark[0] or status != mark[1] or sequence != mark[2]:
+                mark = self._mark = (time, status, sequence, _mark(time, status, sequence))
             if output.locator != self._locator[0]:  # a file's name may hold anything
                 plain = output.locator.isascii() and output.locator.isprintable()
                 quoted = plain and '"' not in output.locator and "\\" not in output.locator
@@ -93,7 +98,7 @@ class PartSink:
                     output.locator,
                     f'"{output.locator}"' if quoted else dumps(output.locator).decode(),
                 )
-            files[1].write(f"{output.id}\t{mark}\t{about}\t{self._locator[1]}\t{len(text)}\n".encode())
+            files[1].write(f"{output.id}\t{mark[3]}\t{about}\t{self._locator[1]}\t{len(text) + 1}\n".encode())
             account.resources[kind] += 1
 
     def _open(self, kind: str) -> tuple[BinaryIO, BinaryIO]:

@@ -62,7 +62,7 @@ class Shard:
     """
 
     mapping: str
-    paths: tuple[Path, ...]
+    paths: Sequence[Path]
     piece: Mapping[str, Any] | None = None
     states: tuple[Mapping[str, Any], ...] | None = None
 
@@ -92,14 +92,15 @@ def is_short(paths: Sequence[Path]) -> bool:
 
 def plan(request: RunRequest, adapter: Adapter, paths: Sequence[Path], jobs: int) -> list[Shard]:
     """Shards in output order. An adapter with several mappings (`assign`) says which file is read by which."""
+    assigned: Mapping[str, Sequence[Path]]
     if request.mapping is not None:
-        assigned = {request.mapping: list(paths)}
+        assigned = {request.mapping: paths}
     elif isinstance(adapter, AssigningAdapter):
         assigned = adapter.assign(paths)
     else:
-        assigned = {adapter.choose_mapping(paths): list(paths)}
+        assigned = {adapter.choose_mapping(paths): paths}
     return [
-        Shard(mapping, tuple(piece))
+        Shard(mapping, piece)
         for mapping, files in assigned.items()
         if files
         for piece in adapter.shards(files, jobs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from fhir_bridge.plugins import (
     CountingRecord,
     DeliveredRecord,
     ReadContext,
+    RecordBlock,
     RecordPart,
     Sink,
     SourceRecord,
@@ -120,21 +120,19 @@ class OutputCheck:
     def __init__(self, validator: Validator, mode: ValidateMode, sample: int = 100) -> None:
         self._validator = validator
         self._every = {"all": 1, "none": 0}.get(mode, sample)
-        self._seen: Counter[str] = Counter()
+        self._seen: dict[str, int] = {}
         self._failing: set[str] = set()
 
     def errors(self, output: Output) -> list[Issue]:
         """Errors of a checked output; empty where it is valid or was not due for a check."""
         if not self._every:
-            return []
-        number = self._seen[output.rule]
+            return _VALID
+        number = self._seen.get(output.rule, 0)
         self._seen[output.rule] = number + 1
         if number >= self.FIRST and number % self._every and output.rule not in self._failing:
             return _VALID
         errors = [
-            issue
-            for issue in self._validator.validate(output.resource)
-            if issue.severity in ("error", "fatal")
+            issue for issue in self._validator.validate(output.read()) if issue.severity in ("error", "fatal")
         ]
         if errors:
             self._failing.add(output.rule)
@@ -175,6 +173,11 @@ def _without_held(converted: ConvertedRecord, held: frozenset[str]) -> Converted
     )
 
 
+def _block(record: Any) -> RecordBlock | None:
+    """The record, where it is several; asked for each line, so by the attribute alone."""
+    return record if getattr(record, "block", None) is not None else None
+
+
 def _counting(record: Any) -> CountingRecord | None:
     """The record, where it counts its parts; asked for each line, so by the attribute alone."""
     return record if getattr(record, "count_outputs", None) is not None else None
@@ -188,6 +191,7 @@ class _Reading:
     limit: int | None
     chosen: bool
     jobs: int
+    blocks: bool
 
 
 @dataclass(slots=True)
@@ -205,6 +209,7 @@ class ShardRun:
     piece: Mapping[str, Any] | None = None
     states: Sequence[Mapping[str, Any]] | None = None
     _keys: bool = True
+    _blocks: bool = False
     _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
@@ -219,23 +224,29 @@ class ShardRun:
         self._keys = getattr(sink, "takes_keys", True)
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
+        self._blocks = not (
+            self._keys or self.context.trace or self.selection.chooses or self.selection.limit is not None
+        )
         reading = self.reading()
         limit, rest = self.selection.limit, ""
         if limit is not None and self.selection.only is None and len(paths) > limit:
             paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
         state: dict[str, Any] = {}
         records = self._records(paths, reading, state) if limit != 0 else ()
-        chosen = self.selection.chooses
+        chosen, ends = self.selection.chooses, self.selection.max_rejected is not None
         for number, record in enumerate(records, start=1):
             if chosen and not self.selection.takes(record.locator):
                 continue
             if limit is not None and record.records and account.read >= limit:
                 rest = record.locator
                 break
-            self._convert(record, sink, account)
+            if self._blocks and (block := _block(record)) is not None:
+                self._convert_block(block, sink, account)
+            else:
+                self._convert(record, sink, account)
             if number % _PROGRESS_EVERY == 0:
                 self.on_progress(account.read)
-            if self.selection.too_many(account):
+            if ends and self.selection.too_many(account):
                 sink.flush(account)
                 raise TooManyRejected(account)
         if rest:
@@ -275,14 +286,41 @@ class ShardRun:
             self._put_together(self._composing, record, known, sink, account)
             return
         converted = self.convert(record)
-        holding = getattr(sink, "held_parts", None)
-        if holding is not None and converted.of is not None:
+        if converted.of is not None and (holding := getattr(sink, "held_parts", None)) is not None:
             converted = _without_held(converted, holding(converted))
         counting = _counting(record)
         if counting is not None:
             counting.count_outputs(converted.outputs, converted.issues)
             account.calls += map(dict, counting.part_accounts())
         self._count(converted, record, known, sink, account)
+        sink.write(converted, account)
+
+    def _convert_block(self, block: RecordBlock, sink: Sink, account: Account) -> None:
+        """Convert several records as one, and one by one where that gives anything unusual."""
+        items = block.block
+        context, check = self.context, self.check.errors
+        unmapped = context.unmapped.copy()
+        conversion = self.mapping.convert(block, context)
+        outputs = conversion.outputs
+        if (
+            conversion.issues
+            or len(outputs) != len(items)
+            or any(output.rule != outputs[0].rule for output in outputs)
+            or any(check(output) for output in outputs)
+        ):
+            context.unmapped = unmapped
+            for item in items:
+                self._convert(item, sink, account)
+            return
+        for output, item in zip(outputs, items, strict=True):
+            output.locator = item.locator
+        counting = _counting(block)
+        if counting is not None:
+            counting.count_outputs(outputs, ())
+        account.count_record("converted", len(items))
+        converted = ConvertedRecord(
+            outputs, "", context.source_uri, self.mapping.version, items[0].locator, records=len(items)
+        )
         sink.write(converted, account)
 
     def _put_together(
@@ -314,16 +352,18 @@ class ShardRun:
         known = len(record.issues)
         conversion = self.mapping.convert(record, self.context)
         created = conversion.outputs
-        outputs: list[Output] = []
-        # Issues of the reader may grow while the mapping asks for attributes that are read late.
-        late = [issue for issue in record.issues[known:] if isinstance(issue, Issue)]
-        results = [*late, *conversion.issues]
-        withheld: set[str] = set()
+        results: list[Issue] = conversion.issues
+        if (
+            len(record.issues) > known
+        ):  # they may grow while the mapping asks for attributes that are read late
+            late = [issue for issue in record.issues[known:] if isinstance(issue, Issue)]
+            results = [*late, *results]
         check = self.check.errors
+        outputs: list[Output] = []
+        withheld: set[str] = set()
         for output in created:
-            errors = check(output)
-            if errors:
-                results += errors
+            if errors := check(output):
+                results = [*results, *errors]
                 withheld.add(output.rule)
             else:
                 outputs.append(output)
@@ -358,4 +398,6 @@ class ShardRun:
         options = {**self.mapping.source_options, **self.options}
         chosen = self.selection.chooses
         limit = None if chosen else self.selection.limit
-        return _Reading(options, self.context.site, self.mapping.selectors, limit, chosen, self.jobs)
+        return _Reading(
+            options, self.context.site, self.mapping.selectors, limit, chosen, self.jobs, self._blocks
+        )

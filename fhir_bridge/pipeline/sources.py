@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.pipeline.source_files import SourceFiles
 from fhir_bridge.plugins import Adapter
 
 __all__ = ["STANDARD_INPUT", "SourceError", "expand", "fhir_files", "is_standard_input", "standard_input"]
@@ -28,7 +29,7 @@ class SourceError(Exception):
         self.issue = issue
 
 
-def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path], list[Path]]:
+def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[Sequence[Path], list[Path]]:
     """Files to read, in a stable order, and files of the named folders that the adapter does not take.
 
     A file that is named itself is always read; in a folder only names that end as the adapter's `suffixes` are.
@@ -37,25 +38,30 @@ def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path],
     Raises:
         SourceError: a source does not exist, or its name can't be written in a report.
     """
-    # By their text: 200,000 paths that were compared and hashed would keep four times as much memory.
-    taken: dict[str, None] = {}
     left: list[Path] = []
+    named = list(sources)
+    files = _files(named, adapter.suffixes, left)
+    # Nothing is in one folder twice.
+    return SourceFiles(_named(files if len(named) == 1 else dict.fromkeys(files))), left
+
+
+def _files(sources: Iterable[str | Path], suffixes: Sequence[str], left: list[Path]) -> Iterator[str]:
+    """The files to read; those of folders that are not taken go into `left`."""
     for source in sources:
         if str(source) == "-":
-            taken[str(standard_input())] = None
+            yield str(standard_input())
             continue
         path = Path(source)
         if path.is_dir():
             for file, is_file in _below(str(path)):
-                if is_file and _takes(file, adapter.suffixes):
-                    taken[file] = None
+                if is_file and _takes(file, suffixes):
+                    yield file
                 else:
                     left.append(Path(file))
         elif path.exists():
-            taken[str(path)] = None
+            yield str(path)
         else:
             raise SourceError(Issue("fatal", "FB-RUN-003", f"{path} does not exist", str(path)))
-    return [Path(file) for file in _named(taken)], left
 
 
 def _below(folder: str) -> Iterator[tuple[str, bool]]:
@@ -65,19 +71,27 @@ def _below(folder: str) -> Iterator[tuple[str, bool]]:
     """
     try:
         with os.scandir(folder) as scanned:
-            shown = [entry for entry in scanned if not entry.name.startswith(".")]
+            shown = sorted(
+                (entry.name, entry.is_dir(follow_symlinks=False), _is_file(entry))
+                for entry in scanned
+                if not entry.name.startswith(".")
+            )
     except OSError:  # it can't be read
         yield folder, False
         return
-    entries = sorted(shown, key=lambda each: each.name)
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(entry.path)
+    for name, is_folder, is_file in shown:
+        path = f"{folder.rstrip(os.sep)}{os.sep}{name}"
+        if is_folder:
+            yield from _below(path)
         else:
-            try:
-                yield entry.path, entry.is_file()
-            except OSError:  # a link to itself
-                yield entry.path, False
+            yield path, is_file
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
 
 
 def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:

@@ -1,5 +1,6 @@
 """Hook specifications, the protocols that plug-ins satisfy, and the manager."""
 
+from fhir_bridge.plugins.adapter_factories import AdapterFactory
 from fhir_bridge.plugins.hookspecs import hookimpl
 from fhir_bridge.plugins.manager import (
     Loaded,
@@ -35,6 +36,7 @@ from fhir_bridge.plugins.protocols import (
     ReadContext,
     ReceivedRecord,
     ReceivingAdapter,
+    RecordBlock,
     RecordOutcome,
     RecordPart,
     ScopeSpec,
@@ -49,6 +51,7 @@ from fhir_bridge.plugins.protocols import (
 
 __all__ = [
     "Adapter",
+    "AdapterFactory",
     "AssigningAdapter",
     "CompletingAdapter",
     "ComposingSink",
@@ -69,6 +72,7 @@ __all__ = [
     "ReadContext",
     "ReceivedRecord",
     "ReceivingAdapter",
+    "RecordBlock",
     "RecordOutcome",
     "RecordPart",
     "ScopeSpec",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pluggy
 
+from fhir_bridge.plugins.adapter_factories import AdapterFactory
 from fhir_bridge.plugins.protocols import (
     Adapter,
     Extractor,
@@ -29,8 +30,8 @@ hookimpl = pluggy.HookimplMarker("fhir_bridge")
 
 
 @hookspec
-def fhir_bridge_adapters() -> Iterable[Adapter]:  # type: ignore[empty-body]
-    """Adapters this plug-in adds."""
+def fhir_bridge_adapters() -> Iterable[Adapter | AdapterFactory]:  # type: ignore[empty-body]
+    """Adapters this plug-in adds; of one whose modules take long to load its `AdapterFactory`."""
 
 
 @hookspec

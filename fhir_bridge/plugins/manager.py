@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -14,6 +14,7 @@ from typing import Any
 import pluggy
 
 from fhir_bridge.plugins import hookspecs
+from fhir_bridge.plugins.adapter_factories import AdaptersByName
 
 __all__ = [
     "BUILTIN",
@@ -90,14 +91,14 @@ def get_manager() -> pluggy.PluginManager:
     return new_manager(installed=os.environ.get("FHIR_BRIDGE_PLUGINS") != "builtin")
 
 
-def adapters() -> dict[str, Any]:
-    """All adapters by name.
+def adapters() -> Mapping[str, Any]:
+    """All adapters by name, each created when it is asked for.
 
     Raises:
         PluginError: two plug-ins add an adapter of the same name.
     """
     groups = get_manager().hook.fhir_bridge_adapters()
-    return _by("name", groups, "an adapter named")
+    return AdaptersByName(_by("name", groups, "an adapter named"))
 
 
 def extractors() -> dict[str, Any]:

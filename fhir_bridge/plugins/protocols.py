@@ -26,6 +26,7 @@ __all__ = [
     "ReadContext",
     "ReceivedRecord",
     "ReceivingAdapter",
+    "RecordBlock",
     "RecordOutcome",
     "RecordPart",
     "ScopeSpec",
@@ -252,6 +253,19 @@ class CountingRecord(Protocol):
         ...
 
 
+class RecordBlock(Protocol):
+    """Several records that are converted as one, where the run's `ReadContext` has `blocks`.
+
+    Each of them has one object of each scope that it has any of, and no issue. The block is a record as well, with
+    their objects; where converting it gives anything but one output for each record, they are converted one by one.
+    """
+
+    @property
+    def block(self) -> Sequence[SourceRecord]:
+        """The records, in their order."""
+        ...
+
+
 class RecordPart(Protocol):
     """One contribution to a composite record: an instance of a study. Read-only; a row of a store satisfies it."""
 
@@ -337,7 +351,7 @@ class Adapter(Protocol):
         """Name of the default mapping for these sources (`ehr/hl7v2`)."""
         ...
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+    def shards(self, paths: Sequence[Path], jobs: int) -> Sequence[Sequence[Path]]:
         """Split the sources into pieces that can be read apart, in order; most adapters: a file each."""
         ...
 

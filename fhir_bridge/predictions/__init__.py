@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fhir_bridge.deferred import deferred
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.contract import (
     Contribution,
@@ -48,15 +49,8 @@ __all__ = [
     "predictors",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """What needs the store, when it is asked for: a model's process imports this package, and has no store."""
-    if name in __all__:
-        from fhir_bridge.predictions import run
-
-        return getattr(run, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
+# These need the store: the process of a model imports this package, and has none.
+__getattr__ = deferred(__name__, {"Predicted": "run", "PredictionRun": "run"})
 
 PUBLIC_MODULES = (
     "batches",
@@ -66,6 +60,7 @@ PUBLIC_MODULES = (
     "identity",
     "inputs",
     "manifest",
+    "manifest_file",
     "metrics",
     "model_check",
     "monitoring",
@@ -81,5 +76,6 @@ PUBLIC_MODULES = (
     "tensors",
     "triggers",
     "values",
+    "warming",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

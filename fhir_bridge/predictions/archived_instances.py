@@ -1,5 +1,7 @@
 """DICOM instances of a study for a model: kept files of a folder, or of a DICOMweb archive (WADO-RS, PS3.18 10.4).
 
+The archive is the one that the site names, else that of the study's Endpoint.
+
 It runs in the model's process. The archive's origin has to be listed (FHIR_BRIDGE_EGRESS), as for all that leaves.
 """
 
@@ -8,11 +10,19 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["InstanceError", "Instances", "from_archive", "from_folder", "series_of", "study_uid"]
+__all__ = [
+    "InstanceError",
+    "Instances",
+    "from_archive",
+    "from_endpoints",
+    "from_folder",
+    "series_of",
+    "study_uid",
+]
 
 Instances = Callable[[str, str, str], bytes | None]
 """The file of an instance by the UIDs of study, series and instance; None where it is not there.
@@ -56,15 +66,68 @@ def from_archive(url: str) -> Instances:
     """The service at `url`; a bearer token is sent where FHIR_BRIDGE_MODEL_ARCHIVE_TOKEN is set."""
 
     def read(study: str, series: str, instance: str) -> bytes | None:
-        if not study or not series:
-            raise InstanceError("is of a study or series without a UID")
-        address = f"{url.rstrip('/')}/studies/{study}/series/{series}/instances/{instance}"
-        return asyncio.run(_fetch(address))
+        return _instance(url, study, series, instance, os.environ.get(TOKEN))
 
     return read
 
 
-async def _fetch(url: str) -> bytes | None:
+def from_endpoints(study: dict[str, Any], endpoints: Sequence[dict[str, Any]]) -> Instances | None:
+    """The WADO-RS services that a study names, those of a series before its own; None where it names none.
+
+    Whoever may write an Endpoint chooses the address, so no token is sent there, and only listed ones are asked.
+
+    Args:
+        endpoints: the Endpoints that are stored, contained ones aside.
+    """
+    known = {f"Endpoint/{each.get('id')}": each for each in endpoints}
+    known |= {f"#{each.get('id')}": each for each in study.get("contained", ())}
+    of_study = list(_addresses(study, known))
+    of_series = {
+        str(series.get("uid", "")): list(_addresses(series, known)) for series in study.get("series", ())
+    }
+    if not of_study and not any(of_series.values()):
+        return None
+
+    def read(study_uid: str, series_uid: str, instance: str) -> bytes | None:
+        failure: InstanceError | None = None
+        for url in dict.fromkeys([*of_series.get(series_uid, ()), *of_study]):
+            try:
+                content = _instance(url, study_uid, series_uid, instance)
+            except InstanceError as error:
+                failure = failure or error
+                continue
+            if content is not None:
+                return content
+        if failure is not None:
+            raise failure
+        return None
+
+    return read
+
+
+def _addresses(owner: dict[str, Any], known: dict[str, dict[str, Any]]) -> Iterator[str]:
+    for reference in owner.get("endpoint", ()):
+        parts = str(reference.get("reference", "")).partition("/_history")[0].split("/")
+        endpoint = known.get("/".join(parts[-2:]), {})
+        address = str(endpoint.get("address", ""))
+        if (
+            endpoint.get("resourceType") == "Endpoint"
+            and endpoint.get("status") == "active"
+            and endpoint.get("connectionType", {}).get("code") == "dicom-wado-rs"
+            and address
+            and not set("?#") & set(address)
+        ):
+            yield address
+
+
+def _instance(url: str, study: str, series: str, instance: str, token: str | None = None) -> bytes | None:
+    if not study or not series:
+        raise InstanceError("is of a study or series without a UID")
+    address = f"{url.rstrip('/')}/studies/{study}/series/{series}/instances/{instance}"
+    return asyncio.run(_fetch(address, token))
+
+
+async def _fetch(url: str, token: str | None) -> bytes | None:
     import httpx
 
     from fhir_bridge.egress import Allowed, EgressRefused, client
@@ -73,7 +136,7 @@ async def _fetch(url: str) -> bytes | None:
         os.environ.get("FHIR_BRIDGE_EGRESS", ""), os.environ.get("FHIR_BRIDGE_EGRESS_NETWORKS", "")
     )
     headers = {"Accept": _ACCEPT}
-    if token := os.environ.get(TOKEN):
+    if token:
         headers["Authorization"] = f"Bearer {token}"
     content = bytearray()
     try:

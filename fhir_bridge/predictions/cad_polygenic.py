@@ -30,8 +30,8 @@ _OF: Final = "Percentile of "
 class CadPolygenic(PublishedEquation):
     """Reads the score that the adapter for polygenic scores has computed, and refuses one without fitting ancestry.
 
-    Settings of the site: `score` (a PGS Catalog id), `reference` (the name of the reference distribution), perhaps
-    `high` (the percentile from which the class is high) and `synthetic: true` where the reference is made up.
+    Settings of the site: `score` (a PGS Catalog id), `reference` (its name, with or without one of its populations),
+    perhaps `high` (the percentile from which the class is high) and `synthetic: true` where the reference is made up.
     """
 
     name = "cad-polygenic"
@@ -59,7 +59,7 @@ class CadPolygenic(PublishedEquation):
         if not score or not reference:
             raise MissingInput("the site has not named a score and its reference population")
         observation, evidence = _newest(record, str(score))
-        percentile = _percentile(observation, str(reference), evidence)
+        percentile, population = _percentile(observation, str(reference), evidence)
         evidence = Evidence(
             evidence.reference, evidence.label, f"{percentile:f} %", evidence.time, evidence.modality
         )
@@ -102,7 +102,7 @@ class CadPolygenic(PublishedEquation):
                 changes=change if category and category[0] == "not-high" else (),
                 decided_by=("genomics",),
             ),
-            population=f"{reference}{' (synthetic)' if synthetic else ''}",
+            population=f"{population}{', synthetic' if synthetic else ''}",
             guideline="Class by the site's limit; no guideline has one." if category else "",
             cautions=tuple(cautions),
         )
@@ -131,8 +131,8 @@ def _newest(record: PatientRecord, score: str) -> tuple[dict[str, Any], Evidence
     raise MissingInput(f"no polygenic score {score}")
 
 
-def _percentile(observation: Mapping[str, Any], reference: str, evidence: Evidence) -> Decimal:
-    """The percentile in the site's reference.
+def _percentile(observation: Mapping[str, Any], reference: str, evidence: Evidence) -> tuple[Decimal, str]:
+    """The percentile in the site's reference, and the population of it that fits the person's ancestry.
 
     Raises:
         Excluded: the score has none, since no reference distribution fits the person's ancestry, or another one does.
@@ -148,11 +148,12 @@ def _percentile(observation: Mapping[str, Any], reference: str, evidence: Eviden
                 f"the polygenic score can't be interpreted: {reason}, {evidence.reference}", evidence
             )
         stated = str(component["code"].get("text", "")).removeprefix(_OF)
-        if stated != reference:
+        # `1000 Genomes phase 3, EUR (n=503)`: the reference, and which of its populations.
+        if stated != reference and not stated.startswith(f"{reference}, "):
             text = f"the polygenic score is not of the site's reference population: {evidence.reference}"
             raise Excluded(text, evidence)
         percentile = Decimal(str(value))
         if not 0 <= percentile <= 100:
             raise ImplausibleInput("the percentile is outside 0 to 100", evidence)
-        return percentile
+        return percentile, stated
     raise Excluded(f"the polygenic score has no percentile: {evidence.reference}", evidence)

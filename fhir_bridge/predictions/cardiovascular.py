@@ -25,9 +25,11 @@ from fhir_bridge.predictions.record import Evidence, PatientRecord, codings
 
 __all__ = [
     "ANTIHYPERTENSIVE",
+    "ANTITHROMBOTIC",
     "ASCVD",
     "BMI",
     "CHOLESTEROL",
+    "CRP",
     "DECEASED",
     "DIABETES",
     "DIABETES_DRUG",
@@ -43,6 +45,7 @@ __all__ = [
     "SBP",
     "STATIN",
     "TOTAL_MASS",
+    "TRANSPLANT",
     "TYPE_2",
     "UACR",
     "WITHOUT_KIDNEY",
@@ -137,6 +140,13 @@ def _uacr(value: Decimal, unit: str) -> Decimal | None:
     return _to(value, unit, "mg/g") if by_amount is None else by_amount / Decimal("0.11312")
 
 
+CRP: Final = QuantityInput(
+    "C-reactive protein",
+    loinc("30522-7", "1988-5"),
+    "mg/L",
+    2 * YEARS,
+    (Decimal("0.01"), Decimal(600)),
+)
 BMI: Final = QuantityInput(
     "body mass index", loinc("39156-5"), "kg/m2", 5 * YEARS, (Decimal(10), Decimal(100))
 )
@@ -165,6 +175,7 @@ TYPE_2: Final = Disease("type 2 diabetes mellitus", "diabetes-type-2")
 HEART_FAILURE: Final = Disease("heart failure", "heart-failure")
 ANTIHYPERTENSIVE: Final = Disease("blood-pressure-lowering drug", "antihypertensive", "current")
 STATIN: Final = Disease("statin", "statin", "current")
+ANTITHROMBOTIC: Final = Disease("antithrombotic drug", "antithrombotic", "current")
 
 WITHOUT_KIDNEY: Final = (ASCVD, TRANSPLANT, FAMILIAL, PREGNANCY)
 PREVENTION: Final = (*WITHOUT_KIDNEY, CKD)

@@ -279,15 +279,16 @@ def _row(
         account.left_out["as_of is in the future"] += 1
         return None
     current: list[dict[str, Any]] = [loads_exact(stored.bytes) for stored in subject.resources.values()]
+    beside = [loads_exact(stored.bytes) for stored in (*subject.linked, *subject.endpoints)]
     if then is None:
-        record = PatientRecord(loads_exact(subject.patient.bytes), _dated(current), moment)
+        record = PatientRecord(loads_exact(subject.patient.bytes), [*beside, *_dated(current)], moment)
     else:
         people = [stored for stored in then if stored.type == "Patient" and stored.id == subject.id]
         if not people:
             account.left_out["the patient was not known yet"] += 1
             return None
         known = [loads_exact(stored.bytes) for stored in then if stored.type != "Patient"]
-        record = PatientRecord(loads_exact(people[0].bytes), known, moment)
+        record = PatientRecord(loads_exact(people[0].bytes), [*beside, *known], moment)
     try:
         features = read_features(manifest, record, source)
     except UnusableInput as unusable:

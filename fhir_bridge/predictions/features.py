@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
-from fhir_bridge.predictions.archived_instances import Instances
+from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
 from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     MissingInput,
@@ -77,7 +77,7 @@ class FeatureSource:
 
     Attributes:
         folder: of the model.yaml; its views are there.
-        dicom: where the files of a study are; None where the site names nothing.
+        dicom: where the files of a study are; None where the site names nothing: then its Endpoint says it.
     """
 
     folder: Path
@@ -121,7 +121,7 @@ def prepare(item: AnyInput, value: float) -> float:
         value = min(max(value, float(item.clip[0])), float(item.clip[1]))
     if item.log:
         if value <= 0:
-            raise UnusableInput(f"{item.name} has no logarithm")
+            raise UnusableInput(f"{item.label} has no logarithm")
         value = math.log(value)
     return (value - float(item.mean)) / float(item.sd)
 
@@ -160,7 +160,7 @@ def _smoking(item: SmokingInput, record: PatientRecord, _: FeatureSource) -> Fea
 
 def _quantity(item: QuantityBlock, record: PatientRecord, _: FeatureSource) -> Feature:
     reader = QuantityInput(
-        item.name,
+        item.label,
         item.pairs,
         item.unit,
         timedelta(days=item.max_age_days),
@@ -177,7 +177,7 @@ def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) ->
     refuted: list[Evidence] = []
     for condition, present in record.conditions():
         if _is_one(item, condition.get("code")):
-            evidence = record.evidence(condition, item.name, "" if present else "absent")
+            evidence = record.evidence(condition, item.label, "" if present else "absent")
             if present:
                 return _number(item, 1.0, (evidence,))
             refuted.append(evidence)
@@ -188,9 +188,9 @@ def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) ->
     ):
         for resource in record.all(kind):
             if resource.get("status") not in _NOT_DONE and _is_one(item, resource.get(element)):
-                return _number(item, 1.0, (record.evidence(resource, item.name),))
+                return _number(item, 1.0, (record.evidence(resource, item.label),))
     if not refuted and item.absent is None:
-        raise MissingInput(f"{item.name} is neither stated nor ruled out")
+        raise MissingInput(f"{item.label} is neither stated nor ruled out")
     return _number(item, 0.0, refuted)
 
 
@@ -217,9 +217,9 @@ def _variant(item: VariantBlock, record: PatientRecord, _: FeatureSource) -> Fea
         and report.get("status") in ("final", "amended", "corrected")
     ]
     if not reports:
-        raise MissingInput(f"{item.name}: the genome was not studied")
+        raise MissingInput(f"{item.label}: the genome was not studied")
     return _number(
-        item, 0.0, (_with_modality(record.evidence(reports[0], item.name, "none matching"), "genomics"),)
+        item, 0.0, (_with_modality(record.evidence(reports[0], item.label, "none matching"), "genomics"),)
     )
 
 
@@ -229,14 +229,14 @@ def _with_modality(evidence: Evidence, modality: Modality) -> Evidence:
 
 def _signal(item: SignalBlock, record: PatientRecord, _: FeatureSource) -> Feature:
     for observation, _node in record.observations(item.pairs):
-        evidence = _with_modality(record.evidence(observation, item.name), "signals")
-        _check_age(item.name, evidence, record, item.max_age_days)
+        evidence = _with_modality(record.evidence(observation, item.label), "signals")
+        _check_age(item.label, evidence, record, item.max_age_days)
         values = read_signal(observation, item.leads, item.hz, item.samples)
         if isinstance(values, str):
-            raise UnusableInput(f"{item.name} {values}", evidence)
+            raise UnusableInput(f"{item.label} {values}", evidence)
         prepared = tuple(prepare(item, value) for value in values)
         return Feature(item.name, "signals", prepared, "", None, (evidence,))
-    raise MissingInput(f"no {item.name}")
+    raise MissingInput(f"no {item.label}")
 
 
 def _check_age(name: str, evidence: Evidence, record: PatientRecord, days: int) -> None:
@@ -260,19 +260,25 @@ def _frames(item: FramesBlock, record: PatientRecord, source: FeatureSource) -> 
     ]
     studies.sort(key=lambda study: str(study.get("started", "")), reverse=True)
     for study in studies:
-        evidence = record.evidence(study, item.name)
+        evidence = record.evidence(study, item.label)
         evidence = Evidence(
-            evidence.reference, item.name, "", str(study.get("started", "")), modality_of(study)
+            evidence.reference, item.label, "", str(study.get("started", "")), modality_of(study)
         )
-        _check_age(item.name, evidence, record, item.max_age_days)
-        if source.dicom is None:
-            raise UnusableInput(f"{item.name}: the site names no DICOM files (`dicom`, `dicomweb`)", evidence)
-        values = read_frames(study, source.dicom, item.modality, item.frames, item.height, item.width)
+        _check_age(item.label, evidence, record, item.max_age_days)
+        instances = source.dicom or from_endpoints(study, record.all("Endpoint"))
+        if instances is None:
+            message = (
+                "the site names no DICOM files (`dicom`, `dicomweb`), and the study no Endpoint for them"
+            )
+            raise UnusableInput(f"{item.label}: {message}", evidence)
+        values = read_frames(
+            study, instances, record.identifiers, item.modality, item.frames, item.height, item.width
+        )
         if isinstance(values, str):
-            raise UnusableInput(f"{item.name} {values}", evidence)
+            raise UnusableInput(f"{item.label} {values}", evidence)
         prepared = tuple(prepare(item, value) for value in values)
         return Feature(item.name, "imaging", prepared, "", None, (_with_modality(evidence, "imaging"),))
-    raise MissingInput(f"no {item.name}")
+    raise MissingInput(f"no {item.label}")
 
 
 def _text(item: TextBlock, record: PatientRecord, _: FeatureSource) -> Feature:
@@ -286,11 +292,11 @@ def _text(item: TextBlock, record: PatientRecord, _: FeatureSource) -> Feature:
                 continue
             matching.append((str(resource.get("date") or effective_of(resource)), resource, text))
     if not matching:
-        raise MissingInput(f"no {item.name}")
+        raise MissingInput(f"no {item.label}")
     time, resource, text = max(matching, key=lambda entry: entry[0])
-    evidence = record.evidence(resource, item.name)
-    evidence = Evidence(evidence.reference, item.name, "", time, "text")
-    _check_age(item.name, evidence, record, item.max_age_days)
+    evidence = record.evidence(resource, item.label)
+    evidence = Evidence(evidence.reference, item.label, "", time, "text")
+    _check_age(item.label, evidence, record, item.max_age_days)
     return Feature(item.name, "text", (), text[: item.most_characters], None, (evidence,))
 
 
@@ -327,18 +333,18 @@ def _column(item: ViewBlock, record: PatientRecord, source: FeatureSource) -> Fe
     rows: list[tuple[str, float, Evidence]] = []
     resources = [record.patient] if view.resource == "Patient" else record.all(view.resource)
     for resource in resources:
-        evidence = record.evidence(resource, item.name)
+        evidence = record.evidence(resource, item.label)
         try:
             for row in view.dicts(resource):
                 value = row.get(item.column)
                 if value is not None and not isinstance(value, list | dict):
                     rows.append((str(row.get(item.order or "") or evidence.time), float(value), evidence))
         except (RecordError, ValueError) as error:
-            raise UnusableInput(f"{item.name} can't be read by its view", evidence) from error
+            raise UnusableInput(f"{item.label} can't be read by its view", evidence) from error
     if item.select == "count":
         return _number(item, float(len(rows)), [evidence for _, _, evidence in rows])
     if not rows:
-        raise MissingInput(f"no {item.name}")
+        raise MissingInput(f"no {item.label}")
     values = [value for _, value, _ in rows]
     everything = [evidence for _, _, evidence in rows if evidence.resource_type != "Patient"]
     if item.select in ("mean", "sum"):

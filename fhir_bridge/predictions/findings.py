@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from fhir_bridge.fhir.ucum import UcumError, convert
 from fhir_bridge.predictions.inputs import LOINC, SNOMED, UnusableInput
@@ -22,7 +22,9 @@ from fhir_bridge.predictions.record import (
 from fhir_bridge.predictions.value_sets import ICD10, is_member, value_set, wording
 
 __all__ = [
+    "Began",
     "Disease",
+    "began",
     "family_history",
     "find_disease",
     "find_unconfirmed",
@@ -238,6 +240,53 @@ def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | N
         age, condition = min(onsets, key=lambda item: (item[0], item[1]["id"]))
         return record.evidence(condition, disease.name, f"since the age of {age}"), age
     return None if undated is None else (record.evidence(undated, disease.name), None)
+
+
+class Began(NamedTuple):
+    """A disease that the record states for certain, and since when; `since` is None where nothing says that."""
+
+    evidence: Evidence
+    since: date | None
+
+
+def began(record: PatientRecord, disease: Disease) -> Began | None:
+    """The earliest dated statement of a disease, or of a procedure for it; one without a date where none is dated.
+
+    Raises:
+        UnusableInput: it is suspected alone (provisional, differential, unconfirmed).
+    """
+    stated = [
+        item for item in _statements(record) if item.polarity == "present" and disease.states(item.concept)
+    ]
+    certain = [item for item in stated if not item.suspected]
+    if not certain:
+        if stated:
+            suspected = record.evidence(stated[0].resource, disease.name)
+            raise UnusableInput(f"{disease.name} is suspected, not confirmed", suspected)
+        return None
+    dated = [(day, item.resource) for item in certain if (day := _since(record, item.resource)) is not None]
+    if not dated:
+        return Began(record.evidence(certain[0].resource, disease.name), None)
+    day, resource = min(dated, key=lambda item: (item[0], item[1]["id"]))
+    return Began(record.evidence(resource, disease.name, f"since {day.isoformat()}"), day)
+
+
+def _since(record: PatientRecord, resource: dict[str, Any]) -> date | None:
+    """The day on which a Condition began, or a Procedure was done; a year or month means its first day."""
+    kind = resource["resourceType"]
+    names = {"Condition": "onset", "Procedure": "performed"}
+    if kind not in names:
+        return None
+    name = names[kind]
+    period = resource.get(f"{name}Period") or {}
+    moment = moment_of(str(resource.get(f"{name}DateTime") or period.get("start") or ""))
+    if moment is not None:
+        return moment.date()
+    age = _years(resource.get(f"{name}Age") or {})
+    born = moment_of(str(record.patient.get("birthDate") or ""))
+    if age is None or born is None:
+        return None
+    return born.date() + timedelta(days=round(age * 365.25))
 
 
 def subsumption_caution(record: PatientRecord, diseases: Iterable[Disease]) -> tuple[str, ...]:

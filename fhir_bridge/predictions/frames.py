@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from typing import Any
 
 from fhir_bridge.plugins.extras import require
@@ -12,11 +13,20 @@ __all__ = ["read_frames"]
 
 
 def read_frames(
-    study: dict[str, Any], instances: Instances, modality: str, count: int, height: int, width: int
+    study: dict[str, Any],
+    instances: Instances,
+    patient_ids: Collection[str],
+    modality: str,
+    count: int,
+    height: int,
+    width: int,
 ) -> list[float] | str:
     """`count` frames of the first series of the modality, sampled to height by width, 0 to 1; or what is wrong.
 
     Each is scaled to its own lowest and highest value, MONOCHROME1 turned over; colours are made grey.
+
+    Args:
+        patient_ids: the patient's own numbers: a file that states another Patient ID is another patient's.
     """
     require("dicom")
     frames: list[Any] = []
@@ -28,7 +38,9 @@ def read_frames(
                     break
                 content = instances(of_study, series, uid)
                 if content is not None:
-                    frames += _frames_of(content, of_study, uid, count - len(frames), height, width)
+                    frames += _frames_of(
+                        content, of_study, uid, patient_ids, count - len(frames), height, width
+                    )
     except InstanceError as error:
         return str(error)
     if len(frames) < count:
@@ -36,7 +48,15 @@ def read_frames(
     return [float(value) for frame in frames for value in frame.ravel()]
 
 
-def _frames_of(content: bytes, of_study: str, uid: str, most: int, height: int, width: int) -> list[Any]:
+def _frames_of(
+    content: bytes,
+    of_study: str,
+    uid: str,
+    patient_ids: Collection[str],
+    most: int,
+    height: int,
+    width: int,
+) -> list[Any]:
     """The first frames of an instance.
 
     Raises:
@@ -53,6 +73,9 @@ def _frames_of(content: bytes, of_study: str, uid: str, most: int, height: int, 
         # A study that was split or filed anew for another patient may keep the UIDs of its instances.
         if of_study and str(dataset.StudyInstanceUID) != of_study:
             raise InstanceError("is in a file of another study")
+        stated = str(dataset.get("PatientID") or "").strip()
+        if stated and stated not in patient_ids:
+            raise InstanceError("is in a file of another patient: its Patient ID is none of the patient's")
         pixels = np.asarray(dataset.pixel_array, dtype="float32")
     except (
         OSError,

@@ -303,7 +303,7 @@ class QuantityInput:
     def _used(self, number: Decimal, unit: str, value: Decimal) -> str:
         """The value as the model used it: with the source's own digits where nothing was converted."""
         shown = number if unit == self.unit else _rounded(value, 2).normalize()
-        return f"{shown:f} {self.unit}"
+        return f"{shown:f}" if self.unit == "1" else f"{shown:f} {self.unit}"
 
     def in_unit(self, value: Decimal, unit: str) -> Decimal | None:
         """`value` in the model's unit; None where the units do not convert."""

@@ -1,6 +1,6 @@
 """`model.yaml`: a model without Python. What it reads, how that is prepared, where it runs, what its numbers mean.
 
-docs/models.md describes every key. What is wrong with a file is reported with its line.
+docs/models.md describes every key.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
-    ValidationError,
+    Tag,
     field_validator,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from fhir_bridge.fhir.ucum import is_valid
 from fhir_bridge.predictions.genome import GENES
 from fhir_bridge.predictions.model_card import SOURCE_ATTRIBUTES
+from fhir_bridge.predictions.suggestions import near
 
 __all__ = [
     "AnyInput",
+    "Block",
     "CardBlock",
     "Manifest",
-    "ManifestError",
     "OnnxBlock",
     "OutputBlock",
     "RemoteBlock",
     "TensorBlock",
-    "load_manifest",
+    "pairs_of",
 ]
 
 _SYSTEMS: Final = {
@@ -49,30 +49,42 @@ _SYSTEMS: Final = {
     "atc": "http://www.whocc.no/atc",
 }
 _PICKLES: Final = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".npy", ".h5", ".keras", ".sav", ".skops")
-MOST_BYTES: Final = 1024 * 1024
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
 
 
-class ManifestError(ValueError):
-    """A model.yaml that can't be used; the message has file, line and key."""
-
-
-class _Block(BaseModel):
+class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _pairs(codes: Sequence[str]) -> frozenset[tuple[str, str]]:
-    result = set()
+def pairs_of(codes: Sequence[str]) -> list[tuple[str, str]]:
+    """System and code of each, in their order.
+
+    Raises:
+        ValueError: one has no system, or one that is none.
+    """
+    result = []
     for text in codes:
         system, _, code = text.rpartition("|")
         if not system or not code:
-            raise ValueError(f"{text}: write system|code")
-        if system not in _SYSTEMS and not _ABSOLUTE.match(system):
-            raise ValueError(
-                f"{text}: {system} is neither an address nor one of {', '.join(sorted(_SYSTEMS))}"
-            )
-        result.add((_SYSTEMS.get(system, system), code))
-    return frozenset(result)
+            raise ValueError(f"{text}: write system|code, such as loinc|8480-6")
+        if system not in _SYSTEMS:
+            if not _ABSOLUTE.match(system):
+                names = ", ".join(sorted(_SYSTEMS))
+                raise ValueError(
+                    f"{text}: {system} is neither an address nor one of {names}{near(system, _SYSTEMS)}"
+                )
+            meant = _BARE.get(_bare(system), system)
+            if meant != system:
+                raise ValueError(f"{text}: the address of this system is {meant}")
+        result.append((_SYSTEMS.get(system, system), code))
+    return result
+
+
+def _bare(address: str) -> str:
+    return address.lower().removeprefix("https://").removeprefix("http://").removeprefix("www.").rstrip("/")
+
+
+_BARE: Final = {_bare(address): address for address in _SYSTEMS.values()}
 
 
 def _rising(value: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
@@ -81,7 +93,7 @@ def _rising(value: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
     return value
 
 
-class _Input(_Block):
+class _Input(Block):
     """What all inputs share.
 
     `missing`: `refuse`, `nan`, or the number that is used; of what is there and can't be used there is no such way out.
@@ -95,6 +107,11 @@ class _Input(_Block):
     sd: Decimal = Field(default=Decimal(1), gt=0)
     baseline: Decimal | None = None
     """The value of the person whom contributions compare with."""
+
+    @property
+    def label(self) -> str:
+        """The name as people read it."""
+        return self.name.replace("_", " ")
 
 
 class AgeInput(_Input):
@@ -115,19 +132,22 @@ class SmokingInput(_Input):
     type: Literal["smoking"]
 
 
-class _Coded(_Input):
-    codes: list[str] = Field(min_length=1)
+def _coded(text: str) -> str:
+    pairs_of([text])
+    return text
 
-    @field_validator("codes")
-    @classmethod
-    def _readable(cls, value: list[str]) -> list[str]:
-        _pairs(value)
-        return value
+
+Code = Annotated[str, AfterValidator(_coded)]
+"""`system|code`."""
+
+
+class _Coded(_Input):
+    codes: list[Code] = Field(min_length=1)
 
     @property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """(system, code) pairs."""
-        return _pairs(self.codes)
+        return frozenset(pairs_of(self.codes))
 
 
 class QuantityBlock(_Coded):
@@ -145,8 +165,46 @@ class QuantityBlock(_Coded):
     @classmethod
     def _ucum(cls, value: str) -> str:
         if not is_valid(value):
-            raise ValueError(f"{value} is not a UCUM unit")
+            raise ValueError(_no_unit(value))
         return value
+
+
+_UNITS: Final = {
+    **{"mmhg": "mm[Hg]", "mm hg": "mm[Hg]", "bpm": "/min", "beats/min": "/min", "1/min": "/min", "yrs": "a"},
+    **{
+        "years": "a",
+        "year": "a",
+        "months": "mo",
+        "days": "d",
+        "hours": "h",
+        "percent": "%",
+        "iu/l": "[IU]/L",
+    },
+    **{"u/l": "U/L", "iu/ml": "[IU]/mL", "°c": "Cel", "celsius": "Cel", "ml/min/1.73m2": "mL/min/{1.73_m2}"},
+    **{"ml/min/1.73 m2": "mL/min/{1.73_m2}", "ml/min/1.73m²": "mL/min/{1.73_m2}", "kg/m²": "kg/m2"},
+    **{
+        "µg/l": "ug/L",
+        "μg/l": "ug/L",
+        "µmol/l": "umol/L",
+        "μmol/l": "umol/L",
+        "mcg/l": "ug/L",
+        "points": "{score}",
+    },
+    **{
+        "lbs": "[lb_av]",
+        "inches": "[in_i]",
+        "ratio": "1",
+        "none": "1",
+        "10^9/l": "10*9/L",
+        "x10^9/l": "10*9/L",
+    },
+}
+"""What people write, and UCUM's word for it."""
+
+
+def _no_unit(text: str) -> str:
+    meant = _UNITS.get(text.strip().lower())
+    return f"{text or 'none'} is not a UCUM unit" + (f"; write {meant}" if meant else "")
 
 
 class ConditionBlock(_Coded):
@@ -159,21 +217,18 @@ class ConditionBlock(_Coded):
     absent: Literal[0] | None = None
 
 
+def _inherited(gene: str) -> str:
+    if gene not in GENES:
+        known = ", ".join(sorted(GENES))
+        raise ValueError(f"{gene}: the inheritance is not known here; {known} are{near(gene, GENES)}")
+    return gene
+
+
 class VariantBlock(_Input):
     """1 where a (likely) pathogenic germline variant of one of the genes is, 0 where they were studied without one."""
 
     type: Literal["variant"]
-    genes: list[str] = Field(min_length=1)
-
-    @field_validator("genes")
-    @classmethod
-    def _inherited(cls, value: list[str]) -> list[str]:
-        known = set(GENES)
-        if unknown := sorted(set(value) - known):
-            raise ValueError(
-                f"{', '.join(unknown)}: the inheritance is not known here; {', '.join(sorted(known))} are"
-            )
-        return value
+    genes: list[Annotated[str, AfterValidator(_inherited)]] = Field(min_length=1)
 
 
 class SignalBlock(_Coded):
@@ -205,14 +260,14 @@ class TextBlock(_Input):
     """The newest text of a DocumentReference or DiagnosticReport under one of the codes (none: any)."""
 
     type: Literal["text"]
-    codes: list[str] = []
+    codes: list[Code] = []
     most_characters: Annotated[int, Field(gt=0, le=1_000_000)] = 20_000
     max_age_days: int = Field(gt=0)
 
     @property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """(system, code) pairs."""
-        return _pairs(self.codes)
+        return frozenset(pairs_of(self.codes))
 
 
 class ViewBlock(_Input):
@@ -240,7 +295,7 @@ AnyInput = Annotated[
 ]
 
 
-class OnnxBlock(_Block):
+class OnnxBlock(Block):
     """A file beside model.yaml, by its hash (`fhir-bridge model seal` writes it)."""
 
     onnx: str
@@ -256,7 +311,7 @@ class OnnxBlock(_Block):
         return value
 
 
-class RemoteBlock(_Block):
+class RemoteBlock(Block):
     """A server of the Open Inference Protocol v2 (KServe, Triton, MLServer; MLflow behind its server)."""
 
     url: str
@@ -271,10 +326,17 @@ class RemoteBlock(_Block):
     def _http(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
             raise ValueError("write http:// or https://")
+        if re.search(r"/v2(/|\Z)", value):
+            raise ValueError("write the address of the server alone, without /v2/models/…")
         return value.rstrip("/")
 
 
-class TensorBlock(_Block):
+def _kind_of_model(block: Any) -> str:
+    there = isinstance(block, RemoteBlock) or (isinstance(block, dict) and "url" in block)
+    return "server" if there else "file"
+
+
+class TensorBlock(Block):
     """An input of the model: features one after another, in `shape` (without the batch)."""
 
     name: str
@@ -283,7 +345,7 @@ class TensorBlock(_Block):
     shape: list[int] | None = None
 
 
-class IntervalBlock(_Block):
+class IntervalBlock(Block):
     """Tensors (and places in them) of the ends of an interval."""
 
     low: str
@@ -292,14 +354,14 @@ class IntervalBlock(_Block):
     level: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
 
 
-class ClassBlock(_Block):
+class ClassBlock(Block):
     """A class that the model may give, in the order of its probabilities."""
 
     code: str
     display: str
 
 
-class StepBlock(_Block):
+class StepBlock(Block):
     """A category, from a value on (percent of a risk, else the value itself)."""
 
     at_least: Decimal
@@ -307,7 +369,7 @@ class StepBlock(_Block):
     display: str
 
 
-class OutputBlock(_Block):
+class OutputBlock(Block):
     """What the numbers of the model mean."""
 
     kind: Literal["probability", "class", "quantity", "survival", "text"]
@@ -329,7 +391,7 @@ class OutputBlock(_Block):
     @model_validator(mode="after")
     def _whole(self) -> OutputBlock:
         if self.kind == "quantity" and not is_valid(self.unit):
-            raise ValueError(f"unit: {self.unit or 'none'} is not a UCUM unit")
+            raise ValueError(f"unit: {_no_unit(self.unit)}")
         if self.kind == "class" and not self.classes:
             raise ValueError("classes: name them, in the order of the model's probabilities")
         if len({item.code for item in self.classes}) != len(self.classes):
@@ -346,7 +408,7 @@ class OutputBlock(_Block):
         return self
 
 
-class CardBlock(_Block):
+class CardBlock(Block):
     """The model card: the nine texts, and source attributes of HTI-1 by their keys."""
 
     details: str
@@ -365,18 +427,18 @@ class CardBlock(_Block):
     def _known(cls, value: dict[str, str]) -> dict[str, str]:
         known = {key for _, entries in SOURCE_ATTRIBUTES for key, _ in entries}
         if unknown := sorted(value.keys() - known):
-            raise ValueError(f"no source attribute is called {', '.join(unknown)}")
+            raise ValueError(f"no source attribute is called {', '.join(unknown)}{near(unknown[0], known)}")
         return value
 
 
-class AppliesBlock(_Block):
+class AppliesBlock(Block):
     """For whom the model is meant."""
 
     age: Annotated[tuple[int, int] | None, AfterValidator(_rising)] = None
     sex: list[Literal["male", "female"]] | None = None
 
 
-class Manifest(_Block):
+class Manifest(Block):
     """A model.yaml."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
@@ -385,7 +447,10 @@ class Manifest(_Block):
     manufacturer: str
     kind: Literal["machine-learned", "published-equation"] = "machine-learned"
     demonstration: bool = False
-    model: OnnxBlock | RemoteBlock
+    model: Annotated[
+        Annotated[OnnxBlock, Tag("file")] | Annotated[RemoteBlock, Tag("server")],
+        Discriminator(_kind_of_model),
+    ]
     applies: AppliesBlock = AppliesBlock()
     inputs: list[AnyInput] = Field(min_length=1, max_length=1000)
     tensors: list[TensorBlock] = Field(min_length=1, max_length=64)
@@ -400,69 +465,8 @@ class Manifest(_Block):
             raise ValueError("two inputs have one name")
         if self.explain and self.output.kind == "text":
             raise ValueError("explain: nothing contributes to a text by a number")
-        for tensor in self.tensors:
-            if unknown := [name for name in tensor.inputs if name not in names]:
-                raise ValueError(f"tensor {tensor.name}: no input is called {', '.join(unknown)}")
         texts = {item.name for item in self.inputs if isinstance(item, TextBlock)}
         for tensor in self.tensors:
             if (tensor.type == "string") != bool(texts.intersection(tensor.inputs)):
                 raise ValueError(f"tensor {tensor.name}: a text goes into a tensor of type string, alone")
         return self
-
-
-def load_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
-    """Read a model.yaml.
-
-    Returns:
-        It, and the document as it is written.
-
-    Raises:
-        ManifestError: it can't be read, or something in it is wrong.
-    """
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ManifestError(f"{path}: larger than {MOST_BYTES} bytes")
-        content = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ManifestError(f"{path}: can't be read: {error.strerror}") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise ManifestError(f"{path}: nested too deep") from error
-    if not isinstance(content, dict):
-        raise ManifestError(f"{path}:1: a model is an object of keys (docs/models.md)")
-    document = _plain(content)
-    try:
-        return Manifest.model_validate(document), document
-    except ValidationError as error:
-        raise ManifestError(
-            "\n".join(
-                f"{path}:{_line(content, item['loc'])}: {'.'.join(map(str, item['loc'])) or 'model'}: {item['msg']}"
-                for item in error.errors(include_url=False)
-            )
-        ) from error
-
-
-def _plain(node: Any) -> Any:
-    """Without what YAML's reader keeps of the form; numbers as they are written."""
-    if isinstance(node, dict):
-        return {str(name): _plain(value) for name, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(item) for item in node]
-    if isinstance(node, bool | int):
-        return node
-    return float(node) if isinstance(node, float) else node if node is None else str(node)
-
-
-def _line(content: Any, location: Sequence[str | int]) -> int:
-    """The line of the key, or of the nearest thing above it."""
-    line = 1
-    for part in location:
-        try:
-            position = content.lc.data.get(part) if hasattr(content, "lc") and content.lc.data else None
-            if position is not None:
-                line = position[0] + 1
-            content = content[part]
-        except (KeyError, IndexError, TypeError):
-            continue  # the tag of a union is in the location, and not in the file
-    return line

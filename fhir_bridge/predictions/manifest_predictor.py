@@ -27,14 +27,8 @@ from fhir_bridge.predictions.features import (
     view_resource,
 )
 from fhir_bridge.predictions.inputs import UnusableInput, age_on
-from fhir_bridge.predictions.manifest import (
-    Manifest,
-    OnnxBlock,
-    RemoteBlock,
-    TensorBlock,
-    ViewBlock,
-    load_manifest,
-)
+from fhir_bridge.predictions.manifest import Manifest, OnnxBlock, RemoteBlock, TensorBlock, ViewBlock
+from fhir_bridge.predictions.manifest_file import load_manifest
 from fhir_bridge.predictions.onnx_model import OnnxModel
 from fhir_bridge.predictions.outputs import ClassOutput
 from fhir_bridge.predictions.record import Evidence, Modality, PatientRecord, moment_of
@@ -128,6 +122,14 @@ class ManifestPredictor:
         if folder or archive:
             instances = from_folder(Path(str(folder))) if folder else from_archive(str(archive))
         return FeatureSource(self.path.parent, instances)
+
+    def prepare(self) -> None:
+        """Load the model before the first question.
+
+        Raises:
+            ModelFailure: it can't be.
+        """
+        self._backend()
 
     def predict(
         self, records: Sequence[PatientRecord], settings: PredictorSettings

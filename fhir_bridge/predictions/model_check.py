@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fhir_bridge.fhir.views import ViewError, compile_view
+from fhir_bridge.plugins import predictors
 from fhir_bridge.predictions.decoding import tensors_of
 from fhir_bridge.predictions.manifest import (
     AnyInput,
@@ -19,7 +20,9 @@ from fhir_bridge.predictions.manifest import (
     ViewBlock,
 )
 from fhir_bridge.predictions.manifest_predictor import DATATYPES
+from fhir_bridge.predictions.manifest_rules import Fault, doubts
 from fhir_bridge.predictions.onnx_model import OnnxModel
+from fhir_bridge.predictions.suggestions import near
 from fhir_bridge.predictions.tensors import ModelFailure, Tensor
 
 __all__ = ["problems_of"]
@@ -28,39 +31,124 @@ _ROWS = 2
 """Patients of the trial: a model that takes one at a time, or answers for one alone, is seen."""
 
 
-def problems_of(manifest: Manifest, folder: Path) -> list[str]:
-    """What keeps the model from answering: its file, views, inputs, the width of its outputs. Empty: nothing was found.
+def problems_of(manifest: Manifest, folder: Path) -> list[Fault]:
+    """What keeps the model from answering, or is hardly meant: its name, file, views, inputs, the width of its outputs.
 
     An ONNX model is run once, with nought in each input (the mean, where a mean is stated). One behind a server isn't
-    asked.
+    asked. Empty: nothing was found.
 
     Args:
         folder: of the model.yaml.
     """
-    problems = [*_views(manifest, folder)]
+    problems = [*_name(manifest), *doubts(manifest), *_views(manifest, folder)]
+    trials: list[Tensor] = []
+    for number, block in enumerate(manifest.tensors):
+        try:
+            trials.append(_trial(block, manifest))
+        except ModelFailure as error:
+            problems.append((("tensors", number, "shape"), str(error)))
+    if not isinstance(manifest.model, OnnxBlock):
+        return problems
     try:
-        inputs = [_trial(block, manifest) for block in manifest.tensors]
-        if isinstance(manifest.model, OnnxBlock):
-            model = OnnxModel(folder / manifest.model.onnx, manifest.model.sha256)
-            problems += _outputs(manifest.output, model.run(inputs, tensors_of(manifest.output)))
+        model = OnnxModel(folder / manifest.model.onnx, manifest.model.sha256)
     except ModelFailure as error:
-        problems.append(str(error))
+        return [*problems, (("model", "onnx"), str(error))]
+    beside = [*_inputs(manifest, model, trials), *_named_outputs(manifest.output, model)]
+    if beside or len(trials) < len(manifest.tensors):
+        return [*problems, *beside]
+    try:
+        problems += _outputs(manifest.output, model.run(trials, tensors_of(manifest.output)))
+    except ModelFailure as error:
+        problems.append((("model", "onnx"), str(error)))
     return problems
 
 
-def _views(manifest: Manifest, folder: Path) -> Iterator[str]:
-    for item in manifest.inputs:
+def _name(manifest: Manifest) -> Iterator[Fault]:
+    if manifest.name in predictors():
+        yield (
+            ("name",),
+            f"{manifest.name} is the name of a model that is installed; write another one, such as own-{manifest.name}",
+        )
+
+
+def _inputs(manifest: Manifest, model: OnnxModel, trials: Sequence[Tensor]) -> Iterator[Fault]:
+    """Names, types and shapes of the file's inputs, beside those of model.yaml."""
+    names = [block.name for block in manifest.tensors]
+    for name in model.inputs:
+        if name not in names:
+            yield ("tensors",), f"the file has an input {name}, and no tensor is called so"
+    places = {tensor.name: tensor for tensor in trials}
+    for number, block in enumerate(manifest.tensors):
+        if block.name not in model.inputs:
+            listed = ", ".join(sorted(model.inputs))
+            yield (
+                ("tensors", number, "name"),
+                f"the file has no input {block.name}; its inputs are {listed}{near(block.name, model.inputs)}",
+            )
+            continue
+        datatype, shape = model.inputs[block.name]
+        wanted = DATATYPES.get(block.type, "BYTES")
+        if datatype != wanted:
+            known = {value: name for name, value in DATATYPES.items()}
+            yield (
+                ("tensors", number, "type"),
+                f"the file's input {block.name} is {known.get(datatype, datatype)}, and model.yaml says {block.type}",
+            )
+        trial = places.get(block.name)
+        if trial is not None and not _fits(shape, trial.shape):
+            asked = " by ".join("any" if part is None else str(part) for part in shape[1:])
+            stated = " by ".join(map(str, trial.shape[1:]))
+            if shape and shape[0] not in (None, _ROWS):
+                yield (
+                    ("tensors", number, "name"),
+                    f"the file's input {block.name} takes {shape[0]} patient at a time; "
+                    "export it with a batch of any size",
+                )
+            else:
+                yield (
+                    ("tensors", number, "inputs"),
+                    f"the file's input {block.name} is {asked or 'one'} values a patient, "
+                    f"and model.yaml gives {stated}",
+                )
+
+
+def _fits(shape: Sequence[int | None], given: Sequence[int]) -> bool:
+    return not shape or (
+        len(shape) == len(given)
+        and all(part in (None, size) for part, size in zip(shape, given, strict=True))
+    )
+
+
+def _named_outputs(block: OutputBlock, model: OnnxModel) -> Iterator[Fault]:
+    keys = {block.tensor: ("output", "tensor")}
+    if block.interval is not None:
+        keys = {
+            block.interval.low: ("output", "interval"),
+            block.interval.high: ("output", "interval"),
+        } | keys
+    for name, place in keys.items():
+        if name not in model.outputs:
+            listed = ", ".join(sorted(model.outputs))
+            yield place, f"the file has no output {name}; its outputs are {listed}{near(name, model.outputs)}"
+
+
+def _views(manifest: Manifest, folder: Path) -> Iterator[Fault]:
+    for number, item in enumerate(manifest.inputs):
         if isinstance(item, ViewBlock):
             try:
                 view = compile_view((folder / item.view).read_bytes())
             except OSError as error:
-                yield f"input {item.name}: {item.view} can't be read: {error.strerror}"
+                yield ("inputs", number, "view"), f"{item.view} can't be read: {error.strerror}"
             except ViewError as error:
-                yield f"input {item.name}: {item.view}: {error}"
+                yield ("inputs", number, "view"), f"{item.view}: {error}"
             else:
-                for name in (item.column, item.order):
-                    if name is not None and name not in [column.name for column in view.columns]:
-                        yield f"input {item.name}: {item.view} has no column {name}"
+                columns = [column.name for column in view.columns]
+                for key, name in (("column", item.column), ("order", item.order)):
+                    if name is not None and name not in columns:
+                        yield (
+                            ("inputs", number, key),
+                            f"{item.view} has no column {name}{near(name, columns)}",
+                        )
 
 
 def _width(item: AnyInput) -> int:
@@ -93,21 +181,30 @@ def _trial(block: TensorBlock, manifest: Manifest) -> Tensor:
     return Tensor(block.name, (_ROWS, *shape), DATATYPES[block.type], [0.0] * size)
 
 
-def _outputs(block: OutputBlock, outputs: Mapping[str, Tensor]) -> Iterator[str]:
+def _outputs(block: OutputBlock, outputs: Mapping[str, Tensor]) -> Iterator[Fault]:
     needed = {"class": len(block.classes), "survival": len(block.times)}.get(block.kind)
     for name in tensors_of(block):
         tensor = outputs[name]
         if not tensor.shape or tensor.shape[0] != _ROWS:
-            yield f"output {name}: it has no row for each patient (asked about {_ROWS}, shape {list(tensor.shape)})"
+            yield (
+                ("output", "tensor"),
+                f"output {name}: it has no row for each patient (asked about {_ROWS}, shape {list(tensor.shape)})",
+            )
             continue
         width = len(tensor.values) // _ROWS
         if tensor.datatype == "BYTES" and block.kind != "text":
-            yield f"output {name}: it is text, and {block.kind} needs numbers"
+            yield ("output", "tensor"), f"output {name}: it is text, and {block.kind} needs numbers"
         elif name == block.tensor and needed is not None:
             if width != needed:
                 what = "classes" if block.kind == "class" else "times"
-                yield f"output {name}: it has {width} values, and model.yaml names {needed} {what}"
+                yield (
+                    ("output", "tensor"),
+                    f"output {name}: it has {width} values, and model.yaml names {needed} {what}",
+                )
         else:
             index = block.index if name == block.tensor or block.interval is None else block.interval.index
             if width <= index:
-                yield f"output {name}: it has {width} values, and model.yaml wants the one with index {index}"
+                yield (
+                    ("output", "tensor"),
+                    f"output {name}: it has {width} values, and model.yaml wants the one with index {index}",
+                )

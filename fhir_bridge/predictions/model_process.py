@@ -13,6 +13,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -65,6 +66,10 @@ def _load(first: bytes) -> Predictor:
     sys.path[:] = message["path"]
     _limit_memory(message["memory_mb"])
     predictor: Predictor = pickle.loads(bytes.fromhex(message["predictor"]))  # noqa: S301 - of the process that started us
+    prepare = getattr(predictor, "prepare", None)
+    if prepare is not None:
+        with suppress(Exception):  # what is wrong is said by each answer, where a person sees it
+            prepare()
     return predictor
 
 

@@ -1,4 +1,4 @@
-"""Models in processes of their own, started when first used, kept, and replaced when they hang or crash.
+"""Models in processes of their own, started ahead or when first used, kept, replaced when they hang or crash.
 
 A model is somebody's code: it may never return, end its process or take all memory. None of it reaches a web worker or
 a job: a call that takes too long ends with its process, and the next one starts another. A process serves one model,
@@ -32,7 +32,7 @@ from fhir_bridge.predictions.answers import Answer, answer_of
 from fhir_bridge.predictions.contract import PredictorSettings
 from fhir_bridge.predictions.model_process import LARGEST_ANSWER
 
-__all__ = ["ModelRecord", "ModelUnavailable", "ModelWorkers", "model_workers"]
+__all__ = ["MOST_PROCESSES", "ModelRecord", "ModelUnavailable", "ModelWorkers", "model_workers"]
 
 START_SECONDS = 120.0
 """How long a model's process may take to start: its imports, and files that it reads."""
@@ -93,7 +93,18 @@ class ModelWorkers:
         worker = self._worker(predictor, settings, content)
         return await worker.run(records)
 
-    def _worker(self, predictor: Predictor, settings: PredictorSettings, content: str) -> _Worker:
+    async def start(self, predictor: Predictor, settings: PredictorSettings, content: str = "") -> None:
+        """Start the model's process where it does not run, so that the first question finds it; args as in `predict`.
+
+        Raises:
+            ModelUnavailable: the model can't be loaded in a process of its own.
+        """
+        await self._worker(predictor, settings, content, anew=False).start()
+
+    def _worker(
+        self, predictor: Predictor, settings: PredictorSettings, content: str, *, anew: bool = True
+    ) -> _Worker:
+        """anew: this is a use, after which others are older."""
         try:
             pickled = pickle.dumps(predictor)
         except Exception as error:  # a plug-in's class may raise anything here
@@ -104,9 +115,11 @@ class ModelWorkers:
         text = orjson.dumps([asdict(settings), content], default=str, option=orjson.OPT_SORT_KEYS)
         key = hashlib.blake2b(pickled + text, digest_size=16).digest()
         with self._lock:
-            # Taken out and put in again: the last ones are those that were used last.
-            worker = self._workers.pop(key, None) or _Worker(pickled, settings)
-            self._workers[key] = worker
+            worker = self._workers.get(key)
+            if worker is None or anew:
+                # Taken out and put in again: the last ones are those that were used last.
+                worker = self._workers.pop(key, None) or _Worker(pickled, settings)
+                self._workers[key] = worker
             spare = [self._workers.pop(old) for old in list(self._workers)[:-MOST_PROCESSES]]
         # Outside of the lock: closing waits for a call that may hang.
         for old in spare:
@@ -153,6 +166,16 @@ class _Worker:
             results.append(answers if isinstance(answers, str) else answers[0])
         return results
 
+    async def start(self) -> None:
+        """See `ModelWorkers.start`."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._started)
+
+    def _started(self) -> None:
+        """In the worker's own thread only."""
+        if self._process is not None and not self._process.running:
+            self._stop()
+        self._process = self._process or self._start()
+
     def _call(self, records: Sequence[ModelRecord]) -> list[Answer] | str:
         """Answers to all, or why the call failed. Blocks; in the worker's own thread only."""
         request = self._request(records)
@@ -178,7 +201,8 @@ class _Worker:
     def _start(self) -> _Process:
         if self._closed:
             raise ModelUnavailable("the model workers are closed")
-        process = _Process()
+        # Known from here on, so that closing ends it in the middle of its start.
+        process = self._process = _Process()
         message = {
             "path": sys.path,
             "memory_mb": self._settings.memory_mb,
@@ -187,10 +211,12 @@ class _Worker:
         try:
             answer = process.exchange(orjson.dumps(message), START_SECONDS)
         except _Lost as lost:
+            self._process = None
             process.stop()
             raise ModelUnavailable(f"the model's process did not start: {lost}") from lost
         failed = answer.get("failed")
         if failed is not None:
+            self._process = None
             process.stop()
             raise ModelUnavailable(f"the model can't be loaded: {failed}")
         return process
@@ -235,13 +261,18 @@ class _Process:
             )
         self._connection = Connection(ours.detach())
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
     def exchange(self, request: bytes, seconds: float) -> dict[str, Any]:
         """Send, and wait for the answer; kill the process when the time is up.
 
         Raises:
             _Lost: there is no answer.
         """
-        if self._process.poll() is not None:
+        if not self.running:
             raise _Lost("its process had ended", before=True)
         late = threading.Event()
 

@@ -73,6 +73,19 @@ class OnnxModel:
             raise ModelFailure(f"{path.name} can't be loaded ({type(error).__name__})") from error
         self._inputs = {item.name: item.type for item in self._session.get_inputs()}
         self._outputs = {item.name for item in self._session.get_outputs()}
+        self.inputs: Mapping[str, tuple[str, tuple[int | None, ...]]] = {
+            item.name: (
+                _datatype(item.type),
+                tuple(part if isinstance(part, int) else None for part in item.shape),
+            )
+            for item in self._session.get_inputs()
+        }
+        """Type (`FP32`, …) and shape of each, with the batch; None where any size fits."""
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """Their names."""
+        return frozenset(self._outputs)
 
     def run(self, inputs: Sequence[Tensor], wanted: Sequence[str]) -> Mapping[str, Tensor]:
         """See `Backend.run`."""
@@ -95,6 +108,12 @@ class OnnxModel:
         except Exception as error:  # its message may hold values
             raise ModelFailure(f"the run failed ({type(error).__name__})") from error
         return {name: _tensor(name, value) for name, value in zip(wanted, results, strict=True)}
+
+
+def _datatype(text: str) -> str:
+    """`FP32` of `tensor(float)`; the text itself where it is one that model.yaml can't name."""
+    names = {"float": "FP32", "double": "FP64", "int64": "INT64", "string": "BYTES"}
+    return names.get(text.removeprefix("tensor(").removesuffix(")"), text)
 
 
 def _tensor(name: str, value: Any) -> Tensor:

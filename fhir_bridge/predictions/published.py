@@ -14,14 +14,23 @@ from fhir_bridge.predictions.categories import Categories
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
 from fhir_bridge.predictions.explain import Equation, explain
 from fhir_bridge.predictions.findings import find_disease
-from fhir_bridge.predictions.inputs import ImplausibleInput, QuantityInput, UnusableInput, age_on
+from fhir_bridge.predictions.inputs import (
+    SNOMED,
+    ImplausibleInput,
+    QuantityInput,
+    UnusableInput,
+    age_on,
+)
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
+from fhir_bridge.predictions.value_sets import ICD10, is_member, value_set
 
 __all__ = ["VALUE_SETS", "Gathered", "PublishedEquation", "sex_of"]
 
 
 VALUE_SETS: Final = tuple(sorted((shipped("terminology") / "value-sets").glob("prediction-*.json")))
 """Part of what a model is: another value set is another model, whose results supersede the old ones."""
+
+_ANYTHING: Final = {"coding": [{"system": system, "code": "0"} for system in (*sorted(ICD10), SNOMED)]}
 
 
 class Gathered:
@@ -91,6 +100,11 @@ class PublishedEquation:
     files = VALUE_SETS
     reads = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
     """What the exclusions look at beside what every model does."""
+
+    def prepare(self) -> None:
+        """Read what every question needs, before the first one."""
+        for file in VALUE_SETS:
+            is_member(value_set(file.stem.removeprefix("prediction-")), _ANYTHING)
 
     def predict(
         self, records: Sequence[PatientRecord], settings: PredictorSettings

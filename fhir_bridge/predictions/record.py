@@ -34,6 +34,7 @@ _MODALITY: dict[str, Modality] = {
     "dicom": "imaging",
     "dicomweb": "imaging",
     "vcf": "genomics",
+    "pgs": "genomics",
     "pharmcat": "genomics",
 }
 AHEAD = timedelta(hours=14)
@@ -156,7 +157,9 @@ class PatientRecord:
         self._statements: tuple[Statement, ...] | None = None
         self._by_code: dict[tuple[str, str], list[dict[str, Any]]] | None = None
         for resource in map(plain, resources):
-            if not (
+            if resource[
+                "resourceType"
+            ] == "Endpoint" or not (  # where something is now, whatever was asked about when
                 self._is_asserted(resource) or self._is_later(resource) or self._is_about_another(resource)
             ):
                 self._by_type.setdefault(resource["resourceType"], []).append(resource)
@@ -188,6 +191,17 @@ class PatientRecord:
     def all(self, resource_type: str) -> list[dict[str, Any]]:
         """Current resources of a type."""
         return self._by_type.get(resource_type, [])
+
+    @property
+    def identifiers(self) -> frozenset[str]:
+        """The values of the patient's identifiers, those of records that were merged with it included."""
+        people = (self.patient, *self.all("Patient"))
+        return frozenset(
+            str(each["value"])
+            for person in people
+            for each in person.get("identifier", ())
+            if each.get("value")
+        )
 
     def models(self, resource_type: str) -> list[Any]:
         """As `all`, and the Patient, as objects of `fhir.resources` (`fhir.models.to_model`).

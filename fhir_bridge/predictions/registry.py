@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,24 @@ def _files_of(parameters: Mapping[str, Any] | None) -> dict[str, Path]:
 
 
 def _of_file(name: str, path: Path) -> Predictor:
+    if name in predictors():
+        raise PredictionError(
+            "FB-PRED-007",
+            f"{path}: {name} is the name of a model that is installed; name the model.yaml otherwise at this site, "
+            f"such as own-{name}",
+        )
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise PredictionError("FB-PRED-007", f"{path}: can't be read: {error.strerror}") from error
+    return _read_file(name, path, (state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+# Read once in each state: reading YAML takes longer than most models take to answer.
+@lru_cache(maxsize=64)
+def _read_file(name: str, path: Path, _state: tuple[int, int, int]) -> Predictor:
     # Here: listing models that are Python needs none of what reads files.
-    from fhir_bridge.predictions.manifest import ManifestError
+    from fhir_bridge.predictions.manifest_file import ManifestError
     from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
 
     try:

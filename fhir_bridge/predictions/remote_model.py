@@ -60,9 +60,12 @@ class RemoteModel:
         from fhir_bridge.egress import Allowed, client
 
         # Of the environment, as the server's own settings: a model.yaml must not widen where data go.
-        allowed = Allowed.of(
-            os.environ.get("FHIR_BRIDGE_EGRESS", ""), os.environ.get("FHIR_BRIDGE_EGRESS_NETWORKS", "")
-        )
+        try:
+            allowed = Allowed.of(
+                os.environ.get("FHIR_BRIDGE_EGRESS", ""), os.environ.get("FHIR_BRIDGE_EGRESS_NETWORKS", "")
+            )
+        except ValueError as error:
+            raise ModelFailure(f"FHIR_BRIDGE_EGRESS or FHIR_BRIDGE_EGRESS_NETWORKS: {error}") from error
         size = self._block.batch
         async with client(allowed, seconds=self._block.seconds) as http:
             return [

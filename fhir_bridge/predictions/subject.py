@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from fhir_bridge.predictions.record import Evidence
 from fhir_bridge.predictions.resources import MODELS
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES, used_hash
+from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.results import UsedInput
 from fhir_bridge.storage.stored import parse
 
@@ -40,6 +42,7 @@ class Subject:
     Attributes:
         linked: Patients that are the same person (ADT A40).
         resources: by reference (`Observation/x`): what the model sees.
+        endpoints: where its imaging studies are; of no patient, so no input of a result.
         consents: whatever the caller may read: they decide about the run, and no model sees them.
         as_of: the moment of the question; nothing that was true or arrived later is in it.
         seen: hash of all that decides the result (`Identities.seen`); None where that is not known.
@@ -51,6 +54,7 @@ class Subject:
     consents: tuple[Stored, ...]
     as_of: datetime
     seen: bytes | None = None
+    endpoints: tuple[Stored, ...] = ()
 
     @property
     def id(self) -> str:
@@ -64,9 +68,8 @@ class Subject:
 
     def for_model(self) -> ModelRecord:
         """What goes to the model's process."""
-        return ModelRecord(
-            self.patient.bytes, [stored.bytes for stored in self.resources.values()], self.as_of
-        )
+        others = (*self.linked, *self.endpoints, *self.resources.values())
+        return ModelRecord(self.patient.bytes, [stored.bytes for stored in others], self.as_of)
 
     def refused_use(
         self, settings: PredictorSettings, code: tuple[str, str], model: str = ""
@@ -164,6 +167,7 @@ async def read_subjects(
     if access is EVERYTHING and len(patient_ids) > 1:
         alone = [name for name in patient_ids if name not in linked]
         records = await store.small_records(alone, ("Consent", *RECORD_TYPES))
+    places: dict[str, Stored | None] = {}
     for patient_id in patient_ids:
         patient = (known or {}).get(patient_id) or await store.read("Patient", patient_id, access)
         people = {patient_id: patient}
@@ -184,7 +188,32 @@ async def read_subjects(
             # The database's clock may be ahead of ours; what was read is known.
             max(datetime.now(UTC), *(stored.last_updated for stored in (patient, *record))),
             (seen or {}).get(patient_id),
+            await _endpoints(store, record, access, places),
         )
+
+
+async def _endpoints(
+    store: Store, record: Sequence[Stored], access: AccessFilter, known: dict[str, Stored | None]
+) -> tuple[Stored, ...]:
+    """The Endpoints that imaging studies of a record name, as far as they may be read."""
+    names: dict[str, None] = {}
+    for stored in record:
+        if stored.type == "ImagingStudy" and b'"endpoint"' in stored.bytes:
+            study = stored.resource()
+            for owner in (study, *study.get("series", ())):
+                for reference in owner.get("endpoint", ()):
+                    if match := _ENDPOINT.search(str(reference.get("reference", ""))):
+                        names[match[1]] = None
+    for name in names:
+        if name not in known:
+            try:
+                known[name] = await store.read("Endpoint", name, access)
+            except StorageError:
+                known[name] = None
+    return tuple(endpoint for name in names if (endpoint := known[name]) is not None)
+
+
+_ENDPOINT: Final = re.compile(r"(?:^|/)Endpoint/([A-Za-z0-9.-]{1,64})(?:/_history/|$)")
 
 
 async def _record(store: Store, patient_id: str, access: AccessFilter, types: Sequence[str]) -> list[Stored]:

@@ -1,8 +1,8 @@
 """The FHIR REST API, the SMART authorization server, and what serves them."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fhir_bridge.deferred import deferred
 from fhir_bridge.server.issues import CODES
 
 if TYPE_CHECKING:
@@ -22,16 +22,5 @@ PUBLIC_MODULES = (
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
 
-
-_HOMES = {"Settings": "settings", "create_app": "app", "serve": "serve"}
-
-
-# Lazily, PEP 562: importing FastAPI here would make every command pay for it, and need the
-# extra where it is not installed.
-def __getattr__(name: str) -> Any:
-    """What needs the extra `server`, when it is asked for: our plug-in is registered without it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    globals()[name] = result = getattr(module, name)  # in place of the module of this name
-    return result
+# Importing FastAPI here would make every command pay for it, and need the extra `server` where it is not installed.
+__getattr__ = deferred(__name__, {"Settings": "settings", "create_app": "app", "serve": "serve"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import multiprocessing
@@ -74,7 +75,7 @@ def _serve_here(settings: Settings, beside: list[Child]) -> None:
     supervisor = Supervisor(beside, grace=GRACE_SECONDS)
     failed: list[int] = []
     supervisor.start()  # which copies this process: what belongs to one process is made after it
-    server = _Server(_config(settings), partial(_announce, settings))
+    server = _Server(_config(settings), partial(_announce, settings), settings)
     # uvicorn wants the main thread, for signals.
 
     def watch() -> None:
@@ -216,14 +217,25 @@ def _announce(settings: Settings) -> None:
 class _Server(uvicorn.Server):
     """A server that reports when it has started."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], object]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], object], settings: Settings) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._settings = settings
+        self._warming: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_started()
+            if self._settings.site is not None and self._settings.warm_models:
+                from fhir_bridge.predictions.warming import keep_warm
+
+                self._warming = asyncio.create_task(keep_warm(str(self._settings.site)), name="models")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+        await super().shutdown(sockets)
 
     def leave(self) -> None:
         """Stop as after SIGTERM."""
@@ -237,7 +249,7 @@ def web_worker(settings: Settings, listening: socket.socket, ready: Connection) 
         ready.send(True)
         ready.close()
 
-    server = _Server(_config(settings), report)
+    server = _Server(_config(settings), report, settings)
     parent = multiprocessing.parent_process()
     if parent is not None:
         end_with_parent(parent.sentinel, server.leave)

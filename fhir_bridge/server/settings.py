@@ -305,6 +305,11 @@ class Settings(BaseSettings):
         le=10,
         description="Time of one call of a CDS service; what is not ready by then gives no card, and no error.",
     )
+    warm_models: bool = Field(
+        default=True,
+        description="Whether the site's models are started with the server, and again when one is altered or "
+        "has ended, rather than by the first question.",
+    )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
         default=False,

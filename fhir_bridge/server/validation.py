@@ -110,6 +110,7 @@ class _Asking:
     def __init__(self, terminology: Terminology | None) -> None:
         self._terminology = terminology
         self.asked = False
+        self.sound_codes = None if terminology is None else terminology.sound_codes
 
     def _ask(self) -> Terminology | None:
         self.asked = True

@@ -165,15 +165,22 @@ class AuditWriter:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
         self._pool = pool
         self._months: set[tuple[int, int]] = set()
+        self._good_until = 0.0
 
     async def prepare(self, records: Iterable[AuditRecord] = ()) -> None:
         """See that there are partitions for these records, and for now."""
+        if not records and time.time() < self._good_until:
+            return
         for moment in (datetime.now(UTC), *(record.recorded for record in records)):
             moment = moment.astimezone(UTC)
             if (moment.year, moment.month) not in self._months:
                 async with self._pool.connection() as connection:
                     await connection.execute("SELECT audit_month(%s)", (moment,))
                 self._months.add((moment.year, moment.month))
+        now = datetime.now(UTC)
+        if (now.year, now.month) in self._months:
+            following = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
+            self._good_until = following.timestamp()
 
     async def prepare_ahead(self) -> None:
         """Make the partitions of this month and the next ones, so that no writer has to."""

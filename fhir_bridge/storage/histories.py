@@ -38,7 +38,7 @@ from fhir_bridge.storage.permission import (
 from fhir_bridge.storage.search_text import date_value
 from fhir_bridge.storage.stored import Stored, parse_for_reading
 
-__all__ = ["HistoryEntry", "HistoryPage", "history", "read_version"]
+__all__ = ["HistoryEntry", "HistoryPage", "HistoryRequest", "history", "read_version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,28 @@ class HistoryPage:
     next: str | None = None
 
 
-Row = tuple[str, str, int, datetime, bytes | None, int]
-"""type, id, version, lastUpdated, bytes, key."""
+@dataclass(frozen=True, slots=True)
+class HistoryRequest:
+    """Which page of a history is asked for.
+
+    Attributes:
+        count: versions on a page.
+        since: the earliest time of a version.
+        at: date or period, with a prefix, at which versions were current (`_at`).
+        cursor: of the page before.
+        most_bytes: of the contents of a page.
+    """
+
+    count: int
+    since: datetime | None
+    at: str | None
+    cursor: str | None
+    most_bytes: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no page is before it."""
+        return self.cursor is None
 
 
 async def read_version(
@@ -111,12 +131,7 @@ async def history(
     resource_type: str | None,
     identity: str | None,
     access: AccessFilter,
-    *,
-    count: int,
-    since: datetime | None,
-    at: str | None,
-    cursor: str | None,
-    most_bytes: int,
+    request: HistoryRequest,
 ) -> HistoryPage:
     """Versions of a resource, of a type, or of all types that the caller may search; AuditEvents have their own.
 
@@ -125,20 +140,14 @@ async def history(
             history's cursor.
     """
     if resource_type is not None and identity is not None:
-        return await _instance_history(
-            pool, dictionaries, cursors, resource_type, identity, access,
-            count=count, since=since, at=at, cursor=cursor, most_bytes=most_bytes,
-        )  # fmt: skip
+        return await _instance_history(pool, dictionaries, cursors, resource_type, identity, access, request)
     if resource_type is not None:
         require(access, resource_type, "s")
         types = [resource_type]
     else:
         # There are more AuditEvents than of all else.
         types = [kind for kind in sorted(resource_types() - APART) if access.permits(kind, "s")]
-    return await _type_history(
-        pool, dictionaries, cursors, types, access,
-        count=count, since=since, at=at, cursor=cursor, most_bytes=most_bytes,
-    )  # fmt: skip
+    return await _type_history(pool, dictionaries, cursors, types, access, request)
 
 
 async def _instance_history(
@@ -148,19 +157,14 @@ async def _instance_history(
     resource_type: str,
     identity: str,
     access: AccessFilter,
-    *,
-    count: int,
-    since: datetime | None,
-    at: str | None,
-    cursor: str | None,
-    most_bytes: int,
+    request: HistoryRequest,
 ) -> HistoryPage:
     """All versions of a resource: the current first, then by number; late arrivals among them."""
     require(access, resource_type, "r")
-    bound = (access.subject, "history", resource_type, identity, str(since), at)
+    bound = (access.subject, "history", resource_type, identity, str(request.since), request.at)
     ends, during = "", TRUE
-    if at is not None:
-        ends, during = f", {_ENDS} AS ends", _current_at(at, "v.last_updated", "v.ends")
+    if request.at is not None:
+        ends, during = f", {_ENDS} AS ends", _current_at(request.at, "v.last_updated", "v.ends")
     permitted = await compile_access(access, resource_type, "r", dictionaries)
     statement = within_bytes(
         "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.current FROM resource r, LATERAL ("  # noqa: S608
@@ -181,13 +185,22 @@ async def _instance_history(
         # A version that arrived late has a greater number than the current one: hence the
         # current first, then the others.
         before = location or (0, 2**31 - 1)
-        values = (size, resource_type, identity, *permitted.values, since, *during.values, *before, some)
+        values = (
+            size,
+            resource_type,
+            identity,
+            *permitted.values,
+            request.since,
+            *during.values,
+            *before,
+            some,
+        )
         return await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
 
     async def visible(connection: AsyncConnection, rows: list[Any]) -> list[Any]:
         return await _visible(connection, access, rows, "r", everything=everything)
 
-    location = cursors.read(cursor, bound) if cursor else None
+    location = cursors.read(request.cursor, bound) if request.cursor is not None else None
     async with pool.connection() as connection:
         filled = await _filled(
             connection,
@@ -195,13 +208,12 @@ async def _instance_history(
             visible,
             lambda row: [1, 2**31 - 1 if row[6] else row[2]],
             location,
-            count=count,
-            most_bytes=most_bytes,
+            request,
         )
-    if filled.empty and cursor is None and since is None and at is None:
+    if filled.empty and request.is_first and request.since is None and request.at is None:
         # Only where nothing narrowed it: an empty later page is a page of a resource that is there.
         raise NotFound(f"no {resource_type}/{identity}")
-    return filled.page(cursors, bound, whole=cursor is None and count > 0)
+    return filled.page(cursors, bound, whole=request.is_first and request.count > 0)
 
 
 async def _type_history(
@@ -210,16 +222,11 @@ async def _type_history(
     cursors: Cursors,
     types: list[str],
     access: AccessFilter,
-    *,
-    count: int,
-    since: datetime | None,
-    at: str | None,
-    cursor: str | None,
-    most_bytes: int,
+    request: HistoryRequest,
 ) -> HistoryPage:
     """Versions of all resources of some types, newest first; what came late and never was current is left out."""
-    bound = (access.subject, "history", types, str(since), at)
-    location = cursors.read(cursor, bound) if cursor is not None else None
+    bound = (access.subject, "history", types, str(request.since), request.at)
+    location = cursors.read(request.cursor, bound) if request.cursor is not None else None
     patient = _patient(access)
     record, searched = Condition("", ()), access
     if patient is not None:  # all is in this record: there the search begins, and needs no look whether it is
@@ -238,7 +245,7 @@ async def _type_history(
     async def read(
         connection: AsyncConnection, location: Sequence[Any] | None, some: int, size: int
     ) -> list[Any]:
-        page_of = _Slice(searched_for, patient is not None, location, since, at, some)
+        page_of = _Slice(searched_for, patient is not None, location, request.since, request.at, some)
         branches = [page_of.of_resources(condition) for condition in _current(types)] + [
             page_of.of_history(types)
         ]
@@ -268,10 +275,9 @@ async def _type_history(
             visible,
             lambda row: [row[6], row[5], row[2]],
             location,
-            count=count,
-            most_bytes=most_bytes,
+            request,
         )
-    return filled.page(cursors, bound, whole=cursor is None and count > 0)
+    return filled.page(cursors, bound, whole=request.is_first and request.count > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +307,7 @@ async def _filled(
     visible: Callable[[AsyncConnection, list[Any]], Awaitable[list[Any]]],
     place: Callable[[Any], Sequence[Any]],
     location: Sequence[Any] | None,
-    *,
-    count: int,
-    most_bytes: int,
+    request: HistoryRequest,
 ) -> _Filled:
     """A page whose rows are filtered by their own content after they are read: more is read until it is full.
 
@@ -315,27 +319,27 @@ async def _filled(
     shown: list[Any] = []
     empty, size = True, 0
     # One more than the page has shows whether another follows; a hidden one must not say so.
-    wanted = count + 1
+    wanted = request.count + 1
     for _ in range(MOST_READS):
-        rows = await read(connection, location, wanted, most_bytes - size)
+        rows = await read(connection, location, wanted, request.most_bytes - size)
         fitting = that_fit(rows)
         empty = empty and not rows
         seen = {(row[5], row[2]) for row in await visible(connection, fitting)}
         for row in fitting:
             if (row[5], row[2]) not in seen:
                 continue
-            if len(shown) == count:
+            if len(shown) == request.count:
                 return _Filled(shown, place(shown[-1]) if shown else location, False)
             shown.append(row)
             size += len(row[4] or b"")
         if fitting:
             location = place(fitting[-1])
         cut = len(fitting) < len(rows)
-        if (cut and shown) or size >= most_bytes:
+        if (cut and shown) or size >= request.most_bytes:
             return _Filled(shown, location, False)
         if len(rows) < wanted and not cut:
             return _Filled(shown, None, empty)
-        wanted = max(count + 1 - len(shown), AT_LEAST)
+        wanted = max(request.count + 1 - len(shown), AT_LEAST)
     return _Filled(shown, location, False)
 
 

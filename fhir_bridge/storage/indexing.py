@@ -43,6 +43,7 @@ from fhir_bridge.storage.indexed import included, indexed_only
 from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
 __all__ = [
+    "TOO_MANY",
     "Identity",
     "IndexWriter",
     "Indexed",
@@ -72,6 +73,7 @@ those of a time. A row for each date, of the first patient alone; the others hav
 UNDATED = "-infinity"
 """The moment of what has no date."""
 
+TOO_MANY = "a write has more rows of the search index than are allowed here"
 _MERGES = ("replaced-by", "replaces")
 
 
@@ -142,7 +144,7 @@ def index(
         extracted = extract(resource, indexed_only(resource_type, known), known, most=most)
         placed = elements_of(resource, extracted, known, most=most)
     except TooManyEntries as error:
-        raise TooManyIndexRows("a write has more rows of the search index than are allowed here") from error
+        raise TooManyIndexRows(TOO_MANY) from error
     if placed is not None:
         extracted = [entry for entry, _ in placed]
     # A type that R4 does not have can't be a row of `resource`: what it names is somewhere else.

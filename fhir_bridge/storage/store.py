@@ -282,18 +282,9 @@ class Store:
             return await self._events.history(
                 access, identity, count=count, since=since, cursor=cursor, most_bytes=most_bytes
             )
+        request = histories.HistoryRequest(count, since, at, cursor, most_bytes)
         return await histories.history(
-            self.pool,
-            self._dictionaries,
-            self._cursors,
-            resource_type,
-            identity,
-            access,
-            count=count,
-            since=since,
-            at=at,
-            cursor=cursor,
-            most_bytes=most_bytes,
+            self.pool, self._dictionaries, self._cursors, resource_type, identity, access, request
         )
 
     async def create(
@@ -304,6 +295,7 @@ class Store:
         if_none_exist: Parameters | None = None,
         audit: AuditOf | None = None,
         outline: Outline | None = None,
+        beside: Sequence[Operation] = (),
     ) -> Written:
         """Store a resource under a new id.
 
@@ -311,6 +303,7 @@ class Store:
             if_none_exist: criteria; where they match one resource that is the result (`unchanged`).
             audit: makes the records of what is written, which are stored in the same transaction.
             outline: of the resource, where it is known.
+            beside: writes of the same transaction.
 
         Raises:
             BadResource, Forbidden, MultipleMatches.
@@ -323,7 +316,7 @@ class Store:
         identity = content["id"] = new_id()
         operation = Operation("create", kind, identity, content, criteria=criteria, outline=outline)
         try:
-            return (await self.write([operation], access, audit=audit))[0]
+            return (await self.write([operation, *beside], access, audit=audit))[0]
         except VersionConflict:  # another writer made it between the search and the write
             if written := await self.match(kind, criteria or (), access):
                 return written
@@ -338,11 +331,13 @@ class Store:
         *,
         if_match: str | None = None,
         audit: AuditOf | None = None,
+        beside: Sequence[Operation] = (),
     ) -> Written:
         """Store a resource under a given id, new or not. Equal content creates no version (`unchanged`).
 
         Args:
             if_match: ETag (`W/"3"`) or number of the version that must be current.
+            beside: writes of the same transaction.
 
         Raises:
             BadResource, Forbidden, VersionConflict.
@@ -351,7 +346,7 @@ class Store:
         if content["resourceType"] != resource_type or content.get("id") != identity:
             raise BadResource(f"the resource is not {resource_type}/{identity}, as the URL says")
         operation = Operation("update", resource_type, identity, content, if_match=if_match)
-        return (await self.write([operation], access, audit=audit))[0]
+        return (await self.write([operation, *beside], access, audit=audit))[0]
 
     async def conditional_update(
         self,

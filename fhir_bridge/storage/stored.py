@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
@@ -25,6 +26,7 @@ __all__ = [
     "canonical",
     "content_hash",
     "digest",
+    "instant",
     "new_id",
     "now",
     "parse",
@@ -108,17 +110,20 @@ def stamp(resource: dict[str, Any], identity: str, version: int, moment: datetim
     """The bytes to store: id, meta.versionId and meta.lastUpdated put in, everything else as it is."""
     meta = resource.get("meta")
     # Type, id and meta first, whatever came first: bytes of one content have one form.
-    stamped = {
-        "resourceType": resource["resourceType"],
-        "id": identity,
-        "meta": {
-            **(meta if isinstance(meta, dict) else {}),
-            "versionId": str(version),
-            "lastUpdated": moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        },
+    stamped = {"resourceType": "", "id": "", "meta": None, **resource}
+    stamped["id"] = identity
+    stamped["meta"] = {
+        **(meta if isinstance(meta, dict) else {}),
+        "versionId": str(version),
+        "lastUpdated": instant(moment),
     }
-    stamped.update((name, value) for name, value in resource.items() if name not in stamped)
     return dumps(stamped)
+
+
+@lru_cache(64)
+def instant(moment: datetime) -> str:
+    """A moment as `meta.lastUpdated` writes it. What is written together has few of them."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _plain(value: object) -> Any:

@@ -36,7 +36,7 @@ from fhir_bridge.storage.errors import (
 from fhir_bridge.storage.outlines import Outline, outline_of
 from fhir_bridge.storage.references_by_search import SearchedReferences
 from fhir_bridge.storage.searching import SearchPage
-from fhir_bridge.storage.stored import Stored, Written
+from fhir_bridge.storage.stored import Stored, Written, instant
 from fhir_bridge.storage.writing import Operation, Parameters, new_id
 
 __all__ = ["BundleStore", "Bundles", "Check", "resolved"]
@@ -273,7 +273,11 @@ class Bundles:
         return {
             "fullUrl": f"{self._base}/{stored.type}/{stored.id}",
             "resource": orjson.Fragment(stored.bytes),
-            "response": {"status": "200 OK", "etag": stored.etag, "lastModified": _instant(stored)},
+            "response": {
+                "status": "200 OK",
+                "etag": stored.etag,
+                "lastModified": instant(stored.last_updated),
+            },
         }
 
     def _searchset(self, page: SearchPage) -> dict[str, Any]:
@@ -293,7 +297,11 @@ class Bundles:
 
     def _response(self, written: Written) -> Response:
         stored = written.stored
-        response = {"status": _STATUS[written.outcome], "etag": stored.etag, "lastModified": _instant(stored)}
+        response = {
+            "status": _STATUS[written.outcome],
+            "etag": stored.etag,
+            "lastModified": instant(stored.last_updated),
+        }
         if written.outcome == "deleted":
             return {"response": response}
         response["location"] = f"{self._base}/{stored.type}/{stored.id}/_history/{stored.version}".lstrip("/")
@@ -365,7 +373,3 @@ def _refuse_doubles(writes: list[Entry]) -> None:
 def _refusal(error: StorageError) -> Response:
     status = f"{error.status} {_REASONS.get(error.status, 'Error')}"
     return {"response": {"status": status, "outcome": operation_outcome([error.issue])}}
-
-
-def _instant(stored: Stored) -> str:
-    return stored.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -77,30 +77,40 @@ def _add_versions(
     _add_past(statement, past, {new.current.key for new in versions})
     # Resources of a fresh number have no row to lock or to replace, so that they
     # are inserted rather than updated.
+    first: list[tuple[object, ...]] = []
     fresh: list[tuple[object, ...]] = []
     known: list[tuple[object, ...]] = []
+    changes: list[tuple[object, ...]] = []
     for new in versions:
-        current = new.current
-        labels = None if new.item is None else writer.labels(new.item)
-        row = (
-            *(current.key, current.type, current.id, new.version, new.last_version),
-            *(new.bytes is None, new.moment, new.business_time),
-            # Labels vary in length, which an array of arrays can't hold: they travel as text.
-            None if labels is None else "{" + ",".join(map(str, labels)) + "}",
-            *(new.hash, new.bytes),
-        )
-        (fresh if current.fresh else known).append(row)
+        current, item = new.current, new.item
+        labels = None if item is None else writer.labels(item)
+        if current.fresh and new.version == 1 and labels is None and new.business_time is None:
+            # Of a create nothing but this varies: arrays of what is always the same would have to be made and read.
+            first.append((current.key, current.type, current.id, new.moment, new.hash, new.bytes))
+        else:
+            row = (
+                *(current.key, current.type, current.id, new.version, new.last_version),
+                *(new.bytes is None, new.moment, new.business_time),
+                # Labels vary in length, which an array of arrays can't hold: they travel as text.
+                None if labels is None else "{" + ",".join(map(str, labels)) + "}",
+                *(new.hash, new.bytes),
+            )
+            (fresh if current.fresh else known).append(row)
+            changes.append((current.key, new.version, new.bytes is None))
         # A deletion has no index entries and keeps its record: access to the history goes by it.
-        if new.item is None:
+        if item is None:
             writer.remove(current.key, current.type)
         else:
-            writer.put(new.item, new=current.version == 0)
+            writer.put(item, new=current.version == 0)
+    # In the same statement: a change is in the feed if and only if its version is stored.
+    if first:
+        keys, *others = transposed(_FIRST, first)
+        statement.add(_INSERT_FIRST, keys, *others)
+        statement.add(_CHANGE_FIRST, keys)
     if fresh:
         statement.add(_INSERT, *transposed(_ROW, fresh))
     if known:
         statement.add(_UPDATE, *transposed(_ROW, known))
-    # In the same statement: a change is in the feed if and only if its version is stored.
-    changes = [(new.current.key, new.version, new.bytes is None) for new in versions]
     statement.insert("change", {"resource": "bigint", "version": "int", "deleted": "bool"}, changes)
     writer.write(statement)
 
@@ -165,6 +175,20 @@ _INSERT = (
     f"INSERT INTO resource ({_NAMES}) OVERRIDING SYSTEM VALUE "  # noqa: S608
     f"SELECT {_NAMES.replace('labels', 'labels::int[]')} FROM {arrays(_ROW)} AS n ({_NAMES})"
 )
+
+_FIRST = {
+    "key": "bigint",
+    "type": "text",
+    "id": "text",
+    "last_updated": "timestamptz",
+    "hash": "bytea",
+    "bytes": "bytea",
+}
+_INSERT_FIRST = (
+    f"INSERT INTO resource ({', '.join(_FIRST)}, version, last_version, deleted) OVERRIDING SYSTEM VALUE "  # noqa: S608
+    f"SELECT *, 1, 1, false FROM {arrays(_FIRST)}"
+)
+_CHANGE_FIRST = "INSERT INTO change (resource, version, deleted) SELECT key, 1, false FROM unnest(%s::bigint[]) AS n (key)"
 
 # Labels of a deleted resource stay: what they withhold stays withheld in its history.
 _UPDATE = (

@@ -29,12 +29,13 @@ from fhir_bridge.storage.errors import (
     MultipleMatches,
     NotFound,
     StorageError,
+    TooManyIndexRows,
     TransactionFailed,
 )
 from fhir_bridge.storage.grouping import Creates, GroupWriter
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
 from fhir_bridge.storage.includes import is_include
-from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
+from fhir_bridge.storage.indexing import TOO_MANY, Identity, Indexed, identify, index
 from fhir_bridge.storage.integrity import (
     Named,
     Referrers,
@@ -195,9 +196,13 @@ class Writer:
                     refuse_implicit_rules(operation.resource)
                     known = self._dictionaries.definitions
                     outline = operation.outline or await outline_of(operation.resource)
+                    # Of one that is not large it is enough to count what there is.
+                    most = left if outline.large else None
                     item = await beside(
-                        outline.large, partial(index, operation.resource, operation.id, known, most=left)
+                        outline.large, partial(index, operation.resource, operation.id, known, most=most)
                     )
+                    if left is not None and len(item.entries) > left:
+                        raise TooManyIndexRows(TOO_MANY)
                     items[operation.identity] = item
                     if self._check_references:
                         references[operation.identity] = await beside(

@@ -1,9 +1,15 @@
 """Code systems, value sets and concept maps: look codes up, ask for membership, translate, and check the maps."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from fhir_bridge.terminology.files import TerminologyFileError
 from fhir_bridge.terminology.issues import CODES
-from fhir_bridge.terminology.lint import lint_folders, lint_store
 from fhir_bridge.terminology.service import CodeValidity, Terminology, get_terminology
+
+if TYPE_CHECKING:
+    from fhir_bridge.terminology.lint import lint_folders, lint_store
 
 __all__ = [
     "CODES",
@@ -43,3 +49,12 @@ PUBLIC_MODULES = (
     "versions",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
+
+
+def __getattr__(name: str) -> Any:
+    """The lint, when it is asked for: it loads the importers, which nothing that converts needs."""
+    if name not in ("lint_folders", "lint_store"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fhir_bridge.terminology import lint
+
+    return getattr(lint, name)

@@ -36,9 +36,9 @@ def lookup(system: str, code: str) -> Concept | None:
 def _displays(scheme: str) -> dict[str, str]:
     """Code to meaning; of several, the one that is in most context groups."""
     meanings: dict[str, tuple[int, str]] = {}
-    for codes in dicom_concepts().get(scheme, {}).values():
-        for code, (meaning, groups) in codes.items():
-            meanings[code] = max(meanings.get(code, (-1, "")), (len(groups), meaning))
+    for concept in dicom_concepts(scheme):
+        known = meanings.get(concept.code, (-1, ""))
+        meanings[concept.code] = max(known, (concept.groups, concept.meaning))
     return {code: meaning for code, (_, meaning) in meanings.items()}
 
 

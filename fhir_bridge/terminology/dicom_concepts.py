@@ -1,23 +1,70 @@
-"""pydicom's table of the concepts of PS3.16, read for what is taken of it and not kept: it is 13 MB."""
+"""pydicom's table of the concepts of PS3.16, read from its source: executed, it is 13 MB of objects."""
 
 from __future__ import annotations
 
-from fhir_bridge.terminology.pydicom_tables import read_table
+import re
+from ast import literal_eval
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
-__all__ = ["dicom_concepts", "snomed_of_rt"]
+from fhir_bridge.terminology.pydicom_tables import read_table, source_of
 
-Concepts = dict[str, dict[str, dict[str, tuple[str, list[int]]]]]
-"""Scheme to keyword to code to its meaning and context groups."""
+__all__ = ["DicomConcept", "dicom_concepts", "snomed_of_rt"]
+
+_TEXT: Final = rb""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""
+_ENTRY: Final = re.compile(
+    rb"^    (%b): \{|(%b): \(\s*((?:(?:%b)\s*)+),\s*\[([\d,\s]*)\],?\s*\)" % (_TEXT, _TEXT, _TEXT),
+    re.MULTILINE,
+)
+"""`"Keyword": {`, or `"code": ("meaning", [groups])`; a long meaning is in several literals."""
 
 
-def dicom_concepts() -> Concepts:
-    """All concepts that DICOM uses, read anew each time: take what is needed and let it go.
+class DicomConcept(NamedTuple):
+    """A code of one keyword: what it means, and how many context groups it is in."""
+
+    keyword: str
+    code: str
+    meaning: str
+    groups: int
+
+
+def dicom_concepts(scheme: str) -> list[DicomConcept]:
+    """The concepts of a scheme (`DCM`, `SCT`) that DICOM uses, read anew each time: take what is needed, let it go.
 
     Raises:
         ModuleNotFoundError: without the extra `dicom`.
     """
-    table: Concepts = read_table("sr._concepts_dict", "concepts")
-    return table
+    source = source_of("sr._concepts_dict").read_bytes()
+    start = source.find(b'concepts["%b"] = {' % scheme.encode())
+    end = source.find(b"\n}\n", start)
+    if start >= 0 and end >= 0:
+        concepts = list(_scanned(source, start, end))
+        if len(concepts) == source.count(b": (", start, end):
+            return concepts
+    # Written in another way than today: as Python reads it.
+    table: dict[str, dict[str, tuple[str, list[int]]]]
+    table = read_table("sr._concepts_dict", "concepts").get(scheme, {})
+    return [
+        DicomConcept(keyword, code, meaning, len(groups))
+        for keyword, codes in table.items()
+        for code, (meaning, groups) in codes.items()
+    ]
+
+
+def _scanned(source: bytes, start: int, end: int) -> Iterator[DicomConcept]:
+    keyword = ""
+    for entry in _ENTRY.finditer(source, start, end):
+        if entry[1]:
+            keyword = _value(entry[1])
+        else:
+            yield DicomConcept(keyword, _value(entry[2]), _value(entry[3]), len(entry[4].split()))
+
+
+def _value(literal: bytes) -> str:
+    text = literal.decode()
+    if "\\" in text or "\n" in text:
+        return str(literal_eval(f"({text})"))
+    return text.strip()[1:-1]
 
 
 def snomed_of_rt() -> dict[str, str]:

@@ -8,7 +8,19 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_table"]
+__all__ = ["read_table", "source_of"]
+
+
+def source_of(module: str) -> Path:
+    """The file of a module of pydicom.
+
+    Raises:
+        ModuleNotFoundError: without the extra `dicom`.
+    """
+    package = find_spec("pydicom")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("pydicom is not installed", name="pydicom")
+    return Path(package.origin).parent.joinpath(*module.split(".")).with_suffix(".py")
 
 
 def read_table(module: str, name: str) -> Any:
@@ -20,10 +32,7 @@ def read_table(module: str, name: str) -> Any:
     known = sys.modules.get(f"pydicom.{module}")
     if known is not None:
         return getattr(known, name)
-    package = find_spec("pydicom")
-    if package is None or package.origin is None:
-        raise ModuleNotFoundError("pydicom is not installed", name="pydicom")
-    path = Path(package.origin).parent.joinpath(*module.split(".")).with_suffix(".py")
+    path = source_of(module)
     spec: ModuleSpec | None = spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ModuleNotFoundError(f"{path} can't be read", name="pydicom")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.ports import Concept, Translation
+from fhir_bridge.fhir.sound_codes import SoundCodes
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.terminology import dicom, versions
 from fhir_bridge.terminology.concept_maps import ConceptMaps, best_first
@@ -161,6 +162,16 @@ class Terminology:
         self._look()
         return self._library
 
+    @property
+    def sound_codes(self) -> SoundCodes:
+        """Codes that validation found to be in order; others after an import."""
+        self._look()
+        return self._sound_codes
+
+    @cached_property
+    def _sound_codes(self) -> SoundCodes:
+        return SoundCodes()
+
     @cached_property
     def _library(self) -> Library:
         return Library(self.layers)
@@ -174,7 +185,7 @@ class Terminology:
         if imports != self._imports:
             self._imports = imports
             self._concept.cache_clear()
-            for result in ("_library", "_selector", "_value_sets", "_codes", "_other_names"):
+            for result in ("_library", "_sound_codes", "_selector", "_value_sets", "_codes", "_other_names"):
                 self.__dict__.pop(result, None)
 
     @cached_property

@@ -142,10 +142,10 @@ def files_by_mapping(
     chosen: Adapter = known[adapter]
     paths, _ = expand(sources, chosen)
     if mapping is not None:
-        return [(mapping, paths)]
+        return [(mapping, list(paths))]
     if isinstance(chosen, AssigningAdapter):
         return list(chosen.assign(paths).items())
-    return [(chosen.choose_mapping(paths), paths)] if paths else []
+    return [(chosen.choose_mapping(paths), list(paths))] if paths else []
 
 
 def _by_suffix(sources: Sequence[str | Path], known: Mapping[str, Any]) -> str:

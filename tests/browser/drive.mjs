@@ -61,6 +61,11 @@ const beyond = () => page.evaluate(() => {
   };
   return {
     title: document.querySelector("h1").textContent,
+    rows: document.querySelectorAll(".stacked tr").length,
+    // Rows that stand one below the other on a telephone: nothing of them has to be scrolled to, even in a box.
+    stacked: [...document.querySelectorAll(".stacked tbody *")]
+      .filter(node => node.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+      .map(node => `${node.tagName} ${node.textContent.slice(0, 40)}`),
     width: document.documentElement.clientWidth,
     needs: document.documentElement.scrollWidth,
     nodes: [...document.querySelectorAll("body *")]
@@ -76,6 +81,7 @@ const scenarios = {
     const pages = {};
     for (const path of process.env.PATHS.split(" ")) {
       await page.goto(ROOT + path);
+      await page.$$eval("details", found => found.forEach(item => { item.open = true; }));
       pages[path] = await beyond();
     }
     return { pages };

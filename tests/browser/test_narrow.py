@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.server import Settings
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.accounts import Accounts
@@ -21,7 +22,7 @@ from tests.browser.test_pages import sign_in_link
 from tests.patience import PATIENCE
 from tests.server.conftest import PASSWORD, free_port, patient
 from tests.server.conftest import RECORDS as PEOPLE
-from tests.server.test_pages import RECORDS
+from tests.server.test_pages import RECORDS, REFUSAL
 from tests.server.test_pages_trends import ldl
 
 ENDLESS = "x" * 1_000_000
@@ -45,6 +46,37 @@ WIDE = [
         "code": {"text": ENDLESS},
         "subject": {"reference": "Patient/wide"},
     },
+]
+WIDE += [
+    REFUSAL
+    | {
+        "id": f"wide-{number}",
+        "subject": {"reference": "Patient/wide"},
+        "code": {"coding": [{"system": PREDICTION_CODES, "code": f"model-{number}"}], "text": "M" * 400},
+        "derivedFrom": [
+            {"reference": f"Observation/w{entry}/_history/1", "display": text}
+            for entry, text in enumerate(
+                ("birth date, sex, whether deceased", "L" * 900, "eGFR: 71 mL/min"), 1
+            )
+        ],
+        "component": [
+            {
+                "code": {"coding": [{"system": PREDICTION_CODES, "code": code}], "text": "C" * 500},
+                **value,
+            }
+            for code, value in (
+                ("population", {"valueString": "P" * 700}),
+                ("contribution-age", {"valueQuantity": {"value": -123.456789}}),
+            )
+        ],
+        **more,
+    }
+    for number, more in enumerate(
+        (
+            {"dataAbsentReason": {"text": "R" * 900}},
+            {"dataAbsentReason": None, "valueQuantity": {"value": 12.3, "unit": "%"}},
+        )
+    )
 ]
 PATHS = (
     "/",
@@ -100,3 +132,6 @@ def test_nothing_is_off_screen(
         assert found["width"] == 390, path
         assert found["nodes"] == [], path
         assert found["needs"] <= found["width"], path
+        assert found["stacked"] == [], path
+    assert shown["pages"]["/"]["rows"] > 3
+    assert shown["pages"]["/patients/wide"]["rows"] >= 6

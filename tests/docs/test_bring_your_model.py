@@ -11,7 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from fhir_bridge.predictions import PredictorSettings
-from fhir_bridge.predictions.manifest import RemoteBlock, load_manifest
+from fhir_bridge.predictions.manifest import RemoteBlock
+from fhir_bridge.predictions.manifest_file import load_manifest
 from tests.command import run_command
 from tests.docs.markdown import blocks
 from tests.predictions.made_models import logistic

@@ -141,6 +141,8 @@ class TestThePages:
     ) -> None:
         cohort = html.unescape(self.sign_in(browser, prepared, "clinician").text)
         assert [person.family for person in PEOPLE if person.family not in cohort] == []
+        first = browser.get(f"/patients/{patient_id(PEOPLE[0].mrn)}")
+        assert "Synthetic reference of the demonstration, made-up-A (n=10000), synthetic" in first.text
         page = browser.get(f"/patients/{patient_id(TTR.mrn)}")
         assert page.status_code == 200
         text = html.unescape(page.text)
@@ -278,6 +280,27 @@ class TestThePredictions:
             nodes = [node for source in sources for node in (source, *source.get("component", ()))]
             codes = {coding["code"] for node in nodes for coding in node["code"].get("coding", ())}
             assert inputs <= codes
+
+    def test_a_polygenic_score_has_its_percentile_in_a_synthetic_reference_and_reaches_the_multimodal_model(
+        self, signed_on: Service
+    ) -> None:
+        results = predictions(signed_on, "cad-polygenic")
+        given = {item["subject"]["reference"]: item for item in results if "valueQuantity" in item}
+        shown = given[ref(PEOPLE[0])]
+        assert any("The reference population is synthetic" in note["text"] for note in shown["note"])
+        # The reference has nobody like one of them: a refusal, not a percentile.
+        refused = [str(item.get("dataAbsentReason")) for item in results if "valueQuantity" not in item]
+        assert sum("no reference distribution" in text for text in refused) == 1
+        system = "urn:fhir-bridge:predictor:demo-multimodal-risk"
+        several = signed_on.search(f"Observation?code={system}|demo-multimodal-risk&_count=100")
+        used = [item for item in several if "valueQuantity" in item and item["subject"]["reference"] in given]
+        assert len(used) >= 4
+        for item in used:
+            labels = [source["display"] for source in item["derivedFrom"]]
+            assert any(label.startswith("polygenic score: ") for label in labels)
+            assert "genomics" in next(
+                n["text"] for n in item["note"] if n["text"].startswith("By kind of record")
+            )
 
     def test_a_result_says_what_made_it_from_what(self, signed_on: Service) -> None:
         result = predictions(signed_on, "score2", PEOPLE[0])[0]

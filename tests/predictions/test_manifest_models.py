@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -20,12 +21,13 @@ from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from fhir_bridge.cli.main import app
-from fhir_bridge.predictions import PredictorSettings
+from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.predictions import PredictionRun, PredictorSettings
 from fhir_bridge.predictions.answers import plain
 from fhir_bridge.predictions.features import read_features
 from fhir_bridge.predictions.identity import content_hash_of
 from fhir_bridge.predictions.inputs import UnusableInput
-from fhir_bridge.predictions.manifest import ManifestError, load_manifest
+from fhir_bridge.predictions.manifest_file import ManifestError, load_manifest
 from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
 from fhir_bridge.predictions.model_workers import ModelRecord, ModelWorkers
 from fhir_bridge.predictions.onnx_model import external_data
@@ -33,6 +35,7 @@ from fhir_bridge.predictions.outputs import ClassOutput, QuantityOutput, Surviva
 from fhir_bridge.predictions.registry import PredictionError, find_predictor
 from fhir_bridge.predictions.shapley import shapley
 from fhir_bridge.predictions.tensors import ModelFailure
+from fhir_bridge.storage import Store
 from tests.predictions.made_models import BIAS, logistic, manifest, risk, save, write
 from tests.predictions.records import blood_pressure, condition, quantity, record, smoking, variant
 
@@ -287,7 +290,11 @@ SHAPED = output(kind="probability", index=7)
             constant([0.5]),
             "1 values, and model.yaml names 2 times",
         ),
-        ({"tensors": [{"name": "x", "inputs": ["age"]}]}, None, "the run failed"),
+        (
+            {"tensors": [{"name": "x", "inputs": ["age"]}]},
+            None,
+            "is 3 values a patient, and model.yaml gives 1",
+        ),
         ({"tensors": [{"name": "x", "inputs": ["age"], "shape": [2]}]}, None, "are 1 values, and its shape"),
         ({"tensors": [{"name": "y", "inputs": ["age"]}]}, None, "its inputs are x"),
         ({"output": output(kind="probability")}, answers_once, "no row for each patient"),
@@ -340,7 +347,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "pickle": (lambda d: d["model"].update(onnx="model.pkl"), "never loaded"),
     "outside": (lambda d: d["model"].update(onnx="../model.onnx"), "beside model.yaml"),
     "unit": (lambda d: d["inputs"][1].update(unit="apples"), "not a UCUM unit"),
-    "key": (lambda d: d["inputs"][1].update(colour="red"), "Extra inputs"),
+    "key": (lambda d: d["inputs"][1].update(colour="red"), "no such key"),
     "code": (lambda d: d["inputs"][1].update(codes=["8480-6"]), "write system|code"),
     "twice": (lambda d: d["inputs"].append(d["inputs"][0]), "one name"),
     "unknown": (lambda d: d["tensors"][0].update(inputs=["weight"]), "no input is called weight"),
@@ -373,6 +380,162 @@ def test_what_is_wrong_with_a_model_yaml_is_told_with_its_line(name: str, tmp_pa
         assert "apples" in path.read_text().splitlines()[line - 1]
     with pytest.raises(PredictionError, match=text.replace("|", r"\|")):
         find_predictor("own-risk", {"predictions": {"own-risk": {"model": str(path)}}})
+
+
+SIGNAL = {
+    "name": "ecg",
+    "type": "signal",
+    "codes": ["loinc|11524-6"],
+    "hz": 100,
+    "samples": 9,
+    "max_age_days": 9,
+}
+FRAMES = {"name": "mri", "type": "frames", "height": 8, "width": 8, "max_age_days": 9}
+VARIANT = {"name": "fh", "type": "variant"}
+SICK = {"name": "sick", "type": "condition"}
+
+
+def given(**more: Any) -> Callable[[dict[str, Any]], Any]:
+    """Another input."""
+    return lambda d: d["inputs"].append(more)
+
+
+def systolic(**more: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda d: d["inputs"][1].update(more)
+
+
+def says(**more: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda d: d["output"].update(more)
+
+
+SLIPS: dict[str, tuple[Callable[[dict[str, Any]], Any], str, str]] = {
+    # What is changed, what is said of it, and what stands in the line that is named.
+    "built in": (
+        lambda d: d.update(name="score2"),
+        "name of a model that is installed; write another",
+        "score2",
+    ),
+    "lead": (given(**SIGNAL, leads=["II", "ZZ"]), "ZZ is no lead of an ECG", "ZZ"),
+    "kind of AI": (lambda d: d["card"].update(ai_kinds=["Foo"]), "Foo is not a kind of AI", "Foo"),
+    "kind of AI nearly": (
+        lambda d: d["card"].update(ai_kinds=["AI-for-Multimodel-Data"]),
+        "did you mean AI-for-Multimodal-Data?",
+        "Multimodel",
+    ),
+    "unit": (systolic(unit="mmHg"), "not a UCUM unit; write mm[Hg]", "mmHg"),
+    "unit of something else": (
+        systolic(unit="mmol/L"),
+        "systolic blood pressure is not measured in mmol/L",
+        "mmol/L",
+    ),
+    "system": (systolic(codes=["lonic|8480-6"]), "did you mean loinc?", "lonic"),
+    "address of a system": (
+        systolic(codes=["https://loinc.org/|8480-6"]),
+        "system is http://loinc.org",
+        "loinc.org",
+    ),
+    "code of LOINC": (
+        systolic(codes=["loinc|8480-7"]),
+        "8480-7 is no code of LOINC: its check digit",
+        "8480-7",
+    ),
+    "code of SNOMED CT": (given(**SICK, codes=["snomed|22298007"]), "no code of SNOMED CT", "22298007"),
+    "code of ICD-10": (given(**SICK, codes=["icd10|E11.*"]), "all below E11 are E11*", "E11"),
+    "code of ATC": (given(**SICK, codes=["atc|C10-AA"]), "no code of ATC", "C10-AA"),
+    "window": (systolic(max_age_day=365), "did you mean max_age_days?", "max_age_day"),
+    "window as text": (systolic(max_age_days="365d"), "valid integer", "365d"),
+    "window of nought": (systolic(max_age_days=0), "greater than 0", "max_age_days"),
+    "choice": (systolic(select="latest"), "'newest', 'maximum' or 'mean'", "latest"),
+    "type": (given(name="x2", type="quantitiy"), "did you mean quantity?", "x2"),
+    "gene": (given(**VARIANT, genes=["LDRL"]), "did you mean LDLR?", "LDRL"),
+    "modality": (given(**FRAMES, modality="MRI"), "did you mean MR?", "MRI"),
+    "baseline": (systolic(baseline=12), "12 is outside plausible, 50 to 300", "baseline"),
+    "in place of a missing one": (systolic(missing=0), "0 is outside plausible", "missing"),
+    "goes nowhere": (given(name="sex", type="sex"), "sex goes into no tensor", "sex"),
+    "tensor's input": (
+        lambda d: d["tensors"][0].update(inputs=["age", "sistolic", "smokes"]),
+        "mean systolic?",
+        "- ",
+    ),
+    "type of a tensor": (lambda d: d["tensors"][0].update(type="float64"), "x is float32", "float64"),
+    "shape": (
+        lambda d: d["tensors"][0].update(shape=[2, 2]),
+        "3 values, and its shape [2, 2] holds 4",
+        "shape",
+    ),
+    "name of a tensor": (
+        lambda d: d["tensors"][0].update(name="X"),
+        "no input X; its inputs are x; did you mean x?",
+        "X",
+    ),
+    "output": (says(tensor="risks"), "no output risks; its outputs are risk; did you mean risk?", "risks"),
+    "index": (says(index=3), "wants the one with index 3", "tensor"),
+    "thresholds": (lambda d: d["output"]["thresholds"].reverse(), "thresholds rise", "output"),
+    "threshold of a probability": (
+        lambda d: d["output"]["thresholds"][1].update(at_least=0.2),
+        "thresholds of a risk are in percent",
+        "thresholds",
+    ),
+    "threshold beyond": (
+        lambda d: d["output"]["thresholds"][1].update(at_least=120),
+        "is no percentage",
+        "120",
+    ),
+    "classes of a probability": (says(classes=CLASSES), "kind probability has no classes", "classes"),
+    "unit of a probability": (says(unit="%"), "kind probability has no unit", "unit"),
+    "kind of output": (says(kind="probabilty"), "did you mean probability?", "probabilty"),
+    "no use": (lambda d: d["card"].pop("intended_use"), "intended_use: is missing", "card"),
+    "nothing said": (
+        lambda d: d["card"].update(intended_use="TODO"),
+        "says nothing; a person has to know",
+        "TODO",
+    ),
+    "version": (lambda d: d.update(version=2), 'write it in quotes: "2"', "version"),
+    "ages": (lambda d: d["applies"].update(age=[18, 999]), "are no ages in years", "age"),
+    "no baseline": (
+        lambda d: [i.pop("baseline", 0) for i in d["inputs"]],
+        "no input has a baseline",
+        "explain",
+    ),
+    "two places": (
+        lambda d: d["model"].update(url="http://localhost"),
+        "model.onnx: there is no such key",
+        "onnx",
+    ),
+    "address": (
+        lambda d: d.update(model={"url": "http://localhost/v2/models/x/infer", "model": "x"}),
+        "without /v2/models",
+        "url",
+    ),
+    "hash": (lambda d: d["model"].update(sha256="0" * 64), "was altered: its hash is not the one", "onnx"),
+    "attribute": (
+        lambda d: d["card"].update(attributes={"fundin": "x"}),
+        "did you mean funding?",
+        "attributes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_a_slip_in_a_model_yaml_is_told_with_file_line_and_what_is_meant(name: str, tmp_path: Path) -> None:
+    change, text, at = SLIPS[name]
+    document = manifest(explain=True)
+    path = write(tmp_path, document)
+    document["model"]["sha256"] = hashlib.sha256((tmp_path / "model.onnx").read_bytes()).hexdigest()
+    change(document)
+    write(tmp_path, document, None)
+    checked = CliRunner().invoke(app, ["model", "check", str(path)])
+    assert checked.exit_code == 1, checked.output
+    (said, *_) = [line for line in checked.output.splitlines() if text in line] or [checked.output]
+    assert text in said
+    line = int(said.removeprefix(f"{path}:").partition(":")[0])
+    assert at in path.read_text().splitlines()[line - 1], said
+
+
+def test_a_site_can_not_put_a_file_in_the_place_of_a_model_that_is_installed(tmp_path: Path) -> None:
+    path = write(tmp_path, manifest())
+    with pytest.raises(PredictionError, match="score2 is the name of a model that is installed"):
+        find_predictor("score2", {"predictions": {"score2": {"enabled": True, "model": str(path)}}})
 
 
 def ecg(values: list[float], *, unit: str = "uV", period: float = 2, lost: bool = False) -> dict[str, Any]:
@@ -651,6 +814,131 @@ def test_frames_come_from_an_archive_that_the_site_lists(
     monkeypatch.setenv("FHIR_BRIDGE_EGRESS", "")
     with pytest.raises(UnusableInput, match="may not be asked"):
         read(study())
+
+
+def endpoint(address: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Endpoint",
+        "id": "pacs",
+        "status": "active",
+        "connectionType": {"code": "dicom-wado-rs"},
+        "address": address,
+        **more,
+    }
+
+
+def test_frames_come_from_the_endpoint_of_a_study_where_its_address_is_listed(
+    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FHIR_BRIDGE_MODEL_ARCHIVE_TOKEN", "of-the-model")
+    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
+    settings = PredictorSettings(enabled=True)
+    named = study(endpoint=[{"reference": "Endpoint/pacs"}])
+
+    def read(*resources: dict[str, Any]) -> Any:
+        return read_features(model.manifest, record(*resources), model.source(settings))["echo"].values
+
+    assert read(named, endpoint(archive)) == pytest.approx([0, 0.2, 0.8, 1])
+    # Whoever writes an Endpoint chooses its address: the token of the site's own archive does not go there.
+    assert Archive.asked == [("/dicom-web/studies/1.1/series/1.2/instances/1.2.3", None)]
+    of_series = study()
+    of_series["series"][0]["endpoint"] = [
+        {"reference": "https://fhir.example.org/r4/Endpoint/pacs/_history/2"}
+    ]
+    assert read(of_series, endpoint(archive)) == pytest.approx([0, 0.2, 0.8, 1])
+    contained = study(contained=[endpoint(archive)], endpoint=[{"reference": "#pacs"}])
+    assert read(contained) == pytest.approx([0, 0.2, 0.8, 1])
+
+    refused = "the study no Endpoint"
+    for other in (
+        endpoint(archive, status="suspended"),
+        endpoint(archive, connectionType={"code": "dicom-qido-rs"}),
+        endpoint(archive + "?to=elsewhere"),
+    ):
+        with pytest.raises(UnusableInput, match=refused):
+            read(named, other)
+    with pytest.raises(UnusableInput, match=refused):
+        read(named)
+    for address in ("http://169.254.169.254/latest", "https://pacs.example.org", "file:///etc"):
+        (answer,) = model.predict([record(named, endpoint(address))], settings)
+        assert "may not be asked (FHIR_BRIDGE_EGRESS)" in answer.text
+    monkeypatch.setenv("FHIR_BRIDGE_EGRESS_NETWORKS", "")
+    with pytest.raises(UnusableInput, match="may not be asked"):
+        read(named, endpoint(archive))
+
+
+def test_a_frame_of_another_patient_is_refused(tmp_path: Path) -> None:
+    from pydicom import dcmread
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    image(kept / "1.2.3.dcm")
+    file = dcmread(kept / "1.2.3.dcm")
+    file.PatientID = "0815 "
+    file.save_as(kept / "1.2.3.dcm")
+    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
+    settings = PredictorSettings(enabled=True, options={"dicom": str(kept)})
+
+    def read(*numbers: str, also: tuple[dict[str, Any], ...] = ()) -> Any:
+        person = record(study(), *also)
+        person.patient["identifier"] = [{"system": "urn:oid:1.2", "value": number} for number in numbers]
+        return read_features(model.manifest, person, model.source(settings))["echo"].values
+
+    assert read("4711", "0815") == pytest.approx([0, 0.2, 0.8, 1])
+    merged = {"resourceType": "Patient", "id": "old", "identifier": [{"value": "0815"}]}
+    assert read("4711", also=(merged,)) == pytest.approx([0, 0.2, 0.8, 1])
+    for numbers in (("4711",), ("815",), ()):
+        with pytest.raises(UnusableInput, match="in a file of another patient"):
+            read(*numbers)
+
+
+def mean_of_frame(path: Path) -> None:
+    """The mean of a frame of 2 by 2 grey values."""
+    node = helper.make_node("ReduceMean", ["x"], ["risk"], axes=[1], keepdims=0)
+    shape = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 4])
+    save(
+        helper.make_graph(
+            [node], "mean", [shape], [helper.make_tensor_value_info("risk", TensorProto.FLOAT, None)]
+        ),
+        path,
+    )
+
+
+def test_a_run_over_the_store_reads_frames_by_endpoint_and_records_that_a_file_is_anothers(
+    archive: str, fresh_database_url: str, tmp_path: Path
+) -> None:
+    from io import BytesIO
+
+    from pydicom import dcmread
+
+    file = dcmread(BytesIO(Archive.content))
+    file.PatientID = "0815"
+    changed = BytesIO()
+    file.save_as(changed, enforce_file_format=True)
+    Archive.content = changed.getvalue()
+    inputs = {"inputs": [ECHO], "tensors": [{"name": "x", "inputs": ["echo"]}]}
+    model = ManifestPredictor(write(tmp_path, manifest(**inputs), mean_of_frame))
+    born = record().patient | {"meta": {}}
+    people = [
+        born | {"id": name, "identifier": [{"system": "urn:oid:1.2", "value": number}]}
+        for name, number in (("own", "0815"), ("other", "4711"))
+    ]
+    studies = [
+        study(id=f"s-{each['id']}", endpoint=[{"reference": "Endpoint/pacs"}])
+        | {"subject": {"reference": f"Patient/{each['id']}"}}
+        for each in people
+    ]
+
+    async def run() -> dict[str, Any]:
+        async with await Store.open(fresh_database_url) as store:
+            await store.load([*people, endpoint(archive), *studies], adapter="test")
+            site = {"predictions": {"own-risk": {"enabled": True}}}
+            answers = PredictionRun(model, site, IdKey(DEMO_KEY), store).for_all()
+            return {item.patient_id: item.result async for item in answers}
+
+    results = asyncio.run(run())
+    assert float(results["own"].percent) == pytest.approx(50)
+    assert "echo is in a file of another patient" in results["other"].text
 
 
 def test_bias_alone_is_what_the_model_says_of_nothing() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,8 +23,13 @@ from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions import PatientRecord, PredictionError, PredictionRun, PredictorSettings
 from fhir_bridge.predictions.answers import Answer
 from fhir_bridge.predictions.contract import Prediction
+from fhir_bridge.predictions.identity import content_hash_of
 from fhir_bridge.predictions.model_workers import ModelRecord, ModelUnavailable, ModelWorkers
+from fhir_bridge.predictions.registry import find_predictor
+from fhir_bridge.predictions.warming import warm
 from fhir_bridge.storage import Store
+from tests.predictions.made_models import manifest
+from tests.predictions.made_models import write as write_model
 from tests.predictions.models import BAD, Counting, Model, NotAList, Typed, Unloadable, Wrong
 from tests.predictions.records import quantity
 
@@ -72,6 +79,46 @@ def test_a_process_that_was_killed_between_two_calls_is_replaced(workers: ModelW
     os.kill(before, signal.SIGKILL)
     assert psutil.wait_procs([psutil.Process(before)] if psutil.pid_exists(before) else [], timeout=5)
     assert process_of(ask(workers, Counting())) != before
+
+
+def test_a_model_that_is_started_ahead_answers_from_that_process_and_is_started_again_when_it_ended(
+    workers: ModelWorkers, tmp_path: Path
+) -> None:
+    model = write_model(tmp_path / "own", manifest())
+    gone = tmp_path / "gone.yaml"
+    block = {"own-risk": {"enabled": True, "model": str(model)}}
+    parameters = {
+        "predictions": block
+        | {"off": {"enabled": False, "model": str(gone)}, "gone": {"enabled": True, "model": str(gone)}}
+    }
+    before = children()
+    failed = asyncio.run(warm(parameters, workers))
+    assert list(failed) == ["gone"]
+    assert "can't be read" in failed["gone"]
+    (started,) = children() - before
+    asyncio.run(warm(parameters, workers))
+    predictor = find_predictor("own-risk", parameters)
+    settings = PredictorSettings.from_site(parameters, "own-risk")
+    content = content_hash_of(predictor)
+    asyncio.run(workers.predict(predictor, settings, records(1), content))
+    assert children() - before == {started}
+    killed = psutil.Process(started)
+    killed.kill()
+    while killed.status() != psutil.STATUS_ZOMBIE:  # ours, so it stays until it is seen to have ended
+        time.sleep(0.01)
+    asyncio.run(warm(parameters, workers))
+    (second,) = children() - before - {started}
+    # Another content is another model, and gets its own.
+    document = manifest(version="2")
+    write_model(tmp_path / "own", document)
+    asyncio.run(warm(parameters, workers))
+    assert len(children() - before - {started, second}) == 1
+
+
+def children() -> set[int]:
+    """Processes of models that run."""
+    found = psutil.Process().children()
+    return {item.pid for item in found if item.status() != psutil.STATUS_ZOMBIE}
 
 
 def test_a_number_of_answers_that_is_not_that_of_patients_fails(workers: ModelWorkers) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,17 @@ import pytest
 
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.fhir.validation import Validator
-from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal, resources
+from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal, resources, value_sets
 from fhir_bridge.predictions.answers import answer_of, encoded, plain
 from fhir_bridge.predictions.cad_polygenic import CadPolygenic
 from fhir_bridge.predictions.cardiovascular import CHOLESTEROL, HBA1C, TOTAL_MASS, UACR
 from fhir_bridge.predictions.cha2ds2 import Cha2ds2
+from fhir_bridge.predictions.findings import Disease, began
 from fhir_bridge.predictions.identity import content_hash_of
 from fhir_bridge.predictions.pooled_cohort import PooledCohort
 from fhir_bridge.predictions.prevent import Prevent
 from fhir_bridge.predictions.score2_diabetes import Score2Diabetes
+from fhir_bridge.predictions.smart2 import Smart2
 from fhir_bridge.terminology import get_terminology
 from tests.predictions.records import answer, blood_pressure, condition, quantity, record, smoking
 
@@ -184,6 +186,104 @@ class TestPooledCohort:
 
     def test_without_a_race_there_is_no_equation(self) -> None:
         assert "no race" in self.of(None).text
+
+
+class TestSmart2:
+    """The printed example of the group that derived it: 65, male, diabetes, coronary disease for five years."""
+
+    def of(self, *more: dict[str, Any], age: int = 65, options: Any = None, **changes: Any) -> Any:
+        since = (datetime.now(UTC) - timedelta(days=20 + 5 * 365.25)).date().isoformat()
+        found = {
+            "heart": condition("I25.2") | {"onsetDateTime": since},
+            "diabetes": condition("E11.9"),
+            "sbp": blood_pressure(140),
+            "total": quantity("14647-2", 5.3, "mmol/L"),
+            "hdl": quantity("14646-4", 1.3, "mmol/L"),
+            "crp": quantity("30522-7", 3, "mg/L"),
+            "egfr": quantity("98979-8", 70, "mL/min/{1.73_m2}"),
+            "smoking": smoking("266919005"),
+            "drug": drug("B01AC06"),
+        }
+        settings = PredictorSettings(
+            enabled=True, options={"region": "derivation"} if options is None else options
+        )
+        items = [item for item in (found | changes).values() if item]
+        return answer(Smart2(), record(*items, *more, age=age), settings)
+
+    def test_the_printed_example_comes_out_of_a_record(self) -> None:
+        result = self.of()
+        assert isinstance(result, Prediction), result.text
+        assert (result.percent, result.category) == (Decimal("25.0"), ("high", "High"))
+        assert (result.horizon_years, result.outcome[0]) == (10, "recurrent-cardiovascular-event")
+
+    def test_crp_and_cholesterol_count_in_other_units(self) -> None:
+        low = self.of(options={"region": "low"})
+        assert low.percent == Decimal("29.8")
+        other = self.of(
+            options={"region": "low"},
+            crp=quantity("1988-5", 0.3, "mg/dL"),
+            total=quantity("2093-3", 204.92, "mg/dL"),
+        )
+        assert other.percent == low.percent
+
+    def test_each_disease_counts_once_and_the_years_run_from_the_first(self) -> None:
+        older = condition("I63.9") | {"onsetDateTime": "2009"}
+        result = self.of(older, condition("I25.10"), condition("I71.4"))
+        assert "since the first diagnosis" in result.cautions[0]
+        assert result.percent > self.of().percent
+        stated = {item.reference.split("/")[1] for item in result.evidence}
+        assert {"condition-I63-9", "condition-I71-4"} <= stated
+
+    @pytest.mark.parametrize("age", [40, 80])
+    def test_the_ages_at_its_ends_have_a_risk(self, age: int) -> None:
+        assert isinstance(self.of(age=age), Prediction)
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"age": 39}, "outside 40 to 80"),
+            ({"age": 81}, "outside 40 to 80"),
+            ({"heart": condition("I10")}, "no established atherosclerotic disease"),
+            ({"heart": condition("I25.2")}, "when the atherosclerotic disease began"),
+            ({"heart": condition("I25.2") | {"onsetDateTime": "1901"}}, "before birth"),
+            ({"crp": quantity("30522-7", 80, "mg/L")}, "outside 0.01 to 30"),
+            ({"crp": quantity("30522-7", 3, "mmol/L")}, "does not convert"),
+            ({"crp": None}, "no C-reactive protein"),
+            ({"egfr": quantity("98979-8", 200, "mL/min/{1.73_m2}")}, "outside 1 to 150"),
+            ({"drug": None}, "no medication list"),
+            ({"smoking": None}, "no smoking status"),
+            ({"options": {"region": "very-high"}}, "calibration is verified (low, derivation)"),
+            ({"options": {"recalibration": {"region": "x", "ratio": 0}}}, "recalibration of the site"),
+        ],
+    )
+    def test_it_declines(self, change: dict[str, Any], reason: str) -> None:
+        result = self.of(**change)
+        assert isinstance(result, Refusal), result
+        assert reason in result.text
+
+    @pytest.mark.parametrize(
+        "name", ["coronary-disease", "cerebral-disease", "peripheral-disease", "abdominal-aneurysm"]
+    )
+    def test_each_code_of_a_disease_counts_as_that_disease(self, name: str) -> None:
+        """All of them are atherosclerotic disease to the models of a first event, too."""
+        ascvd = value_sets.value_set("ascvd")
+        for system, code in sorted(value_sets.codes_of(value_sets.value_set(name))):
+            stated = condition("X") | {"code": {"coding": [{"system": system, "code": code}]}}
+            dated = stated | {"onsetDateTime": "2020-05"}
+            found = began(record(dated), Disease(name, name))
+            assert found is not None, code
+            assert found.since == date(2020, 5, 1)
+            if not code.startswith("H34"):
+                assert value_sets.is_member(ascvd, stated["code"]) == "yes", code
+
+    def test_a_suspected_disease_is_not_one(self) -> None:
+        suspected = condition("I25.2") | {"verificationStatus": {"coding": [{"code": "provisional"}]}}
+        assert "suspected, not confirmed" in self.of(heart=suspected).text
+
+    def test_a_site_may_calibrate_to_its_own_region(self) -> None:
+        result = self.of(options={"recalibration": {"region": "Elsewhere", "ratio": 0.5}})
+        assert "Elsewhere (recalibrated by the site" in result.population
+        assert result.percent > self.of().percent
 
 
 AT_60: dict[str, Any] = {"value": 60}

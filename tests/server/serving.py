@@ -66,7 +66,14 @@ def serving(
         program, log = Path(folder) / "program.py", Path(folder) / "log"
         program.write_text(PROGRAM)
         port = free_port()
-        given = {"port": port, "workers": workers, "pages": False, "plugins": "builtin", **settings}
+        given = {
+            "port": port,
+            "workers": workers,
+            "pages": False,
+            "plugins": "builtin",
+            "warm_models": False,
+            **settings,
+        }
         environment = {
             **os.environ,
             **{f"FHIR_BRIDGE_{name.upper()}": str(value) for name, value in given.items()},

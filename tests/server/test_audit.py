@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import psycopg
@@ -104,6 +105,27 @@ def test_a_write_that_changes_nothing_and_shows_what_is_stored_is_recorded_as_a_
     answer = hospital.http.request(method, f"/fhir/{path}", json=body, headers=headers)
     assert (answer.status_code, answer.content) == (200, b"")
     assert len(latest(hospital, "read")) == before + 1
+
+
+def test_a_patch_whose_test_fails_is_recorded_as_a_read(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.cruds")
+    patch = [{"op": "test", "path": "/status", "value": "unknown"}]
+    before = len(latest(hospital, "read"))
+    entry = {
+        "resource": {
+            "resourceType": "Binary",
+            "contentType": "application/json-patch+json",
+            "data": base64.b64encode(json.dumps(patch).encode()).decode(),
+        },
+        "request": {"method": "PATCH", "url": "Observation/bert-lab"},
+    }
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    as_patch = headers | {"Content-Type": "application/json-patch+json"}
+    alone = hospital.http.patch("/fhir/Observation/bert-lab", content=json.dumps(patch), headers=as_patch)
+    together = hospital.http.post("/fhir", json=bundle, headers=headers)
+    assert (alone.status_code, together.status_code) == (422, 422)
+    new = latest(hospital, "read")[before:]
+    assert patients(new) == ["Patient/bert", "Patient/bert"]
 
 
 def patients(found: list[dict[str, Any]]) -> list[str]:

@@ -298,6 +298,88 @@ def test_columns_are_right_in_the_styles_of_other_vendors(name: str, tmp_path: P
     assert run_command("mapping", "check", out).returncode == 0
 
 
+STATES = {
+    "results": (
+        "MRN,Accession,LOINC,Test Name,Result,Units,Collected Date,Collected Time,Result Status\n"
+        "100,A1,2345-7,Glucose,182,mg/dL,02/14/2026,6:45 AM,Final\n"
+        "101,A2,2345-7,Glucose,91,mg/dL,02/15/2026,1:05 PM,Preliminary\n"
+        "102,A3,2951-2,Sodium,139,mmol/L,02/16/2026,11:59 PM,Corrected\n"
+        "102,A4,2951-2,Sodium,139,mmol/L,02/17/2026,12:10 AM,\n",
+        ["final", "preliminary", "corrected", "unknown"],
+    ),
+    "laborwerte": (
+        "Patientennummer;Entnahme am;Leukozyten [/nl];Freigabe\n"
+        "7;03.02.2026 08h15;7,4;freigegeben\n8;14.02.2026 09h40;11,8;vorläufig\n9;15.02.2026 10h00;6,1;storniert\n",
+        ["final", "preliminary", "cancelled"],
+    ),
+    "vaccines": (
+        "pt_id|cvx|vaccine|admin_date|refused\n1|208|COVID-19|20260105|N\n2|141|Influenza|20260106|N\n"
+        "3|115|Tdap|20260107|Y\n1|141|Influenza|20260205|N\n",
+        ["completed", "completed", "not-done", "completed"],
+    ),
+    "meds": (
+        "patient_id,atc,drug_name,start_date,stop_date,status\nA,A10BA02,Metformin,2026-01-03,,active\n"
+        "B,C09AA05,Ramipril,2026-01-03,2026-01-09,stopped\nC,N02BE01,Paracetamol,2026-01-04,2026-01-06,completed\n",
+        ["active", "stopped", "completed"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_column_that_states_the_status_is_believed(name: str, tmp_path: Path) -> None:
+    text, expected = STATES[name]
+    table = tmp_path / f"{name}.csv"
+    table.write_text(text)
+    draft = draft_mapping(table)
+    trial = convert_with(draft.text, table)
+    assert trial.account.converted == trial.account.read == len(expected)
+    (tmp_path / "m.yaml").write_text(draft.text)
+    (tmp_path / "site.yaml").write_text("demo_key: true\nzone: America/New_York\n")
+    done = run_command(
+        "convert", table, "--adapter", "csv", "--mapping", tmp_path / "m.yaml", "--site", tmp_path / "site.yaml",
+        "--out", tmp_path / "out", "--validate", "all",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    [file] = [path for path in (tmp_path / "out").glob("[A-Z]*.ndjson") if path.stem != "Patient"]
+    made = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [resource["status"] for resource in made] == expected
+    if name == "results":
+        assert made[2]["effectiveDateTime"] == "2026-02-16T23:59:00-05:00"
+        assert made[3]["effectiveDateTime"] == "2026-02-17T00:10:00-05:00"
+    if name == "laborwerte":
+        assert made[1]["effectiveDateTime"] == "2026-02-14T09:40:00-05:00"
+
+
+def test_columns_that_only_look_like_something_are_not_taken_for_it(tmp_path: Path) -> None:
+    people = guessed(
+        tmp_path,
+        "PatientID,LastName,FirstName,MiddleInitial,DOB,Sex,DeathDate,Diagnosis Year,hba1c_mmol_mol,Resting HR\n"
+        "1,O'Neil,Sean,P,07/04/1958,M,11/02/2025,2019,43,61\n2,Lan,Lee,,12/31/1990,F,,2021,62,70\n",
+    )
+    assert people["DeathDate"].format == "MM/dd/yyyy"  # as DOB tells
+    assert not any("day from month" in question for question in people["DeathDate"].questions)
+    assert (people["Diagnosis Year"].unit, people["Resting HR"].unit) == ("", "/min")
+    assert people["hba1c_mmol_mol"].unit == "mmol/mol"
+    assert people["hba1c_mmol_mol"].coding is None or people["hba1c_mmol_mol"].coding[1] == "59261-8"
+    assert people["MiddleInitial"].role == "middle"
+    visits = guessed(
+        tmp_path,
+        "VisitNo,PatientNo,AdmitDT,DischargeDT,VisitClass,Ward,PrimaryDx\n"
+        "V1,P1,2026-01-02T08:30,2026-01-05T14:00,Inpatient,4 West,I21.4\n"
+        "V2,P2,2026-01-03T23:15,2026-01-04T02:40,Emergency,ED,R07.9\n"
+        "V3,P1,2026-02-01T09:00,2026-02-01T09:30,Outpatient,Cardiology,I25.10\n",
+        "visits.csv",
+    )
+    assert (visits["AdmitDT"].role, visits["DischargeDT"].role, visits["Ward"].role) == (
+        "start",
+        "end",
+        "category",
+    )
+    text = draft_mapping(tmp_path / "visits.csv").text
+    assert "as: Encounter" in text
+    assert "reasonCode:" in text
+
+
 def test_a_time_of_day_in_its_own_column_goes_with_the_date(tmp_path: Path) -> None:
     encoding, text, _ = STYLES["vitalwerte"]
     table = tmp_path / "v.csv"

@@ -5,8 +5,9 @@ The names are loaded when asked for: a server reads none of these before a messa
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fhir_bridge.deferred import deferred
 
 if TYPE_CHECKING:
     from fhir_bridge.adapters.ehr.ccda import CcdaAdapter
@@ -40,21 +41,18 @@ PUBLIC_MODULES = (
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
 
-_HOME = {
-    "CcdaAdapter": "ccda",
-    "CsvAdapter": "csv",
-    "Fact": "notes",
-    "FhirAdapter": "fhir",
-    "Hl7v2Adapter": "hl7v2",
-    "NotesAdapter": "notes",
-    "OmopAdapter": "omop",
-    "RuleExtractor": "notes",
-    "SqlAdapter": "sql",
-    "WearablesAdapter": "wearables",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = deferred(
+    __name__,
+    {
+        "CcdaAdapter": "ccda",
+        "CsvAdapter": "csv",
+        "Fact": "notes",
+        "FhirAdapter": "fhir",
+        "Hl7v2Adapter": "hl7v2",
+        "NotesAdapter": "notes",
+        "OmopAdapter": "omop",
+        "RuleExtractor": "notes",
+        "SqlAdapter": "sql",
+        "WearablesAdapter": "wearables",
+    },
+)

@@ -5,8 +5,9 @@ The names are loaded when asked for: naming the adapter needs neither its reader
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fhir_bridge.deferred import deferred
 
 if TYPE_CHECKING:
     from fhir_bridge.adapters.genomics.adapter import VcfAdapter
@@ -29,16 +30,13 @@ PUBLIC_MODULES = (
 
 __all__ = ["Options", "VcfAdapter", "VcfModel", "VcfRecord", "read_vcf"]
 
-_HOME = {
-    "Options": "options",
-    "VcfAdapter": "adapter",
-    "VcfModel": "model",
-    "VcfRecord": "reader",
-    "read_vcf": "reader",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = deferred(
+    __name__,
+    {
+        "Options": "options",
+        "VcfAdapter": "adapter",
+        "VcfModel": "model",
+        "VcfRecord": "reader",
+        "read_vcf": "reader",
+    },
+)

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
-from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.line import Layout, Line
 from fhir_bridge.adapters.genomics.sources import SYMBOLIC, represented
 from fhir_bridge.fhir.issues import Issue
 
@@ -44,9 +44,22 @@ class Unread:
         self._annotated = 0
         self._others = 0
         self._whole: dict[Left, int] = {}
+        self._alike: dict[Layout, int] = {}
+        self._fixed = {"QUAL", "FILTER"} <= self._read
 
     def count(self, line: Line) -> None:
         """Count what is left of a line."""
+        layout, columns = line.layout, line.columns
+        if layout is not None and self._fixed and "=." not in columns[7]:
+            sample = columns[9]
+            if ":." not in sample and "::" not in sample and sample.count(":") == layout.width:
+                self._alike[layout] = self._alike.get(layout, 0) + 1
+                if columns[2] != "." and not self._identified(columns[2], several=False):
+                    self._counts["ID"] += 1
+                return
+        self._count(line)
+
+    def _count(self, line: Line) -> None:
         alternates = line.alternates
         several = len(alternates) > 1
         raw = line.raw_info
@@ -100,6 +113,12 @@ class Unread:
         self._others += state["others"]
 
     def _add_whole(self) -> None:
+        for layout, count in self._alike.items():
+            left = self._left_of_info(layout.info, _NONE, several=False)
+            self._whole[left] = self._whole.get(left, 0) + count
+            for _, name in self._left_of_format(layout.format, symbolic=False):
+                self._counts[name] += count
+        self._alike.clear()
         for left, count in self._whole.items():
             for _, name in left:
                 self._counts[name] += count

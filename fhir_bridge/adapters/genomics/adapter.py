@@ -54,10 +54,11 @@ class VcfAdapter:
                 yield VcfRecord(path.name, outcome="rejected", issues=[result])
             return
         selectors = _selectors(context)
+        blocks = getattr(context, "blocks", False)
         # A run that ends after so many records says so, since a report is due after the last of them.
         limit = getattr(context, "limit", None)
         for path in paths:
-            for record in read_vcf(path, options, selectors, limit):
+            for record in read_vcf(path, options, selectors, limit, blocks=blocks):
                 if limit is not None:
                     limit -= record.records
                 yield record
@@ -79,7 +80,10 @@ class VcfAdapter:
         from fhir_bridge.adapters.genomics.options import Options
         from fhir_bridge.adapters.genomics.piece_reading import read_piece
 
-        return read_piece(path, piece, Options.parse(context.options), _selectors(context), state)
+        blocks = getattr(context, "blocks", False)
+        return read_piece(
+            path, piece, Options.parse(context.options), _selectors(context), state, blocks=blocks
+        )
 
     def read_end(
         self,

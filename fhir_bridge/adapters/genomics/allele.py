@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
+from typing import cast
 
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.alleles import change_type
@@ -21,10 +22,10 @@ from fhir_bridge.adapters.genomics.usage import FRACTIONS
 from fhir_bridge.adapters.genomics.values import Value
 from fhir_bridge.fhir.datatypes import Code
 
-__all__ = ["Allele", "Effect"]
+__all__ = ["POPULATIONS", "Allele", "Effect"]
 
 
-_POPULATIONS = {
+POPULATIONS = {
     "AF_EXAC": "ExAC",
     "AF_TGP": "1000 Genomes",
     "AF_ESP": "ESP6500",
@@ -33,6 +34,11 @@ _POPULATIONS = {
     "gnomADg_AF": "gnomAD genomes",
 }
 """INFO keys of population frequencies, as ClinVar's VCF and common annotators write them."""
+
+
+@lru_cache(maxsize=1 << 14)
+def _share(part: int, whole: int) -> Decimal | None:
+    return round(Decimal(part) / whole, 4) if whole else None
 
 
 class Effect:
@@ -87,12 +93,12 @@ class Allele:
         """The allele; bases in upper case, anything else as written."""
         return self.alternate.text.upper() if self.alternate.kind == "bases" else self.alternate.text
 
-    @property
+    @cached
     def symbolic(self) -> bool:
         """Whether the allele is no sequence of bases."""
         return self.alternate.kind != "bases"
 
-    @property
+    @cached
     def change_type(self) -> str | None:
         """See `alleles.change_type`."""
         return change_type(self.line.ref, self.alternate)
@@ -151,7 +157,7 @@ class Allele:
         reference = self.file.reference
         return None if reference is None else partial(reference.fetch, self.line.chrom)
 
-    @property
+    @cached
     def identifiers(self) -> list[Code]:
         """dbSNP ids: ID and INFO/RS of a line with one ALT (an id of several can't be tied to one)."""
         if len(self.line.alternates) > 1:
@@ -186,13 +192,13 @@ class Allele:
             return None
         return (line.pos + 1, structure.end) if structure.end > line.pos else (line.pos, line.pos)
 
-    @property
+    @cached
     def first(self) -> int | None:
         """First changed position, where it is exact."""
         exact = self._exact
         return exact[0] if exact else None
 
-    @property
+    @cached
     def last(self) -> int | None:
         """Last changed position, where it is exact."""
         exact = self._exact
@@ -209,22 +215,22 @@ class Allele:
         high = structure.end + around_end[0 if inner else 1]
         return (low, high) if low <= high else None
 
-    @property
+    @cached
     def end(self) -> int | None:
         """Last position of a symbolic allele, where the line says it of this one."""
         return self.structure.end if self.alternate.kind == "symbolic" else None
 
-    @property
+    @cached
     def length(self) -> int | None:
         """SVLEN of a symbolic allele, as written."""
         return self.structure.length if self.alternate.kind == "symbolic" else None
 
-    @property
+    @cached
     def inner(self) -> tuple[int, int] | None:
         """What is surely inside an imprecise structural variant (CIPOS, CIEND)."""
         return self._bound(inner=True)
 
-    @property
+    @cached
     def outermost(self) -> tuple[int, int] | None:
         """What may be inside an imprecise structural variant (CIPOS, CIEND)."""
         return self._bound(inner=False)
@@ -248,12 +254,13 @@ class Allele:
                 value = call.own(key, self.number)
                 if value is not None:
                     return value
-        reads = self.call.reads or []
-        counts = [count for count in reads if count is not None]
-        total = sum(counts) if len(counts) == len(reads) else 0  # of the others nothing is known
-        return round(Decimal(counts[self.number]) / total, 4) if total else None
+        reads = self.call.reads
+        if not reads or None in reads:  # of the others nothing is known
+            return None
+        counts = cast("list[int]", reads)
+        return _share(counts[self.number], sum(counts))
 
-    @property
+    @cached
     def allelic_state(self) -> str | None:
         """See `genotype.allelic_state`."""
         line = self.line
@@ -274,7 +281,7 @@ class Allele:
         """Motifs of a tandem repeat, and how often they occur in this allele."""
         return read_repeats(self.line, self.number) if self.alternate.kind == "symbolic" else []
 
-    @property
+    @cached
     def copy_number(self) -> Decimal | None:
         """CN of the sample, for a structural variant; the one of this allele where CN has one for each."""
         return self.call.own("CN", self.number) if self.symbolic else None
@@ -308,7 +315,7 @@ class Allele:
             position=line.pos,
         )
 
-    @property
+    @cached
     def source_class(self) -> str | None:
         """`somatic` or `germline`: INFO/SOMATIC for the samples that it speaks of, else what the header or option says.
 
@@ -344,7 +351,7 @@ class Allele:
     def frequencies(self) -> list[annotation.Frequency]:
         """How frequent the allele is in populations: of the consequence annotation, and of INFO keys of its own."""
         results = {each.source: each for each in self.consequence.frequencies}
-        for key, source in _POPULATIONS.items():
+        for key, source in POPULATIONS.items():
             if key in self.line.raw_info:
                 value = self.info(key)
                 if (
@@ -360,7 +367,7 @@ class Allele:
         definition = self.file.header.info_definition(key)
         return definition is not None and definition.number in ("A", "R")
 
-    @property
+    @cached
     def gene(self) -> Term | None:
         """The gene of the consequence, else ClinVar's GENEINFO (`MYH7:4625`)."""
         if self.consequence.gene:

@@ -228,7 +228,7 @@ class VcfFile:
             return None
         return DateTime(text)
 
-    @property
+    @cached_property
     def time(self) -> datetime | None:
         """Business time of all that the file says: its day, without zone; None where it has only month or year."""
         return datetime.fromisoformat(self.date) if self.date and len(self.date) == 10 else None

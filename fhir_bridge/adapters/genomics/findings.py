@@ -7,9 +7,9 @@ from decimal import Decimal
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.file import Finding, Study
 
-__all__ = ["count_allele"]
+__all__ = ["BALANCED", "count_allele"]
 
-_BALANCED = Decimal("0.6")
+BALANCED = Decimal("0.6")
 """Fraction of reads below which a homozygous call is worth a look."""
 
 
@@ -19,7 +19,7 @@ def count_allele(study: Study, allele: Allele) -> bool:
     copies = allele.call.genotype.alleles
     if len(copies) > 1 and copies.count(allele.number) == len(copies):
         fraction = allele.fraction
-        study.unbalanced += fraction is not None and fraction < _BALANCED
+        study.unbalanced += fraction is not None and fraction < BALANCED
     classified = False
     if "CLNSIG" in allele.line.columns[7] or study.file.release is not None:
         classified = allele.clinvar.significance is not None

@@ -9,7 +9,7 @@ from fhir_bridge.adapters.genomics.definition import CheckedKey
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.usage import FRACTIONS
 
-__all__ = ["format_pattern"]
+__all__ = ["format_pattern", "sample_pattern"]
 
 _INTEGER, _FLOAT, _FRACTION = "[0-9]{1,9}", r"[0-9]+(?:\.[0-9]+)?", r"(?:0(?:\.[0-9]+)?|1(?:\.0+)?)"
 
@@ -24,17 +24,18 @@ def format_pattern(line: Line) -> re.Pattern[str] | None:
     if at not in file.patterns:
         if len(file.patterns) > 4096:
             file.patterns.clear()
-        file.patterns[at] = None if file.options.check else re.compile(_written(line))
+        file.patterns[at] = None if file.options.check else re.compile(sample_pattern(line))
     return file.patterns[at]
 
 
-def _written(line: Line) -> str:
+def sample_pattern(line: Line, genotype: str = "[^:]*") -> str:
+    """The pattern, as text, of a sample's column with nothing wrong in its values."""
     checked = {each.key: each for each in checked_keys(line)}
     result = ""
     for key in reversed(line.keys[1:]):  # values at the end may be left out (VCF 4.3 §1.6.2)
         value = _value(checked[key]) if key in checked else "[^:]*"
         result = f"(?::{value}{result})?"
-    return f"[^:]*{result}"
+    return genotype + result
 
 
 def _value(key: CheckedKey) -> str:

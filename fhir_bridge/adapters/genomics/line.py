@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
 
 from fhir_bridge.adapters.genomics.alleles import Alternate
 from fhir_bridge.adapters.genomics.cached_property import cached
@@ -14,7 +16,7 @@ from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.genotype import Genotype
 from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
 
-__all__ = ["Call", "Earlier", "Line"]
+__all__ = ["Call", "Earlier", "Layout", "Line"]
 
 Earlier = dict[tuple[str, str], list[object]]
 """What lines of one position say, by sample and variant: one entry for each different call."""
@@ -25,6 +27,20 @@ _SURE, _SURE_SITE = Decimal(20), Decimal(30)
 """GQ, or where there is none QUAL, from which a call that passed is of high confidence: 1 and 0.1 % are wrong."""
 
 
+@lru_cache(maxsize=1 << 14)
+def _depths(text: str) -> list[int | None]:
+    """The reads of each allele; those of a sample are few different ones."""
+    return [whole(part) for part in text.split(",")]
+
+
+class Layout(NamedTuple):
+    """INFO keys and FORMAT of a line, and how many colons a whole sample's column has."""
+
+    info: tuple[str, ...]
+    format: str
+    width: int
+
+
 class Line:
     """A record of a VCF (scope `Line`).
 
@@ -32,8 +48,8 @@ class Line:
         chromosome: `1` … `22`, `X`, `Y`, `MT`; None on another contig.
         accession: RefSeq accession of the contig, where it has one.
         genomic_reference: the accession, else the contig's name.
-        raw_info: INFO as text by key; a flag is True.
         lost: INFO keys whose value was left out.
+        layout: of a line of the usual form (`PlainLines`).
         kept: alleles of it stay in the kept file alone.
         repetition: how many lines before it say the same but for samples.
         earlier: what the lines before at this position say of each sample and variant; None for the first of them.
@@ -61,12 +77,20 @@ class Line:
         self.pos = position
         self.ref = columns[3].upper()
         self.alternates = alternates
-        self.raw_info = raw_info
+        self.__dict__["raw_info"] = raw_info
         self.lost = lost
         self.calls: list[Call] = []
         self.earlier: Earlier | None = None
         self.repetition = 0
         self.kept = False
+        self.layout: Layout | None = None
+
+    @cached
+    def raw_info(self) -> dict[str, str | bool]:
+        """INFO as text by key; a flag is True. Of a line in which nothing of it is left out."""
+        text = self.columns[7]
+        entries = () if text == "." else (entry.partition("=") for entry in text.split(";"))
+        return {key: value if equals else True for key, equals, value in entries}
 
     @property
     def identifiers(self) -> list[str]:
@@ -256,12 +280,8 @@ class Call:
         text = self.fields.get("AD")
         if not text or self.file.uses["AD"].layout != "R":
             return None
-        parts = text.split(",")
-        if len(parts) != len(self.line.alternates) + 1:
-            return None
-        if text.isascii() and all(map(str.isdecimal, parts)):
-            return list(map(int, parts))
-        return [whole(part) for part in parts]
+        depths = _depths(text)
+        return depths if len(depths) == len(self.line.alternates) + 1 else None
 
     @property
     def evidence(self) -> str:

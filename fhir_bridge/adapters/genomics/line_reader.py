@@ -19,6 +19,7 @@ from fhir_bridge.adapters.genomics.checks import (
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Earlier, Line
+from fhir_bridge.adapters.genomics.plain_lines import PlainLines
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.relations import Relations
 from fhir_bridge.adapters.genomics.stream import OverlongLine
@@ -55,6 +56,7 @@ class LineReader:
         self._apart: dict[tuple[str, int], Earlier] = {}
         self._heads: dict[tuple[str, ...], int] = {}
         self._headed: Line | None = None
+        self._plain = PlainLines(file)
         self._strict = StrictCheck(file.header.version) if file.options.check else None
 
     def lost(self, number: int, result: Issue, content: bytes | None = None) -> VcfRecord:
@@ -75,7 +77,11 @@ class LineReader:
             limit = file.options.max_line
             return self.lost(number, issue("FB-VCF-022", f"the line has more than {limit} bytes", locator))
         try:
-            line, issues, reason = self._line(item.decode(), number, locator)
+            text = item.decode()
+            if self._plain.usable and (record := self._plain.read(item, text, number, self._last[:2])):
+                self._follow(record.line)
+                return record
+            line, issues, reason = self._line(text, number, locator)
         except UnicodeDecodeError as error:
             result = issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
             return self.lost(number, result, item)
@@ -97,7 +103,7 @@ class LineReader:
             lost = any(result.code in _LOST_CALL for result in issues)
             outcome = "rejected" if lost else "skipped"
             issues = issues if lost else [*issues, reason]
-        return VcfRecord(
+        record = VcfRecord(
             locator,
             time=file.time,
             outcome=outcome,
@@ -106,6 +112,18 @@ class LineReader:
             line=line,
             content=item,
         )
+        if self._plain.usable:
+            self._plain.learn(record)
+        return record
+
+    def _follow(self, line: Line | None) -> None:
+        """Go on behind a line that lies at a position of its own."""
+        assert line is not None
+        columns = line.columns
+        self._before = self._headed = line
+        if self._heads:
+            self._heads.clear()
+        self._last = (line.chrom, line.pos, columns[3], columns[4], columns[7])
 
     def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
         """Positions ascend within a contig, and a contig's lines occur together (VCF 4.3 §1.6.1)."""

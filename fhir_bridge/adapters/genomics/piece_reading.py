@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.adapters.genomics.accounting import Unread
+from fhir_bridge.adapters.genomics.block import in_blocks
 from fhir_bridge.adapters.genomics.file import Finding, Study, VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line_reader import LineReader
@@ -45,6 +46,8 @@ def read_piece(
     options: Options,
     selectors: Iterable[str] | None,
     state: dict[str, Any],
+    *,
+    blocks: bool = False,
 ) -> Iterator[VcfRecord]:
     """The records of a piece, the file's samples before those of the first; `state` gets what they came to, as JSON."""
     file = _opened(path, piece, options)
@@ -67,7 +70,8 @@ def read_piece(
         items = lines_from(path, piece["block"], piece["byte"], options.max_line)
     end, broken = piece["end"], list[Issue]()
     taken = items if end is None else _first(items, end - number)
-    yield from read_lines(file, reader, taken, number, broken)
+    records = read_lines(file, reader, taken, number, broken)
+    yield from in_blocks(records) if blocks else records
     state |= _state(file, reader, broken)
 
 

@@ -10,6 +10,7 @@ from fhir_bridge.adapters.genomics.annotation import CONSEQUENCES
 from fhir_bridge.adapters.genomics.assembly import UNSTATED, Build, UnknownBuild, detect
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.bed import read_studied
+from fhir_bridge.adapters.genomics.block import in_blocks
 from fhir_bridge.adapters.genomics.delivery import begin_digest, content_digest
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.header import Header, HeaderError, HeaderParser
@@ -45,12 +46,14 @@ def read_vcf(
     limit: int | None = None,
     *,
     kept: tuple[str, str, frozenset[str] | None] | None = None,
+    blocks: bool = False,
 ) -> Iterator[VcfRecord]:
     """Read one file. A file that can't be opened, or whose header can't be read, is refused whole, all its lines.
 
     `selectors`: those of the mapping, so that what it does not represent is reported at the file's end. `limit`: lines
     after which the file is summed up; the next is given all the same, so that whoever reads on sees that there is one.
     `kept`: name, id and tumour samples of a kept file, as it came: its content may have lost a sample since.
+    `blocks`: neighbouring lines of the usual form are one record (`VcfBlock`).
     """
     name = "standard input" if str(path) == "-" else path.name
     try:
@@ -87,7 +90,8 @@ def read_vcf(
     broken: list[Issue] = []
     number = header.lines
     last = None if limit is None else number + limit
-    yield from read_lines(file, reader, items, number, broken, last=last)
+    records = read_lines(file, reader, items, number, broken, last=last)
+    yield from in_blocks(records) if blocks else records
     if not file.limited:
         yield from summed_up(file, reader, broken)
 

@@ -55,6 +55,9 @@ class VcfRecord(Record):
         self.own = own
         self.content = content
 
+    plain = False
+    """Whether it is a line of the usual form (`PlainLines`)."""
+
     @cached
     def key(self) -> str:
         """What the line says of a variant with the content of its file, hashed: the same under any name of the file.

@@ -5,8 +5,9 @@ The names are loaded when asked for: reading DICOM needs pydicom, and naming the
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fhir_bridge.deferred import deferred
 
 if TYPE_CHECKING:
     from fhir_bridge.adapters.imaging.adapter import DicomAdapter
@@ -18,15 +19,12 @@ __all__ = ["DicomAdapter", "FileRecord", "StudyRecord", "read_studies"]
 PUBLIC_MODULES = ("dicomweb_archives", "dicomweb_client", "pictures", "technical")
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
 
-_HOME = {
-    "DicomAdapter": "adapter",
-    "FileRecord": "records",
-    "StudyRecord": "records",
-    "read_studies": "reader",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = deferred(
+    __name__,
+    {
+        "DicomAdapter": "adapter",
+        "FileRecord": "records",
+        "StudyRecord": "records",
+        "read_studies": "reader",
+    },
+)

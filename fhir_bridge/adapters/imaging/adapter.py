@@ -47,9 +47,9 @@ class DicomAdapter:
         """There is one mapping for all of DICOM."""
         return "imaging/dicom"
 
-    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[Sequence[Path]]:  # noqa: ARG002
         """One piece: a study's instances may lie in any of the files, and a study must be seen whole."""
-        return [list(paths)]
+        return [paths]
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[FileRecord | StudyRecord]:
         """Read headers one file at a time; studies follow when all are read.

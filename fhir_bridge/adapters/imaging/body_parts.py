@@ -142,9 +142,10 @@ def _concept(term: str) -> Code | None:
 
 @lru_cache(maxsize=1)
 def _anatomy() -> dict[str, Code]:
-    concepts = dicom_concepts()["SCT"]
-    first = {keyword: next(iter(concepts[keyword].items())) for keyword in BODY_PARTS.values()}
-    return {keyword: Code(value, "SCT", meaning) for keyword, (value, (meaning, _)) in first.items()}
+    wanted = frozenset(BODY_PARTS.values())
+    # Reversed: of several codes of a keyword the first counts.
+    concepts = [each for each in reversed(dicom_concepts("SCT")) if each.keyword in wanted]
+    return {each.keyword: Code(each.code, "SCT", each.meaning) for each in concepts}
 
 
 def body_part(value: Value) -> Code | None:

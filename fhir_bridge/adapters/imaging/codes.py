@@ -136,10 +136,9 @@ class Code(NamedTuple):
 def dicom_meanings() -> dict[str, list[str]]:
     """Code Meanings of the codes of PS3.16 Annex D, of all editions that pydicom knows."""
     results: dict[str, list[str]] = defaultdict(list)
-    for codes in dicom_concepts()["DCM"].values():
-        for value, (meaning, _) in codes.items():
-            if meaning not in results[value]:
-                results[value].append(meaning)
+    for concept in dicom_concepts("DCM"):
+        if concept.meaning not in results[concept.code]:
+            results[concept.code].append(concept.meaning)
     return dict(results)
 
 

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.header_workers import HeaderOf, header_or_refusal, headers_of
-from fhir_bridge.adapters.imaging.instances import FileLocation, Folder
+from fhir_bridge.adapters.imaging.instance_table import InstanceTable
+from fhir_bridge.adapters.imaging.locations import FileLocation, Folder
 from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
 from fhir_bridge.adapters.imaging.study_collection import StudyCollection
 from fhir_bridge.adapters.imaging.unpacking import LISTING, is_zip, listed_files, unpacked
@@ -121,7 +122,7 @@ def read_locations(
         holding: opens the archives and listings among them; without it they are skipped.
     """
     studies: dict[str, StudyCollection] = {}
-    owners: dict[str, StudyCollection] = {}
+    table = InstanceTable()
     waiting: list[Iterator[FileRecord | HeaderOf]] = [headers_of(locations, jobs)]
     while waiting:
         item = next(waiting[-1], None)
@@ -144,12 +145,10 @@ def read_locations(
         uid = header.study["StudyInstanceUID"]
         study = studies.get(uid)
         if study is None:
-            study = studies[uid] = StudyCollection(uid, location.locator, source)
-        owner = owners.setdefault(header.uid, study)
-        record = study.take(header, location, elsewhere=owner is not study)
+            study = studies[uid] = StudyCollection(uid, location.locator, source, table)
+        record = study.take(header, location)
         if record is not None:
             yield record
-    owners.clear()
     for uid in sorted(studies):
         yield from studies.pop(uid).records()
 

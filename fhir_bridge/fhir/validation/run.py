@@ -9,6 +9,7 @@ from typing import Any
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, TypeDefinition
 from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.ports import ConformancePort, TerminologyPort
+from fhir_bridge.fhir.sound_codes import SoundCodes
 from fhir_bridge.fhir.validation.codes import CODES
 
 __all__ = ["Check", "Path", "Run", "defined", "definition_location", "render"]
@@ -32,6 +33,7 @@ class Run:
         ids: ids of the resource's elements, met so far.
         conformance: answers conformsTo() of an invariant.
         definitions: those that the resource is checked against.
+        sound_codes: those that the terminology remembers, where it does.
         implied: how severe what contradicts a profile is that is implied and not declared.
         conforming: whether a resource conforms to a profile, by identity and canonical; None while that is found out.
     """
@@ -39,7 +41,7 @@ class Run:
     # Slots and no dataclass: one is created for each trial of a profile.
     __slots__ = (
         "bundle", "bundles", "conformance", "conforming", "contained", "definitions", "here", "ids",
-        "implied", "issues", "resource", "root", "terminology",
+        "implied", "issues", "resource", "root", "sound_codes", "terminology",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +54,7 @@ class Run:
         self.definitions = definitions
         self.issues: list[Issue] = []
         self.terminology = terminology
+        self.sound_codes: SoundCodes | None = getattr(terminology, "sound_codes", None)
         self.resource: dict[str, Any] = {}
         self.root: dict[str, Any] = {}
         self.here: Path | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from fhir_bridge.fhir import definitions
@@ -145,7 +146,7 @@ class TypeCompiler:
                 if names.isdisjoint(value):
                     run.add("FB-FHIR-013", f"{wanted} is missing; defined by {where}", path)
             for names, element, where in choices:
-                if len(value.keys() & names) > 1:
+                if len(names.intersection(value)) > 1:
                     _several(value, names, element, where, path, run)
             for constraint, predicate in predicates:
                 if not predicate(value, run):
@@ -226,6 +227,9 @@ class TypeCompiler:
             known = {c.key for c, _ in predicates}
             predicates += [p for p in self.element_predicates(referred, code) if p[0].key not in known]
         cells += [[defined(invariant_check(c, p), where)] for c, p in predicates]
+        # Only what says nothing of the resource around it can be judged once for all.
+        if code == "CodeableConcept" and not predicates and not element.content_reference:
+            return ([_remembering(tuple(cells))],)
         return tuple(cells)
 
     def element_predicates(self, element: Element, code: str) -> list[tuple[Constraint, Predicate]]:
@@ -342,6 +346,40 @@ class TypeCompiler:
                     )
 
         return rule
+
+
+def _remembering(cells: tuple[Cell, ...]) -> Check:
+    """The checks of a value, left out where it is known to be in order."""
+    element = next(_elements)
+
+    def check(value: Any, path: Path, run: Run) -> None:
+        sound = run.sound_codes
+        text = None if sound is None else sound.text(value)
+        if sound is None or text is None:
+            for cell in cells:
+                cell[0](value, path, run)
+            return
+        # Some note whether they were asked, which counts for what is remembered as well.
+        terminology: Any = run.terminology
+        noted = getattr(terminology, "asked", None)
+        known = sound.asked(element, text)
+        if known is None:
+            before = len(run.issues)
+            if noted is not None:
+                terminology.asked = False
+            for cell in cells:
+                cell[0](value, path, run)
+            known = noted is None or terminology.asked
+            if len(run.issues) == before:
+                sound.keep(element, text, asked=known)
+        if noted is not None:
+            terminology.asked = noted or known
+
+    return check
+
+
+_elements = count()
+"""Numbers of elements whose values are remembered."""
 
 
 def reference_check(kind: ElementType, known: Definitions) -> Check:

@@ -154,8 +154,12 @@ def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> 
 @builtin("sample", returns="Reference", context=True, repeats=False, reads=("none",))
 def sample(ctx: Context, name: Any) -> Any:
     """A Reference to the Patient whom the crosswalk names for a sample."""
+    known = ctx.last_sample
+    if known[1] and known[0] == name:
+        return Reference(reference=known[1])
     link = ctx.identity.sample(key_part(name), source=ctx.bounds, adapter=ctx.adapter)
-    return Reference(reference=f"Patient/{link.id}")
+    ctx.last_sample = (name, f"Patient/{link.id}")
+    return Reference(reference=ctx.last_sample[1])
 
 
 def id_of(x: Any, resource_type: str) -> str:

@@ -127,9 +127,24 @@ def format_problem(layout: Any) -> tuple[str, str] | None:
     if not problem and "mm" in words and not {"H", "HH"} & set(words):
         problem = f'"mm" in the date format "{layout}" are minutes, and there are no hours'
     if not problem:
+        problem = _misplaced(layout, words)
+    if not problem:
         return None
     corrected = _corrected(layout)
     return problem, f'did you mean "{corrected}"?' if corrected != layout else "such as dd.MM.yyyy HH:mm"
+
+
+def _misplaced(layout: str, words: list[str]) -> str:
+    """Minutes among the days and months, months behind the hours: `dd.mm.yyyy HH:MM`."""
+    hour = next((place for place, word in enumerate(words) if word in ("H", "HH")), len(words))
+    if "mm" in words[:hour]:
+        return f'"mm" in the date format "{layout}" are minutes, and stand before the hours'
+    year = next((place for place, word in enumerate(words) if word in ("yyyy", "yy")), len(words))
+    if year < hour and {"M", "MM"} & set(words[hour:]):
+        return f'"MM" in the date format "{layout}" are months, and stand behind the hours'
+    if {"d", "dd"} & set(words) and not {"M", "MM", "MMM"} & set(words):
+        return f'the date format "{layout}" has a day and no month'
+    return ""
 
 
 def _corrected(layout: str) -> str:
@@ -255,10 +270,30 @@ def _zone(name: str) -> ZoneInfo:
 
 def _local_offset(parts: Parts, zone: tzinfo) -> str | None:
     """The offset of a local time, or None in the hour that a clock change doubles or skips."""
+    year, month, day = int(parts.year), int(parts.month or 1), int(parts.day or 1)
+    all_day = _offset_of_day(year, month, day, zone)
+    if all_day is not None:
+        return all_day
+    second = min(int(parts.second or 0), 59)
     moment = calendar.datetime(
-        int(parts.year), int(parts.month or 1), int(parts.day or 1), int(parts.hour or 0), int(parts.minute or 0),
-        min(int(parts.second or 0), 59), tzinfo=zone,
-    )  # fmt: skip
+        year, month, day, int(parts.hour or 0), int(parts.minute or 0), second, tzinfo=zone
+    )
+    return _offset_at(moment)
+
+
+@lru_cache(maxsize=4096)
+def _offset_of_day(year: int, month: int, day: int, zone: tzinfo) -> str | None:
+    """The offset that a zone has at all hours of a day; None where it changes."""
+    start = calendar.datetime(year, month, day, tzinfo=zone)
+    try:
+        offsets = {_offset_at(start + timedelta(hours=hour)) for hour in range(25)}
+    except OverflowError:  # the last day of the calendar
+        return None
+    return offsets.pop() if len(offsets) == 1 else None
+
+
+def _offset_at(moment: calendar.datetime) -> str | None:
+    """The offset of a local time, as `+01:00`; None where it has two or none."""
     offset = moment.utcoffset()
     if offset is None or moment.replace(fold=1).utcoffset() != offset:
         return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fhir_bridge.deferred import deferred
 from fhir_bridge.server.genomics.registration import genomics_operations
 
 if TYPE_CHECKING:
@@ -12,9 +12,5 @@ if TYPE_CHECKING:
 
 __all__ = ["Reclassified", "genomics_operations", "reclassify"]
 
-
-def __getattr__(name: str) -> Any:
-    """What the command alone needs, when it is asked for."""
-    if name not in ("Reclassified", "reclassify"):
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.reclassifying"), name)
+# The command alone needs these.
+__getattr__ = deferred(__name__, {"Reclassified": "reclassifying", "reclassify": "reclassifying"})

@@ -21,6 +21,7 @@ __all__ = [
     "FHIR_TYPES",
     "FORM",
     "INLINE_VALUES",
+    "PARSED_INLINE_BYTES",
     "check_resource",
     "check_valid",
     "content_type",

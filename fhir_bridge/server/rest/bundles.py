@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -13,11 +14,19 @@ from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_of
-from fhir_bridge.server.rest.body import INLINE_VALUES, check_resource, parsed, read_body, refuse_invalid
+from fhir_bridge.server.rest.body import (
+    INLINE_VALUES,
+    PARSED_INLINE_BYTES,
+    check_resource,
+    parsed,
+    read_body,
+    refuse_invalid,
+)
 from fhir_bridge.server.rest.bundle_entries import Entry, entry_of
 from fhir_bridge.server.rest.bundle_reads import Answered, audit_entry, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.checks import check_write
+from fhir_bridge.server.rest.companions import companions
 from fhir_bridge.server.rest.conflicts import TIMES
 from fhir_bridge.server.rest.patching import operations_of, patched
 from fhir_bridge.server.rest.refusal import Refusal, refuse
@@ -41,8 +50,29 @@ async def transact(call: Call) -> Response:
     """POST [base]: a transaction is stored whole or not at all, a batch entry by entry."""
     # Before the turn: a client that sends slowly must not hold a place.
     body = await read_body(call)
-    async with call.work():
-        return await carry_out(call, await parsed(body))
+    if len(body) > PARSED_INLINE_BYTES:
+        async with call.work():
+            return await carry_out(call, await parsed(body))
+    bundle = await parsed(body)
+    # As single creates, which go into the store together with those of others: none holds a connection for itself.
+    async with nullcontext() if _only_creates(bundle) else call.work():
+        return await carry_out(call, bundle)
+
+
+def _only_creates(bundle: dict[str, Any]) -> bool:
+    """Whether a Bundle does nothing but create resources, without criteria."""
+    entries = bundle.get("entry")
+    if bundle.get("type") != "transaction" or not isinstance(entries, list):
+        return False
+    requests = [entry.get("request") for entry in entries if isinstance(entry, dict)]
+    return len(requests) == len(entries) and all(
+        isinstance(request, dict)
+        and request.get("method") == "POST"
+        and "ifNoneExist" not in request
+        # An operation is a POST, too.
+        and str(request.get("url", "")).isalpha()
+        for request in requests
+    )
 
 
 async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
@@ -62,6 +92,7 @@ async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
         limit = call.services.settings.max_bundle_entries
         raise refuse(413, "FB-REST-007", f"a Bundle has at most {limit} entries here", source="Bundle.entry")
     _check_full_urls(raw)
+    call.budget.start()
     answered: dict[int, Answered] = {}
     entries: list[Entry] = []
     # A batch's entries do not see each other (R4 http.html#brules), so neither does validation.
@@ -226,9 +257,12 @@ async def _store_again(
 
 
 async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
-    bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry.raw for entry in writes]}
+    more = await _beside(call, writes)
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": [*(entry.raw for entry in writes), *more]}
 
     async def check(operation: Operation) -> None:
+        if (operation.position or 0) >= len(writes):
+            return  # the server's own content, for which the caller's access is asked all the same
         entry = writes[operation.position or 0]
         try:
             await check_write(call, operation)
@@ -243,7 +277,24 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
         audit=audit_of(call),
         outlines=[entry.outline for entry in writes],
     )
-    return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in answer["entry"]]
+    entries = answer["entry"][: len(writes)]
+    return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in entries]
+
+
+async def _beside(call: Call, writes: list[Entry]) -> list[dict[str, Any]]:
+    """Entries for what the resources of others refer to and the server makes (`companions`)."""
+    own = {(entry.type, entry.id) for entry in writes}
+    found = {
+        operation.id: operation
+        for entry in writes
+        if isinstance(entry.resource, dict)
+        for operation in await companions(call, entry.resource)
+        if (operation.type, operation.id) not in own
+    }
+    return [
+        {"request": {"method": "PUT", "url": f"{each.type}/{each.id}"}, "resource": each.resource}
+        for each in found.values()
+    ]
 
 
 def _written(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch, merge
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers
-from fhir_bridge.server.rest.auditing import audit_of, audit_written
+from fhir_bridge.server.rest.auditing import audit_of, audit_read, audit_written
 from fhir_bridge.server.rest.body import (
     INLINE_BYTES,
     check_valid,
@@ -27,9 +27,8 @@ from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_write, resolve
 from fhir_bridge.server.rest.conflicts import again_after_conflict
 from fhir_bridge.server.rest.interactions import refuse_read_only
-from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.search import condition
-from fhir_bridge.server.rest.writing import Writing
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.preconditions import require_version
 from fhir_bridge.storage.stored import Written
@@ -106,7 +105,7 @@ async def operations_of(resource: Mapping[str, Any]) -> Any:
 
 
 async def patched(
-    call: Writing, resource_type: str, identity: str, operations: Any, if_match: str | None
+    call: Call, resource_type: str, identity: str, operations: Any, if_match: str | None
 ) -> tuple[Stored, dict[str, Any]]:
     """What is stored, as the caller may see it, and the content that a patch makes of it; neither checked nor written.
 
@@ -116,7 +115,12 @@ async def patched(
     current = await call.services.store.read(resource_type, identity, call.access)
     if if_match is not None:
         require_version(if_match, current.version)
-    return current, await _apply(current, operations)
+    try:
+        return current, await _apply(current, operations)
+    except Refusal:
+        # Which test failed tells what is stored: without an event, that would be a way to read that nobody sees.
+        await audit_read(call, current, "read")
+        raise
 
 
 def _operations(value: Any, kind: str) -> Any:

@@ -22,10 +22,8 @@ from fhir_bridge.terminology.store.map_writer import write_maps
 from fhir_bridge.terminology.store.progress import Progress
 from fhir_bridge.terminology.store.staging import AUXILIARY, Staging, SystemHeader
 
-__all__ = ["FILE", "TEXT", "write"]
+__all__ = ["write"]
 
-FILE = "content.lmdb"
-TEXT = "text"
 _COMMIT_EVERY = 20_000
 _REPORT_EVERY = 1_000
 
@@ -46,7 +44,7 @@ def write(staging: Staging, folder: Path, source: str, progress: Progress) -> di
     staging.index(source)
     # LMDB wants an upper bound; the file itself grows only as it is filled.
     size = max(1 << 26, staging.path.stat().st_size * 6)
-    writer = ContentWriter(folder / FILE, size)
+    writer = ContentWriter(folder / form.FILE, size)
     described = []
     try:
         staging.db.execute(
@@ -64,7 +62,7 @@ def write(staging: Staging, folder: Path, source: str, progress: Progress) -> di
     finally:
         writer.close()
     progress.begin("indexing text", sum(item["concepts"] for item in described), "concepts")
-    _write_text(staging, folder / TEXT, progress)
+    _write_text(staging, folder / form.TEXT, progress)
     return {"several": len(described) > 1, "systems": described, "value_sets": value_sets, "maps": maps}
 
 

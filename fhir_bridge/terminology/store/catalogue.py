@@ -11,17 +11,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from fhir_bridge.terminology.store import format as form
-from fhir_bridge.terminology.store.build import Building, alone, clear_left_over
 from fhir_bridge.terminology.store.concept_map import StoredMap
 from fhir_bridge.terminology.store.errors import StoreError
 from fhir_bridge.terminology.store.import_archive import DESCRIPTION, ImportArchive
 from fhir_bridge.terminology.store.system import StoredSystem
 from fhir_bridge.terminology.store.versions import version_key
+
+if TYPE_CHECKING:  # building is loaded where something is imported or removed: it loads a database
+    from fhir_bridge.terminology.store.build import Building
 
 __all__ = ["ContentStore", "SystemInfo", "open_store"]
 
@@ -141,6 +143,8 @@ class ContentStore:
 
     def building(self, digest: str) -> contextlib.AbstractContextManager[Building]:
         """Begin an import; what is half done when the block is left by an error, or the process dies, is never seen."""
+        from fhir_bridge.terminology.store.build import Building
+
         return Building.begin(self.path, digest)
 
     def has(self, digest: str) -> bool:
@@ -155,6 +159,8 @@ class ContentStore:
         Returns:
             The import, and `url|version` of what it replaces.
         """
+        from fhir_bridge.terminology.store.build import alone
+
         with alone(self.path):
             archive = building.show()
             return archive, self._replaced(archive)
@@ -195,6 +201,8 @@ class ContentStore:
         """
         if not self.path.exists():
             return []
+        from fhir_bridge.terminology.store.build import alone
+
         with alone(self.path):
             self._forget()
             return self._removed(url, version)
@@ -221,6 +229,8 @@ class ContentStore:
 
     def clear(self) -> int:
         """Delete what broken-off imports left; returns how many."""
+        from fhir_bridge.terminology.store.build import clear_left_over
+
         return clear_left_over(self.path)
 
     def _take_out(self, archive: ImportArchive, goes: Callable[[dict[str, Any]], bool]) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "ABSTRACT",
     "COVERS",
     "DATABASES",
+    "FILE",
     "FORMAT",
     "HAS_DISPLAY",
     "HEAD",
@@ -46,6 +47,7 @@ __all__ = [
     "MAX_KEY",
     "OWN_CASE",
     "READABLE",
+    "TEXT",
     "Detail",
     "Names",
     "Shape",
@@ -55,6 +57,10 @@ __all__ = [
     "packed",
     "read_json",
 ]
+
+FILE = "content.lmdb"
+TEXT = "text"
+"""What an import is in: the concepts, and the index of their names."""
 
 FORMAT = 2
 """Version of this form. Version 1 has neither `role` nor what is after it up to `member`."""

@@ -17,7 +17,6 @@ import orjson
 from fhir_bridge.plugins.extras import require
 from fhir_bridge.terminology.files import TextIndexError
 from fhir_bridge.terminology.store import format as form
-from fhir_bridge.terminology.store.builder import FILE, TEXT
 from fhir_bridge.terminology.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class ImportArchive:
         from fhir_bridge.terminology.search_index import TextIndex
 
         try:
-            return TextIndex(self.folder / TEXT)
+            return TextIndex(self.folder / form.TEXT)
         except TextIndexError as error:
             raise StoreError(
                 f"{error}; the text index was created by another version of tantivy; import the files again"
@@ -165,7 +164,7 @@ class ImportArchive:
         with _opening:
             if self._environment is None:
                 # By its real path: the same file may have several names, and must not be opened twice.
-                path = (self.folder / FILE).resolve()
+                path = (self.folder / form.FILE).resolve()
                 environment = _environments.get(path)
                 if environment is None:
                     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.tables import main_code
-from fhir_bridge.workshop.first_mapping.values import LOINC
+from fhir_bridge.workshop.first_mapping.values import ICD10, LOINC
 from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, either, literal, quoted
 
 __all__ = ["EventRules"]
@@ -37,8 +37,7 @@ class EventRules(Writer):
         yield "  as: Observation"
         yield self._key(self._one("patient-id"), self._one("encounter-id"), when, code or text)
         yield from self._time(when)
-        yield "  status: final"
-        self.questions.append("the status of every result is taken for final: is it?")
+        yield self._status("Observation", "final", "the status of every result is taken for final: is it?")
         yield from self._category(code)
         if code is not None:
             yield from self._coded("code", code)
@@ -122,14 +121,15 @@ class EventRules(Writer):
         yield from self._time(start)
         if number is not None:
             yield f"  identifier:\n  - {{system: {quoted(self._authority + ':encounter')}, value: {quoted('=' + self._cell(number))}}}"
-        if end is not None:
+        if end is not None and self._status_cases("Encounter") is None:
             yield f"  status: {either(self._cell(end), 'finished', 'in-progress')}"
         else:
-            yield "  status: finished"
-            self.questions.append("the status of every visit is taken for finished: is it?")
+            question = "the status of every visit is taken for finished: is it?"
+            yield self._status("Encounter", "finished", question)
         yield from self._class(kind)
         if code is not None:
-            yield from self._listed(self._coded("type", code))
+            element = "reasonCode" if code.system == ICD10 else "type"
+            yield from self._listed(self._coded(element, code))
         yield from self._subject()
         if start is not None:
             ending = f", {self._stamp(end)}" if end is not None else ", null"
@@ -175,11 +175,11 @@ class EventRules(Writer):
             status = {"MedicationStatement": "active", "Immunization": "completed", "Procedure": "completed"}[
                 kind
             ]
-            if kind == "MedicationStatement" and end is not None:
+            if kind == "MedicationStatement" and end is not None and self._status_cases(kind) is None:
                 yield f"  status: {either(self._cell(end), 'completed', 'active')}"
             else:
-                yield f"  status: {status}"
-                self.questions.append(f"the status of every {kind} is taken for {status}: is it?")
+                question = f"the status of every {kind} is taken for {status}: is it?"
+                yield self._status(kind, status, question)
         element = {"MedicationStatement": "medicationCodeableConcept", "Immunization": "vaccineCode"}.get(
             kind, "code"
         )
@@ -196,6 +196,15 @@ class EventRules(Writer):
 
     def _clinical(self, kind: str, end: Guess | None) -> Iterator[str]:
         system = f"http://terminology.hl7.org/CodeSystem/{'condition-clinical' if kind == 'Condition' else 'allergyintolerance-clinical'}"
+        found = self._status_cases(kind)
+        if found is not None:
+            expression, codes = found
+            cases = ", ".join(
+                f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}"
+                for word, code in codes.items()
+            )
+            yield f"  clinicalStatus: {{match: {quoted(expression)}, {cases}, else: flag}}"
+            return
         code = either(self._cell(end), "resolved", "active") if end is not None else "active"
         yield f"  clinicalStatus: {{coding: [{{system: {system}, code: {code}}}]}}"
         if end is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fhir_bridge.workshop.first_mapping import headers
 from fhir_bridge.workshop.first_mapping.quantities import measured
+from fhir_bridge.workshop.first_mapping.statuses import is_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import (
     ATC,
@@ -40,6 +41,7 @@ class Guess:
         system: of codes.
         of: the column that this one belongs to: the code of a display, the value of a unit, the date of a time of day.
         clock: of a date, the time of day that stands in a column of its own.
+        plain: of a date that the language reads without, its format, which it takes with a time of day.
         words: of truth values yes and no, of a sex the code of each.
         evidence: what the guess is made from.
         questions: what is to be answered by a person.
@@ -59,6 +61,7 @@ class Guess:
     system: str = ""
     of: str = ""
     clock: Guess | None = None
+    plain: str = ""
     words: dict[str, str] = field(default_factory=dict)
     filled: int = 0
     distinct: int = 0
@@ -79,10 +82,12 @@ class Guess:
 _DATES = frozenset(("birth-date", "death-date", "start", "end", "date"))
 _IDS = frozenset(("patient-id", "encounter-id", "order-id", "provider-id", "organization-id", "id", "row-id"))
 _TEXTS = frozenset(
-    """given family maiden prefix suffix name address city state county country postal-code phone email text birth-place
-    authority""".split()
+    """given middle family maiden prefix suffix name address city state county country postal-code phone email text
+    birth-place authority""".split()
 )
-_LISTS = frozenset(("race", "ethnicity", "marital", "status", "category", "flag"))
+_LISTS = frozenset(("race", "ethnicity", "marital", "language", "status", "category", "flag"))
+_YEARS = (1900, 2100)
+"""Between these a whole number of years is a year, not a duration."""
 
 
 def guess_columns(sample: Sample) -> list[Guess]:
@@ -90,11 +95,35 @@ def guess_columns(sample: Sample) -> list[Guess]:
     language = headers.language_of(sample.columns)
     day_first = None if language == "en" else True
     guesses = [_guess(sample, number, day_first) for number in range(len(sample.columns))]
+    _order_of_days(sample, guesses)
     if any(guess.decimal == "," for guess in guesses):
         for number, guess in enumerate(guesses):
             _thousands(guess, sample.values(number))
     _relate(sample, guesses)
     return guesses
+
+
+_OPEN = "tells day from month"
+_DAY_OR_MONTH = re.compile(r"(dd?|MM?)/(dd?|MM?)/")
+
+
+def _order_of_days(sample: Sample, guesses: list[Guess]) -> None:
+    """Day or month first, where no cell of a column tells: as in the columns of the table that do tell."""
+    telling, open_ones = {}, []
+    for number, guess in enumerate(guesses):
+        if not _DAY_OR_MONTH.match(guess.format):
+            continue
+        if any(_OPEN in question for question in guess.questions):
+            open_ones.append(number)
+        else:
+            telling[guess.format[0] == "d"] = guess.column
+    if len(telling) != 1:
+        return
+    [(day_first, column)] = telling.items()
+    for number in open_ones:
+        guess = guesses[number] = _guess(sample, number, day_first)
+        guess.evidence.append(f"as in {column}")
+        guess.questions = [question for question in guess.questions if _OPEN not in question]
 
 
 def _guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
@@ -123,6 +152,7 @@ def _as_date(guess: Guess, role: str, values: list[str], day_first: bool | None)
     if guess.role == "date" and form.has_time:
         guess.role = "date-time"
     guess.format, guess.timed, guess.zoned = form.format, form.has_time, form.zoned
+    guess.plain = form.format or ("yyyy-MM-dd" if "-" in values[0] else "yyyyMMdd")
     guess.evidence.append(f"values are dates: {form.evidence}")
     if form.question:
         guess.questions.append(f"{guess.column}: {form.question}")
@@ -133,7 +163,8 @@ def _as_date(guess: Guess, role: str, values: list[str], day_first: bool | None)
 
 def _as_clock(guess: Guess, role: str, values: list[str], _: bool | None) -> bool:
     marks = ":.h" if role == "date" else ":"  # `06.30` is a time where the name says so
-    matches = [re.fullmatch(rf"([01]?\d|2[0-3])([{marks}])[0-5]\d(:[0-5]\d)?", value) for value in values]
+    clock = rf"([01]?\d|2[0-3])([{marks}])[0-5]\d(:[0-5]\d)?( ?[AaPp][Mm])?"
+    matches = [re.fullmatch(clock, value) for value in values]
     known = [match for match in matches if match]
     if len(known) < 0.95 * len(values):
         return False
@@ -143,6 +174,8 @@ def _as_clock(guess: Guess, role: str, values: list[str], _: bool | None) -> boo
     guess.format = f"{hour}{chr(39) + mark + chr(39) if mark == 'h' else mark}mm" + (
         ":ss" if any(match[3] for match in known) else ""
     )
+    if known[0][4]:
+        guess.format += " a" if known[0][4].startswith(" ") else "a"
     guess.evidence.append("values are times of day")
     return True
 
@@ -334,6 +367,9 @@ def _as_number(guess: Guess, role: str, values: list[str], _: bool | None) -> bo
         guess.evidence.append("unit: years, as nothing else is stated")
     stated = headers.unit_in(guess.column)
     if stated is not None:
+        if stated[1] == "a" and _YEARS[0] <= form.low <= form.high <= _YEARS[1]:
+            guess.evidence.append("years of the calendar")
+            return True
         guess.unit = stated[1]
         guess.evidence.append(f"unit {stated[0]} is in the name")
         if not stated[1]:
@@ -376,6 +412,10 @@ def _as_words(guess: Guess, role: str, values: list[str], _: bool | None) -> boo
     if role in _LISTS:
         guess.role = role
         guess.evidence.append(f"{guess.distinct} different texts")
+        return True
+    if is_status(values):
+        guess.role = "status"
+        guess.evidence.append("words for how far a result is: " + ", ".join(sorted(set(values))[:5]))
         return True
     longest = max(len(value) for value in values)
     few = guess.distinct <= max(12, min(60, guess.filled // 10))
@@ -467,6 +507,8 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
             continue
         pairs = {(row[place].strip(), row[number].strip()) for row in sample.rows if row[place].strip()}
         codes = {first for first, _ in pairs}
+        if other.role != "display" and not _tells(sample, place, number):
+            continue
         if (
             len(codes) > 1
             and len(pairs) <= len(codes) * 1.02
@@ -476,6 +518,14 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
         if other.role == "display" and len(pairs) <= len(codes) * 1.1:
             return other
     return None
+
+
+def _tells(sample: Sample, code: int, text: int) -> bool:
+    """Whether one text for each code says anything: codes recur, or the text is right beside and of some length."""
+    rows = [(row[code].strip(), row[text].strip()) for row in sample.rows if row[code].strip()]
+    if len({first for first, _ in rows}) < len(rows):
+        return True
+    return abs(code - text) == 1 and sum(len(second) for _, second in rows) >= 8 * len(rows)
 
 
 _DRUG = ("mg", "tablet", "capsule", "injection", "oral", "ml", "tabl", "kaps", "comprim")

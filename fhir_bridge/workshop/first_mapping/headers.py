@@ -15,9 +15,9 @@ __all__ = ["language_of", "role_in", "tokens", "unit_in"]
 _ID: Final = r"(id|ids|uuid|uid|guid|cod|no|nr|num|number|nummer|numero|nro|key|identifier|identifikator|code|codice|codigo|kennung|source value)"
 _RULES: Final[tuple[tuple[str, str], ...]] = (
     ("concept", r"concept id"),
-    ("patient-id", rf"(patient|pat|person|subject|subj|participant|client|klient|patienten|paziente|paciente|assistito|case report) {_ID}"),
+    ("patient-id", rf"(patient|pat|pt|patients|person|subject|subj|participant|client|klient|patienten|paziente|paciente|assistito|case report) {_ID}"),
     ("patient-id", rf"{_ID} (patient|pat|person|subject|participant|klient|patienten|paziente|paciente|assistito|du patient|del paziente|del paciente)"),
-    ("patient-id", r"^(patient|patnr|patid|patientid|personid|pid|pidnum|subj|subjid|usubjid|mrn|ipp|nhc|subject|medical record( number)?|codice fiscale|n dossier|dossier|(no |n |num )?historia( clinica)?|(patient|pat) mrn)$"),
+    ("patient-id", r"^(patient|patnr|patid|patientid|personid|pid|pidnum|subj|subjid|usubjid|mrn|ipp|nhc|subject|medical record( number)?|codice fiscale|n dossier|dossier|(no |n |num )?historia( clinica)?|(patient|pat) mrn|patient(en)?(nummer|nr|kennung)|(no|num|numero)( de| du)? dossier( (patient|medical))?)$"),
     ("encounter-id", rf"(encounter|visit|visit occurrence|episode|stay|case|admission|hadm|fall|aufenthalt|aufnahme|besuchs?|sejour|venue|ricovero|episodio) {_ID}"),
     ("encounter-id", r"^(no|n|nr|num|numero) (de |di |del? )?(episodio|episode|sejour|venue|visite|visita|ricovero|fall|encounter|visit|stay)$"),
     ("encounter-id", r"^(encounter|visit|fallnr|fallnummer|aufnahmenr|aufnahmenummer|besuchsnr|hadm|iep|nosologico|encounterid|visitid|episodio)$"),
@@ -34,6 +34,8 @@ _RULES: Final[tuple[tuple[str, str], ...]] = (
     ("birth-part", r"(month|day) of birth"),
     ("name", r"^(name|nachname|familienname|cognome|nom|apellidos?|last ?name|surname)( e| et| y| und| and)? (vorname|nome|prenom|nombres?|first ?name|given ?name)$|^(vorname|nome|prenom|nombres?|first ?name)( e| et| y| und| and)? (name|nachname|cognome|nom|apellidos?|last ?name|surname)$"),
     ("maiden", r"maiden|geburtsname|nom (de )?(naissance|jeune fille)"),
+    ("middle", r"^middle ?(names?|initials?)$|^zweiter vorname$|^deuxieme prenom$|^secondo nome$|^segundo nombre$"),
+    ("language", r"^((primary|preferred|native|spoken|patient) )?(language|sprache|langue|lingua|idioma)( (spoken|preferred))?$|muttersprache|langue maternelle"),
     ("given", r"^(first|given|fore)( ?names?)?$|vorname|^prenoms?$|^nome$|^nombres?$|^firstname$|^givenname$|(patient|pat) first ?name"),
     ("family", r"^(last|family|sur) ?names?$|^(last|surname|familienname|nachname|zuname|nom|cognome|apellidos?|lastname)$|nom (de famille|usuel)|(patient|pat) last ?name"),
     ("prefix", r"^(prefix|title|anrede|titel|titre|titolo|titulo|name prefix)$"),
@@ -58,13 +60,13 @@ _RULES: Final[tuple[tuple[str, str], ...]] = (
     ("unit", r"^[a-z]{2}(orresu|stresu)$|(^|[ ])(units?|einheit|unite|unita|unidad)$|^(units?|einheit|unite|unita|unidad|uom|mass?einheit)( (code|of measure|de mesure|di misura|de medida|source value))?$|unit (source value|of measure)|value unit"),
     ("value", r"^[a-z]{2}(orres|stresn)$|^(value|wert|messwert|result|resultat|ergebnis|valeur|valore|risultato|valor|resultado|numeric value|result value|messergebnis)( (as )?(number|numeric))?$|value as number"),
     ("flag", r"^(flag|abnormal( flag)?|pathologisch|bewertung|interpretation|anormal)$"),
-    ("money", r"(cost|costs|price|charge|charges|amount|expenses?|coverage|revenue|kosten|betrag|preis|cout|montant|costo|importo|precio|coste|outstanding|payments?|totalcost|fee)( .*)?$"),
-    ("start", r"^(start|begin|beginn|from|von|onset|debut|inizio|inicio|admit|admission|admitted|arrival|aufnahme|eintritt|entree|ingreso|ingresso)( ?(date|datetime|time|datum|zeit|zeitpunkt))?$|start (date|datetime|time)|(aufnahme|eintritts?|beginn)(datum|zeit|zeitpunkt)|date (de |d )?(entree|debut|inizio)|(data|fecha) (di |de )?(inizio|inicio|ingreso|ricovero|ingresso)"),
-    ("end", r"^(stop|end|ende|to|bis|fin|fine|until|abatement|resolved|discharge|discharged|departure|entlassung|austritt|sortie|alta|dimissione)( ?(date|datetime|time|datum|zeit|zeitpunkt))?$|end (date|datetime|time)|(entlass(ungs?)?|austritts?|end)(datum|zeit|zeitpunkt)|date (de )?(sortie|fin)|(data|fecha) (di |de )?(fine|fin|alta|dimissione)"),
+    ("money", r"(cost|costs|price|(?<!dis)charge|(?<!dis)charges|amount|expenses?|coverage|revenue|kosten|betrag|preis|cout|montant|costo|importo|precio|coste|outstanding|payments?|totalcost|fee)( .*)?$"),
+    ("start", r"^(start|begin|beginn|from|von|onset|debut|inizio|inicio|admit|admission|admitted|arrival|aufnahme|eintritt|entree|ingreso|ingresso)( ?(date|datetime|time|datum|zeit|zeitpunkt|dt|dtm|dttm|ts|on|at))?$|start (date|datetime|time)|(aufnahme|eintritts?|beginn)(datum|zeit|zeitpunkt)|date (de |d )?(entree|debut|inizio)|(data|fecha) (di |de )?(inizio|inicio|ingreso|ricovero|ingresso)"),
+    ("end", r"^(stop|end|ende|to|bis|fin|fine|until|abatement|resolved|discharge|discharged|departure|entlassung|austritt|sortie|alta|dimissione)( ?(date|datetime|time|datum|zeit|zeitpunkt|dt|dtm|dttm|ts|on|at))?$|end (date|datetime|time)|(entlass(ungs?)?|austritts?|end)(datum|zeit|zeitpunkt)|date (de )?(sortie|fin)|(data|fecha) (di |de )?(fine|fin|alta|dimissione)"),
     ("date", r"(^|[ ])(date|datum|data|fecha|datetime|timestamp|time|zeit|zeitpunkt|uhrzeit|heure|ora|hora|taken|collected|abnahme|abgenommen|prelevement|prelievo|when|dtc|dat)( .*)?$|(date|datum|zeitpunkt|dtc|datetime)[a-z]?$|^(rec|diag|death|birth|visit|lab|sample)dat"),
     ("display", r"^(vs|lb|eg|qs|pe|mb)test$|^(libelle|bezeichnung|descripcion|descrizione) [a-z]+$|^(description|desc|display|bezeichnung|beschreibung|libelle|descrizione|descripcion|label|code text|term|test ?name|testname|analyse|analyt|analyte|parameter|parametro|parametre|examen|esame|prueba|test|untersuchung|name of test|diagnose ?text|drug ?name|medication ?name)[0-9]*$|(description|bezeichnung|libelle|descrizione|descripcion|display)$"),
     ("code", r"^[a-z]{2}testcd$|^(code|codice|codigo) [a-z]+$|(^|[ ])(code|codes|loinc|icd|icd ?(9|10)( ?(cm|gm))?|snomed|sct|atc|rxnorm|rxcui|ndc|cvx|cpt|ops|codice|codigo|schluessel|kode|kuerzel)[0-9]*$|(source value|code[0-9]?)$"),
-    ("status", r"^((vital|result|order|encounter|visit|clinical|verification|record|report|claim) )?(status|stato|statut|zustand)( ?[0-9p])?$"),
+    ("status", r"^((vital|result|order|encounter|visit|clinical|verification|record|report|claim) )?(status|stato|statut|zustand)( ?[0-9p])?$|^(befund|auftrags|ergebnis|fall|diagnose|freigabe)status$"),
     ("text", r"^(notes?|comments?|kommentar|bemerkung(en)?|remarque|commentaire|nota|commento|observaciones|freitext|text|hinweis|befundtext|sig|remarks?)$"),
     ("category", r"^(category|class|type|kind|group|kategorie|art|gruppe|categorie|categoria|tipo|klasse|encounterclass|modality)$|(class|type|category|group|stage|grade|level)$"),
     ("name", r"^(name|full ?name|patient ?name|patientenname|nom complet|nome completo|nombre completo|staff name|person name)$"),
@@ -120,6 +122,7 @@ _RATIO: Final = re.compile(
     r"(?:[fpnµμumk]?g|[fpnµμumk]?mol|[µμumk]?(?:IU|IE|U|Eq|eq)|m?[lL]|[GT]|10\^?\d+)/(?:[dmµ]?[lL]|min|h|24h|d|kg|g|m2)"
 )
 """An amount in another one, as headers write it after a blank: `CRP mg/l`, `TSH µU/ml`, `Leuko G/l`."""
+_PER: Final = frozenset("dl l ml min h kg m m2 mol".split())
 _DURATION: Final = re.compile(
     r"time|dauer|duration|duree|durata|duracion|zeit|tiempo|temps|tempo|length|exercise"
 )
@@ -162,10 +165,12 @@ def _without_unit(name: str) -> tuple[str, str]:
         ):
             if count == 3 and tail[1].casefold() == "per":
                 return _before(name, pieces[-3]), f"{tail[0]}/{tail[2]}"
-            if count == 2 and tail[1].casefold() in ("dl", "l", "ml", "min", "h", "kg", "m", "m2"):
+            if count == 2 and tail[1].casefold() in _PER:
                 return _before(name, pieces[-2]), f"{tail[0]}/{tail[1]}"
     if len(words) > 1 and words[-1].casefold() == "min" and not _DURATION.search(tokens(name)):
         return name, ""  # the smallest, beside `max` and `mean`
+    if len(words) > 1 and words[-1].casefold() == "hr" and not _DURATION.search(tokens(name)):
+        return name, ""  # the heart rate, not hours
     if len(words) > 1 and words[-1].casefold() in _SUFFIXES:
         return _before(name, pieces[-1]), words[-1]
     return name, ""

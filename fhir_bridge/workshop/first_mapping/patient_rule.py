@@ -41,6 +41,9 @@ class PatientRule(Writer):
             yield f"  deceasedDateTime: {quoted('=' + self._date(died))}"
         if marital := self._one("marital"):
             yield f"  maritalStatus: {{when: {quoted(self._cell(marital))}, text: {quoted('=' + cell(marital.column))}}}"
+        if language := self._one("language"):
+            here = quoted("=" + self._cell(language))
+            yield f"  communication:\n  - {{when: {quoted(cell(language.column))}, language: {{text: {here}}}}}"
         yield from self._contact()
 
     def _name(self) -> Iterator[str]:
@@ -54,8 +57,11 @@ class PatientRule(Writer):
         ]
         if main:
             items = []
+            middle = self._one("middle")
             for role, guess in main:
                 value = quoted("=" + self._cell(guess))
+                if role == "given" and middle is not None:
+                    value += f", {quoted('=' + self._cell(middle))}"
                 items.append(
                     f"{'text' if role == 'name' else role}: {value if role in ('name', 'family') else f'[{value}]'}"
                 )

@@ -33,7 +33,7 @@ def suggest_codes(guesses: Iterable[Guess], language: str) -> None:
         named = [(item, displays.get(item.code, "")) for item in result.suggestions]
         best, display = next((each for each in named if _fits(guess.unit, each[1])), (None, ""))
         if best is not None and best.score >= SURE:
-            guess.coding = (best.system, best.code, display, best.score)
+            guess.coding = (LOINC, best.code, display, best.score)  # a supplement's names are LOINC's codes
             shown = f"{display} (LOINC {best.code})" if display else f"LOINC {best.code}"
             guess.evidence.append(f"{shown} is suggested, {best.score:.2f}")
             guess.questions.append(f"{guess.column}: is it {shown}, as is suggested?")
@@ -43,6 +43,8 @@ def suggest_codes(guesses: Iterable[Guess], language: str) -> None:
 
 def _fits(unit: str, display: str) -> bool:
     """Whether a code of a mass concentration has not a unit of an amount of substance, nor the other way round."""
+    if unit == "mmol/mol" and "A1c" in display:
+        return "IFCC" in display
     for measured, other in (("g/L", "[Moles/volume]"), ("mol/L", "[Mass/volume]")):
         try:
             if unit and ucum.commensurable(unit, measured) and other in display:

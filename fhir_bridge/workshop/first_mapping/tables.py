@@ -114,6 +114,14 @@ def main_code(guesses: list[Guess]) -> Guess | None:
 
 
 def _of_code(path: Path, guesses: list[Guess], main: Guess, roles: set[str]) -> tuple[str, str]:
+    first = guesses[0]
+    if (
+        first.role == "encounter-id"
+        and first.distinct == first.filled > 1
+        and {"patient-id", "start", "end"} <= roles
+        and main.system == ICD10
+    ):
+        return "Encounter", f"{first.column} is the key, and rows have a patient, a start and an end"
     if "value" in roles:
         return "Observation", f"{main.column} has codes, and there is a value"
     if main.system in _SYSTEMS:

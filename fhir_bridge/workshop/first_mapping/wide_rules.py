@@ -42,7 +42,6 @@ class WideRules(Writer):
             if guess.role == "blood-pressure":
                 here = self._cell(guess)
                 yield from self._pressure(f"split({here}, '/')[0]", f"split({here}, '/')[1]", when, guess)
-        self.questions.append("the status of every result is taken for final: is it?")
         if when is None:
             self.questions.append("no column says when the measurements were taken")
 
@@ -61,7 +60,7 @@ class WideRules(Writer):
         yield "  as: Observation"
         yield self._key(self._one("patient-id", "encounter-id"), when, extra="column")
         yield from self._time(when)
-        yield "  status: final"
+        yield self._result_status()
         vital = sorted({g.coding[1] for g in guesses if g.coding is not None and g.coding[1] in VITAL_SIGNS})
         if vital:
             codes = ", ".join(f"'{code}'" for code in vital)
@@ -97,6 +96,9 @@ class WideRules(Writer):
         parts.append(f"text: {quoted(bare(guess.column))}")
         return f"    {quoted(guess.column)}: {{{', '.join(parts)}}}{note}"
 
+    def _result_status(self) -> str:
+        return self._status("Observation", "final", "the status of every result is taken for final: is it?")
+
     @staticmethod
     def _result(rule: str, guesses: list[Guess]) -> str:
         if rule == "measurement":
@@ -118,7 +120,7 @@ class WideRules(Writer):
         yield f"  when: {quoted(condition)}"
         yield "  as: Observation"
         yield self._key(self._one("patient-id", "encounter-id"), when, extra="'blood pressure'")
-        yield "  status: final"
+        yield self._result_status()
         if complete:
             yield f"  category:\n  - coding: [{{system: {_CATEGORY}, code: vital-signs}}]"
             panel = f"{{system: {LOINC}, code: 85354-9, display: Blood pressure panel with all children optional}}"

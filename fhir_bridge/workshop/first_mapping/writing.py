@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.headers import bare, role_in
+from fhir_bridge.workshop.first_mapping.headers import bare, role_in, tokens
+from fhir_bridge.workshop.first_mapping.statuses import status_codes, unknown_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
 from fhir_bridge.workshop.first_mapping.values import LOINC
@@ -19,6 +20,10 @@ VITAL_SIGNS = frozenset(
     "85353-1 9279-1 8867-4 2708-6 59408-5 8310-5 8302-2 9843-4 29463-7 39156-5 85354-9 8480-6 8462-4 8478-0".split()
 )
 """Codes for which R4 asks for the form of a vital sign (R4 observation-vitalsigns.html): category, subject, time, unit."""
+
+
+_REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|rifiut|rechaz"
+"""Names of columns that say of a vaccine that it was not given."""
 
 
 def cell(column: str) -> str:
@@ -84,7 +89,7 @@ class Writer:
 
     def _moment(self, guess: Guess, clock: Guess, form: str) -> str:
         """A date and the time of day of another column."""
-        timed = f", format={literal(f'{guess.format} {clock.format}')}" if guess.format else ""
+        timed = f", format={literal(f'{guess.plain} {clock.format}')}"
         whole = f"datetime({self._cell(guess)} + ' ' + {self._cell(clock)}{timed})"
         if clock.filled == guess.filled:
             return whole
@@ -100,6 +105,45 @@ class Writer:
         """The business time of a row's resources."""
         if guess is not None and guess.clock is None and guess.format in ("", self.date_format):
             yield f"  time: {quoted(self._cell(guess))}"
+
+    def _status_cases(self, kind: str) -> tuple[str, dict[str, str]] | None:
+        """The expression that says the status of rows, and the code of each of its words; None where no column does."""
+        for guess in self._guesses:
+            values = self._sample.values(self._sample.columns.index(guess.column))
+            if "`" in guess.column or guess.role not in ("status", "boolean"):
+                continue
+            if guess.role == "boolean":
+                if kind != "Immunization" or not re.search(_REFUSED, tokens(guess.column)):
+                    continue
+                return f"lower({self._cell(guess)})", {
+                    guess.words["true"]: "not-done",
+                    guess.words["false"]: "completed",
+                }
+            codes = status_codes(kind, values)
+            lacking = [word for word, code in codes.items() if not code]
+            if len(lacking) == len(codes) or (lacking and not unknown_status(kind)):
+                continue
+            if lacking:
+                self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
+            return f"lower({self._cell(guess)})", {
+                word: code or unknown_status(kind) for word, code in codes.items()
+            }
+        return None
+
+    def _status(self, kind: str, assumed: str, question: str) -> str:
+        """The element `status`: of the column that says it, else what is assumed, which is asked."""
+        found = self._status_cases(kind)
+        if found is None:
+            self._ask(question)
+            return f"  status: {assumed}"
+        expression, codes = found
+        cases = ", ".join(f"{quoted(word)}: {code}" for word, code in codes.items())
+        empty = f"empty: {unknown_status(kind)}, " if unknown_status(kind) else ""
+        return f"  status: {{match: {quoted(expression)}, {cases}, {empty}else: flag}}"
+
+    def _ask(self, question: str) -> None:
+        if question not in self.questions:
+            self.questions.append(question)
 
     def _subject(self, element: str = "subject") -> Iterator[str]:
         patient = self._one("patient-id")

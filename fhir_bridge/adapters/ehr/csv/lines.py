@@ -28,32 +28,20 @@ class _RunOn(Exception):
     """A quoted cell spans more lines than it may."""
 
 
-class _Lines:
-    """Physical lines, with a memory of those that the current row took."""
+def _limited(returned: deque[str], lines: Iterator[str], taken: list[str], limit: int) -> Iterator[str]:
+    """The lines, those given back before all, noted in `taken` as they are read.
 
-    def __init__(self, lines: Iterable[str], limit: int) -> None:
-        self._lines = iter(lines)
-        self._returned: deque[str] = deque()
-        self._limit = limit
-        self.number = 0
-        self.taken: list[str] = []
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self._returned.popleft() if self._returned else next(self._lines)
-        self.number += 1
-        self.taken.append(line)
-        if len(self.taken) > self._limit:
+    Raises:
+        _RunOn: there are more in it than the limit allows.
+    """
+    while True:
+        line = returned.popleft() if returned else next(lines, None)
+        if line is None:
+            return
+        taken.append(line)
+        if len(taken) > limit:
             raise _RunOn
-        return line
-
-    def give_back_all_but_first(self) -> None:
-        """Read on after the first line of a row that can't be parted."""
-        rest = self.taken[1:]
-        self._returned.extendleft(reversed(rest))
-        self.number -= len(rest)
+        yield line
 
 
 def rows(
@@ -70,11 +58,13 @@ def rows(
     A quote that is never closed, or a quoted cell with text after its closing quote, costs its own line only:
     reading goes on with the next one.
     """
-    source = _Lines(lines, limit)
-    source.number = first_line - 1
-    reader = _reader(source, delimiter, quote)
+    source = iter(lines)
+    returned: deque[str] = deque()
+    taken: list[str] = []  # the physical lines of the present row
+    reader = _reader(_limited(returned, source, taken, limit), delimiter, quote)
+    number = first_line
     while True:
-        source.taken.clear()
+        taken.clear()
         try:
             cells = next(reader)
         except StopIteration:
@@ -85,20 +75,26 @@ def rows(
             unclosed = "end of data" in str(problem)
             error = "a quoted cell is not closed" if unclosed else f"its quoting can't be read ({problem})"
         else:
-            taken = source.taken
-            if (cells and len(cells) > 1) or (cells and cells[0].strip()):
-                if comment is None or not taken[0].startswith(comment):
-                    yield RawRow(source.number - len(taken) + 1, cells)
-                elif len(taken) > 1:  # a quote in a comment opened no cell
-                    source.give_back_all_but_first()
-                    reader = _reader(source, delimiter, quote)
-            continue
-        source.give_back_all_but_first()
-        yield RawRow(source.number, [], error)
-        reader = _reader(source, delimiter, quote)
+            if not (len(cells) > 1 or (cells and cells[0].strip())):
+                number += len(taken)
+                continue
+            if comment is None or not taken[0].startswith(comment):
+                yield RawRow(number, cells)
+                number += len(taken)
+                continue
+            if len(taken) == 1:
+                number += 1
+                continue
+            error = ""  # a quote in a comment opened no cell
+        if error:
+            yield RawRow(number, [], error)
+        # Reading goes on after the first line of what can't be parted.
+        returned.extendleft(reversed(taken[1:]))
+        reader = _reader(_limited(returned, source, taken, limit), delimiter, quote)
+        number += 1
 
 
-def _reader(source: _Lines, delimiter: str, quote: str | None) -> Iterator[list[str]]:
+def _reader(source: Iterable[str], delimiter: str, quote: str | None) -> Iterator[list[str]]:
     csv.field_size_limit(1 << 24)
     if quote is None:
         return csv.reader(source, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)

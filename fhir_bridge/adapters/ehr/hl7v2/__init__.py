@@ -5,8 +5,9 @@ The names are loaded when asked for: an acknowledgment needs no adapter.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fhir_bridge.deferred import deferred
 
 if TYPE_CHECKING:
     from fhir_bridge.adapters.ehr.hl7v2.adapter import Hl7v2Adapter, read_message
@@ -23,18 +24,15 @@ __all__ = [
     "unescape",
 ]
 
-_HOME = {
-    "Delimiters": "delimiters",
-    "Hl7v2Adapter": "adapter",
-    "Message": "record",
-    "STANDARD": "delimiters",
-    "escape": "delimiters",
-    "read_message": "adapter",
-    "unescape": "delimiters",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = deferred(
+    __name__,
+    {
+        "Delimiters": "delimiters",
+        "Hl7v2Adapter": "adapter",
+        "Message": "record",
+        "STANDARD": "delimiters",
+        "escape": "delimiters",
+        "read_message": "adapter",
+        "unescape": "delimiters",
+    },
+)

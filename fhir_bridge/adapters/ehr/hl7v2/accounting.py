@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
-from operator import contains
+from itertools import compress, count
+from operator import contains, not_
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, Taken, taken
@@ -122,6 +123,8 @@ _FIRST: Final = ((1, 0), (1, 1))
 
 FieldPosition = tuple[int, str]
 Ways = tuple[tuple[int, _Taken], ...]
+Parts = tuple[tuple[Ways, ...], ...]
+"""The ways of several rules."""
 _merged: dict[Delimiters, dict[Any, _Fields]] = {}
 _MANY: Final = 20_000
 _WIDTH: Final = 64
@@ -234,32 +237,37 @@ def unread(
     """What no rule represents; `placed`: segments that the mapping puts into groups."""
     if not segments:
         return Unread([], ())
-    read = _read(applied, placed, _merged_of(segments[0].delimiters))
+    noted = _read(applied, placed)
+    read = _Merged(noted, _merged_of(segments[0].delimiters))
     declared: dict[_Place, None] = {}
     waiting: dict[int, list[int]] = {}
     left: list[tuple[Segment, list[FieldPosition]]] = []
-    repetition = segments[0].delimiters.repetition
+    usual: Any = None  # ways of results of which `complete` holds what leaves nothing
+    complete: Sequence[set[str]] = ()
     for segment in segments:
-        name = segment.name
+        name, raws = segment.name, segment.fields
+        parts = noted.get(id(segment))
+        if (
+            parts is usual
+            and name == "OBX"
+            and parts is not None
+            and len(raws) > 5
+            and raws[5]
+            and all(map(contains, complete, raws))
+        ):
+            continue
         if name in ENVELOPE:
             _exchange(segment, declared)
             continue
-        fields = read.get(id(segment))
-        if (
-            name == "OBX"
-            and len(raws := segment.fields) > 5
-            and (value := raws[5])
-            and value[0] != '"'
-            and repetition not in value
-        ):
-            silent = OF_RESULT
-        else:
-            silent = silent_fields(segment)
+        fields = None if parts is None else read.of(parts)
+        silent = silent_fields(segment)
         if fields is not None:
             known = fields.known.get(silent)
-            seen = known is not None and not (known.silent and waiting.get(id(known), _ANY))
-            if known is not None and seen and all(map(contains, known.complete, segment.fields)):
-                continue
+            if known is not None and not (known.silent and waiting.get(id(known), _ANY)):
+                if silent is OF_RESULT:  # a value that is complete for these is none for which others are
+                    usual, complete = parts, known.complete
+                if all(map(contains, known.complete, raws)):
+                    continue
         if missing := _missing(segment, fields, silent, declared, waiting):
             left.append((segment, missing))
     faults: dict[str, dict[str, None]] = {}
@@ -274,14 +282,14 @@ def unread(
 def _texts(
     root: Group,
     segments: Sequence[Segment],
-    read: dict[int, _Fields],
+    read: _Merged,
     left: list[tuple[Segment, list[FieldPosition]]],
     faults: dict[str, dict[str, None]],
 ) -> list[str]:
     """What makes the message partial, in words, each once; `faults` takes what its grammar has no place for."""
     version = str(root.part("MSH", 12, 1) or "")
     twins = _twins(root)
-    names = {segment.name for segment in segments if id(segment) in read}
+    names = {segment.name for segment in segments if id(segment) in read.noted}
     before = _before(segments)
     reported: dict[str, None] = {}
     for segment, missing in left:
@@ -292,7 +300,7 @@ def _texts(
             ]
             if not missing:
                 continue
-        if id(segment) not in read and name != "EVN":  # EVN is of the envelope but for single fields
+        if id(segment) not in read.noted and name != "EVN":  # EVN is of the envelope but for single fields
             if name == "NTE":
                 reported[f"the comment (NTE) after {before[id(segment)]} is not represented"] = None
             else:
@@ -342,37 +350,67 @@ def _exchange(segment: Segment, declared: dict[_Place, None]) -> None:
             declared[name, number, ""] = None
 
 
-def _read(
-    applied: Iterable[Applied], placed: Mapping[str, str], merged: dict[Any, _Fields]
-) -> dict[int, _Fields]:
-    """The fields that rules take, by segment."""
-    noted: dict[int, tuple[tuple[Ways, ...], ...]] = {}
+class _Merged:
+    """The fields that rules take, by segment.
+
+    Attributes:
+        noted: the ways of rules, by the identity of their segment.
+    """
+
+    __slots__ = ("_joined", "_merged", "noted")
+
+    def __init__(self, noted: Mapping[int, Parts], merged: dict[Any, _Fields]) -> None:
+        self.noted = noted
+        self._merged = merged
+        self._joined: dict[int, _Fields] = {}
+
+    def of(self, parts: Parts) -> _Fields:
+        """The fields of several rules together."""
+        entry = self._joined.get(id(parts))
+        if entry is None:
+            entry = self._joined[id(parts)] = _merge(parts, self._merged)
+        return entry
+
+    def get(self, key: int) -> _Fields | None:
+        """The fields of a segment."""
+        parts = self.noted.get(key)
+        return None if parts is None else self.of(parts)
+
+
+def _read(applied: Iterable[Applied], placed: Mapping[str, str]) -> dict[int, Parts]:
+    """The ways in which rules take fields, by segment."""
+    noted: dict[int, Parts] = {}
     alone: dict[int, tuple[tuple[Ways, ...]]] = {}
     seen: dict[tuple[int, int], _Targets] = {}  # holds them, as their identities are keys
     targets_of = partial(_targets, placed=placed) if placed else _targets
-    before: tuple[Any, Any, Any] = (None, None, None)
     targets = _Targets((), (), {})
     single: tuple[Any, ...] = (None,)
+    last: Any = None
+    last_marks: Any = None
+    around_of: Any = None
+    name = ""
+    note = noted.setdefault
     for reads, group, marks in applied:
-        outer = group.outer
-        same = before[0] is reads and before[1] == marks  # most results of an order are written alike
-        if not same:
+        if reads is not last or marks != last_marks:  # most results of an order are written alike
             targets = reads.entered(marks, targets_of)
-        if len(group.segments) == 1:
-            segment = group.segments[0]
-            ways = targets.alone.get(segment.name)
-            if ways is not None:
-                if ways is not single[0]:
-                    single = alone.setdefault(id(ways), (ways,))
-                if noted.setdefault(id(segment), single) is not single:
-                    _note(noted, id(segment), ways)
+            last, last_marks, around_of, name = reads, marks, None, ""
+        segments = group.segments
+        if len(segments) == 1:
+            segment = segments[0]
+            if segment.name != name:
+                name = segment.name
+                ways = targets.alone.get(name)
+                single = (None,) if ways is None else alone.setdefault(id(ways), (ways,))
+            if single[0] is not None and note(id(segment), single) is not single:
+                _note(noted, id(segment), single[0])
         else:
             for target in targets.own:
                 for segment in segments_of(group, target.inner, target.name, target.which):
                     _note(noted, id(segment), target.ways)
-        if same and before[2] is outer:
+        outer = group.outer
+        if outer is around_of and outer is not None:
             continue
-        before = (reads, marks, outer)
+        around_of = outer
         if not targets.around:
             continue
         known = (id(outer), id(targets))
@@ -384,21 +422,10 @@ def _read(
                     around = around.outer
                 for segment in segments_of(around, target.inner, target.name, target.which):
                     _note(noted, id(segment), target.ways)
-    fields: dict[int, _Fields] = {}
-    joined: dict[int, _Fields] = {}
-    last: Any = None
-    entry: Any = None
-    for key, parts in noted.items():
-        if parts is not last:
-            last = parts
-            entry = joined.get(id(parts))
-            if entry is None:
-                entry = joined[id(parts)] = _merge(parts, merged)
-        fields[key] = entry
-    return fields
+    return noted
 
 
-def _note(noted: dict[int, tuple[tuple[Ways, ...], ...]], key: int, ways: tuple[Ways, ...]) -> None:
+def _note(noted: dict[int, Parts], key: int, ways: tuple[Ways, ...]) -> None:
     parts = noted.get(key)
     if parts is None:
         noted[key] = (ways,)
@@ -424,7 +451,7 @@ def segments_of(group: Group, inner: str, name: str, which: int) -> list[Segment
     return result if which < 0 else result[which - 1 : which]
 
 
-def _merge(parts: tuple[tuple[Ways, ...], ...], merged: dict[Any, _Fields]) -> _Fields:
+def _merge(parts: Parts, merged: dict[Any, _Fields]) -> _Fields:
     """The fields of several rules together."""
     key = id(parts[0]) if len(parts) == 1 else tuple(map(id, parts))
     entry = merged.get(key)
@@ -477,7 +504,7 @@ def _further_lines(observation: Group, results: dict[int, Twin]) -> None:
 
 
 def _repeats_twin(
-    segment: Segment, number: int, twin: Segment, table: Mapping[int, int] | None, read: dict[int, _Fields]
+    segment: Segment, number: int, twin: Segment, table: Mapping[int, int] | None, read: _Merged
 ) -> bool:
     """Whether a field repeats one of the segment's twin, and that one is represented."""
     other = number if table is None else table.get(number, 0)
@@ -521,9 +548,9 @@ def _missing(
     if all(map(contains, known.complete, raws)):
         return []
     results: list[FieldPosition] = []
-    for number, raw in enumerate(raws):
-        if number < _WIDTH and raw in known.complete[number]:
-            continue
+    at = list(compress(count(), map(not_, map(contains, known.complete, raws))))
+    for number in [*at, *range(_WIDTH, len(raws))]:
+        raw = raws[number]
         locations: tuple[str, ...] = ()
         passed: tuple[str, ...] = ()
         field = fields.by_number.get(number)

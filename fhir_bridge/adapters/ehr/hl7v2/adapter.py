@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode
+from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
 from fhir_bridge.adapters.ehr.hl7v2.groups import placements
 from fhir_bridge.adapters.ehr.hl7v2.model import Hl7v2Model
@@ -229,9 +230,17 @@ def read_message(
         issues += (
             new_issue("FB-HL7-013", text, locator)
             for segment in segments
-            if segment.name == "PID" and not any(map(str, (x for n in (3, 2, 4) for x in segment.every(n))))
+            if segment.name == "PID" and not _has_identifier(segment)
         )
     return message
+
+
+def _has_identifier(segment: Segment) -> bool:
+    """Whether a PID has an identifier of the patient."""
+    usual = segment.field(3)
+    if usual.__class__ is Field:  # one with text
+        return True
+    return any(map(str, (x for number in (3, 2, 4) for x in segment.every(number))))
 
 
 def _refused(locator: str, issue: Issue, raw: bytes = b"") -> Message:

@@ -305,7 +305,15 @@ class Segment:
 
     def part(self, number: int, component: int) -> Any:
         """A component of the field's first repetition, as text, None, or `CLEARED`."""
-        value = self.field(number)
+        fields = self.fields
+        if number >= len(fields):
+            return None
+        raw = fields[number]
+        if not raw:
+            return None
+        value = self._kept.get(raw, _UNREAD)
+        if value is _UNREAD:
+            value = self._first_read(number, raw)
         if value.__class__ is Field or value.__class__ is HeadlessField:
             return value.part(component)
         if value is None or value is CLEARED:

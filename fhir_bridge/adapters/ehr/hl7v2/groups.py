@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,10 +18,12 @@ __all__ = [
     "OBSERVATION",
     "ORDER",
     "PATIENT",
+    "RESULTS",
     "ROOT",
     "SCOPES",
     "SPECIMEN",
     "USUAL_PLACES",
+    "VARIANT",
     "VISIT_OBSERVATION",
     "Group",
     "build",
@@ -41,6 +43,9 @@ ORDER: Final = "ORDER_OBSERVATION"
 OBSERVATION: Final = "ORDER_OBSERVATION.OBSERVATION"
 SPECIMEN: Final = "ORDER_OBSERVATION.SPECIMEN"
 VISIT_OBSERVATION: Final = "PATIENT_RESULT.OBSERVATION"
+VARIANT: Final = "ORDER_OBSERVATION.VARIANT"
+"""Of the results that describe one genetic variant the first (`variants.py`): an observation once more."""
+RESULTS: Final = frozenset((OBSERVATION, VARIANT, VISIT_OBSERVATION))
 
 SCOPES: Final[dict[str, str | None]] = {
     ROOT: None,
@@ -48,11 +53,12 @@ SCOPES: Final[dict[str, str | None]] = {
     ORDER: PATIENT,
     OBSERVATION: ORDER,
     SPECIMEN: ORDER,
+    VARIANT: ORDER,
     VISIT_OBSERVATION: PATIENT,
 }
 """Groups by name, and what is around each."""
 
-ALIASES: Final = {"PATIENT": PATIENT, "OBSERVATION": OBSERVATION, "SPECIMEN": SPECIMEN}
+ALIASES: Final = {"PATIENT": PATIENT, "OBSERVATION": OBSERVATION, "SPECIMEN": SPECIMEN, "VARIANT": VARIANT}
 """Short names, and the name that merge messages (ADT_A39) have for the group of PID."""
 
 _ENVELOPE: Final = frozenset("MSH SFT UAC EVN MSA ERR DSC QAK QRD QRF QPD RCP MFI".split())
@@ -72,6 +78,7 @@ _OWN: Final[dict[str, frozenset[str]]] = {
     ORDER: _OF_ORDER | {"NTE", "SPM"},
     OBSERVATION: _OF_OBSERVATION | {"NTE"},
     SPECIMEN: _OF_SPECIMEN | {"NTE"},
+    VARIANT: _OF_OBSERVATION | {"NTE"},
     VISIT_OBSERVATION: _OF_OBSERVATION | {"NTE"},
 }
 USUAL_PLACES: Final[Mapping[str, str]] = MappingProxyType(
@@ -97,7 +104,7 @@ def placements(options: Mapping[str, Any]) -> Mapping[str, str]:
     placed: dict[str, str] = {}
     for group, names in chosen.items():
         scope = ALIASES.get(str(group), str(group))
-        if scope not in SCOPES or scope == ROOT:
+        if scope not in SCOPES or scope in (ROOT, VARIANT):
             advice = nearest(str(group), [*SCOPES, *ALIASES], cutoff=0.4) or example
             raise OptionError("groups", f'HL7 v2 has no group "{group}"', advice)
         for name in [names] if isinstance(names, str) else names or ():
@@ -124,7 +131,7 @@ class Group:
         outer: the group around; None for the message.
         segments: all segments of this group itself, in order (the message: every segment).
         first: the first segment of each name.
-        several: there may be more than one segment of a name.
+        several: names of which there is more than one segment.
         ordinal: None for the first observation of a code and sub-id in its order, then "2", "3", …; keeps the
             ids of results apart whose sender repeats OBX-3 and OBX-4.
         groups: the groups inside, by scope name.
@@ -136,7 +143,7 @@ class Group:
         self.outer = outer
         self.segments: list[Segment] = [] if segment is None else [segment]
         self.first: dict[str, Segment] = {} if segment is None else {segment.name: segment}
-        self.several = False
+        self.several: Collection[str] = ()
         self.ordinal: str | None = None
         self.groups: dict[str, list[Group]] = {}
         self._subject: tuple[Any, str | None, str | None] | None = None
@@ -145,7 +152,7 @@ class Group:
         """Take a segment in."""
         self.segments.append(segment)
         if self.first.setdefault(segment.name, segment) is not segment:
-            self.several = True
+            self.several = {*self.several, segment.name}
 
     def open(self, scope: str, segment: Segment | None = None) -> Group:
         """A new group inside this one, which begins with a segment."""
@@ -218,7 +225,7 @@ class Group:
             return ()
         fields = first.fields
         raw = first.line if not number else fields[number] if number < len(fields) else ""
-        if not self.several:
+        if name not in self.several:
             return raw
         results = [raw]  # the first of an order's specimens is not among its own segments
         for segment in self.segments:
@@ -232,7 +239,7 @@ class Group:
         first = self.first.get(name)
         if first is None:
             return [()] * width
-        if self.several:
+        if name in self.several:
             return [self.raws(name, number) for number in range(width)]
         fields = first.fields
         return fields if len(fields) >= width else fields + [""] * (width - len(fields))
@@ -429,9 +436,11 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
         placed: segments that are in a group of the mapping's choice (`source.groups`): in its latest one.
     """
     root = Group(None)
-    root.segments, root.several = segments, True
-    for segment in reversed(segments):
-        root.first[segment.name] = segment
+    root.segments = segments
+    root.first = {segment.name: segment for segment in reversed(segments)}
+    if len(root.first) < len(segments):
+        names = [segment.name for segment in segments]
+        root.several = {name for name in root.first if names.count(name) > 1}
     patient: Group | None = None
     order: Group | None = None
     noted: Group | None = None
@@ -586,6 +595,9 @@ def _number(observations: list[Group]) -> None:
     if not observations:
         return
     component = observations[0].segments[0].delimiters.component
+    marks = [group.segments[0].fields[4:5] for group in observations]
+    if len({mark[0] for mark in marks if mark and component not in mark[0]}) == len(marks):
+        return  # no two have one sub-id
     keys = [
         (
             fields[3].partition(component)[0] if len(fields := group.segments[0].fields) > 3 else "",

@@ -16,11 +16,11 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     OBSERVATION,
     ORDER,
     PATIENT,
+    RESULTS,
     ROOT,
     SCOPES,
     SPECIMEN,
     USUAL_PLACES,
-    VISIT_OBSERVATION,
     holder,
     home,
     parent_of,
@@ -173,7 +173,7 @@ class Hl7v2Model:
         text = text.strip().strip("`")
         scope = ALIASES.get(scope, scope)
         if text in DERIVED:
-            if text.startswith("observation.") and scope not in (OBSERVATION, VISIT_OBSERVATION):
+            if text.startswith("observation.") and scope not in RESULTS:
                 raise LookupError(f'"{text}" is known only within for: {OBSERVATION}')
             return f"s.{DERIVED[text]}"
         if text.startswith("fact."):
@@ -208,9 +208,20 @@ class Hl7v2Model:
     foreign: frozenset[str] = frozenset(("times", "codes"))
     """What is written in another form than FHIR's."""
 
-    def doubt(self, text: str, scope: str, numbers: Sequence[int]) -> tuple[str, str] | None:  # noqa: ARG002
+    def doubt(self, text: str, scope: str, numbers: Sequence[int]) -> tuple[str, str] | None:
         """Why a field is in no message by any version of the standard, and what may be meant."""
-        return doubt_of(text, numbers)
+        return self._unplaced(text, scope) or doubt_of(text, numbers)
+
+    def _unplaced(self, text: str, scope: str) -> tuple[str, str] | None:
+        """A segment of the site that a rule of a group reads, and that no group has: all would see the first."""
+        match = SELECTOR.match(text)
+        name = match["segment"] if match else ""
+        scope = self.scope_name(scope)
+        if not name.startswith("Z") or name in self._placed or scope in (self.root, PATIENT, name):
+            return None
+        near = nearest(name, [each for each in self._placed if each.startswith("Z")], cutoff=0.5)
+        advice = near or f"source: {{groups: {{{scope}: [{name}]}}}}"
+        return f'"{name}" is in no group: each {scope} would have the first one of the message', advice
 
     def table(self, text: str, numbers: Sequence[int]) -> str | None:
         """The code system of a value whose codes HL7 defines."""
@@ -230,7 +241,7 @@ class Hl7v2Model:
 
     def example(self, scope: str) -> str:
         """A field of a group."""
-        fields = {OBSERVATION: "OBX-3.1", VISIT_OBSERVATION: "OBX-3.1", ORDER: "OBR-3.1", SPECIMEN: "SPM-2.1"}
+        fields = {**dict.fromkeys(RESULTS, "OBX-3.1"), ORDER: "OBR-3.1", SPECIMEN: "SPM-2.1"}
         scope = self.scope_name(scope)
         return fields.get(scope, "PID-3.1" if scope == PATIENT else f"{scope}-1")
 
@@ -251,7 +262,7 @@ class Hl7v2Model:
 
     def key_head(self, scope: str) -> list[str]:
         """Statements that `key` needs: the fields of an observation's OBX."""
-        if ALIASES.get(scope, scope) in (OBSERVATION, VISIT_OBSERVATION):
+        if ALIASES.get(scope, scope) in RESULTS:
             return ["f = s.segments[0].fields", "n = len(f)"]
         return []
 
@@ -275,7 +286,7 @@ class Hl7v2Model:
             present = _PRESENCE.match(source)
             return f"{present[1]} is not None" if present else None
         group = match["group"]
-        observation = ALIASES.get(scope, scope) in (OBSERVATION, VISIT_OBSERVATION) and group == "s"
+        observation = ALIASES.get(scope, scope) in RESULTS and group == "s"
         if match["derived"]:
             template = _KEYS.get(match["derived"])
             if template is None or (match["derived"] == "text" and not observation):
@@ -293,6 +304,11 @@ class Hl7v2Model:
         if observation and name == "OBX" and match["method"] not in ("every", "nth"):
             return f"f[{number}] if n > {number} else ''"
         return f"{group}.raws({name!r}, {number})"
+
+    def present(self, source: str) -> str | None:
+        """The segment that a message must have so that a selector's source may give a value; None: it is unknown."""
+        match = _SOURCE.match(source)
+        return None if match is None else match["name"] or _OF_SEGMENT.get(match["derived"])
 
     def together(self, text: str) -> tuple[list[str], str]:
         """Statements that read a segment's fields at once, and the code with those reads in place of single ones."""
@@ -365,6 +381,9 @@ _SOURCE: Final = re.compile(
 _PRESENCE: Final = re.compile(r"truth\((s(?:\.outer)*\.segment\('\w{3}'\))\)\Z")
 _FIELD_AT: Final = {"field": 0, "part": 0, "at": 0, "repeats": 0, "every": 0, "nth": 1}
 """Which of a reading method's numbers is the field's."""
+
+_OF_SEGMENT: Final = {"notes": "NTE", "visit": "PV1"}
+"""The segment that a derived value is of."""
 
 _KEYS: Final = {
     "identifiers": "({group}.raws('PID', 2), {group}.raws('PID', 3), {group}.raws('PID', 4))",

@@ -19,11 +19,12 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     OBSERVATION,
     ORDER,
     PATIENT,
+    RESULTS,
     ROOT,
     SCOPES,
     SPECIMEN,
     USUAL_PLACES,
-    VISIT_OBSERVATION,
+    VARIANT,
     Group,
     build,
     comments_after,
@@ -32,6 +33,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
 from fhir_bridge.adapters.ehr.hl7v2.places import places_of
 from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
 from fhir_bridge.adapters.ehr.hl7v2.source_bytes import SourceBytes
+from fhir_bridge.adapters.ehr.hl7v2.variants import variants
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.notes.extracted import StatedFact
 from fhir_bridge.fhir.issues import Issue
@@ -214,7 +216,7 @@ class Message:
             return "SPM" not in self.shape
         if name == FACT:
             return "TXA" not in self.shape or "OBX" not in self.shape
-        if name in (OBSERVATION, VISIT_OBSERVATION):
+        if name in RESULTS:
             return "OBX" not in self.shape
         return name not in SCOPES and name not in self.shape
 
@@ -264,6 +266,8 @@ class Message:
             return [order for patient in patients for order in patient.of(ORDER)]
         if name in (OBSERVATION, SPECIMEN):
             return [group for patient in patients for order in patient.of(ORDER) for group in order.of(name)]
+        if name == VARIANT:
+            return [group for patient in patients for order in patient.of(ORDER) for group in variants(order)]
         if name in SCOPES:
             return [group for patient in patients for group in patient.of(name)]
         if not self.has(name):

@@ -6,14 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field
-from fhir_bridge.adapters.ehr.hl7v2.groups import Group
+from fhir_bridge.adapters.ehr.hl7v2.groups import OBSERVATION, Group
 from fhir_bridge.fhir.datatypes import CodeableConcept, Reference
 from fhir_bridge.mapping import Context, function
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "variants"]
 
 _DESIGNATORS: Final = frozenset(("LN", "LOINC", "LNC", "http://loinc.org", "2.16.840.1.113883.6.1"))
 _IDENTITY: Final = frozenset(("81290-9", "48004-6", "69551-0", "81252-9", "81255-2"))
@@ -51,36 +52,34 @@ def _beside(s: Group) -> Iterator[Group]:
                 yield from (each for each in groups if each.part("OBX", 4, 1) == mark)
 
 
-_MARKS: Final = -3
-"""Key of `_marks_of` among what is kept with an OBR; it is no field's number."""
-
-
-def _marks_of(order: Group) -> frozenset[Any]:
-    """Sub-ids of the results of an order that say which variant it is; read once an order."""
-    request = order.first.get("OBR")
-    if request is not None and _MARKS in request.read:
-        known: frozenset[Any] = request.read[_MARKS]
-        return known
-    marks = frozenset(
-        each.part("OBX", 4, 1)
-        for groups in order.groups.values()
-        for each in groups
-        if any(code in segment.line for code in _IDENTITY for segment in each.segments[:1])
-    )
-    if request is not None:
-        request.read[_MARKS] = marks
-    return marks
+def variants(order: Group) -> list[Group]:
+    """Of the results of an order that describe a variant, the first of each variant."""
+    # Nearly no report has variants: this must cost little where there are none.
+    results = order.of(OBSERVATION)
+    named = [each for each in results if len(f := each.segments[0].fields) > 3 and _holds_identity(f[3])]
+    if not named:
+        return []
+    marks = {mark for each in named if _code(each) in _IDENTITY and (mark := each.part("OBX", 4, 1))}
+    first: dict[Any, Group] = {}
+    for each in results:
+        mark = each.part("OBX", 4, 1)
+        if mark in marks:
+            first.setdefault(mark, each)
+    return list(first.values())
 
 
 @function(scope=True, returns="boolean")
-def leads_variant(s: Group) -> bool:
-    """Whether this is the first of the results that describe one variant."""
-    # It is asked of each result of each report, nearly none of which has variants.
-    marks = _marks_of(s.outer) if s.outer is not None else None
-    if not marks or s.part("OBX", 4, 1) not in marks:
-        return False
-    beside = list(_beside(s))
-    return bool(beside) and beside[0] is s and not _IDENTITY.isdisjoint(filter(None, map(_code, beside)))
+def reports_variants(s: Group) -> bool:
+    """Whether an order's results are genetic variants, observed at one time: its report is a genomic one."""
+    request = s.first.get("OBR")
+    within = request.field(8) if request is not None else None
+    return not within and bool(s.part("OBR", 4, 1)) and bool(variants(s))
+
+
+@lru_cache(maxsize=20_000)
+def _holds_identity(name: str) -> bool:
+    """Whether a raw OBX-3 may have a code that says which variant it is."""
+    return any(code in name for code in _IDENTITY)
 
 
 @function(scope=True)
@@ -147,7 +146,7 @@ def sequenced_specimen(ctx: Context, subject: Any, number: Any) -> Reference | N
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    "leads_variant": leads_variant,
+    "reports_variants": reports_variants,
     "sequenced_specimen": sequenced_specimen,
     "of_variant": of_variant,
     "variant_coded": variant_coded,

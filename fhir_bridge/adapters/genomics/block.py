@@ -1,0 +1,77 @@
+"""Several lines of the usual form as one record, so that what a record costs by itself is paid once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from fhir_bridge.adapters.genomics.record import VcfRecord
+from fhir_bridge.plugins import IssueLike
+
+__all__ = ["VcfBlock", "in_blocks"]
+
+_MOST = 64
+
+
+class VcfBlock(VcfRecord):
+    """Lines that have one call with one allele each, and nothing to report; `block` are their own records."""
+
+    def __init__(self, items: Sequence[VcfRecord]) -> None:
+        first = items[0]
+        super().__init__(
+            first.locator, time=first.time, records=len(items), file=first.file, line=first.line, issues=[]
+        )
+        self.block = items
+
+    @property
+    def bounds(self) -> str:
+        """As of each of its lines."""
+        return self.block[0].bounds
+
+    def unread(self, applied: Iterable[object]) -> tuple[()]:  # noqa: ARG002 - as of a record
+        """Nothing: its lines are counted when it is known that they were converted (`count_outputs`)."""
+        return ()
+
+    def count_outputs(self, outputs: Sequence[Any], issues: Sequence[IssueLike]) -> None:  # noqa: ARG002
+        """Count what its lines say, and that all of it was written."""
+        file = self.file
+        assert file is not None
+        account = file.account
+        if account is not None:
+            for item in self.block:
+                account.count(item.line)
+        file.studies[0].written += len(outputs)
+        # Lines, calls and alleles name each other: without their lists they go at once. The reader asks the last line.
+        for item in self.block[:-1]:
+            assert item.line is not None
+            for call in item.line.calls:
+                call.alleles.clear()
+            item.line.calls = []
+
+    def scope(self, name: str) -> Iterable[Any]:
+        """The objects of a scope, of all lines."""
+        if name == "File":
+            return super().scope(name)
+        return [each for item in self.block for each in item.scope(name)]
+
+
+def in_blocks(records: Iterator[VcfRecord]) -> Iterator[VcfRecord]:
+    """The records in their order, neighbouring plain ones (`VcfRecord.plain`) in blocks."""
+    waiting: list[VcfRecord] = []
+    for record in records:
+        if record.plain:
+            waiting.append(record)
+            if len(waiting) < _MOST:
+                continue
+        yield from _together(waiting)
+        waiting = []
+        if not record.plain:
+            yield record
+    yield from _together(waiting)
+
+
+def _together(waiting: Sequence[VcfRecord]) -> Iterator[VcfRecord]:
+    if len(waiting) > 1:
+        yield VcfBlock(waiting)
+    else:
+        yield from waiting

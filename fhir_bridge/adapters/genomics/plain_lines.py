@@ -1,0 +1,237 @@
+"""Lines of the usual form, read by what is known of lines like them.
+
+A line of the usual form has one ALT of bases, passes its filters and has one sample with an unphased genotype of two
+copies. The ordinary reader reads the first of each kind. Of it a pattern is compiled for its INFO keys and FORMAT, in
+which all values are as declared, and what it has in common with lines of its contig, alleles and genotype is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
+from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
+from fhir_bridge.adapters.genomics.definition import Definition
+from fhir_bridge.adapters.genomics.file import VcfFile
+from fhir_bridge.adapters.genomics.findings import BALANCED
+from fhir_bridge.adapters.genomics.format_pattern import sample_pattern
+from fhir_bridge.adapters.genomics.genotype import Genotype
+from fhir_bridge.adapters.genomics.line import Call, Layout, Line
+from fhir_bridge.adapters.genomics.record import VcfRecord
+from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE, reserved_info
+from fhir_bridge.fhir.datatypes import Code
+
+__all__ = ["PlainLines"]
+
+_DECIDING = frozenset(
+    {"CHR2", "CIGAR", "END", "GENEINFO", "RS", "SOMATIC", "SVLEN", "SVTYPE"}
+    | {*POPULATIONS, *CLASS_KEYS, *CRITERIA_KEYS}
+)
+"""INFO keys from which more is read than that they are there: their lines are read by the ordinary reader."""
+_FORMAT = frozenset(("CN", "FT", "PS"))
+_SHAPES, _KINDS, _LONGEST = 32, 20_000, 8
+"""INFO and FORMAT strings, and kinds of alleles, that are remembered; bases that REF and ALT have at most."""
+
+_FIXED = r"([^\t]+)\t([1-9][0-9]{0,8})\t([A-Za-z0-9_.]+)\t([ACGT]+)\t([ACGT]+)\t(?:\.|[0-9]+(?:\.[0-9]+)?)\t(PASS|\.)\t"
+_GENOTYPE = "([0-9]/[0-9])"
+_TEXT = "[!-:<-~]"
+_INTEGER = "[0-9]{1,9}"
+_FLOAT = r"[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]{1,3})?"
+
+_COMMON = (
+    "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence",
+    "copy_number", "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number",
+    "occurrence", "outermost", "repeated", "repeats", "source_class", "symbolic",
+)  # fmt: skip
+"""What alleles of one kind have in common."""
+
+
+class _Kind:
+    """What lines of one contig, REF, ALT, FILTER and genotype have in common."""
+
+    __slots__ = ("allele", "genotype", "last", "line", "named", "same", "width")
+
+    def __init__(self, line: Line, allele: Allele) -> None:
+        own = {"calls", "columns", "number", "pos", "raw_info"}
+        self.line = {name: value for name, value in line.__dict__.items() if name not in own}
+        self.allele = {name: getattr(allele, name) for name in _COMMON}
+        self.genotype: Genotype = allele.call.genotype
+        declared = line.file.header.contigs.get(line.chrom)
+        longest = declared.length if declared is not None else None
+        self.last = 1 << 60 if longest is None else longest
+        self.same = len(set(self.genotype.alleles)) == 1
+        self.width = len(line.ref) - 1
+        self.named = _around(line, allele)
+
+    def values(self, line: Line, call: Call, position: int, digits: str) -> dict[str, Any]:
+        """What the attributes of an allele are that a line of this kind has."""
+        values = {**self.allele, "call": call, "line": line, "first": position, "last": position + self.width}
+        if self.named is not None:
+            before, after, before_spdi, after_spdi, before_variant = self.named
+            values["hgvs_g"] = Code(f"{before}{digits}{after}")
+            values["spdi"] = Code(f"{before_spdi}{position - 1}{after_spdi}")
+            values["variant"] = values["key"] = f"{before_variant}{digits}{after_spdi}"
+        return values
+
+
+def _around(line: Line, allele: Allele) -> tuple[str, str, str, str, str] | None:
+    """What is before and after the position in the names of a substitution: g.HGVS, SPDI, and the allele's own."""
+    if len(line.ref) != 1 or len(allele.alt) != 1 or allele.hgvs_g is None or allele.spdi is None:
+        return None
+    after, after_both = f"{line.ref}>{allele.alt}", f":{line.ref}:{allele.alt}"
+    before = allele.hgvs_g.removesuffix(f"{line.pos}{after}")
+    before_spdi = allele.spdi.removesuffix(f"{line.pos - 1}{after_both}")
+    return before, after, before_spdi, after_both, allele.variant.removesuffix(f"{line.pos}{after_both}")
+
+
+class _Shape(NamedTuple):
+    """Lines with the same INFO keys and FORMAT."""
+
+    pattern: re.Pattern[str]
+    layout: Layout
+    kinds: dict[tuple[str, ...], _Kind]
+
+
+class PlainLines:
+    """Reads lines of the usual form of one file.
+
+    Attributes:
+        usable: the file and its options are such that lines like each other are read alike.
+    """
+
+    def __init__(self, file: VcfFile) -> None:
+        self.file = file
+        options = file.options
+        self.usable = (
+            len(file.columns) == len(file.header.samples) == 1
+            and not (
+                options.check or options.keep or file.thresholds or file.pedigree.parents or file.returned
+            )
+            and options.reportable == "clinvar"
+            and all(each is None for each in (file.reference, file.release, file.regions, file.panel))
+        )
+        consequences = file.consequences
+        self._deciding = _DECIDING | ({consequences.key} if consequences else set())
+        self._shapes: list[_Shape] = []
+        self._known: set[tuple[str, str]] = set()
+        self._kinds = 0
+
+    def read(self, item: bytes, text: str, number: int, after: tuple[str, int]) -> VcfRecord | None:
+        """The record of a line that is like an earlier one and lies after a contig's position; None of another one."""
+        for shape in self._shapes:
+            match = shape.pattern.fullmatch(text)
+            if match is not None:
+                break
+        else:
+            return None
+        if shape is not self._shapes[0]:  # the next line is like this one more often than not
+            self._shapes.remove(shape)
+            self._shapes.insert(0, shape)
+        contig, digits, _, reference, alternate, filters, genotype = match.groups()
+        kind = shape.kinds.get((contig, reference, alternate, filters, genotype))
+        position = int(digits)
+        if kind is None or contig != after[0] or not after[1] < position <= kind.last:
+            return None
+        file = self.file
+        line = Line.__new__(Line)
+        columns = text.split("\t")
+        line.__dict__ = {**kind.line, "number": number, "columns": columns, "pos": position}
+        study = file.studies[0]
+        call = Call(line, study.name, columns[9], kind.genotype)
+        allele = Allele.__new__(Allele)
+        allele.__dict__ = kind.values(line, call, position, digits)
+        call.alleles.append(allele)
+        line.calls = [call]
+        file.genotyped += 1
+        study.not_reference += 1
+        study.called += 1
+        study.variants += 1
+        if kind.same:
+            fraction = allele.fraction
+            study.unbalanced += fraction is not None and fraction < BALANCED
+        record = VcfRecord(
+            f"{file.name}:{number}",
+            time=file.time,
+            outcome="read",
+            issues=[],
+            file=file,
+            line=line,
+            content=item,
+        )
+        record.plain = True
+        return record
+
+    def learn(self, record: VcfRecord) -> None:
+        """Remember what the ordinary reader made of a line, where lines like it come out the same."""
+        line = record.line
+        if line is None or record.outcome != "read" or record.issues or line.lost or len(line.calls) != 1:
+            return
+        columns, alleles = line.columns, line.calls[0].alleles
+        if (
+            len(alleles) != 1
+            or len(columns[3]) + len(columns[4]) > _LONGEST
+            or line.chromosome == "MT"
+            or line.earlier is not None
+            or self._kinds >= _KINDS
+        ):
+            return
+        shape = self._shape(line)
+        match = shape.pattern.fullmatch("\t".join(columns)) if shape is not None else None
+        if shape is None or match is None:
+            return
+        allele = alleles[0]
+        assert isinstance(allele, Allele)
+        contig, _, _, reference, alternate, filters, genotype = match.groups()
+        line.layout = shape.layout
+        shape.kinds[contig, reference, alternate, filters, genotype] = _Kind(line, allele)
+        self._kinds += 1
+
+    def _shape(self, line: Line) -> _Shape | None:
+        """Pattern and kinds for a line's INFO keys and FORMAT, made where there are none yet."""
+        columns = line.columns
+        whole = "\t".join(columns)
+        for shape in self._shapes:
+            if shape.pattern.fullmatch(whole):
+                return shape
+        keys = columns[8].split(":")
+        at = ";".join(line.raw_info), columns[8]
+        if (
+            at in self._known
+            or len(self._known) >= _SHAPES
+            or not self._deciding.isdisjoint(line.raw_info)
+            or not _FORMAT.isdisjoint(keys)
+            or len(keys) < 2
+        ):
+            return None
+        self._known.add(at)
+        info = [self._entry(key, value) for key, value in line.raw_info.items()]
+        pattern = f"{_FIXED}{';'.join(info) or re.escape(columns[7])}\t{re.escape(columns[8])}\t"
+        layout = Layout(tuple(line.raw_info), columns[8], len(keys) - 1)
+        shape = _Shape(re.compile(pattern + sample_pattern(line, _GENOTYPE)), layout, {})
+        self._shapes.append(shape)
+        return shape
+
+    def _entry(self, key: str, value: str | bool) -> str:
+        """The pattern of an INFO entry that is as it is declared, on a line with one ALT."""
+        name = re.escape(key)
+        if value is True:
+            return name
+        header = self.file.header
+        definition = header.info.get(key) or reserved_info(header.version).get(key)
+        return f"{name}={_TEXT + '+' if definition is None else _value(definition)}"
+
+
+def _value(definition: Definition) -> str:
+    if definition.kind == "Flag":
+        return "[01]"
+    if definition.numeric:
+        sign = "" if definition.key in NOT_NEGATIVE else "-?"
+        one = sign + (_INTEGER if definition.kind == "Integer" else _FLOAT)
+    elif definition.number in ("0", "1", "."):
+        return f"{_TEXT}+"
+    else:
+        one = "[!-+\\--:<-~]+"  # without a comma
+    count = None if definition.number == "G" else definition.count(1)
+    more = f"{{{count - 1}}}" if count else "*"
+    return rf"(?:\.|{one}(?:,{one}){more})"

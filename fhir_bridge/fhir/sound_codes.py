@@ -1,0 +1,44 @@
+"""Codes that were found to be in order, remembered: of most resources they are those of the ones before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+__all__ = ["SoundCodes"]
+
+MOST = 20_000
+"""Values that are kept."""
+LONGEST = 2_000
+"""Bytes of a value that is kept."""
+
+
+class SoundCodes:
+    """Values without a finding, each with the element that it was checked for, under one state of a terminology."""
+
+    def __init__(self) -> None:
+        self._sound: dict[tuple[int, bytes], bool] = {}
+
+    @staticmethod
+    def text(value: dict[str, Any]) -> bytes | None:
+        """What a value is known by; None where it can't be judged by itself."""
+        try:
+            text = orjson.dumps(value)
+        except TypeError:  # half a surrogate pair, a decimal where none belongs
+            return None
+        # An element's id is unique in its resource, and what an extension may be depends on where it stands.
+        if len(text) > LONGEST or b'"id"' in text or b'"extension"' in text or b'"_' in text:
+            return None
+        return text
+
+    def asked(self, element: int, text: bytes) -> bool | None:
+        """Whether a terminology was asked about a value that is in order; None where it is not known to be."""
+        return self._sound.get((element, text))
+
+    def keep(self, element: int, text: bytes, *, asked: bool) -> None:
+        """Remember a value in which nothing was found."""
+        # Cleared whole: to keep an order of use would cost more than checking some again.
+        if len(self._sound) >= MOST:
+            self._sound.clear()
+        self._sound[element, text] = asked

@@ -1,0 +1,103 @@
+"""What the words of a status column mean for a resource, and how a rule says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+__all__ = ["STATUS_KINDS", "is_status", "status_codes", "unknown_status"]
+
+_OBSERVATION: Final = {
+    "final": "final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
+    "endgültig|endbefund|vollständig|définitif|validé|definitivo|validado|validato|final result",
+    "preliminary": "preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
+    "provvisorio|preliminar|provisional",
+    "corrected": "corrected|c|correction|korrigiert|korrektur|corrigé|corretto|corregido",
+    "amended": "amended|a|addended|ergänzt|modifié|modificato|modificado",
+    "cancelled": "cancelled|canceled|x|storniert|abgebrochen|annulé|annullato|cancelado|anulado",
+    "registered": "registered|pending|in process|in progress|received|ordered|i|o|s|ausstehend|in arbeit|en cours|"
+    "en attente|in corso|in attesa|pendiente|en curso",
+    "entered-in-error": "entered-in-error|entered in error|wrong|w|error|d|deleted|irrtümlich|gelöscht|falsch",
+}
+_TREATMENT: Final = {
+    "completed": "completed|complete|done|finished|f|abgeschlossen|beendet|erledigt|durchgeführt|terminé|fait|"
+    "completato|terminato|completado|terminado",
+    "stopped": "stopped|discontinued|aborted|abgesetzt|abgebrochen|arrêté|interrompu|sospeso|interrotto|suspendido|"
+    "interrumpido",
+    "on-hold": "on-hold|on hold|held|hold|paused|pausiert|en pause|in pausa|en pausa",
+    "entered-in-error": "entered-in-error|entered in error|error|wrong|irrtümlich|falsch",
+}
+_WORDS: Final = {
+    "Observation": _OBSERVATION,
+    "MedicationStatement": {
+        **_TREATMENT,
+        "active": "active|a|current|ongoing|taking|aktiv|laufend|en cours|actif|attivo|in corso|activo|en curso",
+        "intended": "intended|planned|geplant|prévu|previsto",
+        "not-taken": "not-taken|not taken|refused|nicht eingenommen|non pris",
+    },
+    "Procedure": {
+        **_TREATMENT,
+        "in-progress": "in-progress|in progress|active|laufend|en cours|in corso|en curso",
+        "preparation": "preparation|planned|scheduled|geplant|prévu|programmato|programado",
+        "not-done": "not-done|not done|cancelled|canceled|refused|storniert|annulé|annullato|cancelado",
+    },
+    "Immunization": {
+        "completed": "completed|complete|done|given|administered|verabreicht|geimpft|fait|eseguito|administrado",
+        "not-done": "not-done|not done|refused|declined|not given|abgelehnt|nicht geimpft|refusé|rifiutato|rechazado",
+        "entered-in-error": _TREATMENT["entered-in-error"],
+    },
+    "Encounter": {
+        "finished": "finished|completed|complete|discharged|closed|d|abgeschlossen|beendet|entlassen|terminé|sorti|"
+        "concluso|dimesso|finalizado|alta",
+        "in-progress": "in-progress|in progress|admitted|active|open|a|aktiv|aufgenommen|laufend|en cours|in corso|"
+        "en curso|ingresado",
+        "planned": "planned|scheduled|booked|geplant|prévu|programmato|programado",
+        "cancelled": "cancelled|canceled|no show|storniert|abgesagt|annulé|annullato|cancelado",
+        "arrived": "arrived|checked in|eingetroffen|arrivé|arrivato",
+        "entered-in-error": _TREATMENT["entered-in-error"],
+    },
+    "Condition": {
+        "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo",
+        "resolved": "resolved|r|cured|closed|abgeschlossen|ausgeheilt|geheilt|résolu|guéri|risolto|guarito|resuelto",
+        "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo",
+        "remission": "remission|in remission|rémission|remissione|remisión",
+        "recurrence": "recurrence|recurrent|rezidiv|récidive|recidiva",
+        "relapse": "relapse|rückfall|rechute|ricaduta|recaída",
+    },
+    "AllergyIntolerance": {
+        "active": "active|a|current|aktiv|actif|attivo|activo",
+        "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo",
+        "resolved": "resolved|r|cured|abgeklungen|résolu|risolto|resuelto",
+    },
+}
+"""Words in small letters by resource type and R4's code (of `clinicalStatus` where the type has no other)."""
+
+_CODES: Final = {
+    kind: {word: code for code, words in codes.items() for word in words.split("|")}
+    for kind, codes in _WORDS.items()
+}
+STATUS_KINDS: Final = tuple(_WORDS)
+"""The resource types whose status words are known."""
+_LACK_UNKNOWN: Final = frozenset(("Immunization", "Condition", "AllergyIntolerance"))
+
+
+def is_status(values: Iterable[str]) -> bool:
+    """Whether words say, whatever the column is called, how far a result is: two at least, none of one letter."""
+    words = {value.casefold() for value in values}
+    known = _CODES["Observation"]
+    return len({known.get(word) for word in words}) >= 2 and all(
+        len(word) > 2 and word in known for word in words
+    )
+
+
+def status_codes(kind: str, values: Iterable[str]) -> dict[str, str]:
+    """The code of each word in small letters; empty text for a word that is none of the type's."""
+    known = _CODES.get(kind, {})
+    words = dict.fromkeys(re.sub(r"\s+", " ", value.casefold()) for value in values)
+    return {word: known.get(word, "") for word in words}
+
+
+def unknown_status(kind: str) -> str:
+    """The code for a status that is not known; empty where the type has none."""
+    return "" if kind in _LACK_UNKNOWN else "unknown"
