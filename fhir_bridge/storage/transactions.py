@@ -272,7 +272,11 @@ class Bundles:
         return {
             "fullUrl": f"{self._base}/{stored.type}/{stored.id}",
             "resource": orjson.Fragment(stored.bytes),
-            "response": {"status": "200 OK", "etag": stored.etag, "lastModified": instant(stored.last_updated)},
+            "response": {
+                "status": "200 OK",
+                "etag": stored.etag,
+                "lastModified": instant(stored.last_updated),
+            },
         }
 
     def _searchset(self, page: SearchPage) -> dict[str, Any]:
@@ -292,7 +296,11 @@ class Bundles:
 
     def _response(self, written: Written) -> Response:
         stored = written.stored
-        response = {"status": _STATUS[written.outcome], "etag": stored.etag, "lastModified": instant(stored.last_updated)}
+        response = {
+            "status": _STATUS[written.outcome],
+            "etag": stored.etag,
+            "lastModified": instant(stored.last_updated),
+        }
         if written.outcome == "deleted":
             return {"response": response}
         response["location"] = f"{self._base}/{stored.type}/{stored.id}/_history/{stored.version}".lstrip("/")

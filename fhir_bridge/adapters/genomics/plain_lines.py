@@ -33,9 +33,7 @@ _FORMAT = frozenset(("CN", "FT", "PS"))
 _SHAPES, _KINDS, _LONGEST = 32, 20_000, 8
 """INFO and FORMAT strings, and kinds of alleles, that are remembered; bases that REF and ALT have at most."""
 
-_FIXED = (
-    r"([^\t]+)\t([1-9][0-9]{0,8})\t([A-Za-z0-9_.]+)\t([ACGT]+)\t([ACGT]+)\t(?:\.|[0-9]+(?:\.[0-9]+)?)\t(PASS|\.)\t"
-)
+_FIXED = r"([^\t]+)\t([1-9][0-9]{0,8})\t([A-Za-z0-9_.]+)\t([ACGT]+)\t([ACGT]+)\t(?:\.|[0-9]+(?:\.[0-9]+)?)\t(PASS|\.)\t"
 _GENOTYPE = "([0-9]/[0-9])"
 _TEXT = "[!-:<-~]"
 _INTEGER = "[0-9]{1,9}"
@@ -107,7 +105,9 @@ class PlainLines:
         options = file.options
         self.usable = (
             len(file.columns) == len(file.header.samples) == 1
-            and not (options.check or options.keep or file.thresholds or file.pedigree.parents or file.returned)
+            and not (
+                options.check or options.keep or file.thresholds or file.pedigree.parents or file.returned
+            )
             and options.reportable == "clinvar"
             and file.reference is file.release is file.regions is file.panel is None
         )
@@ -150,7 +150,13 @@ class PlainLines:
             fraction = allele.fraction
             study.unbalanced += fraction is not None and fraction < BALANCED
         record = VcfRecord(
-            f"{file.name}:{number}", time=file.time, outcome="read", issues=[], file=file, line=line, content=item
+            f"{file.name}:{number}",
+            time=file.time,
+            outcome="read",
+            issues=[],
+            file=file,
+            line=line,
+            content=item,
         )
         record.plain = True
         return record

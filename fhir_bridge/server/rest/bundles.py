@@ -64,7 +64,9 @@ def _only_creates(bundle: dict[str, Any]) -> bool:
         return False
     requests = [entry.get("request") for entry in entries if isinstance(entry, dict)]
     return len(requests) == len(entries) and all(
-        isinstance(request, dict) and request.get("method") == "POST" and "ifNoneExist" not in request
+        isinstance(request, dict)
+        and request.get("method") == "POST"
+        and "ifNoneExist" not in request
         # An operation is a POST, too.
         and str(request.get("url", "")).isalpha()
         for request in requests
