@@ -392,9 +392,8 @@ async def predict_together(
             waiting.append((run, claimed, *item))
     written = iter(await store.results.write([new for *_, built in waiting for _, new in built]))
     for run, claimed, kept, built in waiting:
-        if not all(
-            [next(written) for _ in built]
-        ):  # the record changed meanwhile: by itself, as often as it takes
+        fits = [next(written) for _ in built]
+        if not all(fits):  # the record changed meanwhile: by itself, as often as it takes
             await run.for_patient(patient_id, access)
         else:
             await run._beside([*kept, *(item for item, _ in built)])
