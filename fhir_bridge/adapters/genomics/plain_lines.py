@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
+from fhir_bridge.adapters.genomics.called_regions import note_regions
 from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.findings import BALANCED
@@ -144,6 +145,8 @@ class PlainLines:
         call.alleles.append(allele)
         line.calls = [call]
         file.genotyped += 1
+        if file.blocks:
+            note_regions(line)
         study.not_reference += 1
         study.called += 1
         study.variants += 1

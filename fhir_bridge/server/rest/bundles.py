@@ -393,9 +393,10 @@ async def _check_content(
         # A narrative may not have a `urn:` as link; one of another entry is none once it is stored.
         checked = await beside(outline.large, partial(with_narrative_links, resource, named.get))
     refuse_invalid(await validator.issues(checked, inline=outline.values <= INLINE_VALUES))
-    searches = partial(conditional_references, outline.references, call.base)
-    for reference in await beside(outline.large, searches):
-        condition(reference)
+    if outline.may_search:
+        searches = partial(conditional_references, outline.references, call.base)
+        for reference in await beside(outline.large, searches):
+            condition(reference)
     return hooks.unchanged(call.services.plugins, outline)
 
 

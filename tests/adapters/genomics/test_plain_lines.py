@@ -49,6 +49,7 @@ ALLELES = (
     "N A",
     "AT GC",
     "A *",
+    "A <NON_REF>",
 )
 
 
