@@ -181,7 +181,8 @@ class Sections:
     def forget(self, most: int) -> int:
         """Empty the tables of more entries than so many, which hold values that hardly recur; returns what is kept."""
         kept = 0
-        for table in (*self.tables, self.steady, self.usual, self._noisy):
+        tables: list[dict[Any, Any]] = [*self.tables, self.steady, self.usual, self._noisy]
+        for table in tables:
             if len(table) > most:
                 table.clear()
             kept += len(table)

@@ -50,7 +50,12 @@ __all__ = [
 SinkSpec = tuple[str, str]
 """Kind and target, plain text that travels to workers: (`parts`, folder), (`store`, database URL), (`nothing`, ``)."""
 
+Checks = dict[str, OutputCheck]
+"""The check of each mapping's outputs, which the shards of a run have in common within a process."""
+
 _progress: Any = None
+_checks: Checks = {}
+"""Of a worker process, which serves one run."""
 
 
 class RunIncomplete(Exception):
@@ -157,6 +162,7 @@ def run_shards(
     """
     digests = {mapping: combined(parts) for mapping, parts in contexts.items()}
     limit = request.selection.limit
+    checks: Checks = {}
     if jobs <= 1 or len(shards) <= 1 or limit is not None:
         for number, shard in shards:
 
@@ -166,7 +172,7 @@ def run_shards(
             if limit is not None:
                 # Of the first limit, since `before` counts what all shards so far have read.
                 request = replace(request, selection=replace(request.selection, limit=max(limit - before, 0)))
-            account = _run(request, shard, digests[shard.mapping], sinks[number], tell)
+            account = _run(request, shard, digests[shard.mapping], sinks[number], tell, checks)
             before += account.read
             yield number, account
         return
@@ -230,7 +236,7 @@ def _in_worker(request: RunRequest, number: int, shard: Shard, context: str, sin
     if gc.get_threshold()[0] != _OBJECTS:
         _prepare(request.site, shard.mapping, context, _form(request, sink[0]))
         collect_seldom()
-    return _run(request, shard, context, sink, tell)
+    return _run(request, shard, context, sink, tell, _checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +303,14 @@ def _compiled(
 
 
 def _run(
-    request: RunRequest, shard: Shard, digest: str, spec: SinkSpec, tell: Callable[[int], None]
+    request: RunRequest,
+    shard: Shard,
+    digest: str,
+    spec: SinkSpec,
+    tell: Callable[[int], None],
+    checks: Checks,
 ) -> Account:
-    return run_in_process(request, shard, digest, spec, adapters()[request.adapter], tell)
+    return run_in_process(request, shard, digest, spec, adapters()[request.adapter], tell, checks)
 
 
 def run_in_process(
@@ -309,10 +320,11 @@ def run_in_process(
     spec: SinkSpec,
     adapter: Adapter,
     tell: Callable[[int], None] = lambda _read: None,
+    checks: Checks | None = None,
 ) -> Account:
-    """Run one shard in this process, its records read by `adapter`."""
+    """Run one shard in this process, its records read by `adapter`; `checks`: of the run's shards before it."""
     kind, target = spec
-    run, run_of = prepared_run(request, shard, digest, kind, adapter, tell)
+    run, run_of = prepared_run(request, shard, digest, kind, adapter, tell, checks)
     sink = sinks()[kind].open(target, run_of)
     try:
         return run.run(shard.paths, sink)
@@ -334,24 +346,31 @@ def prepared_run(
     sink: str,
     adapter: Adapter,
     tell: Callable[[int], None] = lambda _read: None,
+    checks: Checks | None = None,
 ) -> tuple[ShardRun, SinkRun]:
     """What converts the records of a shard, and what its sink is to know; the mapping is compiled once a process.
 
     Args:
         digest: `ConversionContext.digest` of the shard's mapping.
         sink: the kind of sink that takes the resources.
+        checks: of the run's shards before it, to be gone on with: the first outputs of a rule are those of the run.
 
     Raises:
         MappingErrors, SiteError, CrosswalkError: the run can't begin.
     """
     form = _form(request, sink)
     prepared = _prepare(request.site, shard.mapping, digest, form)
+    check = checks.get(shard.mapping) if checks is not None else None
+    if check is None:
+        check = OutputCheck(prepared.validator_for(adapter), _validated(request, adapter))
+        if checks is not None:
+            checks[shard.mapping] = check
     run = ShardRun(
         adapter=adapter,
         mapping=prepared.mapping,
         context=prepared.context(request, form),
         options=request.options,
-        check=OutputCheck(prepared.validator_for(adapter), _validated(request, adapter)),
+        check=check,
         selection=request.selection,
         on_progress=tell,
         jobs=request.jobs,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
+from fhir_bridge.adapters.genomics.called_regions import note_regions
 from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.findings import BALANCED
@@ -42,7 +43,7 @@ _FLOAT = r"[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]{1,3})?"
 _COMMON = (
     "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence",
     "copy_number", "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number",
-    "occurrence", "outermost", "repeated", "repeats", "source_class", "symbolic",
+    "occurrence", "outermost", "repeated", "repeats", "restated", "source_class", "symbolic",
 )  # fmt: skip
 """What alleles of one kind have in common."""
 
@@ -105,9 +106,7 @@ class PlainLines:
         options = file.options
         self.usable = (
             len(file.columns) == len(file.header.samples) == 1
-            and not (
-                options.check or options.keep or file.thresholds or file.pedigree.parents or file.returned
-            )
+            and not (options.check or options.keep or file.thresholds or file.pedigree.parents)
             and options.reportable == "clinvar"
             and all(each is None for each in (file.reference, file.release, file.regions, file.panel))
         )
@@ -131,6 +130,8 @@ class PlainLines:
         contig, digits, _, reference, alternate, filters, genotype = match.groups()
         kind = shape.kinds.get((contig, reference, alternate, filters, genotype))
         position = int(digits)
+        if (contig, position) in self.file.returned:
+            return None
         if kind is None or contig != after[0] or not after[1] < position <= kind.last:
             return None
         file = self.file
@@ -144,6 +145,8 @@ class PlainLines:
         call.alleles.append(allele)
         line.calls = [call]
         file.genotyped += 1
+        if file.blocks:
+            note_regions(line)
         study.not_reference += 1
         study.called += 1
         study.variants += 1

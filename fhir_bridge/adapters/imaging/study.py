@@ -306,11 +306,11 @@ class Study:
     def study(self) -> Study:
         return self
 
-    def add(self, header: Header, location: InstanceLocation) -> Instance:
-        """Take in one more instance."""
+    def add(self, header: Header, location: InstanceLocation, stated: Subject | None = None) -> Instance:
+        """Take in one more instance; `stated`: whom it is about, where that is known."""
         for issue in header.issues:
             self.report(issue)
-        stated = subject_of(header.study)
+        stated = stated or subject_of(header.study)
         subject = self.subjects.setdefault(stated, stated)
         self.shared.add(header.study, header.uid)
         return self._series_of(header).add(header, subject, location)

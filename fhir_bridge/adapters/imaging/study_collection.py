@@ -65,7 +65,7 @@ class StudyCollection:
         if known is not None:
             self._again.append((uid, subject, location))
         else:
-            self.study.add(header, location)
+            self.study.add(header, location, subject)
         return None
 
     def _file_of(self, uid: str) -> FileLocation | None:

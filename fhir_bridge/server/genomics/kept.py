@@ -108,12 +108,13 @@ async def _add(
 ) -> None:
     """Add of the lines what counts, and what the caller may see."""
     seen = await _seen(call, subject, part, lines, kinds, evidence)
-    redacted = await hooks.redact_all(
-        call.services.plugins, [dumps(content) for _, content in seen], call.access
-    )
+    redacted: Sequence[dict[str, Any]] = [content for _, content in seen]
+    if hooks.redacts(call.services.plugins):
+        texts = [dumps(content) for content in redacted]
+        redacted = [loads(text) for text in await hooks.redact_all(call.services.plugins, texts, call.access)]
     tests = frozenset({part.study} if part.study else ())
     for (kind, original), content in zip(seen, redacted, strict=True):
-        result = Result(loads(content), kept=True, tests=tests)
+        result = Result(content, kept=True, tests=tests)
         evidence.add(kind, [result])
         if kind == "variant":
             _show(result)
