@@ -25,7 +25,7 @@ from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.registry import PredictionError, find_predictor, predictors
 
 if TYPE_CHECKING:
-    from fhir_bridge.predictions.run import Predicted, PredictionRun
+    from fhir_bridge.predictions.run import Predicted, PredictionRun, predict_together
 
 __all__ = [
     "ClassOutput",
@@ -46,11 +46,12 @@ __all__ = [
     "SurvivalOutput",
     "TextOutput",
     "find_predictor",
+    "predict_together",
     "predictors",
 ]
 
 # These need the store: the process of a model imports this package, and has none.
-__getattr__ = deferred(__name__, {"Predicted": "run", "PredictionRun": "run"})
+__getattr__ = deferred(__name__, {"Predicted": "run", "PredictionRun": "run", "predict_together": "run"})
 
 PUBLIC_MODULES = (
     "batches",

@@ -31,7 +31,7 @@ from fhir_bridge.storage.jobs import Jobs
 from fhir_bridge.storage.model_versions import ModelVersions
 from fhir_bridge.storage.results import NewResult
 
-__all__ = ["Predicted", "PredictionRun"]
+__all__ = ["Predicted", "PredictionRun", "predict_together"]
 
 Outcome = Literal["written", "unchanged", "postponed"]
 """`postponed`: the record changed each time while it was read; the job that its last change added does it."""
@@ -252,10 +252,10 @@ class PredictionRun:
                 continue
         return subjects
 
-    async def _attempt(self, subjects: Sequence[Subject]) -> list[tuple[Finished, Outcome]]:
-        """What could be decided and written now."""
-        if not subjects:
-            return []
+    async def _prepared(
+        self, subjects: Sequence[Subject]
+    ) -> tuple[list[Finished], list[tuple[Finished, NewResult]]]:
+        """Results that are current already, and those to write, as they are written."""
         answers = await self._ask(subjects)
         pairs = zip(subjects, answers, strict=True)
         kept, new = await self._decided([self._builder.finish(subject, answer) for subject, answer in pairs])
@@ -274,6 +274,13 @@ class PredictionRun:
                     "FB-PRED-004", f"{self._predictor.name}: not valid FHIR at {invalid[0][1]}"
                 )
             kept, built = kept + also_kept, built + also_built
+        return kept, built
+
+    async def _attempt(self, subjects: Sequence[Subject]) -> list[tuple[Finished, Outcome]]:
+        """What could be decided and written now."""
+        if not subjects:
+            return []
+        kept, built = await self._prepared(subjects)
         results = self._store.results
         again = {item.observation_id: item.seen for item in kept if item.seen is not None}
         if again:
@@ -286,9 +293,13 @@ class PredictionRun:
             ]
         done: list[tuple[Finished, Outcome]] = [(item, "unchanged") for item in kept]
         done += [(item, "written") for (item, _), fits in zip(built, written, strict=True) if fits]
-        if self._shadows:
-            await self._shadows.run([(item.subject, item.observation_id, item.result) for item, _ in done])
+        await self._beside([item for item, _ in done])
         return done
+
+    async def _beside(self, finished: Sequence[Finished]) -> None:
+        """What the shadows say of the same."""
+        if self._shadows:
+            await self._shadows.run([(item.subject, item.observation_id, item.result) for item in finished])
 
     async def _build(
         self, finished: Sequence[Finished]
@@ -343,6 +354,52 @@ class PredictionRun:
                 location.append(item)
             finished = [self._builder.next_attempt(item) for item in withdrawn]
         return kept, new
+
+
+async def predict_together(
+    store: Store, runs: Sequence[PredictionRun], patient_id: str, access: AccessFilter
+) -> None:
+    """Several models about one patient: the record is read once, and what they say is written in one transaction.
+
+    As `PredictionRun.for_patient` of each. A model that can't be run takes nothing from the others.
+
+    Raises:
+        StorageError: there is no such patient for this caller.
+        PredictionError: of the first model that can't be run; the results of the others are written.
+    """
+    ready: list[tuple[PredictionRun, list[int]]] = []
+    problems: list[PredictionError] = []
+    for run, claimed in zip(
+        runs,
+        await asyncio.gather(*(run._claim([patient_id]) for run in runs), return_exceptions=True),
+        strict=True,
+    ):
+        if isinstance(claimed, PredictionError):
+            problems.append(claimed)
+        elif isinstance(claimed, BaseException):
+            raise claimed
+        else:
+            ready.append((run, claimed))
+    subjects = [subject async for subject in read_subjects(store, [patient_id], access)]
+    prepared = await asyncio.gather(*(run._prepared(subjects) for run, _ in ready), return_exceptions=True)
+    waiting: list[tuple[PredictionRun, list[int], list[Finished], list[tuple[Finished, NewResult]]]] = []
+    for (run, claimed), item in zip(ready, prepared, strict=True):
+        if isinstance(item, PredictionError):
+            problems.append(item)
+        elif isinstance(item, BaseException):
+            raise item
+        else:
+            waiting.append((run, claimed, *item))
+    written = iter(await store.results.write([new for *_, built in waiting for _, new in built]))
+    for run, claimed, kept, built in waiting:
+        fits = [next(written) for _ in built]
+        if not all(fits):  # the record changed meanwhile: by itself, as often as it takes
+            await run.for_patient(patient_id, access)
+        else:
+            await run._beside([*kept, *(item for item, _ in built)])
+        await run._jobs.finish_all(claimed)
+    if problems:
+        raise problems[0]
 
 
 def _is_merged(patient: bytes) -> bool:

@@ -105,7 +105,8 @@ def _rewritten(value: Any, name: str, place: _Place | None, named: Named, whole:
     if isinstance(value, dict):
         if value.get("resourceType") == "Bundle":
             # One that is stored names its own entries first, and perhaps what is nowhere.
-            own = {entry.get("fullUrl") for entry in _objects(value.get("entry"))}
+            urls = (entry.get("fullUrl") for entry in _objects(value.get("entry")))
+            own = {url for url in urls if isinstance(url, str)}
             outside, whole = named, False
 
             def named(text: str) -> str | None:

@@ -11,11 +11,13 @@ import pytest
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.validation import Validator
-from fhir_bridge.predictions import Predicted, PredictionRun
+from fhir_bridge.predictions import Predicted, PredictionRun, predict_together
+from fhir_bridge.predictions.cha2ds2 import Cha2ds2
 from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
 from fhir_bridge.predictions.model_workers import ModelWorkers, model_workers
 from fhir_bridge.predictions.reviewing import Review, review
 from fhir_bridge.predictions.score2 import Score2
+from fhir_bridge.predictions.smart2 import Smart2
 from fhir_bridge.storage import BadResource
 from fhir_bridge.terminology import get_terminology
 from tests.predictions.clinic import (
@@ -97,6 +99,57 @@ def test_only_whose_record_changed_is_asked_about(fresh_database_url: str) -> No
         assert (workers.count, approved["p"].outcome) == (2, "written")
 
     in_clinic(fresh_database_url, scenario)
+
+
+class Meddling(Asked):
+    """Workers during whose first answer the patient's blood pressure is corrected."""
+
+    def __init__(self, clinic: Clinic) -> None:
+        super().__init__()
+        self.clinic = clinic
+        self.corrected = False
+
+    async def predict(self, predictor: Any, settings: Any, records: Sequence[Any], content: str = "") -> Any:
+        answers = await super().predict(predictor, settings, records, content)
+        if not self.corrected:
+            self.corrected = True
+            await self.clinic.write(pressure(171))
+        return answers
+
+
+def test_several_models_read_once_and_write_together_what_each_says_alone(fresh_database_url: str) -> None:
+    parameters = {
+        "predictions": {
+            "score2": {"enabled": True, "region": "moderate"},
+            "smart2": {"enabled": True, "region": "low"},
+            "cha2ds2-va": {"enabled": True},
+        }
+    }
+
+    async def work(clinic: Clinic) -> None:
+        async def together(workers: Asked, *models: Any) -> None:
+            runs = [
+                PredictionRun(model, parameters, IdKey(DEMO_KEY), clinic.store, workers) for model in models
+            ]
+            await predict_together(clinic.store, runs, "p", EVERYTHING)
+
+        await together(Asked(), Score2(), Smart2(), Cha2ds2(with_sex=False))
+        first = await clinic.results()
+        assert len({item["meta"]["lastUpdated"] for item in first}) == 1
+        assert len(first) == 3
+        alone = {
+            (await clinic.predict(parameters, model=model)).observation_id
+            for model in (Score2(), Smart2(), Cha2ds2(with_sex=False))
+        }
+        assert alone == {item["id"] for item in first}
+        # A correction in the middle: what was computed of the old value is computed again, of the new one.
+        await clinic.write(pressure(150))
+        await together(Meddling(clinic), Score2(), Smart2())
+        current = [await clinic.read("Observation", name) for name in await clinic.current()]
+        (score2,) = [item for item in current if "valueQuantity" in item]
+        assert any("171" in source.get("display", "") for source in score2["derivedFrom"])
+
+    in_clinic(fresh_database_url, work)
 
 
 def test_a_deleted_input_and_another_version_of_a_model_ask_again(fresh_database_url: str) -> None:

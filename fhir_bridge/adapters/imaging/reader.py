@@ -76,7 +76,7 @@ class _Holding:
     def __init__(self, paths: Sequence[Path], unpacking: ExitStack) -> None:
         self._paths = paths
         self._unpacking = unpacking
-        self._named: set[Path] | None = None
+        self._named: set[str] | None = None
 
     def files_in(
         self, location: FileLocation, refused: Refused, depth: int
@@ -99,9 +99,9 @@ class _Holding:
         if _UNPACKED in listing.folder.path:
             return  # the archive that it is in is read whole
         if self._named is None:
-            self._named = {each.path.resolve() for each in files_of(self._paths)}
+            self._named = {os.path.realpath(each.path) for each in files_of(self._paths)}
         for each in files:
-            path = each.path.resolve()
+            path = os.path.realpath(each.path)
             if path not in self._named:
                 self._named.add(path)
                 yield each

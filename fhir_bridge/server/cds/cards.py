@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -12,7 +12,7 @@ from uuid import uuid4
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.canonical import BASE
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor
+from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor, predict_together
 from fhir_bridge.predictions.changes import outdated_models
 from fhir_bridge.predictions.operation import check_may_predict
 from fhir_bridge.predictions.record import codings
@@ -87,7 +87,7 @@ async def _now(services: Services, access: AccessFilter, patient: str) -> dict[s
     ready = {item.model for item in standings if item.state == "current" and not item.waiting}
     missing = [name for name in models if name not in ready]
     if missing:
-        await asyncio.gather(*(_run(services, access, name, patient, site) for name in missing))
+        await _run(services, access, missing, patient, site)
         standings = await services.store.results.of_patient(patient)
     outdated = await outdated_models(services.store, access, standings)
     result: dict[str, _Now] = {}
@@ -112,21 +112,27 @@ async def _now(services: Services, access: AccessFilter, patient: str) -> dict[s
     return result
 
 
-async def _run(services: Services, access: AccessFilter, model: str, patient: str, site: str | None) -> None:
-    """Run a model; where the call is over before it is done, it goes on, and the next call finds its result."""
+async def _run(
+    services: Services, access: AccessFilter, models: Sequence[str], patient: str, site: str | None
+) -> None:
+    """Run models; where the call is over before they are done, they go on, and the next call finds their results."""
 
     async def run() -> None:
         settings, key = site_settings(site)
+        runs = []
+        for model in models:
+            try:
+                predictor = find_predictor(model, settings.parameters)
+                check_may_predict(access, predictor)
+                runs.append(PredictionRun(predictor, settings.parameters, key, services.store))
+            except Forbidden:
+                continue  # this client may look at results, and not make any
+            except (PredictionError, StorageError) as error:
+                _log.warning("%s was not run for a card: %s", model, type(error).__name__)
         try:
-            predictor = find_predictor(model, settings.parameters)
-            check_may_predict(access, predictor)
-            await PredictionRun(predictor, settings.parameters, key, services.store).for_patient(
-                patient, access
-            )
-        except Forbidden:
-            return  # this client may look at results, and not make any
+            await predict_together(services.store, runs, patient, access)
         except (PredictionError, StorageError) as error:
-            _log.warning("%s was not run for a card: %s", model, type(error).__name__)
+            _log.warning("a model was not run for a card: %s", type(error).__name__)
 
     task = asyncio.create_task(run())
     _running.add(task)

@@ -284,7 +284,7 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
 async def _beside(call: Call, writes: list[Entry]) -> list[dict[str, Any]]:
     """Entries for what the resources of others refer to and the server makes (`companions`)."""
     own = {(entry.type, entry.id) for entry in writes}
-    found = {
+    pinned = {
         operation.id: operation
         for entry in writes
         if isinstance(entry.resource, dict)
@@ -293,7 +293,7 @@ async def _beside(call: Call, writes: list[Entry]) -> list[dict[str, Any]]:
     }
     return [
         {"request": {"method": "PUT", "url": f"{each.type}/{each.id}"}, "resource": each.resource}
-        for each in found.values()
+        for each in pinned.values()
     ]
 
 
