@@ -166,7 +166,7 @@ def _reach(node: Any, steps: tuple[str, ...]) -> list[tuple[Node, str]]:
             return [(node, name)]
         if kind is list:
             rest = steps[position + 1 :]
-            return [found for item in reached for found in _reach(item, rest)]
+            return [leaf for item in reached for leaf in _reach(item, rest)]
         if reached is None:
             if name == "nullFlavor" or steps[-1] == "nullFlavor":
                 missing = _missing(node, steps[position:])

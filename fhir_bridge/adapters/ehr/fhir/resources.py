@@ -53,8 +53,8 @@ def resources(path: Path) -> Iterator[Item]:
                     yield _parsed(text, f"{path.name}:{line}")
         return
     if path.stat().st_size > MAX_DOCUMENT_BYTES:
-        text = f"the file is {_TOO_LARGE}; as NDJSON, a resource a line, it may have any size"
-        yield Item(path.name, None, text)
+        problem = f"the file is {_TOO_LARGE}; as NDJSON, a resource a line, it may have any size"
+        yield Item(path.name, None, problem)
         return
     parsed = _parsed(path.read_bytes(), path.name)
     resource = parsed.resource

@@ -205,19 +205,19 @@ _OF_CONTENT: Final[Mapping[int, str]] = {
     ),
 )
 def contents_notes(s: Group) -> str | None:
-    """The comments on the contents of a document (MDM), each after what it comments, and what is said of them."""
+    """The comments on the contents of a document (MDM), each after what it comments, and what is stated of them."""
     results: list[str] = []
     for group in contents_of(s):
         title = _title(group.segments[0])
         if notes := group.notes:
             results.append(f"Comment on {title}: {notes}" if title else f"Comment: {notes}")
-        said = [
+        stated = [
             f"{label} {value.whole}"
             for number, label in _OF_CONTENT.items()
             for value in group.segments[0].every(number)
         ]
-        if said:
-            results.append(f"{title or 'Content'}: {', '.join(said)}")
+        if stated:
+            results.append(f"{title or 'Content'}: {', '.join(stated)}")
     return "; ".join(results) or None
 
 
