@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -36,6 +37,8 @@ stdout = Console(emoji=False, width=_width(sys.stdout))  # `map.csv:100: …` na
 stderr = _Messages(stderr=True, emoji=False, width=_width(sys.stderr))
 
 _ISSUES_SHOWN = 12
+_REDRAWN = 0.1
+"""Seconds after which a progress line is drawn again."""
 
 
 def counted(number: int, noun: str) -> str:
@@ -58,9 +61,19 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
         TextColumn("{task.completed:,.0f} records"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=stderr, transient=True) as progress:
+    # Without a thread that draws it: of a process with one thread workers are forked.
+    with Progress(*columns, console=stderr, transient=True, auto_refresh=False) as progress:
         task = progress.add_task(what, total=None)
-        yield lambda count: progress.update(task, completed=count)
+        drawn = time.monotonic()
+
+        def count_to(count: int) -> None:
+            nonlocal drawn
+            now = time.monotonic()
+            progress.update(task, completed=count, refresh=now - drawn >= _REDRAWN)
+            if now - drawn >= _REDRAWN:
+                drawn = now
+
+        yield count_to
 
 
 @contextmanager

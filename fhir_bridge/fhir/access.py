@@ -57,6 +57,17 @@ class AccessFilter:
             interaction in rule.interactions and rule.type in ("*", resource_type) for rule in self.rules
         )
 
+    @property
+    def writes_everything(self) -> bool:
+        """Whether all may be created, updated and deleted: what a message says is not known before it is converted."""
+        return all(
+            any(
+                rule.type == "*" and rule.patient is None and not rule.criteria
+                for rule in self.rules_for("*", letter)
+            )
+            for letter in "cud"
+        )
+
     @classmethod
     def of(
         cls, rules: Iterable[AccessRule], *, purpose: str | None = None, subject: str = ""

@@ -7,7 +7,7 @@ flows from it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -29,7 +29,6 @@ __all__ = [
     "refusal",
     "search",
     "shared",
-    "shared_records",
     "write",
 ]
 
@@ -66,25 +65,17 @@ def shared(patients: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(results[start : start + together]) for start in range(0, len(results), together)] or [()]
 
 
-def records(event: Event, patients: Iterable[str]) -> list[AuditRecord]:
+def records(event: Event | None, patients: Iterable[str], row: AuditRow | None = None) -> list[AuditRecord]:
     """What is stored of a request: one record, or some where it is about very many patients.
 
     Args:
-        event: without the patients.
+        event: without the patients; None where its row is given.
     """
-    return shared_records(event, patients)
-
-
-def shared_records(
-    event: Event, patients: Iterable[str], row: Callable[[Event], AuditRow] | None = None
-) -> list[AuditRecord]:
-    """As `records`; `row` makes of the event what is stored of it, once for all records."""
     groups = shared(patients)
+    if len(groups) == 1:
+        return [AuditRecord(event, groups, row)]
     most = max(1, MOST_EVENTS // len(groups[0])) if groups[0] else 1
-    stored = None if row is None else row(event)
-    return [
-        AuditRecord(event, groups[start : start + most], row=stored) for start in range(0, len(groups), most)
-    ]
+    return [AuditRecord(event, groups[start : start + most], row) for start in range(0, len(groups), most)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import cast
 import orjson
 
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.governance.audit import Agent, Context, Event, Write, shared_records, write
+from fhir_bridge.governance.audit import Agent, Context, Event, Write, records, write
 from fhir_bridge.storage.audit_contents import shortened
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditRow, facts_of
 
@@ -26,9 +26,11 @@ def write_records(context: Context) -> AuditOf:
     request = context.request_id
     caller = (context.server, context.client, context.user, context.address, context.purpose)
 
+    number = None if request is None else orjson.dumps(request)[1:-1]
+
     def of(interaction: str, reference: str, patients: Sequence[str]) -> list[AuditRecord]:
         form = _form(caller, cast("Write", interaction), request is not None)
-        return shared_records(form.event(reference, request), patients, form.row)
+        return records(None, patients, form.row(reference, number))
 
     return of
 
@@ -37,36 +39,28 @@ def write_records(context: Context) -> AuditOf:
 class _Form:
     """An event without its moment, its resource and its request; `texts` are what is between and around these."""
 
-    template: Event
     texts: tuple[bytes, ...]
     facts: tuple[str | None, ...]
 
-    def event(self, reference: str, request: str | None) -> Event:
-        """The event of now."""
-        resource, *others = self.template["entity"]
-        entities = [{**resource, "what": {"reference": reference}}]
-        if request is not None:
-            entities.append({**others[0], "what": {"identifier": {"value": request}}})
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        return {**self.template, "recorded": moment, "entity": entities}
-
-    def row(self, event: Event) -> AuditRow:
-        """An event of this form as it is stored."""
-        resource, *others = event["entity"]
-        reference, moment = resource["what"]["reference"], event["recorded"]
+    def row(self, reference: str, number: bytes | None) -> AuditRow:
+        """An event of now as it is stored; `number` is the request's, as JSON has it between quotes."""
         start, middle, end, *last = self.texts
-        content = start + moment.encode() + middle + orjson.dumps(reference)[1:-1] + end
-        if last:
+        # Whole milliseconds, as the text has them.
+        now = datetime.now(UTC)
+        moment = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        text = moment.isoformat(timespec="milliseconds").encode()
+        content = start + text + middle + orjson.dumps(reference)[1:-1] + end
+        if number is not None:
             # The texts have the quotes: some marks begin or end with them.
-            content += orjson.dumps(others[0]["what"]["identifier"]["value"])[1:-1] + last[0]
-        return AuditRow(datetime.fromisoformat(moment), content, (reference, *self.facts))
+            content += number + last[0]
+        return AuditRow(moment, content, (reference, *self.facts))
 
 
 @lru_cache(maxsize=256)
 def _form(caller: _Caller, interaction: Write, numbered: bool) -> _Form:
     """What the events of a caller's writes have in common; `numbered` where the request has an id."""
     event = write(Context(*caller, "" if numbered else None), interaction, "")
-    return _Form(event, tuple(map(shortened, _parted(event))), facts_of(event)[1:])
+    return _Form(tuple(map(shortened, _parted(event))), facts_of(event)[1:])
 
 
 def _parted(event: Event) -> list[bytes]:

@@ -86,7 +86,8 @@ class Program:
             rules = [
                 rule
                 for rule in self.rules
-                if rule.plan.scope not in lacking and not any(map(shape.isdisjoint, rule.plan.needs))
+                if rule.plan.scope not in lacking
+                and not any(names.isdisjoint(shape) for names in rule.plan.needs)
             ]
             known = self._by_shape[shape] = ([rule for rule in rules if rule.identify is not None], rules)
         return known

@@ -6,7 +6,7 @@ import ast
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from typing import NamedTuple
 
 from fhir_bridge.mapping.operators import OPERATORS
@@ -48,6 +48,7 @@ class _Finder(ast.NodeVisitor):
         self.takes = takes
         self.names = Counter(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
         self.taken: list[ast.expr] = []
+        self.parts: dict[ast.AST, _Parts | None] = {}
 
     def visit(self, node: ast.AST) -> None:
         if isinstance(node, ast.expr) and not isinstance(node, ast.Constant):
@@ -59,40 +60,59 @@ class _Finder(ast.NodeVisitor):
 
     def _read(self, node: ast.expr) -> set[str]:
         """The selectors and variables of the document that an expression consists of; empty where there is more."""
-        read: set[str] = set()
-        given: set[str] = set()
-        used: set[str] = set()
-        waiting: list[ast.AST] = [node]
-        while waiting:
-            item = waiting.pop()
-            if isinstance(item, ast.Call | ast.Attribute | ast.Subscript) and start_of(item) in self.starts:
-                text = ast.unparse(item)
-                if text in self.selectors or (isinstance(item, ast.Subscript) and text.startswith("g[")):
-                    read.add(text)
-                    continue
-            if isinstance(item, ast.Call):
-                if not isinstance(item.func, ast.Name) or item.func.id not in _SAFE:
-                    return set()
-                waiting += item.args
-                waiting += (keyword.value for keyword in item.keywords)
-                continue
-            if isinstance(item, ast.NamedExpr):
-                given.add(item.target.id)
-                waiting.append(item.value)
-                continue
-            if isinstance(item, ast.Name):
-                used.add(item.id)
-                continue
-            if isinstance(item, ast.Lambda):
-                return set()
-            waiting += ast.iter_child_nodes(item)
-        if not used <= given | {"ctx", "CLEARED"}:
+        parts = self._parts(node)
+        if parts is None or not parts.used <= parts.given | {"ctx", "CLEARED"}:
             return set()
-        if given:
+        if parts.given:
             names = Counter(item.id for item in ast.walk(node) if isinstance(item, ast.Name))
-            if any(names[name] != self.names[name] for name in given):  # it is used elsewhere
+            if any(names[name] != self.names[name] for name in parts.given):  # it is used elsewhere
                 return set()
-        return read
+        return set(parts.read)
+
+    def _parts(self, node: ast.AST) -> _Parts | None:
+        """What an expression consists of, computed once; None where it calls anything else."""
+        if node not in self.parts:
+            self.parts[node] = self._take_apart(node)
+        return self.parts[node]
+
+    def _take_apart(self, node: ast.AST) -> _Parts | None:
+        if isinstance(node, ast.Call | ast.Attribute | ast.Subscript) and start_of(node) in self.starts:
+            text = ast.unparse(node)
+            if text in self.selectors or (isinstance(node, ast.Subscript) and text.startswith("g[")):
+                return _Parts(frozenset((text,)), _NONE, _NONE)
+        if isinstance(node, ast.Name):
+            return _Parts(_NONE, _NONE, frozenset((node.id,)))
+        if isinstance(node, ast.Lambda):
+            return None
+        given = _NONE
+        children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+        if isinstance(node, ast.Call):
+            if not isinstance(node.func, ast.Name) or node.func.id not in _SAFE:
+                return None
+            children = [*node.args, *(keyword.value for keyword in node.keywords)]
+        elif isinstance(node, ast.NamedExpr):
+            given = frozenset((node.target.id,))
+            children = [node.value]
+        parts = [self._parts(child) for child in children]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        return _Parts(
+            _NONE.union(*(part.read for part in known)),
+            given.union(*(part.given for part in known)),
+            _NONE.union(*(part.used for part in known)),
+        )
+
+
+class _Parts(NamedTuple):
+    """What an expression consists of: selectors, names that it assigns, names that it takes."""
+
+    read: frozenset[str]
+    given: frozenset[str]
+    used: frozenset[str]
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def _replaced(text: str, taken: list[ast.expr], name: Callable[[str], str]) -> str:

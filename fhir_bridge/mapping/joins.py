@@ -18,7 +18,7 @@ from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, builtin
 from fhir_bridge.mapping.runtime import Context, Reject
 from fhir_bridge.plugins import OptionError, adapters
 
-__all__ = ["JoinedTable", "joined_files", "joined_spec", "located", "open_tables"]
+__all__ = ["JoinedTable", "header_of", "joined_files", "joined_spec", "located", "open_tables"]
 
 _OWN = ("file", "key", "max_rows")
 """Settings of a joined table; the others say how it is written, as for the adapter `csv`."""
@@ -183,7 +183,12 @@ def _columns(table: Any) -> tuple[str, ...]:
     file = table.get("file") if isinstance(table, dict) else None
     if not isinstance(file, str) or not Path(file).is_file():
         return ()
-    return _header(file, tuple((key, str(value)) for key, value in table.items() if key not in _OWN))
+    return header_of(Path(file), table)
+
+
+def header_of(file: Path, table: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns of a file that is written as a joined table's settings say; none where it can't be read."""
+    return _header(str(file), tuple((key, str(value)) for key, value in table.items() if key not in _OWN))
 
 
 @lru_cache(maxsize=64)

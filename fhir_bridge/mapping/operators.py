@@ -178,12 +178,9 @@ def component(x: Any, number: int) -> Any:
 
 def iterate(x: Any) -> list[Any]:
     """What `for: name in x` runs over."""
-    if x.__class__ is list:
-        if not x:
-            return x  # type: ignore[no-any-return]
-        values = x
-    else:
-        values = x if x.__class__ is tuple else [x]
+    if x.__class__ is list and not x:
+        return []
+    values = x if x.__class__ is list or x.__class__ is tuple else [x]
     return [item for item in values if item is not None and item is not CLEARED and item != ""]
 
 
@@ -265,11 +262,13 @@ def references_text(*arguments: Any) -> str | None:
         ids = [identity for identity in dict.fromkeys(ids) if identity != own]
         if not ids:
             return None
-    text = "".join(ids)
-    if not (text.isalnum() and text.isascii()):  # ids that a rule does not make may need escapes
+    if "".join(ids).encode().translate(None, _PLAIN):  # ids that a rule does not make may need escapes
         return dumps([{"reference": f"{resource_type}/{identity}"} for identity in ids])[1:-1].decode()
     between = f'"}},{{"reference":"{resource_type}/'
     return f'{{"reference":"{resource_type}/{between.join(ids)}"}}'
+
+
+_PLAIN = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def joined_json(items: list[str]) -> orjson.Fragment:

@@ -343,12 +343,17 @@ class Context:
         self.sections_of = None
 
     def remember(self) -> None:
-        """Count a part of an output that is remembered; beyond what memory may hold, all are forgotten."""
+        """Count a part of an output that is remembered; beyond what memory may hold, those are forgotten of which there
+        are many, since they hardly recur: codes and units stay."""
         self.remembered += 1
         if self.remembered > _REMEMBERED:
-            self.remembered = 0
-            self.section_sets.clear()
-            self.sections_of = None
+            most = _REMEMBERED // 50
+            known = (each for rules in self.section_sets.values() for each in rules if each is not None)
+            self.remembered = sum(each.forget(most) for each in known)
+            if self.remembered > _REMEMBERED // 2:
+                self.remembered = 0
+                self.section_sets.clear()
+                self.sections_of = None
 
     def vary(self) -> None:
         """Note that what is being made may be another thing the next time, so that it is not remembered."""

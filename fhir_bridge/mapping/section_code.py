@@ -241,10 +241,12 @@ class SectionCompiler:
     def _identity(self) -> frozenset[str]:
         """What decides the id, where that is values of the rule's object alone."""
         layout = self.layout
-        made = [line.strip() for line in self._key.lines if line.strip().startswith("uid = ctx.key.id(")]
-        if layout.head.outer or len(made) != 1:
+        statements = [
+            line.strip() for line in self._key.lines if line.strip().startswith("uid = ctx.key.id(")
+        ]
+        if layout.head.outer or len(statements) != 1:
             return frozenset()
-        call = ast.parse(made[0].removeprefix("uid = "), mode="eval").body
+        call = ast.parse(statements[0].removeprefix("uid = "), mode="eval").body
         assert isinstance(call, ast.Call)
         parts = {
             ast.unparse(part.args[0])

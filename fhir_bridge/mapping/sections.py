@@ -105,6 +105,7 @@ class Sections:
 
     __slots__ = (
         "_calls",
+        "_counted",
         "_direct",
         "_joined",
         "_meta",
@@ -156,6 +157,7 @@ class Sections:
         self.off = False
         self._misses = [0] * len(plan.sections)
         self._calls = 0
+        self._counted = 0
         self._joined = 0
         self._direct = [False] * len(plan.sections)
         self._metas: dict[int, tuple[Any, bytes]] = {}
@@ -166,12 +168,25 @@ class Sections:
 
     def number_of(self, kind: int, values: tuple[Any, ...]) -> int:
         """The number that stands for these values."""
-        if len(self._numbers) >= _MANY:
-            self._numbers.clear()
-            for table in (*self.tables, self.steady, self.usual):
+        number = self._numbers.get((kind, values))
+        if number is None:
+            if len(self._numbers) >= _MANY:
+                self._numbers.clear()
+                self.forget(0)
+            # No number comes again: the group that is being made may have one from before.
+            self._counted += 1
+            number = self._numbers[kind, values] = self._counted
+        return number
+
+    def forget(self, most: int) -> int:
+        """Empty the tables of more entries than so many, which hold values that hardly recur; returns what is kept."""
+        kept = 0
+        tables: list[dict[Any, Any]] = [*self.tables, self.steady, self.usual, self._noisy]
+        for table in tables:
+            if len(table) > most:
                 table.clear()
-            self._noisy.clear()
-        return self._numbers.setdefault((kind, values), len(self._numbers))
+            kept += len(table)
+        return kept
 
     def join(
         self,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fhir_bridge.mapping.reads import Use
 from fhir_bridge.mapping.runtime import Output, Trace
 
 __all__ = ["Write", "bare", "literal_of", "writes_of"]
+_INNER: Final = re.compile(r"\[(\d+)\](?=.)")
+"""Items of lists that a path goes through."""
 
 
 class Write(NamedTuple):
@@ -88,9 +91,11 @@ def _place(
 
 
 def _with_counts(writes: list[Write]) -> list[Write]:
-    """Writes to lists with the number of items up to the next one."""
+    """Writes to lists with the number of items up to the next one, or to an object with writes of its own."""
     starts: dict[str, list[int]] = {}
     for write in writes:
+        for index in _INNER.finditer(write.path):
+            starts.setdefault(write.path[: index.start()], []).append(int(index[1]))
         if write.items_written:
             head, _, start = write.path.removesuffix("]").rpartition("[")
             starts.setdefault(head, []).append(int(start))

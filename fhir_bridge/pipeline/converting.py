@@ -13,7 +13,10 @@ from fhir_bridge.pipeline.context import ConversionContext
 from fhir_bridge.pipeline.engine import prepared_run
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import ShardRun
+from fhir_bridge.pipeline.sink_run import SinkRun
+from fhir_bridge.pipeline.store_sink import record_set
 from fhir_bridge.plugins import IssueLike, ReceivingAdapter, adapters
+from fhir_bridge.storage import RecordSet, RecordsResult, Store
 
 __all__ = ["Conversion", "Converter"]
 
@@ -23,11 +26,16 @@ LOOK_AGAIN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What a record became: `converted`, `partial`, `skipped` or `rejected`."""
+    """What a record became: `converted`, `partial`, `skipped` or `rejected`.
+
+    Attributes:
+        record: the same as the ledger of outputs takes it; None where nothing is to be stored.
+    """
 
     resources: Sequence[dict[str, Any]]
     issues: Sequence[IssueLike]
     outcome: str
+    record: RecordSet | None = None
 
 
 class Converter:
@@ -50,6 +58,18 @@ class Converter:
         self._looked = 0.0
         self._digest = ""
         self._run: ShardRun | None = None
+        self._sink: SinkRun | None = None
+
+    async def store(self, store: Store, record: RecordSet) -> RecordsResult:
+        """Store what a record became, as a load does: what an earlier version of it said and it no longer says goes.
+
+        Raises:
+            OtherSiteKey: the ids in the store were made with another key.
+        """
+        run = self._sink
+        assert run is not None
+        await store.check_site_key(run.fingerprint)
+        return await store.load_records([record], adapter=run.adapter, precedence=run.precedence)
 
     def convert(self, content: bytes, name: str) -> Conversion:
         """Convert one record.
@@ -67,7 +87,13 @@ class Converter:
                 [] if converted.outcome == "rejected" else [each.resource for each in converted.outputs]
             )
             issues = list(dict.fromkeys([*record.issues, *converted.issues]))
-            return Conversion(resources, issues, converted.outcome)
+            sink = self._sink
+            stored = (
+                record_set(converted, sink)
+                if sink and converted.key and converted.outcome != "rejected"
+                else None
+            )
+            return Conversion(resources, issues, converted.outcome, stored)
 
     def _prepared(self) -> ShardRun:
         if self._run is None or time.monotonic() - self._looked >= LOOK_AGAIN_SECONDS:
@@ -75,6 +101,6 @@ class Converter:
             self._looked = time.monotonic()
             if self._run is None or digest != self._digest:
                 shard = Shard(self._mapping, ())
-                self._run, _ = prepared_run(self._request, shard, digest, "store", self._adapter)
+                self._run, self._sink = prepared_run(self._request, shard, digest, "store", self._adapter)
                 self._digest = digest
         return self._run

@@ -50,7 +50,12 @@ __all__ = [
 SinkSpec = tuple[str, str]
 """Kind and target, plain text that travels to workers: (`parts`, folder), (`store`, database URL), (`nothing`, ``)."""
 
+Checks = dict[str, OutputCheck]
+"""The check of each mapping's outputs, which the shards of a run have in common within a process."""
+
 _progress: Any = None
+_checks: Checks = {}
+"""Of a worker process, which serves one run."""
 
 
 class RunIncomplete(Exception):
@@ -66,19 +71,45 @@ def prepare(request: RunRequest, contexts: Contexts, sink: str, *, apart: bool =
 
     Args:
         sink: the kind of sink that takes the resources.
-        apart: other processes convert: it is compiled here in the form that is made soonest, and for these once.
+        apart: other processes convert. They are forked from this one where that is safe; else it is compiled here in
+            the form that is made soonest, and for these once.
 
     Raises:
         MappingErrors, SiteError, CrosswalkError: the run can't begin.
     """
     form = _form(request, sink)
+    global _ahead, _forks
+    _forks = apart and may_fork()
+    if _forks:
+        site = Site.load(request.site) if request.site else Site()
+        IdentityResolver(site, site_key(site))
+        for mapping in contexts:
+            compiled = _compiled_for(site, mapping, mapping_hash(mapping), form)
+            open_tables({**compiled.source_options, **request.options})
+        return
     for mapping, parts in contexts.items():
         prepared = _prepare(request.site, mapping, combined(parts), "dicts" if apart else form)
         open_tables({**prepared.mapping.source_options, **request.options})
     if apart:
-        site = str(request.site) if request.site else None
-        global _ahead
-        _ahead = json.dumps([[site, mapping, form] for mapping in contexts])
+        file = str(request.site) if request.site else None
+        _ahead = json.dumps([[file, mapping, form] for mapping in contexts])
+
+
+_forks = False
+"""Worker processes are forked from this one, which has compiled the mappings for them."""
+
+
+def may_fork() -> bool:
+    """Whether processes may be forked from this one: it has one thread, and no terminology store mapped.
+
+    LMDB forbids to use a store in two processes. Of other systems than Linux it is not known.
+    """
+    try:
+        single = len(list(Path("/proc/self/task").iterdir())) == 1
+        mapped = Path("/proc/self/maps").read_text()
+    except OSError:
+        return False
+    return single and ".lmdb" not in mapped
 
 
 _ahead = ""
@@ -131,6 +162,7 @@ def run_shards(
     """
     digests = {mapping: combined(parts) for mapping, parts in contexts.items()}
     limit = request.selection.limit
+    checks: Checks = {}
     if jobs <= 1 or len(shards) <= 1 or limit is not None:
         for number, shard in shards:
 
@@ -140,15 +172,15 @@ def run_shards(
             if limit is not None:
                 # Of the first limit, since `before` counts what all shards so far have read.
                 request = replace(request, selection=replace(request.selection, limit=max(limit - before, 0)))
-            account = _run(request, shard, digests[shard.mapping], sinks[number], tell)
+            account = _run(request, shard, digests[shard.mapping], sinks[number], tell, checks)
             before += account.read
             yield number, account
         return
-    # Forked workers would share open files and connections of this process, and inherit
-    # locks that threads of it hold.
-    context = _processes()
+    forks = _forks and may_fork()
+    # Elsewhere forked workers would inherit locks that threads of this process hold.
+    context = multiprocessing.get_context("fork") if forks else _processes()
     counts = context.Array("q", max(number for number, _ in shards) + 1)
-    if _ahead:
+    if _ahead and not forks:
         os.environ[_AHEAD] = _ahead
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(counts,)) as pool:
         pending = {
@@ -204,7 +236,7 @@ def _in_worker(request: RunRequest, number: int, shard: Shard, context: str, sin
     if gc.get_threshold()[0] != _OBJECTS:
         _prepare(request.site, shard.mapping, context, _form(request, sink[0]))
         collect_seldom()
-    return _run(request, shard, context, sink, tell)
+    return _run(request, shard, context, sink, tell, _checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +303,14 @@ def _compiled(
 
 
 def _run(
-    request: RunRequest, shard: Shard, digest: str, spec: SinkSpec, tell: Callable[[int], None]
+    request: RunRequest,
+    shard: Shard,
+    digest: str,
+    spec: SinkSpec,
+    tell: Callable[[int], None],
+    checks: Checks,
 ) -> Account:
-    return run_in_process(request, shard, digest, spec, adapters()[request.adapter], tell)
+    return run_in_process(request, shard, digest, spec, adapters()[request.adapter], tell, checks)
 
 
 def run_in_process(
@@ -283,10 +320,11 @@ def run_in_process(
     spec: SinkSpec,
     adapter: Adapter,
     tell: Callable[[int], None] = lambda _read: None,
+    checks: Checks | None = None,
 ) -> Account:
-    """Run one shard in this process, its records read by `adapter`."""
+    """Run one shard in this process, its records read by `adapter`; `checks`: of the run's shards before it."""
     kind, target = spec
-    run, run_of = prepared_run(request, shard, digest, kind, adapter, tell)
+    run, run_of = prepared_run(request, shard, digest, kind, adapter, tell, checks)
     sink = sinks()[kind].open(target, run_of)
     try:
         return run.run(shard.paths, sink)
@@ -308,24 +346,31 @@ def prepared_run(
     sink: str,
     adapter: Adapter,
     tell: Callable[[int], None] = lambda _read: None,
+    checks: Checks | None = None,
 ) -> tuple[ShardRun, SinkRun]:
     """What converts the records of a shard, and what its sink is to know; the mapping is compiled once a process.
 
     Args:
         digest: `ConversionContext.digest` of the shard's mapping.
         sink: the kind of sink that takes the resources.
+        checks: of the run's shards before it, to be gone on with: the first outputs of a rule are those of the run.
 
     Raises:
         MappingErrors, SiteError, CrosswalkError: the run can't begin.
     """
     form = _form(request, sink)
     prepared = _prepare(request.site, shard.mapping, digest, form)
+    check = checks.get(shard.mapping) if checks is not None else None
+    if check is None:
+        check = OutputCheck(prepared.validator_for(adapter), _validated(request, adapter))
+        if checks is not None:
+            checks[shard.mapping] = check
     run = ShardRun(
         adapter=adapter,
         mapping=prepared.mapping,
         context=prepared.context(request, form),
         options=request.options,
-        check=OutputCheck(prepared.validator_for(adapter), _validated(request, adapter)),
+        check=check,
         selection=request.selection,
         on_progress=tell,
         jobs=request.jobs,

@@ -71,7 +71,7 @@ class FhirReading:
     def _transaction(self, file: Path, bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """What the entries write. Their addresses (`urn:uuid:`) are replaced by what they are of, as `load` does."""
         from fhir_bridge.storage import BadReference  # needs the database driver, as who sends does
-        from fhir_bridge.storage.bundles import rewrite
+        from fhir_bridge.storage.entry_links import named_from, rewrite
 
         named = {
             entry["fullUrl"]: f"{entry['resource'].get('resourceType')}/{identity}"
@@ -88,7 +88,13 @@ class FhirReading:
             elif not identity:
                 problem = "the entry has no resource with an id or a urn:uuid"
             try:
-                content = None if problem else rewrite({**entry["resource"], "id": identity}, named.get)
+                content = (
+                    None
+                    if problem
+                    else rewrite(
+                        {**entry["resource"], "id": identity}, named_from(entry.get("fullUrl"), named.get)
+                    )
+                )
             except BadReference as error:
                 problem, content = str(error), None
             if content is None:

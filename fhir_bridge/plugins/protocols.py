@@ -256,8 +256,8 @@ class CountingRecord(Protocol):
 class RecordBlock(Protocol):
     """Several records that are converted as one, where the run's `ReadContext` has `blocks`.
 
-    Each of them has one object of each scope that it has any of, and no issue. The block is a record as well, with their
-    objects; where converting it gives anything but one output for each record, they are converted one by one.
+    Each of them has one object of each scope that it has any of, and no issue. The block is a record as well, with
+    their objects; where converting it gives anything but one output for each record, they are converted one by one.
     """
 
     @property

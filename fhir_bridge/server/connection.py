@@ -149,6 +149,10 @@ class BoundedConnection(HttpToolsProtocol):
         """The head is there: its request can begin."""
         self._in_head = False
         self._unlimit()
+        # Of a head that came at once, or with a body, only this is its size; uvicorn takes no longer address.
+        self._check_head(len(self.url) + sum(len(name) + len(value) for name, value in self.headers))
+        if self._refused:
+            return
         self._pending.append(self._hangup)
         super().on_headers_complete()
         # Reading goes on (below), so the queue of pipelined requests needs an end of its own.
@@ -161,12 +165,16 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body."""
+        if self._refused:
+            return
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The last byte of a request."""
         self._whole = True
+        if self._refused:
+            return
         super().on_message_complete()
         if not self._pending:
             self._unlimit()
@@ -217,8 +225,14 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
-        if self._head_bytes > HEAD_BYTES:
+        self._check_head(self._head_bytes)
+
+    def _check_head(self, size: int) -> None:
+        if size > HEAD_BYTES:
             self._refuse(431, "FB-REST-007", f"the head of a request has at most {HEAD_BYTES} bytes here")
+        elif sum(name == b"host" for name, _ in self.headers) > 1:
+            # Who stands in front may have taken the other one.
+            self._refuse(400, "FB-REST-008", "a request has one Host (RFC 9112 §3.2)")
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """What is no HTTP is refused."""

@@ -15,7 +15,7 @@ from fhir_bridge.server.admission import Admission
 
 __all__ = ["collect_in_pauses", "prepare"]
 
-YOUNG = 5_000
+YOUNG = 20_000
 """Objects more than before, from which the young ones are looked at."""
 NEVER = 1_000_000_000
 PAUSE_SECONDS = 5.0

@@ -87,6 +87,7 @@ PUBLIC_MODULES = (
     "contributions",
     "currency",
     "deliveries",
+    "entry_links",
     "errors",
     "exporting",
     "expunging",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -48,13 +48,15 @@ AT_ONCE = 1_000
 _last = [0]
 
 
-def new_key() -> UUID:
+def new_key() -> str:
     """A UUID of version 7 (RFC 9562): those of one time are neighbours in every index, in the order of their making."""
     moment, rest = divmod(time.time_ns(), 1_000_000)
     # Twelve bits of the fraction of a millisecond (method 3), and never one that this process gave before.
     stamp = _last[0] = max(moment << 12 | rest * 4096 // 1_000_000, _last[0] + 1)
     noise = int.from_bytes(os.urandom(8)) & ~(0x3 << 62)
-    return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | noise)
+    # Its digits, not the class of the standard library, which takes several times as long.
+    text = f"{(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | noise:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def patient_entity(patient: str) -> dict[str, Any]:
@@ -85,21 +87,35 @@ class AuditRow:
         return cls(datetime.fromisoformat(event["recorded"]), shortened(dumps(event)), facts_of(event))
 
 
-@dataclass(slots=True)
 class AuditRecord:
     """What one request did.
 
+    Args:
+        event: the AuditEvent without id and meta, and without the patients of `parts`; None where its row is given.
+
     Attributes:
-        event: the AuditEvent without id and meta, and without the patients of `parts`.
         parts: the ids of the patients that one served AuditEvent names; one empty part where there are none.
         key: the same in every try, so that nothing is stored twice.
         row: the event as it is stored, where it was made with others that are alike.
     """
 
-    event: Event
-    parts: Sequence[Sequence[str]] = ((),)
-    key: UUID = field(default_factory=new_key)
-    row: AuditRow | None = None
+    __slots__ = ("_event", "key", "parts", "row")
+
+    def __init__(
+        self, event: Event | None, parts: Sequence[Sequence[str]] = ((),), row: AuditRow | None = None
+    ) -> None:
+        self._event = event
+        self.parts = parts
+        self.key = new_key()
+        self.row = row
+
+    @property
+    def event(self) -> Event:
+        """The AuditEvent."""
+        if self._event is None:
+            assert self.row is not None
+            self._event = loads(whole(self.row.content))
+        return self._event
 
     @classmethod
     def of(cls, event: Event) -> AuditRecord:
@@ -116,6 +132,8 @@ class AuditRecord:
     @property
     def recorded(self) -> datetime:
         """When."""
+        if self.row is not None:
+            return self.row.moment
         return datetime.fromisoformat(self.event["recorded"])
 
     @property
@@ -196,8 +214,8 @@ class AuditWriter:
         contents: list[tuple[Any, ...]] = []
         rows: list[tuple[Any, ...]] = []
         for record, row in zip(records, stored, strict=True):
-            # As texts, once for all rows.
-            key, moment = str(record.key), row.moment.isoformat()
+            # As a text, once for all rows.
+            key, moment = record.key, row.moment.isoformat()
             contents.append((key, moment, row.content))
             for number, part in enumerate(record.parts):
                 for position, patient in enumerate(part or (None,)):
@@ -217,9 +235,9 @@ class AuditWriter:
             except UniqueViolation:
                 # A batch whose commit was not confirmed is sent again.
                 rows = await connection.execute(
-                    "SELECT key FROM audit WHERE key = ANY(%s)", ([record.key for record in records],)
+                    "SELECT key FROM audit WHERE key = ANY(%s::uuid[])", ([record.key for record in records],)
                 )
-                there = {row[0] for row in await rows.fetchall()}
+                there = {str(row[0]) for row in await rows.fetchall()}
                 async with connection.transaction():
                     await self.insert(connection, [record for record in records if record.key not in there])
 

@@ -14,13 +14,13 @@ from fhir_bridge.storage import deliveries, inbox, records
 from fhir_bridge.storage.contribution_rows import read_states, remove_states, write_states
 from fhir_bridge.storage.contributions import MERGED, version_order
 from fhir_bridge.storage.dictionaries import Dictionaries
-from fhir_bridge.storage.indexing import Identity, identify_within
+from fhir_bridge.storage.indexing import Identity, identify_within, make_rows
 from fhir_bridge.storage.origins import ConvertedBy, conversion_keys
 from fhir_bridge.storage.ownership import owners, same_person
 from fhir_bridge.storage.records import LOOSE, Claim, ClaimRow, KnownRecord, RecordSet
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.subjects import LoadResult, Message, Subject, read_subject
-from fhir_bridge.storage.versions import lock, write_versions
+from fhir_bridge.storage.versions import Current, lock, write_versions
 
 __all__ = ["Batch", "BatchSet", "BatchSettings"]
 
@@ -66,6 +66,7 @@ class Batch:
     keys: dict[Identity, int]
     outcomes: LoadResult
     refused: list[RecordSet]
+    unborn: Collection[Identity] = ()
     subjects: dict[Identity, Subject] = field(default_factory=dict)
     conversions: dict[ConvertedBy, int] = field(default_factory=dict)
 
@@ -89,7 +90,7 @@ class Batch:
         await self._save(accepted, claims)
 
     async def _enter(self, sets: list[BatchSet]) -> list[BatchSet]:
-        """Lock the records; note what each gives up. What an older mapping made is left out, with an issue."""
+        """Lock the records; note what each gives up. What an older mapping numbers is left out, with an issue."""
         with_records = [entry for entry in sets if entry.record is not None]
         known: dict[tuple[str, str], KnownRecord] = {}
         if with_records:
@@ -129,7 +130,7 @@ class Batch:
         return records.RecordHead(record.mapping, record.locator, self.conversions[by] if by else None)
 
     def _older(self, record: RecordSet, known: KnownRecord) -> bool:
-        """Whether an older mapping made it than what is stored; without any mapping it says nothing any more."""
+        """Whether an older mapping numbers it than what is stored; without any mapping it says nothing any more."""
         older = version_order(record.mapping) < version_order(known.mapping)
         return older and bool(record.mapping) and not self.settings.remap
 
@@ -142,13 +143,16 @@ class Batch:
         await self._save([], [])
 
     async def _lock(self, resources: Collection[int]) -> None:
-        rows = await lock(self.connection, list(resources))
+        numbers = {self.keys[identity]: identity for identity in self.unborn}
+        rows = await lock(self.connection, [key for key in resources if key not in numbers])
         states = await read_states(self.connection, rows)
         # Of a live resource without contributions it is to be known whether a record or a
         # person wrote it (`read_subject`).
         bare = [key for key, row in rows.items() if row.live and key not in states]
         claimed = await self._claimed(bare) if bare else set()
-        for key, row in rows.items():
+        for key, identity in numbers.items():
+            rows[key] = Current(key, *identity, 0, 0, True, None, None, None, fresh=True)
+        for key, row in sorted(rows.items()):
             self.subjects[row.type, row.id] = read_subject(row, states.get(key, {}), claimed=key in claimed)
 
     async def _claimed(self, resources: list[int]) -> set[int]:
@@ -387,6 +391,11 @@ class Batch:
         await identify_within(connection, self.settings.dictionaries, items, self.keys, fresh=())
         past = [old for subject in touched for old in subject.past]
         await write_versions(connection, self.settings.dictionaries, self.keys, versions, past)
+        # What is refused, or told by a newer file, may be referred to all the same.
+        await make_rows(
+            connection,
+            {name: self.keys[name] for name in self.unborn if not self.subjects[name].changed},
+        )
         folded = [subject.current.key for subject in touched if subject.folded_again]
         # Deleted first: a source that says nothing any more must leave no row, and an upsert removes none.
         if folded:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fhir_bridge.storage.errors import BadReference, BadResource
+from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.outlines import Outline
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "read_entries",
     "references_in",
     "relative",
-    "rewrite",
     "with_references",
 ]
 
@@ -29,7 +28,6 @@ METHODS = ("DELETE", "POST", "PUT", "GET", "HEAD")
 _READ = re.compile(
     r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?"
 )
-_NARRATIVE_LINK = re.compile(r"""(?P<start>\b(?:href|src)=)(?P<quote>["'])(?P<url>[^"']+)(?P=quote)""")
 
 
 @dataclass(slots=True)
@@ -114,38 +112,6 @@ def _entry(entry: Any, position: int) -> Entry:
         request.get("ifMatch"),
         parse_qsl(criteria, keep_blank_values=True) if isinstance(criteria, str) and criteria else None,
     )
-
-
-def rewrite(value: Any, new: Callable[[str], str | None], name: str = "") -> Any:
-    """A copy with references replaced: `reference`, uris that name an entry, and links in narrative.
-
-    Args:
-        new: what to write in place of a reference, or None to leave it.
-
-    Raises:
-        BadReference: a `urn:uuid:` reference that stands for no entry.
-    """
-    if isinstance(value, dict):
-        return {key: rewrite(item, new, key) for key, item in value.items()}
-    if isinstance(value, list):
-        return [rewrite(item, new, name) for item in value]
-    if isinstance(value, str):
-        if name == "div":
-            return _NARRATIVE_LINK.sub(
-                lambda result: (
-                    f"{result['start']}{result['quote']}{new(result['url']) or result['url']}{result['quote']}"
-                ),
-                value,
-            )
-        # R4 http.html#trules: references, elements of type uri, url, oid and uuid, and
-        # links in narrative are replaced.
-        if name == "reference" or value.startswith(("urn:uuid:", "urn:oid:")):
-            result = new(value)
-            # Only a Reference has to name an entry: a uri may be an identifier that happens to be a UUID.
-            if result is None and name == "reference" and value.startswith("urn:uuid:"):
-                raise BadReference(f"no entry has the fullUrl {value}")
-            return result or value
-    return value
 
 
 _BELOW = re.compile(r"[A-Z][A-Za-z]+(?:/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?|\?.*)", re.S)

@@ -1,13 +1,15 @@
-"""What is set on each connection to the database."""
+"""What is set on each connection to the database, and how one is looked at before it is used."""
 
 from __future__ import annotations
 
+import select
 from contextlib import suppress
 
 from psycopg import AsyncConnection
 from psycopg.errors import InvalidParameterValue
+from psycopg_pool import AsyncConnectionPool
 
-__all__ = ["configure"]
+__all__ = ["check_alive", "configure"]
 
 CLIENT_CHECK_MS = 2000
 """How often the database looks whether the client of a running statement is still there."""
@@ -30,3 +32,16 @@ async def configure(connection: AsyncConnection, statement_seconds: float | None
     # Statements vary with the parameters of a search: psycopg's default of 100 would
     # prepare and forget all the time.
     connection.prepared_max = 500
+
+
+async def check_alive(connection: AsyncConnection) -> None:
+    """Refuse a connection that ended while nobody used it: the database was started anew.
+
+    Raises:
+        OperationalError: it is over; the pool gives another one.
+    """
+    # Of one that waits the database has nothing to say but farewell: a look at the socket costs no round trip.
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        await AsyncConnectionPool.check_connection(connection)

@@ -55,6 +55,8 @@ class Dictionaries:
         self.definitions = known
         self.base = base
         self._parameters: dict[tuple[str, str], int] = {}
+        self._of_types: dict[str, dict[str, int]] = {}
+        self._grouped = 0
         self._systems: dict[str, int] = {}
         self._labels: dict[tuple[str, str], int] = {}
         # Numbers drawn and not yet used; a process that ends wastes at most a hundred of a bigint sequence.
@@ -225,6 +227,19 @@ class Dictionaries:
     def parameter(self, resource_type: str, code: str) -> int:
         """The number of an allocated search parameter."""
         return self._parameters[resource_type, code]
+
+    def parameters_of(self, resource_type: str) -> Mapping[str, int]:
+        """The numbers of a type's search parameters that have one in memory, by code."""
+        # None is ever taken away: as many are the same ones.
+        if self._grouped != len(self._parameters):
+            self._grouped, self._of_types = len(self._parameters), {}
+            for (kind, code), key in self._parameters.items():
+                self._of_types.setdefault(kind, {})[code] = key
+        return self._of_types.get(resource_type, {})
+
+    def has_system(self, url: str) -> bool:
+        """Whether a code system has a number in memory."""
+        return url in self._systems
 
     def system(self, url: str | None) -> int:
         """The number of an allocated code system; None is `NO_SYSTEM`."""

@@ -213,7 +213,7 @@ async def _instance_history(
     if filled.empty and request.is_first and request.since is None and request.at is None:
         # Only where nothing narrowed it: an empty later page is a page of a resource that is there.
         raise NotFound(f"no {resource_type}/{identity}")
-    return filled.page(cursors, bound, first=request.is_first)
+    return filled.page(cursors, bound, whole=request.is_first and request.count > 0)
 
 
 async def _type_history(
@@ -277,7 +277,7 @@ async def _type_history(
             location,
             request,
         )
-    return filled.page(cursors, bound, first=request.is_first)
+    return filled.page(cursors, bound, whole=request.is_first and request.count > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +288,10 @@ class _Filled:
     following: Sequence[Any] | None
     empty: bool
 
-    def page(self, cursors: Cursors, bound: Any, *, first: bool) -> HistoryPage:
-        """The page. first: before it there is none, so that what is on it may be all."""
+    def page(self, cursors: Cursors, bound: Any, *, whole: bool) -> HistoryPage:
+        """The page. whole: before it there is none, so that what is on it is all where nothing follows."""
         following = None if self.following is None else cursors.make(list(self.following), bound)
-        total = len(self.rows) if first and following is None else None
+        total = len(self.rows) if whole and following is None else None
         return HistoryPage([_entry(row) for row in self.rows], total, following)
 
 

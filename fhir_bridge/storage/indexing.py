@@ -36,6 +36,7 @@ from fhir_bridge.fhir.search_parameters import (
     elements_of,
     extract,
 )
+from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
 from fhir_bridge.storage.errors import BadResource, TooManyIndexRows
@@ -52,6 +53,7 @@ __all__ = [
     "identify_within",
     "index",
     "is_id",
+    "make_rows",
 ]
 
 Identity = tuple[str, str]
@@ -149,19 +151,22 @@ def index(
         extracted = [entry for entry, _ in placed]
     # A type that R4 does not have can't be a row of `resource`: what it names is somewhere else.
     entries = tuple(
-        entry
-        if type(entry) is not ReferenceEntry or entry.type is None or entry.type in types
-        else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
-        for entry in extracted
+        [
+            entry
+            if type(entry) is not ReferenceEntry or entry.type is None or entry.type in types
+            else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
+            for entry in extracted
+        ]
     )
     elements = () if placed is None else tuple(element for _, element in placed)
     labels = _labels(resource)
     # PostgreSQL stores no NUL in a text; the error would come at the end of the
     # batch, and of nobody in particular.
-    for row in (*entries, *labels):
-        for text in row:
-            if type(text) is str and "\0" in text:
-                raise BadResource("a text holds the character NUL, which FHIR does not allow")
+    if _may_hold_nul(resource):
+        for row in (*entries, *labels):
+            for text in row:
+                if type(text) is str and "\0" in text:
+                    raise BadResource("a text holds the character NUL, which FHIR does not allow")
     return Indexed(
         resource_type,
         identity,
@@ -173,6 +178,14 @@ def index(
         attached_binaries(resource),
         elements if any(elements) else (),
     )
+
+
+def _may_hold_nul(resource: dict[str, Any]) -> bool:
+    """As JSON, NUL is an escape: to look for it there takes a fraction of a look at each text."""
+    try:
+        return b"\\u0000" in dumps(resource)
+    except TypeError:  # what is no JSON is refused when it is written as such
+        return True
 
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -216,26 +229,35 @@ async def identify(
     items: Sequence[Indexed],
     *,
     fresh: Sequence[Identity] = (),
+    unborn: set[Identity] | None = None,
 ) -> dict[Identity, int]:
     """Numbers for everything that the rows of these resources name; new ones are made and committed at once.
 
     Args:
         fresh: resources that nobody else can know of yet: they get a number, and no row.
+        unborn: resources that are about to be made: those that have no row get a number alone, and stay in the set.
+            Another writer may make the row first (`UniqueViolation`).
     """
     many = sum(len(item.entries) for item in items) > LARGE
-    parameters, systems, labels, identities = await beside(many, partial(_named, items))
+    parameters, systems, labels, identities = await beside(many, partial(_named, items, dictionaries))
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     # Nobody else can refer to it yet, so a row of version 0 for it would only be updated at once.
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
     wanted = await beside(many, partial(_unknown, dictionaries, identities, keys))
-    if not wanted:
-        return keys
-    async with pool.connection() as connection:
-        result = await find_keys(connection, wanted)
+    missing: list[Identity] = []
+    if wanted:
+        async with pool.connection() as connection:
+            result = await find_keys(connection, wanted)
         dictionaries.remember_keys(result)
         keys.update(result)
         missing = await beside(many, lambda: [pair for pair in wanted if pair not in keys])
-        if missing:
+    if unborn is not None:
+        unborn.intersection_update(missing)
+        alone = [pair for pair in missing if pair in unborn]
+        keys.update(zip(alone, await dictionaries.new_keys(len(alone)), strict=True))
+        missing = [pair for pair in missing if pair not in unborn]
+    if missing:
+        async with pool.connection() as connection:
             async with connection.transaction():
                 # These rows alone may be lost in a crash: the write that needs them commits after them, and its
                 # commit makes them durable as well, for the log is written in order.
@@ -274,7 +296,7 @@ async def identify_within(
     Whoever waits for a second connection while it holds one can wait for ever. Here nearly all is known: another
     version of the resource was stored before, and what it named has its numbers.
     """
-    parameters, systems, labels, identities = _named(items)
+    parameters, systems, labels, identities = _named(items, dictionaries)
     await dictionaries.recall(connection, parameters=parameters, systems=systems, labels=labels)
     for identity in fresh:
         rows = await connection.execute("SELECT nextval(pg_get_serial_sequence('resource', 'key'))")
@@ -290,19 +312,27 @@ async def identify_within(
 
 
 def _named(
-    items: Sequence[Indexed],
+    items: Sequence[Indexed], dictionaries: Dictionaries
 ) -> tuple[set[tuple[str, str]], set[str], set[tuple[str, str]], set[Identity]]:
-    """Search parameters, code systems, labels and resources that the rows of these resources name."""
+    """Search parameters and code systems that have no number in memory yet, labels, and resources, that the rows of
+    these resources name.
+    """
     parameters: set[tuple[str, str]] = set()
-    systems: set[str] = {NO_SYSTEM}
+    systems: set[str] = set() if dictionaries.has_system(NO_SYSTEM) else {NO_SYSTEM}
     labels: set[tuple[str, str]] = set()
     identities: set[Identity] = set()
     for item in items:
         identities.update(item.identities())
         labels.update(item.labels)
+        known = dictionaries.parameters_of(item.type)
         for entry in item.entries:
-            parameters.add((item.type, entry.parameter))
-            if isinstance(entry, TokenEntry | QuantityEntry) and entry.system:
+            if entry.parameter not in known:
+                parameters.add((item.type, entry.parameter))
+            if (
+                (type(entry) is TokenEntry or type(entry) is QuantityEntry)
+                and entry.system
+                and not dictionaries.has_system(entry.system)
+            ):
                 systems.add(entry.system)
     return parameters, systems, labels, identities
 
@@ -313,6 +343,20 @@ async def _make_rows(connection: AsyncConnection, identities: Sequence[Identity]
         await connection.execute(
             "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
             ([pair[0] for pair in some], [pair[1] for pair in some]),
+        )
+
+
+async def make_rows(connection: AsyncConnection, keys: Mapping[Identity, int]) -> None:
+    """Rows for what has a number already (`identify`) and is only referred to.
+
+    Raises:
+        psycopg.errors.UniqueViolation: another writer made one.
+    """
+    for some in _in_parts(list(keys)):
+        await connection.execute(
+            "INSERT INTO resource (key, type, id) OVERRIDING SYSTEM VALUE "
+            "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[])",
+            ([keys[pair] for pair in some], [pair[0] for pair in some], [pair[1] for pair in some]),
         )
 
 
@@ -488,8 +532,9 @@ class IndexWriter:
         keys, dictionaries = self.keys, self.dictionaries
         add = self._add if element is None else partial(self._add_of_element, element)
         kind, key, owners = resource.type, resource.key, resource.owners
+        numbers = dictionaries.parameters_of(kind)
         for entry in entries:
-            parameter = dictionaries.parameter(kind, entry.parameter)
+            parameter = numbers[entry.parameter]
             # By exact type, the most frequent first: these lines run dozens of times for each resource.
             if type(entry) is TokenEntry:
                 system = dictionaries.system(entry.system)

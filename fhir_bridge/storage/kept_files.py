@@ -212,17 +212,24 @@ class KeptFiles:
         if denied:
             return [False] * len(contents)
         owners = frozenset({patient})
-        return [
-            content["id"] not in stored
-            and allowed(
-                access,
-                index(content, content["id"], self._dictionaries.definitions),
-                interaction,
-                people,
-                owners,
-            )
-            for content in contents
-        ]
+        # Without criteria the rules look at type, patient and labels alone, which all without labels have in common.
+        plain = not any(rule.criteria for rule in access.rules_for("Observation", interaction))
+        results: list[bool] = []
+        unlabelled: bool | None = None
+        for content in contents:
+            if content["id"] in stored:
+                results.append(False)
+                continue
+            alike = plain and not content.get("meta", {}).get("security")
+            if alike and unlabelled is not None:
+                results.append(unlabelled)
+                continue
+            item = index(content, content["id"], self._dictionaries.definitions)
+            may = allowed(access, item, interaction, people, owners)
+            results.append(may)
+            if alike:
+                unlabelled = may
+        return results
 
 
 async def _set_contents(

@@ -21,6 +21,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg import AsyncConnection
+from psycopg.errors import DeadlockDetected, UniqueViolation
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.consent import uninterpreted
@@ -29,12 +30,12 @@ from fhir_bridge.storage import deliveries, inbox, kept_files, records
 from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.batches import Batch, BatchSet, BatchSettings
-from fhir_bridge.storage.contributions import incoming
+from fhir_bridge.storage.contributions import MERGED, incoming
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
-from fhir_bridge.storage.indexing import identify, index
+from fhir_bridge.storage.indexing import Identity, identify, index
 from fhir_bridge.storage.parts import Part, write_parts
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.stored import parse
@@ -239,19 +240,31 @@ class Loader:
 
     async def _write(self, batch: list[BatchSet], first: Before | None = None) -> list[RecordSet]:
         """Write a batch; the records that it refused."""
-        refused: list[RecordSet] = []
         # Most of what is loaded again is known: it is left out before anything is locked.
         pending = await self._pending(batch)
         if not pending and first is None:
-            return refused
+            return []
         messages = [message for item in pending for message in item.messages]
+        # What is not merged of sources is hardly ever made by two at once: its row is written once, with its content.
+        unborn = {message.identity for message in messages if message.type not in MERGED}
+        try:
+            return await self._write_pending(pending, first, unborn)
+        except (UniqueViolation, DeadlockDetected):
+            # Somebody else does make the same: rows that are there wait for each other in the order of their keys.
+            return await self._write_pending(pending, first, set())
+
+    async def _write_pending(
+        self, pending: list[BatchSet], first: Before | None, unborn: set[Identity]
+    ) -> list[RecordSet]:
+        items = [message.item for entry in pending for message in entry.messages]
         # In short transactions of its own, before the batch's: numbers are then never waited for.
-        keys = await identify(self._pool, self._dictionaries, [message.item for message in messages])
+        keys = await identify(self._pool, self._dictionaries, items, unborn=unborn)
         outcomes = LoadResult()
+        refused: list[RecordSet] = []
         async with self._pool.connection() as connection, connection.transaction():
             if first is not None:
                 await first(connection)
-            await Batch(self._settings, connection, keys, outcomes, refused).run(pending)
+            await Batch(self._settings, connection, keys, outcomes, refused, unborn).run(pending)
         self.result.add_outcomes(outcomes)  # only now is it durable
         return refused
 

@@ -28,6 +28,11 @@ class Outline:
     linked: bool
 
     @property
+    def may_search(self) -> bool:
+        """Whether a Reference may be a search (`Patient?identifier=…`); of a large one that is not looked at."""
+        return self.large or any("?" in text for text in self.references)
+
+    @property
     def large(self) -> bool:
         """Whether working on it would hold up others."""
         return self.values > LARGE

@@ -10,7 +10,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -132,6 +132,12 @@ async def _locked(connection: AsyncConnection, source: str, record: str) -> int:
 
 async def _insert(connection: AsyncConnection, record: int, parts: Sequence[Part]) -> None:
     # A part is its content; only a deletion has a time that may move, to that of the newest.
+    distinct: dict[tuple[str, bytes], Part] = {}
+    for part in parts:
+        same = distinct.setdefault((part.key, part.hash), part)
+        if part.deletes and part.time and (same.time is None or _in_utc(part.time) > _in_utc(same.time)):
+            distinct[part.key, part.hash] = part
+    parts = list(distinct.values())
     await connection.execute(
         "INSERT INTO part (record, key, subject, time, hash, deleted, content) SELECT %s, * FROM unnest(%s::text[], "
         "%s::text[], %s::timestamptz[], %s::bytea[], %s::bool[], %s::bytea[]) "
@@ -147,3 +153,7 @@ async def _insert(connection: AsyncConnection, record: int, parts: Sequence[Part
             [part.content for part in parts],
         ),
     )
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -37,7 +37,7 @@ from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.changes import Change, read_changes
-from fhir_bridge.storage.connecting import configure
+from fhir_bridge.storage.connecting import check_alive, configure
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deadlocks import again_after_deadlock
 from fhir_bridge.storage.deliveries import Delivery
@@ -156,6 +156,7 @@ class Store:
             max_size=max(2, max_size),
             open=False,
             configure=prepare,
+            check=check_alive,
             kwargs={"prepare_threshold": 2, "autocommit": True},
         )
         # The first connection may have to wait for a database that is starting.
@@ -294,6 +295,7 @@ class Store:
         if_none_exist: Parameters | None = None,
         audit: AuditOf | None = None,
         outline: Outline | None = None,
+        beside: Sequence[Operation] = (),
     ) -> Written:
         """Store a resource under a new id.
 
@@ -301,6 +303,7 @@ class Store:
             if_none_exist: criteria; where they match one resource that is the result (`unchanged`).
             audit: makes the records of what is written, which are stored in the same transaction.
             outline: of the resource, where it is known.
+            beside: writes of the same transaction.
 
         Raises:
             BadResource, Forbidden, MultipleMatches.
@@ -313,7 +316,7 @@ class Store:
         identity = content["id"] = new_id()
         operation = Operation("create", kind, identity, content, criteria=criteria, outline=outline)
         try:
-            return (await self.write([operation], access, audit=audit))[0]
+            return (await self.write([operation, *beside], access, audit=audit))[0]
         except VersionConflict:  # another writer made it between the search and the write
             if written := await self.match(kind, criteria or (), access):
                 return written
@@ -328,11 +331,13 @@ class Store:
         *,
         if_match: str | None = None,
         audit: AuditOf | None = None,
+        beside: Sequence[Operation] = (),
     ) -> Written:
         """Store a resource under a given id, new or not. Equal content creates no version (`unchanged`).
 
         Args:
             if_match: ETag (`W/"3"`) or number of the version that must be current.
+            beside: writes of the same transaction.
 
         Raises:
             BadResource, Forbidden, VersionConflict.
@@ -341,7 +346,7 @@ class Store:
         if content["resourceType"] != resource_type or content.get("id") != identity:
             raise BadResource(f"the resource is not {resource_type}/{identity}, as the URL says")
         operation = Operation("update", resource_type, identity, content, if_match=if_match)
-        return (await self.write([operation], access, audit=audit))[0]
+        return (await self.write([operation, *beside], access, audit=audit))[0]
 
     async def conditional_update(
         self,
@@ -499,6 +504,12 @@ class Store:
         await self._dictionaries.require_records()
         async with self.pool.connection() as connection:
             return await patients.read_owners(connection, resource_type, identity)
+
+    async def owners_of(self, resources: Sequence[tuple[str, str]]) -> list[str]:
+        """As `owners`, of some resources (one or more) by type and id together."""
+        await self._dictionaries.require_records()
+        async with self.pool.connection() as connection:
+            return await patients.read_owners_of(connection, resources)
 
     def stream(
         self, resource_type: str, access: AccessFilter, *, page: int = 500

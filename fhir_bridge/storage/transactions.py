@@ -21,9 +21,9 @@ from fhir_bridge.storage.bundles import (
     conditional_references,
     read_entries,
     relative,
-    rewrite,
     with_references,
 )
+from fhir_bridge.storage.entry_links import named_from, rewrite
 from fhir_bridge.storage.errors import (
     BadReference,
     BadResource,
@@ -147,7 +147,9 @@ class Bundles:
     async def _together(
         self, entries: list[Entry], access: AccessFilter, check: Check | None
     ) -> list[Response]:
-        for _ in range(_TRIES - 1):
+        # Only criteria can find nothing, and then something.
+        again = any(entry.parameters or entry.if_none_exist is not None for entry in entries)
+        for _ in range(_TRIES - 1 if again else 0):
             try:
                 # Copies: what is decided of an entry is decided anew the next time.
                 return await self._once([replace(entry) for entry in entries], access, check)
@@ -167,6 +169,9 @@ class Bundles:
         pause = Pause()
         for entry in writes:
             await pause.take()
+            if entry.method == "POST" and entry.if_none_exist is None:
+                entry.id = new_id()
+                continue
             result = await _at(entry, self._decide_id(entry, access))
             if result is not None:
                 matched[entry.position] = result
@@ -195,8 +200,11 @@ class Bundles:
                 responses[entry.position] = self._response(matched[entry.position])
             elif entry.id is not None:
                 try:
-                    large = entry.outline is not None and entry.outline.large
-                    operations.append(await beside(large, partial(_operation, entry, new, self._base)))
+                    named = named_from(entry.full_url, new)
+                    if entry.outline is None or not entry.outline.large:
+                        operations.append(_operation(entry, named, self._base))
+                    else:
+                        operations.append(await beside(True, partial(_operation, entry, named, self._base)))
                 except BadReference as error:
                     raise TransactionFailed(entry.position, error) from error
             else:  # a conditional delete of nothing
@@ -223,11 +231,10 @@ class Bundles:
     async def _decide_id(self, entry: Entry, access: AccessFilter) -> Written | None:
         """Give an entry its id. A conditional create that matches is decided: the match is given back."""
         if entry.method == "POST":
-            if entry.if_none_exist is not None:
-                written = await self._store.match(entry.type, entry.if_none_exist, access)
-                if written is not None:
-                    entry.id = written.stored.id
-                    return written
+            written = await self._store.match(entry.type, entry.if_none_exist or [], access)
+            if written is not None:
+                entry.id = written.stored.id
+                return written
             entry.id = new_id()
         elif entry.id is None:
             written = await self._store.match(entry.type, entry.parameters, access)
@@ -254,6 +261,8 @@ class Bundles:
             await pause.take()
             if entry.outline is None:
                 entry.outline = await outline_of(entry.resource)
+            if not entry.outline.may_search:
+                continue
             searches = partial(conditional_references, entry.outline.references, self._base)
             named = await beside(entry.outline.large, searches)
             for reference in sorted(named - results.keys()):

@@ -188,7 +188,9 @@ _INSERT_FIRST = (
     f"INSERT INTO resource ({', '.join(_FIRST)}, version, last_version, deleted) OVERRIDING SYSTEM VALUE "  # noqa: S608
     f"SELECT *, 1, 1, false FROM {arrays(_FIRST)}"
 )
-_CHANGE_FIRST = "INSERT INTO change (resource, version, deleted) SELECT key, 1, false FROM unnest(%s::bigint[]) AS n (key)"
+_CHANGE_FIRST = (
+    "INSERT INTO change (resource, version, deleted) SELECT n, 1, false FROM unnest(%s::bigint[]) AS n"
+)
 
 # Labels of a deleted resource stay: what they withhold stays withheld in its history.
 _UPDATE = (

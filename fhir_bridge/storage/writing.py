@@ -196,18 +196,17 @@ class Writer:
                     refuse_implicit_rules(operation.resource)
                     known = self._dictionaries.definitions
                     outline = operation.outline or await outline_of(operation.resource)
-                    # Of one that is not large it is enough to count what there is.
-                    most = left if outline.large else None
-                    item = await beside(
-                        outline.large, partial(index, operation.resource, operation.id, known, most=most)
-                    )
+                    resource, identity = operation.resource, operation.id
+                    if outline.large:
+                        item = await beside(True, partial(index, resource, identity, known, most=left))
+                    else:  # of which it is enough to count what there is
+                        item = index(resource, identity, known)
                     if left is not None and len(item.entries) > left:
                         raise TooManyIndexRows(TOO_MANY)
                     items[operation.identity] = item
                     if self._check_references:
                         references[operation.identity] = await beside(
-                            outline.large,
-                            partial(local_references, operation.resource, outline.references),
+                            outline.large, partial(local_references, resource, outline.references)
                         )
                     # The bound is that of all operations together: a Bundle must
                     # not do by many what one may not.

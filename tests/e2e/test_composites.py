@@ -217,6 +217,20 @@ def test_a_deleted_instance_returns_only_with_a_newer_time(archive: Archive, oth
     assert archive.all() == other_archive.all()
 
 
+def test_copies_in_another_form_and_two_deletions_of_one_instance_in_one_load(archive: Archive) -> None:
+    first, second, copy = instance(1), instance(2), instance(1)
+    copy.preamble = b"MZ" + bytes(126)  # another file of the same data set
+    notes = [rejection(second, time=time) for time in ("20240302120000", "20240304120000")]
+    report = archive.load(first, copy, second, *notes)
+    assert (report["exit"], archive.instances()) == (0, ["1"])
+    assert "FB-DCM-009" in {issue["code"] for issue in report["issues"]}
+    # The newer of the two deletions counts.
+    archive.load(instance(2, ContentDate="20240303"))
+    assert archive.instances() == ["1"]
+    archive.load(instance(2, ContentDate="20240305"))
+    assert archive.instances() == ["1", "2"]
+
+
 def test_a_damaged_part_is_reported_and_what_was_stored_stays(
     archive: Archive, fresh_database_url: str
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
-from fhir_bridge.mapping import Context, Conversion, IdentityResolver, Site, function
+from fhir_bridge.mapping import Context, Conversion, IdentityResolver, Site, function, runtime
 from fhir_bridge.mapping.loading import load_text
 from tests.mapping.conftest import HEAD
 from tests.mapping.sources import Row, RowModel, Terminology
@@ -112,6 +112,15 @@ note: [{text: "=known(row.v)"}]
 """, {"v": "a"}, {"v": "a"})  # fmt: skip
     first, second = (output.resource["valueString"] for conversion in made for output in conversion.outputs)
     assert first != second
+
+
+def test_what_recurs_stays_remembered_when_memory_is_full(
+    convert: Converter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_REMEMBERED", 60)
+    rows = [{"a": "x", "b": f"v{number}"} for number in range(300)]
+    convert("language: '=known(row.a)'\nvalueString: '=known(row.b)'", *rows)
+    assert CALLS.count("x") == 1
 
 
 def test_a_custom_function_is_called_for_each_record(convert: Converter) -> None:

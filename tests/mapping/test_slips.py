@@ -192,6 +192,17 @@ SLIPS = [
     ("a regular expression", MESSAGE, "{when: OBX-2 == 'NM'", "{when: \"matches(OBX-2, '[NM')\"", "regular expression"),
     ("an option of variants", VARIANTS, "assembly:", "asembly:", 'did you mean "assembly"'),
     ("an option of images", IMAGES, "name:", "nam:", 'did you mean "name"'),
+    # A third list
+    ("minutes and months that changed places", TABLE, 'date: "dd.MM.yyyy HH:mm"', 'date: "dd.mm.yyyy HH:MM"',
+     "dd.MM.yyyy HH:mm"),
+    ("a check digit in an unpivot", TABLE, "{code: 8867-4,", "{code: 8867-5,", "check digit"),
+    ("a decimal mark", TABLE, 'decimal: ","', 'decimal: ";"', "decimal mark"),
+    ("text in place of a Quantity", TABLE, "quantity(row.Value, 'mm[Hg]')", "row.Value", "quantity(value, unit)"),
+    ("two types of one choice", TABLE, "  effectiveDateTime: \"=datetime(row.Time, zone='Europe/Berlin')\"\n",
+     "  effectiveDateTime: \"=datetime(row.Time, zone='Europe/Berlin')\"\n"
+     '  effectivePeriod: "=period(datetime(row.Time), null)"\n', "effective[x]"),
+    ("a segment of the site that no group has", MESSAGE, "key: [facility, OBR-3.1]\n",
+     'key: [facility, OBR-3.1]\n  note: [{text: "=ZAB-1"}]\n', "groups: {ORDER_OBSERVATION: [ZAB]}"),
     ("a code of a message", MESSAGE, "MSH-9.1 == 'ADT'", "MSH-9.1 == 'AD'", "ADT"),
 ]  # fmt: skip
 
@@ -251,6 +262,36 @@ def test_a_sample_and_the_examples_show_which_columns_there_are(tmp_path: Path) 
     assert 'did you mean "Time"' in check(file)[1]
     file.write_text(undeclared)
     assert check(file)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("slip", "right"),
+    [
+        (("columns: [Nr,", "columns: [Nrr,"), 'did you mean "Nr"'),
+        (("key: id}", "key: idd}"), 'did you mean "id"'),
+        (("file: people.csv", "file: peeple.csv"), 'did you mean "people.csv"'),
+    ],
+)
+def test_the_files_beside_a_mapping_show_which_columns_and_tables_there_are(
+    slip: tuple[str, str], right: str, tmp_path: Path
+) -> None:
+    text = (
+        "mapping: joined\nversion: 1.0.0\nsource:\n  adapter: csv\n  columns: [Nr, Person]\n"
+        "  join:\n    people: {file: people.csv, key: id}\nrules:\n- rule: patient\n  as: Patient\n"
+        "  key: [row.Nr]\n  name: [{text: \"=joined('people', row.Person, 'name')\"}]\n"
+    )
+    (tmp_path / "people.csv").write_text("id,name\n7,Ada\n")
+    (tmp_path / "examples/first").mkdir(parents=True)
+    (tmp_path / "examples/first/visits.csv").write_text("Nr,Person\n1,7\n")
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(text)
+    assert check(tmp_path) == (0, "1 mapping, 0 with mistakes\n")
+    mapping.write_text(text.replace(*slip))
+    code, output = check(tmp_path)
+    line = next(number for number, each in enumerate(mapping.read_text().splitlines(), 1) if slip[1] in each)
+    assert code == 1
+    assert f"mapping.yaml:{line}:" in output
+    assert right in output
 
 
 def test_the_site_shows_which_parameters_there_are(tmp_path: Path) -> None:

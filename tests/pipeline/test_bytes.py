@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.adapters.ehr.hl7v2 import read_message
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.record import owners_of
 from fhir_bridge.fhir.serialization import loads_exact
@@ -235,3 +236,23 @@ def test_ten_thousand_records_give_equal_bytes(tmp_path: Path) -> None:
         compare_rows(example, 5000 // len(TABLES), tmp_path)
     for example in cases("vcf"):
         compare_variants(example, 1000 // len(cases("vcf")), tmp_path)
+
+
+def test_the_unit_of_a_pressure_is_reported_once_beside_its_panel() -> None:
+    chemistry = next(example for example in EXAMPLES if example.folder.name == "oru-chemistry")
+    begin = [
+        "MSH|^~\\&|LIS|HOSP|||20260301120000+0100||ORU^R01|1|P|2.5.1",
+        "PID|1||77^^^HOSP^MR",
+        "OBR|1||F1|85354-9^Blood pressure^LN|||20260301110000+0100",
+    ]
+    pressures = [
+        f"OBX|{n}|{kind}|{code}^Pressure^LN|1|{value}|furlong|||||F"
+        for n, (kind, code, value) in enumerate(
+            [("ST", "85354-9", "n/a"), ("NM", "8480-6", "120"), ("NM", "8462-4", "80")], 1
+        )
+    ]
+    both = Both(chemistry)
+    record = read_message("\r".join([*begin, *pressures]).encode(), "m#1")
+    assert both.compare(record) > 3
+    issues = both.mapping.convert(record, both.dicts).issues
+    assert sum(issue.code == "FB-HL7-015" for issue in issues) == 2

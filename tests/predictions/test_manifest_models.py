@@ -21,7 +21,8 @@ from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from fhir_bridge.cli.main import app
-from fhir_bridge.predictions import PredictorSettings
+from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.predictions import PredictionRun, PredictorSettings
 from fhir_bridge.predictions.answers import plain
 from fhir_bridge.predictions.features import read_features
 from fhir_bridge.predictions.identity import content_hash_of
@@ -34,6 +35,7 @@ from fhir_bridge.predictions.outputs import ClassOutput, QuantityOutput, Surviva
 from fhir_bridge.predictions.registry import PredictionError, find_predictor
 from fhir_bridge.predictions.shapley import shapley
 from fhir_bridge.predictions.tensors import ModelFailure
+from fhir_bridge.storage import Store
 from tests.predictions.made_models import BIAS, logistic, manifest, risk, save, write
 from tests.predictions.records import blood_pressure, condition, quantity, record, smoking, variant
 
@@ -888,6 +890,55 @@ def test_a_frame_of_another_patient_is_refused(tmp_path: Path) -> None:
     for numbers in (("4711",), ("815",), ()):
         with pytest.raises(UnusableInput, match="in a file of another patient"):
             read(*numbers)
+
+
+def mean_of_frame(path: Path) -> None:
+    """The mean of a frame of 2 by 2 grey values."""
+    node = helper.make_node("ReduceMean", ["x"], ["risk"], axes=[1], keepdims=0)
+    shape = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 4])
+    save(
+        helper.make_graph(
+            [node], "mean", [shape], [helper.make_tensor_value_info("risk", TensorProto.FLOAT, None)]
+        ),
+        path,
+    )
+
+
+def test_a_run_over_the_store_reads_frames_by_endpoint_and_records_that_a_file_is_anothers(
+    archive: str, fresh_database_url: str, tmp_path: Path
+) -> None:
+    from io import BytesIO
+
+    from pydicom import dcmread
+
+    file = dcmread(BytesIO(Archive.content))
+    file.PatientID = "0815"
+    changed = BytesIO()
+    file.save_as(changed, enforce_file_format=True)
+    Archive.content = changed.getvalue()
+    inputs = {"inputs": [ECHO], "tensors": [{"name": "x", "inputs": ["echo"]}]}
+    model = ManifestPredictor(write(tmp_path, manifest(**inputs), mean_of_frame))
+    born = record().patient | {"meta": {}}
+    people = [
+        born | {"id": name, "identifier": [{"system": "urn:oid:1.2", "value": number}]}
+        for name, number in (("own", "0815"), ("other", "4711"))
+    ]
+    studies = [
+        study(id=f"s-{each['id']}", endpoint=[{"reference": "Endpoint/pacs"}])
+        | {"subject": {"reference": f"Patient/{each['id']}"}}
+        for each in people
+    ]
+
+    async def run() -> dict[str, Any]:
+        async with await Store.open(fresh_database_url) as store:
+            await store.load([*people, endpoint(archive), *studies], adapter="test")
+            site = {"predictions": {"own-risk": {"enabled": True}}}
+            answers = PredictionRun(model, site, IdKey(DEMO_KEY), store).for_all()
+            return {item.patient_id: item.result async for item in answers}
+
+    results = asyncio.run(run())
+    assert float(results["own"].percent) == pytest.approx(50)
+    assert "echo is in a file of another patient" in results["other"].text
 
 
 def test_bias_alone_is_what_the_model_says_of_nothing() -> None:

@@ -164,6 +164,31 @@ def test_the_patient_of_an_entry_is_known_whatever_it_is_named_by(hospital: Hosp
     assert patients(latest(hospital, "create")[-2:]) == [created] * 2
 
 
+def test_the_patient_of_a_documents_content_is_named(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.cruds")
+    content = {"resourceType": "Binary", "id": "letter", "contentType": "text/plain", "data": "aGVsbG8="}
+    document = {
+        "resourceType": "DocumentReference",
+        "id": "letter",
+        "status": "current",
+        "subject": {"reference": "Patient/bert"},
+        "content": [{"attachment": {"url": "Binary/letter"}}],
+    }
+    for resource in (content, document):
+        path = f"/fhir/{resource['resourceType']}/letter"
+        assert hospital.http.put(path, json=resource, headers=headers).status_code == 201
+    assert hospital.http.get("/fhir/Binary/letter", headers=headers).content == b"hello"
+    event = latest(hospital, "read")[-1]
+    assert entity(event, "4")["what"]["reference"] == "Binary/letter"
+    assert entity(event, "1")["what"]["reference"] == "Patient/bert"
+    for path, interaction in (
+        ("Binary?_id=letter", "search-type"),
+        ("Binary/letter/_history", "history-instance"),
+    ):
+        assert "aGVsbG8=" in hospital.http.get(f"/fhir/{path}", headers=headers).text
+        assert entity(latest(hospital, interaction)[-1], "1")["what"]["reference"] == "Patient/bert"
+
+
 def test_sign_ins_are_recorded_and_failed_ones_name_nobody(hospital: Hospital) -> None:
     hospital.sign_in("clara")
     hospital.sign_in("clara", "my other password")

@@ -211,6 +211,27 @@ class TestLargeHeads:
             until(lambda: running.connections == 0)
             assert running.app.begun == []
 
+    @pytest.mark.parametrize(
+        "head",
+        [
+            b"GET /?" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nX: " + b"a" * 70_000 + b"\r\n\r\n{}",
+        ],
+    )
+    def test_one_that_comes_at_once_is_refused_too(self, head: bytes) -> None:
+        with run() as running:
+            client = running.open()
+            client.sendall(head)
+            assert all_of(client).startswith(b"HTTP/1.1 431 ")
+            assert running.app.begun == []
+
+    def test_a_request_with_two_hosts_is_refused(self) -> None:
+        with run() as running:
+            client = running.open()
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n")
+            assert all_of(client).startswith(b"HTTP/1.1 400 ")
+            assert running.app.begun == []
+
     def test_a_trailer_without_end_is_cut_off(self) -> None:
         with run() as running:
             client = running.open(

@@ -65,6 +65,35 @@ def test_a_message_is_stored_where_that_is_asked_for(hospital: Hospital, writer:
     assert found(hospital, writer, "Kept") == 1
 
 
+def test_a_message_that_is_stored_is_of_the_ledger_as_a_loaded_one_is(
+    hospital: Hospital, writer: dict[str, str]
+) -> None:
+    data = MESSAGE.replace("CD-77", "CD-79").replace("Converted", "Newer").replace("CD-100", "CD-103")
+    answer = convert(hospital, writer, data, "Hl7v2", store=True)
+    places = [entry["response"]["location"] for entry in answer.json()["entry"]]
+    (patient,) = [place for place in places if place.startswith("Patient/")]
+
+    def current() -> dict[str, Any]:
+        resource: dict[str, Any] = hospital.http.get(f"/fhir/{patient}", headers=writer).json()
+        return resource
+
+    first = current()
+    for _ in range(2):  # sent again, by either way, it is the record that is known
+        assert convert(hospital, writer, data, "Hl7v2", store=True).status_code == 200
+        sent = {**writer, "Content-Type": "application/hl7-v2"}
+        assert hospital.http.post("/hl7v2", content=data.encode(), headers=sent).status_code == 200
+    assert current()["meta"]["versionId"] == first["meta"]["versionId"]
+    older = data.replace("20260301120000", "20260301110000").replace("CD1", "CD0").replace("Newer", "Older")
+    assert convert(hospital, writer, older, "Hl7v2", store=True).status_code == 200
+    assert current()["name"][0]["family"] == "Newer", "a message that comes late does not become current"
+
+
+def test_who_may_not_write_all_may_not_store_a_message(hospital: Hospital) -> None:
+    creator = hospital.token("user/*.cr") | {"Content-Type": "application/fhir+json"}
+    assert convert(hospital, creator, MESSAGE, "Hl7v2").status_code == 200
+    assert convert(hospital, creator, MESSAGE, "Hl7v2", store=True).status_code == 403
+
+
 def test_what_is_stored_in_part_says_what_is_missing(hospital: Hospital, writer: dict[str, str]) -> None:
     data = MESSAGE.replace("CD-77", "CD-80").replace("CD-100", "CD-102") + "\rZZZ|1|local"
     answer = convert(hospital, writer, data, "Hl7v2", store=True).json()

@@ -134,6 +134,14 @@ def test_count_of_zero_counts(hospital: Hospital, headers: dict[str, str]) -> No
     ).json() | {"timestamp": body["timestamp"], "link": body["link"]}
 
 
+@pytest.mark.parametrize("path", ["_history", "Patient/_history", "Patient/anna/_history"])
+def test_a_history_without_entries_does_not_say_that_there_are_none(
+    hospital: Hospital, headers: dict[str, str], path: str
+) -> None:
+    body = hospital.http.get(f"/fhir/{path}?_count=0", headers=headers).json()
+    assert (body["type"], "total" in body, "entry" in body) == ("history", False, False)
+
+
 @pytest.mark.parametrize("total", ["none", "estimate", "accurate"])
 def test_totals_that_r4_names_are_understood(hospital: Hospital, headers: dict[str, str], total: str) -> None:
     body = hospital.http.get(f"/fhir/Observation?_count=1&_total={total}", headers=headers).json()

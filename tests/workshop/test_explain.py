@@ -117,6 +117,27 @@ def test_literals_of_several_objects_and_cells_of_an_unpivot_lead_to_their_own_l
     assert cells == [(70, ["row.puls"]), (37.0, ["row.temp"])]
 
 
+def test_the_literal_of_an_object_behind_a_value_in_one_list_is_not_said_to_come_from_that_value(
+    tmp_path: Path, site: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("Nr,Other\n7,8\n")
+    mapping = tmp_path / "m.yaml"
+    mapping.write_text(
+        "mapping: two\nversion: 1.0.0\nsource: {adapter: csv}\nrules:\n- rule: device\n  as: Device\n  key: [row.Nr]\n"
+        "  identifier:\n  - \"=identifier('http://a.example', row.Nr)\"\n  - {system: urn:b, value: =row.Other}\n"
+    )
+    asked = ("--mapping", mapping, "--site", site, "--element", "Device.identifier")
+    elements = explained(tmp_path / "t.csv", *asked)
+    assert [
+        (each["element"], each["value"], [span["label"] for span in each["from"]]) for each in elements
+    ] == [
+        ("Device.identifier[0].system", "http://a.example", ["row.Nr"]),
+        ("Device.identifier[0].value", "7", ["row.Nr"]),
+        ("Device.identifier[1].system", "urn:b", []),
+        ("Device.identifier[1].value", "8", ["row.Other"]),
+    ]
+
+
 def test_a_column_that_no_rule_reads_is_named_with_its_issue(table: Path, mapping: Path, site: Path) -> None:
     done = run_command("mapping", "explain", table, "--mapping", mapping, "--site", site)
     assert 'row.Rest "é": not represented' in done.stdout

@@ -15,6 +15,11 @@ _DTM: Final = re.compile(
 
 def timestamp(text: str | None) -> datetime | None:
     """A DTM as a datetime, missing parts at their lowest; naive without offset; None where it is no time."""
+    if text and len(text) == 19 and text.isascii() and text[:14].isdecimal() and text[14] in "+-":
+        try:  # the usual form, to the second with its offset
+            return datetime.fromisoformat(f"{text[:8]}T{text[8:]}")
+        except ValueError:
+            pass
     match = _DTM.match(text or "")
     if match is None:
         return None

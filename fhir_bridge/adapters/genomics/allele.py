@@ -132,6 +132,11 @@ class Allele:
         """The canonical SPDI, where REF and ALT, or the reference, prove it."""
         return self._described(canonical_spdi)
 
+    @cached
+    def restated(self) -> bool:
+        """Whether components state again what the names say: build, chromosome, sequence, counting, kind of change."""
+        return self.file.options.restate or self.hgvs_g is None or self.spdi is None
+
     def _described(self, describe: Callable[[str, int, str, str], str | None]) -> Code | None:
         line = self.line
         accession = line.accession

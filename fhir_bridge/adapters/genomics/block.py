@@ -41,7 +41,7 @@ class VcfBlock(VcfRecord):
             for item in self.block:
                 account.count(item.line)
         file.studies[0].written += len(outputs)
-        # Lines, calls and alleles name each other: without their lists they go at once. The reader may ask the last line.
+        # Lines, calls and alleles name each other: without their lists they go at once. The reader asks the last line.
         for item in self.block[:-1]:
             assert item.line is not None
             for call in item.line.calls:

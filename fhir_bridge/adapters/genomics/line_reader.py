@@ -78,9 +78,11 @@ class LineReader:
             return self.lost(number, issue("FB-VCF-022", f"the line has more than {limit} bytes", locator))
         try:
             text = item.decode()
-            if self._plain.usable and (record := self._plain.read(item, text, number, self._last[:2])):
-                self._follow(record.line)
-                return record
+            if self._plain.usable and self._alone():
+                record = self._plain.read(item, text, number, self._last[:2])
+                if record is not None:
+                    self._follow(record.line)
+                    return record
             line, issues, reason = self._line(text, number, locator)
         except UnicodeDecodeError as error:
             result = issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
@@ -115,6 +117,11 @@ class LineReader:
         if self._plain.usable:
             self._plain.learn(record)
         return record
+
+    def _alone(self) -> bool:
+        """Whether what the line before says is no concern of a line at another place."""
+        returned, before = self.file.returned, self._before
+        return not returned or before is None or (before.chrom, before.pos) not in returned
 
     def _follow(self, line: Line | None) -> None:
         """Go on behind a line that lies at a position of its own."""

@@ -70,6 +70,7 @@ _VARIANT = (
     "length",
     "outermost",
     "repeats",
+    "restated",
     "source_class",
     "spdi",
     "symbolic",

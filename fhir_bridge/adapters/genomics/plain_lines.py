@@ -1,8 +1,8 @@
 """Lines of the usual form, read by what is known of lines like them.
 
 A line of the usual form has one ALT of bases, passes its filters and has one sample with an unphased genotype of two
-copies. The ordinary reader reads the first of each kind. Of it a pattern is compiled for its INFO keys and FORMAT, in which
-all values are as declared, and what it has in common with lines of its contig, alleles and genotype is remembered.
+copies. The ordinary reader reads the first of each kind. Of it a pattern is compiled for its INFO keys and FORMAT, in
+which all values are as declared, and what it has in common with lines of its contig, alleles and genotype is kept.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
+from fhir_bridge.adapters.genomics.called_regions import note_regions
 from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.findings import BALANCED
@@ -40,9 +41,9 @@ _INTEGER = "[0-9]{1,9}"
 _FLOAT = r"[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]{1,3})?"
 
 _COMMON = (
-    "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence", "copy_number",
-    "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number", "occurrence",
-    "outermost", "repeated", "repeats", "source_class", "symbolic",
+    "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence",
+    "copy_number", "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number",
+    "occurrence", "outermost", "repeated", "repeats", "restated", "source_class", "symbolic",
 )  # fmt: skip
 """What alleles of one kind have in common."""
 
@@ -105,11 +106,9 @@ class PlainLines:
         options = file.options
         self.usable = (
             len(file.columns) == len(file.header.samples) == 1
-            and not (
-                options.check or options.keep or file.thresholds or file.pedigree.parents or file.returned
-            )
+            and not (options.check or options.keep or file.thresholds or file.pedigree.parents)
             and options.reportable == "clinvar"
-            and file.reference is file.release is file.regions is file.panel is None
+            and all(each is None for each in (file.reference, file.release, file.regions, file.panel))
         )
         consequences = file.consequences
         self._deciding = _DECIDING | ({consequences.key} if consequences else set())
@@ -119,17 +118,20 @@ class PlainLines:
 
     def read(self, item: bytes, text: str, number: int, after: tuple[str, int]) -> VcfRecord | None:
         """The record of a line that is like an earlier one and lies after a contig's position; None of another one."""
-        for place, shape in enumerate(self._shapes):
+        for shape in self._shapes:
             match = shape.pattern.fullmatch(text)
             if match is not None:
                 break
         else:
             return None
-        if place:  # the next line is like this one more often than not
-            self._shapes.insert(0, self._shapes.pop(place))
+        if shape is not self._shapes[0]:  # the next line is like this one more often than not
+            self._shapes.remove(shape)
+            self._shapes.insert(0, shape)
         contig, digits, _, reference, alternate, filters, genotype = match.groups()
         kind = shape.kinds.get((contig, reference, alternate, filters, genotype))
         position = int(digits)
+        if (contig, position) in self.file.returned:
+            return None
         if kind is None or contig != after[0] or not after[1] < position <= kind.last:
             return None
         file = self.file
@@ -143,6 +145,8 @@ class PlainLines:
         call.alleles.append(allele)
         line.calls = [call]
         file.genotyped += 1
+        if file.blocks:
+            note_regions(line)
         study.not_reference += 1
         study.called += 1
         study.variants += 1

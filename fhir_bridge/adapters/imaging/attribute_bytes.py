@@ -23,7 +23,8 @@ from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.elements import OMITTED, UNREADABLE, Elements, items_of
 from fhir_bridge.adapters.imaging.encapsulated import Attachment
 from fhir_bridge.adapters.imaging.header import read_header
-from fhir_bridge.adapters.imaging.instances import FileLocation, Instance
+from fhir_bridge.adapters.imaging.instances import Instance
+from fhir_bridge.adapters.imaging.locations import FileLocation
 from fhir_bridge.adapters.imaging.pydicom_settings import quiet
 from fhir_bridge.adapters.imaging.segments import Segment
 from fhir_bridge.adapters.imaging.selections import Selection

@@ -12,8 +12,9 @@ from fhir_bridge.adapters.imaging.content import ContentError
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.encapsulated import ENCAPSULATED_CLASSES, read_attachment
 from fhir_bridge.adapters.imaging.header import header_of, header_of_series
-from fhir_bridge.adapters.imaging.instances import Instance, StoredLocation
+from fhir_bridge.adapters.imaging.instances import Instance
 from fhir_bridge.adapters.imaging.issues import new_issue
+from fhir_bridge.adapters.imaging.locations import StoredLocation
 from fhir_bridge.adapters.imaging.parts import is_series_part, series_count
 from fhir_bridge.adapters.imaging.records import StudyRecord
 from fhir_bridge.adapters.imaging.segments import read_segments

@@ -27,8 +27,8 @@ from fhir_bridge.adapters.imaging.dicomweb_json import (
     series_part,
 )
 from fhir_bridge.adapters.imaging.dicomweb_state import ArchiveState, KnownStudy, States, now
-from fhir_bridge.adapters.imaging.instances import FileLocation, Folder
 from fhir_bridge.adapters.imaging.issues import new_issue
+from fhir_bridge.adapters.imaging.locations import FileLocation, Folder
 from fhir_bridge.adapters.imaging.parts import Part
 from fhir_bridge.adapters.imaging.patients import NOBODY
 from fhir_bridge.adapters.imaging.reader import read_locations

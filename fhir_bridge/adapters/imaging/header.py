@@ -31,6 +31,13 @@ _NON_PATIENT: Final = tuple(
 )
 """Hanging protocols, colour palettes, implant templates, defined protocols, inventories (PS3.4 GG.3)."""
 _ONE_ITEM: Final = ("IssuerOfAccessionNumberSequence", "AnatomicRegionSequence")
+_UNKNOWN: Final = {
+    "StudyInstanceUID": "nothing says which study it belongs to",
+    "SeriesInstanceUID": "nothing says which series it belongs to",
+    "SOPInstanceUID": "its next copy would be another object",
+    "SOPClassUID": "nothing says what it is",
+}
+"""Why no UID is made up."""
 _LEAST: Final = {"SeriesNumber": 0, "InstanceNumber": 0, "NumberOfFrames": 1}
 _SIDES: Final = ("Laterality", "ImageLaterality")
 _ISSUER: Final = "IssuerOfPatientIDQualifiersSequence"
@@ -101,7 +108,8 @@ def _require_uids(elements: Elements, header: Header, locator: str, identifying:
     if missing and stated.get("SOPClassUID", b"").decode("latin-1").startswith(_NON_PATIENT):
         raise Refused("skipped", new_issue("FB-DCM-021", "belongs to no study", locator))
     if missing:
-        raise Refused("rejected", new_issue("FB-DCM-006", f"without {', '.join(missing)}", locator))
+        message = f"without {', '.join(missing)}: {_UNKNOWN[missing[0]]}; have it sent again by a source that states it"
+        raise Refused("rejected", new_issue("FB-DCM-006", message, locator))
     for keyword, value in stated.items():
         # Of several none is taken: nobody can say which instance it is.
         if b"\\" in value or not any(keyword in level for level in header[:3]):

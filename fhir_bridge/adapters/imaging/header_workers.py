@@ -14,7 +14,7 @@ from typing import Final
 
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.header import Header, read_header
-from fhir_bridge.adapters.imaging.instances import FileLocation, Folder
+from fhir_bridge.adapters.imaging.locations import FileLocation, Folder
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["HeaderOf", "header_or_refusal", "headers_of"]

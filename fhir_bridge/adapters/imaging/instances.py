@@ -1,78 +1,19 @@
-"""One SOP instance of a study, in a file or in what a store kept of it."""
+"""One SOP instance of a study."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from fhir_bridge.adapters.imaging.content import elements_in
-from fhir_bridge.adapters.imaging.dicom_file import read_elements
 from fhir_bridge.adapters.imaging.dictionary_attributes import attribute_value
 from fhir_bridge.adapters.imaging.elements import Elements
+from fhir_bridge.adapters.imaging.instance_table import InstanceTable
 from fhir_bridge.adapters.imaging.issues import new_issue
+from fhir_bridge.adapters.imaging.locations import InstanceLocation
 from fhir_bridge.adapters.imaging.patients import Subject
 from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["FileLocation", "Folder", "Instance", "InstanceLocation", "StoredLocation", "attribute"]
-
-
-class Folder(NamedTuple):
-    """A folder that holds instances; one object for all of them.
-
-    Attributes:
-        path: the folder.
-        prefix: how a locator of its files begins: the part below the folder that was given, with a slash.
-    """
-
-    path: str
-    prefix: str
-
-
-class FileLocation(NamedTuple):
-    """An instance in a file."""
-
-    folder: Folder
-    name: str
-
-    @property
-    def path(self) -> Path:
-        return Path(self.folder.path, self.name)
-
-    @property
-    def locator(self) -> str:
-        return self.folder.prefix + self.name
-
-    def elements(self) -> Elements:
-        """Read all elements.
-
-        Raises:
-            Refused: the file has gone or has changed.
-        """
-        return read_elements(self.path, self.locator)
-
-
-class StoredLocation(NamedTuple):
-    """An instance in the content that a store kept."""
-
-    uid: str
-    content: bytes
-
-    @property
-    def locator(self) -> str:
-        return f"instance {self.uid}"
-
-    def elements(self) -> Elements:
-        """All elements.
-
-        Raises:
-            ContentError: the content can't be read.
-        """
-        return elements_in(self.content)
-
-
-InstanceLocation = FileLocation | StoredLocation
-"""Where the elements of an instance are."""
+__all__ = ["Instance", "attribute"]
 
 
 class InstanceStudy(Protocol):
@@ -87,7 +28,8 @@ class InstanceStudy(Protocol):
     @property
     def content_asked(self) -> dict[str, set[str]]: ...
 
-    def intern(self, text: str) -> str: ...
+    @property
+    def table(self) -> InstanceTable: ...
 
     def elements_of(self, instance: Instance, /) -> Elements: ...
 
@@ -102,20 +44,49 @@ class InstanceSeries(Protocol):
 
 
 class Instance:
-    """One SOP instance. Small on purpose: a run may hold 200,000 of them."""
+    """One SOP instance, as a row of its study's table says it: created where it is looked at, and not kept."""
 
-    __slots__ = ("frames", "location", "number", "series", "sop_class", "subject", "uid")
+    __slots__ = ("row", "series")
 
-    def __init__(
-        self, series: InstanceSeries, header: dict[str, Value], subject: Subject, location: InstanceLocation
-    ) -> None:
+    def __init__(self, series: InstanceSeries, row: int) -> None:
         self.series = series
-        self.uid: str = header["SOPInstanceUID"]
-        self.sop_class: str = series.study.intern(header["SOPClassUID"])
-        self.number: int | None = header.get("InstanceNumber")
-        self.frames: int | None = header.get("NumberOfFrames")
-        self.subject = subject
-        self.location = location
+        self.row = row
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Instance) and (self.series, self.row) == (other.series, other.row)
+
+    def __hash__(self) -> int:
+        return hash((id(self.series), self.row))
+
+    @property
+    def uid(self) -> str:
+        """SOP Instance UID."""
+        return self.study.table.uid(self.row)
+
+    @property
+    def sop_class(self) -> str:
+        """SOP Class UID."""
+        return self.study.table.sop_class(self.row)
+
+    @property
+    def number(self) -> int | None:
+        """Instance Number."""
+        return self.study.table.number(self.row)
+
+    @property
+    def frames(self) -> int | None:
+        """Number of Frames."""
+        return self.study.table.frames(self.row)
+
+    @property
+    def subject(self) -> Subject:
+        """Whom it is about."""
+        return self.study.table.subject(self.row)
+
+    @property
+    def location(self) -> InstanceLocation:
+        """Where its elements are."""
+        return self.study.table.location(self.row)
 
     @property
     def outer(self) -> InstanceSeries:

@@ -9,8 +9,8 @@ from typing import Any
 
 from fhir_bridge.adapters.imaging.accounting import report_unread
 from fhir_bridge.adapters.imaging.dicom_file import Refused
-from fhir_bridge.adapters.imaging.instances import InstanceLocation
 from fhir_bridge.adapters.imaging.issues import new_issue
+from fhir_bridge.adapters.imaging.locations import InstanceLocation
 from fhir_bridge.adapters.imaging.parts import Part, part_of
 from fhir_bridge.adapters.imaging.patients import Subject
 from fhir_bridge.adapters.imaging.study import Study

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 
 from fhir_bridge.adapters.imaging.aecg import SOP_CLASS as AECG
@@ -13,8 +14,10 @@ from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.encapsulated import Attachment
 from fhir_bridge.adapters.imaging.header import Header
-from fhir_bridge.adapters.imaging.instances import Instance, InstanceLocation, attribute
+from fhir_bridge.adapters.imaging.instance_table import InstanceTable
+from fhir_bridge.adapters.imaging.instances import Instance, attribute
 from fhir_bridge.adapters.imaging.levels import SharedAttributes
+from fhir_bridge.adapters.imaging.locations import InstanceLocation
 from fhir_bridge.adapters.imaging.modalities import modality_code
 from fhir_bridge.adapters.imaging.parties import (
     Equipment,
@@ -41,13 +44,14 @@ __all__ = ["Instance", "Series", "Study"]
 class Series:
     """A series: the attributes that its instances share, and the instances in order of their number."""
 
-    __slots__ = ("_counted", "_instances", "_lateralities", "_regions", "shared", "study", "uid")
+    __slots__ = ("_counted", "_lateralities", "_regions", "_rows", "_sorted", "shared", "study", "uid")
 
     def __init__(self, study: Study, uid: str) -> None:
         self.study = study
         self.uid = uid
         self.shared = SharedAttributes()
-        self._instances: list[Instance] = []
+        self._rows = array("I")
+        self._sorted = True
         self._counted = 0
         self._lateralities: set[str | None] = set()
         self._regions: dict[str, Value] = {}
@@ -58,13 +62,23 @@ class Series:
 
     def add(self, header: Header, subject: Subject, location: InstanceLocation) -> Instance:
         """Take in one more instance of this series."""
-        instance = Instance(self, header.instance, subject, location)
-        self.shared.add(header.series, instance.uid)
-        self._instances.append(instance)
+        uid, stated = header.uid, header.instance
+        row = self.study.table.add(
+            self.study.number,
+            uid,
+            stated["SOPClassUID"],
+            stated.get("InstanceNumber"),
+            stated.get("NumberOfFrames"),
+            subject,
+            location,
+        )
+        self.shared.add(header.series, uid)
+        self._rows.append(row)
+        self._sorted = False
         self._lateralities.add(header.instance.get("ImageLaterality"))
         region = header.instance.get("AnatomicRegionSequence")
         self._regions.setdefault(key_of(region), region)
-        return instance
+        return Instance(self, row)
 
     def count(self, header: Header, part: str, instances: int) -> None:
         """Take in what an archive says of the series, without its instances."""
@@ -76,19 +90,32 @@ class Series:
         self.study.asked.add(keyword)
         if keyword in self.shared.values or keyword in _SERIES_KEPT:
             return self.shared.values.get(keyword)
-        return self.instances[0].get(keyword) if self._instances else None
+        return Instance(self, self._in_order()[0]).get(keyword) if self._rows else None
 
     def __getattr__(self, keyword: str) -> Value:
         return attribute(self, keyword)
 
     @property
     def instances(self) -> list[Instance]:
-        return sorted(self._instances, key=lambda each: (each.number is None, each.number or 0, each.uid))
+        """The instances, by number, then by UID."""
+        return [Instance(self, row) for row in self._in_order()]
+
+    def _in_order(self) -> array[int]:
+        if not self._sorted:
+            table = self.study.table
+
+            def order(row: int) -> tuple[bool, int, str]:
+                number = table.number(row)
+                return number is None, number or 0, table.uid(row)
+
+            self._rows = array("I", sorted(self._rows, key=order))
+            self._sorted = True
+        return self._rows
 
     @property
     def number_of_instances(self) -> int:
         """Those that were read, or that an archive counts where it counts more."""
-        return max(len(self._instances), self._counted)
+        return max(len(self._rows), self._counted)
 
     @property
     def number(self) -> int | None:
@@ -134,7 +161,9 @@ class Series:
     @property
     def _frame_anatomy(self) -> tuple[Code | None, str | None]:
         """Region and side of the frames of the first instance, where all of them have one (PS3.3 C.7.6.16.2.8)."""
-        first = next((instance for instance in self.instances if instance.frames), None)
+        table = self.study.table
+        row = next((row for row in self._in_order() if table.frames(row)), None)
+        first = None if row is None else Instance(self, row)
         if first is None:
             return None, None
         asked = set(self.study.asked)
@@ -189,12 +218,12 @@ class Study:
     """A study: what all its instances share, its series, and what was odd.
 
     Attributes:
+        table: where its instances are, with those of other studies of a run; its `number` is in their rows.
         asked: keywords of the attributes that rules asked for.
         content_asked: by the UID of a report or waveform, the paths of the attributes that were read of its content.
     """
 
     __slots__ = (
-        "_interned",
         "_recent",
         "_reported",
         "_series",
@@ -204,17 +233,23 @@ class Study:
         "documents",
         "first",
         "name",
+        "number",
         "recordings",
         "segments",
         "selections",
         "shared",
         "subjects",
+        "table",
         "titles",
         "uid",
     )
 
-    def __init__(self, uid: str, first: str, name: str | None = None) -> None:
+    def __init__(
+        self, uid: str, first: str, name: str | None = None, table: InstanceTable | None = None
+    ) -> None:
         self.uid = uid
+        self.table = InstanceTable() if table is None else table
+        self.number = self.table.new_study()
         self.name = name
         self.first = first
         self.shared = SharedAttributes()
@@ -227,7 +262,6 @@ class Study:
         self.titles: dict[str, str | None] = {}
         self._reported: dict[Issue, None] = {}
         self._series: dict[str, Series] = {}
-        self._interned: dict[str, str] = {}
         self._recent: dict[str, Elements] = {}
         self.asked: set[str] = set()
         self.content_asked: dict[str, set[str]] = {}
@@ -244,10 +278,6 @@ class Study:
     def forget_issues(self) -> None:
         """Drop what was reported so far: it is known from elsewhere."""
         self._reported.clear()
-
-    def intern(self, text: str) -> str:
-        """One object for equal texts: a study has few SOP classes and many instances."""
-        return self._interned.setdefault(text, text)
 
     def elements_of(self, instance: Instance) -> Elements:
         """All elements of an instance; those of the last few are kept, because rules ask for several attributes."""
@@ -276,11 +306,11 @@ class Study:
     def study(self) -> Study:
         return self
 
-    def add(self, header: Header, location: InstanceLocation) -> Instance:
-        """Take in one more instance."""
+    def add(self, header: Header, location: InstanceLocation, stated: Subject | None = None) -> Instance:
+        """Take in one more instance; `stated`: whom it is about, where that is known."""
         for issue in header.issues:
             self.report(issue)
-        stated = subject_of(header.study)
+        stated = stated or subject_of(header.study)
         subject = self.subjects.setdefault(stated, stated)
         self.shared.add(header.study, header.uid)
         return self._series_of(header).add(header, subject, location)

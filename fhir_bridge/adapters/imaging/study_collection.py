@@ -10,8 +10,9 @@ from fhir_bridge.adapters.imaging.composition import finish
 from fhir_bridge.adapters.imaging.content import differences
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.header import Header, read_header
-from fhir_bridge.adapters.imaging.instances import FileLocation
+from fhir_bridge.adapters.imaging.instance_table import InstanceTable
 from fhir_bridge.adapters.imaging.issues import new_issue
+from fhir_bridge.adapters.imaging.locations import FileLocation
 from fhir_bridge.adapters.imaging.parts import Part, choose, part_of
 from fhir_bridge.adapters.imaging.patients import Subject, contradiction, subject_of
 from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
@@ -30,45 +31,48 @@ _NAMES_SHOWN = 12
 class StudyCollection:
     """A study while its files are read."""
 
-    __slots__ = ("_again", "_elsewhere", "_first", "_name", "_notes", "_seen", "study")
+    __slots__ = ("_again", "_elsewhere", "_first", "_name", "_notes", "_number", "_table", "study")
 
-    def __init__(self, uid: str, first: str, name: str | None) -> None:
-        self.study = Study(uid, first, name)
+    def __init__(self, uid: str, first: str, name: str | None, table: InstanceTable) -> None:
+        self.study = Study(uid, first, name, table)
+        self._table = table
+        self._number = self.study.number
         self._first = first
         self._name = name
-        self._seen: dict[str, FileLocation] = {}
         self._elsewhere: set[str] = set()
         self._again: list[_Content] = []
         self._notes: list[tuple[RejectionNote, list[Issue]]] = []
 
-    def take(self, header: Header, location: FileLocation, *, elsewhere: bool) -> FileRecord | None:
-        """Take in a file; a record where it is the copy of one that was read.
-
-        Args:
-            header: what it says.
-            location: where it is.
-            elsewhere: its SOP Instance UID was read in another study.
-        """
+    def take(self, header: Header, location: FileLocation) -> FileRecord | None:
+        """Take in a file; a record where it is the copy of one that was read."""
         uid = header.uid
-        if elsewhere:
+        first = self._table.first(uid)
+        if first is not None and self._table.study(first) != self._number:
             self._elsewhere.add(uid)
             header.issues.append(_in_two_studies(location))
-        known = self._seen.get(uid)
+        known = self._file_of(uid)
         if known is not None and _same_bytes(known, location):
             return _copy(location, known)
         subject = subject_of(header.study)
         if header.instance["SOPClassUID"] == KEY_OBJECT_SELECTION:
             note = self._note(header, subject, location)
             if note is not None:
-                self._seen.setdefault(uid, location)
+                if known is None:  # so that it is found again
+                    kind = header.instance["SOPClassUID"]
+                    self._table.add(self._number, uid, kind, None, None, subject, location)
                 self._notes.append((note, header.issues))
                 return None
         if known is not None:
             self._again.append((uid, subject, location))
         else:
-            self._seen[uid] = location
-            self.study.add(header, location)
+            self.study.add(header, location, subject)
         return None
+
+    def _file_of(self, uid: str) -> FileLocation | None:
+        """The file in which an instance was read first."""
+        row = self._table.first(uid, self._number)
+        location = None if row is None else self._table.location(row)
+        return location if isinstance(location, FileLocation) else None
 
     def _note(self, header: Header, subject: Subject, location: FileLocation) -> RejectionNote | None:
         def report(code: str, text: str) -> None:
@@ -102,7 +106,9 @@ class StudyCollection:
 
     def _witness(self) -> StudyRecord | None:
         """A study of a note alone."""
-        location = self._seen[self._notes[0][0].uid]
+        location = self._file_of(self._notes[0][0].uid)
+        if location is None:
+            return None
         study = Study(self.study.uid, self._first, self._name)
         try:
             study.add(read_header(location.path, location.locator), location)
@@ -136,7 +142,7 @@ class StudyCollection:
         for note, _ in self._notes:
             for part in note.parts:
                 deletions.setdefault(part.key, []).append(part)
-        doubtful = {uid for uid, _, _ in self._again} | deletions.keys() & self._seen.keys()
+        doubtful = {uid for uid, _, _ in self._again} | {uid for uid in deletions if self._file_of(uid)}
         if not doubtful:
             return
         winners: list[FileLocation] = []
@@ -166,7 +172,7 @@ class StudyCollection:
 
     def _rebuild(self, locations: list[FileLocation]) -> Iterator[FileRecord]:
         """The study of these files alone: what others say has no vote."""
-        self.study = Study(self.study.uid, self._first, self._name)
+        self.study = Study(self.study.uid, self._first, self._name, self._table)
         for location in locations:
             try:
                 header = read_header(location.path, location.locator)

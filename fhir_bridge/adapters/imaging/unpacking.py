@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from fhir_bridge.adapters.imaging.instances import FileLocation, Folder
 from fhir_bridge.adapters.imaging.issues import new_issue
+from fhir_bridge.adapters.imaging.locations import FileLocation, Folder
 from fhir_bridge.adapters.imaging.records import FileRecord
 from fhir_bridge.fhir.issues import Issue
 

@@ -8,7 +8,7 @@ is what XHTML 1.0 has.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 from xml.parsers import expat
 
@@ -90,7 +90,8 @@ class _Unsafe(ValueError):
 class _Reader:
     """Follows the elements of a div."""
 
-    def __init__(self) -> None:
+    def __init__(self, entries: Container[str]) -> None:
+        self.entries = entries
         self.open: list[str] = []
         self.content = False
         self.links: dict[str, str] = {}
@@ -111,7 +112,8 @@ class _Reader:
             if local not in _ANYWHERE and local not in own:
                 raise _Unsafe(f"the attribute {local} of <{tag}> is not allowed")
             if local in ("href", "src"):
-                _check_link(tag, local, value)
+                if not (value.startswith("urn:") and value in self.entries):
+                    _check_link(tag, local, value)
                 # A link and an image to one name: the image's is kept, for its absence is an error.
                 if value.startswith("#") and len(value) > 1 and self.links.get(value[1:]) != "img":
                     self.links[value[1:]] = tag
@@ -154,14 +156,18 @@ def _check_link(tag: str, attribute: str, value: str) -> None:
         raise _Unsafe(f"the {attribute} of <{tag}> is not a safe link")
 
 
-def narrative_problem(div: str) -> str | None:
-    """What is wrong with the text of `Narrative.div`; None where it is safe XHTML with content."""
-    return _read(div)[0]
+def narrative_problem(div: str, entries: Container[str] = ()) -> str | None:
+    """What is wrong with the text of `Narrative.div`; None where it is safe XHTML with content.
+
+    Args:
+        entries: full URLs of the Bundle around it: links may be a `urn:` of these (R4 bundle.html#references).
+    """
+    return _read(div, entries)[0]
 
 
-def _read(div: str) -> tuple[str | None, dict[str, str]]:
+def _read(div: str, entries: Container[str] = ()) -> tuple[str | None, dict[str, str]]:
     """What is wrong with a div, and its links within the resource with the element that has each."""
-    reader = _Reader()
+    reader = _Reader(entries)
     # Before the parser: a DOCTYPE may define entities that grow without bound, and R4 allows none of the three.
     if "<!" in div.replace("<!--", ""):
         return "it has a DOCTYPE, CDATA or entity declaration", reader.links

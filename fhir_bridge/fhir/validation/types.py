@@ -458,7 +458,7 @@ def _no_profile(_url: str) -> Check | None:
 
 
 def _div(value: Any, path: Path, run: Run) -> None:
-    problem = narrative_problem(value)
+    problem = narrative_problem(value, run.bundle or ())
     if problem:
         run.add("FB-FHIR-070", f"the narrative is not what R4 narrative.html allows: {problem}", path)
     elif run.bundle is None and "#" in value:  # within a Bundle a link may lead to another entry's narrative

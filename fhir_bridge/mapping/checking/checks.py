@@ -12,6 +12,7 @@ from fhir_bridge.mapping.checking.findings import Findings
 from fhir_bridge.mapping.checking.literals import check_literals
 from fhir_bridge.mapping.checking.places import Places
 from fhir_bridge.mapping.checking.selectors import check_selectors
+from fhir_bridge.mapping.checking.sources import check_sources
 from fhir_bridge.mapping.checking.structure import check_structure
 from fhir_bridge.mapping.composition import compose
 from fhir_bridge.mapping.document import parse
@@ -69,6 +70,7 @@ def check_mapping(
     findings = Findings(places, model, terminology, definitions, site, document.files)
     for check in (check_selectors, check_codes, check_literals, check_structure):
         check(findings)
+    check_sources(findings, source)
     lines = {(error.position.file, error.position.line) for error in errors}
     kept = [e for e in findings.errors if (e.position.file, e.position.line) not in lines]
     return sorted([*errors, *_unless_checked(kept)], key=lambda error: (error.position, error.message))

@@ -107,6 +107,7 @@ class Places:
         self.matches: list[Match] = []
         self.variables: list[Variable] = []
         self.rules: list[Rule] = []
+        self.members: list[list[tuple[Scalar, Node, Target]]] = []
         root = document.root
         names = self._variables(root.get("let"), {}, model.root, None)
         rules = root.get("rules")
@@ -154,10 +155,13 @@ class Places:
     def _members(
         self, entries: list[tuple[Scalar, Node]], spot: Spot, scope: str, names: Names, rule: Rule
     ) -> None:
+        written = []
         for key, value in entries:
             target = self.shape.target(spot, key)
             if target is not None:
+                written.append((key, value, target))
                 self._node(value, target, scope, names, rule)
+        self.members.append(written)
 
     def _node(self, node: Node, target: Target, scope: str, names: Names, rule: Rule) -> None:
         if isinstance(node, Sequence):

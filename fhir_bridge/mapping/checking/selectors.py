@@ -7,6 +7,7 @@ from typing import Any
 from fhir_bridge.mapping import expressions as ex
 from fhir_bridge.mapping.checking.findings import Findings
 from fhir_bridge.mapping.checking.places import Expression, Match, chain
+from fhir_bridge.mapping.coercion import PRIMITIVES
 from fhir_bridge.mapping.document import Mapping
 from fhir_bridge.mapping.errors import nearest
 from fhir_bridge.mapping.shape import NODE_KEYS
@@ -42,6 +43,13 @@ def _doubt(findings: Findings, place: Expression, tree: ex.Expression) -> None:
             findings.add(place.at(tree.start), *result)
 
 
+_MAKES = {
+    "Period": "period(start, end) makes one",
+    "Quantity": "quantity(value, unit) makes one",
+    "Reference": "patient(x), ref('rule') or reference(Type, id) makes one",
+    "Identifier": "write {system: …, value: …}",
+    "Coding": "coding(x) makes one",
+}
 _TIMES = {"date": "date", "dateTime": "datetime", "instant": "instant", "time": "time_of_day"}
 
 
@@ -51,6 +59,9 @@ def _as_written(findings: Findings, place: Expression) -> None:
     written = ex.unparse(place.tree)
     if target is None or target.type is None or not any(chain(place.tree, place, findings.model)):
         return
+    if getattr(findings.model, "cells", False) and target.type not in (*PRIMITIVES, "CodeableConcept"):
+        message = f"{target.shown} takes a {target.type}, and {written} is text"
+        findings.add(place.at(place.tree.start), message, _MAKES.get(target.type, ""))
     foreign: frozenset[str] = getattr(findings.model, "foreign", frozenset())
     if target.type in _TIMES and "times" in foreign:
         message = f"{target.shown} takes a {target.type} of FHIR, which {written} is not"

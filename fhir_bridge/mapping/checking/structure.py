@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fhir_bridge.mapping import expressions as ex
 from fhir_bridge.mapping.checking.findings import Findings
 from fhir_bridge.mapping.checking.places import Expression, Rule, chain
-from fhir_bridge.mapping.document import Scalar, Sequence
+from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence
 from fhir_bridge.mapping.errors import nearest
 
 __all__ = ["check_structure"]
@@ -24,9 +24,42 @@ def check_structure(findings: Findings) -> None:
         if place.role == "key" and place.rule is not None:
             keys.setdefault(id(place.rule), []).append(place)
     _keyed(findings)
+    _choices(findings)
     for rule in findings.places.rules:
         if isinstance(rule.node.get("key"), Sequence):
             _key(findings, rule, keys.get(id(rule), []))
+
+
+def _choices(findings: Findings) -> None:
+    """Two types of one choice that one cell gives: `effectiveDateTime` and `effectivePeriod` of the same time."""
+    if not getattr(findings.model, "cells", False):
+        return  # a value with parts may be of one type or of another
+    read: dict[int, set[str]] = {}
+    for place in findings.places.expressions:
+        if place.target is not None:
+            known = read.setdefault(id(place.target), set())
+            for tree in ex.walk(place.tree):
+                known |= {text for (text, _), _ in chain(tree, place, findings.model)}
+    for members in findings.places.members:
+        seen: list[tuple[str, str, set[str]]] = []
+        for key, value, target in members:
+            if not target.element.is_choice or _is_conditional(value):
+                continue
+            name, fields = target.element.name, read.get(id(target), set())
+            for other, text, others in seen:
+                if other == name and fields & others:
+                    message = f"{target.shown} is written beside {text}, and {name} takes one of them"
+                    findings.add(key.position, message, f"write one, or {name}: with a match")
+            seen.append((name, key.text, fields))
+
+
+def _is_conditional(node: Node) -> bool:
+    """Whether an element may be absent by its own words."""
+    if isinstance(node, Mapping):
+        return any(node.get(word) is not None for word in ("when", "for", "match", "fragment"))
+    if not isinstance(node, Scalar) or node.expression is None:
+        return not isinstance(node, Scalar) or node.value is None
+    return " if " in node.expression
 
 
 def _key(findings: Findings, rule: Rule, parts: list[Expression]) -> None:

@@ -127,9 +127,24 @@ def format_problem(layout: Any) -> tuple[str, str] | None:
     if not problem and "mm" in words and not {"H", "HH"} & set(words):
         problem = f'"mm" in the date format "{layout}" are minutes, and there are no hours'
     if not problem:
+        problem = _misplaced(layout, words)
+    if not problem:
         return None
     corrected = _corrected(layout)
     return problem, f'did you mean "{corrected}"?' if corrected != layout else "such as dd.MM.yyyy HH:mm"
+
+
+def _misplaced(layout: str, words: list[str]) -> str:
+    """Minutes among the days and months, months behind the hours: `dd.mm.yyyy HH:MM`."""
+    hour = next((place for place, word in enumerate(words) if word in ("H", "HH")), len(words))
+    if "mm" in words[:hour]:
+        return f'"mm" in the date format "{layout}" are minutes, and stand before the hours'
+    year = next((place for place, word in enumerate(words) if word in ("yyyy", "yy")), len(words))
+    if year < hour and {"M", "MM"} & set(words[hour:]):
+        return f'"MM" in the date format "{layout}" are months, and stand behind the hours'
+    if {"d", "dd"} & set(words) and not {"M", "MM", "MMM"} & set(words):
+        return f'the date format "{layout}" has a day and no month'
+    return ""
 
 
 def _corrected(layout: str) -> str:

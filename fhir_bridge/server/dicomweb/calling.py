@@ -33,7 +33,7 @@ async def answered(request: Request, work: Callable[[Call], Awaitable[Response]]
         caller = await caller_of(services, request)
         access = hooks.authorize(services.plugins, caller.access, request)
         call = Call(request, services, caller, access, identity, budget=Budget(services.settings))
-        async with call.held:
+        with call.held:
             response = await work(call)
     except (Refusal, StorageError) as error:
         refusal = error if isinstance(error, Refusal) else Refusal(error.status, [error.issue])

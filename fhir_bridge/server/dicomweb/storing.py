@@ -17,7 +17,6 @@ from fhir_bridge.pipeline.receiving import Unavailable
 from fhir_bridge.plugins.extras import available
 from fhir_bridge.server.dicomweb.calling import ROOT, answered, data_set, require_json
 from fhir_bridge.server.dicomweb.multipart import MalformedBody, Part, TooLarge, media_type, parts_of
-from fhir_bridge.server.receiving.http import may_send_all
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage.location import database_url
@@ -63,7 +62,7 @@ async def store_study(request: Request, study: str) -> Response:
 
 
 async def _store(call: Call, study: str | None) -> Response:
-    if not may_send_all(call.access):
+    if not call.access.writes_everything:
         raise refuse(
             403,
             "FB-SMART-002",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage.kept_files import KeptFile, KeptPart
 
-__all__ = ["converted", "read_evidence"]
+__all__ = ["converted", "place_of", "read_evidence"]
 
 _KINDS = {
     "69548-6": "variant",
@@ -25,6 +26,25 @@ _KINDS = {
     "molecular-consequence": "consequence",
 }
 _IN_FILES = frozenset(_KINDS.values())
+
+
+_SHOWN: OrderedDict[str, Interval] = OrderedDict()
+_MOST_SHOWN = 50_000
+"""Variants of kept files whose places are remembered, by id: who refers to one has been shown it."""
+
+
+def place_of(identity: str) -> Interval | None:
+    """Where a variant of a kept file lies that this process has shown; None of another one."""
+    return _SHOWN.get(identity)
+
+
+def _show(result: Result) -> None:
+    variant = result.variant
+    widest = variant.outer or variant.interval or variant.inner
+    if widest is not None:
+        _SHOWN[result.id] = widest
+        if len(_SHOWN) > _MOST_SHOWN:
+            _SHOWN.popitem(last=False)
 
 
 async def read_evidence(
@@ -88,12 +108,16 @@ async def _add(
 ) -> None:
     """Add of the lines what counts, and what the caller may see."""
     seen = await _seen(call, subject, part, lines, kinds, evidence)
-    redacted = await hooks.redact_all(
-        call.services.plugins, [dumps(content) for _, content in seen], call.access
-    )
+    redacted: Sequence[dict[str, Any]] = [content for _, content in seen]
+    if hooks.redacts(call.services.plugins):
+        texts = [dumps(content) for content in redacted]
+        redacted = [loads(text) for text in await hooks.redact_all(call.services.plugins, texts, call.access)]
     tests = frozenset({part.study} if part.study else ())
     for (kind, original), content in zip(seen, redacted, strict=True):
-        evidence.add(kind, [Result(loads(content), kept=True, tests=tests)])
+        result = Result(content, kept=True, tests=tests)
+        evidence.add(kind, [result])
+        if kind == "variant":
+            _show(result)
         evidence.originals.setdefault(original["id"], original)
 
 

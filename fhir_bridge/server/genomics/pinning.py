@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 from starlette.responses import Response
 
+from fhir_bridge.adapters.genomics.assembly import BUILDS
+from fhir_bridge.adapters.genomics.query import Interval
+from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.server.genomics.answering import answer, resources
 from fhir_bridge.server.genomics.evidence import Evidence, Result
-from fhir_bridge.server.genomics.kept import read_evidence
+from fhir_bridge.server.genomics.kept import place_of, read_evidence
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Wanted, read_all
 from fhir_bridge.server.rest.auditing import audit_of
 from fhir_bridge.server.rest.call import Call
-from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.storage.errors import Gone, NotFound
 from fhir_bridge.storage.writing import Operation
 
 __all__ = ["PinVariants"]
@@ -19,6 +27,8 @@ __all__ = ["PinVariants"]
 _DERIVED = ("dx", "consequence")
 MOST = 200
 """Variants that one call stores."""
+FEW = 20_000
+"""Variants in a kept file that is looked through for one by its id alone."""
 
 
 class PinVariants(GenomicsOperation):
@@ -61,11 +71,74 @@ class PinVariants(GenomicsOperation):
         if len(matches) > MOST:
             raise refuse(413, "FB-REST-018", f"more than {MOST} variants: pin fewer at once")
         pinned = [*matches.values(), *_derived(evidence, matches)]
-        operations = [
-            Operation("update", "Observation", each.id, evidence.originals[each.id]) for each in pinned
-        ]
+        operations = _operations(evidence, pinned)
         await call.services.store.write(operations, call.access, audit=audit_of(call))
         return await answer(call, wanted.subject, evidence, resources("pinned", pinned))
+
+    async def companions(
+        self, call: Call, resource: dict[str, Any], references: Sequence[str]
+    ) -> list[Operation]:
+        """Pin the variants of kept files that a resource about the same subject refers to.
+
+        Of a variant that no operation has shown since this process began the place is looked for in files of few lines.
+        What the caller may not pin, or not see, stays a reference to nothing, as it would be without the file.
+        """
+        matches = (_REFERENCE.fullmatch(text) for text in references[:MOST])
+        own = resource.get("id")
+        wanted = {match[1] for match in matches if match} - {own}
+        subject = _patient(resource)
+        if not wanted or not subject or not call.access.permits("Observation", "u"):
+            return []
+        if not call.access.permits("DocumentReference", "r"):
+            return []
+        places = {identity: place_of(identity) for identity in wanted}
+        known = [place for place in places.values() if place is not None]
+        unknown = [identity for identity, place in places.items() if place is None]
+        if unknown:
+            known += await _everywhere(call, subject, unknown)
+        if not known:
+            return []
+        try:
+            evidence = await read_evidence(call, subject, ("variant", *_DERIVED), known)
+        except Refusal:  # too much for one answer
+            return []
+        pinned = {each.id: each for each in evidence.of("variant") if each.kept and each.id in wanted}
+        results = [*pinned.values(), *_derived(evidence, pinned)]
+        return _operations(evidence, [each for each in results if each.id != own])
+
+
+_REFERENCE = re.compile(r"Observation/([0-9a-f]{32})")
+"""Ids of variants are hashes."""
+
+
+def _patient(resource: dict[str, Any]) -> str:
+    """Id of the patient whom a resource is about; empty where it names none."""
+    subject = resource.get("subject") or resource.get("for") or resource.get("patient")
+    reference = subject.get("reference") if isinstance(subject, dict) else None
+    kind, _, identity = str(reference).rpartition("/")
+    return identity if kind == "Patient" else ""
+
+
+async def _everywhere(call: Call, subject: str, unknown: Sequence[str]) -> list[Interval]:
+    """All chromosomes of a subject's kept files of few lines, where an id is of nothing that is stored."""
+    store = call.services.store
+    files = await store.kept_files.of_patient(subject, call.access)
+    if not any(0 < part.alone <= FEW for file in files for part in file.parts.values()):
+        return []
+    for identity in unknown:
+        try:
+            await store.read("Observation", identity, EVERYTHING)
+        except (NotFound, Gone):  # what was deleted is the file's again
+            return [
+                Interval(accession, 0, 1 << 30)
+                for build in {file.within for file in files}
+                for accession in BUILDS[build].accessions.values()
+            ]
+    return []
+
+
+def _operations(evidence: Evidence, results: Sequence[Result]) -> list[Operation]:
+    return [Operation("update", "Observation", each.id, evidence.originals[each.id]) for each in results]
 
 
 def _derived(evidence: Evidence, variants: dict[str, Result]) -> list[Result]:

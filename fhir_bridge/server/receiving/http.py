@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.pipeline.receiving import Incoming, Unavailable
 from fhir_bridge.server.login import client_address
 from fhir_bridge.server.receiving.intake import Intake, answer
@@ -26,7 +25,7 @@ from fhir_bridge.server.settings import Settings
 if TYPE_CHECKING:
     from fhir_bridge.server.smart.tokens import Caller
 
-__all__ = ["HTTP_TYPES", "LazyIntake", "may_send_all", "router"]
+__all__ = ["HTTP_TYPES", "LazyIntake", "router"]
 
 router = APIRouter(include_in_schema=False)
 
@@ -65,7 +64,7 @@ async def receive(request: Request) -> Response:
     try:
         caller = await caller_of(services, request)
         access = hooks.authorize(services.plugins, caller.access, request)
-        if not may_send_all(access):
+        if not access.writes_everything:
             raise refuse(
                 403,
                 "FB-SMART-002",
@@ -83,24 +82,13 @@ async def receive(request: Request) -> Response:
         return response
 
 
-def may_send_all(access: AccessFilter) -> bool:
-    """Whether all may be written: what a message says is not known before it is converted."""
-    return all(
-        any(
-            rule.type == "*" and rule.patient is None and not rule.criteria
-            for rule in access.rules_for("*", letter)
-        )
-        for letter in "cud"
-    )
-
-
 async def _received(call: Call) -> Response:
     kind = content_type(call)
     if kind not in HTTP_TYPES:
         raise refuse(
             415, "FB-REST-004", f"a message comes as application/hl7-v2, not {kind[:60] or '(none)'}"
         )
-    async with call.held:
+    with call.held:
         body = await read_body(call, HTTP_TYPES)
         if len(body) > call.services.settings.max_message_bytes:
             raise refuse(413, "FB-REST-007", "the message is larger than this server takes")

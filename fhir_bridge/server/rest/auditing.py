@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
-from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
+from fhir_bridge.fhir.record import OTHER_PERSON, is_followed, owners_of
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
 from fhir_bridge.governance.write_events import write_records
@@ -35,12 +36,21 @@ def _patients(entries: Iterable[Stored]) -> Iterable[str]:
             )
 
 
+async def _through(call: Call, entries: Sequence[Stored]) -> list[str]:
+    """Ids of the patients who are known by what is followed: whose document has a content, what has a Provenance."""
+    types = {stored.type for stored in entries} - {"AuditEvent"}
+    followed = {name for name in types if is_followed(name)}
+    named = [(stored.type, stored.id) for stored in entries if stored.type in followed]
+    return await call.services.store.owners_of(named) if named else []
+
+
 async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
     """A resource went out."""
     event = audit.read(call.audit_context(), f"{stored.type}/{stored.id}", interaction=interaction)
+    through = await _through(call, [stored])
 
     def records() -> list[AuditRecord]:
-        return audit.records(event, _patients([stored]))
+        return audit.records(event, [*_patients([stored]), *through])
 
     # Parsed when it is written; a large one in a thread, so that reading it twice holds up nobody.
     await call.services.audit.later(records, heavy=MANY if len(stored.bytes) > LARGE_BYTES else 0)
@@ -58,9 +68,10 @@ async def audit_written(call: Call, result: Written) -> None:
 async def audit_search(call: Call, query: str, entries: Sequence[Stored], interaction: str) -> None:
     """A page of a search or history went out."""
     event = audit.search(call.audit_context(), query, interaction=interaction)
+    through = await _through(call, entries)
 
     def records() -> list[AuditRecord]:
-        return audit.records(event, _patients(entries))
+        return audit.records(event, chain(_patients(entries), through))
 
     large = len(entries) > MANY or sum(len(stored.bytes) for stored in entries) > LARGE_BYTES
     await call.services.audit.later(records, heavy=max(MANY, len(entries)) if large else 0)

@@ -26,6 +26,7 @@ from fhir_bridge.server.rest.bundle_entries import Entry, entry_of
 from fhir_bridge.server.rest.bundle_reads import Answered, audit_entry, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.checks import check_write
+from fhir_bridge.server.rest.companions import companions
 from fhir_bridge.server.rest.conflicts import TIMES
 from fhir_bridge.server.rest.patching import operations_of, patched
 from fhir_bridge.server.rest.refusal import Refusal, refuse
@@ -35,6 +36,7 @@ from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.validation import LOOK_SECONDS, ServedValidator
 from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.bundles import conditional_references
+from fhir_bridge.storage.entry_links import with_narrative_links
 from fhir_bridge.storage.errors import StorageError, TransactionFailed, VersionConflict
 from fhir_bridge.storage.outlines import Outline, outline_of
 from fhir_bridge.storage.writing import Operation
@@ -101,13 +103,15 @@ async def carry_out(call: Call, bundle: dict[str, Any]) -> Response:
         implied=call.services.settings.implied_profiles,
         within=LOOK_SECONDS,
     )
+    # Nor do they refer to each other there.
+    named = _named(raw) if kind == "transaction" else {}
     pause = Pause()
     for position, item in enumerate(raw):
         await pause.take()
         try:
             call.budget.check()
             entry = entry_of(call, position, item)
-            await _check(call, entry, validator)
+            await _check(call, entry, validator, named)
             entries.append(entry)
         except (Refusal, StorageError) as error:
             located = _located(error, position)
@@ -253,9 +257,12 @@ async def _store_again(
 
 
 async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
-    bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry.raw for entry in writes]}
+    more = await _beside(call, writes)
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": [*(entry.raw for entry in writes), *more]}
 
     async def check(operation: Operation) -> None:
+        if (operation.position or 0) >= len(writes):
+            return  # the server's own content, for which the caller's access is asked all the same
         entry = writes[operation.position or 0]
         try:
             await check_write(call, operation)
@@ -270,12 +277,38 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
         audit=audit_of(call),
         outlines=[entry.outline for entry in writes],
     )
-    return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in answer["entry"]]
+    entries = answer["entry"][: len(writes)]
+    return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in entries]
+
+
+async def _beside(call: Call, writes: list[Entry]) -> list[dict[str, Any]]:
+    """Entries for what the resources of others refer to and the server makes (`companions`)."""
+    own = {(entry.type, entry.id) for entry in writes}
+    pinned = {
+        operation.id: operation
+        for entry in writes
+        if isinstance(entry.resource, dict)
+        for operation in await companions(call, entry.resource)
+        if (operation.type, operation.id) not in own
+    }
+    return [
+        {"request": {"method": "PUT", "url": f"{each.type}/{each.id}"}, "resource": each.resource}
+        for each in pinned.values()
+    ]
 
 
 def _written(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The resources that come with the entries."""
     return [item["resource"] for item in raw if isinstance(item.get("resource"), dict)]
+
+
+def _named(raw: list[dict[str, Any]]) -> dict[str, str]:
+    """An address of the form that each entry's resource will have, by its fullUrl; its id is not decided yet."""
+    return {
+        item["fullUrl"]: f"{item['resource'].get('resourceType')}/0"
+        for item in raw
+        if isinstance(item.get("fullUrl"), str) and isinstance(item.get("resource"), dict)
+    }
 
 
 def _check_full_urls(raw: list[dict[str, Any]]) -> None:
@@ -311,8 +344,12 @@ def _refusal(refusal: Refusal) -> Answered:
     return Answered({"status": status, "outcome": operation_outcome(refusal.issues)})
 
 
-async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
-    """What can be said of an entry before the references between entries are resolved (then: `check_write`)."""
+async def _check(call: Call, entry: Entry, validator: ServedValidator, named: dict[str, str]) -> None:
+    """What can be said of an entry before the references between entries are resolved (then: `check_write`).
+
+    Args:
+        named: addresses of the other entries, by fullUrl.
+    """
     if entry.operation:
         return  # what it needs is looked at when it is carried out
     if not entry.writes:
@@ -342,17 +379,24 @@ async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
         return
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
-    entry.outline = await _check_content(call, resource, validator)
+    entry.outline = await _check_content(call, resource, validator, named)
 
 
-async def _check_content(call: Call, resource: dict[str, Any], validator: ServedValidator) -> Outline | None:
+async def _check_content(
+    call: Call, resource: dict[str, Any], validator: ServedValidator, named: dict[str, str]
+) -> Outline | None:
     """The outline of what is stored as it is, once it is checked."""
     # One after another with one validator, so that terminology is looked up once for all.
     outline = await outline_of(resource)
-    refuse_invalid(await validator.issues(resource, inline=outline.values <= INLINE_VALUES))
-    searches = partial(conditional_references, outline.references, call.base)
-    for reference in await beside(outline.large, searches):
-        condition(reference)
+    checked = resource
+    if named and outline.linked:
+        # A narrative may not have a `urn:` as link; one of another entry is none once it is stored.
+        checked = await beside(outline.large, partial(with_narrative_links, resource, named.get))
+    refuse_invalid(await validator.issues(checked, inline=outline.values <= INLINE_VALUES))
+    if outline.may_search:
+        searches = partial(conditional_references, outline.references, call.base)
+        for reference in await beside(outline.large, searches):
+            condition(reference)
     return hooks.unchanged(call.services.plugins, outline)
 
 
@@ -370,7 +414,7 @@ async def _make_patched(call: Call, entry: Entry, validator: ServedValidator) ->
         identity = match.stored.id
     current, resource = await patched(call, entry.type, identity, entry.patch, entry.if_match)
     check_resource(resource, entry.type, identity)
-    entry.outline = await _check_content(call, resource, validator)
+    entry.outline = await _check_content(call, resource, validator, {})
     request = {"method": "PUT", "url": f"{entry.type}/{identity}", "ifMatch": current.etag}
     entry.raw = {**entry.raw, "resource": resource, "request": request}
 

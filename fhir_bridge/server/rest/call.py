@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -172,7 +172,7 @@ class Call:
     operations: Operations | None = field(default=None, repr=False)
     describe: Callable[[str], Awaitable[bytes]] | None = field(default=None, repr=False)
     budget: Budget = field(kw_only=True, repr=False)
-    held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
+    held: ExitStack = field(default_factory=ExitStack, repr=False)
     _prefer: dict[str, str] | None = field(default=None, repr=False)
 
     @asynccontextmanager

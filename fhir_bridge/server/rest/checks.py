@@ -14,7 +14,7 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING
-from fhir_bridge.fhir.attachments import has_attachment, local_attachments
+from fhir_bridge.fhir.attachments import attached_binaries, has_attachment, local_attachments
 from fhir_bridge.fhir.consent import uninterpreted
 from fhir_bridge.fhir.subsets import is_subset
 from fhir_bridge.server.rest import hooks
@@ -89,7 +89,10 @@ async def check_write(call: Writing, operation: Operation) -> None:
         )
     outline = operation.outline or await outline_of(resource)
     await check_new(call, resource, outline)
-    await beside(outline.large, partial(_check_forms, resource, outline.references))
+    if outline.large:
+        await beside(True, partial(_check_forms, resource, outline.references))
+    else:
+        _check_forms(resource, outline.references)
     if operation.type == "Consent" and (reason := uninterpreted(resource)) is not None:
         # Stored, it would permit by saying nothing, and its author would think that it counts.
         raise refuse(422, "FB-REST-024", reason, source="Consent.policyRule, Consent.provision.type")
@@ -100,8 +103,10 @@ async def check_write(call: Writing, operation: Operation) -> None:
         await _check_subscription(call, resource, operation.id if updates else "")
     if updates and isinstance(resource.get("id"), str):
         await refuse_unreachable(call, operation.type, operation.id)
-    await refuse_unreachable_attachments(call, resource)
-    await refuse_new_links(call, resource, operation.id if updates else "")
+    if attached_binaries(resource):
+        await refuse_unreachable_attachments(call, resource)
+    if operation.type == "Patient":
+        await refuse_new_links(call, resource, operation.id if updates else "")
     if updates:
         await keep_labels(call, operation.type, operation.id, resource)
     await hooks.before_write(

@@ -24,6 +24,7 @@ from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, only
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.storage import OtherSiteKey
 
 __all__ = ["ConvertData"]
 
@@ -33,7 +34,11 @@ _MOST_ISSUES: Final = 200
 
 
 class ConvertData(CallOperation):
-    """Converts what is sent. Whoever may create may ask for it; `store` writes with the caller's own access.
+    """Converts what is sent. Whoever may create may ask for it.
+
+    `store` of a message or document goes the way of a load, as what it says is withdrawn, corrected and joined with
+    what other records say: the caller has to be allowed all writes. Resources of FHIR are written by the caller's own
+    rights.
 
     Nothing stored is read, so the answer holds only what was sent. `inputDataType`: `Hl7v2`, `Ccda`, `Fhir` (alias
     `Json`: a resource or Bundle of R4, taken as it is).
@@ -58,6 +63,10 @@ class ConvertData(CallOperation):
         store = known.get("store", "false")
         if store not in ("true", "false"):
             raise refuse(400, "FB-REST-002", "the parameter `store` is true or false")
+        if store == "true" and kind in _ADAPTERS and not call.access.writes_everything:
+            raise refuse(
+                403, "FB-SMART-002", "to store what a message says, a token has to allow all writes (*.cud)"
+            )
         if kind in _ADAPTERS:
             conversion = await self._convert(_ADAPTERS[kind], content.encode("utf-8", "surrogatepass"))
         elif kind in ("fhir", "json"):
@@ -69,11 +78,34 @@ class ConvertData(CallOperation):
             await audit_operation(call)
             outcome = operation_outcome(_plain(conversion.issues) or [_nothing()])
             return Response(dumps(outcome), 422, media_type=FHIR_JSON)
+        if store == "true" and kind in _ADAPTERS:
+            return await self._store(call, self._converters[_ADAPTERS[kind]], conversion)
         if store == "true":
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": _writes(conversion.resources)}
             return _with_issues(await carry_out(call, bundle), issues)
         await audit_operation(call)
         return Response(dumps(_collection(call.base, conversion.resources, issues)), media_type=FHIR_JSON)
+
+    @staticmethod
+    async def _store(call: Call, converter: Converter, conversion: Conversion) -> Response:
+        """Store a record as a load does, in the ledger of outputs: sent again it replaces what it said before."""
+        await audit_operation(call)
+        if conversion.record is None:
+            raise refuse(422, "FB-REST-002", "the record has no key: it can't be stored")
+        try:
+            result = await converter.store(call.services.store, conversion.record)
+        except OtherSiteKey as error:
+            raise refuse(500, "FB-REST-009", "the store's ids were made with another site key") from error
+        issues = [issue for issue in conversion.issues if issue.severity != "information"]
+        stored = [*issues, *result.counts.issues]
+        if result.refused:
+            return Response(dumps(operation_outcome(_plain(stored))), 409, media_type=FHIR_JSON)
+        entries: list[dict[str, Any]] = [
+            {"response": {"status": "200", "location": f"{resource['resourceType']}/{resource['id']}"}}
+            for resource in conversion.resources
+        ]
+        answer = {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}
+        return _with_issues(Response(dumps(answer), media_type=FHIR_JSON), stored)
 
     async def _convert(self, adapter: str, content: bytes) -> Conversion:
         site = self._settings.site

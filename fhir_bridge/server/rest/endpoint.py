@@ -31,6 +31,7 @@ from fhir_bridge.server.rest.operations import operate
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.registry import Handler, Shape, allowed, find
+from fhir_bridge.server.rest.requests import FhirRequest
 from fhir_bridge.server.rest.search import check_plain, decoded
 from fhir_bridge.server.rest.xml_answers import in_xml
 from fhir_bridge.server.services import Services
@@ -81,7 +82,7 @@ class FhirEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever happens, the answer is an OperationOutcome or what was asked for."""
-        request = Request(scope, receive, send)
+        request = FhirRequest(scope, receive, send)
         identity = request_id(request)
         who = _Who()
         try:
@@ -205,7 +206,7 @@ class FhirEndpoint:
 
 async def _handled(call: Call, handler: Handler) -> Response:
     """The answer of a handler, and what the call held given back."""
-    async with call.held:
+    with call.held:
         return await handler(call)
 
 

@@ -16,7 +16,7 @@ from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.refusal import Refusal
 from fhir_bridge.storage.outlines import Outline
 
-__all__ = ["authorize", "before_write", "redact", "redact_all", "unchanged"]
+__all__ = ["authorize", "before_write", "redact", "redact_all", "redacts", "unchanged"]
 
 FEW = 5
 """Contents that are parsed and redacted on the event loop."""
@@ -81,6 +81,11 @@ async def before_write(plugins: pluggy.PluginManager, resource: dict[str, Any], 
 def unchanged(plugins: pluggy.PluginManager, outline: Outline | None) -> Outline | None:
     """The outline of a content, or None where `before_write` lets somebody at it who might change it."""
     return None if _implemented(plugins, "fhir_bridge_before_write") else outline
+
+
+def redacts(plugins: pluggy.PluginManager) -> bool:
+    """Whether a plug-in may take anything out of an answer."""
+    return _implemented(plugins, "fhir_bridge_redact_response")
 
 
 async def redact_all(

@@ -14,6 +14,7 @@ from fhir_bridge.server.rest.auditing import audit_of, audit_read, audit_search,
 from fhir_bridge.server.rest.body import read_resource
 from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_of, check_write, resolve
+from fhir_bridge.server.rest.companions import companions
 from fhir_bridge.server.rest.conflicts import again_after_conflict
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition, decoded, page_size, read_parts
@@ -70,6 +71,7 @@ async def create(call: Call) -> Response:
     resource.pop("id", None)
     await check_write(call, Operation("create", call.type, "", resource, outline=outline))
     parameters = condition(criteria) if criteria is not None else None
+    beside = await companions(call, resource)
     async with (
         call.work() if parameters is not None else nullcontext()
     ):  # criteria may take as long as a search
@@ -79,6 +81,7 @@ async def create(call: Call) -> Response:
             if_none_exist=parameters,
             audit=audit_of(call),
             outline=hooks.unchanged(call.services.plugins, outline),
+            beside=beside,
         )
     await audit_written(call, result)
     return answers.written(call, result)
@@ -119,6 +122,7 @@ async def update(call: Call) -> Response:
         call.access,
         if_match=call.if_match,
         audit=audit_of(call),
+        beside=await companions(call, resource),
     )
     await audit_written(call, result)
     return answers.written(call, result)

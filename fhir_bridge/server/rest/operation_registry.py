@@ -67,6 +67,9 @@ class OperationRequest:
 class Operations:
     """Operations by name.
 
+    Attributes:
+        companions: of those that store with a resource what it refers to (`rest/companions.py`), how they find it.
+
     Args:
         operations: instances; see `fhir_bridge.plugins.Operation`. `types` empty: served at the
             base; `*`: at every type.
@@ -77,8 +80,11 @@ class Operations:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._by_place: dict[tuple[str, str], Operation] = {}
+        self.companions: list[Any] = []
         for operation in operations:
             name = operation.name.removeprefix("$")
+            if (companions := getattr(operation, "companions", None)) is not None:
+                self.companions.append(companions)
             access = getattr(operation, "access", "")
             if not access or not set(access) <= LETTERS:
                 raise OperationRefused(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import tzinfo
 
 from fhir_bridge.workshop.audit.comparison import contains
 from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
-from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.leaves import STATUS_WORDS, Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.moments import moment
 from fhir_bridge.workshop.audit.outcomes import ARRIVED, DEPENDENT, LOST, Kind, Outcome
 from fhir_bridge.workshop.audit.places import CODE_ELEMENTS, ELEMENTS, Places
 from fhir_bridge.workshop.audit.quantities import Quantities
 from fhir_bridge.workshop.audit.times import Times
 from fhir_bridge.workshop.audit.translations import display_stems, same_family, statuses, system_of
+from fhir_bridge.workshop.first_mapping.statuses import STATUS_KINDS, status_codes
 from fhir_bridge.workshop.normal_forms import digits, folded, stems, words
 
 __all__ = ["Checker"]
@@ -38,7 +41,7 @@ class Checker:
         if leaf.role is Role.CODE or leaf.part not in self._codes:
             self._codes[leaf.part] = leaf
         if leaf.role is Role.TIME:
-            return self._times.check(leaf)
+            return self._time(leaf)
         if leaf.role is Role.STATUS:
             return self._status(leaf)
         if leaf.role is Role.UNIT:
@@ -48,6 +51,8 @@ class Checker:
         if leaf.role is Role.COMPARATOR and leaf.value == "=":
             return ARRIVED
         inside = self._places.inside(leaf)
+        if self._quantities.is_marked(leaf):
+            inside = [match for match in inside if self._quantities.has_mark(leaf, match)]
         if not inside and self._quantities.went_with_amount(leaf):
             return ARRIVED
         if inside:
@@ -57,6 +62,16 @@ class Checker:
         if leaf.role in (Role.NUMBER, Role.TEXT) and self._quantities.apart(leaf):
             return ARRIVED
         return self._changed(leaf)
+
+    def _time(self, leaf: SourceLeaf) -> Outcome:
+        """A time, or what a sender of another version put in its place: a name, where NDL has the start."""
+        outcome = self._times.check(leaf)
+        if outcome.kind is not Kind.NEVER:
+            return outcome
+        named = moment(leaf.value) is None and any(
+            contains(match.text, leaf.value) for match in self._places.scoped(leaf)
+        )
+        return ARRIVED if named or self._noted(leaf) else outcome
 
     def _changed(self, leaf: SourceLeaf) -> Outcome:
         """Whether a value that is nowhere is there in another form."""
@@ -88,9 +103,25 @@ class Checker:
             return ARRIVED
         if leaf.role is Role.PHONE and self._phone(leaf):
             return ARRIVED
+        if self._noted(leaf):
+            return ARRIVED
         if leaf.role in (Role.NUMBER, Role.TEXT):
             return self._quantities.near(leaf)
         return LOST
+
+    def _noted(self, leaf: SourceLeaf) -> bool:
+        """Whether a note of the resource has the whole value as it was behind a label: `Transport: WALK`."""
+        parts = {
+            other.value
+            for other in self._places.record.units[leaf.unit].leaves
+            if other.part == leaf.part and other.role is not Role.STRUCTURE
+        }
+        for match in self._places.scoped(leaf):
+            label, colon, text = match.text.partition(": ")
+            note = colon and match.path.endswith(".note.text") and len(label.split()) <= 6
+            if note and parts <= {text, *re.split(r"[\^&~]", text)}:
+                return True
+        return False
 
     def _implied_code(self, leaf: SourceLeaf) -> bool:
         """Whether the code of a result says where its value went: `Immunization.programEligibility`."""
@@ -172,7 +203,11 @@ class Checker:
             return DEPENDENT
         other: FhirLeaf | None = None
         bare = False
-        for match in self._arrived[code.number]:
+        arrived = self._arrived[code.number]
+        primary = self._places.contexts.primary[leaf.unit]
+        if leaf.field.startswith("OBX-3"):  # the order may have the same code: the result's own counts
+            arrived = [match for match in arrived if match.resource.index == primary] or arrived
+        for match in arrived:
             siblings = match.resource.holders[match.holder]
             if match.element != "code":
                 continue
@@ -204,7 +239,23 @@ class Checker:
             places += near
         return places
 
+    def _row_status(self, leaf: SourceLeaf) -> Outcome:
+        """The status in words that a row states: of the resources that share most with the row."""
+        allowed = {status_codes(kind, [leaf.value])[leaf.value.casefold()] for kind in STATUS_KINDS}
+        other: FhirLeaf | None = None
+        for place in self._places.contexts.best(leaf.unit):
+            for match in self._places.pool.resources[place].leaves:
+                if match.path.count(".") == 1 and match.element in ("status", "docStatus"):
+                    if match.text in allowed or folded(match.text) == folded(leaf.value):
+                        return ARRIVED
+                    other = other or match
+        if other is not None:
+            return Outcome(Kind.STATUS, "the status is another one", other.path, other.text)
+        return ARRIVED if self._places.inside(leaf) else LOST
+
     def _status(self, leaf: SourceLeaf) -> Outcome:
+        if leaf.table == STATUS_WORDS:
+            return self._row_status(leaf)
         allowed = statuses(leaf.field.removesuffix(".1"), leaf.value)
         kept = [
             match

@@ -67,6 +67,12 @@ class Contexts:
         self.scopes: list[frozenset[int]] = [self._scope(n, unit) for n, unit in enumerate(record.units)]
         self.mentions: list[dict[int, set[int]]] = [self._mentioned(own) for own in self.own]
 
+    def best(self, unit: int) -> list[int]:
+        """The resources that share most with a unit."""
+        scores = self.scores[unit]
+        most = max(scores.values(), default=0.0)
+        return [place for place, score in sorted(scores.items()) if most and score >= 0.9 * most]
+
     def allows(self, resource: PoolResource) -> bool:
         """Whether a resource may be of this record."""
         return self._allowed.takes(resource)
@@ -146,6 +152,12 @@ class Contexts:
         own = {place for place, score in scores.items() if score >= 0.3 * best and score >= 0.15}
         if primary is not None:
             own.add(primary)
+            resource = self._pool.resources[primary]
+            own |= {  # an order and the report on it are of one segment, though one of them says much more
+                place
+                for place in resource.references | resource.referred
+                if self._pool.resources[place].type in unit.types and scores.get(place, 0.0) >= 0.15
+            }
         return frozenset(own)
 
     def _homes_of_parts(self) -> dict[int, frozenset[int]]:

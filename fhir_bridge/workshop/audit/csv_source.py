@@ -11,6 +11,9 @@ from fhir_bridge.adapters.ehr import CsvAdapter
 from fhir_bridge.mapping.functions.times import parse
 from fhir_bridge.workshop.audit.leaves import (
     AUTHORITIES,
+    HEADER,
+    RANGE,
+    STATUS_WORDS,
     ReadOptions,
     Role,
     SourceLeaf,
@@ -19,6 +22,8 @@ from fhir_bridge.workshop.audit.leaves import (
 )
 from fhir_bridge.workshop.audit.moments import moment
 from fhir_bridge.workshop.first_mapping.guessing import Guess, guess_columns
+from fhir_bridge.workshop.first_mapping.headers import role_in, unit_in
+from fhir_bridge.workshop.first_mapping.statuses import STATUS_KINDS, status_codes
 from fhir_bridge.workshop.first_mapping.table import SampleError, read_sample
 from fhir_bridge.workshop.normal_forms import number
 
@@ -44,7 +49,10 @@ def read_rows(path: Path, relative: str) -> Iterator[SourceRecord]:
     except SampleError as error:
         yield SourceRecord(relative, str(error))
         return
-    written = {guess.column: _Written(guess) for guess in guess_columns(sample)}
+    guesses = guess_columns(sample)
+    written = {guess.column: _Written(guess) for guess in guesses}
+    clocks = {guess.clock.column: guess.column for guess in guesses if guess.clock is not None}
+    together = {guess.column: guess.of for guess in guesses if guess.role == "unit" and guess.of}
     options = {"encoding": sample.encoding, "delimiter": sample.delimiter, "header": sample.header}
     for number_, row in enumerate(CsvAdapter().read([path], ReadOptions(options)), 1):
         columns = row.columns
@@ -57,15 +65,38 @@ def read_rows(path: Path, relative: str) -> Iterator[SourceRecord]:
         cells: list[str] = []
         for position, column in enumerate(columns):
             cell = str(row.cell(column) or "").strip()
+            if clocks.get(column) in columns and str(row.cell(clocks[column]) or "").strip():
+                continue  # it is part of its date's value
             if cell and cell.casefold() not in _NOTHING:
-                value = written[column].value(cell) if column in written else cell
-                role = role_of(column, value)
+                form = written.get(column)
+                value = form.value(cell) if form else cell
+                if form and form.clock in columns:
+                    value = _at(value, str(row.cell(form.clock) or "").strip())
+                role, table = role_of(column, value), ""
+                if form and form.is_status(value):
+                    role, table = Role.STATUS, STATUS_WORDS
+                elif form and form.is_range:
+                    table = RANGE
                 cells.append(f"{column}={cell}")
+                part = position
+                if together.get(column) in columns:
+                    part = columns.index(together[column])  # a unit belongs to the value of its row
                 unit.leaves.append(
                     SourceLeaf(
-                        column, column, 0, position, value, role, table_of(column, role), len(unit.leaves)
+                        column,
+                        column,
+                        0,
+                        part,
+                        value,
+                        role,
+                        table or table_of(column, role),
+                        len(unit.leaves),
                     )
                 )
+                if form and form.unit and number(value.lstrip("<>=≤≥ ")) is not None:
+                    unit.leaves.append(
+                        SourceLeaf(column, column, 0, part, form.unit, Role.UNIT, HEADER, len(unit.leaves))
+                    )
         record.units.append(unit)
         record.patients = tuple(
             leaf.value
@@ -80,8 +111,17 @@ class _Written:
     """How a column writes its values."""
 
     def __init__(self, guess: Guess) -> None:
-        self._format = guess.format
-        self._marks = (guess.decimal, guess.group) if guess.role == "number" else ("", "")
+        self._format = "" if guess.role == "time-of-day" else guess.format
+        self.clock = guess.clock.column if guess.clock is not None else ""
+        self._marks = (guess.decimal, guess.group) if guess.decimal else ("", "")
+        stated = unit_in(guess.column) if guess.role == "number" else None
+        self.unit = guess.unit if stated is not None and stated[1] else ""
+        self._status = guess.role == "status"
+        self.is_range = role_in(guess.column).startswith("range")
+
+    def is_status(self, value: str) -> bool:
+        """Whether a cell is a word for the status of what the row is about."""
+        return self._status and any(status_codes(kind, [value])[value.casefold()] for kind in STATUS_KINDS)
 
     def value(self, cell: str) -> str:
         """A cell as ISO 8601 and JSON would write it, where the column's form says how; else as it is."""
@@ -96,6 +136,22 @@ class _Written:
         if decimal and decimal != ".":
             plain = plain.replace(decimal, ".")
         return plain if number(plain.lstrip("<>=≤≥ ")) is not None else cell
+
+
+_CLOCK: Final = re.compile(r"(\d{1,2})[:.h](\d\d)(:\d\d)?(?: ?([AaPp])[Mm])?")
+
+
+def _at(day: str, clock: str) -> str:
+    """A day with the time of day that stands in a cell of its own."""
+    match = _CLOCK.fullmatch(clock)
+    if match is None:
+        return day
+    hour = int(match[1])
+    if match[4]:
+        hour = hour % 12 + (12 if match[4] in "Pp" else 0)
+    if re.fullmatch(r"\d{8}", day):
+        day = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    return f"{day}T{hour:02}:{match[2]}{match[3] or ''}"
 
 
 def table_of(column: str, role: Role) -> str:

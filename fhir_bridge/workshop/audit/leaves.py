@@ -6,11 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["AUTHORITIES", "ReadOptions", "Role", "SourceLeaf", "SourceRecord", "SourceUnit"]
+__all__ = [
+    "AUTHORITIES",
+    "HEADER",
+    "STATUS_WORDS",
+    "ReadOptions",
+    "Role",
+    "SourceLeaf",
+    "SourceRecord",
+    "SourceUnit",
+]
 
 
 AUTHORITIES = "0363"
 """HL7 table of assigning authorities: the authority of the identifier beside it, which makes its system."""
+
+
+HEADER = "header"
+"""In place of a table: a unit that the name of a column states, for all of its cells."""
+RANGE = "range"
+"""In place of a table: what is usual, `<5`, which is no value with a comparator."""
+STATUS_WORDS = "status words"
+"""In place of a table: the status of what a row is about, in words."""
 
 
 class Role(StrEnum):

@@ -9,7 +9,7 @@ from typing import Final
 from fhir_bridge.fhir import ucum
 from fhir_bridge.workshop.audit.comparison import contains
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf
-from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf
+from fhir_bridge.workshop.audit.leaves import HEADER, RANGE, Role, SourceLeaf
 from fhir_bridge.workshop.audit.outcomes import ARRIVED, LOST, Kind, Outcome
 from fhir_bridge.workshop.audit.places import Places
 from fhir_bridge.workshop.normal_forms import number, numbers
@@ -20,6 +20,7 @@ __all__ = ["Quantities"]
 
 _AMOUNT: Final = re.compile(r"(?i)value|quantity|dose|component|minutesDuration|repeat\.")
 _NOT_AMOUNT: Final = re.compile(r"identifier|telecom|referenceRange")
+_MARKED: Final = re.compile(r"\s*([<>]=?|[≤≥])\s*\d[\d.,\s]*")
 
 
 class Quantities:
@@ -40,10 +41,30 @@ class Quantities:
         values = {match.number for match in scoped if match.number is not None}
         if not all(any(value == other for other in values) for value in stated):
             return False
-        mark = re.match(r"\s*([<>]=?)", leaf.value)
-        if mark and leaf.field != "OBX-7":
-            return any(match.element == "comparator" and match.text == mark[1] for match in scoped)
+        if self.is_marked(leaf):
+            return any(match.number in stated and self.has_mark(leaf, match) for match in scoped)
         return True
+
+    def is_marked(self, leaf: SourceLeaf) -> bool:
+        """Whether a value is a number with a comparator: `<5`."""
+        return (
+            leaf.field != "OBX-7"
+            and leaf.table != RANGE
+            and leaf.role in (Role.NUMBER, Role.TEXT)
+            and _MARKED.fullmatch(leaf.value) is not None
+        )
+
+    def has_mark(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
+        """Whether a place has the comparator too, in its text or beside the number; a reference range is no value."""
+        if "referenceRange" in match.path:
+            return False
+        mark = _MARKED.fullmatch(leaf.value)
+        assert mark is not None
+        stated = mark[1].replace("≤", "<=").replace("≥", ">=")
+        if stated in match.text or mark[1] in match.text:
+            return True
+        siblings = match.resource.holders[match.holder]
+        return any(other.element == "comparator" and other.text == stated for other in siblings)
 
     def near(self, leaf: SourceLeaf) -> Outcome:
         """What became of a number that is nowhere as it was: converted with its unit, without its mark, cut short."""
@@ -126,10 +147,12 @@ class Quantities:
             return ARRIVED
         if seen:
             return Outcome(Kind.UNIT, "the unit is another one", place, seen)
-        if self._places.inside(leaf) or self._in_words(leaf):
+        if self._in_words(leaf):
             return ARRIVED
         if quantities:
             return Outcome(Kind.UNIT, "the value has no unit")
+        if leaf.table == HEADER or self._places.inside(leaf):
+            return ARRIVED  # what a column's name states is lost with its values, or with nothing
         return LOST
 
     def _in_words(self, leaf: SourceLeaf) -> bool:
@@ -174,6 +197,7 @@ class Quantities:
             for match in scoped:
                 if (
                     match.element == "value"
+                    and "referenceRange" not in match.path
                     and "identifier" not in match.path
                     and "telecom" not in match.path
                 ):

@@ -196,9 +196,9 @@ class EventRules(Writer):
 
     def _clinical(self, kind: str, end: Guess | None) -> Iterator[str]:
         system = f"http://terminology.hl7.org/CodeSystem/{'condition-clinical' if kind == 'Condition' else 'allergyintolerance-clinical'}"
-        found = self._status_cases(kind)
-        if found is not None:
-            expression, codes = found
+        stated = self._status_cases(kind)
+        if stated is not None:
+            expression, codes = stated
             cases = ", ".join(
                 f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}"
                 for word, code in codes.items()

@@ -109,17 +109,17 @@ _DAY_OR_MONTH = re.compile(r"(dd?|MM?)/(dd?|MM?)/")
 
 def _order_of_days(sample: Sample, guesses: list[Guess]) -> None:
     """Day or month first, where no cell of a column tells: as in the columns of the table that do tell."""
-    telling, open_ones = {}, []
+    decided, open_ones = {}, []
     for number, guess in enumerate(guesses):
         if not _DAY_OR_MONTH.match(guess.format):
             continue
         if any(_OPEN in question for question in guess.questions):
             open_ones.append(number)
         else:
-            telling[guess.format[0] == "d"] = guess.column
-    if len(telling) != 1:
+            decided[guess.format[0] == "d"] = guess.column
+    if len(decided) != 1:
         return
-    [(day_first, column)] = telling.items()
+    [(day_first, column)] = decided.items()
     for number in open_ones:
         guess = guesses[number] = _guess(sample, number, day_first)
         guess.evidence.append(f"as in {column}")
@@ -507,7 +507,7 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
             continue
         pairs = {(row[place].strip(), row[number].strip()) for row in sample.rows if row[place].strip()}
         codes = {first for first, _ in pairs}
-        if other.role != "display" and not _tells(sample, place, number):
+        if other.role != "display" and not _is_display(sample, place, number):
             continue
         if (
             len(codes) > 1
@@ -520,7 +520,7 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
     return None
 
 
-def _tells(sample: Sample, code: int, text: int) -> bool:
+def _is_display(sample: Sample, code: int, text: int) -> bool:
     """Whether one text for each code says anything: codes recur, or the text is right beside and of some length."""
     rows = [(row[code].strip(), row[text].strip()) for row in sample.rows if row[code].strip()]
     if len({first for first, _ in rows}) < len(rows):

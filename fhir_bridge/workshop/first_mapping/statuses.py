@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["is_status", "status_codes", "unknown_status"]
+__all__ = ["STATUS_KINDS", "is_status", "status_codes", "unknown_status"]
 
 _OBSERVATION: Final = {
     "final": "final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
@@ -77,6 +77,8 @@ _CODES: Final = {
     kind: {word: code for code, words in codes.items() for word in words.split("|")}
     for kind, codes in _WORDS.items()
 }
+STATUS_KINDS: Final = tuple(_WORDS)
+"""The resource types whose status words are known."""
 _LACK_UNKNOWN: Final = frozenset(("Immunization", "Condition", "AllergyIntolerance"))
 
 

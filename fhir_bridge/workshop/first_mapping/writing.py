@@ -132,11 +132,11 @@ class Writer:
 
     def _status(self, kind: str, assumed: str, question: str) -> str:
         """The element `status`: of the column that says it, else what is assumed, which is asked."""
-        found = self._status_cases(kind)
-        if found is None:
+        stated = self._status_cases(kind)
+        if stated is None:
             self._ask(question)
             return f"  status: {assumed}"
-        expression, codes = found
+        expression, codes = stated
         cases = ", ".join(f"{quoted(word)}: {code}" for word, code in codes.items())
         empty = f"empty: {unknown_status(kind)}, " if unknown_status(kind) else ""
         return f"  status: {{match: {quoted(expression)}, {cases}, {empty}else: flag}}"

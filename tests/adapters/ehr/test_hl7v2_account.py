@@ -68,9 +68,11 @@ def left(converted: Converted) -> list[str]:
         ),
         ([ORU, PID, "TQ1|1", OBR, OBX], []),
         ([ORU, PID, "TQ1|1|2", OBR, OBX], ["segment TQ1 is not represented: no order is before it"]),
-        ([ORU, PID, "SAC|1|2", OBR, OBX], ["segment SAC is not represented: no SPM is before it"]),
+        ([ORU, PID, "SAC|1|2", OBR, OBX], ["segment SAC is not represented: no order is before it"]),
+        ([ORU, PID, OBR, "SAC|1|2", OBX], []),  # a container of an order whose specimen is not described
         ([ORU, PID, OBX, OBR, OBX], []),  # an observation of the patient
-        ([ORU, "NTE|1||before all", PID, OBR, OBX], ["comment (NTE) after MSH"]),
+        ([ORU, "NTE|1||before all", PID, OBR, OBX], []),  # the message is about one patient
+        ([ORU, "NTE|1||before all", PID, OBR, OBX, "PID|1||88^^^HOSP^MR||B^B"], ["comment (NTE) after MSH"]),
         (
             [ORU, PID, OBR, "NTE|1||of the order", OBX, "ZZZ|1|a", "NTE|1||of Z"],
             ["segment ZZZ", "comment (NTE) after ZZZ"],

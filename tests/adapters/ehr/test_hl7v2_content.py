@@ -263,3 +263,25 @@ def test_a_period_whose_start_repeats_has_the_start_that_all_say_or_none(message
     differing = valid(message(ADT, PID, contact.format("20200101~20210101")))
     assert differing.of("Patient")[0]["contact"][0]["period"] == {"end": "2022-01-01"}
     assert "FB-MAP-112" in differing.codes()
+
+
+@pytest.mark.parametrize(
+    ("sent", "start", "winter"),
+    [
+        ("20260701120000+0200", "2026-07-01T10:00:00+02:00", "2026-01-15T08:00:00+01:00"),
+        ("20260701120000", "2026-07-01T10:00:00+02:00", "2026-01-15T08:00:00+01:00"),
+        ("20260701120000+0000", "2026-07-01T10:00:00+00:00", "2026-01-15T08:00:00+00:00"),
+        ("20260701120000-0500", "2026-07-01T10:00:00-05:00", "2026-01-15T08:00:00-05:00"),
+    ],
+)
+def test_times_that_state_no_zone_are_of_the_site_unless_the_message_states_another(
+    sent: str, start: str, winter: str, message: Message
+) -> None:
+    converted = message(
+        ORU.replace("20260301120000+0100", sent),
+        PID,
+        "OBR|1|P1^KIS|F1^LIS|CHEM^Chemistry^L|||202607011000|||||||||||||||20260701115500||LAB|F",
+        "OBX|1|NM|2345-7^Glucose^LN||5.4|mmol/L|||||F|||202601150800",
+    )
+    assert converted.of("DiagnosticReport")[0]["effectiveDateTime"] == start
+    assert converted.of("Observation")[0]["effectiveDateTime"] == winter

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
+from fhir_bridge.adapters.ehr.fhir import resources
 from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline import RunRequest, convert, load_sources
 from tests.adapters.ehr.conftest import convert as convert_records
@@ -163,3 +165,23 @@ def test_loading_it_twice_changes_nothing_and_a_correction_replaces(
             "SELECT convert_from(bytes, 'UTF8') FROM resource WHERE type = 'Observation' AND NOT deleted"
         ).fetchall()
     assert [json.loads(row[0])["valueQuantity"]["value"] for row in rows] == [6.2]
+
+
+def test_a_file_too_large_to_be_read_as_a_whole_is_refused_and_lines_before_stay(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "MAX_DOCUMENT_BYTES", 200)
+    patient = {
+        "resourceType": "Patient",
+        "id": "p",
+        "identifier": [{"system": "urn:oid:2.25.1001", "value": "1"}],
+    }
+    small, large = json.dumps(patient), json.dumps({**patient, "name": [{"family": "x" * 200}]})
+    site = Site.load(EXAMPLE / "site.yaml")
+    whole = convert_records("ehr/fhir", [write("one.json", large)], site)
+    assert not whole.resources
+    assert [outcome for _, outcome in whole.outcomes] == ["rejected"]
+    assert "was not read" in whole.issues[0].message
+    lined = convert_records("ehr/fhir", [write("lines.ndjson", f"{small}\n{large}\n{small}\n")], site)
+    assert len(lined.of("Patient")) == 1
+    assert [outcome for _, outcome in lined.outcomes].count("rejected") == 1

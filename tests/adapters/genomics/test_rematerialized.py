@@ -178,11 +178,11 @@ def convert(path: Path, mapping: CompiledMapping, options: Options) -> tuple[Cou
     return calls, file
 
 
-def compare(path: Path, mapping: CompiledMapping) -> tuple[int, list[str]]:
-    options = Options()
+def compare(path: Path, mapping: CompiledMapping, *, restate: bool = True) -> tuple[int, list[str]]:
+    options = Options(restate=restate)
     records = list(read_vcf(path, options))
     if records[0].issues and records[0].issues[0].code in ("FB-VCF-004", "FB-VCF-005"):
-        options = Options(assembly="GRCh38", check_lengths=False)
+        options = Options(assembly="GRCh38", check_lengths=False, restate=restate)
         records = list(read_vcf(path, options))
     if not any(record.file and record.file.header.samples for record in records):
         return 0, []
@@ -252,12 +252,13 @@ def test_alleles_of_real_files_are_those_that_bcftools_splits(shared: Path, mapp
 
 
 @pytest.mark.shared
-def test_variants_of_real_files_come_back(shared: Path, mapping: CompiledMapping) -> None:
+@pytest.mark.parametrize("restate", [True, False])
+def test_variants_of_real_files_come_back(shared: Path, mapping: CompiledMapping, restate: bool) -> None:
     calls, wrong = 0, []
     for path in sorted((shared / "data" / "vcf").rglob("*.vcf")):
         if "/failed/" in str(path) or path.stat().st_size > 1 << 20:
             continue
-        count, problems = compare(path, mapping)
+        count, problems = compare(path, mapping, restate=restate)
         calls += count
         wrong += problems
     assert wrong[:20] == []

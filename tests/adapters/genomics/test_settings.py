@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from fhir_bridge.adapters.genomics.query import read_observation
+from fhir_bridge.fhir.validation import Validator
 from tests.command import run_command
 
 from .conftest import HEADER, text
@@ -94,3 +96,31 @@ def test_a_limit_takes_so_many_lines_and_makes_the_report(tmp_path, limit, statu
     (diagnostic,) = map(json.loads, (out / "DiagnosticReport.ndjson").read_text().splitlines())
     assert diagnostic["status"] == status
     assert ("first lines" in diagnostic["conclusion"]) is (status == "partial")
+
+
+def test_what_names_state_is_not_said_again_and_reads_the_same(tmp_path):
+    path = tmp_path / "names.vcf"
+    lines = (
+        "1 100 rs7;rs8 A C 40 PASS DP=30 GT:AD:DP 0/1:14,16:30",
+        "1 200 . CAA C 40 PASS . GT 1/1",
+        "X 300 . T TA . low . GT 0/1",
+    )
+    path.write_text(text(lines))
+    results = []
+    for restate in ("true", "false"):
+        out = tmp_path / restate
+        run_command("convert", path, "-a", "vcf", "--out", out, "--set", f"restate={restate}")
+        results.append(list(map(json.loads, (out / "Observation.ndjson").read_text().splitlines())))
+    whole, brief = results
+    assert [each["id"] for each in whole] == [each["id"] for each in brief]
+    names = Validator()
+    for one, other in zip(whole, brief, strict=True):
+        assert not [issue for issue in names.validate(other) if issue.severity == "error"]
+        a, b = read_observation(one), read_observation(other)
+        assert (a.accession, a.interval, a.change, a.names, a.structural, a.present) == (
+            b.accession, b.interval, b.change, b.names, b.structural, b.present,
+        )  # fmt: skip
+    size = [len(json.dumps(each[0], separators=(",", ":"))) for each in results]
+    assert size[1] < 2560 < size[0]  # 2.5 KB
+    # Where no name is provable all is said.
+    assert len(whole[1]["component"]) == len(brief[1]["component"])

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import Context, IdentityResolver, Site, load_mapping
 from fhir_bridge.plugins import adapters
 
 EXAMPLE = Path(__file__).parents[3] / "mappings" / "ehr" / "hl7v2" / "examples" / "oru-genomics"
+GUIDE = "http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/"
 VCF = """##fileformat=VCFv4.3
 ##fileDate=20260309
 ##contig=<ID=chr11,length=135086622>
@@ -104,6 +106,36 @@ def test_significance_is_derived_from_its_variant_alone(of_result: dict[str, lis
 
 
 def test_report_has_results_and_variants(of_result: dict[str, list[dict[str, Any]]]) -> None:
-    named = {each["reference"] for each in of_result["report"][0]["result"]}
+    named = {each["reference"] for each in of_result["genomic-report"][0]["result"]}
     made = [*of_result["result"], *of_result["variant"], *of_result["diagnostic-implication"]]
     assert named == {f"Observation/{each['id']}" for each in made}
+
+
+def test_report_with_variants_is_a_genomic_report_and_any_other_is_not(
+    site: Site, of_result: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    (report,) = of_result["genomic-report"]
+    assert "report" not in of_result
+    assert report["meta"]["profile"] == [f"{GUIDE}genomic-report"]
+    assert [each["code"] for each in report["code"]["coding"]] == ["81247-9", "51969-4"]
+    assert not [each for each in Validator().validate(report) if each.severity == "error"]
+    text = (EXAMPLE / "message.hl7").read_text()
+    changes = {
+        "preliminary": text.partition("OBX|1|")[0],  # no variant has come
+        "chemistry": text.replace("||GE|F", "||CH|F"),
+        "span": text.replace(
+            "20260302080000+0100||||||||||||||", "20260302080000+0100|20260302090000+0100|||||||||||||"
+        ),
+        "local": text.replace("81247-9^Master HL7 genetic variant reporting panel^LN", "51969-4^Genetics^L"),
+    }
+    for name, changed in changes.items():
+        (tmp_path / f"{name}.hl7").write_text(changed)
+        results = converted("ehr/hl7v2", tmp_path / f"{name}.hl7", site)
+        if name == "local":
+            (other,) = results["genomic-report"]
+            assert not [each for each in Validator().validate(other) if each.severity == "error"]
+            continue
+        (other,) = results["report"]
+        assert "profile" not in other["meta"]
+        # The report is the same one before and after its variants came.
+        assert other["id"] == report["id"]

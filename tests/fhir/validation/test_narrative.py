@@ -104,3 +104,25 @@ def test_an_image_that_is_not_there_is_missing_from_the_text(name: str, severity
     patient = {"resourceType": "Patient", "text": {"status": "generated", "div": div(link)}}
     (issue,) = Validator().validate(patient)
     assert (issue.code, issue.severity) == ("FB-FHIR-070", severity)
+
+
+@pytest.mark.parametrize(
+    ("link", "codes"),
+    [
+        ("urn:uuid:0a000000-0000-4000-8000-000000000002", []),
+        ("urn:uuid:0a000000-0000-4000-8000-000000000003", ["FB-FHIR-070"]),
+        ("javascript:x", ["FB-FHIR-070"]),
+    ],
+)
+def test_in_a_bundle_a_link_may_be_the_urn_of_an_entry(link: str, codes: list[str]) -> None:
+    text = {"status": "generated", "div": div(f'<a href="{link}">x</a>')}
+    entries = [
+        {
+            "fullUrl": "urn:uuid:0a000000-0000-4000-8000-000000000002",
+            "resource": {"resourceType": "Patient", "text": text},
+        },
+        {"fullUrl": "javascript:x", "resource": {"resourceType": "Patient", "active": True}},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    issues = Validator().validate(bundle)
+    assert [issue.code for issue in issues if issue.code == "FB-FHIR-070"] == codes

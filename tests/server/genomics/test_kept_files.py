@@ -12,6 +12,7 @@ import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.server import Settings, create_app
+from fhir_bridge.server.genomics import kept
 from tests.command import run_command
 from tests.server.conftest import PASSWORD, Hospital, bare_plugins, furnish, running
 from tests.server.genomics.genome import LINES, genome, site
@@ -298,6 +299,97 @@ def test_a_pin_stores_a_variant_of_the_file_under_its_id(
     ).json()
     assert f"Observation/{before['id']}" in json.dumps(events)
     served.run(served.services.store.delete, "Observation", before["id"], EVERYTHING)
+
+
+def _assessment(variant: str, patient: str) -> dict[str, Any]:
+    """What a person derives from a variant."""
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "Second look"},
+        "subject": {"reference": f"Patient/{patient}"},
+        "valueString": "Looks real",
+        "derivedFrom": [{"reference": f"Observation/{variant}"}],
+    }
+
+
+def test_what_is_derived_from_a_variant_of_the_file_stores_the_variant_in_the_same_transaction(
+    served: Hospital, clara: dict[str, str], people: dict[str, str]
+) -> None:
+    found = shown(
+        ask(
+            served,
+            clara,
+            "find-subject-variants",
+            subject=people["A1"],
+            ranges="NC_000001.11:1009-1010",
+            includeVariants="true",
+        )
+    )
+    one, other = sorted(found)[:2]
+    post = served.http.post
+
+    def is_stored(identity: str) -> bool:
+        return bool(served.http.get(f"/fhir/Observation/{identity}", headers=clara).status_code == 200)
+
+    assert not is_stored(one)
+    # Neither somebody who may only create, nor who may not see the file, nor of another patient's record.
+    creator = served.token("user/*.crs", patient=None)
+    blind = served.token("user/Observation.cruds", patient=None)
+    for token, patient in ((creator, "A1"), (blind, "A1"), (clara, "B1")):
+        done = post("/fhir/Observation", json=_assessment(one, people[patient]), headers=token)
+        assert done.status_code == 422, done.text
+        assert "FB-STORE-032" in done.text
+        assert not is_stored(one)
+    done = post("/fhir/Observation", json=_assessment(one, people["A1"]), headers=clara)
+    assert done.status_code == 201, done.text
+    assert is_stored(one)
+    stored = served.http.get(f"/fhir/Observation/{one}", headers=clara).json()
+    assert {k: v for k, v in stored.items() if k != "meta"} == {
+        k: v for k, v in found[one].items() if k != "meta"
+    }
+    assert not is_stored(other)
+    entry = {
+        "resource": _assessment(other, people["A1"]) | {"id": "second-look"},
+        "request": {"method": "PUT", "url": "Observation/second-look"},
+    }
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    answer = post("/fhir", json=bundle, headers=clara)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["entry"]) == 1
+    assert is_stored(other)
+    events = served.http.get(
+        f"/fhir/AuditEvent?patient={people['A1']}&_count=200",
+        headers=served.token("user/*.rs", user="root", patient=None),
+    ).json()
+    assert all(f"Observation/{each}" in json.dumps(events) for each in (one, other))
+    assert served.http.get(f"/fhir/Observation/{one}", headers=clara).json()["meta"]["versionId"] == "1"
+    for identity in (done.json()["id"], "second-look", one, other):
+        served.run(served.services.store.delete, "Observation", identity, EVERYTHING)
+
+
+def test_a_variant_that_no_operation_has_shown_is_looked_for_in_a_small_file(
+    served: Hospital, clara: dict[str, str], people: dict[str, str], folder: Path
+) -> None:
+    identity = next(
+        content["id"]
+        for content in map(json.loads, (folder / "whole" / "Observation.ndjson").read_text().splitlines())
+        if content["subject"]["reference"].endswith(people["A1"])
+        and "NC_000007.14:g.4000T>A" in json.dumps(content)
+    )
+    path = f"/fhir/Observation/{identity}"
+    assert served.http.get(path, headers=clara).status_code == 404
+    kept._SHOWN.clear()  # as after a start
+    task = {
+        "resourceType": "Task",
+        "status": "requested",
+        "intent": "order",
+        "for": {"reference": f"Patient/{people['A1']}"},
+        "focus": {"reference": f"Observation/{identity}"},
+    }
+    done = served.http.post("/fhir/Task", json=task, headers=clara)
+    assert done.status_code == 201, done.text
+    assert served.http.get(path, headers=clara).json()["meta"]["versionId"] == "1"
 
 
 def test_what_a_person_said_of_a_variant_counts_and_not_the_file(

@@ -136,6 +136,10 @@ _BESIDE: Final = frozenset(("codeSystem", "codeSystemName", "codeSystemVersion",
 _Take = tuple[str, tuple[str, ...], Callable[[Node, set[_Leaf]], None], str]
 
 
+_known: dict[_Take, _Take] = {}
+"""Every way of taking, once: rules that take the same share it."""
+
+
 def _takes(_: str, reads: list[Read]) -> tuple[_Take, ...]:
     result: dict[_Take, None] = {}
     for read in reads:
@@ -146,31 +150,31 @@ def _takes(_: str, reads: list[Read]) -> tuple[_Take, ...]:
         steps = (*(names[1:] if start else names), *[part for part in read.path if isinstance(part, str)])
         reader = _READERS.get(read.reader or "text", _subtree)
         scope = start or ("root " if read.scope == "ClinicalDocument" else "")
-        result[scope, tuple(steps), reader, "all" if read.loops else read.which] = None
+        take = (scope, tuple(steps), reader, "all" if read.loops else read.which)
+        result[_known.setdefault(take, take)] = None
     return tuple(result)
 
 
-def _reach(node: Any, steps: tuple[str, ...]) -> Iterator[tuple[Node, str]]:
+def _reach(node: Any, steps: tuple[str, ...]) -> list[tuple[Node, str]]:
     """The elements, or attributes of elements, that a path of names leads to."""
     if node is None or node is NOTHING:
-        return
+        return []
     for position, name in enumerate(steps):
         reached = node.get(name)
-        if reached.__class__ is str:
-            yield node, name
-            return
-        if reached.__class__ is list:
-            for item in reached:
-                yield from _reach(item, steps[position + 1 :])
-            return
+        kind = reached.__class__
+        if kind is str:
+            return [(node, name)]
+        if kind is list:
+            rest = steps[position + 1 :]
+            return [found for item in reached for found in _reach(item, rest)]
         if reached is None:
             if name == "nullFlavor" or steps[-1] == "nullFlavor":
                 missing = _missing(node, steps[position:])
                 if missing is not None:
-                    yield missing, "nullFlavor"
-            return
+                    return [(missing, "nullFlavor")]
+            return []
         node = reached
-    yield node, ""
+    return [(node, "")]
 
 
 def _missing(node: Node, steps: tuple[str, ...]) -> Node | None:
@@ -183,16 +187,20 @@ def _missing(node: Node, steps: tuple[str, ...]) -> Node | None:
 def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]], list[str]]:
     """What the applied rules leave: in words with a line, each once; and, in words, what says nothing."""
     taken: set[_Leaf] = set()
+    done: set[tuple[int, int]] = set()  # what is around statements is read by the rules of each
     for reads, scope, marks in applied:
-        for start, steps, reader, which in reads.entered(marks, _takes):
+        for take in reads.entered(marks, _takes):
+            start, steps, reader, which = take
             node = scope
-            if start == "section":
-                node = scope.section
-            elif start == "parent":
-                node = scope.container
-            elif start in ("document", "root "):
-                node = root
-            results = list(_reach(node, steps))
+            if start:
+                node = scope.section if start == "section" else scope.container if start == "parent" else node
+                if start in ("document", "root "):
+                    node = root
+                key = (id(node), id(take))
+                if key in done:
+                    continue
+                done.add(key)
+            results = _reach(node, steps)
             if which != "all" and results:
                 results = results[:1] if which == "first" else results[-1:]
             for reached, name in results:

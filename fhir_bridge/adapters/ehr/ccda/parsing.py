@@ -66,6 +66,7 @@ class _Builder:
         self.current: Node | None = None
         self.depth = self.count = 0
         self.texts: list[str] = []
+        self.tags: dict[str, str] = {}
         self.parser: Any = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.ordered_attributes = False
@@ -82,7 +83,7 @@ class _Builder:
 
     def _flush(self) -> None:
         if self.texts:
-            text = "".join(self.texts)
+            text = self.texts[0] if len(self.texts) == 1 else "".join(self.texts)
             self.texts.clear()
             node = self.current
             if node is not None and not text.isspace():
@@ -110,9 +111,11 @@ class _Builder:
                 else f"more than {MAX_NODES} elements"
             )
             raise DocumentError(f"line {self.parser.CurrentLineNumber}: {what}")
-        if attributes:
-            attributes = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
-        tag = name.rpartition(" ")[2]
+        for key in attributes:
+            if " " in key:
+                attributes = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
+                break
+        tag = self.tags.get(name) or self.tags.setdefault(name, name.rpartition(" ")[2])
         parent = self.current
         if parent is None:
             if name.startswith("urn:hl7-org:v3 ClinicalDocument"):

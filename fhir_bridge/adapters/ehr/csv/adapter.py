@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ class CsvModel:
     """Rows are counted by what no rule represents, from the reads that the compiler notes."""
     texts: bool = True
     """Values are text: they equal no number."""
+    cells: bool = True
+    """They are text and nothing else: no identifier, time or code with parts."""
 
     def __init__(
         self,
@@ -50,7 +53,10 @@ class CsvModel:
         columns: frozenset[str] = frozenset(),
         *,
         stated_date: bool = False,
+        absent: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
+        self.absent = absent or {}
+        """Columns that are declared and in no sample, each with those of the samples that are not declared."""
         self._dialect = dialect
         self._columns = columns
         self.foreign = frozenset(("times",) if stated_date else ())
@@ -70,13 +76,19 @@ class CsvModel:
     def with_samples(self, paths: Sequence[Path]) -> CsvModel:
         """The same with the columns of tables that show which there are."""
         dialect = self._dialect or Dialect()
-        columns = set(self._columns)
+        seen: set[str] = set()
         for path in paths:
+            if dialect.file and not fnmatchcase(path.name.casefold(), dialect.file.casefold()):
+                continue  # a table of another mapping
             try:
-                columns.update(read_header(path, dialect))
+                seen.update(read_header(path, dialect))
             except HeaderError:
                 continue  # no table of this mapping
-        return CsvModel(dialect, frozenset(columns), stated_date=bool(self.foreign))
+        known = {*dialect.columns, *dialect.names, *dialect.optional, *dialect.ignore}
+        others = tuple(sorted(seen - known))
+        absent = {column: others for column in dialect.columns if seen and column not in seen}
+        columns = frozenset({*self._columns, *seen})
+        return CsvModel(dialect, columns, stated_date=bool(self.foreign), absent=absent)
 
     def doubt(self, text: str, scope: str, numbers: Sequence[int]) -> tuple[str, str] | None:  # noqa: ARG002
         """Why a column is in no table, where columns are declared or shown by a sample."""

@@ -19,6 +19,7 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _DELIMITERS: Final = ",;\t|"
+_DECIMALS: Final = ".,·٫"
 _OF_VALUES: Final = ("decimal", "group", "date")
 """Options of the same block that the mapping language reads: cells reach it as written, `quantity`, `decimal`
 and `datetime` read them, so that an identifier that looks like a number or a date is never rewritten."""
@@ -105,6 +106,10 @@ class Dialect:
             advice = nearest(encoding, _ENCODINGS, cutoff=0.5) or "such as utf-8 or cp1252"
             raise DialectError("encoding", f'source.encoding: "{encoding}" is no encoding', advice) from None
         decimal, group = _character(options, "decimal", None), _character(options, "group", None)
+        if decimal is not None and decimal not in _DECIMALS:
+            raise DialectError(
+                "decimal", f'source.decimal: "{decimal}" is no decimal mark', 'such as "," or "."'
+            )
         if decimal is not None and decimal == group:
             raise DialectError("group", "source.decimal and source.group are the same character")
         names = _texts(options, "names")

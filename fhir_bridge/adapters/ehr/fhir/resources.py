@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +14,12 @@ from fhir_bridge.fhir.serialization import loads_exact
 __all__ = ["Item", "PatientIndex", "resources"]
 
 _LINED: Final = (".ndjson", ".jsonl")
+
+MAX_DOCUMENT_BYTES = 256 << 20
+"""Of a file of JSON, and of a line of NDJSON, each of which is read as a whole."""
+
+
+_TOO_LARGE = f"larger than {MAX_DOCUMENT_BYTES >> 20} MB and was not read"
 
 
 class Item(NamedTuple):
@@ -38,9 +45,16 @@ def resources(path: Path) -> Iterator[Item]:
     """
     if path.suffix.lower() in _LINED:
         with path.open("rb") as file:
-            for line, text in enumerate(file, start=1):
+            for line, text in enumerate(iter(partial(file.readline, MAX_DOCUMENT_BYTES + 1), b""), start=1):
+                if len(text) > MAX_DOCUMENT_BYTES:
+                    yield Item(f"{path.name}:{line}", None, f"from here a line is {_TOO_LARGE}")
+                    return
                 if text.strip():
                     yield _parsed(text, f"{path.name}:{line}")
+        return
+    if path.stat().st_size > MAX_DOCUMENT_BYTES:
+        text = f"the file is {_TOO_LARGE}; as NDJSON, a resource a line, it may have any size"
+        yield Item(path.name, None, text)
         return
     parsed = _parsed(path.read_bytes(), path.name)
     resource = parsed.resource

@@ -170,18 +170,54 @@ def attachments(s: Group) -> list[Attachment] | None:
     return results or None
 
 
+_OF_CONTENT: Final[Mapping[int, str]] = {
+    6: "unit",
+    7: "reference range",
+    8: "interpretation",
+    9: "probability",
+    10: "nature of the abnormality",
+    12: "reference range since",
+    13: "access checks",
+    15: "producer",
+    16: "responsible observer",
+    17: "method",
+    18: "equipment",
+    19: "analysed",
+    20: "site",
+    21: "instance",
+    22: "mood",
+    25: "medical director",
+    26: "release category",
+    27: "root cause",
+    28: "local process control",
+    29: "observation type",
+    30: "observation subtype",
+}
+"""Fields of a content's OBX for which a DocumentReference has no element, and what they say."""
+
+
 @function(
     scope=True,
     returns="string",
-    selects=tuple((f"contents:NTE-{number}", "whole") for number in (3, 4, 5, 6, 7, 8)),
+    selects=(
+        *((f"contents:NTE-{number}", "whole") for number in (3, 4, 5, 6, 7, 8)),
+        *((f"contents:OBX-{number}", "whole") for number in _OF_CONTENT),
+    ),
 )
 def contents_notes(s: Group) -> str | None:
-    """The comments on the contents of a document (MDM), each after what it comments."""
+    """The comments on the contents of a document (MDM), each after what it comments, and what is said of them."""
     results: list[str] = []
     for group in contents_of(s):
+        title = _title(group.segments[0])
         if notes := group.notes:
-            title = _title(group.segments[0])
             results.append(f"Comment on {title}: {notes}" if title else f"Comment: {notes}")
+        said = [
+            f"{label} {value.whole}"
+            for number, label in _OF_CONTENT.items()
+            for value in group.segments[0].every(number)
+        ]
+        if said:
+            results.append(f"{title or 'Content'}: {', '.join(said)}")
     return "; ".join(results) or None
 
 

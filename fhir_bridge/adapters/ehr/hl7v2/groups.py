@@ -70,19 +70,19 @@ _BEFORE_PATIENT: Final = frozenset("SCH RF1 PRD CTD AUT".split())
 _OF_SPECIMEN: Final = frozenset("SPM SAC INV".split())
 _OF_OBSERVATION: Final = frozenset(("OBX",))
 _TEXT_TYPES: Final = frozenset(("TX", "FT"))
-_OF_SUBJECT: Final = frozenset("PID PD1 PV1 PV2 MRG SCH TQ1 RGS AIS AIG AIL AIP".split())
+_OF_SUBJECT: Final = frozenset("PID PD1 ARV PV1 PV2 MRG SCH TQ1 RGS AIS AIG AIL AIP TXA".split())
 """Segments after which a comment is on the patient, the visit or the appointment. One after another segment is that
 segment's own, and is nobody's where no rule reads it."""
 
 _OWN: Final[dict[str, frozenset[str]]] = {
-    ORDER: _OF_ORDER | {"NTE", "SPM"},
+    ORDER: _OF_ORDER | {"NTE", "SPM", "SAC"},
     OBSERVATION: _OF_OBSERVATION | {"NTE"},
     SPECIMEN: _OF_SPECIMEN | {"NTE"},
     VARIANT: _OF_OBSERVATION | {"NTE"},
     VISIT_OBSERVATION: _OF_OBSERVATION | {"NTE"},
 }
 USUAL_PLACES: Final[Mapping[str, str]] = MappingProxyType(
-    dict.fromkeys("RXA RXC RXD RXE RXG RXO RXR IPC ZDS ODS ODT RQD RQ1".split(), ORDER)
+    dict.fromkeys("RXA RXC RXD RXE RXG RXO RXR IPC ZDS ODS ODT RQD RQ1 TCD SID".split(), ORDER)
 )
 """Segments that are in another group than the patient's: what is ordered of a pharmacy, and what it gave; how imaging
 calls its procedures and studies (IPC; ZDS of IHE RAD-4)."""
@@ -416,7 +416,7 @@ def stray(root: Group, segment: Segment) -> str:
                     return "" if "OBR" in order.first else ": its order has no OBR"
                 if any(own is segment for part in order.of(SPECIMEN) for own in part.segments):
                     return ""
-        return ": no order is before it" if name not in ("SAC", "INV") else ": no SPM is before it"
+        return ": no order is before it" if name != "INV" else ": no SPM is before it"
     if name == "PV1" and any(
         patient.first.get(name) is segment and not patient.visit for patient in root.of(PATIENT)
     ):
@@ -445,6 +445,7 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
     order: Group | None = None
     noted: Group | None = None
     latest: dict[str, Group | None] = {}
+    of_message: list[Segment] = []  # comments before any patient
     after_request = root.part("MSH", 9, 1) == "OUL"  # OUL_R22 to OUL_R24: ORC follows its OBR
     for segment in segments:
         name = segment.name
@@ -453,6 +454,9 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             order.groups.setdefault(OBSERVATION, []).append(noted)
             continue
         if name in _ENVELOPE:
+            continue
+        if name == "NTE" and patient is None:
+            of_message.append(segment)
             continue
         if patient is None or (name == "PID" and not _awaits_its_patient(patient)):
             patient, order = root.open(PATIENT), None
@@ -495,13 +499,17 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
         elif name == "NTE":
             if noted is not None:
                 noted.add(segment)
-        elif name in _OF_ORDER and order is not None:
+        elif (name in _OF_ORDER or name == "SAC") and order is not None:
             order.add(segment)
         else:
             patient.add(segment)
-            noted = (
-                patient if name in _OF_SUBJECT else None
-            )  # a comment after it is none of the result before
+            # A comment after it is none of the result before; after who takes part (PRT), of what they take part in.
+            if name != "PRT":
+                noted = patient if name in _OF_SUBJECT else None
+    if of_message and sum(segment.name == "PID" for segment in segments) == 1:
+        about = next(group for group in root.of(PATIENT) if "PID" in group.first)
+        for segment in of_message:  # a message about one patient is commented
+            about.add(segment)
     for group in root.of(PATIENT):
         _number(group.of(VISIT_OBSERVATION))
         for inner in group.of(ORDER):

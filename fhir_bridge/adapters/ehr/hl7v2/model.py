@@ -208,9 +208,20 @@ class Hl7v2Model:
     foreign: frozenset[str] = frozenset(("times", "codes"))
     """What is written in another form than FHIR's."""
 
-    def doubt(self, text: str, scope: str, numbers: Sequence[int]) -> tuple[str, str] | None:  # noqa: ARG002
+    def doubt(self, text: str, scope: str, numbers: Sequence[int]) -> tuple[str, str] | None:
         """Why a field is in no message by any version of the standard, and what may be meant."""
-        return doubt_of(text, numbers)
+        return self._unplaced(text, scope) or doubt_of(text, numbers)
+
+    def _unplaced(self, text: str, scope: str) -> tuple[str, str] | None:
+        """A segment of the site that a rule of a group reads, and that no group has: all would see the first."""
+        match = SELECTOR.match(text)
+        name = match["segment"] if match else ""
+        scope = self.scope_name(scope)
+        if not name.startswith("Z") or name in self._placed or scope in (self.root, PATIENT, name):
+            return None
+        near = nearest(name, [each for each in self._placed if each.startswith("Z")], cutoff=0.5)
+        advice = near or f"source: {{groups: {{{scope}: [{name}]}}}}"
+        return f'"{name}" is in no group: each {scope} would have the first one of the message', advice
 
     def table(self, text: str, numbers: Sequence[int]) -> str | None:
         """The code system of a value whose codes HL7 defines."""

@@ -155,6 +155,18 @@ class Message:
         return blake2b(content, digest_size=16).hexdigest() if content else ""
 
     @property
+    def zone(self) -> tzinfo | None:
+        """The offset of MSH-7, which times without one have (2.14.9.7), where it is not that of the site's zone.
+
+        None where the site's zone has it too, and so knows the clock changes, and where either is not stated: an offset
+        alone does not say what it was half a year ago.
+        """
+        sent = self.time
+        if self._zone is None or sent is None or sent.tzinfo is None:
+            return None
+        return None if sent.astimezone(self._zone).utcoffset() == sent.utcoffset() else sent.tzinfo
+
+    @property
     def sequence(self) -> str:
         """The message's place among those of one business time (`sequence.py`)."""
         if not self.segments:

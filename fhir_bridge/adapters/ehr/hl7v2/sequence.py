@@ -24,9 +24,6 @@ def sequence(sent: datetime | None, number: str | None, control_id: str | None, 
     return f"{_time(sent, zone)} {_text(number)} {_text(control_id)}"
 
 
-_DIGITS_ALONE = dict.fromkeys(map(ord, "-T:."))
-
-
 def _time(sent: datetime | None, zone: tzinfo | None) -> str:
     if sent is None:
         return "0"
@@ -34,7 +31,8 @@ def _time(sent: datetime | None, zone: tzinfo | None) -> str:
         moment = (sent if sent.tzinfo else sent.replace(tzinfo=zone or UTC)).astimezone(UTC)
     except OverflowError:  # the first or last hours of the calendar
         moment = sent
-    return "1" + moment.isoformat(timespec="microseconds")[:26].translate(_DIGITS_ALONE)
+    text = moment.isoformat(timespec="microseconds")[:26]
+    return f"1{text[:4]}{text[5:7]}{text[8:10]}{text[11:13]}{text[14:16]}{text[17:19]}{text[20:]}"
 
 
 def _text(text: str | None) -> str:

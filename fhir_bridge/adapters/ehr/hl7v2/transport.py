@@ -13,8 +13,8 @@ __all__ = ["ENVELOPE", "OF_RESULT", "SILENT", "silent_fields"]
 ENVELOPE: Final = frozenset("MSH SFT UAC MSA ERR DSC".split())
 """Segments of the exchange itself. Who sent the message and when is part of every resource all the same."""
 
-_SET_IDS: Final = """AIG AIL AIP AIS AL1 ARV CON DB1 DG1 FT1 GT1 IAM IN1 NK1 NTE OBR OBX PID PR1 PRT PV1 RGS ROL RXA
-    SPM TQ1 TQ2 TXA UB1"""
+_SET_IDS: Final = """AIG AIL AIP AIS AL1 ARV CON DB1 DG1 FT1 GT1 IAM IN1 IN3 NK1 NTE OBR OBX PID PR1 PRT PV1 RGS ROL RXA
+    RXD SPM TQ1 TQ2 TXA UB1 UB2"""
 """Segments whose first field counts them, or names this instance of them."""
 
 _ACTIONS: Final[Mapping[str, int]] = {
@@ -25,6 +25,7 @@ _ACTIONS: Final[Mapping[str, int]] = {
     "ARV": 2,
     "DG1": 21,
     "GOL": 1,
+    "PTH": 1,
     "IAM": 6,
     "ORC": 1,
     "PR1": 20,

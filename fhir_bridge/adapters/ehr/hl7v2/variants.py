@@ -68,6 +68,14 @@ def variants(order: Group) -> list[Group]:
     return list(first.values())
 
 
+@function(scope=True, returns="boolean")
+def reports_variants(s: Group) -> bool:
+    """Whether an order's results are genetic variants, observed at one time: its report is a genomic one."""
+    request = s.first.get("OBR")
+    within = request.field(8) if request is not None else None
+    return not within and bool(s.part("OBR", 4, 1)) and bool(variants(s))
+
+
 @lru_cache(maxsize=20_000)
 def _holds_identity(name: str) -> bool:
     """Whether a raw OBX-3 may have a code that says which variant it is."""
@@ -138,6 +146,7 @@ def sequenced_specimen(ctx: Context, subject: Any, number: Any) -> Reference | N
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "reports_variants": reports_variants,
     "sequenced_specimen": sequenced_specimen,
     "of_variant": of_variant,
     "variant_coded": variant_coded,

@@ -199,7 +199,7 @@ def pressure(s: Group, ctx: Context, wanted: str) -> Quantity | None:
             for other in groups:
                 same = other.part("OBX", 4, 1) == mark and other.ordinal == s.ordinal
                 if same and _code(other) == wanted:
-                    return _fit(ctx, other, wanted).quantity
+                    return _silently(ctx, other, wanted).quantity  # it reports itself, in its own result
     return None
 
 

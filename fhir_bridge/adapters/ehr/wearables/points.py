@@ -58,6 +58,10 @@ def _problem(line: int, text: str) -> Point:
     return Point(line, _NOTHING, Measure("each"), None, None, "", problem=text)
 
 
+MAX_DOCUMENT_BYTES = 256 << 20
+"""Of a file of JSON that is read as a whole."""
+
+
 def open_mhealth_points(path: Path) -> Iterator[Point]:
     """The data points of a file: one, a list of them, or one a line.
 
@@ -76,6 +80,9 @@ def open_mhealth_points(path: Path) -> Iterator[Point]:
                     except (ValueError, RecursionError) as error:
                         yield _problem(line, f"it is no JSON ({str(error)[:80]})")
         return
+    if path.stat().st_size > MAX_DOCUMENT_BYTES:
+        size = f"larger than {MAX_DOCUMENT_BYTES >> 20} MB"
+        raise PointError(f"it is {size} and was not read; with a data point a line it may have any size")
     try:
         document = loads_exact(path.read_bytes())
     except (ValueError, RecursionError) as error:

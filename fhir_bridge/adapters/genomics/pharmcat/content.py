@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import Any
 
@@ -165,11 +165,29 @@ def gene_calls(genes: Mapping[str, Any]) -> Iterator[GeneCall]:
     Raises:
         ContentError: an entry has another form.
     """
-    seen: set[str] = set()
+    by_symbol: dict[str, list[Mapping[str, Any]]] = {}
     for symbol, entry in _flat(genes):
-        if symbol not in seen:
-            seen.add(symbol)
-            yield _gene_call(symbol, entry)
+        by_symbol.setdefault(symbol, []).append(entry)
+    for symbol, (first, *others) in by_symbol.items():
+        call = _gene_call(symbol, first)
+        notes = tuple(text for entry in others for text in _otherwise(call, _gene_call(symbol, entry), entry))
+        yield (
+            replace(
+                call, diplotypes=tuple(replace(one, notes=(*one.notes, *notes)) for one in call.diplotypes)
+            )
+            if notes
+            else call
+        )
+
+
+def _otherwise(call: GeneCall, other: GeneCall, entry: Mapping[str, Any]) -> Iterator[str]:
+    """What another source (`DPWG`) says of a gene's diplotypes that the first one does not."""
+    source = _text(entry.get("phenotypeSource")) or "Another source"
+    known = {(one.label, one.phenotypes, one.activity) for one in call.diplotypes}
+    for one in other.diplotypes:
+        if (one.label, one.phenotypes, one.activity) not in known:
+            activity = f" (activity score {one.activity})" if one.activity else ""
+            yield f"{source}: {one.label} {', '.join(one.phenotypes) or 'no phenotype'}{activity}"
 
 
 def _flat(genes: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -82,7 +82,13 @@ class Results:
         )
         self.build = _words(matcher.get("genomeBuild"))
         self.version = _words(content.get("pharmcatVersion"))
-        self.data_version = _words(content.get("dataVersion"))
+        # Version 2 states those of both sources.
+        of_sources = [
+            f"{name} {text}"
+            for name in ("CPIC", "DPWG")
+            if (text := _words(content.get(f"{name.lower()}Version")))
+        ]
+        self.data_version = _words(content.get("dataVersion")) or ", ".join(of_sources) or None
         stamp = _words(content.get("timestamp")) or _words(matcher.get("timestamp"))
         self.time = _time(stamp)
         self.unread: list[tuple[str, str]] = []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from fhir_bridge.adapters.genomics.query.changes import Change, QueryError, read_variant
@@ -18,7 +20,7 @@ _BASES = frozenset("ACGTN")
 _CLASSES = {"LA6683-2": "germline", "LA6684-0": "somatic"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ObservedVariant:
     """A variant that an Observation states.
 
@@ -43,7 +45,21 @@ class ObservedVariant:
     genes: frozenset[str]
     present: bool
     accession: str | None = None
-    spellings: tuple[Change, ...] = field(default=())
+
+    @cached_property
+    def spellings(self) -> tuple[Change, ...]:
+        """What is changed into what, in all ways that the variant states it: `change`, and its names as far as they
+        can be read."""
+        stated = () if self.change is None else (self.change,)
+        return (*stated, *_read(self.names))
+
+
+def _read(names: Iterable[str]) -> list[Change]:
+    changes = []
+    for name in sorted(names):
+        with suppress(QueryError):
+            changes.append(read_variant(name))
+    return changes
 
 
 def components(resource: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -97,7 +113,6 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
     names: set[str] = set()
     genes: set[str] = set()
     spans: dict[str, Mapping[str, Any]] = {}
-    spellings: list[Change] = []
     copies = False
     for code, component in components(resource):
         value = component.get("valueCodeableConcept")
@@ -121,11 +136,8 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
             names.update(part for _, known, text in codes_of(value) for part in (known, text) if part)
         elif code == "82155-3":
             copies = True
-    for name in sorted(names):
-        try:
-            spellings.append(read_variant(name))
-        except QueryError:
-            continue
+    if accession is None:  # names say it as well
+        accession = next((name.partition(":")[0] for name in sorted(names) if name.startswith("NC_")), None)
     literal = reference is not None and alternate is not None and _BASES.issuperset(reference + alternate)
     bases = len(reference) if literal and reference else 1
     counted = counting or ""
@@ -139,7 +151,9 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
         change = Change.of(accession, exact.start, reference or "", alternate or "")
         if exact.end - exact.start != bases:
             change = None
-    if change is None and spellings and exact is None:
+    # Names cost more to read than all the rest; of most variants nobody asks.
+    spellings = _read(names) if change is None else []
+    if spellings and exact is None:
         exact = spellings[0].interval
     structural = not literal and not spellings and (copies or exact is not None or bool(inner or outer))
     absent = {code for _, code, _ in codes_of(resource.get("valueCodeableConcept"))}
@@ -154,5 +168,4 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
         frozenset(genes),
         not absent or "LA9633-4" in absent,
         accession,
-        (*((change,) if change is not None else ()), *spellings),
     )

@@ -212,6 +212,35 @@ def test_a_report_of_version_2_gives_what_one_of_version_3_gives(
             assert not [i for i in validator.validate(resource) if i.severity in ("error", "fatal")]
 
 
+def test_what_a_second_source_of_version_2_says_otherwise_is_a_note(
+    convert: Convert, report: dict[str, Any]
+) -> None:
+    """As PharmCAT 2.8 writes it: genes by source, each with the phenotypes of its own, and a version of each source."""
+    older = copy.deepcopy(report)
+    older |= {"pharmcatVersion": "v2.8.3", "cpicVersion": "v1.35.0", "dpwgVersion": "2023-12-19"}
+    older.pop("dataVersion", None)
+    second = {
+        symbol: copy.deepcopy(entry) | {"phenotypeSource": "DPWG"} for symbol, entry in older["genes"].items()
+    }
+    (diplotype, *_) = second["CYP2C19"]["sourceDiplotypes"]
+    diplotype["phenotypes"] = ["Slow Metabolizer"]
+    older["genes"] = {"CPIC": older["genes"], "DPWG": second}
+    for drugs in older["drugs"].values():
+        for drug in drugs.values():
+            for guideline in drug["guidelines"]:
+                for annotation in guideline["annotations"]:
+                    annotation.pop("phenotypes", None)
+                    annotation["activityScore"] = {}
+    code, found, account = convert(older)
+    assert code == 0
+    assert not [issue for issue in account["issues"] if issue["severity"] == "error"]
+    notes = {note["text"] for each in of(found["Observation"], "genotype") for note in each.get("note", ())}
+    said = [text for text in notes if "DPWG: " in text]
+    assert len(said) == 1
+    assert f"DPWG: {diplotype['label']} Slow Metabolizer" in said[0]
+    assert "CPIC v1.35.0, DPWG 2023-12-19" in json.dumps(found)
+
+
 @pytest.mark.shared
 def test_files_of_pharmcat_itself_are_read_whole(convert: Convert, shared: Path) -> None:
     folder = shared / "data/vcf/pharmcat/examples"

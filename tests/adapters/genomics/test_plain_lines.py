@@ -1,0 +1,147 @@
+"""Lines that are read and converted by what is known of lines like them come out as each of them does by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from fhir_bridge.adapters.genomics.plain_lines import PlainLines
+from tests.adapters.genomics.conftest import HEADER, text
+from tests.command import run_command
+
+EXTRA = (
+    '##INFO=<ID=QD,Number=1,Type=Float,Description="Quality by depth">',
+    '##INFO=<ID=DB,Number=0,Type=Flag,Description="dbSNP">',
+    '##INFO=<ID=MLEAC,Number=A,Type=Integer,Description="Count">',
+    '##INFO=<ID=CALLER,Number=.,Type=String,Description="Callers">',
+    '##FORMAT=<ID=GQ,Number=1,Type=Integer,Description="Quality">',
+    '##FORMAT=<ID=PL,Number=G,Type=Integer,Description="Likelihoods">',
+    '##FORMAT=<ID=FT,Number=1,Type=String,Description="Filters">',
+)
+INFO = (
+    "DP={d};AF=0.5;QD={q}", "DP={d};AF=0.5;QD={q};DB", "DP={d};AF=0.5;QD=-{q};MLEAC=1;CALLER=a,b", ".",
+    # Wrong or unusual: of another type, too many, missing, twice, with a meaning of its own, undeclared.
+    "DP=x;AF=0.5;QD={q}", "DP={d};AF=0.5,0.5;QD={q}", "DP=.;AF=0.5;QD={q}", "DP={d};DP={d}", "DP={d};END=500",
+    "DP=-{d};AF=0.5;QD={q}", "DP={d};AF=nan;QD=1e5", "UNKNOWN={q}", "DP={d};CLNSIG=Pathogenic", "DP={d};AF=;QD={q}",
+)  # fmt: skip
+CALLS = (
+    ("GT:AD:DP:GQ:PL", ("0/1:{a},{b}:{d}:99:400,0,500", "1/1:{a},{b}:{d}:12:400,0,500", "0/1:{a},{b}:{d}")),
+    ("GT:GQ", ("0/1:40", "1/1:.", "0/0:40", "./.:40", "0/1:x")),
+    ("GT", ("0/1", "1", "0|1", "./1", "1/2")),
+    ("GT:AD:FT", ("0/1:{a},{b}:PASS", "0/1:{a},{b}:low", "0/1:{a}:.")),
+    ("GT:AD:DP", ("0/1:.:{d}", "0/1:{a},.:{d}", "1/1:{a},{b}:{d}:9", "0/1:{a},{b},3:{d}", "1/1:9,{b}:{d}")),
+)
+ALLELES = (
+    "A G",
+    "C T",
+    "G A",
+    "AC A",
+    "T TA",
+    "A G",
+    "C T",
+    "G A,T",
+    "c t",
+    "A <DEL>",
+    "N A",
+    "AT GC",
+    "A *",
+    "A <NON_REF>",
+)
+
+
+def lines(seed: int, count: int) -> list[str]:
+    random = Random(seed)
+    results = []
+    position = 100
+    for number in range(count):
+        contig = "1" if number < count * 0.7 else "X" if number < count * 0.9 else "MT"
+        position = 100 if number and contig != results[-1].split()[0] else position
+        position += random.choice((1, 1, 7, 30)) if random.random() < 0.9 else random.choice((0, 0, -1))
+        values = {"d": random.randint(1, 60), "a": random.randint(0, 30), "b": random.randint(0, 30)}
+        values["q"] = random.choice(("1.5", "20", "3.25"))
+        usual = random.random() < 0.7
+        format_, samples = CALLS[0 if usual else random.randrange(len(CALLS))]
+        info = INFO[random.randrange(3 if usual else len(INFO))].format(**values)
+        sample = random.choice(samples[:2] if usual else samples).format(**values)
+        identifier = random.choice((f"rs{number}", ".", f"rs{number}", "x;y" if not usual else "own"))
+        quality = random.choice(("50.25", "3", "." if not usual else "99", "x" if not usual else "30"))
+        filters = random.choice(("PASS", "PASS", ".")) if usual else random.choice(("PASS", "low", "0"))
+        alleles = ALLELES[random.randrange(7 if usual else len(ALLELES))]
+        results.append(
+            f"{contig} {position} {identifier} {alleles} {quality} {filters} {info} {format_} {sample}"
+        )
+    return results
+
+
+def written(folder: Path, path: Path, *more: object) -> dict[str, Any]:
+    report = folder / "report.json"
+    run_command("convert", path, "-a", "vcf", "--out", folder / "out", "--report", report, *more)
+    content = json.loads(report.read_text())
+    for name in ("seconds", "peak_mb"):
+        content.pop(name, None)
+    files = {each.name: each.read_bytes() for each in sorted((folder / "out").glob("*.ndjson"))}
+    return {"report": content, **files}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_lines_read_together_are_written_as_each_alone(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mixed.vcf"
+    path.write_text(text(lines(seed, 1200), extra=EXTRA))
+    read, plain = PlainLines.read, [0]
+
+    def counted(*arguments: Any) -> Any:
+        record = read(*arguments)
+        plain[0] += record is not None
+        return record
+
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(PlainLines, "read", counted)
+        together = written(tmp_path / "one", path)
+    assert plain[0] > 300
+    monkeypatch.setattr(PlainLines, "read", lambda *_: None)
+    alone = written(tmp_path / "two", path)
+    assert together.keys() == alone.keys()
+    for name, content in alone.items():
+        assert together[name] == content, name
+
+
+def test_a_mapping_that_makes_more_of_a_line_has_its_lines_converted_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mapping.yaml").write_text(
+        """mapping: own
+version: 1.0.0
+source: {adapter: vcf}
+extends: genomics/vcf
+rules:
+- rule: depth
+  for: Sample
+  as: Observation
+  key: [sample.name, line.number]
+  status: final
+  code: {text: Depth}
+  subject: "=sample(sample.name)"
+  valueInteger: "=call.depth"
+"""
+    )
+    path = tmp_path / "usual.vcf"
+    path.write_text(
+        text(
+            [f"1 {100 + number} . A G 50 PASS DP=9 GT:AD:DP 0/1:4,5:9" for number in range(300)],
+            header=HEADER,
+        )
+    )
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    together = written(tmp_path / "one", path, "--mapping", tmp_path / "mapping.yaml")
+    assert together["report"]["resources"]["Observation"] == 600
+    monkeypatch.setattr(PlainLines, "read", lambda *_: None)
+    assert written(tmp_path / "two", path, "--mapping", tmp_path / "mapping.yaml") == together
