@@ -328,6 +328,8 @@ _TABLES = (
     ("record_through", "target"),
     ("attachment", "referrer"),
     ("attachment", "target"),
+    ("attached_before", "target"),
+    ("attached_before", "patient"),
     ("link", "declared_by"),
     ("link", "merged"),
     ("link", "survivor"),

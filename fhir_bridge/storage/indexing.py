@@ -598,7 +598,9 @@ class IndexWriter:
                 self._remove_all_but_new(statement, table, "resource", left)
             self._remove_all_but_new(statement, "link", "declared_by", self._replaced)
         if self._referrers:
-            self._remove_all_but_new(statement, "attachment", "referrer", self._referrers)
+            self._remove_all_but_new(
+                statement, "attachment", "referrer", self._referrers, before=_KEEP_PATIENTS
+            )
         if self._consents:
             statement.add("DELETE FROM consent_denial WHERE resource = ANY(%s)", self._consents)
         for table, rows in self._rows.items():
@@ -610,16 +612,30 @@ class IndexWriter:
         self._replaced, self._rows, self._of_elements = [], {}, {}
         self._consents, self._referrers = [], []
 
-    def _remove_all_but_new(self, statement: Statement, table: str, owner: str, keys: list[int]) -> None:
-        """These tables have a primary key, and a statement can't delete a row and insert it again."""
+    def _remove_all_but_new(
+        self, statement: Statement, table: str, owner: str, keys: list[int], *, before: str = ""
+    ) -> None:
+        """These tables have a primary key, and a statement can't delete a row and insert it again.
+
+        Args:
+            before: a write of what is known of the rows `o` that are removed, but for their condition.
+        """
         columns, rows = _COLUMNS[table], self._rows.get(table, [])
-        text = f"DELETE FROM {table} o WHERE o.{owner} = ANY(%s)"  # noqa: S608
-        if not rows:
-            statement.add(text, keys)
-            return
-        same = " AND ".join(f"n.{name} = o.{name}" for name in columns)
-        new = f"SELECT FROM {arrays(columns)} AS n ({', '.join(columns)}) WHERE {same}"
-        statement.add(f"{text} AND NOT EXISTS ({new})", keys, *transposed(columns, rows))
+        condition, values = f"WHERE o.{owner} = ANY(%s)", [keys]
+        if rows:
+            same = " AND ".join(f"n.{name} = o.{name}" for name in columns)
+            new = f"SELECT FROM {arrays(columns)} AS n ({', '.join(columns)}) WHERE {same}"
+            condition, values = f"{condition} AND NOT EXISTS ({new})", [keys, *transposed(columns, rows)]
+        if before:
+            statement.add(f"{before} {condition} ON CONFLICT DO NOTHING", *values)
+        statement.add(f"DELETE FROM {table} o {condition}", *values)  # noqa: S608
+
+
+_KEEP_PATIENTS = (
+    "INSERT INTO attached_before (target, patient) SELECT DISTINCT o.target, p.patient FROM attachment o "
+    "JOIN LATERAL record_owners(o.referrer) AS p (patient) ON p.patient <> 0"
+)
+"""Whom a Binary was about as an attachment that it is no more: what they deny stays denied."""
 
 
 _VALUES = ("token", "string", "date", "quantity", "number", "reference", "uri")

@@ -106,7 +106,14 @@ PATIENT_REQUEST = "PATRQT"
 def _not_denied(access: AccessFilter, resource_type: str) -> Condition:
     if resource_type not in patient_types():
         return TRUE
-    return not_denied(access, "record_owners(r.key)" if is_followed(resource_type) else _DIRECT)
+    owners = "record_owners(r.key)" if is_followed(resource_type) else _DIRECT
+    return not_denied(access, _WITH_FORMER if resource_type == "Binary" else owners)
+
+
+# Of a Binary that is no attachment any more nothing else says whom it is about.
+_WITH_FORMER = (
+    "(SELECT record_owners(r.key) UNION ALL SELECT b.patient FROM attached_before b WHERE b.target = r.key)"
+)
 
 
 def not_denied(access: AccessFilter, owners: str) -> Condition:

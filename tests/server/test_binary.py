@@ -9,13 +9,16 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fhir_bridge.fhir.access import EVERYTHING
 from tests.server.bulk import backend, exported, hospital_with_blobs, kick_off, lines, manifest, work
 from tests.server.conftest import FHIR, Hospital
+from tests.server.test_export import opt_out
 
 ALL = "system/*.cruds"
 PDF = "application/pdf"
@@ -272,6 +275,40 @@ def test_an_attachment_is_read_under_the_rules_of_what_has_it(
     send(served, token, SMALL, path="Binary/other")
     put(document("doc2", "anna", "other"))
     assert reached() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("change", ["another attachment", "deleted"])
+def test_what_was_an_attachment_stays_withheld_from_whom_the_patient_denies(
+    served: Hospital, token: dict[str, str], change: str
+) -> None:
+    research = backend(served, "system/*.rs", client="study", purpose="HRESCH")
+    for name in ("letter", "corrected"):
+        send(served, token, SMALL, path=f"Binary/{name}")
+    put = partial(served.http.put, headers={**token, **JSON})
+    assert put("/fhir/DocumentReference/doc", json=document("doc", "bert", "letter")).status_code < 300
+    if change == "deleted":
+        assert served.http.delete("/fhir/DocumentReference/doc", headers=token).status_code == 204
+    else:
+        for patient in ("bert", "anna"):
+            changed = document("doc", patient, "corrected")
+            assert put("/fhir/DocumentReference/doc", json=changed).status_code == 200
+
+    def seen() -> list[int]:
+        read = served.http.get("/fhir/Binary/letter", headers=research).status_code
+        past = served.http.get("/fhir/Binary/letter/_history/1", headers=research).status_code
+        search = served.http.get("/fhir/Binary?_id=letter&_total=accurate", headers=research).json()
+        return [read, past, search["total"]]
+
+    assert seen() == [200, 200, 1]
+    served.run(served.services.store.update, "Consent", "no", opt_out("no", "bert"), EVERYTHING)
+    assert seen() == [404, 404, 0]
+    served.run(served.services.store.reindex)
+    assert seen() == [404, 404, 0]
+    # It takes, and never gives: it is in nobody's record.
+    bert = served.token("patient/*.rs", patient="bert")
+    assert served.http.get("/fhir/Binary/letter", headers=bert).status_code == 404
+    assert served.http.delete("/fhir/Consent/no", headers=token).status_code == 204
+    assert seen() == [200, 200, 1]
 
 
 def test_an_attachment_by_this_servers_own_address_is_one_by_the_relative_one(
