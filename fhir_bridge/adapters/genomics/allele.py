@@ -393,12 +393,11 @@ class Allele:
         line = self.line
         if "CLNSIG" not in line.raw_info:
             return clinvar.NONE
-        names = ("CLNSIG", "CLNREVSTAT", "CLNDN", "CLNDISDB", "CLNVID")
         if len(line.alternates) == 1:
-            return clinvar.read_clinvar(*(line.text(name) for name in names))
+            return clinvar.read_clinvar(*(line.text(name) for name in clinvar.CLINVAR_KEYS))
         if not self.clinvar_by_allele:
             return clinvar.NONE
-        values = (line.info(name, self.number) for name in names)
+        values = (line.info(name, self.number) for name in clinvar.CLINVAR_KEYS)
         return clinvar.read_clinvar(*(value if isinstance(value, str) else None for value in values))
 
     @cached

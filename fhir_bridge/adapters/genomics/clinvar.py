@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from fhir_bridge.adapters.genomics.term import Term
 
-__all__ = ["NONE", "REPORTABLE", "ClinVar", "read_clinvar", "unclear"]
+__all__ = ["CLINVAR_KEYS", "NONE", "REPORTABLE", "ClinVar", "read_clinvar", "unclear"]
 
+CLINVAR_KEYS = ("CLNSIG", "CLNREVSTAT", "CLNDN", "CLNDISDB", "CLNVID")
+"""INFO keys in the order in which `read_clinvar` takes their values."""
 _CLASSES = {
     "pathogenic": "pathogenic",
     "likely pathogenic": "likely-pathogenic",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
 from fhir_bridge.adapters.genomics.called_regions import note_regions
+from fhir_bridge.adapters.genomics.clinvar import CLINVAR_KEYS
 from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.findings import BALANCED
@@ -27,7 +28,7 @@ __all__ = ["PlainLines"]
 
 _DECIDING = frozenset(
     {"CHR2", "CIGAR", "END", "GENEINFO", "RS", "SOMATIC", "SVLEN", "SVTYPE"}
-    | {*POPULATIONS, *CLASS_KEYS, *CRITERIA_KEYS}
+    | {*POPULATIONS, *CLASS_KEYS, *CRITERIA_KEYS, *CLINVAR_KEYS}
 )
 """INFO keys from which more is read than that they are there: their lines are read by the ordinary reader."""
 _FORMAT = frozenset(("CN", "FT", "PS"))

@@ -113,6 +113,38 @@ def test_lines_read_together_are_written_as_each_alone(
         assert together[name] == content, name
 
 
+def test_each_line_has_the_classification_that_it_states_itself(tmp_path: Path) -> None:
+    path, classes = tmp_path / "classified.vcf", ("Benign", "Pathogenic", "Uncertain_significance")
+    lines = [
+        f"1 {100 + number} . A G 50 PASS CLNSIG={classes[number % 3]};CLNVID={number} GT:AD:DP 0/1:4,5:9"
+        for number in range(9)
+    ]
+    definitions = (
+        '##INFO=<ID=CLNSIG,Number=.,Type=String,Description="Class">',
+        '##INFO=<ID=CLNVID,Number=1,Type=String,Description="Variation">',
+    )
+    path.write_text(text(lines, extra=definitions))
+    written(tmp_path, path)
+    results = [
+        json.loads(line) for line in (tmp_path / "out" / "Observation.ndjson").read_text().splitlines()
+    ]
+    stated = [
+        component["valueCodeableConcept"]["text"]
+        for each in results
+        for component in each["component"]
+        if component["code"]["coding"][0]["code"] == "53037-8"
+    ]
+    assert stated == [classes[number % 3].replace("_", " ") for number in range(9)]
+    variations = [
+        coding["code"]
+        for each in results
+        for component in each["component"]
+        for coding in component.get("valueCodeableConcept", {}).get("coding", ())
+        if coding.get("system") == "http://www.ncbi.nlm.nih.gov/clinvar"
+    ]
+    assert variations == [str(number) for number in range(9)]
+
+
 def test_a_mapping_that_makes_more_of_a_line_has_its_lines_converted_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
