@@ -41,4 +41,5 @@ class SoundCodes:
         # Cleared whole: to keep an order of use would cost more than checking some again.
         if len(self._sound) >= MOST:
             self._sound.clear()
-        self._sound[element, text] = asked
+        # A copy: what orjson gives has kilobytes behind its end.
+        self._sound[element, bytes(memoryview(text))] = asked
