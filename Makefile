@@ -51,8 +51,9 @@ format: install ## Format and fix what can be fixed
 bench: install ## Run the benchmarks and print their tables
 	@for file in $(filter-out benchmarks/million.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-bench-full: bench ## The same, and searches of a million Observations (5 GB of disk, half an hour)
+bench-full: bench ## The same, searches of a million Observations, a genome, 200,000 images (15 GB of disk, an hour)
 	$(BIN)/python benchmarks/million.py
+	$(BIN)/python benchmarks/growth.py --full
 
 referee: install ## Validate our FHIR with the official HL7 validator, and measure how far ours agrees (Java, Maven, npm)
 	rm -rf .referee/demo && $(BIN)/fhir-bridge demo --no-serve --export .referee/demo
