@@ -113,6 +113,45 @@ def test_lines_read_together_are_written_as_each_alone(
         assert together[name] == content, name
 
 
+OWN = {
+    "CLNSIG": ("Benign", "Pathogenic", "drug_response"),
+    "CLNVID": ("1", "2", "3"),
+    "ACMG_CLASS": ("Benign", "Pathogenic", "VUS"),
+    "ACMG_CRITERIA": ("PVS1", "PM2", "BA1"),
+    "GENEINFO": ("MYH7:4625", "TTN:7273", "LMNA:4000"),
+    "gnomAD_AF": ("0.1", "0.2", "0.3"),
+    "AF_EXAC": ("0.1", "0.2", "0.3"),
+    "RS": ("11", "12", "13"),
+    "CSQ": ("G|missense_variant|MYH7", "G|stop_gained|TTN", "G|intron_variant|LMNA"),
+}
+"""INFO keys from which an allele's annotation is read."""
+
+
+def test_what_a_line_says_of_its_allele_is_never_that_of_another_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = [
+        f"##INFO=<ID={key},Number={1 if key[0] == 'A' else '.'},"
+        f'Type={"Float" if "AF" in key else "String"},Description="dbSNP. Format: Allele|Consequence|SYMBOL">'
+        for key in OWN
+    ]
+    made = [
+        f"1 {100 + 10 * place + number} . A G 50 PASS {'CLNSIG=Benign;' if key == 'CLNVID' else ''}{key}={value} "
+        "GT:AD:DP 0/1:4,5:9"
+        for place, (key, stated) in enumerate(OWN.items())
+        for number, value in enumerate(stated)
+    ]
+    path = tmp_path / "annotated.vcf"
+    path.write_text(text(made, extra=extra))
+    together = written(tmp_path, path)
+    monkeypatch.setattr(PlainLines, "read", lambda *_: None)
+    (tmp_path / "two").mkdir()
+    assert written(tmp_path / "two", path) == together
+    content = together["Observation.ndjson"].decode()
+    for value in ("drug response", "PVS1", "TTN", "rs12", "stop_gained", "VUS", "0.3"):
+        assert value in content, value
+
+
 def test_each_line_has_the_classification_that_it_states_itself(tmp_path: Path) -> None:
     path, classes = tmp_path / "classified.vcf", ("Benign", "Pathogenic", "Uncertain_significance")
     lines = [

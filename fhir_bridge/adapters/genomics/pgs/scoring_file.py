@@ -8,6 +8,7 @@ the columns `accession` and `effect_type`.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,9 @@ _COLUMNS = {
     "hm_inferotherallele": "hm_inferOtherAllele",
 }
 _BASES = frozenset("ACGTN")
+_LAST = (1 << 31) - 1
+"""No position lies beyond (VCF 4.3 §1.3)."""
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _LIMIT = 1 << 20
 
 
@@ -271,15 +275,16 @@ class _Reader:
         """What a row says."""
         cells = text.split("\t")
         where = f"{self._path.name}:{number}"
-        if len(cells) > len(self._columns) and any(cell.strip() for cell in cells[len(self._columns) :]):
-            yield issue("FB-PGS-004", f"{len(cells)} cells under {len(self._columns)} columns", where)
-            return
         row = {key: cell.strip() for key, cell in zip(self._columns, cells, strict=False)}
         known = len(self.scores)
         score = self._score(row.get("accession", ""))
         if len(self.scores) > known:
             yield score
         score.total += 1
+        if any(cell.strip() for cell in cells[len(self._columns) :]):
+            score.unusable["the row can't be read"] += 1
+            yield issue("FB-PGS-004", f"{len(cells)} cells under {len(self._columns)} columns", where)
+            return
         reason = _not_computable(row)
         if reason:
             score.unusable[reason] += 1
@@ -320,7 +325,9 @@ class _Reader:
             ]
             if at[1] and not (at[1].isascii() and at[1].isdecimal()):
                 raise ValueError("the position is no number")
-            located = bool(at[0] and at[1])
+            if len(at[1]) > 10 or int(at[1] or 0) > _LAST:
+                raise ValueError("the position is on no chromosome")
+            located = bool(at[0] and at[1].strip("0"))
             rsid = at[2] if at[2].startswith("rs") else ""
             if not located and not rsid:
                 return ()
@@ -351,10 +358,9 @@ def _not_computable(row: Mapping[str, str]) -> str | None:
 def _weights(row: Mapping[str, str]) -> tuple[float, ...] | None:
     dosages = [row.get(f"dosage_{count}_weight", "") for count in range(3)]
     texts = dosages if any(dosages) else [row.get("effect_weight", "")]
-    try:
-        results = tuple(float(text) for text in texts)
-    except ValueError:
+    if not all(_NUMBER.fullmatch(text) for text in texts):  # Python reads 1_000, too
         return None
+    results = tuple(float(text) for text in texts)
     return results if all(map(math.isfinite, results)) else None
 
 

@@ -77,6 +77,8 @@ class Results:
         self.kind = kind
         self.options = options
         matcher = content.get("matcherMetadata") or content.get("metadata") or {}
+        if not isinstance(matcher, dict):
+            raise ContentError("the metadata of the matcher are no object")
         self.sample: str | None = (
             options.sample or _words(matcher.get("sampleId")) or _words(content.get("title"))
         )
@@ -216,10 +218,10 @@ def read_file(path: Path, options: PharmcatOptions) -> PharmcatRecord:
     kind = _kind(content)
     if kind is None:
         return _rejected(name, "FB-PGX-001", "it has neither genes and drugs, nor geneReports, nor results")
-    results = Results(name, kind, content, blake2b(raw, digest_size=16).hexdigest(), options)
-    if results.sample is None:
-        return _rejected(name, "FB-PGX-003", "neither sampleId nor title is in it")
     try:
+        results = Results(name, kind, content, blake2b(raw, digest_size=16).hexdigest(), options)
+        if results.sample is None:
+            return _rejected(name, "FB-PGX-003", "neither sampleId nor title is in it")
         issues = _fill(results, content)
     except ContentError as error:
         return _rejected(name, "FB-PGX-002", str(error))

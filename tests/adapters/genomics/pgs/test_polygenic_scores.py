@@ -365,6 +365,29 @@ def test_a_row_that_occurs_twice_counts_once_and_is_reported(files: Files) -> No
     assert float(one.sum) == 1
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        f"1 {'9' * 20} T C 5",
+        "1 9999999999 T C 5",
+        "1 200 T C 1_0",
+        "1 200 T C nan",
+        "1 200 T C 5 6",
+    ],
+)
+def test_a_row_that_can_not_be_read_is_counted_and_reported_and_the_others_are_used(
+    files: Files, row: str
+) -> None:
+    vcf = files.vcf("chr1 100 rs1 A G . . . GT 0/1", "chr1 200 rs2 C T . . . GT 1/1")
+    records = reading(vcf, files.score(PAIR, "1 100 G A 1", row))
+    (one,) = results(records)
+    assert float(one.sum) == 1
+    assert "FB-PGS-004" in codes(records)
+    counts = account(records)
+    assert (counts["variants"], counts["used"]) == (2, 1)
+    assert counts["not_computable"] == {"the row can't be read": 1}
+
+
 def test_a_sample_is_one_patient_whether_its_file_is_converted_or_scored(files: Files) -> None:
     vcf = files.vcf("chr1 100 rs1 A G . . . GT 0/1", "chr1 200 . C T . . . GT 1/1", samples="S1")
     score = files.score(PAIR, "1 100 G A 1")

@@ -156,6 +156,8 @@ def test_all_diplotypes_that_fit_are_kept_and_options_choose_drugs(
         ("[1]", "FB-PGX-001"),
         ({"resourceType": "Patient"}, "FB-PGX-001"),
         ({"genes": {}, "drugs": {}}, "FB-PGX-003"),
+        ({"title": "S1", "matcherMetadata": 1.5, "genes": {}, "drugs": {}}, "FB-PGX-002"),
+        ({"metadata": ["S1"], "results": []}, "FB-PGX-002"),
         ({"title": "S1", "genes": {"CYP2C19": 1}, "drugs": {}}, "FB-PGX-002"),
         ({"title": "S1", "genes": {"A": {"sourceDiplotypes": "x"}}, "drugs": {}}, "FB-PGX-002"),
         ({"title": "S1", "genes": {}, "drugs": {"CPIC": {"x": {"guidelines": [1]}}}}, "FB-PGX-002"),
