@@ -296,7 +296,10 @@ def test_text_of_a_diagnosis_or_procedure_without_code_stays_beside_its_descript
         "PR1|1||^Bandage|Left arm|20260301",
     )
     (diagnosis,), (procedure,) = converted.of("Condition"), converted.of("Procedure")
-    assert (diagnosis["code"], diagnosis["note"]) == ({"text": "Spinning room"}, [{"text": "Diagnosis: Dizzy"}])
+    assert (diagnosis["code"], diagnosis["note"]) == (
+        {"text": "Spinning room"},
+        [{"text": "Diagnosis: Dizzy"}],
+    )
     assert (procedure["code"], procedure["note"]) == ({"text": "Left arm"}, [{"text": "Procedure: Bandage"}])
 
 
@@ -330,3 +333,16 @@ def test_document_of_no_known_type_is_in_its_report(message: Message) -> None:
     (report,) = converted.of("DiagnosticReport")
     assert report["presentedForm"][0]["data"] == PDF
     assert report["presentedForm"][0]["contentType"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(("value", "status"), [('""', "D"), ("", "X"), ("n/a", "F")])
+def test_bmi_without_a_value_is_valid_and_can_delete_the_one_before(
+    value: str, status: str, message: Message
+) -> None:
+    converted = valid(message(ORU, PID, ORDER, f"OBX|1|NM|39156-5^BMI^LN||{value}|kg/m2|||||{status}"))
+    (result,) = converted.of("Observation")
+    assert result["status"] == {"D": "entered-in-error", "X": "cancelled", "F": "final"}[status]
+    assert "value" not in result["valueQuantity"]
+    assert result["valueQuantity"]["_value"]["extension"][0]["valueCode"] == (
+        "error" if value == "n/a" else "unknown"
+    )
