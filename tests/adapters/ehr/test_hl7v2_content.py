@@ -285,3 +285,64 @@ def test_times_that_state_no_zone_are_of_the_site_unless_the_message_states_anot
     )
     assert converted.of("DiagnosticReport")[0]["effectiveDateTime"] == start
     assert converted.of("Observation")[0]["effectiveDateTime"] == winter
+
+
+def test_text_of_a_diagnosis_or_procedure_without_code_stays_beside_its_description(message: Message) -> None:
+    converted = message(
+        ADT,
+        PID,
+        "PV1|1|I|||||||||||||||||V1^^^HOSP",
+        "DG1|1||^Dizzy|Spinning room|20260301|A",
+        "PR1|1||^Bandage|Left arm|20260301",
+    )
+    (diagnosis,), (procedure,) = converted.of("Condition"), converted.of("Procedure")
+    assert (diagnosis["code"], diagnosis["note"]) == (
+        {"text": "Spinning room"},
+        [{"text": "Diagnosis: Dizzy"}],
+    )
+    assert (procedure["code"], procedure["note"]) == ({"text": "Left arm"}, [{"text": "Procedure: Bandage"}])
+
+
+def test_residence_number_of_an_insurer_is_a_purpose(message: Message) -> None:
+    converted = valid(message(ADT, PID, "IN1|1|P1|C1^^^KV|Kasse|||^PRN^PH^^39^471^123456"))
+    (insurer,) = converted.of("Organization")
+    (telephone,) = insurer["telecom"]
+    assert "use" not in telephone
+    assert telephone["extension"][0]["valueCodeableConcept"]["coding"][0]["code"] == "PRN"
+
+
+def test_administration_without_amount_keeps_its_route_as_a_note(message: Message) -> None:
+    converted = valid(
+        message(
+            ADT.replace("ADT^A01", "RAS^O17"),
+            PID,
+            "ORC|RE|P1",
+            "RXA|0|1|20260301090000+0100||R^Ramipril^L|999",
+            "RXR|PO^Oral^HL70162|MTH^Mouth^HL70163",
+        )
+    )
+    (administration,) = converted.of("MedicationAdministration")
+    assert "dosage" not in administration
+    assert {"text": "Route: PO^Oral^HL70162"} in administration["note"]
+    assert not reported(converted)
+
+
+def test_document_of_no_known_type_is_in_its_report(message: Message) -> None:
+    document = f"OBX|1|ED|DOC^Letter^L||^multipart^^Base64^{PDF}||||||F"
+    converted = valid(message(ORU, PID, ORDER, document))
+    (report,) = converted.of("DiagnosticReport")
+    assert report["presentedForm"][0]["data"] == PDF
+    assert report["presentedForm"][0]["contentType"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(("value", "status"), [('""', "D"), ("", "X"), ("n/a", "F")])
+def test_bmi_without_a_value_is_valid_and_can_delete_the_one_before(
+    value: str, status: str, message: Message
+) -> None:
+    converted = valid(message(ORU, PID, ORDER, f"OBX|1|NM|39156-5^BMI^LN||{value}|kg/m2|||||{status}"))
+    (result,) = converted.of("Observation")
+    assert result["status"] == {"D": "entered-in-error", "X": "cancelled", "F": "final"}[status]
+    assert "value" not in result["valueQuantity"]
+    assert result["valueQuantity"]["_value"]["extension"][0]["valueCode"] == (
+        "error" if value == "n/a" else "unknown"
+    )

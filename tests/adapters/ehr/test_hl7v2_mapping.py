@@ -284,6 +284,50 @@ def test_susceptibility_names_its_organism(message: Message) -> None:
     assert [len(report["result"]) for report in (first, second)] == [2, 1]
 
 
+CULTURE = (
+    "OBR|1|P1|F1|CULT^Culture^L|||2026|||||||||||||||2026||MB|F",
+    "OBX|1|CWE|600-7^Bacteria^LN|1|112283007^E. coli^SCT||||||F",
+    "OBX|2|CWE|600-7^Bacteria^LN|2|3092008^S. aureus^SCT||||||F",
+)
+
+
+def susceptibility(parent: str, order: str) -> tuple[str, str]:
+    return (
+        f"OBR|2|P1|F2|SUSC^Susceptibility^L|||2026|||||||||||||||2026||MB|F|{parent}|||{order}",
+        "OBX|1|SN|18864-9^Ampicillin^LN|1|>^16|ug/mL||R|||F",
+    )
+
+
+@pytest.mark.parametrize(
+    ("parent", "order"),
+    [
+        ("600-7&Bacteria&LN^2^S. aureus", "P9^F9&LIS"),  # the culture is in another message
+        ("600-7&Bacteria&LN^2^S. aureus", ""),
+        ("600-7&Bacteria&LN^^S. aureus", "P1^F1"),  # which isolate, says its name alone
+        ("^^S. aureus", "P1^F1"),
+    ],
+)
+def test_susceptibility_says_its_organism_where_no_one_result_does(
+    parent: str, order: str, message: Message
+) -> None:
+    converted = message(ORU, PID, *CULTURE, *susceptibility(parent, order))
+    ampicillin = converted.of("Observation")[-1]
+    assert {"text": f"Parent result: {parent}"} in ampicillin["note"]
+    assert "OBR-26" not in " ".join(issue.message for issue in converted.issues)
+
+
+def test_susceptibility_of_one_patient_is_not_of_the_organism_of_another(message: Message) -> None:
+    other = "PID|2||88^^^HOSP^MR||Zeta^Bo"
+    converted = message(
+        ORU, PID, *CULTURE, other, *susceptibility("600-7&Bacteria&LN^2^S. aureus", "P1^F1&LIS")
+    )
+    *_, aureus, ampicillin = converted.of("Observation")
+    assert aureus["subject"] != ampicillin["subject"]
+    assert ampicillin["derivedFrom"] == [
+        {"type": "Observation", "identifier": {"value": "F1"}, "display": "Bacteria: S. aureus"}
+    ]
+
+
 def test_report_holds_its_own_results_and_specimen(message: Message) -> None:
     converted = message(ORU, PID, OBR, "OBX|1|NM|1^x^L||5||||||F", "SPM|1|^S1||BLD^Blood^HL70487")
     (report,) = converted.of("DiagnosticReport")

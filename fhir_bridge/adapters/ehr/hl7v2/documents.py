@@ -101,6 +101,9 @@ def _document(segment: Segment) -> Attachment | None:
         if not content:
             return None
         attachment["data"] = base64.b64encode(content).decode()
+        attachment.setdefault(
+            "contentType", "application/octet-stream"
+        )  # R4 att-1; RFC 2046: of no known type
     name = segment.field(3)
     name = name[0] if isinstance(name, list) else name
     if isinstance(name, Field) and name.text:

@@ -442,15 +442,29 @@ def address(ctx: Context, x: Any, county: str | None = None) -> Any:
 
 
 @function(context=True, nulls=True, reads=("XTN",), pure=True)
-def contact_point(ctx: Context, x: Any, use: str | None = None) -> Any:
+def contact_point(ctx: Context, x: Any, use: str | None = None, home: bool = True) -> Any:
     """ContactPoint of each XTN: an e-mail address from XTN.4, and the number as written, else put together.
 
     Args:
         ctx: the run.
         x: the field.
         use: where XTN.2 states none (`home` for PID-13, `work` for PID-14).
+        home: whether it may be of use `home`. An organization's may not (R4 org-3): a purpose says it instead.
     """
-    return _dated(ctx, _flat(each(x, lambda c: _telecoms(c, use))))
+    return _dated(ctx, _flat(each(x, lambda c: _telecoms(c, use) if home else _away_from_home(c, use))))
+
+
+def _away_from_home(c: Components, use: str | None) -> list[ContactPoint] | None:
+    """As `_telecoms`; the residence that XTN.2 speaks of is a purpose."""
+    points = _telecoms(c, use)
+    for point in points or ():
+        if point.get("use") == "home":
+            del point["use"]
+            code = (c.peek(2) or "").upper()
+            concept = {"coding": [{"system": _TELECOM_USES, "code": code, "display": _OTHER_USES[code]}]}
+            purpose = {"url": f"{_CORE}contactpoint-purpose", "valueCodeableConcept": concept}
+            point["extension"] = [*point.get("extension", ()), purpose]
+    return points
 
 
 def _flat(result: Any) -> Any:

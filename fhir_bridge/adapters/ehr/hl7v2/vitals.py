@@ -213,7 +213,19 @@ def vital_code(x: CodeableConcept, code: str | None) -> CodeableConcept:
     return CodeableConcept({**x, "coding": [wanted, *codings]})
 
 
+@function(returns="Quantity", pure=True)
+def absent_quantity(code: str, reason: str) -> Quantity:
+    """A vital sign's Quantity that says in place of its value why there is none.
+
+    For profiles that ask for a Quantity where `dataAbsentReason` does for others: that of the BMI.
+    """
+    unit = UNITS[code][0]
+    why = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": reason}
+    return Quantity({"_value": {"extension": [why]}, "unit": unit, "system": _UCUM, "code": unit})
+
+
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "absent_quantity": absent_quantity,
     "vital_sign": vital_sign,
     "vital_code": vital_code,
     "vital_quantity": vital_quantity,
