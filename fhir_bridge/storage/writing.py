@@ -62,12 +62,13 @@ from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash,
 from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
 from fhir_bridge.storage.versions import write_versions
 
-__all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
+__all__ = ["PRESENT", "Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
 Parameters = Sequence[tuple[str, str]]
 
 AUDIT_AT_ONCE = 200
 """Rows of audit records that go with the first versions."""
+PRESENT = "the write asks that nothing is there, and another resource has this id"
 AT_ONCE = 100
 """Versions that are written by one statement: making it holds up the event loop for some milliseconds."""
 
@@ -81,6 +82,8 @@ class Operation:
         resource: content of a create or update.
         if_match: the version that must be current.
         criteria: the create is made only while these match nothing.
+        absent: the update is made only while nothing is there, which its row decides: two at once can't both find
+            nothing.
         position: where it is in a Bundle, for messages.
         outline: of the resource, where it is known already.
     """
@@ -92,6 +95,7 @@ class Operation:
     if_match: str | None = None
     criteria: Parameters | None = None
     position: int | None = None
+    absent: bool = False
     outline: Outline | None = field(default=None, compare=False)
 
     @property
@@ -555,6 +559,8 @@ def _decide(
     # A write at an id that is there and hidden: 403, as where no grant would allow the content (docs/rest.md).
     if exists and (operation.action == "create" or not visible):
         raise Forbidden(f"no grant allows update of a {operation.type} with this content")
+    if operation.absent and current.live:
+        raise CreatedMeanwhile(PRESENT)
     digest = content_hash(operation.resource)
     # The same content creates no version (docs/rest.md): a client that sends all it has again changes nothing.
     if (
