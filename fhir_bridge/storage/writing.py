@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.record import OTHER_PERSON
+from fhir_bridge.storage import ownership
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
@@ -271,10 +273,11 @@ class Writer:
             rows.update(await lock(connection, [key for key in stored if key not in rows]))
             reachable = await self._reachable(connection, operations, rows, keys, permitted)
             versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
-            owners = (
-                {pair: await read_owners(connection, *pair) for pair in gone} if audit is not None else {}
-            )
-            records = _records(audit, operations, written, items, owners)
+            before: dict[Identity, Collection[str]] = {}
+            if audit is not None:
+                before = {pair: await read_owners(connection, *pair) for pair in gone}
+                before.update((pair, _left(rows[keys[pair]], item)) for pair, item in items.items())
+            records = _records(audit, operations, written, items, before)
             present = {(row.type, row.id): row for row in rows.values()}
             named = await self._named(operations, written, present, access, references, withheld)
             if named is not None and named.many:
@@ -435,9 +438,14 @@ def _records(
     operations: Sequence[Operation],
     written: Sequence[Written],
     items: Mapping[Identity, Indexed],
-    owners: Mapping[Identity, Sequence[str]],
+    before: Mapping[Identity, Collection[str]],
 ) -> list[AuditRecord]:
-    """The records of what was written; what stayed as it was leaves none. `owners`: of what is deleted."""
+    """The records of what was written; what stayed as it was leaves none.
+
+    Args:
+        before: patients whom what is deleted is about, and whom what is updated no longer is about: it was taken
+            out of their record.
+    """
     results: list[AuditRecord] = []
     if audit is None:
         return results
@@ -445,10 +453,23 @@ def _records(
         if result.outcome == "unchanged":
             continue
         item = items.get(operation.identity)
-        patients = owners.get(operation.identity, ()) if item is None else item.owners.patients
+        patients = [*(() if item is None else item.owners.patients), *before.get(operation.identity, ())]
         named = [patient for patient in patients if patient != OTHER_PERSON]
         results += audit(_INTERACTIONS[result.outcome], f"{operation.type}/{operation.id}", named)
     return results
+
+
+_PATIENT = re.compile(rb"Patient/([A-Za-z0-9.-]{1,64})")
+
+
+def _left(current: Current, item: Indexed) -> Collection[str]:
+    """The patients whom a resource was about, and is no longer."""
+    if not current.live or current.bytes is None:
+        return ()
+    # Hardly any names another: only then is what is stored read.
+    if {name.decode() for name in _PATIENT.findall(current.bytes)} <= set(item.owners.patients):
+        return ()
+    return sorted(ownership.owners(parse(current.bytes)).difference(item.owners.patients))
 
 
 _INTERACTIONS = {"created": "create", "updated": "update", "deleted": "delete"}
