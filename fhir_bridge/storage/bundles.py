@@ -38,6 +38,7 @@ class Entry:
         id: of the resource, where the URL names one, or once it is decided.
         parameters: criteria in the URL (`PUT Patient?identifier=…`, `GET Observation?patient=…`).
         if_none_exist: criteria of a conditional create.
+        absent: an update is made only where nothing is.
         outline: of the resource.
     """
 
@@ -51,6 +52,7 @@ class Entry:
     resource: dict[str, Any] | None
     if_match: str | None
     if_none_exist: list[tuple[str, str]] | None
+    absent: bool = False
     outline: Outline | None = None
 
 
@@ -96,7 +98,7 @@ def _entry(entry: Any, position: int) -> Entry:
             raise BadResource(f"{where}: the id of the resource is not that of the URL", source=where)
     if (method == "POST" and identity is not None) or (version is not None and method not in ("GET", "HEAD")):
         raise BadResource(f"{where}.request.url {url!r} does not fit {method}", source=where)
-    criteria = request.get("ifNoneExist")
+    criteria, known = request.get("ifNoneExist"), request.get("ifNoneMatch")
     full_url = entry.get("fullUrl")
     # Blank values stay: a criterion without a value must refuse the entry, not be left
     # out (it would match too much).
@@ -111,6 +113,8 @@ def _entry(entry: Any, position: int) -> Entry:
         resource if isinstance(resource, dict) else None,
         request.get("ifMatch"),
         parse_qsl(criteria, keep_blank_values=True) if isinstance(criteria, str) and criteria else None,
+        # RFC 9110 §13.1.2, as of a PUT alone.
+        absent=method == "PUT" and isinstance(known, str) and known.strip() == "*",
     )
 
 

@@ -42,7 +42,14 @@ from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deadlocks import again_after_deadlock
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
-from fhir_bridge.storage.errors import BadResource, BadSearch, Gone, NotFound, VersionConflict
+from fhir_bridge.storage.errors import (
+    BadResource,
+    BadSearch,
+    CreatedMeanwhile,
+    Gone,
+    NotFound,
+    VersionConflict,
+)
 from fhir_bridge.storage.exporting import Exports
 from fhir_bridge.storage.expunging import Expunges
 from fhir_bridge.storage.histories import HistoryPage
@@ -60,7 +67,15 @@ from fhir_bridge.storage.searches import Searches
 from fhir_bridge.storage.searching import SearchOptions, SearchPage
 from fhir_bridge.storage.stored import Stored, Written, parse
 from fhir_bridge.storage.transactions import Bundles, Check, resolved
-from fhir_bridge.storage.writing import Operation, Parameters, Writer, compile_criteria, match_one, new_id
+from fhir_bridge.storage.writing import (
+    PRESENT,
+    Operation,
+    Parameters,
+    Writer,
+    compile_criteria,
+    match_one,
+    new_id,
+)
 
 __all__ = ["Store"]
 
@@ -330,6 +345,7 @@ class Store:
         access: AccessFilter,
         *,
         if_match: str | None = None,
+        absent: bool = False,
         audit: AuditOf | None = None,
         beside: Sequence[Operation] = (),
     ) -> Written:
@@ -337,6 +353,7 @@ class Store:
 
         Args:
             if_match: ETag (`W/"3"`) or number of the version that must be current.
+            absent: nothing may be there.
             beside: writes of the same transaction.
 
         Raises:
@@ -345,7 +362,7 @@ class Store:
         content = parse(resource)
         if content["resourceType"] != resource_type or content.get("id") != identity:
             raise BadResource(f"the resource is not {resource_type}/{identity}, as the URL says")
-        operation = Operation("update", resource_type, identity, content, if_match=if_match)
+        operation = Operation("update", resource_type, identity, content, if_match=if_match, absent=absent)
         return (await self.write([operation, *beside], access, audit=audit))[0]
 
     async def conditional_update(
@@ -374,7 +391,9 @@ class Store:
             # Criteria again, while the write holds their lock: of two such updates at once one
             # creates, the other gets a conflict.
             identity = content.get("id") if isinstance(content.get("id"), str) else new_id()
-            operation = Operation("update", resource_type, str(identity), content, criteria=criteria)
+            operation = Operation(
+                "update", resource_type, str(identity), content, criteria=criteria, absent=True
+            )
         else:
             # R4 http.html#cond-update: an id that is given must be that of the match.
             if content.get("id", result.stored.id) != result.stored.id:
@@ -389,14 +408,15 @@ class Store:
         return (await self.write([operation], access, audit=audit))[0]
 
     async def refuse_present(self, resource_type: str, identity: str) -> None:
-        """Nothing matches the criteria of an update: it may create, not change (R4 http.html#cond-update).
+        """An update that may create, not change: its criteria match nothing (R4 http.html#cond-update), or it says so.
 
         Raises:
-            VersionConflict: a resource with this id is there.
+            CreatedMeanwhile: a resource with this id is there. What comes between this and the write is met there
+                (`Operation.absent`).
         """
         with suppress(NotFound, Gone):
             await self.read(resource_type, identity, EVERYTHING)
-            raise VersionConflict("nothing matches the criteria, and another resource has this id")
+            raise CreatedMeanwhile(PRESENT)
 
     async def delete(
         self,

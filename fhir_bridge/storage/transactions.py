@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -175,9 +175,11 @@ class Bundles:
             result = await _at(entry, self._decide_id(entry, access))
             if result is not None:
                 matched[entry.position] = result
-        _refuse_equal_criteria([entry for entry in writes if entry.position not in matched])
+        changing = [entry for entry in writes if entry.position not in matched]
+        _refuse_equal_criteria(changing)
         # A match is written by nobody, so it may occur as often as one likes.
-        _refuse_doubles([entry for entry in writes if entry.position not in matched])
+        _refuse_doubles(changing)
+        _refuse_deleted_matches(entries, changing, matched)
         # By fullUrl, which is how entries refer to each other before the server gives them ids.
         names = {
             entry.full_url: f"{entry.type}/{entry.id}" for entry in writes if entry.full_url and entry.id
@@ -215,7 +217,7 @@ class Bundles:
                 await check(operation)
         for entry in writes:
             # After the check: who may not write it must not learn from this that it is there.
-            if entry.method == "PUT" and entry.if_none_exist is not None and entry.id is not None:
+            if entry.absent and entry.id is not None:
                 await _at(entry, self._store.refuse_present(entry.type, entry.id))
         results = await self._store.write(operations, access, audit=self._audit)
         for operation, written in zip(operations, results, strict=True):
@@ -246,7 +248,7 @@ class Bundles:
             elif entry.method == "PUT":
                 entry.id = own if isinstance(own, str) else new_id()
                 # The criteria go with the write as well, and are tested again under the lock.
-                entry.if_none_exist = entry.parameters
+                entry.if_none_exist, entry.absent = entry.parameters, True
         return None
 
     async def _search_references(self, writes: list[Entry], searched: SearchedReferences) -> dict[str, str]:
@@ -324,7 +326,7 @@ def _refuse_equal_criteria(entries: Iterable[Entry]) -> None:
     """
     seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
     for entry in entries:
-        if entry.method == "POST" and entry.if_none_exist is not None:
+        if entry.if_none_exist is not None:
             key = (entry.type, tuple(sorted(entry.if_none_exist)))
             if key in seen:
                 refusal = MultipleMatches("another entry of the transaction creates under the same criteria")
@@ -363,7 +365,8 @@ def _operation(entry: Entry, new: Callable[[str], str | None], base: str) -> Ope
         entry.if_match,
         entry.if_none_exist,
         entry.position,
-        outline,
+        absent=entry.absent,
+        outline=outline,
     )
 
 
@@ -376,6 +379,23 @@ def _refuse_doubles(writes: list[Entry]) -> None:
                 cause = BadResource(f"{entry.type}/{entry.id} is written twice in the transaction")
                 raise TransactionFailed(entry.position, cause)
             seen.add((entry.type, entry.id))
+
+
+def _refuse_deleted_matches(
+    entries: Sequence[Entry], changing: Iterable[Entry], matched: Mapping[int, Written]
+) -> None:
+    """What a conditional create finds, the transaction must not delete (R4 http.html#trules).
+
+    The answer would name as there what is gone with it.
+
+    Raises:
+        TransactionFailed: at the create.
+    """
+    deleted = {(entry.type, entry.id) for entry in changing if entry.method == "DELETE"}
+    for entry in entries if deleted else ():
+        if entry.position in matched and (entry.type, entry.id) in deleted:
+            text = f"the criteria match {entry.type}/{entry.id}, which the transaction deletes"
+            raise TransactionFailed(entry.position, BadResource(text))
 
 
 def _refusal(error: StorageError) -> Response:

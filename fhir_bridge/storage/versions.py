@@ -84,7 +84,8 @@ def _add_versions(
     for new in versions:
         current, item = new.current, new.item
         labels = None if item is None else writer.labels(item)
-        if current.fresh and new.version == 1 and labels is None and new.business_time is None:
+        # A content that lost a conflict in the same batch has taken a number already, which must not be given again.
+        if current.fresh and new.last_version == 1 and labels is None and new.business_time is None:
             # Of a create nothing but this varies: arrays of what is always the same would have to be made and read.
             first.append((current.key, current.type, current.id, new.moment, new.hash, new.bytes))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.record import OTHER_PERSON
+from fhir_bridge.storage import ownership
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
@@ -62,12 +64,13 @@ from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash,
 from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
 from fhir_bridge.storage.versions import write_versions
 
-__all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
+__all__ = ["PRESENT", "Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
 Parameters = Sequence[tuple[str, str]]
 
 AUDIT_AT_ONCE = 200
 """Rows of audit records that go with the first versions."""
+PRESENT = "the write asks that nothing is there, and another resource has this id"
 AT_ONCE = 100
 """Versions that are written by one statement: making it holds up the event loop for some milliseconds."""
 
@@ -81,6 +84,8 @@ class Operation:
         resource: content of a create or update.
         if_match: the version that must be current.
         criteria: the create is made only while these match nothing.
+        absent: the update is made only while nothing is there, which its row decides: two at once can't both find
+            nothing.
         position: where it is in a Bundle, for messages.
         outline: of the resource, where it is known already.
     """
@@ -92,6 +97,7 @@ class Operation:
     if_match: str | None = None
     criteria: Parameters | None = None
     position: int | None = None
+    absent: bool = False
     outline: Outline | None = field(default=None, compare=False)
 
     @property
@@ -267,10 +273,11 @@ class Writer:
             rows.update(await lock(connection, [key for key in stored if key not in rows]))
             reachable = await self._reachable(connection, operations, rows, keys, permitted)
             versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
-            owners = (
-                {pair: await read_owners(connection, *pair) for pair in gone} if audit is not None else {}
-            )
-            records = _records(audit, operations, written, items, owners)
+            before: dict[Identity, Collection[str]] = {}
+            if audit is not None:
+                before = {pair: await read_owners(connection, *pair) for pair in gone}
+                before.update((pair, _left(rows[keys[pair]], item)) for pair, item in items.items())
+            records = _records(audit, operations, written, items, before)
             present = {(row.type, row.id): row for row in rows.values()}
             named = await self._named(operations, written, present, access, references, withheld)
             if named is not None and named.many:
@@ -431,9 +438,14 @@ def _records(
     operations: Sequence[Operation],
     written: Sequence[Written],
     items: Mapping[Identity, Indexed],
-    owners: Mapping[Identity, Sequence[str]],
+    before: Mapping[Identity, Collection[str]],
 ) -> list[AuditRecord]:
-    """The records of what was written; what stayed as it was leaves none. `owners`: of what is deleted."""
+    """The records of what was written; what stayed as it was leaves none.
+
+    Args:
+        before: patients whom what is deleted is about, and whom what is updated no longer is about: it was taken
+            out of their record.
+    """
     results: list[AuditRecord] = []
     if audit is None:
         return results
@@ -441,10 +453,23 @@ def _records(
         if result.outcome == "unchanged":
             continue
         item = items.get(operation.identity)
-        patients = owners.get(operation.identity, ()) if item is None else item.owners.patients
+        patients = [*(() if item is None else item.owners.patients), *before.get(operation.identity, ())]
         named = [patient for patient in patients if patient != OTHER_PERSON]
         results += audit(_INTERACTIONS[result.outcome], f"{operation.type}/{operation.id}", named)
     return results
+
+
+_PATIENT = re.compile(rb"Patient/([A-Za-z0-9.-]{1,64})")
+
+
+def _left(current: Current, item: Indexed) -> Collection[str]:
+    """The patients whom a resource was about, and is no longer."""
+    if not current.live or current.bytes is None:
+        return ()
+    # Hardly any names another: only then is what is stored read.
+    if {name.decode() for name in _PATIENT.findall(current.bytes)} <= set(item.owners.patients):
+        return ()
+    return sorted(ownership.owners(parse(current.bytes)).difference(item.owners.patients))
 
 
 _INTERACTIONS = {"created": "create", "updated": "update", "deleted": "delete"}
@@ -555,6 +580,8 @@ def _decide(
     # A write at an id that is there and hidden: 403, as where no grant would allow the content (docs/rest.md).
     if exists and (operation.action == "create" or not visible):
         raise Forbidden(f"no grant allows update of a {operation.type} with this content")
+    if operation.absent and current.live:
+        raise CreatedMeanwhile(PRESENT)
     digest = content_hash(operation.resource)
     # The same content creates no version (docs/rest.md): a client that sends all it has again changes nothing.
     if (

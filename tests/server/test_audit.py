@@ -145,6 +145,23 @@ def test_what_is_about_two_patients_leaves_an_event_of_each(hospital: Hospital) 
     assert patients(latest(hospital, "delete")[-2:]) == both
 
 
+@pytest.mark.parametrize("kind", ["alone", "transaction"])
+def test_what_leaves_a_patients_record_leaves_an_event_there_too(hospital: Hospital, kind: str) -> None:
+    headers = hospital.token("user/*.cruds")
+    path = f"Observation/taken-out-{kind}"
+    for subject in ("anna", "bert"):
+        body = observation(path.partition("/")[2], subject)
+        entry = {"resource": body, "request": {"method": "PUT", "url": path}}
+        bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry]}
+        answer = (
+            hospital.http.put(f"/fhir/{path}", json=body, headers=headers)
+            if kind == "alone"
+            else hospital.http.post("/fhir", json=bundle, headers=headers)
+        )
+        assert answer.status_code in (200, 201), answer.text
+    assert patients(latest(hospital, "update")[-2:]) == ["Patient/anna", "Patient/bert"]
+
+
 def test_the_patient_of_an_entry_is_known_whatever_it_is_named_by(hospital: Hospital) -> None:
     headers = hospital.token("user/*.cruds")
     name = "urn:uuid:6b1f1f0a-3f7b-4a58-9c39-0a4f6f7a8d11"

@@ -96,6 +96,22 @@ def test_a_put_that_is_to_create_changes_nothing_that_is_there(
         "/fhir/Observation/only-new", json=body | {"status": "amended"}, headers=headers
     )
     assert changed.status_code == 412
+    request = {"method": "PUT", "url": "Observation/only-new", "ifNoneMatch": "*"}
+    entry = {"resource": body | {"status": "amended"}, "request": request}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    assert hospital.http.post("/fhir", json=bundle, headers=clara).status_code == 412
+
+
+def test_what_a_second_header_of_a_name_says_is_not_lost(hospital: Hospital, clara: dict[str, str]) -> None:
+    identifier = [{"system": "urn:oid:2.25.9", "value": "headers"}]
+    body = {"resourceType": "Basic", "code": {"text": "x"}, "identifier": identifier}
+    criteria = ("If-None-Exist", "identifier=urn:oid:2.25.9|headers")
+    preferences = [("Prefer", "handling=strict"), ("Prefer", "return=minimal")]
+    made = hospital.http.post("/fhir/Basic", json=body, headers=[*clara.items(), criteria, *preferences])
+    assert (made.status_code, made.content) == (201, b"")
+    other = ("If-None-Exist", "identifier=urn:oid:2.25.9|another")
+    again = hospital.http.post("/fhir/Basic", json=body, headers=[*clara.items(), other, criteria])
+    assert again.status_code == 400
 
 
 @pytest.mark.parametrize(("version", "status"), [("4.0", 201), ("3.0", 415), ('"5.0"', 415)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import orjson
+
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.storage import Store
 
@@ -86,5 +88,28 @@ def test_versions_of_one_batch_are_numbered_as_ever(database_url: str) -> None:
             stored = await store.read("Observation", "o1000", EVERYTHING)
             history = await store.history(EVERYTHING, "Observation", "o1000")
             assert [entry.stored.version for entry in history.entries] == list(range(stored.version, 0, -1))
+
+    asyncio.run(run())
+
+
+def test_what_comes_after_two_contents_of_one_time_has_a_number_of_its_own(database_url: str) -> None:
+    """The one that loses is in history under a number, which no later version may have."""
+
+    async def run() -> None:
+        async with await Store.open(database_url) as store:
+            # Which of two contents wins their bytes decide: of eight pairs some go either way.
+            pairs = range(2000, 2008)
+            contents = [[{**result(pair), "valueInteger": number} for pair in pairs] for number in range(5)]
+            loaded = await store.load([*contents[0], *contents[1]])
+            assert (loaded.created, loaded.conflicts) == (8, 8)
+            await store.load(contents[2])
+            await store.load(contents[3])
+            for edited in contents[4]:
+                await store.update("Observation", edited["id"], edited, EVERYTHING)
+                page = await store.history(EVERYTHING, "Observation", edited["id"])
+                assert [entry.stored.version for entry in page.entries] == [5, 4, 3, 2, 1]
+                values = [orjson.loads(bytes(entry.stored.bytes))["valueInteger"] for entry in page.entries]
+                assert values[:3] == [4, 3, 2]
+                assert sorted(values[3:]) == [0, 1]
 
     asyncio.run(run())

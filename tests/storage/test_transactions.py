@@ -13,9 +13,11 @@ from fhir_bridge.storage import (
     BadReference,
     BadResource,
     BadSearch,
+    MultipleMatches,
     Store,
     TransactionFailed,
     VersionConflict,
+    Written,
 )
 from tests.storage.cohort import observation, settled, with_store
 
@@ -148,6 +150,66 @@ def test_transactions_at_once_that_look_for_the_same_patient_all_get_through(
         assert len(found.entries) == 8
 
     with_store(fresh_database_url, work)
+
+
+@pytest.mark.parametrize(("first", "second"), [("PUT", "PUT"), ("PUT", "POST")])
+def test_two_entries_that_create_under_the_same_criteria_are_refused(
+    database_url: str, first: str, second: str
+) -> None:
+    criteria = "identifier=urn:x|under-the-same"
+    by = {
+        "PUT": {"resource": PATIENT, "request": {"method": "PUT", "url": f"Patient?{criteria}"}},
+        "POST": _post(PATIENT, ifNoneExist=criteria),
+    }
+
+    async def work(store: Store) -> None:
+        with pytest.raises(TransactionFailed) as caught:
+            await _run(store, _bundle("transaction", by[first], by[second]))
+        assert isinstance(caught.value.cause, MultipleMatches)
+
+    with_store(database_url, work)
+
+
+def test_what_a_conditional_create_finds_is_not_deleted_with_it(fresh_database_url: str) -> None:
+    criteria = "identifier=urn:x|1"
+    create = _post(PATIENT, ifNoneExist=criteria)
+
+    async def work(store: Store) -> None:
+        (made,) = await _run(store, _bundle("transaction", create))
+        by_id = "/".join(made["fullUrl"].split("/")[-2:])
+        for address in (by_id, f"Patient?{criteria}"):
+            gone = {"request": {"method": "DELETE", "url": address}}
+            with pytest.raises(TransactionFailed) as caught:
+                await _run(store, _bundle("transaction", gone, create))
+            assert isinstance(caught.value.cause, BadResource)
+            assert caught.value.position == 1
+            assert len((await store.search("Patient", [], EVERYTHING)).entries) == 1
+
+    with_store(fresh_database_url, work)
+
+
+def test_of_writes_at_once_that_ask_for_nothing_to_be_there_one_gets_through(database_url: str) -> None:
+    def named(number: int) -> dict[str, Any]:
+        return {"resourceType": "Patient", "id": "one-of-them", "identifier": [{"value": str(number)}]}
+
+    async def work(store: Store) -> None:
+        async def update(number: int) -> Written:
+            return await store.update("Patient", "one-of-them", named(number), EVERYTHING, absent=True)
+
+        async def conditional(number: int) -> Written:
+            criteria = [("identifier", f"urn:none|{number}")]
+            return await store.conditional_update("Patient", criteria, named(number), EVERYTHING)
+
+        for write in (update, conditional):
+            results = await asyncio.gather(*map(write, range(6)), return_exceptions=True)
+            refused = [result for result in results if not isinstance(result, Written)]
+            assert len(refused) == 5
+            assert all(isinstance(each, VersionConflict) for each in refused)
+            page = await store.history(EVERYTHING, "Patient", "one-of-them")
+            assert sum(entry.stored.bytes != b"" for entry in page.entries) == (1 if write is update else 2)
+            await store.delete("Patient", "one-of-them", EVERYTHING)
+
+    with_store(database_url, work)
 
 
 def test_reads_in_a_transaction_see_its_writes(fresh_database_url: str) -> None:

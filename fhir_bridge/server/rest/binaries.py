@@ -148,7 +148,7 @@ def _wants_fhir(call: Call, kind: str) -> bool:
 async def create(call: Call) -> Response:
     """POST [base]/Binary"""
     call.require("c")
-    header = call.request.headers.get("if-none-exist")
+    header = call.if_none_exist
     criteria = None
     if header is not None:
         call.require("s")  # whether something matches is an answer that only a searcher may have

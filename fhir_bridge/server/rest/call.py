@@ -200,6 +200,18 @@ class Call:
         return ", ".join(values) if values else None
 
     @property
+    def if_none_exist(self) -> str | None:
+        """The criteria of a conditional create.
+
+        Raises:
+            Refusal: 400: several headers. By one of them alone a second resource might be stored.
+        """
+        values = self.request.headers.getlist("if-none-exist")
+        if len(values) > 1:
+            raise refuse(400, "FB-REST-008", "If-None-Exist occurs more than once")
+        return values[0] if values else None
+
+    @property
     def writes_predictions(self) -> bool:
         """Whether the caller is another bridge, which may send its predictions."""
         token, writers = self.caller.token, self.services.settings.prediction_writers
@@ -210,10 +222,10 @@ class Call:
 
     @property
     def prefer(self) -> dict[str, str]:
-        """The header Prefer as name and value (R4 http.html#ops)."""
+        """All headers Prefer as name and value (R4 http.html#ops; several are one list: RFC 7240 §2)."""
         if self._prefer is None:
             # Commas separate preferences, semicolons parameters (RFC 7240); here both are pairs.
-            items = re.split(r"[;,]", self.request.headers.get("prefer", ""))
+            items = re.split(r"[;,]", ",".join(self.request.headers.getlist("prefer")))
             pairs = (item.partition("=") for item in items if item.strip())
             self._prefer = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
         return self._prefer

@@ -94,9 +94,9 @@ def _if_none_exist(call: Call) -> str | None:
     second resource would be stored where the client wants one.
 
     Raises:
-        Refusal: 400: in both places.
+        Refusal: 400: in both places, or in several headers.
     """
-    header = call.request.headers.get("if-none-exist")
+    header = call.if_none_exist
     pairs = [pair for pair in decoded(query_of(call.request)) if pair[0] not in _OF_THE_ANSWER]
     if not pairs:
         return header
@@ -111,9 +111,9 @@ async def update(call: Call) -> Response:
     call.require("u")
     resource, outline = await resolve(call, await read_resource(call, call.id))
     await check_write(call, Operation("update", call.type, call.id, resource, outline=outline))
-    if (
-        call.request.headers.get("if-none-match", "").strip() == "*"
-    ):  # RFC 9110 §13.1.2: only where nothing is
+    # RFC 9110 §13.1.2: only where nothing is.
+    absent = call.request.headers.get("if-none-match", "").strip() == "*"
+    if absent:
         await call.services.store.refuse_present(call.type, call.id)
     result = await call.services.store.update(
         call.type,
@@ -121,6 +121,7 @@ async def update(call: Call) -> Response:
         resource,
         call.access,
         if_match=call.if_match,
+        absent=absent,
         audit=audit_of(call),
         beside=await companions(call, resource),
     )
