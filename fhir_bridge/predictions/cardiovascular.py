@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
 from fhir_bridge.predictions.contract import PredictorSettings, RefusalReason
-from fhir_bridge.predictions.findings import Disease, find_disease, is_refuted, refuse_unreadable
+from fhir_bridge.predictions.findings import (
+    Disease,
+    drug_of,
+    find_certain,
+    find_disease,
+    find_unnamed_drug,
+    is_refuted,
+    refuse_unreadable,
+)
 from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     CHOLESTEROL_MOLAR_MASS,
@@ -215,16 +223,35 @@ def exclusions(record: PatientRecord, diseases: Sequence[Disease]) -> list[Evide
     return looked_at
 
 
-def diabetes(record: PatientRecord) -> tuple[bool, list[Evidence]]:
+def diabetes(record: PatientRecord, *, certain: bool = False) -> tuple[bool, list[Evidence]]:
     """Whether the record says diabetes, by diagnosis, drug or HbA1c, and by what; or what was looked at.
 
+    Args:
+        certain: it is an input of the equation: one that is suspected alone is neither yes nor no.
+
     Raises:
-        UnusableInput: an HbA1c that can't be read.
+        UnusableInput: an HbA1c that can't be read, a drug whose Medication is not here, or a suspected diabetes.
     """
+    unclear: UnusableInput | None = None
     for disease in (DIABETES, DIABETES_DRUG):
-        evidence = find_disease(record, disease)
+        try:
+            evidence = (find_certain if certain else find_disease)(record, disease)
+        except UnusableInput as suspected:
+            unclear = suspected
+            continue
         if evidence is not None:
             return True, [evidence]
+    unnamed = find_unnamed_drug(record)
+    if unclear is None and unnamed is not None:
+        unclear = UnusableInput("a medication that is not here may be one of diabetes", unnamed)
+    present, evidence_of_hba1c = _by_hba1c(record)
+    if unclear is not None and not present:
+        raise unclear
+    return present, evidence_of_hba1c
+
+
+def _by_hba1c(record: PatientRecord) -> tuple[bool, list[Evidence]]:
+    """The same by HbA1c alone."""
     refuted = is_refuted(record, DIABETES)
     looked_at = [] if refuted is None else [refuted]
     try:
@@ -258,8 +285,8 @@ def takes(record: PatientRecord, drugs: Disease, settings: PredictorSettings) ->
     if not entries and settings.options.get("no_medication_list") != "none-taken":
         raise MissingInput(f"no medication list, so whether a {drugs.name} is taken is not known")
     for entry in entries:
-        concept = entry.get("medicationCodeableConcept")
-        if not any(system and code for system, code in codings(concept)) and "contained" not in entry:
+        concept = entry.get("medicationCodeableConcept") or drug_of(record, entry)
+        if not any(system and code for system, code in codings(concept)):
             raise UnusableInput(
                 f"a medication without a code may be a {drugs.name}", record.evidence(entry, "medication")
             )

@@ -16,7 +16,7 @@ from fhir_bridge.predictions.cardiovascular import (
 )
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation
-from fhir_bridge.predictions.findings import Disease, find_disease, refuse_unreadable, subsumption_caution
+from fhir_bridge.predictions.findings import Disease, find_certain, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import age_on
 from fhir_bridge.predictions.outputs import QuantityOutput
 from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
@@ -118,7 +118,7 @@ class Cha2ds2(PublishedEquation):
 
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:  # noqa: ARG002 - it has none
         """The points; see `PublishedEquation`. What no record states counts as absent, as in the publication."""
-        diagnosis = find_disease(record, ATRIAL_FIBRILLATION)
+        diagnosis = find_certain(record, ATRIAL_FIBRILLATION)
         if diagnosis is None:
             raise Excluded("no diagnosis of atrial fibrillation")
         looked_at = [diagnosis, *exclusions(record, (VALVULAR,))]
@@ -128,13 +128,13 @@ class Cha2ds2(PublishedEquation):
         if age < 18:
             raise Excluded(f"age {age} is below 18")
         female = self.with_sex and sex_of(record) == "female"
-        present, evidence_of_diabetes = diabetes(record)
+        present, evidence_of_diabetes = diabetes(record, certain=True)
         gathered = Gathered(age=age, female=female)
         gathered.add("diabetes", present, evidence_of_diabetes[0] if present else None)
         if not present:
             looked_at += evidence_of_diabetes
         for name, (disease, _) in _HISTORY.items():
-            observed = find_disease(record, disease)
+            observed = find_certain(record, disease)
             gathered.add(name, observed is not None, observed)
         equation = _equation(self.with_sex)
         return self.explained(

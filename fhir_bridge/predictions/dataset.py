@@ -279,7 +279,7 @@ def _row(
         account.left_out["as_of is in the future"] += 1
         return None
     current: list[dict[str, Any]] = [loads_exact(stored.bytes) for stored in subject.resources.values()]
-    beside = [loads_exact(stored.bytes) for stored in (*subject.linked, *subject.endpoints)]
+    beside = [loads_exact(stored.bytes) for stored in (*subject.linked, *subject.named)]
     if then is None:
         record = PatientRecord(loads_exact(subject.patient.bytes), [*beside, *_dated(current)], moment)
     else:

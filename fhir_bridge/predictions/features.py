@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
 from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
+from fhir_bridge.predictions.findings import find_unnamed_drug, statements
 from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     MissingInput,
@@ -50,6 +51,7 @@ from fhir_bridge.predictions.smoking import find_smoking
 __all__ = ["Feature", "FeatureSource", "Features", "read_features", "view_resource"]
 
 _NOT_DONE: Final = frozenset({"not-done", "entered-in-error", "preparation", "cancelled", "stopped", "draft"})
+_OF_DRUGS: Final = frozenset({"http://www.whocc.no/atc", "http://www.nlm.nih.gov/research/umls/rxnorm"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,20 +177,24 @@ def _quantity(item: QuantityBlock, record: PatientRecord, _: FeatureSource) -> F
 
 def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) -> Feature:
     refuted: list[Evidence] = []
-    for condition, present in record.conditions():
-        if _is_one(item, condition.get("code")):
-            evidence = record.evidence(condition, item.label, "" if present else "absent")
-            if present:
-                return _number(item, 1.0, (evidence,))
-            refuted.append(evidence)
-    for kind, element in (
-        ("Procedure", "code"),
-        ("MedicationRequest", "medicationCodeableConcept"),
-        ("MedicationStatement", "medicationCodeableConcept"),
-    ):
-        for resource in record.all(kind):
-            if resource.get("status") not in _NOT_DONE and _is_one(item, resource.get(element)):
-                return _number(item, 1.0, (record.evidence(resource, item.label),))
+    suspected: list[Evidence] = []
+    for statement in statements(record):
+        resource = statement.resource
+        if resource["resourceType"] == "Observation" or resource.get("status") in _NOT_DONE:
+            continue
+        if not _is_one(item, statement.concept):
+            continue
+        if statement.polarity == "absent":
+            refuted.append(record.evidence(resource, item.label, "absent"))
+        elif statement.suspected:
+            suspected.append(record.evidence(resource, item.label))
+        else:
+            return _number(item, 1.0, (record.evidence(resource, item.label),))
+    if suspected:
+        raise UnusableInput(f"{item.label} is suspected, not confirmed", suspected[0])
+    unnamed = find_unnamed_drug(record) if any(system in _OF_DRUGS for system, _ in item.pairs) else None
+    if unnamed is not None:
+        raise UnusableInput(f"a medication that is not here may be {item.label}", unnamed)
     if not refuted and item.absent is None:
         raise MissingInput(f"{item.label} is neither stated nor ruled out")
     return _number(item, 0.0, refuted)

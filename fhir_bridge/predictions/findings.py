@@ -25,13 +25,17 @@ __all__ = [
     "Began",
     "Disease",
     "began",
+    "drug_of",
     "family_history",
+    "find_certain",
     "find_disease",
     "find_unconfirmed",
+    "find_unnamed_drug",
     "find_unreadable",
     "is_refuted",
     "onset_of",
     "refuse_unreadable",
+    "statements",
     "subsumption_caution",
 ]
 
@@ -87,12 +91,12 @@ class Disease:
         return is_member(self.url, concept) == "yes"
 
 
-def _statements(record: PatientRecord) -> Iterable[Statement]:
+def statements(record: PatientRecord) -> Iterable[Statement]:
+    """Everything coded that says what this patient has, had, or takes."""
     return record.statements(_read)
 
 
 def _read(record: PatientRecord) -> Iterator[Statement]:
-    """Everything coded that says what this patient has, had, or takes."""
     for condition, present in record.conditions():
         status = {code for _, code in codings(condition.get("clinicalStatus"))}
         suspected = {code for _, code in codings(condition.get("verificationStatus"))} & _SUSPECTED
@@ -107,13 +111,16 @@ def _read(record: PatientRecord) -> Iterator[Statement]:
         for medication in record.all(kind):
             state = medication.get("status")
             if state not in _NOT_TAKEN and not medication.get("doNotPerform"):
-                yield Statement(medication, _drug(medication), "present", False, state not in _STOPPED)
+                yield Statement(
+                    medication, drug_of(record, medication), "present", False, state not in _STOPPED
+                )
     for observation in record.all("Observation"):
         if observation.get("status") in SETTLED:
             yield from _observed(observation)
 
 
-def _drug(medication: dict[str, Any]) -> Any:
+def drug_of(record: PatientRecord, medication: dict[str, Any]) -> Any:
+    """The concept of what is taken; that of the Medication where one is referred to, None where it is not here."""
     concept = medication.get("medicationCodeableConcept")
     if concept is not None:
         return concept
@@ -121,6 +128,15 @@ def _drug(medication: dict[str, Any]) -> Any:
     for contained in medication.get("contained", ()):
         if reference == f"#{contained.get('id')}":
             return contained.get("code")
+    name = reference.partition("/_history/")[0].rpartition("Medication/")[2]
+    return next((item.get("code") for item in record.all("Medication") if name and item["id"] == name), None)
+
+
+def find_unnamed_drug(record: PatientRecord) -> Evidence | None:
+    """An entry of the medication list that refers to a Medication which is not here: it may be any drug."""
+    for statement in statements(record):
+        if statement.concept is None and "medicationReference" in statement.resource:
+            return record.evidence(statement.resource, "medication that is not here")
     return None
 
 
@@ -153,7 +169,7 @@ def _counts(record: PatientRecord, statement: Statement, disease: Disease) -> bo
 
 def find_disease(record: PatientRecord, disease: Disease) -> Evidence | None:
     """The first Condition, procedure, medication or Observation that states it as present."""
-    for statement in _statements(record):
+    for statement in statements(record):
         if (
             statement.polarity == "present"
             and disease.states(statement.concept)
@@ -163,9 +179,31 @@ def find_disease(record: PatientRecord, disease: Disease) -> Evidence | None:
     return None
 
 
+def find_certain(record: PatientRecord, disease: Disease) -> Evidence | None:
+    """As `find_disease`, of what is not merely suspected: where a disease is an input and not a reason to decline.
+
+    Raises:
+        UnusableInput: it is suspected alone (provisional, differential, unconfirmed).
+    """
+    suspected: Evidence | None = None
+    for statement in statements(record):
+        if (
+            statement.polarity == "present"
+            and disease.states(statement.concept)
+            and _counts(record, statement, disease)
+        ):
+            evidence = record.evidence(statement.resource, disease.name)
+            if not statement.suspected:
+                return evidence
+            suspected = suspected or evidence
+    if suspected is not None:
+        raise UnusableInput(f"{disease.name} is suspected, not confirmed", suspected)
+    return None
+
+
 def find_unconfirmed(record: PatientRecord, disease: Disease) -> Evidence | None:
     """A Condition of the disease that is suspected alone (provisional, differential, unconfirmed)."""
-    for statement in _statements(record):
+    for statement in statements(record):
         if statement.suspected and statement.polarity == "present" and disease.states(statement.concept):
             return record.evidence(statement.resource, disease.name)
     return None
@@ -173,7 +211,7 @@ def find_unconfirmed(record: PatientRecord, disease: Disease) -> Evidence | None
 
 def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
     """The Condition that says the disease was looked for and is absent."""
-    for statement in _statements(record):
+    for statement in statements(record):
         if statement.polarity == "absent" and disease.states(statement.concept):
             return record.evidence(statement.resource, disease.name, "absent")
     return None
@@ -222,7 +260,7 @@ def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | N
     """The Condition that states the disease with the earliest onset, and the age then; None without a Condition."""
     onsets: list[tuple[int, dict[str, Any]]] = []
     undated: dict[str, Any] | None = None
-    for statement in _statements(record):
+    for statement in statements(record):
         if statement.polarity != "present" or statement.suspected or not disease.states(statement.concept):
             continue
         condition = statement.resource
@@ -256,7 +294,7 @@ def began(record: PatientRecord, disease: Disease) -> Began | None:
         UnusableInput: it is suspected alone (provisional, differential, unconfirmed).
     """
     stated = [
-        item for item in _statements(record) if item.polarity == "present" and disease.states(item.concept)
+        item for item in statements(record) if item.polarity == "present" and disease.states(item.concept)
     ]
     certain = [item for item in stated if not item.suspected]
     if not certain:
@@ -294,7 +332,7 @@ def subsumption_caution(record: PatientRecord, diseases: Iterable[Disease]) -> t
     unknown = {
         disease.name
         for disease in diseases
-        for statement in _statements(record)
+        for statement in statements(record)
         # An Observation's value may be any concept (a blood group), so most that are not decided are no diseases.
         if statement.polarity == "present"
         and statement.resource["resourceType"] != "Observation"

@@ -204,7 +204,7 @@ class PooledCohort(PublishedEquation):
         for name, (low, high) in _RANGES.items():
             gathered.check_range(name, low, high)
         smoking = find_smoking(record)
-        present, evidence_of_diabetes = diabetes(record)
+        present, evidence_of_diabetes = diabetes(record, certain=True)
         treated, medication = takes(record, ANTIHYPERTENSIVE, settings)
         gathered.add("smoking", smoking.cigarettes, smoking.evidence)
         gathered.add("diabetes", present, None)

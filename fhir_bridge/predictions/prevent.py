@@ -255,7 +255,7 @@ class Prevent(PublishedEquation):
                 gathered.check_range(name, entry.low, entry.high)
         smoking = find_smoking(record)
         gathered.add("smoking", smoking.cigarettes, smoking.evidence)
-        present, evidence_of_diabetes = diabetes(record)
+        present, evidence_of_diabetes = diabetes(record, certain=True)
         gathered.add("diabetes", present, None)
         looked_at += evidence_of_diabetes
         for name, drugs in (("antihypertensive", ANTIHYPERTENSIVE), ("statin", STATIN)):

@@ -235,7 +235,7 @@ class Smart2(PublishedEquation):
         gathered.add("non-hdl-cholesterol", non_hdl, total)
         smoking = find_smoking(record)
         gathered.add("smoking", smoking.current, smoking.evidence)
-        diabetic, states = diabetes(record)
+        diabetic, states = diabetes(record, certain=True)
         gathered.add("diabetes", diabetic, states[0] if diabetic else None)
         treated, drug = takes(record, ANTITHROMBOTIC, settings)
         gathered.add("antithrombotic", treated, drug)

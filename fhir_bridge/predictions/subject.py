@@ -42,7 +42,8 @@ class Subject:
     Attributes:
         linked: Patients that are the same person (ADT A40).
         resources: by reference (`Observation/x`): what the model sees.
-        endpoints: where its imaging studies are; of no patient, so no input of a result.
+        named: where its imaging studies are (Endpoint), and what is taken (Medication); of no patient, so no input of
+            a result.
         consents: whatever the caller may read: they decide about the run, and no model sees them.
         as_of: the moment of the question; nothing that was true or arrived later is in it.
         seen: hash of all that decides the result (`Identities.seen`); None where that is not known.
@@ -54,7 +55,7 @@ class Subject:
     consents: tuple[Stored, ...]
     as_of: datetime
     seen: bytes | None = None
-    endpoints: tuple[Stored, ...] = ()
+    named: tuple[Stored, ...] = ()
 
     @property
     def id(self) -> str:
@@ -68,7 +69,7 @@ class Subject:
 
     def for_model(self) -> ModelRecord:
         """What goes to the model's process."""
-        others = (*self.linked, *self.endpoints, *self.resources.values())
+        others = (*self.linked, *self.named, *self.resources.values())
         return ModelRecord(self.patient.bytes, [stored.bytes for stored in others], self.as_of)
 
     def refused_use(
@@ -167,7 +168,7 @@ async def read_subjects(
     if access is EVERYTHING and len(patient_ids) > 1:
         alone = [name for name in patient_ids if name not in linked]
         records = await store.small_records(alone, ("Consent", *RECORD_TYPES))
-    places: dict[str, Stored | None] = {}
+    places: dict[tuple[str, str], Stored | None] = {}
     for patient_id in patient_ids:
         patient = (known or {}).get(patient_id) or await store.read("Patient", patient_id, access)
         people = {patient_id: patient}
@@ -188,32 +189,37 @@ async def read_subjects(
             # The database's clock may be ahead of ours; what was read is known.
             max(datetime.now(UTC), *(stored.last_updated for stored in (patient, *record))),
             (seen or {}).get(patient_id),
-            await _endpoints(store, record, access, places),
+            await _named(store, record, access, places),
         )
 
 
-async def _endpoints(
-    store: Store, record: Sequence[Stored], access: AccessFilter, known: dict[str, Stored | None]
+async def _named(
+    store: Store, record: Sequence[Stored], access: AccessFilter, known: dict[tuple[str, str], Stored | None]
 ) -> tuple[Stored, ...]:
-    """The Endpoints that imaging studies of a record name, as far as they may be read."""
-    names: dict[str, None] = {}
+    """The Endpoints that imaging studies and the Medications that orders name, as far as they may be read."""
+    names: dict[tuple[str, str], None] = {}
     for stored in record:
         if stored.type == "ImagingStudy" and b'"endpoint"' in stored.bytes:
             study = stored.resource()
             for owner in (study, *study.get("series", ())):
                 for reference in owner.get("endpoint", ()):
                     if match := _ENDPOINT.search(str(reference.get("reference", ""))):
-                        names[match[1]] = None
+                        names["Endpoint", match[1]] = None
+        elif b'"medicationReference"' in stored.bytes:
+            reference = stored.resource().get("medicationReference") or {}
+            if match := _MEDICATION.search(str(reference.get("reference", ""))):
+                names["Medication", match[1]] = None
     for name in names:
         if name not in known:
             try:
-                known[name] = await store.read("Endpoint", name, access)
+                known[name] = await store.read(*name, access)
             except StorageError:
                 known[name] = None
-    return tuple(endpoint for name in names if (endpoint := known[name]) is not None)
+    return tuple(entry for name in names if (entry := known[name]) is not None)
 
 
 _ENDPOINT: Final = re.compile(r"(?:^|/)Endpoint/([A-Za-z0-9.-]{1,64})(?:/_history/|$)")
+_MEDICATION: Final = re.compile(r"(?:^|/)Medication/([A-Za-z0-9.-]{1,64})(?:/_history/|$)")
 
 
 async def _record(store: Store, patient_id: str, access: AccessFilter, types: Sequence[str]) -> list[Stored]:

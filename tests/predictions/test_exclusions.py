@@ -16,6 +16,7 @@ from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal, valu
 from fhir_bridge.predictions.hcm_risk_scd import HcmRiskScd
 from fhir_bridge.predictions.score2 import Score2
 from fhir_bridge.terminology import get_terminology
+from tests.predictions.clinic import Clinic, in_clinic
 from tests.predictions.records import answer, condition, quantity, record
 from tests.predictions.test_hcm_risk_scd import complete as hcm_inputs
 from tests.predictions.test_score2 import SETTINGS
@@ -208,3 +209,27 @@ class TestSubsumption:
         result = ask("score2", stated("Condition", "snomed", self.BELOW))
         assert isinstance(result, Refusal)
         assert "diabetes mellitus" in result.text
+
+
+def test_a_drug_that_an_order_refers_to_excludes_and_one_that_is_not_here_is_refused(
+    database_url: str,
+) -> None:
+    """`medicationReference` to a Medication of the store, which belongs to no patient."""
+
+    def order(name: str) -> dict[str, Any]:
+        found = {"resourceType": "MedicationRequest", "id": "order", "status": "active", "intent": "order"}
+        return found | {"subject": {"reference": "Patient/p"}, "medicationReference": {"reference": name}}
+
+    async def work(clinic: Clinic) -> list[Any]:
+        coding = {"system": SYSTEMS["atc"], "code": "A10BA02"}
+        await clinic.write({"resourceType": "Medication", "id": "drug-1", "code": {"coding": [coding]}})
+        said = []
+        for name in ("Medication/drug-1", "https://other.example/fhir/Medication/drug-2"):
+            await clinic.write(order(name))
+            said.append((await clinic.predict()).result)
+        return said
+
+    excluded, unknown = in_clinic(database_url, work)
+    assert (excluded.reason, unknown.reason) == ("not-applicable", "missing-input")
+    assert "by a drug that is used in it: MedicationRequest/order/_history/1" in excluded.text
+    assert "a medication that is not here may be one of diabetes" in unknown.text

@@ -664,6 +664,39 @@ def test_views_conditions_variants_and_texts_are_inputs(tmp_path: Path) -> None:
     assert (empty["diabetes"].values, empty["ldlr"].values, empty["note"].text) == ((0.0,), (0.0,), "")
 
 
+def test_a_condition_counts_where_it_is_so_and_a_drug_where_it_is_taken(tmp_path: Path) -> None:
+    """Suspected is neither 1 nor 0; what is not taken, or must not be, is no drug; a Medication gives its code."""
+    codes = ["icd10|E11*", "atc|A10*"]
+    path = with_inputs(tmp_path, {"name": "diabetes", "type": "condition", "codes": codes, "absent": 0})
+    coded = {"coding": [{"system": "http://www.whocc.no/atc", "code": "A10BA02"}]}
+
+    def of(*resources: dict[str, Any]) -> float:
+        return float(features_of(path, record(*resources))["diabetes"].values[0])
+
+    def taken(status: str, **more: Any) -> dict[str, Any]:
+        found = {
+            "resourceType": "MedicationStatement",
+            "id": "m",
+            "meta": {"versionId": "1"},
+            "status": status,
+        }
+        return found | (more or {"medicationCodeableConcept": coded})
+
+    for status in ("provisional", "differential", "unconfirmed"):
+        suspected = condition("E11.9") | {"verificationStatus": {"coding": [{"code": status}]}}
+        with pytest.raises(UnusableInput, match="suspected, not confirmed"):
+            features_of(path, record(suspected))
+        assert of(suspected, taken("active")) == 1
+    assert of(condition("E11.9", refuted=True)) == 0
+    assert [of(taken(status)) for status in ("active", "not-taken", "intended", "unknown")] == [1, 0, 0, 0]
+    assert of(taken("active", medicationCodeableConcept=coded, doNotPerform=True)) == 0
+    named = taken("active", medicationReference={"reference": "Medication/metformin"})
+    medication = {"resourceType": "Medication", "id": "metformin", "code": coded}
+    assert of(named, medication) == 1
+    with pytest.raises(UnusableInput, match="not here"):
+        features_of(path, record(named))
+
+
 def test_the_maximum_of_a_window_is_read_and_preprocessing_is_done_in_its_order(tmp_path: Path) -> None:
     block = manifest()["inputs"][1]
     path = with_inputs(

@@ -280,6 +280,19 @@ class TestSmart2:
         suspected = condition("I25.2") | {"verificationStatus": {"coding": [{"code": "provisional"}]}}
         assert "suspected, not confirmed" in self.of(heart=suspected).text
 
+    def test_a_suspected_diabetes_is_neither_yes_nor_no(self) -> None:
+        suspected = condition("E11.9") | {"verificationStatus": {"coding": [{"code": "provisional"}]}}
+        assert "diabetes mellitus is suspected, not confirmed" in self.of(diabetes=suspected).text
+        high = quantity("59261-8", 60, "mmol/mol")
+        assert self.of(high, diabetes=suspected).percent == self.of().percent
+        stroke = condition("I63.9") | {"verificationStatus": {"coding": [{"code": "differential"}]}}
+        points = answer(Cha2ds2(with_sex=False), record(condition("I48.0"), stroke), OPTIONS)
+        assert "suspected, not confirmed" in points.text
+
+    @pytest.mark.parametrize("code", ["Z94.0", "T86.1", "Z94.1"])
+    def test_a_transplanted_kidney_is_a_transplanted_organ(self, code: str) -> None:
+        assert "transplanted organ" in self.of(condition(code)).text
+
     def test_a_site_may_calibrate_to_its_own_region(self) -> None:
         result = self.of(options={"recalibration": {"region": "Elsewhere", "ratio": 0.5}})
         assert "Elsewhere (recalibrated by the site" in result.population
