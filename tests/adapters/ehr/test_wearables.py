@@ -294,15 +294,18 @@ def test_record_that_says_what_cannot_be_is_rejected_with_its_line_and_the_other
         sleep.format("2023-03-01 07:00:00 +0100", "2023-03-01 06:00:00 +0100"),
         record("HKQuantityTypeIdentifierOxygenSaturation", "%", 97, when),
         record("HKQuantityTypeIdentifierBloodPressureSystolic", "kPa", 16, when),
+        record(RATE, "count/min", -5, when),
+        record("HKQuantityTypeIdentifierBodyMass", "kg", -80, when),
     ]
     good = [
-        record(RATE, "count/min", 60, when),
+        record(RATE, "count/s", 1, when),
+        record(RATE, "count/min", 60, when + timedelta(seconds=5)),
         record("HKQuantityTypeIdentifierBloodPressureSystolic", "mmHg", 120, when),
     ]
     other = record("HKQuantityTypeIdentifierBloodPressureSystolic", "mmHg", 130, when)
     result = converted(write("export.xml", HEAD + "".join([*bad, *good, other]) + "</HealthData>"))
     rejected = [locator for locator, outcome in result.outcomes if outcome == "rejected"]
-    assert rejected == [f"export.xml:{line}" for line in (*range(6, 13), 15)]
+    assert rejected == [f"export.xml:{line}" for line in (*range(6, 15), 18)]
     pressure, rate = sorted(result.of("Observation"), key=lambda one: "component" not in one)
     assert pressure["component"][0]["valueQuantity"]["value"] == 120
     assert (rate["valueQuantity"]["value"], len(rate["component"])) == (60, 3)

@@ -55,7 +55,8 @@ def test_the_span_of_a_fact_is_its_text(language: str) -> None:
 
 
 NOTHING = """
-Raucht derzeit nicht. | Raucht seit 2010 nicht mehr. | No longer smokes. | Not a current smoker. | Wants to quit smoking.
+Raucht derzeit nicht. | Raucht seit 2010 nicht mehr. | No longer smokes. | Not a current smoker.
+Wants to quit smoking.
 Has not quit smoking. | Hat das Rauchen nicht aufgegeben. | Smokes marijuana only. | Keine Nikotinkarenz.
 No nicotine replacement therapy offered. | Smoking status: never / former / current | Raucht? | Nachbar raucht.
 Ex-Raucher, raucht wieder. | Mom smokes. | Roommate smokes. | No evidence of LVEF <40%. | EF 30%? | Donor LVEF 60%.
