@@ -144,7 +144,7 @@ def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> 
         text = key_part(value[0])
         authority = authority if authority is None or authority.__class__ is tuple else key_part(authority)
     link = ctx.identity.patient(
-        authority or None, text, adapter=ctx.adapter, source=ctx.source, fallback=key_part(fallback)
+        authority or None, text, adapter=ctx.adapter, source=ctx.bounds, fallback=key_part(fallback)
     )
     reference = f"Patient/{link.id}"
     ctx.last_patient = (given, fallback, reference)

@@ -96,6 +96,44 @@ def test_what_the_narrative_states_is_derived_and_no_measurement(summarized: Out
     assert not any(o["code"]["coding"][0]["code"] == "10230-1" for o in measured)
 
 
+STATED = b'<confidentialityCode code="R" codeSystem="2.16.840.1.113883.5.25"/>'
+
+
+@pytest.mark.parametrize(
+    ("document", "section", "label"),
+    [
+        ("R", None, "R"),
+        ("V", None, "V"),
+        ("N", None, None),
+        ("N", "R", "R"),
+        ("R", "V", "V"),
+        ("HIV", None, "R"),
+    ],
+)
+def test_who_may_not_see_a_document_may_not_see_what_it_says(
+    summary: bytes, document: str, section: str | None, label: str | None
+) -> None:
+    changed = summary.replace(STATED, STATED.replace(b'"R"', b'"%s"' % document.encode()))
+    for _ in range(2 if section else 0):  # more than one section may say so
+        at = changed.index(b"</text>\n<entry", changed.rindex(b"<confidentialityCode")) + len(b"</text>")
+        changed = changed[:at] + STATED.replace(b'"R"', b'"%s"' % str(section).encode()) + changed[at:]
+    everywhere = {"Patient", "Practitioner", "PractitionerRole", "Organization", "Location", "RelatedPerson"}
+    labels = {
+        tuple(one["code"] for one in resource.get("meta", {}).get("security", []))
+        for resource in converted(changed).resources
+        if resource["resourceType"] not in everywhere and not demographic(resource)
+    }
+    assert labels == {(label,) if label else ()}
+
+
+def demographic(resource: dict[str, Any]) -> bool:
+    """Race, ethnicity and the software that wrote the document: no statement of it."""
+    codes = {coding.get("code") for coding in resource.get("code", {}).get("coding", [])}
+    return bool(codes & {"32624-9", "69490-1"}) or (
+        resource["resourceType"] == "Device" and "patient" not in resource
+    )
+
+
 def test_a_document_without_structure_keeps_its_text(repository: Path) -> None:
     outcome = converted((repository / EXAMPLES / "unstructured/document.xml").read_bytes())
     (document,) = of_type(outcome, "DocumentReference")

@@ -77,6 +77,16 @@ def test_impossible_day_is_left_out_and_said_with_its_row(tables: Path) -> None:
     assert "onsetDateTime" not in converted.of("Condition")[1]
 
 
+def test_rows_of_all_tables_are_of_the_patient_of_person_without_a_site_file(tables: Path) -> None:
+    converted = convert("ehr/omop", sorted(tables.glob("*.csv")), SITE)
+    patients = {f"Patient/{one['id']}" for one in converted.of("Patient")}
+    stated = [
+        one["subject"]["reference"] for one in (*converted.of("Condition"), *converted.of("Observation"))
+    ]
+    assert len(stated) > 2
+    assert set(stated) <= patients
+
+
 def test_zip_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cdm.zip").write_bytes(b"PK\x03\x04 nothing")
     converted = convert("ehr/omop", [tmp_path / "cdm.zip"], site())

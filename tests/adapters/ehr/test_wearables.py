@@ -237,6 +237,26 @@ def test_recording_beyond_the_limit_is_in_the_original_alone(ecg: Path) -> None:
     assert "6 samples" in observation["note"][0]["text"]
 
 
+def test_header_of_segments_names_their_channels_and_keeps_their_files(ecg: Path) -> None:
+    whole = ecg.with_name("whole.hea")
+    whole.write_text("whole/2 2 250 6\nrec1 3\n~ 3\n")
+    result = converted(whole)
+    (observation,) = result.of("Observation")
+    assert "12 samples" in observation["note"][0]["text"]
+    assert len(result.of("DocumentReference")) == 3
+    whole.write_text("whole/1 2 250 3\n../rec1 3\n")
+    assert converted(whole).outcomes == [("whole.hea", "rejected")]
+
+
+def test_unit_that_is_none_is_in_a_note_and_a_recording_without_a_rate_is_refused(ecg: Path) -> None:
+    text = ecg.read_text()
+    ecg.write_text(text.replace("/mV", "/furlong", 1))
+    (observation,) = converted(ecg).of("Observation")
+    assert {"text": "II is in furlong"} in observation["note"]
+    ecg.write_text(text.replace(" 250 ", " 0 ", 1))
+    assert converted(ecg).outcomes == [("rec1.hea", "rejected")]
+
+
 def test_recording_without_its_samples_is_refused(ecg: Path) -> None:
     ecg.with_suffix(".dat").unlink()
     result = converted(ecg)
@@ -294,15 +314,18 @@ def test_record_that_says_what_cannot_be_is_rejected_with_its_line_and_the_other
         sleep.format("2023-03-01 07:00:00 +0100", "2023-03-01 06:00:00 +0100"),
         record("HKQuantityTypeIdentifierOxygenSaturation", "%", 97, when),
         record("HKQuantityTypeIdentifierBloodPressureSystolic", "kPa", 16, when),
+        record(RATE, "count/min", -5, when),
+        record("HKQuantityTypeIdentifierBodyMass", "kg", -80, when),
     ]
     good = [
-        record(RATE, "count/min", 60, when),
+        record(RATE, "count/s", 1, when),
+        record(RATE, "count/min", 60, when + timedelta(seconds=5)),
         record("HKQuantityTypeIdentifierBloodPressureSystolic", "mmHg", 120, when),
     ]
     other = record("HKQuantityTypeIdentifierBloodPressureSystolic", "mmHg", 130, when)
     result = converted(write("export.xml", HEAD + "".join([*bad, *good, other]) + "</HealthData>"))
     rejected = [locator for locator, outcome in result.outcomes if outcome == "rejected"]
-    assert rejected == [f"export.xml:{line}" for line in (*range(6, 13), 15)]
+    assert rejected == [f"export.xml:{line}" for line in (*range(6, 15), 18)]
     pressure, rate = sorted(result.of("Observation"), key=lambda one: "component" not in one)
     assert pressure["component"][0]["valueQuantity"]["value"] == 120
     assert (rate["valueQuantity"]["value"], len(rate["component"])) == (60, 3)

@@ -78,7 +78,20 @@ _HISTORY: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _DENIED: Final = re.compile(
-    r"^\W*(?:no|denies|negative|keine?|verneint)\b|\bleer\b|\bunauffällig\b|\bnegative? for\b|\bnegativ\b",
+    r"^\W*(?:no|denies|negative|keine?|verneint)\b|\bleer\b|\bunauffällig\b|\bnegative? for\b|\bnegativ\b|\bdenied\b"
+    r"|:\s*(?:none|keine)\W*$",
+    re.IGNORECASE,
+)
+_WITHOUT: Final = re.compile(
+    r"\b(?:no|not|never|without|keine?[nmrs]?|ohne|nicht|nie)\b[^,;]*$", re.IGNORECASE
+)
+"""Before a condition: a denial in its part of the sentence."""
+_OF_ANOTHER: Final = re.compile(
+    r"\b(?:husband|wife|spouse|partner|friend|doctor)(?:in)?['’]?s\b|\b(?:Ehemann|Ehefrau|Partner)\w*\b",
+    re.IGNORECASE,
+)
+_EXAMINED: Final = re.compile(
+    r"\b(?:auf|screened|tested|examined|untersucht|getestet)\b.*\b(?:for|untersucht|getestet)\b",
     re.IGNORECASE,
 )
 _NO_STATEMENT: Final = re.compile(
@@ -100,6 +113,8 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
         or UNCHANGED.search(text)
         or _NO_STATEMENT.search(text)
         or _SELF.search(text)
+        or _OF_ANOTHER.search(text)
+        or _EXAMINED.search(text)
     ):
         return
     history = _HISTORY.search(text)
@@ -120,6 +135,8 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
     for condition, pattern in CONDITIONS:
         match = pattern.search(text, 0 if negated or not relation else begin)
         if match is not None:
+            if not negated and _WITHOUT.search(text[: match.start()]):
+                continue
             start = len(text) - len(text.lstrip()) if negated else min(begin, match.start())
             end = max(match.end(), anchor if anchor > match.start() else 0)
             span = text[start:end]

@@ -9,7 +9,14 @@ from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
 from fhir_bridge.adapters.ehr.notes.family import RELATIONS, family_history
-from fhir_bridge.adapters.ehr.notes.sentences import FAMILY, HYPOTHETICAL, UNCHANGED, Sentence, sentences
+from fhir_bridge.adapters.ehr.notes.sentences import (
+    ASKED,
+    FAMILY,
+    HYPOTHETICAL,
+    UNCHANGED,
+    Sentence,
+    sentences,
+)
 
 __all__ = ["RuleExtractor"]
 
@@ -27,6 +34,17 @@ _DAY: Final = re.compile(r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\d\d)\b|\b((?
 _YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b")
 _OF_THE_NOTE: Final = timedelta(days=60)
 """A finding of a day so short before the note is one of the note."""
+_NOT: Final = re.compile(
+    r"\b(?:no|not|never|without|previous(?:ly)?|prior|formerly|keine?[nmrs]?|nicht|nie(?:mals)?|ohne|zuvor|vormals|früher)"
+    r"\s+(?:[^\s,;:.]+\s+){0,4}$",
+    re.IGNORECASE,
+)
+"""What stands before a finding that is denied, or an earlier one."""
+_DELTA: Final = re.compile(r"(?:\bdelta|Δ)\W*$", re.IGNORECASE)
+_LATER: Final = re.compile(
+    r"\b(?:now|current(?:ly)?|today|discharge|aktuell|jetzt|derzeit|heute|Entlassung)\b", re.IGNORECASE
+)
+"""What stands after a finding before that of the day."""
 _REFUTED: Final = re.compile(
     r"\b(?:ruled out|excluded|error of transcription|ausgeschlossen|Übertragungsfehler)\b", re.IGNORECASE
 )
@@ -51,11 +69,18 @@ _GAP: Final = re.compile(
     |reduced|preserved
     |an?|the|with|biplane|approximately|approx|about|shows?|in|by|von|war|ist|beträgt|betrug|nun|jetzt|aktuell
     |geschätzt|zwischen
-    |ca|etwa|biplan|mit|hochgradig|mittelgradig|leichtgradig|eingeschränkt|reduziert|erhalten|echokardiographisch
+    |by|nach|Simpson|Teichholz|[23]D|MRT|MRI|ca|etwa|biplan|mit|hochgradig|mittelgradig|leichtgradig|eingeschränkt|reduziert|erhalten|echokardiographisch
     |visuell|auf
     |echocardiographically|visually|currently|today|heute)\b|\.)*$""",
     re.IGNORECASE | re.VERBOSE,
 )
+
+_TURN: Final = re.compile(
+    rf"""^[^\d.;,]{{0,40}}?\b(?:from|von)\s+{_NUMBER}\s*(?:%|percent|Prozent)?\s*(?:to|auf)\s+(?P<then>{_NUMBER})
+    \s*(?:%|percent\b|Prozent\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""From one value to another, which is that of the day."""
 
 _ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "1": "1", "2": "2", "3": "3", "4": "4"}
 _NYHA: Final = re.compile(
@@ -67,6 +92,7 @@ _NYHA: Final = re.compile(
 _THEN: Final = re.compile(
     r"\b(?:to|auf)\s+(?:NYHA[- ]?)?(?:class |Klasse |Stadium )?(?P<then>IV|I{1,3}|[1-4])\b", re.IGNORECASE
 )
+_MORE: Final = re.compile(r"\s*[-–/]\s*(?:IV|I{1,3}|[1-4])\b", re.IGNORECASE)
 _FROM: Final = re.compile(r"\b(?:from|von)\s*$", re.IGNORECASE)
 _NOT_NYHA: Final = re.compile(
     r"\b(?:not in|no longer in|denies|nicht in|verneint|not documented|nicht dokumentiert)\b", re.IGNORECASE
@@ -102,6 +128,8 @@ class RuleExtractor:
             return
         for sentence in sentences(text):
             if _SUBJECTS.search(sentence.text) is None:
+                continue
+            if ASKED.search(sentence.text):
                 continue
             yield from family_history(sentence)
             if HYPOTHETICAL.search(sentence.text) or UNCHANGED.search(sentence.text):
@@ -143,10 +171,20 @@ def _ejection_fraction(sentence: Sentence) -> Iterator[Fact]:
     name = _EF.search(text)
     if name is None or _OTHER_CHAMBER.search(text) or _EARLIER.search(text) or _REFUTED.search(text):
         return
+    before = text[: name.start()]
+    if _NOT.search(before) or _DELTA.search(before):
+        return
+    if turn := _TURN.match(text[name.end() :]):
+        yield _fact("lvef", turn["then"], sentence, name.start(), name.end() + turn.end())
+        return
     value = _PERCENT.search(text, name.end())
     if value is None or _GAP.match(text[name.end() : value.start()]) is None:
         return
+    if _PERCENT.search(text, value.end()) and _LATER.search(text, value.end()):
+        return
     low, high = value["low"], value["high"]
+    if (high and value["sign"] not in (None, "~")) or float(low.replace(",", ".")) == 0:
+        return
     figure = f"{low}-{high}" if high else low
     sign = value["sign"] or ""
     if not sign and _LOOSE.search(text[name.end() : value.start("low")]):
@@ -159,7 +197,13 @@ def _functional_class(sentence: Sentence) -> Iterator[Fact]:
     if _NOT_NYHA.search(text) or _EARLIER.search(text):
         return
     first = _NYHA.search(text)
-    if first is None:
+    if first is None or _NOT.search(text[: first.start()]) or _MORE.match(text, first.end()):
+        return
+    if (
+        not _FROM.search(text[: first.start()])
+        and len({m["low"].lower() for m in _NYHA.finditer(text)}) > 1
+        and _LATER.search(text, first.end())
+    ):
         return
     low, high = _ROMAN[first["low"].lower()], first["high"]
     end = first.end()
@@ -191,14 +235,19 @@ _STATES: Final = tuple(
             |\bex[- ]?raucher(?:in)?\b|\behemalige[rs]?\ raucher(?:in)?\b|\b(?:raucherstatus|nikotin
             |rauchen)\s*:\s*(?:ehemals|ex|früher|ehemalig)
             |\bmit\ dem\ rauchen\ aufgehört\b|\brauchen\ (?:\w+\ ){0,3}(?:eingestellt|aufgegeben)\b
-            |\bfrüher\ geraucht\b""",
+            |\bfrüher\ geraucht\b|\bnikotin(?:abstinent|karenz)\ seit\b
+            |\bnikotin(?:abusus|konsum)\b[^.;]{0,30}\bsistiert\b""",
         ),
         (
             "non",
-            r"""\bnon-?smoker\b|\bdo(?:es)?\ not\ smoke\b|\bdenies\ (?:any\ )?(?:smoking|tobacco|nicotine)
-            |\bno\ (?:tobacco|nicotine)\b
-            |\bnichtraucher(?:in)?\b|\braucht\ nicht\b|\bverneint\ (?:nikotin|rauchen|tabak)\w*|\bkein(?:en
-            |e)?\ (?:nikotin|tabak)\w*""",
+            r"""\bnon-?smoker\b|\bdo(?:es)?\ not\ smoke\b|\bdenies\ (?:any\ )?(?:smoking|tobacco|nicotine)\b
+            (?!\ (?:\w+\ ){0,2}(?:replacement|cessation|withdrawal|counsel))
+            |\bno\ (?:tobacco|nicotine)\b(?!\ (?:\w+\ ){0,2}(?:replacement|patch|gum|cessation|withdrawal|counsel))
+            |\bnichtraucher(?:in)?\b|\braucht\ nicht\b|\bnikotin(?:konsum|abusus)\ (?:wird\ |wurde\ )?verneint\b
+            |\bverneint\ (?:nikotin|rauchen|tabak)
+            (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|entw))\w*
+            |\bkein(?:en|e)?\ (?:nikotin|tabak)
+            (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|kaugummi|entw|entzug))\w*""",
         ),
         (
             "current",
@@ -218,11 +267,37 @@ _NOT_SMOKING: Final = re.compile(
 )
 
 
+_OTHER_SMOKE: Final = re.compile(
+    r"""\b(?:marijuana|cannabis|weed|haschisch|hasch|joints?|meat|fish|relaps\w+|resum\w+|again|wieder|rückfällig\w*)\b
+    |:\s*\w+(?:\s*[/|]\s*\w+){2}""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What is smoked that is no tobacco, who began again, and a choice of answers."""
+_NOT_SO: Final = {
+    "former": re.compile(
+        r"\b(?:not|never|to|n't|cannot|can't|trying|nicht|nie)\s+(?:\w+\s+){0,1}$", re.IGNORECASE
+    ),
+    "current": re.compile(
+        r"\b(?:not|no\ longer|never|denies|stopped|nicht|nie|kein)\s+(?:\w+\s+){0,3}$",
+        re.IGNORECASE | re.VERBOSE,
+    ),
+}
+"""What stands before the words of a status and turns it."""
+
+
 def _smoking(sentence: Sentence) -> Iterator[Fact]:
     text = sentence.text
-    if _NOT_SMOKING.search(text):
+    if _NOT_SMOKING.search(text) or _OTHER_SMOKE.search(text):
         return
     for status, pattern in _STATES:
         if match := pattern.search(text):
+            before = _NOT_SO.get(status)
+            if before and before.search(text[: match.start()]):
+                return
+            if re.search(
+                r"\bnicht\b",
+                match[0] if status == "former" else text[match.end() :] if status == "current" else "",
+            ):
+                return
             yield _fact("smoking", status, sentence, match.start(), match.end())
             return

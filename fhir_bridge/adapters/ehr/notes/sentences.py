@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-__all__ = ["FAMILY", "HYPOTHETICAL", "UNCHANGED", "Sentence", "sentences"]
+__all__ = ["ASKED", "FAMILY", "HYPOTHETICAL", "UNCHANGED", "Sentence", "sentences"]
 
 _END: Final = re.compile(
     r"(?<=[.!?;])(?<!\bca\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bapprox\.)\s+(?=[^\W\d_a-zäöü]|\d)|\n+"
@@ -14,7 +14,7 @@ _END: Final = re.compile(
 
 HYPOTHETICAL: Final = re.compile(
     r"""\b(?:if|should|unless|whether|would|could|may|might|goal|target|aim|planned|plan\ to|to\ assess
-    |indicated\ (?:when|if|for)
+    |(?:indicated|approved|licensed)\ (?:when|if|for|in)|zugelassen
     |recommended|advised?|advisable|ask|please|consider|refer\ for|criteria|trial|study\ included
     |included\ patients|qualify
     |risk\ (?:is|of|factors?)|pending|to\ be\ confirmed|document\ the|exceeds|eligible|patient\ education
@@ -27,6 +27,11 @@ HYPOTHETICAL: Final = re.compile(
 )
 """Words by which a sentence speaks of what is not, or not yet."""
 
+ASKED: Final = re.compile(
+    r"\?\W*$|(?:\[\s*x?\s*\].*){2}|\b(?:circle one|tick|ankreuzen)\b", re.IGNORECASE | re.DOTALL
+)
+"""A question, or a form with answers to choose from."""
+
 UNCHANGED: Final = re.compile(
     r"\b(?:no (?:significant |relevant )?change|unchanged|keine (?:wesentliche )?Änderung"
     r"|unverändert(?:e[rsnm]?)?)\b",
@@ -34,8 +39,12 @@ UNCHANGED: Final = re.compile(
 )
 
 FAMILY: Final = re.compile(
-    r"""\b(?:grand(?:father|mother)|father|mother|brother|sister|son|daughter|uncle|aunt|cousin|husband|wife|partner
-    |Gro(?:ß|ss)(?:vater|mutter)|Vater|Mutter|Bruder|Schwester|Sohn|Tochter|Onkel|Tante|Cousine?|Ehemann|Ehefrau|Frau
+    r"""\b(?:(?:step|god|grand|foster)?(?:father|mother)|brother|sister|son|daughter|uncle|aunt|cousin|husband|wife|partner
+    |mom|mum|dad|(?:grand)?parents?|siblings?|twins?|(?:boy|girl)?friend|spouse|nephew|niece|fianc[ée]e?
+    |(?:room|flat|house)mates?|neighbou?rs?|co-?workers?|donor|fet(?:us|al)|foetal
+    |\w*(?:vater|mutter|bruder|schwester|sohn|tochter|onkel|tante|eltern)s?|Geschwister\w*|Zwilling\w*
+    |Cousine?|Ehemann\w*|Ehefrau|Frau|Oma|Opa|Neffen?|Nichten?|Lebensgefährt\w+|Freund(?:in)?|Partnerin
+    |Mitbewohner\w*|Nachbar\w*|Kolleg\w+|Spender\w*|fetale?[rns]?
     |family|FHx|familie\w*|familiär\w*)\b""",
     re.IGNORECASE | re.VERBOSE,
 )

@@ -43,6 +43,11 @@ class OmopRow(Row):
         """The name of the data set, within which its numbers are unique."""
         return self._table.lookups.dataset
 
+    @property
+    def bounds(self) -> str:
+        """Within what a person without a known authority is one: all tables of the data set."""
+        return self.dataset
+
     def coded(self, name: str) -> Coded | None:
         """A coded value by the stem of its columns' names."""
         known = TABLES[self._table.kind]

@@ -16,7 +16,14 @@ from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.wearables.apple import Element, ExportError, device_of, elements, iso_time
 from fhir_bridge.adapters.ehr.wearables.apple_ecg import is_ecg, read_ecg
 from fhir_bridge.adapters.ehr.wearables.functions import FUNCTIONS
-from fhir_bridge.adapters.ehr.wearables.measures import APPLE, SYSTEMS, Measure, number_of, ucum_value
+from fhir_bridge.adapters.ehr.wearables.measures import (
+    APPLE,
+    SYSTEMS,
+    Measure,
+    is_impossible,
+    number_of,
+    ucum_value,
+)
 from fhir_bridge.adapters.ehr.wearables.points import Point, PointError, open_mhealth_points, watch_points
 from fhir_bridge.adapters.ehr.wearables.readings import (
     Coded,
@@ -441,6 +448,9 @@ class _File:
         locator: str,
         text: str | None = None,
     ) -> Iterator[Reading]:
+        if is_impossible(value, unit):
+            yield self._rejected(f"the value of a {code.code} is below zero", locator, "FB-WEAR-002")
+            return
         if measure.statistic != "each" and self._period != "none":
             summary = self._summary(owner)
             if not summary.add(code, value, unit, start, device, measure.statistic, of=(start, end)):

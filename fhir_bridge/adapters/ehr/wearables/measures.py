@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
-__all__ = ["APPLE", "COLUMNS", "OPEN_MHEALTH", "SYSTEMS", "Measure", "number_of", "ucum_value"]
+__all__ = [
+    "APPLE",
+    "COLUMNS",
+    "OPEN_MHEALTH",
+    "SYSTEMS",
+    "Measure",
+    "is_impossible",
+    "number_of",
+    "ucum_value",
+]
 
 
 class Measure(NamedTuple):
@@ -103,7 +112,7 @@ _UNITS: Final[Mapping[str, tuple[str, Decimal]]] = {
     name: (code, Decimal(factor))
     for name, code, factor in (
         ("count/min", "/min", 1), ("beats/min", "/min", 1), ("breaths/min", "/min", 1), ("bpm", "/min", 1),
-        ("count", "1", 1), ("steps", "1", 1), ("count/s", "/s", 1),
+        ("count", "1", 1), ("steps", "1", 1), ("count/s", "/min", 60),
         ("mmHg", "mm[Hg]", 1), ("degC", "Cel", 1), ("C", "Cel", 1), ("degF", "[degF]", 1), ("F", "[degF]", 1),
         ("lb", "[lb_av]", 1), ("lbs", "[lb_av]", 1), ("st", "[lb_av]", 14), ("in", "[in_i]", 1), ("ft", "[in_i]", 12),
         ("m", "m", 1), ("mi", "[mi_i]", 1), ("mi/hr", "[mi_i]/h", 1), ("km/hr", "km/h", 1),
@@ -127,6 +136,16 @@ def number_of(text: str | None) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.adjusted() < _MOST_DIGITS else None
+
+
+_NEVER_NEGATIVE: Final = frozenset(
+    "/min /s 1 % ms s min h kg g [lb_av] cm m km [in_i] [mi_i] kcal cal kJ mm[Hg] mg/dL mmol/L".split()
+)
+
+
+def is_impossible(value: Decimal, unit: str | None) -> bool:
+    """Whether no body has the value: one below zero of a count, rate, mass, length, time, energy or pressure."""
+    return value < 0 and unit in _NEVER_NEGATIVE
 
 
 def ucum_value(

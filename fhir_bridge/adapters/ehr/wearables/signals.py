@@ -58,28 +58,44 @@ def read_wfdb(path: Path, limit: int) -> tuple[Recording, list[Path]]:
     require("signals")
     wfdb = _wfdb()
     stem = str(path.with_suffix(""))
+    segments: list[Any] = []
     try:
         header = wfdb.rdheader(stem)
+        multiple = getattr(header, "n_seg", None) is not None
+        parts = [str(name) for name in (getattr(header, "seg_name", None) or ()) if name != "~"]
         names = sorted({str(name) for name in (getattr(header, "file_name", None) or ())})
+        names += [f"{part}.hea" for part in sorted(set(parts))]
         if any("/" in name or "\\" in name or name.startswith(".") for name in names):
             raise SignalError("the header names files outside of its folder")
         files = [path, *(path.parent / name for name in names)]
         if lost := [file.name for file in files if not file.exists()]:
             raise SignalError(f"files of the recording are missing: {', '.join(lost)}")
+        if multiple:
+            segments = [wfdb.rdheader(str(path.parent / part)) for part in dict.fromkeys(parts)]
+            inner = sorted(
+                {str(name) for one in segments for name in (getattr(one, "file_name", None) or ())}
+            )
+            files += [file for name in inner if (file := path.parent / Path(name).name).exists()]
         whole = int(header.sig_len or 0) * int(header.n_sig or 0)
-        multiple = getattr(header, "n_seg", None) is not None
         inline = 0 < whole <= limit and not multiple
         record: Any = wfdb.rdrecord(stem, physical=False, smooth_frames=False) if inline else header
     except SignalError:
         raise
     except Exception as error:  # noqa: BLE001 - the library fails on a damaged file in any way
         raise SignalError(f"{type(error).__name__}: {str(error)[:120]}") from None
-    frequency = Decimal(str(record.fs))
+    frequency = Decimal(str(record.fs or 0))
+    if frequency <= 0:
+        raise SignalError("the header states no rate of samples")
     channels = []
+    notes = []
+    # The header of several segments names no channel; the first that is as wide does.
+    described = next((one for one in segments if one.n_sig == record.n_sig), None) if multiple else record
     for number in range(int(record.n_sig or 0)):
-        rate = frequency * int((record.samps_per_frame or [1] * record.n_sig)[number])
-        name = str((record.sig_name or [""] * record.n_sig)[number] or f"channel {number + 1}")
-        unit = _unit(str((record.units or ["mV"] * record.n_sig)[number] or "mV"))
+        rate = frequency * int(_of_channel(described, "samps_per_frame", number) or 1)
+        name = str(_of_channel(described, "sig_name", number) or f"channel {number + 1}")
+        stated = str(_of_channel(described, "units", number) or "mV") if described is not None else ""
+        unit = _unit(stated)
+        notes += _unit_note(name, stated, unit)
         sampled = None
         if inline:
             try:
@@ -97,7 +113,7 @@ def read_wfdb(path: Path, limit: int) -> tuple[Recording, list[Path]]:
         start = f"{record.base_date}T{record.base_time.isoformat()}" if record.base_date is not None else None
     elif record.base_date is not None:
         start = str(record.base_date)
-    notes = [text.strip() for text in record.comments or () if text.strip()]
+    notes += [text.strip() for text in record.comments or () if text.strip()]
     notes += _beats(stem)
     seconds = Decimal(int(record.sig_len or 0)) / frequency if frequency else None
     recording = Recording(
@@ -152,10 +168,13 @@ def _edf(reader: Any, path: Path, limit: int) -> tuple[Recording, str | None]:
     whole = sum(counts)
     inline = whole <= limit
     channels = []
+    of_units: list[str] = []
     for number in range(reader.signals_in_file):
         label = reader.getLabel(number).strip() or f"channel {number + 1}"
         name = label.removeprefix("ECG ").removeprefix("EKG ").strip()
-        unit = _unit(reader.getPhysicalDimension(number).strip())
+        stated = reader.getPhysicalDimension(number).strip()
+        unit = _unit(stated)
+        of_units += _unit_note(label, stated, unit)
         rate = Decimal(repr(float(reader.getSampleFrequency(number))))
         sampled = None
         if inline:
@@ -179,6 +198,7 @@ def _edf(reader: Any, path: Path, limit: int) -> tuple[Recording, str | None]:
     notes = [f"{float(onset):g} s: {text}" for onset, text in zip(onsets, texts, strict=False)]
     if len(notes) > _NOTES:
         notes = [*notes[:_NOTES], f"{len(notes) - _NOTES} more annotations are in the file"]
+    notes = [*of_units, *notes]
     start = reader.getStartdatetime()
     code = reader.getPatientCode().strip()
     model = reader.getEquipment().strip()
@@ -208,3 +228,14 @@ def _is_ecg(channels: list[Channel]) -> bool:
 def _unit(text: str) -> str | None:
     code = _UNITS.get(text, text)
     return code if code and ucum.is_valid(code) else None
+
+
+def _unit_note(name: str, stated: str, unit: str | None) -> list[str]:
+    """What a note says of a unit that UCUM does not have: the number of a sample means nothing without it."""
+    return [f"{name} is in {stated}"] if stated and unit is None and stated not in ("NU", "nd") else []
+
+
+def _of_channel(record: Any, name: str, number: int) -> Any:
+    """What a header says of a channel; None where it does not."""
+    values = getattr(record, name, None) or ()
+    return values[number] if number < len(values) else None

@@ -52,3 +52,40 @@ def test_the_span_of_a_fact_is_its_text(language: str) -> None:
     facts = list(RuleExtractor().extract(text))
     assert len(facts) > 90
     assert all(text[fact.start : fact.end] == fact.text for fact in facts)
+
+
+NOTHING = """
+Raucht derzeit nicht. | Raucht seit 2010 nicht mehr. | No longer smokes. | Not a current smoker.
+Wants to quit smoking.
+Has not quit smoking. | Hat das Rauchen nicht aufgegeben. | Smokes marijuana only. | Keine Nikotinkarenz.
+No nicotine replacement therapy offered. | Smoking status: never / former / current | Raucht? | Nachbar raucht.
+Ex-Raucher, raucht wieder. | Mom smokes. | Roommate smokes. | No evidence of LVEF <40%. | EF 30%? | Donor LVEF 60%.
+Kein Hinweis auf eine LVEF <40 %. | LVEF 30% on admission, 45% at discharge. | Patient was previously NYHA III.
+Vormals NYHA III, jetzt NYHA I. | No NYHA III symptoms. | Derzeit kein NYHA IV. | Zugelassen für NYHA II bis IV.
+NYHA: I [ ] II [x] III [ ] IV [ ] | Mother has no history of breast cancer. | Mutter hat kein Mammakarzinom.
+Mother: no diabetes. | Family history: no diabetes, no stroke. | Mutter wurde auf Brustkrebs untersucht.
+Family history: diabetes? | Husband's family history: diabetes.
+"""
+
+
+@pytest.mark.parametrize(
+    "sentence", [one.strip() for line in NOTHING.strip().split("\n") for one in line.split("|")]
+)
+def test_what_is_denied_asked_of_others_or_earlier_states_nothing(sentence: str) -> None:
+    assert [shown(fact) for fact in RuleExtractor().extract(sentence)] == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "stated"),
+    [
+        ("No pericardial effusion, LVEF 45%.", "lvef=45"),
+        ("Die Ejektionsfraktion hat sich von 25 % auf 45 % gebessert.", "lvef=45"),
+        ("EF von 25 % auf 45 % gebessert.", "lvef=45"),
+        ("Nikotinkonsum wird verneint.", "smoking=non"),
+        ("Nikotinabusus: 40 py, sistiert seit 5 Jahren.", "smoking=former"),
+        ("Familienanamnese: kein Herzinfarkt, Mutter mit Schlaganfall.", "family=Schlaganfall"),
+        ("Family history of diabetes was denied.", "family=no:diabetes"),
+    ],
+)
+def test_a_denial_of_another_thing_denies_nothing(sentence: str, stated: str) -> None:
+    assert [shown(fact) for fact in RuleExtractor().extract(sentence)] == [stated]
