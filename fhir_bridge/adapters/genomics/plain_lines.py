@@ -8,6 +8,7 @@ which all values are as declared, and what it has in common with lines of its co
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
@@ -85,6 +86,40 @@ def _around(line: Line, allele: Allele) -> tuple[str, str, str, str, str] | None
     before = allele.hgvs_g.removesuffix(f"{line.pos}{after}")
     before_spdi = allele.spdi.removesuffix(f"{line.pos - 1}{after_both}")
     return before, after, before_spdi, after_both, allele.variant.removesuffix(f"{line.pos}{after_both}")
+
+
+class _Watched(dict[str, Any]):
+    """INFO or FORMAT values that notes which of them are read; that a key is there is no value."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.read: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value = super().get(key, default)
+        if isinstance(value, str) and key in self:
+            self.read.add(key)
+        return value
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+
+def _values_read(line: Line, allele: Allele) -> set[str]:
+    """Keys of INFO and FORMAT, but GT, by whose values anything is decided that lines of one kind have in common."""
+    info = _Watched(line.raw_info)
+    probe = Line(line.file, line.number, line.columns, line.pos, line.alternates, {}, line.lost)
+    probe.__dict__["raw_info"] = info
+    of_line = [name for name in line.__dict__ if name not in probe.__dict__]
+    call = Call(probe, allele.call.name, line.columns[9], allele.call.genotype)
+    call.fields = fields = _Watched(call.fields)
+    other = Allele(call, allele.number)
+    for name in of_line:
+        getattr(probe, name)
+    for name in _COMMON:
+        getattr(other, name)
+    return info.read | fields.read - {"GT"}
 
 
 class _Shape(NamedTuple):
@@ -186,6 +221,9 @@ class PlainLines:
             return
         allele = alleles[0]
         assert isinstance(allele, Allele)
+        if _values_read(line, allele):  # what lines of the kind have in common would be this line's own
+            self._shapes.remove(shape)
+            return
         contig, _, _, reference, alternate, filters, genotype = match.groups()
         line.layout = shape.layout
         shape.kinds[contig, reference, alternate, filters, genotype] = _Kind(line, allele)
