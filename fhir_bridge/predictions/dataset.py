@@ -281,7 +281,7 @@ def _row(
     current: list[dict[str, Any]] = [loads_exact(stored.bytes) for stored in subject.resources.values()]
     beside = [loads_exact(stored.bytes) for stored in (*subject.linked, *subject.named)]
     if then is None:
-        record = PatientRecord(loads_exact(subject.patient.bytes), [*beside, *_dated(current)], moment)
+        record = PatientRecord(loads_exact(subject.patient.bytes), _dated([*beside, *current]), moment)
     else:
         people = [stored for stored in then if stored.type == "Patient" and stored.id == subject.id]
         if not people:

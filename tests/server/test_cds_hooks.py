@@ -12,10 +12,13 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from ruamel.yaml import YAML
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.predictions import plugin as predictions
+from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.server import Settings, create_app
+from fhir_bridge.server.cds import cards as card_makers
 from fhir_bridge.server.cds import routes
 from fhir_bridge.storage.cards import SILENT_DAYS
 from tests.predictions.clinic import pressure, records
@@ -311,3 +314,20 @@ def test_a_condition_that_is_new_is_computed_before_the_card_is_made(served: Hos
     assert cards(served, p) == []
     standings = served.run(served.services.store.results.of_patient, p)
     assert [item.state for item in standings if not item.waiting] != []
+
+
+def test_a_model_that_hangs_takes_no_card_from_one_that_is_ready(
+    served: Hospital, p: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: Any) -> None:
+        await asyncio.sleep(2)
+
+    assert len(cards(served, p)) == 1
+    both = SITE + "    score2: {enabled: true, region: moderate}\n"
+    settings = site_settings(str(served.services.settings.site))
+    parameters = YAML(typ="safe").load(both)["parameters"]
+    changed = (settings[0].model_copy(update={"parameters": parameters}), settings[1])
+    monkeypatch.setattr(card_makers, "site_settings", lambda _: changed)
+    monkeypatch.setattr(card_makers, "predict_together", hang)
+    monkeypatch.setattr(served.services.settings, "cds_seconds", 0.5)
+    assert len(cards(served, p, user="Practitioner/doris")) == 1

@@ -37,6 +37,8 @@ _REASONS: Final = (
     ("patient-declines", "The patient declines"),
 )
 _GRAVE: Final = frozenset({"high", "very-high"})
+_SHARE: Final = 0.8
+"""Of the time of a call, for models that have to be run: the rest is for reading what is ready."""
 _log = logging.getLogger("fhir_bridge.server")
 _running: set[asyncio.Task[Any]] = set()
 
@@ -87,7 +89,8 @@ async def _now(services: Services, access: AccessFilter, patient: str) -> dict[s
     ready = {item.model for item in standings if item.state == "current" and not item.waiting}
     missing = [name for name in models if name not in ready]
     if missing:
-        await _run(services, access, missing, patient, site)
+        if not await _run(services, access, missing, patient, site):
+            models = [name for name in models if name in ready]
         standings = await services.store.results.of_patient(patient)
     outdated = await outdated_models(services.store, access, standings)
     result: dict[str, _Now] = {}
@@ -114,8 +117,11 @@ async def _now(services: Services, access: AccessFilter, patient: str) -> dict[s
 
 async def _run(
     services: Services, access: AccessFilter, models: Sequence[str], patient: str, site: str | None
-) -> None:
-    """Run models; where the call is over before they are done, they go on, and the next call finds their results."""
+) -> bool:
+    """Run models, and say whether that ended in time.
+
+    Else they go on, the next call finds their results, and this one has time left for the cards of the others.
+    """
 
     async def run() -> None:
         settings, key = site_settings(site)
@@ -137,7 +143,10 @@ async def _run(
     task = asyncio.create_task(run())
     _running.add(task)
     task.add_done_callback(_running.discard)
-    await asyncio.shield(task)
+    done, _ = await asyncio.wait({task}, timeout=services.settings.cds_seconds * _SHARE)
+    for ended in done:
+        ended.result()
+    return bool(done)
 
 
 async def _links(services: Services, patient: str) -> list[dict[str, Any]]:
