@@ -65,6 +65,7 @@ _MEMBER: Final = re.compile(
     [Mm]aternal|[Pp]aternal)\ )(?P<member>(?i:{"|".join(RELATIONS)}))\b""",
     re.VERBOSE,
 )
+_RELATIVE: Final = re.compile(rf"\b(?:{'|'.join(RELATIONS)})\b", re.IGNORECASE)
 _HAS: Final = re.compile(
     r"""^(?:\ (?:mütterlicherseits|väterlicherseits|des\ Patienten|der\ Patientin))?\s*
     (?::|\b(?:had|has|with|died\ (?:of|from)|diagnosed\ with|was\ (?:found\ to\ have|diagnosed\ with)
@@ -132,8 +133,10 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
             return
         begin, anchor = history.start(), history.end()
     negated = bool(_DENIED.search(text))
+    other = _RELATIVE.search(text, anchor) if relation and not negated else None
+    end_of_part = other.start() if other else len(text)  # what comes there is of another relative
     for condition, pattern in CONDITIONS:
-        match = pattern.search(text, 0 if negated or not relation else begin)
+        match = pattern.search(text, 0 if negated or not relation else begin, end_of_part)
         if match is not None:
             if not negated and _WITHOUT.search(text[: match.start()]):
                 continue

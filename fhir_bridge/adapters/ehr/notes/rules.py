@@ -21,7 +21,8 @@ from fhir_bridge.adapters.ehr.notes.sentences import (
 __all__ = ["RuleExtractor"]
 
 _EARLIER: Final = re.compile(
-    r"^\W*(?:previous(?:ly)?|prior|earlier|former(?:ly)?|frühere[rsn]?|früher|zuvor|ehemals|Z\.\ ?n\.)\b",
+    r"^\W*(?:previous(?:ly)?|prior|earlier|former(?:ly)?|frühere[rsn]?|früher|zuvor|ehemals"
+    r"|Vorbefund\w*|Voruntersuchung|Z\.\ ?n\.)\b",
     re.IGNORECASE,
 )
 _ANOTHER_TIME: Final = re.compile(
@@ -278,7 +279,7 @@ _NOT_SO: Final = {
         r"\b(?:not|never|to|n't|cannot|can't|trying|nicht|nie)\s+(?:\w+\s+){0,1}$", re.IGNORECASE
     ),
     "current": re.compile(
-        r"\b(?:not|no\ longer|never|denies|stopped|nicht|nie|kein)\s+(?:\w+\s+){0,3}$",
+        r"(?:n[’\']t|\b(?:not|no\ longer|never|denies|stopped|nicht|nie|kein))\s+(?:\w+\s+){0,3}$",
         re.IGNORECASE | re.VERBOSE,
     ),
 }

@@ -64,7 +64,7 @@ Kein Hinweis auf eine LVEF <40 %. | LVEF 30% on admission, 45% at discharge. | P
 Vormals NYHA III, jetzt NYHA I. | No NYHA III symptoms. | Derzeit kein NYHA IV. | Zugelassen für NYHA II bis IV.
 NYHA: I [ ] II [x] III [ ] IV [ ] | Mother has no history of breast cancer. | Mutter hat kein Mammakarzinom.
 Mother: no diabetes. | Family history: no diabetes, no stroke. | Mutter wurde auf Brustkrebs untersucht.
-Family history: diabetes? | Husband's family history: diabetes.
+Patient isn't a current smoker. | Vorbefund: EF 30%. | Family history: diabetes? | Husband's family history: diabetes.
 """
 
 
@@ -84,6 +84,9 @@ def test_what_is_denied_asked_of_others_or_earlier_states_nothing(sentence: str)
         ("Nikotinkonsum wird verneint.", "smoking=non"),
         ("Nikotinabusus: 40 py, sistiert seit 5 Jahren.", "smoking=former"),
         ("Familienanamnese: kein Herzinfarkt, Mutter mit Schlaganfall.", "family=Schlaganfall"),
+        ("Vater: Herzinfarkt mit 50 J., Mutter: Diabetes mellitus.", "family=Myokardinfarkt:Vater"),
+        ("Father has diabetes, mother has a stroke.", "family=diabetes:father"),
+        ("Mother with stroke, father with diabetes.", "family=stroke:mother"),
         ("Family history of diabetes was denied.", "family=no:diabetes"),
     ],
 )
