@@ -38,6 +38,10 @@ def filled(database_url: str) -> str:
         gone = [Operation("delete", "Observation", f"gone{number}") for number in range(300)]
         await store.write(gone, EVERYTHING)
         async with store.connection() as connection:
+            # Of no Binary here: what its many rows cost a page counts.
+            await connection.execute(
+                "INSERT INTO attached_before SELECT key + 1000000, key FROM resource WHERE type = 'Observation'"
+            )
             await connection.execute("ANALYZE")
 
     with_store(database_url, work)

@@ -136,7 +136,7 @@ def test_the_examples_of_the_docstrings_are_true() -> None:
 def test_importing_the_package_imports_nothing_until_a_function_is_used(repository: Path) -> None:
     code = (
         "import sys, fhir_bridge; before = set(sys.modules); dir(fhir_bridge); "
-        "print([m for m in before if m.startswith('fhir_bridge.')]); "
+        "print([m for m in before if m.startswith('fhir_bridge.') and m != 'fhir_bridge.deferred']); "
         "print(fhir_bridge.validate({'resourceType': 'Patient'}))"
     )
     done = subprocess.run(

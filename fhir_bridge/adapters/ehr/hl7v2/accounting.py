@@ -5,7 +5,7 @@ What says nothing about a patient by declaration (`transport.py`, `Components.pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import compress, count
 from operator import contains, not_
@@ -115,7 +115,7 @@ class _Known:
     __slots__ = ("complete", "silent")
 
     def __init__(self, silent: Sequence[int]) -> None:
-        self.complete: list[set[str]] = [{""} for _ in range(_WIDTH)]
+        self.complete: list[Collection[str]] = [_BLANK] * _WIDTH
         self.silent = silent
 
 
@@ -126,7 +126,12 @@ Ways = tuple[tuple[int, _Taken], ...]
 Parts = tuple[tuple[Ways, ...], ...]
 """The ways of several rules."""
 _merged: dict[Delimiters, dict[Any, _Fields]] = {}
+_remembered = [0]
+"""How many contents and kinds of segments `_merged` holds."""
 _MANY: Final = 20_000
+_MOST: Final = 200_000
+"""Contents and kinds of segments that are remembered in all: beyond, all are forgotten."""
+_BLANK: Final = frozenset({""})
 _WIDTH: Final = 64
 """Fields of a segment that are looked up by number; HL7's longest have some fifty."""
 
@@ -243,7 +248,7 @@ def unread(
     waiting: dict[int, list[int]] = {}
     left: list[tuple[Segment, list[FieldPosition]]] = []
     usual: Any = None  # ways of results of which `complete` holds what leaves nothing
-    complete: Sequence[set[str]] = ()
+    complete: Sequence[Collection[str]] = ()
     for segment in segments:
         name, raws = segment.name, segment.fields
         parts = noted.get(id(segment))
@@ -464,8 +469,9 @@ def _merge(parts: Parts, merged: dict[Any, _Fields]) -> _Fields:
 
 def _merged_of(delimiters: Delimiters) -> dict[Any, _Fields]:
     """Fields of messages with these delimiters: what is left of a content depends on them."""
-    if len(_merged) > 100:
+    if len(_merged) > 100 or _remembered[0] > _MOST:
         _merged.clear()
+        _remembered[0] = 0
     return _merged.setdefault(delimiters, {})
 
 
@@ -539,6 +545,7 @@ def _missing(
     if known is None:
         apart = [number for number in sorted(silent) if number not in fields.by_number]
         known = fields.known[silent] = _Known(apart)
+        _remembered[0] += 10  # it holds a list besides
     raws = segment.fields
     if known.silent:
         key = id(segment) if unread_segment else id(known)
@@ -566,10 +573,10 @@ def _missing(
             results += ((number, location) for location in locations)
         if number < _WIDTH and not locations and not passed:
             done = known.complete[number]
-            if len(done) >= _MANY:
-                done.clear()
-                done.add("")
+            if not isinstance(done, set) or len(done) >= _MANY:
+                done = known.complete[number] = {""}
             done.add(raw)
+            _remembered[0] += 1
     return results
 
 
@@ -604,6 +611,7 @@ def _of_field(
         if len(field.cache) >= _MANY:
             field.cache.clear()
         field.cache[raw] = entry
+        _remembered[0] += 1
     return entry
 
 
