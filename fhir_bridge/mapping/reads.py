@@ -59,7 +59,7 @@ class Read(NamedTuple):
 Reads = tuple[Read, ...]
 
 _NONE: frozenset[int] = frozenset()
-_MANY = 5_000
+_MANY = 500
 """Sets of branches whose reads a rule remembers; loops make them many."""
 
 

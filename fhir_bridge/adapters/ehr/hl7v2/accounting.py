@@ -222,7 +222,12 @@ def way_of(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
     which: str | int = selector.repetition or read.which
     if not selector.repetition and selector.component and not selector.every:
         which = "first"
-    return field, _Taken(which, leaf, reader)
+    way = (field, _Taken(which, leaf, reader))
+    return _known_ways.setdefault(way, way)
+
+
+_known_ways: dict[tuple[int, _Taken], tuple[int, _Taken]] = {}
+"""Each way once: mappings have a few thousand, sets of branches many more that hold them."""
 
 
 _ATTRIBUTES: Final = {
