@@ -237,16 +237,16 @@ class _Builder:
         for handled in ("id", "meta"):
             elements.pop(handled, None)
         meta = self.properties(definitions.type_definition("Meta"), "Meta")
+        labels = {
+            "type": "object",
+            "properties": {key: meta[key] for key in ("tag", "security")},
+            "additionalProperties": False,
+        }
         self.definitions[name] = {
             "properties": {
                 **elements,
-                **self.reserved(_RULE),
+                **self.reserved({**_RULE, "meta": labels}),
                 "as": {"const": resource_type},
-                "meta": {
-                    "type": "object",
-                    "properties": {key: meta[key] for key in ("tag", "security")},
-                    "additionalProperties": False,
-                },
             },
             "patternProperties": {**_ESCAPED, **self.signed},
             "additionalProperties": False,

@@ -49,7 +49,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.timeout(300)
 def test_a_load_stops_and_goes_on_with_room(small_disk: Path, tmp_path: Path) -> None:
     results = (
-        {**observation(f"o{number}", "anna"), "note": [{"text": "x" * 6_000}]} for number in range(COUNT)
+        {**observation(f"o{number}", "anna"), "note": [{"text": "x" * 8_000}]} for number in range(COUNT)
     )
     source = tmp_path / "records.ndjson"
     with source.open("wb") as file:

@@ -116,7 +116,7 @@ def test_what_the_mapping_ignores_is_reported_as_information(
 
 def test_every_derived_value_of_a_line_says_what_it_is_computed_from() -> None:
     """A derived value that is new must be added to `sources.py`, or what it reads would be reported as unread."""
-    place = {"key", "alt", "change_type", "hgvs_g", "spdi", "outer", "symbolic", "variant.first"}
+    place = {"key", "alt", "change_type", "hgvs_g", "spdi", "outer", "symbolic", "variant.first", "restated"}
     unstated = {
         text
         for text in _SELECTORS["Allele"]
