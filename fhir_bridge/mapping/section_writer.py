@@ -109,19 +109,11 @@ class SectionWriter:
                         f"{head.function}_enter(ctx, st, {self.passed})"
                     )
                     line("if st.noise: ctx.noise += st.noise")
-                self._begin()
-                steady = self.steady = self._recurring()
-                pieces = self._pieces(steady)
-                entries = self._steady(steady) if steady else {}
-                rest = [section for section in layout.sections if section not in steady]
-                entries |= self._entries(rest)
-                self._required(layout.sections, pieces, steady)
+                entries, pieces, steady = self._parts()
                 if layout.timed:
                     line("bt = st.time")
                 else:
-                    for text, position in zip(layout.time.lines, layout.time.positions, strict=True):
-                        line(self._with_names(text.strip()), position)
-                    line("unchanged(ctx, before)")
+                    self._time()
             with self.writer.block("except Exception:"):
                 line("del ctx.issues[before:]")
                 line("ctx.noise = []")
@@ -172,17 +164,9 @@ class SectionWriter:
                             line("start, bt = st.start, st.time")
                         group = len(self.writer.lines)
                         line("if st.noise: ctx.noise += st.noise")
-                        self._begin()
-                        steady = self.steady = self._recurring()
-                        pieces = self._pieces(steady)
-                        entries = self._steady(steady) if steady else {}
-                        rest = [section for section in layout.sections if section not in steady]
-                        entries |= self._entries(rest)
-                        self._required(layout.sections, pieces, steady)
+                        entries, pieces, steady = self._parts()
                         if not layout.timed:
-                            for text, position in zip(layout.time.lines, layout.time.positions, strict=True):
-                                line(self._with_names(text.strip()), position)
-                            line("unchanged(ctx, before)")
+                            self._time()
                     with self.writer.block("except Exception:"):
                         line("del ctx.issues[before:]")
                         line("ctx.noise = []")
@@ -191,7 +175,7 @@ class SectionWriter:
                     self._finish(entries, pieces, steady)
                 with self.writer.block("except Exception as error:"):
                     line("lose(error, i)")
-            self._hoist(start, group, [section.number for section in rest])
+            self._hoist(start, group, [each.number for each in layout.sections if each not in steady])
 
     def _hoist(self, start: int, group: int, numbers: list[int]) -> None:
         """Let the lines from `group` on, of a loop that begins at `start`, take what is the same for many objects."""
@@ -214,6 +198,24 @@ class SectionWriter:
         indent = lines[start][: len(lines[start]) - len(lines[start].lstrip())]
         lines[start:start] = [indent + text for text in head]
         self.writer.positions[start + 1 : start + 1] = [self.head.position] * len(head)
+
+    def _parts(self) -> tuple[dict[int, str], dict[int, str], list[SectionDraft]]:
+        """Statements that look up or make all sections: entries, pieces, and the sections that are taken together."""
+        sections = self.layout.sections
+        self._begin()
+        steady = self.steady = self._recurring()
+        pieces = self._pieces(steady)
+        entries = self._steady(steady) if steady else {}
+        entries |= self._entries([section for section in sections if section not in steady])
+        self._required(sections, pieces, steady)
+        return entries, pieces, steady
+
+    def _time(self) -> None:
+        """Statements that read the time of each object by itself."""
+        time = self.layout.time
+        for text, position in zip(time.lines, time.positions, strict=True):
+            self.writer.line(self._with_names(text.strip()), position)
+        self.writer.line("unchanged(ctx, before)")
 
     # What decides the sections
 
