@@ -54,7 +54,7 @@ async def add_trigger_jobs(store: Store, changes: Sequence[Change], models: Iter
                 patients[change.id] = None
             continue
         try:
-            owners = await store.owners(change.type, change.id)
+            owners = await store.owners((change.type, change.id))
         except StorageError:
             continue
         patients.update(dict.fromkeys(owners))

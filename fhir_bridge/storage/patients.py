@@ -16,7 +16,7 @@ from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.stored import Stored
 
-__all__ = ["linked", "read_owners", "read_owners_of", "read_record", "read_small_records", "unlinked"]
+__all__ = ["linked", "read_owners", "read_record", "read_small_records", "unlinked"]
 
 # Contents of a page are in memory together, and a record may be of any size.
 PAGE = 500
@@ -121,13 +121,8 @@ async def read_small_records(
     return records
 
 
-async def read_owners(connection: AsyncConnection, resource_type: str, identity: str) -> list[str]:
-    """See `Store.owners`."""
-    return await read_owners_of(connection, [(resource_type, identity)])
-
-
-async def read_owners_of(connection: AsyncConnection, resources: Sequence[tuple[str, str]]) -> list[str]:
-    """See `Store.owners_of`."""
+async def read_owners(connection: AsyncConnection, resources: Sequence[tuple[str, str]]) -> list[str]:
+    """See `Store.owners`; one resource or more."""
     types, ids = zip(*resources, strict=True)
     rows = await connection.execute(
         "SELECT DISTINCT p.id FROM unnest(%s::text[], %s::text[]) q (type, id) JOIN resource r USING (type, id), "

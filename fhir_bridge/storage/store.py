@@ -519,17 +519,11 @@ class Store:
         """Records of several patients at once, unbounded; see `patients.read_small_records` for what is left out."""
         return await patients.read_small_records(self.pool, self._dictionaries, ids, types)
 
-    async def owners(self, resource_type: str, identity: str) -> list[str]:
-        """Ids of the Patients whom a stored resource, or what was deleted, is about (`fhir.record`)."""
+    async def owners(self, *resources: tuple[str, str]) -> list[str]:
+        """Ids of the Patients whom stored resources, or what was deleted, are about, by type and id (`fhir.record`)."""
         await self._dictionaries.require_records()
         async with self.pool.connection() as connection:
-            return await patients.read_owners(connection, resource_type, identity)
-
-    async def owners_of(self, resources: Sequence[tuple[str, str]]) -> list[str]:
-        """As `owners`, of some resources (one or more) by type and id together."""
-        await self._dictionaries.require_records()
-        async with self.pool.connection() as connection:
-            return await patients.read_owners_of(connection, resources)
+            return await patients.read_owners(connection, resources)
 
     def stream(
         self, resource_type: str, access: AccessFilter, *, page: int = 500

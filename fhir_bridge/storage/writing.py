@@ -275,7 +275,7 @@ class Writer:
             versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
             before: dict[Identity, Collection[str]] = {}
             if audit is not None:
-                before = {pair: await read_owners(connection, *pair) for pair in gone}
+                before = {pair: await read_owners(connection, [pair]) for pair in gone}
                 before.update((pair, _left(rows[keys[pair]], item)) for pair, item in items.items())
             records = _records(audit, operations, written, items, before)
             present = {(row.type, row.id): row for row in rows.values()}

@@ -134,7 +134,7 @@ async def _while_pending(store: Store) -> None:
         store.search("Observation", [], bound("a")),
         store.read("Observation", "o0", bound("a")),
         store.create(observation("mine", "a"), bound("a", "c")),
-        store.owners("Observation", "o0"),
+        store.owners(("Observation", "o0")),
         anext(store.patient_record("a", EVERYTHING)),
     ):
         with pytest.raises(RecordsPending):

@@ -238,7 +238,7 @@ class Sender:
         event = audit.read(context, entry.reference)
         owners = owners_of(resource).patients if resource is not None else ()
         if resource is None:
-            owners = tuple(await self._store.owners(entry.type, entry.id))
+            owners = tuple(await self._store.owners((entry.type, entry.id)))
         await self._store.append_audit(
             audit.records(event, [patient for patient in owners if patient != OTHER_PERSON])
         )

@@ -95,7 +95,7 @@ async def _review(
     services: Services, user: User, patient: str, form: Mapping[str, str], context: audit.Context
 ) -> None:
     stored = await services.store.read("Observation", form.get("observation", ""), access_for_user(user))
-    if patient not in await services.store.owners("Observation", stored.id):
+    if patient not in await services.store.owners(("Observation", stored.id)):
         raise NotDone("There is no such patient.", 404)
     if form.get("version", "") != str(stored.version):
         raise NotDone("The result has changed since you looked at it: look again.", 409)

@@ -41,7 +41,7 @@ async def _through(call: Call, entries: Sequence[Stored]) -> list[str]:
     types = {stored.type for stored in entries} - {"AuditEvent"}
     followed = {name for name in types if is_followed(name)}
     named = [(stored.type, stored.id) for stored in entries if stored.type in followed]
-    return await call.services.store.owners_of(named) if named else []
+    return await call.services.store.owners(*named) if named else []
 
 
 async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
