@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 WEIGHTS = (0.04, 0.02, 0.5)
 BIAS = -6.0
+CLASSES = [{"code": "sr", "display": "Sinus rhythm"}, {"code": "af", "display": "Atrial fibrillation"}]
 
 
 def risk(age: float, pressure: float, smokes: float) -> float:
@@ -105,3 +106,12 @@ def write(folder: Path, document: dict[str, Any], make: Callable[[Path], None] |
     with path.open("w") as file:
         YAML().dump(document, file)
     return path
+
+
+def with_inputs(folder: Path, *inputs: dict[str, Any]) -> Path:
+    """A model.yaml of these inputs, each in the one tensor, or a text in one of its own."""
+    names = [item["name"] for item in inputs if item["type"] != "text"]
+    texts = [item["name"] for item in inputs if item["type"] == "text"]
+    tensors = [{"name": "x", "inputs": names}] if names else []
+    tensors += [{"name": "t", "type": "string", "inputs": [name]} for name in texts]
+    return write(folder, manifest(inputs=list(inputs), tensors=tensors))

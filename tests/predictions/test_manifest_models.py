@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import math
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import onnx
 import orjson
@@ -21,8 +18,7 @@ from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from fhir_bridge.cli.main import app
-from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
-from fhir_bridge.predictions import PredictionRun, PredictorSettings
+from fhir_bridge.predictions import PredictorSettings
 from fhir_bridge.predictions.answers import plain
 from fhir_bridge.predictions.features import read_features
 from fhir_bridge.predictions.identity import content_hash_of
@@ -35,8 +31,7 @@ from fhir_bridge.predictions.outputs import ClassOutput, QuantityOutput, Surviva
 from fhir_bridge.predictions.registry import PredictionError, find_predictor
 from fhir_bridge.predictions.shapley import shapley
 from fhir_bridge.predictions.tensors import ModelFailure
-from fhir_bridge.storage import Store
-from tests.predictions.made_models import BIAS, logistic, manifest, risk, save, write
+from tests.predictions.made_models import BIAS, CLASSES, logistic, manifest, risk, save, with_inputs, write
 from tests.predictions.records import blood_pressure, condition, quantity, record, smoking, variant
 
 SETTINGS = PredictorSettings(enabled=True)
@@ -182,9 +177,6 @@ def answers_once(path: Path) -> None:
 
 def output(**changes: Any) -> dict[str, Any]:
     return {"code": "own", "display": "Own", "tensor": "out"} | changes
-
-
-CLASSES = [{"code": "sr", "display": "Sinus rhythm"}, {"code": "af", "display": "Atrial fibrillation"}]
 
 
 def test_classes_quantities_intervals_and_curves_come_out_as_they_are(tmp_path: Path) -> None:
@@ -382,156 +374,6 @@ def test_what_is_wrong_with_a_model_yaml_is_told_with_its_line(name: str, tmp_pa
         find_predictor("own-risk", {"predictions": {"own-risk": {"model": str(path)}}})
 
 
-SIGNAL = {
-    "name": "ecg",
-    "type": "signal",
-    "codes": ["loinc|11524-6"],
-    "hz": 100,
-    "samples": 9,
-    "max_age_days": 9,
-}
-FRAMES = {"name": "mri", "type": "frames", "height": 8, "width": 8, "max_age_days": 9}
-VARIANT = {"name": "fh", "type": "variant"}
-SICK = {"name": "sick", "type": "condition"}
-
-
-def given(**more: Any) -> Callable[[dict[str, Any]], Any]:
-    """Another input."""
-    return lambda d: d["inputs"].append(more)
-
-
-def systolic(**more: Any) -> Callable[[dict[str, Any]], Any]:
-    return lambda d: d["inputs"][1].update(more)
-
-
-def says(**more: Any) -> Callable[[dict[str, Any]], Any]:
-    return lambda d: d["output"].update(more)
-
-
-SLIPS: dict[str, tuple[Callable[[dict[str, Any]], Any], str, str]] = {
-    # What is changed, what is said of it, and what stands in the line that is named.
-    "built in": (
-        lambda d: d.update(name="score2"),
-        "name of a model that is installed; write another",
-        "score2",
-    ),
-    "lead": (given(**SIGNAL, leads=["II", "ZZ"]), "ZZ is no lead of an ECG", "ZZ"),
-    "kind of AI": (lambda d: d["card"].update(ai_kinds=["Foo"]), "Foo is not a kind of AI", "Foo"),
-    "kind of AI nearly": (
-        lambda d: d["card"].update(ai_kinds=["AI-for-Multimodel-Data"]),
-        "did you mean AI-for-Multimodal-Data?",
-        "Multimodel",
-    ),
-    "unit": (systolic(unit="mmHg"), "not a UCUM unit; write mm[Hg]", "mmHg"),
-    "unit of something else": (
-        systolic(unit="mmol/L"),
-        "systolic blood pressure is not measured in mmol/L",
-        "mmol/L",
-    ),
-    "system": (systolic(codes=["lonic|8480-6"]), "did you mean loinc?", "lonic"),
-    "address of a system": (
-        systolic(codes=["https://loinc.org/|8480-6"]),
-        "system is http://loinc.org",
-        "loinc.org",
-    ),
-    "code of LOINC": (
-        systolic(codes=["loinc|8480-7"]),
-        "8480-7 is no code of LOINC: its check digit",
-        "8480-7",
-    ),
-    "code of SNOMED CT": (given(**SICK, codes=["snomed|22298007"]), "no code of SNOMED CT", "22298007"),
-    "code of ICD-10": (given(**SICK, codes=["icd10|E11.*"]), "all below E11 are E11*", "E11"),
-    "code of ATC": (given(**SICK, codes=["atc|C10-AA"]), "no code of ATC", "C10-AA"),
-    "window": (systolic(max_age_day=365), "did you mean max_age_days?", "max_age_day"),
-    "window as text": (systolic(max_age_days="365d"), "valid integer", "365d"),
-    "window of nought": (systolic(max_age_days=0), "greater than 0", "max_age_days"),
-    "choice": (systolic(select="latest"), "'newest', 'maximum' or 'mean'", "latest"),
-    "type": (given(name="x2", type="quantitiy"), "did you mean quantity?", "x2"),
-    "gene": (given(**VARIANT, genes=["LDRL"]), "did you mean LDLR?", "LDRL"),
-    "modality": (given(**FRAMES, modality="MRI"), "did you mean MR?", "MRI"),
-    "baseline": (systolic(baseline=12), "12 is outside plausible, 50 to 300", "baseline"),
-    "in place of a missing one": (systolic(missing=0), "0 is outside plausible", "missing"),
-    "goes nowhere": (given(name="sex", type="sex"), "sex goes into no tensor", "sex"),
-    "tensor's input": (
-        lambda d: d["tensors"][0].update(inputs=["age", "sistolic", "smokes"]),
-        "mean systolic?",
-        "- ",
-    ),
-    "type of a tensor": (lambda d: d["tensors"][0].update(type="float64"), "x is float32", "float64"),
-    "shape": (
-        lambda d: d["tensors"][0].update(shape=[2, 2]),
-        "3 values, and its shape [2, 2] holds 4",
-        "shape",
-    ),
-    "name of a tensor": (
-        lambda d: d["tensors"][0].update(name="X"),
-        "no input X; its inputs are x; did you mean x?",
-        "X",
-    ),
-    "output": (says(tensor="risks"), "no output risks; its outputs are risk; did you mean risk?", "risks"),
-    "index": (says(index=3), "wants the one with index 3", "tensor"),
-    "thresholds": (lambda d: d["output"]["thresholds"].reverse(), "thresholds rise", "output"),
-    "threshold of a probability": (
-        lambda d: d["output"]["thresholds"][1].update(at_least=0.2),
-        "thresholds of a risk are in percent",
-        "thresholds",
-    ),
-    "threshold beyond": (
-        lambda d: d["output"]["thresholds"][1].update(at_least=120),
-        "is no percentage",
-        "120",
-    ),
-    "classes of a probability": (says(classes=CLASSES), "kind probability has no classes", "classes"),
-    "unit of a probability": (says(unit="%"), "kind probability has no unit", "unit"),
-    "kind of output": (says(kind="probabilty"), "did you mean probability?", "probabilty"),
-    "no use": (lambda d: d["card"].pop("intended_use"), "intended_use: is missing", "card"),
-    "nothing said": (
-        lambda d: d["card"].update(intended_use="TODO"),
-        "says nothing; a person has to know",
-        "TODO",
-    ),
-    "version": (lambda d: d.update(version=2), 'write it in quotes: "2"', "version"),
-    "ages": (lambda d: d["applies"].update(age=[18, 999]), "are no ages in years", "age"),
-    "no baseline": (
-        lambda d: [i.pop("baseline", 0) for i in d["inputs"]],
-        "no input has a baseline",
-        "explain",
-    ),
-    "two places": (
-        lambda d: d["model"].update(url="http://localhost"),
-        "model.onnx: there is no such key",
-        "onnx",
-    ),
-    "address": (
-        lambda d: d.update(model={"url": "http://localhost/v2/models/x/infer", "model": "x"}),
-        "without /v2/models",
-        "url",
-    ),
-    "hash": (lambda d: d["model"].update(sha256="0" * 64), "was altered: its hash is not the one", "onnx"),
-    "attribute": (
-        lambda d: d["card"].update(attributes={"fundin": "x"}),
-        "did you mean funding?",
-        "attributes",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SLIPS)
-def test_a_slip_in_a_model_yaml_is_told_with_file_line_and_what_is_meant(name: str, tmp_path: Path) -> None:
-    change, text, at = SLIPS[name]
-    document = manifest(explain=True)
-    path = write(tmp_path, document)
-    document["model"]["sha256"] = hashlib.sha256((tmp_path / "model.onnx").read_bytes()).hexdigest()
-    change(document)
-    write(tmp_path, document, None)
-    checked = CliRunner().invoke(app, ["model", "check", str(path)])
-    assert checked.exit_code == 1, checked.output
-    (said, *_) = [line for line in checked.output.splitlines() if text in line] or [checked.output]
-    assert text in said
-    line = int(said.removeprefix(f"{path}:").partition(":")[0])
-    assert at in path.read_text().splitlines()[line - 1], said
-
-
 def test_a_site_can_not_put_a_file_in_the_place_of_a_model_that_is_installed(tmp_path: Path) -> None:
     path = write(tmp_path, manifest())
     with pytest.raises(PredictionError, match="score2 is the name of a model that is installed"):
@@ -576,14 +418,6 @@ def features_of(path: Path, person: Any) -> Any:
 
     model = ManifestPredictor(path)
     return read_features(model.manifest, person, model.source(SETTINGS))
-
-
-def with_inputs(folder: Path, *inputs: dict[str, Any]) -> Path:
-    names = [item["name"] for item in inputs if item["type"] != "text"]
-    texts = [item["name"] for item in inputs if item["type"] == "text"]
-    tensors = [{"name": "x", "inputs": names}] if names else []
-    tensors += [{"name": "t", "type": "string", "inputs": [name]} for name in texts]
-    return write(folder, manifest(inputs=list(inputs), tensors=tensors))
 
 
 def test_an_ecg_is_read_in_millivolt_at_the_models_rate_or_refused(tmp_path: Path) -> None:
@@ -720,258 +554,6 @@ def test_a_value_keeps_its_digits_in_a_model_of_a_larger_or_of_a_molar_unit(tmp_
     assert read["systolic"].values == pytest.approx((1.425e-8,), rel=1e-5)
     assert read["systolic"].evidence[0].value == "0.00000001425 mol/L"
     assert read["mass"].values == pytest.approx((2565.0,))
-
-
-def image(path: Path) -> None:
-    """An instance of 4 by 4 grey values, 0 to 150."""
-    import numpy as np
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian
-
-    file = Dataset()
-    file.file_meta = FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = "1.2.3"
-    file.StudyInstanceUID, file.SeriesInstanceUID = "1.1", "1.2"
-    file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-    file.Rows = file.Columns = 4
-    file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
-    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 8, 8, 7, 0
-    file.PixelData = (np.arange(16, dtype="uint8").reshape(4, 4) * 10).tobytes()
-    file.save_as(path, enforce_file_format=True)
-
-
-def study(instance: str = "1.2.3", **more: Any) -> dict[str, Any]:
-    series = {"uid": "1.2", "modality": {"code": "US"}, "instance": [{"uid": instance, "number": 1}]}
-    return {
-        "resourceType": "ImagingStudy",
-        "id": "s",
-        "status": "available",
-        "identifier": [{"system": "urn:dicom:uid", "value": "urn:oid:1.1"}],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "modality": [{"code": "US"}],
-        "series": [series],
-        **more,
-    }
-
-
-ECHO = {"name": "echo", "type": "frames", "modality": "US", "height": 2, "width": 2, "max_age_days": 100}
-
-
-def test_frames_come_from_the_kept_file_of_the_study(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    image(kept / "1.2.3.dcm")
-    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
-    settings = PredictorSettings(enabled=True, options={"dicom": str(kept)})
-
-    read = read_features(model.manifest, record(study()), model.source(settings))["echo"]
-    assert read.values == pytest.approx([0, 0.2, 0.8, 1])
-    (refused,) = model.predict([record(study("9.9"))], settings)
-    assert "has 0 frames here" in refused.text
-    other = study(identifier=[{"system": "urn:dicom:uid", "value": "urn:oid:1.9"}])
-    (refused,) = model.predict([record(other)], settings)
-    assert "echo is in a file of another study" in refused.text
-
-
-class Archive(BaseHTTPRequestHandler):
-    """A DICOMweb archive, as good as its `mode`."""
-
-    content = b""
-    mode = "good"
-    asked: ClassVar[list[tuple[str, str | None]]] = []
-
-    def log_message(self, *_: Any) -> None:
-        return
-
-    def do_GET(self) -> None:
-        Archive.asked.append((self.path, self.headers["Authorization"]))
-        body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + Archive.content + b"\r\n--b--\r\n"
-        kind = 'multipart/related; type="application/dicom"; boundary=b'
-        if Archive.mode == "alone":
-            kind, body = "application/dicom", Archive.content
-        if Archive.mode == "cut":
-            body = body[:200]
-        if Archive.mode == "garbage":
-            kind, body = "text/html", b"<p>sign in</p>"
-        self.send_response({"gone": 404, "closed": 401}.get(Archive.mode, 200))
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-@pytest.fixture
-def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    image(tmp_path / "image")
-    Archive.content, Archive.mode = (tmp_path / "image").read_bytes(), "good"
-    Archive.asked.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Archive) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        origin = f"http://127.0.0.1:{server.server_address[1]}"
-        monkeypatch.setenv("FHIR_BRIDGE_EGRESS", origin)
-        monkeypatch.setenv("FHIR_BRIDGE_EGRESS_NETWORKS", "127.0.0.0/8")
-        yield f"{origin}/dicom-web"
-        server.shutdown()
-
-
-def test_frames_come_from_an_archive_that_the_site_lists(
-    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FHIR_BRIDGE_MODEL_ARCHIVE_TOKEN", "of-the-model")
-    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
-    assert model.reads_elsewhere
-    settings = PredictorSettings(enabled=True, options={"dicomweb": archive})
-
-    def read(of: dict[str, Any]) -> Any:
-        return read_features(model.manifest, record(of), model.source(settings))["echo"].values
-
-    for mode in ("good", "alone"):
-        Archive.mode = mode
-        assert read(study()) == pytest.approx([0, 0.2, 0.8, 1])
-    assert Archive.asked[0] == ("/dicom-web/studies/1.1/series/1.2/instances/1.2.3", "Bearer of-the-model")
-    for mode, reason in (
-        ("gone", "has 0 frames here"),
-        ("closed", "answers 401"),
-        ("cut", "answer can't be read"),
-        ("garbage", "can't be read from its DICOM file"),
-    ):
-        Archive.mode = mode
-        with pytest.raises(UnusableInput, match=reason):
-            read(study())
-    with pytest.raises(UnusableInput, match="without a UID"):
-        read(study(identifier=[]))
-    Archive.mode = "good"
-    with pytest.raises(UnusableInput, match="file of another instance"):
-        read(study("1.2.4"))
-    monkeypatch.setenv("FHIR_BRIDGE_EGRESS", "")
-    with pytest.raises(UnusableInput, match="may not be asked"):
-        read(study())
-
-
-def endpoint(address: str, **more: Any) -> dict[str, Any]:
-    return {
-        "resourceType": "Endpoint",
-        "id": "pacs",
-        "status": "active",
-        "connectionType": {"code": "dicom-wado-rs"},
-        "address": address,
-        **more,
-    }
-
-
-def test_frames_come_from_the_endpoint_of_a_study_where_its_address_is_listed(
-    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FHIR_BRIDGE_MODEL_ARCHIVE_TOKEN", "of-the-model")
-    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
-    settings = PredictorSettings(enabled=True)
-    named = study(endpoint=[{"reference": "Endpoint/pacs"}])
-
-    def read(*resources: dict[str, Any]) -> Any:
-        return read_features(model.manifest, record(*resources), model.source(settings))["echo"].values
-
-    assert read(named, endpoint(archive)) == pytest.approx([0, 0.2, 0.8, 1])
-    # Whoever writes an Endpoint chooses its address: the token of the site's own archive does not go there.
-    assert Archive.asked == [("/dicom-web/studies/1.1/series/1.2/instances/1.2.3", None)]
-    of_series = study()
-    of_series["series"][0]["endpoint"] = [
-        {"reference": "https://fhir.example.org/r4/Endpoint/pacs/_history/2"}
-    ]
-    assert read(of_series, endpoint(archive)) == pytest.approx([0, 0.2, 0.8, 1])
-    contained = study(contained=[endpoint(archive)], endpoint=[{"reference": "#pacs"}])
-    assert read(contained) == pytest.approx([0, 0.2, 0.8, 1])
-
-    refused = "the study no Endpoint"
-    for other in (
-        endpoint(archive, status="suspended"),
-        endpoint(archive, connectionType={"code": "dicom-qido-rs"}),
-        endpoint(archive + "?to=elsewhere"),
-    ):
-        with pytest.raises(UnusableInput, match=refused):
-            read(named, other)
-    with pytest.raises(UnusableInput, match=refused):
-        read(named)
-    for address in ("http://169.254.169.254/latest", "https://pacs.example.org", "file:///etc"):
-        (answer,) = model.predict([record(named, endpoint(address))], settings)
-        assert "may not be asked (FHIR_BRIDGE_EGRESS)" in answer.text
-    monkeypatch.setenv("FHIR_BRIDGE_EGRESS_NETWORKS", "")
-    with pytest.raises(UnusableInput, match="may not be asked"):
-        read(named, endpoint(archive))
-
-
-def test_a_frame_of_another_patient_is_refused(tmp_path: Path) -> None:
-    from pydicom import dcmread
-
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    image(kept / "1.2.3.dcm")
-    file = dcmread(kept / "1.2.3.dcm")
-    file.PatientID = "0815 "
-    file.save_as(kept / "1.2.3.dcm")
-    model = ManifestPredictor(with_inputs(tmp_path, ECHO))
-    settings = PredictorSettings(enabled=True, options={"dicom": str(kept)})
-
-    def read(*numbers: str, also: tuple[dict[str, Any], ...] = ()) -> Any:
-        person = record(study(), *also)
-        person.patient["identifier"] = [{"system": "urn:oid:1.2", "value": number} for number in numbers]
-        return read_features(model.manifest, person, model.source(settings))["echo"].values
-
-    assert read("4711", "0815") == pytest.approx([0, 0.2, 0.8, 1])
-    merged = {"resourceType": "Patient", "id": "old", "identifier": [{"value": "0815"}]}
-    assert read("4711", also=(merged,)) == pytest.approx([0, 0.2, 0.8, 1])
-    for numbers in (("4711",), ("815",), ()):
-        with pytest.raises(UnusableInput, match="in a file of another patient"):
-            read(*numbers)
-
-
-def mean_of_frame(path: Path) -> None:
-    """The mean of a frame of 2 by 2 grey values."""
-    node = helper.make_node("ReduceMean", ["x"], ["risk"], axes=[1], keepdims=0)
-    shape = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 4])
-    save(
-        helper.make_graph(
-            [node], "mean", [shape], [helper.make_tensor_value_info("risk", TensorProto.FLOAT, None)]
-        ),
-        path,
-    )
-
-
-def test_a_run_over_the_store_reads_frames_by_endpoint_and_records_that_a_file_is_anothers(
-    archive: str, fresh_database_url: str, tmp_path: Path
-) -> None:
-    from io import BytesIO
-
-    from pydicom import dcmread
-
-    file = dcmread(BytesIO(Archive.content))
-    file.PatientID = "0815"
-    changed = BytesIO()
-    file.save_as(changed, enforce_file_format=True)
-    Archive.content = changed.getvalue()
-    inputs = {"inputs": [ECHO], "tensors": [{"name": "x", "inputs": ["echo"]}]}
-    model = ManifestPredictor(write(tmp_path, manifest(**inputs), mean_of_frame))
-    born = record().patient | {"meta": {}}
-    people = [
-        born | {"id": name, "identifier": [{"system": "urn:oid:1.2", "value": number}]}
-        for name, number in (("own", "0815"), ("other", "4711"))
-    ]
-    studies = [
-        study(id=f"s-{each['id']}", endpoint=[{"reference": "Endpoint/pacs"}])
-        | {"subject": {"reference": f"Patient/{each['id']}"}}
-        for each in people
-    ]
-
-    async def run() -> dict[str, Any]:
-        async with await Store.open(fresh_database_url) as store:
-            await store.load([*people, endpoint(archive), *studies], adapter="test")
-            site = {"predictions": {"own-risk": {"enabled": True}}}
-            answers = PredictionRun(model, site, IdKey(DEMO_KEY), store).for_all()
-            return {item.patient_id: item.result async for item in answers}
-
-    results = asyncio.run(run())
-    assert float(results["own"].percent) == pytest.approx(50)
-    assert "echo is in a file of another patient" in results["other"].text
 
 
 def test_bias_alone_is_what_the_model_says_of_nothing() -> None:
