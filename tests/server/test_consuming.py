@@ -19,6 +19,7 @@ from fhir_bridge.server.consuming import consume, consumers_of
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.changes import Change
 from fhir_bridge.storage.consumers import Consumers
+from tests.patience import PATIENCE
 from tests.server.conftest import bare_plugins, observation, patient
 from tests.server.feed import shown
 from tests.storage.cohort import with_store
@@ -67,7 +68,7 @@ async def following(
     while await _cursors(store) < len(consumers_of(plugins)):
         await asyncio.sleep(0.02)
     await work()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not until():
             await asyncio.sleep(0.02)
     stopped.set()
@@ -100,6 +101,7 @@ def test_every_change_comes_in_order_from_where_the_last_process_was(fresh_datab
 
     async def work(store: Store) -> None:
         await store.load([patient("before", "Alpha")])  # what was there before the plug-in was is not news
+        await shown(store)  # else a transaction of another database on the server makes it news
 
         async def write() -> None:
             await store.load([patient("anna", "Alpha"), event("e1")])
@@ -132,7 +134,7 @@ def test_what_was_not_taken_comes_again_and_holds_up_no_other(
     async def work(store: Store) -> None:
         async def write() -> None:
             await store.load([patient("anna", "Alpha")])
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while not (broken.calls and sound.changes):
                     await asyncio.sleep(0.02)
             assert not broken.changes

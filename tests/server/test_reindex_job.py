@@ -11,6 +11,7 @@ from fhir_bridge.server import background
 from fhir_bridge.server.background import JobFailed, handlers, reindex_now, work_on_jobs
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.jobs import Jobs
+from tests.patience import PATIENCE
 from tests.server.conftest import observation, patient
 from tests.storage.cohort import with_store
 
@@ -50,7 +51,7 @@ def test_what_was_interrupted_a_background_worker_finishes(fresh_database_url: s
         assert await lost.lease(["reindex"], lease=timedelta(seconds=-1))
         stopped = asyncio.Event()
         worker = asyncio.create_task(work_on_jobs(store, handlers(None), stopped))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while (await lost.state(key))[0] != "done":
                 await asyncio.sleep(0.02)
         stopped.set()
@@ -72,7 +73,7 @@ def test_one_that_waits_shows_the_progress_and_the_failure_of_the_other(
         assert job is not None
         seen: list[int] = []
         waiting = asyncio.create_task(reindex_now(store, seen.append))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not seen:
                 await asyncio.sleep(0.02)
         assert await other.fail(job, "DiskFull")
