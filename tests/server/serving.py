@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from tests.patience import PATIENCE
 from tests.server.conftest import free_port
 
 PROGRAM = (
@@ -59,7 +60,7 @@ class Served:
 
 @contextmanager
 def serving(
-    database_url: str, *, workers: int = 1, seconds: float = 90, wait: bool = True, **settings: object
+    database_url: str, *, workers: int = 1, wait: bool = True, **settings: object
 ) -> Iterator[Served]:
     """`serve` with these settings, from when it answers until it has ended."""
     with tempfile.TemporaryDirectory() as folder:
@@ -87,13 +88,13 @@ def serving(
             served = Served(process, port, log)
             try:
                 if wait:
-                    _await(served, seconds)
+                    _await(served)
                 yield served
             finally:
                 if process.poll() is None:
                     process.terminate()
                 try:
-                    process.wait(60)
+                    process.wait(PATIENCE)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     raise
@@ -102,8 +103,8 @@ def serving(
         served.said = lambda: kept  # type: ignore[method-assign]
 
 
-def _await(served: Served, seconds: float) -> None:
-    end = time.monotonic() + seconds
+def _await(served: Served) -> None:
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end and served.process.poll() is None:
         try:
             if httpx.get(f"{served.base}/metadata", timeout=10).status_code == 200:

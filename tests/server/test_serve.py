@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.patience import PATIENCE
 from tests.server.serving import Served, serving
 
 BURNER = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end:\n    sum(range(10_000))\n"
@@ -47,9 +48,9 @@ def web_workers(served: Served) -> list[psutil.Process]:
     return found
 
 
-def until_serving(served: Served, count: int, seconds: float = 90) -> set[int]:
+def until_serving(served: Served, count: int) -> set[int]:
     """Ids of the processes that answer, once there are this many: each request on a connection of its own."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     answered: set[int] = set()
     while time.monotonic() < end and len(answered) < count:
         for process in web_workers(served):
@@ -69,7 +70,7 @@ def command(process: psutil.Process) -> str:
 
 
 def all_ended(family: list[psutil.Process]) -> bool:
-    _, alive = psutil.wait_procs([one for one in family if "resource_tracker" not in command(one)], 30)
+    _, alive = psutil.wait_procs([one for one in family if "resource_tracker" not in command(one)], PATIENCE)
     return not alive
 
 
@@ -92,7 +93,7 @@ def test_two_workers_serve_are_left_alone_while_silent_are_replaced_and_drained(
 
         family = psutil.Process(served.process.pid).children(recursive=True)
         assert _stored_while_stopping(served) == 201
-        assert served.process.wait(60) == 0
+        assert served.process.wait(PATIENCE) == 0
         assert all_ended(family)
     assert (
         served.said().count(f"Ready: FHIR at {served.base}, listening on 127.0.0.1 port {served.port}.\n")
@@ -124,13 +125,13 @@ def test_one_worker_has_a_background_worker_that_is_replaced_and_ends_with_it(da
         program = psutil.Process(served.process.pid)
         (background,) = program.children()
         background.kill()
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while not any("spawn_main" in command(one) for one in program.children()):
             assert time.monotonic() < end
             time.sleep(0.1)
         family = program.children(recursive=True)
         served.process.kill()
-        served.process.wait(10)
+        served.process.wait(PATIENCE)
         assert all_ended(family)
     assert (
         served.said().count(f"Ready: FHIR at {served.base}, listening on 127.0.0.1 port {served.port}.\n")
@@ -141,12 +142,12 @@ def test_one_worker_has_a_background_worker_that_is_replaced_and_ends_with_it(da
 
 @pytest.mark.soak
 def test_beside_busy_processes_both_workers_serve_and_none_is_killed(database_url: str) -> None:
-    with busy(4), serving(database_url, workers=2, auth="none", seconds=200) as served:
-        first = until_serving(served, 2, 200)
+    with busy(4), serving(database_url, workers=2, auth="none") as served:
+        first = until_serving(served, 2)
         for _ in range(20):
             assert served.get("metadata").status_code == 200
         assert until_serving(served, 2) == first
         served.process.send_signal(signal.SIGINT)
-        assert served.process.wait(60) == 0
+        assert served.process.wait(PATIENCE) == 0
     assert "ended" not in served.said()
     assert "killed" not in served.said()
