@@ -5,6 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Tests and benchmarks start some hundred processes: where each compiled its 800 modules anew, half of a run would be that.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test soak mutation check format bench bench-full referee clean
 
 help:            ## Show this help
