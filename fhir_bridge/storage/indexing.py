@@ -253,7 +253,8 @@ async def identify(
         missing = await beside(many, lambda: [pair for pair in wanted if pair not in keys])
     if unborn is not None:
         unborn.intersection_update(missing)
-        alone = [pair for pair in missing if pair in unborn]
+        # In the order in which they are written: each index by keys then grows at its end.
+        alone = list(dict.fromkeys(pair for item in items if (pair := (item.type, item.id)) in unborn))
         keys.update(zip(alone, await dictionaries.new_keys(len(alone)), strict=True))
         missing = [pair for pair in missing if pair not in unborn]
     if missing:

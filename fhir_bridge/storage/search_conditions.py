@@ -258,7 +258,8 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
         keys = person(query.patients, MANY)
         wanted = all_of([wanted, Condition(f"i.patient = ANY({keys.text})", keys.values)])
     elif query.code == "code" and query.type in DATED:
-        wanted = all_of([wanted, query.moments])
+        # One row of each code has a moment; their index holds the resource, too, so that it alone counts them.
+        wanted = all_of([wanted, Condition("i.moment IS NOT NULL"), query.moments])
     return await query.exists(wanted)
 
 
