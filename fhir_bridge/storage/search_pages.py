@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of
+from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, of_type
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.indexed import SPECIAL, find
@@ -275,7 +275,7 @@ def _branch(
     columns = _columns(branch.type)
     if not branch.sorts:
         # Where all are walked in the order of their keys, what was stored before the first of the type is passed over.
-        first = f"SELECT min(f.key) FROM resource f WHERE f.type = '{branch.type}' AND NOT f.deleted"  # noqa: S608
+        first = f"SELECT min(f.key) FROM resource f WHERE {of_type(branch.type, 'f')} AND NOT f.deleted"  # noqa: S608
         begin = TRUE if bounded else Condition(f"r.key >= ({first})")
         further = Condition(beyond.text.replace("q.key", "r.key"), beyond.values)
         where = all_of([branch.where, begin, further])

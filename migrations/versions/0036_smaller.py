@@ -18,7 +18,14 @@ depends_on = None
 
 UP = """
 DROP INDEX token_value, token_resource, date_resource, uri_value, uri_resource, quantity_resource, number_resource,
-    string_resource, reference_resource, reference_target, resource_updated, record_resource;
+    string_resource, reference_resource, reference_target, record_resource, resource_live, resource_updated,
+    resource_deleted;
+-- By a number of the type: where entries are of one size, PostgreSQL fills the pages of what is added in order.
+CREATE INDEX resource_live ON resource (hashtext(type), key) WHERE NOT deleted;
+CREATE INDEX resource_updated ON resource (hashtext(type), last_updated, key) WHERE NOT deleted;
+CREATE INDEX resource_deleted ON resource (hashtext(type), last_updated, key) WHERE deleted AND version > 0;
+-- What PostgreSQL knows of the expression of a partial index it does not use.
+CREATE STATISTICS resource_number ON (hashtext(type)) FROM resource;
 CREATE INDEX token_value ON token (parameter, code, patient, system);
 CREATE INDEX uri_value ON uri (parameter, value);
 CREATE INDEX reference_target ON reference (target, parameter) WHERE target IS NOT NULL;
@@ -29,7 +36,6 @@ CREATE INDEX quantity_resource ON quantity (resource);
 CREATE INDEX number_resource ON number (resource);
 CREATE INDEX reference_resource ON reference (resource);
 CREATE INDEX uri_resource ON uri (resource);
-CREATE INDEX resource_updated ON resource (type, last_updated) WHERE NOT deleted;
 
 ALTER TABLE record DROP CONSTRAINT record_pkey, ADD PRIMARY KEY (resource, patient);
 CREATE INDEX record_patient ON record (patient);
@@ -65,11 +71,14 @@ INSERT INTO contribution
     FROM contribution_before c JOIN source_name s ON s.name = c.source LEFT JOIN load_run l ON l.id = c.load;
 DROP TABLE contribution_before;
 ALTER TABLE contribution ADD PRIMARY KEY (resource, source), ADD FOREIGN KEY (resource) REFERENCES resource (key);
+ANALYZE resource, contribution;
 """
 
 DOWN = """
+DROP STATISTICS resource_number;
 DROP INDEX token_value, token_resource, date_resource, uri_value, uri_resource, quantity_resource, number_resource,
-    string_resource, reference_resource, reference_target, resource_updated, record_patient;
+    string_resource, reference_resource, reference_target, record_patient, resource_live, resource_updated,
+    resource_deleted;
 CREATE INDEX token_value ON token (parameter, code, patient, system, resource);
 CREATE INDEX token_resource ON token (resource, parameter);
 CREATE INDEX string_resource ON string (resource, parameter);
@@ -80,7 +89,9 @@ CREATE INDEX reference_target ON reference (target, parameter, resource) WHERE t
 CREATE INDEX reference_resource ON reference (resource, parameter);
 CREATE INDEX uri_value ON uri (parameter, value, resource);
 CREATE INDEX uri_resource ON uri (resource, parameter);
+CREATE INDEX resource_live ON resource (type, key) WHERE NOT deleted;
 CREATE INDEX resource_updated ON resource (type, last_updated, key) WHERE NOT deleted;
+CREATE INDEX resource_deleted ON resource (type, last_updated, key) WHERE deleted AND version > 0;
 ALTER TABLE record DROP CONSTRAINT record_pkey, ADD PRIMARY KEY (patient, resource);
 CREATE INDEX record_resource ON record (resource, patient);
 
