@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.contributions import MERGED, NUMBERED, Contribution, Order
 from fhir_bridge.storage.records import keep_outputs
+from fhir_bridge.storage.statements import contents
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.versions import Current
 
@@ -104,7 +105,7 @@ async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, 
         "(resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping) "
         "SELECT n.resource, s.key, n.time, n.arrival, n.rank, n.hash, l.key, n.bytes, n.orders, n.sequence, n.mapping "
         "FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::int[], %s::smallint[], %s::bytea[], "
-        "%s::uuid[], %s::bytea[], %s::bytea[], %s::text[], %s::text[]) AS n "
+        "%s::uuid[], %b::varchar[], %s::bytea[], %s::text[], %s::text[]) AS n "
         "(resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping) "
         "JOIN source_name s ON s.name = n.source LEFT JOIN load_run l ON l.id = n.load "
         "ON CONFLICT (resource, source) DO UPDATE SET time = excluded.time, arrival = excluded.arrival, "
@@ -118,7 +119,7 @@ async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, 
             [state.rank for _, state, _ in rows],
             [state.hash for _, state, _ in rows],
             [state.load for _, state, _ in rows],
-            [content for _, _, content in rows],
+            contents([content for _, _, content in rows]),
             [None if state.orders is None else _write_orders(state.orders) for _, state, _ in rows],
             [state.sequence for _, state, _ in rows],
             [state.mapping for _, state, _ in rows],

@@ -189,9 +189,7 @@ class Exports:
         if access.rules_for(resource_type, "r") != access.rules_for(resource_type, "s"):
             conditions.append(await compile_access(access, resource_type, "r", self._dictionaries))
         if deleted:
-            conditions.append(
-                Condition(f"{of_type(resource_type)} AND r.deleted AND r.version > 0")
-            )
+            conditions.append(Condition(f"{of_type(resource_type)} AND r.deleted AND r.version > 0"))
         else:
             conditions.append(live(resource_type))
         if selection.since is not None:

@@ -154,7 +154,7 @@ _PAST = {
     "last_updated": "timestamptz",
     "business_time": "timestamptz",
     "hash": "bytea",
-    "bytes": "bytea",
+    "bytes": "varchar",
 }
 
 _ROW = {
@@ -168,7 +168,7 @@ _ROW = {
     "business_time": "timestamptz",
     "labels": "text",
     "hash": "bytea",
-    "bytes": "bytea",
+    "bytes": "varchar",
 }
 _NAMES = ", ".join(_ROW)
 
@@ -183,7 +183,7 @@ _FIRST = {
     "id": "text",
     "last_updated": "timestamptz",
     "hash": "bytea",
-    "bytes": "bytea",
+    "bytes": "varchar",
 }
 _INSERT_FIRST = (
     f"INSERT INTO resource ({', '.join(_FIRST)}, version, last_version, deleted) OVERRIDING SYSTEM VALUE "  # noqa: S608
