@@ -3,7 +3,7 @@
 JSON has no control characters but between its parts, where none is written here (RFC 8259 §7), so one of them can stand
 for a text. A content is `\\x01`, the length of its JSON, `\\x02`, and what follows `{"resourceType":"`, with marks;
 what begins otherwise is stored as it is. `resource_text` and `resource_size` of the database read the same way
-(migration 0037): a mark keeps its meaning for ever.
+(migration 0038): a mark keeps its meaning for ever.
 
 In the database contents are the only columns of the type `varchar`, by which the driver knows them: whoever reads one
 over a connection of the store gets its JSON, in bytes.

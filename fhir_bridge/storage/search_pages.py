@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, of_type
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.facets import faceted
 from fhir_bridge.storage.indexed import SPECIAL, find
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.search_walks import Walk
@@ -115,6 +116,12 @@ async def sorts_of(
         if parameter is None or parameter.type not in _SORTED or code in SPECIAL:
             raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
         low, high, sql_type = _SORTED[parameter.type]
+        if code in faceted(resource_type, dictionaries.definitions):
+            number = await dictionaries.find_parameter(resource_type, code)
+            value = high if descending else low
+            text = f"(SELECT {value} FROM facet i WHERE i.key = r.facets AND i.parameter = {number:d})"  # noqa: S608
+            sorts.append(Sort(Condition(text), sql_type, descending))
+            continue
         rows = await dictionaries.rows_of(resource_type, code)
         value = high if descending else low
         expression = (

@@ -1,15 +1,15 @@
 """Contents of resources with marks in place of what most of them have in common.
 
-Revision: 0037
-After: 0036
+Revision: 0038
+After: 0037
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0037"
-down_revision = "0036"
+revision = "0038"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 
