@@ -32,6 +32,8 @@ Members = Sequence[tuple[int, int, str]]
 """Parameter, system and code of each, in order."""
 NONE = 0
 """The number of no set."""
+MOST = 1_000
+"""Sets that a statement names by their numbers."""
 
 
 def faceted(resource_type: str, known: Definitions = DEFAULT) -> frozenset[str]:
@@ -106,8 +108,10 @@ async def add_facet_set(connection: AsyncConnection, members: Members) -> int:
 
 async def having(connection: AsyncConnection, parameter: int, met: Condition) -> Condition:
     """Resources `r` that have a facet of the parameter that meets a condition on `i`."""
-    # The numbers are in the text, so that PostgreSQL plans with its statistics of them.
-    statement = f"SELECT DISTINCT i.key FROM facet i WHERE i.parameter = {parameter:d} AND {met.text}"  # noqa: S608
-    rows = await connection.execute(statement.encode(), met.values)
+    # The numbers are in the text, so that PostgreSQL plans with its statistics of them; but not without end.
+    sets = f"SELECT DISTINCT i.key FROM facet i WHERE i.parameter = {parameter:d} AND {met.text}"  # noqa: S608
+    rows = await connection.execute(f"{sets} LIMIT {MOST + 1:d}".encode(), met.values)
     numbers = sorted(row[0] for row in await rows.fetchall())
+    if len(numbers) > MOST:
+        return Condition(f"r.facets IN ({sets})", met.values)
     return Condition(f"r.facets IN ({', '.join(map(str, numbers))})") if numbers else FALSE

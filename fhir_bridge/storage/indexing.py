@@ -597,8 +597,10 @@ class IndexWriter:
 
     def _quantity(self, parameter: int, entry: QuantityEntry, key: int) -> tuple[Any, ...]:
         canonical = entry.canonical_code is not None
+        # Either is found by what is the same in both.
+        unit = None if entry.unit == entry.code else entry.unit
         return (
-            *(parameter, self.dictionaries.system(entry.system), entry.code or "", entry.unit),
+            *(parameter, self.dictionaries.system(entry.system), entry.code or "", unit),
             *(_open(entry.low, "-infinity"), _open(entry.high, "infinity"), entry.canonical_code),
             _open(entry.canonical_low, "-infinity") if canonical else None,
             _open(entry.canonical_high, "infinity") if canonical else None,

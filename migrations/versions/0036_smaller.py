@@ -71,10 +71,17 @@ INSERT INTO contribution
     FROM contribution_before c JOIN source_name s ON s.name = c.source LEFT JOIN load_run l ON l.id = c.load;
 DROP TABLE contribution_before;
 ALTER TABLE contribution ADD PRIMARY KEY (resource, source), ADD FOREIGN KEY (resource) REFERENCES resource (key);
+-- What is added at the end, and hardly ever between.
+ALTER INDEX contribution_pkey SET (fillfactor = 100);
+ALTER INDEX record_pkey SET (fillfactor = 100);
+ALTER INDEX output_pkey SET (fillfactor = 100);
+ALTER INDEX change_pkey SET (fillfactor = 100);
 ANALYZE resource, contribution;
 """
 
 DOWN = """
+ALTER INDEX output_pkey RESET (fillfactor);
+ALTER INDEX change_pkey RESET (fillfactor);
 DROP STATISTICS resource_number;
 DROP INDEX token_value, token_resource, date_resource, uri_value, uri_resource, quantity_resource, number_resource,
     string_resource, reference_resource, reference_target, record_patient, resource_live, resource_updated,

@@ -6,8 +6,10 @@ import asyncio
 import random
 from typing import Any
 
+import pytest
+
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
-from fhir_bridge.storage import Store
+from fhir_bridge.storage import Store, facets
 from tests.storage.cohort import observation, with_store
 
 URL = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -90,7 +92,11 @@ async def _check(store: Store, expected: dict[str, dict[str, Any]]) -> None:
     }
 
 
-def test_searches_find_what_contents_say_whatever_was_written(fresh_database_url: str) -> None:
+@pytest.mark.parametrize("most", [facets.MOST, 1], ids=["named", "looked up"])
+def test_searches_find_what_contents_say_whatever_was_written(
+    fresh_database_url: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facets, "MOST", most)
     choose = random.Random(11)
     expected: dict[str, dict[str, Any]] = {}
 
