@@ -198,8 +198,8 @@ class Dictionaries:
         if not missing:
             return results
         if connection is not None:
-            found = {each: await find_facet_set(connection, members) for each, members in missing.items()}
-            results.update((each, number) for each, number in found.items() if number is not None)
+            for each, members in missing.items():
+                results[each] = await find_facet_set(connection, members) or NONE
         # Sorted: two writers that insert the same sets in different orders would wait for each other for ever.
         new = sorted((members, each) for each, members in missing.items() if results[each] == NONE)
         if new:
