@@ -403,26 +403,26 @@ def _once(item: Indexed, known: definitions.Definitions) -> Sequence[IndexEntry]
     With elements, numbers say what occurs together for each composite by itself (`elements_of`): all keep their rows.
     Facets have none, with elements or without.
     """
-    wider, inner = known.derived(_wider, item.type)
-    left = faceted(item.type, known)
+    wider, inner, apart, without = known.derived(_wider, item.type)
     if item.elements or not wider:
-        return [entry for entry in item.entries if entry.parameter not in left]
+        return [entry for entry in item.entries if entry.parameter not in apart]
     there = {entry for entry in item.entries if entry.parameter in inner}
     own: set[str] = set()
     for entry in item.entries:
         codes = wider.get(entry.parameter)
         if codes is not None and not any((code, *entry[1:]) in there for code in codes):
             own.add(entry.parameter)
-    left = left | (wider.keys() - own)
-    return [entry for entry in item.entries if entry.parameter not in left]
+    if own:
+        without = without - own
+    return [entry for entry in item.entries if entry.parameter not in without]
 
 
 def _wider(
     known: definitions.Definitions, resource_type: str
-) -> tuple[Mapping[str, tuple[str, ...]], frozenset[str]]:
-    """The codes that include others, and those others."""
-    wider = included(resource_type, known)
-    return wider, frozenset(code for codes in wider.values() for code in codes)
+) -> tuple[Mapping[str, tuple[str, ...]], frozenset[str], frozenset[str], frozenset[str]]:
+    """The codes that include others, those others, the facets, and what has rows only of values of its own."""
+    wider, apart = included(resource_type, known), faceted(resource_type, known)
+    return wider, frozenset(code for codes in wider.values() for code in codes), apart, apart | wider.keys()
 
 
 def _moments(item: Indexed) -> list[Any]:
