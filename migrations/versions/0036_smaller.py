@@ -26,7 +26,7 @@ CREATE INDEX resource_updated ON resource (hashtext(type), last_updated, key) WH
 CREATE INDEX resource_deleted ON resource (hashtext(type), last_updated, key) WHERE deleted AND version > 0;
 -- What PostgreSQL knows of the expression of a partial index it does not use.
 CREATE STATISTICS resource_number ON (hashtext(type)) FROM resource;
-CREATE INDEX token_value ON token (parameter, code, patient, system);
+CREATE INDEX token_value ON token (parameter, code, patient);
 CREATE INDEX uri_value ON uri (parameter, value);
 CREATE INDEX reference_target ON reference (target, parameter) WHERE target IS NOT NULL;
 CREATE INDEX token_resource ON token (resource);
@@ -71,12 +71,35 @@ INSERT INTO contribution
     FROM contribution_before c JOIN source_name s ON s.name = c.source LEFT JOIN load_run l ON l.id = c.load;
 DROP TABLE contribution_before;
 ALTER TABLE contribution ADD PRIMARY KEY (resource, source), ADD FOREIGN KEY (resource) REFERENCES resource (key);
+-- In an order that leaves no gaps between columns.
+ALTER TABLE output RENAME TO output_before;
+ALTER TABLE output_before DROP CONSTRAINT output_pkey, DROP CONSTRAINT output_resource_fkey;
+DROP INDEX output_record, output_edition;
+CREATE TABLE output (
+    resource bigint NOT NULL,
+    record bigint NOT NULL DEFAULT 0,
+    edition bigint,
+    place bigint,
+    arrival integer NOT NULL DEFAULT 0,
+    active boolean NOT NULL DEFAULT true,
+    timed boolean NOT NULL,
+    superseded boolean NOT NULL DEFAULT false,
+    hash bytea NOT NULL,
+    bytes bytea
+);
+INSERT INTO output
+    SELECT resource, record, edition, place, arrival, active, timed, superseded, hash, bytes FROM output_before;
+DROP TABLE output_before;
+ALTER TABLE output ADD PRIMARY KEY (resource, record, hash), ADD FOREIGN KEY (resource) REFERENCES resource (key);
+CREATE INDEX output_record ON output (record) WHERE record <> 0;
+CREATE INDEX output_edition ON output (edition) WHERE edition IS NOT NULL;
+
 -- What is added at the end, and hardly ever between.
 ALTER INDEX contribution_pkey SET (fillfactor = 100);
 ALTER INDEX record_pkey SET (fillfactor = 100);
 ALTER INDEX output_pkey SET (fillfactor = 100);
 ALTER INDEX change_pkey SET (fillfactor = 100);
-ANALYZE resource, contribution;
+ANALYZE resource, contribution, output;
 """
 
 DOWN = """
