@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
@@ -85,6 +86,29 @@ async def rate(clients: int, seconds: float, work: Callable[[], Awaitable[object
     return len(times) / (time.perf_counter() - start), times[int(len(times) * 0.95)] * 1000
 
 
+_SIZES = """
+SELECT coalesce(t.relname || ', ', '') || c.relname, pg_relation_size(c.oid) FROM pg_class c
+LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.oid = i.indrelid
+WHERE c.relkind IN ('r', 'i', 't') AND c.relnamespace = 'public'::regnamespace ORDER BY 2 DESC LIMIT 30
+"""
+
+
+async def disk(store: Store, observations: int) -> None:
+    """What the load takes, times its NDJSON, and by table and index."""
+    lines = sum(len(orjson.dumps(resource)) + 1 for resource in cohort(observations))
+    async with store.pool.connection() as connection:
+        await connection.execute("VACUUM ANALYZE")
+        database = await connection.execute("SELECT pg_database_size(current_database())")
+        # A database that holds nothing has its catalogues.
+        empty = await connection.execute("SELECT pg_database_size('template1')")
+        row, before = await database.fetchone(), await empty.fetchone()
+        assert row is not None
+        assert before is not None
+        print(f"disk         {(row[0] - before[0]) / lines:10.2f} times the NDJSON")
+        for name, size in await (await connection.execute(_SIZES)).fetchall():
+            print(f"  {name:40}{size / lines:8.3f}{size / (observations * 1.05):8.1f} bytes a resource")
+
+
 async def measure(url: str, observations: int, clients: int, seconds: float) -> None:
     sample = observation(1, 10)
     start = time.perf_counter()
@@ -104,8 +128,7 @@ async def measure(url: str, observations: int, clients: int, seconds: float) -> 
         part = min(observations, 20_000)
         again = await store.load(observation(number, observations // 20) for number in range(part))
         print(f"load again   {again.unchanged / (time.perf_counter() - start):10,.0f} resources/s, unchanged")
-        async with store.connection() as connection:
-            await connection.execute("ANALYZE")
+        await disk(store, observations)
         patients = observations // 20
         choose = random.Random(7)
         bounded = AccessFilter((AccessRule("*", frozenset("cruds"), patient="p7"),), subject="p7")

@@ -53,7 +53,7 @@ class _Form:
         if number is not None:
             # The texts have the quotes: some marks begin or end with them.
             content += number + last[0]
-        return AuditRow(moment, content, (reference, *self.facts))
+        return AuditRow(moment, content, (reference, *self.facts), (self, number))
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ __all__ = [
     "AuditRow",
     "AuditWriter",
     "facts_of",
+    "joined",
     "new_key",
     "patient_entity",
     "read_id",
@@ -43,6 +45,8 @@ AHEAD = 2
 """Months whose partitions are made before they begin."""
 AT_ONCE = 1_000
 """Rows of the index that one statement takes."""
+MOST_PARTS = 100
+"""Parts of a row from which on no further is joined to it: who follows the feed gets all of a row at once."""
 
 
 _last = [0]
@@ -75,11 +79,13 @@ class AuditRow:
     Attributes:
         content: its JSON, `shortened`.
         facts: resource, who, action, subtype and outcome, for the index.
+        form: of what was made with others: those of one form differ in moment and resource alone.
     """
 
     moment: datetime
     content: bytes
     facts: tuple[str | None, ...]
+    form: object = None
 
     @classmethod
     def of(cls, event: Event) -> AuditRow:
@@ -97,9 +103,10 @@ class AuditRecord:
         parts: the ids of the patients that one served AuditEvent names; one empty part where there are none.
         key: the same in every try, so that nothing is stored twice.
         row: the event as it is stored, where it was made with others that are alike.
+        resources: of each part, where they differ (`joined`).
     """
 
-    __slots__ = ("_event", "key", "parts", "row")
+    __slots__ = ("_event", "key", "parts", "resources", "row")
 
     def __init__(
         self, event: Event | None, parts: Sequence[Sequence[str]] = ((),), row: AuditRow | None = None
@@ -108,6 +115,7 @@ class AuditRecord:
         self.parts = parts
         self.key = new_key()
         self.row = row
+        self.resources: list[str | None] | None = None
 
     @property
     def event(self) -> Event:
@@ -142,13 +150,34 @@ class AuditRecord:
         return sum(len(part) or 1 for part in self.parts)
 
 
+def joined(records: Iterable[AuditRecord]) -> list[AuditRecord]:
+    """The records of one write, those that differ in the resource alone as one, which has a part for each."""
+    results: list[AuditRecord] = []
+    for record in records:
+        row, last = record.row, results[-1] if results else None
+        form = None if last is None or last.row is None else last.row.form
+        if last is None or row is None or form is None or form != row.form or len(last.parts) >= MOST_PARTS:
+            results.append(record)
+            continue
+        if last.resources is None:
+            assert last.row is not None
+            last.parts, last.resources = list(last.parts), [last.row.facts[0]] * len(last.parts)
+        last.parts = [*last.parts, *record.parts]
+        last.resources += [row.facts[0]] * len(record.parts)
+    return results
+
+
 AuditOf = Callable[[str, str, Sequence[str]], Iterable[AuditRecord]]
 """The records of a write: of its interaction (`create`, `update`, `delete`), reference, and patients."""
 
 
-def served(content: bytes, key: UUID, part: int, recorded: datetime, patients: Sequence[str]) -> bytes:
-    """A part of a row as the AuditEvent that is read."""
+def served(
+    content: bytes, key: UUID, part: int, recorded: datetime, patients: Sequence[str], resource: str | None
+) -> bytes:
+    """A part of a row as the AuditEvent that is read; `resource` is the part's own, of which the row has the first."""
     event: Event = loads(whole(content))
+    if part and resource is not None:
+        event["entity"][0]["what"]["reference"] = resource
     if patients:
         entities = event.get("entity", [])
         # After what was done, before the request's id: as the patterns of BALP have it.
@@ -217,9 +246,11 @@ class AuditWriter:
             # As a text, once for all rows.
             key, moment = record.key, row.moment.isoformat()
             contents.append((key, moment, row.content))
-            for number, part in enumerate(record.parts):
+            resource, *facts = row.facts
+            resources = record.resources or repeat(resource)
+            for number, (part, resource) in enumerate(zip(record.parts, resources, strict=False)):
                 for position, patient in enumerate(part or (None,)):
-                    rows.append((moment, key, number, position == 0, patient, *row.facts))
+                    rows.append((moment, key, number, position == 0, patient, resource, *facts))
         statement.insert("audit", _ROW, contents)
         statement.insert("audit_index", _INDEX, rows)
 

@@ -57,7 +57,7 @@ _ROWS = "audit_index i JOIN audit a ON a.recorded = i.recorded AND a.key = i.key
 _COLUMNS = (
     "i.recorded, i.key, i.part, a.complete, a.id, a.content, CASE WHEN NOT a.complete THEN "
     "ARRAY(SELECT j.patient FROM audit_index j WHERE j.recorded = i.recorded AND j.key = i.key AND j.part = i.part "
-    "AND j.patient IS NOT NULL) END"
+    "AND j.patient IS NOT NULL) END, i.resource"
 )
 
 
@@ -443,7 +443,7 @@ def _bounded(access: AccessFilter) -> bool:
 
 def _stored(row: Any, bounded: bool) -> Stored:
     """A row as it is served; to a bounded caller without the query, which may name other patients."""
-    recorded, key, part, complete, identity, content, patients = row
+    recorded, key, part, complete, identity, content, patients, resource = row
     name = (identity or str(key)) if complete else served_id(UUID(str(key)), part)
-    shown = bytes(content) if complete else served(content, key, part, recorded, patients)
+    shown = bytes(content) if complete else served(content, key, part, recorded, patients, resource)
     return Stored(AUDIT, name, 1, recorded, without_query(shown) if bounded else shown)

@@ -249,15 +249,15 @@ class Blobs:
 # By the text of the bytes: a Binary whose content is a blob is short, and names it in hexadecimal.
 _OF_BINARIES = (
     "DELETE FROM blob_reference o WHERE o.owner LIKE 'Binary/%%' AND o.created < now() - %s AND NOT EXISTS ("
-    "SELECT FROM resource r WHERE r.type = 'Binary' AND r.id = substr(o.owner, 8) AND (position("
-    "convert_to(encode(o.hash, 'hex'), 'UTF8') IN r.bytes) > 0 OR EXISTS (SELECT FROM history h WHERE "
-    "h.resource = r.key AND position(convert_to(encode(o.hash, 'hex'), 'UTF8') IN h.bytes) > 0)))"
+    "SELECT FROM resource r WHERE r.type = 'Binary' AND r.id = substr(o.owner, 8) AND (strpos("
+    "r.bytes, encode(o.hash, 'hex')) > 0 OR EXISTS (SELECT FROM history h WHERE "
+    "h.resource = r.key AND strpos(h.bytes, encode(o.hash, 'hex')) > 0)))"
 )
 _RELEASED = (
     "DELETE FROM blob_reference o WHERE o.owner = ANY(%s) AND NOT EXISTS ("
-    "SELECT FROM resource r WHERE r.type = 'Binary' AND r.id = substr(o.owner, 8) AND (position("
-    "convert_to(encode(o.hash, 'hex'), 'UTF8') IN r.bytes) > 0 OR EXISTS (SELECT FROM history h WHERE "
-    "h.resource = r.key AND position(convert_to(encode(o.hash, 'hex'), 'UTF8') IN h.bytes) > 0))) RETURNING o.hash"
+    "SELECT FROM resource r WHERE r.type = 'Binary' AND r.id = substr(o.owner, 8) AND (strpos("
+    "r.bytes, encode(o.hash, 'hex')) > 0 OR EXISTS (SELECT FROM history h WHERE "
+    "h.resource = r.key AND strpos(h.bytes, encode(o.hash, 'hex')) > 0))) RETURNING o.hash"
 )
 _OF_JOBS = (
     "DELETE FROM blob_reference o WHERE o.owner LIKE 'bulk/%%' AND o.created < now() - %s "

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_bridge.fhir import definitions
 from fhir_bridge.storage.errors import NotFound
 
-__all__ = ["FALSE", "TRUE", "Condition", "all_of", "any_of", "live", "negation", "person"]
+__all__ = ["FALSE", "TRUE", "Condition", "all_of", "any_of", "live", "negation", "of_type", "person"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,27 @@ TRUE = Condition("TRUE")
 FALSE = Condition("FALSE")
 
 
-def live(resource_type: str) -> Condition:
-    """The current resources of a type.
+def of_type(resource_type: str, row: str = "r") -> str:
+    """SQL of whether a row of `resource` is of a type, as the indexes of a type in an order have it (0036).
 
-    The type is in the text, as numbers of parameters and limits do, so that PostgreSQL plans with its statistics
-    even where it keeps one plan for many values.
+    No two types of R4 have one number. The type is in the text, as numbers of parameters and limits do, so that
+    PostgreSQL plans with its statistics even where it keeps one plan for many values.
 
     Raises:
         NotFound: R4 has no such type.
     """
     if resource_type not in definitions.resource_types():
         raise NotFound(f"{resource_type!r} is no resource type of R4")
-    return Condition(f"r.type = '{resource_type}' AND NOT r.deleted")
+    return f"hashtext({row}.type) = hashtext('{resource_type}')"
+
+
+def live(resource_type: str) -> Condition:
+    """The current resources of a type.
+
+    Raises:
+        NotFound: R4 has no such type.
+    """
+    return Condition(f"{of_type(resource_type)} AND NOT r.deleted")
 
 
 def person(ids: Sequence[str], *more: int) -> Condition:

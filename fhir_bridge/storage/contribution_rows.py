@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.contributions import MERGED, NUMBERED, Contribution, Order
 from fhir_bridge.storage.records import keep_outputs
+from fhir_bridge.storage.statements import contents
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.versions import Current
 
@@ -20,8 +21,9 @@ States = dict[str, Contribution]
 """A resource's contributions by source."""
 
 _SELECT = (
-    "SELECT resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping FROM contribution "
-    "WHERE resource = ANY(%s) ORDER BY resource, source"
+    "SELECT c.resource, s.name, c.time, c.arrival, c.rank, c.hash, l.id, c.bytes, c.orders, c.sequence, c.mapping "
+    "FROM contribution c JOIN source_name s ON s.key = c.source LEFT JOIN load_run l ON l.key = c.load "
+    "WHERE c.resource = ANY(%s) ORDER BY c.resource, s.name"
 )
 
 
@@ -96,12 +98,16 @@ async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, 
     ]
     if not rows:
         return
+    await _name(connection, [state for _, state, _ in rows])
     # The primary key is (resource, source): a source has one state of a resource, the fold of all its messages.
     await connection.execute(
         "INSERT INTO contribution "
         "(resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping) "
-        "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::int[], %s::smallint[], %s::bytea[], "
-        "%s::uuid[], %s::bytea[], %s::bytea[], %s::text[], %s::text[]) "
+        "SELECT n.resource, s.key, n.time, n.arrival, n.rank, n.hash, l.key, n.bytes, n.orders, n.sequence, n.mapping "
+        "FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::int[], %s::smallint[], %s::bytea[], "
+        "%s::uuid[], %b::varchar[], %s::bytea[], %s::text[], %s::text[]) AS n "
+        "(resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping) "
+        "JOIN source_name s ON s.name = n.source LEFT JOIN load_run l ON l.id = n.load "
         "ON CONFLICT (resource, source) DO UPDATE SET time = excluded.time, arrival = excluded.arrival, "
         "rank = excluded.rank, hash = excluded.hash, load = excluded.load, bytes = excluded.bytes, "
         "orders = excluded.orders, sequence = excluded.sequence, mapping = excluded.mapping",
@@ -113,12 +119,28 @@ async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, 
             [state.rank for _, state, _ in rows],
             [state.hash for _, state, _ in rows],
             [state.load for _, state, _ in rows],
-            [content for _, _, content in rows],
+            contents([content for _, _, content in rows]),
             [None if state.orders is None else _write_orders(state.orders) for _, state, _ in rows],
             [state.sequence for _, state, _ in rows],
             [state.mapping for _, state, _ in rows],
         ),
     )
+
+
+async def _name(connection: AsyncConnection, states: Sequence[Contribution]) -> None:
+    """See that the sources and loads of contributions have their numbers."""
+    # ORDER BY: two loads that insert the same names in different orders would wait for each other for ever.
+    for table, column, kind, names in (
+        ("source_name", "name", "text", {state.source for state in states}),
+        ("load_run", "id", "uuid", {str(state.load) for state in states if state.load is not None}),
+    ):
+        if names:
+            await connection.execute(
+                f"INSERT INTO {table} ({column}) SELECT n FROM unnest(%s::{kind}[]) n "  # noqa: S608
+                f"WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.{column} = n) ORDER BY 1 "
+                "ON CONFLICT DO NOTHING".encode(),
+                (sorted(names),),
+            )
 
 
 async def remove_states(connection: AsyncConnection, keys: Sequence[int]) -> None:

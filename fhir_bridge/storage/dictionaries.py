@@ -12,7 +12,9 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.storage.conditions import FALSE, Condition
 from fhir_bridge.storage.errors import IndexPending, RecordsPending
+from fhir_bridge.storage.facets import NONE, Facets, add_facet_set, find_facet_set, having, members_of
 from fhir_bridge.storage.indexed import included
 
 __all__ = ["INDEX_PENDING", "NO_SYSTEM", "RECORDS_PENDING", "Dictionaries"]
@@ -62,6 +64,7 @@ class Dictionaries:
         # Numbers drawn and not yet used; a process that ends wastes at most a hundred of a bigint sequence.
         self._keys: list[int] = []
         self._resources: dict[tuple[str, str], int] = {}
+        self._facet_sets: dict[tuple[str, Facets], int] = {}
         self._records_pending = False
         self._index_pending = False
 
@@ -178,6 +181,46 @@ class Dictionaries:
             self._systems.update(await rows.fetchall())
         await self.allocate(parameters=parameters, systems=systems, labels=labels)
 
+    async def facet_sets(
+        self, wanted: Iterable[tuple[str, Facets]], connection: AsyncConnection | None = None
+    ) -> dict[tuple[str, Facets], int]:
+        """The numbers of sets of facets of types, whose parameters and systems have theirs; new ones where needed.
+
+        Args:
+            connection: of who holds one, by which those are read that are not in memory.
+        """
+        results = {each: self._facet_sets.get(each, NONE) for each in wanted if each[1]}
+        missing = {
+            each: members_of(each[1], self.parameters_of(each[0]), self._systems)
+            for each, number in results.items()
+            if number == NONE
+        }
+        if not missing:
+            return results
+        if connection is not None:
+            for each, members in missing.items():
+                results[each] = await find_facet_set(connection, members) or NONE
+        # Sorted: two writers that insert the same sets in different orders would wait for each other for ever.
+        new = sorted((members, each) for each, members in missing.items() if results[each] == NONE)
+        if new:
+            async with self._pool.connection() as own, own.transaction():
+                for members, each in new:
+                    results[each] = await add_facet_set(own, members)
+        # Only now: what was not committed has no number.
+        if len(self._facet_sets) + len(missing) > MOST_KEPT:
+            self._facet_sets.clear()
+        if len(missing) <= MOST_KEPT:
+            self._facet_sets.update((each, results[each]) for each in missing)
+        return results
+
+    async def with_facets(self, resource_type: str, code: str, met: Condition) -> Condition:
+        """Resources `r` that have a facet of a parameter that meets a condition on `i`, a row with system and code."""
+        if met is FALSE:
+            return FALSE
+        number = await self.find_parameter(resource_type, code)
+        async with self._pool.connection() as connection:
+            return await having(connection, number, met)
+
     @staticmethod
     async def _pairs(
         connection: AsyncConnection,
@@ -223,6 +266,7 @@ class Dictionaries:
     def forget_keys(self) -> None:
         """The database may have crashed: the newest rows may be gone (they are not made durable by themselves)."""
         self._resources.clear()
+        self._facet_sets.clear()
 
     def parameter(self, resource_type: str, code: str) -> int:
         """The number of an allocated search parameter."""

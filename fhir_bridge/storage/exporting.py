@@ -17,7 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import has_patient, is_followed
-from fhir_bridge.storage.conditions import Condition, all_of, any_of, live
+from fhir_bridge.storage.conditions import Condition, all_of, any_of, live, of_type
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import compile_access
@@ -189,9 +189,7 @@ class Exports:
         if access.rules_for(resource_type, "r") != access.rules_for(resource_type, "s"):
             conditions.append(await compile_access(access, resource_type, "r", self._dictionaries))
         if deleted:
-            conditions.append(
-                Condition(f"r.type = '{_known(resource_type)}' AND r.deleted AND r.version > 0")
-            )
+            conditions.append(Condition(f"{of_type(resource_type)} AND r.deleted AND r.version > 0"))
         else:
             conditions.append(live(resource_type))
         if selection.since is not None:
@@ -210,12 +208,6 @@ class Exports:
                 )
             )
         return all_of(conditions)
-
-
-def _known(resource_type: str) -> str:
-    """The type, for the text of a statement."""
-    live(resource_type)  # refuses what R4 has not
-    return resource_type
 
 
 _DIRECT = "(SELECT d.patient FROM record d WHERE d.resource = r.key)"

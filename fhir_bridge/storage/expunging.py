@@ -312,7 +312,8 @@ async def _expunge(connection: AsyncConnection, named_keys: Sequence[int], resul
     # given again, for a client may hold an ETag.
     await connection.execute(
         "UPDATE resource SET version = 0, last_version = last_version + 1, deleted = true, xid = "
-        "pg_current_xact_id(), last_updated = NULL, business_time = NULL, labels = NULL, hash = NULL, bytes = NULL "
+        "pg_current_xact_id(), last_updated = NULL, business_time = NULL, labels = NULL, hash = NULL, bytes = NULL, "
+        "facets = 0 "
         "WHERE key = ANY(%s)",
         (keys,),
     )

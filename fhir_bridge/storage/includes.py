@@ -208,7 +208,7 @@ class _Gathered:
         content = (
             "r.bytes"
             if self._left is None
-            else ("CASE WHEN sum(octet_length(r.bytes)) OVER (ORDER BY r.key) <= %s THEN r.bytes END")
+            else ("CASE WHEN sum(resource_size(r.bytes)) OVER (ORDER BY r.key) <= %s THEN r.bytes END")
         )
         bound: tuple[Any, ...] = () if self._left is None else (self._left,)
         statement = (

@@ -40,6 +40,7 @@ from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
 from fhir_bridge.storage.errors import BadResource, TooManyIndexRows
+from fhir_bridge.storage.facets import NONE, Facets, faceted, faceted_entries
 from fhir_bridge.storage.indexed import included, indexed_only
 from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
@@ -90,6 +91,8 @@ class Indexed:
         denials: of a Consent, when it denies which purpose.
         attachments: ids of the Binaries that it has as attachments.
         elements: for each entry the repeating element that it comes from, where composites tell them apart.
+        facets: those of the entries that are kept as one number.
+        facet_set: that number, once it is known (`identify`).
     """
 
     type: str
@@ -101,6 +104,8 @@ class Indexed:
     denials: tuple[Denial, ...] = ()
     attachments: tuple[str, ...] = ()
     elements: tuple[int | None, ...] = ()
+    facets: Facets = ()
+    facet_set: int = NONE
 
     def identities(self) -> list[Identity]:
         """The (type, id) pairs whose numbers its rows need, itself among them."""
@@ -177,6 +182,7 @@ def index(
         tuple(denials(resource)) if resource_type == "Consent" else (),
         attached_binaries(resource),
         elements if any(elements) else (),
+        faceted_entries(resource_type, entries, known),
     )
 
 
@@ -241,6 +247,7 @@ async def identify(
     many = sum(len(item.entries) for item in items) > LARGE
     parameters, systems, labels, identities = await beside(many, partial(_named, items, dictionaries))
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
+    await _number_facets(dictionaries, items)
     # Nobody else can refer to it yet, so a row of version 0 for it would only be updated at once.
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
     wanted = await beside(many, partial(_unknown, dictionaries, identities, keys))
@@ -253,7 +260,8 @@ async def identify(
         missing = await beside(many, lambda: [pair for pair in wanted if pair not in keys])
     if unborn is not None:
         unborn.intersection_update(missing)
-        alone = [pair for pair in missing if pair in unborn]
+        # In the order in which they are written: each index by keys then grows at its end.
+        alone = list(dict.fromkeys(pair for item in items if (pair := (item.type, item.id)) in unborn))
         keys.update(zip(alone, await dictionaries.new_keys(len(alone)), strict=True))
         missing = [pair for pair in missing if pair not in unborn]
     if missing:
@@ -298,6 +306,7 @@ async def identify_within(
     """
     parameters, systems, labels, identities = _named(items, dictionaries)
     await dictionaries.recall(connection, parameters=parameters, systems=systems, labels=labels)
+    await _number_facets(dictionaries, items, connection)
     for identity in fresh:
         rows = await connection.execute("SELECT nextval(pg_get_serial_sequence('resource', 'key'))")
         row = await rows.fetchone()
@@ -309,6 +318,14 @@ async def identify_within(
     if missing:
         await _make_rows(connection, missing)
         keys.update(await find_keys(connection, missing))
+
+
+async def _number_facets(
+    dictionaries: Dictionaries, items: Sequence[Indexed], connection: AsyncConnection | None = None
+) -> None:
+    numbers = await dictionaries.facet_sets({(item.type, item.facets) for item in items}, connection)
+    for item in items:
+        item.facet_set = numbers.get((item.type, item.facets), NONE)
 
 
 def _named(
@@ -384,27 +401,28 @@ def _once(item: Indexed, known: definitions.Definitions) -> Sequence[IndexEntry]
     """The entries that get rows: of a parameter all of whose values are there under included ones, none does.
 
     With elements, numbers say what occurs together for each composite by itself (`elements_of`): all keep their rows.
+    Facets have none, with elements or without.
     """
-    if item.elements:
-        return item.entries
-    wider, inner = known.derived(_wider, item.type)
-    if not wider:
-        return item.entries
+    wider, inner, apart, without = known.derived(_wider, item.type)
+    if item.elements or not wider:
+        return [entry for entry in item.entries if entry.parameter not in apart]
     there = {entry for entry in item.entries if entry.parameter in inner}
     own: set[str] = set()
     for entry in item.entries:
         codes = wider.get(entry.parameter)
         if codes is not None and not any((code, *entry[1:]) in there for code in codes):
             own.add(entry.parameter)
-    return [entry for entry in item.entries if entry.parameter not in wider or entry.parameter in own]
+    if own:
+        without = without - own
+    return [entry for entry in item.entries if entry.parameter not in without]
 
 
 def _wider(
     known: definitions.Definitions, resource_type: str
-) -> tuple[Mapping[str, tuple[str, ...]], frozenset[str]]:
-    """The codes that include others, and those others."""
-    wider = included(resource_type, known)
-    return wider, frozenset(code for codes in wider.values() for code in codes)
+) -> tuple[Mapping[str, tuple[str, ...]], frozenset[str], frozenset[str], frozenset[str]]:
+    """The codes that include others, those others, the facets, and what has rows only of values of its own."""
+    wider, apart = included(resource_type, known), faceted(resource_type, known)
+    return wider, frozenset(code for codes in wider.values() for code in codes), apart, apart | wider.keys()
 
 
 def _moments(item: Indexed) -> list[Any]:
@@ -496,8 +514,16 @@ class IndexWriter:
         patients = [patient for patient in self._put_record(item, key) if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
         moments = _moments(item) if item.type in DATED else ()
-        entries = _once(item, self.dictionaries.definitions)
-        self._waiting.append(_Waiting(item.type, entries, item.elements, key, owners, moments))
+        known = self.dictionaries.definitions
+        entries, elements = _once(item, known), item.elements
+        if elements:
+            left = faceted(item.type, known)
+            elements = tuple(
+                element
+                for entry, element in zip(item.entries, elements, strict=True)
+                if entry.parameter not in left
+            )
+        self._waiting.append(_Waiting(item.type, entries, elements, key, owners, moments))
         # Declared by this resource, so that its next version can replace its own links and no others.
         for merged, survivor in item.links:
             self._add("link", keys["Patient", merged], keys["Patient", survivor], key)
@@ -571,8 +597,10 @@ class IndexWriter:
 
     def _quantity(self, parameter: int, entry: QuantityEntry, key: int) -> tuple[Any, ...]:
         canonical = entry.canonical_code is not None
+        # Either is found by what is the same in both.
+        unit = None if entry.unit == entry.code else entry.unit
         return (
-            *(parameter, self.dictionaries.system(entry.system), entry.code or "", entry.unit),
+            *(parameter, self.dictionaries.system(entry.system), entry.code or "", unit),
             *(_open(entry.low, "-infinity"), _open(entry.high, "infinity"), entry.canonical_code),
             _open(entry.canonical_low, "-infinity") if canonical else None,
             _open(entry.canonical_high, "infinity") if canonical else None,

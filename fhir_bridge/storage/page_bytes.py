@@ -29,7 +29,7 @@ def within_bytes(statement: str, columns: Sequence[str], order: str) -> str:
     # Running sums by row, not by value: rows that tie in the order would else be counted together.
     return (
         f"SELECT {listed}, p.fits FROM (SELECT q.*, "  # noqa: S608 - built from constants of this package
-        f"sum(octet_length(q.bytes)) OVER w <= %s OR row_number() OVER w = 1 AS fits FROM ({statement}) q "
+        f"sum(resource_size(q.bytes)) OVER w <= %s OR row_number() OVER w = 1 AS fits FROM ({statement}) q "
         f"WINDOW w AS (ORDER BY {order} ROWS UNBOUNDED PRECEDING)) p ORDER BY {order.replace('q.', 'p.')}"
     )
 

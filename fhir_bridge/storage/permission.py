@@ -13,6 +13,7 @@ from fhir_bridge.fhir.search.entries import TokenEntry, indexable
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import Forbidden
+from fhir_bridge.storage.facets import faceted
 from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.indexing import Identity, Indexed
 
@@ -188,17 +189,18 @@ async def _criterion(code: str, value: str, resource_type: str, dictionaries: Di
     # A scope whose criterion can't be tested must grant less, never more.
     if parameter is None or parameter.type != "token":
         return FALSE
-    rows = await dictionaries.rows_of(resource_type, code)
-    exists = f"EXISTS (SELECT FROM token t WHERE t.resource = r.key AND t.parameter {rows}"
     system, bar, token = value.rpartition("|")
-    if not bar:
-        return Condition(f"{exists} AND t.code = %s)", (indexable(token),))
-    known = await dictionaries.find_system(system)
-    if known is None:
-        return FALSE
-    if not token:
-        return Condition(f"{exists} AND t.system = %s)", (known,))
-    return Condition(f"{exists} AND t.code = %s AND t.system = %s)", (indexable(token), known))
+    met = [Condition("i.code = %s", (indexable(token),))] if token or not bar else []
+    if bar:
+        known = await dictionaries.find_system(system)
+        if known is None:
+            return FALSE
+        met.append(Condition("i.system = %s", (known,)))
+    if code in faceted(resource_type, dictionaries.definitions):
+        return await dictionaries.with_facets(resource_type, code, all_of(met))
+    rows = Condition("i.resource = r.key AND i.parameter " + await dictionaries.rows_of(resource_type, code))
+    wanted = all_of([rows, *met])
+    return Condition(f"EXISTS (SELECT FROM token i WHERE {wanted.text})", wanted.values)
 
 
 def _purpose(access: AccessFilter) -> str | None:

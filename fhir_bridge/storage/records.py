@@ -235,7 +235,7 @@ _CLAIM: Columns = {
     "hash": "bytea",
     "timed": "bool",
     "arrival": "int",
-    "bytes": "bytea",
+    "bytes": "varchar",
     "edition": "bigint",
     "place": "bigint",
     "superseded": "bool",

@@ -42,9 +42,10 @@ _READ = (
     "WHERE r.key > %s AND r.key <= %s AND r.version > 0 ORDER BY r.key LIMIT %s"
 )
 _LOCK = "SELECT key, version FROM resource WHERE key = ANY(%s) ORDER BY key FOR UPDATE"
-_LABELS = (
-    "UPDATE resource r SET labels = n.labels::int[] FROM unnest(%s::bigint[], %s::text[]) AS n (key, labels) "
-    "WHERE r.key = n.key AND r.labels IS DISTINCT FROM n.labels::int[]"
+_OF_ROWS = (
+    "UPDATE resource r SET labels = n.labels::int[], facets = n.facets "
+    "FROM unnest(%s::bigint[], %s::text[], %s::int[]) AS n (key, labels, facets) "
+    "WHERE r.key = n.key AND (r.labels IS DISTINCT FROM n.labels::int[] OR r.facets <> n.facets)"
 )
 
 
@@ -124,7 +125,7 @@ async def _write(
         versions = {row[0]: row[3] for row in rows if items[row[0]] is not None or row[4] is None}
         locked = await (await connection.execute(_LOCK, (list(versions),))).fetchall()
         writer = IndexWriter(dictionaries, keys)
-        labels: list[tuple[int, str | None]] = []
+        of_rows: list[tuple[int, str | None, int]] = []
         for key, version in locked:
             item = items[key]
             # Written meanwhile: its writer has indexed the newer version.
@@ -137,12 +138,13 @@ async def _write(
                 writer.bury(item)
                 continue
             writer.put(item, new=False)
-            # The row itself is not written anew but for its labels, so no version and no change come of it.
+            # The row itself is not written anew but for its labels and facets, so no version and no change come of it.
             numbers = writer.labels(item)
-            labels.append((key, None if numbers is None else "{" + ",".join(map(str, numbers)) + "}"))
+            labels = None if numbers is None else "{" + ",".join(map(str, numbers)) + "}"
+            of_rows.append((key, labels, item.facet_set))
         statement = Statement()
         writer.write(statement)
-        statement.add(_LABELS, [key for key, _ in labels], [text for _, text in labels])
+        statement.add(_OF_ROWS, *([row[place] for row in of_rows] for place in range(3)))
         # Kept in the same statement: an interruption loses neither rows nor the place.
         statement.add(_REACHED, SETTING, location.key, location.count, __version__)
         await statement.run(connection)

@@ -16,6 +16,7 @@ from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.facets import faceted
 from fhir_bridge.storage.hierarchies import has_parts, related_keys
 from fhir_bridge.storage.indexed import WORDS, find, reference_targets
 from fhir_bridge.storage.indexing import DATED, MANY
@@ -89,6 +90,11 @@ class _Query:
         self.together: tuple[Condition, ...] = ()
         self.is_beside = False
 
+    @property
+    def is_faceted(self) -> bool:
+        """Whether what it finds is in the row of the resource itself."""
+        return self.code in faceted(self.type, self.dictionaries.definitions)
+
     def refuse_modifier(self) -> BadSearch:
         return BadSearch(
             f"{self.code}: the modifier :{self.modifier} is not supported for {self.parameter.type}"
@@ -100,6 +106,8 @@ class _Query:
             # What can never match costs no number: `rows_of` would give one to a
             # parameter that nothing stored has.
             return FALSE
+        if not code and self.is_faceted:
+            return await self.dictionaries.with_facets(self.type, self.code, inner)
         table = _TABLES["token" if code else self.parameter.type]
         if self.together or self.is_beside:
             parameter = await self._rows_of_elements(table)
@@ -252,13 +260,14 @@ async def _token(query: _Query, values: Sequence[str]) -> Condition:
         # R4 search.html#token: `:not` matches also where the element is absent, so the whole
         # EXISTS is negated, not the value.
         return negation(await query.exists(wanted))
-    if query.patients:
+    if query.patients and not query.is_faceted:
         # MANY: a resource of more patients than have rows of their own may be about this
         # one; the other conditions decide.
         keys = person(query.patients, MANY)
         wanted = all_of([wanted, Condition(f"i.patient = ANY({keys.text})", keys.values)])
     elif query.code == "code" and query.type in DATED:
-        wanted = all_of([wanted, query.moments])
+        # One row of each code has a moment; their index holds the resource, too, so that it alone counts them.
+        wanted = all_of([wanted, Condition("i.moment IS NOT NULL"), query.moments])
     return await query.exists(wanted)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from psycopg import AsyncConnection
 
+from fhir_bridge.storage.conditions import of_type
 from fhir_bridge.storage.search_pages import Branch, count_all
 
 __all__ = ["BOUND", "estimate_all", "estimated"]
@@ -33,8 +34,8 @@ async def estimate_all(connection: AsyncConnection, branches: Sequence[Branch]) 
 
 
 async def _estimate(connection: AsyncConnection, branch: Branch) -> int:
-    of_type = f"FROM resource WHERE type = '{branch.type}' AND NOT deleted"
-    row = await (await connection.execute(f"SELECT min(key), max(key) {of_type}".encode())).fetchone()
+    live = f"FROM resource r WHERE {of_type(branch.type)} AND NOT r.deleted"
+    row = await (await connection.execute(f"SELECT min(r.key), max(r.key) {live}".encode())).fetchone()
     if row is None or row[0] is None:
         return 0
     first, last = int(row[0]), int(row[1])
@@ -52,7 +53,7 @@ async def _sampled(connection: AsyncConnection, branch: Branch, first: int, size
     starts = [first + size * number // SAMPLES for number in range(SAMPLES)]
     statement = (
         "SELECT count(*) FROM unnest(%s::bigint[]) AS s (start) CROSS JOIN LATERAL (SELECT f.key FROM resource f "  # noqa: S608
-        f"WHERE f.type = '{branch.type}' AND NOT f.deleted AND f.key >= s.start AND f.key < s.start + {SAMPLE:d} "
+        f"WHERE {of_type(branch.type, 'f')} AND NOT f.deleted AND f.key >= s.start AND f.key < s.start + {SAMPLE:d} "
         "OFFSET 0) k CROSS JOIN LATERAL (SELECT FROM resource r WHERE r.key = k.key "
         f"AND {branch.where.text} OFFSET 0) w"
     )

@@ -9,9 +9,10 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of
+from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, of_type
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.facets import faceted
 from fhir_bridge.storage.indexed import SPECIAL, find
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.search_walks import Walk
@@ -115,6 +116,12 @@ async def sorts_of(
         if parameter is None or parameter.type not in _SORTED or code in SPECIAL:
             raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
         low, high, sql_type = _SORTED[parameter.type]
+        if code in faceted(resource_type, dictionaries.definitions):
+            number = await dictionaries.find_parameter(resource_type, code)
+            value = high if descending else low
+            text = f"(SELECT {value} FROM facet i WHERE i.key = r.facets AND i.parameter = {number:d})"  # noqa: S608
+            sorts.append(Sort(Condition(text), sql_type, descending))
+            continue
         rows = await dictionaries.rows_of(resource_type, code)
         value = high if descending else low
         expression = (
@@ -275,7 +282,7 @@ def _branch(
     columns = _columns(branch.type)
     if not branch.sorts:
         # Where all are walked in the order of their keys, what was stored before the first of the type is passed over.
-        first = f"SELECT min(f.key) FROM resource f WHERE f.type = '{branch.type}' AND NOT f.deleted"  # noqa: S608
+        first = f"SELECT min(f.key) FROM resource f WHERE {of_type(branch.type, 'f')} AND NOT f.deleted"  # noqa: S608
         begin = TRUE if bounded else Condition(f"r.key >= ({first})")
         further = Condition(beyond.text.replace("q.key", "r.key"), beyond.values)
         where = all_of([branch.where, begin, further])

@@ -55,9 +55,7 @@ def _matching(code: str, words: _Words) -> Condition:
     return narrative if words.negated else all_of([content, narrative])
 
 
-_LETTERS = (
-    "(strpos(lower(convert_from(r.bytes, 'UTF8')), %s) > 0 OR position('\\x5c75'::bytea in r.bytes) > 0)"
-)
+_LETTERS = "(strpos(lower(resource_text(r.bytes)), %s) > 0 OR strpos(r.bytes, '\\u') > 0)"
 # A word of these is one lexeme, as it is written but for its case.
 _PLAIN = re.compile(r"[A-Za-z0-9]+")
 

@@ -366,7 +366,8 @@ async def types_of(
     # Each type has a statement of its own within the search's: of those that nothing is stored of none is needed.
     async with pool.connection() as connection:
         rows = await connection.execute(
-            "SELECT t FROM unnest(%s::text[]) AS t WHERE EXISTS (SELECT FROM resource WHERE type = t AND NOT deleted)",
+            "SELECT t FROM unnest(%s::text[]) AS t WHERE EXISTS "
+            "(SELECT FROM resource WHERE hashtext(type) = hashtext(t) AND NOT deleted)",
             (permitted,),
         )
         return sorted(row[0] for row in await rows.fetchall())

@@ -14,7 +14,9 @@ from psycopg import AsyncConnection, AsyncRawCursor, adapters, postgres
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-__all__ = ["Columns", "Statement", "arrays", "transposed"]
+from fhir_bridge.storage.contents import shortened
+
+__all__ = ["Columns", "Statement", "arrays", "contents", "transposed"]
 
 Columns = Mapping[str, str]
 """Names of a table's columns, with their SQL types."""
@@ -84,8 +86,12 @@ def _numbered(parts: tuple[str, ...]) -> bytes:
 
 def arrays(columns: Columns) -> str:
     """The rows as a table expression with placeholders for `transposed`."""
-    # bytea in binary (%b): as text each byte would be two characters.
-    return f"unnest({', '.join('%b::bytea[]' if kind == 'bytea' else f'%s::{kind}[]' for kind in columns.values())})"
+    return f"unnest({', '.join(_placeholder(kind) for kind in columns.values())})"
+
+
+def _placeholder(kind: str) -> str:
+    # Bytes and contents in binary (%b): as text each byte would be two characters, and each quote two.
+    return f"%b::{kind}[]" if kind in ("bytea", "varchar") else f"%s::{kind}[]"
 
 
 def transposed(columns: Columns, rows: Sequence[Sequence[Any]]) -> list[Any]:
@@ -101,6 +107,8 @@ def transposed(columns: Columns, rows: Sequence[Sequence[Any]]) -> list[Any]:
 def _array(kind: str, values: Sequence[Any]) -> Any:
     if kind == "bytea":
         return _ByteaArray(values)
+    if kind == "varchar":
+        return contents(values)
     if kind == "text":
         if None not in values:
             # Most texts need no escapes: one look at all of them joined costs a fraction of one look each.
@@ -121,15 +129,26 @@ def _array(kind: str, values: Sequence[Any]) -> Any:
     return "{" + ",".join(items) + "}"
 
 
+def contents(values: Sequence[bytes | None]) -> Any:
+    """Contents of resources as one array; its placeholder is `%b::varchar[]`."""
+    return _ContentArray([None if value is None else shortened(value) for value in values])
+
+
 class _ByteaArray:
-    """Contents as an array in PostgreSQL's binary form: the driver would look at each of them."""
+    """An array in PostgreSQL's binary form: the driver would look at each item."""
+
+    item = postgres.types["bytea"].oid
 
     def __init__(self, values: Sequence[bytes | None]) -> None:
         # Dimensions, whether there are NULLs, the type of the items; then length and first number of the one dimension.
-        parts = [_ARRAY_HEAD.pack(1, None in values, _BYTEA, len(values), 1)]
+        parts = [_ARRAY_HEAD.pack(1, None in values, self.item, len(values), 1)]
         for value in values:
             parts += (_LENGTH.pack(-1),) if value is None else (_LENGTH.pack(len(value)), value)
         self.data = b"".join(parts)
+
+
+class _ContentArray(_ByteaArray):
+    item = postgres.types["varchar"].oid
 
 
 class _ByteaArrayDumper(Dumper):
@@ -140,9 +159,13 @@ class _ByteaArrayDumper(Dumper):
         return obj.data
 
 
-_BYTEA = postgres.types["bytea"].oid
+class _ContentArrayDumper(_ByteaArrayDumper):
+    oid = postgres.types["varchar"].array_oid
+
+
 _ARRAY_HEAD, _LENGTH = Struct("!iiIii"), Struct("!i")
 adapters.register_dumper(_ByteaArray, _ByteaArrayDumper)
+adapters.register_dumper(_ContentArray, _ContentArrayDumper)
 
 
 # Always in quotes: NULL, an empty text, braces and commas would else mean something in an array.

@@ -65,7 +65,7 @@ class Subscriptions:
         async with self._pool.connection() as connection:
             rows = await connection.execute(
                 "SELECT id, version, bytes FROM resource WHERE type = 'Subscription' AND NOT deleted "
-                "AND convert_from(bytes, 'utf8')::json->>'status' = ANY(%s) ORDER BY key",
+                "AND resource_json(bytes)->>'status' = ANY(%s) ORDER BY key",
                 (list(statuses),),
             )
             return [

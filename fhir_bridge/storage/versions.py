@@ -12,6 +12,7 @@ from fhir_bridge.storage.audit_rows import AuditRecord, AuditWriter
 from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.currency import Consequences
 from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.facets import NONE
 from fhir_bridge.storage.indexing import Identity, IndexWriter
 from fhir_bridge.storage.integrity import Named
 from fhir_bridge.storage.statements import Statement, arrays, transposed
@@ -87,14 +88,15 @@ def _add_versions(
         # A content that lost a conflict in the same batch has taken a number already, which must not be given again.
         if current.fresh and new.last_version == 1 and labels is None and new.business_time is None:
             # Of a create nothing but this varies: arrays of what is always the same would have to be made and read.
-            first.append((current.key, current.type, current.id, new.moment, new.hash, new.bytes))
+            facets = NONE if item is None else item.facet_set
+            first.append((current.key, current.type, current.id, new.moment, new.hash, new.bytes, facets))
         else:
             row = (
                 *(current.key, current.type, current.id, new.version, new.last_version),
                 *(new.bytes is None, new.moment, new.business_time),
                 # Labels vary in length, which an array of arrays can't hold: they travel as text.
                 None if labels is None else "{" + ",".join(map(str, labels)) + "}",
-                *(new.hash, new.bytes),
+                *(new.hash, new.bytes, NONE if item is None else item.facet_set),
             )
             (fresh if current.fresh else known).append(row)
             changes.append((current.key, new.version, new.bytes is None))
@@ -154,7 +156,7 @@ _PAST = {
     "last_updated": "timestamptz",
     "business_time": "timestamptz",
     "hash": "bytea",
-    "bytes": "bytea",
+    "bytes": "varchar",
 }
 
 _ROW = {
@@ -168,7 +170,8 @@ _ROW = {
     "business_time": "timestamptz",
     "labels": "text",
     "hash": "bytea",
-    "bytes": "bytea",
+    "bytes": "varchar",
+    "facets": "int",
 }
 _NAMES = ", ".join(_ROW)
 
@@ -183,7 +186,8 @@ _FIRST = {
     "id": "text",
     "last_updated": "timestamptz",
     "hash": "bytea",
-    "bytes": "bytea",
+    "bytes": "varchar",
+    "facets": "int",
 }
 _INSERT_FIRST = (
     f"INSERT INTO resource ({', '.join(_FIRST)}, version, last_version, deleted) OVERRIDING SYSTEM VALUE "  # noqa: S608
@@ -197,6 +201,7 @@ _CHANGE_FIRST = (
 _UPDATE = (
     "UPDATE resource r SET version = n.version, last_version = n.last_version, deleted = n.deleted, "  # noqa: S608
     "xid = pg_current_xact_id(), last_updated = n.last_updated, business_time = n.business_time, "
-    "labels = CASE WHEN n.deleted THEN r.labels ELSE n.labels::int[] END, hash = n.hash, bytes = n.bytes "
+    "labels = CASE WHEN n.deleted THEN r.labels ELSE n.labels::int[] END, hash = n.hash, bytes = n.bytes, "
+    "facets = n.facets "
     f"FROM {arrays(_ROW)} AS n ({_NAMES}) WHERE r.key = n.key"
 )

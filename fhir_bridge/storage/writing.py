@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.record import OTHER_PERSON
 from fhir_bridge.storage import ownership
-from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
+from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter, joined
 from fhir_bridge.storage.breathing import Pause, beside
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
 from fhir_bridge.storage.contribution_rows import keep_contents, read_states, write_states
@@ -456,7 +456,7 @@ def _records(
         patients = [*(() if item is None else item.owners.patients), *before.get(operation.identity, ())]
         named = [patient for patient in patients if patient != OTHER_PERSON]
         results += audit(_INTERACTIONS[result.outcome], f"{operation.type}/{operation.id}", named)
-    return results
+    return joined(results)
 
 
 _PATIENT = re.compile(rb"Patient/([A-Za-z0-9.-]{1,64})")

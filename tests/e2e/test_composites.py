@@ -122,7 +122,7 @@ class Archive:
         """Everything current, without what the store stamps."""
         with psycopg.connect(self._url) as connection:
             rows = connection.execute(
-                "SELECT type || '/' || id, convert_from(bytes, 'utf8') FROM resource WHERE NOT deleted AND version > 0"
+                "SELECT type || '/' || id, resource_text(bytes) FROM resource WHERE NOT deleted AND version > 0"
             ).fetchall()
         found = {}
         for name, text in rows:

@@ -163,7 +163,7 @@ def test_all_ways_end_in_one_study_that_files_would_give(
     assert done.exit_code == 0, done.output
     with psycopg.connect(other_database_url) as connection:
         rows = connection.execute(
-            "SELECT convert_from(bytes, 'utf8') FROM resource WHERE type = 'ImagingStudy'"
+            "SELECT resource_text(bytes) FROM resource WHERE type = 'ImagingStudy'"
         ).fetchall()
     found = study(served, 1)
     assert found is not None

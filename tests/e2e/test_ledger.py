@@ -96,7 +96,7 @@ def load(bridge: Bridge, hospital: Path, fresh_database_url: str) -> Callable[..
 def resources(url: str, kind: str) -> list[dict[str, Any]]:
     with psycopg.connect(url) as connection:
         rows = connection.execute(
-            "SELECT convert_from(bytes, 'utf8') FROM resource WHERE type = %s AND NOT deleted ORDER BY key",
+            "SELECT resource_text(bytes) FROM resource WHERE type = %s AND NOT deleted ORDER BY key",
             (kind,),
         )
         return [json.loads(row[0]) for row in rows]

@@ -45,8 +45,8 @@ def multiply(connection: psycopg.Connection, times: int) -> None:
     copied = {
         "key": f"r.key + n * {top}",
         "id": "r.id || '-' || n",
-        "bytes": """convert_to(regexp_replace(convert_from(r.bytes, 'UTF8'), '"id":"[^"]*"', """
-        """'"id":"' || r.id || '-' || n || '"'), 'UTF8')""",
+        "bytes": """regexp_replace(resource_text(r.bytes), '"id":"[^"]*"', """
+        """'"id":"' || r.id || '-' || n || '"')""",
     }
     _copy(connection, "resource", copied, "r.type = 'Observation'", times)
     keys = f"SELECT key FROM resource WHERE type = 'Observation' AND key <= {top}"

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.fhir.validation import get_validator
 from tests.server.conftest import FHIR, Hospital, observation
 
@@ -284,3 +284,73 @@ def test_a_site_may_have_reads_recorded_before_the_answer(
         wanted = [("entity:identifier", "before-answer"), ("_summary", "count")]
         page = hospital.run(hospital.services.store.search, "AuditEvent", wanted, EVERYTHING)
         assert page.total == (1 if path.startswith("Patient") else 2)
+
+
+def test_a_transaction_is_one_row_and_an_event_for_each_entry(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.cruds")
+    patients = ["anna", "bert"] * 60
+    entries = [
+        {
+            "resource": {**observation("x", patient), "id": ""},
+            "request": {"method": "POST", "url": "Observation"},
+        }
+        for patient in patients
+    ]
+    for entry in entries:
+        del entry["resource"]["id"]
+    entries[7] = {
+        "resource": observation("bert-lab", "bert") | {"status": "amended"},
+        "request": {"method": "PUT", "url": "Observation/bert-lab"},
+    }
+    before = len(latest(hospital, "create"))
+    rows = stored_rows(hospital)
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    answer = hospital.http.post("/fhir", json=bundle, headers=headers).json()
+    written = ["/".join(entry["response"]["location"].split("/")[-4:-2]) for entry in answer["entry"]]
+    # The creates, of a hundred each at most, and the update.
+    assert stored_rows(hospital) - rows == 3
+    created = latest(hospital, "create")[before:]
+    expected = {
+        (reference, f"Patient/{patient}")
+        for number, (reference, patient) in enumerate(zip(written, patients, strict=True))
+        if number != 7
+    }
+    assert {
+        (entity(one, "4")["what"]["reference"], entity(one, "1")["what"]["reference"]) for one in created
+    } == expected
+    assert len(created) == 119
+    assert {one["meta"]["versionId"] for one in created} == {"1"}
+    (update,) = [
+        one
+        for one in latest(hospital, "update")
+        if entity(one, "4")["what"]["reference"] == "Observation/bert-lab"
+    ]
+    assert entity(update, "1")["what"]["reference"] == "Patient/bert"
+    # Each is found and read by what it is about, and by nobody who may see another patient alone.
+    store = hospital.services.store
+    for number in (0, 55, 119):
+        page = hospital.run(store.search, "AuditEvent", [("entity", written[number])], EVERYTHING)
+        (found,) = page.entries
+        again = hospital.run(store.read, "AuditEvent", found.id, EVERYTHING)
+        assert again.bytes == found.bytes
+        assert entity(found.resource(), "4")["what"]["reference"] == written[number]
+    own = AccessFilter((AccessRule("*", frozenset("rs"), patient="anna"),), subject="anna")
+    page = hospital.run(store.search, "AuditEvent", [("subtype", "create")], own, count=500)
+    named = {entity(one.resource(), "1")["what"]["reference"] for one in page.entries}
+    assert named == {"Patient/anna"}
+    assert {entity(one.resource(), "4")["what"]["reference"] for one in page.entries} >= set(written[0:7:2])
+
+
+def stored_rows(hospital: Hospital) -> int:
+    """How many rows AuditEvents of writes have."""
+
+    async def count() -> int:
+        async with hospital.services.store.connection() as connection:
+            rows = await connection.execute(
+                "SELECT count(DISTINCT key) FROM audit_index WHERE subtype IN ('create', 'update')"
+            )
+            row = await rows.fetchone()
+        assert row is not None
+        return int(row[0])
+
+    return hospital.run(count)  # type: ignore[no-any-return]

@@ -159,7 +159,7 @@ def loaded() -> Callable[[str], dict[str, str]]:
     def read(url: str) -> dict[str, str]:
         with psycopg.connect(url) as connection:
             rows = connection.execute(
-                "SELECT convert_from(bytes, 'UTF8') FROM resource WHERE type = 'Condition' AND NOT deleted"
+                "SELECT resource_text(bytes) FROM resource WHERE type = 'Condition' AND NOT deleted"
             ).fetchall()
         resources = [json.loads(row[0]) for row in rows]
         return {

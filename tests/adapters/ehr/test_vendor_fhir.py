@@ -162,7 +162,7 @@ def test_loading_it_twice_changes_nothing_and_a_correction_replaces(
     assert load_sources(request, source, fresh_database_url).report["stored"]["updated"] == 1
     with psycopg.connect(fresh_database_url) as connection:
         rows = connection.execute(
-            "SELECT convert_from(bytes, 'UTF8') FROM resource WHERE type = 'Observation' AND NOT deleted"
+            "SELECT resource_text(bytes) FROM resource WHERE type = 'Observation' AND NOT deleted"
         ).fetchall()
     assert [json.loads(row[0])["valueQuantity"]["value"] for row in rows] == [6.2]
 
