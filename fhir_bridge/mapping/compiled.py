@@ -175,6 +175,8 @@ class CompiledMapping:
             ctx.tables = open_tables({**self.source_options, **(ctx.options or {})})
             ctx.configured = self
         ctx.begin(record)
+        if hasattr(record, "applied"):
+            record.applied = ctx.applied
         if form == "bytes":
             program.remember(ctx)
         outputs: list[Output] = []

@@ -145,7 +145,8 @@ class _Compilation:
                 self.problems.add(rule.position, f'two rules are named "{rule.name}"', "", "003")
             names.add(rule.name)
             rules.append(rule)
-        return rules
+        last = getattr(self.model, "last", None)
+        return sorted(rules, key=lambda rule: last is not None and rule.scope == last)
 
     def _rule(self, node: Mapping) -> RuleSource | None:
         name, kind, scope = node.get("rule"), node.get("as"), node.get("for")

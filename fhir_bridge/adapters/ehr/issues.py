@@ -344,6 +344,13 @@ _CODES = declare(
         "structure",
     ),
     IssueCode(
+        "FB-HL7-019",
+        "information",
+        "What no other rule represents is carried as text, in an Observation of category Administration",
+        "Nothing to do; a rule of the site's mapping may represent it in another way.",
+        "informational",
+    ),
+    IssueCode(
         "FB-CDA-001",
         "error",
         "The XML of a document can't be read",

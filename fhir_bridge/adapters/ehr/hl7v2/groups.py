@@ -18,6 +18,7 @@ __all__ = [
     "OBSERVATION",
     "ORDER",
     "PATIENT",
+    "REMAINDER",
     "RESULTS",
     "ROOT",
     "SCOPES",
@@ -38,6 +39,8 @@ __all__ = [
 ROOT: Final = "message"
 FACT: Final = "Fact"
 """What the text of a document (MDM) states, found by extractors."""
+REMAINDER: Final = "Remainder"
+"""What no rule represents, found by the account once all other rules have been applied."""
 PATIENT: Final = "PATIENT_RESULT"
 ORDER: Final = "ORDER_OBSERVATION"
 OBSERVATION: Final = "ORDER_OBSERVATION.OBSERVATION"
