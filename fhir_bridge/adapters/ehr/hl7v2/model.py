@@ -180,6 +180,8 @@ class Hl7v2Model:
         if text in DERIVED:
             if text.startswith("observation.") and scope not in RESULTS:
                 raise LookupError(f'"{text}" is known only within for: {OBSERVATION}')
+            if text.startswith("remainder.") and scope != REMAINDER:
+                raise LookupError(f'"{text}" is known only within for: {REMAINDER}')
             return f"s.{DERIVED[text]}"
         if text.startswith("fact."):
             return _of_fact(text, scope)

@@ -30,6 +30,7 @@ class Remainder(Group):
 
     Attributes:
         rest: the parts of segments.
+        ordinal: `remainder.ordinal`: None for the first of a message, then "2", "3", …
     """
 
     __slots__ = ("rest",)
@@ -50,7 +51,10 @@ def remainders(root: Group, rest: Iterable[Rest]) -> list[Remainder]:
             continue
         about = next((patient for patient in patients if _holds(patient, part.segment)), patients[0])
         results.setdefault(id(about), Remainder(about)).rest.append(part)
-    return list(results.values())
+    result = list(results.values())
+    for number, each in enumerate(result[1:], 2):
+        each.ordinal = str(number)
+    return result
 
 
 def _holds(group: Group, segment: Segment) -> bool:
