@@ -1,12 +1,12 @@
-"""Build `definitions.txt`, `field_names.txt` and `widths.txt` of `fhir_bridge/adapters/ehr/hl7v2`: what segments and types consist of.
+"""Build the text files of `fhir_bridge/adapters/ehr/hl7v2`: what segments and types consist of, and are called.
 
     python -m pip install --target DIR hl7apy==1.3.5
     PYTHONPATH=DIR python scripts/build_hl7v2_definitions.py [--check]
 
 hl7apy (MIT) carries the definitions of HL7 v2.2 to v2.8.2. A line names a segment, or a data type after `=`, and then
 each field or component as types and table (`CWE/IS:0001`), the newest version's first; `-` is one that no version
-describes. `field_names.txt` has the names of fields, with `|` between them. `widths.txt` has how many there are in each version. `--check` fails where a file on disk is not what would
-be written.
+describes. `field_names.txt` has the names of fields, with `|` between them; `widths.txt` has how many there are in
+each version. `--check` fails where a file on disk is not what would be written.
 """
 
 from __future__ import annotations

@@ -41,13 +41,18 @@ class Remainder(Group):
 
 
 def remainders(root: Group, rest: Iterable[Rest]) -> list[Remainder]:
-    """One for each patient of whom something is left. Segments that HL7 does not define are a site's to map."""
+    """One for each patient of whom something is left.
+
+    Segments that HL7 does not define are a site's to map. An access restriction (ARV) that became no label, and the
+    number of another patient (MRG-1), are reported: neither belongs into the record as a text.
+    """
     results: dict[int, Remainder] = {}
     patients = [patient for patient in root.of(PATIENT) if "PID" in patient.first]
     if not patients:
         return []
     for part in rest:
-        if part.segment.name not in _names():
+        name = part.segment.name
+        if name not in _names() or name == "ARV" or (name == "MRG" and part.places[0][0] == 1):
             continue
         about = next((patient for patient in patients if _holds(patient, part.segment)), patients[0])
         results.setdefault(id(about), Remainder(about)).rest.append(part)
@@ -76,7 +81,8 @@ def remainder(s: Any) -> list[dict[str, Any]] | None:
             place = f"{part.segment.name}-{number}{location}"
             label = f"{place} {name}".rstrip() + (f" (order {of})" if of else "")
             results += (
-                {"code": {"text": label}, "valueString": text} for text in _texts(part.segment, number, location)
+                {"code": {"text": label}, "valueString": text}
+                for text in _texts(part.segment, number, location)
             )
     return results or None
 
@@ -102,7 +108,9 @@ def _texts(segment: Segment, number: int, location: str) -> list[str]:
     elif rest:
         repetitions = repetitions[:1]
     delimiters = segment.delimiters
-    for position, separator in zip(rest.split("."), (delimiters.component, delimiters.subcomponent), strict=False):
+    for position, separator in zip(
+        rest.split("."), (delimiters.component, delimiters.subcomponent), strict=False
+    ):
         if position:
             repetitions = [_piece(part, separator, int(position)) for part in repetitions]
     if rest and "." not in rest:  # the first subcomponent alone is meant
