@@ -351,6 +351,27 @@ _CODES = declare(
         "informational",
     ),
     IssueCode(
+        "FB-HL7-020",
+        "error",
+        "The message ends after its header",
+        "It was cut off on its way: ask for it again.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-HL7-021",
+        "error",
+        "Several messages came as one",
+        "Send each in an MLLP frame, or a request, of its own; load a batch from a file.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-HL7-022",
+        "warning",
+        "The message has no control id (MSH-10)",
+        "Send one: the acknowledgment repeats it, and the inbox finds the message by it.",
+        "required",
+    ),
+    IssueCode(
         "FB-CDA-001",
         "error",
         "The XML of a document can't be read",

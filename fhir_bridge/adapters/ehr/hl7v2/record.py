@@ -57,6 +57,10 @@ def parse_segments(text: str, charset: str = "utf-8") -> tuple[list[Segment], in
     Raises:
         ValueError: MSH can't be read; the message says why.
     """
+    if text[:3] in ("FHS", "BHS"):
+        raise ValueError(
+            "it begins with a batch header; a batch is loaded from a file, a message is sent alone"
+        )
     if text[:3] != "MSH" or len(text) < 5:
         raise ValueError("it does not begin with MSH and its separators")
     separator = text[3]
@@ -203,8 +207,8 @@ class Message:
 
     @property
     def readable(self) -> bool:
-        """Whether anything of it could be read."""
-        return bool(self.segments)
+        """Whether it could be read as a message."""
+        return bool(self.segments) and self.outcome != "rejected"
 
     def identifiers(self) -> list[str]:
         """Values of PID-3, PID-2 and PID-4 of its patients, and of the records that a merge gives up (MRG-1)."""
