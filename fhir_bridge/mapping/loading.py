@@ -8,13 +8,14 @@ from typing import Any
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.mapping.compiled import CompiledMapping, Form
-from fhir_bridge.mapping.compiler import compile_document
+from fhir_bridge.mapping.compiler import compile_document, restore_document
 from fhir_bridge.mapping.composition import compose, composed_source
 from fhir_bridge.mapping.document import Document, plain
 from fhir_bridge.mapping.errors import MappingErrors
 from fhir_bridge.mapping.files import find_mapping, read_text, shown_name
 from fhir_bridge.mapping.parsed_documents import read_document
 from fhir_bridge.mapping.schema import check
+from fhir_bridge.mapping.stored_programs import key_of, read_program, write_program
 
 __all__ = ["compile_composed", "composed_document", "load_mapping", "source_block"]
 
@@ -79,6 +80,12 @@ def compile_composed(
     Raises:
         MappingErrors: all that is wrong with it.
     """
+    key = key_of(document, adapters, definitions, form)
+    stored = read_program(key) if key else None
+    if stored is not None:
+        restored = restore_document(document, adapters, definitions, form, stored)
+        if restored is not None:
+            return restored
     problems = check(document)
     try:
         compiled = compile_document(document, adapters, definitions, form)
@@ -88,6 +95,8 @@ def compile_composed(
         raise MappingErrors([*result.errors, *(e for e in problems if e.position not in locations)]) from None
     if problems:
         raise MappingErrors(problems)
+    if key:
+        write_program(key, compiled, form)
     return compiled
 
 

@@ -7,21 +7,20 @@ as JSON. A folder that others may write to is not used, and what can't be read o
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import platformdirs
 
 from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, Sequence, parse
 from fhir_bridge.mapping.errors import Position
+from fhir_bridge.mapping.user_cache import read_entry, write_entry
 
 __all__ = ["read_document"]
 
+_FOLDER: Final = "mappings"
 _FORM: Final = 1
 _LEAST: Final = 512
 """Characters of a text that is worth an entry."""
@@ -42,49 +41,25 @@ def read_document(text: str, file: str | Path) -> Document:
 
 def _kept(text: str, file: str) -> Document | None:
     """The document of a text, where it was kept."""
-    folder = _folder() if len(text) >= _LEAST else None
-    if folder is None:
+    content = read_entry(_FOLDER, _name(text)) if len(text) >= _LEAST else None
+    if content is None:
         return None
     try:
-        read = orjson.loads((folder / _name(text)).read_bytes())
-        root = _node(read, file)
-    except (OSError, ValueError, TypeError, KeyError, IndexError, ArithmeticError):
+        root = _node(orjson.loads(content), file)
+    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError):
         return None
     return Document(file, text, root, frozenset((file,))) if isinstance(root, Mapping) else None
 
 
 def _keep(document: Document) -> None:
     """Keep a document."""
-    folder = _folder(create=True) if len(document.text) >= _LEAST else None
-    if folder is None:
+    if len(document.text) < _LEAST:
         return
-    path = folder / _name(document.text)
-    unfinished = path.with_suffix(f".{os.getpid()}")
     try:
-        entries = list(folder.iterdir())
-        if len(entries) >= _MOST:
-            for entry in entries:
-                entry.unlink(missing_ok=True)
-        # Renamed when whole: another process that starts meanwhile sees all of it or nothing.
-        unfinished.write_bytes(orjson.dumps(_plain(document.root)))
-        unfinished.replace(path)
-    except (OSError, TypeError, ValueError):
+        content = orjson.dumps(_plain(document.root))
+    except (TypeError, ValueError):  # a number too large for JSON, half a character
         return
-
-
-def _folder(*, create: bool = False) -> Path | None:
-    """The folder of this user alone; None where there is none to be trusted."""
-    cache = os.environ.get("FHIR_BRIDGE_CACHE") or platformdirs.user_cache_dir("fhir-bridge")
-    folder = Path(cache) / "mappings"
-    try:
-        if create:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-    except OSError:
-        return None
-    if not stat.S_ISDIR(found.st_mode) or not hasattr(os, "getuid"):
-        return None
-    return folder if found.st_uid == os.getuid() and not found.st_mode & 0o022 else None
+    write_entry(_FOLDER, _name(document.text), content, most=_MOST)
 
 
 def _name(text: str) -> str:
