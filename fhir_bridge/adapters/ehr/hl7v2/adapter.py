@@ -78,8 +78,11 @@ class Hl7v2Adapter:
 
     def read_message(self, content: bytes, name: str, context: ReadContext) -> Message:
         """One message that was received; what can't be read comes back as rejected, with the issue."""
-        zone = getattr(context.site, "timezone", None)
-        return read_message(content, f"{name}#1", context.options, zone)
+        zone, locator = getattr(context.site, "timezone", None), f"{name}#1"
+        message = read_message(content, locator, context.options, zone)
+        if wrong := _misframed(message.segments, locator):
+            return Message(locator, message.segments, [wrong], "rejected", raw=content)
+        return message
 
 
 _WORTHWHILE = 4 << 20
@@ -196,8 +199,6 @@ def read_message(
         segments, joined = parse_segments(text.replace("\x00", "").lstrip("\ufeff"), charset)
     except ValueError as error:
         return _refused(locator, new_issue("FB-HL7-002", f"MSH can't be read: {error}", locator), raw)
-    if wrong := _misframed(segments, locator):
-        return Message(locator, segments, [wrong], "rejected", raw=raw)
     issues: list[Issue] = []
     if assumed:
         issues.append(
@@ -242,6 +243,8 @@ def read_message(
 
 def _misframed(segments: Sequence[Segment], locator: str) -> Issue | None:
     """What shows that this is not one whole message: a header alone, or further headers."""
+    if not segments:
+        return None  # what is wrong with it is said
     if len(segments) == 1:
         missing = " and has no MSH-9" if not segments[0].field(9) else ""
         return new_issue("FB-HL7-020", f"the message ends after its MSH{missing}: it was cut off", locator)

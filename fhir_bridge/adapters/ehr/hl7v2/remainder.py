@@ -52,7 +52,9 @@ def remainders(root: Group, rest: Iterable[Rest]) -> list[Remainder]:
         return []
     for part in rest:
         name = part.segment.name
-        if name not in _names() or name == "ARV" or (name == "MRG" and part.places[0][0] == 1):
+        if name not in _names() or (name == "ARV" and "segment" in part.text):
+            continue
+        if name == "MRG" and part.places[0][0] == 1:
             continue
         about = next((patient for patient in patients if _holds(patient, part.segment)), patients[0])
         results.setdefault(id(about), Remainder(about)).rest.append(part)
