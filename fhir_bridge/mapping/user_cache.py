@@ -28,11 +28,11 @@ def cache_folder(name: str, *, create: bool = False) -> Path | None:
 
 def read_entry(folder: str, name: str) -> bytes | None:
     """What was written under a name; None where there is nothing."""
-    found = cache_folder(folder)
-    if found is None:
+    directory = cache_folder(folder)
+    if directory is None:
         return None
     try:
-        descriptor = os.open(found / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(directory / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return None
     with os.fdopen(descriptor, "rb") as file:
@@ -43,12 +43,12 @@ def read_entry(folder: str, name: str) -> bytes | None:
 
 def write_entry(folder: str, name: str, content: bytes, *, most: int) -> None:
     """Write an entry, where the folder can be written; beyond `most` entries those before it are removed."""
-    found = cache_folder(folder, create=True)
-    if found is None:
+    directory = cache_folder(folder, create=True)
+    if directory is None:
         return
-    unfinished = found / f"{name}.{os.getpid()}"
+    unfinished = directory / f"{name}.{os.getpid()}"
     try:
-        entries = list(found.iterdir())
+        entries = list(directory.iterdir())
         if len(entries) >= most:
             for entry in entries:
                 entry.unlink(missing_ok=True)
@@ -56,6 +56,6 @@ def write_entry(folder: str, name: str, content: bytes, *, most: int) -> None:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        unfinished.replace(found / name)
+        unfinished.replace(directory / name)
     except OSError:
         return

@@ -72,7 +72,7 @@ def test_another_mapping_is_another_entry(
         for _ in range(2):
             mapping = load_mapping(file, adapters=adapters())
             assert outputs(mapping)[0][0]["gender"] == gender
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(cache.iterdir())) >= 2
 
 
 class Evil:
