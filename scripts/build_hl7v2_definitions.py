@@ -1,12 +1,12 @@
-"""Build `definitions.txt` and `widths.txt` of `fhir_bridge/adapters/ehr/hl7v2`: what segments and types consist of.
+"""Build the text files of `fhir_bridge/adapters/ehr/hl7v2`: what segments and types consist of, and are called.
 
     python -m pip install --target DIR hl7apy==1.3.5
     PYTHONPATH=DIR python scripts/build_hl7v2_definitions.py [--check]
 
 hl7apy (MIT) carries the definitions of HL7 v2.2 to v2.8.2. A line names a segment, or a data type after `=`, and then
 each field or component as types and table (`CWE/IS:0001`), the newest version's first; `-` is one that no version
-describes. `widths.txt` has how many there are in each version. `--check` fails where a file on disk is not what would
-be written.
+describes. `field_names.txt` has the names of fields, with `|` between them; `widths.txt` has how many there are in
+each version. `--check` fails where a file on disk is not what would be written.
 """
 
 from __future__ import annotations
@@ -93,11 +93,31 @@ def widths() -> str:
     return "".join(f"{name} {' '.join(map(str, row))}\n" for name, row in sorted(counted.items()) if any(row))
 
 
+def names() -> str:
+    """What the fields of segments are called, by the newest version that describes them."""
+    lines: dict[str, dict[int, str]] = {}
+    for version in VERSIONS:
+        segments = importlib.import_module(f"hl7apy.{version}.segments").SEGMENTS
+        for name, body in segments.items():
+            if len(body) < 2 or name.startswith("Z") or not name.isalnum():
+                continue
+            for part in body[1]:
+                digits = part[0].rpartition("_")[2]
+                if part[1] is not None and part[1][3] and digits.isdigit():
+                    words = part[1][3].replace("_", " ").capitalize()
+                    lines.setdefault(name, {})[int(digits)] = words.removesuffix(f" {name.lower()}")
+    rows = (
+        "|".join([name, *(fields.get(number, "") for number in range(1, max(fields) + 1))])
+        for name, fields in sorted(lines.items())
+    )
+    return "".join(f"{row}\n" for row in rows)
+
+
 def main() -> int:
     """Write the files, or compare."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true")
-    contents = {"definitions.txt": text(), "widths.txt": widths()}
+    contents = {"definitions.txt": text(), "field_names.txt": names(), "widths.txt": widths()}
     if parser.parse_args().check:
         same = True
         for name, content in contents.items():

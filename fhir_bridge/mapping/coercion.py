@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 from fhir_bridge.fhir import datatypes, definitions
@@ -303,12 +304,27 @@ def _resource(ctx: Context, value: Any, target: ElementTarget) -> Any:
     return None
 
 
+def target_of(function: Any) -> str | None:
+    """The type that a function of `coercer` fits values to, where the function has no name of its own."""
+    return _targets.get(function) if function.__class__ is FunctionType else None
+
+
+_targets: dict[Any, str] = {}
+
+
 @cache
 def coercer(target: str) -> Coercer:
     """The function that fits a value to an element of this type: `(ctx, value, target) -> value | None`.
 
     None comes with an issue where something was lost. A list of one stands for its item.
     """
+    result = _coercer(target)
+    if "<locals>" in getattr(result, "__qualname__", ""):
+        _targets[result] = target
+    return result
+
+
+def _coercer(target: str) -> Coercer:
     if target in ("string", "markdown", "xhtml"):
         return _text
     if target == "code":

@@ -53,8 +53,17 @@ class _Rule:
 class Program:
     """Generated source, loaded."""
 
-    def __init__(self, source: str, namespace: dict[str, Any], plans: Iterable[RulePlan], lets: bool) -> None:
+    def __init__(
+        self,
+        source: str,
+        namespace: dict[str, Any],
+        plans: Iterable[RulePlan],
+        lets: bool,
+        generated: Any = None,
+    ) -> None:
         self.source = source
+        self.generated = generated
+        """What it was loaded from, until that is stored (`stored_programs.py`)."""
         self.lets: Callable[..., tuple[Any, ...]] | None = namespace["document_lets"] if lets else None
         self.rules = [
             _Rule(
@@ -151,6 +160,10 @@ class CompiledMapping:
         """Rules whose failure rejects the whole record (`on_error: record`)."""
         return frozenset(rule.plan.name for rule in self._any().rules if rule.plan.whole)
 
+    def program(self, form: Form) -> Program:
+        """The program of a form, compiled where it is not yet."""
+        return self._program(form)
+
     def _any(self) -> Program:
         """A program, in the form that is there."""
         return next(iter(self._programs.values()))
@@ -175,6 +188,8 @@ class CompiledMapping:
             ctx.tables = open_tables({**self.source_options, **(ctx.options or {})})
             ctx.configured = self
         ctx.begin(record)
+        if hasattr(record, "applied"):
+            record.applied = ctx.applied
         if form == "bytes":
             program.remember(ctx)
         outputs: list[Output] = []

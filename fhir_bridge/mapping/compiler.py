@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import linecache
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import replace
-from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping import functions
-from fhir_bridge.mapping.coercion import choose, many, single
-from fhir_bridge.mapping.compiled import CompiledMapping, Form, Program, inside, missing, outside, unmatched
+from fhir_bridge.mapping.compiled import CompiledMapping, Form, Program
 from fhir_bridge.mapping.custom_functions import RESERVED, custom_functions
 from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, Sequence, plain
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, Variable
 from fhir_bridge.mapping.errors import MappingErrors, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
-from fhir_bridge.mapping.functions.references import id_of, key_part
-from fhir_bridge.mapping.functions.times import business_time
-from fhir_bridge.mapping.item_bytes import leaf_bytes
+from fhir_bridge.mapping.generated_code import Generated, load_program
 from fhir_bridge.mapping.joins import joined_spec
 from fhir_bridge.mapping.node_code import NodeCompiler
-from fhir_bridge.mapping.operators import OPERATORS
-from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource
 from fhir_bridge.mapping.rule_profiles import profiles_of
-from fhir_bridge.mapping.runtime import GENERATED, Instance, JsonOutput, Output
-from fhir_bridge.mapping.sections import NoSections, known_key, settle, unchanged, written
 from fhir_bridge.mapping.shape import Problems
 from fhir_bridge.mapping.source_options import source_model
+from fhir_bridge.mapping.stored_programs import StoredProgram
 from fhir_bridge.mapping.writer import Writer
 
-__all__ = ["compile_document"]
+__all__ = ["compile_document", "restore_document"]
 
 _REF = re.compile(r"""\bref\(\s*["']([^"']+)["']""")
 
@@ -55,6 +47,17 @@ def compile_document(
         MappingErrors: with all that is wrong.
     """
     return _Compilation(document, adapters, known).run(form)
+
+
+def restore_document(
+    document: Document,
+    adapters: MappingOf[str, Any],
+    known: definitions.Definitions,
+    form: Form,
+    stored: StoredProgram,
+) -> CompiledMapping | None:
+    """The mapping of a document that was compiled before; None where it has to be compiled again."""
+    return _Compilation(document, adapters, known).restored(form, stored)
 
 
 class _Compilation:
@@ -79,6 +82,35 @@ class _Compilation:
         program = self._program(rules, specs, referenced, form, errors=True)
         if self.problems.errors:
             raise MappingErrors(self.problems.errors)
+        make = partial(self._program, rules, specs, referenced, errors=False)
+        return self._mapping(adapter, (rule.name for rule in rules), self.used, {form: program}, make)
+
+    def restored(self, form: Form, stored: StoredProgram) -> CompiledMapping | None:
+        """As `run`, from what was stored of it."""
+        adapter = self._adapter()
+        if adapter is None:
+            return None
+        self.model = source_model(adapter, self.root.get("source"), self.problems)
+        specs = self._functions()
+        program = load_program(stored.generated, self.document.file, specs, self.model, form)
+        if program is None or self.problems.errors:
+            return None
+        program.generated = None
+        return self._mapping(adapter, stored.rules, stored.selectors, {form: program}, self._remade)
+
+    def _remade(self, form: Form) -> Program:
+        """The program in another form than the stored one."""
+        rules = self._rules()
+        return self._program(rules, self._functions(), self._named(rules), form, errors=False)
+
+    def _mapping(
+        self,
+        adapter: Any,
+        rules: Iterable[str],
+        selectors: Iterable[tuple[str, str]],
+        programs: dict[Form, Program],
+        make: Callable[[Form], Program],
+    ) -> CompiledMapping:
         source = plain(self.root.get("source") or Mapping(self.root.position, []))
         return CompiledMapping(
             name=self._text("mapping"),
@@ -86,11 +118,11 @@ class _Compilation:
             title=self._text("title"),
             adapter=adapter.name,
             source_options={key: value for key, value in source.items() if key != "adapter"},
-            rules=tuple(rule.name for rule in rules),
+            rules=tuple(rules),
             root=self.model.root,
-            selectors=frozenset(self.used),
-            _programs={form: program},
-            make=lambda form: self._program(rules, specs, referenced, form, errors=False),
+            selectors=frozenset(selectors),
+            _programs=programs,
+            make=make,
         )
 
     def _text(self, key: str) -> str:
@@ -145,7 +177,8 @@ class _Compilation:
                 self.problems.add(rule.position, f'two rules are named "{rule.name}"', "", "003")
             names.add(rule.name)
             rules.append(rule)
-        return rules
+        last = getattr(self.model, "last", None)
+        return sorted(rules, key=lambda rule: last is not None and rule.scope == last)
 
     def _rule(self, node: Mapping) -> RuleSource | None:
         name, kind, scope = node.get("rule"), node.get("as"), node.get("for")
@@ -277,57 +310,8 @@ class _Compilation:
         self, writer: Writer, specs: dict[str, FunctionSpec], plans: list[Any], lets: bool, form: Form
     ) -> Program:
         text, positions = writer.source()
-        version = "compiled" if form == "dicts" else form
-        name = f"<{version} {self.document.file}>"
-        number = 1
-        while name in GENERATED and "".join(linecache.getlines(name)) != text:
-            number += 1  # another document of the same name is loaded: its lines stay as they are
-            name = f"<{version} {self.document.file} #{number}>"
-        namespace: dict[str, Any] = {
-            **dict(getattr(self.model, "namespace", {})),
-            **OPERATORS,
-            **writer.namespace,
-            "CLEARED": CLEARED,
-            "Decimal": Decimal,
-            "Instance": Instance,
-            "JsonOutput": JsonOutput,
-            "NoSections": NoSections,
-            "Output": Output,
-            "business_time": business_time,
-            "choose": choose,
-            "dumps": dumps,
-            "id_of": id_of,
-            "inside": inside,
-            "leaf_bytes": leaf_bytes,
-            "key_part": key_part,
-            "known_key": known_key,
-            "many": many,
-            "missing": missing,
-            "outside": outside,
-            "settle": settle,
-            "single": single,
-            "unchanged": unchanged,
-            "unmatched": unmatched,
-            "written": written,
-        }
-        for spec in specs.values():
-            prefix = "f_" if BUILTINS.get(spec.name) is spec else "a_"
-            namespace[f"{prefix}{spec.name}"] = spec.call
-        GENERATED[name] = positions
-        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-        for part in _parts(text):
-            exec(compile(part, name, "exec"), namespace)  # noqa: S102 - the text is ours, made from a checked document
-        return Program(text, namespace, plans, lets)
-
-
-def _parts(text: str, most: int = 1 << 17) -> Iterator[str]:
-    """The text by whole functions, about so many characters at once, each at its own line numbers.
-
-    Python takes a hundred bytes for each character that it compiles at once, and a mapping may have two million.
-    """
-    start = line = 0
-    while start < len(text):
-        end = text.find("\ndef ", start + most) + 1 or len(text)
-        yield "\n" * line + text[start:end]
-        line += text.count("\n", start, end)
-        start = end
+        constants = {name: value for name, value in writer.namespace.items() if name not in writer.json}
+        generated = Generated(text, positions, constants, writer.json, plans, lets)
+        program = load_program(generated, self.document.file, specs, self.model, form)
+        assert program is not None
+        return program

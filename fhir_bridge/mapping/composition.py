@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, Sequence, parse
+from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, Sequence
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest, refuse
 from fhir_bridge.mapping.files import find_mapping, find_named, read_text, shown_name
 from fhir_bridge.mapping.fragments import Expander, Fragment
 from fhir_bridge.mapping.joins import located
 from fhir_bridge.mapping.overrides import merged
+from fhir_bridge.mapping.parsed_documents import read_document
 
 __all__ = ["compose", "composed_source", "mapping_files"]
 
@@ -123,7 +124,7 @@ class _Composition:
                 [MappingError(name.position, f'"{name.text}" extends itself', "", "FB-MAP-012")]
             )
         shown = shown_name(file)
-        return parse(read_text(file, shown), shown), file
+        return read_document(read_text(file, shown), shown), file
 
     # The composed document
 
@@ -280,7 +281,7 @@ def mapping_files(name: str | Path) -> list[Path]:
 @lru_cache(maxsize=256)
 def _named(text: str, shown: str) -> tuple[tuple[str, Position, bool], ...]:
     """What a text names as included or extended."""
-    root = parse(text, shown).root
+    root = read_document(text, shown).root
     names = []
     for key in ("include", "extends"):
         node = root.get(key)

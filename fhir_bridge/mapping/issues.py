@@ -165,6 +165,13 @@ CODES = declare(
         "A joined table has no row for a key, or several that differ",
         "Complete or correct the table; `else='drop'` where a row need not be there",
     ),
+    IssueCode(
+        "FB-MAP-214",
+        "warning",
+        "A period ends before it begins; its end is kept as text",
+        "Correct it in the source: R4 allows no such period, so that the end is in an extension",
+        "value",
+    ),
     # Identity: what can't be linked is held, never guessed.
     IssueCode(
         "FB-ID-001",

@@ -8,12 +8,14 @@ from typing import Any
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.mapping.compiled import CompiledMapping, Form
-from fhir_bridge.mapping.compiler import compile_document
+from fhir_bridge.mapping.compiler import compile_document, restore_document
 from fhir_bridge.mapping.composition import compose, composed_source
-from fhir_bridge.mapping.document import Document, parse, plain
+from fhir_bridge.mapping.document import Document, plain
 from fhir_bridge.mapping.errors import MappingErrors
 from fhir_bridge.mapping.files import find_mapping, read_text, shown_name
+from fhir_bridge.mapping.parsed_documents import read_document
 from fhir_bridge.mapping.schema import check
+from fhir_bridge.mapping.stored_programs import key_of, read_program, write_program
 
 __all__ = ["compile_composed", "composed_document", "load_mapping", "source_block"]
 
@@ -47,7 +49,7 @@ def source_block(path: str | Path) -> dict[str, Any]:
     """
     file = find_mapping(path)
     shown = shown_name(file, path)
-    source = composed_source(parse(read_text(file, shown), shown), file)
+    source = composed_source(read_document(read_text(file, shown), shown), file)
     result = plain(source) if source is not None else None
     return result if isinstance(result, dict) else {}
 
@@ -60,7 +62,7 @@ def composed_document(path: str | Path) -> Document:
     """
     file = find_mapping(path)
     shown = shown_name(file, path)
-    document, errors = compose(parse(read_text(file, shown), shown), file)
+    document, errors = compose(read_document(read_text(file, shown), shown), file)
     if errors:
         raise MappingErrors(errors)
     return document
@@ -78,6 +80,12 @@ def compile_composed(
     Raises:
         MappingErrors: all that is wrong with it.
     """
+    key = key_of(document, adapters, definitions, form)
+    stored = read_program(key) if key else None
+    if stored is not None:
+        restored = restore_document(document, adapters, definitions, form, stored)
+        if restored is not None:
+            return restored
     problems = check(document)
     try:
         compiled = compile_document(document, adapters, definitions, form)
@@ -87,6 +95,8 @@ def compile_composed(
         raise MappingErrors([*result.errors, *(e for e in problems if e.position not in locations)]) from None
     if problems:
         raise MappingErrors(problems)
+    if key:
+        write_program(key, compiled, form)
     return compiled
 
 
@@ -100,7 +110,7 @@ def load_text(
     form: Form = "dicts",
 ) -> CompiledMapping:
     """Compile a mapping from its text; `file` is in messages, `path` is where what it includes is looked for."""
-    document, errors = compose(parse(text, file), path or Path(file))
+    document, errors = compose(read_document(text, file), path or Path(file))
     if errors:
         raise MappingErrors(errors)
     return compile_composed(document, adapters=adapters, definitions=definitions, form=form)

@@ -28,6 +28,7 @@ class Writer:
     """Lines of a module, its constants, and the values that its names stand for.
 
     Attributes:
+        json: by name, those of the values that are literal JSON.
         fragments: literal parts of resources are constant bytes, for output that is written and not looked into.
     """
 
@@ -36,6 +37,7 @@ class Writer:
         self.lines: list[str] = []
         self.positions: list[Position | None] = [None]
         self.namespace: dict[str, Any] = {}
+        self.json: dict[str, bytes] = {}
         self.constants: list[str] = []
         self._known: dict[str, str] = {}
         self._depth = 0
@@ -130,7 +132,10 @@ class Writer:
         """Source of a literal part of a resource: its JSON in bytes where the output is to be bytes."""
         if not self.fragments or not isinstance(value, dict | list):
             return self.constant(value)
-        return self.object("J", orjson.Fragment(dumps(value)), ("json", literal_source(value)))
+        content = dumps(value)
+        name = self.object("J", orjson.Fragment(content), ("json", literal_source(value)))
+        self.json[name] = content
+        return name
 
     def object(self, stem: str, value: Any, key: Any = None) -> str:
         """A name for an object that has no source form."""

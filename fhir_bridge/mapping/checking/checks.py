@@ -15,10 +15,10 @@ from fhir_bridge.mapping.checking.selectors import check_selectors
 from fhir_bridge.mapping.checking.sources import check_sources
 from fhir_bridge.mapping.checking.structure import check_structure
 from fhir_bridge.mapping.composition import compose
-from fhir_bridge.mapping.document import parse
 from fhir_bridge.mapping.errors import MappingError, MappingErrors
 from fhir_bridge.mapping.files import file_of, find_mapping, read_text, shown_name
 from fhir_bridge.mapping.loading import load_text
+from fhir_bridge.mapping.parsed_documents import read_document
 from fhir_bridge.mapping.shape import Problems
 from fhir_bridge.mapping.site import Site
 from fhir_bridge.mapping.source_options import source_model
@@ -54,7 +54,7 @@ def check_mapping(
     except MappingErrors as result:
         errors += result.errors
     try:
-        document, _ = compose(parse(text, shown), file)
+        document, _ = compose(read_document(text, shown), file)
     except MappingErrors:
         return errors
     source = document.root.get("source")

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from datetime import UTC, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from fhir_bridge.fhir.datatypes import Date, DateTime, Instant, Period, Time
@@ -433,14 +433,40 @@ def _end(ctx: Context, x: Any) -> Any:
 
 @builtin("period", returns="Period", context=True, repeats=False, reads=("time", "time"))
 def period(ctx: Context, start: Any, end: Any = None) -> Any:
-    """A Period; null where both ends are. Of an end that is given several times none is taken, unless they agree."""
+    """A Period; null where both ends are. Of an end that is given several times none is taken, unless they agree.
+
+    Where it ends before it begins both are kept: R4 per-1 allows no such end, so that it stands in an extension.
+    """
     result = Period()
     first, last = _end(ctx, start), _end(ctx, end)
     if first:
         result["start"] = first
-    if last:
+    if last and first and _is_before(last, first):
+        ctx.flag("FB-MAP-214", "a period ends before it begins; its end is kept as text")
+        result["_end"] = {
+            "extension": [
+                {"url": _ABSENT, "valueCode": "error"},
+                {"url": _RENDERED, "valueString": str(last)},
+            ]
+        }
+    elif last:
         result["end"] = last
     return result or None
+
+
+_ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_RENDERED: Final = "http://hl7.org/fhir/StructureDefinition/rendered-value"
+
+
+def _is_before(end: str, start: str) -> bool:
+    """Whether a FHIR date or time is surely before another, at the precision that both have."""
+    if len(end) > 10 and len(start) > 10:
+        try:
+            return calendar.datetime.fromisoformat(end) < calendar.datetime.fromisoformat(start)
+        except (ValueError, TypeError):  # one of them is without offset
+            pass
+    length = min(len(end), len(start), 10)
+    return end[:length] < start[:length]
 
 
 def _remember(cache: dict[Any, Any], key: Any, value: Any) -> None:

@@ -24,6 +24,10 @@ class Reading:
     site: Any = None
 
 
+REMAINDER = {"text": "Further content of the message"}
+"""Code of the Observation of what no other rule of HL7 v2 represents."""
+
+
 @dataclass
 class Converted:
     """What a mapping made of sources."""
@@ -33,8 +37,21 @@ class Converted:
     outcomes: list[tuple[str, str]] = field(default_factory=list)
 
     def of(self, resource_type: str) -> list[dict[str, Any]]:
-        """The resources of a type, in order."""
-        return [resource for resource in self.resources if resource["resourceType"] == resource_type]
+        """The resources of a type, in order, but what an HL7 v2 message says besides (`remainder`)."""
+        return [
+            resource
+            for resource in self.resources
+            if resource["resourceType"] == resource_type and resource.get("code") != REMAINDER
+        ]
+
+    def remainder(self) -> dict[str, str]:
+        """What an HL7 v2 message says that no other rule represents: name of the field -> text."""
+        return {
+            part["code"]["text"]: part["valueString"]
+            for resource in self.resources
+            if resource.get("code") == REMAINDER
+            for part in resource["component"]
+        }
 
     def codes(self) -> set[str]:
         """The codes of all issues."""

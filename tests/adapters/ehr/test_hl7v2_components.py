@@ -221,7 +221,7 @@ def test_a_result_without_code_is_the_text_that_it_says(message: Message) -> Non
 def test_an_identifier_without_number_is_reported_and_no_identity(identifier: str, message: Message) -> None:
     converted = message(ADT, segment("PID", PID | {3: identifier, 2: "4711"}))
     assert {i["value"] for i in converted.of("Patient")[0]["identifier"]} == {"4711"}
-    assert any("PID-3" in issue.message for issue in converted.issues if issue.code == "FB-HL7-012")
+    assert any("PID-3" in issue.message for issue in converted.issues if issue.code == "FB-HL7-019")
     alone = message(ADT, segment("PID", PID | {3: identifier}))
     assert "FB-HL7-013" in alone.codes()
 

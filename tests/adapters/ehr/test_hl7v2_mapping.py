@@ -375,8 +375,9 @@ def test_patient_without_identifier_is_known_to_the_source_alone(message: Messag
 
 
 def test_other_message_types_give_a_patient_and_say_so(message: Message) -> None:
-    converted = message(ORU.replace("ORU^R01", "PEX^P07"), PID, "FT1|1|||20260301")
-    assert [resource["resourceType"] for resource in converted.resources] == ["Patient"]
+    converted = message(ORU.replace("ORU^R01", "CSU^C09"), PID, "FT1|1|||20260301")
+    assert [resource["resourceType"] for resource in converted.resources] == ["Patient", "Observation"]
+    assert converted.remainder() == {"FT1-4 Transaction date": "20260301"}
     assert "FB-HL7-008" in converted.codes()
 
 

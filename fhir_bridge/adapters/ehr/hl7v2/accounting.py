@@ -31,19 +31,36 @@ from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
 from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, OF_RESULT, silent_fields
 from fhir_bridge.mapping import Applied, Read
 
-__all__ = ["Unread", "segments_of", "unread", "way_of"]
+__all__ = ["Rest", "Unread", "segments_of", "unread", "way_of"]
+
+
+FieldPosition = tuple[int, str]
+
+
+class Rest(NamedTuple):
+    """A part of a segment that no rule represents.
+
+    Attributes:
+        text: what it is, in words (`the field PID-34 is not represented`).
+        segment: the segment.
+        places: field, and what follows its number (`.9`, `[2]`, or nothing).
+    """
+
+    text: str
+    segment: Segment
+    places: tuple[FieldPosition, ...]
 
 
 class Unread(NamedTuple):
     """What no rule represents of a message.
 
     Attributes:
-        texts: what makes the message partial, in words, each once.
+        rest: what makes the message partial.
         declared: places that say nothing about a patient: fields of the exchange, components that a type passes over.
         faults: what the message's version of HL7 has no place for, in words.
     """
 
-    texts: list[str]
+    rest: list[Rest]
     declared: tuple[str, ...]
     faults: tuple[str, ...] = ()
 
@@ -121,7 +138,6 @@ class _Known:
 
 _FIRST: Final = ((1, 0), (1, 1))
 
-FieldPosition = tuple[int, str]
 Ways = tuple[tuple[int, _Taken], ...]
 Parts = tuple[tuple[Ways, ...], ...]
 """The ways of several rules."""
@@ -281,27 +297,27 @@ def unread(
         if missing := _missing(segment, fields, silent, declared, waiting):
             left.append((segment, missing))
     faults: dict[str, dict[str, None]] = {}
-    texts = _texts(root, segments, read, left, faults) if left else []
+    rest = _rest(root, segments, read, left, faults) if left else []
     wrong = tuple(
         f"{fault}, nor are {', '.join(with_it)} represented" if with_it else fault
         for fault, with_it in faults.items()
     )
-    return Unread(texts, _written(tuple(declared)), wrong)
+    return Unread(rest, _written(tuple(declared)), wrong)
 
 
-def _texts(
+def _rest(
     root: Group,
     segments: Sequence[Segment],
     read: _Merged,
     left: list[tuple[Segment, list[FieldPosition]]],
     faults: dict[str, dict[str, None]],
-) -> list[str]:
-    """What makes the message partial, in words, each once; `faults` takes what its grammar has no place for."""
+) -> list[Rest]:
+    """What makes the message partial; `faults` takes what its grammar has no place for."""
     version = str(root.part("MSH", 12, 1) or "")
     twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read.noted}
     before = _before(segments)
-    reported: dict[str, None] = {}
+    result: list[Rest] = []
     for segment, missing in left:
         name = segment.name
         if twin := twins.get(id(segment)):
@@ -312,11 +328,11 @@ def _texts(
                 continue
         if id(segment) not in read.noted and name != "EVN":  # EVN is of the envelope but for single fields
             if name == "NTE":
-                reported[f"the comment (NTE) after {before[id(segment)]} is not represented"] = None
+                text = f"the comment (NTE) after {before[id(segment)]} is not represented"
             else:
                 further = "a further" if name in names else "the"
-                reason = stray(root, segment)
-                reported[f"{further} segment {name} is not represented{reason}"] = None
+                text = f"{further} segment {name} is not represented{stray(root, segment)}"
+            result.append(Rest(text, segment, tuple(missing)))
         else:
             for number, location in missing:
                 if fault := fault_of(segment, number, version):
@@ -325,8 +341,9 @@ def _texts(
                     faults.setdefault(fault, {}).update(dict.fromkeys(with_it))
                     continue
                 kind = "component" if "." in location else "repetition" if location else "field"
-                reported[f"the {kind} {name}-{number}{location} is not represented"] = None
-    return list(reported)
+                text = f"the {kind} {name}-{number}{location} is not represented"
+                result.append(Rest(text, segment, ((number, location),)))
+    return result
 
 
 def _before(segments: Sequence[Segment]) -> dict[int, str]:

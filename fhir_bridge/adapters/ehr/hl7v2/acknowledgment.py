@@ -11,6 +11,18 @@ __all__ = ["Code", "acknowledgment"]
 Code = Literal["AA", "AE", "AR"]
 """Accepted; not accepted, as an error shows; not taken at all."""
 
+_OF_HEADER = {"FB-HL7-022": ("MSH", "1", "10")}
+"""Issues of the header, and where it is wrong (ERR-2)."""
+_CONDITIONS = {
+    "FB-HL7-002": ("100", "Segment sequence error"),
+    "FB-HL7-003": ("102", "Data type error"),
+    "FB-HL7-004": ("103", "Table value not found"),
+    "FB-HL7-020": ("100", "Segment sequence error"),
+    "FB-HL7-021": ("100", "Segment sequence error"),
+    "FB-HL7-022": ("101", "Required field missing"),
+}
+"""Codes of table 0357; 207 for all others."""
+
 _BLANK = b"\r\n\x00\x1a \t"
 _MARK = b"\xef\xbb\xbf"
 MOST_ERRORS = 10
@@ -24,7 +36,7 @@ def acknowledgment(
     Args:
         message: what is answered, as it came; where it has no MSH, the answer names none.
         identity: MSH-10 of the answer.
-        errors: severity (`E`, `W`, `I`), code and text; shown unless the message was accepted.
+        errors: severity (`E`, `W`, `I`), code and text; of an accepted message those alone that are of its header.
     """
     header = _header(message)
     separator = header[3:4].decode("latin-1") if header else "|"
@@ -57,8 +69,8 @@ def acknowledgment(
     if charset := value.get(18, ""):
         answer += [""] * 5 + [charset]
     lines = [separator.join(answer), separator.join(["MSA", mode, value.get(10, "")])]
-    if code != "AA":
-        lines += [_error(item, separator, characters) for item in errors[:MOST_ERRORS]]
+    shown = errors if code != "AA" else [item for item in errors if item[1] in _OF_HEADER]
+    lines += [_error(item, separator, characters) for item in shown[:MOST_ERRORS]]
     return ("\r".join(lines) + "\r").encode("latin-1", "replace")
 
 
@@ -84,10 +96,12 @@ def _code(code: Code, accept: str, application: str) -> tuple[str, bool]:
 def _error(item: tuple[str, str, str], separator: str, characters: str) -> str:
     severity, code, text = item
     component = characters[0]
-    condition = component.join(["207", "Application internal error", "HL70357"])
+    number, name = _CONDITIONS.get(code, ("207", "Application internal error"))
+    condition = component.join([number, name, "HL70357"])
+    location = component.join(_OF_HEADER.get(code, ()))
     local = component.join([code, _escaped(text, separator, characters), "FHIR_BRIDGE"])
     return separator.join(
-        ["ERR", "", "", condition, severity, local, "", "", _escaped(text, separator, characters)]
+        ["ERR", "", location, condition, severity, local, "", "", _escaped(text, separator, characters)]
     )
 
 

@@ -78,8 +78,11 @@ class Hl7v2Adapter:
 
     def read_message(self, content: bytes, name: str, context: ReadContext) -> Message:
         """One message that was received; what can't be read comes back as rejected, with the issue."""
-        zone = getattr(context.site, "timezone", None)
-        return read_message(content, f"{name}#1", context.options, zone)
+        zone, locator = getattr(context.site, "timezone", None), f"{name}#1"
+        message = read_message(content, locator, context.options, zone)
+        if wrong := _misframed(message.segments, locator):
+            return Message(locator, message.segments, [wrong], "rejected", raw=content)
+        return message
 
 
 _WORTHWHILE = 4 << 20
@@ -205,6 +208,9 @@ def read_message(
         issues.append(
             new_issue("FB-HL7-006", f"{joined} lines that are no segment joined to the one before", locator)
         )
+    if not segments[0].part(10, 1):
+        text = "MSH-10 is missing: no acknowledgment can name the message, and it is not found by its id"
+        issues.append(new_issue("FB-HL7-022", text, locator))
     placed = placements(options)
     message = Message(locator, segments, issues, raw=raw, zone=zone, placed=placed)
     missing = [name for name in options.get("require", ()) if not message.has(name)]
@@ -233,6 +239,20 @@ def read_message(
             if segment.name == "PID" and not _has_identifier(segment)
         )
     return message
+
+
+def _misframed(segments: Sequence[Segment], locator: str) -> Issue | None:
+    """What shows that this is not one whole message: a header alone, or further headers."""
+    if not segments:
+        return None  # what is wrong with it is said
+    if len(segments) == 1:
+        missing = " and has no MSH-9" if not segments[0].field(9) else ""
+        return new_issue("FB-HL7-020", f"the message ends after its MSH{missing}: it was cut off", locator)
+    count = sum(segment.name == "MSH" for segment in segments)
+    if count > 1:
+        text = f"{count} messages came as one: each has a frame, or a request, of its own"
+        return new_issue("FB-HL7-021", text, locator)
+    return None
 
 
 def _has_identifier(segment: Segment) -> bool:

@@ -84,19 +84,22 @@ def doubt_of(text: str, path: Sequence[int] = ()) -> tuple[str, str] | None:
     if named is None or parts is None:
         return None
     shown, parts_of = named[0], named[0]
+    forms = [parts]  # by each type that a value has had
     for level, number in enumerate(named[1]):
         what = ("fields", "components", "subcomponents", "parts")[min(level, 3)]
         separator = "." if level else "-"
-        if number > len(parts):
+        most = max(map(len, forms))
+        if number > most:
             fewer = number // 10
-            hint = f"did you mean {shown}{separator}{fewer}?" if 0 < fewer <= len(parts) else ""
-            counted = f"{len(parts)} {what}" if len(parts) > 1 else f"no {what}"
+            hint = f"did you mean {shown}{separator}{fewer}?" if 0 < fewer <= most else ""
+            counted = f"{most} {what}" if most > 1 else f"no {what}"
             return f"{shown}{separator}{number}: {parts_of} has {counted}", hint
-        part = parts[number - 1]
+        inside = [form[number - 1] for form in forms if number <= len(form)]
         shown += f"{separator}{number}"
-        if set(part.types) & set(_ANY):
+        if any(set(part.types) & set(_ANY) for part in inside):
             return None
-        parts, parts_of = _inside(part), f"{shown} ({part.types[0]})"
+        forms = [_parts().get(f"={kind}", (part,)) for part in inside for kind in part.types]
+        parts_of = f"{shown} ({inside[0].types[0]})"
     return None
 
 

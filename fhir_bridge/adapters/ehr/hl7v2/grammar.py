@@ -6,6 +6,7 @@ how many fields or components it has in each version of `VERSIONS`; 0 where a ve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Final
@@ -42,25 +43,41 @@ def fault_of(segment: Segment, number: int, version: str) -> str | None:
     parts = fields_of(segment.name)
     if not parts:
         return None
-    place, stated = f"{segment.name}-{number}", version if version in VERSIONS else "any version"
+    place, stated = f"{segment.name}-{number}", _stated(version)
     last = _width(segment.name, version)
     if number > last:
         return f"{place} is beyond the {last} fields that {segment.name} has in {stated}"
     part = parts[number - 1]
     if _OPEN & set(part.types) or (segment.name, number) == ("OBX", 5):
         return None
-    kind, width = _widest(part, version)
+    kinds = sorted(part.types, key=lambda kind: _width(f"={kind}", version) or 1, reverse=True)
     for raw in segment.repetitions(number):
         populated = Components(raw, segment.delimiters).populated()
-        most = max((component for component, _ in populated), default=0)
-        if most > width:
-            return f"{place}.{most} is beyond the {_counted(width)} that {kind} has in {stated}"
-        for component, sub in populated:
-            if sub > 1 and (inner := _inner(kind, component, part)) is not None:
-                name, fewer = _widest(inner, version)
-                if not _OPEN & set(inner.types) and sub > fewer:
-                    return f"{place}.{component}.{sub} is beyond the {_counted(fewer)} that {name} has in {stated}"
+        faults = [_fault(place, kind, part, populated, version) for kind in kinds]
+        if None not in faults:  # a field that has had several types (ORC-4: EI, then EIP) may be of either
+            return faults[0]
     return None
+
+
+def _fault(
+    place: str, kind: str, part: Part, populated: Sequence[tuple[int, int]], version: str
+) -> str | None:
+    """What is wrong with a value of a type."""
+    width = _width(f"={kind}", version) or 1
+    most = max((component for component, _ in populated), default=0)
+    if most > width:
+        return f"{place}.{most} is beyond the {_counted(width)} that {kind} has in {_stated(version)}"
+    for component, sub in populated:
+        if sub > 1 and (inner := _inner(kind, component, part)) is not None:
+            name, fewer = _widest(inner, version)
+            if not _OPEN & set(inner.types) and sub > fewer:
+                what = f"the {_counted(fewer)} that {name} has in {_stated(version)}"
+                return f"{place}.{component}.{sub} is beyond {what}"
+    return None
+
+
+def _stated(version: str) -> str:
+    return version if version in VERSIONS else "any version"
 
 
 def _counted(number: int) -> str:

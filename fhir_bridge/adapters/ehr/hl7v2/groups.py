@@ -18,6 +18,7 @@ __all__ = [
     "OBSERVATION",
     "ORDER",
     "PATIENT",
+    "REMAINDER",
     "RESULTS",
     "ROOT",
     "SCOPES",
@@ -38,6 +39,8 @@ __all__ = [
 ROOT: Final = "message"
 FACT: Final = "Fact"
 """What the text of a document (MDM) states, found by extractors."""
+REMAINDER: Final = "Remainder"
+"""What no rule represents, found by the account once all other rules have been applied."""
 PATIENT: Final = "PATIENT_RESULT"
 ORDER: Final = "ORDER_OBSERVATION"
 OBSERVATION: Final = "ORDER_OBSERVATION.OBSERVATION"
@@ -65,8 +68,6 @@ _ENVELOPE: Final = frozenset("MSH SFT UAC EVN MSA ERR DSC QAK QRD QRF QPD RCP MF
 _OF_ORDER: Final = frozenset("ORC OBR TQ1 TQ2 CTD CTI PRT BLG".split())
 _BEGINS_ORDER: Final = frozenset("RXO RXE RXD RXG RXA".split())
 """Segments of an order that begin one where the sender left ORC out, wherever a mapping puts them."""
-_BEFORE_PATIENT: Final = frozenset("SCH RF1 PRD CTD AUT".split())
-"""Segments that come before PID in messages about one patient (SIU, REF)."""
 _OF_SPECIMEN: Final = frozenset("SPM SAC INV".split())
 _OF_OBSERVATION: Final = frozenset(("OBX",))
 _TEXT_TYPES: Final = frozenset(("TX", "FT"))
@@ -446,6 +447,7 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
     noted: Group | None = None
     latest: dict[str, Group | None] = {}
     of_message: list[Segment] = []  # comments before any patient
+    alone = "PID" not in root.several
     after_request = root.part("MSH", 9, 1) == "OUL"  # OUL_R22 to OUL_R24: ORC follows its OBR
     for segment in segments:
         name = segment.name
@@ -458,7 +460,7 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
         if name == "NTE" and patient is None:
             of_message.append(segment)
             continue
-        if patient is None or (name == "PID" and not _awaits_its_patient(patient)):
+        if patient is None or (name == "PID" and not _awaits_its_patient(patient, alone)):
             patient, order = root.open(PATIENT), None
             noted = patient
             latest = {}
@@ -517,9 +519,12 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
     return root
 
 
-def _awaits_its_patient(group: Group) -> bool:
-    """Whether a group was begun by what comes before its PID."""
-    return "PID" not in group.first and not group.groups and not _BEFORE_PATIENT.isdisjoint(group.first)
+def _awaits_its_patient(group: Group, alone: bool) -> bool:
+    """Whether a group was begun by what comes before its PID; where that is the message's only one (`alone`), all does.
+
+    Of several patients the first has what stands alone before it (NK1 in OPL), but no order and no result.
+    """
+    return "PID" not in group.first and (alone or not group.groups)
 
 
 _BEGINS_VISIT: Final = frozenset(("PV1", "MRG"))

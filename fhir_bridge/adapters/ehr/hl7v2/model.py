@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, variants, vitals
+from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, remainder, variants, vitals
 from fhir_bridge.adapters.ehr.hl7v2.definitions import data_types, doubt_of, table_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
@@ -16,6 +16,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     OBSERVATION,
     ORDER,
     PATIENT,
+    REMAINDER,
     RESULTS,
     ROOT,
     SCOPES,
@@ -65,6 +66,7 @@ _FUNCTIONS: Final = {
     **documents.FUNCTIONS,
     **vitals.FUNCTIONS,
     **variants.FUNCTIONS,
+    **remainder.FUNCTIONS,
     "language": language,
 }
 
@@ -87,8 +89,8 @@ class _Scopes(Mapping[str, Scope]):
         full = ALIASES.get(name, name)
         if full in SCOPES:
             return Scope(full, SCOPES[full])
-        if name == FACT:
-            return Scope(FACT, PATIENT)
+        if name in (FACT, REMAINDER):
+            return Scope(name, PATIENT)
         if name not in _NOT_ALONE and _is_segment(name):
             return Scope(name, self._placed.get(name, PATIENT))
         raise KeyError(name)
@@ -97,9 +99,10 @@ class _Scopes(Mapping[str, Scope]):
         yield from SCOPES
         yield from ALIASES
         yield FACT
+        yield REMAINDER
 
     def __len__(self) -> int:
-        return len(SCOPES) + len(ALIASES) + 1
+        return len(SCOPES) + len(ALIASES) + 2
 
 
 def _is_segment(name: str) -> bool:
@@ -130,6 +133,8 @@ class Hl7v2Model:
     """
 
     root: str = ROOT
+    last: str | None = REMAINDER
+    """The scope whose rules are applied after all others."""
     token: str = TOKENS
     pure: bool = True
     """Selectors never raise and give the same each time, so that a rule reads each once."""
@@ -175,6 +180,8 @@ class Hl7v2Model:
         if text in DERIVED:
             if text.startswith("observation.") and scope not in RESULTS:
                 raise LookupError(f'"{text}" is known only within for: {OBSERVATION}')
+            if text.startswith("remainder.") and scope != REMAINDER:
+                raise LookupError(f'"{text}" is known only within for: {REMAINDER}')
             return f"s.{DERIVED[text]}"
         if text.startswith("fact."):
             return _of_fact(text, scope)

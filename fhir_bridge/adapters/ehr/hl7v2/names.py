@@ -425,20 +425,31 @@ def read_spoken_name(c: Components) -> str | None:
 
 
 @function(context=True, reads=("XAD",), pure=True)
-def address(ctx: Context, x: Any, county: str | None = None) -> Any:
+def address(ctx: Context, x: Any, county: str | None = None, home: bool = True) -> Any:
     """Address of each XAD; a bad address is marked.
 
     Args:
         ctx: the run.
         x: the field.
         county: the district of the first address (PID-12), where its XAD.9 states none.
+        home: whether it may be of use `home`. An organization's may not (R4 org-2): an extension says it instead.
     """
-    result = each(x, read_address)
+    result = each(x, read_address if home else _away_from_home)
     if county:
         first = result[0] if result.__class__ is list else result or Address()
         first.setdefault("district", county)
         result = result or first
     return _dated(ctx, result)
+
+
+def _away_from_home(c: Components) -> Address | None:
+    """As `read_address`; the home that XAD.7 speaks of is an extension."""
+    result = read_address(c)
+    if result and result.get("use") == "home":
+        del result["use"]
+        of_home = {"url": f"{_CORE}iso21090-AD-use", "valueCode": "HP"}
+        result["extension"] = [*result.get("extension", ()), of_home]
+    return result
 
 
 @function(context=True, nulls=True, reads=("XTN",), pure=True)
@@ -451,10 +462,10 @@ def contact_point(ctx: Context, x: Any, use: str | None = None, home: bool = Tru
         use: where XTN.2 states none (`home` for PID-13, `work` for PID-14).
         home: whether it may be of use `home`. An organization's may not (R4 org-3): a purpose says it instead.
     """
-    return _dated(ctx, _flat(each(x, lambda c: _telecoms(c, use) if home else _away_from_home(c, use))))
+    return _dated(ctx, _flat(each(x, lambda c: _telecoms(c, use) if home else _telecoms_away(c, use))))
 
 
-def _away_from_home(c: Components, use: str | None) -> list[ContactPoint] | None:
+def _telecoms_away(c: Components, use: str | None) -> list[ContactPoint] | None:
     """As `_telecoms`; the residence that XTN.2 speaks of is a purpose."""
     points = _telecoms(c, use)
     for point in points or ():

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.dtm import timestamp
-from fhir_bridge.adapters.ehr.hl7v2.accounting import unread
+from fhir_bridge.adapters.ehr.hl7v2.accounting import Unread, unread
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import contents_facts
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
@@ -19,6 +19,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     OBSERVATION,
     ORDER,
     PATIENT,
+    REMAINDER,
     RESULTS,
     ROOT,
     SCOPES,
@@ -31,6 +32,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     parent_of,
 )
 from fhir_bridge.adapters.ehr.hl7v2.places import places_of
+from fhir_bridge.adapters.ehr.hl7v2.remainder import Remainder, remainders
 from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
 from fhir_bridge.adapters.ehr.hl7v2.source_bytes import SourceBytes
 from fhir_bridge.adapters.ehr.hl7v2.variants import variants
@@ -42,6 +44,7 @@ from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["Message", "parse_segments"]
 
+_LEFT: Final = " is not represented"
 _SEGMENT_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _COMMON: Final = frozenset("MSH EVN PID PD1 NK1 PV1 PV2 AL1 DG1 ORC OBR OBX NTE SPM TQ1 IN1".split())
 _LINE_END: Final = re.compile(r"[\r\n]+")
@@ -54,6 +57,10 @@ def parse_segments(text: str, charset: str = "utf-8") -> tuple[list[Segment], in
     Raises:
         ValueError: MSH can't be read; the message says why.
     """
+    if text[:3] in ("FHS", "BHS"):
+        raise ValueError(
+            "it begins with a batch header; a batch is loaded from a file, a message is sent alone"
+        )
     if text[:3] != "MSH" or len(text) < 5:
         raise ValueError("it does not begin with MSH and its separators")
     separator = text[3]
@@ -89,10 +96,12 @@ class Message:
         kind: message code and trigger event, `ORU^R01`.
         key: digest of the message, whatever ends its segments.
         sequence: MSH-7, MSH-13 and MSH-10, to sort by.
+        applied: the rules that have been applied so far, with what they read, while it is converted.
         offset: where it begins in its file, in bytes; `wide`: the encoding of a file that is UTF-16.
     """
 
     __slots__ = (
+        "_account",
         "_facts",
         "_names",
         "_placed",
@@ -100,6 +109,7 @@ class Message:
         "_source_bytes",
         "_tree",
         "_zone",
+        "applied",
         "control_id",
         "issues",
         "kind",
@@ -135,6 +145,8 @@ class Message:
         self.outcome: RecordOutcome = outcome
         self.records = 1
         self._facts: list[StatedFact] | None = None
+        self._account: Unread | None = None
+        self.applied: Sequence[Applied] = ()
         self._tree: Group | None = None
         self._names: frozenset[str] | None = None
         header = segments[0] if segments else None
@@ -195,8 +207,8 @@ class Message:
 
     @property
     def readable(self) -> bool:
-        """Whether anything of it could be read."""
-        return bool(self.segments)
+        """Whether it could be read as a message."""
+        return bool(self.segments) and self.outcome != "rejected"
 
     def identifiers(self) -> list[str]:
         """Values of PID-3, PID-2 and PID-4 of its patients, and of the records that a merge gives up (MRG-1)."""
@@ -230,12 +242,22 @@ class Message:
             return "TXA" not in self.shape or "OBX" not in self.shape
         if name in RESULTS:
             return "OBX" not in self.shape
+        if name == REMAINDER:
+            return False
         return name not in SCOPES and name not in self.shape
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
-        texts, declared, faults = unread(self.tree, self.segments, applied, self._placed)
+        account = self._account or unread(self.tree, self.segments, applied, self._placed)
+        carried = {
+            id(part) for _, group, _ in self.applied if isinstance(group, Remainder) for part in group.rest
+        }
+        rest, declared, faults = account
+        texts = dict.fromkeys(part.text for part in rest if id(part) not in carried)
         issues = [new_issue("FB-HL7-012", text, self.locator) for text in texts]
+        if carried:
+            places = dict.fromkeys(part.text.removesuffix(_LEFT) for part in rest if id(part) in carried)
+            issues.append(new_issue("FB-HL7-019", f"carried as text: {', '.join(places)}", self.locator))
         if faults:
             text = f"the message breaks its grammar: {'; '.join(faults)}"
             issues.insert(0, new_issue("FB-HL7-018", text, self.locator))
@@ -270,6 +292,9 @@ class Message:
         patients = root.of(PATIENT)
         if name == PATIENT:
             return patients
+        if name == REMAINDER:
+            self._account = unread(root, self.segments, self.applied, self._placed)
+            return remainders(root, self._account.rest)
         if name == FACT:
             if self._facts is None:
                 self._facts = [fact for patient in patients for fact in contents_facts(patient)]

@@ -21,6 +21,7 @@ DERIVED: Final = {
     "observation.text": "text",
     "observation.ordinal": "ordinal",
     "notes": "notes",
+    "remainder.ordinal": "ordinal",
 }
 OF_PATIENT: Final = {
     "subject.identifiers": "identifiers",
