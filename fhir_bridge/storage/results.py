@@ -174,11 +174,17 @@ JOIN LATERAL (
 WHERE p.type = 'Patient' AND p.id = ANY(%s) AND r.type = ANY(%s) ORDER BY p.id, r.type, r.key
 """
 
-# By versions, so that no content is read. Of who has a second record (ADT A40) nothing is said.
+# By versions, so that no content is read; a Medication's beside that of the order that refers to it.
+# Of who has a second record (ADT A40) nothing is said.
 _SEEN = """
 SELECT p.id, p.version || ' ' || coalesce((
-        SELECT md5(string_agg(r.key || '/' || r.version, ',' ORDER BY r.key)) FROM record o
-        JOIN resource r ON r.key = o.resource
+        SELECT md5(string_agg(r.key || '/' || r.version || coalesce(named.versions, ''), ',' ORDER BY r.key))
+        FROM record o JOIN resource r ON r.key = o.resource
+        LEFT JOIN LATERAL (
+            SELECT string_agg(' ' || m.key || '/' || m.version, '' ORDER BY m.key) AS versions
+            FROM reference f JOIN resource m ON m.key = f.target AND m.type = 'Medication'
+            WHERE r.type IN ('MedicationRequest', 'MedicationStatement') AND f.resource = r.key
+        ) named ON true
         WHERE o.patient = p.key AND r.type = ANY(%s) AND NOT r.deleted
             AND NOT EXISTS (SELECT FROM prediction x WHERE x.result = r.key)
     ), ''), s.id, s.bytes, f.seen
