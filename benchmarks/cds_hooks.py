@@ -40,7 +40,7 @@ parameters:
     prevent-total-cvd-10: {enabled: true}
     cha2ds2-va: {enabled: true}
     hcm-risk-scd: {enabled: true}
-    smart2: {enabled: true, region: europe-low}
+    smart2: {enabled: true, region: low}
 """
 SERVICE = "predictions-patient-view"
 KEY = ECKey.generate_key("P-384", {"kid": "ehr"})

@@ -310,6 +310,21 @@ def test_a_time_out_or_a_defect_gives_no_cards_and_no_error(
     assert len(cards(served, p)) == 1  # what was not given was not shown
 
 
+def test_what_is_remembered_as_shown_is_given_however_long_remembering_takes(
+    served: Hospital, p: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = routes.Cards.shown
+
+    async def slowly(*of: Any) -> None:
+        await shown(*of)
+        await asyncio.sleep(4)
+
+    assert len(cards(served, p)) == 1  # the model has answered
+    monkeypatch.setattr(routes.Cards, "shown", slowly)
+    monkeypatch.setattr(served.services.settings, "cds_seconds", 3)
+    assert len(cards(served, p, user="Practitioner/doris")) == 1
+
+
 def test_a_condition_that_is_new_is_computed_before_the_card_is_made(served: Hospital, p: str) -> None:
     assert len(cards(served, p)) == 1
     write(served, p, condition("I10"))

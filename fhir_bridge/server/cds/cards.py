@@ -38,10 +38,8 @@ _REASONS: Final = (
     ("patient-declines", "The patient declines"),
 )
 _GRAVE: Final = frozenset({"high", "very-high"})
-_SHARE: Final = 0.8
-"""Of the time of a call, for models that have to be run: the rest is for reading what is ready."""
 _TOGETHER: Final = 0.4
-"""Of that time, in which results wait for each other to be written at once."""
+"""Of the time for models that have to be run, in which results wait for each other to be written at once."""
 MOST_UNDER_WAY: Final = 16
 """Runs of one model for calls, of which most gave up: of one that hangs no more wait for their turn."""
 _log = logging.getLogger("fhir_bridge.server")
@@ -61,10 +59,10 @@ class _Now:
 
 
 async def cards_for(
-    services: Services, ehr: Ehr, request: HookRequest, patient: str
+    services: Services, ehr: Ehr, request: HookRequest, patient: str, end: float
 ) -> tuple[list[dict[str, Any]], list[Card]]:
-    """The cards that are due, and what is to be remembered of them."""
-    now = await _now(services, ehr, patient)
+    """The cards that are due, and what is to be remembered of them; end: see `_run`."""
+    now = await _now(services, ehr, patient, end)
     table = Cards(services.store.pool)
     news = await table.news(
         ehr.id, request.person, patient, {model: item.stated for model, item in now.items()}
@@ -83,7 +81,7 @@ async def cards_for(
     return cards, kept
 
 
-async def _now(services: Services, ehr: Ehr, patient: str) -> dict[str, _Now]:
+async def _now(services: Services, ehr: Ehr, patient: str, end: float) -> dict[str, _Now]:
     """What each model of the site says; one that stated nothing yet, or has newer data, is run."""
     site = None if services.settings.site is None else str(services.settings.site)
     parameters = site_settings(site)[0].parameters
@@ -96,7 +94,7 @@ async def _now(services: Services, ehr: Ehr, patient: str) -> dict[str, _Now]:
     ready = {item.model for item in standings if item.state == "current" and not item.waiting}
     missing = [name for name in models if name not in ready]
     if missing:
-        late = await _run(services, ehr, missing, patient, site)
+        late = await _run(services, ehr, missing, patient, site, end)
         models = [name for name in models if name not in late]
         standings = await services.store.results.of_patient(patient)
     outdated = await outdated_models(services.store, ehr.access, standings)
@@ -123,12 +121,15 @@ async def _now(services: Services, ehr: Ehr, patient: str) -> dict[str, _Now]:
 
 
 async def _run(
-    services: Services, ehr: Ehr, models: Sequence[str], patient: str, site: str | None
+    services: Services, ehr: Ehr, models: Sequence[str], patient: str, site: str | None, end: float
 ) -> set[str]:
     """Run models, and say which of them are not through in time.
 
     Those go on, the next call finds their results, and this one has time left for the cards of the others. What
     another call runs already is waited for, and not run again.
+
+    Args:
+        end: of the time, by the clock of the event loop.
     """
     loop = asyncio.get_running_loop()
     counts = Counter(model for *_, model in _under_way)
@@ -137,7 +138,7 @@ async def _run(
     started = {name: loop.create_future() for name in new}
     _under_way.update((keys[name], future) for name, future in started.items())
     awaited = {name: _under_way[key] for name, key in keys.items() if key in _under_way}
-    seconds = services.settings.cds_seconds * _SHARE
+    seconds = max(end - loop.time(), 0.0)
 
     def through(names: Sequence[str]) -> None:
         for name in names:
