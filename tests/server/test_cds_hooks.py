@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,12 +16,15 @@ from joserfc.jwk import ECKey
 from ruamel.yaml import YAML
 
 from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.predictions import find_predictor
 from fhir_bridge.predictions import plugin as predictions
+from fhir_bridge.predictions.identity import content_hash_of
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.cds import cards as card_makers
 from fhir_bridge.server.cds import routes
 from fhir_bridge.storage.cards import SILENT_DAYS
+from fhir_bridge.storage.model_versions import ModelVersions
 from tests.patience import until
 from tests.predictions.clinic import pressure, records
 from tests.predictions.made_models import manifest
@@ -191,9 +195,28 @@ def test_an_override_silences_the_card_for_everybody_and_for_its_time(served: Ho
     assert answer_card(served, card["uuid"], "overridden").status_code == 200
     assert cards(served, p, user="Practitioner/other") == []
     assert len(cards(served, p, iss="other-ehr")) == 1
+    write(served, p, pressure(240))
+    assert len(cards(served, p, user="Practitioner/other")) == 1  # another category is another card
+    write(served, p, pressure(137))
+    assert len(cards(served, p)) == 0
     days = SILENT_DAYS + 1
     served.sql("UPDATE cds_card SET answered = answered - make_interval(days => %s)", days)
     assert len(cards(served, p, user="Practitioner/third")) == 1
+
+
+def test_a_model_whose_approval_ended_gives_no_card(served: Hospital, p: str) -> None:
+    (card,) = cards(served, p)
+    versions = ModelVersions(served.services.store.pool)
+    site, _ = site_settings(str(served.services.settings.site))
+    content = content_hash_of(find_predictor("own-risk", site.parameters))
+    ended = datetime.now(UTC) - timedelta(days=1)
+    served.run(versions.promote, "own-risk", content, "1", "Dr. X", ended)
+    try:
+        assert cards(served, p, user="Practitioner/other") == []
+    finally:
+        served.sql("DELETE FROM model_version")
+    assert len(cards(served, p, user="Practitioner/other")) == 1
+    assert answer_card(served, card["uuid"], "accepted").status_code == 200
 
 
 def test_feedback_that_can_not_be_read_is_refused(served: Hospital, p: str) -> None:

@@ -25,6 +25,7 @@ from fhir_bridge.server.pages.reading import concept_text, quantity_text, value_
 from fhir_bridge.server.services import Services
 from fhir_bridge.storage.cards import Card, Cards
 from fhir_bridge.storage.errors import Forbidden, StorageError
+from fhir_bridge.storage.model_versions import ModelVersions
 
 __all__ = ["cards_for"]
 
@@ -90,25 +91,32 @@ async def _now(services: Services, ehr: Ehr, patient: str, end: float) -> dict[s
         for name, block in (parameters.get("predictions") or {}).items()
         if isinstance(block, Mapping) and block.get("enabled") is True and not block.get("shadow_of")
     ]
-    standings = await services.store.results.of_patient(patient)
+    standings, versions = await asyncio.gather(
+        services.store.results.of_patient(patient), ModelVersions(services.store.pool).all()
+    )
+    # What was said stays in the record; of a model whose approval ended nothing more is brought to anybody.
+    ended = {item.model for item in versions if item.state == "active" and item.expired}
+    models = [name for name in models if name not in ended]
     ready = {item.model for item in standings if item.state == "current" and not item.waiting}
     missing = [name for name in models if name not in ready]
     if missing:
         late = await _run(services, ehr, missing, patient, site, end)
         models = [name for name in models if name not in late]
         standings = await services.store.results.of_patient(patient)
-    outdated = await outdated_models(services.store, ehr.access, standings)
-    result: dict[str, _Now] = {}
+    newest: dict[str, str] = {}
     for model in models:
         own = [item for item in standings if item.model == model]
-        newest = next((item for item in own if item.state == "current"), own[-1] if own else None)
-        if newest is None:
+        current = next((item for item in own if item.state == "current"), own[-1] if own else None)
+        if current is not None:
+            newest[model] = current.id
+    outdated, *read = await asyncio.gather(
+        outdated_models(services.store, ehr.access, standings),
+        *(_read(services, ehr, identity) for identity in newest.values()),
+    )
+    result: dict[str, _Now] = {}
+    for model, observation in zip(newest, read, strict=True):
+        if observation is None:
             continue
-        try:
-            stored = await services.store.read("Observation", newest.id, ehr.access)
-        except StorageError:
-            continue
-        observation: dict[str, Any] = loads_exact(stored.bytes)
         absent = next((code for _, code in codings(observation.get("dataAbsentReason"))), "")
         if absent == "error":
             continue  # a failed run says nothing about the patient
@@ -118,6 +126,16 @@ async def _now(services: Services, ehr: Ehr, patient: str, end: float) -> dict[s
         validity = "outdated" if model in outdated else "declined" if absent else "current"
         result[model] = _Now(model, f"{category}|{validity}", observation, outdated.get(model, ""))
     return result
+
+
+async def _read(services: Services, ehr: Ehr, identity: str) -> dict[str, Any] | None:
+    """A result, where this system may see it."""
+    try:
+        stored = await services.store.read("Observation", identity, ehr.access)
+    except StorageError:
+        return None
+    observation: dict[str, Any] = loads_exact(stored.bytes)
+    return observation
 
 
 async def _run(

@@ -39,7 +39,7 @@ SERVICES: Final[Mapping[str, tuple[str, str]]] = {
 }
 LARGEST_BODY: Final = 4 * 1024 * 1024
 MOST_FEEDBACK: Final = 100
-SHARE: Final = 0.75
+SHARE: Final = 0.65
 """Of the time of a call, until models that have to be run are through: the rest is for the cards of those that are."""
 _NO_CARDS: Final[Mapping[str, list[Any]]] = {"cards": []}
 _log = logging.getLogger("fhir_bridge.server")
