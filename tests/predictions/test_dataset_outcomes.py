@@ -15,7 +15,7 @@ from fhir_bridge.predictions.dataset import Collected, DatasetRow, collect, load
 from fhir_bridge.predictions.features import FeatureSource
 from fhir_bridge.predictions.resources import MODELS
 from fhir_bridge.storage import Store
-from tests.predictions.clinic import consent, of_patient, records
+from tests.predictions.clinic import consent, of_patient, pressure, records
 from tests.predictions.made_models import manifest, write
 from tests.predictions.records import condition
 from tests.predictions.test_dataset import TODAY, cohort, collected, dated, people, rows_of
@@ -217,5 +217,22 @@ def test_a_drug_is_the_one_that_its_medication_was_then(fresh_database_url: str,
             write(tmp_path / "model", document)
             rows = [row async for row in rows_of(store, path, Collected())]
             assert [row.values["diabetes"] for row in rows] == [1, 0]
+
+    asyncio.run(run())
+
+
+def test_what_was_measured_before_and_arrived_after_is_not_in_the_row(
+    fresh_database_url: str, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        async with await Store.open(fresh_database_url) as store:
+            await store.load(base(), adapter="test")
+            between = datetime.now(UTC)
+            await asyncio.sleep(0.01)
+            await store.load([dated(pressure(199, id="late"), 110)], adapter="test")
+            moments = [between.isoformat(), datetime.now(UTC).isoformat()]
+            path = cohort(tmp_path, arrival="stored", as_of=moments)
+            rows = [row async for row in rows_of(store, path, Collected())]
+            assert [row.values["systolic"] for row in rows] == [137, 199]
 
     asyncio.run(run())
