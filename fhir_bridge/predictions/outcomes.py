@@ -87,7 +87,7 @@ def death_of(patients: Iterable[Mapping[str, Any]]) -> Span | None:
     return ALWAYS if stated else None
 
 
-def stands(resource: Mapping[str, Any]) -> bool:
+def counts(resource: Mapping[str, Any]) -> bool:
     """Whether what a resource says is so: not in error, not refuted, and of no model."""
     status = {str(resource.get("status")), *(code for _, code in codings(resource.get("verificationStatus")))}
     return not status & _NOT_SO and not is_asserted(resource)
@@ -97,7 +97,7 @@ def last_contact(resources: Iterable[Mapping[str, Any]], now: datetime) -> datet
     """The newest time in a record, of what models wrote aside; None where nothing has a time."""
     newest: datetime | None = None
     for resource in resources:
-        if not stands(resource):
+        if not counts(resource):
             continue
         periods = [resource.get(name) for name in _PERIODS]
         texts = [resource.get(name) for name in _TIMES]
@@ -132,7 +132,7 @@ def observe(
     events: list[tuple[datetime, Any]] = []
     unclear = False
     for resource in resources:
-        if resource.get("resourceType") != view.resource or not stands(resource):
+        if resource.get("resourceType") != view.resource or not counts(resource):
             continue
         try:
             rows = list(view.dicts(dict(resource)))

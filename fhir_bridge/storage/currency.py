@@ -331,8 +331,8 @@ class _Contents:
         # Equal in what was used: a change of anything else (meta, another name) leaves the result as it is.
         if used_hash(after, use.elements) == use.hash:
             return ""
-        stands = use.elements is not None and after.get("status") != _IN_ERROR
-        if stands and _only_adds(_used(before, use.elements), _used(after, use.elements)):
+        partial = use.elements is not None and after.get("status") != _IN_ERROR
+        if partial and _only_adds(_used(before, use.elements), _used(after, use.elements)):
             return "outdated"
         return "withdrawn"
 

@@ -487,9 +487,11 @@ class _Batch:
 
     async def _tracked(self, connection: AsyncConnection, keys: Iterable[int]) -> dict[int, int | None]:
         """Those of the results that were written before, and the RiskAssessment beside each."""
+        known = [key for key in keys if not self._rows[key].fresh]
+        if not known:
+            return {}
         rows = await connection.execute(
-            "SELECT result, companion FROM prediction WHERE result = ANY(%s)",
-            ([key for key in keys if not self._rows[key].fresh],),
+            "SELECT result, companion FROM prediction WHERE result = ANY(%s)", (known,)
         )
         return {row[0]: row[1] for row in await rows.fetchall()}
 
@@ -506,6 +508,8 @@ class _Batch:
     ) -> list[NewVersion]:
         """Versions of results with the tag `superseded`, or without it; none where that is so already."""
         wanted = sorted(keys)
+        if not wanted:
+            return []
         rows = {key: self._rows[key] for key in wanted if key in self._rows}
         rows |= await locked(connection, [key for key in wanted if key not in rows])
         contents = []
