@@ -271,6 +271,7 @@ class _Process:
                 env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
         self._connection = Connection(ours.detach())
+        self._ending = threading.Lock()
 
     @property
     def running(self) -> bool:
@@ -314,6 +315,8 @@ class _Process:
 
     def stop(self) -> None:
         """Kill it, with whatever it started."""
-        self._kill()
-        self._process.wait()
-        self._connection.close()
+        with self._ending:  # who closes all, and the thread whose call ended by that
+            self._kill()
+            self._process.wait()
+            if not self._connection.closed:
+                self._connection.close()
