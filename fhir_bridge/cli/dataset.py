@@ -31,7 +31,9 @@ def dataset(
     """Write a row for each patient and as_of: features as `$predict` reads them, references, outcomes, split.
 
     rows.parquet is the table; meds/ has the same as MEDS events and labels; manifest.json says of what it was made.
-    Patients who opted out of research are left out, and counted. Exit code 1 where a row was left out.
+    Patients who opted out of research, object to the model, had died or were not born are left out, and counted.
+    An outcome whose window was not observed to its end is not known, and why is said. Exit code 1 where a row was left
+    out.
 
         fhir-bridge dataset cohort.yaml --out training/
     """
@@ -55,6 +57,8 @@ def dataset(
     for reason, count in account.left_out.most_common():
         table.add_row(reason, f"{count:,}")
     stdout.print(table)
+    for name, counts in sorted(account.outcomes.items()):
+        stdout.print(f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in counts.most_common()))
     raise typer.Exit(1 if account.left_out else 0)
 
 

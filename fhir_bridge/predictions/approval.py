@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fhir_bridge.predictions.registry import PredictionError
-from fhir_bridge.storage.model_versions import ModelVersions
+from fhir_bridge.storage.model_versions import ModelVersion
 
 __all__ = ["check_approval"]
 
 
-async def check_approval(versions: ModelVersions, model: str, content: str) -> None:
+def check_approval(versions: Iterable[ModelVersion], model: str, content: str) -> None:
     """Nothing where the content may run: no version of the model was ever promoted or retired, or this one is active.
 
     Raises:
         PredictionError: FB-PRED-008, it may not.
     """
-    known = await versions.all(model)
+    known = [item for item in versions if item.model == model]
     own = next((item for item in known if item.content == content), None)
     active = next((item for item in known if item.state == "active"), None)
     if own is not None and own.state == "retired":

@@ -10,13 +10,12 @@ from fhir_bridge.predictions.cardiovascular import Excluded
 from fhir_bridge.predictions.contract import (
     Contribution,
     Explanation,
-    ModelCard,
     Prediction,
     PredictorSettings,
 )
 from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, UnusableInput, check_date
 from fhir_bridge.predictions.outputs import QuantityOutput
-from fhir_bridge.predictions.published import PublishedEquation
+from fhir_bridge.predictions.published import PublishedEquation, published_card
 from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, moment_of
 
 __all__ = ["CadPolygenic"]
@@ -40,8 +39,7 @@ class CadPolygenic(PublishedEquation):
     title = "Polygenic risk of coronary artery disease: percentile in a reference population"
     manufacturer = "the site, which names score and reference"
     categories = (("not-high", "Not high"), ("high", "High"))
-    card = ModelCard(
-        kind="published-equation",
+    card = published_card(
         details="A published score's sum of weights, as a percentile of a reference distribution; no absolute risk.",
         intended_use="Shows how a person's inherited risk of coronary artery disease compares with others of similar "
         "ancestry, beside clinical risk.",

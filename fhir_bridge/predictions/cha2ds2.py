@@ -14,12 +14,12 @@ from fhir_bridge.predictions.cardiovascular import (
     diabetes,
     exclusions,
 )
-from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation
 from fhir_bridge.predictions.findings import Disease, find_certain, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import age_on
 from fhir_bridge.predictions.outputs import QuantityOutput
-from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
+from fhir_bridge.predictions.published import Gathered, PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import PatientRecord
 
 __all__ = ["Cha2ds2", "category_of", "points"]
@@ -100,8 +100,7 @@ class Cha2ds2(PublishedEquation):
         self.name = title.lower()
         self.result_code = (self.name, f"{title} score")
         self.title = f"{title}: points for the risk of stroke in atrial fibrillation"
-        self.card = ModelCard(
-            kind="published-equation",
+        self.card = published_card(
             details="Sum of points for eight items."
             if with_sex
             else "CHA2DS2-VASc without the point for female sex.",

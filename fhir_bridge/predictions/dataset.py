@@ -20,12 +20,23 @@ from ruamel.yaml.error import YAMLError
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
+from fhir_bridge.fhir.views import View, ViewError, compile_view
 from fhir_bridge.governance.consent import research_opted_out
+from fhir_bridge.predictions.contract import PredictorSettings
 from fhir_bridge.predictions.features import Features, FeatureSource, read_features
 from fhir_bridge.predictions.inputs import UnusableInput
 from fhir_bridge.predictions.manifest import FramesBlock, Manifest, SignalBlock, TextBlock
 from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
+from fhir_bridge.predictions.outcomes import (
+    ALWAYS,
+    Course,
+    Observed,
+    Span,
+    born_later,
+    death_of,
+    last_contact,
+    observe,
+)
 from fhir_bridge.predictions.record import PatientRecord, moment_of
 from fhir_bridge.predictions.subject import Subject, read_subjects
 from fhir_bridge.storage import Store, Stored
@@ -48,6 +59,8 @@ __all__ = [
 
 Split = Literal["train", "validation", "test"]
 AT_ONCE: Final = 100
+_RECENT: Final = timedelta(days=1)
+"""Who was seen so lately is under observation now."""
 
 
 class CohortError(ValueError):
@@ -91,6 +104,9 @@ class Cohort(_Block):
 
     `arrival: stored` lets a row see what had arrived here by its as_of, and no later correction; `ignore` takes the
     effective time alone, for records that were loaded long after they were written.
+
+    `follow_up: contact` takes a patient as observed up to the newest time in the record; `complete` up to death or
+    now, for a site that hears of every event.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
@@ -99,6 +115,7 @@ class Cohort(_Block):
     group: str = ""
     as_of: list[date | datetime] = Field(min_length=1, max_length=1000)
     arrival: Literal["stored", "ignore"] = "stored"
+    follow_up: Literal["contact", "complete"] = "contact"
     outcomes: list[OutcomeBlock] = []
     split: SplitBlock = SplitBlock()
 
@@ -151,7 +168,7 @@ class DatasetRow:
         values: number of each input as it is recorded, before preprocessing; None where it is missing.
         references: to arrays of signals, frames and texts, and to every other input, in their versions.
         prepared: what the model gets: the tensors' values.
-        outcomes: name to 1, 0, the value of its column, or None where the window is not over.
+        outcomes: by name; what is not known says why.
     """
 
     patient: str
@@ -161,7 +178,7 @@ class DatasetRow:
     prepared: Mapping[str, Sequence[float]]
     references: Mapping[str, Sequence[str]]
     times: Mapping[str, str]
-    outcomes: Mapping[str, float | None]
+    outcomes: Mapping[str, Observed]
 
 
 @dataclass(slots=True)
@@ -170,8 +187,20 @@ class Collected:
 
     rows: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    outcomes: dict[str, Counter[str]] = field(default_factory=dict)
+    """Of each outcome how many rows have it (`event`), have it not (`none`), of how many it is not known, by why."""
     inputs: dict[str, int] = field(default_factory=dict)
     """Reference with version to the number of rows that used it."""
+
+    def add(self, row: DatasetRow) -> None:
+        """Count a row."""
+        self.rows += 1
+        for name, outcome in row.outcomes.items():
+            known = "none" if outcome.value == 0 else "event"
+            self.outcomes.setdefault(name, Counter())[outcome.censored or known] += 1
+        for some in row.references.values():
+            for reference in some:
+                self.inputs[reference] = self.inputs.get(reference, 0) + 1
 
     def manifest(self, cohort: Cohort, model: ManifestPredictor, content: str) -> dict[str, Any]:
         """What the data set was made of."""
@@ -181,6 +210,9 @@ class Collected:
             "model": {"name": model.name, "version": model.version, "content": content},
             "rows": self.rows,
             "left_out": dict(sorted(self.left_out.items())),
+            "outcomes": {
+                name: dict(sorted(counts.items())) for name, counts in sorted(self.outcomes.items())
+            },
             "input_versions": len(self.inputs),
             "input_hash": hashlib.sha256(versions).hexdigest(),
         }
@@ -197,7 +229,8 @@ async def collect(
 ) -> AsyncIterator[DatasetRow]:
     """The rows, patient by patient.
 
-    A patient who opted out of research is left out whole, and counted.
+    A patient who opted out of research, or objects to the model, is left out whole, and counted; so is a record of a
+    person who has a row already.
 
     Args:
         folder: of the cohort.yaml; its views are there.
@@ -208,7 +241,8 @@ async def collect(
     """
     views = [(outcome, _view(folder / outcome.view)) for outcome in cohort.outcomes]
     now = datetime.now(UTC)
-    ids = list(patients) if patients is not None else await _everybody(store)
+    ids = list(dict.fromkeys(patients if patients is not None else await _everybody(store)))
+    done: set[str] = set()
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
         known: dict[datetime, Mapping[str, list[Stored]]] = {}
@@ -222,15 +256,98 @@ async def collect(
                 account.left_out["not there"] += len(cohort.as_of)
                 continue
             subject = subjects[0]
-            if any(research_opted_out([stored.resource()]) for stored in subject.consents):
-                account.left_out["opted out of research"] += len(cohort.as_of)
+            if reason := _whole_reason(subject, model, done):
+                account.left_out[reason] += len(cohort.as_of)
                 continue
+            done.add(subject.id)
+            person = _Person.of(subject, cohort, now)
             for moment in cohort.moments:
-                then = known[moment][identity] if known else None
-                row = _row(cohort, model.manifest, views, subject, then, moment, now, source, account)
-                if row is not None:
-                    account.rows += 1
-                    yield row
+                try:
+                    record = _record(person, known[moment][identity] if known else None, moment, now)
+                    row = _row(cohort, model.manifest, views, person, record, source)
+                except _LeftOut as left:
+                    account.left_out[str(left)] += 1
+                    continue
+                account.add(row)
+                yield row
+
+
+class _LeftOut(Exception):
+    """There is no row; why, without anything of the patient."""
+
+
+def _whole_reason(subject: Subject, model: ManifestPredictor, done: set[str]) -> str:
+    """Why a patient has no row at any moment; empty where one may have."""
+    if subject.id in done:
+        return "a record of a person who has rows"
+    if any(research_opted_out([stored.resource()]) for stored in subject.consents):
+        return "opted out of research"
+    objects = subject.refused_use(PredictorSettings(), ("", ""), model.name) is not None
+    return "objects to the model" if objects else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """What is known of a patient now.
+
+    Attributes:
+        patients: the records of the person, the subject's first. resources: of all of them.
+        named: of no patient (`Subject.named`).
+    """
+
+    subject: Subject
+    patients: Sequence[dict[str, Any]]
+    resources: Sequence[dict[str, Any]]
+    named: Sequence[dict[str, Any]]
+    death: Span | None
+    course: Course
+
+    @classmethod
+    def of(cls, subject: Subject, cohort: Cohort, now: datetime) -> _Person:
+        """Read once, for all moments."""
+        patients = [loads_exact(stored.bytes) for stored in (subject.patient, *subject.linked)]
+        resources = [loads_exact(stored.bytes) for stored in subject.resources.values()]
+        death = death_of(patients)
+        course = Course(now, "the window is not over")
+        if death is not None:
+            course = Course(min(death[0], now), "died")
+        elif cohort.follow_up == "contact":
+            course = Course(last_contact(resources, now) or ALWAYS[0], "no contact after")
+            if course.until + _RECENT > now:
+                course = Course(now, "the window is not over")
+        named = [loads_exact(stored.bytes) for stored in subject.named]
+        return cls(subject, patients, resources, named, death, course)
+
+
+def _record(person: _Person, then: Sequence[Stored] | None, moment: datetime, now: datetime) -> PatientRecord:
+    """The record at a moment. then: what had arrived; None goes by the effective time alone.
+
+    Raises:
+        _LeftOut: there was nobody to ask about.
+    """
+    if moment > now:
+        raise _LeftOut("as_of is in the future")
+    patient, *linked = person.patients
+    if then is None:
+        beside = [*linked, *person.named, *person.resources]
+        record = PatientRecord(patient, _dated(beside), moment)
+    else:
+        own = next((item for item in then if (item.type, item.id) == ("Patient", person.subject.id)), None)
+        if own is None:
+            raise _LeftOut("the patient was not known yet")
+        arrived = [loads_exact(item.bytes) for item in then if item.type != "Patient"]
+        places = [item for item in person.named if item["resourceType"] != "Medication"]
+        record = PatientRecord(loads_exact(own.bytes), [*linked, *places, *arrived], moment)
+    if born_later(patient, moment.date()):
+        raise _LeftOut("the patient was not born, or may not have been")
+    if person.death is not None:
+        first, last = person.death
+        if last <= moment or (then is not None and record.deceased):
+            raise _LeftOut("the patient had died")
+        # Where the time of death is not known at all, a record of the time says who was alive.
+        if first <= moment and (then is None or person.death != ALWAYS):
+            raise _LeftOut("the patient may have died")
+    return record
 
 
 async def members_of(store: Store, group: str) -> list[str]:
@@ -268,27 +385,10 @@ def _row(
     cohort: Cohort,
     manifest: Manifest,
     views: Sequence[tuple[OutcomeBlock, View]],
-    subject: Subject,
-    then: Sequence[Stored] | None,
-    moment: datetime,
-    now: datetime,
+    person: _Person,
+    record: PatientRecord,
     source: FeatureSource,
-    account: Collected,
-) -> DatasetRow | None:
-    if moment > now:
-        account.left_out["as_of is in the future"] += 1
-        return None
-    current: list[dict[str, Any]] = [loads_exact(stored.bytes) for stored in subject.resources.values()]
-    beside = [loads_exact(stored.bytes) for stored in (*subject.linked, *subject.named)]
-    if then is None:
-        record = PatientRecord(loads_exact(subject.patient.bytes), _dated([*beside, *current]), moment)
-    else:
-        people = [stored for stored in then if stored.type == "Patient" and stored.id == subject.id]
-        if not people:
-            account.left_out["the patient was not known yet"] += 1
-            return None
-        known = [loads_exact(stored.bytes) for stored in then if stored.type != "Patient"]
-        record = PatientRecord(loads_exact(people[0].bytes), [*beside, *known], moment)
+) -> DatasetRow:
     try:
         features = read_features(manifest, record, source)
     except UnusableInput as unusable:
@@ -296,22 +396,28 @@ def _row(
         text = str(unusable)
         if unusable.evidence is not None:
             text = text.removesuffix(f": {unusable.evidence.reference}")
-        account.left_out[text] += 1
-        return None
-    outcomes = {outcome.name: _outcome(outcome, view, current, moment, now) for outcome, view in views}
-    references = {name: [item.reference for item in feature.evidence] for name, feature in features.items()}
-    for some in references.values():
-        for reference in some:
-            account.inputs[reference] = account.inputs.get(reference, 0) + 1
+        raise _LeftOut(text) from unusable
+    everything = [*person.patients, *person.resources]
     return DatasetRow(
-        subject.id,
-        moment,
-        _split(cohort.split, subject),
+        person.subject.id,
+        record.as_of,
+        _split(cohort.split, person.subject),
         {name: feature.raw for name, feature in features.items()},
         _prepared(manifest, features),
-        references,
+        {name: [item.reference for item in feature.evidence] for name, feature in features.items()},
         {name: feature.evidence[0].time for name, feature in features.items() if feature.evidence},
-        outcomes,
+        {
+            block.name: observe(
+                view,
+                block.time,
+                block.column,
+                everything,
+                record.as_of,
+                timedelta(days=block.within_days),
+                person.course,
+            )
+            for block, view in views
+        },
     )
 
 
@@ -324,26 +430,6 @@ def _dated(current: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for item in current
     ]
-
-
-def _outcome(
-    outcome: OutcomeBlock, view: View, current: Sequence[dict[str, Any]], moment: datetime, now: datetime
-) -> float | None:
-    end = moment + timedelta(days=outcome.within_days)
-    events: list[tuple[datetime, Any]] = []
-    for resource in current:
-        try:
-            for row in view.dicts(resource):
-                time = moment_of(str(row.get(outcome.time) or ""))
-                if time is not None and moment < time <= end:
-                    events.append((time, row.get(outcome.column) if outcome.column else 1))
-        except RecordError:
-            continue
-    if events:
-        first = min(events, key=lambda event: event[0])[1]
-        return None if first is None else float(first)
-    # Nothing happened so far: that is known only once the window is over.
-    return 0.0 if end <= now and outcome.column is None else None
 
 
 def _split(block: SplitBlock, subject: Subject) -> Split:
@@ -381,13 +467,13 @@ def meds_events(row: DatasetRow) -> list[dict[str, Any]]:
 
 def meds_label(row: DatasetRow, outcome: str) -> dict[str, Any] | None:
     """A label of MEDS 0.4: subject, prediction time, value; None where it is not known."""
-    value = row.outcomes.get(outcome)
-    if value is None:
+    observed = row.outcomes.get(outcome)
+    if observed is None or observed.value is None:
         return None
     return {
         "subject_id": _subject_id(row.patient),
         "prediction_time": row.as_of,
-        "boolean_value": bool(value),
+        "boolean_value": bool(observed.value),
     }
 
 
@@ -404,7 +490,9 @@ def table_row(row: DatasetRow) -> dict[str, Any]:
         "split": row.split,
         **row.values,
         **{f"{name}_reference": list(items) for name, items in row.references.items()},
-        **{f"outcome_{name}": value for name, value in row.outcomes.items()},
+        **{f"outcome_{name}": outcome.value for name, outcome in row.outcomes.items()},
+        **{f"outcome_{name}_days": outcome.days for name, outcome in row.outcomes.items()},
+        **{f"outcome_{name}_censored": outcome.censored or None for name, outcome in row.outcomes.items()},
     }
 
 

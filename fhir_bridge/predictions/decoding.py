@@ -142,7 +142,14 @@ def _row(tensor: Tensor, number: int) -> Sequence[Any]:
     return tensor.row(number)
 
 
-def _at(row: Sequence[Any], index: int, name: str) -> Any:
+def _at(row: Sequence[Any], index: int | None, name: str) -> Any:
+    if index is None:
+        if len(row) != 1:  # of two probabilities the first is that of having nothing
+            raise ModelFailure(
+                f"the output {name} has {len(row)} values for each patient, and model.yaml does not say by `index` "
+                "which one counts"
+            )
+        index = 0
     try:
         return row[index]
     except IndexError as error:

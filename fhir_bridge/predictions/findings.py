@@ -120,7 +120,10 @@ def _read(record: PatientRecord) -> Iterator[Statement]:
 
 
 def drug_of(record: PatientRecord, medication: dict[str, Any]) -> Any:
-    """The concept of what is taken; that of the Medication where one is referred to, None where it is not here."""
+    """The concept of what is taken; that of the Medication where one is referred to.
+
+    None where it is not here, or in error.
+    """
     concept = medication.get("medicationCodeableConcept")
     if concept is not None:
         return concept
@@ -128,8 +131,12 @@ def drug_of(record: PatientRecord, medication: dict[str, Any]) -> Any:
     for contained in medication.get("contained", ()):
         if reference == f"#{contained.get('id')}":
             return contained.get("code")
-    name = reference.partition("/_history/")[0].rpartition("Medication/")[2]
-    return next((item.get("code") for item in record.all("Medication") if name and item["id"] == name), None)
+    # As it is: of an address elsewhere the id is another drug's, whatever has that id here.
+    name = reference.partition("/_history/")[0]
+    for item in record.all("Medication"):
+        if f"Medication/{item['id']}" == name and item.get("status") != "entered-in-error":
+            return item.get("code")
+    return None
 
 
 def find_unnamed_drug(record: PatientRecord) -> Evidence | None:

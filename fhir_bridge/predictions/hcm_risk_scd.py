@@ -9,7 +9,7 @@ from math import exp
 from typing import Any, Final
 
 from fhir_bridge.predictions.cardiovascular import Excluded, exclusions
-from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import (
     Disease,
@@ -27,7 +27,7 @@ from fhir_bridge.predictions.inputs import (
     UnusableInput,
     loinc,
 )
-from fhir_bridge.predictions.published import Gathered, PublishedEquation
+from fhir_bridge.predictions.published import Gathered, PublishedEquation, published_card
 from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, parse_time
 
 __all__ = ["HcmRiskScd", "category_of", "contributions", "risk"]
@@ -204,8 +204,7 @@ class HcmRiskScd(PublishedEquation):
     manufacturer = "HCM Outcomes investigators"
     ages = (16, 115)
     categories = (("low", "Low"), ("intermediate", "Intermediate"), ("high", "High"))
-    card = ModelCard(
-        kind="published-equation",
+    card = published_card(
         details="Cox model from a retrospective multi-centre cohort.",
         intended_use="Estimates the five-year risk of sudden cardiac death in adults with hypertrophic "
         "cardiomyopathy, to support shared decisions on a defibrillator in primary prevention.",

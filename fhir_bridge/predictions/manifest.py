@@ -350,7 +350,7 @@ class IntervalBlock(Block):
 
     low: str
     high: str
-    index: int = Field(default=0, ge=0)
+    index: int | None = Field(default=None, ge=0)
     level: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
 
 
@@ -370,13 +370,13 @@ class StepBlock(Block):
 
 
 class OutputBlock(Block):
-    """What the numbers of the model mean."""
+    """What the numbers of the model mean. index: which value counts, where the tensor has several for a patient."""
 
     kind: Literal["probability", "class", "quantity", "survival", "text"]
     code: str
     display: str
     tensor: str
-    index: int = Field(default=0, ge=0)
+    index: int | None = Field(default=None, ge=0)
     horizon_years: int | None = Field(default=None, ge=1, le=150)
     outcome: ClassBlock | None = None
     unit: str = ""

@@ -203,7 +203,12 @@ def _outputs(block: OutputBlock, outputs: Mapping[str, Tensor]) -> Iterator[Faul
                 )
         else:
             index = block.index if name == block.tensor or block.interval is None else block.interval.index
-            if width <= index:
+            if index is None and width != 1:
+                yield (
+                    ("output", "tensor"),
+                    f"output {name}: it has {width} values for each patient: say by `index` which one counts, from 0",
+                )
+            elif index is not None and width <= index:
                 yield (
                     ("output", "tensor"),
                     f"output {name}: it has {width} values, and model.yaml wants the one with index {index}",

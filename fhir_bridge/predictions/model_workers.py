@@ -39,6 +39,9 @@ START_SECONDS = 120.0
 
 MOST_PROCESSES = 16
 
+MOST_LATE = 3
+"""Patients in a row of one call without an answer in time, after whom a model that hangs is asked about no other."""
+
 _MAIN = "import sys; from fhir_bridge.predictions.model_process import main; main(int(sys.argv[1]))"
 
 _SECRET = ("FHIR_BRIDGE_DATABASE", "PG")
@@ -161,7 +164,11 @@ class _Worker:
             if not isinstance(answers, str):
                 return answers
         results: list[Answer] = []
+        late = _late(self._settings.seconds)
         for record in records:  # each waits anew for its turn, so that other callers come between
+            if results[-MOST_LATE:] == [late] * MOST_LATE:
+                # Of a cohort it would take days; the next run asks again.
+                return [*results, *[f"{late}, {MOST_LATE} times in a row"] * (len(records) - len(results))]
             answers = await loop.run_in_executor(self._thread, self._call, [record])
             results.append(answers if isinstance(answers, str) else answers[0])
         return results
@@ -235,6 +242,10 @@ class _Worker:
         self._stop()
 
 
+def _late(seconds: float) -> str:
+    return f"it did not answer within {seconds:g} seconds"
+
+
 def _read(answer: Mapping[str, Any], count: int) -> list[Answer] | str:
     answers = answer.get("answers")
     if isinstance(answers, list) and len(answers) == count:
@@ -260,6 +271,7 @@ class _Process:
                 env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
         self._connection = Connection(ours.detach())
+        self._ending = threading.Lock()
 
     @property
     def running(self) -> bool:
@@ -290,7 +302,7 @@ class _Process:
             return dict(orjson.loads(answer))
         except (EOFError, OSError, ValueError) as error:
             if late.is_set():
-                raise _Lost(f"it did not answer within {seconds:g} seconds") from error
+                raise _Lost(_late(seconds)) from error
             raise _Lost("its process ended") from error
         finally:
             timer.cancel()
@@ -303,6 +315,8 @@ class _Process:
 
     def stop(self) -> None:
         """Kill it, with whatever it started."""
-        self._kill()
-        self._process.wait()
-        self._connection.close()
+        with self._ending:  # who closes all, and the thread whose call ended by that
+            self._kill()
+            self._process.wait()
+            if not self._connection.closed:
+                self._connection.close()

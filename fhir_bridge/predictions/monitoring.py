@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.fhir.views import RecordError, View, compile_view
+from fhir_bridge.fhir.views import View, compile_view
 from fhir_bridge.predictions.batches import read_many
+from fhir_bridge.predictions.outcomes import Course, death_of, observe
 from fhir_bridge.predictions.record import moment_of
 from fhir_bridge.predictions.shadow import Comparison, compare
 from fhir_bridge.storage import Store
@@ -69,7 +70,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A result and what came after. risk: 0 to 1. event: None where the window is not over."""
+    """A result and what came after. risk: 0 to 1. event: None where it is not known (`outcomes`)."""
 
     patient: str
     version: str
@@ -169,11 +170,11 @@ async def points_of(store: Store, model: str, outcome: Outcome | None) -> list[P
         key = (patient, str(coding.get("version", "")))
         if key in points or patient not in people:
             continue
+        person = loads_exact(people[patient].bytes)
         moment = moment_of(str(observation.get("effectiveDateTime", "")))
         event = None
         if view is not None and outcome is not None and moment is not None:
-            event = await _event(store, patient, view, outcome, moment)
-        person = loads_exact(people[patient].bytes)
+            event = await _event(store, person, view, outcome, moment)
         points[key] = Point(
             patient,
             key[1],
@@ -207,17 +208,16 @@ def _age(person: Mapping[str, Any], moment: datetime | None) -> str:
     return f"{low} to {low + 19}"
 
 
-async def _event(store: Store, patient: str, view: View, outcome: Outcome, moment: datetime) -> bool | None:
-    end = moment + timedelta(days=outcome.within_days)
-    async for stored in store.patient_record(patient, EVERYTHING, types=[view.resource]):
-        try:
-            for row in view.dicts(stored.resource()):
-                time = moment_of(str(row.get(outcome.time) or ""))
-                if time is not None and moment < time <= end:
-                    return True
-        except RecordError:
-            continue
-    return False if end <= datetime.now(UTC) else None
+async def _event(
+    store: Store, person: Mapping[str, Any], view: View, outcome: Outcome, moment: datetime
+) -> bool | None:
+    records = store.patient_record(person["id"], EVERYTHING, types=[view.resource])
+    resources = [person, *[stored.resource() async for stored in records if stored.type != "Patient"]]
+    death, now = death_of([person]), datetime.now(UTC)
+    course = Course(now, "the window is not over") if death is None else Course(min(death[0], now), "died")
+    within = timedelta(days=outcome.within_days)
+    value = observe(view, outcome.time, None, resources, moment, within, course).value
+    return None if value is None else bool(value)
 
 
 def measure(points: Sequence[Point]) -> list[Measured]:

@@ -23,11 +23,11 @@ from fhir_bridge.predictions.cardiovascular import (
     familial,
     takes,
 )
-from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import MissingInput
-from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
+from fhir_bridge.predictions.published import PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
 
@@ -174,8 +174,7 @@ class PooledCohort(PublishedEquation):
         ("intermediate", "Intermediate"),
         ("high", "High"),
     )
-    card = ModelCard(
-        kind="published-equation",
+    card = published_card(
         details="Four proportional hazards equations, by sex and race (black; white, also used for others).",
         intended_use="Estimates the ten-year risk of a first atherosclerotic event in people of 40 to 79 years in the "
         "United States, to support a conversation on prevention.",
@@ -192,10 +191,7 @@ class PooledCohort(PublishedEquation):
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
-        gathered = Gathered()
-        gathered.measure(record, {"systolic-blood-pressure": SBP})
-        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
-        gathered.add("age", age, None)
+        gathered, age, day = self.at_pressure(record)
         looked_at = exclusions(record, (ASCVD, HEART_FAILURE, FAMILIAL, PREGNANCY))
         familial(record)
         refuse_unreadable(record)

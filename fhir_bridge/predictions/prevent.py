@@ -30,7 +30,7 @@ from fhir_bridge.predictions.cardiovascular import (
     exclusions,
     takes,
 )
-from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.deprivation import decile_of
 from fhir_bridge.predictions.explain import Equation, rounded
 from fhir_bridge.predictions.findings import refuse_unreadable, subsumption_caution
@@ -39,7 +39,7 @@ from fhir_bridge.predictions.inputs import (
     QuantityInput,
     UnusableInput,
 )
-from fhir_bridge.predictions.published import VALUE_SETS, Gathered, PublishedEquation, sex_of
+from fhir_bridge.predictions.published import VALUE_SETS, Gathered, PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
 
@@ -209,8 +209,7 @@ class Prevent(PublishedEquation):
     manufacturer = "American Heart Association"
     inputs = (SBP, TOTAL_MASS, HDL_MASS, BMI, EGFR, HBA1C, UACR)
     files = (_FILE, *VALUE_SETS)
-    card = ModelCard(
-        kind="published-equation",
+    card = published_card(
         details="Sex-specific logistic equations without race; base, or with urine albumin, HbA1c, deprivation.",
         intended_use="Estimates the risk of a first cardiovascular event in people of 30 to 79 years (30 to 59 for the "
         "30-year risk) in the United States, to support a conversation on prevention.",
@@ -239,10 +238,7 @@ class Prevent(PublishedEquation):
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
-        gathered = Gathered()
-        gathered.measure(record, {"systolic-blood-pressure": SBP})
-        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
-        gathered.add("age", age, None)
+        gathered, _, day = self.at_pressure(record)
         looked_at = exclusions(record, (ASCVD, HEART_FAILURE, PREGNANCY))
         refuse_unreadable(record)
         c = _coefficients("base", self.years, self.outcome, sex)

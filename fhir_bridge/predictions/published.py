@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.plugins import shipped
-from fhir_bridge.predictions.cardiovascular import DECEASED, Excluded
+from fhir_bridge.predictions.cardiovascular import DECEASED, SBP, Excluded
 from fhir_bridge.predictions.categories import Categories
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
 from fhir_bridge.predictions.explain import Equation, explain
@@ -24,8 +25,10 @@ from fhir_bridge.predictions.inputs import (
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 from fhir_bridge.predictions.value_sets import ICD10, is_member, value_set
 
-__all__ = ["VALUE_SETS", "Gathered", "PublishedEquation", "sex_of"]
+__all__ = ["VALUE_SETS", "Gathered", "PublishedEquation", "published_card", "sex_of"]
 
+published_card = partial(ModelCard, "published-equation")
+"""The card of an equation, which is never labelled machine-learned."""
 
 VALUE_SETS: Final = tuple(sorted((shipped("terminology") / "value-sets").glob("prediction-*.json")))
 """Part of what a model is: another value set is another model, whose results supersede the old ones."""
@@ -148,6 +151,19 @@ class PublishedEquation:
         if not low <= age <= high:
             raise Excluded(f"age {age} is outside {low} to {high}")
         return age, day
+
+    def at_pressure(self, record: PatientRecord) -> tuple[Gathered, int, date]:
+        """The systolic blood pressure and the age on its day, with which the cardiovascular equations begin.
+
+        Raises:
+            UnusableInput: one of them is missing, or can't be used.
+            Excluded: the equation is not for this age.
+        """
+        gathered = Gathered()
+        gathered.measure(record, {"systolic-blood-pressure": SBP})
+        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
+        gathered.add("age", age, None)
+        return gathered, age, day
 
     def code_of(self, record: PatientRecord) -> tuple[str, str]:  # noqa: ARG002 - SCORE2 has two
         """Code and display of a refusal."""

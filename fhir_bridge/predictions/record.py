@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -22,6 +22,7 @@ __all__ = [
     "codings",
     "decimal_of",
     "effective_of",
+    "is_asserted",
     "modality_of",
     "moment_of",
     "parse_time",
@@ -127,6 +128,14 @@ def moment_of(text: str) -> datetime | None:
         return None
 
 
+def is_asserted(resource: Mapping[str, Any]) -> bool:
+    """Whether a model wrote it."""
+    return any(
+        (label.get("system"), label.get("code")) == _AI_ASSERTED
+        for label in resource.get("meta", {}).get("security", ())
+    )
+
+
 class PatientRecord:
     """All current resources of one patient's record (`fhir.record`).
 
@@ -160,16 +169,9 @@ class PatientRecord:
             if resource[
                 "resourceType"
             ] == "Endpoint" or not (  # where something is now, whatever was asked about when
-                self._is_asserted(resource) or self._is_later(resource) or self._is_about_another(resource)
+                is_asserted(resource) or self._is_later(resource) or self._is_about_another(resource)
             ):
                 self._by_type.setdefault(resource["resourceType"], []).append(resource)
-
-    @staticmethod
-    def _is_asserted(resource: dict[str, Any]) -> bool:
-        return any(
-            (label.get("system"), label.get("code")) == _AI_ASSERTED
-            for label in resource.get("meta", {}).get("security", ())
-        )
 
     def _is_later(self, resource: dict[str, Any]) -> bool:
         """Whether it was not known at `as_of`."""

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import count
 from typing import Any, Final
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
-from fhir_bridge.fhir.validation import Validator
+from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions import resources, transparency
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.subject import Subject, UnknownInput
 from fhir_bridge.storage.results import NewResult, UsedInput
-from fhir_bridge.terminology import get_terminology
 
 __all__ = ["Finished", "ResultBuilder"]
 
@@ -49,6 +49,20 @@ class Finished:
         return None if failed else self.subject.seen
 
 
+@dataclass(slots=True)
+class _Validated:
+    """What was valid already of a model in one content, by one site's decisions: for all runs of this process."""
+
+    shared: bool = False
+    forms: set[Any] = field(default_factory=set)
+    count: Iterator[int] = field(default_factory=count)
+
+
+@lru_cache(maxsize=64)
+def _validated(_model: type, _device: str, _card: str, _definitions: Definitions) -> _Validated:
+    return _Validated()
+
+
 class ResultBuilder:
     """Makes what one model, by one site's decisions, leaves in the record.
 
@@ -67,11 +81,9 @@ class ResultBuilder:
         self.code: tuple[str, str] = getattr(predictor, "result_code", ("", predictor.title))
         self._settings = settings
         self._identities = identities
-        self._validator = Validator(get_terminology(definitions=definitions), definitions=definitions)
+        self._validator = get_validator(definitions=definitions)
         self._shared = self._of_model()
-        self._checked = False
-        self._valid: set[Any] = set()
-        self._count = count()
+        self._known = _validated(type(predictor), identities.device, identities.card, definitions)
 
     def failed(self, reason: str) -> Refusal:
         """A failed run. `reason` holds no value of a patient."""
@@ -136,13 +148,14 @@ class ResultBuilder:
         )
         # Device and card are the same each time, and checked with the first result.
         form = _form_of(result)
-        if form is None or form not in self._valid or not next(self._count) % SAMPLE:
-            problem = self._problem_of(written if self._checked else (*self._shared, *written))
+        known = self._known
+        if form is None or form not in known.forms or not next(known.count) % SAMPLE:
+            problem = self._problem_of(written if known.shared else (*self._shared, *written))
             if problem:
                 return problem
-            self._checked = True
-            if form is not None and len(self._valid) < MOST_FORMS:
-                self._valid.add(form)
+            known.shared = True
+            if form is not None and len(known.forms) < MOST_FORMS:
+                known.forms.add(form)
         return NewResult(
             patient=subject.id,
             model=self._predictor.name,

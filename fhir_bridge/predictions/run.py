@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -28,8 +28,8 @@ from fhir_bridge.predictions.values import Summary, summary_in, summary_of
 from fhir_bridge.storage import Gone, NotFound, Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES, dedupe_of
 from fhir_bridge.storage.jobs import Jobs
-from fhir_bridge.storage.model_versions import ModelVersions
-from fhir_bridge.storage.results import NewResult
+from fhir_bridge.storage.model_versions import ModelVersion, ModelVersions
+from fhir_bridge.storage.results import NewResult, State
 
 __all__ = ["Predicted", "PredictionRun", "predict_together"]
 
@@ -43,6 +43,8 @@ PAGE: Final = 500
 """Patients of whom is looked at once which ones need a run."""
 
 CHUNK_BYTES: Final = 8 * 1024 * 1024
+TOGETHER_SECONDS: Final = 0.5
+"""For so long a result waits for those of other models, to be written with them (`predict_together`)."""
 _ATTEMPTS: Final = 5
 
 
@@ -215,14 +217,15 @@ class PredictionRun:
         for done in await self._run(list(subjects.values()), access):
             yield done
 
-    async def _claim(self, ids: Sequence[str]) -> list[int]:
+    async def _claim(self, ids: Sequence[str]) -> Iterable[int]:
         """Take the jobs that this run does anyway, before it reads: what is written after that adds another.
 
         Raises:
             PredictionError: FB-PRED-008, the model may not run.
         """
         if not self._approved:
-            await check_approval(ModelVersions(self._store.pool), self._predictor.name, self._content)
+            name = self._predictor.name
+            check_approval(await ModelVersions(self._store.pool).all(name), name, self._content)
             self._approved = True
         return await self._jobs.lease_waiting([dedupe_of(self._predictor.name, item) for item in ids])
 
@@ -252,13 +255,16 @@ class PredictionRun:
                 continue
         return subjects
 
+    async def _finished(self, subjects: Sequence[Subject]) -> list[Finished]:
+        """The model's answers with what they rest on."""
+        pairs = zip(subjects, await self._ask(subjects), strict=True)
+        return [self._builder.finish(subject, answer) for subject, answer in pairs]
+
     async def _prepared(
-        self, subjects: Sequence[Subject]
+        self, finished: list[Finished], states: Mapping[str, State] | None = None
     ) -> tuple[list[Finished], list[tuple[Finished, NewResult]]]:
-        """Results that are current already, and those to write, as they are written."""
-        answers = await self._ask(subjects)
-        pairs = zip(subjects, answers, strict=True)
-        kept, new = await self._decided([self._builder.finish(subject, answer) for subject, answer in pairs])
+        """Results that are current already, and those to write, as they are written; states: see `_decided`."""
+        kept, new = await self._decided(finished, states)
         built, invalid = await self._build(new)
         if invalid:  # an answer that no valid resource can carry is a failed run
             refused = [
@@ -280,7 +286,7 @@ class PredictionRun:
         """What could be decided and written now."""
         if not subjects:
             return []
-        kept, built = await self._prepared(subjects)
+        kept, built = await self._prepared(await self._finished(subjects))
         results = self._store.results
         again = {item.observation_id: item.seen for item in kept if item.seen is not None}
         if again:
@@ -339,12 +345,19 @@ class PredictionRun:
                 results[subject.id] = self._builder.failed(answer) if isinstance(answer, str) else answer
         return [results[subject.id] for subject in subjects]
 
-    async def _decided(self, finished: list[Finished]) -> tuple[list[Finished], list[Finished]]:
-        """Those that are current already, and those to write. One that was withdrawn gets another id."""
+    async def _decided(
+        self, finished: list[Finished], states: Mapping[str, State] | None = None
+    ) -> tuple[list[Finished], list[Finished]]:
+        """Those that are current already, and those to write. One that was withdrawn gets another id.
+
+        Args:
+            states: of them; None: they are looked up.
+        """
         kept: list[Finished] = []
         new: list[Finished] = []
         while finished:
-            states = await self._store.results.states([item.observation_id for item in finished])
+            if states is None:
+                states = await self._store.results.states([item.observation_id for item in finished])
             withdrawn: list[Finished] = []
             for item in finished:
                 state = states.get(item.observation_id)
@@ -352,54 +365,108 @@ class PredictionRun:
                 decided = state in ("current", "rejected")
                 location = kept if decided else withdrawn if state == "withdrawn" else new
                 location.append(item)
-            finished = [self._builder.next_attempt(item) for item in withdrawn]
+            finished, states = [self._builder.next_attempt(item) for item in withdrawn], None
         return kept, new
 
 
 async def predict_together(
-    store: Store, runs: Sequence[PredictionRun], patient_id: str, access: AccessFilter
+    store: Store,
+    runs: Sequence[PredictionRun],
+    patient_id: str,
+    access: AccessFilter,
+    *,
+    seconds: float = TOGETHER_SECONDS,
+    on_done: Callable[[Sequence[str]], object] = list,
 ) -> None:
-    """Several models about one patient: the record is read once, and what they say is written in one transaction.
+    """Several models about one patient: the record is read once, and what they say is written together.
 
-    As `PredictionRun.for_patient` of each. A model that can't be run takes nothing from the others.
+    As `PredictionRun.for_patient` of each. A model that can't be run, or hangs, takes nothing from the others.
+
+    Args:
+        seconds: what is said within them is written in one transaction; what is said later, as it comes.
+        on_done: called with the names of the models that are through, when what they say is written.
 
     Raises:
         StorageError: there is no such patient for this caller.
         PredictionError: of the first model that can't be run; the results of the others are written.
     """
-    ready: list[tuple[PredictionRun, list[int]]] = []
-    problems: list[PredictionError] = []
-    for run, claimed in zip(
-        runs,
-        await asyncio.gather(*(run._claim([patient_id]) for run in runs), return_exceptions=True),
-        strict=True,
-    ):
-        if isinstance(claimed, PredictionError):
-            problems.append(claimed)
-        elif isinstance(claimed, BaseException):
-            raise claimed
-        else:
-            ready.append((run, claimed))
+    if not runs:
+        return
+    problems: list[BaseException] = []
+    allowed = _allowed(runs, await ModelVersions(store.pool).all(), problems)
+    jobs = {dedupe_of(run._predictor.name, patient_id): run for run in allowed}
+    claimed = await runs[0]._jobs.lease_waiting(list(jobs))
     subjects = [subject async for subject in read_subjects(store, [patient_id], access)]
-    prepared = await asyncio.gather(*(run._prepared(subjects) for run, _ in ready), return_exceptions=True)
-    waiting: list[tuple[PredictionRun, list[int], list[Finished], list[tuple[Finished, NewResult]]]] = []
-    for (run, claimed), item in zip(ready, prepared, strict=True):
+    waiting: dict[asyncio.Task[list[Finished] | Predicted], PredictionRun] = {
+        asyncio.create_task(run._finished(subjects)): run for run in allowed
+    }
+    shown: list[tuple[PredictionRun, list[Finished]]] = []
+    end = asyncio.get_running_loop().time() + seconds
+    try:
+        while waiting:
+            rest = end - asyncio.get_running_loop().time()
+            done, _ = await asyncio.wait(waiting, timeout=max(rest, 0.0))
+            if not done:
+                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            ended = {waiting.pop(task): task for task in done}
+            problems += [error for task in done if (error := task.exception()) is not None]
+            through = {run: task.result() for run, task in ended.items() if task.exception() is None}
+            answers = {run: item for run, item in through.items() if isinstance(item, list)}
+            written, failed = await _write_together(store, answers)
+            problems += failed.values()
+            for run in answers:
+                if run in written:
+                    shown.append((run, answers[run]))
+                elif run not in failed:  # the record changed meanwhile: by itself, as often as it takes
+                    waiting[asyncio.create_task(run.for_patient(patient_id, access))] = run
+            through = {run: item for run, item in through.items() if run not in answers or run in written}
+            await runs[0]._jobs.finish_all(key for key, dedupe in claimed.items() if jobs[dedupe] in through)
+            on_done([run._predictor.name for run in ended if run not in waiting.values()])
+    finally:
+        for task in waiting:
+            task.cancel()
+    # Last: nobody waits for them.
+    await asyncio.gather(*(run._beside(finished) for run, finished in shown))
+    if problems:
+        raise problems[0]
+
+
+def _allowed(
+    runs: Sequence[PredictionRun], versions: Sequence[ModelVersion], problems: list[BaseException]
+) -> list[PredictionRun]:
+    """Those that may run; why others may not is added to `problems`."""
+    allowed = []
+    for run in runs:
+        try:
+            check_approval(versions, run._predictor.name, run._content)
+            run._approved = True
+            allowed.append(run)
+        except PredictionError as error:
+            problems.append(error)
+    return allowed
+
+
+async def _write_together(
+    store: Store, answers: Mapping[PredictionRun, list[Finished]]
+) -> tuple[set[PredictionRun], dict[PredictionRun, PredictionError]]:
+    """The runs whose results are written or were there, and those that gave what can't be; else the record changed."""
+    results = store.results
+    states = await results.states([item.observation_id for some in answers.values() for item in some])
+    prepared = await asyncio.gather(
+        *(run._prepared(finished, states) for run, finished in answers.items()), return_exceptions=True
+    )
+    failed: dict[PredictionRun, PredictionError] = {}
+    building: dict[PredictionRun, list[NewResult]] = {}
+    for run, item in zip(answers, prepared, strict=True):
         if isinstance(item, PredictionError):
-            problems.append(item)
+            failed[run] = item
         elif isinstance(item, BaseException):
             raise item
         else:
-            waiting.append((run, claimed, *item))
-    written = iter(await store.results.write([new for *_, built in waiting for _, new in built]))
-    for run, claimed, kept, built in waiting:
-        fits = [next(written) for _ in built]
-        if not all(fits):  # the record changed meanwhile: by itself, as often as it takes
-            await run.for_patient(patient_id, access)
-        else:
-            await run._beside([*kept, *(item for item, _ in built)])
-        await run._jobs.finish_all(claimed)
-    if problems:
-        raise problems[0]
+            building[run] = [new for _, new in item[1]]
+    fits = iter(await results.write([new for some in building.values() for new in some]))
+    # One of each at most, since it is one patient.
+    return {run for run, some in building.items() if all(next(fits) for _ in some)}, failed
 
 
 def _is_merged(patient: bytes) -> bool:

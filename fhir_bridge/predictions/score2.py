@@ -23,12 +23,12 @@ from fhir_bridge.predictions.cardiovascular import (
     familial,
     kidney,
 )
-from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import subsumption_caution
 from fhir_bridge.predictions.genome import uncertain_variants
 from fhir_bridge.predictions.inputs import UnusableInput
-from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
+from fhir_bridge.predictions.published import PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.score2_coefficients import REGIONS, SCORE2, SCORE2_OP
 from fhir_bridge.predictions.smoking import find_smoking
@@ -182,8 +182,7 @@ class Score2(PublishedEquation):
     manufacturer = "SCORE2 and SCORE2-OP working groups of the European Society of Cardiology"
     ages = (40, 89)
     categories = (("low-to-moderate", "Low to moderate"), ("high", "High"), ("very-high", "Very high"))
-    card = ModelCard(
-        kind="published-equation",
+    card = published_card(
         details="Sex-specific, competing-risk adjusted equations recalibrated to four European risk regions.",
         intended_use="Estimates the ten-year risk of a first fatal or non-fatal cardiovascular event in apparently "
         "healthy people of 40 to 89 years, to support a conversation on prevention.",
@@ -201,10 +200,7 @@ class Score2(PublishedEquation):
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
-        gathered = Gathered()
-        gathered.measure(record, {"systolic-blood-pressure": SBP})
-        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
-        gathered.add("age", age, None)
+        gathered, age, day = self.at_pressure(record)
         # Before the lipids: who is excluded is refused for that, whatever else is missing.
         looked_at = self._excluded(record)
         gathered.measure(record, {"total-cholesterol": CHOLESTEROL, "hdl-cholesterol": HDL})

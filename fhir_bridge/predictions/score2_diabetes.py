@@ -22,12 +22,12 @@ from fhir_bridge.predictions.cardiovascular import (
     exclusions,
     familial,
 )
-from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import Disease, onset_of, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.genome import uncertain_variants
 from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput
-from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
+from fhir_bridge.predictions.published import PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.score2 import region_of
 from fhir_bridge.predictions.score2_coefficients import REGIONS, SCORE2
@@ -176,8 +176,7 @@ class Score2Diabetes(PublishedEquation):
     inputs = (SBP, CHOLESTEROL, HDL, HBA1C, EGFR, UACR)
     ages = (40, 69)
     categories = (("low", "Low"), ("moderate", "Moderate"), ("high", "High"), ("very-high", "Very high"))
-    card = ModelCard(
-        kind="published-equation",
+    card = published_card(
         details="SCORE2 extended by age at diagnosis, HbA1c and eGFR; sex-specific, recalibrated to four European risk "
         "regions.",
         intended_use="Estimates the ten-year risk of a first cardiovascular event in people of 40 to 69 years with "
@@ -198,10 +197,7 @@ class Score2Diabetes(PublishedEquation):
         if onset is None:
             raise Excluded("no diagnosis of type 2 diabetes")
         diagnosis, began = onset
-        gathered = Gathered()
-        gathered.measure(record, {"systolic-blood-pressure": SBP})
-        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
-        gathered.add("age", age, None)
+        gathered, age, day = self.at_pressure(record)
         looked_at = exclusions(record, (*WITHOUT_KIDNEY, _SEVERE))
         familial(record)
         refuse_unreadable(record)

@@ -23,11 +23,11 @@ from fhir_bridge.predictions.cardiovascular import (
     exclusions,
     takes,
 )
-from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import Began, Disease, began, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, UnusableInput
-from fhir_bridge.predictions.published import Gathered, PublishedEquation, sex_of
+from fhir_bridge.predictions.published import PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
 
@@ -194,8 +194,7 @@ class Smart2(PublishedEquation):
     inputs = (SBP, CHOLESTEROL, HDL, CRP, EGFR)
     ages = (40, 80)
     categories = (("low", "Low"), ("moderate", "Moderate"), ("high", "High"), ("very-high", "Very high"))
-    card = ModelCard(
-        kind="published-equation",
+    card = published_card(
         details="Fine and Gray model (death of another cause competes), recalibrated to regions by expected and "
         "observed events.",
         intended_use="Estimates the ten-year risk of myocardial infarction, stroke or cardiovascular death in people "
@@ -218,10 +217,8 @@ class Smart2(PublishedEquation):
         if not known:
             refuse_unreadable(record, "be one that the equation is for")
             raise Excluded("no established atherosclerotic disease")
-        gathered = Gathered(sex=sex == "male")
-        gathered.measure(record, {"systolic-blood-pressure": SBP})
-        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
-        gathered.add("age", age, None)
+        gathered, age, day = self.at_pressure(record)
+        gathered.add("sex", sex == "male", None)
         looked_at = exclusions(record, _EXCLUDED)
         refuse_unreadable(record)
         gathered.measure(

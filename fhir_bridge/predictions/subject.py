@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -28,6 +28,7 @@ __all__ = ["Subject", "UnknownInput", "read_subjects"]
 
 _OF_PATIENT: Final = ("birthDate", "gender", "deceased[x]", "link")
 _OF_LINKED: Final = ("link",)
+_OF_MEDICATION: Final = ("code", "status", "ingredient")
 _LABEL: Final = "birth date, sex, whether deceased"
 
 
@@ -42,8 +43,8 @@ class Subject:
     Attributes:
         linked: Patients that are the same person (ADT A40).
         resources: by reference (`Observation/x`): what the model sees.
-        named: where its imaging studies are (Endpoint), and what is taken (Medication); of no patient, so no input of
-            a result.
+        named: where its imaging studies are (Endpoint), and what is taken (Medication): of no patient. A Medication is
+            an input of what rests on the order that refers to it.
         consents: whatever the caller may read: they decide about the run, and no model sees them.
         as_of: the moment of the question; nothing that was true or arrived later is in it.
         seen: hash of all that decides the result (`Identities.seen`); None where that is not known.
@@ -109,7 +110,17 @@ class Subject:
         people = (self.patient, *self.linked)
         patients = tuple(Evidence(_versioned(stored), _LABEL, "", "", "ehr") for stored in people)
         named = {item.reference for item in patients}
-        return (*patients, *(item for item in result.evidence if item.reference not in named))
+        used = [item for item in result.evidence if item.reference not in named]
+        return (*patients, *used, *self._medications(used))
+
+    def _medications(self, used: Iterable[Evidence]) -> Iterator[Evidence]:
+        """The Medications that used orders and statements refer to, each once."""
+        known = {stored.id: stored for stored in self.named if stored.type == "Medication"}
+        for item in used if known else ():
+            stored = self.resources.get(item.reference.partition("/_history/")[0])
+            name = None if stored is None else _medication_of(stored)
+            if name is not None and (medication := known.pop(name, None)) is not None:
+                yield Evidence(_versioned(medication), f"medication of {item.label}", "", "", "ehr")
 
     def inputs_of(self, result: Prediction | Refusal) -> tuple[UsedInput, ...]:
         """The same as what storage watches.
@@ -117,7 +128,8 @@ class Subject:
         Raises:
             UnknownInput: the result names something that is not in the record, or in another version.
         """
-        known = {_versioned(stored): stored for stored in (*self.resources.values(), *self.consents)}
+        others = (*self.resources.values(), *self.consents, *self.named)
+        known = {_versioned(stored): stored for stored in others}
         inputs = [_used(self.patient, _OF_PATIENT, _LABEL, "")]
         inputs += [_used(stored, _OF_LINKED, "linked record", "") for stored in self.linked]
         seen = {entry.identity for entry in inputs}
@@ -127,7 +139,8 @@ class Subject:
                 raise UnknownInput
             if (stored.type, stored.id) not in seen:
                 seen.add((stored.type, stored.id))
-                inputs.append(_used(stored, None, item.label, item.value))
+                elements = _OF_MEDICATION if stored.type == "Medication" else None
+                inputs.append(_used(stored, elements, item.label, item.value))
         return tuple(inputs)
 
 
@@ -205,10 +218,8 @@ async def _named(
                 for reference in owner.get("endpoint", ()):
                     if match := _ENDPOINT.search(str(reference.get("reference", ""))):
                         names["Endpoint", match[1]] = None
-        elif b'"medicationReference"' in stored.bytes:
-            reference = stored.resource().get("medicationReference") or {}
-            if match := _MEDICATION.search(str(reference.get("reference", ""))):
-                names["Medication", match[1]] = None
+        elif (medication := _medication_of(stored)) is not None:
+            names["Medication", medication] = None
     for name in names:
         if name not in known:
             try:
@@ -218,8 +229,18 @@ async def _named(
     return tuple(entry for name in names if (entry := known[name]) is not None)
 
 
+def _medication_of(stored: Stored) -> str | None:
+    """Id of the Medication that an order or statement refers to."""
+    if b'"medicationReference"' not in stored.bytes:
+        return None
+    reference = stored.resource().get("medicationReference") or {}
+    match = _MEDICATION.search(str(reference.get("reference", "")))
+    return match[1] if match else None
+
+
 _ENDPOINT: Final = re.compile(r"(?:^|/)Endpoint/([A-Za-z0-9.-]{1,64})(?:/_history/|$)")
-_MEDICATION: Final = re.compile(r"(?:^|/)Medication/([A-Za-z0-9.-]{1,64})(?:/_history/|$)")
+# Relative ones alone: of an address elsewhere the id is another drug's, whatever has that id here.
+_MEDICATION: Final = re.compile(r"^Medication/([A-Za-z0-9.-]{1,64})(?:/_history/|$)")
 
 
 async def _record(store: Store, patient_id: str, access: AccessFilter, types: Sequence[str]) -> list[Stored]:

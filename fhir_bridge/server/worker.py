@@ -75,8 +75,12 @@ async def _work(settings: Settings) -> None:
     # The schema was brought up to date by `serve`. Few connections: no request waits for what is done here.
     async with await Store.open(url, migrate=False, max_size=6, known=settings.definitions()) as store:
         site = None if settings.site is None else str(settings.site)
-        # Tasks of their own: a long job must not hold up consumers, nor either of them the housekeeping.
-        jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
+        # Tasks of their own: a long job must not hold up consumers, nor either of them the housekeeping; and a kind
+        # each, for a model that hangs must hold up neither another model nor an export.
+        jobs = [
+            asyncio.create_task(work_on_jobs(store, {kind: handler}, stopped))
+            for kind, handler in handlers(site).items()
+        ]
 
         async def compose(store: Store, payload: dict[str, Any]) -> dict[str, Any]:
             return await compose_stored(store, url, settings.site, payload)
@@ -88,9 +92,10 @@ async def _work(settings: Settings) -> None:
         bulk_kinds = {
             "bulk-export": export_handler(blobs, manager),
             "bulk-import": import_handler(blobs, manager, settings, terminology),
-            "bulk-predict": predict_handler(blobs, site),
         }
         bulk = asyncio.create_task(work_on_jobs(store, bulk_kinds, stopped))
+        predict_kind = {"bulk-predict": predict_handler(blobs, site)}
+        predicting = asyncio.create_task(work_on_jobs(store, predict_kind, stopped))
         rounds = 0
         grants = Grants(store)
         owners = Owners(grants, open_=settings.auth == "none")
@@ -133,12 +138,12 @@ async def _work(settings: Settings) -> None:
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
             await pause(stopped, PURGE_SECONDS)
         # What is under way is finished; `stopped` keeps all from beginning more.
-        await jobs
+        await asyncio.gather(*jobs)
         await composing
         # But for what may take long: another worker goes on where it was.
-        for task in (bulk, *sending):
+        for task in (bulk, predicting, *sending):
             task.cancel()
-        await asyncio.gather(bulk, *sending, return_exceptions=True)
+        await asyncio.gather(bulk, predicting, *sending, return_exceptions=True)
         await consumers
         await notifying
         await http.aclose()

@@ -67,6 +67,8 @@ class Cards:
 
     async def shown(self, client: str, person: str, patient: str, cards: Sequence[Card]) -> None:
         """Remember cards."""
+        if not cards:
+            return
         async with self._pool.connection() as connection, connection.cursor() as cursor:
             await cursor.executemany(
                 "INSERT INTO cds_card (id, client, person, patient, model, stated, result) "

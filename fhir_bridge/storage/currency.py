@@ -48,6 +48,9 @@ RECORD_TYPES: Final = (
 )
 """What a predictor sees: clinical content, not the trail of audit and provenance that every run adds to."""
 
+NAMED_TYPES: Final = frozenset({"Medication"})
+"""What a predictor sees as well, where the record refers to it: of no patient."""
+
 PREDICT_JOB: Final = "predict"
 """Begins the kind (`job_kind_of`) of a job that computes a model for a patient again; payload: `patient`, `model`."""
 
@@ -150,7 +153,10 @@ SELECT '{PREDICT_JOB}/' || w.model, hashtext(r.id) | 1, jsonb_build_object('pati
     '{PREDICT_JOB}/' || w.model || '/' || r.id, now() + interval '2 seconds'
 FROM (
     SELECT p.patient, p.model FROM prediction p
-    WHERE p.patient = ANY((SELECT linked_patients(%s::bigint[]))::bigint[])
+    WHERE p.patient = ANY((SELECT linked_patients(%s::bigint[] || ARRAY(
+        SELECT o.patient FROM reference f JOIN resource n ON n.key = f.resource AND n.type = ANY(%s)
+        JOIN record o ON o.resource = n.key WHERE f.target = ANY(%s::bigint[])
+    )))::bigint[])
     UNION SELECT * FROM unnest(%s::bigint[], %s::text[])
 ) AS w (patient, model) JOIN resource r ON r.key = w.patient
 ORDER BY r.id, w.model
@@ -170,6 +176,7 @@ class Consequences:
     _states: list[tuple[int, str, int | None, int | None, int | None]] = field(default_factory=list)
     _again: set[tuple[int, str]] = field(default_factory=set)
     _patients: list[int] = field(default_factory=list)
+    _named: list[int] = field(default_factory=list)
 
     @classmethod
     async def of(
@@ -184,7 +191,8 @@ class Consequences:
         Args:
             keys: internal keys of what the versions refer to; those of the added versions are put in.
         """
-        consequences = cls(_patients=_patients_with_news(versions, keys))
+        named = [new.current.key for new in versions if new.current.type in NAMED_TYPES]
+        consequences = cls(_patients=_patients_with_news(versions, keys), _named=named)
         changed = {new.current.key: new for new in versions if new.current.version > 0}
         if not changed:
             return consequences
@@ -229,18 +237,25 @@ class Consequences:
         """Put the states of results, and the jobs that compute them again, into the statement that writes."""
         if self._states:
             statement.add(_SET_STATES, *transposed(_STATES, self._states))
-        if self._again or self._patients:
-            add_jobs(statement, sorted(self._again), self._patients)
+        if self._again or self._patients or self._named:
+            add_jobs(statement, sorted(self._again), self._patients, self._named)
 
 
-def add_jobs(statement: Statement, again: Sequence[tuple[int, str]], patients: Sequence[int] = ()) -> None:
+def add_jobs(
+    statement: Statement,
+    again: Sequence[tuple[int, str]],
+    patients: Sequence[int] = (),
+    named: Sequence[int] = (),
+) -> None:
     """Put jobs that compute again into a statement.
 
     Args:
         again: keys of patients, each with a model.
         patients: keys of those of whom all models that there are results of are computed again.
+        named: keys of resources of no patient (`NAMED_TYPES`): so of those whose records refer to them.
     """
-    statement.add(_ADD_JOBS, list(patients), [patient for patient, _ in again], [model for _, model in again])
+    pairs = [patient for patient, _ in again], [model for _, model in again]
+    statement.add(_ADD_JOBS, list(patients), list(RECORD_TYPES), list(named), *pairs)
 
 
 def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, int]) -> list[int]:
@@ -316,7 +331,8 @@ class _Contents:
         # Equal in what was used: a change of anything else (meta, another name) leaves the result as it is.
         if used_hash(after, use.elements) == use.hash:
             return ""
-        if use.elements is not None and _only_adds(_used(before, use.elements), _used(after, use.elements)):
+        partial = use.elements is not None and after.get("status") != _IN_ERROR
+        if partial and _only_adds(_used(before, use.elements), _used(after, use.elements)):
             return "outdated"
         return "withdrawn"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -97,25 +97,32 @@ class Jobs:
 
     async def lease_waiting(
         self, dedupes: Sequence[str], *, lease: timedelta = timedelta(minutes=10)
-    ) -> list[int]:
-        """Take those of these jobs that wait, ready or not, for who does their work anyway; `finish_all` ends them."""
+    ) -> dict[int, str]:
+        """Take those of these jobs that wait, ready or not, for who does their work anyway; `finish_all` ends them.
+
+        Returns:
+            Key of each that was taken, and its `dedupe`.
+        """
         async with self._pool.connection() as connection:
             # Not those being done: their worker finishes them.
             rows = await connection.execute(
                 "UPDATE job SET state = 'leased', attempts = attempts + 1, leased_by = %s, leased_until = now() + %s "
                 "WHERE key IN (SELECT key FROM job WHERE dedupe = ANY(%s) AND state = 'ready' "
-                "FOR UPDATE SKIP LOCKED) RETURNING key",
+                "FOR UPDATE SKIP LOCKED) RETURNING key, dedupe",
                 (self._worker, lease, list(dedupes)),
             )
-            return [row[0] for row in await rows.fetchall()]
+            return dict(await rows.fetchall())
 
-    async def finish_all(self, keys: Sequence[int]) -> None:
+    async def finish_all(self, keys: Iterable[int]) -> None:
         """The jobs are done, those that are still ours."""
+        keys = list(keys)
+        if not keys:
+            return
         async with self._pool.connection() as connection:
             await connection.execute(
                 "UPDATE job SET state = 'done', finished = now() "
                 "WHERE key = ANY(%s) AND state = 'leased' AND leased_by = %s",
-                (list(keys), self._worker),
+                (keys, self._worker),
             )
 
     async def purge(self, older: timedelta = timedelta(days=7)) -> None:

@@ -161,7 +161,13 @@ WHERE w.type = 'Patient' AND w.id = %s ORDER BY p.since, p.result
 _AS_OF = """
 SELECT p.id, r.type, r.id, v.version, v.last_updated, v.bytes
 FROM resource p CROSS JOIN unnest(linked_patients(ARRAY[p.key])) AS person
-JOIN record o ON o.patient = person JOIN resource r ON r.key = o.resource
+JOIN record o ON o.patient = person JOIN resource n ON n.key = o.resource AND n.type = ANY(%s)
+CROSS JOIN LATERAL (
+    SELECT n.key
+    UNION ALL
+    SELECT f.target FROM reference f JOIN resource m ON m.key = f.target AND m.type = 'Medication'
+    WHERE n.type IN ('MedicationRequest', 'MedicationStatement') AND f.resource = n.key
+) AS seen (key) JOIN resource r ON r.key = seen.key
 JOIN LATERAL (
     SELECT r.version, r.last_updated, r.bytes WHERE r.last_updated <= %s AND NOT r.deleted
     UNION ALL
@@ -171,14 +177,20 @@ JOIN LATERAL (
         ORDER BY h.version DESC LIMIT 1
     )
 ) v ON v.bytes IS NOT NULL
-WHERE p.type = 'Patient' AND p.id = ANY(%s) AND r.type = ANY(%s) ORDER BY p.id, r.type, r.key
+WHERE p.type = 'Patient' AND p.id = ANY(%s) ORDER BY p.id, r.type, r.key
 """
 
-# By versions, so that no content is read. Of who has a second record (ADT A40) nothing is said.
+# By versions, so that no content is read; a Medication's beside that of the order that refers to it.
+# Of who has a second record (ADT A40) nothing is said.
 _SEEN = """
 SELECT p.id, p.version || ' ' || coalesce((
-        SELECT md5(string_agg(r.key || '/' || r.version, ',' ORDER BY r.key)) FROM record o
-        JOIN resource r ON r.key = o.resource
+        SELECT md5(string_agg(r.key || '/' || r.version || coalesce(named.versions, ''), ',' ORDER BY r.key))
+        FROM record o JOIN resource r ON r.key = o.resource
+        LEFT JOIN LATERAL (
+            SELECT string_agg(' ' || m.key || '/' || m.version, '' ORDER BY m.key) AS versions
+            FROM reference f JOIN resource m ON m.key = f.target AND m.type = 'Medication'
+            WHERE r.type IN ('MedicationRequest', 'MedicationStatement') AND f.resource = r.key
+        ) named ON true
         WHERE o.patient = p.key AND r.type = ANY(%s) AND NOT r.deleted
             AND NOT EXISTS (SELECT FROM prediction x WHERE x.result = r.key)
     ), ''), s.id, s.bytes, f.seen
@@ -300,10 +312,11 @@ class Results:
     ) -> dict[str, list[Stored]]:
         """The records of patients as they had arrived by then, of linked Patients with each; not bound to access.
 
-        Each resource is in the version that was current then: what was corrected or deleted later is as it was.
+        Each resource is in the version that was current then: what was corrected or deleted later is as it was. So are
+        the Medications that orders and statements refer to.
         """
         async with self._pool.connection() as connection:
-            values = (moment, moment, moment, list(patient_ids), list(types))
+            values = (list(types), moment, moment, moment, list(patient_ids))
             rows = await connection.execute(_AS_OF, values, binary=True)
             records: dict[str, list[Stored]] = {name: [] for name in patient_ids}
             for patient, *stored in await rows.fetchall():
@@ -474,9 +487,11 @@ class _Batch:
 
     async def _tracked(self, connection: AsyncConnection, keys: Iterable[int]) -> dict[int, int | None]:
         """Those of the results that were written before, and the RiskAssessment beside each."""
+        known = [key for key in keys if not self._rows[key].fresh]
+        if not known:
+            return {}
         rows = await connection.execute(
-            "SELECT result, companion FROM prediction WHERE result = ANY(%s)",
-            ([key for key in keys if not self._rows[key].fresh],),
+            "SELECT result, companion FROM prediction WHERE result = ANY(%s)", (known,)
         )
         return {row[0]: row[1] for row in await rows.fetchall()}
 
@@ -493,6 +508,8 @@ class _Batch:
     ) -> list[NewVersion]:
         """Versions of results with the tag `superseded`, or without it; none where that is so already."""
         wanted = sorted(keys)
+        if not wanted:
+            return []
         rows = {key: self._rows[key] for key in wanted if key in self._rows}
         rows |= await locked(connection, [key for key in wanted if key not in rows])
         contents = []

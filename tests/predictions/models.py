@@ -101,6 +101,15 @@ class Counting(Model):
         return [prediction(record, display=f"{os.getpid()} {len(records)}") for record in records]
 
 
+class Sleeping(Model):
+    """Never answers."""
+
+    name = "sleeping"
+
+    def predict(self, records: Sequence[PatientRecord], settings: PredictorSettings) -> Any:
+        time.sleep(1000)
+
+
 class Wrong(Model):
     """Gives one answer, however many patients it is asked about."""
 

@@ -147,7 +147,7 @@ def test_what_was_not_known_at_the_time_is_not_in_the_row(fresh_database_url: st
         dated(of_patient(condition("I21")), 20),
     )
     assert [row.values["systolic"] for row in rows] == [137, 190]
-    assert [row.outcomes["infarction"] for row in rows] == [1, None]
+    assert [row.outcomes["infarction"].value for row in rows] == [1, None]
     assert rows[0].references["systolic"][0].endswith("/_history/1")
     arrived = cohort(tmp_path / "stored", arrival="stored", as_of=[days[0].isoformat()])
 

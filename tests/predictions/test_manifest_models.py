@@ -243,6 +243,11 @@ BAD: dict[str, tuple[dict[str, Any], Callable[[Path], None], str]] = {
     "250 %": (output(kind="probability", horizon_years=1), constant([2.5]), "not within 0 to 1"),
     "shape": (output(kind="class", classes=CLASSES), constant([0.2, 0.3, 0.5]), "3 values"),
     "index": (output(kind="probability", index=7), constant([0.5]), "no value 7"),
+    "several": (
+        output(kind="probability", horizon_years=1),
+        constant([0.9, 0.1]),
+        "2 values for each patient",
+    ),
     "no such output": (output(kind="probability", tensor="other"), constant([0.5]), "no output other"),
     "sum": (output(kind="class", classes=CLASSES), constant([0.2, 0.3]), "add up to 1"),
     "rises": (output(kind="survival", times=[1, 5], horizon_years=5), constant([0.5, 0.6]), "rises"),

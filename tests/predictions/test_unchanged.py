@@ -20,6 +20,7 @@ from fhir_bridge.predictions.score2 import Score2
 from fhir_bridge.predictions.smart2 import Smart2
 from fhir_bridge.storage import BadResource
 from fhir_bridge.terminology import get_terminology
+from tests.patience import PATIENCE
 from tests.predictions.clinic import (
     APPROVED,
     ENABLED,
@@ -131,7 +132,7 @@ def test_several_models_read_once_and_write_together_what_each_says_alone(fresh_
             runs = [
                 PredictionRun(model, parameters, IdKey(DEMO_KEY), clinic.store, workers) for model in models
             ]
-            await predict_together(clinic.store, runs, "p", EVERYTHING)
+            await predict_together(clinic.store, runs, "p", EVERYTHING, seconds=PATIENCE)
 
         await together(Asked(), Score2(), Smart2(), Cha2ds2(with_sex=False))
         first = await clinic.results()

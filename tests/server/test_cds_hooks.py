@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,15 +16,20 @@ from joserfc.jwk import ECKey
 from ruamel.yaml import YAML
 
 from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.predictions import find_predictor
 from fhir_bridge.predictions import plugin as predictions
+from fhir_bridge.predictions.identity import content_hash_of
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.cds import cards as card_makers
 from fhir_bridge.server.cds import routes
 from fhir_bridge.storage.cards import SILENT_DAYS
+from fhir_bridge.storage.model_versions import ModelVersions
+from tests.patience import until
 from tests.predictions.clinic import pressure, records
 from tests.predictions.made_models import manifest
 from tests.predictions.made_models import write as write_model
+from tests.predictions.models import Sleeping
 from tests.predictions.records import condition
 from tests.server.conftest import BASE, FHIR, Hospital, bare_plugins, furnish, running
 from tests.server.test_cors import ACAO, REGISTERED
@@ -189,9 +195,28 @@ def test_an_override_silences_the_card_for_everybody_and_for_its_time(served: Ho
     assert answer_card(served, card["uuid"], "overridden").status_code == 200
     assert cards(served, p, user="Practitioner/other") == []
     assert len(cards(served, p, iss="other-ehr")) == 1
+    write(served, p, pressure(240))
+    assert len(cards(served, p, user="Practitioner/other")) == 1  # another category is another card
+    write(served, p, pressure(137))
+    assert len(cards(served, p)) == 0
     days = SILENT_DAYS + 1
     served.sql("UPDATE cds_card SET answered = answered - make_interval(days => %s)", days)
     assert len(cards(served, p, user="Practitioner/third")) == 1
+
+
+def test_a_model_whose_approval_ended_gives_no_card(served: Hospital, p: str) -> None:
+    (card,) = cards(served, p)
+    versions = ModelVersions(served.services.store.pool)
+    site, _ = site_settings(str(served.services.settings.site))
+    content = content_hash_of(find_predictor("own-risk", site.parameters))
+    ended = datetime.now(UTC) - timedelta(days=1)
+    served.run(versions.promote, "own-risk", content, "1", "Dr. X", ended)
+    try:
+        assert cards(served, p, user="Practitioner/other") == []
+    finally:
+        served.sql("DELETE FROM model_version")
+    assert len(cards(served, p, user="Practitioner/other")) == 1
+    assert answer_card(served, card["uuid"], "accepted").status_code == 200
 
 
 def test_feedback_that_can_not_be_read_is_refused(served: Hospital, p: str) -> None:
@@ -308,6 +333,21 @@ def test_a_time_out_or_a_defect_gives_no_cards_and_no_error(
     assert len(cards(served, p)) == 1  # what was not given was not shown
 
 
+def test_what_is_remembered_as_shown_is_given_however_long_remembering_takes(
+    served: Hospital, p: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = routes.Cards.shown
+
+    async def slowly(*of: Any) -> None:
+        await shown(*of)
+        await asyncio.sleep(4)
+
+    assert len(cards(served, p)) == 1  # the model has answered
+    monkeypatch.setattr(routes.Cards, "shown", slowly)
+    monkeypatch.setattr(served.services.settings, "cds_seconds", 3)
+    assert len(cards(served, p, user="Practitioner/doris")) == 1
+
+
 def test_a_condition_that_is_new_is_computed_before_the_card_is_made(served: Hospital, p: str) -> None:
     assert len(cards(served, p)) == 1
     write(served, p, condition("I10"))
@@ -316,18 +356,55 @@ def test_a_condition_that_is_new_is_computed_before_the_card_is_made(served: Hos
     assert [item.state for item in standings if not item.waiting] != []
 
 
-def test_a_model_that_hangs_takes_no_card_from_one_that_is_ready(
-    served: Hospital, p: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def hang(*_: Any) -> None:
-        await asyncio.sleep(2)
-
-    assert len(cards(served, p)) == 1
-    both = SITE + "    score2: {enabled: true, region: moderate}\n"
+@pytest.fixture
+def sleeping(served: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second model at the site, which never answers and is stopped after some seconds."""
+    both = SITE + "    sleeping: {enabled: true, limits: {seconds: 6}}\n"
     settings = site_settings(str(served.services.settings.site))
-    parameters = YAML(typ="safe").load(both)["parameters"]
+    parameters = settings[0].parameters | YAML(typ="safe").load(both)["parameters"]
+    parameters["predictions"]["own-risk"] = settings[0].parameters["predictions"]["own-risk"]
     changed = (settings[0].model_copy(update={"parameters": parameters}), settings[1])
+    found = card_makers.find_predictor
     monkeypatch.setattr(card_makers, "site_settings", lambda _: changed)
-    monkeypatch.setattr(card_makers, "predict_together", hang)
-    monkeypatch.setattr(served.services.settings, "cds_seconds", 0.5)
+    monkeypatch.setattr(
+        card_makers,
+        "find_predictor",
+        lambda name, parameters: Sleeping() if name == "sleeping" else found(name, parameters),
+    )
+    monkeypatch.setattr(served.services.settings, "cds_seconds", 5)
+
+
+def states(hospital: Hospital, patient: str, model: str) -> list[str]:
+    """Kinds of what a model left of a patient: its value, or why there is none."""
+    left = []
+    for standing in hospital.run(hospital.services.store.results.of_patient, patient):
+        if standing.model == model:
+            stored = hospital.run(hospital.services.store.read, "Observation", standing.id, EVERYTHING)
+            absent = stored.resource().get("dataAbsentReason")
+            left.append(absent["coding"][0]["code"] if absent else "value")
+    return left
+
+
+def test_a_model_that_hangs_takes_no_card_from_others_and_is_a_failed_run(
+    served: Hospital, p: str, sleeping: None
+) -> None:
+    assert len(cards(served, p)) == 1  # nothing was computed before
+    assert states(served, p, "own-risk") == ["value"]
+    assert states(served, p, "sleeping") == []
+    until(lambda: states(served, p, "sleeping"), "the model is stopped")
+    assert states(served, p, "sleeping") == ["error"]
+    assert cards(served, p) == []
     assert len(cards(served, p, user="Practitioner/doris")) == 1
+
+
+def test_of_a_model_that_hangs_few_wait_for_their_turn(
+    served: Hospital, p: str, sleeping: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(card_makers, "MOST_UNDER_WAY", 1)
+    other = f"{p}-other"
+    served.run(served.services.store.load, [own(item, other) for item in records()], adapter="test")
+    assert len(cards(served, p)) == 1
+    assert len(cards(served, other)) == 1
+    until(lambda: states(served, p, "sleeping"), "the model is stopped")
+    until(lambda: not card_makers._under_way, "nothing is under way")
+    assert states(served, other, "sleeping") == []

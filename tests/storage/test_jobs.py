@@ -75,11 +75,11 @@ def test_who_does_the_work_anyway_takes_the_jobs_that_wait_and_those_alone(fresh
         leased = await other.lease(["predict"])
         assert leased is not None
         taken = await jobs.lease_waiting(["a", "b", "c"])
-        assert taken == [later]
+        assert taken == {later: "a"}
         after = await other.add("predict", {}, dedupe="a")
         await jobs.finish_all([*taken, leased.key])
         assert await other.finish(leased)
-        assert await jobs.lease_waiting(["a"]) == [after]
+        assert await jobs.lease_waiting(["a"]) == {after: "a"}
         await jobs.purge(timedelta())
         async with store.connection() as connection:
             row = await (await connection.execute("SELECT array_agg(key) FROM job")).fetchone()

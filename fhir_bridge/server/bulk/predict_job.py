@@ -5,7 +5,9 @@ Whoever goes on with it after a crash begins anew: what was stored is found unch
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from fhir_bridge.fhir.access import AccessFilter
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["predict_handler"]
 
 CHUNK: Final = 50
+WATCH_SECONDS: Final = 1.0
+"""How often it is looked whether somebody still waits: a model that hangs takes long for each patient."""
 
 
 def predict_handler(blobs: Blobs, site: str | None) -> Handler:
@@ -35,7 +39,8 @@ def predict_handler(blobs: Blobs, site: str | None) -> Handler:
             return {}
         with suppress(Lost):
             try:
-                await _run(store, jobs, blobs, job, site)
+                async with _while_wanted(jobs, job):
+                    await _run(store, jobs, blobs, job, site)
             except PredictionError as error:
                 await jobs.fail(job.id, f"{error} ({error.code})")
             except (NotFound, Gone):
@@ -43,6 +48,37 @@ def predict_handler(blobs: Blobs, site: str | None) -> Handler:
         return {}
 
     return predict
+
+
+@asynccontextmanager
+async def _while_wanted(jobs: BulkJobs, job: BulkJob) -> AsyncIterator[None]:
+    """End the block, wherever it is, when the job was cancelled.
+
+    Raises:
+        Lost: it was.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    cancelled = False
+
+    async def watch() -> None:
+        nonlocal cancelled
+        while await jobs.running(job):
+            await asyncio.sleep(WATCH_SECONDS)
+        cancelled = True
+        task.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not cancelled:
+            raise
+        task.uncancel()
+        raise Lost from None
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _run(store: Store, jobs: BulkJobs, blobs: Blobs, job: BulkJob, site: str | None) -> None:
@@ -53,10 +89,9 @@ async def _run(store: Store, jobs: BulkJobs, blobs: Blobs, job: BulkJob, site: s
     patients = await _patients(store, job, access)
     done: list[str] = []
     outcomes: dict[str, int] = {}
+    job = await jobs.advance(job, {"said": f"0 of {len(patients)} patients"})
     async with blobs.writing() as writer:
         for start in range(0, len(patients), CHUNK):
-            if not await jobs.running(job):
-                raise Lost
             async for item in run.for_patients(patients[start : start + CHUNK], access):
                 outcomes[item.outcome] = outcomes.get(item.outcome, 0) + 1
                 if item.observation_id:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -24,6 +25,7 @@ from fhir_bridge.server.pages.reading import concept_text, quantity_text, value_
 from fhir_bridge.server.services import Services
 from fhir_bridge.storage.cards import Card, Cards
 from fhir_bridge.storage.errors import Forbidden, StorageError
+from fhir_bridge.storage.model_versions import ModelVersions
 
 __all__ = ["cards_for"]
 
@@ -37,10 +39,14 @@ _REASONS: Final = (
     ("patient-declines", "The patient declines"),
 )
 _GRAVE: Final = frozenset({"high", "very-high"})
-_SHARE: Final = 0.8
-"""Of the time of a call, for models that have to be run: the rest is for reading what is ready."""
+_TOGETHER: Final = 0.4
+"""Of the time for models that have to be run, in which results wait for each other to be written at once."""
+MOST_UNDER_WAY: Final = 16
+"""Runs of one model for calls, of which most gave up: of one that hangs no more wait for their turn."""
 _log = logging.getLogger("fhir_bridge.server")
-_running: set[asyncio.Task[Any]] = set()
+_under_way: dict[tuple[str, str, str], asyncio.Future[None]] = {}
+"""Of client, patient and model, until what the model says is written."""
+_tasks: set[asyncio.Task[None]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,10 @@ class _Now:
 
 
 async def cards_for(
-    services: Services, ehr: Ehr, request: HookRequest, patient: str
+    services: Services, ehr: Ehr, request: HookRequest, patient: str, end: float
 ) -> tuple[list[dict[str, Any]], list[Card]]:
-    """The cards that are due, and what is to be remembered of them."""
-    now = await _now(services, ehr.access, patient)
+    """The cards that are due, and what is to be remembered of them; end: see `_run`."""
+    now = await _now(services, ehr, patient, end)
     table = Cards(services.store.pool)
     news = await table.news(
         ehr.id, request.person, patient, {model: item.stated for model, item in now.items()}
@@ -76,7 +82,7 @@ async def cards_for(
     return cards, kept
 
 
-async def _now(services: Services, access: AccessFilter, patient: str) -> dict[str, _Now]:
+async def _now(services: Services, ehr: Ehr, patient: str, end: float) -> dict[str, _Now]:
     """What each model of the site says; one that stated nothing yet, or has newer data, is run."""
     site = None if services.settings.site is None else str(services.settings.site)
     parameters = site_settings(site)[0].parameters
@@ -85,25 +91,32 @@ async def _now(services: Services, access: AccessFilter, patient: str) -> dict[s
         for name, block in (parameters.get("predictions") or {}).items()
         if isinstance(block, Mapping) and block.get("enabled") is True and not block.get("shadow_of")
     ]
-    standings = await services.store.results.of_patient(patient)
+    standings, versions = await asyncio.gather(
+        services.store.results.of_patient(patient), ModelVersions(services.store.pool).all()
+    )
+    # What was said stays in the record; of a model whose approval ended nothing more is brought to anybody.
+    ended = {item.model for item in versions if item.state == "active" and item.expired}
+    models = [name for name in models if name not in ended]
     ready = {item.model for item in standings if item.state == "current" and not item.waiting}
     missing = [name for name in models if name not in ready]
     if missing:
-        if not await _run(services, access, missing, patient, site):
-            models = [name for name in models if name in ready]
+        late = await _run(services, ehr, missing, patient, site, end)
+        models = [name for name in models if name not in late]
         standings = await services.store.results.of_patient(patient)
-    outdated = await outdated_models(services.store, access, standings)
-    result: dict[str, _Now] = {}
+    newest: dict[str, str] = {}
     for model in models:
         own = [item for item in standings if item.model == model]
-        newest = next((item for item in own if item.state == "current"), own[-1] if own else None)
-        if newest is None:
+        current = next((item for item in own if item.state == "current"), own[-1] if own else None)
+        if current is not None:
+            newest[model] = current.id
+    outdated, *read = await asyncio.gather(
+        outdated_models(services.store, ehr.access, standings),
+        *(_read(services, ehr, identity) for identity in newest.values()),
+    )
+    result: dict[str, _Now] = {}
+    for model, observation in zip(newest, read, strict=True):
+        if observation is None:
             continue
-        try:
-            stored = await services.store.read("Observation", newest.id, access)
-        except StorageError:
-            continue
-        observation: dict[str, Any] = loads_exact(stored.bytes)
         absent = next((code for _, code in codings(observation.get("dataAbsentReason"))), "")
         if absent == "error":
             continue  # a failed run says nothing about the patient
@@ -115,38 +128,82 @@ async def _now(services: Services, access: AccessFilter, patient: str) -> dict[s
     return result
 
 
-async def _run(
-    services: Services, access: AccessFilter, models: Sequence[str], patient: str, site: str | None
-) -> bool:
-    """Run models, and say whether that ended in time.
+async def _read(services: Services, ehr: Ehr, identity: str) -> dict[str, Any] | None:
+    """A result, where this system may see it."""
+    try:
+        stored = await services.store.read("Observation", identity, ehr.access)
+    except StorageError:
+        return None
+    observation: dict[str, Any] = loads_exact(stored.bytes)
+    return observation
 
-    Else they go on, the next call finds their results, and this one has time left for the cards of the others.
+
+async def _run(
+    services: Services, ehr: Ehr, models: Sequence[str], patient: str, site: str | None, end: float
+) -> set[str]:
+    """Run models, and say which of them are not through in time.
+
+    Those go on, the next call finds their results, and this one has time left for the cards of the others. What
+    another call runs already is waited for, and not run again.
+
+    Args:
+        end: of the time, by the clock of the event loop.
     """
+    loop = asyncio.get_running_loop()
+    counts = Counter(model for *_, model in _under_way)
+    keys = {name: (ehr.id, patient, name) for name in models}
+    new = [name for name in models if keys[name] not in _under_way and counts[name] < MOST_UNDER_WAY]
+    started = {name: loop.create_future() for name in new}
+    _under_way.update((keys[name], future) for name, future in started.items())
+    awaited = {name: _under_way[key] for name, key in keys.items() if key in _under_way}
+    seconds = max(end - loop.time(), 0.0)
+
+    def through(names: Sequence[str]) -> None:
+        for name in names:
+            if (future := started.pop(name, None)) is not None:
+                del _under_way[keys[name]]
+                future.set_result(None)
 
     async def run() -> None:
-        settings, key = site_settings(site)
-        runs = []
-        for model in models:
-            try:
-                predictor = find_predictor(model, settings.parameters)
-                check_may_predict(access, predictor)
-                runs.append(PredictionRun(predictor, settings.parameters, key, services.store))
-            except Forbidden:
-                continue  # this client may look at results, and not make any
-            except (PredictionError, StorageError) as error:
-                _log.warning("%s was not run for a card: %s", model, type(error).__name__)
         try:
-            await predict_together(services.store, runs, patient, access)
-        except (PredictionError, StorageError) as error:
-            _log.warning("a model was not run for a card: %s", type(error).__name__)
+            await _predict(services, ehr.access, new, patient, site, seconds * _TOGETHER, through)
+        finally:
+            through(new)
 
-    task = asyncio.create_task(run())
-    _running.add(task)
-    task.add_done_callback(_running.discard)
-    done, _ = await asyncio.wait({task}, timeout=services.settings.cds_seconds * _SHARE)
-    for ended in done:
-        ended.result()
-    return bool(done)
+    if new:
+        task = asyncio.create_task(run())
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+    if awaited:
+        await asyncio.wait(awaited.values(), timeout=seconds)
+    return {name for name in models if name not in awaited or not awaited[name].done()}
+
+
+async def _predict(
+    services: Services,
+    access: AccessFilter,
+    models: Sequence[str],
+    patient: str,
+    site: str | None,
+    seconds: float,
+    through: Callable[[Sequence[str]], object],
+) -> None:
+    """Run models; seconds, through: see `predict_together`."""
+    settings, key = site_settings(site)
+    runs = []
+    for model in models:
+        try:
+            predictor = find_predictor(model, settings.parameters)
+            check_may_predict(access, predictor)
+            runs.append(PredictionRun(predictor, settings.parameters, key, services.store))
+        except Forbidden:
+            continue  # this client may look at results, and not make any
+        except (PredictionError, StorageError) as error:
+            _log.warning("%s was not run for a card: %s", model, type(error).__name__)
+    try:
+        await predict_together(services.store, runs, patient, access, seconds=seconds, on_done=through)
+    except Exception as error:  # noqa: BLE001 - nobody waits for it, and the others' cards are due
+        _log.warning("a model was not run for a card: %s", type(error).__name__)
 
 
 async def _links(services: Services, patient: str) -> list[dict[str, Any]]:

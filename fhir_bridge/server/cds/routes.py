@@ -22,7 +22,7 @@ from fhir_bridge.server.login import client_address
 from fhir_bridge.server.rest.refusal import Refusal
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.smart.errors import OAuthError
-from fhir_bridge.storage.cards import Cards
+from fhir_bridge.storage.cards import Card, Cards
 
 __all__ = ["router"]
 
@@ -39,6 +39,8 @@ SERVICES: Final[Mapping[str, tuple[str, str]]] = {
 }
 LARGEST_BODY: Final = 4 * 1024 * 1024
 MOST_FEEDBACK: Final = 100
+SHARE: Final = 0.65
+"""Of the time of a call, until models that have to be run are through: the rest is for the cards of those that are."""
 _NO_CARDS: Final[Mapping[str, list[Any]]] = {"cards": []}
 _log = logging.getLogger("fhir_bridge.server")
 
@@ -83,7 +85,10 @@ async def call(request: Request) -> Response:
         return _refused(400, str(error))
     try:
         async with asyncio.timeout(services.settings.cds_seconds):
-            return JSONResponse({"cards": await _cards(request, services, ehr, asked)}, headers=_NO_STORE)
+            patient, cards, kept = await _cards(request, services, ehr, asked)
+        # After it: what is remembered as shown is given, and what came too late is not remembered.
+        await Cards(services.store.pool).shown(ehr.id, asked.person, patient, kept)
+        return JSONResponse({"cards": cards}, headers=_NO_STORE)
     except TimeoutError:
         return JSONResponse(_NO_CARDS, headers=_NO_STORE)
     except Exception as error:  # noqa: BLE001 - a defect here must not stand in the clinician's way
@@ -94,13 +99,17 @@ async def call(request: Request) -> Response:
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-async def _cards(request: Request, services: Services, ehr: Ehr, asked: HookRequest) -> list[dict[str, Any]]:
+async def _cards(
+    request: Request, services: Services, ehr: Ehr, asked: HookRequest
+) -> tuple[str, list[dict[str, Any]], list[Card]]:
+    """The patient here, the cards, and what is to be remembered of them."""
+    end = asyncio.get_running_loop().time() + services.settings.cds_seconds * SHARE
     if asked.hook == "order-sign" and not asked.orders:
-        return []
+        return "", [], []
     patient = await patient_of(services, asked, ehr.access)
     if patient is None:
-        return []
-    cards, kept = await cards_for(services, ehr, asked, patient)
+        return "", [], []
+    cards, kept = await cards_for(services, ehr, asked, patient, end)
     context = audit.Context(
         server=services.settings.fhir_base,
         client=ehr.id,
@@ -109,9 +118,7 @@ async def _cards(request: Request, services: Services, ehr: Ehr, asked: HookRequ
         purpose=ehr.access.purpose,
     )
     await services.audit.now(audit.read(context, f"Patient/{patient}", patient=patient))
-    # Last: a card that could not be given in time was not shown.
-    await Cards(services.store.pool).shown(ehr.id, asked.person, patient, kept)
-    return cards
+    return patient, cards, kept
 
 
 @router.post("/cds-services/{name}/feedback")
