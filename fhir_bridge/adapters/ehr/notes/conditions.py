@@ -33,14 +33,14 @@ _TABLE: Final = (
      r"(?:arterielle[rn]?\ |art\.\ )?Hypertonie|Bluthochdruck|Hypertonus", ""),
     ("hypercholesterolemia", "Hypercholesterinämie", r"(?:familial\ )?hypercholesterola?emia",
      r"(?:familiäre\ )?Hypercholesterinämie", r""),
-    ("diabetes", "Diabetes", r"(?:type\ [12I]+\ )?diabetes(?:\ mellitus)?(?:\ type\ [12I]+)?|T[12]DM|diabetic",
-     r"Diabetes\ mellitus(?:\ Typ\ [12I]+)?|Zucker(?:krankheit)?|Diabetikerin|Diabetiker",
-     r"(?-i:DM)(?:\ ?(?:Typ\ |type\ )?[12I]+)?"),
+    ("diabetes", "Diabetes", r"T[12]DM|(?:type\ [12I]+\ )?diabetic",
+     r"Zucker(?:krankheit)?|(?:Typ-[12I]+-)?Diabetiker(?:in)?",
+     r"(?:type\ [12I]+\ )?diabetes(?:\ mellitus)?(?:\ (?:type|Typ)\ [12I]+)?|(?-i:DM)(?:\ ?(?:Typ\ |type\ )?[12I]+)?"),
     ("breast cancer", "Mammakarzinom", r"breast\ (?:cancer|ca\b\.?)", r"Mammakarzinoms?|Brustkrebs|Mamma-?Ca\b\.?", ""),
     ("colon cancer", "Kolonkarzinom", r"col(?:on|orectal)\ (?:cancer|ca\b\.?)",
      r"Kolonkarzinoms?|Darmkrebs|Kolon-?Ca\b\.?", ""),
 )  # fmt: skip
-"""More specific conditions first. In German text `diabetes` alone is as in English."""
+"""More specific conditions first."""
 
 _CASED: Final = frozenset("MI MIs HI AF AMI CMP KMP BAA AAA PHT CAD CHD IHD CHF HTN SCD".split())
 
@@ -83,7 +83,9 @@ _ALSO: Final = {
 _BY_WORD: Final = {**{name.lower(): name for name in RELATIONS}, **_ALSO}
 GERMAN: Final = frozenset(list(RELATIONS)[list(RELATIONS).index("Großvater") :])
 """The relations of German texts."""
-_PLURAL: Final = re.compile(r"(?:brothers|sisters|sons|daughters|uncles|aunts|cousins|brüder|schwestern|söhne|töchter)")
+_PLURAL: Final = re.compile(
+    r"(?:brothers|sisters|sons|daughters|uncles|aunts|cousins|brüder|schwestern|söhne|töchter)"
+)
 
 
 def relation_of(word: str) -> str | None:

@@ -31,28 +31,37 @@ _RELATIVE: Final = re.compile(rf"\b(?:{WORDS})s?\b", re.IGNORECASE)
 _BETWEEN: Final = re.compile(
     rf"""(?:[\s:,;.(–/+&-]|\)|\d+(?:['’]?s)?|{CONDITION.pattern}
     |\b(?:mütterlicherseits|väterlicherseits|väterl|mütterl|des\ Patienten|der\ Patientin|maternal|paternal
-    |had|has|have|having|with|w|died|dies|passed\ away|dead|deceased|of|from|diagnosed|diag|dx|dxd|was|were|found\ to\ have
-    |suffers?|suffered|carries|the\ diagnosis|survived|underwent|operated|surgery|treated|developed|h|o|s|p|hx|history|known
-    |a|an|at|age|aged|in|his|her|their|early|late|mid|year|years|old|yrs?|yo|y|on|for|due|to|after|since|type|both|fatal|several
+    |had|has|have|having|with|w|died|dies|passed\ away|dead|deceased|of|from|is|ist|diagnosed|diag|dx|dxd|was
+    |were|found\ to\ have
+    |suffers?|suffered|carries|the\ diagnosis|survived|underwent|operated|surgery|treated|developed|h|o|s|p|hx
+    |history|known
+    |a|an|at|age|aged|in|his|her|their|early|late|mid|year|years|old|yrs?|yo|y|on|for|due|to|after|since|type
+    |both|fatal|several
     |two|multiple|premature|severe|suddenly|and|und|alive|living
-    |mit|hat|hatte|haben|hatten|leidet|litt|leiden|an|einem|einer|einen|eine|ein|am|im|erlitt|verstarb|verstorben|gestorben|starb|wurde|wegen|bei
-    |Z|n|Zn|St|stattgehabt\w*|Alter|von|J|Jahren|Jahre|Lj|Lebensjahr|ca|Anfang|Mitte|Ende|plötzlich|art|arterielle\w*|Typ|bekannt\w*
-    |beide|jung|früh|nach|tödlich\w*|rezidiv\w*|operiert\w*|diagnostiziert|erkrankt|betroffen|ebenfalls|auch|als|Kind|ED
+    |mit|hat|hatte|haben|hatten|leidet|litt|leiden|an|einem|einer|einen|eine|ein|am|im|erlitt|verstarb
+    |verstorben|gestorben|starb|wurde|wegen|bei
+    |Z|n|Zn|St|stattgehabt\w*|Alter|von|J|Jahren|Jahre|Lj|Lebensjahr|ca|Anfang|Mitte|Ende|plötzlich|art
+    |arterielle\w*|Typ|bekannt\w*
+    |beide|jung|früh|nach|tödlich\w*|rezidiv\w*|operiert\w*|diagnostiziert|erkrankt|betroffen|ebenfalls|auch
+    |als|Kind|ED
     |und|sowie|familial|familiäre\w*|insulin|chronisch\w*|schwere\w*|ungefähr|rund|um|den|die|das|der)\b)*""",
     re.VERBOSE | re.IGNORECASE,
 )
 """What may stand between a relative and a condition that is the relative's: any other word leaves it in doubt."""
 _BEFORE: Final = re.compile(
-    r"""[\s(]*(?:\b(?:in|of|bei|beim|der|des|his|her|the|seiner|ihrer|seines|ihres|maternal|paternal|mother's|both|beiden
+    r"""[\s(]*(?:\b(?:in|of|an?|bei|beim|der|des|his|her|the|seiner|ihrer|seines|ihres|maternal|paternal
+    |mother's|both|beiden
     |beide|fatal|at|age|aged|mit|im|Alter|von|J|Jahren)\b[\s.]*|\d+[\s,]*)*""",
     re.VERBOSE | re.IGNORECASE,
 )
 """What may stand between a condition and the relative named after it."""
 _HISTORY: Final = re.compile(
-    r"""\b(?:family\ (?:history|hx)|fam\.?\ hx|FHx|FH|Familienanamnese|FA|familiäre\ (?:Belastung|Vorbelastung)|familiär\ bekannte
+    r"""\b(?:family\ (?:history|hx)|fam\.?\ hx|FHx|FH|Familienanamnes(?:e|tisch)|FA|familiäre\ (?:Belastung
+    |Vorbelastung)|familiär\ bekannte
     |in\ (?:the|his|her|der|ihrer|seiner)\ (?:family|Familie)|Familiär|runs\ in\ the\ family)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
+_IN_GERMAN: Final = re.compile(r"anamnes|är|\bFA\b|\b(?:der|ihrer|seiner)\b", re.IGNORECASE)
 _DENIED: Final = re.compile(
     r"""^\W*(?:no|denies|denied|negative|keine?r?|kein\w*|verneint|without|ohne)\b|\bleer\b|\bunauffällig\b
     |\bneg(?:ativ\w*|\.)?(?=\s+(?:for|bzgl|für)\b)|\b(?:negativ|neg\.)|\bdenied\b|\bdenies\b|\bverneint\b
@@ -65,7 +74,8 @@ _WITHOUT: Final = re.compile(
 """Before a condition: a denial in its part of the sentence."""
 _OF_ANOTHER: Final = re.compile(
     r"""\b(?:husband|wife|spouse|partner|friend|doctor)(?:in)?['’]?s\b|\b(?:Ehemann|Ehefrau|Partner)\w*\b
-    |\b(?:wife|husband|friend|neighbou?r|step|foster|in-law|(?:step|foster)\w+|Schwieger\w+|Stief\w+|Pflege(?:mutter|vater|eltern)
+    |\b(?:wife|husband|friend|neighbou?r|step|foster|in-law|(?:step|foster)\w+|Schwieger\w+|Stief\w+
+    |Pflege(?:mutter|vater|eltern)
     |Nachbar\w*|Freund\w*|Schwager|Schwägerin|adopt\w*)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -81,7 +91,9 @@ _NO_STATEMENT: Final = re.compile(
     |care\ of|while|während|visiting|clinic|Sprechstunde|holt|pick)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
-_PLAYED: Final = re.compile(r"\bwhile\ (?:playing|running|exercising|swimming|asleep|sleeping)\b", re.IGNORECASE)
+_PLAYED: Final = re.compile(
+    r"\bwhile\ (?:playing|running|exercising|swimming|asleep|sleeping)\b", re.IGNORECASE
+)
 _SELF: Final = re.compile(r"\b(?:patient(?:in)?|pat\.|pt)\s+(?:is|ist|had|erlitt|hat|has)\b", re.IGNORECASE)
 
 
@@ -142,12 +154,13 @@ def _of_the_family(
     text = sentence.text
     if any(one.end() <= match.start() for one in relatives):
         return  # of one of them, in words that are not read
-    name = condition_name(match, history[0][:1].isupper() and "amil" in history[0] or history[0] in ("FA",))
+    name = condition_name(match, _IN_GERMAN.search(history[0]) is not None)
     if name is None:
         return
     part = text[: match.start()]
     if _DENIED.search(text) or _WITHOUT.search(part):
-        yield _fact(sentence, name, len(text) - len(text.lstrip()), match.end(), "", negated=True)
+        end = max(match.end(), _anchor(history, match))
+        yield _fact(sentence, name, len(text) - len(text.lstrip()), end, "", negated=True)
         return
     yield _fact(
         sentence, name, min(history.start(), match.start()), max(match.end(), _anchor(history, match)), ""
@@ -159,7 +172,10 @@ def _anchor(history: re.Match[str], match: re.Match[str]) -> int:
 
 
 def _denied_after(text: str, end: int) -> bool:
-    return re.match(r"\W*(?:denied|verneint|negativ|ruled out|ausgeschlossen)\b", text[end:], re.IGNORECASE) is not None
+    return (
+        re.match(r"\W*(?:denied|verneint|negativ|ruled out|ausgeschlossen)\b", text[end:], re.IGNORECASE)
+        is not None
+    )
 
 
 def _fact(

@@ -57,7 +57,7 @@ _PERCENT: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _BARE: Final = re.compile(
-    rf"\s*[:=]?\s*(?P<sign>[<>≤≥~]=?)?\s*(?P<low>[1-8]\d)(?:\s*[-–]\s*(?P<high>[1-8]\d))?(?=\s*(?:[,;)](?!\d)|\.?\s*$))"
+    r"\s*[:=]?\s*(?P<sign>[<>≤≥~]=?)?\s*(?P<low>[1-8]\d)(?:\s*[-–]\s*(?P<high>[1-8]\d))?(?=\s*(?:[,;)](?!\d)|\.?\s*$))"
 )
 """A number right after the name, without unit, with nothing after it in its part of the sentence."""
 _LOOSE: Final = re.compile(r"\b(?:about|etwa)\b", re.IGNORECASE)
@@ -104,7 +104,7 @@ def ejection_fraction(sentence: Sentence, day: date | None) -> Iterator[Fact]:
         if stated is None:
             continue
         value, end = stated
-        if not sentence.is_of_another(name.start(), end) and not is_of_another_time(text, end, day):
+        if not sentence.is_of_another(end) and not is_of_another_time(text, end, day):
             yield sentence.fact("lvef", value, name.start(), end)
         return
 
@@ -140,9 +140,9 @@ _ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "1": "1", "2": "2",
 _CLASS: Final = r"(?:IV|I{1,3}|[1-4])\b"
 _NYHA: Final = re.compile(
     rf"""\b(?:NYHA|New\ York\ Heart\ Association)\b
-    (?:\s*[-:=]?\s*(?:functional|Funktions|Klasse|class(?:ification)?|cl\.?|FC|stage|Stadium|Stad\.|Kl\.|status|of
+    (?:\s*(?:[-:=]\s*)?(?:functional|Funktions|Klasse|class(?:ification)?|cl\.?|FC|stage|Stadium|Stad\.|Kl\.|status|of
     |currently|derzeit|aktuell|jetzt|now|today|heute|is|ist|at|worsened\ to|improved\ to|verschlechtert\ auf
-    |verbessert\ auf)(?!\w))*\s*[-:=]?\s*
+    |verbessert\ auf)(?!\w))*\s*(?:[-:=]\s*)?
     (?P<low>{_CLASS})(?:\s*(?:-|–|/|to|or|bis|oder|and|und)\s*(?:NYHA[- ])?(?P<high>{_CLASS}))?""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -192,6 +192,6 @@ def functional_class(sentence: Sentence, day: date | None) -> Iterator[Fact]:
         if turn is None:
             return
         low, high, end = _ROMAN[turn["then"].lower()], None, turn.end()
-    if sentence.is_of_another(first.start(), end) or is_of_another_time(text, end, day):
+    if sentence.is_of_another(end) or is_of_another_time(text, end, day):
         return
     yield sentence.fact("nyha", f"{low}-{_ROMAN[high.lower()]}" if high else low, first.start(), end)

@@ -32,7 +32,7 @@ HYPOTHETICAL: Final = re.compile(
     |indiziert|empfohlen|ratsam|bitte|erwägen|prüfen|Einschlusskriterien|Eingeschlossen|Studie|möglicherweise
     |\w*einschluss|\w*ausschluss|Kriteri(?:en|um)|angefordert|angemeldet|evtl|eventuell|fraglich\w*
     |V\.\ ?a|Verdacht|vermutlich
-    |(?:Wieder)?vorstellung\ bei    |ausstehend
+    |(?:Wieder)?vorstellung\ bei|ab\ (?:NYHA|einer)    |ausstehend
     |Risiko|Risikofaktoren|zu\ klären|erfragen|bei\ NYHA|Patientenschulung|nächsten\ Termin\ nach)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -73,8 +73,8 @@ class Sentence(NamedTuple):
         """A fact whose span is from `start` to `end` of the sentence."""
         return Fact(kind, value, self.start + start, self.start + end, self.text[start:end])
 
-    def is_of_another(self, start: int, end: int) -> bool:
-        """Whether what stands from `start` to `end` is said of another person than the patient.
+    def is_of_another(self, end: int) -> bool:
+        """Whether what ends at `end` is said of another person than the patient.
 
         One that is named before it may be; of those named after it, one within its part of the sentence.
         """

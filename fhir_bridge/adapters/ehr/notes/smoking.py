@@ -14,8 +14,10 @@ __all__ = ["smoking"]
 _FIELD: Final = r"""(?:tob(?:acco)?\.?|smoking|cigarettes?|cigs?|nicotine|nikotin\w*|rauchen|raucherstatus|tabak\w*)
     (?:\ (?:use|abuse|status|hx|history|consumption))?\s*[:=]\s*"""
 """The name of the field of a form."""
-_AMOUNT: Final = r"""(?:~|ca\.\ ?|about\ |approx\.\ ?|bis\ zu\ )?(?:\d+(?:[-–]\d+)?|an?|half\ a|one|two|ein(?:e|en)?|zwei|halbe)\s*
-    (?:[/x×]\ ?(?:d\b|day|tag|wk|week|woche)|(?:cig\w*|zig\w*|ppd|packs?|schachteln?|päckchen|packung(?:en)?|packerl|stück)\b)"""
+_AMOUNT: Final = r"""(?:~|ca\.\ ?|about\ |approx\.\ ?|bis\ zu\ )?(?:\d+(?:[-–]\d+)?|an?|half\ a|one|two|ein(?:e
+    |en)?|zwei|halbe)\s*
+    (?:[/x×]\ ?(?:d\b|day|tag|wk|week|woche)|(?:cig\w*|zig\w*|ppd|packs?|schachteln?|päckchen|packung(?:en)?
+    |packerl|stück)\b)"""
 _PACK_YEARS: Final = r"\d+\s*-?\s*(?:p\.?\ ?y\.?|pack(?:ung)?s?[- ]?y(?:ea)?rs?|pk[- ]?yrs?|packungsjahre)\b"
 
 _STATES: Final = tuple(
@@ -37,6 +39,7 @@ _STATES: Final = tuple(
             |\b{_FIELD}(?:former|ex|previous|quit|stopped)\b
             |\b{_PACK_YEARS}[^.;]{{0,30}}\b(?:quit|stopped|aufgehört|sistiert|bis\ (?:vor\b|\d{{4}}))
             |\b(?:tobacco|nicotine|smoking)\b[^.;]{{0,30}}\bin\ remission\b|\bremote\ (?:smoking|tobacco)\b
+            |\b(?:previously|formerly)\ smoked\b|\bsmoked\b[^.;]{{0,40}}\b(?:stopped|quit|until|till)\b
             |\b(?:smoke|tobacco)-?free\ (?:since|for)\b|\brauchfrei\ seit\b
             |\bquit\ (?:cigarettes|tobacco)\b
             |\bex[- ]?raucher(?:in)?\b|\behem(?:alige[rs]?|\.)?\ (?:starker?\ )?raucher(?:in)?\b
@@ -44,7 +47,8 @@ _STATES: Final = tuple(
             |\b{_FIELD}(?:ehemals|ex|früher|ehemalig|z\.?\ ?n\.|beendet|sistiert)
             |\bmit\ dem\ rauchen\ aufgehört\b|\brauchen\ (?:\w+\ ){{0,3}}(?:eingestellt|aufgegeben)\b
             |\bdas\ rauchen\ (?:\w+\ ){{0,3}}aufgegeben\b
-            |\bfrüher\ geraucht\b|\bnikotin(?:abstinent|karenz)\ seit\b
+            |\bfrüher\ (?:[^;]{{0,25}}\ )?geraucht\b|\brauchen\ (?:\w+\ ){{0,3}}beendet\b|\bnikotin(?:abstinent
+            |karenz)\ seit\b
             |\brauchstopp?\ (?:nach|seit|vor|im|in|(?:19|20)\d\d)\b
             |\b(?:z\.?\ ?n\.|st\.?\ ?n\.|status\ nach|zustand\ nach)\ (?:\w+\ )?(?:nikotin|tabak|rauchen)\w*
             |\bnikotin(?:abusus|konsum)\b[^.;]{{0,30}}\b(?:sistiert|abstinent|beendet|eingestellt|bis\ vor)\b
@@ -56,9 +60,11 @@ _STATES: Final = tuple(
             |\bdenies\ (?:any\ |current\ )?(?:smoking|tobacco|nicotine|cigarettes)\b
             (?!\ (?:\w+\ ){{0,2}}(?:replacement|cessation|withdrawal|counsel))
             |\bno\ (?:tobacco|nicotine|smoking|cigarettes?|cigs)\b
-            (?!\ (?:\w+\ ){{0,2}}(?:replacement|patch|gum|cessation|withdrawal|counsel|ban|polic|history|hx|area|zone|status))
+            (?!\ (?:\w+\ ){{0,2}}(?:replacement|patch|gum|cessation|withdrawal|counsel|ban|polic|history|hx
+            |area|zone|status))
             |\b{_FIELD}(?:no(?:ne)?|neg\w*|denie[sd]|nein|keiner?|neg\.|∅|verneint)(?!\w)
             |\bnichtraucher(?:in)?\b|\braucht\ nicht\b|\bnikotin(?:konsum|abusus)\ (?:wird\ |wurde\ )?verneint\b
+            |^\W*nikotin,?\ [^.;:]{{0,40}}\b(?:werden|wird)\ verneint\b
             |\bverneint\ (?:nikotin|rauchen|tabak)
             (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|entw))\w*
             |(?-i:\bNR\b)(?=[^.]*\b(?i:alk\w*|c2|drogen|kaffee)\b)
@@ -75,12 +81,14 @@ _STATES: Final = tuple(
             |\b{_FIELD}(?:current|active|yes|daily|every\ day|some\ days|{_AMOUNT}|\d+\s*/\s*(?:d|tag|day))
             |(?:^|[;:,]\s*)(?:is\ an?\ )?smoker\s*(?=[,.;(]|$|since|x\b|with|\d)
             |\braucht\b|\b(?:gelegenheits|ketten|party)raucher(?:in)?\b
-            |(?:^|\b(?:starke?r?|aktive?r?|tägliche?r?|ist|aktuell|gelegentliche?r?)\ )raucher(?:in)?\b
-            (?!\s*(?:/|\w*husten|\w*beratung|\w*entwöhnung))
+            |(?:^|\b(?:starke?r?|aktive?r?|tägliche?r?|ist|aktuelle?r?|gelegentliche?r?)\
+            |sozialanamnese:\s*)raucher(?:in)?\b
+            (?!\s*/\s*\D|\s*(?:\w*husten|\w*beratung|\w*entwöhnungs?(?:kurs|programm|beratung)?\b))
             |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|{_AMOUNT}|\d+\s*(?:/|pro)\s*(?:d|tag))
             |\b(?:auf\ (?:\d+|eine|ein|zwei)\ (?:zig\w*|schachtel\w*)\ (?:\w+\ ){{0,2}}reduziert)
             |\bgibt\ an[^;]{{0,50}}\bzu\ rauchen\b
-            |\b(?:aktive[rn]?|fortgesetzte[rn]?|aktuelle[rn]?|weiterhin|anhaltende[rn]?|fortbestehende[rn]?|persistierende[rn]?)
+            |\b(?:aktive[rn]?|fortgesetzte[rn]?|aktuelle[rn]?|weiterhin|anhaltende[rn]?|fortbestehende[rn]?
+            |persistierende[rn]?)
             \ (?:nikotin|tabak)(?:abusus|konsum)\b""",
         ),
     )
@@ -126,9 +134,9 @@ def smoking(sentence: Sentence) -> Iterator[Fact]:
         if before and before.search(text[: match.start()]):
             return
         turned = match[0] if status == "former" else text[match.end() :] if status == "current" else ""
-        if re.search(r"\bnicht\b", turned):
+        if re.match(r"[^,;]*\bnicht\b", turned):
             return
-        if sentence.is_of_another(match.start(), match.end()) or _in_brackets(sentence, match.end()):
+        if sentence.is_of_another(match.end()) or _in_brackets(sentence, match.end()):
             return
         yield sentence.fact("smoking", status, match.start(), match.end())
         return
@@ -137,4 +145,4 @@ def smoking(sentence: Sentence) -> Iterator[Fact]:
 def _in_brackets(sentence: Sentence, end: int) -> bool:
     """Whether another person is named in brackets right after."""
     rest = sentence.text[end:].lstrip()
-    return rest.startswith("(") and sentence.is_of_another(end, end + rest.find(")") + 1)
+    return rest.startswith("(") and sentence.is_of_another(end + rest.find(")") + 1)

@@ -25,7 +25,8 @@ _EVENT: Final = re.compile(
 )
 """What happened to the patient, with a time of its own."""
 _OTHER_VALUE: Final = re.compile(
-    r"""[,;(]?\s*(?:\b(?:(?:down|up)\ from|vs\.?|versus|compared|was|before|previously|prior|vorher|zuvor|war|Vorjahr|gegenüber|nach
+    r"""[,;(]?\s*(?:\b(?:(?:down|up)\ from|vs\.?|versus|compared|was|before|previously|prior|vorher|zuvor|war
+    |Vorjahr|gegenüber|nach
     |im\ Vorjahr|last\ (?:year|month|visit))\b|\()[^,;]*?(?:\d|\bI{1,3}\b|\bIV\b)[^,;]*""",
     re.IGNORECASE | re.VERBOSE,
 )
