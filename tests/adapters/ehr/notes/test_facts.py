@@ -116,7 +116,12 @@ def test_a_denial_of_another_thing_denies_nothing(sentence: str, stated: str) ->
 
 @pytest.mark.parametrize(
     "text",
-    ["NYHA " + "class " * 60, "EF " + "a " * 500 + "%", "Mutter " + "und " * 500 + "x", "1 " * 500 + "smoker"],
+    [
+        "NYHA " + "class " * 60,
+        "EF " + "a " * 500 + "%",
+        "Mutter " + "und " * 500 + "x",
+        "1 " * 500 + "smoker",
+    ],
 )
 def test_a_text_that_repeats_itself_is_read_in_time(text: str) -> None:
     assert list(RuleExtractor().extract(text)) == []
