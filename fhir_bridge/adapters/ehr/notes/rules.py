@@ -16,17 +16,13 @@ from fhir_bridge.adapters.ehr.notes.smoking import smoking
 
 __all__ = ["RuleExtractor"]
 
-_SUBJECTS: Final = re.compile(
-    "|".join(
-        (
-            r"\b(?:LV)?EF\b|eje[ck]t|auswurf|pumpfunktion|NYHA|New York Heart",
-            r"smok|smkr|rauch|nikotin|nicotin|\btob\b|tobacco|tabak|cig|zig|pack|\bpy\b|\bppd\b|\bNR\b",
-            r"famil|\bFHx?\b|\bFA\b",
-            WORDS,
-        )
-    ),
-    re.IGNORECASE,
-)
+_HEART: Final = r"\b(?:(?:LV|LV-|3D-LV)?EF\b|eje[ck]t|auswurf|NYHA|New York Heart)"
+_SMOKE: Final = r"\b(?:\w*smo?k|nonsm|\w*rauch|nikotin|nicotin|tob\b|tobacco|tabak|(?-i:NR)\b"
+_AMOUNT: Final = r"\d+\s*-?\s*p(?:ac)?k|\d+\s*p\.?\s*y)|\bcut (?:down|back)\b|zig\w* (?:\w+ ){0,2}reduziert"
+_FAMILY: Final = rf"\b(?:famil|FHx?\b|FA\b|(?:{WORDS})(?:s|n)?\b)"
+_OF_THE_PATIENT: Final = re.compile(f"{_HEART}|{_SMOKE}|{_AMOUNT}", re.IGNORECASE)
+_OF_RELATIVES: Final = re.compile(_FAMILY, re.IGNORECASE)
+_SUBJECTS: Final = re.compile(f"{_HEART}|{_SMOKE}|{_AMOUNT}|{_FAMILY}", re.IGNORECASE)
 """A word of what the rules know: a text without any has no fact, and most texts have none."""
 
 
@@ -50,8 +46,9 @@ class RuleExtractor:
                 continue
             if ASKED.search(sentence.text):
                 continue
-            yield from family_history(sentence)
-            if HYPOTHETICAL.search(sentence.text):
+            if _OF_RELATIVES.search(sentence.text) is not None:
+                yield from family_history(sentence)
+            if _OF_THE_PATIENT.search(sentence.text) is None or HYPOTHETICAL.search(sentence.text):
                 continue
             yield from ejection_fraction(sentence, day)
             yield from functional_class(sentence, day)

@@ -81,7 +81,7 @@ _STATES: Final = tuple(
             |\b{_FIELD}(?:current|active|yes|daily|every\ day|some\ days|{_AMOUNT}|\d+\s*/\s*(?:d|tag|day))
             |(?:^|[;:,]\s*)(?:is\ an?\ )?smoker\s*(?=[,.;(]|$|since|x\b|with|\d)
             |\braucht\b|\b(?:gelegenheits|ketten|party)raucher(?:in)?\b
-            |(?:^|\b(?:starke?r?|aktive?r?|tägliche?r?|ist|aktuelle?r?|gelegentliche?r?)\
+            |(?:^|\b(?:starke?r?|aktive?r?|tägliche?r?|ist|aktuelle?r?|gelegentliche?r?)\s
             |sozialanamnese:\s*)raucher(?:in)?\b
             (?!\s*/\s*\D|\s*(?:\w*husten|\w*beratung|\w*entwöhnungs?(?:kurs|programm|beratung)?\b))
             |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|{_AMOUNT}|\d+\s*(?:/|pro)\s*(?:d|tag))
