@@ -27,7 +27,7 @@ _TABLE: Final = (
     ("atrial fibrillation", "Vorhofflimmern", r"atrial\ fibrillation|A-?fib|AF", r"Vorhofflimmerns?|VHF", ""),
     ("long QT syndrome", "Long-QT-Syndrom", r"long[- ]QT[- ]syndrome", r"Long-QT-Syndroms?", r"LQTS?"),
     ("aortic aneurysm", "Aortenaneurysma", r"(?:abdominal\ |thoracic\ )?aortic\ aneurysms?|AAA",
-     r"(?:Bauch)?Aortenaneurysmas?|BAA", ""),
+     r"(?:thorakale\w*\ |abdominelle\w*\ )?(?:Bauch)?Aortenaneurysmas?|BAA", ""),
     ("stroke", "Schlaganfall", r"strokes?|CVAs?", r"Schlaganfalls?|Schlaganfälle|Apople(?:x|xie)|Hirninfarkte?s?", ""),
     ("hypertension", "Hypertonie", r"(?:arterial\ )?hypertension|high\ blood\ pressure|HTN|hypertensive",
      r"(?:arterielle[rn]?\ |art\.\ )?Hypertonie|Bluthochdruck|Hypertonus", ""),

@@ -15,7 +15,7 @@ __all__ = ["ejection_fraction", "functional_class"]
 
 _EARLIER: Final = re.compile(
     r"^\W*(?:previous(?:ly)?|prior|earlier|former(?:ly)?|frühere[rsn]?|früher|zuvor|ehemals"
-    r"|Vorbefund\w*|Voruntersuchung|Z\.\ ?n\.)\b",
+    r"|Vorbefund\w*|Vorunters\w*|Voraufnahme\w*|Vorecho\w*|Z\.\ ?n\.)\b",
     re.IGNORECASE,
 )
 _NOT: Final = re.compile(
