@@ -38,7 +38,8 @@ _STATES: Final = tuple(
             |\b(?:quit|stopp?ed|gave\ up|given\ up)\ smoking\b|\bused\ to\ smoke\b
             |\b{_FIELD}(?:former|ex|previous|quit|stopped)\b
             |\b{_PACK_YEARS}[^.;]{{0,30}}\b(?:quit|stopped|aufgehört|sistiert|bis\ (?:vor\b|\d{{4}}))
-            |\b(?:tobacco|nicotine|smoking)\b[^.;]{{0,30}}\bin\ remission\b|\b(?:remote|former|previous|past)\ (?:smoking|tobacco)\b
+            |\b(?:tobacco|nicotine|smoking)\b[^.;]{{0,30}}\bin\ remission\b
+            |\b(?:remote|former|previous|past)\ (?:smoking|tobacco)\b
             |\b(?:previously|formerly)\ smoked\b|\bsmoked\b[^.;]{{0,40}}\b(?:stopped|quit|until|till)\b
             |\b(?:smoke|tobacco)-?free\ (?:since|for)\b|\brauchfrei\ seit\b
             |\bquit\ (?:cigarettes|tobacco)\b
