@@ -431,3 +431,12 @@ def test_glucose_is_measured_by_its_unit(value: float, unit: str, taken: int, wr
     result = converted(write("glucose.json", json.dumps(point)))
     assert len(result.of("Observation")) == taken
     assert ("FB-WEAR-002" in result.codes()) is (taken == 0)
+
+
+def test_recording_too_long_to_be_inline_is_refused_where_its_samples_are_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "holter.hea").write_text("holter 1 250 99999999999\nholter.dat 16 200/mV 12 0 0 0 0 I\n")
+    (tmp_path / "holter.dat").write_bytes(b"\0" * 10)
+    result = converted(tmp_path / "holter.hea")
+    assert result.of("Observation") == []
+    (issue,) = result.issues
+    assert (issue.code, "holter.dat is cut off" in issue.message) == ("FB-WEAR-001", True)
