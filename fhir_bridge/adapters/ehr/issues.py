@@ -423,7 +423,7 @@ _CODES = declare(
     IssueCode(
         "FB-CDA-008",
         "error",
-        "The document is about several patients",
+        "The document is about several patients, or names none",
         "C-CDA documents with several recordTargets are not taken apart: send a document for each patient.",
         "structure",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,36 @@ def test_a_document_about_two_patients_is_refused_and_one_named_twice_is_not(sum
     refused = read_document(summary[:end] + other + summary[end:], "d.xml")
     assert refused.outcome == "rejected"
     assert [issue.code for issue in refused.issues] == ["FB-CDA-008"]
+
+
+def test_a_document_that_names_no_patient_is_refused(summary: bytes) -> None:
+    begin, end = summary.index(b"<recordTarget>"), summary.index(b"</recordTarget>") + len(b"</recordTarget>")
+    refused = read_document(summary[:begin] + summary[end:], "d.xml")
+    assert refused.outcome == "rejected"
+    assert [issue.code for issue in refused.issues] == ["FB-CDA-008"]
+
+
+def test_patients_without_a_number_are_those_of_their_documents_alone(summary: bytes) -> None:
+    """Systems number documents under one root: that two share it does not make their patients one."""
+    role = summary.index(b"<id ", summary.index(b"<recordTarget>"))
+    unknown = summary[:role] + b'<id nullFlavor="UNK"/>' + summary[summary.index(b"<addr", role) :]
+    unknown = re.sub(rb"<setId [^>]*/>", b"", unknown)
+    start = unknown.index(b"<id ", unknown.index(b"<typeId"))
+    stop = unknown.index(b"/>", start) + 2
+    patients = [
+        of_type(
+            converted(unknown[:start] + b'<id root="1.2.3" extension="%d"/>' % number + unknown[stop:]),
+            "Patient",
+        )
+        for number in (1, 2, 1)
+    ]
+    first, second, again = (one["id"] for (one,) in patients)
+    assert first == again
+    assert first != second
+
+
+def test_lines_before_the_declaration_are_let_pass(summary: bytes) -> None:
+    assert read_document(b"\r\n  " + summary, "d.xml").outcome == "read"
 
 
 def test_a_document_cut_anywhere_is_refused_and_never_raises(summary: bytes) -> None:

@@ -137,3 +137,13 @@ def test_report_is_written_where_nobody_reads_the_messages(tmp_path: Path) -> No
     os.close(writer)
     assert done.returncode in (0, 1)
     assert orjson.loads((tmp_path / "out" / "report.json").read_bytes())["records"]["converted"] == 2
+
+
+@pytest.mark.parametrize("first", ["sep=;\r\n", '"sep=;"\n'])
+def test_line_that_states_the_delimiter_is_no_header(tmp_path: Path, first: str) -> None:
+    path = as_csv(tmp_path / "conditions.csv", ";")
+    plain = convert("ehr/synthea-conditions", [path])
+    path.write_text(first + path.read_text())
+    stated = convert("ehr/synthea-conditions", [path])
+    assert stated.of("Condition") == plain.of("Condition")
+    assert [place for place, _ in stated.outcomes] == ["conditions.csv:3", "conditions.csv:4"]

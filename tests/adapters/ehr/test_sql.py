@@ -152,6 +152,33 @@ def test_row_that_is_deleted_is_withdrawn_from_the_store(
     assert set(loaded(fresh_database_url)) == {"asthma, mild"}
 
 
+def test_late_rows_and_tombstones_are_read_within_the_overlap(
+    clinic: Clinic, fresh_database_url: str, loaded: Callable[[str], dict[str, str]]
+) -> None:
+    """Also in the first run, in which `:watermark` has no value."""
+    clinic.run("CREATE TABLE removed (ID INTEGER, AT TIMESTAMP)")
+    deleted = "SELECT ID FROM removed WHERE :watermark IS NULL OR AT >= :watermark"
+    path = clinic.query(f'"{deleted}"\noverlap: 86400')
+    request = RunRequest("sql", site=clinic.folder / "site.yaml")
+
+    def load() -> set[str]:
+        report = load_sources(request, [str(path)], fresh_database_url).report
+        assert report["records"]["rejected"] == 0
+        return set(loaded(fresh_database_url))
+
+    clinic.add(1, "pharyngitis", "2024-01-01 10:00:00")
+    clinic.add(2, "bronchitis", "2024-01-03 10:00:00")
+    assert load() == {"pharyngitis", "bronchitis"}
+    # Committed late: half a day below the watermark.
+    clinic.add(3, "asthma", "2024-01-02 22:00:00")
+    clinic.run("INSERT INTO removed VALUES (1, '2024-01-02 23:00:00')")
+    clinic.run("DELETE FROM diagnosis WHERE ID = 1")
+    assert load() == {"bronchitis", "asthma"}
+    assert load() == {"bronchitis", "asthma"}
+    clinic.add(4, "otitis", "2024-01-01 10:00:00")  # two days: beyond it
+    assert load() == {"bronchitis", "asthma"}
+
+
 @pytest.fixture
 def loaded() -> Callable[[str], dict[str, str]]:
     """Texts of the stored Conditions that count, by their text."""

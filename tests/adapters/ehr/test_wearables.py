@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -379,3 +380,63 @@ def test_points_of_another_user_are_not_of_the_patient_that_is_named(write: Writ
     result = converted(write("points.ndjson", "\n".join(lines)))
     assert [one["effectiveDateTime"][:10] for one in result.of("Observation")] == ["2023-01-01", "2023-01-03"]
     assert ("points.ndjson:2", "rejected") in result.outcomes
+
+
+def test_row_whose_time_is_none_is_rejected_with_its_line_and_no_summary_is_without_a_day(
+    write: Write,
+) -> None:
+    rows = "time,steps\n01.03.2026 10:00,10\n1774778400,11\n2026-03-01 10:00:00,12\n2026-13-01 10:00,13\n"
+    result = converted(write("watch.csv", rows))
+    places = {issue.source for issue in result.issues if issue.code == "FB-WEAR-002"}
+    assert places == {"watch.csv:2", "watch.csv:3", "watch.csv:5"}
+    (steps,) = result.of("Observation")
+    assert (steps["valueQuantity"]["value"], steps["effectivePeriod"]["start"]) == (12, "2026-03-01")
+
+
+@pytest.mark.parametrize(
+    ("header", "good", "bad"),
+    [
+        ("spo2", 97, 3),
+        ("spo2", 97, 104),
+        ("respiratory_rate", 14, 400),
+        ("temperature_c", 36.6, 366),
+        ("weight_kg", 70.5, 70500),
+        ("sleep_minutes", 430, 4300),
+        ("systolic,diastolic", "120,80", "80,120"),
+        ("systolic,diastolic", "120,80", "1200,80"),
+    ],
+)
+def test_measure_that_no_body_has_is_rejected_with_its_line(
+    header: str, good: object, bad: object, write: Write
+) -> None:
+    rows = f"time,{header}\n2026-03-01 10:00:00,{good}\n2026-03-01 10:01:00,{bad}\n"
+    result = converted(write("watch.csv", rows))
+    (issue,) = (issue for issue in result.issues if issue.code == "FB-WEAR-002")
+    assert issue.source == "watch.csv:3"
+    assert len(result.of("Observation")) == 1
+    assert str(bad).partition(",")[0] not in issue.message.replace("2000", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "taken"), [(95, "mg/dL", 1), (9500, "mg/dL", 0), (5.3, "mmol/L", 1), (530, "mmol/L", 0)]
+)
+def test_glucose_is_measured_by_its_unit(value: float, unit: str, taken: int, write: Write) -> None:
+    point = {
+        "header": {"schema_id": {"namespace": "omh", "name": "blood-glucose", "version": "3.0"}},
+        "body": {
+            "blood_glucose": {"value": value, "unit": unit},
+            "effective_time_frame": {"date_time": "2026-03-01T10:00:00+01:00"},
+        },
+    }
+    result = converted(write("glucose.json", json.dumps(point)))
+    assert len(result.of("Observation")) == taken
+    assert ("FB-WEAR-002" in result.codes()) is (taken == 0)
+
+
+def test_recording_too_long_to_be_inline_is_refused_where_its_samples_are_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "holter.hea").write_text("holter 1 250 99999999999\nholter.dat 16 200/mV 12 0 0 0 0 I\n")
+    (tmp_path / "holter.dat").write_bytes(b"\0" * 10)
+    result = converted(tmp_path / "holter.hea")
+    assert result.of("Observation") == []
+    (issue,) = result.issues
+    assert (issue.code, "holter.dat is cut off" in issue.message) == ("FB-WEAR-001", True)

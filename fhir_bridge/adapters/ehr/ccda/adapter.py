@@ -68,6 +68,9 @@ def read_document(content: bytes, name: str, options: Mapping[str, Any] | None =
     if len(patients := _patients(root)) > 1:
         text = f"the document is about {len(patients)} patients (recordTarget); send a document for each"
         return Document(name, content, None, [new_issue("FB-CDA-008", text, name)], "rejected")
+    if not patients:
+        text = "the document names no patient (recordTarget): nobody could say whose its entries are"
+        return Document(name, content, None, [new_issue("FB-CDA-008", text, name)], "rejected")
     return Document(name, content, root)
 
 

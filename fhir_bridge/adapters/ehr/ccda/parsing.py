@@ -146,7 +146,8 @@ def parse(content: bytes) -> Root:
     """
     builder = _Builder()
     try:
-        builder.parser.Parse(content, True)
+        # Before a declaration XML allows nothing; some systems write a line end there.
+        builder.parser.Parse(content.lstrip(b" \t\r\n") if content[:1].isspace() else content, True)
     except expat.ExpatError as error:
         reason = expat.errors.messages.get(error.code, "it can't be read")
         raise DocumentError(f"line {error.lineno}, column {error.offset + 1}: {reason}") from None

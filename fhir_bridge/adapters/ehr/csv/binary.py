@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
+from fhir_bridge.adapters.ehr.csv.excel_rows import excel_rows
 from fhir_bridge.adapters.ehr.csv.lines import RawRow
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
@@ -26,6 +29,11 @@ _BATCH: Final = 1_000
 _FORMS: Final = (
     ("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S"), ("yy", "%y"),
 )  # fmt: skip
+_EXCEL_ERRORS: Final = (
+    zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError, AttributeError, OSError, SyntaxError, EOFError,
+    OverflowError, zlib.error, NotImplementedError,
+)  # fmt: skip
+"""What openpyxl raises of a workbook that is none, is cut off, or is not as the standard has it."""
 
 
 class BinaryTableError(ValueError):
@@ -109,8 +117,10 @@ class BinaryTable:
         import openpyxl
 
         try:
-            book = openpyxl.load_workbook(self._file, read_only=True, data_only=True, keep_links=False)
-        except (zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError, EOFError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about how cells look
+                book = openpyxl.load_workbook(self._file, read_only=True, data_only=True, keep_links=False)
+        except _EXCEL_ERRORS as error:
             raise BinaryTableError(f"it is no Excel workbook, or is cut off ({_first(error)})") from None
         sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
         wanted = self._dialect.sheet
@@ -141,19 +151,11 @@ class BinaryTable:
     def _excel_rows(self, sheet: Any) -> Iterator[RawRow]:
         number = 0
         try:
-            for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+            for number, values in excel_rows(sheet):
                 cells = [self._text(value) for value in values]
                 if any(cell.strip() for cell in cells):
                     yield RawRow(number, cells)
-        except (
-            zipfile.BadZipFile,
-            KeyError,
-            ValueError,
-            OSError,
-            SyntaxError,
-            EOFError,
-            OverflowError,
-        ) as error:
+        except _EXCEL_ERRORS as error:
             raise BinaryTableError(f"row {number + 1} and after can't be read ({_first(error)})") from None
 
 

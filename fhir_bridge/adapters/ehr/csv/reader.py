@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from fhir_bridge.adapters.ehr.csv.accounting import Unread
 from fhir_bridge.adapters.ehr.csv.binary import BinaryTable, BinaryTableError, is_binary
@@ -48,13 +48,21 @@ def _opened(path: Path, dialect: Dialect) -> Iterator[TextIO]:
         raise HeaderError(new_issue("FB-CSV-010", f"{path.name}: {reason}", path.name)) from error
 
 
+_STATED: Final = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
+
+
 def _body(text: TextIO, path: Path, dialect: Dialect) -> tuple[list[str], Iterator[RawRow], str]:
     """The column names, the rows after them, and the delimiter."""
     skipped = max(dialect.header - 1, 0)
     for _ in islice(text, skipped):
         pass
     line = text.readline()
-    delimiter = dialect.delimiter_for(line)
+    if not skipped and (
+        stated := _STATED.fullmatch(line)
+    ):  # Excel writes, and takes, such a line before the header
+        skipped, delimiter, line = 1, stated[1], text.readline()
+    else:
+        delimiter = dialect.delimiter_for(line)
     following = _chain(line, text)
     parted = rows(
         following,

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from fhir_bridge.adapters.ehr.fhir.earlier import as_r4
 from fhir_bridge.adapters.ehr.fhir.normalise import FUNCTIONS
 from fhir_bridge.adapters.ehr.fhir.resources import Item, PatientIndex, resources
 from fhir_bridge.adapters.ehr.issues import new_issue
@@ -190,6 +191,8 @@ def _record(item: Item, origin: str, index: PatientIndex) -> VendorRecord:
     resource = item.resource
     if resource is None:
         return _rejected(item, origin, item.problem)
+    resource = as_r4(resource)
+    item = item._replace(resource=resource)
     kind = str(resource["resourceType"])
     if kind in ("OperationOutcome", "Bundle", "Parameters"):
         issue = new_issue("FB-VEND-002", f"a {kind} is no part of a record", item.locator)

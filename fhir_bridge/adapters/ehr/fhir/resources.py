@@ -21,6 +21,9 @@ MAX_DOCUMENT_BYTES = 256 << 20
 
 _TOO_LARGE = f"larger than {MAX_DOCUMENT_BYTES >> 20} MB and was not read"
 
+_MOST_BUNDLES: Final = 3
+"""Bundles within each other."""
+
 
 class Item(NamedTuple):
     """A resource, or why there is none at a place.
@@ -50,16 +53,20 @@ def resources(path: Path) -> Iterator[Item]:
                     yield Item(f"{path.name}:{line}", None, f"from here a line is {_TOO_LARGE}")
                     return
                 if text.strip():
-                    yield _parsed(text, f"{path.name}:{line}")
+                    yield from _parts(_parsed(text, f"{path.name}:{line}"))
         return
     if path.stat().st_size > MAX_DOCUMENT_BYTES:
         problem = f"the file is {_TOO_LARGE}; as NDJSON, a resource a line, it may have any size"
         yield Item(path.name, None, problem)
         return
-    parsed = _parsed(path.read_bytes(), path.name)
-    resource = parsed.resource
-    if resource is None or resource.get("resourceType") != "Bundle":
-        yield parsed
+    yield from _parts(_parsed(path.read_bytes(), path.name))
+
+
+def _parts(whole: Item, depth: int = 0) -> Iterator[Item]:
+    """A resource; of a Bundle its entries, and those of the Bundles in it (the answers of a batch)."""
+    resource = whole.resource
+    if resource is None or resource.get("resourceType") != "Bundle" or depth > _MOST_BUNDLES:
+        yield whole
         return
     entries = resource.get("entry")
     listed: Sequence[Any] = entries if isinstance(entries, list) else []
@@ -75,14 +82,14 @@ def resources(path: Path) -> Iterator[Item]:
         if url.startswith("http") and url.endswith(named)
     )
     for number, entry in enumerate(listed):
-        locator = f"{path.name}#entry[{number}]"
+        locator = f"{whole.locator}{'.' if depth else '#'}entry[{number}]"
         item = entry.get("resource") if isinstance(entry, Mapping) else None
         if not isinstance(item, Mapping) or not item.get("resourceType"):
             yield Item(locator, None, "the entry has no resource")
             continue
         if not item.get("id") and entry.get("fullUrl"):
             item = {**item, "id": str(entry["fullUrl"]).rpartition(":")[2]}
-        yield Item(locator, item, urls=urls, bases=bases)
+        yield from _parts(Item(locator, item, urls=urls, bases=bases), depth + 1)
 
 
 def _parsed(text: bytes, locator: str) -> Item:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -150,7 +151,7 @@ class _Reading:
     def _table(self, query: Query, database: Database) -> Iterator[Row]:
         name = self._path.name
         last = self._state.watermark(name) if self._state is not None else None
-        parameters = {"watermark": last}
+        parameters = {"watermark": last if last is None else _before(last, query.overlap)}
         own = database.columns(query.text, parameters)
         mapped = (
             *self._dialect.columns,
@@ -279,8 +280,23 @@ def _row(table: Table, number: int, cells: list[str]) -> Row:
 
 
 def _before(value: Any, seconds: float) -> Any:
-    if seconds and isinstance(value, datetime):
+    """A watermark some seconds before.
+
+    Raises:
+        ValueError: it is neither a time nor a number.
+    """
+    if not seconds:
+        return value
+    if isinstance(value, datetime):
         return value - timedelta(seconds=seconds)
-    if seconds and isinstance(value, date):
+    if isinstance(value, date):
         return value - timedelta(days=-(-int(seconds) // 86_400))
-    return value - seconds if seconds and isinstance(value, int | float) else value
+    if isinstance(value, str):  # SQLite has times as texts
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("overlap is of times and numbers; the watermark is a text") from None
+        if len(value) == len("2026-01-31"):
+            return str(_before(time.date(), seconds))
+        return (time - timedelta(seconds=seconds)).isoformat(value[10])
+    return value - seconds if isinstance(value, int | float) else value - Decimal(seconds)

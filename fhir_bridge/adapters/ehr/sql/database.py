@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,6 +108,9 @@ class Database:
 
     def _select(self, sql: str, parameters: Mapping[str, Any], columns: Sequence[str] = ()) -> Select[Any]:
         sa = self._sa
+        for name, value in parameters.items():
+            if value is None:  # a parameter without a value has no type, and PostgreSQL compares none without
+                sql = re.sub(rf"(?<![:\w]):{name}\b", "NULL", sql)
         text = sa.text(sql)
         known = {name: value for name, value in parameters.items() if name in text.compile().params}
         wanted = [sa.column(name) for name in columns] or [sa.text("*")]

@@ -24,6 +24,7 @@ from fhir_bridge.adapters.ehr.wearables.measures import (
     number_of,
     ucum_value,
 )
+from fhir_bridge.adapters.ehr.wearables.plausible import implausible
 from fhir_bridge.adapters.ehr.wearables.points import Point, PointError, open_mhealth_points, watch_points
 from fhir_bridge.adapters.ehr.wearables.readings import (
     Coded,
@@ -46,7 +47,7 @@ __all__ = ["WearablesAdapter", "WearablesModel"]
 _OPTIONS: Final = ("patient", "summarise", "inline_samples", "keep_mb", "join", "decimal", "group", "date")
 _NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "Reading": frozenset("patient origin file device locator source".split()),
+        "Reading": frozenset("patient origin series kept file device locator source".split()),
         "Sample": frozenset("code value low unit start end device text locator".split()),
         "Summary": frozenset(
             "code unit start end device count least most total mean daily statistic locator".split()
@@ -178,17 +179,25 @@ class _File:
                 f"{self._path.name}: {error.strerror or 'it can not be read'}", self._path.name
             )
 
-    def _reading(self, locator: str, objects: Sequence[Any], owner: Owner | None, **more: Any) -> Reading:
-        key = blake2b(
-            f"{self._origin}\0{locator}".encode("utf-8", "surrogatepass"), digest_size=16
-        ).hexdigest()
+    def _reading(
+        self, locator: str, objects: Sequence[Any], owner: Owner | None, *, of: str = "", **more: Any
+    ) -> Reading:
+        """A record; `of` is what it is of where its place in the file is not the same in the next export."""
+        whose = owner or self._owner
+        parts = (self._origin, whose.key if whose else "", of or locator)
+        key = blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         return Reading(
-            locator, self._origin, owner or self._owner, objects, key=key, file=self._path.name, **more
-        )
+            locator, self._origin, whose, objects, key=key, file=self._path.name, kept_for=self._owner,
+            **more,
+        )  # fmt: skip
 
-    def _rejected(self, message: str, locator: str, code: str = "FB-WEAR-001") -> Reading:
+    def _rejected(
+        self, message: str, locator: str, code: str = "FB-WEAR-001", *, records: int = 1
+    ) -> Reading:
         issue = new_issue(code, message, locator)
-        return Reading(locator, self._origin, self._owner, outcome="rejected", issues=[issue])
+        return Reading(
+            locator, self._origin, self._owner, outcome="rejected", issues=[issue], records=records
+        )
 
     def _original(self, content_type: str, path: Path | None = None) -> Reading:
         original = Original(path or self._path, content_type, self._keep)
@@ -284,12 +293,16 @@ class _File:
         for (start, end, device), pair in pressures.items():
             both = {name: value for name, (value, _) in pair.items()}
             line = min(line for _, line in pair.values())
+            if len(both) == 2 and Decimal(both[_SYSTOLIC]) < Decimal(both[_DIASTOLIC]):
+                where = f"{self._path.name}:{line}"
+                yield self._rejected(_TURNED, where, "FB-WEAR-002", records=len(pair))
+                continue
             sample = Sample(
                 Coded(SYSTEMS["apple"], "HKCorrelationTypeIdentifierBloodPressure"),
                 _PRESSURE_UNIT, start, end, device, f"{self._path.name}:{line}",
                 value=both.get(_SYSTOLIC), low=both.get(_DIASTOLIC),
             )  # fmt: skip
-            yield self._reading(sample.locator, [sample], None, records=len(pair))
+            yield self._reading(sample.locator, [sample], None, of=_of(sample), records=len(pair))
         yield from self._summarised()
         if cut is not None:
             raise cut
@@ -314,7 +327,7 @@ class _File:
             for part in parts
             if part.name not in ("WorkoutStatistics", "FileReference")
         )
-        yield self._reading(f"{locator}/{kind}", [sample], None)
+        yield self._reading(f"{locator}/{kind}", [sample], None, of=_of(sample))
 
     def _skipped(self, element: Element) -> Reading:
         locator = f"{self._path.name}:{element.line}"
@@ -352,6 +365,10 @@ class _File:
             if unit != _PRESSURE_UNIT:
                 yield self._rejected(f"a {kind} in {unit}, not in mmHg", locator, "FB-WEAR-002")
                 return
+            name = "systolic" if kind == _SYSTOLIC else "diastolic"
+            if (why := implausible(name, value, unit)) is not None:
+                yield self._rejected(_beyond(Coded("", kind), why), locator, "FB-WEAR-002")
+                return
             pair = pressures.setdefault((start, end or start, device), {})
             known = pair.setdefault(kind, (format(value, "f"), element.line))
             if known[0] != format(value, "f"):
@@ -380,6 +397,9 @@ class _File:
         )
         # The night belongs to the day of waking.
         code = Coded(SYSTEMS["apple"], _SLEEP)
+        if (why := implausible(_SLEEP, minutes, "min")) is not None:
+            yield self._rejected(_beyond(code, why), f"{self._path.name}:{element.line}", "FB-WEAR-002")
+            return
         if not self._summary(None).add(code, minutes, "min", end, device, "sum", of=(start, end)):
             yield self._repeated(f"{self._path.name}:{element.line}")
 
@@ -392,6 +412,9 @@ class _File:
             locator = f"{self._path.name}:{point.line}"
             if point.problem is not None:
                 yield self._rejected(point.problem, locator, "FB-WEAR-002")
+                continue
+            if point.code.code and not _is_time(point.start):
+                yield self._rejected(_NO_TIME, locator, "FB-WEAR-002")
                 continue
             user = user or point.owner
             if self._owner is not None and point.owner is not None and point.owner != user:
@@ -413,7 +436,7 @@ class _File:
                     point.code, point.unit, point.start, point.end, point.device, locator,
                     value=_plain(point.value), low=_plain(point.low), text=point.text,
                 )  # fmt: skip
-                yield self._reading(f"{locator}/{point.code.code}", [sample], owner)
+                yield self._reading(f"{locator}/{point.code.code}", [sample], owner, of=_of(sample))
                 continue
             value = number_of(point.value)
             if value is None:
@@ -451,6 +474,9 @@ class _File:
         if is_impossible(value, unit):
             yield self._rejected(f"the value of a {code.code} is below zero", locator, "FB-WEAR-002")
             return
+        if (why := implausible(code.code, value, unit, start, end)) is not None:
+            yield self._rejected(_beyond(code, why), locator, "FB-WEAR-002")
+            return
         if measure.statistic != "each" and self._period != "none":
             summary = self._summary(owner)
             if not summary.add(code, value, unit, start, device, measure.statistic, of=(start, end)):
@@ -460,7 +486,7 @@ class _File:
         sample = Sample(
             code, unit, start, end if end != start else None, device, locator, value=shown, text=text
         )
-        yield self._reading(f"{locator}/{code.code}", [sample], owner)
+        yield self._reading(f"{locator}/{code.code}", [sample], owner, of=_of(sample))
 
     def _repeated(self, locator: str) -> Reading:
         self._left["samples that are there twice"] += 1
@@ -487,6 +513,12 @@ class _File:
                 self._path.name, self._origin, self._owner, records=0, outcome="skipped", issues=[issue]
             )
             self._left.clear()
+
+
+def _of(sample: Sample) -> str:
+    """What a sample is of, as its Observation's key has it: the same in an export that has more before it."""
+    device = sample.device.key if sample.device else ""
+    return "\0".join((sample.code.code, sample.start, sample.end or "", device))
 
 
 def _begins_as_ecg(path: Path) -> bool:
@@ -528,7 +560,35 @@ def _pressure_problem(point: Point) -> str | None:
         code = ucum_value(Decimal(0), unit, point.code.code)[1]
         if code not in (None, _PRESSURE_UNIT):
             return f"a blood pressure in {code}, not in mmHg"
-    return None
+    for name, text in (("systolic", point.value), ("diastolic", point.low)):
+        number = number_of(text)
+        why = None if number is None else implausible(name, number, _PRESSURE_UNIT)
+        if why is not None:
+            return f"the {name} value of a blood pressure is implausible: {why}"
+    systolic, diastolic = number_of(point.value), number_of(point.low)
+    return _TURNED if systolic is not None and diastolic is not None and systolic < diastolic else None
+
+
+_TURNED: Final = (
+    "the systolic value of a blood pressure is below the diastolic; both are in the original alone"
+)
+
+
+_NO_TIME: Final = (
+    "its time is none of ISO 8601 (2026-03-31T08:00:00+02:00); a table with others is one for the adapter csv"
+)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return len(text) >= 10 and text[4:5] == "-"
+
+
+def _beyond(code: Coded, why: str) -> str:
+    return f"the value of a {code.code} is implausible: {why}; it is in the original alone"
 
 
 _TYPES: Final = {

@@ -38,6 +38,11 @@ class Owner:
     authority: str | None
     value: str
 
+    @property
+    def key(self) -> str:
+        """The same for the same person."""
+        return f"{self.authority or ''}|{self.value}"
+
 
 @dataclass(frozen=True, slots=True)
 class Coded:
@@ -220,6 +225,7 @@ class Reading(Record):
         key: str = "",
         time: datetime | None = None,
         file: str = "",
+        kept_for: Owner | None = None,
     ) -> None:
         super().__init__(
             locator,
@@ -232,6 +238,9 @@ class Reading(Record):
         )
         self.origin = origin
         self.patient = owner
+        # Files of two people may have one name (`export.zip`): what is made of them is never the same resource.
+        self.series = f"{origin}\0{owner.key}" if owner else origin
+        self.kept = f"{origin}\0{kept_for.key}" if kept_for else origin
         self.file = file
         self.device = next((one.device for one in objects if getattr(one, "device", None)), None)
         self._objects = objects

@@ -76,13 +76,15 @@ def read_wfdb(path: Path, limit: int) -> tuple[Recording, list[Path]]:
                 {str(name) for one in segments for name in (getattr(one, "file_name", None) or ())}
             )
             files += [file for name in inner if (file := path.parent / Path(name).name).exists()]
+        elif (short := _cut_off(header, path.parent)) is not None:
+            raise SignalError(f"{short} is cut off: the header states more samples than it has")
         whole = int(header.sig_len or 0) * int(header.n_sig or 0)
         inline = 0 < whole <= limit and not multiple
         record: Any = wfdb.rdrecord(stem, physical=False, smooth_frames=False) if inline else header
     except SignalError:
         raise
     except Exception as error:  # noqa: BLE001 - the library fails on a damaged file in any way
-        raise SignalError(f"{type(error).__name__}: {str(error)[:120]}") from None
+        raise SignalError(f"its header or samples can't be read ({_reason(error, path)})") from None
     frequency = Decimal(str(record.fs or 0))
     if frequency <= 0:
         raise SignalError("the header states no rate of samples")
@@ -158,9 +160,28 @@ def read_edf(path: Path, limit: int) -> tuple[Recording, str | None]:
     except SignalError:
         raise
     except Exception as error:  # noqa: BLE001 - the library fails on a damaged file in any way
-        raise SignalError(
-            f"{type(error).__name__}: {str(error).replace(str(path), path.name)[:120]}"
-        ) from None
+        raise SignalError(f"its header or samples can't be read ({_reason(error, path)})") from None
+
+
+def _reason(error: Exception, path: Path) -> str:
+    return f"{type(error).__name__}: {str(error).replace(str(path), path.name)[:120]}"
+
+
+_BYTES: Final = {"8": 1.0, "16": 2.0, "24": 3.0, "32": 4.0, "61": 2.0, "80": 1.0, "160": 2.0, "212": 1.5}
+"""Format of WFDB -> bytes of a sample."""
+
+
+def _cut_off(header: Any, folder: Path) -> str | None:
+    """A file that has fewer samples than the header of the recording states."""
+    needed: dict[str, float] = {}
+    frames = header.samps_per_frame or [1] * len(header.file_name or ())
+    for name, form, each in zip(header.file_name or (), header.fmt or (), frames, strict=False):
+        if str(form) in _BYTES:
+            needed[name] = needed.get(name, 0) + _BYTES[str(form)] * int(header.sig_len or 0) * int(each or 1)
+    for name, size in needed.items():
+        if (folder / Path(name).name).stat().st_size < int(size):
+            return Path(name).name
+    return None
 
 
 def _edf(reader: Any, path: Path, limit: int) -> tuple[Recording, str | None]:

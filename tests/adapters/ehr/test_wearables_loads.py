@@ -1,0 +1,131 @@
+"""Exports of watches over several loads: corrected, sent again, of other people, with values that no body has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from fhir_bridge.pipeline import RunRequest, load_sources
+
+SITE = "site: test\nzone: Europe/Berlin\ndemo_key: true\n"
+HEART, STEPS, WEIGHT = (f"HKQuantityTypeIdentifier{name}" for name in ("HeartRate", "StepCount", "BodyMass"))
+UNITS = {HEART: "count/min", STEPS: "count", WEIGHT: "kg"}
+
+
+def record(kind: str, value: object, start: str, end: str = "", source: str = "Watch") -> str:
+    times = f'startDate="2026-{start} +0100" endDate="2026-{end or start} +0100"'
+    return f'<Record type="{kind}" sourceName="{source}" unit="{UNITS[kind]}" {times} value="{value}"/>\n'
+
+
+class Phone:
+    """Exports by one phone, loaded into a store."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
+        (folder / "site.yaml").write_text(SITE)
+
+    def load(self, *records: str, day: str = "02-01", patient: str = "urn:test|77") -> dict[str, Any]:
+        path = self.folder / "export.xml"
+        written = f'<ExportDate value="2026-{day} 08:00:00 +0100"/>\n'
+        path.write_text(f"<HealthData>\n{written}{''.join(records)}</HealthData>")
+        request = RunRequest("wearables", site=self.folder / "site.yaml", options={"patient": patient})
+        return load_sources(request, [str(path)], self.url).report
+
+    def stored(self, text: str = "") -> list[dict[str, Any]]:
+        """The Observations that count."""
+        with psycopg.connect(self.url) as connection:
+            rows = connection.execute(
+                "SELECT convert_from(bytes, 'UTF8') FROM resource WHERE type = 'Observation' AND NOT deleted"
+            ).fetchall()
+        found = [json.loads(row[0]) for row in rows]
+        return [one for one in found if text in json.dumps(one) and one["status"] != "entered-in-error"]
+
+    def values(self, text: str = "") -> list[tuple[float, float | None]]:
+        """Value and count of each."""
+        return sorted(
+            (one["valueQuantity"]["value"], one["component"][-1]["valueQuantity"]["value"])
+            if "component" in one
+            else (one["valueQuantity"]["value"], None)
+            for one in self.stored(text)
+        )
+
+
+@pytest.fixture
+def phone(tmp_path: Path, fresh_database_url: str) -> Phone:
+    return Phone(tmp_path, fresh_database_url)
+
+
+def test_day_that_goes_on_or_is_corrected_is_replaced(phone: Phone) -> None:
+    morning = [record(HEART, 60, "01-01 08:00:00"), record(HEART, 70, "01-01 09:00:00")]
+    evening = [*morning, record(HEART, 110, "01-01 18:00:00")]
+    phone.load(*morning, day="01-01")
+    assert phone.values(HEART) == [(65, 2)]
+    phone.load(*evening, day="01-02")
+    assert phone.values(HEART) == [(80, 3)]
+    phone.load(*evening, day="01-02")
+    assert phone.values(HEART) == [(80, 3)]
+    phone.load(record(HEART, 60, "01-01 08:00:00"), day="01-03")  # two samples were taken out
+    assert phone.values(HEART) == [(60, 1)]
+
+
+def test_samples_are_the_same_in_an_export_that_has_more_before_them(phone: Phone) -> None:
+    first = [record(WEIGHT, 80, "01-01 08:00:00"), record(WEIGHT, 81, "01-02 08:00:00")]
+    phone.load(*first)
+    known = {one["id"] for one in phone.stored(WEIGHT)}
+    phone.load(record(WEIGHT, 79, "01-01 07:00:00"), *first, day="02-02")
+    assert phone.values(WEIGHT) == [(79, None), (80, None), (81, None)]
+    assert known < {one["id"] for one in phone.stored(WEIGHT)}
+    corrected = [first[0], record(WEIGHT, 82, "01-02 08:00:00")]
+    phone.load(*corrected, day="02-03")
+    assert (82, None) in phone.values(WEIGHT)
+    assert (81, None) not in phone.values(WEIGHT)
+
+
+def test_exports_of_two_people_have_one_name_and_nothing_in_common(phone: Phone) -> None:
+    phone.load(record(HEART, 60, "01-01 08:00:00"), record(WEIGHT, 80, "01-01 08:00:00"))
+    report = phone.load(
+        record(HEART, 90, "01-01 08:00:00"), record(WEIGHT, 55, "01-01 08:00:00"), patient="urn:test|78"
+    )
+    assert report["records"]["rejected"] == 0
+    assert phone.values(HEART) == [(60, 1), (90, 1)]
+    assert phone.values(WEIGHT) == [(55, None), (80, None)]
+    assert len({one["subject"]["reference"] for one in phone.stored()}) == 2
+    originals = {one["derivedFrom"][0]["reference"] for one in phone.stored()}
+    assert len(originals) == 2
+    phone.load(record(HEART, 61, "01-01 08:00:00"), record(WEIGHT, 80, "01-01 08:00:00"))
+    assert phone.values(HEART) == [(61, 1), (90, 1)]
+
+
+def test_two_devices_count_each_for_itself(phone: Phone) -> None:
+    phone.load(
+        record(STEPS, 100, "01-01 08:00:00", "01-01 08:05:00", source="Phone"),
+        record(STEPS, 110, "01-01 08:00:00", "01-01 08:05:00", source="Watch"),
+    )
+    assert phone.values(STEPS) == [(100, 1), (110, 1)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [(HEART, (60, 70), (900,)), (HEART, (60, 70), (1, 0)), (STEPS, (30, 35), (90_000,))],
+)
+def test_value_that_no_body_has_is_named_with_its_line_and_in_no_summary(
+    phone: Phone, kind: str, good: tuple[int, int], bad: tuple[int, ...]
+) -> None:
+    minute = ("01-01 08:00:00", "01-01 08:01:00"), ("01-01 09:00:00", "01-01 09:01:00")
+    samples = [record(kind, value, *times) for value, times in zip(good, minute, strict=True)]
+    wrong = [record(kind, value, f"01-01 1{n}:00:00", f"01-01 1{n}:01:00") for n, value in enumerate(bad)]
+    report = phone.load(*samples, *wrong)
+    assert report["records"]["rejected"] == len(bad)
+    issues = [issue for issue in report["issues"] if issue["code"] == "FB-WEAR-002"]
+    assert issues[0]["source"] == "export.xml:5"
+    assert sum(issue["count"] for issue in issues) == len(bad)
+    assert "900" not in json.dumps(issues)
+    expected = sum(good) if kind == STEPS else sum(good) / 2
+    assert phone.values(kind) == [(expected, 2)]
+    (stored,) = phone.stored(kind)
+    limits = [part["valueQuantity"]["value"] for part in stored["component"]]
+    assert limits == ([2] if kind == STEPS else [60, 70, 2])
