@@ -134,7 +134,7 @@ class Allele:
 
     @cached
     def restated(self) -> bool:
-        """Whether components state again what the names say: build, chromosome, sequence, counting, kind of change."""
+        """Whether components state what the names say: sequence, counting, type of change."""
         return self.file.options.restate or self.hgvs_g is None or self.spdi is None
 
     def _described(self, describe: Callable[[str, int, str, str], str | None]) -> Code | None:
