@@ -36,7 +36,7 @@ _SHIPPED = "genomics/vcf"
 MOST, FEW = 1_024, 64
 """Lines that are converted at once, and the first ones, of which a few may be enough."""
 
-_SAID = ("component", "category", "note")
+_UNUSED = ("component", "category", "note")
 """What of a parsed variant is not looked at again: an answer has its JSON, and a megabase thousands of them."""
 
 _READERS: OrderedDict[tuple[bytes, str, str, str], KeptReader] = OrderedDict()
@@ -203,7 +203,7 @@ class _Kept:
             evidence.add(kind, [result])
             if kind == "variant":
                 _show(result)  # by what it says of a variant, which it knows from here on
-                for name in _SAID:
+                for name in _UNUSED:
                     result.resource.pop(name, None)
             evidence.originals.setdefault(content["id"], original)
 
