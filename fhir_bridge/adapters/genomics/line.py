@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.alleles import Alternate
 from fhir_bridge.adapters.genomics.assembly import names_build
@@ -94,6 +94,11 @@ class Line:
         text = self.columns[7]
         entries = () if text == "." else (entry.partition("=") for entry in text.split(";"))
         return {key: value if equals else True for key, equals, value in entries}
+
+    @cached
+    def twins(self) -> dict[int, Any]:
+        """The first allele of each ALT, where there are several samples."""
+        return {}
 
     @property
     def identifiers(self) -> list[str]:
