@@ -47,7 +47,7 @@ class Options:
         panel: a file that selects what a report lists (`panel.py`).
         max_findings: findings that a report lists at most.
         restate: whether components state again what the accession, the g.HGVS name and the SPDI of an allele state, and
-            codes that say what they mean have a display.
+            the codes that all variants have have a display.
         consequences: whether each annotated allele also gives a molecular consequence.
         transcripts: the transcripts of which an effect is stated: the `chosen` one (MANE first), or `all`.
         homoplasmic: read fraction from which a mitochondrial allele is homoplasmic.
