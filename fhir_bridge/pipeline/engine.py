@@ -177,6 +177,15 @@ def run_shards(
             yield number, account
         return
     forks = _forks and may_fork()
+    if forks and (first := _ahead_of(request, shards, digests)):
+        _checks.clear()
+        for number, shard in first:
+            account = _run(request, shard, digests[shard.mapping], sinks[number], lambda _read: None, _checks)
+            before += account.read
+            yield number, account
+        shards = [each for each in shards if each not in first]
+        collect_seldom()
+        forks = may_fork()
     # Elsewhere forked workers would inherit locks that threads of this process hold.
     context = multiprocessing.get_context("fork") if forks else _processes()
     counts = context.Array("q", max(number for number, _ in shards) + 1)
@@ -192,13 +201,29 @@ def run_shards(
             while pending:
                 # With a time-out, so that progress is seen while no shard ends.
                 finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-                on_progress(sum(counts[:]))
+                on_progress(before + sum(counts[:]))
                 for future in finished:
                     yield pending.pop(future), future.result()
         except BrokenProcessPool as error:
             raise RunIncomplete("a worker process died (out of memory, or killed)") from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _ahead_of(
+    request: RunRequest, shards: Sequence[tuple[int, Shard]], digests: Mapping[str, str]
+) -> list[tuple[int, Shard]]:
+    """The shards that are run here before others: what they compile, the validator above all, is there in processes
+    that are forked from this one. None where there is imported terminology, which two processes can't share."""
+    ahead = [
+        (number, shard) for number, shard in shards if shard.piece is not None and shard.piece.get("ahead")
+    ]
+    for _, shard in ahead:
+        prepared = _prepare(request.site, shard.mapping, digests[shard.mapping], _form(request, "parts"))
+        imported = prepared.terminology.imported
+        if imported is not None and imported.present:
+            return []
+    return ahead
 
 
 def _processes() -> Any:

@@ -298,6 +298,23 @@ class ShardRun:
     def _convert_block(self, block: RecordBlock, sink: Sink, account: Account) -> None:
         """Convert several records as one, and one by one where that gives anything unusual."""
         items = block.block
+        outputs = self._of_block(block)
+        if outputs is None:
+            for item in items:
+                self._convert(item, sink, account)
+            return
+        counting = _counting(block)
+        if counting is not None:
+            counting.count_outputs(outputs, ())
+        account.count_record("converted", len(items))
+        converted = ConvertedRecord(
+            outputs, "", self.context.source_uri, self.mapping.version, items[0].locator, records=len(items)
+        )
+        sink.write(converted, account)
+
+    def _of_block(self, block: RecordBlock) -> list[Output] | None:
+        """An output of each of several records; None where they give anything unusual."""
+        items = block.block
         context, check = self.context, self.check.errors
         unmapped = context.unmapped.copy()
         conversion = self.mapping.convert(block, context)
@@ -309,19 +326,20 @@ class ShardRun:
             or any(check(output) for output in outputs)
         ):
             context.unmapped = unmapped
-            for item in items:
-                self._convert(item, sink, account)
-            return
+            return None
         for output, item in zip(outputs, items, strict=True):
             output.locator = item.locator
-        counting = _counting(block)
-        if counting is not None:
-            counting.count_outputs(outputs, ())
-        account.count_record("converted", len(items))
-        converted = ConvertedRecord(
-            outputs, "", context.source_uri, self.mapping.version, items[0].locator, records=len(items)
-        )
-        sink.write(converted, account)
+        return outputs
+
+    def outputs_of(self, record: SourceRecord) -> list[tuple[SourceRecord, Sequence[Output]]]:
+        """What a record becomes, or each of the records that it is."""
+        block = _block(record)
+        if block is None:
+            return [(record, self.convert(record).outputs)]
+        outputs = self._of_block(block)
+        if outputs is None:
+            return [(item, self.convert(item).outputs) for item in block.block]
+        return [(item, (output,)) for item, output in zip(block.block, outputs, strict=True)]
 
     def _put_together(
         self, composing: ComposingSink, record: CompositeRecord, known: int, sink: Sink, account: Account

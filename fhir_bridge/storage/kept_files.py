@@ -21,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.storage.blobs import Blob, Blobs
-from fhir_bridge.storage.deliveries import Standing, superseded
+from fhir_bridge.storage.deliveries import Standing, has_newer, superseded
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import index
 from fhir_bridge.storage.permission import allowed, compile_access, people_of, who_deny
@@ -177,12 +177,20 @@ class KeptFiles:
             )
             return [bytes(row[0]) for row in await rows.fetchall()]
 
-    async def current(self, edition: int | None, places: Sequence[int | None]) -> list[bool]:
-        """Which lines of a part no newer file replaces, by the places that they speak of."""
-        if edition is None or not places:
-            return [True] * len(places)
+    async def current(
+        self, edition: int | None, places: Callable[[], Sequence[int | None]]
+    ) -> list[bool] | None:
+        """Which lines of a part no newer file replaces, by the places that they speak of; None: all of them.
+
+        Args:
+            places: asked for where there is a newer file.
+        """
+        if edition is None:
+            return None
         async with self._pool.connection() as connection:
-            replaced = await superseded(connection, [(edition, place) for place in places])
+            if not await has_newer(connection, edition):
+                return None
+            replaced = await superseded(connection, [(edition, place) for place in places()])
         return [not each for each in replaced]
 
     async def visible(

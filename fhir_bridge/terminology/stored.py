@@ -44,6 +44,11 @@ class StoreLayer:
                 self._opened = open_store(path)
         return self._opened
 
+    @property
+    def present(self) -> bool:
+        """Whether there is such a folder; nothing is opened."""
+        return self._opened is not None or self._folder().is_dir()
+
     def stamp(self) -> tuple[object, ...]:
         """The imports at present; another answer means that other content is available."""
         return tuple(self.store.archives()) if self.store is not None else ()

@@ -207,6 +207,30 @@ class TestVariants:
         assert studied
         assert all(study.build in ("GRCh37", "GRCh38") for study in studied)
 
+    def test_a_variant_without_a_name_is_called_by_its_place(self) -> None:
+        def component(code: str, **value: Any) -> dict[str, Any]:
+            return {"code": {"coding": [{"system": "http://loinc.org", "code": code}]}, **value}
+
+        variant = {
+            "resourceType": "Observation",
+            "id": "v",
+            "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "69548-6"}]},
+            "valueCodeableConcept": {"coding": [{"system": "http://loinc.org", "code": "LA9633-4"}]},
+            "component": [
+                component("48013-7", valueCodeableConcept={"coding": [{"code": "NC_000001.11"}]}),
+                component("81254-5", valueRange={"low": {"value": 200}, "high": {"value": 202}}),
+                component("69547-8", valueString="CAA"),
+                component("69551-0", valueString="C"),
+            ],
+        }
+        [found] = variants_of([variant])
+        assert found.names == ("NC_000001.11 200 CAA>C",)
+        # As it was written before, with the chromosome.
+        whole = component("48000-4", valueCodeableConcept={"coding": [{"display": "Chromosome 1"}]})
+        [found] = variants_of([{**variant, "component": [*variant["component"], whole]}])
+        assert found.names == ("Chromosome 1 200 CAA>C",)
+
     def test_no_classification_is_not_reportable(self) -> None:
         variant = {
             "resourceType": "Observation",

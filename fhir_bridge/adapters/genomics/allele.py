@@ -10,7 +10,7 @@ from typing import cast
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.alleles import change_type
 from fhir_bridge.adapters.genomics.assembly import pseudoautosomal
-from fhir_bridge.adapters.genomics.cached_property import cached
+from fhir_bridge.adapters.genomics.cached_property import cached, shared
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.genotype import allelic_state
 from fhir_bridge.adapters.genomics.hgvs import canonical_spdi, genomic_hgvs, placed
@@ -61,8 +61,10 @@ class Allele:
     """An ALT that a sample's genotype has (scope `Allele`).
 
     `occurrence`: how many different calls of this variant the file has given the sample, with this one. `repeated`:
-    an earlier line says the very same.
+    an earlier line says the very same. `twin`: the same ALT of another sample of the line, which says what is `shared`.
     """
+
+    twin: Allele | None = None
 
     def __init__(self, call: Call, number: int) -> None:
         self.occurrence = 1
@@ -88,7 +90,7 @@ class Allele:
 
     # What the variant is
 
-    @cached
+    @shared
     def alt(self) -> str:
         """The allele; bases in upper case, anything else as written."""
         return self.alternate.text.upper() if self.alternate.kind == "bases" else self.alternate.text
@@ -98,12 +100,12 @@ class Allele:
         """Whether the allele is no sequence of bases."""
         return self.alternate.kind != "bases"
 
-    @cached
+    @shared
     def change_type(self) -> str | None:
         """See `alleles.change_type`."""
         return change_type(self.line.ref, self.alternate)
 
-    @cached
+    @shared
     def structure(self) -> Structure:
         """What the line says of this allele, where it is symbolic."""
         return read_structure(self.line, self.number)
@@ -114,7 +116,7 @@ class Allele:
         again in another way."""
         return self.variant if self.occurrence == 1 else f"{self.variant}#{self.occurrence}"
 
-    @cached
+    @shared
     def variant(self) -> str:
         """What distinguishes this variant: build, contig, position, alleles; of a symbolic one also its end,
         length, mate and copy number, as far as the line says them of this allele."""
@@ -122,19 +124,19 @@ class Allele:
         name = f"{self.file.assembly}:{line.chromosome or line.chrom}:{line.pos}:{line.ref}:{self.alt}"
         return name + self.structure.identity if self.alternate.kind == "symbolic" else name
 
-    @cached
+    @shared
     def hgvs_g(self) -> Code | None:
         """g.HGVS, where REF and ALT, or the reference, prove it."""
         return self._described(genomic_hgvs)
 
-    @cached
+    @shared
     def spdi(self) -> Code | None:
         """The canonical SPDI, where REF and ALT, or the reference, prove it."""
         return self._described(canonical_spdi)
 
     @cached
     def restated(self) -> bool:
-        """Whether components state again what the names say: build, chromosome, sequence, counting, kind of change."""
+        """Whether components state what the names say: sequence, counting, type of change."""
         return self.file.options.restate or self.hgvs_g is None or self.spdi is None
 
     def _described(self, describe: Callable[[str, int, str, str], str | None]) -> Code | None:
@@ -150,7 +152,7 @@ class Allele:
             described = placed(describe, accession, (line.pos, line.ref, self.alt), self._fetch)
         return Code(described) if described else None
 
-    @cached
+    @shared
     def differs(self) -> bool:
         """Whether REF is not what the reference sequence has there, where one is given and knows the contig."""
         fetch, line = self._fetch, self.line
@@ -162,7 +164,7 @@ class Allele:
         reference = self.file.reference
         return None if reference is None else partial(reference.fetch, self.line.chrom)
 
-    @cached
+    @shared
     def identifiers(self) -> list[Code]:
         """dbSNP ids: ID and INFO/RS of a line with one ALT (an id of several can't be tied to one)."""
         if len(self.line.alternates) > 1:
@@ -179,7 +181,7 @@ class Allele:
             ids.append(Code(f"rs{reference}"))
         return ids
 
-    @cached
+    @shared
     def _exact(self) -> tuple[int, int] | None:
         """What changes, where it is exact: the bases of REF; from the base after POS to END for a symbolic allele.
 
@@ -230,12 +232,12 @@ class Allele:
         """SVLEN of a symbolic allele, as written."""
         return self.structure.length if self.alternate.kind == "symbolic" else None
 
-    @cached
+    @shared
     def inner(self) -> tuple[int, int] | None:
         """What is surely inside an imprecise structural variant (CIPOS, CIEND)."""
         return self._bound(inner=True)
 
-    @cached
+    @shared
     def outermost(self) -> tuple[int, int] | None:
         """What may be inside an imprecise structural variant (CIPOS, CIEND)."""
         return self._bound(inner=False)
@@ -281,7 +283,7 @@ class Allele:
             and pseudoautosomal(self.file.assembly, line.chromosome, line.pos),
         )
 
-    @cached
+    @shared
     def repeats(self) -> list[Repeat]:
         """Motifs of a tandem repeat, and how often they occur in this allele."""
         return read_repeats(self.line, self.number) if self.alternate.kind == "symbolic" else []
@@ -333,13 +335,14 @@ class Allele:
 
     # Annotation
 
-    @cached
+    @shared
     def _consequences(self) -> list[annotation.Consequence]:
         reader = self.file.consequences
         text = self.line.text(reader.key) if reader else None
         if reader is None or text is None:
             return []
-        return reader.read(text, self.line.ref, tuple(self.line.alt), self.number)
+        every = self.file.options.transcripts == "all"
+        return reader.read(text, self.line.ref, tuple(self.line.alt), self.number, every=every)
 
     @cached
     def consequence(self) -> annotation.Consequence:
@@ -349,10 +352,9 @@ class Allele:
     @cached
     def effects(self) -> list[Effect]:
         """The effects that are stated: on the chosen transcript, or on all."""
-        wanted = self._consequences if self.file.options.transcripts == "all" else self._consequences[:1]
-        return [Effect(self, consequence, place) for place, consequence in enumerate(wanted)]
+        return [Effect(self, consequence, place) for place, consequence in enumerate(self._consequences)]
 
-    @cached
+    @shared
     def frequencies(self) -> list[annotation.Frequency]:
         """How frequent the allele is in populations: of the consequence annotation, and of INFO keys of its own."""
         results = {each.source: each for each in self.consequence.frequencies}
@@ -372,7 +374,7 @@ class Allele:
         definition = self.file.header.info_definition(key)
         return definition is not None and definition.number in ("A", "R")
 
-    @cached
+    @shared
     def gene(self) -> Term | None:
         """The gene of the consequence, else ClinVar's GENEINFO (`MYH7:4625`)."""
         if self.consequence.gene:
@@ -380,7 +382,7 @@ class Allele:
         listed = self.line.text("GENEINFO")
         return gene(listed.split("|")[0].split(":")[0]) if listed else None
 
-    @cached
+    @shared
     def _released(self) -> clinvar.ClinVar | None:
         line, release = self.line, self.file.release
         if release is None:
@@ -388,7 +390,7 @@ class Allele:
         stated = release.of(line.chromosome, line.pos, line.ref, self.alt)
         return None if stated.significance is None else stated
 
-    @cached
+    @shared
     def _annotated(self) -> clinvar.ClinVar:
         line = self.line
         if "CLNSIG" not in line.raw_info:
@@ -405,7 +407,7 @@ class Allele:
         """ClinVar's statement on this allele: the release's, or the line's own of one that no release has."""
         return self._released or self._annotated
 
-    @cached
+    @shared
     def acmg(self) -> acmg.Acmg:
         """The laboratory's own class by ACMG/AMP and the criteria it names; nothing where it is of several ALTs."""
         if not self.file.assessed:

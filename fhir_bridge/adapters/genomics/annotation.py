@@ -112,17 +112,18 @@ class ConsequenceFormat:
             if alias in names and not any(earlier in names for earlier in aliases[: aliases.index(alias)])
         }
 
-    def read(self, text: str, reference: str, alternates: tuple[str, ...], number: int) -> list[Consequence]:
-        """The consequences of ALT `number` (from 1) of a line, that of the chosen transcript first."""
+    def read(
+        self, text: str, reference: str, alternates: tuple[str, ...], number: int, *, every: bool
+    ) -> list[Consequence]:
+        """The consequence of ALT `number` (from 1) of a line on the chosen transcript, then those on `every` other."""
         entries = [
             entry for entry in self._entries(text) if self._is_for(entry, reference, alternates, number)
         ]
         if not entries:
             return []
         chosen = min(entries, key=self._rank)
-        return [
-            self._consequence(entry) for entry in [chosen, *(each for each in entries if each is not chosen)]
-        ]
+        others = (each for each in entries if every and each is not chosen)
+        return [self._consequence(entry) for entry in (chosen, *others)]
 
     def _entries(self, text: str) -> Iterator[Mapping[str, str]]:
         for item in text.split(","):

@@ -24,6 +24,7 @@ __all__ = [
     "chromosome",
     "detect",
     "named",
+    "names_build",
     "pseudoautosomal",
 ]
 
@@ -143,6 +144,11 @@ def chromosome(contig: str) -> str | None:
     if name == "M":
         return "MT"
     return name if name in BUILDS["GRCh38"].lengths else None
+
+
+def names_build(accession: str | None) -> bool:
+    """Whether an accession is a chromosome's of one build alone; the mitochondrion is one sequence in two of them."""
+    return accession in _BY_ACCESSION
 
 
 def accession(build: Build, contig: Contig) -> str | None:

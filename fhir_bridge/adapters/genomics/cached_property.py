@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["cached"]
+__all__ = ["cached", "shared"]
 
 T = TypeVar("T")
 
@@ -30,3 +30,20 @@ class cached(Generic[T]):  # noqa: N801 - used as a decorator, as `property` is
         value = self._compute(instance)
         instance.__dict__[self._name] = value
         return value
+
+
+class shared(cached[T]):  # noqa: N801 - as above
+    """One that is the same for an object's `twin`, where it has one: it is computed there."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        compute = self._compute
+
+        def of_twin(instance: Any) -> T:
+            twin = instance.twin
+            if twin is None:
+                return compute(instance)
+            value: T = getattr(twin, name)
+            return value
+
+        self._compute = of_twin

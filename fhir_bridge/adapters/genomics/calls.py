@@ -191,6 +191,10 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
     """Give a call one allele, unless an earlier line says the same of it."""
     line = call.line
     allele = Allele(call, number)
+    if len(call.file.columns) > 1:
+        allele.twin = line.twins.setdefault(number, allele)
+        if allele.twin is allele:
+            allele.twin = None
     if line.earlier is not None:
         earlier = line.earlier.get((call.name, allele.variant), [])
         if call.statement in earlier:  # its resources come out the same, and count once

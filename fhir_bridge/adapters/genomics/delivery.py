@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 
 from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.runs import Run, run_of
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine
 
 __all__ = ["begin_digest", "content_digest", "place_of", "somatic_samples", "update_digest"]
 
 _SIZE = 16
+_BATCH = 1 << 16
+"""Bytes of lines that are looked at together."""
+
+Item = bytes | OverlongLine | Break
 
 
 def begin_digest(header: Header) -> blake2b:
@@ -21,21 +26,42 @@ def begin_digest(header: Header) -> blake2b:
 
 def content_digest(
     header: Header,
-    lines: Iterable[bytes | OverlongLine | Break],
+    lines: Iterable[Item],
     look: Callable[[bytes], None] = lambda _line: None,
+    look_at_run: Callable[[Run], None] = lambda _run: None,
 ) -> blake2b:
     """The hash of what the file says: sample names, `##fileDate` and all lines that are no header. To be copied.
 
     Args:
         lines: of the file, from its first one or from the first after the header.
-        look: is given each line that is no header.
+        look, look_at_run: are given the lines that are no header, one by one, or many where they are a run.
     """
     digest = begin_digest(header)
-    for line in lines:
-        update_digest(digest, line)
-        if isinstance(line, bytes) and line[:2] != b"##":
-            look(line)
+    for batch in _batches(lines):
+        whole = [line for line in batch if isinstance(line, bytes)]
+        run = run_of(whole) if len(whole) == len(batch) else None
+        if run is not None:
+            digest.update(run.text)
+            look_at_run(run)
+            continue
+        for line in batch:
+            update_digest(digest, line)
+            if isinstance(line, bytes) and line[:2] != b"##":
+                look(line)
     return digest
+
+
+def _batches(lines: Iterable[Item]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line) if isinstance(line, bytes) else 0
+        if size > _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def update_digest(digest: blake2b, line: bytes | OverlongLine | Break) -> None:

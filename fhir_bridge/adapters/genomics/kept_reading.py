@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
+from fhir_bridge.adapters.genomics.block import in_blocks
 from fhir_bridge.adapters.genomics.file import Studied, VcfFile
 from fhir_bridge.adapters.genomics.header import HeaderError
 from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.model import VcfModel
 from fhir_bridge.adapters.genomics.options import OptionError, Options
+from fhir_bridge.adapters.genomics.plain_lines import PlainLines
 from fhir_bridge.adapters.genomics.query import Interval
 from fhir_bridge.adapters.genomics.reader import read_header, read_vcf
 from fhir_bridge.adapters.genomics.record import VcfRecord
@@ -21,7 +24,14 @@ from fhir_bridge.adapters.genomics.stream import lines
 from fhir_bridge.plugins import ReadContext, SourceModel
 from fhir_bridge.plugins.extras import require
 
-__all__ = ["KeptVcf", "ReclassifyingAdapter", "TooManyLines", "kept_records", "samples_of"]
+__all__ = [
+    "KeptReader",
+    "KeptVcf",
+    "ReclassifyingAdapter",
+    "TooManyLines",
+    "more_than_bases",
+    "samples_of",
+]
 
 MOST_LINES = 20_000
 """Lines of a kept file that one answer is made of."""
@@ -102,36 +112,70 @@ class ReclassifyingAdapter:
             yield from read_vcf(path, options, kept=(self._name, self._identity, self._somatic))
 
 
-def kept_records(kept: KeptVcf, places: Sequence[Interval] | None) -> Iterator[VcfRecord]:
-    """The lines that lie at places, each once, in the file's order; all lines where no places are given.
+class KeptReader:
+    """Reads a kept file at one place after the other; its header, and what lines of one kind have in common, once.
 
-    Raises:
-        TooManyLines. ValueError: the file can't be read any more.
+    For one thread at a time.
     """
-    require("vcf")
-    import pysam
 
-    try:
-        tabix = pysam.TabixFile(str(kept.data), index=str(kept.index))
-    except OSError as error:
-        raise ValueError("the kept file can't be opened") from error
-    with tabix:
-        file = _file(kept, tabix.header)
-        reader = LineReader(file)
-        if places is None:
-            for contig in tabix.contigs:
-                for number, line in enumerate(tabix.fetch(contig), 1):
-                    yield reader.read(line.encode(), number)
-            return
-        number = 0
+    def __init__(self, kept: KeptVcf) -> None:
+        self._kept = kept
+        self._file: VcfFile | None = None
+        self._plain: PlainLines | None = None
+
+    def records(
+        self, places: Sequence[Interval] | None, takes: Callable[[str], bool] | None = None
+    ) -> Iterator[VcfRecord]:
+        """The lines that lie at places, each once, in the file's order; all lines where no places are given.
+
+        Neighbouring ones of the usual form are one record (`VcfBlock`).
+
+        Args:
+            takes: which lines count. Lines that give one variant must count together, as calls of it are numbered.
+
+        Raises:
+            TooManyLines. ValueError: the file can't be read any more.
+        """
+        require("vcf")
+        import pysam
+
+        try:
+            tabix = pysam.TabixFile(str(self._kept.data), index=str(self._kept.index))
+        except OSError as error:
+            raise ValueError("the kept file can't be opened") from error
+        with tabix:
+            if self._file is None or self._plain is None:
+                self._file = _file(self._kept, tabix.header)
+                self._plain = PlainLines(self._file)
+            reader = LineReader(self._file, self._plain)
+            lines_of = _lines(tabix, self._file, places)
+            chosen = lines_of if takes is None else filter(takes, lines_of)
+            yield from in_blocks(reader.read(line.encode(), number) for number, line in enumerate(chosen, 1))
+
+
+def _lines(tabix: Any, file: VcfFile, places: Sequence[Interval] | None) -> Iterator[str]:
+    if places is None:
         for contig in tabix.contigs:
-            accession = file.place(contig).accession
-            wanted = [place for place in places if place.accession == accession]
-            for line in _fetched(tabix, contig, wanted):
-                number += 1
-                if number > MOST_LINES:
-                    raise TooManyLines(f"more than {MOST_LINES} lines: ask for less at once")
-                yield reader.read(line.encode(), number)
+            yield from tabix.fetch(contig)
+        return
+    count = 0
+    for contig in tabix.contigs:
+        accession = file.place(contig).accession
+        wanted = [place for place in places if place.accession == accession]
+        results = _fetched(tabix, contig, wanted) if wanted else []
+        count += len(results)
+        if count > MOST_LINES:
+            raise TooManyLines(f"more than {MOST_LINES} lines: ask for less at once")
+        yield from results
+
+
+def more_than_bases(line: str) -> bool:
+    """Whether a line may give a structural variant: REF and ALT are not all bases."""
+    _, _, _, reference, alternate, _ = line.split("\t", 5)
+    return _BASES.fullmatch(reference + alternate) is None
+
+
+_BASES = re.compile("[ACGTNacgtn,]+")
 
 
 def samples_of(path: Path) -> tuple[str, ...]:

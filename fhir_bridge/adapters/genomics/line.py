@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.alleles import Alternate
+from fhir_bridge.adapters.genomics.assembly import names_build
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.genotype import Genotype
@@ -48,6 +49,7 @@ class Line:
         chromosome: `1` … `22`, `X`, `Y`, `MT`; None on another contig.
         accession: RefSeq accession of the contig, where it has one.
         genomic_reference: the accession, else the contig's name.
+        restated: whether components state build and chromosome; the accession of a chromosome states both.
         lost: INFO keys whose value was left out.
         layout: of a line of the usual form (`PlainLines`).
         kept: alleles of it stay in the kept file alone.
@@ -74,6 +76,7 @@ class Line:
         self.chromosome = location.chromosome
         self.accession = location.accession
         self.genomic_reference = location.accession or location.name
+        self.restated = file.options.restate or not names_build(location.accession)
         self.pos = position
         self.ref = columns[3].upper()
         self.alternates = alternates
@@ -91,6 +94,11 @@ class Line:
         text = self.columns[7]
         entries = () if text == "." else (entry.partition("=") for entry in text.split(";"))
         return {key: value if equals else True for key, equals, value in entries}
+
+    @cached
+    def twins(self) -> dict[int, Any]:
+        """The first allele of each ALT, where there are several samples."""
+        return {}
 
     @property
     def identifiers(self) -> list[str]:

@@ -39,9 +39,13 @@ class OutsideRegions(Exception):
 
 
 class LineReader:
-    """Turns lines into records, and counts for the report."""
+    """Turns lines into records, and counts for the report.
 
-    def __init__(self, file: VcfFile) -> None:
+    Args:
+        plain: what an earlier reader of the file knows of lines of the usual form.
+    """
+
+    def __init__(self, file: VcfFile, plain: PlainLines | None = None) -> None:
         self.file = file
         self.undeclared: set[str] = set()
         self.unsorted: str | None = None
@@ -56,7 +60,7 @@ class LineReader:
         self._apart: dict[tuple[str, int], Earlier] = {}
         self._heads: dict[tuple[str, ...], int] = {}
         self._headed: Line | None = None
-        self._plain = PlainLines(file)
+        self._plain = PlainLines(file) if plain is None else plain
         self._strict = StrictCheck(file.header.version) if file.options.check else None
 
     def lost(self, number: int, result: Issue, content: bytes | None = None) -> VcfRecord:

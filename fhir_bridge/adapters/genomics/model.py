@@ -51,6 +51,7 @@ _LINE = {
     "line.accession": "accession",
     "line.end": "end",
     "line.failed_filters": "failed_filters",
+    "line.restated": "restated",
 }
 _CALL = ("phased", "phase_set", "depth", "quality", "evidence", "failed_filters", "filtered", "confidence")
 _CALL_ALLELE = ("allelic_state", "allele_depth", "fraction", "copy_number", "evidence")
@@ -120,6 +121,7 @@ def _table(scope: str) -> dict[str, str]:
     """All selectors of a scope but INFO and FORMAT, with their Python."""
     names = {f"file.{name}": f"s.file.{name}" for name in _FILE}
     names["file.consequences"] = "s.file.options.consequences"
+    names["file.restate"] = "s.file.options.restate"
     if scope in _TO_LINE:
         names |= {name: f"{_TO_LINE[scope]}.{attribute}" for name, attribute in _LINE.items()}
     if scope in _TO_CALL:

@@ -46,7 +46,8 @@ class Options:
         reportable: what a report lists: `clinvar` (pathogenic and likely pathogenic) or `all`; a panel goes before.
         panel: a file that selects what a report lists (`panel.py`).
         max_findings: findings that a report lists at most.
-        restate: whether components state again what the g.HGVS name and the SPDI of an allele state.
+        restate: whether components state again what the accession, the g.HGVS name and the SPDI of an allele state, and
+            the codes that all variants have have a display.
         consequences: whether each annotated allele also gives a molecular consequence.
         transcripts: the transcripts of which an effect is stated: the `chosen` one (MANE first), or `all`.
         homoplasmic: read fraction from which a mitochondrial allele is homoplasmic.
@@ -80,7 +81,7 @@ class Options:
     panel: Path | None = None
     max_findings: int = 200
     consequences: bool = True
-    restate: bool = True
+    restate: bool = False
     transcripts: str = "chosen"
     homoplasmic: Decimal = Decimal("0.99")
     max_line: int = 1 << 26

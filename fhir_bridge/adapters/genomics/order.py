@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from fhir_bridge.adapters.genomics.runs import Run
+
 __all__ = ["ReturnedPlaces"]
 
 _MOST: Final = 500_000
@@ -18,6 +20,14 @@ class ReturnedPlaces:
         self._farthest: dict[bytes, int] = {}
         self._chrom = b""
         self._last = 0
+
+    def add_run(self, run: Run) -> None:
+        """Look at lines of one contig in ascending order."""
+        if run.chrom == self._chrom and self._last <= run.positions[0] and run.chrom not in self._farthest:
+            self._last = run.positions[-1]
+        else:
+            for line in run.lines:
+                self.add(line)
 
     def add(self, line: bytes) -> None:
         """Look at a line that is no header."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from fhir_bridge.adapters.genomics.delivery import begin_digest, update_digest
 from fhir_bridge.adapters.genomics.header import Header, HeaderError
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.reader import UnknownBuild, build_of, read_header
+from fhir_bridge.adapters.genomics.runs import run_of
 from fhir_bridge.adapters.genomics.sex import SexCounts
 from fhir_bridge.adapters.genomics.stream import is_packed, lines, located_blocks
 
@@ -33,12 +35,18 @@ _UNPACKED = 6
 _GROUPS = 8
 """Positions of a phase set that are kept: lines of the last one may be wrong and say nothing."""
 
+_BLOCKS = (b"<NON_REF>", b"<*>", b"END=")
+_NEEDED = (b"[", b"]", b":PS\t", b":PS:", *_BLOCKS)
+"""What lines have in them that later ones may need, the first block of a gVCF last."""
+
 _MOST_BEFORE = 50_000
 """Lines that pieces may need of what is before them; a file that needs more is read whole."""
 
 
 def pieces(path: Path, jobs: int, options: Options) -> list[dict[str, Any]]:
     """What each piece is read with, as JSON, in order; none where the file is to be read whole.
+
+    The first is short, and `ahead` of the others: whoever reads it before has compiled what all of them need.
 
     It is, where it is short, a stream, BCF, or a gzip file without blocks; where it is not sorted or damaged, which
     whoever reads it whole reports; and where all phased calls are related (`phasing=all`).
@@ -105,10 +113,13 @@ class _Scan:
         """Look at a block; False where the file can't be divided."""
         if self._digest is None:
             self._digest = begin_digest(self.header)
-        seeks = (
-            len(self.borders) + 1 < self.jobs and offset >= self.size * (len(self.borders) + 1) // self.jobs
-        )
+        borders = len(self.borders)
+        # The first one is where the second block begins: what is before is read ahead of all others.
+        seeks = borders < self.jobs and offset > 0 and offset >= self.size * borders // self.jobs
         *whole, rest = (self._rest + block).split(b"\n")
+        if not seeks and whole and self._take_run(whole):
+            self._rest = rest
+            return len(rest) <= 1 << 26
         start = -len(self._rest)
         for place, raw in enumerate(whole):
             self._number += 1
@@ -137,6 +148,32 @@ class _Scan:
         self._rest = rest
         # Which call of a phase set is the last one that is taken, settings decide: then it is read whole.
         return len(rest) <= 1 << 26 and not (self.selective and self._sets)
+
+    def _take_run(self, whole: Sequence[bytes]) -> bool:
+        """Look at lines of which later ones need no more than what is known of a run; False where they are others."""
+        run = run_of(whole)
+        marks = _NEEDED if self._block_line is None else _NEEDED[: -len(_BLOCKS)]
+        before = self._place
+        if (
+            run is None
+            or any(mark in run.text for mark in marks)
+            or not self._moves(run.chrom, run.written[0])
+        ):
+            return False
+        self.sexes.add_run(run)
+        self._digest.update(run.text)
+        last = run.written[-1]
+        first = len(whole)
+        while first and run.written[first - 1] == last:
+            first -= 1
+        here = [(self._number + at + 1, whole[at]) for at in range(first, len(whole))]
+        if first or (run.chrom, last) != before:
+            self._here = here
+        else:  # all of them at the position of those before
+            self._here += here
+        self._number += len(whole)
+        self._place, self._position = (run.chrom, last), run.positions[-1]
+        return True
 
     def _moves(self, chrom: bytes, position: bytes) -> bool:
         """Go on to another position; False where it is not after the one before."""
@@ -191,7 +228,7 @@ class _Scan:
 
     def result(self, options: Options) -> list[dict[str, Any]]:
         """The pieces."""
-        if not self.borders:
+        if len(self.borders) < 2:
             return []
         if self._rest:
             update_digest(self._digest, self._rest.removesuffix(b"\r"))
@@ -200,7 +237,7 @@ class _Scan:
             "sexes": self.sexes.shown() if options.check_sex else {},
         }
         ends = [border.number for border in self.borders]
-        results: list[dict[str, Any]] = [{**shared, "end": ends[0]}]
+        results: list[dict[str, Any]] = [{**shared, "end": ends[0], "ahead": True}]
         for border, end in zip(self.borders, [*ends[1:], None], strict=True):
             results.append(
                 {

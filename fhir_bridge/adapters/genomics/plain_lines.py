@@ -8,7 +8,7 @@ which all values are as declared, and what it has in common with lines of its co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
@@ -48,6 +48,8 @@ _COMMON = (
     "occurrence", "outermost", "repeated", "repeats", "restated", "source_class", "symbolic",
 )  # fmt: skip
 """What alleles of one kind have in common."""
+_ANNOTATED = frozenset(("_consequences", "consequence", "effects", "frequencies", "gene"))
+"""Of these what each line says by itself, where a file has a consequence annotation."""
 
 
 class _Kind:
@@ -55,10 +57,10 @@ class _Kind:
 
     __slots__ = ("allele", "genotype", "last", "line", "named", "same", "width")
 
-    def __init__(self, line: Line, allele: Allele) -> None:
+    def __init__(self, line: Line, allele: Allele, common: Sequence[str]) -> None:
         own = {"calls", "columns", "number", "pos", "raw_info"}
         self.line = {name: value for name, value in line.__dict__.items() if name not in own}
-        self.allele = {name: getattr(allele, name) for name in _COMMON}
+        self.allele = {name: getattr(allele, name) for name in common}
         self.genotype: Genotype = allele.call.genotype
         declared = line.file.header.contigs.get(line.chrom)
         longest = declared.length if declared is not None else None
@@ -106,7 +108,7 @@ class _Watched(dict[str, Any]):
         return super().__getitem__(key)
 
 
-def _values_read(line: Line, allele: Allele) -> set[str]:
+def _values_read(line: Line, allele: Allele, common: Sequence[str]) -> set[str]:
     """Keys of INFO and FORMAT, but GT, by whose values anything is decided that lines of one kind have in common."""
     info = _Watched(line.raw_info)
     probe = Line(line.file, line.number, line.columns, line.pos, line.alternates, {}, line.lost)
@@ -117,7 +119,7 @@ def _values_read(line: Line, allele: Allele) -> set[str]:
     other = Allele(call, allele.number)
     for name in of_line:
         getattr(probe, name)
-    for name in _COMMON:
+    for name in common:
         getattr(other, name)
     return info.read | fields.read - {"GT"}
 
@@ -146,8 +148,10 @@ class PlainLines:
             and options.reportable == "clinvar"
             and all(each is None for each in (file.reference, file.release, file.regions, file.panel))
         )
-        consequences = file.consequences
-        self._deciding = _DECIDING | ({consequences.key} if consequences else set())
+        annotated = file.consequences is not None
+        self._common = tuple(name for name in _COMMON if not (annotated and name in _ANNOTATED))
+        # An annotated line gives consequences beside its variant.
+        self._together = not (annotated and options.consequences)
         self._shapes: list[_Shape] = []
         self._known: set[tuple[str, str]] = set()
         self._kinds = 0
@@ -198,7 +202,7 @@ class PlainLines:
             line=line,
             content=item,
         )
-        record.plain = True
+        record.plain = self._together
         return record
 
     def learn(self, record: VcfRecord) -> None:
@@ -221,12 +225,14 @@ class PlainLines:
             return
         allele = alleles[0]
         assert isinstance(allele, Allele)
-        if _values_read(line, allele):  # what lines of the kind have in common would be this line's own
+        if _values_read(
+            line, allele, self._common
+        ):  # what lines of the kind have in common would be this line's own
             self._shapes.remove(shape)
             return
         contig, _, _, reference, alternate, filters, genotype = match.groups()
         line.layout = shape.layout
-        shape.kinds[contig, reference, alternate, filters, genotype] = _Kind(line, allele)
+        shape.kinds[contig, reference, alternate, filters, genotype] = _Kind(line, allele, self._common)
         self._kinds += 1
 
     def _shape(self, line: Line) -> _Shape | None:
@@ -241,7 +247,7 @@ class PlainLines:
         if (
             at in self._known
             or len(self._known) >= _SHAPES
-            or not self._deciding.isdisjoint(line.raw_info)
+            or not _DECIDING.isdisjoint(line.raw_info)
             or not _FORMAT.isdisjoint(keys)
             or len(keys) < 2
         ):

@@ -19,6 +19,7 @@ from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.order import ReturnedPlaces
 from fhir_bridge.adapters.genomics.record import VcfRecord
+from fhir_bridge.adapters.genomics.runs import Run
 from fhir_bridge.adapters.genomics.sex import SexCounts
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine, lines
 from fhir_bridge.adapters.genomics.strict import SYNTAX, with_clause
@@ -171,7 +172,11 @@ def _identity(
         sexes.add(line)
         returned.add(line)
 
-    return content_digest(header, _readable(_lines(path, options)), look).hexdigest()
+    def look_at_run(run: Run) -> None:
+        sexes.add_run(run)
+        returned.add_run(run)
+
+    return content_digest(header, _readable(_lines(path, options)), look, look_at_run).hexdigest()
 
 
 def _readable(items: Iterator[Item]) -> Iterator[Item]:

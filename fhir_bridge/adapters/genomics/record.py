@@ -56,7 +56,7 @@ class VcfRecord(Record):
         self.content = content
 
     plain = False
-    """Whether it is a line of the usual form (`PlainLines`)."""
+    """Whether it is a line of the usual form (`PlainLines`) that gives its variant alone."""
 
     @cached
     def key(self) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from fhir_bridge.adapters.genomics.assembly import Build, chromosome, pseudoautosomal
 from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.runs import Run
 
 __all__ = ["SexCounts"]
 
@@ -49,6 +50,12 @@ class SexCounts:
         """Count what a line of X or Y says; another costs a look at its first characters."""
         if line.startswith(_PREFIXES):
             self._add(line)
+
+    def add_run(self, run: Run) -> None:
+        """The same for lines of one contig."""
+        if (run.chrom + b"\t").startswith(_PREFIXES):
+            for line in run.lines:
+                self._add(line)
 
     def _add(self, line: bytes) -> None:
         columns = line.split(b"\t")

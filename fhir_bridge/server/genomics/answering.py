@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from orjson import Fragment
 from starlette.responses import Response
 
 from fhir_bridge.adapters.genomics.query import Interval
@@ -22,7 +23,10 @@ _REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 def resources(name: str, matches: Iterable[Result]) -> list[dict[str, Any]]:
     """A parameter for each Observation, in the order of their ids: the same answer each time."""
-    return [{"name": name, "resource": each.resource} for each in sorted(matches, key=lambda each: each.id)]
+    return [
+        {"name": name, "resource": each.resource if each.text is None else Fragment(each.text)}
+        for each in sorted(matches, key=lambda each: each.id)
+    ]
 
 
 def presence(

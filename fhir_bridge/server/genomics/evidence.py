@@ -36,12 +36,21 @@ _DEAD = frozenset(("entered-in-error", "cancelled"))
 
 @dataclass(slots=True)
 class Result:
-    """An Observation, stored or made of a line of a kept file, and the variant that it states."""
+    """An Observation, stored or made of a line of a kept file, and the variant that it states.
+
+    Attributes:
+        text: its JSON, where it is of a kept file.
+    """
 
     resource: dict[str, Any]
-    kept: bool = False
+    text: bytes | None = None
     tests: frozenset[str] = frozenset()
     _variant: ObservedVariant | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is of a kept file."""
+        return self.text is not None
 
     @property
     def id(self) -> str:
@@ -77,7 +86,7 @@ class Evidence:
     by_kind: dict[str, dict[str, Result]] = field(default_factory=dict)
     studies: list[Study] | None = None
     specimens: dict[str, frozenset[str]] = field(default_factory=dict)
-    originals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    originals: dict[str, bytes] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def of(self, kind: str) -> list[Result]:
@@ -98,10 +107,11 @@ class Evidence:
         """Leave out what is not of the tests, specimens, days and class asked for."""
         for kind, matches in self.by_kind.items():
             self.by_kind[kind] = {
-                key: each for key, each in matches.items() if self._counts(kind, each, limits)
+                key: each for key, each in matches.items() if self.counts(kind, each, limits)
             }
 
-    def _counts(self, kind: str, each: Result, limits: Limits) -> bool:
+    def counts(self, kind: str, each: Result, limits: Limits) -> bool:
+        """Whether something is of the tests, specimens, days and class asked for."""
         resource = each.resource
         date = resource.get("effectiveDateTime") or (resource.get("effectivePeriod") or {}).get("start")
         if not limits.on(date):

@@ -40,6 +40,7 @@ class _Ranges(GenomicsOperation):
     lists = ("ranges",)
     flags: tuple[str, ...] = ("includeVariants",)
     kinds: tuple[str, ...] = ("variant",)
+    structural = True
 
     def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
         """Whether a variant is one that is looked for."""
@@ -50,16 +51,31 @@ class _Ranges(GenomicsOperation):
         questions = await self.questions()
         ranges = read_all(questions.range, wanted.items("ranges", needed=True))
         places = [interval for each in ranges for interval in each.intervals]
-        evidence = await read_evidence(call, wanted.subject, self.kinds, places)
+        phasing = "includePhasing" in wanted.flags
+        shows = phasing or "includeVariants" in wanted.flags
+
+        def answered(evidence: Evidence) -> bool:
+            variants = [
+                each for each in evidence.of("variant") if evidence.counts("variant", each, wanted.limits)
+            ]
+            return all(any(self._is_in(question, each) for each in variants) for question in ranges)
+
+        evidence = await read_evidence(
+            call,
+            wanted.subject,
+            self.kinds,
+            places,
+            structural=self.structural,
+            enough=None if shows else answered,
+        )
         evidence.limit(wanted.limits)
         self.note_builds(evidence, places)
-        phasing = "includePhasing" in wanted.flags
         parameters: Parameters = []
         for question in ranges:
             matches = [each for each in evidence.of("variant") if self._is_in(question, each)]
             part: Parameters = [{"name": "rangeItem", "valueString": question.text}]
             part += presence(evidence, question.intervals, present=bool(matches))
-            if phasing or "includeVariants" in wanted.flags:
+            if shows:
                 part += resources("variant", matches)
             if phasing:
                 ids = {each.id for each in matches}
@@ -82,6 +98,7 @@ class Variants(_Ranges):
     name = "find-subject-variants"
     flags = ("includeVariants", "includePhasing")
     kinds = ("variant", "phase")
+    structural = False
 
     def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
         """See `_Ranges.chooses`."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from fhir_bridge.adapters.genomics.query import Interval
-from fhir_bridge.fhir.serialization import dumps, loads
+from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.pipeline import record_converter
+from fhir_bridge.plugins import DeliveredRecord
 from fhir_bridge.server.genomics.evidence import Evidence, Result, read_stored
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import hooks
@@ -16,7 +18,10 @@ from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage.kept_files import KeptFile, KeptPart
 
-__all__ = ["converted", "place_of", "read_evidence"]
+if TYPE_CHECKING:
+    from fhir_bridge.adapters.genomics.kept_reading import KeptReader
+
+__all__ = ["place_of", "read_evidence"]
 
 _KINDS = {
     "69548-6": "variant",
@@ -26,7 +31,17 @@ _KINDS = {
     "molecular-consequence": "consequence",
 }
 _IN_FILES = frozenset(_KINDS.values())
+_SHIPPED = "genomics/vcf"
+"""The mapping whose variants of bases alone are never structural."""
+MOST, FEW = 1_024, 64
+"""Lines that are converted at once, and the first ones, of which a few may be enough."""
 
+_UNUSED = ("component", "category", "note")
+"""What of a parsed variant is not looked at again: an answer has its JSON, and a megabase thousands of them."""
+
+_READERS: OrderedDict[tuple[bytes, str, str, str], KeptReader] = OrderedDict()
+"""Of kept files, while nobody reads with them: what they know of a file is learned once."""
+_MOST_READERS = 4
 
 _SHOWN: OrderedDict[str, Interval] = OrderedDict()
 _MOST_SHOWN = 50_000
@@ -48,133 +63,171 @@ def _show(result: Result) -> None:
 
 
 async def read_evidence(
-    call: Call, subject: str, kinds: Sequence[str], places: Sequence[Interval] | None
+    call: Call,
+    subject: str,
+    kinds: Sequence[str],
+    places: Sequence[Interval] | None,
+    *,
+    structural: bool = False,
+    enough: Callable[[Evidence], bool] | None = None,
 ) -> Evidence:
     """What the caller may know of a subject, stored and in kept files.
 
     Args:
         places: where kept files are looked into; None where the question names no place.
+        structural: structural variants alone are asked for; others may be there all the same.
+        enough: whether no more need be known; kept files are looked into line by line until then.
 
     Raises:
         Refusal, StorageError: see `read_stored`; 413 where the places hold too much for one answer.
     """
     evidence = await read_stored(call, subject, kinds)
-    await _add_kept(call, subject, kinds, places, evidence)
+    if _IN_FILES & set(kinds) and not (enough is not None and enough(evidence)):
+        await _Kept(call, subject, kinds, evidence, structural, enough).add(places)
     return evidence
 
 
-async def _add_kept(
-    call: Call, subject: str, kinds: Sequence[str], places: Sequence[Interval] | None, evidence: Evidence
-) -> None:
-    """Add what the caller may know of kept files.
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line, and the Observations that it gives, as JSON and parsed."""
 
-    Raises:
-        Refusal: 413: the places hold too much for one answer.
-    """
-    if not _IN_FILES & set(kinds):
-        return
-    if not call.access.permits("DocumentReference", "r"):
-        evidence.warn("kept files are not looked into: the caller may not read DocumentReferences")
-        return
-    from fhir_bridge.adapters.genomics.kept_reading import TooManyLines  # readers of files: not at the start
-
-    store = call.services.store
-    for file in await store.kept_files.of_patient(subject, call.access):
-        for name, part in file.parts.items():
-            if places is None:
-                if part.alone:
-                    evidence.warn(
-                        f"{part.alone} variants are in a kept file alone, which is looked into where ranges or "
-                        "variants are given"
-                    )
-                continue
-            try:
-                lines = await offloaded(converted, call, file, name, places)
-            except TooManyLines as error:
-                raise refuse(413, "FB-REST-018", str(error)) from error
-            except (ValueError, OSError):
-                evidence.warn("a kept file can't be read: what it holds is missing here")
-                continue
-            await _add(call, subject, part, lines, kinds, evidence)
+    record: DeliveredRecord
+    observations: Sequence[tuple[bytes, dict[str, Any]]]
 
 
-async def _add(
-    call: Call,
-    subject: str,
-    part: KeptPart,
-    lines: list[tuple[int | None, list[dict[str, Any]]]],
-    kinds: Sequence[str],
-    evidence: Evidence,
-) -> None:
-    """Add of the lines what counts, and what the caller may see."""
-    seen = await _seen(call, subject, part, lines, kinds, evidence)
-    redacted: Sequence[dict[str, Any]] = [content for _, content in seen]
-    if hooks.redacts(call.services.plugins):
-        texts = [dumps(content) for content in redacted]
-        redacted = [loads(text) for text in await hooks.redact_all(call.services.plugins, texts, call.access)]
-    tests = frozenset({part.study} if part.study else ())
-    for (kind, original), content in zip(seen, redacted, strict=True):
-        result = Result(content, kept=True, tests=tests)
-        evidence.add(kind, [result])
-        if kind == "variant":
-            _show(result)
-        evidence.originals.setdefault(original["id"], original)
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Adds what the caller may know of kept files."""
 
+    call: Call
+    subject: str
+    kinds: Sequence[str]
+    evidence: Evidence
+    structural: bool
+    enough: Callable[[Evidence], bool] | None
 
-async def _seen(
-    call: Call,
-    subject: str,
-    part: KeptPart,
-    lines: list[tuple[int | None, list[dict[str, Any]]]],
-    kinds: Sequence[str],
-    evidence: Evidence,
-) -> list[tuple[str, dict[str, Any]]]:
-    """Kind and content of what counts of the lines, and what the caller may see, before it is redacted."""
-    kept_files = call.services.store.kept_files
-    current = await kept_files.current(part.edition, [place for place, _ in lines])
-    contents = [
-        (kind, content)
-        for counts, (_, outputs) in zip(current, lines, strict=True)
-        if counts
-        for content in outputs
-        if (kind := _kind(content)) in kinds
-    ]
-    own = [each for each in contents if each[1].get("subject", {}).get("reference") == f"Patient/{subject}"]
-    if len(own) < len(contents):
-        evidence.warn(
-            "a kept file is of a sample that the crosswalk gives to another patient now: load it again"
+    async def add(self, places: Sequence[Interval] | None) -> None:
+        """Look into the files of the subject.
+
+        Raises:
+            Refusal: 413: the places hold too much for one answer.
+        """
+        call, evidence = self.call, self.evidence
+        if not call.access.permits("DocumentReference", "r"):
+            evidence.warn("kept files are not looked into: the caller may not read DocumentReferences")
+            return
+        from fhir_bridge.adapters.genomics.kept_reading import (
+            TooManyLines,  # readers of files: not at the start
         )
-    visible = await kept_files.visible([content for _, content in own], subject, call.access)
-    return [each for each, may in zip(own, visible, strict=True) if may]
+
+        for file in await call.services.store.kept_files.of_patient(self.subject, call.access):
+            for name, part in file.parts.items():
+                if places is None:
+                    if part.alone:
+                        evidence.warn(
+                            f"{part.alone} variants are in a kept file alone, which is looked into where ranges or "
+                            "variants are given"
+                        )
+                    continue
+                try:
+                    if await self._add_part(file, name, part, places):
+                        return
+                except TooManyLines as error:
+                    raise refuse(413, "FB-REST-018", str(error)) from error
+                except (ValueError, OSError):
+                    evidence.warn("a kept file can't be read: what it holds is missing here")
+
+    async def _add_part(self, file: KeptFile, name: str, part: KeptPart, places: Sequence[Interval]) -> bool:
+        """Add of a file's part what counts; whether that is enough."""
+        batches = self._batches(file, name, places)
+        while lines := await offloaded(next, batches, None):
+            await self._add(part, lines)
+            if self.enough is not None and self.enough(self.evidence):
+                batches.close()
+                return True
+        return False
+
+    def _batches(
+        self, file: KeptFile, sample: str, places: Sequence[Interval]
+    ) -> Generator[list[_Line], None, None]:
+        """The lines at places, a few first where a few may be enough. Blocking.
+
+        Raises:
+            TooManyLines. ValueError, OSError: the file can't be read.
+        """
+        from fhir_bridge.adapters.genomics.kept_reading import KeptReader, KeptVcf, more_than_bases
+
+        services = self.call.services
+        kept = KeptVcf(
+            file.id,
+            file.name,
+            services.blobs.path(file.data),
+            services.blobs.path(file.index),
+            file.within,
+            file.options,
+            sample,
+        )
+        convert = record_converter(file.adapter, file.mapping, services.settings.site)
+        key = (file.data, file.id, sample, repr(sorted(file.options.items())))
+        reader = _READERS.pop(key, None) or KeptReader(kept)
+        takes = more_than_bases if self.structural and file.mapping == _SHIPPED else None
+        lines: list[_Line] = []
+        most = MOST if self.enough is None else FEW
+        for record in reader.records(places, takes):
+            if record.outcome == "read":
+                for each, outputs in convert(record):
+                    texts = [output.json for output in outputs if output.type == "Observation"]
+                    lines.append(
+                        _Line(cast("DeliveredRecord", each), [(text, loads(text)) for text in texts])
+                    )
+                if len(lines) >= most:
+                    yield lines
+                    lines, most = [], min(MOST, most * 4)
+        if lines:
+            yield lines
+        _READERS[key] = reader
+        while len(_READERS) > _MOST_READERS:
+            _READERS.popitem(last=False)
+
+    async def _add(self, part: KeptPart, lines: Sequence[_Line]) -> None:
+        """Add of the lines what counts, and what the caller may see."""
+        plugins, evidence = self.call.services.plugins, self.evidence
+        seen = await self._seen(part, lines)
+        redacts = hooks.redacts(plugins)
+        texts: Sequence[bytes] = [text for _, text, _ in seen]
+        if redacts:
+            texts = await hooks.redact_all(plugins, texts, self.call.access)
+        tests = frozenset({part.study} if part.study else ())
+        for (kind, original, content), text in zip(seen, texts, strict=True):
+            result = Result(loads(text) if redacts else content, text, tests)
+            evidence.add(kind, [result])
+            if kind == "variant":
+                _show(result)  # by what it says of a variant, which it knows from here on
+                for name in _UNUSED:
+                    result.resource.pop(name, None)
+            evidence.originals.setdefault(content["id"], original)
+
+    async def _seen(self, part: KeptPart, lines: Sequence[_Line]) -> list[tuple[str, bytes, dict[str, Any]]]:
+        """Kind and content of what counts of the lines, and what the caller may see, before it is redacted."""
+        kept_files = self.call.services.store.kept_files
+        current = await kept_files.current(part.edition, lambda: [line.record.place for line in lines])
+        contents = [
+            (kind, text, content)
+            for counts, line in zip([True] * len(lines) if current is None else current, lines, strict=True)
+            if counts
+            for text, content in line.observations
+            if (kind := _kind(content)) in self.kinds
+        ]
+        whose = {"reference": f"Patient/{self.subject}"}
+        own = [each for each in contents if each[2].get("subject") == whose]
+        if len(own) < len(contents):
+            self.evidence.warn(
+                "a kept file is of a sample that the crosswalk gives to another patient now: load it again"
+            )
+        visible = await kept_files.visible([content for *_, content in own], self.subject, self.call.access)
+        return [each for each, may in zip(own, visible, strict=True) if may]
 
 
 def _kind(content: dict[str, Any]) -> str:
     codes = (coding.get("code") for coding in content.get("code", {}).get("coding", ()))
     return next((_KINDS[code] for code in codes if code in _KINDS), "")
-
-
-def converted(
-    call: Call, file: KeptFile, sample: str, places: Sequence[Interval] | None
-) -> list[tuple[int | None, list[dict[str, Any]]]]:
-    """The Observations of each line, with what the line speaks of. Blocking.
-
-    Raises:
-        TooManyLines. ValueError, OSError: the file can't be read.
-    """
-    return list(_converted(call, file, sample, places))
-
-
-def _converted(
-    call: Call, file: KeptFile, sample: str, places: Sequence[Interval] | None
-) -> Iterator[tuple[int | None, list[dict[str, Any]]]]:
-    from fhir_bridge.adapters.genomics.kept_reading import KeptVcf, kept_records
-
-    blobs = call.services.blobs
-    kept = KeptVcf(
-        file.id, file.name, blobs.path(file.data), blobs.path(file.index), file.within, file.options, sample
-    )
-    convert = record_converter(file.adapter, file.mapping, call.services.settings.site)
-    for record in kept_records(kept, places):
-        if record.outcome == "read":
-            outputs = convert(record).outputs
-            yield record.place, [output.resource for output in outputs if output.type == "Observation"]

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.query import Interval
 from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.genomics.answering import answer, resources
 from fhir_bridge.server.genomics.evidence import Evidence, Result
 from fhir_bridge.server.genomics.kept import place_of, read_evidence
@@ -138,7 +139,10 @@ async def _everywhere(call: Call, subject: str, unknown: Sequence[str]) -> list[
 
 
 def _operations(evidence: Evidence, results: Sequence[Result]) -> list[Operation]:
-    return [Operation("update", "Observation", each.id, evidence.originals[each.id]) for each in results]
+    return [
+        Operation("update", "Observation", each.id, loads_exact(evidence.originals[each.id]))
+        for each in results
+    ]
 
 
 def _derived(evidence: Evidence, variants: dict[str, Result]) -> list[Result]:

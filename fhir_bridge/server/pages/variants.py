@@ -44,6 +44,7 @@ _COMPONENTS: Final = {
     "genomic": "81290-9",
     "transcript": "51958-7",
     "chromosome": "48000-4",
+    "sequence": "48013-7",
     "position": "81254-5",
     "ref": "69547-8",
     "alt": "69551-0",
@@ -139,7 +140,8 @@ def _variant(observation: dict[str, Any], about: Sequence[dict[str, Any]]) -> Va
     names = tuple(parts[name] for name in ("coding", "protein", "genomic") if parts[name])
     if not names:
         position = parts["position"].split(" to ")[0]
-        names = (f"{parts['chromosome']} {position} {parts['ref']}>{parts['alt']}".strip(),)
+        sequence = parts["chromosome"] or parts["sequence"]
+        names = (f"{sequence} {position} {parts['ref']}>{parts['alt']}".strip(),)
     presence = concept_text(observation.get("valueCodeableConcept"))
     if _PRESENT in codes_of(observation.get("valueCodeableConcept")):
         presence = ""

@@ -120,7 +120,6 @@ def test_variant_states_names_alleles_and_call(cohort):
     codes = [category["coding"][0]["code"] for category in found["category"]]
     assert codes == ["laboratory", "GE"]
     assert component(found, "48018-6")["coding"][0]["code"] == "HGNC:7577"
-    assert component(found, "48000-4")["coding"][0]["code"] == "LA21267-2"
     assert component(found, "81290-9")["coding"][0]["code"] == "NC_000014.9:g.23429278C>T"
     assert component(found, "48004-6")["coding"][0]["code"] == "NM_000257.4:c.1208G>A"
     assert component(found, "53034-5")["coding"][0]["code"] == "LA6706-1"

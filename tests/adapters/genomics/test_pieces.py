@@ -116,7 +116,73 @@ def test_pieces_give_what_the_whole_gives(
             states.append(json.loads(json.dumps(state)))
         results += converted(mapping, adapter.read_end(path, parts[0], context, states))
         assert results == whole
-    assert counts == {2, 3, 7, 12}
+    assert counts == {3, 4, 8, 13}  # with a short one that is read ahead of the others
+
+
+def stretches(lines: int = 300) -> list[str]:
+    """Long stretches of lines of which later ones need nothing, several at one position, among some that they need."""
+    random = Random(11)
+    results, at = [], 1000
+    for number in range(lines):
+        at += random.choice((0, 0, 1, 40))
+        ref, alt = random.sample("ACGT", 2)
+        needed = number % 100 in (31, 60, 61, 62, 97)
+        results.append(
+            f"1 {at} . {ref} {alt} 20 PASS . GT:PS 0|1:5 1|0:5"
+            if needed
+            else f"1 {at} . {ref} {alt} 20 PASS DP=7 GT 0/1 1/1"
+        )
+    results += [f"2 {1000 + number // 3} . A G 20 PASS . GT 0/1 1/1" for number in range(90)]
+    results += [f"X {5_000_000 + number} . A G 20 PASS . GT 0/1 1/1" for number in range(60)]
+    return results
+
+
+@pytest.mark.parametrize("size", [300, 700, 3000])
+def test_lines_that_are_looked_at_together_divide_a_file_as_one_by_one(
+    mapping: CompiledMapping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST", 0)
+    path = tmp_path / "a.vcf.gz"
+    path.write_bytes(bgzip(text(stretches(), samples=("S1", "S2")).encode(), size))
+    adapter = VcfAdapter()
+    together = [adapter.pieces(path, jobs, {}) for jobs in (2, 3, 5)]
+    assert all(together)
+    with monkeypatch.context() as one_by_one:
+        one_by_one.setattr(pieces, "run_of", lambda _lines: None)
+        assert [adapter.pieces(path, jobs, {}) for jobs in (2, 3, 5)] == together
+    context = SimpleNamespace(options={}, site=None, selectors=mapping.selectors, limit=None)
+    whole = converted(mapping, adapter.read([path], context))
+    for parts in together:
+        states: list[dict[str, Any]] = []
+        results: list[Any] = []
+        for part in parts:
+            state: dict[str, Any] = {}
+            results += converted(mapping, adapter.read_piece(path, part, context, state))
+            states.append(state)
+        results += converted(mapping, adapter.read_end(path, parts[0], context, states))
+        assert results == whole
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_file_is_what_it_says_however_many_lines_are_looked_at_together(
+    mapping: CompiledMapping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    random = Random(seed)
+    lines = [
+        f"{random.choice('1112X')} {random.randint(1, 40)} . A {random.choice('CG')} 20 PASS . GT 0/1"
+        for _ in range(120)
+    ]
+    for _ in range(random.randint(0, 3)):  # parts of it are in order
+        start = random.randrange(100)
+        lines[start : start + 20] = sorted(lines[start : start + 20], key=lambda line: int(line.split()[1]))
+    path = tmp_path / "a.vcf"
+    path.write_text(text(lines))
+    context = SimpleNamespace(options={}, site=None, selectors=mapping.selectors, limit=None)
+    results = []
+    for size in (1, 150, 600, 1 << 16):
+        monkeypatch.setattr("fhir_bridge.adapters.genomics.delivery._BATCH", size)
+        results.append(converted(mapping, VcfAdapter().read([path], context)))
+    assert all(each == results[0] for each in results)
 
 
 @pytest.mark.parametrize(

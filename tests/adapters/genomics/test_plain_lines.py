@@ -87,12 +87,78 @@ def written(folder: Path, path: Path, *more: object) -> dict[str, Any]:
     return {"report": content, **files}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+CSQ = (
+    '##INFO=<ID=CSQ,Number=.,Type=String,Description="VEP. Format: '
+    'Allele|Consequence|IMPACT|SYMBOL|Feature_type|Feature|HGVSc|HGVSp|MANE_SELECT|HGNC_ID|gnomADe_AF">',
+)
+EFFECTS = (
+    "G|missense_variant|MODERATE|MYH7|Transcript|NM_000257.4|NM_000257.4:c.1A>G|NP_000248.2:p.Met1Val||HGNC:7577|0.1",
+    "G|intron_variant|MODIFIER|TTN|Transcript|NM_001267550.2|NM_001267550.2:c.9+1A>G||NM_1|HGNC:12403|",
+    "T|stop_gained|HIGH|LDLR|Transcript|NM_000527.5|c.7C>T|p.Gln3%3D||HGNC:6547|1.5",
+    "G|intergenic_variant|MODIFIER||||||||0.02",
+    "A|missense_variant|MODERATE|FOO1|Transcript|x y|||||", "|", "G|missense_variant", "",
+)  # fmt: skip
+
+
+def annotated(seed: int, count: int) -> list[str]:
+    """The same lines, most of them with effects on up to three transcripts."""
+    random = Random(seed + 100)
+    results = []
+    for line in lines(seed, count):
+        columns = line.split(" ")
+        if random.random() < 0.9:
+            effects = ",".join(
+                random.choice(EFFECTS[: 4 if random.random() < 0.9 else None])
+                for _ in range(random.randint(1, 3))
+            )
+            columns[7] = f"CSQ={effects}" if columns[7] == "." else f"{columns[7]};CSQ={effects}"
+        results.append("\t".join(columns))
+    return results
+
+
+SOME = ".,:;/|0195-+eEx aACGT%=\u00e9"
+
+
+def mutated(seed: int, count: int) -> list[str]:
+    """Lines of the usual form with one or two characters of INFO or the sample changed, and the line as it was."""
+    random = Random(seed + 200)
+    results = []
+    for number, line in enumerate(lines(seed, count)):
+        columns = line.split(" ")
+        results.append("\t".join(columns))
+        place = random.choice((7, 7, 9, 9, 8, 5, 6))
+        value = list(columns[place])
+        for _ in range(random.randint(1, 2)):
+            value[random.randrange(len(value))] = random.choice((*SOME, ""))
+        columns[place] = "".join(value) or "."
+        columns[1] = str(int(columns[1]) + number % 2)
+        results.append("\t".join(columns))
+    return results
+
+
+@pytest.mark.parametrize(
+    ("given", "extra", "least", "more"),
+    [
+        (lines(1, 1200), EXTRA, 300, ()),
+        (lines(2, 1200), EXTRA, 300, ()),
+        (annotated(1, 900), EXTRA + CSQ, 200, ()),
+        (annotated(2, 900), EXTRA + CSQ, 200, ("--set", "transcripts=all")),
+        (annotated(3, 600), EXTRA + CSQ, 100, ("--set", "consequences=false")),
+        (mutated(1, 600), EXTRA, 100, ()),
+        (mutated(2, 600), EXTRA, 100, ("--set", "restate=true")),
+        (mutated(3, 600), EXTRA, 100, ("--set", "filtered=leave-out")),
+    ],
+)
 def test_lines_read_together_are_written_as_each_alone(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    given: list[str],
+    extra: tuple[str, ...],
+    least: int,
+    more: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "mixed.vcf"
-    path.write_text(text(lines(seed, 1200), extra=EXTRA))
+    path.write_text(text([], extra=extra) + "".join(line.replace(" ", "\t") + "\n" for line in given))
     read, plain = PlainLines.read, [0]
 
     def counted(*arguments: Any) -> Any:
@@ -104,10 +170,10 @@ def test_lines_read_together_are_written_as_each_alone(
         (tmp_path / name).mkdir()
     with monkeypatch.context() as patch:
         patch.setattr(PlainLines, "read", counted)
-        together = written(tmp_path / "one", path)
-    assert plain[0] > 300
+        together = written(tmp_path / "one", path, *more)
+    assert plain[0] > least
     monkeypatch.setattr(PlainLines, "read", lambda *_: None)
-    alone = written(tmp_path / "two", path)
+    alone = written(tmp_path / "two", path, *more)
     assert together.keys() == alone.keys()
     for name, content in alone.items():
         assert together[name] == content, name

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from typer.testing import CliRunner
 
-from fhir_bridge.adapters.genomics.query import read_observation
+from fhir_bridge.adapters.genomics.query import components, read_observation
+from fhir_bridge.cli.main import app
 from fhir_bridge.fhir.validation import Validator
 from tests.command import run_command
 
@@ -101,15 +103,16 @@ def test_a_limit_takes_so_many_lines_and_makes_the_report(tmp_path, limit, statu
 def test_what_names_state_is_not_said_again_and_reads_the_same(tmp_path):
     path = tmp_path / "names.vcf"
     lines = (
-        "1 100 rs7;rs8 A C 40 PASS DP=30 GT:AD:DP 0/1:14,16:30",
-        "1 200 . CAA C 40 PASS . GT 1/1",
+        "1 248956000 rs2147483647 A C 40 PASS DP=30 GT:AD:DP:GQ 0/1:14,16:30:99",
+        "1 248956200 . CAA C 40 PASS . GT 1/1",
         "X 300 . T TA . low . GT 0/1",
+        "MT 750 . A G . PASS . GT:AD 0/1:14,16",
     )
     path.write_text(text(lines))
     results = []
-    for restate in ("true", "false"):
-        out = tmp_path / restate
-        run_command("convert", path, "-a", "vcf", "--out", out, "--set", f"restate={restate}")
+    for number, setting in enumerate((("--set", "restate=true"), ())):
+        out = tmp_path / str(number)
+        run_command("convert", path, "-a", "vcf", "--out", out, *setting)
         results.append(list(map(json.loads, (out / "Observation.ndjson").read_text().splitlines())))
     whole, brief = results
     assert [each["id"] for each in whole] == [each["id"] for each in brief]
@@ -121,6 +124,33 @@ def test_what_names_state_is_not_said_again_and_reads_the_same(tmp_path):
             b.accession, b.interval, b.change, b.names, b.structural, b.present,
         )  # fmt: skip
     size = [len(json.dumps(each[0], separators=(",", ":"))) for each in results]
-    assert size[1] < 2560 < size[0]  # 2.5 KB
-    # Where no name is provable all is said.
-    assert len(whole[1]["component"]) == len(brief[1]["component"])
+    assert size[1] <= 2500 < size[0]
+    # Where no name is provable only build and chromosome are not said, which the accession names; that of the
+    # mitochondrion is of two builds.
+    stated = [[{code for code, _ in components(each)} for each in form] for form in results]
+    assert stated[0][1] - stated[1][1] == {"62374-4", "48000-4"}
+    assert "62374-4" in stated[1][3]
+
+
+def test_the_view_of_variants_is_the_same_where_components_say_again_what_names_state(tmp_path):
+    path = tmp_path / "names.vcf"
+    lines = (
+        "1 100 . A C 40 PASS . GT 0/1",
+        "22 200 . CAA C 40 PASS . GT 1/1",
+        "X 300000 . T A . PASS . GT 0/1",
+        "Y 400 . T <DEL> . PASS END=500 GT 0/1",
+        "MT 750 . A G . PASS . GT 0/1",
+    )
+    path.write_text(text(lines))
+    tables = []
+    for setting in ("true", "false"):
+        out = tmp_path / setting
+        run_command("convert", path, "-a", "vcf", "--out", out, "--set", f"restate={setting}")
+        table = tmp_path / f"{setting}.csv"
+        arguments = ["view", "run", "variants", str(out), "--to", "csv", "--out", str(table)]
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+        tables.append(table.read_text())
+    assert tables[0] == tables[1]
+    assert {"Chromosome 22,GRCh38,NC_000022.11", "Chromosome Y,GRCh38,NC_000024.10"} <= {
+        ",".join(row.split(",")[10:13]) for row in tables[0].splitlines()
+    }

@@ -166,6 +166,93 @@ def test_stored_and_kept_variants_are_found_together_as_a_whole_load_would_have_
     assert all(set(phases[key]) == set(written[key]) for key in phases)
 
 
+def test_a_kept_variant_is_answered_digit_for_digit_as_convert_writes_it(
+    served: Hospital, clara: dict[str, str], people: dict[str, str], folder: Path
+) -> None:
+    out = folder / "digits"
+    run_command("convert", folder / "genome.vcf", "-a", "vcf", "--site", folder / "site.yaml", "--out", out)
+    answer = served.http.get(
+        "/fhir/$find-subject-variants",
+        params={"subject": people["A1"], "ranges": WHOLE_1, "includeVariants": "true"},
+        headers=clara,
+    )
+    written = [
+        line
+        for line in (out / "Observation.ndjson").read_text().splitlines()
+        if '"69548-6"' in line and f"Patient/{people['A1']}" in line and ":g.1010C>T" in line
+    ]
+    assert len(written) == 1
+    assert written[0] in answer.text
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "find-subject-variants",
+        "find-subject-structural-intersecting-variants",
+        "find-subject-structural-subsuming-variants",
+    ],
+)
+@pytest.mark.parametrize("few", [1, 64])
+def test_whether_a_variant_is_there_is_the_same_whether_it_is_shown_or_not(
+    served: Hospital,
+    clara: dict[str, str],
+    people: dict[str, str],
+    operation: str,
+    few: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without showing them, a file is looked into until each range has one."""
+    monkeypatch.setattr(kept, "FEW", few)
+    for ranges in (
+        "NC_000001.11:0-999",
+        "NC_000001.11:999-1000",
+        "NC_000001.11:1005-1012,NC_000001.11:6000-6001,NC_000007.14:3999-4000",
+        "NC_000001.11:5500-5600",
+        "NC_000001.11:5000-9000,NC_000001.11:2999-3000",
+    ):
+        answers = [
+            ask(served, clara, operation, subject=people["A1"], ranges=ranges, **more)
+            for more in ({}, {"includeVariants": "true"})
+        ]
+        presences = [
+            [
+                part.get("valueBoolean", part.get("_valueBoolean"))
+                for row in answer
+                for part in row.get("part", ())
+                if part["name"] == "presence"
+            ]
+            for answer in answers
+        ]
+        assert presences[0] == presences[1]
+        assert len(presences[0]) == ranges.count(":")
+
+
+def test_a_file_is_read_no_further_than_the_question_needs(
+    served: Hospital, clara: dict[str, str], people: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fhir_bridge.adapters.genomics.line_reader import LineReader
+
+    read: list[int] = []
+    original = LineReader.read
+
+    def noted(self: LineReader, item: Any, number: int) -> Any:
+        read.append(number)
+        return original(self, item, number)
+
+    monkeypatch.setattr(LineReader, "read", noted)
+    monkeypatch.setattr(kept, "FEW", 1)
+    ask(served, clara, "find-subject-variants", subject=people["A1"], ranges=WHOLE_1)
+    few = len(read)
+    read.clear()
+    operation = "find-subject-structural-intersecting-variants"
+    ask(served, clara, operation, subject=people["A1"], ranges=WHOLE_1)
+    assert len(read) == 1  # the deletion; lines of bases alone say nothing of it
+    read.clear()
+    ask(served, clara, "find-subject-variants", subject=people["A1"], ranges=WHOLE_1, includeVariants="true")
+    assert few < len(read) == 6
+
+
 def test_a_variant_of_the_file_is_found_by_its_names_and_by_its_implication(
     served: Hospital, clara: dict[str, str], people: dict[str, str]
 ) -> None:

@@ -20,6 +20,12 @@ _BASES = frozenset("ACGTN")
 _CLASSES = {"LA6683-2": "germline", "LA6684-0": "somatic"}
 
 
+_NAMES = frozenset(("81252-9", "81290-9", "48004-6"))
+_SPANS = frozenset(("81254-5", "81302-2", "81301-4"))
+_READ = _NAMES | _SPANS | {"48013-7", "92822-6", "48002-0", "69547-8", "69551-0", "48018-6", "82155-3"}
+"""Components that say what is read."""
+
+
 @dataclass(frozen=True)
 class ObservedVariant:
     """A variant that an Observation states.
@@ -83,6 +89,20 @@ def codes_of(concept: Any) -> Iterator[tuple[str, str, str]]:
         yield "", "", concept["text"]
 
 
+def _add_names(names: set[str], concept: Any) -> None:
+    """Add codes, displays and text of a CodeableConcept."""
+    if isinstance(concept, dict):
+        for coding in concept.get("coding") or ():
+            if isinstance(coding, dict):
+                names.update(
+                    part
+                    for part in (coding.get("code"), coding.get("display"))
+                    if part and isinstance(part, str)
+                )
+        if (text := concept.get("text")) and isinstance(text, str):
+            names.add(text)
+
+
 def _integer(value: Any) -> int | None:
     number = value.get("value") if isinstance(value, dict) else None
     try:
@@ -115,8 +135,12 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
     spans: dict[str, Mapping[str, Any]] = {}
     copies = False
     for code, component in components(resource):
+        if code not in _READ:  # of the most common ones nothing is read
+            continue
         value = component.get("valueCodeableConcept")
-        if code == "48013-7":
+        if code in _NAMES:
+            _add_names(names, value)
+        elif code == "48013-7":
             accession = next((known or text for _, known, text in codes_of(value)), None)
         elif code == "92822-6":
             counting = next((known for _, known, _ in codes_of(value)), None)
@@ -128,12 +152,10 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
             text = component.get("valueString")
             if isinstance(text, str):
                 reference, alternate = (text, alternate) if code == "69547-8" else (reference, text)
-        elif code in ("81254-5", "81302-2", "81301-4"):
+        elif code in _SPANS:
             spans[code] = component
         elif code == "48018-6":
-            genes.update(part for _, known, text in codes_of(value) for part in (known, text) if part)
-        elif code in ("81252-9", "81290-9", "48004-6"):
-            names.update(part for _, known, text in codes_of(value) for part in (known, text) if part)
+            _add_names(genes, value)
         elif code == "82155-3":
             copies = True
     if accession is None:  # names say it as well
