@@ -25,11 +25,28 @@ _TREATMENT: Final = {
     "completato|terminato|completado|terminado",
     "stopped": "stopped|discontinued|aborted|abgesetzt|abgebrochen|arrêté|interrompu|sospeso|interrotto|suspendido|"
     "interrumpido",
-    "on-hold": "on-hold|on hold|held|hold|paused|pausiert|en pause|in pausa|en pausa",
+    "on-hold": "on-hold|on hold|held|hold|paused|pausiert|en pause|in pausa|en pausa|suspended|suspendu|suspendue",
     "entered-in-error": "entered-in-error|entered in error|error|wrong|irrtümlich|falsch",
 }
 _WORDS: Final = {
     "Observation": _OBSERVATION,
+    "MedicationRequest": {
+        **_TREATMENT,
+        "active": "active|a|current|ongoing|verified|signed|aktiv|laufend|en cours|actif|attivo|in corso|activo|en curso|new|released",
+        "cancelled": "cancelled|canceled|storniert|annulé|annullato|cancelado|anulado|voided",
+        "draft": "draft|pending|planned|entwurf|geplant|prévu|unsigned|pending verify",
+        "stopped": "stopped|discontinued|aborted|abgesetzt|abgebrochen|arrêté|interrompu|sospeso|interrotto|suspendido|"
+        "interrumpido|expired|dc|d/c|ended",
+    },
+    "MedicationAdministration": {
+        **_TREATMENT,
+        "completed": "completed|complete|done|given|administered|gegeben|verabreicht|fait|administré|somministrato|administrado|"
+        "applied|flushed|confirmed|new bag|g|finished",
+        "not-done": "not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
+        "non somministrato|no administrado|patient refused",
+        "in-progress": "in-progress|in progress|started|running|laufend|en cours|in corso|started during downtime|rate change",
+        "on-hold": "on-hold|on hold|paused|pausiert",
+    },
     "MedicationStatement": {
         **_TREATMENT,
         "active": "active|a|current|ongoing|taking|aktiv|laufend|en cours|actif|attivo|in corso|activo|en curso",

@@ -8,7 +8,8 @@ from fhir_bridge.fhir import ucum
 from fhir_bridge.terminology import get_terminology
 from fhir_bridge.terminology.suggest import LocalTerm, Suggester
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.headers import bare, tokens
+from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
 __all__ = ["suggest_codes"]

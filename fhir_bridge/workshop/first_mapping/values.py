@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from fhir_bridge.mapping.functions.times import parse
-from fhir_bridge.terminology.check_digits import is_well_formed
 
-__all__ = ["DateForm", "NumberForm", "booleans", "code_system", "date_form", "number_form", "sexes", "share"]
+__all__ = ["DateForm", "NumberForm", "booleans", "date_form", "number_form", "sexes", "share"]
 
 LOINC: Final = "http://loinc.org"
 SNOMED: Final = "http://snomed.info/sct"
@@ -264,25 +262,3 @@ def sexes(values: Sequence[str]) -> dict[str, str] | None:
         return None
     results = {word: _SEXES.get(word.casefold(), "") for word in words}
     return results if all(results.values()) else None
-
-
-_ICD10: Final = re.compile(r"[A-TV-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?[+*!]?\Z")
-_ATC: Final = re.compile(r"[A-DGHJLMNPRSV]\d\d[A-Z]{2}\d\d\Z")
-_NDC: Final = re.compile(r"\d{4,5}-\d{3,4}-\d{1,2}\Z|\d{11}\Z")
-
-
-def code_system(values: Sequence[str]) -> tuple[str, float] | None:
-    """The code system that most values have the form and the check digit of, with their share."""
-    distinct = list(Counter(values))
-    tests: tuple[tuple[str, Callable[[str], object]], ...] = (
-        (LOINC, lambda v: is_well_formed(LOINC, v)),
-        (ATC, _ATC.match),
-        (ICD10, _ICD10.match),
-        (NDC, _NDC.match),
-        (SNOMED, lambda v: is_well_formed(SNOMED, v)),
-    )
-    for system, test in tests:
-        part = share(distinct, test)
-        if part >= 0.6:
-            return system, part
-    return None
