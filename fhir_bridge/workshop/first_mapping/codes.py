@@ -50,7 +50,7 @@ _NAMED: Final = (
 _DECLARED: Final = frozenset("loinc snomed atc rxnorm cvx ndc icd cpt".split())
 """Concepts that name the system itself."""
 _NO_CODE: Final = frozenset(
-    """ward device account row lot patient mrn national insured provider encounter order specimen phone mobile postal money
+    """drg ward device account row lot patient mrn national insured provider encounter order specimen phone mobile postal money
     organization study hash form_admin insurer role city address birth death id contact gp""".split()
 )
 """Concepts of headers whose cells are no codes, whatever they look like."""

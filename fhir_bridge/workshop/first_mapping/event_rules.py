@@ -36,6 +36,10 @@ _CERTAINTY: Final = {
 }
 _AFTER: Final = frozenset(("z", "zustand nach", "status after"))
 """Words for what was a disease and is one no longer."""
+_NO_ALLERGY: Final = frozenset(
+    "none|no|nil|nkda|nka|nkfa|no known allergies|no known drug allergies|no known allergy|keine|keine bekannt|aucune|nessuna|ninguna|"
+    "unknown|unbekannt|inconnu".split("|")
+)
 _SEVERITY: Final = {
     "mild": "mild|leicht|léger|legere|légère|lieve|leve|low|minor|1|gering",
     "moderate": "moderate|mittel|mäßig|modéré|modérée|moderata|moderato|moderada|moderado|medium|2|mittelschwer",
@@ -59,6 +63,8 @@ class EventRules(Writer):
         needed = [g for g in (*codes, text) if g is not None]
         if needed and all(g.filled < len(self._sample.rows) for g in needed):
             yield f"  when: {quoted(' or '.join(self._cell(g) for g in needed))}"
+        elif kind == "AllergyIntolerance" and text is not None:
+            yield from self._none_known(text)
         yield f"  as: {kind}"
         yield self._key(self._one("patient-id"), self._one("encounter-id"), *(codes[:1] or [text]), when)
         yield from self._time(when)
@@ -80,6 +86,14 @@ class EventRules(Writer):
         else:
             yield from self._medication(kind, when, end)
         yield from self._notes(kind + ".")
+
+    def _none_known(self, text: Guess) -> Iterator[str]:
+        """Rows that say that there is no allergy are none."""
+        values = {v.casefold() for v in self._sample.values(self._sample.columns.index(text.column))}
+        none = sorted(values & _NO_ALLERGY)
+        if none:
+            self._ask(f"{text.column}: {', '.join(none)} is taken for no allergy, and gives no resource: should it be stated?")
+            yield f"  when: {quoted(f'not (lower({self._cell(text)}) in [{chr(44).join(map(literal, none))}])')}"
 
     def _based_on(self, kind: str) -> Iterator[str]:
         if kind in ("Procedure",):

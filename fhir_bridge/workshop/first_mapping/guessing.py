@@ -108,7 +108,7 @@ _DATES: Final = frozenset(
     """birth-date death-date admitted discharged collected received issued ordered recorded updated expires administered
     performed diagnosed scheduled dispensed vis-date start end date""".split()
 )
-_CODES: Final = frozenset("loinc snomed icd atc rxnorm ndc cvx cpt drg test-code code concept".split())
+_CODES: Final = frozenset("loinc snomed icd atc rxnorm ndc cvx cpt test-code code concept".split())
 _YEARS: Final = (1900, 2100)
 """Between these a whole number of years is a year, not a duration."""
 _FEW: Final = 60
@@ -220,7 +220,7 @@ def _as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
             "values are words for the sex: " + ", ".join(f"{w} → {c}" for w, c in words.items())
         )
         return True
-    if best == "sex" and len(set(values)) <= 8:
+    if best == "sex" and len(set(values)) <= 8 and max(map(len, values)) <= 20 and not any(v.isdigit() and len(v) > 1 for v in values):
         guess.role = "sex"
         shown = ", ".join(sorted(set(values))[:6])
         guess.evidence.append("values are no words for a sex")
@@ -468,14 +468,14 @@ def _counts_as_id(fits: Sequence[tuple[float, str]]) -> bool:
 
 
 def _as_quantity(guess: Guess, values: list[str]) -> None:
-    numbers = _numbers(guess, values, 0.5 if guess.role == "value" else 0.8)
+    numbers = _numbers(guess, values, 0.2 if guess.role == "value" else 0.8)
     if numbers is None:
         guess.evidence.append(_texts(guess, values))
         return
     cells, form = numbers
     none = sentinels(cells, 0 if guess.role == "age" else None, 130 if guess.role == "age" else None)
     kept = [cell for cell in cells if cell not in none] or cells
-    form = number_form(kept, least=0.5) or form
+    form = number_form(kept, least=0.2) or form
     _note_numbers(guess, kept, form)
     _note_sentinels(guess, none)
     if guess.role == "value":
@@ -498,6 +498,8 @@ def _texts(guess: Guess, values: list[str]) -> str:
 
 def _as_anything(guess: Guess, values: list[str]) -> None:
     """What the cells say, where the name says nothing."""
+    if _numbers_things(guess, values):
+        return
     numbers = _numbers(guess, values, 0.6)
     if numbers is not None and _as_plain_number(guess, *numbers):
         return
@@ -522,6 +524,20 @@ def _as_anything(guess: Guess, values: list[str]) -> None:
     else:
         guess.role = "text"
         guess.evidence.append("values are text of many kinds")
+
+
+def _numbers_things(guess: Guess, values: list[str]) -> bool:
+    """Whether the name ends in a word for an identifier, and its cells may be that."""
+    parts = slots(tokens(guess.column))
+    if not parts or "id" not in parts[-1].concepts | parts[0].concepts or len(parts) < 2:
+        return False
+    if share(values, lambda v: re.fullmatch(r"[\w./-]+", v)) < 0.9 or share(values, lambda v: re.search(r"\d", v)) < 0.8:
+        return False
+    if share(values, lambda v: re.fullmatch(r"\d+[.,]\d+", v)) > 0.1:
+        return False
+    guess.role = "id"
+    guess.evidence.append(f"name ends as an identifier's; {guess.distinct} different values in {guess.filled} cells")
+    return True
 
 
 def _as_plain_number(guess: Guess, cells: list[str], form: NumberForm) -> bool:

@@ -72,10 +72,16 @@ def _phrases() -> dict[str, frozenset[str]]:
     phrases: dict[str, set[str]] = {}
     for concept, texts, *_ in rows_of("words.tsv"):
         for phrase in texts.split(";"):
-            joined = tokens(phrase).replace(" ", "")
+            words = tokens(phrase)
+            joined = words if _are_letters(words) else words.replace(" ", "")
             if joined:
                 phrases.setdefault(joined, set()).add(concept)
     return {phrase: frozenset(concepts) for phrase, concepts in phrases.items()}
+
+
+def _are_letters(words: str) -> bool:
+    """Whether words are single letters, which joined are another word: `h f` and `hf`."""
+    return len(words) == 3 and words[1] == " "
 
 
 @lru_cache(20_000)
@@ -88,7 +94,8 @@ def slots(words: str) -> tuple[Slot, ...]:
     rest, known, result = words.split(), _phrases(), []
     while rest:
         for count in range(min(_LONGEST, len(rest)), 0, -1):
-            joined = "".join(rest[:count])
+            spaced = " ".join(rest[:count])
+            joined = spaced if _are_letters(spaced) and spaced in known else spaced.replace(" ", "")
             if joined in known and (count > 1 or joined not in _FILLERS or len(words.split()) == 1):
                 result.append(Slot(known[joined], " ".join(rest[:count])))
                 del rest[:count]

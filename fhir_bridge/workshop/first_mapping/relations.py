@@ -23,7 +23,7 @@ DATES: Final = frozenset(
 _OPEN: Final = "tells day from month"
 _DAY_OR_MONTH: Final = re.compile(r"(dd?|MM?)/(dd?|MM?)/")
 _PEOPLE: Final = frozenset("birth-date sex age given family name".split())
-TEXTS: Final = frozenset("test drug vaccine procedure diagnosis allergy display text category indication".split())
+TEXTS: Final = frozenset("complaint test drug vaccine procedure diagnosis allergy display text category indication".split())
 """Roles of columns that may be the text of a code."""
 
 
@@ -111,7 +111,7 @@ def _patients(sample: Sample, guesses: list[Guess]) -> None:
     if not candidates:
         others = _by_role(guesses, "person-id")
         keys = [g for g in _by_role(guesses, "id") if g.distinct == g.filled == rows and g.header in ("row-id", "id")]
-        if others:
+        if others and not (people and keys and keys[0] is guesses[0]):
             others[0].role = "patient-id"
             others[0].evidence.append("the only identifier of the patient")
         elif people and keys and not _by_role(guesses, "encounter-id", "order-id", "event-id"):
@@ -123,7 +123,7 @@ def _patients(sample: Sample, guesses: list[Guess]) -> None:
     for other in candidates:
         if other is first:
             continue
-        if depends_on(sample, other, first):
+        if depends_on(sample, other, first) and other.distinct >= 0.9 * first.distinct:
             other.role = "person-id"
             other.questions.append(f"{other.column}: another identifier of the patient beside {first.column}?")
         else:
@@ -243,7 +243,7 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
     others.sort(key=lambda n: (guesses[n].role != subject, abs(n - place), n < place))
     for number in others:
         other = guesses[number]
-        same = other.role == subject or (other.role == "display" and abs(number - place) <= 3)
+        same = (other.role == subject or (subject == "indication" and other.role == "complaint")) or (other.role == "display" and abs(number - place) <= 3)
         if not same and (abs(number - place) > 2 or other.role not in ("display", "text", "category")):
             continue
         pairs = {(row[place].strip(), row[number].strip()) for row in sample.rows if row[place].strip() and row[number].strip()}

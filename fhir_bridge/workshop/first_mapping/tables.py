@@ -44,7 +44,7 @@ FINDINGS: Final = frozenset(
     "code-status severity complication diagnosis allergy body-position quality laterality anesthesia reaction method".split()
 )
 """Roles that are findings where no resource of the rows has an element for them."""
-LEAST: Final = 2.0
+LEAST: Final = 2.1
 
 
 @dataclass(slots=True)

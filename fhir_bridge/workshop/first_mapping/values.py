@@ -174,8 +174,8 @@ class NumberForm:
     """Whether some have a comparator (`<5`)."""
 
 
-_POINT: Final = re.compile(r"[<>]?=? ?[+-]?(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?([eE][+-]?\d+)?\Z")
-_COMMA: Final = re.compile(r"[<>]?=? ?[+-]?(\d+|\d{1,3}([.'’]\d{3})+)(,\d+)?\Z")
+_POINT: Final = re.compile(r"[<>≤≥]?=? ?[+-]?(?=[.\d])(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?([eE][+-]?\d+)?\Z")
+_COMMA: Final = re.compile(r"[<>≤≥]?=? ?[+-]?(\d+|\d{1,3}([.'’]\d{3})+)(,\d+)?\Z")
 
 
 def number_form(values: Sequence[str], *, least: float = 0.95) -> NumberForm | None:
@@ -200,7 +200,7 @@ def number_form(values: Sequence[str], *, least: float = 0.95) -> NumberForm | N
         group = ","
     numbers = []
     for value in fitting:
-        plain = value.lstrip("<>= ").replace(group, "") if group else value.lstrip("<>= ")
+        plain = value.lstrip("<>≤≥= ").replace(group, "") if group else value.lstrip("<>≤≥= ")
         numbers.append(float(plain.replace(decimal, ".")))
     return NumberForm(
         decimal,
