@@ -69,8 +69,8 @@ def _columns(guesses: list[Guess]) -> Iterator[str]:
     yield f"# {'column'.ljust(width)}  taken for"
     for guess in guesses:
         uses = [use for use in dict.fromkeys(guess.uses) if use != "key"] or guess.uses[:1]
-        goes = f" → {', '.join(uses)}" if uses else "" if guess.role == "empty" else " (ignored)"
-        head = f"# {_one_line(guess.column).ljust(width)}  {_one_line(guess.label)}{_one_line(goes) and goes}"
+        goes = f" → {_one_line(', '.join(uses))}" if uses else "" if guess.role == "empty" else " (ignored)"
+        head = f"# {_one_line(guess.column).ljust(width)}  {_one_line(guess.label)}{goes}"
         yield f"{head}: {_one_line('; '.join(guess.evidence))}"
 
 
