@@ -30,7 +30,7 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
         raise SampleError(f"{sample.path.name}: nothing in it can be mapped; no column is known or measured")
     questions = [*rules.questions, *(q for guess in guesses for q in guess.questions), *plan.questions]
     for guess in guesses:
-        if guess.column not in rules.used and guess.role != "empty":
+        if guess.column not in rules.used and guess.role != "empty" and not guess.uses:
             questions.append(_left_out(guess, plan))
         elif guess.uses == ["key"]:
             questions.append(f"{guess.column}: looks like {guess.what}; it is part of the key alone: is it wanted elsewhere?")

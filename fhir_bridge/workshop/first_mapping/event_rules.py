@@ -34,6 +34,8 @@ _CERTAINTY: Final = {
     "unconfirmed": "unconfirmed|u|unsicher|incertain",
     "entered-in-error": "entered-in-error|error|falsch",
 }
+_ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt"
+"""Names of columns of providers who had another part than doing it."""
 _AFTER: Final = frozenset(("z", "zustand nach", "status after"))
 """Words for what was a disease and is one no longer."""
 _NO_ALLERGY: Final = frozenset(
@@ -133,6 +135,8 @@ class EventRules(Writer):
             cases = ", ".join(
                 f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}" for word, code in codes.items()
             )
+            if ruled_out:
+                expression = f"(null if {here} in [{', '.join(map(literal, ruled_out))}] else {expression})"
             yield f"  clinicalStatus: {{match: {quoted(expression)}, {cases}, empty: ~, else: flag}}"
         elif kind == "Condition" or end is not None:
             code = f"('resolved' if {self._cell(end)} else 'active')" if end is not None else "'active'"
@@ -203,6 +207,8 @@ class EventRules(Writer):
             self._ask("no column says when the procedure was done")
         items = []
         for guess in self._all("provider"):
+            if re.search(_ELSEWHERE, guess.column.casefold()):
+                continue
             function = quoted(guess.column)
             items.append(
                 f"{{when: {quoted(self._cell(guess))}, function: {{text: {function}}}, actor: {self._displayed('Procedure.performer', guess)}}}"

@@ -100,6 +100,14 @@ class Guess:
             "category": "one of a few words",
             "text": "text",
             "time-of-day": "a time of day",
+            "other-date": "a date of something else",
+            "unit-of": "a unit of something",
+            "flag-of": "a flag on something",
+            "note-of": "a note on something",
+            "limit-of": "a limit of what is normal of something",
+            "name-of": "the name of something",
+            "address-of": "an address of something",
+            "status-of": "a status of something",
             "blood-pressure": "a blood pressure",
         }.get(self.role, self.role)
 
@@ -453,6 +461,8 @@ def _as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
     guess.role = "id" if role.name == "row-id" and guess.distinct == guess.filled and _counts_as_id(fits) else role.name
     if role.name in ("provider-id", "provider"):
         guess.role = "provider-id" if share(values, lambda v: any(c.isdigit() for c in v)) > 0.5 else "provider"
+    if role.name in ("organization-id", "organization") and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5:
+        guess.role = "organization"
     if role.name in ("value", "value-number", "range-low", "range-high", "dose", "quantity", "strength", "rate", "los",
                      "duration", "age", "money", "dose-number", "refills"):  # fmt: skip
         _as_quantity(guess, values)
@@ -498,7 +508,7 @@ def _texts(guess: Guess, values: list[str]) -> str:
 
 def _as_anything(guess: Guess, values: list[str]) -> None:
     """What the cells say, where the name says nothing."""
-    if _numbers_things(guess, values):
+    if _numbers_things(guess, values) or _by_head(guess, values):
         return
     numbers = _numbers(guess, values, 0.6)
     if numbers is not None and _as_plain_number(guess, *numbers):
@@ -524,6 +534,35 @@ def _as_anything(guess: Guess, values: list[str]) -> None:
     else:
         guess.role = "text"
         guess.evidence.append("values are text of many kinds")
+
+
+_BY_HEAD: Final = {
+    "provider": "provider", "ward": "ward", "organization": "organization", "insurer": "insurer", "device": "device",
+    "phone": "phone", "money": "money", "specialty": "specialty", "unit": "unit-of", "flag": "flag-of", "role": "provider",
+    "text": "note-of", "low": "limit-of", "high": "limit-of", "range": "limit-of", "address": "address-of", "status": "status-of",
+    "account": "account-id", "form_admin": "administrative", "hash": "administrative", "deleted": "inactive", "name": "name-of",
+}  # fmt: skip
+"""What a column is by the head of its name alone; `-of` something that is not known."""
+
+
+def _by_head(guess: Guess, values: list[str]) -> bool:
+    """What the head of the name says, where the rest of the name is not known: its last word, or its first in French."""
+    parts = slots(tokens(guess.column))
+    if len(parts) < 2:
+        return False
+    for part in (parts[-1], parts[0]):
+        role = next((_BY_HEAD[concept] for concept in part.concepts if concept in _BY_HEAD), "")
+        if not role or (part is parts[0] and role.endswith("-of")):
+            continue
+        numbers = number_form(values, least=0.8)
+        if numbers is not None and role not in ("limit-of", "ward", "device", "provider", "account-id", "money", "administrative"):
+            continue
+        if role == "status-of" and guess.distinct <= 12:
+            continue
+        guess.role = "provider-id" if role == "provider" and numbers is not None else role
+        guess.evidence.append(f"name ends as that of {guess.what}; {_texts(guess, values)}")
+        return True
+    return False
 
 
 def _numbers_things(guess: Guess, values: list[str]) -> bool:

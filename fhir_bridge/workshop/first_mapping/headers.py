@@ -10,7 +10,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.lexicon import fitting_roles, tokens
 from fhir_bridge.workshop.units import ucum_of
 
-__all__ = ["bare", "is_bracketed", "language_of", "role_in", "tokens", "unit_in"]
+__all__ = ["bare", "is_bracketed", "language_of", "role_in", "tokens", "ucum", "unit_in"]
 
 _WORDS: Final = {
     "de": "datum nummer wert einheit geburtsdatum geschlecht nachname vorname bezeichnung auftrag befund ort plz strasse "
@@ -42,7 +42,7 @@ def language_of(columns: tuple[str, ...]) -> str:
 
 _BRACKETED: Final = re.compile(r"\s*[(\[]([^()\[\]]+)[)\]]\s*$")
 _SUFFIXES: Final = frozenset(
-    "kg cm mm mmhg bpm mg g ml dl ug ng pg mmol umol nmol mol iu miu meq hours hour hrs hr days day weeks months years "
+    "kg cm mm mmhg bpm mgy gycm mg g ml dl ug ng pg mmol umol nmol mol iu miu meq hours hour hrs hr days day weeks months years "
     "year yrs min minutes sec seconds ms percent pct celsius fahrenheit mgdl mmoll gdl".split()
 )
 _RATIO: Final = re.compile(
@@ -108,7 +108,7 @@ def _is_suffix(word: str, name: str) -> bool:
     folded = word.casefold()
     if folded not in _SUFFIXES:
         return False
-    usual = word in (folded, folded.capitalize(), "mmHg", "mL", "dL", "IU", "mmHG") or len(folded) > 3
+    usual = word in (folded, folded.capitalize(), "mmHg", "mL", "dL", "IU", "mmHG", "mGy", "Gy") or len(folded) > 3
     return usual or (name.isupper() and folded in ("kg", "cm", "mm", "bpm", "mmhg", "ml", "mg", "ms"))
 
 
@@ -132,6 +132,18 @@ _SPELT: Final = {
 }  # fmt: skip
 
 
+_DENOMINATORS: Final = {
+    "hr": "h", "h": "h", "hour": "h", "std": "h", "stunde": "h", "heure": "h", "day": "d", "tag": "d", "d": "d", "jour": "d", "24h": "d",
+    "week": "wk", "wk": "wk", "woche": "wk", "semaine": "wk", "wo": "wk", "month": "mo", "monat": "mo", "year": "a", "yr": "a",
+    "jahr": "a", "min": "min", "minute": "min", "sec": "s", "s": "s", "kg": "kg", "m2": "m2", "l": "L", "dl": "dL", "ml": "mL",
+}  # fmt: skip
+_NUMERATORS: Final = {
+    "ml": "mL", "l": "L", "units": "{units}", "unit": "{units}", "u": "{units}", "unites": "{units}", "einheiten": "{units}",
+    "drinks": "{drinks}", "beats": "{beats}", "breaths": "{breaths}", "steps": "{steps}", "cig": "{cigarettes}",
+    "cigarettes": "{cigarettes}", "zigaretten": "{cigarettes}", "verres": "{drinks}", "glasses": "{drinks}", "packs": "{packs}",
+}  # fmt: skip
+
+
 _BY_CASE: Final = {"G": "10*9/L", "T": "10*12/L"}
 """Counts of cells in giga and tera a litre; `G` alone is gauss in UCUM, and `g` is gram."""
 
@@ -146,7 +158,16 @@ def _ucum(unit: str) -> str:
         return f"{units[1]}[IU]/{'mL' if units[3] == 'ml' else 'L'}"
     if units:
         return f"{units[1]}U/{'mL' if units[3] == 'ml' else 'L'}"
+    ratio = re.fullmatch(r"([a-zµ%\[\]_{}0-9*.]+?) ?(?:/|per) ?([a-z]+)", folded)
+    if ratio and ratio[2] in _DENOMINATORS and not ucum_of(unit):
+        amount = _NUMERATORS.get(ratio[1]) or _SPELT.get(ratio[1]) or ucum_of(ratio[1]) or ""
+        return f"{amount}/{_DENOMINATORS[ratio[2]]}" if amount else ""
     return _SPELT.get(folded) or ucum_of(unit) or ucum_of(folded) or ""
+
+
+def ucum(unit: str) -> str:
+    """A unit as it is written, in UCUM; empty where it has none."""
+    return _ucum(unit.strip())
 
 
 def is_bracketed(name: str) -> bool:

@@ -40,6 +40,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _clocks(guesses)
     _codes(sample, guesses)
     _units(guesses)
+    _units_of(sample, guesses)
     _duplicates(guesses)
 
 
@@ -296,6 +297,21 @@ def _units(guesses: list[Guess]) -> None:
                     guess.role = f"{amount.role}-unit"
             if amount is not None:
                 guess.of = amount.column
+
+
+def _units_of(sample: Sample, guesses: list[Guess]) -> None:
+    """A column of units beside one measurement (`glucose`, `glucose_unit`) is its unit, where it is one."""
+    for guess in _by_role(guesses, "unit-of"):
+        words = set(tokens(guess.column).split())
+        of = [g for g in guesses if g.role == "number" and set(tokens(headers.bare(g.column)).split()) < words]
+        units = {v for v in sample.values(sample.columns.index(guess.column)) if v not in guess.missing}
+        if len(of) == 1:
+            guess.of = of[0].column
+            code = headers.ucum(next(iter(units))) if len(units) == 1 else ""
+            if code:
+                of[0].unit, guess.uses = code, [f"Observation ({of[0].column}), its unit"]
+                of[0].questions = [q for q in of[0].questions if "unit" not in q]
+                of[0].evidence.append(f"unit {code} is in {guess.column}")
 
 
 def _duplicates(guesses: list[Guess]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -37,6 +38,7 @@ class ResultRules(Writer):
     def _observation(self) -> Iterator[str]:
         value, unit = self._one("value"), self._one("unit")
         codes = [g for g in self._codes_of("test", "") if g.header not in ("flag", "specimen", "concept") or g.system]
+        codes = [g for g in codes if g.system != "OMOP" or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.column))]
         if not codes:
             codes = self._codes_of("test", "", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
         text = self._text_of(codes, "test", "display")

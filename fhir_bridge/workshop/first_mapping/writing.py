@@ -225,7 +225,8 @@ class Writer:
                 continue
             if lacking:
                 self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
-            return f"lower({self._cell(guess, kind + '.status')})", {
+            element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
+            return f"lower({self._cell(guess, f'{kind}.{element}')})", {
                 word: code or unknown_status(kind) for word, code in codes.items()
             }
         return None
