@@ -54,6 +54,7 @@ _NO_CODE: Final = frozenset(
     organization study hash form_admin insurer role city address birth death id contact gp""".split()
 )
 """Concepts of headers whose cells are no codes, whatever they look like."""
+_SUBJECTS: Final = frozenset("drug vaccine procedure diagnosis allergy test perform".split())
 _ROLES: Final = frozenset("loinc snomed icd atc rxnorm ndc cvx cpt test-code code".split())
 
 
@@ -89,7 +90,8 @@ def code_of(column: str, values: list[str], concepts: frozenset[str], fits: Sequ
         if found is not None and (not separator or found.system in (ICD10, SNOMED, LOINC)):
             more = (f"several codes in a cell, parted by {separator!r}",) if separator else ()
             return Code(found.system, (*found.evidence, *more), found.questions, separator)
-    if best in ("test-code", "code") and not _is_decimal(values) and not (concepts & _NO_CODE - {"id", "order"}):
+    local = "code" in concepts and bool(concepts & _SUBJECTS) and share(values, lambda v: " " not in v) > 0.9
+    if (best in ("test-code", "code") or (local and best in ("drug", "vaccine", "procedure", "diagnosis", "allergy"))) and not _is_decimal(values) and not (concepts & _NO_CODE - {"id", "order"}):
         if len(set(values)) == 1 and len(values) > 3 and best == "code":
             return None
         return Code(

@@ -25,6 +25,11 @@ def name_of(sample: Sample) -> str:
 def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) -> str:
     """The document."""
     rules = Rules(name, sample, guesses, plan)
+    list(rules.lines())
+    read = frozenset(guess.column for guess in guesses if set(guess.uses) - {"key"})
+    for guess in guesses:
+        guess.uses = [use for use in guess.uses if guess.role == "unit-of"]
+    rules = Rules(name, sample, guesses, plan, read)
     body = list(rules.lines())
     if not body:
         raise SampleError(f"{sample.path.name}: nothing in it can be mapped; no column is known or measured")

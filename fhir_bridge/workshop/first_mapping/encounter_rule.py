@@ -9,7 +9,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
-from fhir_bridge.workshop.first_mapping.writing import Writer, either, listed, literal, quoted
+from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, either, listed, literal, quoted
 
 __all__ = ["EncounterRule"]
 
@@ -96,7 +96,7 @@ class EncounterRule(Writer):
         yield from listed("type", items)
 
     def _participants(self) -> Iterator[str]:
-        people = [g for g in self._all("provider") if self._plan.event == "Encounter" and not g.distinct == 1]
+        people = [g for g in self._all("provider") if self._plan.event == "Encounter" and not re.search(ELSEWHERE, g.column.casefold())]
         items = [
             f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._displayed('Encounter.participant', guess)}}}"
             for guess in people

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.writing import Writer, either, listed, literal, quoted
+from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, either, listed, literal, quoted
 
 __all__ = ["EventRules"]
 
@@ -34,8 +34,6 @@ _CERTAINTY: Final = {
     "unconfirmed": "unconfirmed|u|unsicher|incertain",
     "entered-in-error": "entered-in-error|error|falsch",
 }
-_ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt"
-"""Names of columns of providers who had another part than doing it."""
 _AFTER: Final = frozenset(("z", "zustand nach", "status after"))
 """Words for what was a disease and is one no longer."""
 _NO_ALLERGY: Final = frozenset(
@@ -207,7 +205,7 @@ class EventRules(Writer):
             self._ask("no column says when the procedure was done")
         items = []
         for guess in self._all("provider"):
-            if re.search(_ELSEWHERE, guess.column.casefold()):
+            if re.search(ELSEWHERE, guess.column.casefold()):
                 continue
             function = quoted(guess.column)
             items.append(

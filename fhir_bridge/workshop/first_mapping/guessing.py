@@ -184,8 +184,8 @@ def _as_date(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
     if form is None:
         return False
     guess.missing = words_for_nothing([*values, *guess.missing], numbers=True)
-    role = _first(fits, "date")
-    guess.role = role.name if role is not None else "other-date"
+    dated = [role for _, name in fits if (role := role_named(name)) is not None and "date" in role.kinds]
+    guess.role = dated[0].name if dated else "other-date"
     guess.format, guess.timed, guess.zoned = form.format, form.has_time, form.zoned
     guess.plain = form.format or ("yyyy-MM-dd" if "-" in cells[0] else "yyyyMMdd")
     guess.evidence.append(f"values are dates: {form.evidence}")

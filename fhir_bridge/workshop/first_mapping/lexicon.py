@@ -16,7 +16,7 @@ _FOLDER: Final = Path(__file__).parent / "vocabulary"
 _LONGEST: Final = 6
 """Words of the longest phrase."""
 _FILLERS: Final = frozenset(
-    "of the de du des der die das dem la le les l d und and et e y di del della dei el los las in im at bei beim zum zur mit is "
+    "c of the de du des der die das dem la le les l d und and et e y di del della dei el los las in im at bei beim zum zur mit is "
     "has a an the for pour per fur fuer par tbl fld field col src s auf au aux".split()
 )
 _HEADS: Final = frozenset("date time id code name label text value status kind unit flag row".split())
@@ -131,10 +131,19 @@ def _compound(word: str) -> tuple[Slot, ...]:
 
 @lru_cache(20_000)
 def _abbreviated(word: str) -> frozenset[str]:
-    """Concepts of the one word that this abbreviates by leaving letters out: `specimn`, `authrzing`."""
+    """Concepts of the one word that this abbreviates, by its beginning or by leaving letters out: `entl`, `specimn`."""
     if len(word) < 4 or not word.isalpha():
         return frozenset()
     pattern = re.compile(".*".join(word))
+    begun = [
+        (len(phrase), concepts)
+        for phrase, concepts in _phrases().items()
+        if phrase.startswith(word) and len(phrase) > len(word) >= 0.5 * len(phrase)
+    ]
+    shortest = min((length for length, _ in begun), default=0)
+    if begun:
+        best = {concepts for length, concepts in begun if length == shortest}
+        return best.pop() if len(best) == 1 else frozenset()
     fitting = [
         (len(phrase), concepts)
         for phrase, concepts in _phrases().items()
@@ -198,7 +207,7 @@ def fitting_roles(words: str) -> tuple[tuple[float, str], ...]:
     for number, role in enumerate(roles().values()):
         best = (0.0, 0.0)
         for needed, allowed in role.patterns:
-            if needed <= present:
+            if needed <= present and sum(1 for part in parts if part.concepts & needed) >= len(needed):
                 covered = sum(part.weight for part in parts if part.concepts & allowed)
                 exact = sum(_HEAD_WEIGHT if concept in _HEADS else 1.0 for concept in needed)
                 best = max(best, (covered / total, exact))

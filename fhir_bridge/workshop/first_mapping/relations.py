@@ -111,6 +111,11 @@ def _patients(sample: Sample, guesses: list[Guess]) -> None:
     rows = len(sample.rows)
     if not candidates:
         others = _by_role(guesses, "person-id")
+        if not others and len(people) > 1 and (same := _of_people(sample, guesses)) is not None:
+            same.role = "patient-id"
+            same.evidence.append("one value for each name and birth date")
+            same.questions = [f"{same.column}: does it identify the patient, as is assumed?"]
+            return
         keys = [g for g in _by_role(guesses, "id") if g.distinct == g.filled == rows and g.header in ("row-id", "id")]
         if others and not (people and keys and keys[0] is guesses[0]):
             others[0].role = "patient-id"
@@ -129,6 +134,25 @@ def _patients(sample: Sample, guesses: list[Guess]) -> None:
             other.questions.append(f"{other.column}: another identifier of the patient beside {first.column}?")
         else:
             other.role = "event-id" if other.distinct == other.filled == rows else "id"
+
+
+def _of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
+    """The column of numbers, or of letters with numbers, that has one value for each person, as names and birth dates say."""
+    said = [g for g in guesses if g.role in ("birth-date", "given", "family", "name", "sex")]
+    places = [sample.columns.index(g.column) for g in said]
+    if not {"birth-date", "name", "family"} & {g.role for g in said}:
+        return None
+    persons = {tuple(row[place] for place in places) for row in sample.rows}
+    if len(persons) in (1, len(sample.rows)):
+        return None
+    for guess in guesses:
+        place = sample.columns.index(guess.column)
+        if guess.role not in ("id", "category", "code", "text", "number", "account-id") or guess.measure or guess.filled < len(sample.rows):
+            continue
+        pairs = {(row[place], tuple(row[p] for p in places)) for row in sample.rows}
+        if len(pairs) == len(persons) == guess.distinct and share(sample.values(place), lambda v: re.search(r"\d{3}", v)) == 1.0:
+            return guess
+    return None
 
 
 def _is_plain(guess: Guess) -> bool:

@@ -136,7 +136,7 @@ def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
     if "Condition" in votes and not roles & {"diagnosis"} and not _has(guesses, "diagnosis"):
         if not any("icd-10" in g.system or "snomed" in g.system for g in guesses if g.role == "code"):
             del votes["Condition"]
-    if "AllergyIntolerance" in votes and not roles & {"allergy"} and not _has(guesses, "allergy"):
+    if "AllergyIntolerance" in votes and not roles & {"allergy", "drug"} and not _has(guesses, "allergy"):
         del votes["AllergyIntolerance"]
     if "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}) :
         del votes["Encounter"]

@@ -17,7 +17,7 @@ from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
-__all__ = ["VITAL_SIGNS", "Writer", "cell", "either", "literal", "listed", "quoted"]
+__all__ = ["ELSEWHERE", "VITAL_SIGNS", "Writer", "cell", "either", "literal", "listed", "quoted"]
 
 VITAL_SIGNS = frozenset(
     "85353-1 9279-1 8867-4 2708-6 59408-5 8310-5 8302-2 9843-4 29463-7 39156-5 85354-9 8480-6 8462-4 8478-0".split()
@@ -27,6 +27,8 @@ VITAL_SIGNS = frozenset(
 _REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|rifiut|rechaz"
 """Names of columns that say of a vaccine that it was not given."""
 
+ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt"
+"""Names of columns of providers who had another part than doing it."""
 _WHEN: Final = {
     "Observation": ("collected", "performed", "administered", "date", "start"),
     "Condition": ("start", "diagnosed", "date"),
@@ -82,11 +84,15 @@ class Writer:
 
     Attributes:
         used: the columns that the rules read so far.
+        read: the columns that the rules write, where a first pass has found them: a key of whole rows is of these.
         questions: what the rules assume.
     """
 
-    def __init__(self, name: str, sample: Sample, guesses: list[Guess], plan: Plan) -> None:
+    def __init__(
+        self, name: str, sample: Sample, guesses: list[Guess], plan: Plan, read: frozenset[str] = frozenset()
+    ) -> None:
         self._sample, self._guesses, self._plan = sample, guesses, plan
+        self._read = read
         self.used: set[str] = set()
         self.questions: list[str] = []
         self._authority = f"urn:x-local:{name}"
@@ -151,7 +157,10 @@ class Writer:
                 if sure.role == "date" and others:
                     self._ask(f"{sure.column}: it is taken for the time of the {kind}; or is that {', '.join(others)}?")
             return sure
-        perhaps = self._one(*_PERHAPS.get(kind, ()))
+        others = self._all(*_PERHAPS.get(kind, ()))
+        if len([g for g in others if g.role == "other-date"]) > 1:
+            others = [g for g in others if g.role != "other-date"]
+        perhaps = others[0] if others else None
         if perhaps is not None:
             self._ask(f"{perhaps.column}: is it when the {kind} was, as is assumed? It looks like {perhaps.what}")
         return perhaps
@@ -265,6 +274,7 @@ class Writer:
                 chosen.append(more.pop(0))
             if self._one("patient-id") is None or not chosen or not self._distinguishes(chosen):
                 columns = [g for g in self._guesses if g.role != "empty" and "`" not in g.column]
+                columns = [g for g in columns if not self._read or g.column in self._read]
                 parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
                 self._ask("no column or few columns tell the rows apart: the key is the whole row")
             else:
