@@ -84,6 +84,7 @@ def _try(sample: Path, draft: Draft) -> tuple[int, list[str]]:
     order = {"error": 0, "warning": 1}
     issues = sorted(account.issues.items(), key=lambda item: (order.get(item[0][0], 2), -item[1][1]))
     lines += [
-        escape(f"  {code} ({count:,}): {message} ({source})") for (_, code, message), (source, count) in issues[:_SHOWN]
+        escape(f"  {code} ({count:,}): {message} ({source})")
+        for (_, code, message), (source, count) in issues[:_SHOWN]
     ]
     return (1 if account.rejected or account.partial or account.withheld else 0), lines

@@ -142,7 +142,7 @@ def test_each_guess_is_a_comment_with_its_evidence_and_each_question_is_numbered
     for column in GERMAN.split("\n")[0].split(";"):
         assert any(line.startswith("#") and column in line for line in text.splitlines())
     assert "# To be answered:" in text
-    assert "- {text: \"=row.Bemerkung\"}" in text
+    assert '- {text: "=row.Bemerkung"}' in text
     assert 'decimal: ","' in text
     assert 'missing: ["-"]' in text
     assert "3 rows read, 3 converted, 0 rejected" in done.stderr

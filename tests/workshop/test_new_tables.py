@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def fault(draft: Draft, guess: Guess, truth: Truth) -> str:
 
 
 def _same(first: str, second: str) -> bool:
-    return ucum.commensurable(first, second) and ucum.canonical(1, first) == ucum.canonical(1, second)
+    return ucum.commensurable(first, second) and ucum.canonical(Decimal(1), first) == ucum.canonical(Decimal(1), second)
 
 
 def unasked(draft: Draft, guess: Guess, truth: Truth) -> str:
@@ -80,7 +81,9 @@ def test_nine_columns_in_ten_are_right(drafts: dict[str, Draft]) -> None:
         assert guesses.keys() == truth.keys()
         total += len(truth)
         wrong += [
-            f"{name}: {column}: {why}" for column, each in truth.items() if (why := fault(draft, guesses[column], each))
+            f"{name}: {column}: {why}"
+            for column, each in truth.items()
+            if (why := fault(draft, guesses[column], each))
         ]
     assert len(wrong) <= 0.1 * total, (total, wrong)
 
@@ -96,7 +99,9 @@ def test_no_unit_code_or_date_is_wrong_without_a_question(drafts: dict[str, Draf
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_column_is_in_an_element_or_under_ignore_with_a_question(drafts: dict[str, Draft], name: str) -> None:
+def test_every_column_is_in_an_element_or_under_ignore_with_a_question(
+    drafts: dict[str, Draft], name: str
+) -> None:
     draft = drafts[name]
     for guess in draft.guesses:
         elements = [use for use in guess.uses if use != "key"]

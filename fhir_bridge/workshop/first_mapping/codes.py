@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """Which code system the cells of a column are of: by header, form, check digit, and how they recur."""
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Code:
     separator: str = field(default="")
 
 
-def code_of(column: str, values: list[str], concepts: frozenset[str], fits: Sequence[str]) -> Code | None:
+def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) -> Code | None:
     """The codes that a column has; None where it has none.
 
     Args:
@@ -86,12 +87,19 @@ def code_of(column: str, values: list[str], concepts: frozenset[str], fits: Sequ
         codes = values if not separator else _split(values, separator)
         if not codes:
             continue
-        found = _declared(codes, concepts, best, column) or _by_form(codes, concepts, best)
-        if found is not None and (not separator or found.system in (ICD10, SNOMED, LOINC)):
+        match = _declared(codes, concepts, best) or _by_form(codes, concepts, best)
+        if match is not None and (not separator or match.system in (ICD10, SNOMED, LOINC)):
             more = (f"several codes in a cell, parted by {separator!r}",) if separator else ()
-            return Code(found.system, (*found.evidence, *more), found.questions, separator)
+            return Code(match.system, (*match.evidence, *more), match.questions, separator)
     local = "code" in concepts and bool(concepts & _SUBJECTS) and share(values, lambda v: " " not in v) > 0.9
-    if (best in ("test-code", "code") or (local and best in ("drug", "vaccine", "procedure", "diagnosis", "allergy"))) and not _is_decimal(values) and not (concepts & _NO_CODE - {"id", "order"}):
+    if (
+        (
+            best in ("test-code", "code")
+            or (local and best in ("drug", "vaccine", "procedure", "diagnosis", "allergy"))
+        )
+        and not _is_decimal(values)
+        and not (concepts & _NO_CODE - {"id", "order"})
+    ):
         if len(set(values)) == 1 and len(values) > 3 and best == "code":
             return None
         return Code(
@@ -118,7 +126,7 @@ def _fits(system: str, value: str) -> bool:
     return bool(_FORMS[system].match(value))
 
 
-def _declared(codes: list[str], concepts: frozenset[str], best: str, column: str) -> Code | None:
+def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | None:
     """The system that the header names or speaks for, where the cells have its form."""
     distinct = list(dict.fromkeys(codes))
     for concept, systems in _NAMED:
@@ -137,7 +145,9 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str, column: str
             evidence = f"{part:.0%} of the different values have the form of {TITLES[system]}"
             questions = []
             if part < 0.99:
-                questions.append(f"{1 - part:.0%} of the codes are not of {TITLES[system]}: what system are they of?")
+                questions.append(
+                    f"{1 - part:.0%} of the codes are not of {TITLES[system]}: what system are they of?"
+                )
             if system in (CPT, OPS, CCAM, PCS, PZN) or (system in (RXNORM, CVX) and not sure):
                 questions.append(f"are these codes of {TITLES[system]}, as is assumed?")
             return Code(system, (evidence,), tuple(questions))

@@ -38,7 +38,9 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
         if guess.column not in rules.used and guess.role != "empty" and not guess.uses:
             questions.append(_left_out(guess, plan))
         elif guess.uses == ["key"]:
-            questions.append(f"{guess.column}: looks like {guess.what}; it is part of the key alone: is it wanted elsewhere?")
+            questions.append(
+                f"{guess.column}: looks like {guess.what}; it is part of the key alone: is it wanted elsewhere?"
+            )
     lines = [
         f"# A first mapping of {sample.path.name}, made from {len(sample.rows):,} rows"
         + ("." if sample.complete else " (its beginning)."),

@@ -40,7 +40,9 @@ class EncounterRule(Writer):
         else:
             yield self._key(self._one("patient-id"), start)
         yield from self._time(start)
-        identifiers = self._all("encounter-id", "account-id", *(("event-id",) if self._plan.event == "Encounter" else ()))
+        identifiers = self._all(
+            "encounter-id", "account-id", *(("event-id",) if self._plan.event == "Encounter" else ())
+        )
         if number is not None and number not in identifiers:
             identifiers.append(number)
         items = []
@@ -52,7 +54,9 @@ class EncounterRule(Writer):
         if end is not None and (self._plan.event != "Encounter" or self._status_cases("Encounter") is None):
             yield f"  status: {either(self._cell(end), 'finished', 'in-progress')}"
         elif self._plan.event == "Encounter":
-            yield self._status("Encounter", "finished", "the status of every visit is taken for finished: is it?")
+            yield self._status(
+                "Encounter", "finished", "the status of every visit is taken for finished: is it?"
+            )
         else:
             self._ask("the status of every visit is taken for finished: is it?")
             yield "  status: finished"
@@ -70,7 +74,9 @@ class EncounterRule(Writer):
             yield f"  period: {quoted(period)}"
         los = next((g for g in self._all("los") if "icu" not in g.column.casefold()), None)
         if los is not None and los.decimal:
-            self._ask(f"{los.column}: is the length of stay in days, as is assumed?") if not los.unit else None
+            self._ask(
+                f"{los.column}: is the length of stay in days, as is assumed?"
+            ) if not los.unit else None
             amount = f"=quantity({self._cell(los, 'Encounter.length')}, {literal(los.unit or 'd')})"
             yield f"  length: {quoted(amount)}"
         if self._plan.event == "Encounter":
@@ -79,29 +85,44 @@ class EncounterRule(Writer):
             yield from self._texts("reasonCode", "complaint", of="Encounter.")
         yield from self._hospitalization()
         wards = self._all("ward")
-        yield from listed("location", [f"{{location: {self._displayed('Encounter.location', ward)}}}" for ward in wards])
+        yield from listed(
+            "location", [f"{{location: {self._displayed('Encounter.location', ward)}}}" for ward in wards]
+        )
         organization = next((g for g in self._all("organization")), None)
         if organization is not None and self._plan.event == "Encounter":
             yield f"  serviceProvider: {self._displayed('Encounter.serviceProvider', organization)}"
 
     def _types(self) -> Iterator[str]:
         """Types in words, and codes that are no diagnosis."""
-        codes = [g for g in self._codes_of("", "test", "procedure") if not g.separator and "drg" not in g.header]
+        codes = [
+            g for g in self._codes_of("", "test", "procedure") if not g.separator and "drg" not in g.header
+        ]
         items = []
         for code in codes:
             text = self._text_of([code])
-            more = f", text: {quoted('=' + self._cell(text, 'Encounter.type.text'))}" if text is not None else ""
+            more = (
+                f", text: {quoted('=' + self._cell(text, 'Encounter.type.text'))}" if text is not None else ""
+            )
             items.append(f"{{coding: [{self._coding(code, text, 'Encounter.type')}]{more}}}")
-        items += [f"{{text: {quoted('=' + self._cell(g, 'Encounter.type'))}}}" for g in self._all("encounter-type")]
+        items += [
+            f"{{text: {quoted('=' + self._cell(g, 'Encounter.type'))}}}" for g in self._all("encounter-type")
+        ]
         yield from listed("type", items)
 
     def _participants(self) -> Iterator[str]:
-        people = [g for g in self._all("provider") if self._plan.event == "Encounter" and not re.search(ELSEWHERE, g.column.casefold())]
+        people = [
+            g
+            for g in self._all("provider")
+            if self._plan.event == "Encounter" and not re.search(ELSEWHERE, g.column.casefold())
+        ]
         items = [
             f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._displayed('Encounter.participant', guess)}}}"
             for guess in people
         ]
-        yield from listed("participant", [f"{{when: {quoted(self._cell(g))}, {item[1:]}" for g, item in zip(people, items, strict=True)])
+        yield from listed(
+            "participant",
+            [f"{{when: {quoted(self._cell(g))}, {item[1:]}" for g, item in zip(people, items, strict=True)],
+        )
 
     def _hospitalization(self) -> Iterator[str]:
         parts = []
@@ -114,7 +135,9 @@ class EncounterRule(Writer):
         if readmission is not None and readmission.words:
             here = quoted(f"lower({self._cell(readmission, 'Encounter.hospitalization.reAdmission')})")
             code = "{coding: [{system: http://terminology.hl7.org/CodeSystem/v2-0092, code: R}]}"
-            parts.append(f"reAdmission: {{match: {here}, {quoted(readmission.words['true'])}: {code}, else: ~}}")
+            parts.append(
+                f"reAdmission: {{match: {here}, {quoted(readmission.words['true'])}: {code}, else: ~}}"
+            )
         if parts:
             yield f"  hospitalization: {{{', '.join(parts)}}}"
 
@@ -141,7 +164,9 @@ class EncounterRule(Writer):
         place = self._sample.columns.index(kind.column)
         yield f"  class:\n    match: {quoted(self._cell(kind, 'Encounter.class'))}"
         for word in dict.fromkeys(self._sample.values(place)):
-            code = next((code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), "")
+            code = next(
+                (code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), ""
+            )
             if not code:
                 self._ask(f"{kind.column}: {word!r} is taken for ambulatory (AMB): is it?")
             yield f"    {quoted(word)}: {{system: {_SYSTEM}, code: {code or 'AMB'}}}"

@@ -53,7 +53,9 @@ class EventRules(Writer):
     def _event(self) -> Iterator[str]:
         kind = self._plan.event
         element, subjects = _ELEMENTS[kind]
-        codes = self._codes_of(*subjects) or [g for g in self._codes_of("", "test") if g.header != "concept"][:1]
+        codes = (
+            self._codes_of(*subjects) or [g for g in self._codes_of("", "test") if g.header != "concept"][:1]
+        )
         text = self._text_of(codes, *subjects, "display")
         if not codes and text is None:
             codes = self._codes_of("", "test", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
@@ -66,7 +68,7 @@ class EventRules(Writer):
         elif kind == "AllergyIntolerance" and text is not None:
             yield from self._none_known(text)
         yield f"  as: {kind}"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), *(codes[:1] or [text]), when)
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), codes[0] if codes else text, when)
         yield from self._time(when)
         yield from self._identifiers(kind + ".", "event-id")
         yield from self._based_on(kind)
@@ -74,7 +76,9 @@ class EventRules(Writer):
         yield from self._coded(element, codes, text, kind + ".")
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)
-        yield from self._visit("context" if kind in ("MedicationStatement", "MedicationAdministration") else "encounter")
+        yield from self._visit(
+            "context" if kind in ("MedicationStatement", "MedicationAdministration") else "encounter"
+        )
         if kind == "Condition":
             yield from self._condition(when, end)
         elif kind == "Procedure":
@@ -92,36 +96,47 @@ class EventRules(Writer):
         values = {v.casefold() for v in self._sample.values(self._sample.columns.index(text.column))}
         none = sorted(values & _NO_ALLERGY)
         if none:
-            self._ask(f"{text.column}: {', '.join(none)} is taken for no allergy, and gives no resource: should it be stated?")
+            self._ask(
+                f"{text.column}: {', '.join(none)} is taken for no allergy, and gives no resource: should it be stated?"
+            )
             yield f"  when: {quoted(f'not (lower({self._cell(text)}) in [{chr(44).join(map(literal, none))}])')}"
 
     def _based_on(self, kind: str) -> Iterator[str]:
-        if kind in ("Procedure",):
+        if kind == "Procedure":
             yield from self._order()
-        elif kind in ("MedicationRequest", "MedicationStatement", "MedicationAdministration", "Condition", "Immunization"):
-            if not self._all("event-id"):
-                yield from self._identifiers(kind + ".", "order-id")
+        elif kind != "AllergyIntolerance" and not self._all("event-id"):
+            yield from self._identifiers(kind + ".", "order-id")
 
     def _state(self, kind: str, end: Guess | None) -> Iterator[str]:
         if kind in ("Condition", "AllergyIntolerance"):
             yield from self._clinical(kind, end)
             return
-        if kind in ("MedicationStatement", "MedicationRequest") and end is not None and self._status_cases(kind) is None:
-            self._ask(f"the status of a {kind} with an end is taken for completed, of any other for active: is it?")
+        if (
+            kind in ("MedicationStatement", "MedicationRequest")
+            and end is not None
+            and self._status_cases(kind) is None
+        ):
+            self._ask(
+                f"the status of a {kind} with an end is taken for completed, of any other for active: is it?"
+            )
             yield f"  status: {either(self._cell(end), 'completed', 'active')}"
         else:
             assumed = _ASSUMED[kind]
             yield self._status(kind, assumed, f"the status of every {kind} is taken for {assumed}: is it?")
         if kind == "MedicationRequest":
             yield "  intent: order"
-        reasons = self._all("status-reason") + ([] if kind != "Immunization" else [g for g in self._all("refused") if not g.words])
+        reasons = self._all("status-reason") + (
+            [] if kind != "Immunization" else [g for g in self._all("refused") if not g.words]
+        )
         if reasons:
             value = f"{{text: {quoted('=' + self._cell(reasons[0], kind + '.statusReason'))}}}"
             many = kind in ("MedicationStatement", "MedicationAdministration")
             yield f"  statusReason: {f'[{value}]' if many else value}"
 
     def _clinical(self, kind: str, end: Guess | None) -> Iterator[str]:
-        system = f"{_TERMINOLOGY}/{'condition-clinical' if kind == 'Condition' else 'allergyintolerance-clinical'}"
+        system = (
+            f"{_TERMINOLOGY}/{'condition-clinical' if kind == 'Condition' else 'allergyintolerance-clinical'}"
+        )
         certainty = self._one("certainty")
         sure = self._certainties(certainty) if certainty is not None else {}
         ruled_out = [word for word, code in sure.items() if code in ("refuted", "entered-in-error")]
@@ -131,7 +146,8 @@ class EventRules(Writer):
         if stated is not None:
             expression, codes = stated
             cases = ", ".join(
-                f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}" for word, code in codes.items()
+                f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}"
+                for word, code in codes.items()
             )
             if ruled_out:
                 expression = f"(null if {here} in [{', '.join(map(literal, ruled_out))}] else {expression})"
@@ -153,7 +169,9 @@ class EventRules(Writer):
 
     def _certainties(self, guess: Guess) -> dict[str, str]:
         known = {word: code for code, words in _CERTAINTY.items() for word in words.split("|")}
-        words = dict.fromkeys(v.casefold() for v in self._sample.values(self._sample.columns.index(guess.column)))
+        words = dict.fromkeys(
+            v.casefold() for v in self._sample.values(self._sample.columns.index(guess.column))
+        )
         lacking = [word for word in words if word not in known]
         if lacking:
             self._ask(f"{guess.column}: how sure does each of these mean: {', '.join(lacking[:8])}?")
@@ -170,13 +188,18 @@ class EventRules(Writer):
         yield f"  verificationStatus: {{match: {quoted(f'lower({here})')}, {cases}, empty: ~, else: flag}}"
 
     def _condition(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
-        kinds = [f"{{text: {quoted('=' + self._cell(g, 'Condition.category'))}}}" for g in self._all("diagnosis-kind", "category")[:1]]
+        kinds = [
+            f"{{text: {quoted('=' + self._cell(g, 'Condition.category'))}}}"
+            for g in self._all("diagnosis-kind", "category")[:1]
+        ]
         yield from listed("category", kinds)
         yield from self._text("severity", "severity", of="Condition.")
         yield from self._texts("bodySite", "body-site", "laterality", of="Condition.")
         recorded = self._one("recorded")
         if start is not None and start.role in ("diagnosed", "date", "other-date"):
-            self._ask(f"{start.column}: is it when the Condition began, as is assumed, or when it was recorded?")
+            self._ask(
+                f"{start.column}: is it when the Condition began, as is assumed, or when it was recorded?"
+            )
         if start is not None:
             yield f"  onsetDateTime: {quoted('=' + self._date(start, 'Condition.onsetDateTime'))}"
         if end is not None:
@@ -184,14 +207,20 @@ class EventRules(Writer):
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'Condition.recordedDate'))}"
         if (provider := self._one("provider")) is not None:
-            element = "recorder" if re.search(r"(?i)record|erfass|dokument|enter|saisi", provider.column) else "asserter"
+            element = (
+                "recorder"
+                if re.search(r"(?i)record|erfass|dokument|enter|saisi", provider.column)
+                else "asserter"
+            )
             yield f"  {element}: {self._displayed('Condition.' + element, provider)}"
         findings = [g for g in self._all("diagnosis", "display") if g.column not in self.used]
         yield from self._condition_notes(findings)
 
     def _condition_notes(self, findings: list[Guess]) -> Iterator[str]:
         notes = self._all("note") + findings
-        yield from listed("note", [f"{{text: {quoted('=' + self._cell(g, 'Condition.note'))}}}" for g in notes])
+        yield from listed(
+            "note", [f"{{text: {quoted('=' + self._cell(g, 'Condition.note'))}}}" for g in notes]
+        )
 
     def _procedure(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
         if start is not None:
@@ -219,14 +248,22 @@ class EventRules(Writer):
         outcome = self._one("disposition")
         if outcome is not None:
             yield f"  outcome: {{text: {quoted('=' + self._cell(outcome, 'Procedure.outcome'))}}}"
-        yield from self._texts("complication", "complication", of="Procedure.") if not any(g.words for g in self._all("complication")) else ()
+        yield from (
+            self._texts("complication", "complication", of="Procedure.")
+            if not any(g.words for g in self._all("complication"))
+            else ()
+        )
 
     def _end_of(self, start: Guess, end: Guess | None) -> str:
         """The expression of an end: of a column, or of a time of day beside the same date."""
         if end is not None:
             return self._stamp(end, "end")
         for clock in self._all("time-of-day"):
-            if clock is not start.clock and not clock.of and re.search(r"(?i)end|stop|ende|fin\b|bis|out", clock.column):
+            if (
+                clock is not start.clock
+                and not clock.of
+                and re.search(r"(?i)end|stop|ende|fin\b|bis|out", clock.column)
+            ):
                 clock.of = start.column
                 clock.questions = [f"{clock.column}: is it on the day of {start.column}, as is assumed?"]
                 form = literal(f"{start.plain} {clock.format}")
@@ -236,6 +273,9 @@ class EventRules(Writer):
     def _immunization(self, when: Guess | None) -> Iterator[str]:
         if when is not None:
             yield f"  occurrenceDateTime: {quoted('=' + self._date(when, 'Immunization.occurrenceDateTime'))}"
+            if when.filled < len(self._sample.rows):
+                absent = f"='unknown' if not {self._cell(when)} else null"
+                yield f"  occurrenceString: {quoted(absent)}"
         else:
             yield "  occurrenceString: unknown"
             self.questions.append("no column says when the vaccine was given")
@@ -255,18 +295,32 @@ class EventRules(Writer):
         yield from self._text("route", "route", of="Immunization.")
         if (dose := self._one("dose")) is not None:
             yield f"  doseQuantity: {quoted(self._amount(dose, self._one('dose-unit'), 'Immunization.doseQuantity'))}"
-        providers = [f"{{actor: {self._displayed('Immunization.performer', g)}}}" for g in self._all("provider")[:1]]
+        providers = [
+            f"{{actor: {self._displayed('Immunization.performer', g)}}}" for g in self._all("provider")[:1]
+        ]
         yield from listed("performer", providers)
         number, series = self._one("dose-number"), self._one("series")
         if number is not None:
             here = self._cell(number, "Immunization.protocolApplied")
-            name = f"series: {quoted('=' + self._cell(series, 'Immunization.protocolApplied'))}, " if series else ""
-            form = f"doseNumberPositiveInt: {quoted(f'=integer({here})')}" if number.decimal else f"doseNumberString: {quoted('=' + here)}"
+            name = (
+                f"series: {quoted('=' + self._cell(series, 'Immunization.protocolApplied'))}, "
+                if series
+                else ""
+            )
+            form = (
+                f"doseNumberPositiveInt: {quoted(f'=integer({here})')}"
+                if number.decimal
+                else f"doseNumberString: {quoted('=' + here)}"
+            )
             yield f"  protocolApplied:\n  - {{when: {quoted(here)}, {name}{form}}}"
         yield from self._texts("programEligibility", "eligibility", of="Immunization.")
         if payer := self._one("insurer"):
             yield f"  fundingSource: {{text: {quoted('=' + self._cell(payer, 'Immunization.fundingSource'))}}}"
-        reactions = [f"{{detail: {self._displayed('Immunization.reaction', g)}}}" for g in self._all("reaction") if not g.words]
+        reactions = [
+            f"{{detail: {self._displayed('Immunization.reaction', g)}}}"
+            for g in self._all("reaction")
+            if not g.words
+        ]
         yield from listed("reaction", reactions)
 
     def _allergy(self, when: Guess | None) -> Iterator[str]:
@@ -284,13 +338,17 @@ class EventRules(Writer):
         parts = [f"manifestation: [{{text: {quoted('=' + here)}}}]"]
         if severity is not None:
             known = {word: code for code, words in _SEVERITY.items() for word in words.split("|")}
-            words = dict.fromkeys(v.casefold() for v in self._sample.values(self._sample.columns.index(severity.column)))
+            words = dict.fromkeys(
+                v.casefold() for v in self._sample.values(self._sample.columns.index(severity.column))
+            )
             lacking = [word for word in words if word not in known]
             if lacking:
                 self._ask(f"{severity.column}: how severe does each of these mean: {', '.join(lacking[:8])}?")
             cases = ", ".join(f"{quoted(word)}: {known[word]}" for word in words if word in known)
             if cases:
-                here_severity = quoted(f"lower({self._cell(severity, 'AllergyIntolerance.reaction.severity')})")
+                here_severity = quoted(
+                    f"lower({self._cell(severity, 'AllergyIntolerance.reaction.severity')})"
+                )
                 parts.append(f"severity: {{match: {here_severity}, {cases}, empty: ~, else: flag}}")
         yield f"  reaction:\n  - {{when: {quoted(here)}, {', '.join(parts)}}}"
 
@@ -318,29 +376,44 @@ class EventRules(Writer):
                 period = f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {self._stamp(end, 'MedicationAdministration.effective')})"
                 yield f"  effectivePeriod: {quoted(period)}"
             else:
-                yield f"  effectiveDateTime: {quoted('=' + self._date(start, 'MedicationAdministration.effectiveDateTime'))}"
+                yield f"  effectiveDateTime: {quoted('=' + self._given(start))}"
         else:
             yield "  effectiveDateTime: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
             self._ask("no column says when the medication was given")
         if kind == "MedicationAdministration":
-            items = [f"{{actor: {self._displayed(kind + '.performer', g)}}}" for g in self._all("provider")[:1]]
+            items = [
+                f"{{actor: {self._displayed(kind + '.performer', g)}}}" for g in self._all("provider")[:1]
+            ]
             yield from listed("performer", items)
         yield from self._reasons("reasonCode", kind + ".", "indication", "complaint")
         yield from self._dosage(kind, start, end)
         if kind == "MedicationRequest":
             yield from self._supply()
 
+    def _given(self, start: Guess) -> str:
+        """The expression of when medication was given: for what was not, when it was due."""
+        element = "MedicationAdministration.effectiveDateTime"
+        given, due = self._date(start, element), self._one("scheduled")
+        if due is None or start is due or start.filled == len(self._sample.rows):
+            return given
+        self._ask(f"{due.column}: rows without {start.column} have it as their time: is that right?")
+        return f"coalesce({given}, {self._date(due, element)})"
+
     def _dosage(self, kind: str, start: Guess | None, end: Guess | None) -> Iterator[str]:
         of = kind + ".dosage."
         parts: list[str] = []
         dose, sig, frequency = self._one("dose"), self._one("sig"), self._one("frequency")
-        in_words = [g for g in (sig, dose if dose is not None and not dose.decimal else None) if g is not None]
+        in_words = [
+            g for g in (sig, dose if dose is not None and not dose.decimal else None) if g is not None
+        ]
         if kind == "MedicationAdministration" and frequency is not None:
             in_words.append(frequency)
         if len(in_words) == 1:
             parts.append(f"text: {quoted('=' + self._cell(in_words[0], of + 'text'))}")
         elif in_words:
-            parts.append(f"text: {quoted('=join([' + ', '.join(self._cell(g, of + 'text') for g in in_words) + '])')}")
+            parts.append(
+                f"text: {quoted('=join([' + ', '.join(self._cell(g, of + 'text') for g in in_words) + '])')}"
+            )
         if kind != "MedicationAdministration":
             timing = []
             if kind == "MedicationRequest" and start is not None and start.role == "start":
@@ -354,11 +427,15 @@ class EventRules(Writer):
             needed = self._one("prn")
             if needed is not None and needed.words:
                 here = quoted(f"lower({self._cell(needed, of + 'asNeeded')})")
-                parts.append(f"asNeededBoolean: {{match: {here}, {quoted(needed.words['true'])}: true, {quoted(needed.words['false'])}: false, empty: ~, else: flag}}")
+                parts.append(
+                    f"asNeededBoolean: {{match: {here}, {quoted(needed.words['true'])}: true, {quoted(needed.words['false'])}: false, empty: ~, else: flag}}"
+                )
             elif needed is not None or self._one("prn-reason"):
                 reason = needed or self._one("prn-reason")
                 assert reason is not None
-                parts.append(f"asNeededCodeableConcept: {{text: {quoted('=' + self._cell(reason, of + 'asNeeded'))}}}")
+                parts.append(
+                    f"asNeededCodeableConcept: {{text: {quoted('=' + self._cell(reason, of + 'asNeeded'))}}}"
+                )
         for element, role in (("site", "body-site"), ("route", "route")):
             if guess := self._one(role):
                 parts.append(f"{element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}")
@@ -371,14 +448,20 @@ class EventRules(Writer):
         if rate is not None and rate.decimal:
             amounts.append(("rate", self._amount(rate, self._one("rate-unit"), of + "rate")))
         if kind == "MedicationAdministration":
-            parts += [f"{'dose' if name == 'dose' else 'rateQuantity'}: {quoted(amount)}" for name, amount in amounts]
+            parts += [
+                f"{'dose' if name == 'dose' else 'rateQuantity'}: {quoted(amount)}"
+                for name, amount in amounts
+            ]
             if parts:
                 yield f"  dosage: {{{', '.join(parts)}}}"
             return
         if amounts:
             quantities = ", ".join(f"{name}Quantity: {quoted(amount)}" for name, amount in amounts)
             parts.append(f"doseAndRate: [{{{quantities}}}]")
-        yield from listed("dosageInstruction" if kind == "MedicationRequest" else "dosage", [f"{{{', '.join(parts)}}}"] if parts else [])
+        yield from listed(
+            "dosageInstruction" if kind == "MedicationRequest" else "dosage",
+            [f"{{{', '.join(parts)}}}"] if parts else [],
+        )
 
     def _supply(self) -> Iterator[str]:
         parts = []
@@ -386,14 +469,22 @@ class EventRules(Writer):
             count = f"=integer({self._cell(refills, 'MedicationRequest.dispenseRequest')})"
             parts.append(f"numberOfRepeatsAllowed: {quoted(count)}")
         if quantity := self._one("quantity"):
-            parts.append(f"quantity: {quoted(self._amount(quantity, self._one('quantity-unit'), 'MedicationRequest.dispenseRequest'))}")
+            parts.append(
+                f"quantity: {quoted(self._amount(quantity, self._one('quantity-unit'), 'MedicationRequest.dispenseRequest'))}"
+            )
         duration = self._one("duration")
         if duration is not None and duration.decimal:
-            if not duration.unit and self._one("duration-unit") is None and not re.search(r"(?i)day|tag|jour|giorn|dia", duration.column):
+            if (
+                not duration.unit
+                and self._one("duration-unit") is None
+                and not re.search(r"(?i)day|tag|jour|giorn|dia", duration.column)
+            ):
                 self._ask(f"{duration.column}: what unit does the duration have?")
             else:
                 duration.unit = duration.unit or "d"
-                amount = self._amount(duration, self._one("duration-unit"), "MedicationRequest.dispenseRequest")
+                amount = self._amount(
+                    duration, self._one("duration-unit"), "MedicationRequest.dispenseRequest"
+                )
                 parts.append(f"expectedSupplyDuration: {quoted(amount)}")
         if parts:
             yield f"  dispenseRequest: {{{', '.join(parts)}}}"

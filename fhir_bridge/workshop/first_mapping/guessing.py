@@ -1,16 +1,18 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """What each column of a sample is: role, type, format, unit, code system, with the evidence for it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
 from fhir_bridge.workshop.first_mapping.codes import code_of
+from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import Role, fitting_roles, role_named, slots, tokens
 from fhir_bridge.workshop.first_mapping.measures import TEXT, Measure, measures_of, variant_of
+from fhir_bridge.workshop.first_mapping.relations import relate
 from fhir_bridge.workshop.first_mapping.sentinels import number_of, sentinels, words_for_nothing
 from fhir_bridge.workshop.first_mapping.statuses import is_status
 from fhir_bridge.workshop.first_mapping.table import Sample
@@ -24,92 +26,6 @@ from fhir_bridge.workshop.first_mapping.values import (
 )
 
 __all__ = ["Guess", "guess_columns", "one_guess"]
-
-
-@dataclass(slots=True)
-class Guess:
-    """What a column is taken for.
-
-    Attributes:
-        role: `patient-id`, `birth-date`, `number`, `code`, … (`vocabulary/roles.tsv` and `docs/new.md` list them).
-        header: the role that the name alone gives, where values of another kind made another of it.
-        format: of dates, as the mapping language writes it; empty for what it reads without.
-        unit: in UCUM; empty without.
-        system: of codes.
-        of: the column that this one belongs to: the code of a display, the value of a unit, the date of a time of day.
-        clock: of a date, the time of day that stands in a column of its own.
-        plain: of a date that the language reads without, its format, which it takes with a time of day.
-        words: of truth values yes and no, of a sex the code of each.
-        missing: cells that stand for no value, as they are written; `local` those that do so in this column alone.
-        mixed: whether some cells are no numbers, and no words for nothing.
-        separator: between several codes in a cell.
-        evidence: what the guess is made from.
-        questions: what is to be answered by a person.
-        filled, distinct: how many cells hold something, and how many different things.
-        coding: system, code, display and score of a code for the measurement.
-        uses: the elements that the rules write the column to.
-    """
-
-    column: str
-    role: str
-    evidence: list[str] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
-    header: str = ""
-    format: str = ""
-    timed: bool = False
-    zoned: bool = False
-    unit: str = ""
-    decimal: str = ""
-    group: str = ""
-    system: str = ""
-    of: str = ""
-    clock: Guess | None = None
-    plain: str = ""
-    words: dict[str, str] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
-    local: tuple[str, ...] = ()
-    mixed: bool = False
-    separator: str = ""
-    filled: int = 0
-    distinct: int = 0
-    whole: bool = False
-    low: float = 0.0
-    high: float = 0.0
-    measure: bool = False
-    coding: tuple[str, str, str, float] | None = None
-    near: tuple[str, ...] = ()
-    uses: list[str] = field(default_factory=list)
-
-    @property
-    def label(self) -> str:
-        """Role with what belongs to it, for the table of columns."""
-        more = [
-            part for part in (self.format, self.unit, self.system, f"of {self.of}" if self.of else "") if part
-        ]
-        return " ".join([self.role, *more])
-
-    @property
-    def what(self) -> str:
-        """What it is, in words."""
-        role = role_named(self.role)
-        if role is not None and self.role != "category":
-            return role.what
-        return {
-            "number": "a number",
-            "boolean": "yes or no",
-            "category": "one of a few words",
-            "text": "text",
-            "time-of-day": "a time of day",
-            "other-date": "a date of something else",
-            "unit-of": "a unit of something",
-            "flag-of": "a flag on something",
-            "note-of": "a note on something",
-            "limit-of": "a limit of what is normal of something",
-            "name-of": "the name of something",
-            "address-of": "an address of something",
-            "status-of": "a status of something",
-            "blood-pressure": "a blood pressure",
-        }.get(self.role, self.role)
 
 
 _DATES: Final = frozenset(
@@ -128,12 +44,34 @@ _IDENTIFIERS: Final = frozenset(
 
 def guess_columns(sample: Sample) -> list[Guess]:
     """A guess for each column, in order."""
-    from fhir_bridge.workshop.first_mapping.relations import relate
-
     day_first = None if headers.language_of(sample.columns) == "en" else True
     guesses = [one_guess(sample, number, day_first) for number in range(len(sample.columns))]
+    _order_of_days(sample, guesses)
     relate(sample, guesses)
     return guesses
+
+
+_OPEN: Final = "tells day from month"
+_DAY_OR_MONTH: Final = re.compile(r"(dd?|MM?)/(dd?|MM?)/")
+
+
+def _order_of_days(sample: Sample, guesses: list[Guess]) -> None:
+    """Day or month first, where no cell of a column tells: as in the columns of the table that do tell."""
+    decided, open_ones = {}, []
+    for number, guess in enumerate(guesses):
+        if not _DAY_OR_MONTH.match(guess.format):
+            continue
+        if any(_OPEN in question for question in guess.questions):
+            open_ones.append(number)
+        else:
+            decided[guess.format[0] == "d"] = guess.column
+    if len(decided) != 1:
+        return
+    [(day_first, column)] = decided.items()
+    for number in open_ones:
+        guess = guesses[number] = one_guess(sample, number, day_first)
+        guess.evidence.append(f"as in {column}")
+        guess.questions = [question for question in guess.questions if _OPEN not in question]
 
 
 def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
@@ -177,7 +115,9 @@ def _first(fits: Sequence[tuple[float, str]], *kinds: str) -> Role | None:
     return None
 
 
-def _as_date(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], day_first: bool | None) -> bool:
+def _as_date(
+    guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], day_first: bool | None
+) -> bool:
     named = any(name in _DATES for _, name in fits)
     cells = [value for value in values if value not in words_for_nothing(values, numbers=True)]
     form = date_form(cells, day_first=day_first, named=named) if cells else None
@@ -222,13 +162,20 @@ def _all_whole(values: Sequence[str]) -> bool:
 def _as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     best = fits[0][1] if fits else ""
     words = sexes(values)
-    if words and (best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))):
+    if words and (
+        best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))
+    ):
         guess.role, guess.words = "sex", words
         guess.evidence.append(
             "values are words for the sex: " + ", ".join(f"{w} → {c}" for w, c in words.items())
         )
         return True
-    if best == "sex" and len(set(values)) <= 8 and max(map(len, values)) <= 20 and not any(v.isdigit() and len(v) > 1 for v in values):
+    if (
+        best == "sex"
+        and len(set(values)) <= 8
+        and max(map(len, values)) <= 20
+        and not any(v.isdigit() and len(v) > 1 for v in values)
+    ):
         guess.role = "sex"
         shown = ", ".join(sorted(set(values))[:6])
         guess.evidence.append("values are no words for a sex")
@@ -244,7 +191,7 @@ def _as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
         guess.questions.append(f"{guess.column}: OMOP concept ids need the OMOP vocabulary to become codes")
         return True
     concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.column))))
-    code = code_of(guess.column, values, concepts, [name for _, name in fits])
+    code = code_of(values, concepts, [name for _, name in fits])
     if code is None:
         return False
     guess.role, guess.system, guess.separator = "code", code.system, code.separator
@@ -253,7 +200,7 @@ def _as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
     return True
 
 
-def _as_amount(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
+def _as_amount(guess: Guess, _fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """Values that are two numbers of one measurement: `126/83`."""
     if share(values, _pressure) < 0.95:
         return False
@@ -288,9 +235,9 @@ def _as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[st
     named, explained = (bare, bare_share) if bare_share >= whole_share and bare else (whole, whole_share)
     if not named or explained < 0.6 or (fits and fits[0][0] > explained):
         return False
-    if any(variant.unit == TEXT for group in named for variant in group):
-        if not any(variant.unit != TEXT for group in named for variant in group) or not _numbers(guess, values, 0.6):
-            return _as_finding(guess, named, values)
+    units = {variant.unit for group in named for variant in group}
+    if TEXT in units and (units == {TEXT} or not _numbers(guess, values, 0.6)):
+        return _as_finding(guess, named, values)
     numbers = _numbers(guess, values, 0.6)
     if numbers is None:
         return False
@@ -309,7 +256,7 @@ def _as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[st
     )
     kept = [cell for cell in cells if cell not in none]
     form = number_form(kept, least=0.6) or form
-    if not kept or (fits and fits[0][0] >= explained and not _is_measured(guess, fits, kept, stated is not None)):
+    if not kept or (fits and fits[0][0] >= explained and not _is_measured(fits, kept, stated is not None)):
         return False
     variant, others = variant_of(named, unit, _low(kept, form), _high(kept, form))
     if variant is None and not (unit or _mostly_in(named, kept)):
@@ -335,13 +282,15 @@ def _as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[st
                 f"{guess.column}: no unit is stated; is it {variant.unit}, as its values make likely{more}?"
             )
     if variant is None and not unit:
-        guess.questions.append(f"{guess.column}: its values are no usual ones of {named[0][0].name}: what are they?")
+        guess.questions.append(
+            f"{guess.column}: its values are no usual ones of {named[0][0].name}: what are they?"
+        )
     if variant is not None:
         _note_code(guess, variant, explained, ambiguous=len(named) > 1)
     return True
 
 
-def _is_measured(guess: Guess, fits: Sequence[tuple[float, str]], cells: list[str], stated: bool) -> bool:
+def _is_measured(fits: Sequence[tuple[float, str]], cells: list[str], stated: bool) -> bool:
     """Whether numbers are measured, though the name may be of something else as well: they recur or have decimals."""
     if role_named(fits[0][1]) is None or "num" not in role_named(fits[0][1]).kinds:  # type: ignore[union-attr]
         return True
@@ -351,7 +300,9 @@ def _is_measured(guess: Guess, fits: Sequence[tuple[float, str]], cells: list[st
 def _mostly_in(named: tuple[tuple[Measure, ...], ...], cells: list[str]) -> bool:
     numbers = [n for cell in cells if (n := number_of(cell)) is not None]
     return any(
-        sum(1 for n in numbers if v.low <= n <= v.high) >= 0.8 * len(numbers) for group in named for v in group
+        sum(1 for n in numbers if v.low <= n <= v.high) >= 0.8 * len(numbers)
+        for group in named
+        for v in group
     )
 
 
@@ -450,7 +401,9 @@ def _as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
     elif share(values, lambda v: any(c.isdigit() for c in v) and " " not in v) >= 0.8:
         kinds = ("id", "str")
     else:
-        kinds = ("str", "id") if share(values, lambda v: len(v) <= 24 and v.count(" ") <= 1) >= 0.9 else ("str",)
+        kinds = (
+            ("str", "id") if share(values, lambda v: len(v) <= 24 and v.count(" ") <= 1) >= 0.9 else ("str",)
+        )
     role = _first(fits, *kinds)
     if role is None or role.name in _CODES or role.name == "category":
         return False
@@ -458,10 +411,19 @@ def _as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
         return False
     if role.name in ("id", "row-id") and numbers is not None and not _all_whole(values):
         return False
-    guess.role = "id" if role.name == "row-id" and guess.distinct == guess.filled and _counts_as_id(fits) else role.name
+    guess.role = (
+        "id"
+        if role.name == "row-id" and guess.distinct == guess.filled and _counts_as_id(fits)
+        else role.name
+    )
     if role.name in ("provider-id", "provider"):
-        guess.role = "provider-id" if share(values, lambda v: any(c.isdigit() for c in v)) > 0.5 else "provider"
-    if role.name in ("organization-id", "organization") and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5:
+        guess.role = (
+            "provider-id" if share(values, lambda v: any(c.isdigit() for c in v)) > 0.5 else "provider"
+        )
+    if (
+        role.name in ("organization-id", "organization")
+        and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5
+    ):
         guess.role = "organization"
     if role.name in ("value", "value-number", "range-low", "range-high", "dose", "quantity", "strength", "rate", "los",
                      "duration", "age", "money", "dose-number", "refills"):  # fmt: skip
@@ -469,7 +431,7 @@ def _as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
     elif role.name in _IDENTIFIERS:
         guess.evidence.append(f"{guess.distinct} different values in {guess.filled} cells")
     else:
-        guess.evidence.append(_texts(guess, values))
+        guess.evidence.append(_texts(guess))
     return True
 
 
@@ -480,7 +442,7 @@ def _counts_as_id(fits: Sequence[tuple[float, str]]) -> bool:
 def _as_quantity(guess: Guess, values: list[str]) -> None:
     numbers = _numbers(guess, values, 0.2 if guess.role == "value" else 0.8)
     if numbers is None:
-        guess.evidence.append(_texts(guess, values))
+        guess.evidence.append(_texts(guess))
         return
     cells, form = numbers
     none = sentinels(cells, 0 if guess.role == "age" else None, 130 if guess.role == "age" else None)
@@ -500,7 +462,7 @@ def _as_quantity(guess: Guess, values: list[str]) -> None:
         guess.questions.append(f"{guess.column}: is the age in years, as is assumed?")
 
 
-def _texts(guess: Guess, values: list[str]) -> str:
+def _texts(guess: Guess) -> str:
     if guess.distinct <= max(12, min(_FEW, guess.filled // 10)):
         return f"{guess.distinct} different texts in {guess.filled} cells"
     return "values are text"
@@ -525,7 +487,10 @@ def _as_anything(guess: Guess, values: list[str]) -> None:
     guess.missing = tuple(dict.fromkeys((*guess.missing, *finding)))
     longest = max(len(value) for value in values)
     few = guess.distinct <= max(12, min(_FEW, guess.filled // 10))
-    if share(values, lambda v: re.fullmatch(r"[A-Za-z]{0,6}[-_ ]?\d{3,}[A-Za-z]?", v)) > 0.9 and guess.distinct > 0.8 * guess.filled > 4:
+    if (
+        share(values, lambda v: re.fullmatch(r"[A-Za-z]{0,6}[-_ ]?\d{3,}[A-Za-z]?", v)) > 0.9
+        and guess.distinct > 0.8 * guess.filled > 4
+    ):
         guess.role = "id"
         guess.evidence.append("letters with a number, nearly all different")
     elif few and longest <= 60:
@@ -555,12 +520,20 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
         if not role or (part is parts[0] and role.endswith("-of")):
             continue
         numbers = number_form(values, least=0.8)
-        if numbers is not None and role not in ("limit-of", "ward", "device", "provider", "account-id", "money", "administrative"):
+        if numbers is not None and role not in (
+            "limit-of",
+            "ward",
+            "device",
+            "provider",
+            "account-id",
+            "money",
+            "administrative",
+        ):
             continue
         if role == "status-of" and guess.distinct <= 12:
             continue
         guess.role = "provider-id" if role == "provider" and numbers is not None else role
-        guess.evidence.append(f"name ends as that of {guess.what}; {_texts(guess, values)}")
+        guess.evidence.append(f"name ends as that of {guess.what}; {_texts(guess)}")
         return True
     return False
 
@@ -570,12 +543,17 @@ def _numbers_things(guess: Guess, values: list[str]) -> bool:
     parts = slots(tokens(guess.column))
     if not parts or "id" not in parts[-1].concepts | parts[0].concepts or len(parts) < 2:
         return False
-    if share(values, lambda v: re.fullmatch(r"[\w./-]+", v)) < 0.9 or share(values, lambda v: re.search(r"\d", v)) < 0.8:
+    if (
+        share(values, lambda v: re.fullmatch(r"[\w./-]+", v)) < 0.9
+        or share(values, lambda v: re.search(r"\d", v)) < 0.8
+    ):
         return False
     if share(values, lambda v: re.fullmatch(r"\d+[.,]\d+", v)) > 0.1:
         return False
     guess.role = "id"
-    guess.evidence.append(f"name ends as an identifier's; {guess.distinct} different values in {guess.filled} cells")
+    guess.evidence.append(
+        f"name ends as an identifier's; {guess.distinct} different values in {guess.filled} cells"
+    )
     return True
 
 
@@ -600,7 +578,9 @@ def _as_plain_number(guess: Guess, cells: list[str], form: NumberForm) -> bool:
         if not stated[1]:
             guess.questions.append(f"{guess.column}: what is {stated[0]!r} in UCUM?")
         elif not headers.is_bracketed(guess.column):
-            guess.questions.append(f"{guess.column}: is {stated[0]!r} at its end the unit {stated[1]}, as is assumed?")
+            guess.questions.append(
+                f"{guess.column}: is {stated[0]!r} at its end the unit {stated[1]}, as is assumed?"
+            )
     elif form.whole and guess.distinct <= 5 and guess.filled > 10:
         guess.questions.append(
             f"{guess.column}: {guess.distinct} different whole numbers: a count or scale, or codes for something?"

@@ -108,7 +108,10 @@ def _is_suffix(word: str, name: str) -> bool:
     folded = word.casefold()
     if folded not in _SUFFIXES:
         return False
-    usual = word in (folded, folded.capitalize(), "mmHg", "mL", "dL", "IU", "mmHG", "mGy", "Gy") or len(folded) > 3
+    usual = (
+        word in (folded, folded.capitalize(), "mmHg", "mL", "dL", "IU", "mmHG", "mGy", "Gy")
+        or len(folded) > 3
+    )
     return usual or (name.isupper() and folded in ("kg", "cm", "mm", "bpm", "mmhg", "ml", "mg", "ms"))
 
 

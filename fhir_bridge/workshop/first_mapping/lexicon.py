@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """What the words of a header stand for, and which roles of a column they fit: the tables of `vocabulary/`, read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """Measurements by the name of a column: code, unit, and the values that are possible, from `vocabulary/measures.tsv`."""
 
 from __future__ import annotations

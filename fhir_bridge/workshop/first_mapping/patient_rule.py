@@ -65,7 +65,8 @@ class PatientRule(Writer):
         yield from self._telecom()
         yield from self._contact()
         yield from listed(
-            "generalPractitioner", [self._displayed("Patient.generalPractitioner", g) for g in self._all("gp")[:1]]
+            "generalPractitioner",
+            [self._displayed("Patient.generalPractitioner", g) for g in self._all("gp")[:1]],
         )
 
     def _boolean(self, guess: Guess, element: str) -> str:
@@ -86,7 +87,9 @@ class PatientRule(Writer):
                 items.append(f"{element}: [{values}]")
         names = [f"{{{', '.join(items)}}}"] if items else []
         if maiden is not None:
-            names.append(f"{{use: maiden, family: {quoted('=' + self._cell(maiden, 'Patient.name (maiden)'))}}}")
+            names.append(
+                f"{{use: maiden, family: {quoted('=' + self._cell(maiden, 'Patient.name (maiden)'))}}}"
+            )
         yield from listed("name", names)
 
     def _sex(self, guess: Guess) -> Iterator[str]:
@@ -99,15 +102,21 @@ class PatientRule(Writer):
         known = {word: code for code, words in _MARITAL.items() for word in words.split("|")}
         here = self._cell(guess, "Patient.maritalStatus")
         cases, lacking = [], []
-        for word in dict.fromkeys(v.casefold() for v in self._sample.values(self._sample.columns.index(guess.column))):
+        for word in dict.fromkeys(
+            v.casefold() for v in self._sample.values(self._sample.columns.index(guess.column))
+        ):
             code = known.get(word)
             if code is None:
                 lacking.append(word)
                 continue
             system = _UNKNOWN_SYSTEM if code == "UNK" else _MARITAL_SYSTEM
-            cases.append(f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}], text: {quoted('=' + here)}}}")
+            cases.append(
+                f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}], text: {quoted('=' + here)}}}"
+            )
         if lacking:
-            self._ask(f"{guess.column}: which marital status does each of these mean: {', '.join(lacking)}? They are kept as text")
+            self._ask(
+                f"{guess.column}: which marital status does each of these mean: {', '.join(lacking)}? They are kept as text"
+            )
         rest = f"else: {{text: {quoted('=' + here)}}}"
         yield f"  maritalStatus: {{match: {quoted(f'lower({here})')}, {', '.join([*cases, 'empty: ~', rest])}}}"
 
@@ -126,10 +135,14 @@ class PatientRule(Writer):
             )
             for guess in (self._all(role) if role == "address" else self._all(role)[:1])
         ]  # fmt: skip
-        lines = [quoted("=" + self._cell(g, "Patient.address.line")) for element, g in parts if element == "line"]
+        lines = [
+            quoted("=" + self._cell(g, "Patient.address.line")) for element, g in parts if element == "line"
+        ]
         items = [f"line: [{', '.join(lines)}]"] if lines else []
         items += [
-            f"{element}: {quoted('=' + self._cell(g, f'Patient.address.{element}'))}" for element, g in parts if element != "line"
+            f"{element}: {quoted('=' + self._cell(g, f'Patient.address.{element}'))}"
+            for element, g in parts
+            if element != "line"
         ]
         if items:
             yield f"  address:\n  - {{{', '.join(items)}}}"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """What the columns of a table say of one another: keys, clocks, displays of codes, units of values, words for nothing."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
 from fhir_bridge.workshop.first_mapping.codes import CVX, RXNORM, TITLES, icd_edition
-from fhir_bridge.workshop.first_mapping.guessing import Guess, one_guess
+from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, share
@@ -20,16 +21,15 @@ DATES: Final = frozenset(
     """admitted discharged collected received issued ordered recorded updated expires administered performed diagnosed
     scheduled dispensed vis-date start end date other-date""".split()
 )
-_OPEN: Final = "tells day from month"
-_DAY_OR_MONTH: Final = re.compile(r"(dd?|MM?)/(dd?|MM?)/")
 _PEOPLE: Final = frozenset("birth-date sex age given family name".split())
-TEXTS: Final = frozenset("complaint test drug vaccine procedure diagnosis allergy display text category indication".split())
+TEXTS: Final = frozenset(
+    "complaint test drug vaccine procedure diagnosis allergy display text category indication".split()
+)
 """Roles of columns that may be the text of a code."""
 
 
 def relate(sample: Sample, guesses: list[Guess]) -> None:
     """Complete guesses by what the other columns say."""
-    _order_of_days(sample, guesses)
     if any(guess.decimal == "," for guess in guesses):
         for number, guess in enumerate(guesses):
             _thousands(guess, sample.values(number))
@@ -45,32 +45,13 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
 
 
 def depends_on(sample: Sample, column: Guess, key: Guess) -> bool:
-    """Whether a column has one value for each value of a key (one in fifty may have another)."""
+    """Whether a column has one value for each value of a key."""
     one, other = sample.columns.index(key.column), sample.columns.index(column.column)
     seen: dict[str, set[str]] = {}
     for row in sample.rows:
         if row[one].strip():
             seen.setdefault(row[one].strip(), set()).add(row[other].strip())
-    return sum(1 for values in seen.values() if len(values) > 1) <= 0.0 * len(seen)
-
-
-def _order_of_days(sample: Sample, guesses: list[Guess]) -> None:
-    """Day or month first, where no cell of a column tells: as in the columns of the table that do tell."""
-    decided, open_ones = {}, []
-    for number, guess in enumerate(guesses):
-        if not _DAY_OR_MONTH.match(guess.format):
-            continue
-        if any(_OPEN in question for question in guess.questions):
-            open_ones.append(number)
-        else:
-            decided[guess.format[0] == "d"] = guess.column
-    if len(decided) != 1:
-        return
-    [(day_first, column)] = decided.items()
-    for number in open_ones:
-        guess = guesses[number] = one_guess(sample, number, day_first)
-        guess.evidence.append(f"as in {column}")
-        guess.questions = [question for question in guess.questions if _OPEN not in question]
+    return all(len(values) == 1 for values in seen.values())
 
 
 def _thousands(guess: Guess, values: list[str]) -> None:
@@ -116,7 +97,11 @@ def _patients(sample: Sample, guesses: list[Guess]) -> None:
             same.evidence.append("one value for each name and birth date")
             same.questions = [f"{same.column}: does it identify the patient, as is assumed?"]
             return
-        keys = [g for g in _by_role(guesses, "id") if g.distinct == g.filled == rows and g.header in ("row-id", "id")]
+        keys = [
+            g
+            for g in _by_role(guesses, "id")
+            if g.distinct == g.filled == rows and g.header in ("row-id", "id")
+        ]
         if others and not (people and keys and keys[0] is guesses[0]):
             others[0].role = "patient-id"
             others[0].evidence.append("the only identifier of the patient")
@@ -131,26 +116,35 @@ def _patients(sample: Sample, guesses: list[Guess]) -> None:
             continue
         if depends_on(sample, other, first) and other.distinct >= 0.9 * first.distinct:
             other.role = "person-id"
-            other.questions.append(f"{other.column}: another identifier of the patient beside {first.column}?")
+            other.questions.append(
+                f"{other.column}: another identifier of the patient beside {first.column}?"
+            )
         else:
             other.role = "event-id" if other.distinct == other.filled == rows else "id"
 
 
 def _of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
     """The column of numbers, or of letters with numbers, that has one value for each person, as names and birth dates say."""
-    said = [g for g in guesses if g.role in ("birth-date", "given", "family", "name", "sex")]
-    places = [sample.columns.index(g.column) for g in said]
-    if not {"birth-date", "name", "family"} & {g.role for g in said}:
+    personal = [g for g in guesses if g.role in ("birth-date", "given", "family", "name", "sex")]
+    places = [sample.columns.index(g.column) for g in personal]
+    if not {"birth-date", "name", "family"} & {g.role for g in personal}:
         return None
     persons = {tuple(row[place] for place in places) for row in sample.rows}
     if len(persons) in (1, len(sample.rows)):
         return None
     for guess in guesses:
         place = sample.columns.index(guess.column)
-        if guess.role not in ("id", "category", "code", "text", "number", "account-id") or guess.measure or guess.filled < len(sample.rows):
+        if (
+            guess.role not in ("id", "category", "code", "text", "number", "account-id")
+            or guess.measure
+            or guess.filled < len(sample.rows)
+        ):
             continue
         pairs = {(row[place], tuple(row[p] for p in places)) for row in sample.rows}
-        if len(pairs) == len(persons) == guess.distinct and share(sample.values(place), lambda v: re.search(r"\d{3}", v)) == 1.0:
+        if (
+            len(pairs) == len(persons) == guess.distinct
+            and share(sample.values(place), lambda v: re.search(r"\d{3}", v)) == 1.0
+        ):
             return guess
     return None
 
@@ -196,8 +190,8 @@ def _clocks(guesses: list[Guess]) -> None:
             g for g in guesses
             if g.role in DATES and not g.timed and g.clock is None and g.role not in ("expires", "vis-date")
         ]  # fmt: skip
-        said = _concepts(clock)
-        named = [g for g in dates if said & _concepts(g)]
+        spoken = _concepts(clock)
+        named = [g for g in dates if spoken & _concepts(g)]
         before = [g for g in dates if guesses.index(g) == place - 1]
         chosen = named if len(named) == 1 else before or (dates if len(dates) == 1 else [])
         if chosen:
@@ -212,7 +206,13 @@ def _clocks(guesses: list[Guess]) -> None:
 
 def _concepts(guess: Guess) -> frozenset[str]:
     parts = slots(tokens(guess.column))
-    return frozenset[str]().union(*(part.concepts for part in parts)) - {"date", "time", "id", "patient", "encounter"}
+    return frozenset[str]().union(*(part.concepts for part in parts)) - {
+        "date",
+        "time",
+        "id",
+        "patient",
+        "encounter",
+    }
 
 
 _SUBJECTS: Final = (
@@ -242,10 +242,7 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
     language = headers.language_of(sample.columns)
     month_first = any(re.match(r"MM?/dd?/", guess.format) for guess in guesses)
     for code in _by_role(guesses, "code"):
-        if code.separator:
-            text = None
-        else:
-            text = _display_of(sample, guesses, code)
+        text = None if code.separator else _display_of(sample, guesses, code)
         if text is not None:
             text.of = code.column
             if text.role in ("text", "category"):
@@ -268,14 +265,22 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
     others.sort(key=lambda n: (guesses[n].role != subject, abs(n - place), n < place))
     for number in others:
         other = guesses[number]
-        same = (other.role == subject or (subject == "indication" and other.role == "complaint")) or (other.role == "display" and abs(number - place) <= 3)
+        same = (other.role == subject or (subject == "indication" and other.role == "complaint")) or (
+            other.role == "display" and abs(number - place) <= 3
+        )
         if not same and (abs(number - place) > 2 or other.role not in ("display", "text", "category")):
             continue
-        pairs = {(row[place].strip(), row[number].strip()) for row in sample.rows if row[place].strip() and row[number].strip()}
+        pairs = {
+            (row[place].strip(), row[number].strip())
+            for row in sample.rows
+            if row[place].strip() and row[number].strip()
+        }
         codes = {first for first, _ in pairs}
         if not codes or len(pairs) > len(codes) * (1.1 if same else 1.02):
             continue
-        if same or (_is_display(sample, place, number) and len({t for _, t in pairs}) >= 0.7 * len(codes) > 0.7):
+        if same or (
+            _is_display(sample, place, number) and len({t for _, t in pairs}) >= 0.7 * len(codes) > 0.7
+        ):
             return other
     return None
 
@@ -289,7 +294,9 @@ def _is_display(sample: Sample, code: int, text: int) -> bool:
 
 
 _DRUG: Final = ("mg", "tablet", "capsule", "injection", "oral", "ml", "tabl", "kaps", "comprim")
-_VACCINE: Final = tuple("vaccin influenza mmr dtap varicella ipv tdap hpv mening zoster pneumo covid hepat".split())
+_VACCINE: Final = tuple(
+    "vaccin influenza mmr dtap varicella ipv tdap hpv mening zoster pneumo covid hepat".split()
+)
 
 
 def _system_by_context(sample: Sample, code: Guess, text: Guess | None) -> None:
@@ -327,7 +334,9 @@ def _units_of(sample: Sample, guesses: list[Guess]) -> None:
     """A column of units beside one measurement (`glucose`, `glucose_unit`) is its unit, where it is one."""
     for guess in _by_role(guesses, "unit-of"):
         words = set(tokens(guess.column).split())
-        of = [g for g in guesses if g.role == "number" and set(tokens(headers.bare(g.column)).split()) < words]
+        of = [
+            g for g in guesses if g.role == "number" and set(tokens(headers.bare(g.column)).split()) < words
+        ]
         units = {v for v in sample.values(sample.columns.index(guess.column)) if v not in guess.missing}
         if len(of) == 1:
             guess.of = of[0].column

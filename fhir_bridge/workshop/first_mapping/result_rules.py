@@ -37,15 +37,24 @@ class ResultRules(Writer):
 
     def _observation(self) -> Iterator[str]:
         value, unit = self._one("value"), self._one("unit")
-        codes = [g for g in self._codes_of("test", "") if g.header not in ("flag", "specimen", "concept") or g.system]
-        codes = [g for g in codes if g.system != "OMOP" or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.column))]
+        codes = [
+            g
+            for g in self._codes_of("test", "")
+            if g.header not in ("flag", "specimen", "concept") or g.system
+        ]
+        codes = [
+            g
+            for g in codes
+            if g.system != "OMOP"
+            or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.column))
+        ]
         if not codes:
             codes = self._codes_of("test", "", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
         text = self._text_of(codes, "test", "display")
         when = self._when("Observation")
         yield "- rule: result"
         yield "  as: Observation"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, *(codes[:1] or [text]))
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, codes[0] if codes else text)
         yield from self._time(when)
         yield from self._identifiers("Observation.", "event-id")
         yield from self._order()
@@ -72,7 +81,9 @@ class ResultRules(Writer):
             yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
         if (device := self._one("device")) is not None:
             yield f"  device: {self._displayed('Observation.device', device)}"
-        yield from self._range(unit if unit is not None and unit.of == (value.column if value else "") else None, value)
+        yield from self._range(
+            unit if unit is not None and unit.of == (value.column if value else "") else None, value
+        )
 
     def _performers(self) -> Iterator[str]:
         """The laboratory; a provider of unknown part is none."""
@@ -107,7 +118,13 @@ class ResultRules(Writer):
         yield from listed("category", entries)
 
     def _value(self, value: Guess, unit: Guess | None) -> Iterator[str]:
-        stated = self._cell(unit, "Observation.value.unit") if unit is not None else literal(value.unit) if value.unit else "null"
+        stated = (
+            self._cell(unit, "Observation.value.unit")
+            if unit is not None
+            else literal(value.unit)
+            if value.unit
+            else "null"
+        )
         if unit is None and not value.unit:
             self.questions.append(f"{value.column}: what unit do the values have?")
         here = self._cell(value, "Observation.value")
@@ -128,7 +145,9 @@ class ResultRules(Writer):
         known = {word: code for code, words in _FLAGS.items() for word in words.split("|")}
         here = self._cell(guess, "Observation.interpretation")
         cases, lacking = [], []
-        values = [v for v in self._sample.values(self._sample.columns.index(guess.column)) if v not in guess.missing]
+        values = [
+            v for v in self._sample.values(self._sample.columns.index(guess.column)) if v not in guess.missing
+        ]
         for word in dict.fromkeys(v.casefold() for v in values):
             code = known.get(word)
             if guess.words:
@@ -137,16 +156,26 @@ class ResultRules(Writer):
                 lacking.append(word)
             else:
                 cases.append(f"{quoted(word)}: {{coding: [{{system: {_INTERPRETATION}, code: {code}}}]}}")
-                if len(word) == 1 and word in "an*!" or code in ("HH", "LL", "AA") or guess.words:
-                    self._ask(f"{guess.column}: does {word!r} mean {code} (HL7's code of an interpretation), as is assumed?")
+                if (len(word) == 1 and word in "an*!") or code in ("HH", "LL", "AA") or guess.words:
+                    self._ask(
+                        f"{guess.column}: does {word!r} mean {code} (HL7's code of an interpretation), as is assumed?"
+                    )
         if lacking:
-            self._ask(f"{guess.column}: which interpretation does each of these mean: {', '.join(lacking[:8])}? They are kept as text")
+            self._ask(
+                f"{guess.column}: which interpretation does each of these mean: {', '.join(lacking[:8])}? They are kept as text"
+            )
         rest = f"else: {{text: {quoted('=' + here)}}}"
         yield f"  interpretation:\n  - {{match: {quoted(f'lower({here})')}, {', '.join([*cases, 'empty: ~', rest])}}}"
 
     def _range(self, unit: Guess | None, value: Guess | None) -> Iterator[str]:
         low, high, text = self._one("range-low"), self._one("range-high"), self._one("range")
-        stated = self._cell(unit, "Observation.referenceRange") if unit is not None else literal(value.unit) if value is not None and value.unit else "null"
+        stated = (
+            self._cell(unit, "Observation.referenceRange")
+            if unit is not None
+            else literal(value.unit)
+            if value is not None and value.unit
+            else "null"
+        )
         parts, given = [], []
         for element, guess in (("low", low), ("high", high)):
             if guess is not None and guess.decimal:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """Cells that stand for no value: words for it, and numbers that no measurement has (`-9`, `999`)."""
 
 from __future__ import annotations
@@ -28,8 +29,12 @@ _PERHAPS: Final = frozenset(
 _UNKNOWN: Final = frozenset(
     "unknown|unbekannt|inconnu|inconnue|unk|sconosciuto|desconocido|not known".split("|")
 )
-_AMONG_NUMBERS: Final = frozenset("nr|nd|na|nb|nt|ka|nm|nil|nn|err|error|fehlt|fehler|tnp|npl|nc|ni".split("|"))
-_SENTINEL: Final = re.compile(r"-(1|7|8|9|66|77|88|98|99|777|888|998|999|9998|9999|99999)(\.0+)?\Z|-?9{2,}(\.0+|\.9+)?\Z|-?8{3,}\Z|-?7{3,}\Z|-?9{1,}8\Z")
+_AMONG_NUMBERS: Final = frozenset(
+    "nr|nd|na|nb|nt|ka|nm|nil|nn|err|error|fehlt|fehler|tnp|npl|nc|ni".split("|")
+)
+_SENTINEL: Final = re.compile(
+    r"-(1|7|8|9|66|77|88|98|99|777|888|998|999|9998|9999|99999)(\.0+)?\Z|-?9{2,}(\.0+|\.9+)?\Z|-?8{3,}\Z|-?7{3,}\Z|-?9{1,}8\Z"
+)
 _NUMBER: Final = re.compile(r"[<>≤≥]?=? ?([-+]?\d+(?:[.,]\d+)?)\Z")
 
 

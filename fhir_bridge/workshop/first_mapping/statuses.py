@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """What the words of a status column mean for a resource, and how a rule says it."""
 
 from __future__ import annotations

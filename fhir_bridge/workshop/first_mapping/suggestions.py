@@ -39,7 +39,9 @@ def suggest_codes(guesses: Iterable[Guess], language: str) -> None:
             guess.evidence.append(f"{shown} is suggested, {best.score:.2f}")
             guess.questions.append(f"{guess.column}: is it {shown}, as is suggested?")
         else:
-            guess.near = tuple(f"{item.code} {item.display}" for item in result.suggestions[:2] if item.score >= 0.6)
+            guess.near = tuple(
+                f"{item.code} {item.display}" for item in result.suggestions[:2] if item.score >= 0.6
+            )
 
 
 def _fits(unit: str, display: str) -> bool:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """What a table is about, and so which resources its rows become."""
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ __all__ = ["Plan", "main_code", "plan_of"]
 _WORDS: Final = (
     ("AllergyIntolerance", r"allerg"),
     ("Immunization", r"immuni[sz]|vaccin|impf"),
-    ("MedicationRequest", r"medic|drug|prescri|medikation|farmac|ordonnance|rezept|verordnung|\brx\b|\bmar\b"),
+    (
+        "MedicationRequest",
+        r"medic|drug|prescri|medikation|farmac|ordonnance|rezept|verordnung|\brx\b|\bmar\b",
+    ),
     ("Procedure", r"procedure|operation|eingriff|intervention|surg|\bops\b|acte"),
     ("Condition", r"condition|diagnos|problem|maladie|antecedent"),
     ("Encounter", r"encounter|visit|aufenthalt|sejour|admission|ricover|episod|faelle|\bstays?\b"),
@@ -80,15 +84,22 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
     plan.event = _event(path, guesses, plan)
     _medication(path, guesses, plan)
     if plan.event not in ("", "Observation", "Encounter") and "patient-id" not in roles:
-        plan.questions.append(f"whose are the rows? Without a patient they can't be {plan.event}s; each column is kept")
+        plan.questions.append(
+            f"whose are the rows? Without a patient they can't be {plan.event}s; each column is kept"
+        )
         plan.event = ""
     key = next((g for g in guesses if g.role == "encounter-id"), None)
-    if key is not None and plan.event not in ("", "Encounter") and roles & _MAKES_ENCOUNTERS and "patient-id" in roles:
+    if (
+        key is not None
+        and plan.event not in ("", "Encounter")
+        and roles & _MAKES_ENCOUNTERS
+        and "patient-id" in roles
+    ):
         plan.encounter = True
         plan.evidence.append(f"Encounter: {key.column} identifies the visit, and columns are about it")
     if not plan.event and key is not None and {"admitted", "discharged"} <= roles and "patient-id" in roles:
         plan.encounter = True
-    _measures(guesses, plan, roles)
+    _measures(guesses, plan)
     _vary(sample, guesses, plan)
     return plan
 
@@ -113,7 +124,11 @@ def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
             if kind and not guess.separator:
                 vote(kind, weight, guess.column)
     roles = {guess.role for guess in guesses}
-    if {"start", "end"} <= roles and not {"drug", "procedure", "diagnosis"} & roles and _unique_visit(guesses):
+    if (
+        {"start", "end"} <= roles
+        and not {"drug", "procedure", "diagnosis"} & roles
+        and _unique_visit(guesses)
+    ):
         vote("Encounter", 2.0, "start and end of each visit")
     for text in (tokens(path.stem), " ".join(tokens(g.column) for g in guesses)):
         for kind, pattern in _WORDS:
@@ -127,18 +142,10 @@ def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
             del votes["Observation"]
         elif many:
             vote("Observation", 1.0, "a result in each row")
-    if "MedicationRequest" in votes and not roles & {"drug"} and not _has(guesses, "drug"):
-        del votes["MedicationRequest"]
-    if "Immunization" in votes and not roles & {"vaccine"} and not _has(guesses, "vaccine"):
-        del votes["Immunization"]
-    if "Procedure" in votes and not roles & {"procedure"} and not _has(guesses, "procedure"):
-        del votes["Procedure"]
-    if "Condition" in votes and not roles & {"diagnosis"} and not _has(guesses, "diagnosis"):
-        if not any("icd-10" in g.system or "snomed" in g.system for g in guesses if g.role == "code"):
-            del votes["Condition"]
-    if "AllergyIntolerance" in votes and not roles & {"allergy", "drug"} and not _has(guesses, "allergy"):
-        del votes["AllergyIntolerance"]
-    if "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}) :
+    for kind, (needed, subject) in _NEEDED.items():
+        if kind in votes and not roles & needed and not _has(guesses, subject):
+            del votes[kind]
+    if "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
         del votes["Encounter"]
     measured = sum(1 for g in guesses if g.measure)
     if "Encounter" in votes and measured > 5 and votes["Encounter"] < 4:
@@ -157,8 +164,17 @@ def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
     plan.evidence.append(f"{best}: {', '.join(dict.fromkeys(why[best]))} speak for it")
     close = [kind for kind, weight in votes.items() if kind != best and weight >= 0.85 * votes[best]]
     if close:
-        plan.questions.append(f"what are the rows about? {best} is assumed; {', '.join(close)} would fit as well")
+        plan.questions.append(
+            f"what are the rows about? {best} is assumed; {', '.join(close)} would fit as well"
+        )
     return best
+
+
+_NEEDED: Final = {
+    "MedicationRequest": ({"drug"}, "drug"), "Immunization": ({"vaccine"}, "vaccine"), "Procedure": ({"procedure"}, "procedure"),
+    "Condition": ({"diagnosis"}, "diagnosis"), "AllergyIntolerance": ({"allergy", "drug"}, "allergy"),
+}  # fmt: skip
+"""Roles, or a code of a subject, without which rows are not about something."""
 
 
 def _keyed(guesses: list[Guess], kind: str) -> bool:
@@ -176,7 +192,9 @@ def _has(guesses: list[Guess], subject: str) -> bool:
     return any(g.role == "code" and subject_of(g) == subject for g in guesses)
 
 
-_REQUESTS: Final = frozenset("quantity refills prn ordered dispensed sig duration frequency status-reason".split())
+_REQUESTS: Final = frozenset(
+    "quantity refills prn ordered dispensed sig duration frequency status-reason".split()
+)
 
 
 def _medication(path: Path, guesses: list[Guess], plan: Plan) -> None:
@@ -191,7 +209,7 @@ def _medication(path: Path, guesses: list[Guess], plan: Plan) -> None:
         plan.event = "MedicationStatement"
 
 
-def _measures(guesses: list[Guess], plan: Plan, roles: set[str]) -> None:
+def _measures(guesses: list[Guess], plan: Plan) -> None:
     """The columns that become an Observation each."""
     numbers = ("number", "boolean", "category", "age", "blood-pressure")
     if plan.event == "Observation":
@@ -219,9 +237,15 @@ def _measures(guesses: list[Guess], plan: Plan, roles: set[str]) -> None:
 
 def _is_report(guess: Guess) -> bool:
     """Whether a text is a finding of its own, not a remark on the others."""
-    return bool(
-        re.search(r"report|conclusion|impression|beurteilung|finding|interpret|befund|compte rendu|summary|referto", tokens(guess.column))
-    ) or guess.role == "text"
+    return (
+        bool(
+            re.search(
+                r"report|conclusion|impression|beurteilung|finding|interpret|befund|compte rendu|summary|referto",
+                tokens(guess.column),
+            )
+        )
+        or guess.role == "text"
+    )
 
 
 def main_code(guesses: list[Guess]) -> Guess | None:
@@ -231,10 +255,17 @@ def main_code(guesses: list[Guess]) -> Guess | None:
         for guess in guesses
         if guess.role == "code"
         and not guess.separator
-        and not re.search(r"reason|grund|type|status|unit|reaction|indication|gender|race|ethnicity|indik", tokens(guess.column))
+        and not re.search(
+            r"reason|grund|type|status|unit|reaction|indication|gender|race|ethnicity|indik",
+            tokens(guess.column),
+        )
     ]
     known = [guess for guess in codes if guess.system and guess.system != "OMOP"]
-    local = [guess for guess in codes if not guess.system and guess.header in ("test-code", "code", "cpt", "ndc", "icd", "")]
+    local = [
+        guess
+        for guess in codes
+        if not guess.system and guess.header in ("test-code", "code", "cpt", "ndc", "icd", "")
+    ]
     named = [guess for guess in codes if guess.system == "OMOP"]
     return next(iter(known or local or named), None)
 
@@ -248,12 +279,13 @@ _OF_PATIENTS: Final = frozenset(
 
 def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """Columns that no one Patient or Encounter can have, since they have several values for it."""
-    for key_role, roles, made in (
+    for key_role, roles, written in (
         ("patient-id", _OF_PATIENTS, plan.patient),
         ("encounter-id", _OF_ENCOUNTERS, plan.encounter or plan.event == "Encounter"),
     ):
         key = next((g for g in guesses if g.role == key_role), None)
-        if key is None or not made or key.distinct == key.filled:
+        key = key or next((g for g in guesses if g.role == "account-id" and key_role == "encounter-id"), None)
+        if key is None or not written or key.distinct == key.filled:
             continue
         for guess in guesses:
             if guess.role in roles and not depends_on(sample, guess, key):

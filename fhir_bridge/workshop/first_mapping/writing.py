@@ -17,7 +17,7 @@ from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
-__all__ = ["ELSEWHERE", "VITAL_SIGNS", "Writer", "cell", "either", "literal", "listed", "quoted"]
+__all__ = ["ELSEWHERE", "VITAL_SIGNS", "Writer", "cell", "either", "listed", "literal", "quoted"]
 
 VITAL_SIGNS = frozenset(
     "85353-1 9279-1 8867-4 2708-6 59408-5 8310-5 8302-2 9843-4 29463-7 39156-5 85354-9 8480-6 8462-4 8478-0".split()
@@ -133,7 +133,11 @@ class Writer:
         yield from listed(element, items)
 
     def _notes(self, of: str) -> Iterator[str]:
-        items = [f"{{text: {quoted('=' + self._cell(g, of + 'note'))}}}" for g in self._all("note") if g.column not in self.used]
+        items = [
+            f"{{text: {quoted('=' + self._cell(g, of + 'note'))}}}"
+            for g in self._all("note")
+            if g.column not in self.used
+        ]
         yield from listed("note", items)
 
     def _identifiers(self, of: str, *roles: str) -> Iterator[str]:
@@ -141,7 +145,9 @@ class Writer:
         for guess in self._all(*roles):
             if guess.column not in self.used or guess.uses in ([], ["key"]):
                 system = quoted(f"{self._authority}:{self._label(guess)}")
-                items.append(f"{{system: {system}, value: {quoted('=' + self._cell(guess, of + 'identifier'))}}}")
+                items.append(
+                    f"{{system: {system}, value: {quoted('=' + self._cell(guess, of + 'identifier'))}}}"
+                )
         yield from listed("identifier", items)
 
     @staticmethod
@@ -155,14 +161,18 @@ class Writer:
             if sure.role in ("date", "collected", "performed", "start", "diagnosed"):
                 others = [g.column for g in self._all("date", "other-date") if g is not sure]
                 if sure.role == "date" and others:
-                    self._ask(f"{sure.column}: it is taken for the time of the {kind}; or is that {', '.join(others)}?")
+                    self._ask(
+                        f"{sure.column}: it is taken for the time of the {kind}; or is that {', '.join(others)}?"
+                    )
             return sure
-        others = self._all(*_PERHAPS.get(kind, ()))
-        if len([g for g in others if g.role == "other-date"]) > 1:
-            others = [g for g in others if g.role != "other-date"]
-        perhaps = others[0] if others else None
+        unsure = self._all(*_PERHAPS.get(kind, ()))
+        if len([g for g in unsure if g.role == "other-date"]) > 1:
+            unsure = [g for g in unsure if g.role != "other-date"]
+        perhaps = unsure[0] if unsure else None
         if perhaps is not None:
-            self._ask(f"{perhaps.column}: is it when the {kind} was, as is assumed? It looks like {perhaps.what}")
+            self._ask(
+                f"{perhaps.column}: is it when the {kind} was, as is assumed? It looks like {perhaps.what}"
+            )
         return perhaps
 
     def _date(self, guess: Guess, element: str = "", *, day: bool = False) -> str:
@@ -193,11 +203,15 @@ class Writer:
             here = f"{self._cell(guess, element)} + ' ' + {self._cell(guess.clock, element)}"
         else:
             here = self._cell(guess, element)
-        made = f"instant({here}{form})"
-        return made if guess.zoned else f"{made} if site.zone else null"
+        text = f"instant({here}{form})"
+        return text if guess.zoned else f"{text} if site.zone else null"
 
     def _stamp(self, guess: Guess, element: str = "") -> str:
-        return self._date(guess, element) if guess.format or guess.timed or guess.clock else self._cell(guess, element)
+        return (
+            self._date(guess, element)
+            if guess.format or guess.timed or guess.clock
+            else self._cell(guess, element)
+        )
 
     @property
     def date_format(self) -> str:
@@ -215,7 +229,9 @@ class Writer:
         """The expression that says the status of rows, and the code of each of its words; None where no column does."""
         for guess in self._guesses:
             values = [
-                v for v in self._sample.values(self._sample.columns.index(guess.column)) if v not in guess.missing
+                v
+                for v in self._sample.values(self._sample.columns.index(guess.column))
+                if v not in guess.missing
             ]
             if "`" in guess.column or guess.role not in ("status", "boolean", "refused", "historical"):
                 continue
@@ -278,11 +294,11 @@ class Writer:
                 parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
                 self._ask("no column or few columns tell the rows apart: the key is the whole row")
             else:
-                parts = [
-                    f"{self._cell(g, 'key')}?" if g.filled < len(self._sample.rows) or g.local else self._cell(g, "key")
-                    for g in dict.fromkeys(g.column for g in chosen)
-                    for g in [next(c for c in chosen if c.column == g)]
-                ]
+                parts = []
+                for column in dict.fromkeys(g.column for g in chosen):
+                    part = next(g for g in chosen if g.column == column)
+                    optional = "?" if part.filled < len(self._sample.rows) or part.local else ""
+                    parts.append(self._cell(part, "key") + optional)
         if extra:
             parts.append(extra)
         return f"  key: [{', '.join(quoted(part) for part in parts)}]"
@@ -315,17 +331,31 @@ class Writer:
     def _coding(self, code: Guess, text: Guess | None, element: str) -> str:
         here = self._cell(code, f"{element}.coding")
         known = bool(code.system) and code.system != "OMOP"
-        system = quoted(code.system if known else f"{self._authority}:{bare(code.column).lower()}".replace(" ", "-"))
+        system = quoted(
+            code.system if known else f"{self._authority}:{bare(code.column).lower()}".replace(" ", "-")
+        )
         if code.system == LOINC and any("are not of" in question for question in code.questions):
-            system = quoted(f"={literal(LOINC)} if matches({here}, '[0-9]+-[0-9]') else {literal(self._authority + ':code')}")
-        shown = f", display: {quoted('=' + self._cell(text, element + '.display'))}" if text is not None and not known else ""
+            system = quoted(
+                f"={literal(LOINC)} if matches({here}, '[0-9]+-[0-9]') else {literal(self._authority + ':code')}"
+            )
+        shown = (
+            f", display: {quoted('=' + self._cell(text, element + '.display'))}"
+            if text is not None and not known
+            else ""
+        )
         return f"{{system: {system}, code: {quoted('=' + here)}{shown}}}"
 
     def _text_of(self, codes: list[Guess], *roles: str) -> Guess | None:
         """The column that is the text of codes, else one of the roles that is the text of no other code."""
         names = {code.column for code in codes}
-        texts = [g for g in self._guesses if g.of in names and g.role not in ("unit", "time-of-day") and "`" not in g.column]
-        return next(iter(texts), None) or next((g for g in self._all(*roles) if not g.of or g.of in names), None)
+        texts = [
+            g
+            for g in self._guesses
+            if g.of in names and g.role not in ("unit", "time-of-day") and "`" not in g.column
+        ]
+        return next(iter(texts), None) or next(
+            (g for g in self._all(*roles) if not g.of or g.of in names), None
+        )
 
     def _reasons(self, element: str, of: str, *texts: str) -> Iterator[str]:
         """Reasons: codes of diagnoses, each with its text, and texts alone."""
@@ -341,21 +371,31 @@ class Writer:
                 )
                 continue
             text = self._text_of([code])
-            more = f", text: {quoted('=' + self._cell(text, of + element + '.text'))}" if text is not None else ""
+            more = (
+                f", text: {quoted('=' + self._cell(text, of + element + '.text'))}"
+                if text is not None
+                else ""
+            )
             items.append(f"{{coding: [{self._coding(code, text, of + element)}]{more}}}")
-        for guess in self._all(*texts):
-            if guess.column not in self.used:
-                items.append(f"{{text: {quoted('=' + self._cell(guess, of + element))}}}")
+        items += [
+            f"{{text: {quoted('=' + self._cell(guess, of + element))}}}"
+            for guess in self._all(*texts)
+            if guess.column not in self.used
+        ]
         yield from listed(element, items)
 
     def _visit(self, element: str = "encounter") -> Iterator[str]:
-        visit = self._one("encounter-id")
+        visit = self._one("encounter-id", "account-id")
         if visit is None:
             return
         if self._visits:
             self._cell(visit)
             yield f"  {element}: {quoted('=ref(' + literal('encounter') + ')')}"
             return
+        if visit.role == "account-id":
+            self._ask(
+                f"{visit.column}: is it the number of the visit, as is assumed, or of an account of several?"
+            )
         value = quoted("=" + self._cell(visit, f"{element}.identifier"))
         system = quoted(self._authority + ":encounter")
         yield f"  {element}: {{when: {quoted(cell(visit.column))}, type: Encounter, identifier: {{system: {system}, value: {value}}}}}"
@@ -366,7 +406,9 @@ class Writer:
         for guess in self._all("order-id"):
             system = quoted(f"{self._authority}:{self._label(guess)}")
             value = quoted("=" + self._cell(guess, "basedOn"))
-            items.append(f"{{when: {quoted(cell(guess.column))}, type: ServiceRequest, identifier: {{system: {system}, value: {value}}}}}")
+            items.append(
+                f"{{when: {quoted(cell(guess.column))}, type: ServiceRequest, identifier: {{system: {system}, value: {value}}}}}"
+            )
         yield from listed("basedOn", items)
 
     def _displayed(self, element: str, guess: Guess, of: str = "") -> str:
@@ -374,5 +416,7 @@ class Writer:
 
     def _amount(self, amount: Guess, unit: Guess | None, element: str) -> str:
         """The expression of a Quantity."""
-        stated = self._cell(unit, element) if unit is not None else literal(amount.unit) if amount.unit else "null"
+        stated = (
+            self._cell(unit, element) if unit is not None else literal(amount.unit) if amount.unit else "null"
+        )
         return f"=quantity({self._cell(amount, element)}, {stated})"
