@@ -35,7 +35,8 @@ _OF_PATIENTS = frozenset(
     )
 )
 _COLUMNS_KEPT = frozenset(
-    "code unit dose-unit boolean sex empty status display test drug vaccine procedure diagnosis allergy flag certainty route frequency".split()
+    """code unit dose-unit boolean sex empty status display test drug vaccine procedure diagnosis allergy flag certainty
+    route frequency""".split()
 )
 
 

@@ -13,7 +13,7 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import Role, fitting_roles, role_named, slots, tokens
 from fhir_bridge.workshop.first_mapping.measures import TEXT, Measure, measures_of, variant_of
 from fhir_bridge.workshop.first_mapping.relations import relate
-from fhir_bridge.workshop.first_mapping.sentinels import number_of, sentinels, words_for_nothing
+from fhir_bridge.workshop.first_mapping.sentinels import NOTHING, number_of, sentinels, words_for_nothing
 from fhir_bridge.workshop.first_mapping.statuses import is_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import (
@@ -94,10 +94,16 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
             break
     else:
         _as_anything(guess, values)
+    if guess.role == "status":
+        guess.missing = tuple(word for word in guess.missing if not _DENIAL.match(word))
     names = role_named(fits[0][1]) if fits else None
     guess.header = fits[0][1] if fits else ""
     guess.evidence.insert(0, f"name speaks of {names.what}" if names else "name says nothing known")
     return guess
+
+
+_DENIAL: Final = re.compile(r"(?i)(not|nicht|non|no) ")
+"""How words begin that say of an event that it was not."""
 
 
 def _fits(column: str) -> tuple[tuple[float, str], ...]:
@@ -219,11 +225,15 @@ def _pressure(value: str) -> bool:
 
 def _numbers(guess: Guess, values: list[str], least: float) -> tuple[list[str], NumberForm] | None:
     """The cells that are numbers, and their form; the column's words for no value and its sentinels are noted."""
-    words = words_for_nothing(values, numbers=True)
+    words = words_for_nothing(values, numbers=guess.role != "value")
     cells = [value for value in values if value not in words]
     form = number_form(cells, least=least)
     if form is None:
         return None
+    doubtful = [word for word in words if word.casefold() not in NOTHING]
+    if doubtful:
+        shown = ", ".join(doubtful)
+        guess.questions.append(f"{guess.column}: {shown} is taken for no value, not for a finding: is it?")
     guess.missing = tuple(dict.fromkeys((*guess.missing, *words)))
     return cells, form
 

@@ -11,13 +11,11 @@ from typing import Final
 __all__ = ["NOTHING", "number_of", "sentinels", "words_for_nothing"]
 
 NOTHING: Final = frozenset(
-    "-|--|---|n/a|n.a.|n. a.|null|nan|k.a.|k. a.|n.b.|n. b.|n.d.|n.r.|?|.|..|\\n|#n/a|#na|missing|not available|not recorded|"
+    "-|--|---|n/a|n.a.|n. a.|null|nan|k.a.|k. a.|n.b.|?|.|..|\\n|#n/a|#na|missing|not available|not recorded|"
     "not done|not performed|not measured|not applicable|nicht bestimmt|nicht erhoben|nicht durchgeführt|nicht gemessen|"
     "nicht erfasst|keine angabe|entfällt|non fait|non renseigné|non mesuré|non réalisé|non disponible|sans objet|manquant|"
-    "non eseguito|non disponibile|no disponible|no realizado|sin dato|pending|ausstehend|folgt|en attente|s.d.|#n/v|<na>|"
-    "{null}|(null)|[null]|blank|no data|n/d|x.x|#value!|#wert!|no result|ungültig|nicht auswertbar|hemolyzed|hämolytisch|qns".split(
-        "|"
-    )
+    "non eseguito|non disponibile|no disponible|no realizado|sin dato|s.d.|#n/v|<na>|"
+    "{null}|(null)|[null]|blank|no data|x.x|#value!|#wert!".split("|")
 )
 """What people write for no value in any column, in small letters."""
 _PERHAPS: Final = frozenset(
@@ -30,7 +28,9 @@ _UNKNOWN: Final = frozenset(
     "unknown|unbekannt|inconnu|inconnue|unk|sconosciuto|desconocido|not known".split("|")
 )
 _AMONG_NUMBERS: Final = frozenset(
-    "nr|nd|na|nb|nt|ka|nm|nil|nn|err|error|fehlt|fehler|tnp|npl|nc|ni".split("|")
+    "n.d.|n.r.|n/d|n. b.|pending|ausstehend|folgt|en attente|no result|nr|nd|na|nb|nt|ka|nm|nil|nn|err|error|fehlt|fehler|tnp|npl|nc|ni".split(
+        "|"
+    )
 )
 _SENTINEL: Final = re.compile(
     r"-(1|7|8|9|66|77|88|98|99|777|888|998|999|9998|9999|99999)(\.0+)?\Z|-?9{2,}(\.0+|\.9+)?\Z|-?8{3,}\Z|-?7{3,}\Z|-?9{1,}8\Z"
