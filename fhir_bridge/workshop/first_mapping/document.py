@@ -32,7 +32,8 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
     rules = Rules(name, sample, guesses, plan, read)
     body = list(rules.lines())
     if not body:
-        raise SampleError(f"{sample.path.name}: nothing in it can be mapped; no column is known or measured")
+        why = plan.questions[0] if plan.dropped else "no column is known or measured"
+        raise SampleError(f"{sample.path.name}: nothing in it can be mapped; {why}")
     questions = [*rules.questions, *(q for guess in guesses for q in guess.questions), *plan.questions]
     for guess in guesses:
         if guess.column not in rules.used and guess.role != "empty" and not guess.uses:

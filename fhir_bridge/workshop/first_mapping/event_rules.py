@@ -89,7 +89,8 @@ class EventRules(Writer):
             yield from self._allergy(when)
         else:
             yield from self._medication(kind, when, end)
-        yield from self._notes(kind + ".")
+        findings = self._all("diagnosis", "display") if kind == "Condition" else []
+        yield from self._notes(kind + ".", *findings)
 
     def _none_known(self, text: Guess) -> Iterator[str]:
         """Rows that say that there is no allergy are none."""
@@ -190,7 +191,7 @@ class EventRules(Writer):
     def _condition(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
         kinds = [
             f"{{text: {quoted('=' + self._cell(g, 'Condition.category'))}}}"
-            for g in self._all("diagnosis-kind", "category")[:1]
+            for g in [g for g in self._all("diagnosis-kind", "category") if g.role == g.header][:1]
         ]
         yield from listed("category", kinds)
         yield from self._text("severity", "severity", of="Condition.")
@@ -203,7 +204,7 @@ class EventRules(Writer):
         if start is not None:
             yield f"  onsetDateTime: {quoted('=' + self._date(start, 'Condition.onsetDateTime'))}"
         if end is not None:
-            yield f"  abatementDateTime: {quoted('=' + self._date(end, 'Condition.abatementDateTime'))}"
+            yield f"  abatementDateTime: {quoted('=' + self._abated(end))}"
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'Condition.recordedDate'))}"
         if (provider := self._one("provider")) is not None:
@@ -213,14 +214,23 @@ class EventRules(Writer):
                 else "asserter"
             )
             yield f"  {element}: {self._displayed('Condition.' + element, provider)}"
-        findings = [g for g in self._all("diagnosis", "display") if g.column not in self.used]
-        yield from self._condition_notes(findings)
 
-    def _condition_notes(self, findings: list[Guess]) -> Iterator[str]:
-        notes = self._all("note") + findings
-        yield from listed(
-            "note", [f"{{text: {quoted('=' + self._cell(g, 'Condition.note'))}}}" for g in notes]
+    def _abated(self, end: Guess) -> str:
+        """The expression of an end, which only what is active no longer has (R4's con-4)."""
+        ended = self._date(end, "Condition.abatementDateTime")
+        stated = self._status_cases("Condition")
+        if stated is None:
+            return ended
+        expression, codes = stated
+        over = [
+            literal(word) for word, code in codes.items() if code in ("resolved", "inactive", "remission")
+        ]
+        if not over:
+            return "null"
+        self._ask(
+            f"{end.column}: is it right that what has another status than {', '.join(over)} has not ended?"
         )
+        return f"{ended} if {expression} in [{', '.join(over)}] else null"
 
     def _procedure(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
         if start is not None:

@@ -561,6 +561,9 @@ def _numbers_things(guess: Guess, values: list[str]) -> bool:
     if share(values, lambda v: re.fullmatch(r"\d+[.,]\d+", v)) > 0.1:
         return False
     guess.role = "id"
+    if any("patient" in part.concepts for part in parts):
+        guess.role = "patient-id"
+        guess.questions.append(f"{guess.column}: does it identify the patient, as is assumed?")
     guess.evidence.append(
         f"name ends as an identifier's; {guess.distinct} different values in {guess.filled} cells"
     )

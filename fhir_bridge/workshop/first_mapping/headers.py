@@ -64,7 +64,12 @@ _JOINED: Final = re.compile(r"(?i)^(?:wt|weight|ht|height|bmi|size)(kg|cm|mm|m2)
 @lru_cache(5_000)
 def _without_unit(name: str) -> tuple[str, str]:
     match = _BRACKETED.search(name)
-    if match and (ucum_of(match[1].strip()) or "/" in match[1] or match[1].strip() in _SYMBOLS):
+    if match and (
+        ucum_of(match[1].strip())
+        or "/" in match[1]
+        or match[1].strip() in _SYMBOLS
+        or match[1].strip().casefold() in _SPELT
+    ):
         return name[: match.start()], match[1].strip()
     last = name.rsplit(" ", 1)
     if len(last) == 2 and last[1] in ("%", "°C", "°F", "mmHg"):
@@ -131,6 +136,8 @@ _SPELT: Final = {
     "yrs": "a", "minutes": "min", "seconds": "s", "sec": "s", "percent": "%", "pct": "%", "celsius": "Cel",
     "fahrenheit": "[degF]", "bpm": "/min", "1/min": "/min", "mgdl": "mg/dL", "mmoll": "mmol/L", "gdl": "g/dL", "mmhg": "mm[Hg]",
     "hour": "h", "ug/l": "ug/L", "mg/dl": "mg/dL", "g/dl": "g/dL", "mmol/l": "mmol/L", "°c": "Cel", "°f": "[degF]",
+    "j": "d", "jours": "d", "tage": "d", "tag": "d", "giorni": "d", "dias": "d", "std": "h", "stunden": "h", "heures": "h",
+    "ans": "a", "jahre": "a", "anni": "a", "anos": "a", "mois": "mo", "monate": "mo", "sem": "wk", "wochen": "wk",
     "in": "[in_i]", "inch": "[in_i]", "inches": "[in_i]", "ft": "[ft_i]", "lb": "[lb_av]", "lbs": "[lb_av]",
 }  # fmt: skip
 

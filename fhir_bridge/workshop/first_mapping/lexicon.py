@@ -26,7 +26,7 @@ _HEAD_WEIGHT: Final = 0.6
 _MINOR: Final = frozenset(("laboratory", "rank"))
 _MINOR_WEIGHT: Final = 0.2
 """What words weigh that rarely change what a column is."""
-LEAST: Final = 0.62
+LEAST: Final = 0.6
 """From this share of its words a header fits a role."""
 _TAILS: Final = frozenset("nr id no dt ts tm cd am".split())
 """Short words that end a compound: `patnr`, `admitdt`."""

@@ -34,6 +34,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
         for number, guess in enumerate(guesses):
             _thousands(guess, sample.values(number))
     _words_for_nothing(sample, guesses)
+    _numbering_codes(sample, guesses)
     _patients(sample, guesses)
     _encounters(sample, guesses)
     _names(guesses)
@@ -83,6 +84,18 @@ def _words_for_nothing(sample: Sample, guesses: list[Guess]) -> None:
 
 def _by_role(guesses: Sequence[Guess], *roles: str) -> list[Guess]:
     return [guess for guess in guesses if guess.role in roles]
+
+
+def _numbering_codes(sample: Sample, guesses: list[Guess]) -> None:
+    """Codes of no known system that no row shares with another are numbers of the rows."""
+    rows = len(sample.rows)
+    for guess in _by_role(guesses, "code"):
+        if not guess.system and guess.distinct == guess.filled == rows > 5:
+            guess.role = "event-id"
+            guess.evidence.append("each row has its own")
+            guess.questions = [
+                f"{guess.column}: is it the number of the row's event, as is assumed, or a code?"
+            ]
 
 
 def _patients(sample: Sample, guesses: list[Guess]) -> None:

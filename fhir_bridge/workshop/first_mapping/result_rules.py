@@ -67,7 +67,7 @@ class ResultRules(Writer):
             yield f"  effectiveDateTime: {quoted('=' + self._date(when, 'Observation.effectiveDateTime'))}"
         else:
             self._ask("no column says when the results were taken: the effective time is left out")
-        issued = self._one("issued")
+        issued = self._reported()
         if issued is not None:
             yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
         yield from self._performers()

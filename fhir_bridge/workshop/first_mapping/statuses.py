@@ -10,9 +10,9 @@ from typing import Final
 __all__ = ["STATUS_KINDS", "is_status", "status_codes", "unknown_status"]
 
 _OBSERVATION: Final = {
-    "final": "final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
+    "final": "confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
     "endgültig|endbefund|vollständig|définitif|validé|definitivo|validado|validato|final result",
-    "preliminary": "preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
+    "preliminary": "unconfirmed|unverified|draft|preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
     "provvisorio|preliminar|provisional",
     "corrected": "corrected|c|correction|korrigiert|korrektur|corrigé|corretto|corregido",
     "amended": "amended|a|addended|ergänzt|modifié|modificato|modificado",
@@ -78,7 +78,7 @@ _WORDS: Final = {
     "Condition": {
         "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo",
         "resolved": "resolved|r|cured|closed|abgeschlossen|ausgeheilt|geheilt|résolu|guéri|risolto|guarito|resuelto",
-        "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo",
+        "inactive": "inactive|past|i|inaktiv|inactif|inattivo|inactivo",
         "remission": "remission|in remission|rémission|remissione|remisión",
         "recurrence": "recurrence|recurrent|rezidiv|récidive|recidiva",
         "relapse": "relapse|rückfall|rechute|ricaduta|recaída",

@@ -61,12 +61,14 @@ class Plan:
         encounter: whether the rows' visits become Encounters beside that.
         measures: columns that become an Observation each.
         varying: columns that have several values for one patient or visit, so that no Patient or Encounter has them.
+        dropped: whether the rows are about something that can't be without a patient, whom nothing names.
         evidence: why.
     """
 
     patient: bool = False
     event: str = ""
     encounter: bool = False
+    dropped: bool = False
     measures: list[Guess] = field(default_factory=list)
     varying: dict[str, str] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
@@ -85,9 +87,9 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
     _medication(path, guesses, plan)
     if plan.event not in ("", "Observation", "Encounter") and "patient-id" not in roles:
         plan.questions.append(
-            f"whose are the rows? Without a patient they can't be {plan.event}s; each column is kept"
+            f"whose are the rows? Without a patient they can't be {plan.event}s; only what is measured is kept"
         )
-        plan.event = ""
+        plan.event, plan.dropped = "", True
     key = next((g for g in guesses if g.role == "encounter-id"), None)
     if (
         key is not None
@@ -227,6 +229,8 @@ def _measures(guesses: list[Guess], plan: Plan) -> None:
         ]  # fmt: skip
         if all(g.role == "age" for g in plan.measures) and plan.patient:
             plan.measures = []
+    if plan.dropped:
+        plan.measures = [g for g in plan.measures if g.measure]
     if plan.measures:
         plan.evidence.append(
             f"Observation: {len(plan.measures)} columns are measurements or findings, a result each (a wide table)"

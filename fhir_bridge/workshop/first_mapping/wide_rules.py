@@ -20,6 +20,8 @@ class WideRules(Writer):
     def _wide(self) -> Iterator[str]:
         event = self._plan.event
         when = self._when(event if event in ("Procedure", "Encounter") else "Observation")
+        if when is not None and when.role == "admitted":
+            self._ask(f"{when.column}: were the measurements taken then, as is assumed?")
         measures = [g for g in self._plan.measures if "`" not in g.column]
         upper, lower = self._side(measures, "8480-6"), self._side(measures, "8462-4")
         if upper is not None and lower is not None:
@@ -83,7 +85,7 @@ class WideRules(Writer):
             yield f"  effectiveDateTime: {quoted('=' + self._date(when, 'Observation.effectiveDateTime'))}"
         if self._plan.event:
             return
-        issued = self._one("issued")
+        issued = self._reported()
         if issued is not None:
             yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
         yield from self._order()

@@ -132,12 +132,11 @@ class Writer:
         items = [f"{{text: {quoted('=' + self._cell(g, of + element))}}}" for g in self._all(*roles)]
         yield from listed(element, items)
 
-    def _notes(self, of: str) -> Iterator[str]:
-        items = [
-            f"{{text: {quoted('=' + self._cell(g, of + 'note'))}}}"
-            for g in self._all("note")
-            if g.column not in self.used
+    def _notes(self, of: str, *more: Guess) -> Iterator[str]:
+        notes = [
+            g for g in [*(self._all("note") or self._all("note-of")[:1]), *more] if g.column not in self.used
         ]
+        items = [f"{{text: {quoted('=' + self._cell(g, of + 'note'))}}}" for g in notes]
         yield from listed("note", items)
 
     def _identifiers(self, of: str, *roles: str) -> Iterator[str]:
@@ -157,6 +156,9 @@ class Writer:
     def _when(self, kind: str) -> Guess | None:
         """The date that says when it was; what is not sure is asked."""
         sure = self._one(*_WHEN[kind])
+        if sure is not None:
+            same = self._all(sure.role)  # of a date and a time for the same, the time
+            sure = next((g for g in same if g.timed or g.clock), sure)
         if sure is not None:
             if sure.role in ("date", "collected", "performed", "start", "diagnosed"):
                 others = [g.column for g in self._all("date", "other-date") if g is not sure]
@@ -195,6 +197,10 @@ class Writer:
             return whole
         return f"{whole} if {cell(clock.column)} else datetime({cell(guess.column)}{form})"
 
+    def _reported(self) -> Guess | None:
+        """The column of when results were reported: an instant has a time of day."""
+        return next((g for g in self._all("issued") if g.timed or g.clock), None)
+
     def _instant(self, guess: Guess, element: str) -> str:
         """The expression of an instant, which needs a zone."""
         form = f", format={literal(guess.format)}" if guess.format else ""
@@ -217,7 +223,7 @@ class Writer:
     def date_format(self) -> str:
         """The format that the source block states: that of the dates that are the time of rows."""
         kind = self._plan.event if self._plan.event in _WHEN else "Observation"
-        when = self._one(*_WHEN[kind], *_PERHAPS.get(kind, ()))
+        when = self._when(kind)
         return when.format if when is not None else ""
 
     def _time(self, guess: Guess | None) -> Iterator[str]:
