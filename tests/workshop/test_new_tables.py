@@ -57,7 +57,9 @@ def fault(draft: Draft, guess: Guess, truth: Truth) -> str:
 
 
 def _same(first: str, second: str) -> bool:
-    return ucum.commensurable(first, second) and ucum.canonical(Decimal(1), first) == ucum.canonical(Decimal(1), second)
+    return ucum.commensurable(first, second) and ucum.canonical(Decimal(1), first) == ucum.canonical(
+        Decimal(1), second
+    )
 
 
 def unasked(draft: Draft, guess: Guess, truth: Truth) -> str:

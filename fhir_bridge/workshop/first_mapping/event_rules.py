@@ -271,7 +271,7 @@ class EventRules(Writer):
         for clock in self._all("time-of-day"):
             if (
                 clock is not start.clock
-                and not clock.of
+                and clock.of in ("", start.column)
                 and re.search(r"(?i)end|stop|ende|fin\b|bis|out", clock.column)
             ):
                 clock.of = start.column

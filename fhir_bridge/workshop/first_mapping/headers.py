@@ -14,7 +14,7 @@ __all__ = ["bare", "is_bracketed", "language_of", "role_in", "tokens", "ucum", "
 
 _WORDS: Final = {
     "de": "datum nummer wert einheit geburtsdatum geschlecht nachname vorname bezeichnung auftrag befund ort plz strasse "
-    "aufnahme entlassung alter nr zeit fall bemerkung arzt station groesse gewicht puls",
+    "aufnahme entlassung alter nr zeit fall bemerkung arzt station kode diagnose sicherheit kennung groesse gewicht puls",
     "fr": "prenom nom sexe naissance valeur unite libelle adresse ville resultat poids taille medecin date",
     "it": "cognome nome sesso nascita valore unita descrizione indirizzo citta risultato peso altezza data esame",
     "es": "apellido apellidos nombre sexo nacimiento valor unidad descripcion direccion ciudad resultado peso fecha",
@@ -33,7 +33,7 @@ def language_of(columns: tuple[str, ...]) -> str:
     words = {word for column in columns for word in tokens(column).split()}
     compounds = " ".join(words)
     counts = {
-        language: sum(1 for word in known.split() if word in words or (len(word) > 5 and word in compounds))
+        language: sum(1 for word in known.split() if word in words or (len(word) > 4 and word in compounds))
         for language, known in _WORDS.items()
     }
     best = max(counts, key=lambda language: counts[language])

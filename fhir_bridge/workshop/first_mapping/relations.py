@@ -254,6 +254,8 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
     """The text of each code, the edition of ICD-10, and the system of bare numbers by what their texts speak of."""
     language = headers.language_of(sample.columns)
     month_first = any(re.match(r"MM?/dd?/", guess.format) for guess in guesses)
+    if language == "en" and any(re.match(r"dd?\.MM?\.", guess.format) for guess in guesses):
+        language = "de"
     for code in _by_role(guesses, "code"):
         text = None if code.separator else _display_of(sample, guesses, code)
         if text is not None:

@@ -65,7 +65,7 @@ def sentinels(cells: Sequence[str], low: float | None, high: float | None) -> tu
     numbers = {cell: number for cell in counts if (number := number_of(cell)) is not None}
     marked = {cell: number for cell, number in numbers.items() if _SENTINEL.match(cell)}
     others = [number for cell, number in numbers.items() if cell not in marked]
-    if not marked or len(others) < 2:
+    if not marked or not others:
         return ()
     least, most = min(others), max(others)
     chosen = []
