@@ -145,6 +145,11 @@ def _as_date(
 def _as_clock(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     role = _first(fits, "clock", "date")
     marks = ":.h" if role is not None else ":"  # `06.30` is a time where the name says so
+    concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.column))))
+    if "time" in concepts and share(values, re.compile(r"([01]\d|2[0-3])[0-5]\d\Z").match) == 1.0:
+        guess.role, guess.format = "time-of-day", "HHmm"
+        guess.evidence.append("values are hour and minute")
+        return True
     clock = rf"([01]?\d|2[0-3])([{marks}])[0-5]\d(:[0-5]\d)?( ?[AaPp][Mm])?"
     known = [match for value in values if (match := re.fullmatch(clock, value))]
     if len(known) < 0.95 * len(values):
@@ -246,9 +251,9 @@ def _as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[st
     if not named or explained < 0.6 or (fits and fits[0][0] > explained):
         return False
     units = {variant.unit for group in named for variant in group}
-    if TEXT in units and (units == {TEXT} or not _numbers(guess, values, 0.6)):
+    if TEXT in units and (units == {TEXT} or not _numbers(guess, values, 0.4)):
         return _as_finding(guess, named, values)
-    numbers = _numbers(guess, values, 0.6)
+    numbers = _numbers(guess, values, 0.4)
     if numbers is None:
         return False
     cells, form = numbers
@@ -265,7 +270,7 @@ def _as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[st
         limit.high if limit and limit.unit == unit else max(v.high for v in wide),
     )
     kept = [cell for cell in cells if cell not in none]
-    form = number_form(kept, least=0.6) or form
+    form = number_form(kept, least=0.4) or form
     if not kept or (fits and fits[0][0] >= explained and not _is_measured(fits, kept, stated is not None)):
         return False
     variant, others = variant_of(named, unit, _low(kept, form), _high(kept, form))
@@ -551,7 +556,10 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
 def _numbers_things(guess: Guess, values: list[str]) -> bool:
     """Whether the name ends in a word for an identifier, and its cells may be that."""
     parts = slots(tokens(guess.column))
-    if not parts or "id" not in parts[-1].concepts | parts[0].concepts or len(parts) < 2:
+    shortened = (
+        len(parts) == 1 and re.search(r"[a-z]{2}(nr|nummer|num)$", parts[0].text) and not parts[0].concepts
+    )
+    if not shortened and (len(parts) < 2 or "id" not in parts[-1].concepts | parts[0].concepts):
         return False
     if (
         share(values, lambda v: re.fullmatch(r"[\w./-]+", v)) < 0.9

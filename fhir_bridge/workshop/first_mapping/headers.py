@@ -74,6 +74,8 @@ def _without_unit(name: str) -> tuple[str, str]:
     last = name.rsplit(" ", 1)
     if len(last) == 2 and last[1] in ("%", "°C", "°F", "mmHg"):
         return last[0], last[1]
+    if len(last) == 2 and re.search(r"[/²]", last[1]) and _ucum(last[1]):
+        return last[0], last[1]
     per_minute = re.fullmatch(r"(.*[^\W\d_])(/ ?min)", name)
     if per_minute and not ucum_of(name.rsplit(" ", 1)[-1]):
         return per_minute[1], "/min"
@@ -159,6 +161,7 @@ _BY_CASE: Final = {"G": "10*9/L", "T": "10*12/L"}
 
 
 def _ucum(unit: str) -> str:
+    unit = unit.replace("²", "2").replace("³", "3")
     counted = re.fullmatch(r"([GT])/[lL]", unit)
     if counted:
         return _BY_CASE[counted[1]]

@@ -26,6 +26,8 @@ _HEAD_WEIGHT: Final = 0.6
 _MINOR: Final = frozenset(("laboratory", "rank"))
 _MINOR_WEIGHT: Final = 0.2
 """What words weigh that rarely change what a column is."""
+_ENDING: Final = re.compile(r"(datum|zeit|uhrzeit|date|time|nummer|kode|einheit)$")
+"""Endings that say what a word is though its beginning is not known."""
 LEAST: Final = 0.6
 """From this share of its words a header fits a role."""
 _TAILS: Final = frozenset("nr id no dt ts tm cd am".split())
@@ -127,6 +129,9 @@ def _compound(word: str) -> tuple[Slot, ...]:
             more = _compound(tail) if len(tail) > 5 else ()
             if more:
                 return (Slot(known[first], first), *more)
+    ending = _ENDING.search(word)
+    if ending and ending.start() > 2:
+        return (Slot(frozenset(), word[: ending.start()]), Slot(known[ending[0]], ending[0]))
     return ()
 
 

@@ -32,6 +32,8 @@ _AMONG_NUMBERS: Final = frozenset(
         "|"
     )
 )
+_ABBREVIATED: Final = re.compile(r"[nk]\. ?[a-zä]\.?\Z")
+"""Not or no something, shortened: `n.m.`."""
 _SENTINEL: Final = re.compile(
     r"-(1|7|8|9|66|77|88|98|99|777|888|998|999|9998|9999|99999)(\.0+)?\Z|-?9{2,}(\.0+|\.9+)?\Z|-?8{3,}\Z|-?7{3,}\Z|-?9{1,}8\Z"
 )
@@ -52,7 +54,9 @@ def words_for_nothing(cells: Iterable[str], *, numbers: bool, finding: bool = Fa
         finding: whether the column is of findings, in which `unknown` is none.
     """
     words = NOTHING | (_PERHAPS | _AMONG_NUMBERS if numbers else _UNKNOWN if finding else frozenset())
-    return tuple(sorted({cell for cell in cells if cell.casefold() in words}))
+    return tuple(
+        sorted({cell for cell in cells if cell.casefold() in words or (numbers and _ABBREVIATED.match(cell))})
+    )
 
 
 def sentinels(cells: Sequence[str], low: float | None, high: float | None) -> tuple[str, ...]:
