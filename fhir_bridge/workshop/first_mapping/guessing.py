@@ -125,7 +125,8 @@ def _as_date(
     guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], day_first: bool | None
 ) -> bool:
     named = any(name in _DATES for _, name in fits)
-    cells = [value for value in values if value not in words_for_nothing(values, numbers=True)]
+    nothing = words_for_nothing(values, numbers=True)
+    cells = [value for value in values if value not in nothing]
     form = date_form(cells, day_first=day_first, named=named) if cells else None
     if form is None:
         return False

@@ -55,7 +55,13 @@ def words_for_nothing(cells: Iterable[str], *, numbers: bool, finding: bool = Fa
     """
     words = NOTHING | (_PERHAPS | _AMONG_NUMBERS if numbers else _UNKNOWN if finding else frozenset())
     return tuple(
-        sorted({cell for cell in cells if cell.casefold() in words or (numbers and _ABBREVIATED.match(cell))})
+        sorted(
+            {
+                cell
+                for cell in set(cells)
+                if cell.casefold() in words or (numbers and _ABBREVIATED.match(cell))
+            }
+        )
     )
 
 
