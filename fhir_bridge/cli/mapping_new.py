@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["new"]
 
 _SHOWN = 8
+_TRIED = 2_000
+"""Rows of the sample that are converted."""
 
 
 def new(
@@ -39,13 +41,16 @@ def new(
         draft = draft_mapping(sample, name)
     except (SampleError, OSError) as error:
         raise UsageError(str(error)) from None
+    code, lines = _try(sample, draft)  # before anything is written: what doesn't compile is no mapping
     if out is None:
         typer.echo(draft.text, nl=False)
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(draft.text, "utf-8")
     _print(draft)
-    raise typer.Exit(_try(sample, draft))
+    for line in lines:
+        stderr.print(line, soft_wrap=True)
+    raise typer.Exit(code)
 
 
 def _print(draft: Draft) -> None:
@@ -63,18 +68,23 @@ def _print(draft: Draft) -> None:
     )
 
 
-def _try(sample: Path, draft: Draft) -> int:
-    """Convert the sample with the mapping, and report."""
+def _try(sample: Path, draft: Draft) -> tuple[int, list[str]]:
+    """Convert the sample with the mapping, as `convert` does: the exit code and what to print."""
     from rich.markup import escape
 
-    from fhir_bridge.workshop.trial import convert_with
+    from fhir_bridge.workshop.trial import convert_whole
 
-    account = convert_with(draft.text, sample, limit=500).account
-    stderr.print(
-        f"tried on the sample: {account.read:,} rows read, {account.converted:,} converted, "
-        f"{account.rejected:,} rejected"
-    )
-    issues = sorted(account.issues.items(), key=lambda item: -item[1][1])
-    for (_, code, message), (source, count) in issues[:_SHOWN]:
-        stderr.print(escape(f"  {code} ({count:,}): {message} ({source})"), soft_wrap=True)
-    return 1 if account.rejected else 0
+    account = convert_whole(draft.text, sample, limit=_TRIED)
+    lost = f", {account.partial:,} of them partly" if account.partial else ""
+    withheld = f", {counted(account.withheld, 'resource')} withheld" if account.withheld else ""
+    lines = [
+        f"tried on the sample: {account.read:,} rows read, {account.converted:,} converted{lost}, "
+        f"{account.rejected:,} rejected{withheld}"
+    ]
+    order = {"error": 0, "warning": 1}
+    issues = sorted(account.issues.items(), key=lambda item: (order.get(item[0][0], 2), -item[1][1]))
+    lines += [
+        escape(f"  {code} ({count:,}): {message} ({source})")
+        for (_, code, message), (source, count) in issues[:_SHOWN]
+    ]
+    return (1 if account.rejected or account.partial or account.withheld else 0), lines

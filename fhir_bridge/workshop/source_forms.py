@@ -34,7 +34,10 @@ _OF_PATIENTS = frozenset(
         Role.AUTHORITY,
     )
 )
-_COLUMNS_KEPT = frozenset(("code", "unit", "boolean", "sex", "empty", "status", "display"))
+_COLUMNS_KEPT = frozenset(
+    """code unit dose-unit boolean sex empty status display test drug vaccine procedure diagnosis allergy flag certainty
+    route frequency""".split()
+)
 
 
 class SourceForm(ABC, Generic[T]):

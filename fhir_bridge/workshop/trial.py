@@ -11,11 +11,11 @@ from typing import Any
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
-from fhir_bridge.pipeline import Account, Selection
+from fhir_bridge.pipeline import Account, RunRequest, Selection, convert
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun, ValidateMode
 from fhir_bridge.plugins import IssueLike, adapters
 
-__all__ = ["Trial", "convert_with", "try_mapping"]
+__all__ = ["Trial", "convert_whole", "convert_with", "try_mapping"]
 
 
 @dataclass(slots=True)
@@ -79,3 +79,18 @@ def convert_with(text: str, sample: Path, *, limit: int | None = None) -> Trial:
         file.write_text(text, "utf-8")
         mapping = load_mapping(file, adapters=adapters())
     return try_mapping(mapping, [sample], limit=limit)
+
+
+def convert_whole(text: str, sample: Path, *, limit: int | None = None) -> Account:
+    """The account of what `convert` does with a mapping and a sample: into files of their own, each output validated.
+
+    Raises:
+        MappingErrors: the text is no mapping without errors.
+        SourceError: the sample can't be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        mapping, site = Path(folder) / "mapping.yaml", Path(folder) / "site.yaml"
+        mapping.write_text(text, "utf-8")
+        site.write_text("demo_key: true\nzone: UTC\n", "utf-8")
+        request = RunRequest("csv", str(mapping), site, selection=Selection(limit=limit), validate="all")
+        return convert(request, [str(sample)], Path(folder) / "out", force=True).account

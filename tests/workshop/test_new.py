@@ -61,7 +61,7 @@ def test_a_german_table_with_decimal_commas_and_units_in_its_header(tmp_path: Pa
         "Gewicht (kg)": "number kg",
         "Kreatinin (mg/dl)": "number mg/dL",
         "Raucher": "boolean",
-        "Bemerkung": "text",
+        "Bemerkung": "note",
     }
 
 
@@ -90,11 +90,11 @@ def test_a_long_table_of_results(tmp_path: Path) -> None:
         "patient_id": "patient-id",
         "order_id": "order-id",
         "loinc": "code http://loinc.org",
-        "test name": "display of loinc",
+        "test name": "test of loinc",
         "result": "value",
         "units": "unit of result",
         "ref range": "range",
-        "collected": "date-time",
+        "collected": "collected",
         "status": "status",
     }
     file = tmp_path / "labs.csv"
@@ -142,7 +142,7 @@ def test_each_guess_is_a_comment_with_its_evidence_and_each_question_is_numbered
     for column in GERMAN.split("\n")[0].split(";"):
         assert any(line.startswith("#") and column in line for line in text.splitlines())
     assert "# To be answered:" in text
-    assert "read by no rule yet: Bemerkung" in text
+    assert '- {text: "=row.Bemerkung"}' in text
     assert 'decimal: ","' in text
     assert 'missing: ["-"]' in text
     assert "3 rows read, 3 converted, 0 rejected" in done.stderr
@@ -219,8 +219,8 @@ STYLES = {
             for n in range(8)
         ),
         {
-            "Fallnummer": "encounter-id", "PatNr": "patient-id", "Messdatum": "date dd.MM.yyyy", "Messzeit": "time-of-day H:mm of Messdatum",
-            "Temp. °C": "number Cel", "HF (1/min)": "number /min", "RR": "blood-pressure mm[Hg]", "Bemerkung": "text",
+            "Fallnummer": "encounter-id", "PatNr": "patient-id", "Messdatum": "collected dd.MM.yyyy", "Messzeit": "time-of-day H:mm of Messdatum",
+            "Temp. °C": "number Cel", "HF (1/min)": "number /min", "RR": "blood-pressure mm[Hg]", "Bemerkung": "note",
         },
     ),
     "ingresos": (
@@ -232,7 +232,7 @@ STYLES = {
         ),
         {
             "NHC": "patient-id", "Nombre": "given", "Apellidos": "family", "Fecha Nacimiento": "birth-date dd-MM-yyyy", "Sexo": "sex",
-            "Nº Episodio": "encounter-id", "Fecha Ingreso": "start dd-MM-yyyy HH:mm", "Fecha Alta": "end dd-MM-yyyy HH:mm", "Teléfono": "phone", "Ciudad": "city",
+            "Nº Episodio": "encounter-id", "Fecha Ingreso": "admitted dd-MM-yyyy HH:mm", "Fecha Alta": "discharged dd-MM-yyyy HH:mm", "Teléfono": "phone", "Ciudad": "city",
         },
     ),
     "labor": (
@@ -242,7 +242,7 @@ STYLES = {
             f"4500{n};{n + 10}.03.61;{'m' if n % 2 else 'w'};{n + 14}.01.26 06:1{n};6,{n};1,{n}5;{f'1.10{n}' if n % 2 else 800 + n};1{n},5\n" for n in range(8)
         ),
         {
-            "Aufnahmenr.": "encounter-id", "Geb.datum": "birth-date dd.MM.yy", "m/w": "sex", "Entnahmezeitpunkt": "date-time dd.MM.yy HH:mm",
+            "Aufnahmenr.": "encounter-id", "Geb.datum": "birth-date dd.MM.yy", "m/w": "sex", "Entnahmezeitpunkt": "collected dd.MM.yy HH:mm",
             "Leukozyten G/l": "number 10*9/L", "TSH µU/ml": "number uU/mL", "NT-proBNP pg/ml": "number pg/ml", "Hämoglobin g/dl": "number g/dL",
         },
     ),
@@ -266,7 +266,7 @@ STYLES = {
         ),
         {
             "subj": "patient-id", "sex": "sex", "height_in": "number [in_i]", "weight_lb": "number [lb_av]", "ldl_mgdl": "number mg/dL",
-            "ef_percent": "number %", "nyha_class": "category", "visit_date": "date",
+            "ef_percent": "number %", "nyha_class": "category", "visit_date": "collected",
         },
     ),
     "meds": (
@@ -277,9 +277,9 @@ STYLES = {
             for n, (name, code, dose) in enumerate((("Metoprolol succinate 50 MG", 866436, 50), ("Atorvastatin 40 MG", 617311, 40), ("Aspirin 81 MG", 243670, 81)) * 3)
         ),
         {
-            "MRN": "patient-id", "Patient Name": "name", "DOB": "birth-date MM/dd/yyyy", "Gender": "sex", "Medication": "display of RxNorm Code",
-            "RxNorm Code": "code http://www.nlm.nih.gov/research/umls/rxnorm", "Dose": "number", "Dose Unit": "unit", "Start Date": "start MM/dd/yyyy",
-            "Prescriber NPI": "provider-id", "Active": "boolean",
+            "MRN": "patient-id", "Patient Name": "name", "DOB": "birth-date MM/dd/yyyy", "Gender": "sex", "Medication": "drug of RxNorm Code",
+            "RxNorm Code": "code http://www.nlm.nih.gov/research/umls/rxnorm", "Dose": "dose", "Dose Unit": "dose-unit of Dose", "Start Date": "start MM/dd/yyyy",
+            "Prescriber NPI": "provider-id", "Active": "inactive",
         },
     ),
 }  # fmt: skip
@@ -371,9 +371,9 @@ def test_columns_that_only_look_like_something_are_not_taken_for_it(tmp_path: Pa
         "visits.csv",
     )
     assert (visits["AdmitDT"].role, visits["DischargeDT"].role, visits["Ward"].role) == (
-        "start",
-        "end",
-        "category",
+        "admitted",
+        "discharged",
+        "ward",
     )
     text = draft_mapping(tmp_path / "visits.csv").text
     assert "as: Encounter" in text

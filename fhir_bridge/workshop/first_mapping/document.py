@@ -9,7 +9,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.rules import Rules
-from fhir_bridge.workshop.first_mapping.table import Sample
+from fhir_bridge.workshop.first_mapping.table import Sample, SampleError
 from fhir_bridge.workshop.first_mapping.tables import Plan
 
 __all__ = ["mapping_text", "name_of"]
@@ -25,19 +25,29 @@ def name_of(sample: Sample) -> str:
 def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) -> str:
     """The document."""
     rules = Rules(name, sample, guesses, plan)
+    list(rules.lines())
+    read = frozenset(guess.column for guess in guesses if set(guess.uses) - {"key"})
+    for guess in guesses:
+        guess.uses = [use for use in guess.uses if guess.role == "unit-of"]
+    rules = Rules(name, sample, guesses, plan, read)
     body = list(rules.lines())
+    if not body:
+        why = plan.questions[0] if plan.dropped else "no column is known or measured"
+        raise SampleError(f"{sample.path.name}: nothing in it can be mapped; {why}")
     questions = [*rules.questions, *(q for guess in guesses for q in guess.questions), *plan.questions]
-    unread = [g.column for g in guesses if g.column not in rules.used and g.role != "empty"]
-    if unread:
-        questions.append(
-            f"read by no rule yet: {', '.join(unread)}. Where do they belong, or are they not wanted?"
-        )
+    for guess in guesses:
+        if guess.column not in rules.used and guess.role != "empty" and not guess.uses:
+            questions.append(_left_out(guess, plan))
+        elif guess.uses == ["key"]:
+            questions.append(
+                f"{guess.column}: looks like {guess.what}; it is part of the key alone: is it wanted elsewhere?"
+            )
     lines = [
         f"# A first mapping of {sample.path.name}, made from {len(sample.rows):,} rows"
         + ("." if sample.complete else " (its beginning)."),
         "# Each line below says what a column is taken for and why. Answer the questions, then delete these comments.",
         "#",
-        *_columns(guesses, rules.used),
+        *_columns(guesses),
         "#",
         *(f"# - {text}" for text in _wrapped(plan.evidence)),
         *_questions(questions),
@@ -51,12 +61,24 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
     return "\n".join(lines) + "\n"
 
 
-def _columns(guesses: list[Guess], used: set[str]) -> Iterator[str]:
+def _left_out(guess: Guess, plan: Plan) -> str:
+    """The question about a column that no rule reads."""
+    if guess.column in plan.varying:
+        return (
+            f"{guess.column}: looks like {guess.what}, but one {plan.varying[guess.column]} has several of it, "
+            "so it is under `ignore`: which counts?"
+        )
+    shown = f"looks like {guess.what}; no rule reads it, it is under `ignore`"
+    return f"{guess.column}: {shown}: where does it belong, or is it not wanted?"
+
+
+def _columns(guesses: list[Guess]) -> Iterator[str]:
     width = min(max(len(guess.column) for guess in guesses), 30)
     yield f"# {'column'.ljust(width)}  taken for"
     for guess in guesses:
-        unused = "" if guess.column in used or guess.role == "empty" else " (not in the rules yet)"
-        head = f"# {_one_line(guess.column).ljust(width)}  {_one_line(guess.label)}{unused}"
+        uses = [use for use in dict.fromkeys(guess.uses) if use != "key"] or guess.uses[:1]
+        goes = f" → {_one_line(', '.join(uses))}" if uses else "" if guess.role == "empty" else " (ignored)"
+        head = f"# {_one_line(guess.column).ljust(width)}  {_one_line(guess.label)}{goes}"
         yield f"{head}: {_one_line('; '.join(guess.evidence))}"
 
 
@@ -86,7 +108,10 @@ def _source(sample: Sample, guesses: list[Guess], rules: Rules) -> Iterator[str]
     yield "  adapter: csv"
     yield f"  delimiter: {_quoted(sample.delimiter)}  # {sample.evidence[1]}"
     if sample.header > 1:
-        yield f"  header: {sample.header}  # below the line that states the delimiter"
+        yield f"  header: {sample.header}  # below the lines that are no table"
+    elif not sample.header:
+        yield "  header: false  # its first row looks like values"
+        yield f"  names: [{', '.join(map(_quoted, sample.columns))}]"
     if sample.encoding != "utf-8":
         yield f"  encoding: {sample.encoding}  # {sample.evidence[0]}"
     decimal = next((guess.decimal for guess in guesses if guess.decimal == ","), "")
@@ -97,8 +122,9 @@ def _source(sample: Sample, guesses: list[Guess], rules: Rules) -> Iterator[str]
         yield f"  group: {_quoted(group)}  # between thousands"
     if rules.date_format:
         yield f"  date: {_quoted(rules.date_format)}"
-    if sample.missing:
-        yield f"  missing: [{', '.join(map(_quoted, sample.missing))}]  # cells that stand for no value"
+    missing = dict.fromkeys(word for guess in guesses for word in guess.missing if word not in guess.local)
+    if missing:
+        yield f"  missing: [{', '.join(map(_quoted, missing))}]  # cells that stand for no value"
     yield f"  columns: [{', '.join(map(_quoted, needed))}]"
     if others:
         yield f"  ignore: [{', '.join(map(_quoted, others))}]  # read by no rule yet"

@@ -44,7 +44,7 @@ def draft_mapping(path: Path, name: str = "") -> Draft:
     """
     sample = read_sample(path)
     guesses = guess_columns(sample)
-    plan = plan_of(path, guesses)
-    suggest_codes(plan.measures, language_of(sample.columns))
+    plan = plan_of(path, sample, guesses)
+    suggest_codes([g for g in plan.measures if not g.measure], language_of(sample.columns))
     name = name or name_of(sample)
     return Draft(name, mapping_text(sample, guesses, plan, name), tuple(guesses))

@@ -1,201 +1,148 @@
 # ruff: noqa: E501 - lines of YAML and patterns are written as they come out
-"""The rules of tables whose rows have a code, or are visits."""
+"""The rules of tables about diagnoses, procedures, medication, vaccines and allergies."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.tables import main_code
-from fhir_bridge.workshop.first_mapping.values import ICD10, LOINC
-from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, either, literal, quoted
+from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, either, listed, literal, quoted
 
 __all__ = ["EventRules"]
 
-_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
-_CATEGORIES = frozenset(
-    "social-history vital-signs imaging laboratory procedure survey exam therapy activity".split()
+_TERMINOLOGY: Final = "http://terminology.hl7.org/CodeSystem"
+_ELEMENTS: Final = {
+    "MedicationStatement": ("medicationCodeableConcept", ("drug",)),
+    "MedicationRequest": ("medicationCodeableConcept", ("drug",)),
+    "MedicationAdministration": ("medicationCodeableConcept", ("drug",)),
+    "Immunization": ("vaccineCode", ("vaccine", "drug")),
+    "Procedure": ("code", ("procedure",)),
+    "Condition": ("code", ("diagnosis",)),
+    "AllergyIntolerance": ("code", ("allergy", "drug")),
+}
+_ASSUMED: Final = {
+    "MedicationStatement": "active", "MedicationRequest": "unknown", "MedicationAdministration": "completed",
+    "Immunization": "completed", "Procedure": "completed",
+}  # fmt: skip
+_CERTAINTY: Final = {
+    "confirmed": "g|gesichert|confirmed|c|sicher|certain|confirmé|confermata|confermato|confirmado|definite|z|zustand nach|status after|certo",
+    "provisional": "v|verdacht|suspected|verdacht auf|provisional|suspect|suspecté|suspicion|sospetta|sospetto|sospecha|possible|probable|working|p|s",
+    "refuted": "a|ausschluss|ausgeschlossen|refuted|excluded|ruled out|exclu|esclusa|descartado|r",
+    "differential": "differential|dd|differentialdiagnose",
+    "unconfirmed": "unconfirmed|u|unsicher|incertain",
+    "entered-in-error": "entered-in-error|error|falsch",
+}
+_AFTER: Final = frozenset(("z", "zustand nach", "status after"))
+"""Words for what was a disease and is one no longer."""
+_NO_ALLERGY: Final = frozenset(
+    "none|no|nil|nkda|nka|nkfa|no known allergies|no known drug allergies|no known allergy|keine|keine bekannt|aucune|nessuna|ninguna|"
+    "unknown|unbekannt|inconnu".split("|")
 )
-_CLASSES = {
-    "AMB": r"amb|outpatient|office|wellness|poli",
-    "EMER": r"emer|urgent|notfall|urgenc|urgenz|pronto",
-    "IMP": r"inp|station|hospital|ward|ricover|ingres",
-    "HH": r"home",
-    "VR": r"virt|tele",
+_SEVERITY: Final = {
+    "mild": "mild|leicht|léger|legere|légère|lieve|leve|low|minor|1|gering",
+    "moderate": "moderate|mittel|mäßig|modéré|modérée|moderata|moderato|moderada|moderado|medium|2|mittelschwer",
+    "severe": "severe|schwer|sévère|grave|high|critical|3|life-threatening|lebensbedrohlich|anaphylaxis",
 }
 
 
 class EventRules(Writer):
     """Writes the rule of what a row is about."""
 
-    def _observation(self) -> Iterator[str]:
-        code, value, unit = main_code(self._guesses), self._one("value"), self._one("unit")
-        text = self._one("display") if code is None else None
-        when = self._one("date-time", "date", "start")
-        yield "- rule: result"
-        yield "  as: Observation"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, code or text)
-        yield from self._time(when)
-        yield self._status("Observation", "final", "the status of every result is taken for final: is it?")
-        yield from self._category(code)
-        if code is not None:
-            yield from self._coded("code", code)
-        elif text is not None:
-            yield f"  code: {{text: {quoted('=' + self._cell(text))}}}"
-        yield from self._subject()
-        yield from self._visit()
-        if when is not None:
-            yield f"  effectiveDateTime: {quoted('=' + self._date(when))}"
-        if value is not None:
-            yield from self._value(value, unit)
-        yield from self._range()
-
-    def _category(self, code: Guess | None) -> Iterator[str]:
-        """The category: of a column that has R4's codes, and of vital signs, for which R4 asks."""
-        entries = []
-        for guess in self._guesses:
-            place = self._sample.columns.index(guess.column)
-            words = sorted(set(self._sample.values(place)) & _CATEGORIES) if guess.role == "category" else []
-            if words and "`" not in guess.column:
-                known = ", ".join(literal(word) for word in words)
-                here = self._cell(guess)
-                entries.append(
-                    f"  - {{when: {quoted(f'{here} in [{known}]')}, "
-                    f"coding: [{{system: {_CATEGORY}, code: {quoted('=' + here)}}}]}}"
-                )
-        if not entries and code is not None and code.system == LOINC:
-            values = set(self._sample.values(self._sample.columns.index(code.column)))
-            vital = sorted(values & VITAL_SIGNS)
-            if vital:
-                known = ", ".join(literal(word) for word in vital)
-                condition = quoted(f"{self._cell(code)} in [{known}]")
-                entries.append(
-                    f"  - {{when: {condition}, coding: [{{system: {_CATEGORY}, code: vital-signs}}]}}"
-                )
-        if entries:
-            yield "  category:"
-            yield from entries
-
-    def _value(self, value: Guess, unit: Guess | None) -> Iterator[str]:
-        stated = self._cell(unit) if unit is not None else literal(value.unit) if value.unit else "null"
-        if unit is None and not value.unit:
-            self.questions.append(f"{value.column}: what unit do the values have?")
-        here = self._cell(value)
-        if value.decimal:
-            number = f"matches({here}, '[<>]?=? ?[-+]?[0-9]+([., ][0-9]+)*')"
-            yield f"  valueQuantity: {quoted(f'={here} | quantity({stated}) if {number} else null')}"
-            yield f"  valueString: {quoted(f'={here} if not {number} else null')}"
-        else:
-            yield f"  valueString: {quoted('=' + here)}"
-
-    def _range(self) -> Iterator[str]:
-        low, high, text = self._one("range-low"), self._one("range-high"), self._one("range")
-        if low is None and high is None and text is None:
-            return
-        parts = []
-        for element, guess in (("low", low), ("high", high)):
-            if guess is not None and guess.decimal:
-                parts.append(f"{element}: {quoted(f'=quantity({self._cell(guess)}, null)')}")
-        if text is not None:
-            parts.append(f"text: {quoted('=' + self._cell(text))}")
-        if parts:
-            given = [g for g in (low, high, text) if g is not None and g.column in self.used]
-            yield f"  referenceRange:\n  - {{when: {quoted(' or '.join(cell(g.column) for g in given))}, {', '.join(parts)}}}"
-
-    def _encounter(self) -> Iterator[str]:
-        start, end, kind, code = (
-            self._one("start", "date-time", "date"),
-            self._one("end"),
-            None,
-            main_code(self._guesses),
-        )
-        for guess in self._guesses:
-            if guess.role == "category" and re.search(r"class|type|art|kind", guess.column.casefold()):
-                kind = guess
-                break
-        number = self._one("encounter-id", "id")
-        yield "- rule: encounter"
-        yield "  as: Encounter"
-        yield self._key(number or self._one("patient-id"), None if number else start)
-        yield from self._time(start)
-        if number is not None:
-            yield f"  identifier:\n  - {{system: {quoted(self._authority + ':encounter')}, value: {quoted('=' + self._cell(number))}}}"
-        if end is not None and self._status_cases("Encounter") is None:
-            yield f"  status: {either(self._cell(end), 'finished', 'in-progress')}"
-        else:
-            question = "the status of every visit is taken for finished: is it?"
-            yield self._status("Encounter", "finished", question)
-        yield from self._class(kind)
-        if code is not None:
-            element = "reasonCode" if code.system == ICD10 else "type"
-            yield from self._listed(self._coded(element, code))
-        yield from self._subject()
-        if start is not None:
-            ending = f", {self._stamp(end)}" if end is not None else ", null"
-            yield f"  period: {quoted(f'=period({self._stamp(start)}{ending})')}"
-
-    def _class(self, kind: Guess | None) -> Iterator[str]:
-        system = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
-        if kind is None:
-            self.questions.append("the class of every visit is taken for ambulatory (AMB): is it?")
-            yield f"  class: {{system: {system}, code: AMB}}"
-            return
-        place = self._sample.columns.index(kind.column)
-        yield f"  class:\n    match: {quoted(self._cell(kind))}"
-        for word in dict.fromkeys(self._sample.values(place)):
-            code = next(
-                (code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), "AMB"
-            )
-            if not re.search(_CLASSES[code], word.casefold()):
-                self.questions.append(f"{kind.column}: {word!r} is taken for ambulatory (AMB): is it?")
-            yield f"    {quoted(word)}: {{system: {system}, code: {code}}}"
-        yield f"    empty: {{system: {system}, code: AMB}}\n    else: flag"
-
-    @staticmethod
-    def _listed(lines: Iterator[str]) -> Iterator[str]:
-        """An object as the one item of a list."""
-        head, *rest = lines
-        yield head
-        for number, line in enumerate(rest):
-            yield ("  - " if number == 0 else "    ") + line.strip()
-
     def _event(self) -> Iterator[str]:
         kind = self._plan.event
-        code = main_code(self._guesses)
-        assert code is not None
-        start, end = self._one("start", "date-time", "date"), self._one("end")
+        element, subjects = _ELEMENTS[kind]
+        codes = (
+            self._codes_of(*subjects) or [g for g in self._codes_of("", "test") if g.header != "concept"][:1]
+        )
+        text = self._text_of(codes, *subjects, "display")
+        if not codes and text is None:
+            codes = self._codes_of("", "test", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
+        when = self._when(kind)
+        end = self._one("end")
         yield f"- rule: {re.sub('(?<=[a-z])(?=[A-Z])', '-', kind).lower()}"
+        needed = [g for g in (*codes, text) if g is not None]
+        if needed and all(g.filled < len(self._sample.rows) for g in needed):
+            yield f"  when: {quoted(' or '.join(self._cell(g) for g in needed))}"
+        elif kind == "AllergyIntolerance" and text is not None:
+            yield from self._none_known(text)
         yield f"  as: {kind}"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), code, start)
-        yield from self._time(start)
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), codes[0] if codes else text, when)
+        yield from self._time(when)
+        yield from self._identifiers(kind + ".", "event-id")
+        yield from self._based_on(kind)
+        yield from self._state(kind, end)
+        yield from self._coded(element, codes, text, kind + ".")
+        patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
+        yield from self._subject(patient)
+        yield from self._visit(
+            "context" if kind in ("MedicationStatement", "MedicationAdministration") else "encounter"
+        )
+        if kind == "Condition":
+            yield from self._condition(when, end)
+        elif kind == "Procedure":
+            yield from self._procedure(when, end)
+        elif kind == "Immunization":
+            yield from self._immunization(when)
+        elif kind == "AllergyIntolerance":
+            yield from self._allergy(when)
+        else:
+            yield from self._medication(kind, when, end)
+        findings = self._all("diagnosis", "display") if kind == "Condition" else []
+        yield from self._notes(kind + ".", *findings)
+
+    def _none_known(self, text: Guess) -> Iterator[str]:
+        """Rows that say that there is no allergy are none."""
+        values = {v.casefold() for v in self._sample.values(self._sample.columns.index(text.column))}
+        none = sorted(values & _NO_ALLERGY)
+        if none:
+            self._ask(
+                f"{text.column}: {', '.join(none)} is taken for no allergy, and gives no resource: should it be stated?"
+            )
+            yield f"  when: {quoted(f'not (lower({self._cell(text)}) in [{chr(44).join(map(literal, none))}])')}"
+
+    def _based_on(self, kind: str) -> Iterator[str]:
+        if kind == "Procedure":
+            yield from self._order()
+        elif kind != "AllergyIntolerance" and not self._all("event-id"):
+            yield from self._identifiers(kind + ".", "order-id")
+
+    def _state(self, kind: str, end: Guess | None) -> Iterator[str]:
         if kind in ("Condition", "AllergyIntolerance"):
             yield from self._clinical(kind, end)
+            return
+        if (
+            kind in ("MedicationStatement", "MedicationRequest")
+            and end is not None
+            and self._status_cases(kind) is None
+        ):
+            self._ask(
+                f"the status of a {kind} with an end is taken for completed, of any other for active: is it?"
+            )
+            yield f"  status: {either(self._cell(end), 'completed', 'active')}"
         else:
-            status = {"MedicationStatement": "active", "Immunization": "completed", "Procedure": "completed"}[
-                kind
-            ]
-            if kind == "MedicationStatement" and end is not None and self._status_cases(kind) is None:
-                yield f"  status: {either(self._cell(end), 'completed', 'active')}"
-            else:
-                question = f"the status of every {kind} is taken for {status}: is it?"
-                yield self._status(kind, status, question)
-        element = {"MedicationStatement": "medicationCodeableConcept", "Immunization": "vaccineCode"}.get(
-            kind, "code"
+            assumed = _ASSUMED[kind]
+            yield self._status(kind, assumed, f"the status of every {kind} is taken for {assumed}: is it?")
+        if kind == "MedicationRequest":
+            yield "  intent: order"
+        reasons = self._all("status-reason") + (
+            [] if kind != "Immunization" else [g for g in self._all("refused") if not g.words]
         )
-        yield from self._coded(element, code)
-        yield from self._subject("patient" if kind in ("Immunization", "AllergyIntolerance") else "subject")
-        if kind == "MedicationStatement":
-            yield from self._context()
-        else:
-            yield from self._visit()
-        yield from self._times(kind, start, end)
-
-    def _context(self) -> Iterator[str]:
-        yield from (line.replace("  encounter:", "  context:", 1) for line in self._visit())
+        if reasons:
+            value = f"{{text: {quoted('=' + self._cell(reasons[0], kind + '.statusReason'))}}}"
+            many = kind in ("MedicationStatement", "MedicationAdministration")
+            yield f"  statusReason: {f'[{value}]' if many else value}"
 
     def _clinical(self, kind: str, end: Guess | None) -> Iterator[str]:
-        system = f"http://terminology.hl7.org/CodeSystem/{'condition-clinical' if kind == 'Condition' else 'allergyintolerance-clinical'}"
+        system = (
+            f"{_TERMINOLOGY}/{'condition-clinical' if kind == 'Condition' else 'allergyintolerance-clinical'}"
+        )
+        certainty = self._one("certainty")
+        sure = self._certainties(certainty) if certainty is not None else {}
+        ruled_out = [word for word, code in sure.items() if code in ("refuted", "entered-in-error")]
+        after = [word for word in sure if word in _AFTER]
+        here = f"lower({self._cell(certainty)})" if certainty is not None else ""
         stated = self._status_cases(kind)
         if stated is not None:
             expression, codes = stated
@@ -203,29 +150,351 @@ class EventRules(Writer):
                 f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}"
                 for word, code in codes.items()
             )
-            yield f"  clinicalStatus: {{match: {quoted(expression)}, {cases}, else: flag}}"
-            return
-        code = either(self._cell(end), "resolved", "active") if end is not None else "active"
-        yield f"  clinicalStatus: {{coding: [{{system: {system}, code: {code}}}]}}"
-        if end is None:
+            if ruled_out:
+                expression = f"(null if {here} in [{', '.join(map(literal, ruled_out))}] else {expression})"
+            yield f"  clinicalStatus: {{match: {quoted(expression)}, {cases}, empty: ~, else: flag}}"
+        elif kind == "Condition" or end is not None:
+            code = f"('resolved' if {self._cell(end)} else 'active')" if end is not None else "'active'"
+            if after:
+                code = f"('inactive' if {here} in [{', '.join(map(literal, after))}] else {code})"
+            excluded = f"not ({here} in [{', '.join(map(literal, ruled_out))}])"
+            condition = f"when: {quoted(excluded)}, " if ruled_out else ""
+            yield f"  clinicalStatus: {{coding: [{{{condition}system: {system}, code: {quoted('=' + code)}}}]}}"
+            if end is None:
+                self.questions.append(f"every {kind} is taken for active: is it?")
+        else:
+            yield f"  clinicalStatus: {{coding: [{{system: {system}, code: active}}]}}"
             self.questions.append(f"every {kind} is taken for active: is it?")
+        if certainty is not None and sure:
+            yield from self._verification(kind, certainty, sure)
 
-    def _times(self, kind: str, start: Guess | None, end: Guess | None) -> Iterator[str]:
-        if kind == "Immunization":
-            if start is not None:
-                yield f"  occurrenceDateTime: {quoted('=' + self._date(start))}"
+    def _certainties(self, guess: Guess) -> dict[str, str]:
+        known = {word: code for code, words in _CERTAINTY.items() for word in words.split("|")}
+        words = dict.fromkeys(
+            v.casefold() for v in self._sample.values(self._sample.columns.index(guess.column))
+        )
+        lacking = [word for word in words if word not in known]
+        if lacking:
+            self._ask(f"{guess.column}: how sure does each of these mean: {', '.join(lacking[:8])}?")
+        return {word: known[word] for word in words if word in known}
+
+    def _verification(self, kind: str, guess: Guess, sure: dict[str, str]) -> Iterator[str]:
+        system = f"{_TERMINOLOGY}/{'condition-ver-status' if kind == 'Condition' else 'allergyintolerance-verification'}"
+        cases = ", ".join(
+            f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}" for word, code in sure.items()
+        )
+        here = self._cell(guess, kind + ".verificationStatus")
+        shown = ", ".join(f"{word.upper()} → {code}" for word, code in sure.items())
+        self._ask(f"{guess.column}: do its words mean {shown}, as is assumed?")
+        yield f"  verificationStatus: {{match: {quoted(f'lower({here})')}, {cases}, empty: ~, else: flag}}"
+
+    def _condition(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
+        kinds = [
+            f"{{text: {quoted('=' + self._cell(g, 'Condition.category'))}}}"
+            for g in [g for g in self._all("diagnosis-kind", "category") if g.role == g.header][:1]
+        ]
+        yield from listed("category", kinds)
+        yield from self._text("severity", "severity", of="Condition.")
+        yield from self._texts("bodySite", "body-site", "laterality", of="Condition.")
+        recorded = self._one("recorded")
+        if start is not None and start.role in ("diagnosed", "date", "other-date"):
+            self._ask(
+                f"{start.column}: is it when the Condition began, as is assumed, or when it was recorded?"
+            )
+        if start is not None:
+            yield f"  onsetDateTime: {quoted('=' + self._date(start, 'Condition.onsetDateTime'))}"
+        if end is not None:
+            yield f"  abatementDateTime: {quoted('=' + self._abated(end))}"
+        if recorded is not None:
+            yield f"  recordedDate: {quoted('=' + self._date(recorded, 'Condition.recordedDate'))}"
+        if (provider := self._one("provider")) is not None:
+            element = (
+                "recorder"
+                if re.search(r"(?i)record|erfass|dokument|enter|saisi", provider.column)
+                else "asserter"
+            )
+            yield f"  {element}: {self._displayed('Condition.' + element, provider)}"
+
+    def _abated(self, end: Guess) -> str:
+        """The expression of an end, which only what is active no longer has (R4's con-4)."""
+        ended = self._date(end, "Condition.abatementDateTime")
+        stated = self._status_cases("Condition")
+        if stated is None:
+            return ended
+        expression, codes = stated
+        over = [
+            literal(word) for word, code in codes.items() if code in ("resolved", "inactive", "remission")
+        ]
+        if not over:
+            return "null"
+        self._ask(
+            f"{end.column}: is it right that what has another status than {', '.join(over)} has not ended?"
+        )
+        return f"{ended} if {expression} in [{', '.join(over)}] else null"
+
+    def _procedure(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
+        if start is not None:
+            ending = self._end_of(start, end)
+            if ending:
+                period = f"=period({self._stamp(start, 'Procedure.performed.start')}, {ending})"
+                yield f"  performedPeriod: {quoted(period)}"
             else:
-                yield "  occurrenceString: unknown"
-                self.questions.append("no column says when the vaccine was given")
-        elif kind == "Condition":
+                yield f"  performedDateTime: {quoted('=' + self._date(start, 'Procedure.performedDateTime'))}"
+        else:
+            self._ask("no column says when the procedure was done")
+        items = []
+        for guess in self._all("provider"):
+            if re.search(ELSEWHERE, guess.column.casefold()):
+                continue
+            function = quoted(guess.column)
+            items.append(
+                f"{{when: {quoted(self._cell(guess))}, function: {{text: {function}}}, actor: {self._displayed('Procedure.performer', guess)}}}"
+            )
+        yield from listed("performer", items)
+        if (ward := self._one("ward")) is not None:
+            yield f"  location: {self._displayed('Procedure.location', ward)}"
+        yield from self._reasons("reasonCode", "Procedure.", "indication", "diagnosis", "complaint")
+        yield from self._texts("bodySite", "body-site", "laterality", of="Procedure.")
+        outcome = self._one("disposition")
+        if outcome is not None:
+            yield f"  outcome: {{text: {quoted('=' + self._cell(outcome, 'Procedure.outcome'))}}}"
+        yield from (
+            self._texts("complication", "complication", of="Procedure.")
+            if not any(g.words for g in self._all("complication"))
+            else ()
+        )
+
+    def _end_of(self, start: Guess, end: Guess | None) -> str:
+        """The expression of an end: of a column, or of a time of day beside the same date."""
+        if end is not None:
+            return self._stamp(end, "end")
+        for clock in self._all("time-of-day"):
+            if (
+                clock is not start.clock
+                and clock.of in ("", start.column)
+                and re.search(r"(?i)end|stop|ende|fin\b|bis|out", clock.column)
+            ):
+                clock.of = start.column
+                clock.questions = [f"{clock.column}: is it on the day of {start.column}, as is assumed?"]
+                form = literal(f"{start.plain} {clock.format}")
+                return f"datetime({self._cell(start)} + ' ' + {self._cell(clock, 'end')}, format={form}) if {self._cell(clock)} else null"
+        return ""
+
+    def _immunization(self, when: Guess | None) -> Iterator[str]:
+        if when is not None:
+            yield f"  occurrenceDateTime: {quoted('=' + self._date(when, 'Immunization.occurrenceDateTime'))}"
+            if when.filled < len(self._sample.rows):
+                absent = f"='unknown' if not {self._cell(when)} else null"
+                yield f"  occurrenceString: {quoted(absent)}"
+        else:
+            yield "  occurrenceString: unknown"
+            self.questions.append("no column says when the vaccine was given")
+        if recorded := self._one("recorded"):
+            yield f"  recorded: {quoted('=' + self._date(recorded, 'Immunization.recorded'))}"
+        if source := self._one("historical"):
+            yield f"  reportOrigin: {{text: {quoted('=' + self._cell(source, 'Immunization.reportOrigin'))}}}"
+        if lot := self._one("lot-number"):
+            yield f"  lotNumber: {quoted('=' + self._cell(lot, 'Immunization.lotNumber'))}"
+        if expires := self._one("expires"):
+            yield f"  expirationDate: {quoted('=' + self._date(expires, 'Immunization.expirationDate', day=True))}"
+        if maker := self._one("manufacturer"):
+            yield f"  manufacturer: {self._displayed('Immunization.manufacturer', maker)}"
+        if place := self._one("organization", "ward"):
+            yield f"  location: {self._displayed('Immunization.location', place)}"
+        yield from self._text("site", "body-site", of="Immunization.")
+        yield from self._text("route", "route", of="Immunization.")
+        if (dose := self._one("dose")) is not None:
+            yield f"  doseQuantity: {quoted(self._amount(dose, self._one('dose-unit'), 'Immunization.doseQuantity'))}"
+        providers = [
+            f"{{actor: {self._displayed('Immunization.performer', g)}}}" for g in self._all("provider")[:1]
+        ]
+        yield from listed("performer", providers)
+        number, series = self._one("dose-number"), self._one("series")
+        if number is not None:
+            here = self._cell(number, "Immunization.protocolApplied")
+            name = (
+                f"series: {quoted('=' + self._cell(series, 'Immunization.protocolApplied'))}, "
+                if series
+                else ""
+            )
+            form = (
+                f"doseNumberPositiveInt: {quoted(f'=integer({here})')}"
+                if number.decimal
+                else f"doseNumberString: {quoted('=' + here)}"
+            )
+            yield f"  protocolApplied:\n  - {{when: {quoted(here)}, {name}{form}}}"
+        yield from self._texts("programEligibility", "eligibility", of="Immunization.")
+        if payer := self._one("insurer"):
+            yield f"  fundingSource: {{text: {quoted('=' + self._cell(payer, 'Immunization.fundingSource'))}}}"
+        reactions = [
+            f"{{detail: {self._displayed('Immunization.reaction', g)}}}"
+            for g in self._all("reaction")
+            if not g.words
+        ]
+        yield from listed("reaction", reactions)
+
+    def _allergy(self, when: Guess | None) -> Iterator[str]:
+        if when is not None:
+            yield f"  onsetDateTime: {quoted('=' + self._date(when, 'AllergyIntolerance.onsetDateTime'))}"
+        recorded = self._one("recorded", "date")
+        if recorded is not None:
+            yield f"  recordedDate: {quoted('=' + self._date(recorded, 'AllergyIntolerance.recordedDate'))}"
+        if provider := self._one("provider"):
+            yield f"  recorder: {self._displayed('AllergyIntolerance.recorder', provider)}"
+        reaction, severity = self._one("reaction"), self._one("severity")
+        if reaction is None:
+            return
+        here = self._cell(reaction, "AllergyIntolerance.reaction")
+        parts = [f"manifestation: [{{text: {quoted('=' + here)}}}]"]
+        if severity is not None:
+            known = {word: code for code, words in _SEVERITY.items() for word in words.split("|")}
+            words = dict.fromkeys(
+                v.casefold() for v in self._sample.values(self._sample.columns.index(severity.column))
+            )
+            lacking = [word for word in words if word not in known]
+            if lacking:
+                self._ask(f"{severity.column}: how severe does each of these mean: {', '.join(lacking[:8])}?")
+            cases = ", ".join(f"{quoted(word)}: {known[word]}" for word in words if word in known)
+            if cases:
+                here_severity = quoted(
+                    f"lower({self._cell(severity, 'AllergyIntolerance.reaction.severity')})"
+                )
+                parts.append(f"severity: {{match: {here_severity}, {cases}, empty: ~, else: flag}}")
+        yield f"  reaction:\n  - {{when: {quoted(here)}, {', '.join(parts)}}}"
+
+    def _medication(self, kind: str, start: Guess | None, end: Guess | None) -> Iterator[str]:
+        ordered, recorded = self._one("ordered"), self._one("recorded")
+        if kind == "MedicationRequest":
+            authored = ordered or self._one("date") or recorded
+            if authored is not None:
+                yield f"  authoredOn: {quoted('=' + self._date(authored, 'MedicationRequest.authoredOn'))}"
+                if authored is recorded:
+                    self._ask(f"{authored.column}: is it when the medication was ordered, as is assumed?")
+            if (provider := self._one("provider")) is not None:
+                yield f"  requester: {self._displayed('MedicationRequest.requester', provider)}"
+        elif kind == "MedicationStatement":
             if start is not None:
-                yield f"  onsetDateTime: {quoted('=' + self._date(start))}"
-            if end is not None:
-                yield f"  abatementDateTime: {quoted('=' + self._date(end))}"
-        elif kind == "AllergyIntolerance":
-            if start is not None:
-                yield f"  recordedDate: {quoted('=' + self._date(start))}"
+                ending = self._stamp(end, "effective.end") if end is not None else "null"
+                period = f"=period({self._stamp(start, 'MedicationStatement.effective.start')}, {ending})"
+                yield f"  effectivePeriod: {quoted(period)}"
+            if recorded is not None:
+                yield f"  dateAsserted: {quoted('=' + self._date(recorded, 'MedicationStatement.dateAsserted'))}"
+            if (provider := self._one("provider")) is not None:
+                yield f"  informationSource: {self._displayed('MedicationStatement.informationSource', provider)}"
         elif start is not None:
-            element = "effectivePeriod" if kind == "MedicationStatement" else "performedPeriod"
-            ending = self._stamp(end) if end is not None else "null"
-            yield f"  {element}: {quoted(f'=period({self._stamp(start)}, {ending})')}"
+            if end is not None:
+                period = f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {self._stamp(end, 'MedicationAdministration.effective')})"
+                yield f"  effectivePeriod: {quoted(period)}"
+            else:
+                yield f"  effectiveDateTime: {quoted('=' + self._given(start))}"
+        else:
+            yield "  effectiveDateTime: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
+            self._ask("no column says when the medication was given")
+        if kind == "MedicationAdministration":
+            items = [
+                f"{{actor: {self._displayed(kind + '.performer', g)}}}" for g in self._all("provider")[:1]
+            ]
+            yield from listed("performer", items)
+        yield from self._reasons("reasonCode", kind + ".", "indication", "complaint")
+        yield from self._dosage(kind, start, end)
+        if kind == "MedicationRequest":
+            yield from self._supply()
+
+    def _given(self, start: Guess) -> str:
+        """The expression of when medication was given: for what was not, when it was due."""
+        element = "MedicationAdministration.effectiveDateTime"
+        given, due = self._date(start, element), self._one("scheduled")
+        if due is None or start is due or start.filled == len(self._sample.rows):
+            return given
+        self._ask(f"{due.column}: rows without {start.column} have it as their time: is that right?")
+        return f"coalesce({given}, {self._date(due, element)})"
+
+    def _dosage(self, kind: str, start: Guess | None, end: Guess | None) -> Iterator[str]:
+        of = kind + ".dosage."
+        parts: list[str] = []
+        dose, sig, frequency = self._one("dose"), self._one("sig"), self._one("frequency")
+        in_words = [
+            g for g in (sig, dose if dose is not None and not dose.decimal else None) if g is not None
+        ]
+        if kind == "MedicationAdministration" and frequency is not None:
+            in_words.append(frequency)
+        if len(in_words) == 1:
+            parts.append(f"text: {quoted('=' + self._cell(in_words[0], of + 'text'))}")
+        elif in_words:
+            parts.append(
+                f"text: {quoted('=join([' + ', '.join(self._cell(g, of + 'text') for g in in_words) + '])')}"
+            )
+        if kind != "MedicationAdministration":
+            timing = []
+            if kind == "MedicationRequest" and start is not None and start.role == "start":
+                ending = self._stamp(end, of + "timing.end") if end is not None else "null"
+                period = f"=period({self._stamp(start, of + 'timing.start')}, {ending})"
+                timing.append(f"repeat: {{boundsPeriod: {quoted(period)}}}")
+            if frequency is not None:
+                timing.append(f"code: {{text: {quoted('=' + self._cell(frequency, of + 'timing'))}}}")
+            if timing:
+                parts.append(f"timing: {{{', '.join(timing)}}}")
+            needed = self._one("prn")
+            if needed is not None and needed.words:
+                here = quoted(f"lower({self._cell(needed, of + 'asNeeded')})")
+                parts.append(
+                    f"asNeededBoolean: {{match: {here}, {quoted(needed.words['true'])}: true, {quoted(needed.words['false'])}: false, empty: ~, else: flag}}"
+                )
+            elif needed is not None or self._one("prn-reason"):
+                reason = needed or self._one("prn-reason")
+                assert reason is not None
+                parts.append(
+                    f"asNeededCodeableConcept: {{text: {quoted('=' + self._cell(reason, of + 'asNeeded'))}}}"
+                )
+        for element, role in (("site", "body-site"), ("route", "route")):
+            if guess := self._one(role):
+                parts.append(f"{element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}")
+        amounts = []
+        if dose is not None and dose.decimal:
+            amounts.append(("dose", self._amount(dose, self._one("dose-unit"), of + "dose")))
+            if self._one("dose-unit") is None and not dose.unit:
+                self._ask(f"{dose.column}: what unit does the dose have?")
+        rate = self._one("rate")
+        if rate is not None and rate.decimal:
+            amounts.append(("rate", self._amount(rate, self._one("rate-unit"), of + "rate")))
+        if kind == "MedicationAdministration":
+            parts += [
+                f"{'dose' if name == 'dose' else 'rateQuantity'}: {quoted(amount)}"
+                for name, amount in amounts
+            ]
+            if parts:
+                yield f"  dosage: {{{', '.join(parts)}}}"
+            return
+        if amounts:
+            quantities = ", ".join(f"{name}Quantity: {quoted(amount)}" for name, amount in amounts)
+            parts.append(f"doseAndRate: [{{{quantities}}}]")
+        yield from listed(
+            "dosageInstruction" if kind == "MedicationRequest" else "dosage",
+            [f"{{{', '.join(parts)}}}"] if parts else [],
+        )
+
+    def _supply(self) -> Iterator[str]:
+        parts = []
+        if refills := self._one("refills"):
+            count = f"=integer({self._cell(refills, 'MedicationRequest.dispenseRequest')})"
+            parts.append(f"numberOfRepeatsAllowed: {quoted(count)}")
+        if quantity := self._one("quantity"):
+            parts.append(
+                f"quantity: {quoted(self._amount(quantity, self._one('quantity-unit'), 'MedicationRequest.dispenseRequest'))}"
+            )
+        duration = self._one("duration")
+        if duration is not None and duration.decimal:
+            if (
+                not duration.unit
+                and self._one("duration-unit") is None
+                and not re.search(r"(?i)day|tag|jour|giorn|dia", duration.column)
+            ):
+                self._ask(f"{duration.column}: what unit does the duration have?")
+            else:
+                duration.unit = duration.unit or "d"
+                amount = self._amount(
+                    duration, self._one("duration-unit"), "MedicationRequest.dispenseRequest"
+                )
+                parts.append(f"expectedSupplyDuration: {quoted(amount)}")
+        if parts:
+            yield f"  dispenseRequest: {{{', '.join(parts)}}}"

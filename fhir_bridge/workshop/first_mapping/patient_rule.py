@@ -3,13 +3,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.writing import Writer, cell, quoted
+from fhir_bridge.workshop.first_mapping.writing import Writer, listed, quoted
 
 __all__ = ["PatientRule"]
+
+_MARITAL: Final = {
+    "M": "m|married|verh|verh.|verheiratet|marié|marie|mariée|coniugato|coniugata|sposato|casado|casada|mar|vh",
+    "S": "s|single|never married|led|led.|ledig|célibataire|celibataire|celibe|nubile|soltero|soltera|unmarried|cel|ld",
+    "D": "d|divorced|gesch|gesch.|geschieden|divorcé|divorce|divorcée|divorziato|divorziata|divorciado|divorciada|gs",
+    "W": "w|widowed|widow|widower|verw|verw.|verwitwet|veuf|veuve|vedovo|vedova|viudo|viuda|vw",
+    "L": "l|separated|legally separated|getrennt|getrennt lebend|séparé|séparée|separato|separata|separado|separada",
+    "T": "t|domestic partner|partner|eingetragene lebenspartnerschaft|pacs|pacsé|pacsée|civil partnership|lebenspartnerschaft",
+    "UNK": "u|unk|unknown|unbek|unbek.|unbekannt|inconnu|sconosciuto|desconocido|k.a.",
+}
+_MARITAL_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
+_UNKNOWN_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
+_TELECOM: Final = (
+    ("phone", "phone", ""), ("phone-home", "phone", "home"), ("phone-mobile", "phone", "mobile"),
+    ("phone-work", "phone", "work"), ("fax", "fax", ""), ("email", "email", ""),
+)  # fmt: skip
 
 
 class PatientRule(Writer):
@@ -18,89 +34,127 @@ class PatientRule(Writer):
     def _patient(self) -> Iterator[str]:
         key = self._one("patient-id")
         assert key is not None
+        here = self._cell(key, "Patient.identifier")
         yield "- rule: patient"
         yield "  as: Patient"
-        yield f"  key: {quoted(f'=patient({self._cell(key)})')}"
+        yield f"  key: {quoted(f'=patient({here})')}"
         yield "  identifier:"
-        yield f"  - {{system: {quoted(self._authority + ':patient')}, value: {quoted('=' + self._cell(key))}}}"
-        for other in self._guesses:
-            if other.role == "id" and other is not key and "`" not in other.column and other.filled:
-                label = re.sub(r"[^a-z0-9]+", "-", other.column.casefold()).strip("-") or "id"
-                system = quoted(f"{self._authority}:{label}")
-                yield (
-                    f"  - {{when: {quoted(self._cell(other))}, system: {system}, "
-                    f"value: {quoted('=' + cell(other.column))}}}"
-                )
+        yield f"  - {{system: {quoted(self._authority + ':patient')}, value: {quoted('=' + here)}}}"
+        others = self._all("person-id")
+        if not self._plan.event and not self._plan.measures:
+            others += [g for g in self._all("id") if g.header in ("person-id", "id") and g is not key]
+        for other in others:
+            system = quoted(f"{self._authority}:{self._label(other)}")
+            yield f"  - {{system: {system}, value: {quoted('=' + self._cell(other, 'Patient.identifier'))}}}"
+            self._ask(f"{other.column}: which system (assigning authority) are these numbers of?")
         self.questions.append(f"{key.column}: which system (assigning authority) are these numbers of?")
         yield from self._name()
         if sex := self._one("sex"):
             yield from self._sex(sex)
         if born := self._one("birth-date"):
-            yield f"  birthDate: {quoted('=' + self._date(born, day=True))}"
+            yield f"  birthDate: {quoted('=' + self._date(born, 'Patient.birthDate', day=True))}"
         if died := self._one("death-date"):
-            yield f"  deceasedDateTime: {quoted('=' + self._date(died))}"
+            yield f"  deceasedDateTime: {quoted('=' + self._date(died, 'Patient.deceasedDateTime'))}"
+        elif (dead := self._one("deceased")) and dead.words:
+            yield f"  deceasedBoolean: {self._boolean(dead, 'Patient.deceasedBoolean')}"
         if marital := self._one("marital"):
-            yield f"  maritalStatus: {{when: {quoted(self._cell(marital))}, text: {quoted('=' + cell(marital.column))}}}"
+            yield from self._marital(marital)
         if language := self._one("language"):
-            here = quoted("=" + self._cell(language))
-            yield f"  communication:\n  - {{when: {quoted(cell(language.column))}, language: {{text: {here}}}}}"
+            here = quoted("=" + self._cell(language, "Patient.communication"))
+            yield f"  communication:\n  - {{language: {{text: {here}}}}}"
+        yield from self._telecom()
         yield from self._contact()
+        yield from listed(
+            "generalPractitioner",
+            [self._displayed("Patient.generalPractitioner", g) for g in self._all("gp")[:1]],
+        )
+
+    def _boolean(self, guess: Guess, element: str) -> str:
+        here = quoted(f"lower({self._cell(guess, element)})")
+        return f"{{match: {here}, {quoted(guess.words['true'])}: true, {quoted(guess.words['false'])}: false, empty: ~, else: flag}}"
 
     def _name(self) -> Iterator[str]:
-        parts = {role: self._one(role) for role in ("family", "given", "prefix", "suffix", "name", "maiden")}
-        known = {role: guess for role, guess in parts.items() if guess is not None}
-        if not known:
-            return
-        yield "  name:"
-        main = [
-            (role, known[role]) for role in ("name", "family", "given", "prefix", "suffix") if role in known
-        ]
-        if main:
-            items = []
-            middle = self._one("middle")
-            for role, guess in main:
-                value = quoted("=" + self._cell(guess))
-                if role == "given" and middle is not None:
-                    value += f", {quoted('=' + self._cell(middle))}"
-                items.append(
-                    f"{'text' if role == 'name' else role}: {value if role in ('name', 'family') else f'[{value}]'}"
-                )
-            yield f"  - {{{', '.join(items)}}}"
-        if maiden := known.get("maiden"):
-            yield f"  - {{when: {quoted(self._cell(maiden))}, use: maiden, family: {quoted('=' + cell(maiden.column))}}}"
+        main = self._all("name")[:1] + self._all("family")[:1]
+        given, maiden = self._all("given")[:1] + self._all("middle")[:1], self._one("maiden")
+        prefixes, suffixes = self._all("prefix"), self._all("suffix")[:1]
+        items = []
+        for guess in main:
+            element = "text" if guess.role == "name" else "family"
+            items.append(f"{element}: {quoted('=' + self._cell(guess, f'Patient.name.{element}'))}")
+        for element, guesses in (("given", given), ("prefix", prefixes), ("suffix", suffixes)):
+            if guesses:
+                values = ", ".join(quoted("=" + self._cell(g, f"Patient.name.{element}")) for g in guesses)
+                items.append(f"{element}: [{values}]")
+        names = [f"{{{', '.join(items)}}}"] if items else []
+        if maiden is not None:
+            names.append(
+                f"{{use: maiden, family: {quoted('=' + self._cell(maiden, 'Patient.name (maiden)'))}}}"
+            )
+        yield from listed("name", names)
 
     def _sex(self, guess: Guess) -> Iterator[str]:
         if not guess.words:
             return
         cases = ", ".join(f"{quoted(word)}: {code}" for word, code in guess.words.items())
-        yield f"  gender: {{match: {quoted(self._cell(guess))}, {cases}, empty: ~, else: flag}}"
+        yield f"  gender: {{match: {quoted(self._cell(guess, 'Patient.gender'))}, {cases}, empty: ~, else: flag}}"
 
-    def _contact(self) -> Iterator[str]:
-        telecom = [
-            (system, guess)
-            for system, role in (("phone", "phone"), ("email", "email"))
-            if (guess := self._one(role))
-        ]
-        if telecom:
-            yield "  telecom:"
-            for system, guess in telecom:
-                yield f"  - {{when: {quoted(self._cell(guess))}, system: {system}, value: {quoted('=' + cell(guess.column))}}}"
+    def _marital(self, guess: Guess) -> Iterator[str]:
+        known = {word: code for code, words in _MARITAL.items() for word in words.split("|")}
+        here = self._cell(guess, "Patient.maritalStatus")
+        cases, lacking = [], []
+        for word in dict.fromkeys(
+            v.casefold() for v in self._sample.values(self._sample.columns.index(guess.column))
+        ):
+            code = known.get(word)
+            if code is None:
+                lacking.append(word)
+                continue
+            system = _UNKNOWN_SYSTEM if code == "UNK" else _MARITAL_SYSTEM
+            cases.append(
+                f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}], text: {quoted('=' + here)}}}"
+            )
+        if lacking:
+            self._ask(
+                f"{guess.column}: which marital status does each of these mean: {', '.join(lacking)}? They are kept as text"
+            )
+        rest = f"else: {{text: {quoted('=' + here)}}}"
+        yield f"  maritalStatus: {{match: {quoted(f'lower({here})')}, {', '.join([*cases, 'empty: ~', rest])}}}"
+
+    def _telecom(self) -> Iterator[str]:
+        items = []
+        for role, system, use in _TELECOM:
+            for guess in self._all(role):
+                what = f"system: {system}, " + (f"use: {use}, " if use else "")
+                items.append(f"{{{what}value: {quoted('=' + self._cell(guess, 'Patient.telecom'))}}}")
+        yield from listed("telecom", items)
         parts = [
             (element, guess)
             for element, role in (
-                ("line", "address"),
-                ("city", "city"),
-                ("district", "county"),
-                ("state", "state"),
-                ("postalCode", "postal-code"),
-                ("country", "country"),
+                ("line", "address"), ("city", "city"), ("district", "county"), ("state", "state"),
+                ("postalCode", "postal-code"), ("country", "country"),
             )
-            if (guess := self._one(role))
+            for guess in (self._all(role) if role == "address" else self._all(role)[:1])
+        ]  # fmt: skip
+        lines = [
+            quoted("=" + self._cell(g, "Patient.address.line")) for element, g in parts if element == "line"
         ]
-        if parts:
-            items = [
-                f"{element}: {f'[{value}]' if element == 'line' else value}"
-                for element, guess in parts
-                for value in (quoted("=" + self._cell(guess)),)
-            ]
+        items = [f"line: [{', '.join(lines)}]"] if lines else []
+        items += [
+            f"{element}: {quoted('=' + self._cell(g, f'Patient.address.{element}'))}"
+            for element, g in parts
+            if element != "line"
+        ]
+        if items:
             yield f"  address:\n  - {{{', '.join(items)}}}"
+
+    def _contact(self) -> Iterator[str]:
+        """A person to turn to."""
+        parts = []
+        for role, form in (
+            ("contact-relationship", "relationship: [{{text: {0}}}]"),
+            ("contact-name", "name: {{text: {0}}}"),
+            ("contact-phone", "telecom: [{{system: phone, value: {0}}}]"),
+        ):
+            if guess := self._one(role):
+                parts.append(form.format(quoted("=" + self._cell(guess, "Patient.contact"))))
+        yield from listed("contact", [f"{{{', '.join(parts)}}}"] if parts else [])

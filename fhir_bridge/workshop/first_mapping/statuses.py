@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """What the words of a status column mean for a resource, and how a rule says it."""
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from typing import Final
 __all__ = ["STATUS_KINDS", "is_status", "status_codes", "unknown_status"]
 
 _OBSERVATION: Final = {
-    "final": "final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
+    "final": "confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
     "endgültig|endbefund|vollständig|définitif|validé|definitivo|validado|validato|final result",
-    "preliminary": "preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
+    "preliminary": "unconfirmed|unverified|draft|preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
     "provvisorio|preliminar|provisional",
     "corrected": "corrected|c|correction|korrigiert|korrektur|corrigé|corretto|corregido",
     "amended": "amended|a|addended|ergänzt|modifié|modificato|modificado",
@@ -25,11 +26,28 @@ _TREATMENT: Final = {
     "completato|terminato|completado|terminado",
     "stopped": "stopped|discontinued|aborted|abgesetzt|abgebrochen|arrêté|interrompu|sospeso|interrotto|suspendido|"
     "interrumpido",
-    "on-hold": "on-hold|on hold|held|hold|paused|pausiert|en pause|in pausa|en pausa",
+    "on-hold": "on-hold|on hold|held|hold|paused|pausiert|en pause|in pausa|en pausa|suspended|suspendu|suspendue",
     "entered-in-error": "entered-in-error|entered in error|error|wrong|irrtümlich|falsch",
 }
 _WORDS: Final = {
     "Observation": _OBSERVATION,
+    "MedicationRequest": {
+        **_TREATMENT,
+        "active": "active|a|current|ongoing|verified|signed|aktiv|laufend|en cours|actif|attivo|in corso|activo|en curso|new|released",
+        "cancelled": "cancelled|canceled|storniert|annulé|annullato|cancelado|anulado|voided",
+        "draft": "draft|pending|planned|entwurf|geplant|prévu|unsigned|pending verify",
+        "stopped": "stopped|discontinued|aborted|abgesetzt|abgebrochen|arrêté|interrompu|sospeso|interrotto|suspendido|"
+        "interrumpido|expired|dc|d/c|ended",
+    },
+    "MedicationAdministration": {
+        **_TREATMENT,
+        "completed": "completed|complete|done|given|administered|gegeben|verabreicht|fait|administré|somministrato|administrado|"
+        "applied|flushed|confirmed|new bag|g|finished",
+        "not-done": "not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
+        "non somministrato|no administrado|patient refused",
+        "in-progress": "in-progress|in progress|started|running|laufend|en cours|in corso|started during downtime|rate change",
+        "on-hold": "on-hold|on hold|paused|pausiert",
+    },
     "MedicationStatement": {
         **_TREATMENT,
         "active": "active|a|current|ongoing|taking|aktiv|laufend|en cours|actif|attivo|in corso|activo|en curso",
@@ -60,7 +78,7 @@ _WORDS: Final = {
     "Condition": {
         "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo",
         "resolved": "resolved|r|cured|closed|abgeschlossen|ausgeheilt|geheilt|résolu|guéri|risolto|guarito|resuelto",
-        "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo",
+        "inactive": "inactive|past|i|inaktiv|inactif|inattivo|inactivo",
         "remission": "remission|in remission|rémission|remissione|remisión",
         "recurrence": "recurrence|recurrent|rezidiv|récidive|recidiva",
         "relapse": "relapse|rückfall|rechute|ricaduta|recaída",

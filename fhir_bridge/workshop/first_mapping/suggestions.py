@@ -8,7 +8,8 @@ from fhir_bridge.fhir import ucum
 from fhir_bridge.terminology import get_terminology
 from fhir_bridge.terminology.suggest import LocalTerm, Suggester
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.headers import bare, tokens
+from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
 __all__ = ["suggest_codes"]
@@ -32,13 +33,15 @@ def suggest_codes(guesses: Iterable[Guess], language: str) -> None:
         displays = {item.code: item.display for item in reversed(result.suggestions) if item.display}
         named = [(item, displays.get(item.code, "")) for item in result.suggestions]
         best, display = next((each for each in named if _fits(guess.unit, each[1])), (None, ""))
-        if best is not None and best.score >= SURE:
+        if best is not None and best.score >= SURE and guess.unit:
             guess.coding = (LOINC, best.code, display, best.score)  # a supplement's names are LOINC's codes
             shown = f"{display} (LOINC {best.code})" if display else f"LOINC {best.code}"
             guess.evidence.append(f"{shown} is suggested, {best.score:.2f}")
             guess.questions.append(f"{guess.column}: is it {shown}, as is suggested?")
         else:
-            guess.near = tuple(f"{item.code} {item.display}" for item in result.suggestions[:2])
+            guess.near = tuple(
+                f"{item.code} {item.display}" for item in result.suggestions[:2] if item.score >= 0.6
+            )
 
 
 def _fits(unit: str, display: str) -> bool:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.lexicon import fitting_roles, tokens
+from fhir_bridge.workshop.first_mapping.measures import measures_of
+
 __all__ = ["Sample", "SampleError", "read_sample"]
 
 _BYTES: Final = 4_000_000
@@ -22,10 +25,6 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-MISSING: Final = frozenset(
-    "- -- n/a na n.a. null none nan nil n.b. k.a. unbekannt unknown ? . \\n #n/a missing".split()
-)
-"""What people write for no value, in small letters."""
 
 
 class SampleError(ValueError):
@@ -39,9 +38,8 @@ class Sample:
     Attributes:
         encoding: Python name, without that of a byte order mark.
         evidence: what delimiter and encoding were read from.
-        missing: cells that stand for no value, as they are written.
         complete: whether these are all rows.
-        header: line of the header, from 1: 2 below Excel's `sep=;`.
+        header: line of the header, from 1: 2 below Excel's `sep=;`; 0 where there is none.
     """
 
     path: Path
@@ -50,14 +48,12 @@ class Sample:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     evidence: tuple[str, ...]
-    missing: tuple[str, ...] = ()
     complete: bool = True
     header: int = 1
 
     def values(self, column: int) -> list[str]:
         """The cells of a column that hold something."""
-        none = {"", *self.missing}
-        return [row[column].strip() for row in self.rows if row[column].strip() not in none]
+        return [cell for row in self.rows if (cell := row[column].strip())]
 
 
 def read_sample(path: Path) -> Sample:
@@ -79,15 +75,22 @@ def read_sample(path: Path) -> Sample:
     if stated:
         text = text[stated.end() :]
     delimiter = stated[1] if stated else _delimiter(text)
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
+    csv.field_size_limit(1 << 24)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
+    except csv.Error as error:
+        raise SampleError(f"{path.name} can't be read as a table: {error}") from None
     if len(rows) < 2:
         raise SampleError(f"{path.name} has no header with at least one row below it")
-    columns = _names(rows[0], path)
+    above = _banner(rows)
+    named = _is_header(rows[above])
+    columns = _names(rows[above] if named else [""] * len(rows[above]), path)
     width = len(columns)
-    body = [tuple(row) for row in rows[1 : _ROWS + 1] if len(row) == width]
+    below = rows[above + 1 :] if named else rows[above:]
+    body = [tuple(row) for row in below[:_ROWS] if len(row) == width]
     if not body:
         raise SampleError(f"{path.name}: no row has the {width} cells of the header")
-    uneven = sum(1 for row in rows[1:] if len(row) != width)
+    uneven = sum(1 for row in below if len(row) != width)
     chosen = "the first line says so" if stated else "most frequent in the header outside quotes"
     evidence = [f"encoding: {why}", f"delimiter {delimiter!r}: {chosen}"]
     if uneven:
@@ -99,10 +102,34 @@ def read_sample(path: Path) -> Sample:
         columns,
         tuple(body),
         tuple(evidence),
-        _missing(body),
-        complete and len(rows) - 1 <= _ROWS,
-        2 if stated else 1,
+        complete and len(below) <= _ROWS,
+        (_line_of(text, above) + (1 if stated else 0)) if named else 0,
     )
+
+
+def _banner(rows: list[list[str]]) -> int:
+    """How many rows are above the header: titles, which fill a cell or two of a table that is wider."""
+    width = max(len(row) for row in rows[:50])
+    for number, row in enumerate(rows[:20]):
+        if sum(1 for cell in row if cell.strip()) > max(1, width // 2) or width < 3:
+            return number
+    return 0
+
+
+def _line_of(text: str, above: int) -> int:
+    """The line of the row that has so many before it, from 1."""
+    if not above:
+        return 1
+    filled = [number for number, line in enumerate(text.splitlines(), 1) if re.search(r"[^,;|\t\s\"]", line)]
+    return filled[above] if above < len(filled) else 1
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Whether a row is a header: not where its cells are the values of a first row."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    values = sum(1 for cell in filled if re.fullmatch(r"[<>]?-?\d+([.,/:-]\d+)*( \d\d?:\d\d(:\d\d)?)?", cell))
+    named = sum(1 for cell in filled if fitting_roles(tokens(cell)) or measures_of(tokens(cell))[0])
+    return not filled or values < max(2, 0.3 * len(filled)) or named > values
 
 
 def _decoded(raw: bytes) -> tuple[str, str, str]:
@@ -131,19 +158,3 @@ def _names(cells: list[str], path: Path) -> tuple[str, ...]:
     if double:
         raise SampleError(f"{path.name}: the header has {', '.join(double)} more than once")
     return names
-
-
-def _missing(rows: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """Cells that stand for no value: of the words for it, those in a column that otherwise has something else."""
-    seen: dict[str, None] = {}
-    for column in range(len(rows[0])):
-        cells = {row[column].strip() for row in rows} - {""}
-        words = {cell for cell in cells if cell.casefold() in MISSING}
-        others = cells - words
-        if words and others and (len(others) > 3 or all(_numeric(cell) for cell in others)):
-            seen.update(dict.fromkeys(sorted(words)))
-    return tuple(seen)
-
-
-def _numeric(cell: str) -> bool:
-    return cell.replace(",", "").replace(".", "").lstrip("-").isdigit()

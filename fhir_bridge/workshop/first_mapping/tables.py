@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
 """What a table is about, and so which resources its rows become."""
 
 from __future__ import annotations
@@ -5,30 +6,49 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from fhir_bridge.workshop.first_mapping.guessing import CVX, RXNORM, Guess
-from fhir_bridge.workshop.first_mapping.headers import tokens
+from fhir_bridge.workshop.first_mapping.codes import CCAM, CPT, CVX, ICD10_CM, ICD10_GM, OPS, PCS, PZN, RXNORM
+from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.headers import is_bracketed
+from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
+from fhir_bridge.workshop.first_mapping.relations import depends_on, subject_of
+from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["Plan", "main_code", "plan_of"]
 
-_WORDS = (
+_WORDS: Final = (
     ("AllergyIntolerance", r"allerg"),
     ("Immunization", r"immuni[sz]|vaccin|impf"),
-    ("MedicationStatement", r"medic|drug|prescri|medikation|farmac|ordonnance"),
-    ("Procedure", r"procedure|operation|eingriff|intervention|surg"),
-    ("Condition", r"condition|diagnos|problem|diagnose|maladie"),
-    ("Encounter", r"encounter|visit|aufenthalt|sejour|admission|ricover|episod"),
+    (
+        "MedicationRequest",
+        r"medic|drug|prescri|medikation|farmac|ordonnance|rezept|verordnung|\brx\b|\bmar\b",
+    ),
+    ("Procedure", r"procedure|operation|eingriff|intervention|surg|\bops\b|acte"),
+    ("Condition", r"condition|diagnos|problem|maladie|antecedent"),
+    ("Encounter", r"encounter|visit|aufenthalt|sejour|admission|ricover|episod|faelle|\bstays?\b"),
     ("Observation", r"observ|lab|measure|vital|result|befund|messung|esami|analys"),
 )
-_SYSTEMS = {
-    ATC: "MedicationStatement",
-    RXNORM: "MedicationStatement",
-    NDC: "MedicationStatement",
-    CVX: "Immunization",
-    ICD10: "Condition",
-    LOINC: "Observation",
-}
+_SYSTEMS: Final = {
+    ATC: ("MedicationRequest", 2.5), RXNORM: ("MedicationRequest", 2.5), NDC: ("MedicationRequest", 2.0),
+    PZN: ("MedicationRequest", 2.0), CVX: ("Immunization", 3.0), ICD10: ("Condition", 1.5), ICD10_CM: ("Condition", 1.5),
+    ICD10_GM: ("Condition", 1.5), LOINC: ("Observation", 2.0), CPT: ("Procedure", 2.0), OPS: ("Procedure", 2.5),
+    CCAM: ("Procedure", 2.5), PCS: ("Procedure", 2.5),
+}  # fmt: skip
+_SUBJECT: Final = {
+    "test": "Observation", "drug": "MedicationRequest", "vaccine": "Immunization", "procedure": "Procedure",
+    "diagnosis": "Condition", "allergy": "AllergyIntolerance",
+}  # fmt: skip
+_OF_ENCOUNTERS: Final = frozenset(
+    "admitted discharged class encounter-type admit-source disposition complaint los specialty ward".split()
+)
+_MAKES_ENCOUNTERS: Final = frozenset("admitted discharged class admit-source disposition".split())
+FINDINGS: Final = frozenset(
+    "code-status severity complication diagnosis allergy body-position quality laterality anesthesia reaction method".split()
+)
+"""Roles that are findings where no resource of the rows has an element for them."""
+LEAST: Final = 2.6
 
 
 @dataclass(slots=True)
@@ -36,64 +56,200 @@ class Plan:
     """The resources that rows become.
 
     Attributes:
-        patient: whether each row says enough about a person for a Patient.
-        event: type of the resource of the row's main code, or of its visit; empty for none.
+        patient: whether the rows say enough about a person for a Patient.
+        event: type of the resource of what a row is about; empty for none.
+        encounter: whether the rows' visits become Encounters beside that.
         measures: columns that become an Observation each.
+        varying: columns that have several values for one patient or visit, so that no Patient or Encounter has them.
+        dropped: whether the rows are about something that can't be without a patient, whom nothing names.
         evidence: why.
     """
 
     patient: bool = False
     event: str = ""
+    encounter: bool = False
+    dropped: bool = False
     measures: list[Guess] = field(default_factory=list)
+    varying: dict[str, str] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
 
 
-def plan_of(path: Path, guesses: list[Guess]) -> Plan:
+def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
     """What a table's rows become."""
     roles = {guess.role for guess in guesses}
     plan = Plan()
-    who = {"given", "family", "birth-date"} & roles or (
-        {"name", "sex"} & roles if "patient-id" in roles else set()
-    )
+    who = {"given", "family", "birth-date", "maiden"} & roles or {"name", "sex", "person-id"} & roles
     if "patient-id" in roles and who:
         plan.patient = True
         plan.evidence.append(f"Patient: the rows have {', '.join(sorted(who))}")
-    main = main_code(guesses)
-    measures = [
-        guess
-        for guess in guesses
-        if guess.role in ("number", "boolean", "category", "age", "blood-pressure")
-        and not re.search(r"^(lat|lon|lng|latitude|longitude)$", tokens(guess.column))
-    ]
-    if main is not None:
-        plan.event, why = _of_code(path, guesses, main, roles)
-        plan.evidence.append(f"{plan.event}: {why}")
-        if "assumed" in why:
-            plan.questions.append(f"what are the rows about? {plan.event} is assumed")
-    elif {"display", "value"} <= roles:
-        plan.event = "Observation"
-        plan.evidence.append("Observation: rows have the name of a test and its value")
-    elif "start" in roles and ("end" in roles or "encounter-id" in roles) and "patient-id" in roles:
-        plan.event = "Encounter"
-        plan.evidence.append("Encounter: rows have a patient, a start and an end, and no code")
+    plan.event = _event(path, guesses, plan)
+    _medication(path, guesses, plan)
     if plan.event not in ("", "Observation", "Encounter") and "patient-id" not in roles:
         plan.questions.append(
-            f"whose are the rows? Without a patient they can't be {plan.event}s; each column is kept"
+            f"whose are the rows? Without a patient they can't be {plan.event}s; only what is measured is kept"
         )
-        plan.event, measures = "", [g for g in guesses if g.role not in ("empty", "id")][:50]
-    if not plan.event and measures:
-        plan.measures = measures
+        plan.event, plan.dropped = "", True
+    key = next((g for g in guesses if g.role == "encounter-id"), None)
+    if (
+        key is not None
+        and plan.event not in ("", "Encounter")
+        and roles & _MAKES_ENCOUNTERS
+        and "patient-id" in roles
+    ):
+        plan.encounter = True
+        plan.evidence.append(f"Encounter: {key.column} identifies the visit, and columns are about it")
+    if not plan.event and key is not None and {"admitted", "discharged"} <= roles and "patient-id" in roles:
+        plan.encounter = True
+    _measures(guesses, plan)
+    _vary(sample, guesses, plan)
+    return plan
+
+
+def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
+    votes: dict[str, float] = {}
+    why: dict[str, list[str]] = {}
+
+    def vote(kind: str, weight: float, reason: str) -> None:
+        votes[kind] = votes.get(kind, 0.0) + weight
+        why.setdefault(kind, []).append(reason)
+
+    for guess in guesses:
+        role = role_named(guess.role)
+        for kind, weight in (role.votes if role is not None else {}).items():
+            vote(kind, weight, guess.column)
+        if guess.role == "code":
+            subject = subject_of(guess)
+            kind, weight = _SYSTEMS.get(guess.system, (_SUBJECT.get(subject, ""), 1.5))
+            if subject == "indication":
+                continue
+            if kind and not guess.separator:
+                vote(kind, weight, guess.column)
+    roles = {guess.role for guess in guesses}
+    if (
+        {"start", "end"} <= roles
+        and not {"drug", "procedure", "diagnosis"} & roles
+        and _unique_visit(guesses)
+    ):
+        vote("Encounter", 2.0, "start and end of each visit")
+    for text in (tokens(path.stem), " ".join(tokens(g.column) for g in guesses)):
+        for kind, pattern in _WORDS:
+            match = re.search(pattern, text)
+            if match and (votes.get(kind) or main_code(guesses) is not None or _keyed(guesses, kind)):
+                vote(kind, 1.5 if text == tokens(path.stem) else 0.5, f"{match[0]!r} in names")
+                break
+    if "Observation" in votes:
+        many = "value" in roles and (roles & {"test", "display"} or main_code(guesses) is not None)
+        if not many and not any(g.system == LOINC for g in guesses):
+            del votes["Observation"]
+        elif many:
+            vote("Observation", 1.0, "a result in each row")
+    for kind, (needed, subject) in _NEEDED.items():
+        if kind in votes and not roles & needed and not _has(guesses, subject):
+            del votes[kind]
+    if "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
+        del votes["Encounter"]
+    measured = sum(1 for g in guesses if g.measure)
+    if "Encounter" in votes and measured > 5 and votes["Encounter"] < 4:
+        del votes["Encounter"]
+    if "AllergyIntolerance" in votes and measured > 2 and "reaction" not in roles:
+        del votes["AllergyIntolerance"]
+    if votes.get("Condition", 0) and measured > 4 and main_code(guesses) is None:
+        del votes["Condition"]
+    votes.pop("MedicationAdministration", None)
+    if not votes or max(votes.values()) < (LEAST if main_code(guesses) is None else 1.0):
+        if main_code(guesses) is not None and measured < 3:
+            plan.questions.append("what are the rows about? Condition is assumed")
+            return "Condition"
+        return ""
+    best = max(votes, key=lambda kind: votes[kind])
+    plan.evidence.append(f"{best}: {', '.join(dict.fromkeys(why[best]))} speak for it")
+    close = [kind for kind, weight in votes.items() if kind != best and weight >= 0.85 * votes[best]]
+    if close:
+        plan.questions.append(
+            f"what are the rows about? {best} is assumed; {', '.join(close)} would fit as well"
+        )
+    return best
+
+
+_NEEDED: Final = {
+    "MedicationRequest": ({"drug"}, "drug"), "Immunization": ({"vaccine"}, "vaccine"), "Procedure": ({"procedure"}, "procedure"),
+    "Condition": ({"diagnosis"}, "diagnosis"), "AllergyIntolerance": ({"allergy", "drug"}, "allergy"),
+}  # fmt: skip
+"""Roles, or a code of a subject, without which rows are not about something."""
+
+
+def _keyed(guesses: list[Guess], kind: str) -> bool:
+    return kind == "Encounter" and any(g.role == "encounter-id" for g in guesses)
+
+
+def _unique_visit(guesses: list[Guess]) -> bool:
+    first = guesses[0]
+    return any(g.role in ("encounter-id",) or (g is first and g.role == "id") for g in guesses) and any(
+        g.role == "patient-id" for g in guesses
+    )
+
+
+def _has(guesses: list[Guess], subject: str) -> bool:
+    return any(g.role == "code" and subject_of(g) == subject for g in guesses)
+
+
+_REQUESTS: Final = frozenset(
+    "quantity refills prn ordered dispensed sig duration frequency status-reason".split()
+)
+
+
+def _medication(path: Path, guesses: list[Guess], plan: Plan) -> None:
+    """Whether medication was ordered, given, or is what the patient takes."""
+    if plan.event != "MedicationRequest":
+        return
+    roles = {guess.role for guess in guesses}
+    words = tokens(path.stem)
+    if "administered" in roles or re.search(r"\bmar\b|administ|gabe", words):
+        plan.event = "MedicationAdministration"
+    elif not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):
+        plan.event = "MedicationStatement"
+
+
+def _measures(guesses: list[Guess], plan: Plan) -> None:
+    """The columns that become an Observation each."""
+    numbers = ("number", "boolean", "category", "age", "blood-pressure")
+    if plan.event == "Observation":
+        return
+    if plan.event:
+        plan.measures = [
+            g for g in guesses
+            if g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.column)))
+        ]  # fmt: skip
+    else:
+        plan.measures = [
+            g for g in guesses
+            if (g.role in numbers and not (g.role == "category" and g.header == "category" and g.distinct == 1)) or g.role in FINDINGS
+            or (g.role in ("note", "text") and _is_report(g))
+        ]  # fmt: skip
+        if all(g.role == "age" for g in plan.measures) and plan.patient:
+            plan.measures = []
+    if plan.dropped:
+        plan.measures = [g for g in plan.measures if g.measure]
+    if plan.measures:
         plan.evidence.append(
-            f"Observation: {len(measures)} columns are measurements, a result each (a wide table)"
+            f"Observation: {len(plan.measures)} columns are measurements or findings, a result each (a wide table)"
         )
     if not plan.event and not plan.patient and not plan.measures:
-        plan.measures = [g for g in guesses if g.role not in ("empty", "id", "patient-id")][:50]
-        plan.evidence.append(
-            "Observation: nothing says what the rows are, so each column is kept as a finding"
-        )
         plan.questions.append("what are the rows about?")
-    return plan
+
+
+def _is_report(guess: Guess) -> bool:
+    """Whether a text is a finding of its own, not a remark on the others."""
+    return (
+        bool(
+            re.search(
+                r"report|conclusion|impression|beurteilung|finding|interpret|befund|compte rendu|summary|referto",
+                tokens(guess.column),
+            )
+        )
+        or guess.role == "text"
+    )
 
 
 def main_code(guesses: list[Guess]) -> Guess | None:
@@ -102,36 +258,39 @@ def main_code(guesses: list[Guess]) -> Guess | None:
         guess
         for guess in guesses
         if guess.role == "code"
-        and not re.search(r"reason|grund|type|status|unit|reaction", tokens(guess.column))
+        and not guess.separator
+        and not re.search(
+            r"reason|grund|type|status|unit|reaction|indication|gender|race|ethnicity|indik",
+            tokens(guess.column),
+        )
     ]
     known = [guess for guess in codes if guess.system and guess.system != "OMOP"]
-    named = [
+    local = [
         guess
         for guess in codes
-        if guess.system == "OMOP" and not re.search(r"gender|race|ethnicity", guess.column)
+        if not guess.system and guess.header in ("test-code", "code", "cpt", "ndc", "icd", "")
     ]
-    return next(iter(known or [c for c in codes if not c.system] or named), None)
+    named = [guess for guess in codes if guess.system == "OMOP"]
+    return next(iter(known or local or named), None)
 
 
-def _of_code(path: Path, guesses: list[Guess], main: Guess, roles: set[str]) -> tuple[str, str]:
-    first = guesses[0]
-    if (
-        first.role == "encounter-id"
-        and first.distinct == first.filled > 1
-        and {"patient-id", "start", "end"} <= roles
-        and main.system == ICD10
+_OF_PATIENTS: Final = frozenset(
+    """person-id name given middle family maiden prefix suffix sex birth-date death-date deceased marital address city county
+    state postal-code country phone phone-home phone-work phone-mobile email language gp contact-name contact-phone
+    contact-relationship nationality religion fax""".split()
+)
+
+
+def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
+    """Columns that no one Patient or Encounter can have, since they have several values for it."""
+    for key_role, roles, written in (
+        ("patient-id", _OF_PATIENTS, plan.patient),
+        ("encounter-id", _OF_ENCOUNTERS, plan.encounter or plan.event == "Encounter"),
     ):
-        return "Encounter", f"{first.column} is the key, and rows have a patient, a start and an end"
-    if "value" in roles:
-        return "Observation", f"{main.column} has codes, and there is a value"
-    if main.system in _SYSTEMS:
-        return _SYSTEMS[main.system], f"{main.column} has codes of {main.system}"
-    for text, what in (
-        (tokens(path.stem), "the file's name"),
-        (" ".join(tokens(g.column) for g in guesses), "columns"),
-    ):
-        for kind, pattern in _WORDS:
-            match = re.search(pattern, text)
-            if match:
-                return kind, f"{what} speak{'s' if what != 'columns' else ''} of {match[0]!r}"
-    return "Condition", f"{main.column} has codes and nothing else says more; assumed"
+        key = next((g for g in guesses if g.role == key_role), None)
+        key = key or next((g for g in guesses if g.role == "account-id" and key_role == "encounter-id"), None)
+        if key is None or not written or key.distinct == key.filled:
+            continue
+        for guess in guesses:
+            if guess.role in roles and not depends_on(sample, guess, key):
+                plan.varying[guess.column] = key.column

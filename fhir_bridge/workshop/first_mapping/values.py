@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from fhir_bridge.mapping.functions.times import parse
-from fhir_bridge.terminology.check_digits import is_well_formed
 
-__all__ = ["DateForm", "NumberForm", "booleans", "code_system", "date_form", "number_form", "sexes", "share"]
+__all__ = ["DateForm", "NumberForm", "booleans", "date_form", "number_form", "sexes", "share"]
 
 LOINC: Final = "http://loinc.org"
 SNOMED: Final = "http://snomed.info/sct"
@@ -176,8 +174,8 @@ class NumberForm:
     """Whether some have a comparator (`<5`)."""
 
 
-_POINT: Final = re.compile(r"[<>]?=? ?[+-]?(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?([eE][+-]?\d+)?\Z")
-_COMMA: Final = re.compile(r"[<>]?=? ?[+-]?(\d+|\d{1,3}([.'’]\d{3})+)(,\d+)?\Z")
+_POINT: Final = re.compile(r"[<>≤≥]?=? ?[+-]?(?=[.\d])(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?([eE][+-]?\d+)?\Z")
+_COMMA: Final = re.compile(r"[<>≤≥]?=? ?[+-]?(\d+|\d{1,3}([.'’]\d{3})+)(,\d+)?\Z")
 
 
 def number_form(values: Sequence[str], *, least: float = 0.95) -> NumberForm | None:
@@ -202,7 +200,7 @@ def number_form(values: Sequence[str], *, least: float = 0.95) -> NumberForm | N
         group = ","
     numbers = []
     for value in fitting:
-        plain = value.lstrip("<>= ").replace(group, "") if group else value.lstrip("<>= ")
+        plain = value.lstrip("<>≤≥= ").replace(group, "") if group else value.lstrip("<>≤≥= ")
         numbers.append(float(plain.replace(decimal, ".")))
     return NumberForm(
         decimal,
@@ -264,25 +262,3 @@ def sexes(values: Sequence[str]) -> dict[str, str] | None:
         return None
     results = {word: _SEXES.get(word.casefold(), "") for word in words}
     return results if all(results.values()) else None
-
-
-_ICD10: Final = re.compile(r"[A-TV-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?[+*!]?\Z")
-_ATC: Final = re.compile(r"[A-DGHJLMNPRSV]\d\d[A-Z]{2}\d\d\Z")
-_NDC: Final = re.compile(r"\d{4,5}-\d{3,4}-\d{1,2}\Z|\d{11}\Z")
-
-
-def code_system(values: Sequence[str]) -> tuple[str, float] | None:
-    """The code system that most values have the form and the check digit of, with their share."""
-    distinct = list(Counter(values))
-    tests: tuple[tuple[str, Callable[[str], object]], ...] = (
-        (LOINC, lambda v: is_well_formed(LOINC, v)),
-        (ATC, _ATC.match),
-        (ICD10, _ICD10.match),
-        (NDC, _NDC.match),
-        (SNOMED, lambda v: is_well_formed(SNOMED, v)),
-    )
-    for system, test in tests:
-        part = share(distinct, test)
-        if part >= 0.6:
-            return system, part
-    return None

@@ -3,51 +3,52 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.headers import bare, tokens
+from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY, NUMBER
 from fhir_bridge.workshop.first_mapping.values import LOINC
-from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, quoted
+from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
 
 __all__ = ["WideRules"]
-
-_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 
 
 class WideRules(Writer):
     """Writes a rule for measurements, one for findings, one for what is yes or no."""
 
     def _wide(self) -> Iterator[str]:
-        when = self._one("date-time", "date", "start")
-        measures = [guess for guess in self._plan.measures if "`" not in guess.column]
-        upper, lower = self._side(measures, "systolic|sbp|syst"), self._side(measures, "diastolic|dbp|diast")
+        event = self._plan.event
+        when = self._when(event if event in ("Procedure", "Encounter") else "Observation")
+        if when is not None and when.role == "admitted":
+            self._ask(f"{when.column}: were the measurements taken then, as is assumed?")
+        measures = [g for g in self._plan.measures if "`" not in g.column]
+        upper, lower = self._side(measures, "8480-6"), self._side(measures, "8462-4")
         if upper is not None and lower is not None:
             measures = [guess for guess in measures if guess is not upper and guess is not lower]
-            yield from self._pressure(cell(upper.column), cell(lower.column), when)
-            self.used |= {upper.column, lower.column}
+            yield from self._pressure(upper, lower, when)
+        numbers = [g for g in measures if g.role in ("number", "age")]
+        pressures = [g for g in measures if g.role == "blood-pressure"]
+        yes_no = [g for g in measures if g.words and g not in numbers]
         groups = (
-            ("measurement", [g for g in measures if g.role in ("number", "age")]),
-            (
-                "finding",
-                [g for g in measures if g.role not in ("number", "age", "boolean", "blood-pressure")],
-            ),
-            ("yes-no", [g for g in measures if g.role == "boolean"]),
+            ("measurement", numbers),
+            ("finding", [g for g in measures if g not in numbers and g not in pressures and g not in yes_no]),
+            ("yes-no", yes_no),
         )
         for rule, guesses in groups:
             if guesses:
                 yield from self._unpivoted(rule, guesses, when)
-        for guess in measures:
-            if guess.role == "blood-pressure":
-                here = self._cell(guess)
-                yield from self._pressure(f"split({here}, '/')[0]", f"split({here}, '/')[1]", when, guess)
+        for guess in pressures:
+            yield from self._pressure(guess, guess, when)
         if when is None:
-            self.questions.append("no column says when the measurements were taken")
+            self._ask("no column says when the measurements were taken")
 
     @staticmethod
-    def _side(measures: list[Guess], pattern: str) -> Guess | None:
-        fitting = [g for g in measures if g.role == "number" and re.search(pattern, tokens(g.column))]
+    def _side(measures: list[Guess], code: str) -> Guess | None:
+        fitting = [
+            g for g in measures
+            if g.role == "number" and ((g.coding and g.coding[1] == code) or any(near.startswith(code) for near in g.near))
+        ]  # fmt: skip
         return fitting[0] if len(fitting) == 1 else None
 
     def _unpivoted(self, rule: str, guesses: list[Guess], when: Guess | None) -> Iterator[str]:
@@ -56,86 +57,131 @@ class WideRules(Writer):
         complete = when is not None and self._one("patient-id") is not None
         for guess in guesses:
             self.used.add(guess.column)
+            guess.uses.append(f"Observation ({bare(guess.column)})")
             yield self._spec(guess, complete=complete)
+        if any(guess.local for guess in guesses):
+            yield '  when: "not (value in spec.missing)"'
         yield "  as: Observation"
-        yield self._key(self._one("patient-id", "encounter-id"), when, extra="column")
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, extra="column")
         yield from self._time(when)
         yield self._result_status()
         vital = sorted({g.coding[1] for g in guesses if g.coding is not None and g.coding[1] in VITAL_SIGNS})
         if vital:
             codes = ", ".join(f"'{code}'" for code in vital)
             yield "  category:"
-            yield f'  - {{when: "spec.code in [{codes}]", coding: [{{system: {_CATEGORY}, code: vital-signs}}]}}'
+            yield f'  - {{when: "spec.code in [{codes}]", coding: [{{system: {CATEGORY}, code: vital-signs}}]}}'
         yield "  code:"
         if any(guess.coding for guess in guesses):
             yield '    coding: [{when: "spec.code", system: "=spec.system", code: "=spec.code", display: "=spec.display"}]'
         yield '    text: "=spec.text"'
+        yield from self._common(when)
+        yield from self._result(rule, guesses)
+
+    def _common(self, when: Guess | None) -> Iterator[str]:
+        """What all results of a row have in common."""
         yield from self._subject()
         yield from self._visit()
         if when is not None:
-            yield f"  effectiveDateTime: {quoted('=' + self._date(when))}"
-        yield self._result(rule, guesses)
+            yield f"  effectiveDateTime: {quoted('=' + self._date(when, 'Observation.effectiveDateTime'))}"
+        if self._plan.event:
+            return
+        issued = self._reported()
+        if issued is not None:
+            yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
+        yield from self._order()
+        studies = []
+        for guess in self._all("study-id"):
+            value = f"identifier: {{system: {quoted(f'{self._authority}:{self._label(guess)}')}, value: {quoted('=' + self._cell(guess, 'Observation.partOf'))}}}"
+            studies.append(f"{{when: {quoted(cell(guess.column))}, type: ImagingStudy, {value}}}")
+        yield from listed("partOf", studies)
+        if specimen := self._one("specimen"):
+            yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
+        notes = [g for g in self._all("note") if g not in self._plan.measures]
+        if notes:
+            yield "  note:"
+            yield from (f"  - {{text: {quoted('=' + self._cell(g, 'Observation.note'))}}}" for g in notes)
 
     def _spec(self, guess: Guess, *, complete: bool) -> str:
         """What is fixed for a column: code, unit, text."""
         parts: list[str] = []
         note = ""
-        if guess.coding is not None and guess.coding[1] in VITAL_SIGNS and not complete:
-            note = f"  # suggested: LOINC {guess.coding[1]}, once patient and time are known (R4 vital signs)"
+        if guess.coding is not None and guess.coding[1] in VITAL_SIGNS and not (complete and guess.unit):
+            note = f"  # suggested: LOINC {guess.coding[1]}, once patient, time and unit are known (R4 vital signs)"
             guess.coding = None
         elif guess.coding is not None:
-            system, code, display, score = guess.coding
+            system, code, display, _ = guess.coding
             parts += [f"system: {quoted(system)}", f"code: {quoted(code)}", f"display: {quoted(display)}"]
-            note = f"  # suggested, {score:.2f}; check it"
+            note = "  # suggested; check it"
         elif guess.near:
             note = f"  # no code is sure; near: {'; '.join(guess.near)}"
-        if guess.unit:
+        if guess.unit and guess.role in ("number", "age"):
             parts.append(f"unit: {quoted(guess.unit)}")
-        elif guess.role == "number":
+        elif guess.role == "number" and not any("unit" in q or "UCUM" in q for q in guess.questions):
             self.questions.append(f"{guess.column}: what unit do its numbers have, if any?")
         parts.append(f"text: {quoted(bare(guess.column))}")
+        if guess.local:
+            parts.append(f"missing: [{', '.join(quoted(word) for word in guess.local)}]")
         return f"    {quoted(guess.column)}: {{{', '.join(parts)}}}{note}"
 
     def _result_status(self) -> str:
+        if self._plan.event:
+            self._ask("the status of every measurement is taken for final: is it?")
+            return "  status: final"
         return self._status("Observation", "final", "the status of every result is taken for final: is it?")
 
     @staticmethod
-    def _result(rule: str, guesses: list[Guess]) -> str:
+    def _result(rule: str, guesses: list[Guess]) -> Iterator[str]:
         if rule == "measurement":
             unit = "spec.unit" if any(guess.unit for guess in guesses) else "null"
-            return f'  valueQuantity: "=value | quantity({unit})"'
-        if rule == "finding":
-            return '  valueCodeableConcept: {text: "=value"}'
-        yes = sorted({guess.words["true"] for guess in guesses})
-        no = sorted({guess.words["false"] for guess in guesses})
-        cases = ", ".join([f"{quoted('|'.join(yes))}: true", f"{quoted('|'.join(no))}: false"])
-        return f'  valueBoolean: {{match: "lower(value)", {cases}, else: flag}}'
+            if any(guess.mixed for guess in guesses):
+                number = f"matches(value, '{NUMBER}')"
+                yield f'  valueQuantity: "=quantity(value, {unit}) if {number} else null"'
+                yield f'  valueString: "=value if not {number} else null"'
+            else:
+                yield f'  valueQuantity: "=value | quantity({unit})"'
+        elif rule == "finding":
+            if all(guess.role in ("note", "text") for guess in guesses):
+                yield '  valueString: "=value"'
+            else:
+                yield '  valueCodeableConcept: {text: "=value"}'
+        else:
+            yes = sorted({guess.words["true"] for guess in guesses})
+            no = sorted({guess.words["false"] for guess in guesses})
+            cases = ", ".join([f"{quoted('|'.join(yes))}: true", f"{quoted('|'.join(no))}: false"])
+            yield f'  valueBoolean: {{match: "lower(value)", {cases}, else: flag}}'
 
-    def _pressure(
-        self, upper: str, lower: str, when: Guess | None, guess: Guess | None = None
-    ) -> Iterator[str]:
-        condition = cell(guess.column) if guess is not None else f"{upper} or {lower}"
+    def _pressure(self, first: Guess, second: Guess, when: Guess | None) -> Iterator[str]:
+        if first is second:
+            here = self._cell(first, "Observation (blood pressure)")
+            upper, lower, condition = f"split({here}, '/')[0]", f"split({here}, '/')[1]", cell(first.column)
+        else:
+            upper = self._cell(first, "Observation.component (systolic)")
+            lower = self._cell(second, "Observation.component (diastolic)")
+            condition = f"{upper} or {lower}"
         complete = when is not None and self._one("patient-id") is not None
         yield "- rule: blood-pressure"
         yield f"  when: {quoted(condition)}"
         yield "  as: Observation"
-        yield self._key(self._one("patient-id", "encounter-id"), when, extra="'blood pressure'")
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, extra="'blood pressure'")
+        yield from self._time(when)
         yield self._result_status()
         if complete:
-            yield f"  category:\n  - coding: [{{system: {_CATEGORY}, code: vital-signs}}]"
+            yield f"  category:\n  - coding: [{{system: {CATEGORY}, code: vital-signs}}]"
             panel = f"{{system: {LOINC}, code: 85354-9, display: Blood pressure panel with all children optional}}"
-            yield f"  code: {{coding: [{panel}]}}"
+            yield f"  code: {{coding: [{panel}], text: Blood pressure}}"
         else:
             yield "  code: {text: Blood pressure}  # LOINC 85354-9, once patient and time are known (R4 vital signs)"
-        yield from self._subject()
-        yield from self._visit()
-        if when is not None:
-            yield f"  effectiveDateTime: {quoted('=' + self._date(when))}"
+        yield from self._common(when)
+        absent = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
         yield "  component:"
-        for expression, code, display in (
-            (upper, "8480-6", "Systolic blood pressure"),
-            (lower, "8462-4", "Diastolic blood pressure"),
+        for expression, code, display, guess in (
+            (upper, "8480-6", "Systolic blood pressure", first),
+            (lower, "8462-4", "Diastolic blood pressure", second),
         ):
-            value = quoted(f"={expression} | quantity('mm[Hg]')")
+            value = f"={expression} | quantity({literal(guess.unit or 'mm[Hg]')})"
+            if guess.mixed:
+                value = f"=quantity({expression}, {literal(guess.unit or 'mm[Hg]')}) if matches({expression}, '{NUMBER}') else null"
             yield f"  - code: {{coding: [{{system: {LOINC}, code: {code}, display: {display}}}]}}"
-            yield f"    valueQuantity: {value}"
+            yield f"    valueQuantity: {quoted(value)}"
+            if first is not second:
+                yield f"    dataAbsentReason: {{when: {quoted(f'not {expression}')}, coding: [{{system: {absent}, code: unknown}}]}}"

@@ -6,24 +6,50 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.headers import bare, role_in, tokens
+from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.relations import subject_of
 from fhir_bridge.workshop.first_mapping.statuses import status_codes, unknown_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
-__all__ = ["VITAL_SIGNS", "Writer", "cell", "either", "literal", "quoted"]
+__all__ = ["ELSEWHERE", "VITAL_SIGNS", "Writer", "cell", "either", "listed", "literal", "quoted"]
 
 VITAL_SIGNS = frozenset(
     "85353-1 9279-1 8867-4 2708-6 59408-5 8310-5 8302-2 9843-4 29463-7 39156-5 85354-9 8480-6 8462-4 8478-0".split()
 )
 """Codes for which R4 asks for the form of a vital sign (R4 observation-vitalsigns.html): category, subject, time, unit."""
 
-
 _REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|rifiut|rechaz"
 """Names of columns that say of a vaccine that it was not given."""
+
+ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt"
+"""Names of columns of providers who had another part than doing it."""
+_WHEN: Final = {
+    "Observation": ("collected", "performed", "administered", "date", "start"),
+    "Condition": ("start", "diagnosed", "date"),
+    "Procedure": ("performed", "start", "collected", "date"),
+    "Immunization": ("administered", "performed", "collected", "start", "date"),
+    "MedicationRequest": ("start",),
+    "MedicationStatement": ("start", "date"),
+    "MedicationAdministration": ("administered", "start", "performed", "collected", "date"),
+    "AllergyIntolerance": ("start", "diagnosed"),
+    "Encounter": ("admitted", "start", "collected", "performed", "date"),
+}
+"""The roles of the date that says when it was, by resource type, the surest first."""
+_PERHAPS: Final = {
+    "Observation": ("recorded", "received", "other-date"),
+    "Procedure": ("other-date",),
+    "Condition": ("other-date",),
+    "Immunization": ("other-date",),
+    "MedicationAdministration": ("scheduled", "other-date"),
+    "MedicationStatement": ("other-date",),
+}
+"""Roles of a date that may say so, which is then asked."""
 
 
 def cell(column: str) -> str:
@@ -46,59 +72,158 @@ def either(condition: str, yes: str, no: str) -> str:
     return quoted(f"={literal(yes)} if {condition} else {literal(no)}")
 
 
+def listed(element: str, items: list[str]) -> Iterator[str]:
+    """A list of flow objects; nothing without any."""
+    if items:
+        yield f"  {element}:"
+        yield from (f"  - {item}" for item in items)
+
+
 class Writer:
     """Writes rules of a plan.
 
     Attributes:
         used: the columns that the rules read so far.
+        read: the columns that the rules write, where a first pass has found them: a key of whole rows is of these.
         questions: what the rules assume.
     """
 
-    def __init__(self, name: str, sample: Sample, guesses: list[Guess], plan: Plan) -> None:
+    def __init__(
+        self, name: str, sample: Sample, guesses: list[Guess], plan: Plan, read: frozenset[str] = frozenset()
+    ) -> None:
         self._sample, self._guesses, self._plan = sample, guesses, plan
+        self._read = read
         self.used: set[str] = set()
         self.questions: list[str] = []
         self._authority = f"urn:x-local:{name}"
+        self._visits = plan.encounter or plan.event == "Encounter"
 
     def _one(self, *roles: str) -> Guess | None:
         """The first column of a role, in the order of the roles."""
-        for role in roles:
-            for guess in self._guesses:
-                if guess.role == role and "`" not in guess.column:
-                    return guess
-        return None
+        return next(iter(self._all(*roles)), None)
 
-    def _cell(self, guess: Guess) -> str:
+    def _all(self, *roles: str) -> list[Guess]:
+        """All columns of the roles, in the order of the roles."""
+        return [
+            guess
+            for role in roles
+            for guess in self._guesses
+            if guess.role == role and "`" not in guess.column and guess.column not in self._plan.varying
+        ]
+
+    def _cell(self, guess: Guess, element: str = "") -> str:
+        """A column in an expression, noted as read; its own words for no value give none."""
         self.used.add(guess.column)
-        return cell(guess.column)
+        if element and element not in guess.uses:
+            guess.uses.append(element)
+        here = cell(guess.column)
+        if not guess.local:
+            return here
+        return f"(null if {here} in [{', '.join(map(literal, guess.local))}] else {here})"
 
-    def _date(self, guess: Guess, *, day: bool = False) -> str:
+    def _text(self, element: str, *roles: str, of: str = "") -> Iterator[str]:
+        """An element that is a concept in words."""
+        guess = self._one(*roles)
+        if guess is not None:
+            yield f"  {element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}"
+
+    def _texts(self, element: str, *roles: str, of: str = "") -> Iterator[str]:
+        """A list of concepts in words."""
+        items = [f"{{text: {quoted('=' + self._cell(g, of + element))}}}" for g in self._all(*roles)]
+        yield from listed(element, items)
+
+    def _notes(self, of: str, *more: Guess) -> Iterator[str]:
+        notes = [
+            g for g in [*(self._all("note") or self._all("note-of")[:1]), *more] if g.column not in self.used
+        ]
+        items = [f"{{text: {quoted('=' + self._cell(g, of + 'note'))}}}" for g in notes]
+        yield from listed("note", items)
+
+    def _identifiers(self, of: str, *roles: str) -> Iterator[str]:
+        items = []
+        for guess in self._all(*roles):
+            if guess.column not in self.used or guess.uses in ([], ["key"]):
+                system = quoted(f"{self._authority}:{self._label(guess)}")
+                items.append(
+                    f"{{system: {system}, value: {quoted('=' + self._cell(guess, of + 'identifier'))}}}"
+                )
+        yield from listed("identifier", items)
+
+    @staticmethod
+    def _label(guess: Guess) -> str:
+        return re.sub(r"[^a-z0-9]+", "-", guess.column.casefold()).strip("-") or "id"
+
+    def _when(self, kind: str) -> Guess | None:
+        """The date that says when it was; what is not sure is asked."""
+        sure = self._one(*_WHEN[kind])
+        if sure is not None:
+            same = self._all(sure.role)  # of a date and a time for the same, the time
+            sure = next((g for g in same if g.timed or g.clock), sure)
+        if sure is not None:
+            if sure.role in ("date", "collected", "performed", "start", "diagnosed"):
+                others = [g.column for g in self._all("date", "other-date") if g is not sure]
+                if sure.role == "date" and others:
+                    self._ask(
+                        f"{sure.column}: it is taken for the time of the {kind}; or is that {', '.join(others)}?"
+                    )
+            return sure
+        unsure = self._all(*_PERHAPS.get(kind, ()))
+        if len([g for g in unsure if g.role == "other-date"]) > 1:
+            unsure = [g for g in unsure if g.role != "other-date"]
+        perhaps = unsure[0] if unsure else None
+        if perhaps is not None:
+            self._ask(
+                f"{perhaps.column}: is it when the {kind} was, as is assumed? It looks like {perhaps.what}"
+            )
+        return perhaps
+
+    def _date(self, guess: Guess, element: str = "", *, day: bool = False) -> str:
         """The expression of a date or time."""
         form = f", format={literal(guess.format)}" if guess.format else ""
+        here = self._cell(guess, element)
         if guess.clock is not None and not day:
-            return self._moment(guess, guess.clock, form)
+            return self._moment(guess, guess.clock, form, element)
         if day and not guess.timed:
-            return f"date({self._cell(guess)}{form})"
+            return f"date({here}{form})"
         if day:
-            return (
-                f"datetime({self._cell(guess)}{form}) | date()"
-                if not form
-                else f"date({self._cell(guess)}{form})"
-            )
-        return f"datetime({self._cell(guess)}{form})"
+            return f"datetime({here}{form}) | date()" if not form else f"date({here}{form})"
+        return f"datetime({here}{form})"
 
-    def _moment(self, guess: Guess, clock: Guess, form: str) -> str:
+    def _moment(self, guess: Guess, clock: Guess, form: str, element: str = "") -> str:
         """A date and the time of day of another column."""
         timed = f", format={literal(f'{guess.plain} {clock.format}')}"
-        whole = f"datetime({self._cell(guess)} + ' ' + {self._cell(clock)}{timed})"
+        whole = f"datetime({self._cell(guess, element)} + ' ' + {self._cell(clock, element)}{timed})"
         if clock.filled == guess.filled:
             return whole
         return f"{whole} if {cell(clock.column)} else datetime({cell(guess.column)}{form})"
 
+    def _reported(self) -> Guess | None:
+        """The column of when results were reported: an instant has a time of day."""
+        return next((g for g in self._all("issued") if g.timed or g.clock), None)
+
+    def _instant(self, guess: Guess, element: str) -> str:
+        """The expression of an instant, which needs a zone."""
+        form = f", format={literal(guess.format)}" if guess.format else ""
+        if guess.clock is not None:
+            form = f", format={literal(f'{guess.plain} {guess.clock.format}')}"
+            here = f"{self._cell(guess, element)} + ' ' + {self._cell(guess.clock, element)}"
+        else:
+            here = self._cell(guess, element)
+        text = f"instant({here}{form})"
+        return text if guess.zoned else f"{text} if site.zone else null"
+
+    def _stamp(self, guess: Guess, element: str = "") -> str:
+        return (
+            self._date(guess, element)
+            if guess.format or guess.timed or guess.clock
+            else self._cell(guess, element)
+        )
+
     @property
     def date_format(self) -> str:
         """The format that the source block states: that of the dates that are the time of rows."""
-        when = self._one("date-time", "date", "start")
+        kind = self._plan.event if self._plan.event in _WHEN else "Observation"
+        when = self._when(kind)
         return when.format if when is not None else ""
 
     def _time(self, guess: Guess | None) -> Iterator[str]:
@@ -109,23 +234,30 @@ class Writer:
     def _status_cases(self, kind: str) -> tuple[str, dict[str, str]] | None:
         """The expression that says the status of rows, and the code of each of its words; None where no column does."""
         for guess in self._guesses:
-            values = self._sample.values(self._sample.columns.index(guess.column))
-            if "`" in guess.column or guess.role not in ("status", "boolean"):
+            values = [
+                v
+                for v in self._sample.values(self._sample.columns.index(guess.column))
+                if v not in guess.missing
+            ]
+            if "`" in guess.column or guess.role not in ("status", "boolean", "refused", "historical"):
                 continue
-            if guess.role == "boolean":
-                if kind != "Immunization" or not re.search(_REFUSED, tokens(guess.column)):
+            if guess.role in ("boolean", "refused"):
+                if kind != "Immunization" or not guess.words or not re.search(_REFUSED, tokens(guess.column)):
                     continue
-                return f"lower({self._cell(guess)})", {
+                return f"lower({self._cell(guess, kind + '.status')})", {
                     guess.words["true"]: "not-done",
                     guess.words["false"]: "completed",
                 }
+            if guess.role != "status":
+                continue
             codes = status_codes(kind, values)
             lacking = [word for word, code in codes.items() if not code]
             if len(lacking) == len(codes) or (lacking and not unknown_status(kind)):
                 continue
             if lacking:
                 self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
-            return f"lower({self._cell(guess)})", {
+            element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
+            return f"lower({self._cell(guess, f'{kind}.{element}')})", {
                 word: code or unknown_status(kind) for word, code in codes.items()
             }
         return None
@@ -148,74 +280,149 @@ class Writer:
     def _subject(self, element: str = "subject") -> Iterator[str]:
         patient = self._one("patient-id")
         if patient is None:
-            self.questions.append(
-                "no column identifies the patient: whose are these rows? The subject is left out"
-            )
+            self._ask("no column identifies the patient: whose are these rows? The subject is left out")
             return
-        yield f"  {element}: {quoted(f'=patient({self._cell(patient)})')}"
+        yield f"  {element}: {quoted(f'=patient({self._cell(patient, element)})')}"
 
     def _key(self, *guesses: Guess | None, extra: str = "") -> str:
-        """What distinguishes the resources of rows."""
-        guesses = tuple(
-            each for guess in guesses if guess for each in (guess, guess.clock) if each is not None
-        )
+        """What distinguishes the resources of rows: the key of the table, else as few columns as tell the rows apart."""
         row = next((guess for guess in self._guesses if self._is_key(guess)), None)
-        parts = (
-            [self._cell(row)]
-            if row is not None
-            else [
-                f"{self._cell(g)}?" if g.filled < len(self._sample.rows) else self._cell(g)
-                for g in guesses
-                if g is not None
-            ]
-        )
-        if row is None and (not parts or not self._distinguishes([g for g in guesses if g is not None])):
-            columns = [g for g in self._guesses if g.role != "empty" and "`" not in g.column]
-            parts = [f"join([{', '.join(self._cell(g) for g in columns)}], '|')"]
-            self.questions.append(
-                "no column or pair of columns tells the rows apart: the key is the whole row"
-            )
+        if row is not None:
+            parts = [self._cell(row, "key")]
+        else:
+            chosen = [each for g in guesses if g for each in (g, g.clock) if each is not None]
+            more = [g for g in self._all("order-id", "row-id") if g not in chosen]
+            while more and not self._distinguishes(chosen):
+                chosen.append(more.pop(0))
+            if self._one("patient-id") is None or not chosen or not self._distinguishes(chosen):
+                columns = [g for g in self._guesses if g.role != "empty" and "`" not in g.column]
+                columns = [g for g in columns if not self._read or g.column in self._read]
+                parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
+                self._ask("no column or few columns tell the rows apart: the key is the whole row")
+            else:
+                parts = []
+                for column in dict.fromkeys(g.column for g in chosen):
+                    part = next(g for g in chosen if g.column == column)
+                    optional = "?" if part.filled < len(self._sample.rows) or part.local else ""
+                    parts.append(self._cell(part, "key") + optional)
         if extra:
             parts.append(extra)
         return f"  key: [{', '.join(quoted(part) for part in parts)}]"
 
     def _is_key(self, guess: Guess) -> bool:
         """Whether a column is the key of the table: unique, and called so or the first."""
-        unique = guess.role == "id" and guess.distinct == guess.filled == len(self._sample.rows)
-        first = guess is self._guesses[0]
-        return unique and (first or role_in(guess.column) == "row-id") and "`" not in guess.column
+        unique = guess.distinct == guess.filled == len(self._sample.rows) > 1 and "`" not in guess.column
+        if not unique or guess.role not in ("id", "event-id", "order-id", "study-id"):
+            return False
+        return guess.role != "id" or guess is self._guesses[0] or guess.header in ("row-id", "id", "event-id")
 
     def _distinguishes(self, guesses: list[Guess]) -> bool:
         places = [self._sample.columns.index(guess.column) for guess in guesses]
         seen = {tuple(row[place] for place in places) for row in self._sample.rows}
-        return len(seen) >= 0.999 * len(self._sample.rows)
+        return len(seen) >= len({tuple(row) for row in self._sample.rows})
 
-    def _coded(self, element: str, code: Guess) -> Iterator[str]:
-        """A CodeableConcept of a code column and its text."""
-        text = next(
-            (g for g in self._guesses if g.role == "display" and g.of == code.column and "`" not in g.column),
-            None,
-        )
-        system = (
-            quoted(code.system)
-            if code.system and code.system != "OMOP"
-            else quoted(f"{self._authority}:{bare(code.column).lower()}".replace(" ", "-"))
-        )
-        if code.system == LOINC and code.questions:
-            system = quoted(
-                f"={literal(LOINC)} if matches({cell(code.column)}, '[0-9]+-[0-9]') else {literal(self._authority + ':code')}"
-            )
-        shown = f", display: {quoted('=' + self._cell(text))}" if text is not None else ""
+    def _codes_of(self, *subjects: str) -> list[Guess]:
+        """The columns of codes of a subject, those of a standard system first."""
+        fitting = [g for g in self._all("code") if subject_of(g) in subjects]
+        return sorted(fitting, key=lambda g: (not g.system, g.system == "OMOP"))
+
+    def _coded(self, element: str, codes: list[Guess], text: Guess | None, of: str = "") -> Iterator[str]:
+        """A CodeableConcept of columns of codes and a text."""
         yield f"  {element}:"
-        yield f"    coding: [{{when: {quoted(self._cell(code))}, system: {system}, code: {quoted('=' + cell(code.column))}{shown}}}]"
+        if codes:
+            yield f"    coding: [{', '.join(self._coding(code, text, of + element) for code in codes)}]"
         if text is not None:
-            yield f"    text: {quoted('=' + cell(text.column))}"
+            yield f"    text: {quoted('=' + self._cell(text, of + element + '.text'))}"
 
-    def _visit(self) -> Iterator[str]:
-        visit = self._one("encounter-id")
-        if visit is not None:
-            value = quoted("=" + self._cell(visit))
-            yield f"  encounter: {{when: {quoted(cell(visit.column))}, type: Encounter, identifier: {{system: {quoted(self._authority + ':encounter')}, value: {value}}}}}"
+    def _coding(self, code: Guess, text: Guess | None, element: str) -> str:
+        here = self._cell(code, f"{element}.coding")
+        known = bool(code.system) and code.system != "OMOP"
+        system = quoted(
+            code.system if known else f"{self._authority}:{bare(code.column).lower()}".replace(" ", "-")
+        )
+        if code.system == LOINC and any("are not of" in question for question in code.questions):
+            system = quoted(
+                f"={literal(LOINC)} if matches({here}, '[0-9]+-[0-9]') else {literal(self._authority + ':code')}"
+            )
+        shown = (
+            f", display: {quoted('=' + self._cell(text, element + '.display'))}"
+            if text is not None and not known
+            else ""
+        )
+        return f"{{system: {system}, code: {quoted('=' + here)}{shown}}}"
 
-    def _stamp(self, guess: Guess) -> str:
-        return self._date(guess) if guess.format or guess.timed else self._cell(guess)
+    def _text_of(self, codes: list[Guess], *roles: str) -> Guess | None:
+        """The column that is the text of codes, else one of the roles that is the text of no other code."""
+        names = {code.column for code in codes}
+        texts = [
+            g
+            for g in self._guesses
+            if g.of in names and g.role not in ("unit", "time-of-day") and "`" not in g.column
+        ]
+        return next(iter(texts), None) or next(
+            (g for g in self._all(*roles) if not g.of or g.of in names), None
+        )
+
+    def _reasons(self, element: str, of: str, *texts: str) -> Iterator[str]:
+        """Reasons: codes of diagnoses, each with its text, and texts alone."""
+        items = []
+        for code in self._codes_of("indication", "diagnosis"):
+            if code.column in self.used:
+                continue
+            if code.separator:
+                here = self._cell(code, of + element)
+                items.append(
+                    f"{{for: {quoted(f'piece in split({here}, {literal(code.separator)})')}, "
+                    f"coding: [{{system: {quoted(code.system)}, code: {quoted('=trim(piece)')}}}]}}"
+                )
+                continue
+            text = self._text_of([code])
+            more = (
+                f", text: {quoted('=' + self._cell(text, of + element + '.text'))}"
+                if text is not None
+                else ""
+            )
+            items.append(f"{{coding: [{self._coding(code, text, of + element)}]{more}}}")
+        items += [
+            f"{{text: {quoted('=' + self._cell(guess, of + element))}}}"
+            for guess in self._all(*texts)
+            if guess.column not in self.used
+        ]
+        yield from listed(element, items)
+
+    def _visit(self, element: str = "encounter") -> Iterator[str]:
+        visit = self._one("encounter-id", "account-id")
+        if visit is None:
+            return
+        if self._visits:
+            self._cell(visit)
+            yield f"  {element}: {quoted('=ref(' + literal('encounter') + ')')}"
+            return
+        if visit.role == "account-id":
+            self._ask(
+                f"{visit.column}: is it the number of the visit, as is assumed, or of an account of several?"
+            )
+        value = quoted("=" + self._cell(visit, f"{element}.identifier"))
+        system = quoted(self._authority + ":encounter")
+        yield f"  {element}: {{when: {quoted(cell(visit.column))}, type: Encounter, identifier: {{system: {system}, value: {value}}}}}"
+
+    def _order(self) -> Iterator[str]:
+        """The order that a result is of."""
+        items = []
+        for guess in self._all("order-id"):
+            system = quoted(f"{self._authority}:{self._label(guess)}")
+            value = quoted("=" + self._cell(guess, "basedOn"))
+            items.append(
+                f"{{when: {quoted(cell(guess.column))}, type: ServiceRequest, identifier: {{system: {system}, value: {value}}}}}"
+            )
+        yield from listed("basedOn", items)
+
+    def _displayed(self, element: str, guess: Guess, of: str = "") -> str:
+        return f"{{display: {quoted('=' + self._cell(guess, of + element))}}}"
+
+    def _amount(self, amount: Guess, unit: Guess | None, element: str) -> str:
+        """The expression of a Quantity."""
+        stated = (
+            self._cell(unit, element) if unit is not None else literal(amount.unit) if amount.unit else "null"
+        )
+        return f"=quantity({self._cell(amount, element)}, {stated})"

@@ -1,0 +1,217 @@
+# ruff: noqa: E501 - lists of words and patterns are written as they come out
+"""Which code system the cells of a column are of: by header, form, check digit, and how they recur."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from fhir_bridge.terminology.check_digits import is_well_formed
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
+
+__all__ = ["CVX", "RXNORM", "TITLES", "Code", "code_of", "icd_edition"]
+
+RXNORM: Final = "http://www.nlm.nih.gov/research/umls/rxnorm"
+CVX: Final = "http://hl7.org/fhir/sid/cvx"
+CPT: Final = "http://www.ama-assn.org/go/cpt"
+OPS: Final = "http://fhir.de/CodeSystem/bfarm/ops"
+CCAM: Final = "urn:oid:1.2.250.1.213.2.5"
+PCS: Final = "http://www.cms.gov/Medicare/Coding/ICD10"
+ICD10_CM: Final = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD10_GM: Final = "http://fhir.de/CodeSystem/bfarm/icd-10-gm"
+PZN: Final = "http://fhir.de/CodeSystem/ifa/pzn"
+
+TITLES: Final = {
+    LOINC: "LOINC", SNOMED: "SNOMED CT", ICD10: "ICD-10", ICD10_CM: "ICD-10-CM", ICD10_GM: "ICD-10-GM", ATC: "ATC",
+    NDC: "NDC", RXNORM: "RxNorm", CVX: "CVX", CPT: "CPT", OPS: "OPS", CCAM: "CCAM", PCS: "ICD-10-PCS", PZN: "PZN",
+}  # fmt: skip
+_FORMS: Final = {
+    ATC: re.compile(r"[A-DGHJLMNPRSV]\d\d[A-Z]{2}\d\d\Z"),
+    ICD10: re.compile(r"[A-Z]\d[0-9A-Z](\.[0-9A-Z]{1,4}|\.-|[0-9A-Z]{0,4})?[-+*!†#]?\Z"),
+    NDC: re.compile(r"\d{4,5}-\d{3,4}-\d{1,2}\Z|\d{11}\Z"),
+    CPT: re.compile(r"\d{4}[0-9FTU]\Z|[A-V]\d{4}\Z"),
+    OPS: re.compile(r"[1-9]-\d{2}[0-9a-z](\.[0-9a-z]{1,2})?(:[LRB])?\Z"),
+    CCAM: re.compile(r"[A-Z]{4}\d{3}(-\d+)*\Z"),
+    PCS: re.compile(r"[0-9A-HJ-NP-Z]{7}\Z"),
+    CVX: re.compile(r"\d{1,3}\Z"),
+    RXNORM: re.compile(r"\d{2,8}\Z"),
+    PZN: re.compile(r"(PZN[- ]?)?\d{7,8}\Z"),
+}
+_NAMED: Final = (
+    ("loinc", (LOINC,)), ("snomed", (SNOMED,)), ("atc", (ATC,)), ("rxnorm", (RXNORM,)), ("cvx", (CVX,)),
+    ("ndc", (NDC, PZN)), ("icd", (ICD10,)), ("cpt", (OPS, CCAM, CPT, PCS)), ("diagnosis", (ICD10, SNOMED)),
+    ("indication", (ICD10, SNOMED)), ("complaint", (ICD10, SNOMED)), ("reason", (ICD10, SNOMED)),
+    ("procedure", (OPS, CCAM, CPT, SNOMED)), ("perform", (OPS, CCAM)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
+    ("vaccine", (CVX, SNOMED, ATC)), ("test", (LOINC, SNOMED)), ("allergy", (SNOMED, RXNORM, ATC)),
+)  # fmt: skip
+"""Concepts of a header, and the systems that they speak for, the likeliest first."""
+_DECLARED: Final = frozenset("loinc snomed atc rxnorm cvx ndc icd cpt".split())
+"""Concepts that name the system itself."""
+_NO_CODE: Final = frozenset(
+    """drg ward device account row lot patient mrn national insured provider encounter order specimen phone mobile postal money
+    organization study hash form_admin insurer role city address birth death id contact gp""".split()
+)
+"""Concepts of headers whose cells are no codes, whatever they look like."""
+_SUBJECTS: Final = frozenset("drug vaccine procedure diagnosis allergy test perform".split())
+_ROLES: Final = frozenset("loinc snomed icd atc rxnorm ndc cvx cpt test-code code".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code system, empty for local codes, with what speaks for it.
+
+    Attributes:
+        separator: between several codes in a cell; empty where each has one.
+    """
+
+    system: str
+    evidence: tuple[str, ...]
+    questions: tuple[str, ...] = ()
+    separator: str = field(default="")
+
+
+def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) -> Code | None:
+    """The codes that a column has; None where it has none.
+
+    Args:
+        concepts: what the words of the header stand for.
+        fits: the roles that the header fits, best first.
+    """
+    best = fits[0] if fits else ""
+    if "date" in concepts or ("unit" in concepts and not concepts & _DECLARED):
+        return None
+    for separator in ("", ";", "|", ","):
+        codes = values if not separator else _split(values, separator)
+        if not codes:
+            continue
+        match = _declared(codes, concepts, best) or _by_form(codes, concepts, best)
+        if match is not None and (not separator or match.system in (ICD10, SNOMED, LOINC)):
+            more = (f"several codes in a cell, parted by {separator!r}",) if separator else ()
+            return Code(match.system, (*match.evidence, *more), match.questions, separator)
+    local = "code" in concepts and bool(concepts & _SUBJECTS) and share(values, lambda v: " " not in v) > 0.9
+    if (
+        (
+            best in ("test-code", "code")
+            or (local and best in ("drug", "vaccine", "procedure", "diagnosis", "allergy"))
+        )
+        and not _is_decimal(values)
+        and not (concepts & _NO_CODE - {"id", "order"})
+    ):
+        if len(set(values)) == 1 and len(values) > 3 and best == "code":
+            return None
+        return Code(
+            "",
+            ("values are of no code system known by form",),
+            ("which code system are these codes of? They are kept as local codes",),
+        )
+    return None
+
+
+def _split(values: list[str], separator: str) -> list[str]:
+    if sum(1 for value in values if separator in value) < 2:
+        return []
+    return [piece.strip() for value in values for piece in value.split(separator) if piece.strip()]
+
+
+def _is_decimal(values: list[str]) -> bool:
+    return share(values, lambda v: re.fullmatch(r"-?\d+[.,]\d+", v)) > 0.3
+
+
+def _fits(system: str, value: str) -> bool:
+    if system in (LOINC, SNOMED):
+        return is_well_formed(system, value)
+    return bool(_FORMS[system].match(value))
+
+
+def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | None:
+    """The system that the header names or speaks for, where the cells have its form."""
+    distinct = list(dict.fromkeys(codes))
+    for concept, systems in _NAMED:
+        if concept not in concepts or (concept not in _DECLARED and concepts & _NO_CODE - {"id", "row"}):
+            continue
+        sure = concept in _DECLARED
+        if not sure and best not in _ROLES and systems[0] in (CVX, LOINC) and concept != "test":
+            continue
+        for system in systems:
+            part = share(distinct, lambda value, system=system: _fits(system, value))  # type: ignore[misc]
+            digits = system in (SNOMED, RXNORM, CVX, NDC) and not sure
+            if part < (0.6 if sure else 0.8) or (digits and (best not in _ROLES or len(distinct) < 3)):
+                continue
+            if system == CPT and not sure and best not in _ROLES:
+                continue
+            evidence = f"{part:.0%} of the different values have the form of {TITLES[system]}"
+            questions = []
+            if part < 0.99:
+                questions.append(
+                    f"{1 - part:.0%} of the codes are not of {TITLES[system]}: what system are they of?"
+                )
+            if system in (CPT, OPS, CCAM, PCS, PZN) or (system in (RXNORM, CVX) and not sure):
+                questions.append(f"are these codes of {TITLES[system]}, as is assumed?")
+            return Code(system, (evidence,), tuple(questions))
+        if sure and concept not in ("cpt", "ndc", "icd") and best in _ROLES:
+            system = systems[0]
+            return Code(system, ("name states the system",), (f"are these codes of {TITLES[system]}?",))
+        if sure and best in _ROLES:
+            return Code("", ("values are of no code system known by form",), ("which code system is this?",))
+    return None
+
+
+def _by_form(codes: list[str], concepts: frozenset[str], best: str) -> Code | None:
+    """The system whose form the cells have, though the header does not say so: never of what numbers things."""
+    if concepts & _NO_CODE or best in ("status", "flag", "sex", "dose", "quantity", "value", "strength"):
+        return None
+    distinct = list(dict.fromkeys(codes))
+    if _is_running(distinct) or len(distinct) < 3:
+        return None
+    repeats = len(distinct) < len(codes) or len(codes) < 12
+    for system in (LOINC, ATC, ICD10, NDC, SNOMED):
+        part = share(distinct, lambda value, system=system: _fits(system, value))  # type: ignore[misc]
+        if part < 0.9:
+            continue
+        if system == ICD10:
+            dotted = share(distinct, lambda value: "." in value)
+            long = share(distinct, lambda value: "." not in value and len(value) > 5)
+            if dotted < 0.3 or long or not repeats:
+                continue
+        if system == SNOMED and (part < 0.95 or len(distinct) < 5 or min(map(len, distinct)) < 6):
+            continue
+        if system == NDC and not all("-" in value for value in distinct):
+            continue
+        evidence = f"{part:.0%} of the different values have the form of {TITLES[system]}"
+        return Code(system, (evidence,), (f"are these codes of {TITLES[system]}? Only their form says so",))
+    return None
+
+
+def _is_running(values: list[str]) -> bool:
+    """Whether values are running numbers behind one letter: `E9001`, `E9002`."""
+    matches = [re.fullmatch(r"([A-Za-z]+)(\d+)", value) for value in values]
+    numbers = sorted(int(match[2]) for match in matches if match)
+    return (
+        len(numbers) == len(values) > 3
+        and len({match[1] for match in matches if match}) == 1
+        and (numbers[-1] - numbers[0] < 2 * len(numbers) or len({len(value) for value in values}) == 1)
+    )
+
+
+def icd_edition(column: str, values: Sequence[str], language: str, *, month_first: bool) -> tuple[str, str]:
+    """The edition of ICD-10 that codes are of, and the question about it.
+
+    Args:
+        language: of the header.
+        month_first: whether dates of the table are written as in the United States.
+    """
+    words = tokens(column).split()
+    if "gm" in words:
+        return ICD10_GM, ""
+    if "cm" in words:
+        return ICD10_CM, ""
+    longest = max((len(value.partition(".")[2].rstrip("+*!-")) for value in values), default=0)
+    system = ICD10
+    if language == "de":
+        system = ICD10_GM
+    elif longest >= 3 or (longest == 2 and (month_first or language == "en")) or month_first:
+        system = ICD10_CM
+    return system, f"{column}: which edition of ICD-10 is it? {TITLES[system]} is assumed"

@@ -1,0 +1,173 @@
+# ruff: noqa: E501 - lines of YAML and patterns are written as they come out
+"""The rule that makes Encounters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, either, listed, literal, quoted
+
+__all__ = ["EncounterRule"]
+
+_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_CLASSES: Final = {
+    "OBSENC": r"\bobs",
+    "EMER": r"emer|urgent|notfall|urgenc|urgenz|pronto|^(e|ed|er|ae|a&e|na|su)$|passage",
+    "HH": r"home|domicil|haus(besuch|lich)",
+    "VR": r"virt|tele|video",
+    "SS": r"day ?case|day ?(patient|surgery)|tages|teilstat|day hosp|hospital de jour|hôpital de jour|short stay|vor-|vorstat|nachstat",
+    "AMB": r"amb|outpat|office|wellness|poli|extern|consult|clinic|^(o|op|a|amb|c)$",
+    "IMP": r"inp|station|hospital|ward|ricover|ingres|acute|elective|^(i|ip|s|h|ip|d)$|skilled|snf|hospice|vollstat|ordinario",
+}
+
+
+class EncounterRule(Writer):
+    """Writes the rule of visits."""
+
+    def _encounter(self) -> Iterator[str]:
+        start, end = self._one("admitted") or self._when("Encounter"), self._one("discharged", "end")
+        number = self._one("encounter-id", "account-id", "event-id", "id")
+        yield "- rule: encounter"
+        if number is not None and number.filled < len(self._sample.rows):
+            yield f"  when: {quoted(self._cell(number))}"
+        yield "  as: Encounter"
+        if number is not None:
+            yield f"  key: [{quoted(self._cell(number, 'key'))}]"
+        else:
+            yield self._key(self._one("patient-id"), start)
+        yield from self._time(start)
+        identifiers = self._all(
+            "encounter-id", "account-id", *(("event-id",) if self._plan.event == "Encounter" else ())
+        )
+        if number is not None and number not in identifiers:
+            identifiers.append(number)
+        items = []
+        for guess in identifiers:
+            label = "encounter" if guess is number else self._label(guess)
+            value = quoted("=" + self._cell(guess, "Encounter.identifier"))
+            items.append(f"{{system: {quoted(f'{self._authority}:{label}')}, value: {value}}}")
+        yield from listed("identifier", items)
+        if end is not None and (self._plan.event != "Encounter" or self._status_cases("Encounter") is None):
+            yield f"  status: {either(self._cell(end), 'finished', 'in-progress')}"
+        elif self._plan.event == "Encounter":
+            yield self._status(
+                "Encounter", "finished", "the status of every visit is taken for finished: is it?"
+            )
+        else:
+            self._ask("the status of every visit is taken for finished: is it?")
+            yield "  status: finished"
+        yield from self._class(self._class_column())
+        if self._plan.event == "Encounter":
+            yield from self._types()
+        else:
+            yield from self._texts("type", "encounter-type", of="Encounter.")
+        yield from self._text("serviceType", "specialty", of="Encounter.")
+        yield from self._subject()
+        yield from self._participants()
+        if start is not None:
+            ending = f", {self._stamp(end, 'Encounter.period.end')}" if end is not None else ", null"
+            period = f"=period({self._stamp(start, 'Encounter.period.start')}{ending})"
+            yield f"  period: {quoted(period)}"
+        los = next((g for g in self._all("los") if "icu" not in g.column.casefold()), None)
+        if los is not None and los.decimal:
+            self._ask(
+                f"{los.column}: is the length of stay in days, as is assumed?"
+            ) if not los.unit else None
+            amount = f"=quantity({self._cell(los, 'Encounter.length')}, {literal(los.unit or 'd')})"
+            yield f"  length: {quoted(amount)}"
+        if self._plan.event == "Encounter":
+            yield from self._reasons("reasonCode", "Encounter.", "complaint", "diagnosis", "indication")
+        else:
+            yield from self._texts("reasonCode", "complaint", of="Encounter.")
+        yield from self._hospitalization()
+        wards = self._all("ward")
+        yield from listed(
+            "location", [f"{{location: {self._displayed('Encounter.location', ward)}}}" for ward in wards]
+        )
+        organization = next((g for g in self._all("organization")), None)
+        if organization is not None and self._plan.event == "Encounter":
+            yield f"  serviceProvider: {self._displayed('Encounter.serviceProvider', organization)}"
+
+    def _types(self) -> Iterator[str]:
+        """Types in words, and codes that are no diagnosis."""
+        codes = [
+            g for g in self._codes_of("", "test", "procedure") if not g.separator and "drg" not in g.header
+        ]
+        items = []
+        for code in codes:
+            text = self._text_of([code])
+            more = (
+                f", text: {quoted('=' + self._cell(text, 'Encounter.type.text'))}" if text is not None else ""
+            )
+            items.append(f"{{coding: [{self._coding(code, text, 'Encounter.type')}]{more}}}")
+        items += [
+            f"{{text: {quoted('=' + self._cell(g, 'Encounter.type'))}}}" for g in self._all("encounter-type")
+        ]
+        yield from listed("type", items)
+
+    def _participants(self) -> Iterator[str]:
+        people = [
+            g
+            for g in self._all("provider")
+            if self._plan.event == "Encounter" and not re.search(ELSEWHERE, g.column.casefold())
+        ]
+        items = [
+            f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._displayed('Encounter.participant', guess)}}}"
+            for guess in people
+        ]
+        yield from listed(
+            "participant",
+            [f"{{when: {quoted(self._cell(g))}, {item[1:]}" for g, item in zip(people, items, strict=True)],
+        )
+
+    def _hospitalization(self) -> Iterator[str]:
+        parts = []
+        for element, role in (("admitSource", "admit-source"), ("dischargeDisposition", "disposition")):
+            guess = self._one(role)
+            if guess is not None:
+                here = quoted("=" + self._cell(guess, f"Encounter.hospitalization.{element}"))
+                parts.append(f"{element}: {{text: {here}}}")
+        readmission = self._one("readmission")
+        if readmission is not None and readmission.words:
+            here = quoted(f"lower({self._cell(readmission, 'Encounter.hospitalization.reAdmission')})")
+            code = "{coding: [{system: http://terminology.hl7.org/CodeSystem/v2-0092, code: R}]}"
+            parts.append(
+                f"reAdmission: {{match: {here}, {quoted(readmission.words['true'])}: {code}, else: ~}}"
+            )
+        if parts:
+            yield f"  hospitalization: {{{', '.join(parts)}}}"
+
+    def _class_column(self) -> Guess | None:
+        kind = self._one("class")
+        if kind is not None:
+            return kind
+        if self._plan.event != "Encounter":
+            return None
+        for guess in self._all("category"):
+            if re.search(r"class|type|art|kind", guess.column.casefold()):
+                return guess
+        return None
+
+    def _class(self, kind: Guess | None) -> Iterator[str]:
+        if kind is None:
+            if self._one("disposition", "admit-source") is not None:
+                self._ask("the class of every visit is taken for inpatient (IMP): is it?")
+                yield f"  class: {{system: {_SYSTEM}, code: IMP}}"
+                return
+            self._ask("the class of every visit is taken for ambulatory (AMB): is it?")
+            yield f"  class: {{system: {_SYSTEM}, code: AMB}}"
+            return
+        place = self._sample.columns.index(kind.column)
+        yield f"  class:\n    match: {quoted(self._cell(kind, 'Encounter.class'))}"
+        for word in dict.fromkeys(self._sample.values(place)):
+            code = next(
+                (code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), ""
+            )
+            if not code:
+                self._ask(f"{kind.column}: {word!r} is taken for ambulatory (AMB): is it?")
+            yield f"    {quoted(word)}: {{system: {_SYSTEM}, code: {code or 'AMB'}}}"
+        yield f"    empty: {{system: {_SYSTEM}, code: AMB}}\n    else: flag"

@@ -1,0 +1,95 @@
+"""What a column is taken for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fhir_bridge.workshop.first_mapping.lexicon import role_named
+
+__all__ = ["Guess"]
+
+
+@dataclass(slots=True)
+class Guess:
+    """What a column is taken for.
+
+    Attributes:
+        role: `patient-id`, `birth-date`, `number`, `code`, … (`vocabulary/roles.tsv` and `docs/new.md` list them).
+        header: the role that the name alone gives, where values of another kind made another of it.
+        format: of dates, as the mapping language writes it; empty for what it reads without.
+        unit: in UCUM; empty without.
+        system: of codes.
+        of: the column that this one belongs to: the code of a display, the value of a unit, the date of a time of day.
+        clock: of a date, the time of day that stands in a column of its own.
+        plain: of a date that the language reads without, its format, which it takes with a time of day.
+        words: of truth values yes and no, of a sex the code of each.
+        missing: cells that stand for no value, as they are written; `local` those that do so in this column alone.
+        mixed: whether some cells are no numbers, and no words for nothing.
+        separator: between several codes in a cell.
+        evidence: what the guess is made from.
+        questions: what is to be answered by a person.
+        filled, distinct: how many cells hold something, and how many different things.
+        coding: system, code, display and score of a code for the measurement.
+        uses: the elements that the rules write the column to.
+    """
+
+    column: str
+    role: str
+    evidence: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    header: str = ""
+    format: str = ""
+    timed: bool = False
+    zoned: bool = False
+    unit: str = ""
+    decimal: str = ""
+    group: str = ""
+    system: str = ""
+    of: str = ""
+    clock: Guess | None = None
+    plain: str = ""
+    words: dict[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
+    mixed: bool = False
+    separator: str = ""
+    filled: int = 0
+    distinct: int = 0
+    whole: bool = False
+    low: float = 0.0
+    high: float = 0.0
+    measure: bool = False
+    coding: tuple[str, str, str, float] | None = None
+    near: tuple[str, ...] = ()
+    uses: list[str] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """Role with what belongs to it, for the table of columns."""
+        more = [
+            part for part in (self.format, self.unit, self.system, f"of {self.of}" if self.of else "") if part
+        ]
+        return " ".join([self.role, *more])
+
+    @property
+    def what(self) -> str:
+        """What it is, in words."""
+        role = role_named(self.role)
+        if role is not None and self.role != "category":
+            return role.what
+        return {
+            "number": "a number",
+            "boolean": "yes or no",
+            "category": "one of a few words",
+            "text": "text",
+            "time-of-day": "a time of day",
+            "other-date": "a date of something else",
+            "unit-of": "a unit of something",
+            "flag-of": "a flag on something",
+            "note-of": "a note on something",
+            "limit-of": "a limit of what is normal of something",
+            "name-of": "the name of something",
+            "address-of": "an address of something",
+            "status-of": "a status of something",
+            "blood-pressure": "a blood pressure",
+        }.get(self.role, self.role)

@@ -1,0 +1,189 @@
+# ruff: noqa: E501 - lines of YAML and patterns are written as they come out
+"""The rule of tables with a result in each row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.values import LOINC
+from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
+
+__all__ = ["NUMBER", "ResultRules"]
+
+NUMBER: Final = "[<>≤≥]?=? ?[-+]?[0-9]*([., ]?[0-9]+)+"
+"""What is written as a number, as an expression of the language."""
+CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
+_INTERPRETATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+_CATEGORIES: Final = frozenset(
+    "social-history vital-signs imaging laboratory procedure survey exam therapy activity".split()
+)
+_FLAGS: Final = {
+    "H": "h|high|+|hoch|erhöht|elevated|above|above range|haut|élevé|alto|elevato|*h|(h)|h*|↑|above high normal|hi",
+    "L": "l|low|-|niedrig|erniedrigt|below|below range|bas|abaissé|basso|bajo|*l|(l)|l*|↓|below low normal|lo|tief",
+    "HH": "hh|high panic|critical high|panic high|++|+++|crit high|kritisch hoch|high critical|h!|hh!|c-high",
+    "LL": "ll|low panic|critical low|panic low|--|---|crit low|kritisch niedrig|low critical|l!|ll!|c-low",
+    "N": "n|normal|unauffällig|within range|norm|in range|i.o.|o.b.|negative flag|ok|normale",
+    "A": "a|abnormal|auffällig|pathologisch|*|abn|anormal|anomalo|patholog.|abnorm|!|anormale",
+    "AA": "aa|critical|critical abnormal|panic|kritisch|**|crit|critique|critico|abnormal panic",
+}
+
+
+class ResultRules(Writer):
+    """Writes the rule of results."""
+
+    def _observation(self) -> Iterator[str]:
+        value, unit = self._one("value"), self._one("unit")
+        codes = [
+            g
+            for g in self._codes_of("test", "")
+            if g.header not in ("flag", "specimen", "concept") or g.system
+        ]
+        codes = [
+            g
+            for g in codes
+            if g.system != "OMOP"
+            or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.column))
+        ]
+        if not codes:
+            codes = self._codes_of("test", "", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
+        text = self._text_of(codes, "test", "display")
+        when = self._when("Observation")
+        yield "- rule: result"
+        yield "  as: Observation"
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, codes[0] if codes else text)
+        yield from self._time(when)
+        yield from self._identifiers("Observation.", "event-id")
+        yield from self._order()
+        yield self._status("Observation", "final", "the status of every result is taken for final: is it?")
+        yield from self._category(codes)
+        yield from self._coded("code", codes, text, "Observation.")
+        yield from self._subject()
+        yield from self._visit()
+        if when is not None:
+            yield f"  effectiveDateTime: {quoted('=' + self._date(when, 'Observation.effectiveDateTime'))}"
+        else:
+            self._ask("no column says when the results were taken: the effective time is left out")
+        issued = self._reported()
+        if issued is not None:
+            yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
+        yield from self._performers()
+        if value is not None:
+            yield from self._value(value, unit)
+        yield from self._interpretation()
+        yield from self._notes("Observation.")
+        yield from self._text("bodySite", "body-site", "laterality", of="Observation.")
+        yield from self._text("method", "method", of="Observation.")
+        if specimen := self._one("specimen"):
+            yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
+        if (device := self._one("device")) is not None:
+            yield f"  device: {self._displayed('Observation.device', device)}"
+        yield from self._range(
+            unit if unit is not None and unit.of == (value.column if value else "") else None, value
+        )
+
+    def _performers(self) -> Iterator[str]:
+        """The laboratory; a provider of unknown part is none."""
+        items = []
+        for guess in self._all("organization", "provider"):
+            concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.column))))
+            if "laboratory" in concepts or "perform" in concepts:
+                items.append(self._displayed("Observation.performer", guess))
+        yield from listed("performer", items)
+
+    def _category(self, codes: list[Guess]) -> Iterator[str]:
+        """The category: of a column that has R4's codes, and of vital signs, for which R4 asks."""
+        entries = []
+        for guess in self._guesses:
+            place = self._sample.columns.index(guess.column)
+            fitting = guess.role in ("category", "panel") and "`" not in guess.column
+            words = sorted(set(self._sample.values(place)) & _CATEGORIES) if fitting else []
+            if words:
+                known = ", ".join(literal(word) for word in words)
+                here = self._cell(guess, "Observation.category")
+                entries.append(
+                    f"{{when: {quoted(f'{here} in [{known}]')}, coding: [{{system: {CATEGORY}, code: {quoted('=' + here)}}}]}}"
+                )
+        loinc = next((code for code in codes if code.system == LOINC), None)
+        if not entries and loinc is not None:
+            values = set(self._sample.values(self._sample.columns.index(loinc.column)))
+            vital = sorted(values & VITAL_SIGNS)
+            if vital:
+                known = ", ".join(literal(word) for word in vital)
+                condition = quoted(f"{self._cell(loinc)} in [{known}]")
+                entries.append(f"{{when: {condition}, coding: [{{system: {CATEGORY}, code: vital-signs}}]}}")
+        yield from listed("category", entries)
+
+    def _value(self, value: Guess, unit: Guess | None) -> Iterator[str]:
+        stated = (
+            self._cell(unit, "Observation.value.unit")
+            if unit is not None
+            else literal(value.unit)
+            if value.unit
+            else "null"
+        )
+        if unit is None and not value.unit:
+            self.questions.append(f"{value.column}: what unit do the values have?")
+        here = self._cell(value, "Observation.value")
+        cells = self._sample.values(self._sample.columns.index(value.column))
+        if value.decimal:
+            number = f"matches({here}, '{NUMBER}')"
+            yield f"  valueQuantity: {quoted(f'=quantity({here}, {stated}) if {number} else null')}"
+            yield f"  valueString: {quoted(f'={here} if not {number} else null')}"
+        elif any(any(c.isdigit() for c in v) for v in cells) or len(set(cells)) > 12:
+            yield f"  valueString: {quoted('=' + here)}"
+        else:
+            yield f"  valueCodeableConcept: {{text: {quoted('=' + here)}}}"
+
+    def _interpretation(self) -> Iterator[str]:
+        guess = self._one("flag")
+        if guess is None:
+            return
+        known = {word: code for code, words in _FLAGS.items() for word in words.split("|")}
+        here = self._cell(guess, "Observation.interpretation")
+        cases, lacking = [], []
+        values = [
+            v for v in self._sample.values(self._sample.columns.index(guess.column)) if v not in guess.missing
+        ]
+        for word in dict.fromkeys(v.casefold() for v in values):
+            code = known.get(word)
+            if guess.words:
+                code = "A" if word == guess.words["true"] else "N"
+            if code is None:
+                lacking.append(word)
+            else:
+                cases.append(f"{quoted(word)}: {{coding: [{{system: {_INTERPRETATION}, code: {code}}}]}}")
+                if (len(word) == 1 and word in "an*!") or code in ("HH", "LL", "AA") or guess.words:
+                    self._ask(
+                        f"{guess.column}: does {word!r} mean {code} (HL7's code of an interpretation), as is assumed?"
+                    )
+        if lacking:
+            self._ask(
+                f"{guess.column}: which interpretation does each of these mean: {', '.join(lacking[:8])}? They are kept as text"
+            )
+        rest = f"else: {{text: {quoted('=' + here)}}}"
+        yield f"  interpretation:\n  - {{match: {quoted(f'lower({here})')}, {', '.join([*cases, 'empty: ~', rest])}}}"
+
+    def _range(self, unit: Guess | None, value: Guess | None) -> Iterator[str]:
+        low, high, text = self._one("range-low"), self._one("range-high"), self._one("range")
+        stated = (
+            self._cell(unit, "Observation.referenceRange")
+            if unit is not None
+            else literal(value.unit)
+            if value is not None and value.unit
+            else "null"
+        )
+        parts, given = [], []
+        for element, guess in (("low", low), ("high", high)):
+            if guess is not None and guess.decimal:
+                limit = f"=quantity({self._cell(guess, 'Observation.referenceRange')}, {stated})"
+                parts.append(f"{element}: {quoted(limit)}")
+                given.append(guess)
+        if text is not None:
+            parts.append(f"text: {quoted('=' + self._cell(text, 'Observation.referenceRange'))}")
+            given.append(text)
+        if parts:
+            yield f"  referenceRange:\n  - {{when: {quoted(' or '.join(cell(g.column) for g in given))}, {', '.join(parts)}}}"

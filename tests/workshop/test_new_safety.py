@@ -1,0 +1,176 @@
+# ruff: noqa: E501 - tables are written as they are
+"""`mapping new` takes nothing for a time, a value, a unit, a code or an identifier that only looks like it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_bridge.workshop.first_mapping import Guess, draft_mapping
+from tests.command import run_command
+
+
+def converted(
+    tmp_path: Path, text: str, name: str = "table.csv"
+) -> tuple[dict[str, Guess], list[dict[str, Any]], str]:
+    """The guesses, what `convert` makes with the mapping, and its text; nothing may be lost."""
+    table, mapping = tmp_path / name, tmp_path / "m.yaml"
+    table.write_text(text, "utf-8")
+    done = run_command("mapping", "new", table, "--out", mapping, "--force")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "site.yaml").write_text("demo_key: true\nzone: Europe/Berlin\n")
+    run = run_command(
+        "convert", table, "--adapter", "csv", "--mapping", mapping, "--site", tmp_path / "site.yaml",
+        "--out", tmp_path / "out", "--force", "--validate", "all",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    files = sorted((tmp_path / "out").glob("[A-Z]*.ndjson"))
+    made = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return {guess.column: guess for guess in draft_mapping(table).guesses}, made, mapping.read_text()
+
+
+def test_the_date_that_says_when_it_was_is_taken_not_the_first(tmp_path: Path) -> None:
+    vaccines = "imm_id,mrn,vaccine,cvx,expiration_date,recorded_date,administered_date,lot\n" + "".join(
+        f"{n},10{n % 3},Influenza,141,2027-01-01,2025-03-1{n},2025-02-1{n},L{n}\n" for n in range(8)
+    )
+    _, made, _ = converted(tmp_path, vaccines)
+    given = [r for r in made if r["resourceType"] == "Immunization"]
+    assert {r["occurrenceDateTime"] for r in given} == {f"2025-02-1{n}" for n in range(8)}
+    assert {r["expirationDate"] for r in given} == {"2027-01-01"}
+    results = "mrn,loinc,result,unit,ordered_date,received_date,expiry_date,collected_date\n" + "".join(
+        f"10{n},2823-3,4.{n},mmol/L,2025-02-01,2025-03-01,2027-01-01,2025-02-0{n + 2}\n" for n in range(7)
+    )
+    _, made, text = converted(tmp_path, results)
+    assert {r["effectiveDateTime"] for r in made} == {f"2025-02-0{n + 2}" for n in range(7)}
+    assert "ordered_date: looks like when it was ordered; no rule reads it" in text
+
+
+def test_numbers_for_no_value_are_none_and_none_of_a_grade_is_an_answer(tmp_path: Path) -> None:
+    text = "mrn,study_date,sbp,dbp,AVA,MR_grade\n" + "".join(
+        f"{n},2025-03-{n + 10},{(-9, 110 + n)[n % 4 > 0]},{70 + n},{(9999, 1.2)[n % 3 > 0]},{('none', 'mild')[n % 2]}\n"
+        for n in range(12)
+    )
+    guesses, made, mapping = converted(tmp_path, text)
+    assert guesses["sbp"].missing == ("-9",)
+    values = [r["valueQuantity"]["value"] for r in made if "valueQuantity" in r]
+    values += [
+        c["valueQuantity"]["value"] for r in made for c in r.get("component", []) if "valueQuantity" in c
+    ]
+    assert values
+    assert not {-9, 9999} & set(values)
+    assert "sbp: -9 is taken for no value, not for a measurement: is it?" in mapping
+    assert [r["valueCodeableConcept"]["text"] for r in made if r["code"].get("text") == "MR_grade"].count(
+        "none"
+    ) == 6
+
+
+def test_a_unit_fits_its_measurement_or_is_asked(tmp_path: Path) -> None:
+    text = "mrn,date,AV_mean_PG,Urine Output (mL/hr),Alcohol (units/week),gly_mg\n" + "".join(
+        f"{n},2025-03-{n + 10},{20 + n},{40 + n},{n},{90 + n}\n" for n in range(9)
+    )
+    guesses, _, mapping = converted(tmp_path, text)
+    assert [guesses[c].unit for c in guesses if guesses[c].role == "number"] == [
+        "mm[Hg]",
+        "mL/h",
+        "{units}/wk",
+        "",
+    ]
+    assert "AV_mean_PG: no unit is stated; is it mm[Hg]" in mapping
+    assert "gly_mg: 'mg' is no unit of Glucose" in mapping
+
+
+@pytest.mark.parametrize("header", ["badge", "device_serial", "room", "Hosp No", "code"])
+def test_letters_with_digits_are_no_diagnoses(tmp_path: Path, header: str) -> None:
+    text = f"patient,date,{header},hb (g/dl)\n" + "".join(
+        f"{n},2025-03-{n + 10},K{500000 + n * 7},12\n" for n in range(9)
+    )
+    guesses, made, _ = converted(tmp_path, text)
+    assert "icd" not in guesses[header].system
+    assert {r["resourceType"] for r in made} <= {"Observation", "Patient"}
+
+
+def test_numbers_of_rows_and_studies_are_nobodys_and_several_rows_of_a_patient_go_together(
+    tmp_path: Path,
+) -> None:
+    text = "row_no,study_uid,mrn,dob,account_id,date,sodium (mmol/l)\n" + "".join(
+        f"{n},1.2.840.{n},{n % 3},1950-01-0{n % 3 + 1},A{n * 17},2025-02-{n + 10},{135 + n}\n"
+        for n in range(12)
+    )
+    _, made, mapping = converted(tmp_path, text)
+    patients = [r for r in made if r["resourceType"] == "Patient"]
+    assert len(patients) == 3
+    assert all(len(patient["identifier"]) == 1 for patient in patients)
+    assert "account_id" in mapping
+
+
+def test_without_a_patient_rows_of_one_minute_stay_apart(tmp_path: Path) -> None:
+    text = "time,heart rate,ward\n" + "2025-02-01 10:00,71,A\n2025-02-01 10:00,88,B\n2025-02-01 10:05,90,A\n"
+    _, made, mapping = converted(tmp_path, text)
+    assert sorted(r["valueQuantity"]["value"] for r in made) == [71, 88, 90]
+    assert "no column identifies the patient" in mapping
+
+
+def test_numbers_among_words_are_quantities_row_by_row(tmp_path: Path) -> None:
+    cells = ["4.1", "<3", "Negative", "ND", "5.0", "6.2", "3.3", "2+"]
+    text = "mrn,date,loinc,result,unit,ref_low,ref_high\n" + "".join(
+        f"{n},2025-03-{n + 10},2823-3,{cell},mmol/L,3.5,5.1\n" for n, cell in enumerate(cells)
+    )
+    _, made, _ = converted(tmp_path, text)
+    values = [
+        r["valueQuantity"].get("comparator", "") if "valueQuantity" in r else r["valueString"] for r in made
+    ]
+    assert sorted(values) == sorted(["", "<", "Negative", "ND", "", "", "", "2+"])
+    assert {r["referenceRange"][0]["low"]["code"] for r in made} == {"mmol/L"}
+
+
+def test_editions_of_icd_10_are_asked_and_the_certainty_of_a_diagnosis_is_read(tmp_path: Path) -> None:
+    text = "Fallnr;Pat.-ID;ICD-Kode;Diagnosetext;Sicherheit;Diagnosedatum\n" + "".join(
+        f"F{n};4711{n};{code};{text};{sure};1{n}.03.2025\n"
+        for n, (code, text, sure) in enumerate(
+            (("I50.13", "Herzinsuffizienz", "G"), ("I26.9", "Lungenembolie", "A"), ("I21.4", "Infarkt", "V"), ("I63.9", "Hirninfarkt", "Z"))
+        )
+    )  # fmt: skip
+    _, made, mapping = converted(tmp_path, text)
+    assert {r["code"]["coding"][0]["system"] for r in made} == {"http://fhir.de/CodeSystem/bfarm/icd-10-gm"}
+    assert "which edition of ICD-10 is it?" in mapping
+    by_code = {r["code"]["coding"][0]["code"]: r for r in made}
+    status = {code: r["verificationStatus"]["coding"][0]["code"] for code, r in by_code.items()}
+    assert status == {"I50.13": "confirmed", "I26.9": "refuted", "I21.4": "provisional", "I63.9": "confirmed"}
+    assert "clinicalStatus" not in by_code["I26.9"]
+    assert by_code["I63.9"]["clinicalStatus"]["coding"][0]["code"] == "inactive"
+
+
+def test_titles_above_the_header_and_a_header_that_is_missing(tmp_path: Path) -> None:
+    titled = "Export Labor;;;\nStand: 01.02.2025;;;\nPat-Nr;Geburtsdatum;Natrium (mmol/l);Datum\n" + "".join(
+        f"10{n};01.03.195{n};14{n};1{n}.01.2025\n" for n in range(6)
+    )
+    guesses, made, mapping = converted(tmp_path, titled)
+    assert guesses["Natrium (mmol/l)"].unit == "mmol/L"
+    assert "header: 3" in mapping
+    assert len([r for r in made if r["resourceType"] == "Observation"]) == 6
+    guesses, _, mapping = converted(
+        tmp_path, "".join(f"10{n};Meier;0{n + 1}.03.1950;m;13,{n};140\n" for n in range(6))
+    )
+    assert "header: false" in mapping
+    assert next(iter(guesses)) == "column 1"
+
+
+def test_where_nothing_can_be_mapped_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x\n1\n2\n")
+    done = run_command("mapping", "new", tmp_path / "t.csv", "--out", tmp_path / "m.yaml")
+    assert done.returncode == 2
+    assert "nothing in it can be mapped" in done.stderr
+    assert not (tmp_path / "m.yaml").exists()
+
+
+def test_a_cell_of_three_megabytes_is_no_internal_error(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "mrn,date,weight (kg),note\n1,2025-03-01,70," + "x" * 3_000_000 + "\n2,2025-03-02,71,\n"
+    )
+    done = run_command("mapping", "new", tmp_path / "t.csv", "--out", tmp_path / "m.yaml")
+    assert done.returncode in (0, 1)
+    assert "2 rows read" in done.stderr
+    assert "internal error" not in done.stderr.casefold()
