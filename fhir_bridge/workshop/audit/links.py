@@ -6,7 +6,7 @@ whether each value always became the same thing, and no two became one, is.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Final
 
 from fhir_bridge.workshop.audit.contexts import Contexts
@@ -17,6 +17,9 @@ __all__ = ["Links", "candidates"]
 
 _AS_THEY_ARE: Final = frozenset(("series", "instance", "content item", "annotation", "variant"))
 """Units whose values no site translates: UIDs, what was measured, variants."""
+
+_SEVERAL: Final = 3
+"""How many pairs show that an identifier of a table became a reference."""
 
 Candidate = tuple[str, str]
 """Where (an element, and whose), and what is there."""
@@ -29,6 +32,8 @@ class Links:
         self._targets: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self._codes: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._values: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+        self._by_field: dict[tuple[str, str], dict[str, set[str]]] = {}
+        self._counts: Counter[tuple[str, str, str]] = Counter()
 
     def note(self, field: str, value: str, options: list[Candidate]) -> None:
         """Take what a value may have become."""
@@ -36,6 +41,7 @@ class Links:
             self._targets[field, element, value].add(target)
             self._values[field, element, target].add(value)
             self._codes[field, element].add(target)
+        self._counts.update({(field, element, value) for element, _ in options})
 
     def is_link(self, leaf: SourceLeaf, options: list[Candidate]) -> bool:
         """Whether a value became one thing each time, and nothing else became it; a code, where there are several."""
@@ -44,8 +50,26 @@ class Links:
             len(self._targets[field, element, value]) == 1
             and len(self._values[field, element, target]) == 1
             and (leaf.role is not Role.CODE or len(self._codes[field, element]) > 1)
+            and (leaf.role is not Role.ID or self._is_usual(field, element))
             for element, target in options
         )
+
+    def _is_usual(self, field: str, element: str) -> bool:
+        """Whether several values of a field, each of several rows, always became one thing each: what is there once
+        goes with anything that is there once."""
+        pairs = self._pairs(field, element)
+        agreed = [value for value, targets in pairs.items() if len(targets) == 1]
+        again = [value for value in agreed if self._counts[field, element, value] > 1]
+        return len(again) >= _SEVERAL and len(agreed) == len(pairs)
+
+    def _pairs(self, field: str, element: str) -> dict[str, set[str]]:
+        if (field, element) not in self._by_field:
+            self._by_field[field, element] = {
+                value: targets
+                for (name, path, value), targets in self._targets.items()
+                if (name, path) == (field, element)
+            }
+        return self._by_field[field, element]
 
 
 def candidates(leaf: SourceLeaf, record: SourceRecord, pool: Pool, contexts: Contexts) -> list[Candidate]:
@@ -74,7 +98,7 @@ def candidates(leaf: SourceLeaf, record: SourceRecord, pool: Pool, contexts: Con
             for sibling in match.resource.holders[match.holder]
             if sibling.element == "system" and ":" in sibling.text
         ]
-    if leaf.role is Role.ID:
+    if leaf.role is Role.ID and record.units[leaf.unit].name == "row":
         return [
             (other.path, other.text)
             for place in sorted(own)

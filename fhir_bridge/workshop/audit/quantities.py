@@ -122,7 +122,7 @@ class Quantities:
         if source is None or target is None or match.number is None:
             return False
         other = ucum_of(target)
-        if other is None or other == source:
+        if other is None or same_unit(source, other):
             return False
         try:
             result = ucum.convert(stated, source, other)
@@ -243,4 +243,6 @@ def _rounded(stated: Decimal, value: Decimal) -> bool:
     exact = stated.as_tuple().exponent
     if not isinstance(exact, int) or places >= -exact:
         return False
-    return abs(stated - value) < Decimal(1).scaleb(-places) and abs(stated) >= 1
+    unit = Decimal(1).scaleb(-places)
+    cut = abs(value) <= abs(stated) and abs(stated - value) < unit
+    return (cut or abs(stated - value) <= unit / 2) and abs(stated) >= 1
