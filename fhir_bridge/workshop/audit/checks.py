@@ -13,8 +13,15 @@ from fhir_bridge.workshop.audit.moments import moment
 from fhir_bridge.workshop.audit.outcomes import ARRIVED, DEPENDENT, LOST, Kind, Outcome
 from fhir_bridge.workshop.audit.places import CODE_ELEMENTS, ELEMENTS, Places
 from fhir_bridge.workshop.audit.quantities import Quantities
+from fhir_bridge.workshop.audit.stated import is_negated
 from fhir_bridge.workshop.audit.times import Times
-from fhir_bridge.workshop.audit.translations import display_stems, same_family, statuses, system_of
+from fhir_bridge.workshop.audit.translations import (
+    display_stems,
+    same_family,
+    statuses,
+    system_of,
+    translations,
+)
 from fhir_bridge.workshop.first_mapping.statuses import STATUS_KINDS, status_codes
 from fhir_bridge.workshop.normal_forms import digits, folded, stems, words
 
@@ -50,6 +57,9 @@ class Checker:
             return self._system(leaf)
         if leaf.role is Role.COMPARATOR and leaf.value == "=":
             return ARRIVED
+        if leaf.field == "PID-8" or leaf.table == "sex":
+            if (outcome := self._sex(leaf)) is not None:
+                return outcome
         inside = self._places.inside(leaf)
         if self._quantities.is_marked(leaf):
             inside = [match for match in inside if self._quantities.has_mark(leaf, match)]
@@ -107,7 +117,7 @@ class Checker:
             return ARRIVED
         if leaf.role in (Role.NUMBER, Role.TEXT):
             return self._quantities.near(leaf)
-        return LOST
+        return self._quantities.other_unit(leaf) or LOST
 
     def _noted(self, leaf: SourceLeaf) -> bool:
         """Whether a note of the resource has the whole value as it was behind a label: `Transport: WALK`."""
@@ -138,7 +148,8 @@ class Checker:
     def _beside(self, leaf: SourceLeaf) -> bool:
         """Whether a short value is in a text that has other parts of the same value: `SMITH--Angela--L`."""
         return leaf.role is not Role.NUMBER and any(
-            contains(match.text, leaf.value) for match in self._matched.get(leaf.part, ())
+            contains(match.text, leaf.value) and self._places.is_said(leaf, match.text)
+            for match in self._matched.get(leaf.part, ())
         )
 
     def _by_name(self, leaf: SourceLeaf) -> bool:
@@ -168,7 +179,9 @@ class Checker:
             return True  # what a table's code was translated to says what its name says
         own = set(words(leaf.value))
         return any(
-            sibling.element == "display" and (own & set(words(sibling.text)) or leaf.value == code.value)
+            sibling.element == "display"
+            and (own & set(words(sibling.text)) or leaf.value == code.value)
+            and not is_negated(sibling.text, leaf.value, ())
             for match in matches
             for sibling in match.resource.holders[match.holder]
         )
@@ -205,8 +218,8 @@ class Checker:
         bare = False
         arrived = self._arrived[code.number]
         primary = self._places.contexts.primary[leaf.unit]
-        if leaf.field.startswith("OBX-3"):  # the order may have the same code: the result's own counts
-            arrived = [match for match in arrived if match.resource.index == primary] or arrived
+        # Another segment may have the same code: the one in what this segment became counts.
+        arrived = [match for match in arrived if match.resource.index == primary] or arrived
         for match in arrived:
             siblings = match.resource.holders[match.holder]
             if match.element != "code":
@@ -257,15 +270,6 @@ class Checker:
         if leaf.table == STATUS_WORDS:
             return self._row_status(leaf)
         allowed = statuses(leaf.field.removesuffix(".1"), leaf.value)
-        kept = [
-            match
-            for match in self._places.contexts.matching(leaf)
-            if match.resource.index in self._places.contexts.scopes[leaf.unit]
-            and folded(match.text) == folded(leaf.value)
-            and "extension" in match.path
-        ]
-        if kept:
-            return ARRIVED
         places = self._with_status(leaf)
         other: FhirLeaf | None = None
         for place in places:
@@ -276,7 +280,25 @@ class Checker:
                     other = other or match
         if other is not None and allowed:
             return Outcome(Kind.STATUS, "the status is another one", other.path, other.text)
-        return ARRIVED if not allowed and self._places.inside(leaf) else LOST
+        kept = any(
+            match.resource.index in self._places.contexts.scopes[leaf.unit]
+            and folded(match.text) == folded(leaf.value)
+            and "extension" in match.path
+            for match in self._places.contexts.matching(leaf)
+        )  # where no status contradicts it
+        return ARRIVED if kept or (not allowed and self._places.inside(leaf)) else LOST
+
+    def _sex(self, leaf: SourceLeaf) -> Outcome | None:
+        """What the Patient's gender says of a sex that has a code there; what an extension repeats does not count."""
+        wanted = {folded(text) for text in (leaf.value, *translations(leaf))}
+        if not wanted & {"female", "male"}:
+            return None
+        primary = self._places.contexts.primary[leaf.unit]
+        scoped = self._places.scoped(leaf) if primary is None else self._places.pool.resources[primary].leaves
+        genders = [match for match in scoped if match.path == "Patient.gender"]
+        if not genders or any(folded(match.text) in wanted for match in genders):
+            return None
+        return Outcome(Kind.VALUE, "the sex is another one", genders[0].path, genders[0].text)
 
 
 def _implied(leaf: SourceLeaf, match: FhirLeaf) -> bool:

@@ -122,7 +122,9 @@ def system_of(designator: str) -> str | None:
 
 def same_family(first: str, second: str) -> bool:
     """Whether two URIs are of the same kind of system, such as ICD-10 and its clinical modification."""
-    return any(re.search(name, first.lower()) and re.search(name, second.lower()) for name in _FAMILIES.values())
+    return any(
+        re.search(name, first.lower()) and re.search(name, second.lower()) for name in _FAMILIES.values()
+    )
 
 
 @cache
