@@ -44,9 +44,9 @@ def ucum_of(unit: str) -> str | None:
 def same_unit(first: str, second: str) -> bool:
     """Whether two texts are one unit."""
     one, two = ucum_of(first), ucum_of(second)
-    if folded(first) == folded(second) or (plain(first) and plain(first) == plain(second)):
-        if first == second or one is None or two is None or first.isupper() or second.isupper():
-            return True  # a sender of capitals writes `MG` for milligrams; `Mmol` is another unit than `mmol`
+    spelt = folded(first) == folded(second) or (plain(first) and plain(first) == plain(second))
+    if spelt and (first == second or one is None or two is None or first.isupper() or second.isupper()):
+        return True  # a sender of capitals writes `MG` for milligrams; `Mmol` is another unit than `mmol`
     if one is None or two is None:
         return False
     if one == two:

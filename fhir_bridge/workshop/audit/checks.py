@@ -13,6 +13,7 @@ from fhir_bridge.workshop.audit.moments import moment
 from fhir_bridge.workshop.audit.outcomes import ARRIVED, DEPENDENT, LOST, Kind, Outcome
 from fhir_bridge.workshop.audit.places import CODE_ELEMENTS, ELEMENTS, Places
 from fhir_bridge.workshop.audit.quantities import Quantities
+from fhir_bridge.workshop.audit.rows import code_at
 from fhir_bridge.workshop.audit.stated import is_negated
 from fhir_bridge.workshop.audit.times import Times
 from fhir_bridge.workshop.audit.translations import (
@@ -43,6 +44,13 @@ class Checker:
         """Times of FHIR that are no time of the source, and are a whole zone away from one of theirs."""
         return self._times.unexplained()
 
+    def codes(self, leaf: SourceLeaf) -> frozenset[str]:
+        """The codes of the results that a value became; none where it is something else too."""
+        if leaf.role is Role.UNIT:
+            return frozenset()
+        codes = [code_at(match) for match in self._arrived.get(leaf.number, ())]
+        return frozenset() if None in codes else frozenset(code for code in codes if code)
+
     def check(self, leaf: SourceLeaf) -> Outcome:
         """What became of the leaf; leaves are to be asked for in order, as a display follows its code."""
         if leaf.role is Role.CODE or leaf.part not in self._codes:
@@ -57,9 +65,8 @@ class Checker:
             return self._system(leaf)
         if leaf.role is Role.COMPARATOR and leaf.value == "=":
             return ARRIVED
-        if leaf.field == "PID-8" or leaf.table == "sex":
-            if (outcome := self._sex(leaf)) is not None:
-                return outcome
+        if (leaf.field == "PID-8" or leaf.table == "sex") and (outcome := self._sex(leaf)) is not None:
+            return outcome
         inside = self._places.inside(leaf)
         if self._quantities.is_marked(leaf):
             inside = [match for match in inside if self._quantities.has_mark(leaf, match)]
@@ -254,14 +261,21 @@ class Checker:
 
     def _row_status(self, leaf: SourceLeaf) -> Outcome:
         """The status in words that a row states: of the resources that share most with the row."""
-        allowed = {status_codes(kind, [leaf.value])[leaf.value.casefold()] for kind in STATUS_KINDS}
+        codes = {kind: status_codes(kind, [leaf.value])[leaf.value.casefold()] for kind in STATUS_KINDS}
+        allowed = {*codes.values(), folded(leaf.value)}
         other: FhirLeaf | None = None
+        arrived = False
         for place in self._places.contexts.best(leaf.unit):
-            for match in self._places.pool.resources[place].leaves:
+            resource = self._places.pool.resources[place]
+            for match in resource.leaves:
                 if match.path.count(".") == 1 and match.element in ("status", "docStatus"):
-                    if match.text in allowed or folded(match.text) == folded(leaf.value):
-                        return ARRIVED
+                    if match.text in allowed:
+                        arrived = True
+                    elif codes.get(resource.type):
+                        return Outcome(Kind.STATUS, "the status is another one", match.path, match.text)
                     other = other or match
+        if arrived:
+            return ARRIVED
         if other is not None:
             return Outcome(Kind.STATUS, "the status is another one", other.path, other.text)
         return ARRIVED if self._places.inside(leaf) else LOST

@@ -9,6 +9,7 @@ from typing import Final
 from fhir_bridge.workshop.audit.comparison import exact
 from fhir_bridge.workshop.audit.fhir_pool import Allowed, FhirLeaf, Pool, PoolResource
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord, SourceUnit
+from fhir_bridge.workshop.audit.rows import resources_of_row
 
 __all__ = ["Contexts"]
 
@@ -48,6 +49,7 @@ class Contexts:
     Attributes:
         scopes: for each unit, numbers of the resources in which its short values count.
         primary: for each unit that has types of its own, the resource that it became.
+        others: resources that are about a row's Patient and of other rows.
         shared: units that share their primary resource with an earlier unit of the same name.
     """
 
@@ -64,11 +66,25 @@ class Contexts:
         self._assign()
         self.parts: dict[int, frozenset[int]] = self._homes_of_parts()
         self.own: list[frozenset[int]] = [self._own(n, unit) for n, unit in enumerate(record.units)]
-        self.scopes: list[frozenset[int]] = [self._scope(n, unit) for n, unit in enumerate(record.units)]
+        self.others: frozenset[int] = frozenset()
+        if allowed.subjects:
+            self._take_row()
+        self.scopes: list[frozenset[int]] = [
+            self._scope(n, unit) - self.others for n, unit in enumerate(record.units)
+        ]
         self.mentions: list[dict[int, set[int]]] = [self._mentioned(own) for own in self.own]
+
+    def _take_row(self) -> None:
+        """The resources of a row whose Patient is known, beside what is about nobody."""
+        unit = self._record.units[0]
+        own, self.others = resources_of_row(unit, self.matching, self._pool, self._allowed)
+        about = own | self.others
+        self.own = [own | (self.own[0] - about), *self.own[1:]]
 
     def best(self, unit: int) -> list[int]:
         """The resources that share most with a unit."""
+        if self._allowed.subjects:
+            return sorted(self.own[unit])
         scores = self.scores[unit]
         most = max(scores.values(), default=0.0)
         return [place for place, score in sorted(scores.items()) if most and score >= 0.9 * most]

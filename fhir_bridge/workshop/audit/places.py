@@ -57,7 +57,9 @@ class Places:
         seen = [
             match
             for match in contexts.matching(leaf)
-            if _compatible(leaf, match) and self.is_said(leaf, match.text)
+            if match.resource.index not in contexts.others
+            and _compatible(leaf, match)
+            and self.is_said(leaf, match.text)
         ]
         scope = contexts.scopes[leaf.unit]
         short = len(leaf.value) < 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 
 from fhir_bridge.fhir import ucum
@@ -85,7 +86,7 @@ class Quantities:
                 if self._converted(stated, unit.value, match):
                     self._with_amount.add(unit.number)
                     return ARRIVED
-            if value != stated and _rounded(stated, value):
+            if value != stated and _rounded(stated, value) and not self._is_number_of_another(leaf, match):
                 return Outcome(Kind.VALUE, "digits after the decimal point are lost", match.path, match.text)
         return LOST
 
@@ -119,10 +120,35 @@ class Quantities:
         if not amounts or ucum_of(leaf.value) is None:
             return None
         for siblings in self._quantities(leaf):
-            for other in siblings:
+            for other in siblings if not self._is_of_another(leaf, siblings) else ():
                 if other.element in ("unit", "code") and ucum_of(other.text) is not None:
                     return Outcome(Kind.UNIT, "the unit is another one", other.path, other.text)
         return None
+
+    def _is_of_another(self, leaf: SourceLeaf, siblings: list[FhirLeaf]) -> bool:
+        """Whether a Quantity is that of another value with a unit of its own."""
+        amounts = {match.number for match in siblings if match.element == "value"}
+        units = [match.text for match in siblings if match.element in ("unit", "code")]
+        leaves = self._places.record.leaves
+        parts = {
+            other.part for other in leaves if other.role is Role.NUMBER and number(other.value) in amounts
+        }
+        return any(
+            other.part in parts - {leaf.part}
+            and other.role is not Role.NUMBER
+            and any(same_unit(other.value, unit) for unit in units)
+            for other in leaves
+        )
+
+    def _is_number_of_another(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
+        """Whether an amount is another number of the source; that of a result or a cell is in a resource of its own."""
+        if leaf.field.startswith("OBX-5") or self._places.record.units[leaf.unit].name == "row":
+            return False
+        return match.number in self._numbers - {number(leaf.value)}
+
+    @cached_property
+    def _numbers(self) -> set[Decimal | None]:
+        return {number(leaf.value) for leaf in self._places.record.leaves if leaf.role is Role.NUMBER}
 
     def _units_of(self, leaf: SourceLeaf) -> list[SourceLeaf]:
         """What may be the unit of a number: units of its segment, and what follows it in its own value."""

@@ -40,9 +40,9 @@ def states(text: str, value: str, source: Collection[str]) -> bool:
     for match in re.finditer(rf"(?<![\w.,]){re.escape(value.casefold())}(?!\w|[.,]\d)", own):
         label = _LABEL.search(own[: match.start()])
         after = own[match.end() :]
-        if label and not _NEGATIONS & set(words(label[0])):
-            if _END.match(after) or all(word in source for word in words(after)):
-                return True
+        ends = _END.match(after) or all(word in source for word in words(after))
+        if label and ends and not _NEGATIONS & set(words(label[0])):
+            return True
     return False
 
 

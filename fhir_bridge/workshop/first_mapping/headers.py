@@ -10,7 +10,7 @@ from typing import Final
 
 from fhir_bridge.workshop.units import ucum_of
 
-__all__ = ["language_of", "role_in", "tokens", "unit_in"]
+__all__ = ["language_of", "role_in", "tokens", "unit_in", "without_unit"]
 
 _ID: Final = r"(id|ids|uuid|uid|guid|cod|no|nr|num|number|nummer|numero|nro|key|identifier|identifikator|code|codice|codigo|kennung|source value)"
 _RULES: Final[tuple[tuple[str, str], ...]] = (
@@ -96,7 +96,7 @@ def tokens(name: str) -> str:
 @lru_cache(5_000)
 def role_in(name: str) -> str:
     """The role that a column's name gives it; nothing where it says none."""
-    bare, _ = _without_unit(name)
+    bare, _ = without_unit(name)
     words = tokens(bare)
     return next((role for role, pattern in _RULES if re.search(pattern, words)), "")
 
@@ -135,7 +135,8 @@ _JOINED: Final = re.compile(r"(?i)^(?:wt|weight|ht|height|bmi|size)(kg|cm|mm|m2)
 
 
 @lru_cache(5_000)
-def _without_unit(name: str) -> tuple[str, str]:
+def without_unit(name: str) -> tuple[str, str]:
+    """A name without the unit that it states, and this as written; empty where there is none."""
     match = _BRACKETED.search(name)
     if match and (ucum_of(match[1].strip()) or "/" in match[1] or match[1].strip() in _SYMBOLS):
         return name[: match.start()], match[1].strip()
@@ -183,7 +184,7 @@ def _before(name: str, unit: re.Match[str]) -> str:
 
 def unit_in(name: str) -> tuple[str, str] | None:
     """The unit that a name states, as written and in UCUM (empty where it has none)."""
-    _, unit = _without_unit(name)
+    _, unit = without_unit(name)
     return (unit, _ucum(unit)) if unit else None
 
 
@@ -215,4 +216,4 @@ def _ucum(unit: str) -> str:
 
 def bare(name: str) -> str:
     """The name without its unit."""
-    return _without_unit(name)[0].strip(" _-.") or name
+    return without_unit(name)[0].strip(" _-.") or name
