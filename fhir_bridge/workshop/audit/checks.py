@@ -97,8 +97,8 @@ class Checker:
         if leaf.role is Role.CODE and leaf.table and self._by_name(leaf):
             self._arrived[leaf.number] = []
             return ARRIVED
-        if leaf.role is Role.YES_NO:
-            wanted = "true" if leaf.value.upper() == "Y" else "false"
+        if leaf.role is Role.YES_NO and leaf.value.upper() in ("Y", "N", "YES", "NO"):
+            wanted = "true" if leaf.value.upper().startswith("Y") else "false"
             place = ELEMENTS.get(leaf.field)
             if any(
                 ((isinstance(match.value, bool) and match.text == wanted) or _implied(leaf, match))
