@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
@@ -10,9 +11,9 @@ from typing import Final
 from fhir_bridge.workshop.audit.comparison import contains
 from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
-from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord, SourceUnit
 from fhir_bridge.workshop.audit.stated import is_negated, states
-from fhir_bridge.workshop.normal_forms import folded, words
+from fhir_bridge.workshop.normal_forms import folded, number, words
 
 __all__ = ["CODE_ELEMENTS", "ELEMENTS", "Places"]
 
@@ -65,6 +66,8 @@ class Places:
         short = len(leaf.value) < 5
         if leaf.field.startswith("OBX-3"):
             seen = [match for match in seen if not self._is_of_order(leaf, match)]
+        elif contexts.primary[leaf.unit] is None and unit.types and unit.name != "OBX" and leaf.role in _SAID:
+            seen = [match for match in seen if not self._is_of_another(leaf, match)]
         if unit.name == "OBX" and leaf.field.startswith("OBX-5"):
             own = contexts.own[leaf.unit] or scope
             return [
@@ -104,6 +107,23 @@ class Places:
             and bool(own)
         )
 
+    def _is_of_another(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
+        """Whether a value is in what a segment of another name became, which has it too; this one became nothing."""
+        unit = self.record.units[leaf.unit]
+        return match.resource.type not in unit.types and any(
+            other.name != unit.name and any(each.value == leaf.value for each in other.leaves)
+            for other in self._became.get(match.resource.index, ())
+        )
+
+    @cached_property
+    def _became(self) -> dict[int, list[SourceUnit]]:
+        """Resource -> the segments that became it."""
+        results: dict[int, list[SourceUnit]] = defaultdict(list)
+        for place, unit in zip(self.contexts.primary, self.record.units, strict=True):
+            if place is not None:
+                results[place].append(unit)
+        return results
+
     def _has_result(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
         """Whether a resource has the value of the result whose code a leaf is."""
         return any(
@@ -132,7 +152,7 @@ class Places:
         """Whether a text says a value, not its opposite; of a result, no more than the source does."""
         if leaf.role not in _SAID or folded(text) == folded(leaf.value):
             return True
-        if not contains(text, leaf.value):
+        if not contains(text, leaf.value) or number(text) is not None:
             return True  # in another form: a translation, a number
         if is_negated(text, leaf.value, self._words_of_units[leaf.unit]):
             return False
