@@ -307,24 +307,38 @@ def test_actions_and_the_unit_of_an_appointment_are_not_reported(added: str, tmp
 # Times
 
 
-def test_no_time_is_compared_with_a_birth_or_with_what_another_field_became(tmp_path: Path) -> None:
+def test_no_time_is_compared_with_a_birth(tmp_path: Path) -> None:
     every = resources()
-    every["1a"]["birthDate"] = "2026-04-10"
+    every["1a"] |= {"birthDate": "2026-04-10", "telecom": [{"system": "phone", "value": "031 5550011"}]}
     for number in ("6f", "7g", "8h"):
         every[number].pop("effectiveDateTime")
     every["9i"]["collection"].pop("collectedDateTime")
-    findings = audited(tmp_path, every, MESSAGE.replace("|19840223|F", "|20260410|F"))
+    message = MESSAGE.replace("|19840223|F", "|20260410|F").replace(
+        "Udo||||||2026", "Udo|0315550011|||||2026"
+    )
     wanted = {"OBR[1]-7", "OBX[1]-14", "OBX[2]-14", "SPM[1]-17"}
-    assert {(each["locator"], each["kind"], each["fhir"]) for each in findings} == {
+    assert {(each["locator"], each["kind"], each["fhir"]) for each in audited(tmp_path, every, message)} == {
         (place, "never arrived", "") for place in wanted
     }
 
 
+def test_a_day_that_another_field_states_is_not_what_became_of_a_time(tmp_path: Path) -> None:
+    every = resources()
+    every["5e"]["occurrenceDateTime"] = "2026-04-10"
+    message = MESSAGE.replace("FIL-9920|||||||", "FIL-9920||||20260410111500+0200|||").replace(
+        "OBX|1", "TQ1|1||||||20260410\rOBX|1"
+    )
+    findings = audited(tmp_path, every, message)
+    assert [(each["locator"], each["kind"]) for each in findings] == [("ORC[1]-7", "never arrived")]
+
+
 def test_ninety_minutes_are_no_zone(tmp_path: Path) -> None:
     analysed = "20260410071500+0200|||||20260410084500+0200\rOBX|2"
-    message = MESSAGE.replace("20260410071500+0200\rOBX|2", analysed)
+    message = MESSAGE.replace("20260410071500+0200\rOBX|2", analysed).replace("+0200", "")
     findings = audited(tmp_path, resources(), message)
-    assert [(each["locator"], each["kind"]) for each in findings] == [("OBX[1]-19", "never arrived")]
+    kinds = {each["locator"]: each["kind"] for each in findings}
+    assert kinds["OBX[1]-14"] == "changed zone"
+    assert kinds["OBX[1]-19"] == "never arrived"
 
 
 def test_a_number_is_not_compared_with_what_another_number_became(tmp_path: Path) -> None:

@@ -28,8 +28,10 @@ def wide(coded: bool = False) -> tuple[str, Resources]:
     """A table of two results a row, and what a good engine makes of it."""
     every: Resources = []
     for number, (patient, day, *values) in enumerate(rows()):
-        if patient not in {each["id"] for each in every}:
-            every.append({"resourceType": "Patient", "id": patient, "identifier": [{"value": patient}]})
+        if hidden(patient) not in {each["id"] for each in every}:
+            every.append(
+                {"resourceType": "Patient", "id": hidden(patient), "identifier": [{"value": patient}]}
+            )
         for column, value in zip(COLUMNS, values, strict=True):
             name = column.split(" ")[0]
             loinc = {"Glucose": "14749-6", "Creatinine": "14682-9"}[name]
@@ -37,6 +39,11 @@ def wide(coded: bool = False) -> tuple[str, Resources]:
             every[-1]["code"] = {"coding": [{"code": loinc}]} if coded else {"text": name}
     lines = [";".join(("Patient no", "Date", *COLUMNS)), *(";".join(row) for row in rows())]
     return "\n".join(lines), every
+
+
+def hidden(patient: str) -> str:
+    """An id that says nothing."""
+    return f"{int(patient[3:]) * 7919:08x}"
 
 
 def long() -> tuple[str, Resources]:
@@ -54,7 +61,7 @@ def observation(number: str, patient: str, day: str, value: str, unit: str) -> d
         "resourceType": "Observation",
         "id": number,
         "status": "final",
-        "subject": {"reference": f"Patient/{patient}"},
+        "subject": {"reference": f"Patient/{hidden(patient)}"},
         "effectiveDateTime": day,
         "valueQuantity": {"value": float(value), "unit": unit},
     }
@@ -78,8 +85,13 @@ def findings(tmp_path: Path, table: str, every: Resources) -> set[tuple[str, str
 
 
 def strangers(every: Resources) -> Resources:
-    """The same without the Patients, who are on another server."""
-    return [each for each in every if each["resourceType"] != "Patient"]
+    """The same without the Patients, who are on another server and named by their identifiers."""
+    numbers = {each["id"]: each["identifier"][0]["value"] for each in every if "identifier" in each}
+    return [
+        each | {"subject": {"identifier": {"value": numbers[each["subject"]["reference"].split("/")[1]]}}}
+        for each in every
+        if each["resourceType"] != "Patient"
+    ]
 
 
 @pytest.mark.parametrize("shape", [wide, long, lambda: wide(coded=True)])
@@ -136,39 +148,54 @@ def test_a_result_under_another_code_than_its_columns_is_reported(coded: bool, t
 def test_digits_that_are_lost_are_found_where_the_columns_name_has_the_unit(tmp_path: Path) -> None:
     table, every = wide()
     known = {each["id"]: each for each in every}
-    known["Glucose-1"]["valueQuantity"]["value"] = 5.3
-    assert findings(tmp_path, table, every) == {("lab.csv:3", "Glucose (mmol/l)", "changed value", "5.37")}
+    known["Glucose-4"]["valueQuantity"]["value"] = 6.5
+    assert findings(tmp_path, table, every) == {("lab.csv:6", "Glucose (mmol/l)", "changed value", "6.48")}
 
 
 STATUS = """\
-PatNr;Datum;CRP;CRP Einheit;Befundstatus
-P-1;03.06.2026;12,5;mg/l;endgültig
-P-2;04.06.2026;8,1;mg/l;vorläufig
+PatNr;FallNr;Datum;CRP;CRP Einheit;Befundstatus
+P-311;F-9001;03.06.2026;12,5;mg/l;endgültig
+P-312;F-9002;04.06.2026;8,1;mg/l;vorläufig
 """
 
 
 def german() -> Resources:
-    return [
-        {**observation("a", "P-1", "2026-06-03", "12.5", "mg/l"), "code": {"text": "CRP"}},
-        {
-            **observation("b", "P-2", "2026-06-04", "8.1", "mg/l"),
+    every: Resources = []
+    for number, (day, value, status) in enumerate(
+        (("2026-06-03", "12.5", "final"), ("2026-06-04", "8.1", "preliminary")), 1
+    ):
+        patient = f"P-31{number}"
+        result = observation(f"r{number}", patient, day, value, "mg/l")
+        result |= {
+            "status": status,
             "code": {"text": "CRP"},
-            "status": "preliminary",
-        },
-    ]
+            "encounter": {"reference": f"Encounter/e{number}"},
+        }
+        every += [
+            result,
+            {"resourceType": "Patient", "id": hidden(patient), "identifier": [{"value": patient}]},
+            {
+                "resourceType": "Encounter",
+                "id": f"e{number}",
+                "status": "finished",
+                "identifier": [{"value": f"F-900{number}"}],
+                "subject": result["subject"],
+            },
+        ]
+    return every
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "value"), [(0, "preliminary", "endgültig"), (1, "final", "vorläufig")]
+    ("number", "status", "value"), [(1, "preliminary", "endgültig"), (2, "final", "vorläufig")]
 )
 def test_status_words_in_german_are_compared_with_the_status(
     number: int, status: str, value: str, tmp_path: Path
 ) -> None:
     assert findings(tmp_path, STATUS, german()) == set()
     every = german()
-    every[number]["status"] = status
+    next(each for each in every if each["id"] == f"r{number}")["status"] = status
     assert findings(tmp_path, STATUS, every) == {
-        (f"lab.csv:{number + 2}", "Befundstatus", "changed status", value)
+        (f"lab.csv:{number + 1}", "Befundstatus", "changed status", value)
     }
 
 
