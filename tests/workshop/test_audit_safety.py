@@ -256,6 +256,54 @@ def test_a_sex_that_fhir_has_no_code_for_is_in_the_extension(tmp_path: Path) -> 
     assert audited(tmp_path, every, MESSAGE.replace("|19840223|F", "|19840223|A")) == []
 
 
+def panel() -> Resources:
+    """The two results as components of one Observation that has the code and the status of the order."""
+    every = resources()
+    report = every.pop("6f")
+    virus, drug = every.pop("7g"), every.pop("8h")
+    every["7g"] = virus | {
+        "code": report["code"],
+        "identifier": report["identifier"],
+        "performer": report["resultsInterpreter"],
+        "specimen": report["specimen"][0],
+        "issued": report["issued"],
+        "component": [
+            {"code": code("97097-0", "SARS-CoV-2 antigen"), "valueString": virus.pop("valueString")},
+            {"code": drug["code"], "valueCodeableConcept": drug["valueCodeableConcept"]},
+        ],
+    }
+    return every
+
+
+ANTIGEN = MESSAGE.replace("ST|94309-2^SARS-CoV-2 RNA^LN", "ST|97097-0^SARS-CoV-2 antigen^LN")
+
+
+def test_results_that_are_components_of_the_order_arrived(tmp_path: Path) -> None:
+    every = panel()
+    every["7g"].pop("valueString", None)
+    assert audited(tmp_path, every, ANTIGEN) == []
+
+
+def test_a_value_of_another_component_is_not_the_results(tmp_path: Path) -> None:
+    every = panel()
+    every["7g"].pop("valueString", None)
+    first, second = every["7g"]["component"]
+    first["code"], second["code"] = second["code"], first["code"]
+    places = {(each["locator"], each["kind"]) for each in audited(tmp_path, every, ANTIGEN)}
+    assert places == {("OBX[1]-5", "never arrived"), ("OBX[2]-5", "never arrived")}
+
+
+def test_the_end_of_a_stay_is_not_its_start(tmp_path: Path) -> None:
+    message = MESSAGE.replace("V-66120", f"V-66120{25 * '|'}20260409080000+0200|20260411120000+0200")
+    every = resources()
+    period = {"start": "2026-04-09T08:00:00+02:00", "end": "2026-04-11T12:00:00+02:00"}
+    every["2b"]["period"] = dict(period)
+    assert audited(tmp_path, every, message) == []
+    every["2b"]["period"] = {"start": period["end"], "end": period["start"]}
+    places = {(each["locator"], each["kind"]) for each in audited(tmp_path, every, message)}
+    assert places == {("PV1[1]-44", "never arrived"), ("PV1[1]-45", "never arrived")}
+
+
 PROCEDURE = (
     "DG1|1||K63.3^Ulcer of intestine^I10|||A\rPR1|1||45378^Colonoscopy^C4||20260410083000+0200"
     "||||||||||K63.3^Ulcer of intestine^I10"

@@ -254,10 +254,21 @@ class Checker:
                 reports = [place for place in group if resources[place].type == "DiagnosticReport"]
                 if reports:
                     return reports
+            if primary is None:  # it became the Observation of a panel
+                return [place for place in sorted(contexts.own[leaf.unit]) if self._has_code(leaf, place)]
         places = [] if primary is None else [primary]
         if primary is None or leaf.field.startswith(("OBR", "ORC", "TXA")):
             places += near
         return places
+
+    def _has_code(self, leaf: SourceLeaf, place: int) -> bool:
+        """Whether an Observation has the code of the order that a leaf is of."""
+        return any(
+            match.resource.index == place and match.path.startswith("Observation.code.")
+            for other in self._places.record.units[leaf.unit].leaves
+            if other.field.startswith("OBR-4")
+            for match in self._places.contexts.matching(other)
+        )
 
     def _row_status(self, leaf: SourceLeaf) -> Outcome:
         """The status in words that a row states: of the resources that share most with the row."""

@@ -73,7 +73,9 @@ class Places:
             return [
                 match
                 for match in seen
-                if match.resource.index in own and not _NOT_RESULTS.search(match.path.split(".", 1)[-1])
+                if match.resource.index in own
+                and not _NOT_RESULTS.search(match.path.split(".", 1)[-1])
+                and contexts.is_of_result(leaf.unit, match)
             ]
         home = contexts.parts.get(leaf.part, frozenset())
         if home and short and leaf.role in (Role.NAME, Role.CODE, Role.ADDRESS, Role.AUTHORITY):
@@ -198,7 +200,9 @@ class Places:
         if self.record.units[leaf.unit].name == "OBX":
             scope = self.contexts.own[leaf.unit]
         for place in sorted(scope):
-            yield from self.pool.resources[place].leaves
+            for other in self.pool.resources[place].leaves:
+                if self.contexts.is_of_result(leaf.unit, other):
+                    yield other
 
 
 def _compatible(leaf: SourceLeaf, match: FhirLeaf) -> bool:

@@ -203,7 +203,7 @@ def _single(leaf: SourceLeaf, outcome: Outcome, record: SourceRecord, contexts: 
 def _collision(leaf: SourceLeaf, record: SourceRecord, contexts: Contexts) -> tuple[Kind, str]:
     """A value that is missing because another unit's resource took its place."""
     other = contexts.shared.get(leaf.unit)
-    if other is None:
+    if other is None or leaf.unit in contexts.components:
         return Kind.NEVER, ""
     return (
         Kind.COLLIDED,

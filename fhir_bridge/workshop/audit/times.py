@@ -22,6 +22,11 @@ _ZONES: Final = timedelta(hours=14)
 """The farthest that a zone is from UTC."""
 _BIRTHS: Final = re.compile(r"PID-7|NK1-16|GT1-8|IN1-18|IN2-|IN3-")
 """Fields of HL7 v2 whose day may be a Patient's birth."""
+_ENDS: Final = {
+    **dict.fromkeys(("PV1-44", "IN1-12", "TQ1-7", "OBR-7", "AIS-4"), "end"),
+    **dict.fromkeys(("PV1-45", "IN1-13", "TQ1-8", "OBR-8"), "start"),
+}
+"""Fields of HL7 v2 that are one end of a period, and the element that is the other one."""
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}-\d")
 
 
@@ -205,7 +210,12 @@ class Times:
 
 
 def _is_of_kind(leaf: SourceLeaf, match: FhirLeaf) -> bool:
-    """Whether an element can be what a field of HL7 v2 became: a birth is not when a specimen was taken."""
+    """Whether an element can be what a field of HL7 v2 became: no birth is when a specimen was taken."""
+    if match.element == _ENDS.get(leaf.field.removesuffix(".1")):
+        return not any(
+            other.element in ("start", "end") and other is not match
+            for other in match.resource.holders[match.holder]
+        )
     if not match.path.startswith("Patient.birthDate") or not _SEGMENT.match(leaf.field):
         return True
     return _BIRTHS.match(leaf.field) is not None or leaf.field.startswith("OBX-5")
