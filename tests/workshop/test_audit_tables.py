@@ -217,7 +217,8 @@ def test_the_negation_of_a_cell_is_reported(tmp_path: Path) -> None:
 
 def orders(told: bool) -> tuple[str, Resources]:
     """Orders by three doctors, whom the FHIR knows by ids of its own."""
-    table, every = "Patient no;Date;Doctor id\n", []
+    table = "Patient no;Date;Doctor id\n"
+    every: Resources = []
     for number in range(9):
         day, doctor = f"2026-07-{number + 1:02}", number % 3 if told else number
         table += f"KX-{number};{day};DOC-77{doctor}\n"

@@ -155,7 +155,7 @@ class Checker:
     def _beside(self, leaf: SourceLeaf) -> bool:
         """Whether a short value is in a text that has other parts of the same value: `SMITH--Angela--L`."""
         return leaf.role is not Role.NUMBER and any(
-            contains(match.text, leaf.value) and self._places.is_said(leaf, match.text)
+            contains(match.text, leaf.value) and self._places.is_stated(leaf, match.text)
             for match in self._matched.get(leaf.part, ())
         )
 

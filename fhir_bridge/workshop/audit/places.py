@@ -40,7 +40,7 @@ ELEMENTS: Final = {
     "DG1-6": re.compile(r"diagnosis|category|extension|verification|clinical|use"),
 }
 """Fields whose short values count only in their own elements, or where an engine keeps what has none."""
-_SAID: Final = frozenset((Role.TEXT, Role.DISPLAY, Role.CODE, Role.NUMBER))
+_WORDED: Final = frozenset((Role.TEXT, Role.DISPLAY, Role.CODE, Role.NUMBER))
 """What is read out of a longer text only where that says the same."""
 _OF_PARTIES: Final = frozenset((Role.ID, Role.NAME, Role.ADDRESS, Role.PHONE, Role.AUTHORITY, Role.TIME))
 
@@ -60,13 +60,15 @@ class Places:
             for match in contexts.matching(leaf)
             if match.resource.index not in contexts.others
             and _compatible(leaf, match)
-            and self.is_said(leaf, match.text)
+            and self.is_stated(leaf, match.text)
         ]
         scope = contexts.scopes[leaf.unit]
         short = len(leaf.value) < 5
         if leaf.field.startswith("OBX-3"):
             seen = [match for match in seen if not self._is_of_order(leaf, match)]
-        elif contexts.primary[leaf.unit] is None and unit.types and unit.name != "OBX" and leaf.role in _SAID:
+        elif (
+            contexts.primary[leaf.unit] is None and unit.types and unit.name != "OBX" and leaf.role in _WORDED
+        ):
             seen = [match for match in seen if not self._is_of_another(leaf, match)]
         if unit.name == "OBX" and leaf.field.startswith("OBX-5"):
             own = contexts.own[leaf.unit] or scope
@@ -150,9 +152,9 @@ class Places:
             if self.pool.resources[place].type in ("ServiceRequest", "DiagnosticReport")
         )
 
-    def is_said(self, leaf: SourceLeaf, text: str) -> bool:
+    def is_stated(self, leaf: SourceLeaf, text: str) -> bool:
         """Whether a text says a value, not its opposite; of a result, no more than the source does."""
-        if leaf.role not in _SAID or folded(text) == folded(leaf.value):
+        if leaf.role not in _WORDED or folded(text) == folded(leaf.value):
             return True
         if not contains(text, leaf.value) or number(text) is not None:
             return True  # in another form: a translation, a number
@@ -178,7 +180,7 @@ class Places:
             for leaf in unit.leaves
             for word in words(leaf.field)
         }
-        return names.union(*self._words_of_units)
+        return frozenset(names.union(*self._words_of_units))
 
     def _unclaimed(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
         """Whether a value is in a resource about the unit's that no segment became: the race as an Observation."""

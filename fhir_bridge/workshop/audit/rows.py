@@ -17,6 +17,8 @@ __all__ = ["allowed_of_rows", "code_at", "resources_of_row"]
 _PATIENT: Final = re.compile(r"(?i)pat|mrn|person|subject|^id$")
 _NAMING: Final = frozenset((Role.ID, Role.TEXT, Role.CODE, Role.NUMBER))
 _CODED: Final = frozenset((Role.CODE, Role.DISPLAY, Role.TEXT, Role.NAME, Role.ID))
+_SHARED: Final = frozenset(Role) - {Role.UNIT, Role.STATUS, Role.COMPARATOR, Role.YES_NO, Role.SYSTEM}
+"""What tells one row from another; a unit is in all of them."""
 _NO_TIME_OF_ROWS: Final = re.compile(r"\.meta\.|birthDate|deceased")
 
 
@@ -81,6 +83,8 @@ def resources_of_row(
     dated: set[int] = set()
     coded: set[int] = set()
     for leaf in unit.leaves:
+        if leaf.role not in _SHARED:
+            continue
         shared: dict[int, float] = {}
         for match in matching(leaf):
             place = match.resource.index
