@@ -145,6 +145,41 @@ def test_a_result_under_another_code_than_its_columns_is_reported(coded: bool, t
     }
 
 
+LOCAL = {"GLUC": ("14749-6", "mmol/l"), "KREA": ("14682-9", "umol/l"), "CRP": ("1988-5", "mg/l")}
+
+
+def translated() -> tuple[str, Resources]:
+    """A table of one result a row, whose codes are the laboratory's; the FHIR has LOINC's."""
+    table = "PatNr;Datum;Analyt;Wert;Einheit;Bewertung\n"
+    every: Resources = []
+    for number in range(6):
+        patient = f"KX-{410 + number}"
+        every.append({"resourceType": "Patient", "id": hidden(patient), "identifier": [{"value": patient}]})
+        for place, (name, (loinc, unit)) in enumerate(LOCAL.items()):
+            value, remark = str(40 + 7 * number + 11 * place), ("normal", "auffällig")[(number + place) % 2]
+            table += f"{patient};2026-08-1{number};{name};{value};{unit};{remark}\n"
+            result = observation(f"{name}{number}", patient, f"2026-08-1{number}", value, unit)
+            interpretation = [{"text": remark}]
+            every.append(result | {"code": {"coding": [{"code": loinc}]}, "interpretation": interpretation})
+    return table, every
+
+
+def test_codes_that_are_translated_arrived_where_each_became_one(tmp_path: Path) -> None:
+    table, every = translated()
+    assert findings(tmp_path, table, every) == set()
+    swap(every, "GLUC3", "CRP3", "code")
+    assert {(record, field, value) for record, field, _, value in findings(tmp_path, table, every)} == {
+        ("lab.csv:11", "Analyt", "GLUC"),
+        ("lab.csv:13", "Analyt", "CRP"),
+    }
+
+
+def test_a_word_of_another_result_of_the_day_does_not_count(tmp_path: Path) -> None:
+    table, every = translated()
+    next(each for each in every if each["id"] == "KREA2")["interpretation"] = [{"text": "normal"}]
+    assert findings(tmp_path, table, every) == {("lab.csv:9", "Bewertung", "never arrived", "auffällig")}
+
+
 def test_digits_that_are_lost_are_found_where_the_columns_name_has_the_unit(tmp_path: Path) -> None:
     table, every = wide()
     known = {each["id"]: each for each in every}

@@ -113,12 +113,14 @@ class Allowed:
         patients: numbers of the Patients whom they are about, if they are about any; empty for any.
         subjects: the same, with Patients that are not in the pool.
         alone: whether no other record is about them.
+        single: whether the record is one result.
     """
 
     bundle: int | None = None
     patients: frozenset[int] = frozenset()
     subjects: frozenset[int] = frozenset()
     alone: bool = False
+    single: bool = False
 
     def takes(self, resource: PoolResource) -> bool:
         """Whether a resource is one of them."""

@@ -21,6 +21,10 @@ _AS_THEY_ARE: Final = frozenset(("series", "instance", "content item", "annotati
 _SEVERAL: Final = 3
 """How many pairs show that an identifier of a table became a reference."""
 
+_MANY: Final = 5
+_ALMOST: Final = 0.75
+"""From how many on a code is what most of a value's became, and how large their share is: the others are reported."""
+
 Candidate = tuple[str, str]
 """Where (an element, and whose), and what is there."""
 
@@ -29,28 +33,26 @@ class Links:
     """What values of the whole audit may have become."""
 
     def __init__(self) -> None:
-        self._targets: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+        self._targets: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
         self._codes: dict[tuple[str, str], set[str]] = defaultdict(set)
-        self._values: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-        self._by_field: dict[tuple[str, str], dict[str, set[str]]] = {}
-        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._values: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+        self._by_field: dict[tuple[str, str], dict[str, Counter[str]]] = {}
 
     def note(self, field: str, value: str, options: list[Candidate]) -> None:
         """Take what a value may have become."""
-        for element, target in options:
-            self._targets[field, element, value].add(target)
-            self._values[field, element, target].add(value)
+        for element, target in dict.fromkeys(options):
+            self._targets[field, element, value][target] += 1
+            self._values[field, element, target][value] += 1
             self._codes[field, element].add(target)
-        self._counts.update({(field, element, value) for element, _ in options})
 
     def is_link(self, leaf: SourceLeaf, options: list[Candidate]) -> bool:
         """Whether a value became one thing each time, and nothing else became it; a code, where there are several."""
         field, value = leaf.field, leaf.value
         return any(
-            len(self._targets[field, element, value]) == 1
-            and len(self._values[field, element, target]) == 1
-            and (leaf.role is not Role.CODE or len(self._codes[field, element]) > 1)
-            and (leaf.role is not Role.ID or self._is_usual(field, element))
+            _is_rule(self._targets[field, element, value], target)
+            and _is_rule(self._values[field, element, target], value)
+            and (leaf.role is Role.AUTHORITY or len(self._codes[field, element]) > 1)
+            and (leaf.role in (Role.AUTHORITY, Role.CODE) or self._is_usual(field, element))
             for element, target in options
         )
 
@@ -58,11 +60,11 @@ class Links:
         """Whether several values of a field, each of several rows, always became one thing each: what is there once
         goes with anything that is there once."""
         pairs = self._pairs(field, element)
-        agreed = [value for value, targets in pairs.items() if len(targets) == 1]
-        again = [value for value in agreed if self._counts[field, element, value] > 1]
-        return len(again) >= _SEVERAL and len(agreed) == len(pairs)
+        rules = [targets for targets in pairs.values() if _is_rule(targets, targets.most_common(1)[0][0])]
+        again = [targets for targets in rules if targets.total() > 1]
+        return len(again) >= _SEVERAL and len(rules) == len(pairs)
 
-    def _pairs(self, field: str, element: str) -> dict[str, set[str]]:
+    def _pairs(self, field: str, element: str) -> dict[str, Counter[str]]:
         if (field, element) not in self._by_field:
             self._by_field[field, element] = {
                 value: targets
@@ -70,6 +72,11 @@ class Links:
                 if (name, path) == (field, element)
             }
         return self._by_field[field, element]
+
+
+def _is_rule(counts: Counter[str], one: str) -> bool:
+    """Whether it is one thing each time, but for a few of many."""
+    return len(counts) == 1 or (counts.total() >= _MANY and counts[one] >= _ALMOST * counts.total())
 
 
 def candidates(leaf: SourceLeaf, record: SourceRecord, pool: Pool, contexts: Contexts) -> list[Candidate]:
@@ -84,7 +91,7 @@ def candidates(leaf: SourceLeaf, record: SourceRecord, pool: Pool, contexts: Con
             for other in pool.resources[place].leaves
             if other.path.endswith((".identifier.system", ".reference"))
         ]
-    if leaf.role is Role.CODE and record.units[leaf.unit].name == "row":
+    if leaf.role in (Role.CODE, Role.TEXT) and record.units[leaf.unit].name == "row":
         return [
             (other.path, other.text)
             for place in sorted(own)

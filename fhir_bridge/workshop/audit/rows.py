@@ -51,11 +51,14 @@ def allowed_of_rows(records: Sequence[SourceRecord], pool: Pool, *, one_table: b
         )
         for record in records
     ]
+    numbers = Counter(leaf.field for record in records for leaf in record.leaves if leaf.role is Role.NUMBER)
+    measured = [name for name, count in numbers.items() if name != best and count * 2 >= len(records)]
     times = Counter(subject for subjects in about for subject in subjects)
     return [
         Allowed(
             subjects=subjects or frozenset((-1,)),
             alone=one_table and all(times[subject] == 1 for subject in subjects),
+            single=len(measured) == 1,
         )
         for subjects in about
     ]
@@ -90,7 +93,7 @@ def resources_of_row(
             place = match.resource.index
             if place not in mine or match.element == "reference":
                 continue
-            weight = 1.0
+            weight = 1.5 if leaf.role is Role.NUMBER else 1.0
             if leaf.role is Role.TIME and not _NO_TIME_OF_ROWS.search(match.path):
                 stated, there = moment(leaf.value), match.moment
                 same = stated is not None and there is not None and stated.parts[:5] == there.parts[:5]
@@ -118,6 +121,10 @@ def resources_of_row(
             for place in group
             if scores[place] == max(scores[other] for other in group)
         }
+    if allowed.single:  # the code of a row may be translated: of its day's results the one that shares most
+        results = {place for place in others if pool.resources[place].type == "Observation"}
+        most = max((scores[place] for place in results), default=0.0)
+        others -= {place for place in results if scores[place] < most}
     own |= others
     return frozenset(own), frozenset(mine - own)
 
