@@ -25,6 +25,9 @@ _MANY: Final = 5
 _ALMOST: Final = 0.75
 """From how many on a code is what most of a value's became, and how large their share is: the others are reported."""
 
+_NEARLY: Final = 0.9
+"""The share of an identifier's values that became one reference each."""
+
 Candidate = tuple[str, str]
 """Where (an element, and whose), and what is there."""
 
@@ -49,8 +52,8 @@ class Links:
         """Whether a value became one thing each time, and nothing else became it; a code, where there are several."""
         field, value = leaf.field, leaf.value
         return any(
-            _is_rule(self._targets[field, element, value], target)
-            and _is_rule(self._values[field, element, target], value)
+            _is_rule(self._targets[field, element, value], target, element)
+            and _is_rule(self._values[field, element, target], value, element)
             and (leaf.role is Role.AUTHORITY or len(self._codes[field, element]) > 1)
             and (leaf.role in (Role.AUTHORITY, Role.CODE) or self._is_usual(field, element))
             for element, target in options
@@ -60,9 +63,11 @@ class Links:
         """Whether several values of a field, each of several rows, always became one thing each: what is there once
         goes with anything that is there once."""
         pairs = self._pairs(field, element)
-        rules = [targets for targets in pairs.values() if _is_rule(targets, targets.most_common(1)[0][0])]
+        rules = [
+            targets for targets in pairs.values() if _is_rule(targets, targets.most_common(1)[0][0], element)
+        ]
         again = [targets for targets in rules if targets.total() > 1]
-        return len(again) >= _SEVERAL and len(rules) == len(pairs)
+        return len(again) >= _SEVERAL and len(rules) >= _NEARLY * len(pairs)
 
     def _pairs(self, field: str, element: str) -> dict[str, Counter[str]]:
         if (field, element) not in self._by_field:
@@ -74,9 +79,15 @@ class Links:
         return self._by_field[field, element]
 
 
-def _is_rule(counts: Counter[str], one: str) -> bool:
-    """Whether it is one thing each time, but for a few of many."""
-    return len(counts) == 1 or (counts.total() >= _MANY and counts[one] >= _ALMOST * counts.total())
+def _is_rule(counts: Counter[str], one: str, element: str) -> bool:
+    """Whether it is one thing each time; of what a result is of, but for a few of many."""
+    if len(counts) == 1:
+        return True
+    return (
+        element.endswith(".code.coding.code")
+        and counts.total() >= _MANY
+        and counts[one] >= _ALMOST * counts.total()
+    )
 
 
 def candidates(leaf: SourceLeaf, record: SourceRecord, pool: Pool, contexts: Contexts) -> list[Candidate]:
