@@ -340,6 +340,19 @@ def test_a_coding_system_is_that_of_the_segments_own_resource(
     assert {(each["locator"], each["kind"]) for each in findings} == expected
 
 
+def test_the_code_of_a_segment_that_became_nothing_is_not_that_of_another_segment(tmp_path: Path) -> None:
+    every = resources()
+    every["c"] = {
+        "resourceType": "Condition",
+        "id": "c",
+        "subject": {"reference": "Patient/1a"},
+        "code": code("K63.3", "Ulcer of intestine", "http://hl7.org/fhir/sid/icd-10"),
+    }
+    ulcer = "K63.3^Ulcer of intestine^I10"
+    findings = audited(tmp_path, every, f"{MESSAGE}\rDG1|1||{ulcer}\rPR1|1||{ulcer}")
+    assert [(each["locator"], each["kind"]) for each in findings] == [("PR1[1]-3", "never arrived")]
+
+
 @pytest.mark.parametrize("added", ["PRB|AD", "SCH|A-1||||||||25|min"])
 def test_actions_and_the_unit_of_an_appointment_are_not_reported(added: str, tmp_path: Path) -> None:
     every = resources()

@@ -114,7 +114,7 @@ class Places:
     def _is_of_another(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
         """Whether a value is in what a segment of another name became, which has it too; this one became nothing."""
         unit = self.record.units[leaf.unit]
-        return match.resource.type not in unit.types and any(
+        return match.resource.type not in (*unit.types, "Patient", "Encounter") and any(
             other.name != unit.name and any(each.value == leaf.value for each in other.leaves)
             for other in self._became.get(match.resource.index, ())
         )
