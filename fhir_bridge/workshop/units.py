@@ -43,9 +43,10 @@ def ucum_of(unit: str) -> str | None:
 @lru_cache(10_000)
 def same_unit(first: str, second: str) -> bool:
     """Whether two texts are one unit."""
-    if folded(first) == folded(second) or (plain(first) and plain(first) == plain(second)):
-        return _cased(first, second)
     one, two = ucum_of(first), ucum_of(second)
+    spelt = folded(first) == folded(second) or (plain(first) and plain(first) == plain(second))
+    if spelt and (first == second or one is None or two is None or first.isupper() or second.isupper()):
+        return True  # a sender of capitals writes `MG` for milligrams; `Mmol` is another unit than `mmol`
     if one is None or two is None:
         return False
     if one == two:
@@ -54,9 +55,3 @@ def same_unit(first: str, second: str) -> bool:
         return ucum.canonical(_ONE, one) == ucum.canonical(_ONE, two) and ucum.commensurable(one, two)
     except (ucum.UcumError, ArithmeticError):
         return False
-
-
-def _cased(first: str, second: str) -> bool:
-    """Whether texts that differ in case or signs alone mean one unit: `mmol` and `Mmol` do not."""
-    one, two = ucum_of(first), ucum_of(second)
-    return one is None or two is None or one == two or plain(one) == plain(two)

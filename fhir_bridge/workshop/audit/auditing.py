@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
+from fhir_bridge.workshop.audit.columns import report_other_codes
 from fhir_bridge.workshop.audit.csv_source import read_rows
 from fhir_bridge.workshop.audit.dicom_source import read_studies
 from fhir_bridge.workshop.audit.fhir_pool import OF_NOBODY
@@ -25,6 +26,7 @@ from fhir_bridge.workshop.audit.pairing import (
     read_pool,
 )
 from fhir_bridge.workshop.audit.record_audit import Finding, RecordAudit, audit_record, resolve_links
+from fhir_bridge.workshop.audit.rows import allowed_of_rows
 from fhir_bridge.workshop.audit.vcf_source import read_calls
 
 __all__ = ["Audit", "audit_folders", "source_files"]
@@ -150,12 +152,15 @@ def _audit_group(
         result.problems += [Problem(name, record.locator) for record in records if not record.units]
         read = [record for record in records if record.units]
         allowed = [allowed_resources(record, pool, shared) for record in read]
+        if form_of_source(paths[0]) == "csv" and shared:
+            allowed = allowed_of_rows(read, pool, one_table=several == 1) or allowed
         if form_of_source(paths[0]) == "vcf" and any(each.patients for each in allowed):
             # The samples of one file are named in one way: one that nothing names is of none of the others.
             allowed = [each if each.patients else OF_NOBODY for each in allowed]
         for record, own in zip(read, allowed, strict=True):
             result.records.append(audit_record(record, pool, own, zone, shared=shared))
     audited = result.records[before:]
+    report_other_codes(audited)
     if audited and not any(
         problem.place in names for problem in result.problems
     ):  # what can't be read may say anything

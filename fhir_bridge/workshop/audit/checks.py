@@ -13,8 +13,16 @@ from fhir_bridge.workshop.audit.moments import moment
 from fhir_bridge.workshop.audit.outcomes import ARRIVED, DEPENDENT, LOST, Kind, Outcome
 from fhir_bridge.workshop.audit.places import CODE_ELEMENTS, ELEMENTS, Places
 from fhir_bridge.workshop.audit.quantities import Quantities
+from fhir_bridge.workshop.audit.rows import code_at
+from fhir_bridge.workshop.audit.stated import is_negated
 from fhir_bridge.workshop.audit.times import Times
-from fhir_bridge.workshop.audit.translations import display_stems, same_family, statuses, system_of
+from fhir_bridge.workshop.audit.translations import (
+    display_stems,
+    same_family,
+    statuses,
+    system_of,
+    translations,
+)
 from fhir_bridge.workshop.first_mapping.statuses import STATUS_KINDS, status_codes
 from fhir_bridge.workshop.normal_forms import digits, folded, stems, words
 
@@ -36,6 +44,13 @@ class Checker:
         """Times of FHIR that are no time of the source, and are a whole zone away from one of theirs."""
         return self._times.unexplained()
 
+    def codes(self, leaf: SourceLeaf) -> frozenset[str]:
+        """The codes of the results that a value became; none where it is something else too."""
+        if leaf.role is Role.UNIT:
+            return frozenset()
+        codes = [code_at(match) for match in self._arrived.get(leaf.number, ())]
+        return frozenset() if None in codes else frozenset(code for code in codes if code)
+
     def check(self, leaf: SourceLeaf) -> Outcome:
         """What became of the leaf; leaves are to be asked for in order, as a display follows its code."""
         if leaf.role is Role.CODE or leaf.part not in self._codes:
@@ -50,6 +65,8 @@ class Checker:
             return self._system(leaf)
         if leaf.role is Role.COMPARATOR and leaf.value == "=":
             return ARRIVED
+        if (leaf.field == "PID-8" or leaf.table == "sex") and (outcome := self._sex(leaf)) is not None:
+            return outcome
         inside = self._places.inside(leaf)
         if self._quantities.is_marked(leaf):
             inside = [match for match in inside if self._quantities.has_mark(leaf, match)]
@@ -80,8 +97,8 @@ class Checker:
         if leaf.role is Role.CODE and leaf.table and self._by_name(leaf):
             self._arrived[leaf.number] = []
             return ARRIVED
-        if leaf.role is Role.YES_NO:
-            wanted = "true" if leaf.value.upper() == "Y" else "false"
+        if leaf.role is Role.YES_NO and leaf.value.upper() in ("Y", "N", "YES", "NO"):
+            wanted = "true" if leaf.value.upper().startswith("Y") else "false"
             place = ELEMENTS.get(leaf.field)
             if any(
                 ((isinstance(match.value, bool) and match.text == wanted) or _implied(leaf, match))
@@ -107,7 +124,7 @@ class Checker:
             return ARRIVED
         if leaf.role in (Role.NUMBER, Role.TEXT):
             return self._quantities.near(leaf)
-        return LOST
+        return self._quantities.other_unit(leaf) or LOST
 
     def _noted(self, leaf: SourceLeaf) -> bool:
         """Whether a note of the resource has the whole value as it was behind a label: `Transport: WALK`."""
@@ -138,7 +155,8 @@ class Checker:
     def _beside(self, leaf: SourceLeaf) -> bool:
         """Whether a short value is in a text that has other parts of the same value: `SMITH--Angela--L`."""
         return leaf.role is not Role.NUMBER and any(
-            contains(match.text, leaf.value) for match in self._matched.get(leaf.part, ())
+            contains(match.text, leaf.value) and self._places.is_stated(leaf, match.text)
+            for match in self._matched.get(leaf.part, ())
         )
 
     def _by_name(self, leaf: SourceLeaf) -> bool:
@@ -168,7 +186,9 @@ class Checker:
             return True  # what a table's code was translated to says what its name says
         own = set(words(leaf.value))
         return any(
-            sibling.element == "display" and (own & set(words(sibling.text)) or leaf.value == code.value)
+            sibling.element == "display"
+            and (own & set(words(sibling.text)) or leaf.value == code.value)
+            and not is_negated(sibling.text, leaf.value, ())
             for match in matches
             for sibling in match.resource.holders[match.holder]
         )
@@ -205,8 +225,8 @@ class Checker:
         bare = False
         arrived = self._arrived[code.number]
         primary = self._places.contexts.primary[leaf.unit]
-        if leaf.field.startswith("OBX-3"):  # the order may have the same code: the result's own counts
-            arrived = [match for match in arrived if match.resource.index == primary] or arrived
+        # Another segment may have the same code: the one in what this segment became counts.
+        arrived = [match for match in arrived if match.resource.index == primary] or arrived
         for match in arrived:
             siblings = match.resource.holders[match.holder]
             if match.element != "code":
@@ -234,21 +254,39 @@ class Checker:
                 reports = [place for place in group if resources[place].type == "DiagnosticReport"]
                 if reports:
                     return reports
+            if primary is None:  # it became the Observation of a panel
+                return [place for place in sorted(contexts.own[leaf.unit]) if self._has_code(leaf, place)]
         places = [] if primary is None else [primary]
         if primary is None or leaf.field.startswith(("OBR", "ORC", "TXA")):
             places += near
         return places
 
+    def _has_code(self, leaf: SourceLeaf, place: int) -> bool:
+        """Whether an Observation has the code of the order that a leaf is of."""
+        return any(
+            match.resource.index == place and match.path.startswith("Observation.code.")
+            for other in self._places.record.units[leaf.unit].leaves
+            if other.field.startswith("OBR-4")
+            for match in self._places.contexts.matching(other)
+        )
+
     def _row_status(self, leaf: SourceLeaf) -> Outcome:
         """The status in words that a row states: of the resources that share most with the row."""
-        allowed = {status_codes(kind, [leaf.value])[leaf.value.casefold()] for kind in STATUS_KINDS}
+        codes = {kind: status_codes(kind, [leaf.value])[leaf.value.casefold()] for kind in STATUS_KINDS}
+        allowed = {*codes.values(), folded(leaf.value)}
         other: FhirLeaf | None = None
+        arrived = False
         for place in self._places.contexts.best(leaf.unit):
-            for match in self._places.pool.resources[place].leaves:
+            resource = self._places.pool.resources[place]
+            for match in resource.leaves:
                 if match.path.count(".") == 1 and match.element in ("status", "docStatus"):
-                    if match.text in allowed or folded(match.text) == folded(leaf.value):
-                        return ARRIVED
+                    if match.text in allowed:
+                        arrived = True
+                    elif codes.get(resource.type):
+                        return Outcome(Kind.STATUS, "the status is another one", match.path, match.text)
                     other = other or match
+        if arrived:
+            return ARRIVED
         if other is not None:
             return Outcome(Kind.STATUS, "the status is another one", other.path, other.text)
         return ARRIVED if self._places.inside(leaf) else LOST
@@ -257,15 +295,6 @@ class Checker:
         if leaf.table == STATUS_WORDS:
             return self._row_status(leaf)
         allowed = statuses(leaf.field.removesuffix(".1"), leaf.value)
-        kept = [
-            match
-            for match in self._places.contexts.matching(leaf)
-            if match.resource.index in self._places.contexts.scopes[leaf.unit]
-            and folded(match.text) == folded(leaf.value)
-            and "extension" in match.path
-        ]
-        if kept:
-            return ARRIVED
         places = self._with_status(leaf)
         other: FhirLeaf | None = None
         for place in places:
@@ -276,7 +305,25 @@ class Checker:
                     other = other or match
         if other is not None and allowed:
             return Outcome(Kind.STATUS, "the status is another one", other.path, other.text)
-        return ARRIVED if not allowed and self._places.inside(leaf) else LOST
+        kept = any(
+            match.resource.index in self._places.contexts.scopes[leaf.unit]
+            and folded(match.text) == folded(leaf.value)
+            and "extension" in match.path
+            for match in self._places.contexts.matching(leaf)
+        )  # where no status contradicts it
+        return ARRIVED if kept or (not allowed and self._places.inside(leaf)) else LOST
+
+    def _sex(self, leaf: SourceLeaf) -> Outcome | None:
+        """What the Patient's gender says of a sex that has a code there; what an extension repeats does not count."""
+        wanted = {folded(text) for text in (leaf.value, *translations(leaf))}
+        if not wanted & {"female", "male"}:
+            return None
+        primary = self._places.contexts.primary[leaf.unit]
+        scoped = self._places.scoped(leaf) if primary is None else self._places.pool.resources[primary].leaves
+        genders = [match for match in scoped if match.path == "Patient.gender"]
+        if not genders or any(folded(match.text) in wanted for match in genders):
+            return None
+        return Outcome(Kind.VALUE, "the sex is another one", genders[0].path, genders[0].text)
 
 
 def _implied(leaf: SourceLeaf, match: FhirLeaf) -> bool:

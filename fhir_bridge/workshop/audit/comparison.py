@@ -18,6 +18,8 @@ _WORDY: Final = frozenset(
     (Role.TEXT, Role.DISPLAY, Role.NAME, Role.ADDRESS, Role.AUTHORITY, Role.ID, Role.PHONE)
 )
 _MANY: Final = 2000
+_NAMED: Final = 4
+"""How long an identifier is that the id of a resource names among other words: `pat-771234`."""
 _CLOCK: Final = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d))?(?:\.\d+)?(?:[+-]\d{4})?\Z")
 
 
@@ -52,8 +54,10 @@ def _candidates(leaf: SourceLeaf, pool: Pool) -> Iterator[FhirLeaf]:
         yield from _phones(value, pool)
     noted = role is Role.NUMBER and leaf.field.startswith("OBX-5")  # `about 140` where a number should be
     if (role in _WORDY or noted) and words(value):
-        within = is_apart if role is Role.ID else contains
-        yield from (match for match in _rarest(value, pool) if within(match.text, value))
+        for match in _rarest(value, pool):
+            named = role is not Role.ID or (match.element in ("reference", "id") and len(value) >= _NAMED)
+            if contains(match.text, value) if named else is_apart(match.text, value):
+                yield match
     if role in (Role.CODE, Role.STATUS, Role.YES_NO, Role.SYSTEM):
         for target in translations(leaf):
             yield from pool.find("t:" + folded(target))

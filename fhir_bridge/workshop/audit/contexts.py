@@ -9,6 +9,7 @@ from typing import Final
 from fhir_bridge.workshop.audit.comparison import exact
 from fhir_bridge.workshop.audit.fhir_pool import Allowed, FhirLeaf, Pool, PoolResource
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord, SourceUnit
+from fhir_bridge.workshop.audit.rows import resources_of_row
 
 __all__ = ["Contexts"]
 
@@ -48,6 +49,8 @@ class Contexts:
     Attributes:
         scopes: for each unit, numbers of the resources in which its short values count.
         primary: for each unit that has types of its own, the resource that it became.
+        components: for results that are components of their resource, the objects that have their code.
+        others: resources that are about a row's Patient and of other rows.
         shared: units that share their primary resource with an earlier unit of the same name.
     """
 
@@ -62,13 +65,31 @@ class Contexts:
         self.primary: list[int | None] = [None] * len(record.units)
         self.shared: dict[int, int] = {}
         self._assign()
+        self.components: dict[int, frozenset[int]] = {}
+        for number, unit in enumerate(record.units):
+            if unit.name == "OBX" and (components := self._components(number, unit)):
+                self.components[number] = components
         self.parts: dict[int, frozenset[int]] = self._homes_of_parts()
         self.own: list[frozenset[int]] = [self._own(n, unit) for n, unit in enumerate(record.units)]
-        self.scopes: list[frozenset[int]] = [self._scope(n, unit) for n, unit in enumerate(record.units)]
+        self.others: frozenset[int] = frozenset()
+        if allowed.subjects:
+            self._take_row()
+        self.scopes: list[frozenset[int]] = [
+            self._scope(n, unit) - self.others for n, unit in enumerate(record.units)
+        ]
         self.mentions: list[dict[int, set[int]]] = [self._mentioned(own) for own in self.own]
+
+    def _take_row(self) -> None:
+        """The resources of a row whose Patient is known, beside what is about nobody."""
+        unit = self._record.units[0]
+        own, self.others = resources_of_row(unit, self.matching, self._pool, self._allowed)
+        about = own | self.others
+        self.own = [own | (self.own[0] - about), *self.own[1:]]
 
     def best(self, unit: int) -> list[int]:
         """The resources that share most with a unit."""
+        if self._allowed.subjects:
+            return sorted(self.own[unit])
         scores = self.scores[unit]
         most = max(scores.values(), default=0.0)
         return [place for place, score in sorted(scores.items()) if most and score >= 0.9 * most]
@@ -142,6 +163,27 @@ class Contexts:
                 ):
                     return 2.0
         return None if stated else 0.0
+
+    def _components(self, number: int, unit: SourceUnit) -> frozenset[int]:
+        codes = [
+            match
+            for leaf in unit.leaves
+            if leaf.field.startswith("OBX-3") and leaf.role in (Role.CODE, Role.DISPLAY, Role.TEXT)
+            for match in self.matching(leaf)
+            if match.resource.index == self.primary[number] and match.path.startswith("Observation.co")
+        ]
+        if any(match.path.startswith("Observation.code.") for match in codes):
+            return frozenset()
+        return frozenset(
+            match.chain[1] for match in codes if match.path.startswith("Observation.component.code.")
+        )
+
+    def is_of_result(self, unit: int, match: FhirLeaf) -> bool:
+        """Whether a leaf of a result's resource is of the result, not of another component of the resource."""
+        components = self.components.get(unit)
+        if not components or not match.path.startswith("Observation.component."):
+            return not components or not match.path.startswith("Observation.value")
+        return match.chain[1] in components
 
     def _own(self, number: int, unit: SourceUnit) -> frozenset[int]:
         scores = self.scores[number]

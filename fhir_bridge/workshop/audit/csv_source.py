@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -79,8 +79,9 @@ def read_rows(path: Path, relative: str) -> Iterator[SourceRecord]:
                     table = RANGE
                 cells.append(f"{column}={cell}")
                 part = position
-                if together.get(column) in columns:
-                    part = columns.index(together[column])  # a unit belongs to the value of its row
+                measured = together.get(column) or (_measured(column, columns) if role is Role.UNIT else None)
+                if measured in columns:
+                    part = columns.index(measured)  # a unit belongs to the value of its row
                 unit.leaves.append(
                     SourceLeaf(
                         column,
@@ -105,6 +106,12 @@ def read_rows(path: Path, relative: str) -> Iterator[SourceRecord]:
         )
         record.text = {0: "  ".join(cells)}
         yield record
+
+
+def _measured(column: str, columns: Sequence[str]) -> str | None:
+    """The column whose unit another has by its name: `CRP` of `CRP unit`."""
+    names = [other for other in columns if other != column and column.casefold().startswith(other.casefold())]
+    return max(names, key=len, default=None)
 
 
 class _Written:

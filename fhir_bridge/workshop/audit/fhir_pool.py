@@ -20,6 +20,9 @@ __all__ = ["EVERYTHING", "OF_NOBODY", "Allowed", "FhirLeaf", "Pool", "PoolResour
 
 _DATE: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d.*)?)?)?\Z")
 _SKIPPED: Final = frozenset(("div", "resourceType", "fullUrl", "versionId", "profile"))
+_SUBJECT: Final = re.compile(
+    r"^\w+\.(subject|patient|beneficiary|individual)\.(reference|identifier\.value)$"
+)
 _CONTENT: Final = 5_000_000
 
 
@@ -68,6 +71,8 @@ class PoolResource:
         referred: numbers of those that refer to it.
         targets: its references as written, each with the objects around it.
         container: number of the resource that it is contained in; -1 of one that stands alone.
+        patients: numbers of the Patients whom it is about.
+        subjects: the same; of a Patient that is not in the pool a negative number.
         mentions: resource that it refers to -> objects (`diagnosis`, `participant`) that are about that one.
     """
 
@@ -83,6 +88,12 @@ class PoolResource:
     references: set[int] = field(default_factory=set)
     referred: set[int] = field(default_factory=set)
     patients: frozenset[int] = frozenset()
+    subjects: frozenset[int] = frozenset()
+
+    @cached_property
+    def code(self) -> str:
+        """What it is of: the codes of its `code`, else the text."""
+        return code_of(leaf for leaf in self.leaves if leaf.path.startswith(f"{self.type}.code"))
 
     @cached_property
     def holders(self) -> dict[int, list[FhirLeaf]]:
@@ -100,15 +111,23 @@ class Allowed:
     Attributes:
         bundle: number of the Bundle that they are in; None for any.
         patients: numbers of the Patients whom they are about, if they are about any; empty for any.
+        subjects: the same, with Patients that are not in the pool.
+        alone: whether no other record is about them.
+        single: whether the record is one result.
     """
 
     bundle: int | None = None
     patients: frozenset[int] = frozenset()
+    subjects: frozenset[int] = frozenset()
+    alone: bool = False
+    single: bool = False
 
     def takes(self, resource: PoolResource) -> bool:
         """Whether a resource is one of them."""
         if self.bundle is not None:
             return resource.bundle == self.bundle
+        if self.subjects:
+            return not resource.subjects or not self.subjects.isdisjoint(resource.subjects)
         return not self.patients or not resource.patients or not self.patients.isdisjoint(resource.patients)
 
 
@@ -125,6 +144,10 @@ class Pool:
         self.bundles = 0
         self.twins: list[tuple[PoolResource, PoolResource]] = []
         """Resources of one type and id with different content."""
+        self.strangers: dict[str, int] = {}
+        """Patients who are referred to and not in the pool, by what the references say."""
+        self.about: dict[int, list[int]] = defaultdict(list)
+        """Subject -> numbers of the resources about it."""
         self._by_key: dict[str, list[FhirLeaf]] = defaultdict(list)
         self._known: dict[str, list[int]] = defaultdict(list)
 
@@ -205,6 +228,16 @@ class Pool:
         for resource in self.resources:
             if resource.container >= 0 and not resource.patients:
                 resource.patients = self.resources[resource.container].patients
+        for resource in self.resources:
+            names = (
+                () if resource.patients else (leaf for leaf in resource.leaves if _SUBJECT.search(leaf.path))
+            )
+            strangers = {
+                self.strangers.setdefault(folded(leaf.text), -2 - len(self.strangers)) for leaf in names
+            }
+            resource.subjects = resource.patients or frozenset(strangers)
+            for subject in resource.subjects:
+                self.about[subject].append(resource.index)
 
     def find(self, key: str) -> list[FhirLeaf]:
         """The leaves that have a key."""
@@ -214,6 +247,15 @@ class Pool:
         """The resources of some types."""
         wanted = frozenset(names)
         return (resource for resource in self.resources if resource.type in wanted)
+
+
+def code_of(leaves: Iterable[FhirLeaf]) -> str:
+    """A CodeableConcept as one text: its codes, else what it says in words."""
+    known = list(leaves)
+    codes = {leaf.text for leaf in known if leaf.element == "code"}
+    return "|".join(
+        sorted(codes or {folded(leaf.text) for leaf in known if leaf.element in ("text", "display")})
+    )
 
 
 def keys(leaf: FhirLeaf) -> Iterator[str]:

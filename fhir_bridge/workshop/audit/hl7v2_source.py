@@ -17,6 +17,7 @@ from fhir_bridge.workshop.audit.hl7v2_types import (
 )
 from fhir_bridge.workshop.audit.leaves import (
     AUTHORITIES,
+    UNIT_FIELDS,
     ReadOptions,
     Role,
     SourceLeaf,
@@ -66,15 +67,6 @@ _JOINS: Final = frozenset(
     RQ1""".split()
 )
 """Segments that say more of the one before them (of those that do not join)."""
-_UNIT_FIELDS: Final = {
-    "OBX-6": Role.UNIT,
-    "RXA-7": Role.UNIT,
-    "RXE-5": Role.UNIT,
-    "RXO-4": Role.UNIT,
-    "SCH-10": Role.UNIT,
-}
-
-
 _FORMS: Final = {("SPM-20", "Y"): ("available",), ("SPM-20", "N"): ("unavailable",)}
 """What FHIR has for values that no table translates."""
 
@@ -230,7 +222,7 @@ class _Reader:
         tail = "".join(f".{number}" for number in position)
         if self._field in _STATUS and not tail.strip(".1"):
             role = Role.STATUS
-        elif self._field in _UNIT_FIELDS and role in (Role.CODE, Role.DISPLAY):
+        elif self._field in UNIT_FIELDS and role in (Role.CODE, Role.DISPLAY):
             role = Role.UNIT
         if table == "0136" and role is Role.CODE:
             role = Role.YES_NO

@@ -10,6 +10,7 @@ __all__ = [
     "AUTHORITIES",
     "HEADER",
     "STATUS_WORDS",
+    "UNIT_FIELDS",
     "ReadOptions",
     "Role",
     "SourceLeaf",
@@ -28,6 +29,21 @@ RANGE = "range"
 """In place of a table: what is usual, `<5`, which is no value with a comparator."""
 STATUS_WORDS = "status words"
 """In place of a table: the status of what a row is about, in words."""
+
+
+UNIT_FIELDS = {
+    "OBX-6": "OBX-5",
+    "RXA-7": "RXA-6",
+    "RXE-5": "RXE-3",
+    "RXO-4": "RXO-2",
+    "SCH-10": "SCH-9",
+    "AIS-6": "AIS-5",
+    "AIS-8": "AIS-7",
+    "AIG-10": "AIG-9",
+    "AIG-12": "AIG-11",
+    **{f"{name}-{field + 1}": f"{name}-{field}" for name in ("AIL", "AIP") for field in (7, 9)},
+}
+"""Fields of HL7 v2 that are the unit of another field's number."""
 
 
 class Role(StrEnum):

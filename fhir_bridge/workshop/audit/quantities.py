@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 
 from fhir_bridge.fhir import ucum
 from fhir_bridge.workshop.audit.comparison import contains
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf
-from fhir_bridge.workshop.audit.leaves import HEADER, RANGE, Role, SourceLeaf
+from fhir_bridge.workshop.audit.leaves import HEADER, RANGE, UNIT_FIELDS, Role, SourceLeaf
 from fhir_bridge.workshop.audit.outcomes import ARRIVED, LOST, Kind, Outcome
 from fhir_bridge.workshop.audit.places import Places
-from fhir_bridge.workshop.normal_forms import number, numbers
+from fhir_bridge.workshop.normal_forms import folded, number, numbers
 from fhir_bridge.workshop.units import same_unit, ucum_of
 
 __all__ = ["Quantities"]
 
 
+_MINUTES: Final = frozenset(("m", "min", "mins", "minute", "minutes"))
+"""How appointments write the unit of their duration."""
 _AMOUNT: Final = re.compile(r"(?i)value|quantity|dose|component|minutesDuration|repeat\.")
 _NOT_AMOUNT: Final = re.compile(r"identifier|telecom|referenceRange")
 _MARKED: Final = re.compile(r"\s*([<>]=?|[≤≥])\s*\d[\d.,\s]*")
@@ -83,7 +86,7 @@ class Quantities:
                 if self._converted(stated, unit.value, match):
                     self._with_amount.add(unit.number)
                     return ARRIVED
-            if value != stated and _rounded(stated, value):
+            if value != stated and _rounded(stated, value) and not self._is_number_of_another(leaf, match):
                 return Outcome(Kind.VALUE, "digits after the decimal point are lost", match.path, match.text)
         return LOST
 
@@ -107,6 +110,46 @@ class Quantities:
             for match in self._places.scoped(leaf)
         )
 
+    def other_unit(self, leaf: SourceLeaf) -> Outcome | None:
+        """The unit that an amount has there instead of the code or word that follows it in its value: `72^g`."""
+        amounts = [
+            other
+            for other in self._places.record.units[leaf.unit].leaves
+            if other.part == leaf.part and other.role is Role.NUMBER and other.number < leaf.number
+        ]
+        if not amounts or ucum_of(leaf.value) is None:
+            return None
+        for siblings in self._quantities(leaf):
+            for other in siblings if not self._is_of_another(leaf, siblings) else ():
+                if other.element in ("unit", "code") and ucum_of(other.text) is not None:
+                    return Outcome(Kind.UNIT, "the unit is another one", other.path, other.text)
+        return None
+
+    def _is_of_another(self, leaf: SourceLeaf, siblings: list[FhirLeaf]) -> bool:
+        """Whether a Quantity is that of another value with a unit of its own."""
+        amounts = {match.number for match in siblings if match.element == "value"}
+        units = [match.text for match in siblings if match.element in ("unit", "code")]
+        leaves = self._places.record.leaves
+        parts = {
+            other.part for other in leaves if other.role is Role.NUMBER and number(other.value) in amounts
+        }
+        return any(
+            other.part in parts - {leaf.part}
+            and other.role is not Role.NUMBER
+            and any(same_unit(other.value, unit) for unit in units)
+            for other in leaves
+        )
+
+    def _is_number_of_another(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
+        """Whether an amount is another number of the source; that of a result or a cell is in a resource of its own."""
+        if leaf.field.startswith("OBX-5") or self._places.record.units[leaf.unit].name == "row":
+            return False
+        return match.number in self._numbers - {number(leaf.value)}
+
+    @cached_property
+    def _numbers(self) -> set[Decimal | None]:
+        return {number(leaf.value) for leaf in self._places.record.leaves if leaf.role is Role.NUMBER}
+
     def _units_of(self, leaf: SourceLeaf) -> list[SourceLeaf]:
         """What may be the unit of a number: units of its segment, and what follows it in its own value."""
         return [
@@ -122,7 +165,7 @@ class Quantities:
         if source is None or target is None or match.number is None:
             return False
         other = ucum_of(target)
-        if other is None or other == source:
+        if other is None or same_unit(source, other):
             return False
         try:
             result = ucum.convert(stated, source, other)
@@ -143,7 +186,7 @@ class Quantities:
             if shown:
                 seen = shown[0].text
                 place = shown[0].path
-        if self._unit_is_there(leaf):
+        if self._unit_is_there(leaf) or self._is_of_element(leaf):
             return ARRIVED
         if seen:
             return Outcome(Kind.UNIT, "the unit is another one", place, seen)
@@ -155,15 +198,29 @@ class Quantities:
             return ARRIVED  # what a column's name states is lost with its values, or with nothing
         return LOST
 
-    def _in_words(self, leaf: SourceLeaf) -> bool:
-        """Whether a text has the unit behind its amount: a note of what could not be read as a number."""
-        amounts = [
-            other.value
+    def _is_of_element(self, leaf: SourceLeaf) -> bool:
+        """Whether the amount is in an element that is always in this unit: `Appointment.minutesDuration`."""
+        if folded(leaf.value) not in _MINUTES and ucum_of(leaf.value) != "min":
+            return False
+        stated = {number(other.value) for other in self._amounts(leaf)}
+        return any(
+            match.element == "minutesDuration" and match.number in stated
+            for match in self._places.scoped(leaf)
+        )
+
+    def _amounts(self, leaf: SourceLeaf) -> list[SourceLeaf]:
+        """The amounts whose unit a leaf is."""
+        return [
+            other
             for other in self._places.record.units[leaf.unit].leaves
             if other.role in (Role.NUMBER, Role.TEXT) and _measured(leaf, other)
         ]
+
+    def _in_words(self, leaf: SourceLeaf) -> bool:
+        """Whether a text has the unit behind its amount: a note of what could not be read as a number."""
+        amounts = self._amounts(leaf)
         return any(
-            contains(match.text, f"{amount} {leaf.value}")
+            contains(match.text, f"{amount.value} {leaf.value}")
             for match in self._places.scoped(leaf)
             for amount in amounts
         )
@@ -185,12 +242,7 @@ class Quantities:
 
     def _quantities(self, leaf: SourceLeaf) -> list[list[FhirLeaf]]:
         results: list[list[FhirLeaf]] = []
-        unit = self._places.record.units[leaf.unit]
-        amounts = [
-            other
-            for other in unit.leaves
-            if other.role in (Role.NUMBER, Role.TEXT) and _measured(leaf, other)
-        ]
+        amounts = self._amounts(leaf)
         scoped = [match for match in self._places.scoped(leaf) if match.number is not None]
         for amount in amounts:
             stated = number(amount.value.lstrip("<>=≤≥ "))
@@ -225,9 +277,7 @@ def _measured(unit: SourceLeaf, amount: SourceLeaf) -> bool:
     """Whether a unit is that of an amount: of the same value, or of the field before it."""
     if unit.part == amount.part:
         return True
-    fields = {"OBX-6": "OBX-5", "RXA-7": "RXA-6", "RXE-5": "RXE-3", "RXO-4": "RXO-2", "SCH-10": "SCH-9"}
-    field = ".".join(unit.field.split(".")[:1])
-    return amount.field.split(".")[0] == fields.get(field, "")
+    return amount.field.split(".")[0] == UNIT_FIELDS.get(unit.field.split(".")[0], "")
 
 
 def _as_unit(match: FhirLeaf, unit: str) -> FhirLeaf:
@@ -243,4 +293,6 @@ def _rounded(stated: Decimal, value: Decimal) -> bool:
     exact = stated.as_tuple().exponent
     if not isinstance(exact, int) or places >= -exact:
         return False
-    return abs(stated - value) < Decimal(1).scaleb(-places) and abs(stated) >= 1
+    unit = Decimal(1).scaleb(-places)
+    cut = abs(value) <= abs(stated) and abs(stated - value) < unit
+    return (cut or abs(stated - value) <= unit / 2) and abs(stated) >= 1

@@ -52,6 +52,7 @@ class RecordAudit:
         arrived, structural: counts of leaves.
         structure: counts of structural leaves by field.
         replaced: field and value of a lost code, and each code (path, code) that may be there instead of it.
+        codes: by number of a leaf of a row that arrived as results alone: the codes of these.
         options: by number of a lost leaf: what it may have become (`links.py`).
     """
 
@@ -62,6 +63,7 @@ class RecordAudit:
     structure: dict[str, int] = field(default_factory=dict)
     options: dict[int, list[Candidate]] = field(default_factory=dict)
     replaced: set[tuple[Candidate, Candidate]] = field(default_factory=set)
+    codes: dict[int, frozenset[str]] = field(default_factory=dict)
 
 
 def audit_record(
@@ -99,9 +101,12 @@ def audit_record(
             dependent[leaf.part].append(leaf)
         else:
             result.arrived += 1
+            if record.units[leaf.unit].name == "row" and (codes := checker.codes(leaf)):
+                result.codes[leaf.number] = codes
     stated = {(leaf.number, outcome.kind) for items in lost.values() for leaf, outcome in items}
+    named = {(outcome.place, outcome.seen) for items in lost.values() for _, outcome in items}
     for leaf, outcome in () if shared else checker.shifted():
-        if (leaf.number, outcome.kind) not in stated:
+        if (leaf.number, outcome.kind) not in stated and (outcome.place, outcome.seen) not in named:
             lost[leaf.part].append((leaf, outcome))
     for items in lost.values():
         for leaf, outcome in items:
@@ -198,7 +203,7 @@ def _single(leaf: SourceLeaf, outcome: Outcome, record: SourceRecord, contexts: 
 def _collision(leaf: SourceLeaf, record: SourceRecord, contexts: Contexts) -> tuple[Kind, str]:
     """A value that is missing because another unit's resource took its place."""
     other = contexts.shared.get(leaf.unit)
-    if other is None:
+    if other is None or leaf.unit in contexts.components:
         return Kind.NEVER, ""
     return (
         Kind.COLLIDED,

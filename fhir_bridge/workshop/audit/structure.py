@@ -29,6 +29,7 @@ STRUCTURE: Final[dict[str, frozenset[int]]] = {
     "IAM": frozenset((1, 6)),
     "DG1": frozenset((1, 2, 21)),
     "PR1": frozenset((1, 2, 20)),
+    "PRB": frozenset((1,)),
     "PRT": frozenset((1, 2)),
     "OBR": frozenset((1,)),
     "ORC": frozenset((1,)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Final
@@ -16,8 +18,16 @@ __all__ = ["Times"]
 
 _NOT_OF_UNITS: Final = frozenset(("Bundle", "MessageHeader", "Provenance"))
 """Resources whose times may be those of the run."""
-_ZONES: Final = timedelta(hours=26)
-"""The farthest that two zones are apart."""
+_ZONES: Final = timedelta(hours=14)
+"""The farthest that a zone is from UTC."""
+_BIRTHS: Final = re.compile(r"PID-7|NK1-16|GT1-8|IN1-18|IN2-|IN3-")
+"""Fields of HL7 v2 whose day may be a Patient's birth."""
+_ENDS: Final = {
+    **dict.fromkeys(("PV1-44", "IN1-12", "TQ1-7", "OBR-7", "AIS-4"), "end"),
+    **dict.fromkeys(("PV1-45", "IN1-13", "TQ1-8", "OBR-8"), "start"),
+}
+"""Fields of HL7 v2 that are one end of a period, and the element that is the other one."""
+_SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}-\d")
 
 
 class Times:
@@ -35,9 +45,23 @@ class Times:
             time for leaf in places.record.leaves if leaf.role is Role.TIME for time in _readings(leaf)
         }
 
+        self._exact: dict[tuple[int, ...], set[tuple[str, int | None]]] = defaultdict(set)
+        for leaf in places.record.leaves:
+            if leaf.role is Role.TIME and (stated := moment(leaf.value)):
+                self._exact[stated.parts[:5]].add((leaf.value, stated.offset))
+
+    def _is_of_another(self, leaf: SourceLeaf, match: FhirLeaf) -> bool:
+        """Whether a time of FHIR is another value of the source as it is written, and so not what became of this."""
+        there = match.moment
+        return there is not None and any(
+            value != leaf.value
+            and offset == (there.offset if offset is not None or not there.has_time else offset)
+            for value, offset in self._exact.get(there.parts[:5], ())
+        )
+
     def check(self, leaf: SourceLeaf) -> Outcome:
         stated = moment(leaf.value)
-        inside = self._places.inside(leaf)
+        inside = [match for match in self._places.inside(leaf) if _is_of_kind(leaf, match)]
         if stated is None:
             return ARRIVED if inside else LOST
         for tier in self._tiers(leaf, inside):
@@ -46,6 +70,10 @@ class Times:
                 outcome = self._same_time(leaf, stated, match)
                 if outcome is ARRIVED:
                     return ARRIVED
+                if outcome is None or self._is_of_another(leaf, match):
+                    continue
+                if match.path.startswith("Patient.deceased") and not _may_be_death(leaf):
+                    continue
                 best = _better(best, outcome)
             if best is not None:
                 return best
@@ -154,7 +182,7 @@ class Times:
         if not stated.has_time or not any(stated.parts[3:]) or _minutes(there) != _minutes(stated):
             return False
         return any(
-            one != other and abs(one - other) <= _ZONES and not (one - other).total_seconds() % 900
+            _is_zone(one - other, stated.offset, there.offset)
             for one in self._instants(stated)
             for other in self._instants(there)
         )
@@ -171,17 +199,38 @@ class Times:
                 or not seen.has_time
                 or seen.wall is None
                 or not self._times.isdisjoint(_read(seen))
+                or self._is_of_another(leaf, match)
+                or seen.parts[:5] in self._exact
             ):
                 continue
             distance = seen.wall - wall
-            if (
-                abs(distance) <= _ZONES
-                and not distance.total_seconds() % 900
-                and distance
-                and _minutes(seen) == _minutes(stated)
-            ):
+            if _is_zone(distance, stated.offset, seen.offset) and _minutes(seen) == _minutes(stated):
                 return Outcome(Kind.ZONE, "the time is shifted", match.path, match.text)
         return None
+
+
+def _is_of_kind(leaf: SourceLeaf, match: FhirLeaf) -> bool:
+    """Whether an element can be what a field of HL7 v2 became: no birth is when a specimen was taken."""
+    if match.element == _ENDS.get(leaf.field.removesuffix(".1")):
+        return not any(
+            other.element in ("start", "end") and other is not match
+            for other in match.resource.holders[match.holder]
+        )
+    if not match.path.startswith("Patient.birthDate") or not _SEGMENT.match(leaf.field):
+        return True
+    return _BIRTHS.match(leaf.field) is not None or leaf.field.startswith("OBX-5")
+
+
+def _may_be_death(leaf: SourceLeaf) -> bool:
+    return not _SEGMENT.match(leaf.field) or leaf.field.startswith(("PID-", "OBX-5"))
+
+
+def _is_zone(distance: timedelta, *offsets: int | None) -> bool:
+    """Whether two clock readings can be one in two zones: whole hours apart, or as an offset that is none."""
+    minutes = abs(distance.total_seconds()) / 60
+    if not minutes or distance > _ZONES or -distance > _ZONES:
+        return False
+    return not minutes % 60 or (not minutes % 15 and any(offset and offset % 60 for offset in offsets))
 
 
 def _readings(leaf: SourceLeaf) -> Iterator[tuple[str, datetime]]:

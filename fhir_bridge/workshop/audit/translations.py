@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 from typing import Final
 
@@ -98,7 +99,20 @@ _SYSTEMS: Final = {
     "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
     "C4": "http://www.ama-assn.org/go/cpt",
 }
-_FAMILIES: Final = ("icd", "cpt", "snomed", "loinc", "rxnorm", "ndc", "cvx", "mvx", "unitsofmeasure")
+_FAMILIES: Final = {
+    "icd-9": "icd-?9|icd9|6\\.(2|42|103|104)$",
+    "icd-10": "icd-?10|icd/release/10|6\\.(3|4|90)$",
+    "icd-11": "icd-?11|icd/release/11",
+    "cpt": "cpt|6\\.12$",
+    "snomed": "snomed|6\\.96$",
+    "loinc": "loinc|6\\.1$",
+    "rxnorm": "rxnorm|6\\.88$",
+    "ndc": "ndc|6\\.69$",
+    "cvx": "cvx|12\\.292$",
+    "mvx": "mvx|12\\.227$",
+    "ucum": "unitsofmeasure|ucum|6\\.8$",
+}
+"""Kinds of coding systems by what their URIs have, also as object identifiers (of `2.16.840.1.113883`)."""
 
 
 def system_of(designator: str) -> str | None:
@@ -107,8 +121,10 @@ def system_of(designator: str) -> str | None:
 
 
 def same_family(first: str, second: str) -> bool:
-    """Whether two URIs are of the same kind of system, such as two editions of ICD."""
-    return any(name in first.lower() and name in second.lower() for name in _FAMILIES)
+    """Whether two URIs are of the same kind of system, such as ICD-10 and its clinical modification."""
+    return any(
+        re.search(name, first.lower()) and re.search(name, second.lower()) for name in _FAMILIES.values()
+    )
 
 
 @cache
