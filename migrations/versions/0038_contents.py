@@ -99,6 +99,11 @@ ALTER TABLE history ALTER COLUMN bytes TYPE varchar COLLATE "C" USING pg_temp.ma
 ALTER TABLE contribution ALTER COLUMN bytes TYPE varchar COLLATE "C" USING pg_temp.marked(bytes);
 ALTER TABLE output ALTER COLUMN bytes TYPE varchar COLLATE "C" USING pg_temp.marked(bytes);
 DROP FUNCTION pg_temp.marked(bytea);
+-- A process of an earlier program that still runs would write its bytes as hexadecimal text.
+ALTER TABLE resource ADD CONSTRAINT resource_content CHECK (left(bytes, 1) IN (E'\\x01', '{{'));
+ALTER TABLE history ADD CONSTRAINT history_content CHECK (left(bytes, 1) IN (E'\\x01', '{{'));
+ALTER TABLE contribution ADD CONSTRAINT contribution_content CHECK (left(bytes, 1) IN (E'\\x01', '{{'));
+ALTER TABLE output ADD CONSTRAINT output_content CHECK (left(bytes, 1) IN (E'\\x01', '{{'));
 
 -- As before (0013), of whole contents.
 CREATE FUNCTION resource_json(content varchar) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE COST 2000 AS $$
@@ -137,6 +142,10 @@ ANALYZE resource;
 # As 0013 has them.
 DOWN = """
 DROP INDEX resource_words;
+ALTER TABLE resource DROP CONSTRAINT resource_content;
+ALTER TABLE history DROP CONSTRAINT history_content;
+ALTER TABLE contribution DROP CONSTRAINT contribution_content;
+ALTER TABLE output DROP CONSTRAINT output_content;
 DROP FUNCTION narrative_words(varchar);
 DROP FUNCTION content_words(varchar);
 DROP FUNCTION resource_json(varchar);

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import psycopg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,28 @@ def test_contents_alone_are_varchar(database_url: str) -> None:
     assert [name for (name,) in columns] == [
         "alembic_version.version_num", "contribution.bytes", "history.bytes", "output.bytes", "resource.bytes",
     ]  # fmt: skip
+
+
+def test_a_process_of_an_earlier_program_stores_nothing_unreadable(fresh_database_url: str) -> None:
+    """It hands its bytes over as bytea, of which a text column would take the hexadecimal digits."""
+
+    async def work(store: Store) -> None:
+        for value in (1, 2):
+            sent = {**observation("o", "p"), "valueInteger": value}
+            await store.update("Observation", "o", sent, EVERYTHING)
+        async with store.connection() as connection:
+            for table in ("resource", "history"):
+                with pytest.raises(psycopg.errors.CheckViolation):
+                    async with connection.transaction():
+                        await connection.execute(
+                            f"UPDATE {table} SET bytes = %b::bytea".encode(), (b'{"resourceType":"X"}',)
+                        )
+            rows = await connection.execute(
+                "SELECT conrelid::regclass::text FROM pg_constraint WHERE conname LIKE '%\\_content' ORDER BY 1"
+            )
+            assert await rows.fetchall() == [("contribution",), ("history",), ("output",), ("resource",)]
+
+    with_store(fresh_database_url, work)
 
 
 def test_what_is_stored_is_smaller_and_read_as_it_was(fresh_database_url: str) -> None:
