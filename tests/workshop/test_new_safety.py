@@ -174,3 +174,62 @@ def test_a_cell_of_three_megabytes_is_no_internal_error(tmp_path: Path) -> None:
     assert done.returncode in (0, 1)
     assert "2 rows read" in done.stderr
     assert "internal error" not in done.stderr.casefold()
+
+
+@pytest.mark.parametrize(
+    ("header", "letters", "codes"),
+    [
+        ("SEXO", "HM", {"H": "male", "M": "female"}),
+        ("sex", "HM", {"H": "male", "M": "female"}),
+        ("sexo", "VM", {"V": "male", "M": "female"}),
+        ("sexo", "MF", {"M": "male", "F": "female"}),
+        ("Geschlecht", "MW", {"M": "male", "W": "female"}),
+        ("sexe", "HF", {"H": "male", "F": "female"}),
+        ("sex", "VM", {}),
+        ("sex_code", "12", {}),
+        ("sexo", "M", {}),
+        ("sex", "MH F", {}),
+    ],
+)
+def test_letters_for_the_sex_are_read_as_a_set(
+    tmp_path: Path, header: str, letters: str, codes: dict[str, str]
+) -> None:
+    letters = letters.replace(" ", "")
+    text = f"NHC;{header};fecha_nacimiento;peso (kg)\n" + "".join(
+        f"30{n};{letters[n % len(letters)]};1{n}/05/1950;7{n}\n" for n in range(8)
+    )
+    guesses, made, mapping = converted(tmp_path, text)
+    assert guesses[header].words == codes
+    assert {r.get("gender") for r in made if r["resourceType"] == "Patient"} == (
+        set(codes.values()) or {None}
+    )
+    if not codes or "H" in letters[:1] and "M" in letters:
+        assert f"{header}: " in mapping.partition("To be answered")[2]
+
+
+@pytest.mark.parametrize(
+    ("written", "usual"),
+    [
+        ("31/12/9999", "{:02}/05/2021"),
+        ("9999-12-31", "2021-05-{:02}"),
+        ("99991231", "202105{:02}"),
+        ("2999-12-31 00:00", "2021-05-{:02} 10:00"),
+        ("1899-12-30", "2021-05-{:02}"),
+        ("01.01.0001", "{:02}.05.2021"),
+        ("01/01/1753", "{:02}/05/2021"),
+    ],
+)
+def test_days_that_systems_write_for_never_are_no_days(tmp_path: Path, written: str, usual: str) -> None:
+    for dead in (2, 0):
+        text = "mrn;family;birth_date;death_date\n" + "".join(
+            f"30{n};Name;{(f'194{n}-03-0{n + 1}', '1900-01-01')[n == 4]};{usual.format(n + 10) if n < dead else written}\n"
+            for n in range(9)
+        )
+        guesses, made, mapping = converted(tmp_path, text)
+        died = [r["deceasedDateTime"] for r in made if "deceasedDateTime" in r]
+        assert len(died) == dead
+        assert all(day.startswith("2021-05") for day in died)
+        assert len([r for r in made if "birthDate" in r]) == 8
+        assert f"death_date: {written} is taken for no value, not for a date: is it?" in mapping
+        assert "birth_date: 1900-01-01 is taken for no value" in mapping
+        assert guesses["death_date"].role == "death-date"

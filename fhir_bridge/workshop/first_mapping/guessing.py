@@ -13,15 +13,22 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import Role, fitting_roles, role_named, slots, tokens
 from fhir_bridge.workshop.first_mapping.measures import TEXT, Measure, measures_of, variant_of
 from fhir_bridge.workshop.first_mapping.relations import relate
-from fhir_bridge.workshop.first_mapping.sentinels import NOTHING, number_of, sentinels, words_for_nothing
+from fhir_bridge.workshop.first_mapping.sentinels import (
+    NOTHING,
+    date_sentinels,
+    number_of,
+    sentinels,
+    words_for_nothing,
+)
+from fhir_bridge.workshop.first_mapping.sexes import sexes
 from fhir_bridge.workshop.first_mapping.statuses import is_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import (
+    DateForm,
     NumberForm,
     booleans,
     date_form,
     number_form,
-    sexes,
     share,
 )
 
@@ -126,11 +133,20 @@ def _as_date(
 ) -> bool:
     named = any(name in _DATES for _, name in fits)
     nothing = words_for_nothing(values, numbers=True)
-    cells = [value for value in values if value not in nothing]
+    known = [value for value in values if value not in nothing]
+    never = date_sentinels(known)
+    cells = [value for value in known if value not in never] or (known if named else [])
     form = date_form(cells, day_first=day_first, named=named) if cells else None
+    if form is None and cells and set(cells) <= set(never):
+        form = DateForm("", False, False, "each is one that systems write for none")
     if form is None:
         return False
     guess.missing = words_for_nothing([*values, *guess.missing], numbers=True)
+    if never:
+        guess.missing = tuple(dict.fromkeys((*guess.missing, *never)))
+        guess.questions.append(
+            f"{guess.column}: {', '.join(never)} is taken for no value, not for a date: is it?"
+        )
     dated = [role for _, name in fits if (role := role_named(name)) is not None and "date" in role.kinds]
     guess.role = dated[0].name if dated else "other-date"
     guess.format, guess.timed, guess.zoned = form.format, form.has_time, form.zoned
@@ -173,7 +189,7 @@ def _all_whole(values: Sequence[str]) -> bool:
 
 def _as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     best = fits[0][1] if fits else ""
-    words = sexes(values)
+    words, question = sexes(values, spanish=_is_spanish(guess.column))
     if words and (
         best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))
     ):
@@ -181,6 +197,8 @@ def _as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         guess.evidence.append(
             "values are words for the sex: " + ", ".join(f"{w} → {c}" for w, c in words.items())
         )
+        if question:
+            guess.questions.append(f"{guess.column}: {question}")
         return True
     if (
         best == "sex"
@@ -194,6 +212,10 @@ def _as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         guess.questions.append(f"{guess.column}: which sex does each of these mean: {shown}?")
         return True
     return False
+
+
+def _is_spanish(column: str) -> bool:
+    return bool(re.search(r"\b(sexo|genero)\b", tokens(column)))
 
 
 def _as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
