@@ -233,3 +233,123 @@ def test_days_that_systems_write_for_never_are_no_days(tmp_path: Path, written: 
         assert f"death_date: {written} is taken for no value, not for a date: is it?" in mapping
         assert "birth_date: 1900-01-01 is taken for no value" in mapping
         assert guesses["death_date"].role == "death-date"
+
+
+GIVEN = (
+    ("statut_adm", ("Administré", "Refusé", "Non administré", "Administré"), "motif_non_adm"),
+    ("MAR action", ("given", "refused", "omitted", "held"), "reason not given"),
+    ("Status", ("gegeben", "nicht gegeben", "verweigert", "gegeben"), "Grund nicht gegeben"),
+    ("what happened", ("given", "refused", "given", "not given"), "reason_not_given"),
+)
+
+
+@pytest.mark.parametrize(("header", "words", "reason"), GIVEN)
+def test_what_was_not_given_is_not_done_with_its_reason_and_the_dose_is_what_was_given(
+    tmp_path: Path, header: str, words: tuple[str, ...], reason: str
+) -> None:
+    text = (
+        f"id_adm;mrn;drug;ATC;route;dose_presc (mg);dose_adm (mg);date_prevue;date_adm;{header};{reason}\n"
+        + "".join(
+            f"55{n};30{n % 3};Morphine;N02AA01;IV;{n + 10};{n + 5};2024-02-{n + 10} 10:00;"
+            f"2024-02-{n + 10} 11:00;{words[n % 4]};{'' if words[n % 4] in (words[0],) else 'asleep'}\n"
+            for n in range(8)
+        )
+    )
+    guesses, made, _ = converted(tmp_path, text)
+    rows = sorted(
+        (r for r in made if r["resourceType"] == "MedicationAdministration"),
+        key=lambda r: r["effectiveDateTime"],
+    )
+    assert [r["status"] for r in rows] == [
+        "completed" if words[n % 4] == words[0] else "not-done" for n in range(8)
+    ]
+    assert [r["dosage"]["dose"]["value"] for r in rows] == [n + 5 for n in range(8)]
+    assert all("T11:00" in r["effectiveDateTime"] for r in rows)
+    assert {r["statusReason"][0]["text"] for r in rows if r["status"] == "not-done"} == {"asleep"}
+    assert not any("reasonCode" in r or "encounter" in r or "context" in r for r in rows)
+    assert guesses["id_adm"].role == "event-id"
+
+
+def test_a_status_that_is_not_understood_is_no_constant_and_is_asked(tmp_path: Path) -> None:
+    text = "mrn;drug;ATC;dose given (mg);given at;status;given yn\n" + "".join(
+        f"30{n};Morphine;N02AA01;{n + 5};2024-02-{n + 10} 11:00;{'XYZ'[n % 3]}{'QW'[n % 2]}Q;\n"
+        for n in range(6)
+    )
+    _, made, mapping = converted(tmp_path, text)
+    assert {r["status"] for r in made if r["resourceType"] == "MedicationAdministration"} == {"unknown"}
+    assert "status: does it say the status of each MedicationAdministration?" in mapping
+    text = "mrn;drug;ATC;dose given (mg);given at;was given\n" + "".join(
+        f"30{n};Morphine;N02AA01;{n + 5};2024-02-{n + 10} 11:00;{'YN'[n % 2]}\n" for n in range(6)
+    )
+    _, made, mapping = converted(tmp_path, text)
+    assert sorted(r["status"] for r in made if r["resourceType"] == "MedicationAdministration") == [
+        "completed", "completed", "completed", "not-done", "not-done", "not-done"
+    ]  # fmt: skip
+
+
+def test_capitals_are_no_mega(tmp_path: Path) -> None:
+    text = "PAT_MRN,SURG_DT,CPT4,PROC_DESC,EBL_ML,DEBIT_ML_H\n" + "".join(
+        f"E10{n},2025-02-{n + 10},2744{n},Arthroplasty,{n * 10},{n + 100}\n" for n in range(8)
+    )
+    guesses, made, _ = converted(tmp_path, text)
+    assert guesses["EBL_ML"].unit.casefold() == "ml"
+    assert {r["valueQuantity"]["code"] for r in made if r["resourceType"] == "Observation"} <= {
+        "ml",
+        "mL",
+        "ml/h",
+    }
+
+
+def test_a_beginning_common_to_many_headers_hides_nothing(tmp_path: Path) -> None:
+    names = "SID,TestName,ResultValue,Units,SpecimenDateTime,CompleteDateTime,RefLow,RefHigh"
+    text = ",".join(f"QxLab{name}" for name in names.split(",")) + ",PatientICN,LOINC\n" + "".join(
+        f"98{n},SODIUM,14{n},mmol/L,2019-03-1{n} 10:00:00,2019-03-1{n} 12:00:00,136,145,10{n}V{n},2951-2\n"
+        for n in range(8)
+    )  # fmt: skip
+    _, made, mapping = converted(tmp_path, text)
+    results = [r for r in made if r["resourceType"] == "Observation"]
+    assert sorted(r["valueQuantity"]["value"] for r in results) == list(range(140, 148))
+    assert {r["effectiveDateTime"][11:16] for r in results} == {"10:00"}
+    assert "=patient(row.PatientICN)" in mapping
+    baby = "baby_id,baby_sex,baby_birth_date,baby_weight_kg,mother_mrn\n" + "".join(
+        f"{n},F,2020-01-0{n + 1},3.{n},9{n}\n" for n in range(8)
+    )
+    guesses, _, _ = converted(tmp_path, baby)
+    assert guesses["baby_sex"].name == "baby_sex"
+
+
+def test_a_star_beside_high_or_low_is_critical_and_other_marks_are_asked(tmp_path: Path) -> None:
+    text = "mrn,date,loinc,result,unit,flag\n" + "".join(
+        f"{n},2025-03-{n + 10},2823-3,{n + 2}.1,mmol/L,{('H', 'L', 'H*', 'L*', '^', '')[n % 6]}\n"
+        for n in range(12)
+    )
+    _, made, mapping = converted(tmp_path, text)
+    codes = {
+        r["interpretation"][0]["coding"][0]["code"] if "coding" in r["interpretation"][0] else "text"
+        for r in made
+        if "interpretation" in r
+    }
+    assert codes == {"H", "L", "HH", "LL", "text"}
+    assert "does 'h*' mean HH" in mapping
+    assert "which interpretation does each of these mean: ^" in mapping
+
+
+def test_a_register_of_people_gives_no_results_of_what_is_not_known(tmp_path: Path) -> None:
+    text = "NHC|NAME|F_NAC|SEXO|XNUM|TELX|CIV2|TOWNX|FAMDOC|CHGUSR|CHILDREN\n" + "".join(
+        f"30{n}|Lopez{n}|1{n}/04/1953|{'HM'[n % 2]}|28107616540{n}|99455400{n % 4}|{'SCVD'[n % 4]}|"
+        f"{('Madrid', 'Elche')[n % 2]}|{('Dra. Olmo', 'Dr. Ruiz')[n % 2]}|ADM0{n % 3}|{n % 4}\n"
+        for n in range(9)
+    )
+    guesses, made, mapping = converted(tmp_path, text)
+    assert {r["resourceType"] for r in made} == {"Patient"}
+    for column in ("XNUM", "TELX", "CIV2", "TOWNX", "FAMDOC", "CHGUSR"):
+        assert not guesses[column].uses
+        assert f"{column}: looks like" in mapping
+    chart = "mrn;time;heart rate;SpO2;temp;xpar;xcode;zid\n" + "".join(
+        f"30{n};2025-02-01 1{n}:00;7{n};9{n};36.{n};{n}.5;{'AB'[n % 2]};84000{n * 7}\n" for n in range(9)
+    )
+    _, made, mapping = converted(tmp_path, chart)
+    assert {r["code"]["text"] for r in made if r["resourceType"] == "Observation"} == {
+        "heart rate", "SpO2", "temp", "xpar"
+    }  # fmt: skip
+    assert "xcode: looks like" in mapping

@@ -391,9 +391,8 @@ class EventRules(Writer):
             yield "  effectiveDateTime: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
             self._ask("no column says when the medication was given")
         if kind == "MedicationAdministration":
-            items = [
-                f"{{actor: {self._displayed(kind + '.performer', g)}}}" for g in self._all("provider")[:1]
-            ]
+            givers = [g for g in self._all("provider") if not re.search(ELSEWHERE, g.column.casefold())]
+            items = [f"{{actor: {self._displayed(kind + '.performer', g)}}}" for g in givers[:1]]
             yield from listed("performer", items)
         yield from self._reasons("reasonCode", kind + ".", "indication", "complaint")
         yield from self._dosage(kind, start, end)

@@ -21,6 +21,7 @@ from fhir_bridge.workshop.first_mapping.sentinels import (
     words_for_nothing,
 )
 from fhir_bridge.workshop.first_mapping.sexes import sexes
+from fhir_bridge.workshop.first_mapping.spoken import spoken
 from fhir_bridge.workshop.first_mapping.statuses import is_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import (
@@ -85,7 +86,7 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
     """A guess from the column alone."""
     column = sample.columns[number]
     cells = sample.values(number)
-    guess = Guess(column, "text")
+    guess = Guess(column, "text", name=spoken(sample.columns)[number])
     plain = words_for_nothing(cells, numbers=False)
     values = [cell for cell in cells if cell not in plain]
     guess.missing = plain
@@ -95,7 +96,7 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
         guess.evidence = ["no cell holds anything"]
         guess.questions = [f"what is {column!r}? The sample has no value of it"]
         return guess
-    fits = _fits(column)
+    fits = _fits(guess.name)
     for test in (_as_date, _as_clock, _as_sex, _as_code, _as_amount, _as_measure, _as_boolean, _as_role):
         if test(guess, fits, values, day_first):
             break
@@ -137,7 +138,7 @@ def _as_date(
     never = date_sentinels(known)
     cells = [value for value in known if value not in never] or (known if named else [])
     form = date_form(cells, day_first=day_first, named=named) if cells else None
-    if form is None and cells and set(cells) <= set(never):
+    if form is None and cells and len(never) == 1 and set(cells) <= set(never):
         form = DateForm("", False, False, "each is one that systems write for none")
     if form is None:
         return False
@@ -162,7 +163,7 @@ def _as_date(
 def _as_clock(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     role = _first(fits, "clock", "date")
     marks = ":.h" if role is not None else ":"  # `06.30` is a time where the name says so
-    concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.column))))
+    concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
     if "time" in concepts and share(values, re.compile(r"([01]\d|2[0-3])[0-5]\d\Z").match) == 1.0:
         guess.role, guess.format = "time-of-day", "HHmm"
         guess.evidence.append("values are hour and minute")
@@ -189,7 +190,7 @@ def _all_whole(values: Sequence[str]) -> bool:
 
 def _as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     best = fits[0][1] if fits else ""
-    words, question = sexes(values, spanish=_is_spanish(guess.column))
+    words, question = sexes(values, spanish=_is_spanish(guess.name))
     if words and (
         best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))
     ):
@@ -224,7 +225,7 @@ def _as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
         guess.evidence.append("identifiers of OMOP concepts")
         guess.questions.append(f"{guess.column}: OMOP concept ids need the OMOP vocabulary to become codes")
         return True
-    concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.column))))
+    concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.name))))
     code = code_of(values, concepts, [name for _, name in fits])
     if code is None:
         return False
@@ -268,8 +269,8 @@ def _numbers(guess: Guess, values: list[str], least: float) -> tuple[list[str], 
 
 def _as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """A measurement that the name is of."""
-    whole, whole_share = measures_of(tokens(guess.column))
-    bare, bare_share = measures_of(tokens(headers.bare(guess.column)))
+    whole, whole_share = measures_of(tokens(guess.name))
+    bare, bare_share = measures_of(tokens(headers.bare(guess.name)))
     named, explained = (bare, bare_share) if bare_share >= whole_share and bare else (whole, whole_share)
     if not named or explained < 0.6 or (fits and fits[0][0] > explained):
         return False
@@ -280,7 +281,7 @@ def _as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[st
     if numbers is None:
         return False
     cells, form = numbers
-    stated = headers.unit_in(guess.column) if named is not whole or not whole_share > bare_share else None
+    stated = headers.unit_in(guess.name) if named is not whole or not whole_share > bare_share else None
     unit = stated[1] if stated else ""
     marks = [n for cell in cells if (n := number_of(cell)) is not None]
     if not marks:
@@ -490,7 +491,7 @@ def _as_quantity(guess: Guess, values: list[str]) -> None:
     _note_sentinels(guess, none)
     if guess.role == "value":
         guess.questions = [q for q in guess.questions if "no numbers" not in q]
-    stated = headers.unit_in(guess.column)
+    stated = headers.unit_in(guess.name)
     if stated is not None and stated[1]:
         guess.unit = stated[1]
     elif guess.role == "age":
@@ -550,7 +551,7 @@ _BY_HEAD: Final = {
 
 def _by_head(guess: Guess, values: list[str]) -> bool:
     """What the head of the name says, where the rest of the name is not known: its last word, or its first in French."""
-    parts = slots(tokens(guess.column))
+    parts = slots(tokens(guess.name))
     if len(parts) < 2:
         return False
     for part in (parts[-1], parts[0]):
@@ -578,7 +579,7 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
 
 def _numbers_things(guess: Guess, values: list[str]) -> bool:
     """Whether the name ends in a word for an identifier, and its cells may be that."""
-    parts = slots(tokens(guess.column))
+    parts = slots(tokens(guess.name))
     shortened = (
         len(parts) == 1 and re.search(r"[a-z]{2}(nr|nummer|num)$", parts[0].text) and not parts[0].concepts
     )
@@ -612,7 +613,7 @@ def _as_plain_number(guess: Guess, cells: list[str], form: NumberForm) -> bool:
     guess.role = "number"
     _note_numbers(guess, kept, form)
     _note_sentinels(guess, none)
-    stated = headers.unit_in(guess.column)
+    stated = headers.unit_in(guess.name)
     if stated is not None and stated[1] == "a" and _YEARS[0] <= form.low <= form.high <= _YEARS[1]:
         guess.evidence.append("years of the calendar")
         return True
@@ -621,7 +622,7 @@ def _as_plain_number(guess: Guess, cells: list[str], form: NumberForm) -> bool:
         guess.evidence.append(f"unit {stated[0]} is in the name")
         if not stated[1]:
             guess.questions.append(f"{guess.column}: what is {stated[0]!r} in UCUM?")
-        elif not headers.is_bracketed(guess.column):
+        elif not headers.is_bracketed(guess.name):
             guess.questions.append(
                 f"{guess.column}: is {stated[0]!r} at its end the unit {stated[1]}, as is assumed?"
             )

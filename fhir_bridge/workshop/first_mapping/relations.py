@@ -40,6 +40,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _names(guesses)
     _clocks(guesses)
     _codes(sample, guesses)
+    _doses(guesses)
     _units(guesses)
     _units_of(sample, guesses)
     _duplicates(guesses)
@@ -164,7 +165,7 @@ def _of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
 
 def _is_plain(guess: Guess) -> bool:
     """Whether the header says patient or medical record, not study or record alone."""
-    return not re.search(r"\b(record id|study|studien|enroll|pseudo)", tokens(guess.column))
+    return not re.search(r"\b(record id|study|studien|enroll|pseudo)", tokens(guess.name))
 
 
 def _encounters(sample: Sample, guesses: list[Guess]) -> None:
@@ -173,7 +174,7 @@ def _encounters(sample: Sample, guesses: list[Guess]) -> None:
     if len(candidates) < 2:
         return
     rows = len(sample.rows)
-    plain = [g for g in candidates if not re.search(r"\bcase\b", tokens(g.column))] or candidates
+    plain = [g for g in candidates if not re.search(r"\bcase\b", tokens(g.name))] or candidates
     for other in candidates:
         if other is not plain[0]:
             other.role = "event-id" if other.distinct == other.filled == rows else "account-id"
@@ -181,7 +182,7 @@ def _encounters(sample: Sample, guesses: list[Guess]) -> None:
 
 def _names(guesses: list[Guess]) -> None:
     """`Name` beside a given name is the family's, and the whole where the table is of people."""
-    bare = [g for g in guesses if g.role == "display" and tokens(g.column) in ("name", "names", "nm")]
+    bare = [g for g in guesses if g.role == "display" and tokens(g.name) in ("name", "names", "nm")]
     people = {guess.role for guess in guesses} & _PEOPLE
     for guess in [*bare, *_by_role(guesses, "name")]:
         if _by_role(guesses, "given") and not _by_role(guesses, "family"):
@@ -218,7 +219,7 @@ def _clocks(guesses: list[Guess]) -> None:
 
 
 def _concepts(guess: Guess) -> frozenset[str]:
-    parts = slots(tokens(guess.column))
+    parts = slots(tokens(guess.name))
     return frozenset[str]().union(*(part.concepts for part in parts)) - {
         "date",
         "time",
@@ -241,7 +242,7 @@ _SUBJECTS: Final = (
 
 def subject_of(guess: Guess) -> str:
     """What a code's header says that it is a code of: `drug`, `diagnosis`, …; nothing where it does not."""
-    parts = slots(tokens(guess.column))
+    parts = slots(tokens(guess.name))
     concepts = frozenset[str]().union(*(part.concepts for part in parts))
     by_system = {LOINC: "test", ATC: "drug", RXNORM: "drug", NDC: "drug", CVX: "vaccine"}
     for subject, words in reversed(_SUBJECTS):
@@ -330,6 +331,24 @@ def _system_by_context(sample: Sample, code: Guess, text: Guess | None) -> None:
     code.questions = [f"{code.column}: are these codes of {TITLES[code.system]}, as is assumed?"]
 
 
+_GIVEN: Final = re.compile(
+    r"\b(administered|administration|admin|given|gegeben|verabreicht\w*|gabe|administree?|administrad[ao]|somministrat[ao]|actual)\b"
+)
+"""Names of columns of the dose that was given, not of the one that was ordered."""
+
+
+def _doses(guesses: list[Guess]) -> None:
+    """Of a dose that was ordered and one that was given, the one given is the dose."""
+    doses = _by_role(guesses, "dose")
+    given = [g for g in doses if _GIVEN.search(tokens(g.name))]
+    if not given or len(given) == len(doses):
+        return
+    for other in doses:
+        if other not in given:
+            other.role = "dose-ordered"
+            other.evidence.append(f"what was given is in {given[0].column}")
+
+
 def _units(guesses: list[Guess]) -> None:
     """Which column's unit a column of units is."""
     pairs = (("unit", ("value", "value-number")), ("dose-unit", ("dose",)), ("quantity-unit", ("quantity",)),
@@ -348,10 +367,8 @@ def _units(guesses: list[Guess]) -> None:
 def _units_of(sample: Sample, guesses: list[Guess]) -> None:
     """A column of units beside one measurement (`glucose`, `glucose_unit`) is its unit, where it is one."""
     for guess in _by_role(guesses, "unit-of"):
-        words = set(tokens(guess.column).split())
-        of = [
-            g for g in guesses if g.role == "number" and set(tokens(headers.bare(g.column)).split()) < words
-        ]
+        words = set(tokens(guess.name).split())
+        of = [g for g in guesses if g.role == "number" and set(tokens(headers.bare(g.name)).split()) < words]
         units = {v for v in sample.values(sample.columns.index(guess.column)) if v not in guess.missing}
         if len(of) == 1:
             guess.of = of[0].column

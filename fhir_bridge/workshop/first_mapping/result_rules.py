@@ -22,10 +22,10 @@ _CATEGORIES: Final = frozenset(
     "social-history vital-signs imaging laboratory procedure survey exam therapy activity".split()
 )
 _FLAGS: Final = {
-    "H": "h|high|+|hoch|erhöht|elevated|above|above range|haut|élevé|alto|elevato|*h|(h)|h*|↑|above high normal|hi",
-    "L": "l|low|-|niedrig|erniedrigt|below|below range|bas|abaissé|basso|bajo|*l|(l)|l*|↓|below low normal|lo|tief",
-    "HH": "hh|high panic|critical high|panic high|++|+++|crit high|kritisch hoch|high critical|h!|hh!|c-high",
-    "LL": "ll|low panic|critical low|panic low|--|---|crit low|kritisch niedrig|low critical|l!|ll!|c-low",
+    "H": "h|high|+|hoch|erhöht|elevated|above|above range|haut|élevé|alto|elevato|*h|(h)|↑|above high normal|hi",
+    "L": "l|low|-|niedrig|erniedrigt|below|below range|bas|abaissé|basso|bajo|*l|(l)|↓|below low normal|lo|tief",
+    "HH": "hh|high panic|critical high|panic high|++|+++|crit high|kritisch hoch|high critical|h!|hh!|c-high|h*|h**|hh*|h!!",
+    "LL": "ll|low panic|critical low|panic low|--|---|crit low|kritisch niedrig|low critical|l!|ll!|c-low|l*|l**|ll*|l!!",
     "N": "n|normal|unauffällig|within range|norm|in range|i.o.|o.b.|negative flag|ok|normale",
     "A": "a|abnormal|auffällig|pathologisch|*|abn|anormal|anomalo|patholog.|abnorm|!|anormale",
     "AA": "aa|critical|critical abnormal|panic|kritisch|**|crit|critique|critico|abnormal panic",
@@ -46,7 +46,7 @@ class ResultRules(Writer):
             g
             for g in codes
             if g.system != "OMOP"
-            or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.column))
+            or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.name))
         ]
         if not codes:
             codes = self._codes_of("test", "", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
@@ -89,7 +89,7 @@ class ResultRules(Writer):
         """The laboratory; a provider of unknown part is none."""
         items = []
         for guess in self._all("organization", "provider"):
-            concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.column))))
+            concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
             if "laboratory" in concepts or "perform" in concepts:
                 items.append(self._displayed("Observation.performer", guess))
         yield from listed("performer", items)
@@ -156,7 +156,7 @@ class ResultRules(Writer):
                 lacking.append(word)
             else:
                 cases.append(f"{quoted(word)}: {{coding: [{{system: {_INTERPRETATION}, code: {code}}}]}}")
-                if (len(word) == 1 and word in "an*!") or code in ("HH", "LL", "AA") or guess.words:
+                if not word.isalpha() or word in ("a", "n") or code in ("HH", "LL", "AA") or guess.words:
                     self._ask(
                         f"{guess.column}: does {word!r} mean {code} (HL7's code of an interpretation), as is assumed?"
                     )
