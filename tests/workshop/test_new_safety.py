@@ -353,3 +353,35 @@ def test_a_register_of_people_gives_no_results_of_what_is_not_known(tmp_path: Pa
         "heart rate", "SpO2", "temp", "xpar"
     }  # fmt: skip
     assert "xcode: looks like" in mapping
+
+
+CHART = "PatID;Messzeit;HF;ZVD;Laktat;Kommentar\n" + "".join(
+    f"4001{n};27.11.2024 2{n % 4}:00;9{n};1{n};1,{n};ruhig, schläft, {n}\n" for n in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "",
+        "Kurve - Station ITS2 - erstellt 29.11.2024 07:14\n\n",
+        "Kurve, Station ITS2, erstellt, 29.11.2024, von, mir, selbst\n",
+        "Kurve\nITS2; erstellt\n\n",
+        "Kurve ITS2;;;;;\n",
+        "Kurve | Station | ITS2 | 2024 | A | B | C | D\n",
+    ],
+)
+def test_a_title_above_the_header_changes_nothing(tmp_path: Path, above: str) -> None:
+    guesses, made, _ = converted(tmp_path, above + CHART)
+    assert list(guesses)[:3] == ["PatID", "Messzeit", "HF"]
+    values = sorted(r["valueQuantity"]["value"] for r in made if r.get("code", {}).get("text") == "Laktat")
+    assert values == [pytest.approx(1 + n / 10) for n in range(9)]
+
+
+def test_one_column_named_after_a_title_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "Weight report of the ward of today\n" + "".join(f"10{n}~7{n}.5\n" for n in range(6))
+    )
+    done = run_command("mapping", "new", tmp_path / "t.csv", "--out", tmp_path / "m.yaml")
+    assert done.returncode == 2
+    assert "only one column is found" in done.stderr

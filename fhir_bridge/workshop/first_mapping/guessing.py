@@ -467,6 +467,12 @@ def _as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
     if role.name in ("value", "value-number", "range-low", "range-high", "dose", "quantity", "strength", "rate", "los",
                      "duration", "age", "money", "dose-number", "refills"):  # fmt: skip
         _as_quantity(guess, values)
+    elif role.name in ("phone", "phone-home", "phone-mobile", "phone-work", "fax", "contact-phone"):
+        guess.evidence.append(_texts(guess))
+        never = tuple(sorted({value for value in values if re.fullmatch(r"(\d)\1{5,}", value)}))
+        if never:
+            guess.missing = (*guess.missing, *never)
+            guess.questions.append(f"{guess.column}: {', '.join(never)} is taken for no number: is it?")
     elif role.name in _IDENTIFIERS:
         guess.evidence.append(f"{guess.distinct} different values in {guess.filled} cells")
     else:
