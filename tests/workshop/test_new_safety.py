@@ -44,7 +44,8 @@ def test_the_date_that_says_when_it_was_is_taken_not_the_first(tmp_path: Path) -
         f"10{n},2823-3,4.{n},mmol/L,2025-02-01,2025-03-01,2027-01-01,2025-02-0{n + 2}\n" for n in range(7)
     )
     _, made, text = converted(tmp_path, results)
-    assert {r["effectiveDateTime"] for r in made} == {f"2025-02-0{n + 2}" for n in range(7)}
+    results = [r for r in made if r["resourceType"] == "Observation"]
+    assert {r["effectiveDateTime"] for r in results} == {f"2025-02-0{n + 2}" for n in range(7)}
     assert "ordered_date: looks like when it was ordered; no rule reads it" in text
 
 
@@ -62,9 +63,9 @@ def test_numbers_for_no_value_are_none_and_none_of_a_grade_is_an_answer(tmp_path
     assert values
     assert not {-9, 9999} & set(values)
     assert "sbp: -9 is taken for no value, not for a measurement: is it?" in mapping
-    assert [r["valueCodeableConcept"]["text"] for r in made if r["code"].get("text") == "MR_grade"].count(
-        "none"
-    ) == 6
+    assert [
+        r["valueCodeableConcept"]["text"] for r in made if r.get("code", {}).get("text") == "MR_grade"
+    ].count("none") == 6
 
 
 def test_a_unit_fits_its_measurement_or_is_asked(tmp_path: Path) -> None:
@@ -119,6 +120,7 @@ def test_numbers_among_words_are_quantities_row_by_row(tmp_path: Path) -> None:
         f"{n},2025-03-{n + 10},2823-3,{cell},mmol/L,3.5,5.1\n" for n, cell in enumerate(cells)
     )
     _, made, _ = converted(tmp_path, text)
+    made = [r for r in made if r["resourceType"] == "Observation"]
     values = [
         r["valueQuantity"].get("comparator", "") if "valueQuantity" in r else r["valueString"] for r in made
     ]
@@ -134,6 +136,7 @@ def test_editions_of_icd_10_are_asked_and_the_certainty_of_a_diagnosis_is_read(t
         )
     )  # fmt: skip
     _, made, mapping = converted(tmp_path, text)
+    made = [r for r in made if r["resourceType"] == "Condition"]
     assert {r["code"]["coding"][0]["system"] for r in made} == {"http://fhir.de/CodeSystem/bfarm/icd-10-gm"}
     assert "which edition of ICD-10 is it?" in mapping
     by_code = {r["code"]["coding"][0]["code"]: r for r in made}
@@ -385,3 +388,48 @@ def test_one_column_named_after_a_title_is_refused(tmp_path: Path) -> None:
     done = run_command("mapping", "new", tmp_path / "t.csv", "--out", tmp_path / "m.yaml")
     assert done.returncode == 2
     assert "only one column is found" in done.stderr
+
+
+def test_results_of_one_accession_stay_apart_and_their_patient_is_there(tmp_path: Path) -> None:
+    text = "accession,patient_icn,loinc,test,result,unit,collected\n" + "".join(
+        f"CH{n},1014{n}V5,{('2823-3', '2951-2')[n % 2]},{('K', 'NA')[n % 2]},{n + 1},mmol/L,2025-02-0{n + 1}\n"
+        for n in range(6)
+    )
+    _, made, mapping = converted(tmp_path, text)
+    assert 'key: ["row.accession", "row.loinc"]' in mapping
+    patients = [r for r in made if r["resourceType"] == "Patient"]
+    assert sorted(p["identifier"][0]["value"] for p in patients) == [f"1014{n}V5" for n in range(6)]
+    (tmp_path / "p.csv").write_text(text + "CH5,10145V5,2823-3,K,9,mmol/L,2025-02-06\n")
+    run = run_command(
+        "convert", tmp_path / "p.csv", "--adapter", "csv", "--mapping", tmp_path / "m.yaml",
+        "--site", tmp_path / "site.yaml", "--out", tmp_path / "again", "--force",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert len((tmp_path / "again" / "Observation.ndjson").read_text().splitlines()) == 7
+
+
+def test_a_laboratory_table_without_a_known_value_says_so_first(tmp_path: Path) -> None:
+    text = "mrn,loinc,zzq,unit,collected\n" + "".join(
+        f"10{n},2823-3,{n}.5,mmol/L,2025-02-0{n + 1}\n" for n in range(6)
+    )
+    _, made, mapping = converted(tmp_path, text)
+    assert "# 1. no column holds the result: is it zzq?" in mapping.replace("# 2. no", "# 1. no")
+    results = [r for r in made if r["resourceType"] == "Observation"]
+    assert all("dataAbsentReason" in r for r in results)
+
+
+def test_the_text_of_a_diagnosis_after_is_not_that_before_and_a_case_is_no_visit(tmp_path: Path) -> None:
+    for text_name, of in (("PREOP_DX", ""), ("POSTOP_DX", "POSTOP_DX_ICD10")):
+        text = (
+            f"CASE_NUM,PATIENT_XCN,SURG_DT,CPT4,PROC_DESC,LATERALITY,{text_name},POSTOP_DX_ICD10\n"
+            + "".join(
+                f"OR25-{n},90210{n % 3},2025-02-{n + 10},27447,Arthroplasty of knee,Right,"
+                f"{('Primary osteoarthritis', 'Carpal tunnel syndrome')[n % 2]},{('M17.11', 'G56.01')[n % 2]}\n"
+                for n in range(8)
+            )
+        )
+        guesses, made, _ = converted(tmp_path, text)
+        assert guesses[text_name].of == of
+        assert guesses["CASE_NUM"].role == "event-id"
+        assert guesses["PATIENT_XCN"].role == "patient-id"
+        assert "Encounter" not in {r["resourceType"] for r in made}

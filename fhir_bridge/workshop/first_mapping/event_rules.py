@@ -268,11 +268,12 @@ class EventRules(Writer):
         """The expression of an end: of a column, or of a time of day beside the same date."""
         if end is not None:
             return self._stamp(end, "end")
-        for clock in self._all("time-of-day"):
+        clocks = self._all("time-of-day")
+        for clock in sorted(clocks, key=lambda clock: not re.search(r"(?i)clos|naht", clock.column)):
             if (
                 clock is not start.clock
                 and clock.of in ("", start.column)
-                and re.search(r"(?i)end|stop|ende|fin\b|bis|out", clock.column)
+                and re.search(r"(?i)end|stop|ende|fin\b|bis|out|clos|naht", clock.column)
             ):
                 clock.of = start.column
                 clock.questions = [f"{clock.column}: is it on the day of {start.column}, as is assumed?"]

@@ -515,7 +515,7 @@ def _texts(guess: Guess) -> str:
 
 def _as_anything(guess: Guess, values: list[str]) -> None:
     """What the cells say, where the name says nothing."""
-    if _numbers_things(guess, values) or _by_head(guess, values):
+    if _of_patient(guess, values) or _numbers_things(guess, values) or _by_head(guess, values):
         return
     numbers = _numbers(guess, values, 0.6)
     if numbers is not None and _as_plain_number(guess, *numbers):
@@ -581,6 +581,21 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
         guess.evidence.append(f"name ends as that of {guess.what}; {_texts(guess)}")
         return True
     return False
+
+
+def _of_patient(guess: Guess, values: list[str]) -> bool:
+    """Whether the name says patient and one unknown word, and the cells number things: the patient's identifier."""
+    parts = slots(tokens(guess.name))
+    named = [part for part in parts if "patient" in part.concepts]
+    unknown = [part for part in parts if not part.concepts]
+    if len(named) != 1 or len(parts) != 2 or len(unknown) != 1:
+        return False
+    if share(values, lambda v: re.fullmatch(r"[A-Za-z]{0,4}\d{4,}\w*", v)) < 0.95:
+        return False
+    guess.role = "patient-id"
+    guess.evidence.append(f"name says patient; {guess.distinct} different values in {guess.filled} cells")
+    guess.questions.append(f"{guess.column}: does it identify the patient, as is assumed?")
+    return True
 
 
 def _numbers_things(guess: Guess, values: list[str]) -> bool:

@@ -171,6 +171,14 @@ def _is_plain(guess: Guess) -> bool:
 def _encounters(sample: Sample, guesses: list[Guess]) -> None:
     """One column identifies the visit; another one that does, and is the row's alone, what the row is about."""
     candidates = _by_role(guesses, "encounter-id")
+    if len(candidates) == 1 or any(_is_case(sample, guesses, guess) for guess in candidates):
+        for guess in candidates:
+            if _is_case(sample, guesses, guess):
+                guess.role = "event-id"
+                guess.questions.append(
+                    f"{guess.column}: is it the number of the operation, as is assumed, or of the visit?"
+                )
+        candidates = _by_role(guesses, "encounter-id")
     if len(candidates) < 2:
         return
     rows = len(sample.rows)
@@ -178,6 +186,16 @@ def _encounters(sample: Sample, guesses: list[Guess]) -> None:
     for other in candidates:
         if other is not plain[0]:
             other.role = "event-id" if other.distinct == other.filled == rows else "account-id"
+
+
+def _is_case(sample: Sample, guesses: list[Guess], guess: Guess) -> bool:
+    """Whether `case` is an operation: each row its own, in a table of operations."""
+    if guess.distinct != guess.filled or guess.filled < len(sample.rows):
+        return False
+    surgical = {g.role for g in guesses} & {"procedure", "laterality", "anesthesia"} or any(
+        g.role == "code" and subject_of(g) == "procedure" for g in guesses
+    )
+    return bool(surgical) and bool(re.search(r"\b(case|op|surg\w*)\b", tokens(guess.name)))
 
 
 def _names(guesses: list[Guess]) -> None:
@@ -198,7 +216,8 @@ def _names(guesses: list[Guess]) -> None:
 def _clocks(guesses: list[Guess]) -> None:
     """A time of day belongs to the date that its name speaks of, else to the one before it."""
     clocks = [guess for guess in guesses if guess.role == "time-of-day" and "`" not in guess.column]
-    for clock in clocks:
+    spoken_of = frozenset[str]().union(*(_concepts(g) for g in guesses if g.role in DATES))
+    for clock in sorted(clocks, key=lambda clock: not _concepts(clock) & spoken_of):
         place = guesses.index(clock)
         dates = [
             g for g in guesses
@@ -273,6 +292,18 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
                 code.questions.append(question)
 
 
+_SAYS: Final = re.compile(
+    r"\b(pre|post|adm|admission|aufnahme|entree|ingreso|disch|discharge|entlass|entlassung|sortie|alta|prim|primary|main|haupt|"
+    r"principal|sec|secondary|neben|associe)(?:op|operative?|operativ|operatoire|operatorio)?(?=dx|diag|\b)"
+)
+
+
+def _says_of(guess: Guess) -> frozenset[str]:
+    """What a name says of which diagnosis it is: before or after, the first or another, its number."""
+    words = re.sub(r"\b(icd|cie|cim) ?(9|10|11)\b", "", tokens(guess.name))
+    return frozenset((*_SAYS.findall(words), *re.findall(r"\b[1-9]\b", words)))
+
+
 def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | None:
     """The text column that has one text for each code: of the same subject, or near the code's."""
     place = sample.columns.index(code.column)
@@ -292,6 +323,8 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
             if row[place].strip() and row[number].strip()
         }
         codes = {first for first, _ in pairs}
+        if _says_of(other) - _says_of(code):
+            continue
         if not codes or len(pairs) > len(codes) * (1.1 if same else 1.02):
             continue
         if same or (

@@ -54,7 +54,8 @@ class ResultRules(Writer):
         when = self._when("Observation")
         yield "- rule: result"
         yield "  as: Observation"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, codes[0] if codes else text)
+        what = codes[0] if codes else text
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, what, always=what)
         yield from self._time(when)
         yield from self._identifiers("Observation.", "event-id")
         yield from self._order()
@@ -73,6 +74,8 @@ class ResultRules(Writer):
         yield from self._performers()
         if value is not None:
             yield from self._value(value, unit)
+        else:
+            yield from self._no_value()
         yield from self._interpretation()
         yield from self._notes("Observation.")
         yield from self._text("bodySite", "body-site", "laterality", of="Observation.")
@@ -84,6 +87,17 @@ class ResultRules(Writer):
         yield from self._range(
             unit if unit is not None and unit.of == (value.column if value else "") else None, value
         )
+
+    def _no_value(self) -> Iterator[str]:
+        """What stands for a result that no column is known to hold."""
+        perhaps = [g.column for g in self._guesses if g.role == "number" and "`" not in g.column]
+        shown = f": is it {', '.join(perhaps[:4])}?" if perhaps else ""
+        self.questions.insert(
+            0,
+            f"no column holds the result{shown}; until one does, these Observations have no value: don't load them",
+        )
+        absent = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+        yield f"  dataAbsentReason: {{coding: [{{system: {absent}, code: unknown}}]}}"
 
     def _performers(self) -> Iterator[str]:
         """The laboratory; a provider of unknown part is none."""

@@ -103,6 +103,9 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
     if not plan.event and key is not None and {"admitted", "discharged"} <= roles and "patient-id" in roles:
         plan.encounter = True
     _measures(guesses, plan)
+    if "patient-id" in roles and not plan.patient and (plan.event or plan.measures):
+        plan.patient = True
+        plan.evidence.append("Patient: the rows have its identifier")
     _vary(sample, guesses, plan)
     return plan
 

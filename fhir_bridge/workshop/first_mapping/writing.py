@@ -321,7 +321,7 @@ class Writer:
             return
         yield f"  {element}: {quoted(f'=patient({self._cell(patient, element)})')}"
 
-    def _key(self, *guesses: Guess | None, extra: str = "") -> str:
+    def _key(self, *guesses: Guess | None, extra: str = "", always: Guess | None = None) -> str:
         """What distinguishes the resources of rows: the key of the table, else as few columns as tell the rows apart."""
         row = next((guess for guess in self._guesses if self._is_key(guess)), None)
         if row is not None:
@@ -342,6 +342,9 @@ class Writer:
                     part = next(g for g in chosen if g.column == column)
                     optional = "?" if part.filled < len(self._sample.rows) or part.local else ""
                     parts.append(self._cell(part, "key") + optional)
+        if always is not None and not any(cell(always.column) in part for part in parts):
+            optional = "?" if always.filled < len(self._sample.rows) or always.local else ""
+            parts.append(self._cell(always, "key") + optional)
         if extra:
             parts.append(extra)
         return f"  key: [{', '.join(quoted(part) for part in parts)}]"
