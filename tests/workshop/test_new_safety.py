@@ -206,7 +206,7 @@ def test_letters_for_the_sex_are_read_as_a_set(
     assert {r.get("gender") for r in made if r["resourceType"] == "Patient"} == (
         set(codes.values()) or {None}
     )
-    if not codes or "H" in letters[:1] and "M" in letters:
+    if not codes or ("H" in letters[:1] and "M" in letters):
         assert f"{header}: " in mapping.partition("To be answered")[2]
 
 
@@ -281,6 +281,16 @@ def test_a_status_that_is_not_understood_is_no_constant_and_is_asked(tmp_path: P
     _, made, mapping = converted(tmp_path, text)
     assert {r["status"] for r in made if r["resourceType"] == "MedicationAdministration"} == {"unknown"}
     assert "status: does it say the status of each MedicationAdministration?" in mapping
+    text = "mrn;drug;ATC;dose given (mg);given at;kertoo\n" + "".join(
+        f"30{n};Morphine;N02AA01;{n + 5};2024-02-{n + 10} 11:00;{('annettu', 'ei annettu')[n % 2]}\n"
+        for n in range(6)
+    )
+    assert "is taken for completed: is it, or does kertoo say it?" in converted(tmp_path, text)[2]
+    text = "mrn;drug;ATC;start;stop;status\n" + "".join(
+        f"30{n};Morphine;N02AA01;2024-02-{n + 10};2024-03-{n + 10};{'XYZ'[n % 3]}QQ\n" for n in range(6)
+    )
+    _, made, _ = converted(tmp_path, text)
+    assert {r["status"] for r in made if r["resourceType"].startswith("Medication")} == {"unknown"}
     text = "mrn;drug;ATC;dose given (mg);given at;was given\n" + "".join(
         f"30{n};Morphine;N02AA01;{n + 5};2024-02-{n + 10} 11:00;{'YN'[n % 2]}\n" for n in range(6)
     )

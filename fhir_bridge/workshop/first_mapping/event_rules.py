@@ -116,6 +116,7 @@ class EventRules(Writer):
             kind in ("MedicationStatement", "MedicationRequest")
             and end is not None
             and self._status_cases(kind) is None
+            and not self._unread_status()
         ):
             self._ask(
                 f"the status of a {kind} with an end is taken for completed, of any other for active: is it?"

@@ -97,7 +97,8 @@ def read_sample(path: Path) -> Sample:
         raise SampleError(f"{path.name}: no row has the {width} cells of the header")
     if width == 1 and (any(len(row) > 1 for row in rows) or len(columns[0].split()) > _TITLE):
         raise SampleError(
-            f"{path.name}: only one column is found, {columns[0]!r}; which line is the header, and which mark parts its cells?"
+            f"{path.name}: only one column is found, {columns[0]!r}; "
+            "which line is the header, and which mark parts its cells?"
         )
     uneven = sum(1 for row in below if len(row) != width)
     chosen = "the first line says so" if stated else "most lines have equally many cells by it"

@@ -96,7 +96,7 @@ def _given(kind: str, guess: Guess) -> dict[str, str] | None:
     return {yes: "completed", no: "not-done"} if re.search(_WAS, name) else None
 
 
-def _may_say_status(kind: str, guess: Guess) -> bool:
+def _may_say_status(guess: Guess) -> bool:
     """Whether a column that no rule understands may say whether a row happened."""
     if "`" in guess.column or guess.of or guess.role in ("code-status", "marital", "empty"):
         return False
@@ -104,6 +104,12 @@ def _may_say_status(kind: str, guess: Guess) -> bool:
         return True
     words = _concepts_of(guess)
     return guess.role in ("category", "text", "boolean", "display") and bool(words & {"status", "refusal"})
+
+
+def _may_be_words_of_status(guess: Guess) -> bool:
+    """Whether a column of a few words, of which nothing is known, may say it."""
+    few = guess.role in ("category", "boolean") and 1 < guess.distinct <= 12
+    return few and not guess.of and not guess.measure and "`" not in guess.column
 
 
 def _concepts_of(guess: Guess) -> frozenset[str]:
@@ -292,18 +298,24 @@ class Writer:
             }
         return None
 
+    def _unread_status(self) -> list[str]:
+        """Columns that by their names say whether something happened, in words that are not understood."""
+        return [guess.column for guess in self._guesses if _may_say_status(guess)]
+
     def _status(self, kind: str, assumed: str, question: str) -> str:
         """The element `status`: of the column that says it, else what is assumed, which is asked."""
         stated = self._status_cases(kind)
         if stated is None:
-            perhaps = [g.column for g in self._guesses if _may_say_status(kind, g)]
-            if perhaps and kind in _TREATMENTS:
+            unread = self._unread_status() if kind in _TREATMENTS else []
+            if unread:
                 self._ask(
-                    f"{', '.join(perhaps)}: does it say the status of each {kind}? Its words are not understood"
+                    f"{', '.join(unread)}: does it say the status of each {kind}? Its words are not understood"
                 )
                 assumed = unknown_status(kind) or assumed
             else:
-                self._ask(question)
+                words = [g.column for g in self._guesses if _may_be_words_of_status(g)]
+                told = kind in ("MedicationAdministration", "Immunization") and words
+                self._ask(f"{question.rstrip('?')}, or does {', '.join(words)} say it?" if told else question)
             return f"  status: {assumed}"
         expression, codes = stated
         cases = ", ".join(f"{quoted(word)}: {code}" for word, code in codes.items())
