@@ -292,16 +292,16 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
                 code.questions.append(question)
 
 
-_SAYS: Final = re.compile(
+_QUALIFIERS: Final = re.compile(
     r"\b(pre|post|adm|admission|aufnahme|entree|ingreso|disch|discharge|entlass|entlassung|sortie|alta|prim|primary|main|haupt|"
     r"principal|sec|secondary|neben|associe)(?:op|operative?|operativ|operatoire|operatorio)?(?=dx|diag|\b)"
 )
 
 
-def _says_of(guess: Guess) -> frozenset[str]:
+def _qualifiers(guess: Guess) -> frozenset[str]:
     """What a name says of which diagnosis it is: before or after, the first or another, its number."""
     words = re.sub(r"\b(icd|cie|cim) ?(9|10|11)\b", "", tokens(guess.name))
-    return frozenset((*_SAYS.findall(words), *re.findall(r"\b[1-9]\b", words)))
+    return frozenset((*_QUALIFIERS.findall(words), *re.findall(r"\b[1-9]\b", words)))
 
 
 def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | None:
@@ -323,7 +323,7 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
             if row[place].strip() and row[number].strip()
         }
         codes = {first for first, _ in pairs}
-        if _says_of(other) - _says_of(code):
+        if _qualifiers(other) - _qualifiers(code):
             continue
         if not codes or len(pairs) > len(codes) * (1.1 if same else 1.02):
             continue

@@ -17,9 +17,9 @@ _ADMINISTERED: Final = re.compile(r"(?i)(?<![a-z])adm(?![a-z])")
 _SPLIT: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
 _SAYING: Final = frozenset(
     """pre post preop postop max min mean baseline prior previous history hist family target goal expected predicted
-    baby child infant newborn neonate fetal foetal fetus donor spouse partner sibling mother father maternal paternal kind
-    enfant bebe hijo neonato madre padre mutter vater spender donneur urine urin csf liquor delta change first last
-    left right""".split()
+    baby child infant newborn neonate fetal foetal fetus donor spouse partner sibling mother father maternal paternal
+    kind enfant bebe hijo neonato madre padre mutter vater spender donneur urine urin csf liquor delta change first
+    last left right""".split()
 )
 """Beginnings that make something else of what follows: whose it is, when, in what."""
 _LEAST: Final = 4

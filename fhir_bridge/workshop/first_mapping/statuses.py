@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["STATUS_KINDS", "is_status", "status_codes", "tells_whether_given", "unknown_status"]
+__all__ = ["STATUS_KINDS", "is_status", "speaks_of_giving", "status_codes", "unknown_status"]
 
 _OBSERVATION: Final = {
     "final": "confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
@@ -122,7 +122,7 @@ def unknown_status(kind: str) -> str:
     return "" if kind in _LACK_UNKNOWN else "unknown"
 
 
-def tells_whether_given(kind: str, role: str, values: Iterable[str]) -> bool:
+def speaks_of_giving(kind: str, role: str, values: Iterable[str]) -> bool:
     """Whether words say, whatever the column is called, of each row whether it was given or done."""
     if kind not in ("MedicationAdministration", "Immunization", "Procedure"):
         return False

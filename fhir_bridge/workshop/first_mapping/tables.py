@@ -13,7 +13,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
 from fhir_bridge.workshop.first_mapping.relations import depends_on, subject_of
-from fhir_bridge.workshop.first_mapping.statuses import tells_whether_given
+from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC
 
@@ -209,13 +209,13 @@ def _medication(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) ->
         return
     roles = {guess.role for guess in guesses}
     words = tokens(path.stem)
-    told = any(
-        tells_whether_given(
+    has_words = any(
+        speaks_of_giving(
             "MedicationAdministration", g.role if g.role != "status" else "category", sample.values(n)
         )
         for n, g in enumerate(guesses)
     )
-    if told or {"administered", "dose-ordered"} & roles or re.search(r"\bmar\b|administ|gabe", words):
+    if has_words or {"administered", "dose-ordered"} & roles or re.search(r"\bmar\b|administ|gabe", words):
         plan.event = "MedicationAdministration"
     elif not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):
         plan.event = "MedicationStatement"

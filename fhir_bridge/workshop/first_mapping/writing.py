@@ -12,7 +12,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.relations import subject_of
-from fhir_bridge.workshop.first_mapping.statuses import status_codes, tells_whether_given, unknown_status
+from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving, status_codes, unknown_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
 from fhir_bridge.workshop.first_mapping.values import LOINC
@@ -284,7 +284,7 @@ class Writer:
                     continue
                 self._ask(f"{guess.column}: does it say whether it was given or done, as is assumed?")
                 return f"lower({self._cell(guess, kind + '.status')})", yes_no
-            if guess.role != "status" and not tells_whether_given(kind, guess.role, values):
+            if guess.role != "status" and not speaks_of_giving(kind, guess.role, values):
                 continue
             codes = status_codes(kind, values)
             lacking = [word for word, code in codes.items() if not code]
@@ -314,8 +314,10 @@ class Writer:
                 assumed = unknown_status(kind) or assumed
             else:
                 words = [g.column for g in self._guesses if _may_be_words_of_status(g)]
-                told = kind in ("MedicationAdministration", "Immunization") and words
-                self._ask(f"{question.rstrip('?')}, or does {', '.join(words)} say it?" if told else question)
+                possible = kind in ("MedicationAdministration", "Immunization") and words
+                self._ask(
+                    f"{question.rstrip('?')}, or does {', '.join(words)} say it?" if possible else question
+                )
             return f"  status: {assumed}"
         expression, codes = stated
         cases = ", ".join(f"{quoted(word)}: {code}" for word, code in codes.items())
