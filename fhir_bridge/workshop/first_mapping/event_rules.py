@@ -463,6 +463,9 @@ class EventRules(Writer):
                 f"{'dose' if name == 'dose' else 'rateQuantity'}: {quoted(amount)}"
                 for name, amount in amounts
             ]
+            if amounts:  # R4's mad-1: no dosage without a dose or rate, as where nothing was given
+                given = [g for g in (dose, rate) if g is not None and g.decimal]
+                parts.insert(0, f"when: {quoted(' or '.join(self._cell(g) for g in given))}")
             if parts:
                 yield f"  dosage: {{{', '.join(parts)}}}"
             return
