@@ -99,7 +99,8 @@ def test_a_long_table_of_results(tmp_path: Path) -> None:
     }
     file = tmp_path / "labs.csv"
     resources = convert_with(draft_mapping(file).text, file).resources
-    values = [r.get("valueQuantity", {}).get("code") or r.get("valueString") for r in resources]
+    results = [r for r in resources if r["resourceType"] == "Observation"]
+    values = [r.get("valueQuantity", {}).get("code") or r.get("valueString") for r in results]
     assert values == ["mmol/L", "mmol/L", "g/dL", "yellow"]
 
 

@@ -116,6 +116,7 @@ class EventRules(Writer):
             kind in ("MedicationStatement", "MedicationRequest")
             and end is not None
             and self._status_cases(kind) is None
+            and not self._unread_status()
         ):
             self._ask(
                 f"the status of a {kind} with an end is taken for completed, of any other for active: is it?"
@@ -268,11 +269,12 @@ class EventRules(Writer):
         """The expression of an end: of a column, or of a time of day beside the same date."""
         if end is not None:
             return self._stamp(end, "end")
-        for clock in self._all("time-of-day"):
+        clocks = self._all("time-of-day")
+        for clock in sorted(clocks, key=lambda clock: not re.search(r"(?i)clos|naht", clock.column)):
             if (
                 clock is not start.clock
                 and clock.of in ("", start.column)
-                and re.search(r"(?i)end|stop|ende|fin\b|bis|out", clock.column)
+                and re.search(r"(?i)end|stop|ende|fin\b|bis|out|clos|naht", clock.column)
             ):
                 clock.of = start.column
                 clock.questions = [f"{clock.column}: is it on the day of {start.column}, as is assumed?"]
@@ -391,9 +393,8 @@ class EventRules(Writer):
             yield "  effectiveDateTime: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
             self._ask("no column says when the medication was given")
         if kind == "MedicationAdministration":
-            items = [
-                f"{{actor: {self._displayed(kind + '.performer', g)}}}" for g in self._all("provider")[:1]
-            ]
+            givers = [g for g in self._all("provider") if not re.search(ELSEWHERE, g.column.casefold())]
+            items = [f"{{actor: {self._displayed(kind + '.performer', g)}}}" for g in givers[:1]]
             yield from listed("performer", items)
         yield from self._reasons("reasonCode", kind + ".", "indication", "complaint")
         yield from self._dosage(kind, start, end)
@@ -462,6 +463,9 @@ class EventRules(Writer):
                 f"{'dose' if name == 'dose' else 'rateQuantity'}: {quoted(amount)}"
                 for name, amount in amounts
             ]
+            if amounts:  # R4's mad-1: no dosage without a dose or rate, as where nothing was given
+                given = [g for g in (dose, rate) if g is not None and g.decimal]
+                parts.insert(0, f"when: {quoted(' or '.join(self._cell(g) for g in given))}")
             if parts:
                 yield f"  dosage: {{{', '.join(parts)}}}"
             return

@@ -31,6 +31,7 @@ class Guess:
         filled, distinct: how many cells hold something, and how many different things.
         coding: system, code, display and score of a code for the measurement.
         uses: the elements that the rules write the column to.
+        name: what the column's name says in this table: without what is common to many of its names.
     """
 
     column: str
@@ -62,6 +63,10 @@ class Guess:
     coding: tuple[str, str, str, float] | None = None
     near: tuple[str, ...] = ()
     uses: list[str] = field(default_factory=list)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = self.name or self.column
 
     @property
     def label(self) -> str:
@@ -92,4 +97,5 @@ class Guess:
             "address-of": "an address of something",
             "status-of": "a status of something",
             "blood-pressure": "a blood pressure",
+            "dose-ordered": "the dose that was ordered",
         }.get(self.role, self.role)

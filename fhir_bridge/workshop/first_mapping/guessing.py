@@ -13,15 +13,23 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import Role, fitting_roles, role_named, slots, tokens
 from fhir_bridge.workshop.first_mapping.measures import TEXT, Measure, measures_of, variant_of
 from fhir_bridge.workshop.first_mapping.relations import relate
-from fhir_bridge.workshop.first_mapping.sentinels import NOTHING, number_of, sentinels, words_for_nothing
+from fhir_bridge.workshop.first_mapping.sentinels import (
+    NOTHING,
+    date_sentinels,
+    number_of,
+    sentinels,
+    words_for_nothing,
+)
+from fhir_bridge.workshop.first_mapping.sexes import sexes
+from fhir_bridge.workshop.first_mapping.spoken import spoken
 from fhir_bridge.workshop.first_mapping.statuses import is_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import (
+    DateForm,
     NumberForm,
     booleans,
     date_form,
     number_form,
-    sexes,
     share,
 )
 
@@ -78,7 +86,7 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
     """A guess from the column alone."""
     column = sample.columns[number]
     cells = sample.values(number)
-    guess = Guess(column, "text")
+    guess = Guess(column, "text", name=spoken(sample.columns)[number])
     plain = words_for_nothing(cells, numbers=False)
     values = [cell for cell in cells if cell not in plain]
     guess.missing = plain
@@ -88,7 +96,7 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
         guess.evidence = ["no cell holds anything"]
         guess.questions = [f"what is {column!r}? The sample has no value of it"]
         return guess
-    fits = _fits(column)
+    fits = _fits(guess.name)
     for test in (_as_date, _as_clock, _as_sex, _as_code, _as_amount, _as_measure, _as_boolean, _as_role):
         if test(guess, fits, values, day_first):
             break
@@ -126,11 +134,20 @@ def _as_date(
 ) -> bool:
     named = any(name in _DATES for _, name in fits)
     nothing = words_for_nothing(values, numbers=True)
-    cells = [value for value in values if value not in nothing]
+    known = [value for value in values if value not in nothing]
+    never = date_sentinels(known)
+    cells = [value for value in known if value not in never] or (known if named else [])
     form = date_form(cells, day_first=day_first, named=named) if cells else None
+    if form is None and cells and len(never) == 1 and set(cells) <= set(never):
+        form = DateForm("", False, False, "each is one that systems write for none")
     if form is None:
         return False
     guess.missing = words_for_nothing([*values, *guess.missing], numbers=True)
+    if never:
+        guess.missing = tuple(dict.fromkeys((*guess.missing, *never)))
+        guess.questions.append(
+            f"{guess.column}: {', '.join(never)} is taken for no value, not for a date: is it?"
+        )
     dated = [role for _, name in fits if (role := role_named(name)) is not None and "date" in role.kinds]
     guess.role = dated[0].name if dated else "other-date"
     guess.format, guess.timed, guess.zoned = form.format, form.has_time, form.zoned
@@ -146,7 +163,7 @@ def _as_date(
 def _as_clock(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     role = _first(fits, "clock", "date")
     marks = ":.h" if role is not None else ":"  # `06.30` is a time where the name says so
-    concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.column))))
+    concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
     if "time" in concepts and share(values, re.compile(r"([01]\d|2[0-3])[0-5]\d\Z").match) == 1.0:
         guess.role, guess.format = "time-of-day", "HHmm"
         guess.evidence.append("values are hour and minute")
@@ -173,7 +190,7 @@ def _all_whole(values: Sequence[str]) -> bool:
 
 def _as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     best = fits[0][1] if fits else ""
-    words = sexes(values)
+    words, question = sexes(values, spanish=_is_spanish(guess.name))
     if words and (
         best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))
     ):
@@ -181,6 +198,8 @@ def _as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         guess.evidence.append(
             "values are words for the sex: " + ", ".join(f"{w} → {c}" for w, c in words.items())
         )
+        if question:
+            guess.questions.append(f"{guess.column}: {question}")
         return True
     if (
         best == "sex"
@@ -196,13 +215,17 @@ def _as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     return False
 
 
+def _is_spanish(column: str) -> bool:
+    return bool(re.search(r"\b(sexo|genero)\b", tokens(column)))
+
+
 def _as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     if fits and fits[0][1] == "concept":
         guess.role, guess.system = "code", "OMOP"
         guess.evidence.append("identifiers of OMOP concepts")
         guess.questions.append(f"{guess.column}: OMOP concept ids need the OMOP vocabulary to become codes")
         return True
-    concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.column))))
+    concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.name))))
     code = code_of(values, concepts, [name for _, name in fits])
     if code is None:
         return False
@@ -246,8 +269,8 @@ def _numbers(guess: Guess, values: list[str], least: float) -> tuple[list[str], 
 
 def _as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """A measurement that the name is of."""
-    whole, whole_share = measures_of(tokens(guess.column))
-    bare, bare_share = measures_of(tokens(headers.bare(guess.column)))
+    whole, whole_share = measures_of(tokens(guess.name))
+    bare, bare_share = measures_of(tokens(headers.bare(guess.name)))
     named, explained = (bare, bare_share) if bare_share >= whole_share and bare else (whole, whole_share)
     if not named or explained < 0.6 or (fits and fits[0][0] > explained):
         return False
@@ -258,7 +281,7 @@ def _as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[st
     if numbers is None:
         return False
     cells, form = numbers
-    stated = headers.unit_in(guess.column) if named is not whole or not whole_share > bare_share else None
+    stated = headers.unit_in(guess.name) if named is not whole or not whole_share > bare_share else None
     unit = stated[1] if stated else ""
     marks = [n for cell in cells if (n := number_of(cell)) is not None]
     if not marks:
@@ -444,6 +467,12 @@ def _as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
     if role.name in ("value", "value-number", "range-low", "range-high", "dose", "quantity", "strength", "rate", "los",
                      "duration", "age", "money", "dose-number", "refills"):  # fmt: skip
         _as_quantity(guess, values)
+    elif role.name in ("phone", "phone-home", "phone-mobile", "phone-work", "fax", "contact-phone"):
+        guess.evidence.append(_texts(guess))
+        never = tuple(sorted({value for value in values if re.fullmatch(r"(\d)\1{5,}", value)}))
+        if never:
+            guess.missing = (*guess.missing, *never)
+            guess.questions.append(f"{guess.column}: {', '.join(never)} is taken for no number: is it?")
     elif role.name in _IDENTIFIERS:
         guess.evidence.append(f"{guess.distinct} different values in {guess.filled} cells")
     else:
@@ -468,7 +497,7 @@ def _as_quantity(guess: Guess, values: list[str]) -> None:
     _note_sentinels(guess, none)
     if guess.role == "value":
         guess.questions = [q for q in guess.questions if "no numbers" not in q]
-    stated = headers.unit_in(guess.column)
+    stated = headers.unit_in(guess.name)
     if stated is not None and stated[1]:
         guess.unit = stated[1]
     elif guess.role == "age":
@@ -486,7 +515,7 @@ def _texts(guess: Guess) -> str:
 
 def _as_anything(guess: Guess, values: list[str]) -> None:
     """What the cells say, where the name says nothing."""
-    if _numbers_things(guess, values) or _by_head(guess, values):
+    if _of_patient(guess, values) or _numbers_things(guess, values) or _by_head(guess, values):
         return
     numbers = _numbers(guess, values, 0.6)
     if numbers is not None and _as_plain_number(guess, *numbers):
@@ -528,7 +557,7 @@ _BY_HEAD: Final = {
 
 def _by_head(guess: Guess, values: list[str]) -> bool:
     """What the head of the name says, where the rest of the name is not known: its last word, or its first in French."""
-    parts = slots(tokens(guess.column))
+    parts = slots(tokens(guess.name))
     if len(parts) < 2:
         return False
     for part in (parts[-1], parts[0]):
@@ -554,9 +583,24 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
     return False
 
 
+def _of_patient(guess: Guess, values: list[str]) -> bool:
+    """Whether the name says patient and one unknown word, and the cells number things: the patient's identifier."""
+    parts = slots(tokens(guess.name))
+    named = [part for part in parts if "patient" in part.concepts]
+    unknown = [part for part in parts if not part.concepts]
+    if len(named) != 1 or len(parts) != 2 or len(unknown) != 1:
+        return False
+    if share(values, lambda v: re.fullmatch(r"[A-Za-z]{0,4}\d{4,}\w*", v)) < 0.95:
+        return False
+    guess.role = "patient-id"
+    guess.evidence.append(f"name says patient; {guess.distinct} different values in {guess.filled} cells")
+    guess.questions.append(f"{guess.column}: does it identify the patient, as is assumed?")
+    return True
+
+
 def _numbers_things(guess: Guess, values: list[str]) -> bool:
     """Whether the name ends in a word for an identifier, and its cells may be that."""
-    parts = slots(tokens(guess.column))
+    parts = slots(tokens(guess.name))
     shortened = (
         len(parts) == 1 and re.search(r"[a-z]{2}(nr|nummer|num)$", parts[0].text) and not parts[0].concepts
     )
@@ -590,7 +634,7 @@ def _as_plain_number(guess: Guess, cells: list[str], form: NumberForm) -> bool:
     guess.role = "number"
     _note_numbers(guess, kept, form)
     _note_sentinels(guess, none)
-    stated = headers.unit_in(guess.column)
+    stated = headers.unit_in(guess.name)
     if stated is not None and stated[1] == "a" and _YEARS[0] <= form.low <= form.high <= _YEARS[1]:
         guess.evidence.append("years of the calendar")
         return True
@@ -599,7 +643,7 @@ def _as_plain_number(guess: Guess, cells: list[str], form: NumberForm) -> bool:
         guess.evidence.append(f"unit {stated[0]} is in the name")
         if not stated[1]:
             guess.questions.append(f"{guess.column}: what is {stated[0]!r} in UCUM?")
-        elif not headers.is_bracketed(guess.column):
+        elif not headers.is_bracketed(guess.name):
             guess.questions.append(
                 f"{guess.column}: is {stated[0]!r} at its end the unit {stated[1]}, as is assumed?"
             )

@@ -100,13 +100,14 @@ def _without_unit(name: str) -> tuple[str, str]:
             if count == 3 and tail[1].casefold() == "per":
                 return _before(name, pieces[-3]), f"{tail[0]}/{tail[2]}"
             if count == 2 and tail[1].casefold() in _PER:
-                return _before(name, pieces[-2]), f"{tail[0]}/{tail[1]}"
+                ratio = f"{tail[0]}/{tail[1]}"
+                return _before(name, pieces[-2]), ratio.casefold() if name.isupper() else ratio
     if len(words) > 1 and words[-1].casefold() == "min" and not _DURATION.search(tokens(name)):
         return name, ""  # the smallest, beside `max` and `mean`
     if len(words) > 1 and words[-1].casefold() == "hr" and not _DURATION.search(tokens(name)):
         return name, ""  # the heart rate, not hours
     if len(words) > 1 and _is_suffix(words[-1], name):
-        return _before(name, pieces[-1]), words[-1]
+        return _before(name, pieces[-1]), words[-1].casefold() if name.isupper() else words[-1]
     return name, ""
 
 

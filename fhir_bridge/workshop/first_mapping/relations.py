@@ -40,6 +40,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _names(guesses)
     _clocks(guesses)
     _codes(sample, guesses)
+    _doses(guesses)
     _units(guesses)
     _units_of(sample, guesses)
     _duplicates(guesses)
@@ -164,24 +165,42 @@ def _of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
 
 def _is_plain(guess: Guess) -> bool:
     """Whether the header says patient or medical record, not study or record alone."""
-    return not re.search(r"\b(record id|study|studien|enroll|pseudo)", tokens(guess.column))
+    return not re.search(r"\b(record id|study|studien|enroll|pseudo)", tokens(guess.name))
 
 
 def _encounters(sample: Sample, guesses: list[Guess]) -> None:
     """One column identifies the visit; another one that does, and is the row's alone, what the row is about."""
     candidates = _by_role(guesses, "encounter-id")
+    if len(candidates) == 1 or any(_is_case(sample, guesses, guess) for guess in candidates):
+        for guess in candidates:
+            if _is_case(sample, guesses, guess):
+                guess.role = "event-id"
+                guess.questions.append(
+                    f"{guess.column}: is it the number of the operation, as is assumed, or of the visit?"
+                )
+        candidates = _by_role(guesses, "encounter-id")
     if len(candidates) < 2:
         return
     rows = len(sample.rows)
-    plain = [g for g in candidates if not re.search(r"\bcase\b", tokens(g.column))] or candidates
+    plain = [g for g in candidates if not re.search(r"\bcase\b", tokens(g.name))] or candidates
     for other in candidates:
         if other is not plain[0]:
             other.role = "event-id" if other.distinct == other.filled == rows else "account-id"
 
 
+def _is_case(sample: Sample, guesses: list[Guess], guess: Guess) -> bool:
+    """Whether `case` is an operation: each row its own, in a table of operations."""
+    if guess.distinct != guess.filled or guess.filled < len(sample.rows):
+        return False
+    surgical = {g.role for g in guesses} & {"procedure", "laterality", "anesthesia"} or any(
+        g.role == "code" and subject_of(g) == "procedure" for g in guesses
+    )
+    return bool(surgical) and bool(re.search(r"\b(case|op|surg\w*)\b", tokens(guess.name)))
+
+
 def _names(guesses: list[Guess]) -> None:
     """`Name` beside a given name is the family's, and the whole where the table is of people."""
-    bare = [g for g in guesses if g.role == "display" and tokens(g.column) in ("name", "names", "nm")]
+    bare = [g for g in guesses if g.role == "display" and tokens(g.name) in ("name", "names", "nm")]
     people = {guess.role for guess in guesses} & _PEOPLE
     for guess in [*bare, *_by_role(guesses, "name")]:
         if _by_role(guesses, "given") and not _by_role(guesses, "family"):
@@ -197,7 +216,8 @@ def _names(guesses: list[Guess]) -> None:
 def _clocks(guesses: list[Guess]) -> None:
     """A time of day belongs to the date that its name speaks of, else to the one before it."""
     clocks = [guess for guess in guesses if guess.role == "time-of-day" and "`" not in guess.column]
-    for clock in clocks:
+    spoken_of = frozenset[str]().union(*(_concepts(g) for g in guesses if g.role in DATES))
+    for clock in sorted(clocks, key=lambda clock: not _concepts(clock) & spoken_of):
         place = guesses.index(clock)
         dates = [
             g for g in guesses
@@ -218,7 +238,7 @@ def _clocks(guesses: list[Guess]) -> None:
 
 
 def _concepts(guess: Guess) -> frozenset[str]:
-    parts = slots(tokens(guess.column))
+    parts = slots(tokens(guess.name))
     return frozenset[str]().union(*(part.concepts for part in parts)) - {
         "date",
         "time",
@@ -241,7 +261,7 @@ _SUBJECTS: Final = (
 
 def subject_of(guess: Guess) -> str:
     """What a code's header says that it is a code of: `drug`, `diagnosis`, …; nothing where it does not."""
-    parts = slots(tokens(guess.column))
+    parts = slots(tokens(guess.name))
     concepts = frozenset[str]().union(*(part.concepts for part in parts))
     by_system = {LOINC: "test", ATC: "drug", RXNORM: "drug", NDC: "drug", CVX: "vaccine"}
     for subject, words in reversed(_SUBJECTS):
@@ -272,6 +292,18 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
                 code.questions.append(question)
 
 
+_QUALIFIERS: Final = re.compile(
+    r"\b(pre|post|adm|admission|aufnahme|entree|ingreso|disch|discharge|entlass|entlassung|sortie|alta|prim|primary|main|haupt|"
+    r"principal|sec|secondary|neben|associe)(?:op|operative?|operativ|operatoire|operatorio)?(?=dx|diag|\b)"
+)
+
+
+def _qualifiers(guess: Guess) -> frozenset[str]:
+    """What a name says of which diagnosis it is: before or after, the first or another, its number."""
+    words = re.sub(r"\b(icd|cie|cim) ?(9|10|11)\b", "", tokens(guess.name))
+    return frozenset((*_QUALIFIERS.findall(words), *re.findall(r"\b[1-9]\b", words)))
+
+
 def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | None:
     """The text column that has one text for each code: of the same subject, or near the code's."""
     place = sample.columns.index(code.column)
@@ -291,6 +323,8 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
             if row[place].strip() and row[number].strip()
         }
         codes = {first for first, _ in pairs}
+        if _qualifiers(other) - _qualifiers(code):
+            continue
         if not codes or len(pairs) > len(codes) * (1.1 if same else 1.02):
             continue
         if same or (
@@ -330,6 +364,24 @@ def _system_by_context(sample: Sample, code: Guess, text: Guess | None) -> None:
     code.questions = [f"{code.column}: are these codes of {TITLES[code.system]}, as is assumed?"]
 
 
+_GIVEN: Final = re.compile(
+    r"\b(administered|administration|admin|given|gegeben|verabreicht\w*|gabe|administree?|administrad[ao]|somministrat[ao]|actual)\b"
+)
+"""Names of columns of the dose that was given, not of the one that was ordered."""
+
+
+def _doses(guesses: list[Guess]) -> None:
+    """Of a dose that was ordered and one that was given, the one given is the dose."""
+    doses = _by_role(guesses, "dose")
+    given = [g for g in doses if _GIVEN.search(tokens(g.name))]
+    if not given or len(given) == len(doses):
+        return
+    for other in doses:
+        if other not in given:
+            other.role = "dose-ordered"
+            other.evidence.append(f"what was given is in {given[0].column}")
+
+
 def _units(guesses: list[Guess]) -> None:
     """Which column's unit a column of units is."""
     pairs = (("unit", ("value", "value-number")), ("dose-unit", ("dose",)), ("quantity-unit", ("quantity",)),
@@ -348,10 +400,8 @@ def _units(guesses: list[Guess]) -> None:
 def _units_of(sample: Sample, guesses: list[Guess]) -> None:
     """A column of units beside one measurement (`glucose`, `glucose_unit`) is its unit, where it is one."""
     for guess in _by_role(guesses, "unit-of"):
-        words = set(tokens(guess.column).split())
-        of = [
-            g for g in guesses if g.role == "number" and set(tokens(headers.bare(g.column)).split()) < words
-        ]
+        words = set(tokens(guess.name).split())
+        of = [g for g in guesses if g.role == "number" and set(tokens(headers.bare(g.name)).split()) < words]
         units = {v for v in sample.values(sample.columns.index(guess.column)) if v not in guess.missing}
         if len(of) == 1:
             guess.of = of[0].column

@@ -22,10 +22,10 @@ _CATEGORIES: Final = frozenset(
     "social-history vital-signs imaging laboratory procedure survey exam therapy activity".split()
 )
 _FLAGS: Final = {
-    "H": "h|high|+|hoch|erhöht|elevated|above|above range|haut|élevé|alto|elevato|*h|(h)|h*|↑|above high normal|hi",
-    "L": "l|low|-|niedrig|erniedrigt|below|below range|bas|abaissé|basso|bajo|*l|(l)|l*|↓|below low normal|lo|tief",
-    "HH": "hh|high panic|critical high|panic high|++|+++|crit high|kritisch hoch|high critical|h!|hh!|c-high",
-    "LL": "ll|low panic|critical low|panic low|--|---|crit low|kritisch niedrig|low critical|l!|ll!|c-low",
+    "H": "h|high|+|hoch|erhöht|elevated|above|above range|haut|élevé|alto|elevato|*h|(h)|↑|above high normal|hi",
+    "L": "l|low|-|niedrig|erniedrigt|below|below range|bas|abaissé|basso|bajo|*l|(l)|↓|below low normal|lo|tief",
+    "HH": "hh|high panic|critical high|panic high|++|+++|crit high|kritisch hoch|high critical|h!|hh!|c-high|h*|h**|hh*|h!!",
+    "LL": "ll|low panic|critical low|panic low|--|---|crit low|kritisch niedrig|low critical|l!|ll!|c-low|l*|l**|ll*|l!!",
     "N": "n|normal|unauffällig|within range|norm|in range|i.o.|o.b.|negative flag|ok|normale",
     "A": "a|abnormal|auffällig|pathologisch|*|abn|anormal|anomalo|patholog.|abnorm|!|anormale",
     "AA": "aa|critical|critical abnormal|panic|kritisch|**|crit|critique|critico|abnormal panic",
@@ -46,7 +46,7 @@ class ResultRules(Writer):
             g
             for g in codes
             if g.system != "OMOP"
-            or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.column))
+            or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.name))
         ]
         if not codes:
             codes = self._codes_of("test", "", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
@@ -54,7 +54,8 @@ class ResultRules(Writer):
         when = self._when("Observation")
         yield "- rule: result"
         yield "  as: Observation"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, codes[0] if codes else text)
+        what = codes[0] if codes else text
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, what, always=what)
         yield from self._time(when)
         yield from self._identifiers("Observation.", "event-id")
         yield from self._order()
@@ -73,6 +74,8 @@ class ResultRules(Writer):
         yield from self._performers()
         if value is not None:
             yield from self._value(value, unit)
+        else:
+            yield from self._no_value()
         yield from self._interpretation()
         yield from self._notes("Observation.")
         yield from self._text("bodySite", "body-site", "laterality", of="Observation.")
@@ -85,11 +88,22 @@ class ResultRules(Writer):
             unit if unit is not None and unit.of == (value.column if value else "") else None, value
         )
 
+    def _no_value(self) -> Iterator[str]:
+        """What stands for a result that no column is known to hold."""
+        perhaps = [g.column for g in self._guesses if g.role == "number" and "`" not in g.column]
+        shown = f": is it {', '.join(perhaps[:4])}?" if perhaps else ""
+        self.questions.insert(
+            0,
+            f"no column holds the result{shown}; until one does, these Observations have no value: don't load them",
+        )
+        absent = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+        yield f"  dataAbsentReason: {{coding: [{{system: {absent}, code: unknown}}]}}"
+
     def _performers(self) -> Iterator[str]:
         """The laboratory; a provider of unknown part is none."""
         items = []
         for guess in self._all("organization", "provider"):
-            concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.column))))
+            concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
             if "laboratory" in concepts or "perform" in concepts:
                 items.append(self._displayed("Observation.performer", guess))
         yield from listed("performer", items)
@@ -156,7 +170,7 @@ class ResultRules(Writer):
                 lacking.append(word)
             else:
                 cases.append(f"{quoted(word)}: {{coding: [{{system: {_INTERPRETATION}, code: {code}}}]}}")
-                if (len(word) == 1 and word in "an*!") or code in ("HH", "LL", "AA") or guess.words:
+                if not word.isalpha() or word in ("a", "n") or code in ("HH", "LL", "AA") or guess.words:
                     self._ask(
                         f"{guess.column}: does {word!r} mean {code} (HL7's code of an interpretation), as is assumed?"
                     )

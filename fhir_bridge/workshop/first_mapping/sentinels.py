@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-__all__ = ["NOTHING", "number_of", "sentinels", "words_for_nothing"]
+__all__ = ["NOTHING", "date_sentinels", "number_of", "sentinels", "words_for_nothing"]
 
 NOTHING: Final = frozenset(
     "-|--|---|n/a|n.a.|n. a.|null|nan|k.a.|k. a.|n.b.|?|.|..|\\n|#n/a|#na|missing|not available|not recorded|"
@@ -89,3 +89,32 @@ def sentinels(cells: Sequence[str], low: float | None, high: float | None) -> tu
         if apart and not (number < 0 and low is not None and low <= number):
             chosen.append(cell)
     return tuple(sorted(chosen))
+
+
+_DATE: Final = re.compile(
+    r"(?:(?P<y>\d{4})(?P<s>[-./])(?P<m>\d{1,2})(?P=s)(?P<d>\d\d?)|(?P<a>\d{1,2})[-./ ](?P<b>\d{1,2}|[A-Za-z]{3,9})[-./ ](?P<z>\d{4}))"
+    r"(?:[T ].*)?\Z|(?P<x>9999|2999|0001|1[789]\d\d|2099)(?P<mm>0[1-9]|1[0-2])(?P<dd>0[1-9]|[12]\d|3[01])(\d{4}|\d{6})?\Z"
+)
+_NEVER: Final = frozenset(
+    "1753-1-1 1800-1-1 1840-12-31 1899-12-29 1899-12-30 1899-12-31 1900-1-1 2099-12-31".split()
+)
+"""Days that systems write for no day; those of a month and day below 13 are the same either way round."""
+_LAST_YEAR: Final = 2900
+
+
+def date_sentinels(cells: Iterable[str]) -> tuple[str, ...]:
+    """The dates among cells that no event has: those that systems write for none or for never, as they are written."""
+    return tuple(sorted({cell for cell in set(cells) if _is_never(cell)}))
+
+
+def _is_never(cell: str) -> bool:
+    match = _DATE.match(cell)
+    if match is None:
+        return False
+    year = int(match["y"] or match["z"] or match["x"])
+    if year >= _LAST_YEAR or year <= 1:
+        return True
+    first, second = match["m"] or match["a"] or match["mm"], match["d"] or match["b"] or match["dd"]
+    months = {"jan": 1, "dec": 12, "dez": 12, "ene": 1, "dic": 12, "gen": 1, "janv": 1}
+    pair = [int(part) if part.isdigit() else months.get(part.casefold(), 0) for part in (first, second)]
+    return bool({f"{year}-{pair[0]}-{pair[1]}", f"{year}-{pair[1]}-{pair[0]}"} & _NEVER)

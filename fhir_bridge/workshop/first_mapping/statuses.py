@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["STATUS_KINDS", "is_status", "status_codes", "unknown_status"]
+__all__ = ["STATUS_KINDS", "is_status", "speaks_of_giving", "status_codes", "unknown_status"]
 
 _OBSERVATION: Final = {
     "final": "confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
@@ -42,9 +42,10 @@ _WORDS: Final = {
     "MedicationAdministration": {
         **_TREATMENT,
         "completed": "completed|complete|done|given|administered|gegeben|verabreicht|fait|administré|somministrato|administrado|"
-        "applied|flushed|confirmed|new bag|g|finished",
+        "donné|dado|dato|applied|flushed|confirmed|new bag|g|finished",
         "not-done": "not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
-        "non somministrato|no administrado|patient refused",
+        "non somministrato|no administrado|patient refused|non administré|refus|refusé par le patient|non donné|nicht verabreicht|abgelehnt|"
+        "ausgelassen|not administered|withheld|refused by patient|rifiutato|rechazado|rehusado|no dado|omitido|omis|omesso|sospeso",
         "in-progress": "in-progress|in progress|started|running|laufend|en cours|in corso|started during downtime|rate change",
         "on-hold": "on-hold|on hold|paused|pausiert",
     },
@@ -119,3 +120,23 @@ def status_codes(kind: str, values: Iterable[str]) -> dict[str, str]:
 def unknown_status(kind: str) -> str:
     """The code for a status that is not known; empty where the type has none."""
     return "" if kind in _LACK_UNKNOWN else "unknown"
+
+
+def speaks_of_giving(kind: str, role: str, values: Iterable[str]) -> bool:
+    """Whether words say, whatever the column is called, of each row whether it was given or done."""
+    if kind not in ("MedicationAdministration", "Immunization", "Procedure"):
+        return False
+    if role not in (
+        "category",
+        "text",
+        "status-of",
+        "value",
+        "disposition",
+        "flag",
+        "refused",
+        "administered",
+    ):
+        return False
+    words = {value.casefold() for value in values}
+    codes = [_CODES[kind].get(word, "") for word in words if len(word) > 2]
+    return {"completed", "not-done"} <= set(codes) and 2 * sum(map(bool, codes)) >= len(words)

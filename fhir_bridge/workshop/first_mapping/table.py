@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,9 +18,13 @@ __all__ = ["Sample", "SampleError", "read_sample"]
 
 _BYTES: Final = 4_000_000
 _ROWS: Final = 5_000
+_TITLE: Final = 4
+"""More words than these in the only column's name are a title."""
 _SEPARATOR: Final = re.compile(r"\"?sep=([^\r\n])\"?[ \t]*(?:\r\n|\r|\n)", re.IGNORECASE)
 """What Excel writes and reads before the header."""
 _DELIMITERS: Final = ",;\t|"
+_MOST: Final = 0.6
+"""From this share of lines with equally many cells a mark is the delimiter."""
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -90,8 +95,13 @@ def read_sample(path: Path) -> Sample:
     body = [tuple(row) for row in below[:_ROWS] if len(row) == width]
     if not body:
         raise SampleError(f"{path.name}: no row has the {width} cells of the header")
+    if width == 1 and (any(len(row) > 1 for row in rows) or len(columns[0].split()) > _TITLE):
+        raise SampleError(
+            f"{path.name}: only one column is found, {columns[0]!r}; "
+            "which line is the header, and which mark parts its cells?"
+        )
     uneven = sum(1 for row in below if len(row) != width)
-    chosen = "the first line says so" if stated else "most frequent in the header outside quotes"
+    chosen = "the first line says so" if stated else "most lines have equally many cells by it"
     evidence = [f"encoding: {why}", f"delimiter {delimiter!r}: {chosen}"]
     if uneven:
         evidence.append(f"{uneven} rows have another number of cells than the header and were left out")
@@ -108,12 +118,19 @@ def read_sample(path: Path) -> Sample:
 
 
 def _banner(rows: list[list[str]]) -> int:
-    """How many rows are above the header: titles, which fill a cell or two of a table that is wider."""
-    width = max(len(row) for row in rows[:50])
+    """How many rows are above the header: titles, which have other cells than most rows, or fill few of theirs."""
+    width = _usual_width(rows[:200])
     for number, row in enumerate(rows[:20]):
-        if sum(1 for cell in row if cell.strip()) > max(1, width // 2) or width < 3:
+        filled = sum(1 for cell in row if cell.strip())
+        if abs(len(row) - width) <= 1 and filled > (max(1, width // 2) if width > 2 else 0):
             return number
     return 0
+
+
+def _usual_width(rows: list[list[str]]) -> int:
+    """The number of cells that most rows have; of several, the largest."""
+    counts = Counter(len(row) for row in rows)
+    return max(counts, key=lambda width: (counts[width], width))
 
 
 def _line_of(text: str, above: int) -> int:
@@ -147,8 +164,20 @@ def _decoded(raw: bytes) -> tuple[str, str, str]:
 
 
 def _delimiter(text: str) -> str:
-    header = "".join(text.split("\n", 1)[0].split('"')[::2])
-    return max(_DELIMITERS, key=header.count)
+    """The mark by which most of the first lines have equally many cells; of several, that of most cells."""
+    lines = [line for line in text[:200_000].splitlines(keepends=True)[:200] if line.strip()]
+    scores = {}
+    for mark in _DELIMITERS:
+        try:
+            rows = [row for row in csv.reader(lines, delimiter=mark) if any(cell.strip() for cell in row)]
+        except csv.Error:
+            continue
+        width = _usual_width(rows) if rows else 1
+        if width > 1:
+            part = sum(1 for row in rows if len(row) == width) / len(rows)
+            scores[mark] = (part >= _MOST, width if part >= _MOST else part)
+    header = "".join(lines[0].split('"')[::2]) if lines else ""
+    return max(_DELIMITERS, key=lambda mark: (scores.get(mark, (False, 0)), header.count(mark)))
 
 
 def _names(cells: list[str], path: Path) -> tuple[str, ...]:

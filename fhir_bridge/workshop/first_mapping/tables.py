@@ -13,6 +13,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
 from fhir_bridge.workshop.first_mapping.relations import depends_on, subject_of
+from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC
 
@@ -84,7 +85,7 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
         plan.patient = True
         plan.evidence.append(f"Patient: the rows have {', '.join(sorted(who))}")
     plan.event = _event(path, guesses, plan)
-    _medication(path, guesses, plan)
+    _medication(path, sample, guesses, plan)
     if plan.event not in ("", "Observation", "Encounter") and "patient-id" not in roles:
         plan.questions.append(
             f"whose are the rows? Without a patient they can't be {plan.event}s; only what is measured is kept"
@@ -102,6 +103,9 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
     if not plan.event and key is not None and {"admitted", "discharged"} <= roles and "patient-id" in roles:
         plan.encounter = True
     _measures(guesses, plan)
+    if "patient-id" in roles and not plan.patient and (plan.event or plan.measures):
+        plan.patient = True
+        plan.evidence.append("Patient: the rows have its identifier")
     _vary(sample, guesses, plan)
     return plan
 
@@ -132,7 +136,7 @@ def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
         and _unique_visit(guesses)
     ):
         vote("Encounter", 2.0, "start and end of each visit")
-    for text in (tokens(path.stem), " ".join(tokens(g.column) for g in guesses)):
+    for text in (tokens(path.stem), " ".join(tokens(g.name) for g in guesses)):
         for kind, pattern in _WORDS:
             match = re.search(pattern, text)
             if match and (votes.get(kind) or main_code(guesses) is not None or _keyed(guesses, kind)):
@@ -199,13 +203,19 @@ _REQUESTS: Final = frozenset(
 )
 
 
-def _medication(path: Path, guesses: list[Guess], plan: Plan) -> None:
+def _medication(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """Whether medication was ordered, given, or is what the patient takes."""
     if plan.event != "MedicationRequest":
         return
     roles = {guess.role for guess in guesses}
     words = tokens(path.stem)
-    if "administered" in roles or re.search(r"\bmar\b|administ|gabe", words):
+    has_words = any(
+        speaks_of_giving(
+            "MedicationAdministration", g.role if g.role != "status" else "category", sample.values(n)
+        )
+        for n, g in enumerate(guesses)
+    )
+    if has_words or {"administered", "dose-ordered"} & roles or re.search(r"\bmar\b|administ|gabe", words):
         plan.event = "MedicationAdministration"
     elif not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):
         plan.event = "MedicationStatement"
@@ -219,14 +229,19 @@ def _measures(guesses: list[Guess], plan: Plan) -> None:
     if plan.event:
         plan.measures = [
             g for g in guesses
-            if g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.column)))
+            if g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.name)))
         ]  # fmt: skip
     else:
+        chart = sum(1 for g in guesses if _is_measurement(g)) >= _CHART
         plan.measures = [
-            g for g in guesses
-            if (g.role in numbers and not (g.role == "category" and g.header == "category" and g.distinct == 1)) or g.role in FINDINGS
+            g
+            for g in guesses
+            if _is_measurement(g)
+            or (chart and ((g.role == "number" and not _is_number_of(g)) or g.role in FINDINGS))
+            or (not plan.patient and not chart and g.role == "number" and not g.whole)
+            or g.role == "age"
             or (g.role in ("note", "text") and _is_report(g))
-        ]  # fmt: skip
+        ]
         if all(g.role == "age" for g in plan.measures) and plan.patient:
             plan.measures = []
     if plan.dropped:
@@ -239,16 +254,29 @@ def _measures(guesses: list[Guess], plan: Plan) -> None:
         plan.questions.append("what are the rows about?")
 
 
+_CHART: Final = 2
+"""From so many measurements a table is a chart of them, in which other numbers are measurements as well."""
+
+
+def _is_measurement(guess: Guess) -> bool:
+    """Whether the vocabulary knows a column as a measurement, or it has a unit."""
+    return guess.role == "blood-pressure" or guess.measure or (guess.role == "number" and bool(guess.unit))
+
+
+def _is_number_of(guess: Guess) -> bool:
+    """Whether whole numbers look like those of things: long, or long and all different."""
+    return guess.whole and (
+        guess.high >= 1_000_000 or (guess.distinct == guess.filled > 3 and guess.low >= 1_000)
+    )
+
+
 def _is_report(guess: Guess) -> bool:
     """Whether a text is a finding of its own, not a remark on the others."""
-    return (
-        bool(
-            re.search(
-                r"report|conclusion|impression|beurteilung|finding|interpret|befund|compte rendu|summary|referto",
-                tokens(guess.column),
-            )
+    return bool(
+        re.search(
+            r"report|conclusion|impression|beurteilung|finding|interpret|befund|compte rendu|summary|referto|statement|epikrise|informe",
+            tokens(guess.name),
         )
-        or guess.role == "text"
     )
 
 
@@ -261,7 +289,7 @@ def main_code(guesses: list[Guess]) -> Guess | None:
         and not guess.separator
         and not re.search(
             r"reason|grund|type|status|unit|reaction|indication|gender|race|ethnicity|indik",
-            tokens(guess.column),
+            tokens(guess.name),
         )
     ]
     known = [guess for guess in codes if guess.system and guess.system != "OMOP"]

@@ -10,7 +10,7 @@ from typing import Final
 
 from fhir_bridge.mapping.functions.times import parse
 
-__all__ = ["DateForm", "NumberForm", "booleans", "date_form", "number_form", "sexes", "share"]
+__all__ = ["DateForm", "NumberForm", "booleans", "date_form", "number_form", "share"]
 
 LOINC: Final = "http://loinc.org"
 SNOMED: Final = "http://snomed.info/sct"
@@ -241,24 +241,3 @@ def booleans(values: Sequence[str]) -> tuple[str, str] | None:
         if words <= set(pair):
             return pair
     return None
-
-
-_SEXES: Final = {
-    "m": "male", "male": "male", "man": "male", "männlich": "male", "mann": "male", "homme": "male",
-    "masculin": "male", "maschio": "male", "hombre": "male", "masculino": "male", "h": "male", "uomo": "male",
-    "f": "female", "female": "female", "woman": "female", "w": "female", "weiblich": "female", "frau": "female",
-    "femme": "female", "féminin": "female", "feminin": "female", "femmina": "female", "mujer": "female",
-    "femenino": "female", "donna": "female",
-    "o": "other", "other": "other", "d": "other", "divers": "other", "x": "other", "autre": "other",
-    "u": "unknown", "unknown": "unknown", "unbekannt": "unknown", "i": "unknown",
-}  # fmt: skip
-"""What is written for the sex, in small letters, and the code of AdministrativeGender."""
-
-
-def sexes(values: Sequence[str]) -> dict[str, str] | None:
-    """The words for the sex as they are written, with the code each means; None where any is no such word."""
-    words = dict.fromkeys(values)
-    if not words or len(words) > 8:
-        return None
-    results = {word: _SEXES.get(word.casefold(), "") for word in words}
-    return results if all(results.values()) else None

@@ -10,9 +10,9 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
-from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.relations import subject_of
-from fhir_bridge.workshop.first_mapping.statuses import status_codes, unknown_status
+from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving, status_codes, unknown_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
 from fhir_bridge.workshop.first_mapping.values import LOINC
@@ -29,6 +29,12 @@ _REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|ri
 
 ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt"
 """Names of columns of providers who had another part than doing it."""
+_TREATMENTS: Final = frozenset(
+    ("MedicationAdministration", "MedicationStatement", "MedicationRequest", "Immunization", "Procedure")
+)
+"""What may not have happened at all."""
+_WAS: Final = r"\b(given|administered|gegeben|verabreicht|administre|administrado|somministrato|geimpft|vaccinated|applied)\b"
+"""Names of columns that say of medication that it was given."""
 _WHEN: Final = {
     "Observation": ("collected", "performed", "administered", "date", "start"),
     "Condition": ("start", "diagnosed", "date"),
@@ -77,6 +83,37 @@ def listed(element: str, items: list[str]) -> Iterator[str]:
     if items:
         yield f"  {element}:"
         yield from (f"  - {item}" for item in items)
+
+
+def _given(kind: str, guess: Guess) -> dict[str, str] | None:
+    """What yes and no mean for whether something was given; None where the name says nothing of that."""
+    if kind not in ("Immunization", "MedicationAdministration"):
+        return None
+    yes, no = guess.words.get("true", ""), guess.words.get("false", "")
+    name = tokens(guess.name)
+    if re.search(_REFUSED, name) or guess.role == "refused":
+        return {yes: "not-done", no: "completed"}
+    return {yes: "completed", no: "not-done"} if re.search(_WAS, name) else None
+
+
+def _may_say_status(guess: Guess) -> bool:
+    """Whether a column that no rule understands may say whether a row happened."""
+    if "`" in guess.column or guess.of or guess.role in ("code-status", "marital", "empty"):
+        return False
+    if guess.role in ("status", "status-of", "refused"):
+        return True
+    words = _concepts_of(guess)
+    return guess.role in ("category", "text", "boolean", "display") and bool(words & {"status", "refusal"})
+
+
+def _may_be_words_of_status(guess: Guess) -> bool:
+    """Whether a column of a few words, of which nothing is known, may say it."""
+    few = guess.role in ("category", "boolean") and 1 < guess.distinct <= 12
+    return few and not guess.of and not guess.measure and "`" not in guess.column
+
+
+def _concepts_of(guess: Guess) -> frozenset[str]:
+    return frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
 
 
 class Writer:
@@ -239,16 +276,15 @@ class Writer:
                 for v in self._sample.values(self._sample.columns.index(guess.column))
                 if v not in guess.missing
             ]
-            if "`" in guess.column or guess.role not in ("status", "boolean", "refused", "historical"):
+            if "`" in guess.column or guess.of or guess.column in self._plan.varying:
                 continue
-            if guess.role in ("boolean", "refused"):
-                if kind != "Immunization" or not guess.words or not re.search(_REFUSED, tokens(guess.column)):
+            if guess.words and guess.role != "sex":
+                yes_no = _given(kind, guess)
+                if yes_no is None:
                     continue
-                return f"lower({self._cell(guess, kind + '.status')})", {
-                    guess.words["true"]: "not-done",
-                    guess.words["false"]: "completed",
-                }
-            if guess.role != "status":
+                self._ask(f"{guess.column}: does it say whether it was given or done, as is assumed?")
+                return f"lower({self._cell(guess, kind + '.status')})", yes_no
+            if guess.role != "status" and not speaks_of_giving(kind, guess.role, values):
                 continue
             codes = status_codes(kind, values)
             lacking = [word for word, code in codes.items() if not code]
@@ -262,11 +298,26 @@ class Writer:
             }
         return None
 
+    def _unread_status(self) -> list[str]:
+        """Columns that by their names say whether something happened, in words that are not understood."""
+        return [guess.column for guess in self._guesses if _may_say_status(guess)]
+
     def _status(self, kind: str, assumed: str, question: str) -> str:
         """The element `status`: of the column that says it, else what is assumed, which is asked."""
         stated = self._status_cases(kind)
         if stated is None:
-            self._ask(question)
+            unread = self._unread_status() if kind in _TREATMENTS else []
+            if unread:
+                self._ask(
+                    f"{', '.join(unread)}: does it say the status of each {kind}? Its words are not understood"
+                )
+                assumed = unknown_status(kind) or assumed
+            else:
+                words = [g.column for g in self._guesses if _may_be_words_of_status(g)]
+                possible = kind in ("MedicationAdministration", "Immunization") and words
+                self._ask(
+                    f"{question.rstrip('?')}, or does {', '.join(words)} say it?" if possible else question
+                )
             return f"  status: {assumed}"
         expression, codes = stated
         cases = ", ".join(f"{quoted(word)}: {code}" for word, code in codes.items())
@@ -284,7 +335,7 @@ class Writer:
             return
         yield f"  {element}: {quoted(f'=patient({self._cell(patient, element)})')}"
 
-    def _key(self, *guesses: Guess | None, extra: str = "") -> str:
+    def _key(self, *guesses: Guess | None, extra: str = "", always: Guess | None = None) -> str:
         """What distinguishes the resources of rows: the key of the table, else as few columns as tell the rows apart."""
         row = next((guess for guess in self._guesses if self._is_key(guess)), None)
         if row is not None:
@@ -305,6 +356,9 @@ class Writer:
                     part = next(g for g in chosen if g.column == column)
                     optional = "?" if part.filled < len(self._sample.rows) or part.local else ""
                     parts.append(self._cell(part, "key") + optional)
+        if always is not None and not any(cell(always.column) in part for part in parts):
+            optional = "?" if always.filled < len(self._sample.rows) or always.local else ""
+            parts.append(self._cell(always, "key") + optional)
         if extra:
             parts.append(extra)
         return f"  key: [{', '.join(quoted(part) for part in parts)}]"

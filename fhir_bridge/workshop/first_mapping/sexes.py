@@ -1,0 +1,63 @@
+"""What words and letters for the sex mean: read as a set, for `M` is male beside `F`, and female beside `H`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = ["sexes"]
+
+_WORDS: Final = {
+    "male": "m male man männlich mann homme masculin maschio hombre masculino h uomo varon varón macho",
+    "female": "f female woman w weiblich frau femme féminin feminin femmina mujer femenino donna hembra",
+    "other": "o other d divers x autre otro altro",
+    "unknown": "u unknown unbekannt i unk inconnu desconocido indeterminado sconosciuto",
+}
+_MEANING: Final = {word: code for code, words in _WORDS.items() for word in words.split()}
+_SETS: Final = (
+    (frozenset("hm"), {"h": "male", "m": "female"}, "hombre and mujer"),
+    (frozenset("vh"), {"v": "male", "h": "female"}, "varón and hembra"),
+    (frozenset("ud"), {"u": "male", "d": "female"}, "uomo and donna"),
+)
+"""Letters that together mean another thing than each alone."""
+_WOMEN: Final = frozenset(("f", "w", "female", "femenino", "weiblich"))
+_SPANISH: Final = (frozenset("vm"), {"v": "male", "m": "female"}, "varón and mujer")
+"""In Spanish alone: in Dutch the same letters are the other way round."""
+
+
+def sexes(values: Sequence[str], *, spanish: bool) -> tuple[dict[str, str], str]:
+    """The words for the sex as they are written, with the code each means, and what is to be asked about them.
+
+    Args:
+        spanish: whether the header is in Spanish (or Portuguese), in which `M` alone may be `mujer`.
+
+    Returns:
+        No words where they are not understood.
+    """
+    words = dict.fromkeys(values)
+    folded = {word.casefold() for word in words}
+    if not words or len(words) > 8:
+        return {}, ""
+    for letters, meaning, names in (*_SETS, *((_SPANISH,) if spanish else ())):
+        if letters <= folded and not folded & _WOMEN:
+            codes = {
+                word: meaning.get(word.casefold()) or _MEANING.get(word.casefold(), "") for word in words
+            }
+            if all(codes.values()):
+                return codes, f"do {' and '.join(sorted(letters)).upper()} mean {names}, as is assumed?"
+    codes = {word: _MEANING.get(word.casefold(), "") for word in words}
+    if not all(codes.values()):
+        return {}, ""
+    shown = ", ".join(sorted(words))
+    single = {
+        code: {w.casefold() for w in words if codes[w] == code and len(w) == 1} for code in ("male", "female")
+    }
+    both = {"male", "female"} <= set(codes.values())
+    alike = {code: {w.casefold() for w in words if codes[w] == code} for code in ("male", "female")}
+    if any(len(letters) > 1 for letters in single.values()):
+        return {}, f"which sex does each of these mean: {shown}?"
+    if not both and (any(len(each) > 1 for each in alike.values()) or (spanish and "m" in folded)):
+        return {}, f"which sex does each of these mean: {shown}?"
+    if not both and len(folded) > 1:
+        return codes, f"does each of these mean the sex that is assumed, though one is missing: {shown}?"
+    return codes, ""
