@@ -39,7 +39,7 @@ class Phone:
         """The Observations that count."""
         with psycopg.connect(self.url) as connection:
             rows = connection.execute(
-                "SELECT convert_from(bytes, 'UTF8') FROM resource WHERE type = 'Observation' AND NOT deleted"
+                "SELECT resource_text(bytes) FROM resource WHERE type = 'Observation' AND NOT deleted"
             ).fetchall()
         found = [json.loads(row[0]) for row in rows]
         return [one for one in found if text in json.dumps(one) and one["status"] != "entered-in-error"]
