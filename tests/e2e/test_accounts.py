@@ -49,7 +49,7 @@ def test_a_message_with_an_unconverted_part_counts_as_partial(
 ) -> None:
     (tmp_path / "in").mkdir()
     whole = message(11, "F", (1, "5", "F"))
-    part = message(12, "F", (1, "5", "F")) + "IN1|1|A\rNTE|1||note\r"
+    part = message(12, "F", (1, "5", "F")) + "IN1|1|A\rZNT|1||note\r"
     unreadable = message(13, "F", (1, "12,5", "F"))
     (tmp_path / "in/a.hl7").write_text(whole)
     code, report, rejects = convert(bridge, "hl7v2", site, tmp_path)
@@ -70,7 +70,7 @@ def test_a_message_with_an_unconverted_part_counts_as_partial(
     }
     assert list(listed) == ["a.hl7#2 (12)", "a.hl7#3 (13)"]
     assert listed["a.hl7#2 (12)"] == [
-        "the field IN1-2 is not represented",
+        "the segment ZNT is not represented",
     ]
     assert "OBX-5" in listed["a.hl7#3 (13)"][0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -68,7 +69,7 @@ def test_an_event_of_a_write_is_stored_as_it_is(number: str, known: bool, intera
     event = audit.write(context, interaction, "Observation/1") | {"recorded": record.event["recorded"]}
     assert record.row is not None
     assert (whole(record.row.content), record.event, record.parts) == (dumps(event), event, [("p",)])
-    assert record.row == AuditRow.of(event)
+    assert replace(record.row, form=None) == AuditRow.of(event)
 
 
 def test_every_kind_of_event_is_valid() -> None:
