@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.statuses import by_word
 from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, either, listed, literal, quoted
 
 __all__ = ["EventRules"]
@@ -140,7 +141,7 @@ class EventRules(Writer):
             f"{_TERMINOLOGY}/{'condition-clinical' if kind == 'Condition' else 'allergyintolerance-clinical'}"
         )
         certainty = self._one("certainty")
-        sure = self._certainties(certainty) if certainty is not None else {}
+        sure = self._meanings(certainty, _CERTAINTY, "how sure") if certainty is not None else {}
         ruled_out = [word for word, code in sure.items() if code in ("refuted", "entered-in-error")]
         after = [word for word in sure if word in _AFTER]
         here = f"lower({self._cell(certainty)})" if certainty is not None else ""
@@ -169,14 +170,15 @@ class EventRules(Writer):
         if certainty is not None and sure:
             yield from self._verification(kind, certainty, sure)
 
-    def _certainties(self, guess: Guess) -> dict[str, str]:
-        known = {word: code for code, words in _CERTAINTY.items() for word in words.split("|")}
+    def _meanings(self, guess: Guess, codes: Mapping[str, str], how: str) -> dict[str, str]:
+        """The codes of a column's words in small letters; those that `codes` has not are asked about."""
+        known = by_word(codes)
         words = dict.fromkeys(
             v.casefold() for v in self._sample.values(self._sample.columns.index(guess.column))
         )
         lacking = [word for word in words if word not in known]
         if lacking:
-            self._ask(f"{guess.column}: how sure does each of these mean: {', '.join(lacking[:8])}?")
+            self._ask(f"{guess.column}: {how} does each of these mean: {', '.join(lacking[:8])}?")
         return {word: known[word] for word in words if word in known}
 
     def _verification(self, kind: str, guess: Guess, sure: dict[str, str]) -> Iterator[str]:
@@ -349,14 +351,8 @@ class EventRules(Writer):
         here = self._cell(reaction, "AllergyIntolerance.reaction")
         parts = [f"manifestation: [{{text: {quoted('=' + here)}}}]"]
         if severity is not None:
-            known = {word: code for code, words in _SEVERITY.items() for word in words.split("|")}
-            words = dict.fromkeys(
-                v.casefold() for v in self._sample.values(self._sample.columns.index(severity.column))
-            )
-            lacking = [word for word in words if word not in known]
-            if lacking:
-                self._ask(f"{severity.column}: how severe does each of these mean: {', '.join(lacking[:8])}?")
-            cases = ", ".join(f"{quoted(word)}: {known[word]}" for word in words if word in known)
+            severities = self._meanings(severity, _SEVERITY, "how severe")
+            cases = ", ".join(f"{quoted(word)}: {code}" for word, code in severities.items())
             if cases:
                 here_severity = quoted(
                     f"lower({self._cell(severity, 'AllergyIntolerance.reaction.severity')})"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.statuses import by_word
 from fhir_bridge.workshop.first_mapping.writing import Writer, listed, quoted
 
 __all__ = ["PatientRule"]
@@ -99,7 +100,7 @@ class PatientRule(Writer):
         yield f"  gender: {{match: {quoted(self._cell(guess, 'Patient.gender'))}, {cases}, empty: ~, else: flag}}"
 
     def _marital(self, guess: Guess) -> Iterator[str]:
-        known = {word: code for code, words in _MARITAL.items() for word in words.split("|")}
+        known = by_word(_MARITAL)
         here = self._cell(guess, "Patient.maritalStatus")
         cases, lacking = [], []
         for word in dict.fromkeys(

@@ -9,6 +9,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.statuses import by_word
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
 
@@ -156,7 +157,7 @@ class ResultRules(Writer):
         guess = self._one("flag")
         if guess is None:
             return
-        known = {word: code for code, words in _FLAGS.items() for word in words.split("|")}
+        known = by_word(_FLAGS)
         here = self._cell(guess, "Observation.interpretation")
         cases, lacking = [], []
         values = [

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["STATUS_KINDS", "is_status", "speaks_of_giving", "status_codes", "unknown_status"]
+__all__ = ["STATUS_KINDS", "by_word", "is_status", "speaks_of_giving", "status_codes", "unknown_status"]
 
 _OBSERVATION: Final = {
     "final": "confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
@@ -92,10 +92,13 @@ _WORDS: Final = {
 }
 """Words in small letters by resource type and R4's code (of `clinicalStatus` where the type has no other)."""
 
-_CODES: Final = {
-    kind: {word: code for code, words in codes.items() for word in words.split("|")}
-    for kind, codes in _WORDS.items()
-}
+
+def by_word(codes: Mapping[str, str]) -> dict[str, str]:
+    """The code of each word, of the words by code that `|` divides."""
+    return {word: code for code, words in codes.items() for word in words.split("|")}
+
+
+_CODES: Final = {kind: by_word(codes) for kind, codes in _WORDS.items()}
 STATUS_KINDS: Final = tuple(_WORDS)
 """The resource types whose status words are known."""
 _LACK_UNKNOWN: Final = frozenset(("Immunization", "Condition", "AllergyIntolerance"))
