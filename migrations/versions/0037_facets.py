@@ -48,7 +48,7 @@ INSERT INTO facet
     WHERE i.parameter IN (SELECT p.key FROM parameter p WHERE p.code IN ('status', 'category'));
 UPDATE resource r SET facets = s.key FROM faceted d JOIN facet_set s USING (digest) WHERE d.resource = r.key;
 DELETE FROM token WHERE parameter IN (SELECT p.key FROM parameter p WHERE p.code IN ('status', 'category'));
--- Else the table would keep the room of what was most of its rows.
+-- Else the table would keep the space of what was most of its rows.
 CLUSTER token USING token_resource;
 ALTER TABLE token SET WITHOUT CLUSTER;
 CREATE INDEX resource_facets ON resource (facets) WHERE NOT deleted;

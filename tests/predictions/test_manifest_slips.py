@@ -1,4 +1,4 @@
-"""Slips in a model.yaml: each is told with file, line and what is meant."""
+"""Slips in a model.yaml: each is reported with file, line and what is meant."""
 
 from __future__ import annotations
 

@@ -250,12 +250,12 @@ def test_the_negation_of_a_cell_is_reported(tmp_path: Path) -> None:
     assert findings(tmp_path, table, every) == {("lab.csv:2", "Erreger", "never arrived", "nachgewiesen")}
 
 
-def orders(told: bool) -> tuple[str, Resources]:
+def orders(stated: bool) -> tuple[str, Resources]:
     """Orders by three doctors, whom the FHIR knows by ids of its own."""
     table = "Patient no;Date;Doctor id\n"
     every: Resources = []
     for number in range(9):
-        day, doctor = f"2026-07-{number + 1:02}", number % 3 if told else number
+        day, doctor = f"2026-07-{number + 1:02}", number % 3 if stated else number
         table += f"KX-{number};{day};DOC-77{doctor}\n"
         every += [
             {"resourceType": "Patient", "id": f"KX-{number}", "identifier": [{"value": f"KX-{number}"}]},
@@ -272,9 +272,9 @@ def orders(told: bool) -> tuple[str, Resources]:
     return table, every
 
 
-@pytest.mark.parametrize(("told", "missing"), [(True, 0), (False, 9)])
+@pytest.mark.parametrize(("stated", "missing"), [(True, 0), (False, 9)])
 def test_identifiers_became_references_where_several_agree_again_and_again(
-    told: bool, missing: int, tmp_path: Path
+    stated: bool, missing: int, tmp_path: Path
 ) -> None:
-    table, every = orders(told)
+    table, every = orders(stated)
     assert len(audited(tmp_path, table, every)["findings"]) == missing
