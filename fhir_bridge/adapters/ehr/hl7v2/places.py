@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from fhir_bridge.adapters.ehr.hl7v2.accounting import segments_of, way_of
 from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, READERS, Components, taken
 from fhir_bridge.adapters.ehr.hl7v2.fields import Component, Field, Segment, field_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import ALIASES, USUAL_PLACES, Group, holder, parent_of
 from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
+from fhir_bridge.adapters.ehr.hl7v2.ways import segments_of, way_of
 from fhir_bridge.mapping import CLEARED, Read
 
 __all__ = ["Place", "places_of"]
