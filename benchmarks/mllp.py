@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -85,8 +86,9 @@ def database_processor(server_pid: int) -> float:
     total = root.cpu_times()
     seconds = total.user + total.system + total.children_user + total.children_system
     for child in root.children():
-        used = child.cpu_times()
-        seconds += used.user + used.system
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            used = child.cpu_times()
+            seconds += used.user + used.system
     return seconds
 
 
