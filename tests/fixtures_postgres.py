@@ -24,6 +24,8 @@ from fhir_bridge.storage.embedded import EmbeddedServer
 from fhir_bridge.storage.migration import upgrade
 
 TEMPLATE = "migrated"
+SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_wal_size": "512MB"}
+"""No power fails in tests, and their temporary folder may be in memory."""
 
 # A password of a test protects nothing: each sign-in would take a tenth of a second of processor time and 64 MB.
 accounts._hasher = cache(lambda: argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST))
@@ -31,10 +33,10 @@ accounts._hasher = cache(lambda: argon2.PasswordHasher.from_parameters(argon2.pr
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedServer]:
-    """The session's server. Tests lose nothing by fsync off: no power fails in them."""
+    """The session's server."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}"
     folder = Path(tempfile.gettempdir()) / f"fhir-bridge-tests-{run[:20]}"
-    server = EmbeddedServer.start(folder, settings={"fsync": "off", "shared_buffers": "64MB"})
+    server = EmbeddedServer.start(folder, settings=SETTINGS)
     with (folder / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _make_template(server)
@@ -71,9 +73,21 @@ def other_database_url(postgres: EmbeddedServer) -> Iterator[str]:
 
 
 def _fresh(server: EmbeddedServer) -> Iterator[str]:
+    name = copied_database(server)
+    yield server.url(name)
+    drop_database(server, name)
+
+
+def copied_database(server: EmbeddedServer, template: str = TEMPLATE) -> str:
+    """The name of a new database with the content of another."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}".encode())
-    yield server.url(name)
+        # Files as they are: the other strategy writes each block to the log and reads it from there.
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy".encode())
+    return name
+
+
+def drop_database(server: EmbeddedServer, name: str) -> None:
+    """Remove a database, whoever uses it."""
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -25,7 +25,7 @@ _FORM: Final = 1
 _LEAST: Final = 512
 """Characters of a text that is worth an entry."""
 _MOST: Final = 1000
-"""Entries; where there are more, all are removed: those of earlier versions go so."""
+"""Entries; those of earlier versions, that nobody reads any more, are removed first."""
 
 
 @lru_cache(maxsize=128)

@@ -30,8 +30,8 @@ from fhir_bridge.plugins import functions, get_manager
 __all__ = ["StoredProgram", "key_of", "read_program", "write_program"]
 
 _FOLDER: Final = "programs"
-_MOST: Final = 60
-"""Entries; they have some megabytes each."""
+_MOST: Final = 200
+"""Entries, of up to some megabytes each: the mappings that ship have a hundred, three forms each."""
 _FORM: Final = 1
 _PACKAGE: Final = Path(__file__).parents[1]
 _MAKERS: Final = ("adapters", "fhir", "mapping", "plugins", "terminology")

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import platformdirs
 
 __all__ = ["cache_folder", "read_entry", "write_entry"]
+
+_FRESH: Final = 3600.0
+"""Seconds for which a use is not written down again."""
 
 
 def cache_folder(name: str, *, create: bool = False) -> Path | None:
@@ -38,11 +44,16 @@ def read_entry(folder: str, name: str) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         trusted = status.st_uid == os.getuid() and not status.st_mode & 0o022
-        return file.read() if trusted and stat.S_ISREG(status.st_mode) else None
+        if not trusted or not stat.S_ISREG(status.st_mode):
+            return None
+        if status.st_mtime < time.time() - _FRESH:
+            with suppress(OSError):  # a folder that is only read
+                os.utime(descriptor)  # it is in use
+        return file.read()
 
 
 def write_entry(folder: str, name: str, content: bytes, *, most: int) -> None:
-    """Write an entry, where the folder can be written; beyond `most` entries those before it are removed."""
+    """Write an entry, where the folder can be written; of `most` entries those that were used last are left."""
     directory = cache_folder(folder, create=True)
     if directory is None:
         return
@@ -50,7 +61,7 @@ def write_entry(folder: str, name: str, content: bytes, *, most: int) -> None:
     try:
         entries = list(directory.iterdir())
         if len(entries) >= most:
-            for entry in entries:
+            for entry in sorted(entries, key=_used)[: len(entries) - most * 3 // 4]:
                 entry.unlink(missing_ok=True)
         # Renamed when whole: another process that starts meanwhile sees all of it or nothing.
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -59,3 +70,11 @@ def write_entry(folder: str, name: str, content: bytes, *, most: int) -> None:
         unfinished.replace(directory / name)
     except OSError:
         return
+
+
+def _used(entry: Path) -> float:
+    """When an entry was written or read last."""
+    try:
+        return entry.lstat().st_mtime
+    except OSError:  # another process has removed it
+        return 0.0

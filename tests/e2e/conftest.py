@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 import threading
 import time
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 import uvicorn
 from joserfc import jwt
@@ -30,6 +28,7 @@ from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.embedded import EmbeddedServer
+from tests.fixtures_postgres import copied_database, drop_database
 from tests.patience import PATIENCE, until
 
 
@@ -46,9 +45,7 @@ class Prepared:
 @pytest.fixture(scope="session")
 def prepared(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("demo") / "cohort"
-    name = f"demo_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated".encode())
+    name = copied_database(postgres)
     demonstration = asyncio.run(prepare(folder, postgres.url(name)))
     return Prepared(folder, demonstration.site, demonstration, name)
 
@@ -56,12 +53,9 @@ def prepared(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def demo_url(postgres: EmbeddedServer, prepared: Prepared) -> Iterator[str]:
     """URL of a copy of the demonstration's database, for one module of tests."""
-    name = f"copy_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {prepared.database}".encode())
+    name = copied_database(postgres, prepared.database)
     yield postgres.url(name)
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    drop_database(postgres, name)
 
 
 def stored(url: str, *, versions: bool = True) -> dict[str, bytes]:

@@ -24,6 +24,7 @@ from fhir_bridge.demo.people import people
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.storage import Store
 from tests.e2e.conftest import Prepared, stored
+from tests.fixtures_postgres import copied_database
 from tests.patience import PATIENCE, until
 
 PERSON = people()[TROPONIN_PERSON]
@@ -212,9 +213,7 @@ def test_kill_9_in_the_middle_of_a_load_loses_and_doubles_nothing(
     assert report["stored"]["unchanged"] == left
     assert report["stored"]["created"] == total - left
 
-    name = "clean_" + os.urandom(6).hex()
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated".encode())
+    name = copied_database(postgres)
     assert bridge("load", *arguments, database=postgres.url(name)).exit_code == 1
     assert stored(fresh_database_url) == stored(postgres.url(name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,22 @@ def test_entries_are_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for number in range(12):
         read_document(f"{LONG}last: {number}\n", "m.yaml")
     assert 0 < len(list(cache.iterdir())) <= 5
+
+
+def test_entries_that_are_read_stay_and_those_of_long_ago_go(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parsed_documents, "_MOST", 8)
+    for number in range(7):
+        read_document(f"{LONG}first: {number}\n", "m.yaml")
+    for entry in cache.iterdir():
+        os.utime(entry, (1, 1))
+    read_document.cache_clear()
+    used = f"{LONG}first: 3\n"
+    read_document(used, "m.yaml")
+    for number in range(3):
+        read_document(f"{LONG}more: {number}\n", "m.yaml")
+    read_document.cache_clear()
+    monkeypatch.setattr(parsed_documents, "parse", lambda *_: pytest.fail("it is parsed again"))
+    for text in (used, *(f"{LONG}more: {number}\n" for number in range(3))):
+        read_document(text, "m.yaml")
