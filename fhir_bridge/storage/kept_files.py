@@ -9,6 +9,7 @@ Consents decide about as about any other resource (docs/decisions/0009-kept-file
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +21,11 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.record import Owners
 from fhir_bridge.storage.blobs import Blob, Blobs
 from fhir_bridge.storage.deliveries import Standing, has_newer, superseded
 from fhir_bridge.storage.dictionaries import Dictionaries
-from fhir_bridge.storage.indexing import index
+from fhir_bridge.storage.indexing import Indexed, index
 from fhir_bridge.storage.permission import allowed, compile_access, people_of, who_deny
 
 __all__ = ["KeptFile", "KeptFiles", "KeptPart", "Without", "forget_parts", "mark_replaced"]
@@ -235,23 +237,31 @@ class KeptFiles:
         owners = frozenset({patient})
         # Without criteria the rules look at type, patient and labels alone, which all without labels have in common.
         plain = not any(rule.criteria for rule in access.rules_for("Observation", interaction))
-        results: list[bool] = []
-        unlabelled: bool | None = None
-        for content in contents:
-            if content.id in stored:
-                results.append(False)
-                continue
-            # No text can have these characters but as a key or a value: quotes within one are escaped.
-            alike = plain and b'"security"' not in (content.text or b"")
-            if alike and unlabelled is not None:
-                results.append(unlabelled)
-                continue
+        unlabelled = allowed(access, _UNLABELLED, interaction, people, owners)
+
+        def may(content: KeptContent) -> bool:
+            if plain and not _labelled(content):
+                return unlabelled
             item = index(content.resource, content.id, self._dictionaries.definitions)
-            may = allowed(access, item, interaction, people, owners)
-            results.append(may)
-            if alike:
-                unlabelled = may
-        return results
+            return allowed(access, item, interaction, people, owners)
+
+        return [content.id not in stored and may(content) for content in contents]
+
+
+_UNLABELLED = Indexed("Observation", "", (), Owners(()), (), ())
+
+_WITHOUT_LABELS = re.compile(
+    rb'\{"resourceType":"Observation","id":"[^"\\]*","meta":\{'
+    rb'(?:"extension":\[\{"url":"[^"\\]*","extension":\[[^\[\]]*\]\}\],)?'
+    rb'"source":"[^"\\]*"(?:,"profile":\["[^"\\]*"\])?\},'
+)
+"""How an Observation begins that says whence it comes, and has no labels: most are not parsed to know that."""
+
+
+def _labelled(content: KeptContent) -> bool:
+    if content.text is not None and _WITHOUT_LABELS.match(content.text):
+        return False
+    return bool(content.resource.get("meta", {}).get("security"))
 
 
 async def _set_contents(
