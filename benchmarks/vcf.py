@@ -2,11 +2,11 @@
 
     python benchmarks/vcf.py [--records 10000 110000] [--rounds 2] [--no-peer]
 
-Generated files (GRCh38, SNVs with the INFO and FORMAT keys of a common caller): of one sample, of four, with a CSQ annotation,
-and of insertions and deletions. Each is converted in two sizes by one worker with the default validation; the difference
-of both is what a further record costs, without the start. Processor time of the command, the median of the rounds, which
-take all forms in turn. vcf2fhir (in an environment of its own that is kept in the cache folder) converts smaller files
-of the first form in the same rounds; its memory grows with each record.
+Generated files (GRCh38, SNVs with the INFO and FORMAT keys of a common caller): of one sample, of four, with a CSQ
+annotation, and of insertions and deletions. Each is converted in two sizes by one worker with the default validation;
+the difference of both is what a further record costs, without the start. Processor time of the command, the median of
+the rounds, which take all forms in turn. vcf2fhir (in an environment of its own that is kept in the cache folder)
+converts smaller files of the first form in the same rounds; its memory grows with each record.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def make_file(
                     f";CSQ={alternate}|missense_variant|MODERATE|MYH7|ENSG00000092054|Transcript|NM_000257.4|"
                     f"NM_000257.4:c.{change}|NP_000248.2:p.Arg{number % 1000 + 1}Gln|NM_000257.4|0.00{number % 97}"
                 )
-            others = "".join("\t" + random.choice((call, "0/0:30,0:30:99:0,90,900")) for _ in range(samples - 1))
+            others = "".join(
+                "\t" + random.choice((call, "0/0:30,0:30:99:0,90,900")) for _ in range(samples - 1)
+            )
             file.write(
                 f"chr1\t{position}\trs{number}\t{reference}\t{alternate}\t{quality}\tPASS\t{info}\tGT:AD:DP:GQ:PL\t"
                 f"{call}{others}\n"
