@@ -132,15 +132,16 @@ for _ in sys.stdin:
 """
 
 
-def peer_python(requirement: str) -> Path:
-    """The Python of a peer's own environment, made where it is not there yet: `name==version` of PyPI."""
+def peer_python(requirement: str, *others: str) -> Path:
+    """The Python of a peer's own environment, made where it is not there yet: `name==version` of PyPI, and what else it
+    needs."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = cache / "fhir-bridge" / "benchmarks" / requirement.replace("==", "-")
     python = home / "bin" / "python"
     if not (home / "installed").exists():
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
-        subprocess.run(install, check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, requirement, *others], check=True)
         (home / "installed").touch()
     return python
 

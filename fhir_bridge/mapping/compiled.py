@@ -160,6 +160,11 @@ class CompiledMapping:
         """Rules whose failure rejects the whole record (`on_error: record`)."""
         return frozenset(rule.plan.name for rule in self._any().rules if rule.plan.whole)
 
+    @property
+    def scopes(self) -> Mapping[str, str]:
+        """The scope of each rule that makes one output of an object of it at most."""
+        return {rule.plan.name: rule.plan.scope for rule in self._any().rules if not rule.columns}
+
     def program(self, form: Form) -> Program:
         """The program of a form, compiled where it is not yet."""
         return self._program(form)

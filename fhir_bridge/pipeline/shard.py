@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from fhir_bridge.plugins import (
     ReadContext,
     RecordBlock,
     RecordPart,
+    ScopedRecord,
     Sink,
     SourceRecord,
     SplittingAdapter,
@@ -178,6 +180,28 @@ def _block(record: Any) -> RecordBlock | None:
     return record if getattr(record, "block", None) is not None else None
 
 
+def _divided(
+    outputs: Sequence[Output], items: Sequence[ScopedRecord], scopes: Mapping[str, str]
+) -> list[list[Output]] | None:
+    """The outputs of each of several records that were converted as one, in the order in which each gives them alone;
+    None where a rule gave anything but one for each object of its scope, or a record nothing."""
+    by_rule: dict[str, list[Output]] = {}
+    for output in outputs:
+        by_rule.setdefault(output.rule, []).append(output)
+    parts: list[list[Output]] = [[] for _ in items]
+    for rule, created in by_rule.items():
+        scope = scopes.get(rule)
+        if scope is None:
+            return None
+        sizes = [len(list(item.scope(scope))) for item in items]
+        if sum(sizes) != len(created):
+            return None
+        rest = iter(created)
+        for part, size in zip(parts, sizes, strict=True):
+            part += islice(rest, size)
+    return parts if all(parts) else None
+
+
 def _counting(record: Any) -> CountingRecord | None:
     """The record, where it counts its parts; asked for each line, so by the attribute alone."""
     return record if getattr(record, "count_outputs", None) is not None else None
@@ -298,11 +322,15 @@ class ShardRun:
     def _convert_block(self, block: RecordBlock, sink: Sink, account: Account) -> None:
         """Convert several records as one, and one by one where that gives anything unusual."""
         items = block.block
-        outputs = self._of_block(block)
-        if outputs is None:
+        parts = self._of_block(block)
+        if parts is None:
             for item in items:
                 self._convert(item, sink, account)
             return
+        for item in items:
+            if item.issues:
+                account.count_issues(item.issues, item.locator)
+        outputs = [output for part in parts for output in part]
         counting = _counting(block)
         if counting is not None:
             counting.count_outputs(outputs, ())
@@ -312,34 +340,33 @@ class ShardRun:
         )
         sink.write(converted, account)
 
-    def _of_block(self, block: RecordBlock) -> list[Output] | None:
-        """An output of each of several records; None where they give anything unusual."""
+    def _of_block(self, block: RecordBlock) -> list[list[Output]] | None:
+        """What each of several records becomes; None where they give anything unusual."""
         items = block.block
         context, check = self.context, self.check.errors
         unmapped = context.unmapped.copy()
         conversion = self.mapping.convert(block, context)
         outputs = conversion.outputs
-        if (
-            conversion.issues
-            or len(outputs) != len(items)
-            or any(output.rule != outputs[0].rule for output in outputs)
-            or any(check(output) for output in outputs)
-        ):
+        parts: list[list[Output]] | None = None
+        if not conversion.issues and not any(check(output) for output in outputs):
+            parts = _divided(outputs, items, self.mapping.scopes)
+        if parts is None:
             context.unmapped = unmapped
             return None
-        for output, item in zip(outputs, items, strict=True):
-            output.locator = item.locator
-        return outputs
+        for part, item in zip(parts, items, strict=True):
+            for output in part:
+                output.locator = item.locator
+        return parts
 
-    def outputs_of(self, record: SourceRecord) -> list[tuple[SourceRecord, Sequence[Output]]]:
+    def outputs_of(self, record: SourceRecord) -> Sequence[tuple[SourceRecord, Sequence[Output]]]:
         """What a record becomes, or each of the records that it is."""
         block = _block(record)
         if block is None:
             return [(record, self.convert(record).outputs)]
-        outputs = self._of_block(block)
-        if outputs is None:
+        parts = self._of_block(block)
+        if parts is None:
             return [(item, self.convert(item).outputs) for item in block.block]
-        return [(item, (output,)) for item, output in zip(block.block, outputs, strict=True)]
+        return list(zip(block.block, parts, strict=True))
 
     def _put_together(
         self, composing: ComposingSink, record: CompositeRecord, known: int, sink: Sink, account: Account

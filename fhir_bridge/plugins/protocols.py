@@ -253,15 +253,23 @@ class CountingRecord(Protocol):
         ...
 
 
+class ScopedRecord(SourceRecord, Protocol):
+    """A record whose objects can be asked for (`fhir_bridge.mapping.Record`)."""
+
+    def scope(self, name: str) -> Iterable[Any]:
+        """The objects of a scope, in the source's order."""
+        ...
+
+
 class RecordBlock(Protocol):
     """Several records that are converted as one, where the run's `ReadContext` has `blocks`.
 
-    Each of them has one object of each scope that it has any of, and no issue. The block is a record as well, with
-    their objects; where converting it gives anything but one output for each record, they are converted one by one.
+    None of them has an issue that makes it partial. The block is a record as well, with the objects of all in their
+    order; where a rule gives anything but one output for each object of its scope, they are converted one by one.
     """
 
     @property
-    def block(self) -> Sequence[SourceRecord]:
+    def block(self) -> Sequence[ScopedRecord]:
         """The records, in their order."""
         ...
 

@@ -9,24 +9,38 @@ Consents decide about as about any other resource (docs/decisions/0009-kept-file
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.record import Owners
 from fhir_bridge.storage.blobs import Blob, Blobs
 from fhir_bridge.storage.deliveries import Standing, has_newer, superseded
 from fhir_bridge.storage.dictionaries import Dictionaries
-from fhir_bridge.storage.indexing import index
+from fhir_bridge.storage.indexing import Indexed, index
 from fhir_bridge.storage.permission import allowed, compile_access, people_of, who_deny
 
 __all__ = ["KeptFile", "KeptFiles", "KeptPart", "Without", "forget_parts", "mark_replaced"]
+
+
+class KeptContent(Protocol):
+    """An Observation that a kept file has, as JSON; `resource` is parsed from it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def text(self) -> bytes | None: ...
+    @property
+    def resource(self) -> dict[str, Any]: ...
+
 
 Without = Callable[[Path, Path, Collection[str]], tuple[Path, Path] | None]
 """Writes a file (first) anew (second) without parts; gives it and its index, None where nothing is left of it."""
@@ -194,7 +208,7 @@ class KeptFiles:
         return [not each for each in replaced]
 
     async def visible(
-        self, contents: Sequence[dict[str, Any]], patient: str, access: AccessFilter, interaction: str = "s"
+        self, contents: Sequence[KeptContent], patient: str, access: AccessFilter, interaction: str = "s"
     ) -> list[bool]:
         """Whether the caller would find each of these contents, were it stored, and whether it speaks for itself.
 
@@ -205,7 +219,8 @@ class KeptFiles:
             people = await people_of(connection, access)
             denied = await who_deny(connection, access, [patient])
             rows = await connection.execute(
-                "SELECT r.id FROM resource r WHERE r.type = 'Observation' AND r.id = ANY(%s) AND ((r.version > 0 AND "
+                "SELECT r.id FROM resource r WHERE r.type = 'Observation' AND r.id = ANY(string_to_array(%s, ',')) "
+                "AND ((r.version > 0 AND "
                 "NOT (r.deleted AND NOT EXISTS (SELECT FROM output o WHERE o.resource = r.key AND o.active)) "
                 # Withdrawn, as no record says any more that it is to be stored: the version before is a record's, no
                 # person wrote one since.
@@ -214,7 +229,7 @@ class KeptFiles:
                 "(SELECT FROM output o WHERE o.resource = r.key AND o.active AND NOT o.superseded) AND NOT EXISTS "
                 "(SELECT FROM contribution c WHERE c.resource = r.key))) "
                 "OR (r.version = 0 AND r.last_version > 0))",
-                ([content["id"] for content in contents],),
+                (",".join(content.id for content in contents),),
             )
             stored = {row[0] for row in await rows.fetchall()}
         if denied:
@@ -222,22 +237,31 @@ class KeptFiles:
         owners = frozenset({patient})
         # Without criteria the rules look at type, patient and labels alone, which all without labels have in common.
         plain = not any(rule.criteria for rule in access.rules_for("Observation", interaction))
-        results: list[bool] = []
-        unlabelled: bool | None = None
-        for content in contents:
-            if content["id"] in stored:
-                results.append(False)
-                continue
-            alike = plain and not content.get("meta", {}).get("security")
-            if alike and unlabelled is not None:
-                results.append(unlabelled)
-                continue
-            item = index(content, content["id"], self._dictionaries.definitions)
-            may = allowed(access, item, interaction, people, owners)
-            results.append(may)
-            if alike:
-                unlabelled = may
-        return results
+        unlabelled = allowed(access, _UNLABELLED, interaction, people, owners)
+
+        def may(content: KeptContent) -> bool:
+            if plain and not _labelled(content):
+                return unlabelled
+            item = index(content.resource, content.id, self._dictionaries.definitions)
+            return allowed(access, item, interaction, people, owners)
+
+        return [content.id not in stored and may(content) for content in contents]
+
+
+_UNLABELLED = Indexed("Observation", "", (), Owners(()), (), ())
+
+_WITHOUT_LABELS = re.compile(
+    rb'\{"resourceType":"Observation","id":"[^"\\]*","meta":\{'
+    rb'(?:"extension":\[\{"url":"[^"\\]*","extension":\[[^\[\]]*\]\}\],)?'
+    rb'"source":"[^"\\]*"(?:,"profile":\["[^"\\]*"\])?\},'
+)
+"""How an Observation begins that says whence it comes, and has no labels: most are not parsed to know that."""
+
+
+def _labelled(content: KeptContent) -> bool:
+    if content.text is not None and _WITHOUT_LABELS.match(content.text):
+        return False
+    return bool(content.resource.get("meta", {}).get("security"))
 
 
 async def _set_contents(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import cast
@@ -57,6 +57,24 @@ class Effect:
         self.key = f"{allele.key}@{place}:{consequence.feature}" if place else allele.key
 
 
+_OF_BASES: Mapping[str, object] = {
+    "copy_number": None,
+    "end": None,
+    "inner": None,
+    "length": None,
+    "outermost": None,
+    "repeats": [],
+    "symbolic": False,
+}
+"""What the properties of an allele are that is a sequence of bases, and so of most."""
+_WITHOUT_ANNOTATION: Mapping[str, object] = {
+    "_consequences": [],
+    "consequence": annotation.NONE,
+    "effects": [],
+}
+"""The same of a file without consequence annotation."""
+
+
 class Allele:
     """An ALT that a sample's genotype has (scope `Allele`).
 
@@ -74,6 +92,10 @@ class Allele:
         self.file = call.file
         self.number = number
         self.alternate = call.line.alternates[number - 1]
+        if self.alternate.kind == "bases":
+            self.__dict__.update(_OF_BASES)
+        if call.file.consequences is None:
+            self.__dict__.update(_WITHOUT_ANNOTATION)
 
     @property
     def outer(self) -> Call:

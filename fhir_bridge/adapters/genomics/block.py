@@ -1,4 +1,4 @@
-"""Several lines of the usual form as one record, so that what a record costs by itself is paid once."""
+"""Several lines as one record, so that what a record costs by itself is paid once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from fhir_bridge.plugins import IssueLike
 __all__ = ["VcfBlock", "in_blocks"]
 
 _MOST = 64
+"""Alleles, but for those of the last line."""
 
 
 class VcfBlock(VcfRecord):
-    """Lines that have one call with one allele each, and nothing to report; `block` are their own records."""
+    """Lines whose calls concern no other line (`VcfRecord.joins`); `block` are their own records."""
 
     def __init__(self, items: Sequence[VcfRecord]) -> None:
         first = items[0]
@@ -40,13 +41,19 @@ class VcfBlock(VcfRecord):
         if account is not None:
             for item in self.block:
                 account.count(item.line)
-        file.studies[0].written += len(outputs)
-        # Lines, calls and alleles name each other: without their lists they go at once. The reader asks the last line.
-        for item in self.block[:-1]:
+        for item in self.block:
             assert item.line is not None
             for call in item.line.calls:
+                file.study_of[call.name].written += len(call.alleles)
+        # Lines, calls and alleles name each other: without their lists they go at once. The reader asks the last line.
+        for item in self.block[:-1]:
+            line = item.line
+            assert line is not None
+            for call in line.calls:
                 call.alleles.clear()
-            item.line.calls = []
+            line.calls = []
+            if "twins" in line.__dict__:
+                line.twins.clear()
 
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, of all lines."""
@@ -56,16 +63,18 @@ class VcfBlock(VcfRecord):
 
 
 def in_blocks(records: Iterator[VcfRecord]) -> Iterator[VcfRecord]:
-    """The records in their order, neighbouring plain ones (`VcfRecord.plain`) in blocks."""
+    """The records in their order, neighbouring ones that can be (`VcfRecord.joins`) in blocks."""
     waiting: list[VcfRecord] = []
+    alleles = 0
     for record in records:
-        if record.plain:
+        if record.joins:
             waiting.append(record)
-            if len(waiting) < _MOST:
+            alleles += record.joins
+            if alleles < _MOST:
                 continue
         yield from _together(waiting)
-        waiting = []
-        if not record.plain:
+        waiting, alleles = [], 0
+        if not record.joins:
             yield record
     yield from _together(waiting)
 

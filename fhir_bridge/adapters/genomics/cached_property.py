@@ -33,17 +33,26 @@ class cached(Generic[T]):  # noqa: N801 - used as a decorator, as `property` is
 
 
 class shared(cached[T]):  # noqa: N801 - as above
-    """One that is the same for an object's `twin`, where it has one: it is computed there."""
+    """One that is the same for an object's `twin`, where it has one: it is computed there, and comes from there with
+    all others that are computed already."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         super().__set_name__(owner, name)
         compute = self._compute
+        if "shared_names" not in owner.__dict__:
+            owner.shared_names = []  # type: ignore[attr-defined]
+        names: list[str] = owner.__dict__["shared_names"]
+        names.append(name)
 
         def of_twin(instance: Any) -> T:
             twin = instance.twin
             if twin is None:
                 return compute(instance)
             value: T = getattr(twin, name)
+            known, own = twin.__dict__, instance.__dict__
+            for each in names:
+                if each in known:
+                    own[each] = known[each]
             return value
 
         self._compute = of_twin

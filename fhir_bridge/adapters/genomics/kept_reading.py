@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.block import in_blocks
@@ -17,7 +19,7 @@ from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.model import VcfModel
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
-from fhir_bridge.adapters.genomics.query import Interval
+from fhir_bridge.adapters.genomics.query import Interval, ObservedVariant
 from fhir_bridge.adapters.genomics.reader import read_header, read_vcf
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.stream import lines
@@ -30,11 +32,13 @@ __all__ = [
     "ReclassifyingAdapter",
     "TooManyLines",
     "more_than_bases",
+    "plain_variant",
     "samples_of",
 ]
 
 MOST_LINES = 20_000
 """Lines of a kept file that one answer is made of."""
+_TOO_MANY = f"more than {MOST_LINES} lines: ask for less at once"
 
 
 class TooManyLines(ValueError):
@@ -165,7 +169,7 @@ def _lines(tabix: Any, file: VcfFile, places: Sequence[Interval] | None) -> Iter
         results = _fetched(tabix, contig, wanted) if wanted else []
         count += len(results)
         if count > MOST_LINES:
-            raise TooManyLines(f"more than {MOST_LINES} lines: ask for less at once")
+            raise TooManyLines(_TOO_MANY)
         yield from results
 
 
@@ -178,6 +182,33 @@ def more_than_bases(line: str) -> bool:
 _BASES = re.compile("[ACGTNacgtn,]+")
 
 
+def plain_variant(record: object) -> ObservedVariant | None:
+    """What the one Observation that the shipped mapping makes of a line of the usual form says of its variant.
+
+    None of another line, or one on a contig without accession: its Observation says it.
+    """
+    if not isinstance(record, VcfRecord) or not record.plain or record.line is None:
+        return None
+    line = record.line
+    allele, accession = line.calls[0].alleles[0], line.accession
+    if accession is None or not isinstance(allele, Allele):
+        return None
+    names = [name for name in (allele.hgvs_g, allele.spdi, *allele.identifiers) if name is not None]
+    interval = Interval(accession, line.pos - 1, line.pos - 1 + len(line.ref))
+    return ObservedVariant(
+        interval,
+        None,
+        None,
+        (line.ref, allele.alt),
+        frozenset(names),
+        False,  # structural
+        allele.source_class,
+        frozenset(),
+        True,  # present
+        accession,
+    )
+
+
 def samples_of(path: Path) -> tuple[str, ...]:
     """The names of a file's samples; none of one whose header can't be read, which its reader reports."""
     try:
@@ -187,28 +218,37 @@ def samples_of(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def _fetched(tabix: Any, contig: str, wanted: Iterable[Interval]) -> list[str]:
+def _fetched(tabix: Any, contig: str, wanted: Sequence[Interval]) -> list[str]:
     """Lines of a contig at places, with all others that begin where one of them begins: a variant that is called
     twice is numbered by them."""
+    if len(wanted) == 1:
+        return _at_place(tabix, contig, wanted[0])
     results: dict[str, tuple[int, int]] = {}
-    before: set[int] = set()
     for place in wanted:
-        start = max(0, place.start - 1)
-        for line in tabix.fetch(contig, start, place.end + 1):
-            position = _position(line)
-            results.setdefault(line, (position, len(results)))
-            if position <= start:  # it begins before the place: so may others that are not in it
-                before.add(position)
-            if len(results) > MOST_LINES:
-                raise TooManyLines(f"more than {MOST_LINES} lines: ask for less at once")
-    for position in sorted(before):
-        here = [
+        for line in _at_place(tabix, contig, place):
+            results.setdefault(line, (_position(line), len(results)))
+        if len(results) > MOST_LINES:
+            raise TooManyLines(_TOO_MANY)
+    return sorted(results, key=results.__getitem__)
+
+
+def _at_place(tabix: Any, contig: str, place: Interval) -> list[str]:
+    """The same of one place, in the file's order."""
+    start = max(0, place.start - 1)
+    results = list(islice(tabix.fetch(contig, start, place.end + 1), MOST_LINES + 1))
+    if len(results) > MOST_LINES:
+        raise TooManyLines(_TOO_MANY)
+    # Lines that begin before the place come first; others that begin there may end before it.
+    before = list(takewhile(start.__ge__, map(_position, results)))
+    return [
+        *(
             line
+            for position in dict.fromkeys(before)
             for line in tabix.fetch(contig, max(0, position - 1), position)
             if _position(line) == position
-        ]
-        results |= {line: (position, number) for number, line in enumerate(here)}
-    return sorted(results, key=results.__getitem__)
+        ),
+        *results[len(before) :],
+    ]
 
 
 def _position(line: str) -> int:

@@ -118,9 +118,31 @@ class LineReader:
             line=line,
             content=item,
         )
+        if outcome == "read":
+            record.joins = self._joins(line, issues)
         if self._plain.usable:
             self._plain.learn(record)
         return record
+
+    def _joins(self, line: Line, issues: list[Issue]) -> int:
+        """How many alleles a line has, where nothing of it concerns other lines, and all rules say something of each
+        or of none."""
+        file = self.file
+        if (
+            line.kept
+            or line.earlier is not None
+            or (file.returned and (line.chrom, line.pos) in file.returned)
+            or self._strict
+            or file.assessed
+            or file.release is not None
+            or file.pedigree.parents
+            or "CLNSIG" in line.raw_info
+            or any(alternate.kind == "breakend" for alternate in line.alternates)
+            or any(call.genotype.phased for call in line.calls)
+            or any(each.severity == "error" for each in issues)
+        ):
+            return 0
+        return sum(len(call.alleles) for call in line.calls)
 
     def _alone(self) -> bool:
         """Whether what the line before says is no concern of a line at another place."""

@@ -203,6 +203,7 @@ class PlainLines:
             content=item,
         )
         record.plain = self._together
+        record.joins = 1
         return record
 
     def learn(self, record: VcfRecord) -> None:

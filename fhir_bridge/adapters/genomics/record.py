@@ -57,6 +57,8 @@ class VcfRecord(Record):
 
     plain = False
     """Whether it is a line of the usual form (`PlainLines`) that gives its variant alone."""
+    joins = 0
+    """How many alleles it has, where it may be converted together with its neighbours; 0 of any other record."""
 
     @cached
     def key(self) -> str:

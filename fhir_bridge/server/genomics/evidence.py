@@ -34,18 +34,29 @@ MOST = 100_000
 _DEAD = frozenset(("entered-in-error", "cancelled"))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Result:
     """An Observation, stored or made of a line of a kept file, and the variant that it states.
 
+    Of a kept file it is JSON, which is read where more is asked for than its id and variant.
+
     Attributes:
+        id: the same whether it is stored or not.
         text: its JSON, where it is of a kept file.
     """
 
-    resource: dict[str, Any]
+    id: str
     text: bytes | None = None
     tests: frozenset[str] = frozenset()
+    _resource: dict[str, Any] | None = None
     _variant: ObservedVariant | None = None
+
+    @classmethod
+    def of(
+        cls, resource: dict[str, Any], text: bytes | None = None, tests: frozenset[str] = frozenset()
+    ) -> Result:
+        """One that is parsed already."""
+        return cls(str(resource.get("id")), text, tests, resource)
 
     @property
     def kept(self) -> bool:
@@ -53,9 +64,11 @@ class Result:
         return self.text is not None
 
     @property
-    def id(self) -> str:
-        """Its id, the same whether it is stored or not."""
-        return str(self.resource.get("id"))
+    def resource(self) -> dict[str, Any]:
+        """Its content."""
+        if self._resource is None:
+            self._resource = loads(self.text or b"")
+        return self._resource
 
     @property
     def variant(self) -> ObservedVariant:
@@ -63,6 +76,11 @@ class Result:
         if self._variant is None:
             self._variant = read_observation(self.resource)
         return self._variant
+
+    def forget(self) -> None:
+        """Drop the content, which its JSON has: a megabase of a genome is thousands of them."""
+        if self.text is not None:
+            self._resource = None
 
     @property
     def derived_from(self) -> list[str]:
@@ -105,6 +123,8 @@ class Evidence:
 
     def limit(self, limits: Limits) -> None:
         """Leave out what is not of the tests, specimens, days and class asked for."""
+        if not limits:
+            return
         for kind, matches in self.by_kind.items():
             self.by_kind[kind] = {
                 key: each for key, each in matches.items() if self.counts(kind, each, limits)
@@ -112,6 +132,8 @@ class Evidence:
 
     def counts(self, kind: str, each: Result, limits: Limits) -> bool:
         """Whether something is of the tests, specimens, days and class asked for."""
+        if not limits:
+            return True
         resource = each.resource
         date = resource.get("effectiveDateTime") or (resource.get("effectivePeriod") or {}).get("start")
         if not limits.on(date):
@@ -176,7 +198,7 @@ async def _contents(call: Call, stored: Sequence[Stored]) -> Sequence[bytes]:
 
 def _read(contents: Sequence[bytes]) -> list[Result]:
     resources = [loads(content) for content in contents]
-    return [Result(resource) for resource in resources if resource.get("status") not in _DEAD]
+    return [Result.of(resource) for resource in resources if resource.get("status") not in _DEAD]
 
 
 async def _search(

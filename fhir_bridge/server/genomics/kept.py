@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from fhir_bridge.adapters.genomics.query import Interval
+from fhir_bridge.adapters.genomics.query import Interval, ObservedVariant
 from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.mapping import Output
 from fhir_bridge.pipeline import record_converter
 from fhir_bridge.plugins import DeliveredRecord
 from fhir_bridge.server.genomics.evidence import Evidence, Result, read_stored
@@ -36,8 +37,15 @@ _SHIPPED = "genomics/vcf"
 MOST, FEW = 1_024, 64
 """Lines that are converted at once, and the first ones, of which a few may be enough."""
 
-_UNUSED = ("component", "category", "note")
-"""What of a parsed variant is not looked at again: an answer has its JSON, and a megabase thousands of them."""
+_KIND_OF_RULE = {
+    "variant": "variant",
+    "junction": "variant",
+    "sequence-phase-relationship": "phase",
+    "diagnostic-implication": "dx",
+    "acmg-classification": "dx",
+    "molecular-consequence": "consequence",
+}
+"""By rule of the shipped mapping, so that what it makes need not be parsed."""
 
 _READERS: OrderedDict[tuple[bytes, str, str, str], KeptReader] = OrderedDict()
 """Of kept files, while nobody reads with them: what they know of a file is learned once."""
@@ -87,12 +95,19 @@ async def read_evidence(
     return evidence
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line, and the Observations that it gives, as JSON and parsed."""
+class _Observation(NamedTuple):
+    """An Observation that a line gives, and the Patients whom it is about."""
+
+    kind: str
+    patients: tuple[str, ...]
+    result: Result
+
+
+class _Line(NamedTuple):
+    """A line, and the Observations that it gives."""
 
     record: DeliveredRecord
-    observations: Sequence[tuple[bytes, dict[str, Any]]]
+    observations: Sequence[_Observation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +154,7 @@ class _Kept:
 
     async def _add_part(self, file: KeptFile, name: str, part: KeptPart, places: Sequence[Interval]) -> bool:
         """Add of a file's part what counts; whether that is enough."""
-        batches = self._batches(file, name, places)
+        batches = self._batches(file, part, name, places)
         while lines := await offloaded(next, batches, None):
             await self._add(part, lines)
             if self.enough is not None and self.enough(self.evidence):
@@ -148,14 +163,19 @@ class _Kept:
         return False
 
     def _batches(
-        self, file: KeptFile, sample: str, places: Sequence[Interval]
+        self, file: KeptFile, part: KeptPart, sample: str, places: Sequence[Interval]
     ) -> Generator[list[_Line], None, None]:
         """The lines at places, a few first where a few may be enough. Blocking.
 
         Raises:
             TooManyLines. ValueError, OSError: the file can't be read.
         """
-        from fhir_bridge.adapters.genomics.kept_reading import KeptReader, KeptVcf, more_than_bases
+        from fhir_bridge.adapters.genomics.kept_reading import (
+            KeptReader,
+            KeptVcf,
+            more_than_bases,
+            plain_variant,
+        )
 
         services = self.call.services
         kept = KeptVcf(
@@ -168,18 +188,23 @@ class _Kept:
             sample,
         )
         convert = record_converter(file.adapter, file.mapping, services.settings.site)
+        shipped = file.mapping == _SHIPPED
+        tests = frozenset({part.study} if part.study else ())
         key = (file.data, file.id, sample, repr(sorted(file.options.items())))
         reader = _READERS.pop(key, None) or KeptReader(kept)
-        takes = more_than_bases if self.structural and file.mapping == _SHIPPED else None
+        takes = more_than_bases if self.structural and shipped else None
         lines: list[_Line] = []
         most = MOST if self.enough is None else FEW
         for record in reader.records(places, takes):
             if record.outcome == "read":
                 for each, outputs in convert(record):
-                    texts = [output.json for output in outputs if output.type == "Observation"]
-                    lines.append(
-                        _Line(cast("DeliveredRecord", each), [(text, loads(text)) for text in texts])
-                    )
+                    stated = plain_variant(each) if shipped else None
+                    observations = [
+                        _observation(output, tests, stated, shipped=shipped)
+                        for output in outputs
+                        if output.type == "Observation"
+                    ]
+                    lines.append(_Line(cast("DeliveredRecord", each), observations))
                 if len(lines) >= most:
                     yield lines
                     lines, most = [], min(MOST, most * 4)
@@ -193,39 +218,55 @@ class _Kept:
         """Add of the lines what counts, and what the caller may see."""
         plugins, evidence = self.call.services.plugins, self.evidence
         seen = await self._seen(part, lines)
-        redacts = hooks.redacts(plugins)
-        texts: Sequence[bytes] = [text for _, text, _ in seen]
-        if redacts:
-            texts = await hooks.redact_all(plugins, texts, self.call.access)
-        tests = frozenset({part.study} if part.study else ())
-        for (kind, original, content), text in zip(seen, texts, strict=True):
-            result = Result(loads(text) if redacts else content, text, tests)
-            evidence.add(kind, [result])
-            if kind == "variant":
-                _show(result)  # by what it says of a variant, which it knows from here on
-                for name in _UNUSED:
-                    result.resource.pop(name, None)
-            evidence.originals.setdefault(content["id"], original)
+        for each in seen:
+            evidence.originals.setdefault(each.result.id, each.result.text or b"")
+        if hooks.redacts(plugins):
+            originals = [each.result for each in seen]
+            texts = await hooks.redact_all(
+                plugins, [each.text or b"" for each in originals], self.call.access
+            )
+            seen = [
+                each._replace(result=Result.of(loads(text), text, each.result.tests))
+                for each, text in zip(seen, texts, strict=True)
+            ]
+        for each in seen:
+            evidence.add(each.kind, (each.result,))
+            if each.kind == "variant":
+                _show(each.result)  # by what it says of a variant, which it knows from here on
+                each.result.forget()
 
-    async def _seen(self, part: KeptPart, lines: Sequence[_Line]) -> list[tuple[str, bytes, dict[str, Any]]]:
-        """Kind and content of what counts of the lines, and what the caller may see, before it is redacted."""
+    async def _seen(self, part: KeptPart, lines: Sequence[_Line]) -> list[_Observation]:
+        """What counts of the lines, and what the caller may see, before it is redacted."""
         kept_files = self.call.services.store.kept_files
         current = await kept_files.current(part.edition, lambda: [line.record.place for line in lines])
         contents = [
-            (kind, text, content)
+            each
             for counts, line in zip([True] * len(lines) if current is None else current, lines, strict=True)
             if counts
-            for text, content in line.observations
-            if (kind := _kind(content)) in self.kinds
+            for each in line.observations
+            if each.kind in self.kinds
         ]
-        whose = {"reference": f"Patient/{self.subject}"}
-        own = [each for each in contents if each[2].get("subject") == whose]
+        whose = (self.subject,)
+        own = [each for each in contents if each.patients == whose]
         if len(own) < len(contents):
             self.evidence.warn(
                 "a kept file is of a sample that the crosswalk gives to another patient now: load it again"
             )
-        visible = await kept_files.visible([content for *_, content in own], self.subject, self.call.access)
+        visible = await kept_files.visible([each.result for each in own], self.subject, self.call.access)
         return [each for each, may in zip(own, visible, strict=True) if may]
+
+
+def _observation(
+    output: Output, tests: frozenset[str], stated: ObservedVariant | None, *, shipped: bool
+) -> _Observation:
+    """An Observation of a line; `stated` is what the variant of a line of the usual form is."""
+    kind = _KIND_OF_RULE.get(output.rule) if shipped else None
+    if kind is not None:
+        known = stated if kind == "variant" else None
+        return _Observation(kind, output.patients, Result(output.id, output.json, tests, None, known))
+    text = output.json
+    content = loads(text)
+    return _Observation(_kind(content), output.patients, Result.of(content, text, tests))
 
 
 def _kind(content: dict[str, Any]) -> str:

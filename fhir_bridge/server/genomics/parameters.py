@@ -33,6 +33,10 @@ class Limits:
     dates: tuple[tuple[str, str], ...] = ()
     source_class: str | None = None
 
+    def __bool__(self) -> bool:
+        """Whether they limit anything."""
+        return bool(self.tests or self.specimens or self.dates or self.source_class)
+
     def on(self, date: str | None) -> bool:
         """Whether a date is within what was asked for, as far as it is known; one that is missing is not."""
         if not self.dates:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.adapters.genomics import block
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
 from tests.adapters.genomics.conftest import HEADER, text
 from tests.command import run_command
@@ -85,6 +86,12 @@ def written(folder: Path, path: Path, *more: object) -> dict[str, Any]:
         content.pop(name, None)
     files = {each.name: each.read_bytes() for each in sorted((folder / "out").glob("*.ndjson"))}
     return {"report": content, **files}
+
+
+def each_alone(patch: pytest.MonkeyPatch) -> None:
+    """Let the ordinary reader read each line, and each be converted by itself."""
+    patch.setattr(PlainLines, "read", lambda *_: None)
+    patch.setattr(block, "_MOST", 1)
 
 
 CSQ = (
@@ -172,11 +179,57 @@ def test_lines_read_together_are_written_as_each_alone(
         patch.setattr(PlainLines, "read", counted)
         together = written(tmp_path / "one", path, *more)
     assert plain[0] > least
-    monkeypatch.setattr(PlainLines, "read", lambda *_: None)
+    each_alone(monkeypatch)
     alone = written(tmp_path / "two", path, *more)
     assert together.keys() == alone.keys()
     for name, content in alone.items():
         assert together[name] == content, name
+
+
+def of_samples(seed: int, count: int, samples: int = 3, *, effects: bool = False) -> list[str]:
+    """The same lines with several samples, each with a call of its own."""
+    random = Random(seed + 300)
+    results = []
+    for line in (annotated if effects else lines)(seed, count):
+        columns = line.split("\t" if effects else " ")
+        texts = [columns[9], *(each.format(a=9, b=7, d=16) for each in dict(CALLS)[columns[8]])]
+        others = (random.choice((*texts, texts[0])) for _ in range(samples - 1))
+        results.append("\t".join([*columns, *others]))
+    return results
+
+
+@pytest.mark.parametrize(
+    ("given", "more"),
+    [
+        (of_samples(1, 500), ()),
+        (of_samples(2, 300), ("--set", "phasing=all")),
+        (of_samples(3, 300, effects=True), ()),
+        (of_samples(4, 300, effects=True), ("--set", "transcripts=all", "--set", "samples=S3,S2")),
+        (of_samples(5, 300), ("--set", "filtered=leave-out", "--set", "min_depth=20")),
+    ],
+)
+def test_lines_of_several_samples_are_written_together_as_each_alone(
+    given: list[str], more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mixed.vcf"
+    head = text([], samples=("S1", "S2", "S3"), extra=EXTRA + CSQ)
+    path.write_text(head + "".join(line.replace(" ", "\t") + "\n" for line in given))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    sizes: list[int] = []
+    original = block.VcfBlock.__init__
+
+    def counted(self: block.VcfBlock, items: Any) -> None:
+        sizes.append(len(items))
+        original(self, items)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(block.VcfBlock, "__init__", counted)
+        together = written(tmp_path / "one", path, *more)
+    assert max(sizes) > 5
+    each_alone(monkeypatch)
+    alone = written(tmp_path / "two", path, *more)
+    assert together == alone
 
 
 OWN = {
@@ -210,7 +263,7 @@ def test_what_a_line_says_of_its_allele_is_never_that_of_another_line(
     path = tmp_path / "annotated.vcf"
     path.write_text(text(made, extra=extra))
     together = written(tmp_path, path)
-    monkeypatch.setattr(PlainLines, "read", lambda *_: None)
+    each_alone(monkeypatch)
     (tmp_path / "two").mkdir()
     assert written(tmp_path / "two", path) == together
     content = together["Observation.ndjson"].decode()
@@ -280,5 +333,5 @@ rules:
         (tmp_path / name).mkdir()
     together = written(tmp_path / "one", path, "--mapping", tmp_path / "mapping.yaml")
     assert together["report"]["resources"]["Observation"] == 600
-    monkeypatch.setattr(PlainLines, "read", lambda *_: None)
+    each_alone(monkeypatch)
     assert written(tmp_path / "two", path, "--mapping", tmp_path / "mapping.yaml") == together

@@ -26,14 +26,14 @@ _READ = _NAMES | _SPANS | {"48013-7", "92822-6", "48002-0", "69547-8", "69551-0"
 """Components that say what is read."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ObservedVariant:
-    """A variant that an Observation states.
+    """A variant that an Observation states. It is not changed; thousands of them are made for an answer.
 
     Attributes:
         interval: the bases that it changes; None where it does not say them exactly.
         inner, outer: what a structural variant surely changes, and what it changes at most.
-        change: the bases before and after, where both are stated.
+        bases: those before and after, where both are stated and the first are those of the interval.
         names: its SPDI and HGVS, as written.
         structural: whether it is more than a replacement of stated bases.
         source_class: `germline` or `somatic`; None where that is not said.
@@ -44,13 +44,20 @@ class ObservedVariant:
     interval: Interval | None
     inner: Interval | None
     outer: Interval | None
-    change: Change | None
+    bases: tuple[str, str] | None
     names: frozenset[str]
     structural: bool
     source_class: str | None
     genes: frozenset[str]
     present: bool
     accession: str | None = None
+
+    @cached_property
+    def change(self) -> Change | None:
+        """The bases before and after, where both are stated."""
+        if self.bases is None or self.interval is None:
+            return None
+        return Change.of(self.interval.accession, self.interval.start, *self.bases)
 
     @cached_property
     def spellings(self) -> tuple[Change, ...]:
@@ -168,13 +175,11 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
         _interval(accession, spans[code], counted) if code in spans else None
         for code in ("81302-2", "81301-4")
     )
-    change = None
-    if literal and exact is not None and accession is not None:
-        change = Change.of(accession, exact.start, reference or "", alternate or "")
-        if exact.end - exact.start != bases:
-            change = None
+    stated = None
+    if literal and exact is not None and exact.end - exact.start == bases:
+        stated = reference or "", alternate or ""
     # Names cost more to read than all the rest; of most variants nobody asks.
-    spellings = _read(names) if change is None else []
+    spellings = _read(names) if stated is None else []
     if spellings and exact is None:
         exact = spellings[0].interval
     structural = not literal and not spellings and (copies or exact is not None or bool(inner or outer))
@@ -183,7 +188,7 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
         exact,
         inner,
         outer,
-        change,
+        stated,
         frozenset(names),
         structural,
         source_class,
