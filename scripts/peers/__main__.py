@@ -23,12 +23,12 @@ SHARED = Path(__file__).parents[3] / "shared"
 
 
 def comparisons(root: Path, adapter: str | None = None) -> list[report.Comparison]:
-    """What is found in all pairs below a folder, by adapter."""
-    found: dict[str, report.Comparison] = {}
+    """The findings of all pairs below a folder, by adapter."""
+    results: dict[str, report.Comparison] = {}
     for pair in pairs(root):
         if adapter not in (None, pair.adapter):
             continue
-        each = found.setdefault(pair.adapter, report.Comparison(pair.adapter))
+        each = results.setdefault(pair.adapter, report.Comparison(pair.adapter))
         aligned = align(ours(pair), theirs(pair))
         each.engines[pair.engine] += 1
         each.findings += compare(pair.source.name, aligned)
@@ -37,7 +37,7 @@ def comparisons(root: Path, adapter: str | None = None) -> list[report.Compariso
         for kind, subjects in (("ours", aligned.ours), ("theirs", aligned.theirs)):
             for subject in subjects:
                 each.resources[subject.type][kind] += 1
-    return list(found.values())
+    return list(results.values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,12 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--details", type=Path, metavar="FILE", help="write each difference here, a JSON object a line"
     )
     options = parser.parse_args(arguments)
-    found, rows = comparisons(options.shared / "data", options.adapter), verdicts.load()
+    results, rows = comparisons(options.shared / "data", options.adapter), verdicts.load()
     if options.write:
-        options.write.write_text(report.page(found, rows), "utf-8")
+        options.write.write_text(report.page(results, rows), "utf-8")
     if options.details:
         with options.details.open("w", encoding="utf-8") as file:
-            for each in found:
+            for each in results:
                 for finding in each.findings:
                     if finding.outcome != "equal":
                         row = verdicts.verdict_for(each.adapter, finding, rows)
@@ -65,12 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                             **asdict(finding),
                         }
                         file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-    missing = report.unexplained(found, rows)
+    missing = report.unexplained(results, rows)
     for adapter, finding in missing:
         print(
             f"{adapter} {finding.where} {finding.element} ({finding.outcome}): {finding.ours} ≠ {finding.theirs}"
         )
-    total = sum(finding.outcome != "equal" for each in found for finding in each.findings)
+    total = sum(finding.outcome != "equal" for each in results for finding in each.findings)
     print(f"{total:,} differences, {len(missing):,} without a reason")
     return 1 if missing else 0
 

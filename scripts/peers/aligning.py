@@ -25,13 +25,13 @@ class Subject:
     """What one side says about one subject: of a resource, or of several about the same party."""
 
     type: str
-    said: list[Statement]
+    content: list[Statement]
     resources: list[Mapping[str, Any]] = field(default_factory=list)
 
     def features(self) -> Counter[tuple[str, str]]:
         """What it is recognized by; the number of an identifier counts wherever it is."""
         result: Counter[tuple[str, str]] = Counter()
-        for each in self.said:
+        for each in self.content:
             for key in each.keys:
                 result[("", key) if key.startswith("#") else (each.element, key)] += 1
         return result
@@ -39,17 +39,11 @@ class Subject:
 
 @dataclass(slots=True)
 class Aligned:
-    """The subjects of both sides.
-
-    Attributes:
-        both: pairs of ours and theirs.
-        merged: their resources that repeat another of theirs.
-    """
+    """The subjects of both sides: pairs of ours and theirs, and what has no partner."""
 
     both: list[tuple[Subject, Subject]]
     ours: list[Subject]
     theirs: list[Subject]
-    merged: int
 
 
 def align(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> Aligned:
@@ -70,36 +64,35 @@ def align(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> Aligned:
         both,
         [each for each in mine if id(each) not in paired],
         [each for each in other if id(each) not in paired],
-        sum(len(each.resources) - 1 for each in other),
     )
 
 
 def _subjects(side: Index) -> list[Subject]:
-    found: list[Subject] = []
+    results: list[Subject] = []
     known: dict[tuple[str, str], Subject] = {}
     for resource in side.resources:
-        said, kind = statements(resource, side), str(resource.get("resourceType"))
-        names = [(kind, name) for name in _identity(said)] if kind in _MERGED else []
+        content, kind = statements(resource, side), str(resource.get("resourceType"))
+        names = [(kind, name) for name in _identity(content)] if kind in _MERGED else []
         same = next((known[name] for name in names if name in known), None)
         if same is None:
             same = Subject(kind, [])
-            found.append(same)
-        seen = {(each.element, each.keys) for each in same.said}
-        same.said += [each for each in said if (each.element, each.keys) not in seen]
+            results.append(same)
+        seen = {(each.element, each.keys) for each in same.content}
+        same.content += [each for each in content if (each.element, each.keys) not in seen]
         same.resources.append(resource)
         known.update((name, same) for name in names)
-    return found
+    return results
 
 
-def _identity(said: Iterable[Statement]) -> list[str]:
+def _identity(content: Iterable[Statement]) -> list[str]:
     """What makes two resources the same party: all that they say, or a number of it with its name."""
-    values = sorted((each.element, *sorted(each.keys)) for each in said)
+    values = sorted((each.element, *sorted(each.keys)) for each in content)
     numbers = [v for v in values if v[0].endswith((".identifier.value", ".deviceIdentifier"))]
     names = [v for v in values if ".name" in v[0]]
-    found = [repr(values)]
+    results = [repr(values)]
     if numbers and names:
-        found.append(repr((numbers[0], names)))
-    return found
+        results.append(repr((numbers[0], names)))
+    return results
 
 
 def _pairs(ours: list[Subject], theirs: list[Subject]) -> Iterable[tuple[Subject, Subject]]:

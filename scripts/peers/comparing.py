@@ -44,17 +44,17 @@ def compare(where: str, aligned: Aligned) -> Iterator[Finding]:
     for mine, other in aligned.both:
         yield from _of_pair(where, mine, other, here, there)
     for subject in aligned.ours:
-        for each in subject.said:
+        for each in subject.content:
             yield _alone(where, each, "we", there, aligned=False)
     for subject in aligned.theirs:
-        for each in subject.said:
+        for each in subject.content:
             yield _alone(where, each, "they", here, aligned=False)
 
 
 def _of_pair(
     where: str, mine: Subject, other: Subject, here: frozenset[str], there: frozenset[str]
 ) -> Iterator[Finding]:
-    left, right = _by_element(mine.said), _by_element(other.said)
+    left, right = _by_element(mine.content), _by_element(other.content)
     for element in sorted(left.keys() | right.keys()):
         ours, theirs = left.get(element, []), right.get(element, [])
         for each in list(ours):
@@ -71,11 +71,11 @@ def _of_pair(
             yield _alone(where, each, "they", here, aligned=True)
 
 
-def _by_element(said: Iterable[Statement]) -> dict[str, list[Statement]]:
-    found = defaultdict(list)
-    for each in said:
-        found[each.element].append(each)
-    return found
+def _by_element(statements: Iterable[Statement]) -> dict[str, list[Statement]]:
+    results = defaultdict(list)
+    for each in statements:
+        results[each.element].append(each)
+    return results
 
 
 def _alone(where: str, each: Statement, side: str, pool: frozenset[str], *, aligned: bool) -> Finding:
@@ -85,14 +85,14 @@ def _alone(where: str, each: Statement, side: str, pool: frozenset[str], *, alig
 
 def _pool(subjects: Iterable[Subject]) -> frozenset[str]:
     """All that a side says, wherever: keys of its statements, and what is within its texts, attachments included."""
-    found: set[str] = set()
+    results: set[str] = set()
     for subject in subjects:
-        for each in subject.said:
-            found.update(each.keys)
+        for each in subject.content:
+            results.update(each.keys)
         for resource in subject.resources:
             for text in _texts(resource):
-                found |= all_forms(text)
-    return frozenset(found)
+                results |= all_forms(text)
+    return frozenset(results)
 
 
 def _texts(part: Any, name: str = "") -> Iterator[str]:

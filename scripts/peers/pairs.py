@@ -69,13 +69,13 @@ def pairs(root: Path, folders: Iterable[Folder] = FOLDERS) -> Iterator[Pair]:
 
 def theirs(pair: Pair) -> list[Resource]:
     """The resources of the other engine."""
-    found = []
+    results = []
     for _, text in iter_documents(pair.fhir):
         document = loads_exact(text)
         if isinstance(document, dict):
             entries = document.get("entry", [])
-            found += [entry["resource"] for entry in entries] if entries else [document]
-    return found
+            results += [entry["resource"] for entry in entries] if entries else [document]
+    return results
 
 
 def ours(pair: Pair) -> list[Resource]:

@@ -69,10 +69,10 @@ def index(resources: Sequence[Resource]) -> Index:
 def statements(resource: Resource, side: Index) -> list[Statement]:
     """What a resource says, its references by what is known of their targets."""
     head = str(resource.get("resourceType"))
-    found = list(_of_object(resource, head, side, resource))
+    results = list(_of_object(resource, head, side, resource))
     for label in resource.get("meta", {}).get("security", ()):
-        found += _of_coding(label, f"{head}.meta.security")
-    return found
+        results += _of_coding(label, f"{head}.meta.security")
+    return results
 
 
 def _of_object(value: Resource, path: str, side: Index, holder: Resource) -> Iterator[Statement]:
@@ -170,8 +170,10 @@ _TITLES = frozenset("dr mr mrs ms md phd jr sr ii iii iv v do rn prof".split())
 
 def _name_key(text: str) -> str:
     """A name whatever the order of its words and its titles."""
-    found = words(text).split()
-    return "~" + " ".join(sorted(word for word in found if word not in _TITLES and len(word) > 1) or found)
+    results = words(text).split()
+    return "~" + " ".join(
+        sorted(word for word in results if word not in _TITLES and len(word) > 1) or results
+    )
 
 
 _HL7_TIME = re.compile(r"(?<!\d)(\d{8})(\d{4}(?:\d\d)?)?(?:\.\d+)?([+-]\d{4})?(?!\d)")
@@ -180,21 +182,21 @@ _LONGEST = 9
 
 def all_forms(text: str) -> set[str]:
     """All that a text says: its runs of words, and the times in it."""
-    found = {words(text), _normal(text)}
+    results = {words(text), _normal(text)}
     parts = words(text).split()
-    found.update(
+    results.update(
         " ".join(parts[start:end])
         for start in range(len(parts))
         for end in range(start + 1, min(start + _LONGEST, len(parts)) + 1)
     )
     for day, clock, zone in _HL7_TIME.findall(text):
         date = f"{day[:4]}-{day[4:6]}-{day[6:]}"
-        found.add(date)
+        results.add(date)
         if clock:
             seconds = clock[4:] or "00"
             offset = f"{zone[:3]}:{zone[3:]}" if zone else "Z"
-            found.add(_normal(f"{date}T{clock[:2]}:{clock[2:4]}:{seconds}{offset}"))
-    return found
+            results.add(_normal(f"{date}T{clock[:2]}:{clock[2:4]}:{seconds}{offset}"))
+    return results
 
 
 def words(text: str) -> str:
