@@ -28,7 +28,6 @@ class CallCompiler(ABC):
 
     Attributes:
         referenced: rules that some `ref` names.
-        document_names: names of the document's own `let`, which are seen everywhere.
         selectors: source of the selectors compiled so far.
         used: scope and text of all selectors compiled.
         marking: generated code notes which branches it enters, for the account of what was read.
@@ -45,7 +44,6 @@ class CallCompiler(ABC):
         self.functions = functions
         self.rules = rules
         self.referenced: set[str] = set()
-        self.document_names: frozenset[str] = frozenset()
         self.selectors: set[str] = set()
         self.used: set[tuple[str, str]] = set()
         self.marking = False
@@ -273,13 +271,7 @@ class CallCompiler(ABC):
             or where.keywords
         ):
             raise failure("the second argument of ref is where(condition)", arguments[1].start, "006", usage)
-        inner = Environment(
-            target.scope,
-            "t",
-            {name: variable for name, variable in env.names.items() if name in self.document_names},
-            lambda: env,
-            refers=False,
-        )
+        inner = Environment(target.scope, "t", env.names, lambda: env, refers=False)
         condition = self.condition(where.arguments[0], inner)
         source = f"references_where({common}, lambda t: {condition.source})"
         return Code(source, "Reference", target=target.type, reads=condition.reads)

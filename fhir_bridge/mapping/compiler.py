@@ -241,7 +241,6 @@ class _Compilation:
             expressions = ExpressionCompiler(self.model, specs, targets)
             expressions.marking = bool(getattr(self.model, "accounts", False))
             variables = self._document_lets(writer, expressions, problems)
-            expressions.document_names = frozenset(variables)
             expressions.marking = trace or bool(getattr(self.model, "accounts", False))
             expressions.tracing = trace
             plans = []

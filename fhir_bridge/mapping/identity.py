@@ -25,6 +25,12 @@ _URI = re.compile(
     r"|urn:(?!oid:|uuid:)[a-z0-9][a-z0-9-]+:\S+"
 )
 
+_REGISTERED = {
+    "urn:oid:2.16.840.1.113883.4.1": "http://hl7.org/fhir/sid/us-ssn",
+    "urn:oid:2.16.840.1.113883.4.6": "http://hl7.org/fhir/sid/us-npi",
+}
+"""Systems that FHIR's registry of identifier systems knows by another URI than their OID: one number has one system."""
+
 
 class PatientLink(NamedTuple):
     """A patient: the resource id, and the business identifier it is built from."""
@@ -115,16 +121,9 @@ class IdentityResolver:
     def system(self, authority: Authority) -> str | None:
         """The system URI of an authority by the site's rules, else by its own form (URI, OID); None if neither."""
         names = (authority,) if isinstance(authority, str) else tuple(authority or ())
-        for name in names:
-            known = self._rules.authorities.get(name)
-            if known:
-                return known
-        for name in names:
-            if _URI.fullmatch(name):
-                return f"urn:{name.lower()}" if name.lower().startswith("oid:") else name
-            if _OID.fullmatch(name):
-                return f"urn:oid:{name}"
-        return None
+        known = next((known for name in names if (known := self._rules.authorities.get(name))), None)
+        system = known or next((uri for name in names if (uri := _own_uri(name))), None)
+        return _REGISTERED.get(system, system) if system else None
 
     def assigned(self, authority: Authority, *, adapter: str, source: str) -> str:
         """The system of any identifier: the authority's URI, else one of ours that names authority or source.
@@ -224,10 +223,17 @@ class IdentityResolver:
     def prefers(self, authority: Authority) -> bool:
         """Whether this authority is the site's master of patients."""
         master = self._rules.patient_authority
-        return master is not None and self.system(authority) == master
+        return master is not None and self.system(authority) == _REGISTERED.get(master, master)
 
     def _link(self, system: str, value: str) -> PatientLink:
         return PatientLink(self.key.id("Patient", system, value), system, value)
+
+
+def _own_uri(name: str) -> str | None:
+    """The URI that an authority's name is, or that its OID has."""
+    if _URI.fullmatch(name):
+        return f"urn:{name.lower()}" if name.lower().startswith("oid:") else name
+    return f"urn:oid:{name}" if _OID.fullmatch(name) else None
 
 
 def _source_system(adapter: str, source: str) -> str:

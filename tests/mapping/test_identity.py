@@ -35,6 +35,22 @@ def test_one_authority_is_one_system_however_a_source_writes_it() -> None:
     assert identity.patient("oid:1.2.4", "7", adapter="hl7v2", source="A").system == "urn:oid:1.2.4"
 
 
+def test_a_number_of_a_registered_system_is_one_by_its_oid_and_by_its_uri() -> None:
+    ssn, oid = "http://hl7.org/fhir/sid/us-ssn", "2.16.840.1.113883.4.1"
+    for identity in (
+        resolver(),
+        resolver(authorities={"SSA": ssn}, patient_authority=ssn),
+        resolver(authorities={"SSA": f"urn:oid:{oid}"}, patient_authority=f"urn:oid:{oid}"),
+    ):
+        names: list[Any] = [ssn, oid, f"urn:oid:{oid}", ("?", oid)]
+        systems = {identity.patient(name, "7", adapter="ccda", source="A").system for name in names}
+        assert systems == {ssn}
+        if identity.site.identity:
+            assert identity.patient("SSA", "7", adapter="hl7v2", source="A").system == ssn
+            assert identity.prefers(oid)
+            assert identity.prefers("SSA")
+
+
 def test_a_site_that_holds_guesses_no_authority() -> None:
     identity = resolver(authorities={"HOSP": HOSPITAL}, default_authority={"csv": "HOSP"})
     assert identity.patient(None, "7", adapter="csv", source="A").system == HOSPITAL

@@ -46,6 +46,12 @@ SCHEMES = {
     "FMA": "http://purl.org/sig/ont/fma",
     "HGNC": "http://www.genenames.org/geneId",
     "ISO3166": "urn:iso:std:iso:3166",
+    "ISO3166_1": "urn:iso:std:iso:3166",
+    "ISO3166_2": "urn:iso:std:iso:3166:-2",
+    "NCIT": "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl",
+    "CDCREC": "urn:oid:2.16.840.1.113883.6.238",
+    "MDC": "urn:iso:std:iso:11073:10101",
+    "FDAUNII": "http://fdasis.nlm.nih.gov",
     "HL7NUCC": "http://nucc.org/provider-taxonomy",
 }
 """Designators in capital letters -> system URI."""
@@ -61,6 +67,7 @@ _OIDS = {
     "2.16.840.1.113883.6.12": "http://www.ama-assn.org/go/cpt",
     "2.16.840.1.113883.6.69": "http://hl7.org/fhir/sid/ndc",
     "2.16.840.1.113883.12.292": "http://hl7.org/fhir/sid/cvx",
+    "2.16.840.1.113883.6.59": "http://hl7.org/fhir/sid/cvx",
     "2.16.840.1.113883.6.101": "http://nucc.org/provider-taxonomy",
     "2.16.840.1.113883.6.103": "http://hl7.org/fhir/sid/icd-9-cm",
     "2.16.840.1.113883.6.104": "http://hl7.org/fhir/sid/icd-9-cm",

@@ -233,6 +233,23 @@ def test_a_value_that_can_not_be_loses_only_itself(summary: bytes) -> None:
     assert any("no date or time that exists" in message for message in outcome.messages)
 
 
+def test_all_names_and_addresses_of_a_guardian_arrive(summary: bytes) -> None:
+    guardian = (
+        b"<guardian><addr><city>Linz</city></addr><addr><city>Graz</city></addr><guardianPerson><name><given>Boris</given>"
+        b'<given qualifier="CL">Bo</given><family>Keller</family></name></guardianPerson></guardian>'
+    )
+    outcome = converted(re.sub(rb"(<ethnicGroupCode[^>]*/>)", rb"\1" + guardian, summary))
+    (patient,) = of_type(outcome, "Patient")
+    told = str(patient["contact"])
+    assert all(word in told for word in ("Boris", "Bo ", "Keller", "Linz", "Graz"))
+
+
+def test_a_vaccine_by_the_former_oid_of_cvx_is_of_cvx(summary: bytes) -> None:
+    outcome = converted(summary.replace(b"2.16.840.1.113883.12.292", b"2.16.840.1.113883.6.59"))
+    (immunization,) = of_type(outcome, "Immunization")
+    assert immunization["vaccineCode"]["coding"][0]["system"] == "http://hl7.org/fhir/sid/cvx"
+
+
 def chosen(part: int, salt: str) -> Any:
     def choose(number: int) -> bool:
         return not int.from_bytes(sha256(f"{salt} {number}".encode()).digest()[:4], "big") % part

@@ -50,7 +50,10 @@ def test_what_comes_with_an_order_is_in_the_order(message: Message) -> None:
         )
     )  # fmt: skip
     (request,) = converted.of("ServiceRequest")
-    assert request["occurrencePeriod"] == {"start": "2026-03-01", "end": "2026-03-03"}
+    timing = request["occurrenceTiming"]
+    assert timing["repeat"] == {"boundsPeriod": {"start": "2026-03-01", "end": "2026-03-03"}}
+    assert timing["code"]["coding"][0]["code"] == "QID"
+    assert (request["priority"], request["quantityQuantity"]) == ("asap", {"value": 2})
     assert request["extension"][-1]["valueReference"]["identifier"]["value"] == "S1"
     assert notes(converted, "ServiceRequest") >= {
         "Patient class of the visit: O",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.ccda.node import NOTHING, STATEMENTS, Node
@@ -52,22 +52,23 @@ def silent(node: Node, name: str) -> bool:
     return False
 
 
-def leaves(node: Node) -> Iterator[tuple[Node, str]]:
-    """The attributes and texts (`#`) of an element and of those in it that count."""
+def leaves(node: Node, taken: Container[_Leaf] = ()) -> Iterator[tuple[Node, str]]:
+    """The attributes and texts (`#`) of an element and of those in it that count, but those taken."""
     stack = [node]
     while stack:
         node = stack.pop()
         tag = node.tag
         if tag in SILENT_ELEMENTS:
             continue
+        key = id(node)
         for name in node.attributes:
-            if not silent(node, name):
+            if (key, name) not in taken and not silent(node, name):
                 yield node, name
-        if node.content:
+        if node.content and (key, "#") not in taken:
             yield node, "#"
         if tag == "section":
             stack += [child for child in reversed(node.children) if child.tag != "text"]
-        else:
+        elif node.children:
             stack += reversed(node.children)
 
 
@@ -136,11 +137,48 @@ _BESIDE: Final = frozenset(("codeSystem", "codeSystemName", "codeSystemVersion",
 _Take = tuple[str, tuple[str, ...], Callable[[Node, set[_Leaf]], None], str]
 
 
+class _Step:
+    """Where paths of names go on from an element: what is taken of what is reached, and the steps from there."""
+
+    __slots__ = ("below", "readers")
+
+    def __init__(self) -> None:
+        self.readers: list[Callable[[Node, set[_Leaf]], None]] = []
+        self.below: dict[str, _Step] = {}
+
+
+class _Takes:
+    """What a rule takes: by where it begins, paths as steps that share their beginnings; the others one by one."""
+
+    __slots__ = ("paths", "single")
+
+    def __init__(self, takes: Iterable[_Take]) -> None:
+        self.paths: dict[str, dict[str, _Step]] = {}
+        self.single: list[_Take] = []
+        for take in takes:
+            start, steps, reader, which = take
+            if which != "all" or not steps or any(map(_special, steps)):
+                self.single.append(take)
+                continue
+            below = self.paths.setdefault(start, {})
+            for name in steps:
+                step = below.get(name)
+                if step is None:
+                    step = below[name] = _Step()
+                below = step.below
+            step.readers.append(reader)
+
+
+def _special(name: str) -> bool:
+    """Whether a name is neither a child's nor an attribute's alone: a kind of statement, a link, a reason."""
+    return name[:1].isupper() or name in ("relation", "nullFlavor")
+
+
 _known: dict[_Take, _Take] = {}
 """Every way of taking, once: rules that take the same share it."""
 
 
-def _takes(_: str, reads: list[Read]) -> tuple[_Take, ...]:
+def _takes(_: str, reads: list[Read]) -> _Takes:
     result: dict[_Take, None] = {}
     for read in reads:
         if read.selector.startswith("fact."):
@@ -152,7 +190,26 @@ def _takes(_: str, reads: list[Read]) -> tuple[_Take, ...]:
         scope = start or ("root " if read.scope == "ClinicalDocument" else "")
         take = (scope, tuple(steps), reader, "all" if read.loops else read.which)
         result[_known.setdefault(take, take)] = None
-    return tuple(result)
+    return _Takes(result)
+
+
+def _walk(node: Node, steps: dict[str, _Step], taken: set[_Leaf]) -> None:
+    """Take what the steps lead to from an element; a path ends at an attribute, whatever would follow."""
+    named = node._named
+    if named is None:
+        named = node.named
+    for name in named if len(named) < len(steps) else steps:
+        step, children = steps.get(name), named.get(name)
+        if step is None or children is None:
+            continue
+        for child in children:
+            for reader in step.readers:
+                reader(child, taken)
+            if step.below:
+                _walk(child, step.below, taken)
+    for name in node.attributes:
+        if name in steps and name not in named:
+            taken.add((id(node), name))
 
 
 def _reach(node: Any, steps: tuple[str, ...]) -> list[tuple[Node, str]]:
@@ -177,6 +234,15 @@ def _reach(node: Any, steps: tuple[str, ...]) -> list[tuple[Node, str]]:
     return [(node, "")]
 
 
+def _begin(start: str, scope: Node, root: Root) -> Node:
+    """The element that a path begins at."""
+    if start == "section":
+        return scope.section
+    if start == "parent":
+        return scope.container
+    return root if start in ("document", "root ") else scope
+
+
 def _missing(node: Node, steps: tuple[str, ...]) -> Node | None:
     current: Node | None = node
     for name in steps[:-1]:
@@ -189,18 +255,26 @@ def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]
     taken: set[_Leaf] = set()
     done: set[tuple[int, int]] = set()  # what is around statements is read by the rules of each
     for reads, scope, marks in applied:
-        for take in reads.entered(marks, _takes):
-            start, steps, reader, which = take
+        takes = reads.entered(marks, _takes)
+        for start, steps in takes.paths.items():
+            node = _begin(start, scope, root) if start else scope
+            if start:
+                key = (id(node), id(steps))
+                if key in done:
+                    continue
+                done.add(key)
+            if node is not NOTHING:
+                _walk(node, steps, taken)
+        for take in takes.single:
+            start, names, reader, which = take
             node = scope
             if start:
-                node = scope.section if start == "section" else scope.container if start == "parent" else node
-                if start in ("document", "root "):
-                    node = root
+                node = _begin(start, scope, root)
                 key = (id(node), id(take))
                 if key in done:
                     continue
                 done.add(key)
-            results = _reach(node, steps)
+            results = _reach(node, names)
             if which != "all" and results:
                 results = results[:1] if which == "first" else results[-1:]
             for reached, name in results:
@@ -212,9 +286,7 @@ def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]
     missing: Counter[str] = Counter()
     beside: Counter[str] = Counter()
     left: dict[str, tuple[int, int]] = {}
-    for node, name in leaves(root):
-        if (id(node), name) in taken:
-            continue
+    for node, name in leaves(root, taken):
         twin = twins.get(id(node))
         while twin is not None and (twin, name) not in taken:
             twin = twins.get(twin)

@@ -92,15 +92,20 @@ class Node:
     def get(self, name: str) -> Any:
         """The child of a name (a list of several), else the attribute; statements by their kind."""
         named = self._named
-        children = (self.named if named is None else named).get(name)
+        if named is None:
+            named = self.named
+        children = named.get(name)
         if children is not None:
             return children[0] if len(children) == 1 else list(children)
+        value = self.attributes.get(name)
+        if value is not None:
+            return value
         if name == "relation":
             return self.relation
         if name[:1].isupper():
             statements = self.contained(name)
             return None if not statements else statements[0] if len(statements) == 1 else statements
-        return self.attributes.get(name)
+        return None
 
     def path(self, *names: str) -> Any:
         """What a path of names reads: an element, a text, or a list of them."""

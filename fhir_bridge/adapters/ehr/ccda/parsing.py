@@ -85,8 +85,10 @@ class _Builder:
         if self.texts:
             text = self.texts[0] if len(self.texts) == 1 else "".join(self.texts)
             self.texts.clear()
+            if text.isspace():
+                return
             node = self.current
-            if node is not None and not text.isspace():
+            if node is not None:
                 text = (
                     text.strip()
                     if node.tag == "text" and node.up and node.up.tag == "nonXMLBody"

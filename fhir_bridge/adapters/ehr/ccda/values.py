@@ -64,6 +64,8 @@ _QUALIFIERS: Final = frozenset("LS AC NB PR HON BR AD SP MID CL IN VV".split())
 
 def items(x: Any) -> list[Node]:
     """The elements of a value."""
+    if x is None:
+        return []
     values = x if x.__class__ is list else [x]
     return [value for value in values if value.__class__ is Node and not value.void]
 
@@ -335,29 +337,31 @@ def _words_of(node: Node) -> list[str]:
     """All that an element says, in words."""
     attributes = node.attributes
     words = [node.content] if node.content else []
-    if display := attributes.get("displayName"):
-        words.append(f"{display} ({attributes['code']})" if attributes.get("code") else display)
-        words += [attributes[name] for name in ("codeSystem", "codeSystemVersion") if attributes.get(name)]
-        rest: tuple[str, ...] = ("value", "unit", "root", "extension", "use")
-    else:
-        rest = ("code", "codeSystem", "codeSystemVersion", "value", "unit", "root", "extension", "use")
-    words += [attributes[name] for name in rest if attributes.get(name)]
-    known = {*rest, "displayName", "code", "codeSystem", "codeSystemName", "codeSystemVersion", *_STRUCTURE}
-    words += [f"{name} {value}" for name, value in attributes.items() if name not in known]
+    if attributes:
+        if display := attributes.get("displayName"):
+            words.append(f"{display} ({attributes['code']})" if attributes.get("code") else display)
+            words += [attributes[name] for name in ("codeSystem", "codeSystemVersion") if attributes.get(name)]
+            words += [attributes[name] for name in _OTHERS if attributes.get(name)]
+        else:
+            words += [attributes[name] for name in _CODED if attributes.get(name)]
+        words += [f"{name} {value}" for name, value in attributes.items() if name not in _KNOWN]
     for child in node.children:
         if child.tag in ("templateId", "typeId", "realmCode"):
             continue
         inner = _words_of(child)
         if inner:
-            named = child.tag in _NAMED or any(map(child.children.__contains__, ()))
-            words.append(f"{child.tag}: {' '.join(inner)}" if named else " ".join(inner))
+            words.append(f"{child.tag}: {' '.join(inner)}" if child.tag in _NAMED else " ".join(inner))
     return words
 
 
+_OTHERS: Final = ("value", "unit", "root", "extension", "use")
+_CODED: Final = ("code", "codeSystem", "codeSystemVersion", *_OTHERS)
 _STRUCTURE: Final = frozenset(
     """classCode moodCode typeCode type contextControlCode contextConductionInd determinerCode inversionInd ID
     valueSet""".split()
 )
+_KNOWN: Final = _STRUCTURE.union(_CODED, ("displayName", "codeSystemName"))
+"""Attributes that `_words_of` writes by their place, or leaves out."""
 _NAMED: Final = frozenset(
     """time effectiveTime low high statusCode interpretationCode targetSiteCode methodCode participant performer author
     informant specimen precondition reference priorityCode repeatNumber functionCode""".split()
@@ -381,6 +385,8 @@ def details(*parts: Any) -> list[str] | None:
     """A text for each of the elements: what it is, and all that it says."""
     texts = []
     for part in parts:
+        if part is None:
+            continue
         texts += [
             f"{_TITLES.get(node.kind or node.tag, node.kind or node.tag)}: {words}"
             for node in items(part)

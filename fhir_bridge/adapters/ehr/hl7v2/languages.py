@@ -58,8 +58,13 @@ def read_language(c: Components) -> CodeableConcept | None:
         c.pass_over(3, 7)  # the name of its system and its version: BCP 47 takes its place
         concept["coding"] = [{"system": "urn:ietf:bcp:47", "code": code}]
     if "coding" in concept and (code := c.text(4)):  # by another system, often the same one in three letters
-        further = {"code": code, "display": c.text(5)} if c.peek(5) else {"code": code}
-        concept["coding"] = [*concept.get("coding", []), further]
+        further = {"system": "urn:ietf:bcp:47", "code": tag} if (tag := bcp47(code)) else {"code": code}
+        if further in concept["coding"]:
+            further = concept["coding"][0]
+        else:
+            concept["coding"] = [*concept["coding"], further]
+        if display := c.text(5):
+            further["display"] = display
         c.pass_over(6, 8)
     shown = next((number for number in (9, 2, 5) if c.peek(number)), 1)
     text = c.text(shown)

@@ -1,0 +1,1 @@
+"""Where our FHIR and another engine's differ, element by element, and who is right (docs/peers.md)."""
