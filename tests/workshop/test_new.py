@@ -280,7 +280,7 @@ STYLES = {
         {
             "MRN": "patient-id", "Patient Name": "name", "DOB": "birth-date MM/dd/yyyy", "Gender": "sex", "Medication": "drug of RxNorm Code",
             "RxNorm Code": "code http://www.nlm.nih.gov/research/umls/rxnorm", "Dose": "dose", "Dose Unit": "dose-unit of Dose", "Start Date": "start MM/dd/yyyy",
-            "Prescriber NPI": "provider-id", "Active": "inactive",
+            "Prescriber NPI": "provider-id http://hl7.org/fhir/sid/us-npi", "Active": "inactive",
         },
     ),
 }  # fmt: skip

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fhir_bridge.terminology.check_digits import is_well_formed
-from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 
-__all__ = ["CVX", "RXNORM", "TITLES", "Code", "code_of", "icd_edition"]
+__all__ = ["CVX", "RXNORM", "TITLES", "Code", "code_of", "icd_edition", "subject_of"]
 
 RXNORM: Final = "http://www.nlm.nih.gov/research/umls/rxnorm"
 CVX: Final = "http://hl7.org/fhir/sid/cvx"
@@ -215,3 +216,25 @@ def icd_edition(column: str, values: Sequence[str], language: str, *, month_firs
     elif longest >= 3 or (longest == 2 and (month_first or language == "en")) or month_first:
         system = ICD10_CM
     return system, f"{column}: which edition of ICD-10 is it? {TITLES[system]} is assumed"
+
+
+_SUBJECT_WORDS: Final = (
+    ("test", frozenset("loinc test".split())),
+    ("drug", frozenset("atc rxnorm ndc drug".split())),
+    ("vaccine", frozenset("cvx vaccine".split())),
+    ("procedure", frozenset("cpt procedure perform".split())),
+    ("diagnosis", frozenset("icd diagnosis".split())),
+    ("allergy", frozenset("allergy".split())),
+    ("indication", frozenset("indication reason complaint".split())),
+)
+
+
+def subject_of(guess: Guess) -> str:
+    """What a code's header says that it is a code of: `drug`, `diagnosis`, …; nothing where it does not."""
+    parts = slots(tokens(guess.name))
+    concepts = frozenset[str]().union(*(part.concepts for part in parts))
+    by_system = {LOINC: "test", ATC: "drug", RXNORM: "drug", NDC: "drug", CVX: "vaccine"}
+    for subject, words in reversed(_SUBJECT_WORDS):
+        if concepts & words:
+            return subject
+    return by_system.get(guess.system, "diagnosis" if "icd-10" in guess.system else "")

@@ -11,6 +11,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.rules import Rules
 from fhir_bridge.workshop.first_mapping.table import Sample, SampleError
 from fhir_bridge.workshop.first_mapping.tables import Plan
+from fhir_bridge.workshop.first_mapping.units import UNIT_ROLES
 
 __all__ = ["mapping_text", "name_of"]
 
@@ -28,7 +29,7 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
     list(rules.lines())
     read = frozenset(guess.column for guess in guesses if set(guess.uses) - {"key"})
     for guess in guesses:
-        guess.uses = [use for use in guess.uses if guess.role == "unit-of"]
+        guess.uses = [use for use in guess.uses if guess.role in UNIT_ROLES and use.endswith("its unit")]
     rules = Rules(name, sample, guesses, plan, read)
     body = list(rules.lines())
     if not body:
@@ -124,7 +125,7 @@ def _source(sample: Sample, guesses: list[Guess], rules: Rules) -> Iterator[str]
         yield f"  date: {_quoted(rules.date_format)}"
     missing = dict.fromkeys(word for guess in guesses for word in guess.missing if word not in guess.local)
     if missing:
-        yield f"  missing: [{', '.join(map(_quoted, missing))}]  # cells that stand for no value"
+        yield f"  missing: [{', '.join(map(_quoted, missing))}]  # what programs write into empty cells"
     yield f"  columns: [{', '.join(map(_quoted, needed))}]"
     if others:
         yield f"  ignore: [{', '.join(map(_quoted, others))}]  # read by no rule yet"

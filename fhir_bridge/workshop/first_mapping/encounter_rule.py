@@ -32,13 +32,19 @@ class EncounterRule(Writer):
         start, end = self._one("admitted") or self._when("Encounter"), self._one("discharged", "end")
         number = self._one("encounter-id", "account-id", "event-id", "id")
         yield "- rule: encounter"
-        if number is not None and number.filled < len(self._sample.rows):
+        patient = self._one("patient-id")
+        complete = number is not None and number.filled == len(self._sample.rows) and not number.local
+        if number is not None and not complete and (start is None or patient is None):
             yield f"  when: {quoted(self._cell(number))}"
         yield "  as: Encounter"
-        if number is not None:
+        if number is None:
+            yield self._key(patient, start)
+        elif complete or start is None or patient is None:
             yield f"  key: [{quoted(self._cell(number, 'key'))}]"
-        else:
-            yield self._key(self._one("patient-id"), start)
+        else:  # a visit without a number is that of its patient and time
+            here = self._cell(number, "key")
+            other = f"join([{self._cell(patient, 'key')}, {self._cell(start, 'key')}], '|')"
+            yield f"  key: [{quoted(f'coalesce({here}, {other})')}]"
         yield from self._time(start)
         identifiers = self._all(
             "encounter-id", "account-id", *(("event-id",) if self._plan.event == "Encounter" else ())

@@ -27,6 +27,7 @@ _ASSUMED: Final = {
     "MedicationStatement": "active", "MedicationRequest": "unknown", "MedicationAdministration": "completed",
     "Immunization": "completed", "Procedure": "completed",
 }  # fmt: skip
+_NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
 _CERTAINTY: Final = {
     "confirmed": "g|gesichert|confirmed|c|sicher|certain|confirmé|confermata|confermato|confirmado|definite|z|zustand nach|status after|certo",
     "provisional": "v|verdacht|suspected|verdacht auf|provisional|suspect|suspecté|suspicion|sospetta|sospetto|sospecha|possible|probable|working|p|s",
@@ -53,6 +54,7 @@ class EventRules(Writer):
 
     def _event(self) -> Iterator[str]:
         kind = self._plan.event
+        self._note_refusals(kind)
         element, subjects = _ELEMENTS[kind]
         codes = (
             self._codes_of(*subjects) or [g for g in self._codes_of("", "test") if g.header != "concept"][:1]
@@ -69,7 +71,10 @@ class EventRules(Writer):
         elif kind == "AllergyIntolerance" and text is not None:
             yield from self._none_known(text)
         yield f"  as: {kind}"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), codes[0] if codes else text, when)
+        stated = self._status_column(kind) if kind == "MedicationAdministration" else None
+        action = stated[0] if stated is not None else None  # a bag that is hung and its rate have one minute
+        what = codes[0] if codes else text
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), what, when, action=action)
         yield from self._time(when)
         yield from self._identifiers(kind + ".", "event-id")
         yield from self._based_on(kind)
@@ -93,6 +98,22 @@ class EventRules(Writer):
         findings = self._all("diagnosis", "display") if kind == "Condition" else []
         yield from self._notes(kind + ".", *findings)
 
+    def _note_refusals(self, kind: str) -> None:
+        """A reason that only rows have which say that it was not done, or stopped, is that of the status."""
+        stated = self._status_column(kind)
+        if stated is None or kind in ("Condition", "AllergyIntolerance"):
+            return
+        guess, codes = stated
+        place = self._sample.columns.index(guess.column)
+        for reason in self._all("complaint", "indication"):
+            if reason.of:
+                continue
+            other = self._sample.columns.index(reason.column)
+            with_reason = [row[place].strip().casefold() for row in self._sample.rows if row[other].strip()]
+            if with_reason and {codes.get(word, "") for word in with_reason} <= _NOT_DONE:
+                reason.role = "status-reason"
+                reason.evidence.append(f"only rows have one that by {guess.column} were not done")
+
     def _none_known(self, text: Guess) -> Iterator[str]:
         """Rows that say that there is no allergy are none."""
         values = {v.casefold() for v in self._sample.values(self._sample.columns.index(text.column))}
@@ -104,8 +125,15 @@ class EventRules(Writer):
             yield f"  when: {quoted(f'not (lower({self._cell(text)}) in [{chr(44).join(map(literal, none))}])')}"
 
     def _based_on(self, kind: str) -> Iterator[str]:
+        """The order that it carries out; of an order, its own number."""
         if kind == "Procedure":
             yield from self._order()
+        elif kind in ("MedicationAdministration", "MedicationStatement"):
+            item = next(iter(self._references("order-id", "MedicationRequest", "request")), "")
+            if item and kind == "MedicationAdministration":
+                yield f"  request: {item}"
+            elif item:
+                yield f"  basedOn: [{item}]"
         elif kind != "AllergyIntolerance" and not self._all("event-id"):
             yield from self._identifiers(kind + ".", "order-id")
 
@@ -308,7 +336,7 @@ class EventRules(Writer):
         yield from self._text("site", "body-site", of="Immunization.")
         yield from self._text("route", "route", of="Immunization.")
         if (dose := self._one("dose")) is not None:
-            yield f"  doseQuantity: {quoted(self._amount(dose, self._one('dose-unit'), 'Immunization.doseQuantity'))}"
+            yield f"  doseQuantity: {quoted(self._amount(dose, 'Immunization.doseQuantity'))}"
         providers = [
             f"{{actor: {self._displayed('Immunization.performer', g)}}}" for g in self._all("provider")[:1]
         ]
@@ -446,32 +474,44 @@ class EventRules(Writer):
         for element, role in (("site", "body-site"), ("route", "route")):
             if guess := self._one(role):
                 parts.append(f"{element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}")
-        amounts = []
-        if dose is not None and dose.decimal:
-            amounts.append(("dose", self._amount(dose, self._one("dose-unit"), of + "dose")))
-            if self._one("dose-unit") is None and not dose.unit:
-                self._ask(f"{dose.column}: what unit does the dose have?")
         rate = self._one("rate")
-        if rate is not None and rate.decimal:
-            amounts.append(("rate", self._amount(rate, self._one("rate-unit"), of + "rate")))
+        dose, rate = (g if g is not None and g.decimal else None for g in (dose, rate))
+        for name, amount in (("dose", dose), ("rate", rate)):
+            if amount is not None and self._unit_of(amount) is None and not amount.unit:
+                self._ask(f"{amount.column}: what unit does the {name} have?")
         if kind == "MedicationAdministration":
-            parts += [
-                f"{'dose' if name == 'dose' else 'rateQuantity'}: {quoted(amount)}"
-                for name, amount in amounts
-            ]
-            if amounts:  # R4's mad-1: no dosage without a dose or rate, as where nothing was given
-                given = [g for g in (dose, rate) if g is not None and g.decimal]
-                parts.insert(0, f"when: {quoted(' or '.join(self._cell(g) for g in given))}")
-            if parts:
-                yield f"  dosage: {{{', '.join(parts)}}}"
+            yield from self._administered(parts, dose, rate)
             return
+        amounts = [(name, g) for name, g in (("dose", dose), ("rate", rate)) if g is not None]
         if amounts:
-            quantities = ", ".join(f"{name}Quantity: {quoted(amount)}" for name, amount in amounts)
+            quantities = ", ".join(
+                f"{name}Quantity: {quoted(self._amount(g, of + name))}" for name, g in amounts
+            )
             parts.append(f"doseAndRate: [{{{quantities}}}]")
         yield from listed(
             "dosageInstruction" if kind == "MedicationRequest" else "dosage",
             [f"{{{', '.join(parts)}}}"] if parts else [],
         )
+
+    def _administered(self, parts: list[str], dose: Guess | None, rate: Guess | None) -> Iterator[str]:
+        """The dosage of what was given: wherever any part of it is; R4 asks for a dose or a rate (mad-1), so one is absent."""
+        of = "MedicationAdministration.dosage."
+        if not parts and dose is None and rate is None:
+            return
+        others = [g for g in self._guesses if any(use.startswith(of) for use in g.uses)]
+        amounts = [self._cell(g, of + name) for name, g in (("dose", dose), ("rate", rate)) if g is not None]
+        others = [g for g in others if g not in (dose, rate) and not g.role.endswith("unit")]
+        absent = "{extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
+        amount = quoted(self._amount(dose, of + "dose")) if dose is not None else "~"
+        if others:
+            stated = f"coalesce({', '.join(amounts)})" if amounts else "null"
+            parts.append(f"dose: {{match: {quoted(stated)}, empty: {absent}, else: {amount}}}")
+        elif dose is not None:
+            parts.append(f"dose: {amount}")
+        if rate is not None:
+            parts.append(f"rateQuantity: {quoted(self._amount(rate, of + 'rate'))}")
+        condition = " or ".join([*amounts, *(self._cell(g) for g in others)])
+        yield f"  dosage: {{when: {quoted(condition)}, {', '.join(parts)}}}"
 
     def _supply(self) -> Iterator[str]:
         parts = []
@@ -479,22 +519,18 @@ class EventRules(Writer):
             count = f"=integer({self._cell(refills, 'MedicationRequest.dispenseRequest')})"
             parts.append(f"numberOfRepeatsAllowed: {quoted(count)}")
         if quantity := self._one("quantity"):
-            parts.append(
-                f"quantity: {quoted(self._amount(quantity, self._one('quantity-unit'), 'MedicationRequest.dispenseRequest'))}"
-            )
+            parts.append(f"quantity: {quoted(self._amount(quantity, 'MedicationRequest.dispenseRequest'))}")
         duration = self._one("duration")
         if duration is not None and duration.decimal:
             if (
                 not duration.unit
-                and self._one("duration-unit") is None
+                and self._unit_of(duration) is None
                 and not re.search(r"(?i)day|tag|jour|giorn|dia", duration.column)
             ):
                 self._ask(f"{duration.column}: what unit does the duration have?")
             else:
                 duration.unit = duration.unit or "d"
-                amount = self._amount(
-                    duration, self._one("duration-unit"), "MedicationRequest.dispenseRequest"
-                )
+                amount = self._amount(duration, "MedicationRequest.dispenseRequest")
                 parts.append(f"expectedSupplyDuration: {quoted(amount)}")
         if parts:
             yield f"  dispenseRequest: {{{', '.join(parts)}}}"

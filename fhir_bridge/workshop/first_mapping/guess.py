@@ -25,7 +25,8 @@ class Guess:
         words: of truth values yes and no, of a sex the code of each.
         missing: cells that stand for no value, as they are written; `local` those that do so in this column alone.
         mixed: whether some cells are no numbers, and no words for nothing.
-        separator: between several codes in a cell.
+        separator: between several codes in a cell, or between family and given names.
+        marks: blanks, points or hyphens that a number is written with and that are no part of it.
         evidence: what the guess is made from.
         questions: what is to be answered by a person.
         filled, distinct: how many cells hold something, and how many different things.
@@ -54,6 +55,7 @@ class Guess:
     local: tuple[str, ...] = ()
     mixed: bool = False
     separator: str = ""
+    marks: str = ""
     filled: int = 0
     distinct: int = 0
     whole: bool = False

@@ -59,7 +59,10 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
     column = sample.columns[number]
     cells = sample.values(number)
     guess = Guess(column, "text", name=spoken(sample.columns)[number])
+    fits = _fits(guess.name)
     plain = words_for_nothing(cells, numbers=False)
+    if fits and fits[0][1] == "flag":
+        plain = tuple(word for word in plain if word.strip("-") or _lettered(cells))
     values = [cell for cell in cells if cell not in plain]
     guess.missing = plain
     guess.filled, guess.distinct = len(values), len(set(values))
@@ -68,7 +71,6 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
         guess.evidence = ["no cell holds anything"]
         guess.questions = [f"what is {column!r}? The sample has no value of it"]
         return guess
-    fits = _fits(guess.name)
     for test in (as_date, as_clock, as_sex, as_code, as_amount, as_measure, as_boolean, as_role):
         if test(guess, fits, values, day_first):
             break
@@ -80,6 +82,11 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
     guess.header = fits[0][1] if fits else ""
     guess.evidence.insert(0, f"name speaks of {names.what}" if names else "name says nothing known")
     return guess
+
+
+def _lettered(cells: list[str]) -> bool:
+    """Whether a column of flags has letters, beside which a minus is none."""
+    return any(character.isalpha() for cell in cells for character in cell)
 
 
 _DENIAL: Final = re.compile(r"(?i)(not|nicht|non|no) ")

@@ -11,7 +11,7 @@ from typing import Final
 from fhir_bridge.fhir import ucum
 from fhir_bridge.workshop.first_mapping.lexicon import rows_of, slots, tokens
 
-__all__ = ["TEXT", "Measure", "is_measure_word", "measures_of", "variant_in", "variant_of"]
+__all__ = ["TEXT", "Measure", "is_measure_word", "is_one", "measures_of", "variant_in", "variant_of"]
 
 TEXT: Final = "{text}"
 _NEUTRAL: Final = frozenset(
@@ -96,7 +96,7 @@ def measures_of(words: str) -> tuple[tuple[tuple[Measure, ...], ...], float]:
 def variant_of(
     named: tuple[tuple[Measure, ...], ...], unit: str, low: float, high: float
 ) -> tuple[Measure | None, bool]:
-    """The variant that a unit or, without one, the values fit; and whether others fit as well.
+    """The variant that a unit or, without one, the values fit; and whether variants of other units fit as well.
 
     Args:
         unit: as the header or a column states it, in UCUM; empty without.
@@ -112,6 +112,11 @@ def variant_of(
     if not fitting:
         return None, False
     return fitting[0], len({v.unit for v in fitting}) > 1
+
+
+def is_one(named: tuple[tuple[Measure, ...], ...], unit: str, low: float, high: float) -> bool:
+    """Whether of the measurements that a name may be of one alone fits the unit or, without one, the values."""
+    return sum(1 for group in named if variant_of((group,), unit, low, high)[0] is not None) <= 1
 
 
 def _commensurable(first: str, second: str) -> bool:

@@ -10,7 +10,7 @@ from fhir_bridge.workshop.first_mapping import headers
 from fhir_bridge.workshop.first_mapping.cells import IDENTIFIERS, all_whole, texts
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
-from fhir_bridge.workshop.first_mapping.measures import TEXT, Measure, measures_of, variant_of
+from fhir_bridge.workshop.first_mapping.measures import TEXT, Measure, is_one, measures_of, variant_of
 from fhir_bridge.workshop.first_mapping.sentinels import NOTHING, number_of, sentinels, words_for_nothing
 from fhir_bridge.workshop.first_mapping.values import NumberForm, booleans, number_form, share
 
@@ -110,7 +110,8 @@ def as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
             f"{guess.column}: its values are no usual ones of {named[0][0].name}: what are they?"
         )
     if variant is not None:
-        _note_code(guess, variant, explained, ambiguous=len(named) > 1)
+        one = is_one(named, unit, _low(kept, form), _high(kept, form))
+        _note_code(guess, variant, explained, ambiguous=not one)
     return True
 
 

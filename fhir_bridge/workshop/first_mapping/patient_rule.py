@@ -40,20 +40,24 @@ class PatientRule(Writer):
         yield "  as: Patient"
         yield f"  key: {quoted(f'=patient({here})')}"
         yield "  identifier:"
-        yield f"  - {{system: {quoted(self._authority + ':patient')}, value: {quoted('=' + here)}}}"
+        yield f"  - {{system: {self._system(key, 'patient')}, value: {quoted('=' + here)}}}"
         others = self._all("person-id")
         if not self._plan.event and not self._plan.measures:
             others += [g for g in self._all("id") if g.header in ("person-id", "id") and g is not key]
         for other in others:
-            system = quoted(f"{self._authority}:{self._label(other)}")
+            system = self._system(other, self._label(other))
             yield f"  - {{system: {system}, value: {quoted('=' + self._cell(other, 'Patient.identifier'))}}}"
-            self._ask(f"{other.column}: which system (assigning authority) are these numbers of?")
-        self.questions.append(f"{key.column}: which system (assigning authority) are these numbers of?")
+        unknown = [g.column for g in (key, *others) if not g.system]
+        if unknown:
+            self._ask(f"{', '.join(unknown)}: which system (assigning authority) are these numbers of?")
         yield from self._name()
         if sex := self._one("sex"):
             yield from self._sex(sex)
         if born := self._one("birth-date"):
             yield f"  birthDate: {quoted('=' + self._date(born, 'Patient.birthDate', day=True))}"
+        elif year := self._one("birth-year"):
+            here = self._cell(year, "Patient.birthDate")
+            yield f"  birthDate: {quoted(f'=date({here})')}"
         if died := self._one("death-date"):
             yield f"  deceasedDateTime: {quoted('=' + self._date(died, 'Patient.deceasedDateTime'))}"
         elif (dead := self._one("deceased")) and dead.words:
@@ -80,6 +84,13 @@ class PatientRule(Writer):
         prefixes, suffixes = self._all("prefix"), self._all("suffix")[:1]
         items = []
         for guess in main:
+            if guess.role == "name" and guess.separator and not given:
+                here = self._cell(guess, "Patient.name")
+                before, after = f"=trim(split({here}, ',')[0])", f"split(trim(split({here}, ',')[1]), ' ')"
+                items.append(f"text: {quoted('=' + here)}")
+                items.append(f"family: {quoted(before)}")
+                items.append(f"given: [{quoted('=' + after)}]")
+                continue
             element = "text" if guess.role == "name" else "family"
             items.append(f"{element}: {quoted('=' + self._cell(guess, f'Patient.name.{element}'))}")
         for element, guesses in (("given", given), ("prefix", prefixes), ("suffix", suffixes)):

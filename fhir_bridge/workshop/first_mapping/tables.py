@@ -8,11 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from fhir_bridge.workshop.first_mapping.codes import CCAM, CPT, CVX, ICD10_CM, ICD10_GM, OPS, PCS, PZN, RXNORM
+from fhir_bridge.workshop.first_mapping.codes import (
+    CCAM,
+    CPT,
+    CVX,
+    ICD10_CM,
+    ICD10_GM,
+    OPS,
+    PCS,
+    PZN,
+    RXNORM,
+    subject_of,
+)
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
-from fhir_bridge.workshop.first_mapping.relations import depends_on, subject_of
+from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC
@@ -216,9 +227,17 @@ def _medication(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) ->
         for n, g in enumerate(guesses)
     )
     if has_words or {"administered", "dose-ordered"} & roles or re.search(r"\bmar\b|administ|gabe", words):
-        plan.event = "MedicationAdministration"
+        plan.event, why = "MedicationAdministration", "what was given"
     elif not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):
-        plan.event = "MedicationStatement"
+        plan.event, why = "MedicationStatement", "what is taken, as nothing says that it was ordered or given"
+    else:
+        return
+    plan.evidence = [
+        f"{text.replace('MedicationRequest', plan.event, 1)}; it is about {why}"
+        if text.startswith("MedicationRequest:")
+        else text
+        for text in plan.evidence
+    ]
 
 
 def _measures(guesses: list[Guess], plan: Plan) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.cells import IDENTIFIERS
+from fhir_bridge.workshop.first_mapping.codes import subject_of
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.keys import examination_numbers, own_number, tells_apart, tie_breakers
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
-from fhir_bridge.workshop.first_mapping.relations import subject_of
+from fhir_bridge.workshop.first_mapping.relations import DATES
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving, status_codes, unknown_status
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
@@ -154,9 +157,16 @@ class Writer:
         if element and element not in guess.uses:
             guess.uses.append(element)
         here = cell(guess.column)
+        whole = here
+        for mark in guess.marks:
+            whole = f"replace({whole}, {literal(mark)}, '')"
         if not guess.local:
-            return here
-        return f"(null if {here} in [{', '.join(map(literal, guess.local))}] else {here})"
+            return whole
+        return f"(null if {here} in [{', '.join(map(literal, guess.local))}] else {whole})"
+
+    def _system(self, guess: Guess, label: str) -> str:
+        """The system of a number: that which a country gives it, else one of this site."""
+        return quoted(guess.system or f"{self._authority}:{label}")
 
     def _text(self, element: str, *roles: str, of: str = "") -> Iterator[str]:
         """An element that is a concept in words."""
@@ -180,7 +190,7 @@ class Writer:
         items = []
         for guess in self._all(*roles):
             if guess.column not in self.used or guess.uses in ([], ["key"]):
-                system = quoted(f"{self._authority}:{self._label(guess)}")
+                system = self._system(guess, self._label(guess))
                 items.append(
                     f"{{system: {system}, value: {quoted('=' + self._cell(guess, of + 'identifier'))}}}"
                 )
@@ -270,33 +280,44 @@ class Writer:
 
     def _status_cases(self, kind: str) -> tuple[str, dict[str, str]] | None:
         """The expression that says the status of rows, and the code of each of its words; None where no column does."""
-        for guess in self._guesses:
-            values = [
-                v
-                for v in self._sample.values(self._sample.columns.index(guess.column))
-                if v not in guess.missing
-            ]
-            if "`" in guess.column or guess.of or guess.column in self._plan.varying:
+        stated = self._status_column(kind)
+        if stated is None:
+            return None
+        guess, codes = stated
+        if guess.words:
+            self._ask(f"{guess.column}: does it say whether it was given or done, as is assumed?")
+        lacking = [word for word, code in codes.items() if not code]
+        if lacking:
+            self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
+        element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
+        return f"lower({self._cell(guess, f'{kind}.{element}')})", {
+            word: code or unknown_status(kind) for word, code in codes.items()
+        }
+
+    def _status_column(self, kind: str) -> tuple[Guess, dict[str, str]] | None:
+        """The column that says the status of rows, and the code of each of its words; empty for one that is not known."""
+        for guess in self._readable:
+            if guess.of or guess.column in self._plan.varying:
                 continue
+            values = self._values(guess)
             if guess.words and guess.role != "sex":
                 yes_no = _given(kind, guess)
                 if yes_no is None:
                     continue
-                self._ask(f"{guess.column}: does it say whether it was given or done, as is assumed?")
-                return f"lower({self._cell(guess, kind + '.status')})", yes_no
+                return guess, yes_no
             if guess.role != "status" and not speaks_of_giving(kind, guess.role, values):
                 continue
             codes = status_codes(kind, values)
             lacking = [word for word, code in codes.items() if not code]
             if len(lacking) == len(codes) or (lacking and not unknown_status(kind)):
                 continue
-            if lacking:
-                self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
-            element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
-            return f"lower({self._cell(guess, f'{kind}.{element}')})", {
-                word: code or unknown_status(kind) for word, code in codes.items()
-            }
+            return guess, codes
         return None
+
+    def _values(self, guess: Guess) -> list[str]:
+        """The cells of a column without its words for no value."""
+        cells = self._sample.values(self._sample.columns.index(guess.column))
+        return [cell for cell in cells if cell not in guess.missing]
 
     def _unread_status(self) -> list[str]:
         """Columns that by their names say whether something happened, in words that are not understood."""
@@ -335,27 +356,33 @@ class Writer:
             return
         yield f"  {element}: {quoted(f'=patient({self._cell(patient, element)})')}"
 
-    def _key(self, *guesses: Guess | None, extra: str = "", always: Guess | None = None) -> str:
-        """What distinguishes the resources of rows: the key of the table, else as few columns as tell the rows apart."""
-        row = next((guess for guess in self._guesses if self._is_key(guess)), None)
-        if row is not None:
-            parts = [self._cell(row, "key")]
+    def _key(
+        self,
+        *guesses: Guess | None,
+        extra: str = "",
+        always: Guess | None = None,
+        action: Guess | None = None,
+    ) -> str:
+        """What distinguishes the resources of rows: the row's own number, else whose, of which visit, order and time.
+
+        Dates, times and numbers of examinations count though the sample can be told apart without them.
+        """
+        own = own_number(self._readable, len(self._sample.rows), self._plan.event or "Observation")
+        chosen = [own] if own is not None else self._distinguishing(guesses, action)
+        if chosen:
+            parts = [
+                self._cell(part, "key") + ("?" if part.filled < len(self._sample.rows) or part.local else "")
+                for part in chosen
+            ]
         else:
-            chosen = [each for g in guesses if g for each in (g, g.clock) if each is not None]
-            more = [g for g in self._all("order-id", "row-id") if g not in chosen]
-            while more and not self._distinguishes(chosen):
-                chosen.append(more.pop(0))
-            if self._one("patient-id") is None or not chosen or not self._distinguishes(chosen):
-                columns = [g for g in self._guesses if g.role != "empty" and "`" not in g.column]
-                columns = [g for g in columns if not self._read or g.column in self._read]
-                parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
-                self._ask("no column or few columns tell the rows apart: the key is the whole row")
-            else:
-                parts = []
-                for column in dict.fromkeys(g.column for g in chosen):
-                    part = next(g for g in chosen if g.column == column)
-                    optional = "?" if part.filled < len(self._sample.rows) or part.local else ""
-                    parts.append(self._cell(part, "key") + optional)
+            columns = [g for g in self._readable if g.role != "empty"]
+            columns = [
+                g
+                for g in columns
+                if not self._read or g.column in self._read or g.role in DATES | IDENTIFIERS
+            ]
+            parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
+            self._ask("no column or few columns tell the rows apart: the key is the whole row")
         if always is not None and not any(cell(always.column) in part for part in parts):
             optional = "?" if always.filled < len(self._sample.rows) or always.local else ""
             parts.append(self._cell(always, "key") + optional)
@@ -363,17 +390,38 @@ class Writer:
             parts.append(extra)
         return f"  key: [{', '.join(quoted(part) for part in parts)}]"
 
-    def _is_key(self, guess: Guess) -> bool:
-        """Whether a column is the key of the table: unique, and called so or the first."""
-        unique = guess.distinct == guess.filled == len(self._sample.rows) > 1 and "`" not in guess.column
-        if not unique or guess.role not in ("id", "event-id", "order-id", "study-id"):
-            return False
-        return guess.role != "id" or guess is self._guesses[0] or guess.header in ("row-id", "id", "event-id")
+    @property
+    def _readable(self) -> list[Guess]:
+        return [guess for guess in self._guesses if "`" not in guess.column]
 
-    def _distinguishes(self, guesses: list[Guess]) -> bool:
-        places = [self._sample.columns.index(guess.column) for guess in guesses]
-        seen = {tuple(row[place] for place in places) for row in self._sample.rows}
-        return len(seen) >= len({tuple(row) for row in self._sample.rows})
+    def _distinguishing(self, guesses: Sequence[Guess | None], action: Guess | None) -> list[Guess]:
+        """The columns of a key; none where they don't tell rows apart, or nobody says whose they are."""
+        patient = self._one("patient-id")
+        if patient is None:
+            return []
+        numbers = [g for g in examination_numbers(self._readable) if g.column not in self._plan.varying]
+        listed_ones = [*(g for g in guesses if g is not None), *numbers]
+        chosen: list[Guess] = []
+        for guess in listed_ones:
+            for each in (guess, guess.clock):
+                if each is not None and each not in chosen:
+                    chosen.append(each)
+        if action is not None and action not in chosen:
+            chosen.append(action)
+        for more in tie_breakers(self._readable, self._plan.event):
+            if tells_apart(self._sample, [g.column for g in chosen]):
+                break
+            if more not in chosen:
+                chosen.append(more)
+        if not tells_apart(self._sample, [g.column for g in chosen]):
+            return []
+        dated = any(guess.format or guess.timed or guess.role in DATES for guess in chosen)
+        if not dated and not numbers:
+            self._ask(
+                f"nothing but {' and '.join(g.column for g in chosen)} distinguishes the rows: a second row of a patient would "
+                "replace the first; is there a date, or the number of the examination?"
+            )
+        return chosen
 
     def _codes_of(self, *subjects: str) -> list[Guess]:
         """The columns of codes of a subject, those of a standard system first."""
@@ -460,22 +508,32 @@ class Writer:
         system = quoted(self._authority + ":encounter")
         yield f"  {element}: {{when: {quoted(cell(visit.column))}, type: Encounter, identifier: {{system: {system}, value: {value}}}}}"
 
+    def _references(self, role: str, target: str, element: str) -> list[str]:
+        """References by identifier to what the columns of a role are the numbers of."""
+        items = []
+        for guess in self._all(role):
+            system = self._system(guess, self._label(guess))
+            here = self._cell(guess)
+            value = quoted("=" + self._cell(guess, element))
+            items.append(
+                f"{{when: {quoted(here)}, type: {target}, identifier: {{system: {system}, value: {value}}}}}"
+            )
+        return items
+
     def _order(self) -> Iterator[str]:
         """The order that a result is of."""
-        items = []
-        for guess in self._all("order-id"):
-            system = quoted(f"{self._authority}:{self._label(guess)}")
-            value = quoted("=" + self._cell(guess, "basedOn"))
-            items.append(
-                f"{{when: {quoted(cell(guess.column))}, type: ServiceRequest, identifier: {{system: {system}, value: {value}}}}}"
-            )
-        yield from listed("basedOn", items)
+        yield from listed("basedOn", self._references("order-id", "ServiceRequest", "basedOn"))
 
     def _displayed(self, element: str, guess: Guess, of: str = "") -> str:
         return f"{{display: {quoted('=' + self._cell(guess, of + element))}}}"
 
-    def _amount(self, amount: Guess, unit: Guess | None, element: str) -> str:
+    def _unit_of(self, amount: Guess) -> Guess | None:
+        """The column of a number's unit."""
+        return next((g for g in self._readable if g.of == amount.column and g.role.endswith("unit")), None)
+
+    def _amount(self, amount: Guess, element: str) -> str:
         """The expression of a Quantity."""
+        unit = self._unit_of(amount)
         stated = (
             self._cell(unit, element) if unit is not None else literal(amount.unit) if amount.unit else "null"
         )
