@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import Role, role_named
 
-__all__ = ["CODES", "FEW", "IDENTIFIERS", "all_whole", "first_role", "texts"]
+__all__ = ["CODES", "FEW", "IDENTIFIERS", "all_whole", "first_role", "texts", "zero_led"]
 
 CODES: Final = frozenset("loinc snomed icd atc rxnorm ndc cvx cpt test-code code concept".split())
 
@@ -41,3 +42,9 @@ def texts(guess: Guess) -> str:
     if guess.distinct <= max(12, min(FEW, guess.filled // 10)):
         return f"{guess.distinct} different texts in {guess.filled} cells"
     return "values are text"
+
+
+def zero_led(values: Sequence[str]) -> bool:
+    """Whether values are digits with zeros before them, as keys of a list are written and numbers are not: `0107`."""
+    led = sum(1 for value in values if re.fullmatch(r"0\d+", value))
+    return all_whole(values) and led > 0 and led >= 0.05 * len(values)

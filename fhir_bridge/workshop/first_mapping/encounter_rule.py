@@ -9,6 +9,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, either, listed, literal, quoted
 
 __all__ = ["EncounterRule"]
@@ -25,11 +26,19 @@ _CLASSES: Final = {
 }
 
 
+_EMERGENCY: Final = re.compile(
+    r"\b(ed|er|edstays?|emergency|triage|notaufnahme|zna|urgences?|urgencias|pronto soccorso|ps)\b|arrival transport"
+)
+"""Names of tables and columns of emergency departments."""
+
+
 class EncounterRule(Writer):
     """Writes the rule of visits."""
 
     def _encounter(self) -> Iterator[str]:
-        start, end = self._one("admitted") or self._when("Encounter"), self._one("discharged", "end")
+        own = self._plan.event == "Encounter"  # beside an event the dates of rows are the event's
+        start = self._when("Encounter") if own else self._one("admitted")
+        end = self._one("discharged", "end") if own else self._one("discharged")
         number = self._one("encounter-id", "account-id", "event-id", "id")
         yield "- rule: encounter"
         patient = self._one("patient-id")
@@ -87,16 +96,21 @@ class EncounterRule(Writer):
             yield f"  length: {quoted(amount)}"
         if self._plan.event == "Encounter":
             yield from self._reasons("reasonCode", "Encounter.", "complaint", "diagnosis", "indication")
-        else:
+        elif self._plan.event in ("", "Observation"):
             yield from self._texts("reasonCode", "complaint", of="Encounter.")
         yield from self._hospitalization()
-        wards = self._all("ward")
+        organizations = [g for role in ("organization-id", "organization") for g in self._all(role)]
+        organizations.sort(key=lambda g: bool(re.search(r"standort|site|location|campus", tokens(g.name))))
+        places = [*self._all("ward"), *organizations[1:]]
         yield from listed(
-            "location", [f"{{location: {self._displayed('Encounter.location', ward)}}}" for ward in wards]
+            "location",
+            [
+                f"{{when: {quoted(self._cell(p))}, location: {self._reference('Encounter.location', p)}}}"
+                for p in places
+            ],
         )
-        organization = next((g for g in self._all("organization")), None)
-        if organization is not None and self._plan.event == "Encounter":
-            yield f"  serviceProvider: {self._displayed('Encounter.serviceProvider', organization)}"
+        if organizations and (self._plan.event == "Encounter" or organizations[0].system):
+            yield f"  serviceProvider: {self._reference('Encounter.serviceProvider', organizations[0])}"
 
     def _types(self) -> Iterator[str]:
         """Types in words, and codes that are no diagnosis."""
@@ -160,7 +174,12 @@ class EncounterRule(Writer):
 
     def _class(self, kind: Guess | None) -> Iterator[str]:
         if kind is None:
-            if self._one("disposition", "admit-source") is not None:
+            said = " ".join([tokens(self._sample.path.stem), *(tokens(g.name) for g in self._guesses)])
+            if _EMERGENCY.search(said):
+                self._ask("the class of every visit is taken for emergency (EMER): is it?")
+                yield f"  class: {{system: {_SYSTEM}, code: EMER}}"
+                return
+            if self._one("disposition", "admit-source", "los", "ward") is not None:
                 self._ask("the class of every visit is taken for inpatient (IMP): is it?")
                 yield f"  class: {{system: {_SYSTEM}, code: IMP}}"
                 return

@@ -54,7 +54,6 @@ class EventRules(Writer):
 
     def _event(self) -> Iterator[str]:
         kind = self._plan.event
-        self._note_refusals(kind)
         element, subjects = _ELEMENTS[kind]
         codes = (
             self._codes_of(*subjects) or [g for g in self._codes_of("", "test") if g.header != "concept"][:1]
@@ -100,8 +99,10 @@ class EventRules(Writer):
 
     def _note_refusals(self, kind: str) -> None:
         """A reason that only rows have which say that it was not done, or stopped, is that of the status."""
+        if kind not in _ASSUMED:
+            return
         stated = self._status_column(kind)
-        if stated is None or kind in ("Condition", "AllergyIntolerance"):
+        if stated is None:
             return
         guess, codes = stated
         place = self._sample.columns.index(guess.column)

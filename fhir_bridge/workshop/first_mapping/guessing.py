@@ -80,7 +80,10 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
         guess.missing = tuple(word for word in guess.missing if not _DENIAL.match(word))
     names = role_named(fits[0][1]) if fits else None
     guess.header = fits[0][1] if fits else ""
-    guess.evidence.insert(0, f"name speaks of {names.what}" if names else "name says nothing known")
+    if names is not None and (guess.role == names.name or not guess.measure):
+        guess.evidence.insert(0, f"name speaks of {names.what}")
+    elif not guess.measure:
+        guess.evidence.insert(0, "name says nothing known")
     return guess
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fhir_bridge.workshop.first_mapping.cells import CODES, IDENTIFIERS, all_whole, first_role, texts
+from fhir_bridge.workshop.first_mapping.cells import (
+    CODES,
+    IDENTIFIERS,
+    all_whole,
+    first_role,
+    texts,
+    zero_led,
+)
 from fhir_bridge.workshop.first_mapping.codes import code_of
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
@@ -91,8 +98,11 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
 def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """What the name says, where its cells may be that."""
     numbers = number_form(values, least=0.95)
-    if numbers is not None and not (numbers.whole and all_whole(values)):
-        kinds: tuple[str, ...] = ("num",)
+    kinds: tuple[str, ...]
+    if zero_led(values):
+        kinds = ("id", "str", "num")
+    elif numbers is not None and not (numbers.whole and all_whole(values)):
+        kinds = ("num",)
     elif numbers is not None:
         kinds = ("num", "id")
     elif share(values, lambda v: any(c.isdigit() for c in v) and " " not in v) >= 0.8:

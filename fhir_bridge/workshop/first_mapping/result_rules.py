@@ -105,7 +105,7 @@ class ResultRules(Writer):
         items = []
         for guess in self._all("organization", "provider"):
             concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
-            if "laboratory" in concepts or "perform" in concepts:
+            if concepts & {"laboratory", "perform", "issue", "verified", "collect", "administer"}:
                 items.append(self._displayed("Observation.performer", guess))
         yield from listed("performer", items)
 

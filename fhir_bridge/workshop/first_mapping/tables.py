@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
     RXNORM,
     subject_of,
 )
+from fhir_bridge.workshop.first_mapping.grades import is_graded
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
@@ -28,7 +30,7 @@ from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC
 
-__all__ = ["Plan", "main_code", "plan_of"]
+__all__ = ["Plan", "main_code", "plan_of", "requester"]
 
 _WORDS: Final = (
     ("AllergyIntolerance", r"allerg"),
@@ -55,7 +57,7 @@ _SUBJECT: Final = {
 _OF_ENCOUNTERS: Final = frozenset(
     "admitted discharged class encounter-type admit-source disposition complaint los specialty ward".split()
 )
-_MAKES_ENCOUNTERS: Final = frozenset("admitted discharged class admit-source disposition".split())
+_MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
 FINDINGS: Final = frozenset(
     "code-status severity complication diagnosis allergy body-position quality laterality anesthesia reaction method".split()
 )
@@ -71,6 +73,7 @@ class Plan:
         patient: whether the rows say enough about a person for a Patient.
         event: type of the resource of what a row is about; empty for none.
         encounter: whether the rows' visits become Encounters beside that.
+        request: whether the orders of results become ServiceRequests.
         measures: columns that become an Observation each.
         varying: columns that have several values for one patient or visit, so that no Patient or Encounter has them.
         dropped: whether the rows are about something that can't be without a patient, whom nothing names.
@@ -80,6 +83,7 @@ class Plan:
     patient: bool = False
     event: str = ""
     encounter: bool = False
+    request: bool = False
     dropped: bool = False
     measures: list[Guess] = field(default_factory=list)
     varying: dict[str, str] = field(default_factory=dict)
@@ -102,18 +106,21 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
             f"whose are the rows? Without a patient they can't be {plan.event}s; only what is measured is kept"
         )
         plan.event, plan.dropped = "", True
+    _measures(sample, guesses, plan)
     key = next((g for g in guesses if g.role == "encounter-id"), None)
     if (
         key is not None
-        and plan.event not in ("", "Encounter")
-        and roles & _MAKES_ENCOUNTERS
+        and plan.event != "Encounter"
         and "patient-id" in roles
+        and (plan.event or plan.measures)
     ):
-        plan.encounter = True
-        plan.evidence.append(f"Encounter: {key.column} identifies the visit, and columns are about it")
-    if not plan.event and key is not None and {"admitted", "discharged"} <= roles and "patient-id" in roles:
-        plan.encounter = True
-    _measures(guesses, plan)
+        about = [g.column for g in guesses if g.role in _MAKES_ENCOUNTERS and depends_on(sample, g, key)]
+        if about:
+            plan.encounter = True
+            plan.evidence.append(
+                f"Encounter: {key.column} identifies the visit, and {', '.join(about)} are about it"
+            )
+    _request(sample, guesses, plan)
     if "patient-id" in roles and not plan.patient and (plan.event or plan.measures):
         plan.patient = True
         plan.evidence.append("Patient: the rows have its identifier")
@@ -240,7 +247,40 @@ def _medication(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) ->
     ]
 
 
-def _measures(guesses: list[Guess], plan: Plan) -> None:
+_ASKING: Final = re.compile(
+    r"order|request|requester|prescri|solicit|peticion|anforder|einsend|zuweis|ueberweis|refer(r|ing)|richied|demand|auftraggeb"
+)
+"""Names of columns of providers who asked for something."""
+
+
+def requester(guesses: Sequence[Guess]) -> Guess | None:
+    """The column of who asked for a result; a person before a place."""
+    for role in ("provider", "ward", "specialty", "organization"):
+        for guess in guesses:
+            if guess.role == role and _ASKING.search(tokens(guess.name)):
+                return guess
+    return None
+
+
+def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
+    """Whether something is known of the orders that results are of: who asked for them, when, for what."""
+    order = next((g for g in guesses if g.role == "order-id"), None)
+    results = plan.event == "Observation" or (not plan.event and plan.measures)
+    if order is None or not results or not any(g.role == "patient-id" for g in guesses):
+        return
+    about = [requester(guesses), *(g for g in guesses if g.role in ("ordered", "panel"))]
+    known = [g.column for g in about if g is not None and depends_on(sample, g, order)]
+    for guess in about:
+        if guess is not None and guess.column not in known:
+            plan.varying[guess.column] = order.column
+    if known:
+        plan.request = True
+        plan.evidence.append(
+            f"ServiceRequest: {order.column} identifies the order, and {', '.join(known)} are about it"
+        )
+
+
+def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """The columns that become an Observation each."""
     numbers = ("number", "boolean", "category", "age", "blood-pressure")
     if plan.event == "Observation":
@@ -251,13 +291,16 @@ def _measures(guesses: list[Guess], plan: Plan) -> None:
             if g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.name)))
         ]  # fmt: skip
     else:
-        chart = sum(1 for g in guesses if _is_measurement(g)) >= _CHART
+        known = sum(1 for g in guesses if _is_measurement(g))
         plan.measures = [
             g
             for g in guesses
             if _is_measurement(g)
-            or (chart and ((g.role == "number" and not _is_number_of(g)) or g.role in FINDINGS))
-            or (not plan.patient and not chart and g.role == "number" and not g.whole)
+            or (
+                known >= _CHART
+                and (_is_other_number(g) or g.role in FINDINGS or _is_finding(sample, g, known))
+            )
+            or (not plan.patient and known < _CHART and g.role == "number" and not g.whole)
             or g.role == "age"
             or (g.role in ("note", "text") and _is_report(g))
         ]
@@ -275,6 +318,40 @@ def _measures(guesses: list[Guess], plan: Plan) -> None:
 
 _CHART: Final = 2
 """From so many measurements a table is a chart of them, in which other numbers are measurements as well."""
+
+
+_LARGE: Final = 5
+"""From so many measurements a chart's columns of a few words, of which nothing is known, are findings."""
+
+
+def _is_other_number(guess: Guess) -> bool:
+    return guess.role == "number" and not _is_number_of(guess)
+
+
+def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:
+    """Whether a column of a few words in a chart is a finding: yes or no, how much, or what nothing else is known of."""
+    if guess.of or re.search(_NO_FINDING, tokens(guess.name)):
+        return False
+    if guess.role == "boolean":
+        if guess.header in ("", "boolean", "complication", "category", "flag"):
+            guess.questions.append(
+                f"{guess.column}: is it a finding (yes or no), as is assumed, or of the record?"
+            )
+            return True
+        return False
+    if guess.role not in ("category", "text", "status-of", "complaint"):
+        return False
+    if is_graded(sample.values(sample.columns.index(guess.column))):
+        guess.evidence.append("its words say how much of something there is")
+        return True
+    return known >= _LARGE and guess.role == "category" and guess.header == "" and 1 < guess.distinct <= 12
+
+
+_NO_FINDING: Final = (
+    r"consent|einwillig|consens|active|aktiv|deleted|valid|verified|checked|complete|imported|export|quality|site|centre|center|zentrum|"
+    r"device|machine|operator|user|source|version|file|batch|arm\b|group|gruppe|cohort|visit|event|status"
+)
+"""Names of columns about the record, not about the patient."""
 
 
 def _is_measurement(guess: Guess) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from fhir_bridge.workshop.first_mapping.cells import FEW, texts
+from fhir_bridge.workshop.first_mapping.cells import FEW, texts, zero_led
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.numbers import as_plain_number, numbers_in
@@ -21,7 +21,7 @@ def as_anything(guess: Guess, values: list[str]) -> None:
     """What the cells say, where the name says nothing."""
     if _of_patient(guess, values) or _numbers_things(guess, values) or _by_head(guess, values):
         return
-    numbers = numbers_in(guess, values, 0.6)
+    numbers = None if zero_led(values) else numbers_in(guess, values, 0.6)
     if numbers is not None and as_plain_number(guess, *numbers):
         return
     if numbers is None and share(values, lambda v: re.fullmatch(r"[^@\s]+@[^@\s]+\.\w+", v)) > 0.9:

@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY, NUMBER
+from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import LOINC
-from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
+from fhir_bridge.workshop.first_mapping.writing import (
+    ELSEWHERE,
+    VITAL_SIGNS,
+    Writer,
+    cell,
+    listed,
+    literal,
+    quoted,
+)
 
 __all__ = ["WideRules"]
 
@@ -89,10 +99,19 @@ class WideRules(Writer):
         if issued is not None:
             yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
         yield from self._order()
+        people = [
+            f"{{when: {quoted(self._cell(g))}, {self._displayed('Observation.performer', g)[1:]}"
+            for g in self._all("provider")
+            if g is not requester(self._readable) and not re.search(ELSEWHERE, g.column.casefold())
+        ]
+        yield from listed("performer", people)
         studies = []
         for guess in self._all("study-id"):
             value = f"identifier: {{system: {quoted(f'{self._authority}:{self._label(guess)}')}, value: {quoted('=' + self._cell(guess, 'Observation.partOf'))}}}"
-            studies.append(f"{{when: {quoted(cell(guess.column))}, type: ImagingStudy, {value}}}")
+            target = (
+                "ImagingStudy" if re.search(r"uid|dicom|image|scan", guess.column.casefold()) else "Procedure"
+            )
+            studies.append(f"{{when: {quoted(self._cell(guess))}, type: {target}, {value}}}")
         yield from listed("partOf", studies)
         if specimen := self._one("specimen"):
             yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"

@@ -20,7 +20,17 @@ from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
-__all__ = ["ELSEWHERE", "VITAL_SIGNS", "Writer", "cell", "either", "listed", "literal", "quoted"]
+__all__ = [
+    "ELSEWHERE",
+    "VITAL_SIGNS",
+    "Writer",
+    "cell",
+    "concepts_of",
+    "either",
+    "listed",
+    "literal",
+    "quoted",
+]
 
 VITAL_SIGNS = frozenset(
     "85353-1 9279-1 8867-4 2708-6 59408-5 8310-5 8302-2 9843-4 29463-7 39156-5 85354-9 8480-6 8462-4 8478-0".split()
@@ -105,7 +115,7 @@ def _may_say_status(guess: Guess) -> bool:
         return False
     if guess.role in ("status", "status-of", "refused"):
         return True
-    words = _concepts_of(guess)
+    words = concepts_of(guess)
     return guess.role in ("category", "text", "boolean", "display") and bool(words & {"status", "refusal"})
 
 
@@ -115,7 +125,8 @@ def _may_be_words_of_status(guess: Guess) -> bool:
     return few and not guess.of and not guess.measure and "`" not in guess.column
 
 
-def _concepts_of(guess: Guess) -> frozenset[str]:
+def concepts_of(guess: Guess) -> frozenset[str]:
+    """What the words of a column's name stand for."""
     return frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
 
 
@@ -286,6 +297,9 @@ class Writer:
         guess, codes = stated
         if guess.words:
             self._ask(f"{guess.column}: does it say whether it was given or done, as is assumed?")
+        short = [f"{word.upper()} → {code}" for word, code in codes.items() if code and len(word) < 3]
+        if short:
+            self._ask(f"{guess.column}: do its letters mean {', '.join(short)}, as is assumed?")
         lacking = [word for word, code in codes.items() if not code]
         if lacking:
             self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
@@ -522,10 +536,22 @@ class Writer:
 
     def _order(self) -> Iterator[str]:
         """The order that a result is of."""
+        order = self._one("order-id")
+        if self._plan.request and order is not None:
+            self._cell(order, "basedOn")
+            yield f"  basedOn: {quoted('=ref(' + literal('order') + ')')}"
+            return
         yield from listed("basedOn", self._references("order-id", "ServiceRequest", "basedOn"))
 
     def _displayed(self, element: str, guess: Guess, of: str = "") -> str:
         return f"{{display: {quoted('=' + self._cell(guess, of + element))}}}"
+
+    def _reference(self, element: str, guess: Guess) -> str:
+        """A reference by the number that a country gives, else by what is written."""
+        if not guess.system:
+            return self._displayed(element, guess)
+        here = self._cell(guess, element)
+        return f"{{when: {quoted(here)}, identifier: {{system: {quoted(guess.system)}, value: {quoted('=' + here)}}}}}"
 
     def _unit_of(self, amount: Guess) -> Guess | None:
         """The column of a number's unit."""
