@@ -88,4 +88,4 @@ class AroundRules(Writer):
             yield f"  authoredOn: {quoted('=' + self._date(ordered, 'ServiceRequest.authoredOn'))}"
         asking = requester(self._readable)
         if asking is not None and asking.column not in self._plan.varying:
-            yield f"  requester: {self._displayed('ServiceRequest.requester', asking)}"
+            yield f"  requester: {self._reference('ServiceRequest.requester', asking)}"

@@ -21,13 +21,14 @@ CPT: Final = "http://www.ama-assn.org/go/cpt"
 OPS: Final = "http://fhir.de/CodeSystem/bfarm/ops"
 CCAM: Final = "urn:oid:1.2.250.1.213.2.5"
 PCS: Final = "http://www.cms.gov/Medicare/Coding/ICD10"
+ICD9_CM: Final = "http://hl7.org/fhir/sid/icd-9-cm"
 ICD10_CM: Final = "http://hl7.org/fhir/sid/icd-10-cm"
 ICD10_GM: Final = "http://fhir.de/CodeSystem/bfarm/icd-10-gm"
 PZN: Final = "http://fhir.de/CodeSystem/ifa/pzn"
 
 TITLES: Final = {
     LOINC: "LOINC", SNOMED: "SNOMED CT", ICD10: "ICD-10", ICD10_CM: "ICD-10-CM", ICD10_GM: "ICD-10-GM", ATC: "ATC",
-    NDC: "NDC", RXNORM: "RxNorm", CVX: "CVX", CPT: "CPT", OPS: "OPS", CCAM: "CCAM", PCS: "ICD-10-PCS", PZN: "PZN",
+    NDC: "NDC", ICD9_CM: "ICD-9-CM", RXNORM: "RxNorm", CVX: "CVX", CPT: "CPT", OPS: "OPS", CCAM: "CCAM", PCS: "ICD-10-PCS", PZN: "PZN",
 }  # fmt: skip
 _FORMS: Final = {
     ATC: re.compile(r"[A-DGHJLMNPRSV]\d\d[A-Z]{2}\d\d\Z"),
@@ -96,7 +97,11 @@ def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) ->
     if (
         (
             best in ("test-code", "code")
-            or (local and best in ("drug", "vaccine", "procedure", "diagnosis", "allergy"))
+            or (
+                local
+                and best
+                in ("drug", "vaccine", "procedure", "diagnosis", "allergy", "cpt", "icd", "ndc", "cvx")
+            )
         )
         and not _is_decimal(values)
         and not (concepts & _NO_CODE - {"id", "order"})

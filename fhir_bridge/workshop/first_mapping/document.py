@@ -36,6 +36,10 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
         why = plan.questions[0] if plan.dropped else "no column is known or measured"
         raise SampleError(f"{sample.path.name}: nothing in it can be mapped; {why}")
     questions = _all_questions(guesses, plan, rules)
+    for guess in guesses:
+        first = next((g for g in guesses if g.column == guess.of), guess)
+        if guess.role == "again" and first.uses:
+            guess.uses = [f"{use} (by {first.column})" for use in first.uses]
     lines = [
         f"# A first mapping of {sample.path.name}, made from {len(sample.rows):,} rows"
         + ("." if sample.complete else " (its beginning)."),
@@ -58,6 +62,7 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
 def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
     """What a person has to answer: what rules assume, what columns leave open, where the others belong."""
     read = {guess.column for guess in guesses if guess.column in rules.used or guess.uses}
+    read |= {guess.column for guess in guesses if guess.role == "again" and guess.of in read}
     questions = list(rules.questions)
     suggested, left = [], dict[str, list[str]]()
     for guess in guesses:

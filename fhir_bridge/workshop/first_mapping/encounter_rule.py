@@ -132,11 +132,11 @@ class EncounterRule(Writer):
     def _participants(self) -> Iterator[str]:
         people = [
             g
-            for g in self._all("provider")
+            for g in self._all("provider", "provider-id")
             if self._plan.event == "Encounter" and not re.search(ELSEWHERE, g.column.casefold())
         ]
         items = [
-            f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._displayed('Encounter.participant', guess)}}}"
+            f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._reference('Encounter.participant', guess)}}}"
             for guess in people
         ]
         yield from listed(

@@ -239,7 +239,7 @@ class EventRules(Writer):
             yield f"  abatementDateTime: {quoted('=' + self._abated(end))}"
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'Condition.recordedDate'))}"
-        if (provider := self._one("provider")) is not None:
+        if (provider := self._one("provider", "provider-id")) is not None:
             element = (
                 "recorder"
                 if re.search(r"(?i)record|erfass|dokument|enter|saisi", provider.column)
@@ -275,12 +275,12 @@ class EventRules(Writer):
         else:
             self._ask("no column says when the procedure was done")
         items = []
-        for guess in self._all("provider"):
+        for guess in self._all("provider", "provider-id"):
             if re.search(ELSEWHERE, guess.column.casefold()):
                 continue
             function = quoted(guess.column)
             items.append(
-                f"{{when: {quoted(self._cell(guess))}, function: {{text: {function}}}, actor: {self._displayed('Procedure.performer', guess)}}}"
+                f"{{when: {quoted(self._cell(guess))}, function: {{text: {function}}}, actor: {self._reference('Procedure.performer', guess)}}}"
             )
         yield from listed("performer", items)
         if (ward := self._one("ward")) is not None:
@@ -339,7 +339,8 @@ class EventRules(Writer):
         if (dose := self._one("dose")) is not None:
             yield f"  doseQuantity: {quoted(self._amount(dose, 'Immunization.doseQuantity'))}"
         providers = [
-            f"{{actor: {self._displayed('Immunization.performer', g)}}}" for g in self._all("provider")[:1]
+            f"{{actor: {self._reference('Immunization.performer', g)}}}"
+            for g in self._all("provider", "provider-id")[:1]
         ]
         yield from listed("performer", providers)
         number, series = self._one("dose-number"), self._one("series")
@@ -372,8 +373,8 @@ class EventRules(Writer):
         recorded = self._one("recorded", "date")
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'AllergyIntolerance.recordedDate'))}"
-        if provider := self._one("provider"):
-            yield f"  recorder: {self._displayed('AllergyIntolerance.recorder', provider)}"
+        if provider := self._one("provider", "provider-id"):
+            yield f"  recorder: {self._reference('AllergyIntolerance.recorder', provider)}"
         reaction, severity = self._one("reaction"), self._one("severity")
         if reaction is None:
             return
@@ -397,8 +398,8 @@ class EventRules(Writer):
                 yield f"  authoredOn: {quoted('=' + self._date(authored, 'MedicationRequest.authoredOn'))}"
                 if authored is recorded:
                     self._ask(f"{authored.column}: is it when the medication was ordered, as is assumed?")
-            if (provider := self._one("provider")) is not None:
-                yield f"  requester: {self._displayed('MedicationRequest.requester', provider)}"
+            if (provider := self._one("provider", "provider-id")) is not None:
+                yield f"  requester: {self._reference('MedicationRequest.requester', provider)}"
         elif kind == "MedicationStatement":
             if start is not None:
                 ending = self._stamp(end, "effective.end") if end is not None else "null"
@@ -406,8 +407,8 @@ class EventRules(Writer):
                 yield f"  effectivePeriod: {quoted(period)}"
             if recorded is not None:
                 yield f"  dateAsserted: {quoted('=' + self._date(recorded, 'MedicationStatement.dateAsserted'))}"
-            if (provider := self._one("provider")) is not None:
-                yield f"  informationSource: {self._displayed('MedicationStatement.informationSource', provider)}"
+            if (provider := self._one("provider", "provider-id")) is not None:
+                yield f"  informationSource: {self._reference('MedicationStatement.informationSource', provider)}"
         elif start is not None:
             if end is not None:
                 period = f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {self._stamp(end, 'MedicationAdministration.effective')})"
@@ -418,8 +419,12 @@ class EventRules(Writer):
             yield "  effectiveDateTime: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
             self._ask("no column says when the medication was given")
         if kind == "MedicationAdministration":
-            givers = [g for g in self._all("provider") if not re.search(ELSEWHERE, g.column.casefold())]
-            items = [f"{{actor: {self._displayed(kind + '.performer', g)}}}" for g in givers[:1]]
+            givers = [
+                g
+                for g in self._all("provider", "provider-id")
+                if not re.search(ELSEWHERE, g.column.casefold())
+            ]
+            items = [f"{{actor: {self._reference(kind + '.performer', g)}}}" for g in givers[:1]]
             yield from listed("performer", items)
         yield from self._reasons("reasonCode", kind + ".", "indication", "complaint")
         yield from self._dosage(kind, start, end)
@@ -519,7 +524,10 @@ class EventRules(Writer):
         if refills := self._one("refills"):
             count = f"=integer({self._cell(refills, 'MedicationRequest.dispenseRequest')})"
             parts.append(f"numberOfRepeatsAllowed: {quoted(count)}")
-        if quantity := self._one("quantity"):
+        quantity = self._one("quantity")
+        if quantity is not None and not quantity.decimal:
+            parts += self._counted(quantity)
+        elif quantity is not None:
             parts.append(f"quantity: {quoted(self._amount(quantity, 'MedicationRequest.dispenseRequest'))}")
         duration = self._one("duration")
         if duration is not None and duration.decimal:
@@ -535,3 +543,12 @@ class EventRules(Writer):
                 parts.append(f"expectedSupplyDuration: {quoted(amount)}")
         if parts:
             yield f"  dispenseRequest: {{{', '.join(parts)}}}"
+
+    def _counted(self, guess: Guess) -> list[str]:
+        """A quantity whose cells have what is counted behind the number: `28 tablets`."""
+        if not all(re.fullmatch(r"\d+([.,]\d+)? \S.*", value) for value in self._values(guess)):
+            return []
+        here = self._cell(guess, "MedicationRequest.dispenseRequest")
+        number = f"split({here}, ' ')[0]"
+        amount = f"=quantity({number}, replace({here}, {number} + ' ', ''))"
+        return [f"quantity: {quoted(amount)}"]

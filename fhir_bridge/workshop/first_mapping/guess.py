@@ -19,6 +19,7 @@ class Guess:
         format: of dates, as the mapping language writes it; empty for what it reads without.
         unit: in UCUM; empty without.
         system: of codes.
+        systems: of codes of several systems, that of each word in the column that says so.
         of: the column that this one belongs to: the code of a display, the value of a unit, the date of a time of day.
         clock: of a date, the time of day that stands in a column of its own.
         plain: of a date that the language reads without, its format, which it takes with a time of day.
@@ -47,6 +48,7 @@ class Guess:
     decimal: str = ""
     group: str = ""
     system: str = ""
+    systems: dict[str, str] = field(default_factory=dict)
     of: str = ""
     clock: Guess | None = None
     plain: str = ""
@@ -100,4 +102,5 @@ class Guess:
             "status-of": "a status of something",
             "blood-pressure": "a blood pressure",
             "dose-ordered": "the dose that was ordered",
+            "again": "another column again",
         }.get(self.role, self.role)

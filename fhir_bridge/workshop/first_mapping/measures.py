@@ -18,7 +18,9 @@ _NEUTRAL: Final = frozenset(
     "lab test value val result level serum plasma blood s p b poc poct total gesamt mean avg average lv raw num numeric "
     "calc calculated measured est estimated current patient pat latest d first last min max at rest resting 1 2 3 4 5 "
     "wert mesure messung ergebnis visit admission baseline of de la le du des der i im in nach baseline day kapillar "
-    "aktuell en score total rate the measurement pre post vs vital vitals labs exam echo".split()
+    "aktuell en score total rate the measurement pre post vs vital vitals labs exam echo "
+    "livello livelli nivel niveau taux dosage spiegel valeur valor valore resultado risultato resultat esito concentrazione concentration "
+    "konzentration concentracion medida misura reading readings lvl".split()
 )
 """Words beside a measurement's name that leave it what it is."""
 _OTHER: Final = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from fhir_bridge.workshop.first_mapping.cells import (
     CODES,
@@ -51,6 +52,17 @@ def as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _
     return False
 
 
+_NUMBERED: Final = frozenset(
+    "patient-id person-id encounter-id order-id account-id event-id study-id id row-id".split()
+)
+"""Roles whose cells have digits: `CC` and `TI` are kinds of documents, not their numbers."""
+_AMOUNTS: Final = frozenset(
+    """value value-number refills quantity dose dose-number los age status severity duration rate strength number money
+    drg series range-low range-high age-group code-system""".split()
+)
+"""Roles whose cells may be 0 and 1 and are not no and yes."""
+
+
 def _is_spanish(column: str) -> bool:
     return bool(re.search(r"\b(sexo|genero)\b", tokens(column)))
 
@@ -81,7 +93,8 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
         return False
     role = first_role(fits, "bool") if fits else None
     best = fits[0][1] if fits else ""
-    if role is None and best and fits[0][0] >= 0.99:
+    of_words = set(values) == {"0", "1"} and best not in _AMOUNTS | IDENTIFIERS | CODES
+    if role is None and best and fits[0][0] >= 0.99 and not of_words:
         return False
     if role is not None and role.name == "status" and set(values) <= {"F", "T"}:
         return False  # `F` is final
@@ -113,6 +126,9 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         )
     role = first_role(fits, *kinds)
     if role is None or role.name in CODES or role.name == "category":
+        return False
+    whole = fits[0][0] >= 0.99  # a name that says nothing else
+    if not whole and role.name in _NUMBERED and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5:
         return False
     if role.name == "boolean":
         return False

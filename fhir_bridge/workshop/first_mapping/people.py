@@ -15,11 +15,11 @@ from fhir_bridge.workshop.first_mapping.values import share
 
 __all__ = ["depends_on", "names", "national_numbers", "patients"]
 
-_PEOPLE: Final = frozenset("birth-date birth-year sex age given family name".split())
+_PEOPLE: Final = frozenset("birth-date birth-year death-date sex age given family name".split())
 _NAMES: Final = frozenset("given family name maiden middle".split())
 _NOT_PEOPLE: Final = frozenset(
     """encounter order account specimen test study provider organization device drug vaccine procedure diagnosis lot
-    postal phone mobile admission insurer ward date year value unit money drg""".split()
+    postal phone mobile admission insurer ward date year value unit money drg row codesystem""".split()
 )
 """Concepts of names whose numbers are not those of people."""
 
@@ -118,6 +118,17 @@ def _without_number(sample: Sample, guesses: list[Guess]) -> None:
                 f"{chosen.column}: does it identify the patient, as is assumed, or only the row?"
             ]
             return
+    sexes = _by_role(guesses, "sex")
+    recurring = [
+        g
+        for g in _by_role(guesses, "id", "row-id")
+        if 3 < g.distinct < g.filled == len(sample.rows) and sexes and depends_on(sample, sexes[0], g)
+    ]
+    if recurring and not national:
+        recurring[0].role = "patient-id"
+        recurring[0].evidence.append(f"rows share it, and each has one {sexes[0].column}")
+        recurring[0].questions = [f"{recurring[0].column}: does it identify the patient, as is assumed?"]
+        return
     keys = [
         g
         for g in _by_role(guesses, "id", "row-id")

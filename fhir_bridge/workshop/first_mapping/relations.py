@@ -9,14 +9,28 @@ from collections.abc import Sequence
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
-from fhir_bridge.workshop.first_mapping.codes import CVX, RXNORM, TITLES, icd_edition, subject_of
+from fhir_bridge.workshop.first_mapping.codes import (
+    CCAM,
+    CPT,
+    CVX,
+    ICD9_CM,
+    ICD10_CM,
+    ICD10_GM,
+    OPS,
+    PCS,
+    RXNORM,
+    TITLES,
+    icd_edition,
+    subject_of,
+)  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.people import depends_on, names, national_numbers, patients
+from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.units import units
-from fhir_bridge.workshop.first_mapping.values import ICD10, share
+from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 from fhir_bridge.workshop.first_mapping.visits import numbers_of_visits
 
 __all__ = ["DATES", "relate"]
@@ -45,9 +59,11 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     numbers_of_visits(sample, guesses)
     _clocks(guesses)
     _codes(sample, guesses)
+    _systems(sample, guesses)
     _doses(guesses)
     units(sample, guesses)
     _duplicates(guesses)
+    repeats(sample, guesses)
 
 
 def _thousands(guess: Guess, values: list[str]) -> None:
@@ -176,6 +192,46 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
             code.system, question = icd_edition(code.column, values, language, month_first=month_first)
             if question:
                 code.questions.append(question)
+
+
+_SYSTEMS: Final = {
+    "icd9": ICD9_CM, "icd9cm": ICD9_CM, "9": ICD9_CM, "icd10": ICD10, "10": ICD10, "icd10cm": ICD10_CM, "icd10gm": ICD10_GM,
+    "icd10who": ICD10, "icd10pcs": PCS, "snomed": SNOMED, "snomedct": SNOMED, "sct": SNOMED, "loinc": LOINC, "ln": LOINC,
+    "cpt": CPT, "cpt4": CPT, "rxnorm": RXNORM, "ndc": NDC, "cvx": CVX, "atc": ATC, "ops": OPS, "ccam": CCAM, "cim10": ICD10,
+    "cie10": ICD10, "icd9diagnosis": ICD9_CM, "icd10diagnosis": ICD10_CM,
+}  # fmt: skip
+"""Code systems by what columns of systems and versions say, without marks."""
+
+
+def _systems(sample: Sample, guesses: list[Guess]) -> None:
+    """Which column says of what system the codes of another are: that of the same thing, or beside it."""
+    for guess in _by_role(guesses, "code-system"):
+        place = guesses.index(guess)
+        codes = [
+            g
+            for g in _by_role(guesses, "code", "number", "category", "text")
+            if g is not guess and not g.measure
+        ]
+        shared = [g for g in codes if _concepts(g) & _concepts(guess) - {"codesystem"}]
+        beside = [g for g in codes if abs(guesses.index(g) - place) == 1]
+        code = next(
+            iter(
+                [g for g in shared if g.role == "code"] or shared or [g for g in beside if g.role == "code"]
+            ),
+            None,
+        )
+        words = {v for v in sample.values(place) if v not in guess.missing}
+        known = {word: _SYSTEMS.get(re.sub(r"[^a-z0-9]", "", word.casefold()), "") for word in words}
+        if code is None or not any(known.values()):
+            continue
+        code.role, guess.of = "code", code.column
+        code.systems = {word: system for word, system in sorted(known.items()) if system}
+        code.system = next(iter(code.systems.values()))
+        code.evidence.append(f"of what system they are is in {guess.column}")
+        code.questions = []
+        lacking = sorted(word for word, system in known.items() if not system)
+        if lacking:
+            guess.questions.append(f"{guess.column}: which code systems are {', '.join(lacking)}?")
 
 
 _QUALIFIERS: Final = re.compile(

@@ -103,10 +103,10 @@ class ResultRules(Writer):
     def _performers(self) -> Iterator[str]:
         """The laboratory; a provider of unknown part is none."""
         items = []
-        for guess in self._all("organization", "provider"):
+        for guess in self._all("organization", "provider", "provider-id"):
             concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
             if concepts & {"laboratory", "perform", "issue", "verified", "collect", "administer"}:
-                items.append(self._displayed("Observation.performer", guess))
+                items.append(self._reference("Observation.performer", guess))
         yield from listed("performer", items)
 
     def _category(self, codes: list[Guess]) -> Iterator[str]:

@@ -41,7 +41,7 @@ _WORDS: Final = (
     ),
     ("Procedure", r"procedure|operation|eingriff|intervention|surg|\bops\b|acte"),
     ("Condition", r"condition|diagnos|problem|maladie|antecedent"),
-    ("Encounter", r"encounter|visit|aufenthalt|sejour|admission|ricover|episod|faelle|\bstays?\b"),
+    ("Encounter", r"encounter|visit|aufenthalt|sejour|admission|ricover|episod|faelle|stays?\b|consult|appointment|\bcitas?\b|termine?\b|spells?\b|ingresos?\b|entlass|discharge"),
     ("Observation", r"observ|lab|measure|vital|result|befund|messung|esami|analys"),
 )
 _SYSTEMS: Final = {
@@ -99,7 +99,7 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
     if "patient-id" in roles and who:
         plan.patient = True
         plan.evidence.append(f"Patient: the rows have {', '.join(sorted(who))}")
-    plan.event = _event(path, guesses, plan)
+    plan.event = _event(path, sample, guesses, plan)
     _medication(path, sample, guesses, plan)
     if plan.event not in ("", "Observation", "Encounter") and "patient-id" not in roles:
         plan.questions.append(
@@ -121,14 +121,14 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
                 f"Encounter: {key.column} identifies the visit, and {', '.join(about)} are about it"
             )
     _request(sample, guesses, plan)
-    if "patient-id" in roles and not plan.patient and (plan.event or plan.measures):
+    if "patient-id" in roles and not plan.patient:
         plan.patient = True
         plan.evidence.append("Patient: the rows have its identifier")
     _vary(sample, guesses, plan)
     return plan
 
 
-def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
+def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     votes: dict[str, float] = {}
     why: dict[str, list[str]] = {}
 
@@ -150,7 +150,9 @@ def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
     roles = {guess.role for guess in guesses}
     if (
         {"start", "end"} <= roles
-        and not {"drug", "procedure", "diagnosis"} & roles
+        and not any(
+            g.role in ("drug", "procedure", "diagnosis") and 2 * g.filled > len(sample.rows) for g in guesses
+        )
         and _unique_visit(guesses)
     ):
         vote("Encounter", 2.0, "start and end of each visit")
@@ -255,7 +257,7 @@ _ASKING: Final = re.compile(
 
 def requester(guesses: Sequence[Guess]) -> Guess | None:
     """The column of who asked for a result; a person before a place."""
-    for role in ("provider", "ward", "specialty", "organization"):
+    for role in ("provider", "provider-id", "ward", "specialty", "organization"):
         for guess in guesses:
             if guess.role == role and _ASKING.search(tokens(guess.name)):
                 return guess
@@ -300,7 +302,7 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
                 known >= _CHART
                 and (_is_other_number(g) or g.role in FINDINGS or _is_finding(sample, g, known))
             )
-            or (not plan.patient and known < _CHART and g.role == "number" and not g.whole)
+            or (not plan.patient and known < _CHART and g.role == "number" and not g.whole and not g.header)
             or g.role == "age"
             or (g.role in ("note", "text") and _is_report(g))
         ]

@@ -17,6 +17,7 @@ _VISITING: Final = frozenset("admitted discharged class admit-source disposition
 
 def numbers_of_visits(sample: Sample, guesses: list[Guess]) -> None:
     """One column identifies the visit: the one that no row lacks, of several the finest; others are further numbers."""
+    _counts_of_visits(sample, guesses)
     candidates = [guess for guess in guesses if guess.role == "encounter-id"]
     if len(candidates) == 1 or any(_is_case(sample, guesses, guess) for guess in candidates):
         for guess in candidates:
@@ -41,6 +42,28 @@ def numbers_of_visits(sample: Sample, guesses: list[Guess]) -> None:
             other.questions.append(
                 f"{other.column}: is it a further number of the visit that {first.column} identifies, as is assumed, "
                 "or of another visit that this one is part of?"
+            )
+
+
+def _counts_of_visits(sample: Sample, guesses: list[Guess]) -> None:
+    """Numbers of visits that several patients share are counts of their visits and identify none."""
+    patient = next((guess for guess in guesses if guess.role == "patient-id"), None)
+    if patient is None or patient.distinct < 3:
+        return
+    place = sample.columns.index(patient.column)
+    for guess in guesses:
+        if guess.role not in ("encounter-id", "account-id"):
+            continue
+        number = sample.columns.index(guess.column)
+        patients: dict[str, set[str]] = {}
+        for row in sample.rows:
+            if row[number].strip():
+                patients.setdefault(row[number].strip(), set()).add(row[place].strip())
+        shared = sum(1 for each in patients.values() if len(each) > 1)
+        if shared > 0.3 * len(patients):
+            guess.role = "administrative"
+            guess.evidence.append(
+                f"several {patient.column} share a number: it counts visits and identifies none"
             )
 
 

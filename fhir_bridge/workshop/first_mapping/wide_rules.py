@@ -100,8 +100,8 @@ class WideRules(Writer):
             yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
         yield from self._order()
         people = [
-            f"{{when: {quoted(self._cell(g))}, {self._displayed('Observation.performer', g)[1:]}"
-            for g in self._all("provider")
+            f"{{when: {quoted(self._cell(g))}, {self._reference('Observation.performer', g)[1:]}"
+            for g in self._all("provider", "provider-id")
             if g is not requester(self._readable) and not re.search(ELSEWHERE, g.column.casefold())
         ]
         yield from listed("performer", people)

@@ -452,6 +452,12 @@ class Writer:
 
     def _coding(self, code: Guess, text: Guess | None, element: str) -> str:
         here = self._cell(code, f"{element}.coding")
+        if code.systems:
+            stated = next(g for g in self._guesses if g.role == "code-system" and g.of == code.column)
+            cases = ", ".join(f"{quoted(word)}: {quoted(system)}" for word, system in code.systems.items())
+            local = quoted(f"{self._authority}:{bare(code.column).lower()}".replace(" ", "-"))
+            match = quoted(self._cell(stated, f"{element}.coding.system"))
+            return f"{{system: {{match: {match}, {cases}, else: {local}}}, code: {quoted('=' + here)}}}"
         known = bool(code.system) and code.system != "OMOP"
         system = quoted(
             code.system if known else f"{self._authority}:{bare(code.column).lower()}".replace(" ", "-")
@@ -548,10 +554,11 @@ class Writer:
 
     def _reference(self, element: str, guess: Guess) -> str:
         """A reference by the number that a country gives, else by what is written."""
-        if not guess.system:
+        if not guess.system and not guess.role.endswith("-id"):
             return self._displayed(element, guess)
         here = self._cell(guess, element)
-        return f"{{when: {quoted(here)}, identifier: {{system: {quoted(guess.system)}, value: {quoted('=' + here)}}}}}"
+        system = self._system(guess, self._label(guess))
+        return f"{{when: {quoted(here)}, identifier: {{system: {system}, value: {quoted('=' + here)}}}}}"
 
     def _unit_of(self, amount: Guess) -> Guess | None:
         """The column of a number's unit."""
