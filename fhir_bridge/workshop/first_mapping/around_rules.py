@@ -57,7 +57,11 @@ class AroundRules(Writer):
         yield "  status: active"
         self._ask("every Coverage is taken for active: is it?")
         yield f"  beneficiary: {quoted(f'=patient({self._cell(patient)})')}"
-        if payer.system:
+        number = next((g for g in self._all("organization-id") if g.system and not self._visits), None)
+        if not payer.system and number is not None:  # beside the payer's name its number
+            value = quoted("=" + self._cell(number, "Coverage.payor"))
+            named = f"{{identifier: {{system: {quoted(number.system)}, value: {value}}}, display: {quoted('=' + here)}}}"
+        elif payer.system:
             named = f"{{type: Organization, identifier: {{system: {quoted(payer.system)}, value: {quoted('=' + here)}}}}}"
         else:
             named = f"{{display: {quoted('=' + here)}}}"

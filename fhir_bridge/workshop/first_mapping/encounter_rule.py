@@ -10,6 +10,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, either, listed, literal, quoted
 
 __all__ = ["EncounterRule"]
@@ -34,6 +35,15 @@ _EMERGENCY: Final = re.compile(
 
 class EncounterRule(Writer):
     """Writes the rule of visits."""
+
+    def _of_visit(self, *roles: str) -> list[Guess]:
+        """The columns of roles that have one value for each visit."""
+        number = self._one("encounter-id", "account-id")
+        return [
+            g
+            for g in self._all(*roles)
+            if number is None or self._plan.event == "Encounter" or depends_on(self._sample, g, number)
+        ]
 
     def _encounter(self) -> Iterator[str]:
         own = self._plan.event == "Encounter"  # beside an event the dates of rows are the event's
@@ -101,7 +111,7 @@ class EncounterRule(Writer):
         yield from self._hospitalization()
         organizations = [g for role in ("organization-id", "organization") for g in self._all(role)]
         organizations.sort(key=lambda g: bool(re.search(r"standort|site|location|campus", tokens(g.name))))
-        places = [*self._all("ward"), *organizations[1:]]
+        places = [*self._of_visit("ward"), *organizations[1:]]
         yield from listed(
             "location",
             [
@@ -135,8 +145,10 @@ class EncounterRule(Writer):
             for g in self._all("provider", "provider-id")
             if self._plan.event == "Encounter" and not re.search(ELSEWHERE, g.column.casefold())
         ]
+        numbers = self._paired(people)
+        people = [g for g in people if g not in numbers.values()]
         items = [
-            f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._reference('Encounter.participant', guess)}}}"
+            f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._person('Encounter.participant', guess, numbers)}}}"
             for guess in people
         ]
         yield from listed(
@@ -147,8 +159,8 @@ class EncounterRule(Writer):
     def _hospitalization(self) -> Iterator[str]:
         parts = []
         for element, role in (("admitSource", "admit-source"), ("dischargeDisposition", "disposition")):
-            guess = self._one(role)
-            if guess is not None:
+            guess = next(iter(self._of_visit(role)), None)
+            if guess is not None and self._plan.event not in ("Procedure", "Immunization"):
                 here = quoted("=" + self._cell(guess, f"Encounter.hospitalization.{element}"))
                 parts.append(f"{element}: {{text: {here}}}")
         readmission = self._one("readmission")

@@ -75,10 +75,14 @@ class EventRules(Writer):
         what = codes[0] if codes else text
         yield self._key(self._one("patient-id"), self._one("encounter-id"), what, when, action=action)
         yield from self._time(when)
-        yield from self._identifiers(kind + ".", "event-id")
+        numbers = [g for g in self._all("id", "row-id") if g.distinct == g.filled == len(self._sample.rows)]
+        yield from self._identifiers(
+            kind + ".", "event-id", *(("id",) if any(g.role == "id" for g in numbers) else ())
+        )
         yield from self._based_on(kind)
         yield from self._state(kind, end)
-        yield from self._coded(element, codes, text, kind + ".")
+        more = self._all("strength", "form") if element == "medicationCodeableConcept" else []
+        yield from self._coded(element, codes, text, kind + ".", more)
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)
         yield from self._visit(
@@ -419,6 +423,7 @@ class EventRules(Writer):
             yield "  effectiveDateTime: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
             self._ask("no column says when the medication was given")
         if kind == "MedicationAdministration":
+            yield from self._place()
             givers = [
                 g
                 for g in self._all("provider", "provider-id")

@@ -54,7 +54,7 @@ def _dni(number: str) -> bool:
 
 def _nir(number: str) -> bool:
     if len(number) == 13:
-        return True
+        return False  # without check digits the name has to say so
     body = number[:13].replace("2A", "19").replace("2B", "18")
     return 97 - int(body) % 97 == int(number[13:])
 

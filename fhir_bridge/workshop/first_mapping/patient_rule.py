@@ -116,7 +116,11 @@ class PatientRule(Writer):
                 items.append(f"given: [{quoted('=' + after)}]")
                 continue
             element = "text" if guess.role == "name" else "family"
-            items.append(f"{element}: {quoted('=' + self._cell(guess, f'Patient.name.{element}'))}")
+            here = self._cell(guess, f"Patient.name.{element}")
+            second = self._all("family")[1:2] if element == "family" else []
+            if second:  # two family names, as in Spain
+                here = f"join([{here}, {self._cell(second[0], 'Patient.name.family')}])"
+            items.append(f"{element}: {quoted('=' + here)}")
         for element, guesses in (("given", given), ("prefix", prefixes), ("suffix", suffixes)):
             if guesses:
                 values = ", ".join(quoted("=" + self._cell(g, f"Patient.name.{element}")) for g in guesses)

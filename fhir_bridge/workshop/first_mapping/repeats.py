@@ -64,6 +64,7 @@ def _results(sample: Sample, guesses: list[Guess]) -> None:
         if guess.role != "value-number":
             continue
         pairs = [(row[place].strip(), row[number].strip()) for row in sample.rows if row[number].strip()]
+        pairs = [pair for pair in pairs if re.fullmatch(r"[<>=≤≥ ]*-?[\d.,]+", pair[0])]
         if pairs and all(_same_number(written, as_number) for written, as_number in pairs):
             guess.role, guess.of, guess.questions = "again", value.column, []
             for other in guesses:

@@ -72,6 +72,7 @@ class ResultRules(Writer):
         issued = self._reported()
         if issued is not None:
             yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
+        yield from self._place()
         yield from self._performers()
         if value is not None:
             yield from self._value(value, unit)

@@ -30,7 +30,7 @@ from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC
 
-__all__ = ["Plan", "main_code", "plan_of", "requester"]
+__all__ = ["Plan", "asks", "main_code", "plan_of", "requester"]
 
 _WORDS: Final = (
     ("AllergyIntolerance", r"allerg"),
@@ -41,7 +41,10 @@ _WORDS: Final = (
     ),
     ("Procedure", r"procedure|operation|eingriff|intervention|surg|\bops\b|acte"),
     ("Condition", r"condition|diagnos|problem|maladie|antecedent"),
-    ("Encounter", r"encounter|visit|aufenthalt|sejour|admission|ricover|episod|faelle|stays?\b|consult|appointment|\bcitas?\b|termine?\b|spells?\b|ingresos?\b|entlass|discharge"),
+    (
+        "Encounter",
+        r"encounter|visit|aufenthalt|sejour|admission|ricover|episod|faelle|stays?\b|consult|appointment|\bcitas?\b|termine?\b|spells?\b|ingresos?\b|entlass|discharge",
+    ),
     ("Observation", r"observ|lab|measure|vital|result|befund|messung|esami|analys"),
 )
 _SYSTEMS: Final = {
@@ -62,6 +65,8 @@ FINDINGS: Final = frozenset(
     "code-status severity complication diagnosis allergy body-position quality laterality anesthesia reaction method".split()
 )
 """Roles that are findings where no resource of the rows has an element for them."""
+_FINDINGS_OF: Final = {"Procedure": frozenset(("anesthesia",)), "Encounter": frozenset(("code-status",))}
+"""Roles that are findings beside an event, by its type."""
 LEAST: Final = 2.6
 
 
@@ -250,16 +255,21 @@ def _medication(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) ->
 
 
 _ASKING: Final = re.compile(
-    r"order|request|requester|prescri|solicit|peticion|anforder|einsend|zuweis|ueberweis|refer(r|ing)|richied|demand|auftraggeb"
+    r"order|request|requester|auth(o?ri|rz)|prescri|solicit|peticion|anforder|einsend|zuweis|ueberweis|refer(r|ing)|richied|demand|auftraggeb|origen|origin\b"
 )
 """Names of columns of providers who asked for something."""
+
+
+def asks(guess: Guess) -> bool:
+    """Whether a column is by its name that of who asked for something, or where they are."""
+    return bool(_ASKING.search(tokens(guess.name)))
 
 
 def requester(guesses: Sequence[Guess]) -> Guess | None:
     """The column of who asked for a result; a person before a place."""
     for role in ("provider", "provider-id", "ward", "specialty", "organization"):
         for guess in guesses:
-            if guess.role == role and _ASKING.search(tokens(guess.name)):
+            if guess.role == role and asks(guess):
                 return guess
     return None
 
@@ -288,9 +298,10 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     if plan.event == "Observation":
         return
     if plan.event:
+        also = _FINDINGS_OF.get(plan.event, frozenset())
         plan.measures = [
             g for g in guesses
-            if g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.name)))
+            if g.role in also or (g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.name))))
         ]  # fmt: skip
     else:
         known = sum(1 for g in guesses if _is_measurement(g))
@@ -407,6 +418,18 @@ _OF_PATIENTS: Final = frozenset(
 )
 
 
+_OF_EVENTS: Final = {
+    "Procedure": frozenset("ward disposition complaint".split()),
+    "Immunization": frozenset("ward disposition complaint".split()),
+    "MedicationAdministration": frozenset("ward complaint disposition".split()),
+    "MedicationRequest": frozenset(("complaint",)),
+    "MedicationStatement": frozenset(("complaint",)),
+    "Observation": frozenset(("ward",)),
+    "": frozenset(("ward",)),
+}
+"""Roles of columns about visits that may be about the event of a row instead, by resource type."""
+
+
 def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """Columns that no one Patient or Encounter can have, since they have several values for it."""
     for key_role, roles, written in (
@@ -418,5 +441,7 @@ def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
         if key is None or not written or key.distinct == key.filled:
             continue
         for guess in guesses:
-            if guess.role in roles and not depends_on(sample, guess, key):
+            if guess.role in roles - _OF_EVENTS.get(plan.event, frozenset()) and not depends_on(
+                sample, guess, key
+            ):
                 plan.varying[guess.column] = key.column

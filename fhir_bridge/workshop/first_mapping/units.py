@@ -55,8 +55,13 @@ def _closeness(guesses: list[Guess], unit: Guess, amount: Guess) -> float:
     """How much speaks for it that a unit is that of a number."""
     place = guesses.index(unit) - guesses.index(amount)
     score = {1: 2.0, 2: 0.8, -1: 0.6}.get(place, 0.0)
-    if amount.role in _AMOUNTS[unit.role]:
+    roles = {guess.role for guess in guesses}
+    if amount.role in _AMOUNTS[unit.role] or (
+        unit.role == "unit" and amount.role == "dose" and "value" not in roles
+    ):
         score += 3.0
+    elif amount.role == "dose-ordered" and "dose" in roles:
+        return 0.0
     elif amount.role in _NAMED and _AMOUNTS[unit.role]:
         score -= 2.0
     words = [part.text for part in slots(tokens(unit.name)) if "unit" not in part.concepts]

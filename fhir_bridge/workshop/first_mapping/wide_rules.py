@@ -99,12 +99,17 @@ class WideRules(Writer):
         if issued is not None:
             yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
         yield from self._order()
+        yield from self._place()
         people = [
-            f"{{when: {quoted(self._cell(g))}, {self._reference('Observation.performer', g)[1:]}"
+            g
             for g in self._all("provider", "provider-id")
             if g is not requester(self._readable) and not re.search(ELSEWHERE, g.column.casefold())
         ]
-        yield from listed("performer", people)
+        numbers = self._paired(people)
+        yield from listed(
+            "performer",
+            [self._person("Observation.performer", g, numbers) for g in people if g not in numbers.values()],
+        )
         studies = []
         for guess in self._all("study-id"):
             value = f"identifier: {{system: {quoted(f'{self._authority}:{self._label(guess)}')}, value: {quoted('=' + self._cell(guess, 'Observation.partOf'))}}}"

@@ -17,7 +17,7 @@ from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.relations import DATES
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving, status_codes, unknown_status
 from fhir_bridge.workshop.first_mapping.table import Sample
-from fhir_bridge.workshop.first_mapping.tables import Plan
+from fhir_bridge.workshop.first_mapping.tables import Plan, asks
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
 __all__ = [
@@ -40,6 +40,7 @@ VITAL_SIGNS = frozenset(
 _REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|rifiut|rechaz"
 """Names of columns that say of a vaccine that it was not given."""
 
+_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
 ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt"
 """Names of columns of providers who had another part than doing it."""
 _TREATMENTS: Final = frozenset(
@@ -442,12 +443,23 @@ class Writer:
         fitting = [g for g in self._all("code") if subject_of(g) in subjects]
         return sorted(fitting, key=lambda g: (not g.system, g.system == "OMOP"))
 
-    def _coded(self, element: str, codes: list[Guess], text: Guess | None, of: str = "") -> Iterator[str]:
-        """A CodeableConcept of columns of codes and a text."""
+    def _coded(
+        self, element: str, codes: list[Guess], text: Guess | None, of: str = "", more: Sequence[Guess] = ()
+    ) -> Iterator[str]:
+        """A CodeableConcept of columns of codes and a text, with what more the text says."""
         yield f"  {element}:"
         if codes:
             yield f"    coding: [{', '.join(self._coding(code, text, of + element) for code in codes)}]"
-        if text is not None:
+        if text is not None and more:
+            words = [
+                self._cell(g, of + element + ".text")
+                for guess in (text, *more)
+                for g in (guess, self._unit_of(guess))
+                if g
+            ]
+            joined = ", ".join(words)
+            yield f"    text: {quoted(f'=join([{joined}])')}"
+        elif text is not None:
             yield f"    text: {quoted('=' + self._cell(text, of + element + '.text'))}"
 
     def _coding(self, code: Guess, text: Guess | None, element: str) -> str:
@@ -559,6 +571,53 @@ class Writer:
         here = self._cell(guess, element)
         system = self._system(guess, self._label(guess))
         return f"{{when: {quoted(here)}, identifier: {{system: {system}, value: {quoted('=' + here)}}}}}"
+
+    def _paired(self, people: list[Guess]) -> dict[str, Guess]:
+        """The number of each person who has a name in a column and a number in the one beside it."""
+        pairs: dict[str, Guess] = {}
+        for person in people:
+            for number in people:
+                beside = abs(self._guesses.index(person) - self._guesses.index(number)) == 1
+                if (
+                    person.role == "provider"
+                    and number.role == "provider-id"
+                    and beside
+                    and number not in pairs.values()
+                ):
+                    pairs[person.column] = number
+        return pairs
+
+    def _person(self, element: str, guess: Guess, numbers: dict[str, Guess]) -> str:
+        """A reference to a person by name, and by number where there is one."""
+        number = numbers.get(guess.column)
+        if number is None:
+            return self._reference(element, guess)
+        system = self._system(number, self._label(number))
+        value = quoted("=" + self._cell(number, element))
+        shown = quoted("=" + self._cell(guess, element))
+        return f"{{identifier: {{system: {system}, value: {value}}}, display: {shown}}}"
+
+    def _place(self) -> Iterator[str]:
+        """Where it was: in the extension that R4 has for it, where no Encounter says it."""
+        items = []
+        for guess in self._all("ward"):
+            if asks(guess) or any(use.startswith("Encounter") for use in guess.uses):
+                continue
+            here = self._cell(guess, "extension (event-location)")
+            items.append(
+                f"{{when: {quoted(here)}, url: {_EXTENSION}event-location, valueReference: {{display: {quoted('=' + here)}}}}}"
+            )
+            self._ask(f"{guess.column}: is it where the event of the row was, as is assumed?")
+        if (
+            self._plan.event in ("", "Observation")
+            and (lying := self._one("body-position"))
+            and lying not in self._plan.measures
+        ):
+            here = self._cell(lying, "extension (bodyPosition)")
+            items.append(
+                f"{{when: {quoted(here)}, url: {_EXTENSION}observation-bodyPosition, valueCodeableConcept: {{text: {quoted('=' + here)}}}}}"
+            )
+        yield from listed("extension", items)
 
     def _unit_of(self, amount: Guess) -> Guess | None:
         """The column of a number's unit."""
