@@ -53,7 +53,9 @@ class AroundRules(Writer):
         yield "- rule: coverage"
         yield f"  when: {quoted(here)}"
         yield "  as: Coverage"
-        yield f"  key: [{quoted(self._cell(patient))}, {quoted(here)}]"
+        kinds = [g for g in payers if g is not payer][:1]
+        parts = [self._cell(patient), here, *(self._cell(g, "Coverage.type") + "?" for g in kinds)]
+        yield f"  key: [{', '.join(map(quoted, parts))}]"
         yield "  status: active"
         self._ask("every Coverage is taken for active: is it?")
         yield f"  beneficiary: {quoted(f'=patient({self._cell(patient)})')}"
@@ -66,7 +68,6 @@ class AroundRules(Writer):
         else:
             named = f"{{display: {quoted('=' + here)}}}"
         yield f"  payor: [{named}]"
-        kinds = [g for g in payers if g is not payer]
         if kinds:
             yield f"  type: {{text: {quoted('=' + self._cell(kinds[0], 'Coverage.type'))}}}"
 

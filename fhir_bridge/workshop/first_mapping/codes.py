@@ -13,7 +13,7 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 
-__all__ = ["CVX", "RXNORM", "TITLES", "Code", "code_of", "icd_edition", "subject_of"]
+__all__ = ["CVX", "RXNORM", "TITLES", "Code", "code_of", "has_form", "icd_edition", "subject_of"]
 
 RXNORM: Final = "http://www.nlm.nih.gov/research/umls/rxnorm"
 CVX: Final = "http://hl7.org/fhir/sid/cvx"
@@ -130,6 +130,13 @@ def _fits(system: str, value: str) -> bool:
     if system in (LOINC, SNOMED):
         return is_well_formed(system, value)
     return bool(_FORMS[system].match(value))
+
+
+def has_form(system: str, value: str) -> bool:
+    """Whether a cell has the form of a system's codes; of an edition of ICD-10, that of all."""
+    if system in (ICD10_CM, ICD10_GM):
+        system = ICD10
+    return (system in _FORMS or system in (LOINC, SNOMED)) and _fits(system, value)
 
 
 def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | None:

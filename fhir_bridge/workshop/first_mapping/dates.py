@@ -61,6 +61,10 @@ def as_clock(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
         guess.role, guess.format = "time-of-day", "HHmm"
         guess.evidence.append("values are hour and minute")
         return True
+    if "time" in concepts and share(values, re.compile(r"([01]\d|2[0-3])[0-5]\d[0-5]\d\Z").match) == 1.0:
+        guess.role, guess.format = "time-of-day", "HHmmss"
+        guess.evidence.append("values are hour, minute and second")
+        return True
     clock = rf"([01]?\d|2[0-3])([{marks}])[0-5]\d(:[0-5]\d)?( ?[AaPp][Mm])?"
     known = [match for value in values if (match := re.fullmatch(clock, value))]
     if len(known) < 0.95 * len(values):

@@ -27,6 +27,8 @@ _CLASSES: Final = {
 }
 
 
+_PLACE: Final = re.compile(r"destin|ziel|location|place|\bto\b|verlegt nach")
+"""Names of columns of where a patient went, beside one of how."""
 _EMERGENCY: Final = re.compile(
     r"\b(ed|er|edstays?|emergency|triage|notaufnahme|zna|urgences?|urgencias|pronto soccorso|ps)\b|arrival transport"
 )
@@ -93,10 +95,10 @@ class EncounterRule(Writer):
         yield from self._text("serviceType", "specialty", of="Encounter.")
         yield from self._subject()
         yield from self._participants()
-        if start is not None:
-            ending = f", {self._stamp(end, 'Encounter.period.end')}" if end is not None else ", null"
-            period = f"=period({self._stamp(start, 'Encounter.period.start')}{ending})"
-            yield f"  period: {quoted(period)}"
+        if start is not None or end is not None:
+            beginning = self._stamp(start, "Encounter.period.start") if start is not None else "null"
+            ending = self._stamp(end, "Encounter.period.end") if end is not None else "null"
+            yield f"  period: {quoted(f'=period({beginning}, {ending})')}"
         los = next((g for g in self._all("los") if "icu" not in g.column.casefold()), None)
         if los is not None and los.decimal:
             self._ask(
@@ -122,11 +124,28 @@ class EncounterRule(Writer):
         if organizations and (self._plan.event == "Encounter" or organizations[0].system):
             yield f"  serviceProvider: {self._reference('Encounter.serviceProvider', organizations[0])}"
 
+    def _procedures(self) -> Iterator[str]:
+        """What was done in a visit: a Procedure for each code."""
+        codes = [g for g in self._codes_of("procedure") if not g.separator and not g.of]
+        patient = self._one("patient-id")
+        if self._plan.event != "Encounter" or patient is None or self._one("encounter-id") is None:
+            return
+        for code in codes:
+            text = self._text_of([code])
+            yield f"- rule: {self._label(code)}"
+            yield f"  when: {quoted(self._cell(code))}"
+            yield "  as: Procedure"
+            yield self._key(patient, self._one("encounter-id"), code)
+            yield "  status: completed"
+            yield from self._coded("code", [code], text, "Procedure.")
+            yield from self._subject()
+            yield from self._visit()
+        if codes:
+            self._ask("the status of every Procedure is taken for completed: is it?")
+
     def _types(self) -> Iterator[str]:
         """Types in words, and codes that are no diagnosis."""
-        codes = [
-            g for g in self._codes_of("", "test", "procedure") if not g.separator and "drg" not in g.header
-        ]
+        codes = [g for g in self._codes_of("", "test") if not g.separator and "drg" not in g.header]
         items = []
         for code in codes:
             text = self._text_of([code])
@@ -158,11 +177,22 @@ class EncounterRule(Writer):
 
     def _hospitalization(self) -> Iterator[str]:
         parts = []
-        for element, role in (("admitSource", "admit-source"), ("dischargeDisposition", "disposition")):
-            guess = next(iter(self._of_visit(role)), None)
-            if guess is not None and self._plan.event not in ("Procedure", "Immunization"):
+        sources, goals = self._of_visit("admit-source"), self._of_visit("disposition")
+        if self._plan.event in ("Procedure", "Immunization"):
+            goals = []
+        places = [g for g in goals if _PLACE.search(tokens(g.name))] if len(goals) > 1 else []
+        goals = [g for g in goals if g not in places]
+        for element, guess in (
+            ("admitSource", next(iter(sources), None)),
+            ("dischargeDisposition", next(iter(goals), None)),
+        ):
+            if guess is not None:
                 here = quoted("=" + self._cell(guess, f"Encounter.hospitalization.{element}"))
                 parts.append(f"{element}: {{text: {here}}}")
+        for element, others in (("origin", sources[1:2]), ("destination", places[:1])):
+            parts += [
+                f"{element}: {self._displayed(f'Encounter.hospitalization.{element}', g)}" for g in others
+            ]
         readmission = self._one("readmission")
         if readmission is not None and readmission.words:
             here = quoted(f"lower({self._cell(readmission, 'Encounter.hospitalization.reAdmission')})")

@@ -27,6 +27,7 @@ _ASSUMED: Final = {
     "MedicationStatement": "active", "MedicationRequest": "unknown", "MedicationAdministration": "completed",
     "Immunization": "completed", "Procedure": "completed",
 }  # fmt: skip
+_ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
 _NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
 _CERTAINTY: Final = {
     "confirmed": "g|gesichert|confirmed|c|sicher|certain|confirmé|confermata|confermato|confirmado|definite|z|zustand nach|status after|certo",
@@ -42,6 +43,12 @@ _NO_ALLERGY: Final = frozenset(
     "none|no|nil|nkda|nka|nkfa|no known allergies|no known drug allergies|no known allergy|keine|keine bekannt|aucune|nessuna|ninguna|"
     "unknown|unbekannt|inconnu".split("|")
 )
+_ALLERGENS: Final = {
+    "food": "food|lebensmittel|nahrung|nahrungsmittel|aliment|alimentaire|alimento|alimentare|alimentaria|fa",
+    "medication": "medication|drug|medicine|medikament|arzneimittel|médicament|medicament|farmaco|fármaco|medicamento|da",
+    "environment": "environment|environmental|umwelt|environnement|ambiente|ambiental|ambientale|ea|pollen|inhalant",
+    "biologic": "biologic|biological|vaccine",
+}
 _SEVERITY: Final = {
     "mild": "mild|leicht|léger|legere|légère|lieve|leve|low|minor|1|gering",
     "moderate": "moderate|mittel|mäßig|modéré|modérée|moderata|moderato|moderada|moderado|medium|2|mittelschwer",
@@ -81,7 +88,11 @@ class EventRules(Writer):
         )
         yield from self._based_on(kind)
         yield from self._state(kind, end)
-        more = self._all("strength", "form") if element == "medicationCodeableConcept" else []
+        more = []
+        if element == "medicationCodeableConcept":
+            more = [g for g in self._all("drug") if g is not text and not g.of] + self._all(
+                "strength", "form"
+            )
         yield from self._coded(element, codes, text, kind + ".", more)
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)
@@ -175,10 +186,13 @@ class EventRules(Writer):
         )
         certainty = self._one("certainty")
         sure = self._meanings(certainty, _CERTAINTY, "how sure") if certainty is not None else {}
+        if kind == "AllergyIntolerance":  # R4 has no other for what is not sure
+            unsure = ("provisional", "differential")
+            sure = {word: "unconfirmed" if code in unsure else code for word, code in sure.items()}
         ruled_out = [word for word, code in sure.items() if code in ("refuted", "entered-in-error")]
         after = [word for word in sure if word in _AFTER]
         here = f"lower({self._cell(certainty)})" if certainty is not None else ""
-        stated = self._status_cases(kind)
+        stated = self._status_cases(kind) or self._active()
         if stated is not None:
             expression, codes = stated
             cases = ", ".join(
@@ -202,6 +216,20 @@ class EventRules(Writer):
             self.questions.append(f"every {kind} is taken for active: is it?")
         if certainty is not None and sure:
             yield from self._verification(kind, certainty, sure)
+
+    def _active(self) -> tuple[str, dict[str, str]] | None:
+        """The column that says by yes and no whether a disease or an allergy is active; None without."""
+        guess = next(
+            (g for g in self._all("inactive") if g.words and _ACTIVE.search(g.column.casefold())), None
+        )
+        if guess is None:
+            return None
+        self._ask(
+            f"{guess.column}: does it say whether the disease is active, as is assumed, or whether the row is valid?"
+        )
+        return f"lower({self._cell(guess, 'clinicalStatus')})", {
+            guess.words["true"]: "active", guess.words["false"]: "inactive",
+        }  # fmt: skip
 
     def _meanings(self, guess: Guess, codes: Mapping[str, str], how: str) -> dict[str, str]:
         """The codes of a column's words in small letters; those that `codes` has not are asked about."""
@@ -379,6 +407,7 @@ class EventRules(Writer):
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'AllergyIntolerance.recordedDate'))}"
         if provider := self._one("provider", "provider-id"):
             yield f"  recorder: {self._reference('AllergyIntolerance.recorder', provider)}"
+        yield from self._allergy_category()
         reaction, severity = self._one("reaction"), self._one("severity")
         if reaction is None:
             return
@@ -393,6 +422,18 @@ class EventRules(Writer):
                 )
                 parts.append(f"severity: {{match: {here_severity}, {cases}, empty: ~, else: flag}}")
         yield f"  reaction:\n  - {{when: {quoted(here)}, {', '.join(parts)}}}"
+
+    def _allergy_category(self) -> Iterator[str]:
+        """What sort of thing a patient is allergic to: of a column whose words are all known."""
+        known = by_word(_ALLERGENS)
+        for guess in self._all("allergy-kind", "category"):
+            words = sorted({value.casefold() for value in self._values(guess)})
+            if not words or not all(word in known for word in words):
+                continue
+            here = quoted(f"lower({self._cell(guess, 'AllergyIntolerance.category')})")
+            cases = ", ".join(f"{quoted(word)}: {known[word]}" for word in words)
+            yield f"  category: [{{match: {here}, {cases}, empty: ~, else: flag}}]"
+            return
 
     def _medication(self, kind: str, start: Guess | None, end: Guess | None) -> Iterator[str]:
         ordered, recorded = self._one("ordered"), self._one("recorded")
@@ -454,7 +495,14 @@ class EventRules(Writer):
         ]
         if kind == "MedicationAdministration" and frequency is not None:
             in_words.append(frequency)
-        if len(in_words) == 1:
+        times = self._all("dose-part")
+        if times:  # `1-0-1-0`, with what is counted
+            counts = ", ".join(f"coalesce({self._cell(g, of + 'text')}, '0')" for g in times)
+            units = [self._cell(g, of + "text") for g in self._all("unit", "dose-unit") if not g.of][:1]
+            more = [self._cell(g, of + "text") for g in in_words]
+            joined = ", ".join([f"join([{counts}], '-')", *units, *more])
+            parts.append(f"text: {quoted(f'=join([{joined}])')}")
+        elif len(in_words) == 1:
             parts.append(f"text: {quoted('=' + self._cell(in_words[0], of + 'text'))}")
         elif in_words:
             parts.append(

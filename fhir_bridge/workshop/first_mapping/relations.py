@@ -20,6 +20,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
     PCS,
     RXNORM,
     TITLES,
+    has_form,
     icd_edition,
     subject_of,
 )  # fmt: skip
@@ -59,6 +60,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     numbers_of_visits(sample, guesses)
     _clocks(guesses)
     _codes(sample, guesses)
+    _siblings(sample, guesses)
     _systems(sample, guesses)
     _doses(guesses)
     units(sample, guesses)
@@ -192,6 +194,29 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
             code.system, question = icd_edition(code.column, values, language, month_first=month_first)
             if question:
                 code.questions.append(question)
+
+
+def _siblings(sample: Sample, guesses: list[Guess]) -> None:
+    """Columns numbered alike (`D1`, `D2`) have codes of one system, where their cells have its form."""
+    known = {_unnumbered(g): g for g in reversed(_by_role(guesses, "code")) if g.system}
+    for number, guess in enumerate(guesses):
+        first = known.get(_unnumbered(guess))
+        if (
+            first is None
+            or first is guess
+            or guess.role not in ("category", "text", "number", "boolean", "display")
+        ):
+            continue
+        if share(sample.values(number), lambda v, system=first.system: has_form(system, v)) >= 0.8:  # type: ignore[misc]
+            guess.role, guess.system, guess.measure = "code", first.system, False
+            guess.words, guess.questions = {}, []
+            guess.evidence.append(
+                f"named as {first.column}, and its cells have the form of {TITLES[first.system]}"
+            )
+
+
+def _unnumbered(guess: Guess) -> str:
+    return re.sub(r"\d+", "0", tokens(guess.column))
 
 
 _SYSTEMS: Final = {

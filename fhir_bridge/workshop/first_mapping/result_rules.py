@@ -9,6 +9,8 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.measures import Measure
+from fhir_bridge.workshop.first_mapping.names_of_tests import codes_of_names
 from fhir_bridge.workshop.first_mapping.statuses import by_word
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
@@ -29,6 +31,9 @@ _FLAGS: Final = {
     "LL": "ll|low panic|critical low|panic low|--|---|crit low|kritisch niedrig|low critical|l!|ll!|c-low|l*|l**|ll*|l!!",
     "N": "n|normal|unauffällig|within range|norm|in range|i.o.|o.b.|negative flag|ok|normale",
     "A": "a|abnormal|auffällig|pathologisch|*|abn|anormal|anomalo|patholog.|abnorm|!|anormale",
+    "S": "s|susceptible|sensibel|sensible|sensibile|empfindlich",
+    "I": "i|intermediate|intermediär|intermédiaire|intermedio",
+    "R": "r|resistant|résistant|resistente",
     "AA": "aa|critical|critical abnormal|panic|kritisch|**|crit|critique|critico|abnormal panic",
 }
 
@@ -61,8 +66,18 @@ class ResultRules(Writer):
         yield from self._identifiers("Observation.", "event-id")
         yield from self._order()
         yield self._status("Observation", "final", "the status of every result is taken for final: is it?")
-        yield from self._category(codes)
-        yield from self._coded("code", codes, text, "Observation.")
+        by_name = (
+            codes_of_names(self._sample, text, value, unit) if text is not None and value is not None else {}
+        )
+        complete = (
+            self._one("patient-id") is not None and when is not None and when.filled == len(self._sample.rows)
+        )
+        if any(code.system == LOINC for code in codes):
+            by_name = {}
+        elif not complete:  # what R4 asks of vital signs
+            by_name = {name: each for name, each in by_name.items() if each.code not in VITAL_SIGNS}
+        yield from self._category(codes, text, by_name)
+        yield from self._coded("code", codes, text, "Observation.", extra=self._by_name(text, by_name))
         yield from self._subject()
         yield from self._visit()
         if when is not None:
@@ -90,6 +105,18 @@ class ResultRules(Writer):
             unit if unit is not None and unit.of == (value.column if value else "") else None, value
         )
 
+    def _by_name(self, text: Guess | None, measures: dict[str, Measure]) -> str:
+        """The coding of LOINC that the names of tests mean, which is asked."""
+        if text is None or not measures:
+            return ""
+        shown = "; ".join(f"{name} {each.name} (LOINC {each.code})" for name, each in measures.items())
+        self._ask(f"{text.column}: are the codes right that are suggested: {shown}?")
+        cases = ", ".join(
+            f"{quoted(name)}: {{system: {LOINC}, code: {each.code}, display: {quoted(each.name)}}}"
+            for name, each in measures.items()
+        )
+        return f"{{match: {quoted(self._cell(text))}, {cases}, else: ~}}"
+
     def _no_value(self) -> Iterator[str]:
         """What stands for a result that no column is known to hold."""
         perhaps = [g.column for g in self._guesses if g.role == "number" and "`" not in g.column]
@@ -110,7 +137,7 @@ class ResultRules(Writer):
                 items.append(self._reference("Observation.performer", guess))
         yield from listed("performer", items)
 
-    def _category(self, codes: list[Guess]) -> Iterator[str]:
+    def _category(self, codes: list[Guess], text: Guess | None, by_name: dict[str, Measure]) -> Iterator[str]:
         """The category: of a column that has R4's codes, and of vital signs, for which R4 asks."""
         entries = []
         for guess in self._guesses:
@@ -131,6 +158,11 @@ class ResultRules(Writer):
                 known = ", ".join(literal(word) for word in vital)
                 condition = quoted(f"{self._cell(loinc)} in [{known}]")
                 entries.append(f"{{when: {condition}, coding: [{{system: {CATEGORY}, code: vital-signs}}]}}")
+        named = sorted(name for name, each in by_name.items() if each.code in VITAL_SIGNS)
+        if not entries and named and text is not None:
+            known = ", ".join(literal(name) for name in named)
+            condition = quoted(f"{self._cell(text)} in [{known}]")
+            entries.append(f"{{when: {condition}, coding: [{{system: {CATEGORY}, code: vital-signs}}]}}")
         yield from listed("category", entries)
 
     def _value(self, value: Guess, unit: Guess | None) -> Iterator[str]:

@@ -26,6 +26,7 @@ class Rules(PatientRule, EncounterRule, ResultRules, EventRules, WideRules, Arou
             yield from self._coverage()
         if self._visits:
             yield from self._encounter()
+            yield from self._procedures()
         yield from self._request()
         if self._plan.event == "Observation":
             yield from self._observation()

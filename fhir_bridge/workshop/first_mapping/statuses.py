@@ -47,7 +47,7 @@ _WORDS: Final = {
         "not-done": "not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
         "non somministrato|no administrado|patient refused|non administré|refus|refusé par le patient|non donné|nicht verabreicht|abgelehnt|"
         "ausgelassen|not administered|withheld|refused by patient|rifiutato|rechazado|rehusado|no dado|omitido|omis|omesso|sospeso",
-        "in-progress": "in-progress|in progress|started|running|laufend|en cours|in corso|started during downtime|rate change",
+        "in-progress": "in-progress|in progress|started|running|laufend|en cours|in corso|started during downtime|rate change|rate verify|rate/dose verify|rate/dose change|rate dose change|restarted|new syringe|new cartridge",
         "on-hold": "on-hold|on hold|paused|pausiert",
     },
     "MedicationStatement": {

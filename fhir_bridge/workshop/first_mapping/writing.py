@@ -11,7 +11,6 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.cells import IDENTIFIERS
 from fhir_bridge.workshop.first_mapping.codes import subject_of
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.keys import examination_numbers, own_number, tells_apart, tie_breakers
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.relations import DATES
@@ -41,7 +40,7 @@ _REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|ri
 """Names of columns that say of a vaccine that it was not given."""
 
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
-ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt"
+ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt|(er|up|erf|cre|mod|chg|upd)_?usr|change|modif|updat|geaend|geänd|creat|anleg|angelegt|usu_mod"
 """Names of columns of providers who had another part than doing it."""
 _TREATMENTS: Final = frozenset(
     ("MedicationAdministration", "MedicationStatement", "MedicationRequest", "Immunization", "Procedure")
@@ -210,7 +209,7 @@ class Writer:
 
     @staticmethod
     def _label(guess: Guess) -> str:
-        return re.sub(r"[^a-z0-9]+", "-", guess.column.casefold()).strip("-") or "id"
+        return tokens(guess.column).replace(" ", "-") or "id"
 
     def _when(self, kind: str) -> Guess | None:
         """The date that says when it was; what is not sure is asked."""
@@ -444,12 +443,19 @@ class Writer:
         return sorted(fitting, key=lambda g: (not g.system, g.system == "OMOP"))
 
     def _coded(
-        self, element: str, codes: list[Guess], text: Guess | None, of: str = "", more: Sequence[Guess] = ()
+        self,
+        element: str,
+        codes: list[Guess],
+        text: Guess | None,
+        of: str = "",
+        more: Sequence[Guess] = (),
+        extra: str = "",
     ) -> Iterator[str]:
         """A CodeableConcept of columns of codes and a text, with what more the text says."""
         yield f"  {element}:"
-        if codes:
-            yield f"    coding: [{', '.join(self._coding(code, text, of + element) for code in codes)}]"
+        codings = [*([extra] if extra else []), *(self._coding(code, text, of + element) for code in codes)]
+        if codings:
+            yield f"    coding: [{', '.join(codings)}]"
         if text is not None and more:
             words = [
                 self._cell(g, of + element + ".text")
@@ -467,13 +473,11 @@ class Writer:
         if code.systems:
             stated = next(g for g in self._guesses if g.role == "code-system" and g.of == code.column)
             cases = ", ".join(f"{quoted(word)}: {quoted(system)}" for word, system in code.systems.items())
-            local = quoted(f"{self._authority}:{bare(code.column).lower()}".replace(" ", "-"))
+            local = quoted(f"{self._authority}:{self._label(code)}")
             match = quoted(self._cell(stated, f"{element}.coding.system"))
             return f"{{system: {{match: {match}, {cases}, else: {local}}}, code: {quoted('=' + here)}}}"
         known = bool(code.system) and code.system != "OMOP"
-        system = quoted(
-            code.system if known else f"{self._authority}:{bare(code.column).lower()}".replace(" ", "-")
-        )
+        system = quoted(code.system if known else f"{self._authority}:{self._label(code)}")
         if code.system == LOINC and any("are not of" in question for question in code.questions):
             system = quoted(
                 f"={literal(LOINC)} if matches({here}, '[0-9]+-[0-9]') else {literal(self._authority + ':code')}"
