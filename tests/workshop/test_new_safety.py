@@ -324,7 +324,7 @@ def test_a_star_beside_high_or_low_is_critical_and_other_marks_are_asked(tmp_pat
         if "interpretation" in r
     }
     assert codes == {"H", "L", "HH", "LL", "text"}
-    assert "does 'h*' mean HH" in mapping
+    assert "'h*' → HH" in mapping
     assert "which interpretation does each of these mean: ^" in mapping
 
 

@@ -82,10 +82,7 @@ class EventRules(Writer):
         what = codes[0] if codes else text
         yield self._key(self._one("patient-id"), self._one("encounter-id"), what, when, action=action)
         yield from self._time(when)
-        numbers = [g for g in self._all("id", "row-id") if g.distinct == g.filled == len(self._sample.rows)]
-        yield from self._identifiers(
-            kind + ".", "event-id", *(("id",) if any(g.role == "id" for g in numbers) else ())
-        )
+        yield from self._identifiers(kind + ".", "event-id", *self._own_role())
         yield from self._based_on(kind)
         yield from self._state(kind, end)
         more = []

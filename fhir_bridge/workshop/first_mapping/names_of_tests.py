@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from fhir_bridge.fhir import ucum
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.measures import Measure, is_one, measures_of, variant_of
@@ -36,10 +37,15 @@ def codes_of_names(sample: Sample, name: Guess, value: Guess, unit: Guess | None
     }
 
 
+def _in_capitals(unit: str) -> bool:
+    """Whether a unit is written in capitals that UCUM has not (`LB`), and so is not read when rows are converted."""
+    return unit.isalpha() and unit.isupper() and len(unit) > 1 and not ucum.is_valid(unit)
+
+
 def _measure(text: str, results: list[tuple[str, str]]) -> Measure | None:
     named, share = measures_of(tokens(text))
     written = Counter(unit for _, unit in results)
-    if not named or share < _SURE or len(written) != 1:
+    if not named or share < _SURE or len(written) != 1 or _in_capitals(next(iter(written))):
         return None
     numbers = [number for result, _ in results if (number := number_of(result)) is not None]
     unit = ucum_of(next(iter(written))) if next(iter(written)) else ""  # as conversion reads it

@@ -63,7 +63,7 @@ class ResultRules(Writer):
         what = codes[0] if codes else text
         yield self._key(self._one("patient-id"), self._one("encounter-id"), when, what, always=what)
         yield from self._time(when)
-        yield from self._identifiers("Observation.", "event-id")
+        yield from self._identifiers("Observation.", "event-id", *self._own_role())
         yield from self._order()
         yield self._status("Observation", "final", "the status of every result is taken for final: is it?")
         by_name = (
@@ -192,7 +192,7 @@ class ResultRules(Writer):
             return
         known = by_word(_FLAGS)
         here = self._cell(guess, "Observation.interpretation")
-        cases, lacking = [], []
+        cases, lacking, assumed = [], [], []
         values = [
             v for v in self._sample.values(self._sample.columns.index(guess.column)) if v not in guess.missing
         ]
@@ -205,9 +205,11 @@ class ResultRules(Writer):
             else:
                 cases.append(f"{quoted(word)}: {{coding: [{{system: {_INTERPRETATION}, code: {code}}}]}}")
                 if not word.isalpha() or word in ("a", "n") or code in ("HH", "LL", "AA") or guess.words:
-                    self._ask(
-                        f"{guess.column}: does {word!r} mean {code} (HL7's code of an interpretation), as is assumed?"
-                    )
+                    assumed.append(f"{word!r} → {code}")
+        if assumed:
+            self._ask(
+                f"{guess.column}: do its words mean HL7's codes of an interpretation, as is assumed: {', '.join(assumed)}?"
+            )
         if lacking:
             self._ask(
                 f"{guess.column}: which interpretation does each of these mean: {', '.join(lacking[:8])}? They are kept as text"

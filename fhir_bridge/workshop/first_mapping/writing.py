@@ -197,6 +197,11 @@ class Writer:
         items = [f"{{text: {quoted('=' + self._cell(g, of + 'note'))}}}" for g in notes]
         yield from listed("note", items)
 
+    def _own_role(self) -> tuple[str, ...]:
+        """The role of numbers that each row has its own of, where that says no more: they identify the event."""
+        unique = any(g.distinct == g.filled == len(self._sample.rows) > 1 for g in self._all("id"))
+        return ("id",) if unique else ()
+
     def _identifiers(self, of: str, *roles: str) -> Iterator[str]:
         items = []
         for guess in self._all(*roles):
