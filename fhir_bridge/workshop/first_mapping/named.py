@@ -24,9 +24,31 @@ from fhir_bridge.workshop.first_mapping.values import booleans, number_form, sha
 __all__ = ["as_boolean", "as_code", "as_role", "as_sex"]
 
 
+_SEXES: Final = {
+    **dict.fromkeys(
+        "male man men maennlich mann homme masculin maschio uomo hombre varon".split(), ("male", "female")
+    ),
+    **dict.fromkeys(
+        "female woman women weiblich frau femme feminin femmina donna mujer".split(), ("female", "male")
+    ),
+}
+"""Names of columns that say yes or no to one sex."""
+
+
 def as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """Words for the sex."""
     best = fits[0][1] if fits else ""
+    named = _SEXES.get(tokens(guess.name).removeprefix("is ").removeprefix("sex ").removeprefix("gender "))
+    pair = booleans(values)
+    if named is not None and pair is not None:
+        guess.role, guess.words = "sex", dict(zip(pair, named, strict=True))
+        guess.evidence.append(
+            "yes and no of one sex: " + ", ".join(f"{w} → {c}" for w, c in guess.words.items())
+        )
+        guess.questions.append(
+            f"{guess.column}: do {' and '.join(pair)} mean {' and '.join(named)}, as is assumed?"
+        )
+        return True
     words, question = sexes(values, spanish=_is_spanish(guess.name))
     if words and (
         best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))

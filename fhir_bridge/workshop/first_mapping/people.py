@@ -134,14 +134,19 @@ def _without_number(sample: Sample, guesses: list[Guess]) -> None:
         for g in _by_role(guesses, "id", "row-id")
         if g.distinct == g.filled == len(sample.rows) and g.header in ("row-id", "id")
     ]
+    keys.sort(key=lambda g: _numbers_rows(g))  # a number of the row is the last that may be a person's
     others = national or _by_role(guesses, "person-id")
-    if others and not (people and keys and keys[0] is guesses[0] and not _counts(sample, keys[0])):
+    if others and not (people and keys and keys[0] in guesses[:2] and not _counts(sample, keys[0])):
         others[0].role = "patient-id"
         others[0].evidence.append("the only identifier of the patient")
     elif people and keys and not _by_role(guesses, "encounter-id", "order-id", "event-id"):
         keys[0].role = "patient-id"
         keys[0].evidence.append("the key of a table that has " + " and ".join(sorted(people)))
         keys[0].questions.append(f"{keys[0].column}: does it identify the patient, or only the row?")
+
+
+def _numbers_rows(guess: Guess) -> bool:
+    return any("row" in part.concepts for part in slots(tokens(guess.name)))
 
 
 def _visits(guesses: list[Guess]) -> bool:

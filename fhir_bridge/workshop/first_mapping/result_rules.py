@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -47,12 +46,6 @@ class ResultRules(Writer):
             g
             for g in self._codes_of("test", "")
             if g.header not in ("flag", "specimen", "concept") or g.system
-        ]
-        codes = [
-            g
-            for g in codes
-            if g.system != "OMOP"
-            or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.name))
         ]
         if not codes:
             codes = self._codes_of("test", "", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]

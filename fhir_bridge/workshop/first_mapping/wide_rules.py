@@ -34,7 +34,7 @@ class WideRules(Writer):
             self._ask(f"{when.column}: were the measurements taken then, as is assumed?")
         measures = [g for g in self._plan.measures if "`" not in g.column]
         upper, lower = self._side(measures, "8480-6"), self._side(measures, "8462-4")
-        if upper is not None and lower is not None:
+        if upper is not None and lower is not None and upper is not lower:
             measures = [guess for guess in measures if guess is not upper and guess is not lower]
             yield from self._pressure(upper, lower, when)
         numbers = [g for g in measures if g.role in ("number", "age")]

@@ -42,6 +42,10 @@ _REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|ri
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
 ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt|(er|up|erf|cre|mod|chg|upd)_?usr|change|modif|updat|geaend|geänd|creat|anleg|angelegt|usu_mod"
 """Names of columns of providers who had another part than doing it."""
+_OTHER: Final = re.compile(
+    r"type|status|unit|value|operator|modifier|qualifier|route|race|gender|visit|class|admitted|discharged"
+)
+"""Names of OMOP's concepts of something else than what a row is about."""
 _TREATMENTS: Final = frozenset(
     ("MedicationAdministration", "MedicationStatement", "MedicationRequest", "Immunization", "Procedure")
 )
@@ -444,7 +448,11 @@ class Writer:
 
     def _codes_of(self, *subjects: str) -> list[Guess]:
         """The columns of codes of a subject, those of a standard system first."""
-        fitting = [g for g in self._all("code") if subject_of(g) in subjects]
+        fitting = [
+            g
+            for g in self._all("code")
+            if subject_of(g) in subjects and not (g.system == "OMOP" and _OTHER.search(tokens(g.name)))
+        ]
         return sorted(fitting, key=lambda g: (not g.system, g.system == "OMOP"))
 
     def _coded(
