@@ -83,9 +83,16 @@ class AroundRules(Writer):
         yield f"  key: [{quoted(self._cell(patient))}, {quoted(self._cell(order, 'key'))}]"
         value = quoted("=" + self._cell(order, "ServiceRequest.identifier"))
         yield f"  identifier: [{{system: {self._system(order, self._label(order))}, value: {value}}}]"
-        yield "  status: completed  # it has results"
+        if self._plan.event or self._plan.measures:
+            yield "  status: completed  # it has results"
+        else:
+            self._ask("the status of every order is unknown: which column or what says it?")
+            yield "  status: unknown"
         yield "  intent: order"
-        if panel := self._one("panel"):
+        panel = self._one("panel")
+        if panel is None and not self._plan.event and not self._plan.measures:
+            panel = self._one("test", "procedure")
+        if panel is not None:
             yield f"  code: {{text: {quoted('=' + self._cell(panel, 'ServiceRequest.code.text'))}}}"
         yield from self._subject()
         yield from self._visit()

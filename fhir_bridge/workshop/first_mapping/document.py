@@ -64,11 +64,20 @@ def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
     read = {guess.column for guess in guesses if guess.column in rules.used or guess.uses}
     read |= {guess.column for guess in guesses if guess.role == "again" and guess.of in read}
     questions = list(rules.questions)
-    suggested, left = [], dict[str, list[str]]()
+    suggested: list[str] = []
+    alike: dict[str, list[str]] = {}
+    left: dict[str, list[str]] = {}
     for guess in guesses:
         if guess.column in read:
-            suggested += [f"{guess.column} {m[1]}" for q in guess.questions if (m := _SUGGESTED.search(q))]
-            questions += [q for q in guess.questions if not _SUGGESTED.search(q)]
+            for question in guess.questions:
+                start = f"{guess.column}: "
+                match = _SUGGESTED.search(question)
+                if match is not None:
+                    suggested.append(f"{guess.column} {match[1]}")
+                elif question.startswith(start):
+                    alike.setdefault(question.removeprefix(start), []).append(guess.column)
+                else:
+                    questions.append(question)
             if guess.uses == ["key"]:
                 questions.append(
                     f"{guess.column}: looks like {guess.what}; it is part of the key alone: is it wanted elsewhere?"
@@ -82,6 +91,7 @@ def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
             )
         else:
             left.setdefault(_left_out(guess), []).append(guess.column)
+    questions += [f"{', '.join(dict.fromkeys(columns))}: {text}" for text, columns in alike.items()]
     if suggested:
         questions.append(f"are the codes right that are suggested: {'; '.join(suggested)}?")
     questions += [f"{', '.join(columns)}: {text}" for text, columns in left.items()]

@@ -84,7 +84,9 @@ def patients(sample: Sample, guesses: list[Guess]) -> None:
     for other in candidates:
         if other is first:
             continue
-        if other.system or (depends_on(sample, other, first) and other.distinct >= 0.9 * first.distinct):
+        named = other.filled < rows and 2 * other.distinct >= other.filled
+        several = other.distinct >= 0.9 * first.distinct
+        if other.system or (depends_on(sample, other, first) and (several or named)):
             other.role = "person-id"
             if not other.system:
                 other.questions.append(

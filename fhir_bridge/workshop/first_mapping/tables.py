@@ -176,7 +176,11 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     for kind, (needed, subject) in _NEEDED.items():
         if kind in votes and not roles & needed and not _has(guesses, subject):
             del votes[kind]
-    if "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
+    visit = next((g for g in guesses if g.role == "encounter-id"), None)
+    own = visit is not None and visit.distinct == visit.filled == len(sample.rows) > 3
+    if own and "Encounter" in votes and roles & {"date", "start", "collected"} and not many_measures(guesses):
+        vote("Encounter", 1.0, "each row has its own visit")
+    elif "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
         del votes["Encounter"]
     measured = sum(1 for g in guesses if g.measure)
     if "Encounter" in votes and measured > 5 and votes["Encounter"] < 4:
@@ -206,6 +210,11 @@ _NEEDED: Final = {
     "Condition": ({"diagnosis"}, "diagnosis"), "AllergyIntolerance": ({"allergy", "drug"}, "allergy"),
 }  # fmt: skip
 """Roles, or a code of a subject, without which rows are not about something."""
+
+
+def many_measures(guesses: list[Guess]) -> bool:
+    """Whether a table has measurements, of which visits are no more than the time."""
+    return any(g.measure or g.role in ("value", "drug", "vaccine", "allergy") for g in guesses)
 
 
 def _keyed(guesses: list[Guess], kind: str) -> bool:
@@ -278,9 +287,13 @@ def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """Whether something is known of the orders that results are of: who asked for them, when, for what."""
     order = next((g for g in guesses if g.role == "order-id"), None)
     results = plan.event == "Observation" or (not plan.event and plan.measures)
+    if not plan.event and any(g.role in ("test", "procedure") for g in guesses):
+        results = True  # what was ordered, without a result
     if order is None or not results or not any(g.role == "patient-id" for g in guesses):
         return
     about = [requester(guesses), *(g for g in guesses if g.role in ("ordered", "panel"))]
+    if not plan.event and not plan.measures:
+        about += [g for g in guesses if g.role in ("test", "procedure")]
     known = [g.column for g in about if g is not None and depends_on(sample, g, order)]
     for guess in about:
         if guess is not None and guess.column not in known:
@@ -304,7 +317,10 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
             if g.role in also or (g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.name))))
         ]  # fmt: skip
     else:
-        known = sum(1 for g in guesses if _is_measurement(g))
+        known = sum(1 for g in guesses if _is_measurement(g) and g.role != "age")
+        findings = sum(1 for g in guesses if g.role == "boolean" and not g.of)
+        if findings >= _REGISTER and any(g.role == "patient-id" for g in guesses):
+            known += 2  # a register of what patients have
         plan.measures = [
             g
             for g in guesses
@@ -333,6 +349,8 @@ _CHART: Final = 2
 """From so many measurements a table is a chart of them, in which other numbers are measurements as well."""
 
 
+_REGISTER: Final = 4
+"""From so many columns of yes and no a table of patients is a register of what they have."""
 _LARGE: Final = 5
 """From so many measurements a chart's columns of a few words, of which nothing is known, are findings."""
 
