@@ -157,7 +157,7 @@ def test_a_code_that_is_suggested_is_marked_and_vital_signs_wait_for_a_time(tmp_
     text = draft_mapping(file).text
     assert "8867-4" in text
     assert "suggested" in text
-    assert "is it Heart rate (LOINC 8867-4)" in text
+    assert "Heart rate (LOINC 8867-4)" in text
     file.write_text("heart rate,Glucose (mg/dL)\n71,90\n66,101\n")
     text = draft_mapping(file).text
     assert 'code: "8867-4"' not in text
@@ -280,7 +280,7 @@ STYLES = {
         {
             "MRN": "patient-id", "Patient Name": "name", "DOB": "birth-date MM/dd/yyyy", "Gender": "sex", "Medication": "drug of RxNorm Code",
             "RxNorm Code": "code http://www.nlm.nih.gov/research/umls/rxnorm", "Dose": "dose", "Dose Unit": "dose-unit of Dose", "Start Date": "start MM/dd/yyyy",
-            "Prescriber NPI": "provider-id", "Active": "inactive",
+            "Prescriber NPI": "provider-id http://hl7.org/fhir/sid/us-npi", "Active": "inactive",
         },
     ),
 }  # fmt: skip

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fhir_bridge.terminology.check_digits import is_well_formed
-from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 
-__all__ = ["CVX", "RXNORM", "TITLES", "Code", "code_of", "icd_edition"]
+__all__ = ["CVX", "RXNORM", "TITLES", "Code", "code_of", "has_form", "icd_edition", "subject_of"]
 
 RXNORM: Final = "http://www.nlm.nih.gov/research/umls/rxnorm"
 CVX: Final = "http://hl7.org/fhir/sid/cvx"
@@ -20,13 +21,14 @@ CPT: Final = "http://www.ama-assn.org/go/cpt"
 OPS: Final = "http://fhir.de/CodeSystem/bfarm/ops"
 CCAM: Final = "urn:oid:1.2.250.1.213.2.5"
 PCS: Final = "http://www.cms.gov/Medicare/Coding/ICD10"
+ICD9_CM: Final = "http://hl7.org/fhir/sid/icd-9-cm"
 ICD10_CM: Final = "http://hl7.org/fhir/sid/icd-10-cm"
 ICD10_GM: Final = "http://fhir.de/CodeSystem/bfarm/icd-10-gm"
 PZN: Final = "http://fhir.de/CodeSystem/ifa/pzn"
 
 TITLES: Final = {
     LOINC: "LOINC", SNOMED: "SNOMED CT", ICD10: "ICD-10", ICD10_CM: "ICD-10-CM", ICD10_GM: "ICD-10-GM", ATC: "ATC",
-    NDC: "NDC", RXNORM: "RxNorm", CVX: "CVX", CPT: "CPT", OPS: "OPS", CCAM: "CCAM", PCS: "ICD-10-PCS", PZN: "PZN",
+    NDC: "NDC", ICD9_CM: "ICD-9-CM", RXNORM: "RxNorm", CVX: "CVX", CPT: "CPT", OPS: "OPS", CCAM: "CCAM", PCS: "ICD-10-PCS", PZN: "PZN",
 }  # fmt: skip
 _FORMS: Final = {
     ATC: re.compile(r"[A-DGHJLMNPRSV]\d\d[A-Z]{2}\d\d\Z"),
@@ -95,7 +97,11 @@ def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) ->
     if (
         (
             best in ("test-code", "code")
-            or (local and best in ("drug", "vaccine", "procedure", "diagnosis", "allergy"))
+            or (
+                local
+                and best
+                in ("drug", "vaccine", "procedure", "diagnosis", "allergy", "cpt", "icd", "ndc", "cvx")
+            )
         )
         and not _is_decimal(values)
         and not (concepts & _NO_CODE - {"id", "order"})
@@ -124,6 +130,13 @@ def _fits(system: str, value: str) -> bool:
     if system in (LOINC, SNOMED):
         return is_well_formed(system, value)
     return bool(_FORMS[system].match(value))
+
+
+def has_form(system: str, value: str) -> bool:
+    """Whether a cell has the form of a system's codes; of an edition of ICD-10, that of all."""
+    if system in (ICD10_CM, ICD10_GM):
+        system = ICD10
+    return (system in _FORMS or system in (LOINC, SNOMED)) and _fits(system, value)
 
 
 def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | None:
@@ -215,3 +228,25 @@ def icd_edition(column: str, values: Sequence[str], language: str, *, month_firs
     elif longest >= 3 or (longest == 2 and (month_first or language == "en")) or month_first:
         system = ICD10_CM
     return system, f"{column}: which edition of ICD-10 is it? {TITLES[system]} is assumed"
+
+
+_SUBJECT_WORDS: Final = (
+    ("test", frozenset("loinc test".split())),
+    ("drug", frozenset("atc rxnorm ndc drug".split())),
+    ("vaccine", frozenset("cvx vaccine".split())),
+    ("procedure", frozenset("cpt procedure perform".split())),
+    ("diagnosis", frozenset("icd diagnosis".split())),
+    ("allergy", frozenset("allergy".split())),
+    ("indication", frozenset("indication reason complaint".split())),
+)
+
+
+def subject_of(guess: Guess) -> str:
+    """What a code's header says that it is a code of: `drug`, `diagnosis`, …; nothing where it does not."""
+    parts = slots(tokens(guess.name))
+    concepts = frozenset[str]().union(*(part.concepts for part in parts))
+    by_system = {LOINC: "test", ATC: "drug", RXNORM: "drug", NDC: "drug", CVX: "vaccine"}
+    for subject, words in reversed(_SUBJECT_WORDS):
+        if concepts & words:
+            return subject
+    return by_system.get(guess.system, "diagnosis" if "icd-10" in guess.system else "")

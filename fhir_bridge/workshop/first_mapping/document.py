@@ -11,6 +11,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.rules import Rules
 from fhir_bridge.workshop.first_mapping.table import Sample, SampleError
 from fhir_bridge.workshop.first_mapping.tables import Plan
+from fhir_bridge.workshop.first_mapping.units import UNIT_ROLES
 
 __all__ = ["mapping_text", "name_of"]
 
@@ -26,22 +27,19 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
     """The document."""
     rules = Rules(name, sample, guesses, plan)
     list(rules.lines())
-    read = frozenset(guess.column for guess in guesses if set(guess.uses) - {"key"})
+    written = frozenset(guess.column for guess in guesses if set(guess.uses) - {"key"})
     for guess in guesses:
-        guess.uses = [use for use in guess.uses if guess.role == "unit-of"]
-    rules = Rules(name, sample, guesses, plan, read)
+        guess.uses = [use for use in guess.uses if guess.role in UNIT_ROLES and use.endswith("its unit")]
+    rules = Rules(name, sample, guesses, plan, written)
     body = list(rules.lines())
     if not body:
         why = plan.questions[0] if plan.dropped else "no column is known or measured"
         raise SampleError(f"{sample.path.name}: nothing in it can be mapped; {why}")
-    questions = [*rules.questions, *(q for guess in guesses for q in guess.questions), *plan.questions]
+    questions = _all_questions(guesses, plan, rules)
     for guess in guesses:
-        if guess.column not in rules.used and guess.role != "empty" and not guess.uses:
-            questions.append(_left_out(guess, plan))
-        elif guess.uses == ["key"]:
-            questions.append(
-                f"{guess.column}: looks like {guess.what}; it is part of the key alone: is it wanted elsewhere?"
-            )
+        first = next((g for g in guesses if g.column == guess.of), guess)
+        if guess.role == "again" and first.uses:
+            guess.uses = [f"{use} (by {first.column})" for use in first.uses]
     lines = [
         f"# A first mapping of {sample.path.name}, made from {len(sample.rows):,} rows"
         + ("." if sample.complete else " (its beginning)."),
@@ -61,15 +59,89 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
     return "\n".join(lines) + "\n"
 
 
-def _left_out(guess: Guess, plan: Plan) -> str:
-    """The question about a column that no rule reads."""
-    if guess.column in plan.varying:
-        return (
-            f"{guess.column}: looks like {guess.what}, but one {plan.varying[guess.column]} has several of it, "
-            "so it is under `ignore`: which counts?"
-        )
-    shown = f"looks like {guess.what}; no rule reads it, it is under `ignore`"
-    return f"{guess.column}: {shown}: where does it belong, or is it not wanted?"
+def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
+    """What a person has to answer: what rules assume, what columns leave open, where the others belong."""
+    read = {guess.column for guess in guesses if guess.column in rules.used or guess.uses}
+    read |= {guess.column for guess in guesses if guess.role == "again" and guess.of in read}
+    questions = list(rules.questions)
+    suggested: list[str] = []
+    alike: dict[str, list[str]] = {}
+    left: dict[str, list[str]] = {}
+    for guess in guesses:
+        if guess.column in read:
+            for question in guess.questions:
+                start = f"{guess.column}: "
+                match = _SUGGESTED.search(question)
+                if match is not None:
+                    suggested.append(f"{guess.column} {match[1]}")
+                elif question.startswith(start):
+                    alike.setdefault(question.removeprefix(start), []).append(guess.column)
+                else:
+                    questions.append(question)
+            if guess.uses == ["key"]:
+                questions.append(
+                    f"{guess.column}: looks like {guess.what}; it is part of the key alone: is it wanted elsewhere?"
+                )
+        elif guess.role == "empty":
+            questions += guess.questions
+        elif guess.column in plan.varying:
+            questions.append(
+                f"{guess.column}: looks like {guess.what}, but one {plan.varying[guess.column]} has several of it, "
+                "so it is under `ignore`: which counts?"
+            )
+        else:
+            left.setdefault(_left_out(guess), []).append(guess.column)
+    questions += [f"{', '.join(dict.fromkeys(columns))}: {text}" for text, columns in alike.items()]
+    if suggested:
+        questions.append(f"are the codes right that are suggested: {'; '.join(suggested)}?")
+    questions += [f"{', '.join(columns)}: {text}" for text, columns in left.items()]
+    return [*questions, *plan.questions]
+
+
+_SUGGESTED: Final = re.compile(r": is it (.* \(LOINC .*\)|LOINC .*), as is suggested\?$")
+
+
+def _left_out(guess: Guess) -> str:
+    """The question about a column that no rule reads: what it may be."""
+    ways = next(
+        (ways for roles, ways in _WAYS if guess.role in roles), "where does it belong, or is it not wanted"
+    )
+    what = "" if guess.role in ("category", "text", "number", "boolean") else f"looks like {guess.what}; "
+    return f"{what}no rule reads it, it is under `ignore`: {ways}?"
+
+
+_WAYS: Final = (
+    (("number",), "is it measured (what, in which unit), a number of something else, or not wanted"),
+    (
+        ("boolean",),
+        "is it a finding of the patient, does it mark the record (deleted, checked), or is it not wanted",
+    ),
+    (
+        ("category", "text", "status-of"),
+        "is it a finding, a code of something (of what), about the record, or not wanted",
+    ),
+    (
+        ("id", "event-id", "account-id", "order-id", "row-id"),
+        "whose number is it: the patient's, the visit's, the order's, the row's",
+    ),
+    (("provider", "provider-id"), "what was this person's part: did it, asked for it, recorded it"),
+    (
+        ("ward", "specialty", "organization", "organization-id"),
+        "is it where it was done, who asked for it, or where the patient lay",
+    ),
+    (
+        ("other-date", "date", "recorded", "updated", "scheduled"),
+        "of what is it the date, or is it not wanted",
+    ),
+    (("display", "name-of", "test", "panel"), "of which other column is it the text, or is it not wanted"),
+    (("unit-of", "unit", "dose-unit"), "of which number is it the unit"),
+    (
+        ("complaint", "indication", "status-reason"),
+        "is it why it was done, why it was not, or why the patient came",
+    ),
+    (("money", "drg", "coordinate", "administrative", "inactive", "verified"), "is it wanted in FHIR at all"),
+)
+"""What a column that no rule reads may be, by its role."""
 
 
 def _columns(guesses: list[Guess]) -> Iterator[str]:
@@ -124,7 +196,7 @@ def _source(sample: Sample, guesses: list[Guess], rules: Rules) -> Iterator[str]
         yield f"  date: {_quoted(rules.date_format)}"
     missing = dict.fromkeys(word for guess in guesses for word in guess.missing if word not in guess.local)
     if missing:
-        yield f"  missing: [{', '.join(map(_quoted, missing))}]  # cells that stand for no value"
+        yield f"  missing: [{', '.join(map(_quoted, missing))}]  # what programs write into empty cells"
     yield f"  columns: [{', '.join(map(_quoted, needed))}]"
     if others:
         yield f"  ignore: [{', '.join(map(_quoted, others))}]  # read by no rule yet"

@@ -9,6 +9,8 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, either, listed, literal, quoted
 
 __all__ = ["EncounterRule"]
@@ -25,20 +27,45 @@ _CLASSES: Final = {
 }
 
 
+_PLACE: Final = re.compile(r"destin|ziel|location|place|\bto\b|verlegt nach")
+"""Names of columns of where a patient went, beside one of how."""
+_EMERGENCY: Final = re.compile(
+    r"\b(ed|er|edstays?|emergency|triage|notaufnahme|zna|urgences?|urgencias|pronto soccorso|ps)\b|arrival transport"
+)
+"""Names of tables and columns of emergency departments."""
+
+
 class EncounterRule(Writer):
     """Writes the rule of visits."""
 
+    def _of_visit(self, *roles: str) -> list[Guess]:
+        """The columns of roles that have one value for each visit."""
+        number = self._one("encounter-id", "account-id")
+        return [
+            g
+            for g in self._all(*roles)
+            if number is None or self._plan.event == "Encounter" or depends_on(self._sample, g, number)
+        ]
+
     def _encounter(self) -> Iterator[str]:
-        start, end = self._one("admitted") or self._when("Encounter"), self._one("discharged", "end")
+        own = self._plan.event == "Encounter"  # beside an event the dates of rows are the event's
+        start = self._when("Encounter") if own else self._one("admitted")
+        end = self._one("discharged", "end") if own else self._one("discharged")
         number = self._one("encounter-id", "account-id", "event-id", "id")
         yield "- rule: encounter"
-        if number is not None and number.filled < len(self._sample.rows):
+        patient = self._one("patient-id")
+        complete = number is not None and number.filled == len(self._sample.rows) and not number.local
+        if number is not None and not complete and (start is None or patient is None):
             yield f"  when: {quoted(self._cell(number))}"
         yield "  as: Encounter"
-        if number is not None:
+        if number is None:
+            yield self._key(patient, start)
+        elif complete or start is None or patient is None:
             yield f"  key: [{quoted(self._cell(number, 'key'))}]"
-        else:
-            yield self._key(self._one("patient-id"), start)
+        else:  # a visit without a number is that of its patient and time
+            here = self._cell(number, "key")
+            other = f"join([{self._cell(patient, 'key')}, {self._cell(start, 'key')}], '|')"
+            yield f"  key: [{quoted(f'coalesce({here}, {other})')}]"
         yield from self._time(start)
         identifiers = self._all(
             "encounter-id", "account-id", *(("event-id",) if self._plan.event == "Encounter" else ())
@@ -68,10 +95,10 @@ class EncounterRule(Writer):
         yield from self._text("serviceType", "specialty", of="Encounter.")
         yield from self._subject()
         yield from self._participants()
-        if start is not None:
-            ending = f", {self._stamp(end, 'Encounter.period.end')}" if end is not None else ", null"
-            period = f"=period({self._stamp(start, 'Encounter.period.start')}{ending})"
-            yield f"  period: {quoted(period)}"
+        if start is not None or end is not None:
+            beginning = self._stamp(start, "Encounter.period.start") if start is not None else "null"
+            ending = self._stamp(end, "Encounter.period.end") if end is not None else "null"
+            yield f"  period: {quoted(f'=period({beginning}, {ending})')}"
         los = next((g for g in self._all("los") if "icu" not in g.column.casefold()), None)
         if los is not None and los.decimal:
             self._ask(
@@ -81,22 +108,44 @@ class EncounterRule(Writer):
             yield f"  length: {quoted(amount)}"
         if self._plan.event == "Encounter":
             yield from self._reasons("reasonCode", "Encounter.", "complaint", "diagnosis", "indication")
-        else:
+        elif self._plan.event in ("", "Observation"):
             yield from self._texts("reasonCode", "complaint", of="Encounter.")
         yield from self._hospitalization()
-        wards = self._all("ward")
+        organizations = [g for role in ("organization-id", "organization") for g in self._all(role)]
+        organizations.sort(key=lambda g: bool(re.search(r"standort|site|location|campus", tokens(g.name))))
+        places = [*self._of_visit("ward"), *organizations[1:]]
         yield from listed(
-            "location", [f"{{location: {self._displayed('Encounter.location', ward)}}}" for ward in wards]
+            "location",
+            [
+                f"{{when: {quoted(self._cell(p))}, location: {self._reference('Encounter.location', p)}}}"
+                for p in places
+            ],
         )
-        organization = next((g for g in self._all("organization")), None)
-        if organization is not None and self._plan.event == "Encounter":
-            yield f"  serviceProvider: {self._displayed('Encounter.serviceProvider', organization)}"
+        if organizations and (self._plan.event == "Encounter" or organizations[0].system):
+            yield f"  serviceProvider: {self._reference('Encounter.serviceProvider', organizations[0])}"
+
+    def _procedures(self) -> Iterator[str]:
+        """What was done in a visit: a Procedure for each code."""
+        codes = [g for g in self._codes_of("procedure") if not g.separator and not g.of]
+        patient = self._one("patient-id")
+        if self._plan.event != "Encounter" or patient is None or self._one("encounter-id") is None:
+            return
+        for code in codes:
+            text = self._text_of([code])
+            yield f"- rule: {self._label(code)}"
+            yield f"  when: {quoted(self._cell(code))}"
+            yield "  as: Procedure"
+            yield self._key(patient, self._one("encounter-id"), code)
+            yield "  status: completed"
+            yield from self._coded("code", [code], text, "Procedure.")
+            yield from self._subject()
+            yield from self._visit()
+        if codes:
+            self._ask("the status of every Procedure is taken for completed: is it?")
 
     def _types(self) -> Iterator[str]:
         """Types in words, and codes that are no diagnosis."""
-        codes = [
-            g for g in self._codes_of("", "test", "procedure") if not g.separator and "drg" not in g.header
-        ]
+        codes = [g for g in self._codes_of("", "test") if not g.separator and "drg" not in g.header]
         items = []
         for code in codes:
             text = self._text_of([code])
@@ -112,11 +161,13 @@ class EncounterRule(Writer):
     def _participants(self) -> Iterator[str]:
         people = [
             g
-            for g in self._all("provider")
+            for g in self._all("provider", "provider-id")
             if self._plan.event == "Encounter" and not re.search(ELSEWHERE, g.column.casefold())
         ]
+        numbers = self._paired(people)
+        people = [g for g in people if g not in numbers.values()]
         items = [
-            f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._displayed('Encounter.participant', guess)}}}"
+            f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._person('Encounter.participant', guess, numbers)}}}"
             for guess in people
         ]
         yield from listed(
@@ -126,11 +177,22 @@ class EncounterRule(Writer):
 
     def _hospitalization(self) -> Iterator[str]:
         parts = []
-        for element, role in (("admitSource", "admit-source"), ("dischargeDisposition", "disposition")):
-            guess = self._one(role)
+        sources, goals = self._of_visit("admit-source"), self._of_visit("disposition")
+        if self._plan.event in ("Procedure", "Immunization"):
+            goals = []
+        places = [g for g in goals if _PLACE.search(tokens(g.name))] if len(goals) > 1 else []
+        goals = [g for g in goals if g not in places]
+        for element, guess in (
+            ("admitSource", next(iter(sources), None)),
+            ("dischargeDisposition", next(iter(goals), None)),
+        ):
             if guess is not None:
                 here = quoted("=" + self._cell(guess, f"Encounter.hospitalization.{element}"))
                 parts.append(f"{element}: {{text: {here}}}")
+        for element, others in (("origin", sources[1:2]), ("destination", places[:1])):
+            parts += [
+                f"{element}: {self._displayed(f'Encounter.hospitalization.{element}', g)}" for g in others
+            ]
         readmission = self._one("readmission")
         if readmission is not None and readmission.words:
             here = quoted(f"lower({self._cell(readmission, 'Encounter.hospitalization.reAdmission')})")
@@ -154,7 +216,12 @@ class EncounterRule(Writer):
 
     def _class(self, kind: Guess | None) -> Iterator[str]:
         if kind is None:
-            if self._one("disposition", "admit-source") is not None:
+            said = " ".join([tokens(self._sample.path.stem), *(tokens(g.name) for g in self._guesses)])
+            if _EMERGENCY.search(said):
+                self._ask("the class of every visit is taken for emergency (EMER): is it?")
+                yield f"  class: {{system: {_SYSTEM}, code: EMER}}"
+                return
+            if self._one("disposition", "admit-source", "los", "ward") is not None:
                 self._ask("the class of every visit is taken for inpatient (IMP): is it?")
                 yield f"  class: {{system: {_SYSTEM}, code: IMP}}"
                 return

@@ -27,6 +27,8 @@ _ASSUMED: Final = {
     "MedicationStatement": "active", "MedicationRequest": "unknown", "MedicationAdministration": "completed",
     "Immunization": "completed", "Procedure": "completed",
 }  # fmt: skip
+_ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
+_NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
 _CERTAINTY: Final = {
     "confirmed": "g|gesichert|confirmed|c|sicher|certain|confirmé|confermata|confermato|confirmado|definite|z|zustand nach|status after|certo",
     "provisional": "v|verdacht|suspected|verdacht auf|provisional|suspect|suspecté|suspicion|sospetta|sospetto|sospecha|possible|probable|working|p|s",
@@ -41,6 +43,12 @@ _NO_ALLERGY: Final = frozenset(
     "none|no|nil|nkda|nka|nkfa|no known allergies|no known drug allergies|no known allergy|keine|keine bekannt|aucune|nessuna|ninguna|"
     "unknown|unbekannt|inconnu".split("|")
 )
+_ALLERGENS: Final = {
+    "food": "food|lebensmittel|nahrung|nahrungsmittel|aliment|alimentaire|alimento|alimentare|alimentaria|fa",
+    "medication": "medication|drug|medicine|medikament|arzneimittel|médicament|medicament|farmaco|fármaco|medicamento|da",
+    "environment": "environment|environmental|umwelt|environnement|ambiente|ambiental|ambientale|ea|pollen|inhalant",
+    "biologic": "biologic|biological|vaccine",
+}
 _SEVERITY: Final = {
     "mild": "mild|leicht|léger|legere|légère|lieve|leve|low|minor|1|gering",
     "moderate": "moderate|mittel|mäßig|modéré|modérée|moderata|moderato|moderada|moderado|medium|2|mittelschwer",
@@ -69,12 +77,20 @@ class EventRules(Writer):
         elif kind == "AllergyIntolerance" and text is not None:
             yield from self._none_known(text)
         yield f"  as: {kind}"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), codes[0] if codes else text, when)
+        stated = self._status_column(kind) if kind == "MedicationAdministration" else None
+        action = stated[0] if stated is not None else None  # a bag that is hung and its rate have one minute
+        what = codes[0] if codes else text
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), what, when, action=action)
         yield from self._time(when)
-        yield from self._identifiers(kind + ".", "event-id")
+        yield from self._identifiers(kind + ".", "event-id", *self._own_role())
         yield from self._based_on(kind)
         yield from self._state(kind, end)
-        yield from self._coded(element, codes, text, kind + ".")
+        more = []
+        if element == "medicationCodeableConcept":
+            more = [g for g in self._all("drug") if g is not text and not g.of] + self._all(
+                "strength", "form"
+            )
+        yield from self._coded(element, codes, text, kind + ".", more)
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)
         yield from self._visit(
@@ -93,6 +109,24 @@ class EventRules(Writer):
         findings = self._all("diagnosis", "display") if kind == "Condition" else []
         yield from self._notes(kind + ".", *findings)
 
+    def _note_refusals(self, kind: str) -> None:
+        """A reason that only rows have which say that it was not done, or stopped, is that of the status."""
+        if kind not in _ASSUMED:
+            return
+        stated = self._status_column(kind)
+        if stated is None:
+            return
+        guess, codes = stated
+        place = self._sample.columns.index(guess.column)
+        for reason in self._all("complaint", "indication"):
+            if reason.of:
+                continue
+            other = self._sample.columns.index(reason.column)
+            with_reason = [row[place].strip().casefold() for row in self._sample.rows if row[other].strip()]
+            if with_reason and {codes.get(word, "") for word in with_reason} <= _NOT_DONE:
+                reason.role = "status-reason"
+                reason.evidence.append(f"only rows have one that by {guess.column} were not done")
+
     def _none_known(self, text: Guess) -> Iterator[str]:
         """Rows that say that there is no allergy are none."""
         values = {v.casefold() for v in self._sample.values(self._sample.columns.index(text.column))}
@@ -104,8 +138,15 @@ class EventRules(Writer):
             yield f"  when: {quoted(f'not (lower({self._cell(text)}) in [{chr(44).join(map(literal, none))}])')}"
 
     def _based_on(self, kind: str) -> Iterator[str]:
+        """The order that it carries out; of an order, its own number."""
         if kind == "Procedure":
             yield from self._order()
+        elif kind in ("MedicationAdministration", "MedicationStatement"):
+            item = next(iter(self._references("order-id", "MedicationRequest", "request")), "")
+            if item and kind == "MedicationAdministration":
+                yield f"  request: {item}"
+            elif item:
+                yield f"  basedOn: [{item}]"
         elif kind != "AllergyIntolerance" and not self._all("event-id"):
             yield from self._identifiers(kind + ".", "order-id")
 
@@ -142,10 +183,13 @@ class EventRules(Writer):
         )
         certainty = self._one("certainty")
         sure = self._meanings(certainty, _CERTAINTY, "how sure") if certainty is not None else {}
+        if kind == "AllergyIntolerance":  # R4 has no other for what is not sure
+            unsure = ("provisional", "differential")
+            sure = {word: "unconfirmed" if code in unsure else code for word, code in sure.items()}
         ruled_out = [word for word, code in sure.items() if code in ("refuted", "entered-in-error")]
         after = [word for word in sure if word in _AFTER]
         here = f"lower({self._cell(certainty)})" if certainty is not None else ""
-        stated = self._status_cases(kind)
+        stated = self._status_cases(kind) or self._active()
         if stated is not None:
             expression, codes = stated
             cases = ", ".join(
@@ -169,6 +213,20 @@ class EventRules(Writer):
             self.questions.append(f"every {kind} is taken for active: is it?")
         if certainty is not None and sure:
             yield from self._verification(kind, certainty, sure)
+
+    def _active(self) -> tuple[str, dict[str, str]] | None:
+        """The column that says by yes and no whether a disease or an allergy is active; None without."""
+        guess = next(
+            (g for g in self._all("inactive") if g.words and _ACTIVE.search(g.column.casefold())), None
+        )
+        if guess is None:
+            return None
+        self._ask(
+            f"{guess.column}: does it say whether the disease is active, as is assumed, or whether the row is valid?"
+        )
+        return f"lower({self._cell(guess, 'clinicalStatus')})", {
+            guess.words["true"]: "active", guess.words["false"]: "inactive",
+        }  # fmt: skip
 
     def _meanings(self, guess: Guess, codes: Mapping[str, str], how: str) -> dict[str, str]:
         """The codes of a column's words in small letters; those that `codes` has not are asked about."""
@@ -210,7 +268,7 @@ class EventRules(Writer):
             yield f"  abatementDateTime: {quoted('=' + self._abated(end))}"
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'Condition.recordedDate'))}"
-        if (provider := self._one("provider")) is not None:
+        if (provider := self._one("provider", "provider-id")) is not None:
             element = (
                 "recorder"
                 if re.search(r"(?i)record|erfass|dokument|enter|saisi", provider.column)
@@ -246,12 +304,12 @@ class EventRules(Writer):
         else:
             self._ask("no column says when the procedure was done")
         items = []
-        for guess in self._all("provider"):
+        for guess in self._all("provider", "provider-id"):
             if re.search(ELSEWHERE, guess.column.casefold()):
                 continue
             function = quoted(guess.column)
             items.append(
-                f"{{when: {quoted(self._cell(guess))}, function: {{text: {function}}}, actor: {self._displayed('Procedure.performer', guess)}}}"
+                f"{{when: {quoted(self._cell(guess))}, function: {{text: {function}}}, actor: {self._reference('Procedure.performer', guess)}}}"
             )
         yield from listed("performer", items)
         if (ward := self._one("ward")) is not None:
@@ -308,9 +366,10 @@ class EventRules(Writer):
         yield from self._text("site", "body-site", of="Immunization.")
         yield from self._text("route", "route", of="Immunization.")
         if (dose := self._one("dose")) is not None:
-            yield f"  doseQuantity: {quoted(self._amount(dose, self._one('dose-unit'), 'Immunization.doseQuantity'))}"
+            yield f"  doseQuantity: {quoted(self._amount(dose, 'Immunization.doseQuantity'))}"
         providers = [
-            f"{{actor: {self._displayed('Immunization.performer', g)}}}" for g in self._all("provider")[:1]
+            f"{{actor: {self._reference('Immunization.performer', g)}}}"
+            for g in self._all("provider", "provider-id")[:1]
         ]
         yield from listed("performer", providers)
         number, series = self._one("dose-number"), self._one("series")
@@ -343,8 +402,9 @@ class EventRules(Writer):
         recorded = self._one("recorded", "date")
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'AllergyIntolerance.recordedDate'))}"
-        if provider := self._one("provider"):
-            yield f"  recorder: {self._displayed('AllergyIntolerance.recorder', provider)}"
+        if provider := self._one("provider", "provider-id"):
+            yield f"  recorder: {self._reference('AllergyIntolerance.recorder', provider)}"
+        yield from self._allergy_category()
         reaction, severity = self._one("reaction"), self._one("severity")
         if reaction is None:
             return
@@ -360,6 +420,18 @@ class EventRules(Writer):
                 parts.append(f"severity: {{match: {here_severity}, {cases}, empty: ~, else: flag}}")
         yield f"  reaction:\n  - {{when: {quoted(here)}, {', '.join(parts)}}}"
 
+    def _allergy_category(self) -> Iterator[str]:
+        """What sort of thing a patient is allergic to: of a column whose words are all known."""
+        known = by_word(_ALLERGENS)
+        for guess in self._all("allergy-kind", "category"):
+            words = sorted({value.casefold() for value in self._values(guess)})
+            if not words or not all(word in known for word in words):
+                continue
+            here = quoted(f"lower({self._cell(guess, 'AllergyIntolerance.category')})")
+            cases = ", ".join(f"{quoted(word)}: {known[word]}" for word in words)
+            yield f"  category: [{{match: {here}, {cases}, empty: ~, else: flag}}]"
+            return
+
     def _medication(self, kind: str, start: Guess | None, end: Guess | None) -> Iterator[str]:
         ordered, recorded = self._one("ordered"), self._one("recorded")
         if kind == "MedicationRequest":
@@ -368,8 +440,8 @@ class EventRules(Writer):
                 yield f"  authoredOn: {quoted('=' + self._date(authored, 'MedicationRequest.authoredOn'))}"
                 if authored is recorded:
                     self._ask(f"{authored.column}: is it when the medication was ordered, as is assumed?")
-            if (provider := self._one("provider")) is not None:
-                yield f"  requester: {self._displayed('MedicationRequest.requester', provider)}"
+            if (provider := self._one("provider", "provider-id")) is not None:
+                yield f"  requester: {self._reference('MedicationRequest.requester', provider)}"
         elif kind == "MedicationStatement":
             if start is not None:
                 ending = self._stamp(end, "effective.end") if end is not None else "null"
@@ -377,8 +449,8 @@ class EventRules(Writer):
                 yield f"  effectivePeriod: {quoted(period)}"
             if recorded is not None:
                 yield f"  dateAsserted: {quoted('=' + self._date(recorded, 'MedicationStatement.dateAsserted'))}"
-            if (provider := self._one("provider")) is not None:
-                yield f"  informationSource: {self._displayed('MedicationStatement.informationSource', provider)}"
+            if (provider := self._one("provider", "provider-id")) is not None:
+                yield f"  informationSource: {self._reference('MedicationStatement.informationSource', provider)}"
         elif start is not None:
             if end is not None:
                 period = f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {self._stamp(end, 'MedicationAdministration.effective')})"
@@ -389,8 +461,13 @@ class EventRules(Writer):
             yield "  effectiveDateTime: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
             self._ask("no column says when the medication was given")
         if kind == "MedicationAdministration":
-            givers = [g for g in self._all("provider") if not re.search(ELSEWHERE, g.column.casefold())]
-            items = [f"{{actor: {self._displayed(kind + '.performer', g)}}}" for g in givers[:1]]
+            yield from self._place()
+            givers = [
+                g
+                for g in self._all("provider", "provider-id")
+                if not re.search(ELSEWHERE, g.column.casefold())
+            ]
+            items = [f"{{actor: {self._reference(kind + '.performer', g)}}}" for g in givers[:1]]
             yield from listed("performer", items)
         yield from self._reasons("reasonCode", kind + ".", "indication", "complaint")
         yield from self._dosage(kind, start, end)
@@ -415,7 +492,14 @@ class EventRules(Writer):
         ]
         if kind == "MedicationAdministration" and frequency is not None:
             in_words.append(frequency)
-        if len(in_words) == 1:
+        times = self._all("dose-part")
+        if times:  # `1-0-1-0`, with what is counted
+            counts = ", ".join(f"coalesce({self._cell(g, of + 'text')}, '0')" for g in times)
+            units = [self._cell(g, of + "text") for g in self._all("unit", "dose-unit") if not g.of][:1]
+            more = [self._cell(g, of + "text") for g in in_words]
+            joined = ", ".join([f"join([{counts}], '-')", *units, *more])
+            parts.append(f"text: {quoted(f'=join([{joined}])')}")
+        elif len(in_words) == 1:
             parts.append(f"text: {quoted('=' + self._cell(in_words[0], of + 'text'))}")
         elif in_words:
             parts.append(
@@ -446,55 +530,75 @@ class EventRules(Writer):
         for element, role in (("site", "body-site"), ("route", "route")):
             if guess := self._one(role):
                 parts.append(f"{element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}")
-        amounts = []
-        if dose is not None and dose.decimal:
-            amounts.append(("dose", self._amount(dose, self._one("dose-unit"), of + "dose")))
-            if self._one("dose-unit") is None and not dose.unit:
-                self._ask(f"{dose.column}: what unit does the dose have?")
         rate = self._one("rate")
-        if rate is not None and rate.decimal:
-            amounts.append(("rate", self._amount(rate, self._one("rate-unit"), of + "rate")))
+        dose, rate = (g if g is not None and g.decimal else None for g in (dose, rate))
+        for name, amount in (("dose", dose), ("rate", rate)):
+            if amount is not None and self._unit_of(amount) is None and not amount.unit:
+                self._ask(f"{amount.column}: what unit does the {name} have?")
         if kind == "MedicationAdministration":
-            parts += [
-                f"{'dose' if name == 'dose' else 'rateQuantity'}: {quoted(amount)}"
-                for name, amount in amounts
-            ]
-            if amounts:  # R4's mad-1: no dosage without a dose or rate, as where nothing was given
-                given = [g for g in (dose, rate) if g is not None and g.decimal]
-                parts.insert(0, f"when: {quoted(' or '.join(self._cell(g) for g in given))}")
-            if parts:
-                yield f"  dosage: {{{', '.join(parts)}}}"
+            yield from self._administered(parts, dose, rate)
             return
+        amounts = [(name, g) for name, g in (("dose", dose), ("rate", rate)) if g is not None]
         if amounts:
-            quantities = ", ".join(f"{name}Quantity: {quoted(amount)}" for name, amount in amounts)
+            quantities = ", ".join(
+                f"{name}Quantity: {quoted(self._amount(g, of + name))}" for name, g in amounts
+            )
             parts.append(f"doseAndRate: [{{{quantities}}}]")
         yield from listed(
             "dosageInstruction" if kind == "MedicationRequest" else "dosage",
             [f"{{{', '.join(parts)}}}"] if parts else [],
         )
 
+    def _administered(self, parts: list[str], dose: Guess | None, rate: Guess | None) -> Iterator[str]:
+        """The dosage of what was given: wherever any part of it is; R4 asks for a dose or a rate (mad-1), so one is absent."""
+        of = "MedicationAdministration.dosage."
+        if not parts and dose is None and rate is None:
+            return
+        others = [g for g in self._guesses if any(use.startswith(of) for use in g.uses)]
+        amounts = [self._cell(g, of + name) for name, g in (("dose", dose), ("rate", rate)) if g is not None]
+        others = [g for g in others if g not in (dose, rate) and not g.role.endswith("unit")]
+        absent = "{extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
+        amount = quoted(self._amount(dose, of + "dose")) if dose is not None else "~"
+        if others:
+            stated = f"coalesce({', '.join(amounts)})" if amounts else "null"
+            parts.append(f"dose: {{match: {quoted(stated)}, empty: {absent}, else: {amount}}}")
+        elif dose is not None:
+            parts.append(f"dose: {amount}")
+        if rate is not None:
+            parts.append(f"rateQuantity: {quoted(self._amount(rate, of + 'rate'))}")
+        condition = " or ".join([*amounts, *(self._cell(g) for g in others)])
+        yield f"  dosage: {{when: {quoted(condition)}, {', '.join(parts)}}}"
+
     def _supply(self) -> Iterator[str]:
         parts = []
         if refills := self._one("refills"):
             count = f"=integer({self._cell(refills, 'MedicationRequest.dispenseRequest')})"
             parts.append(f"numberOfRepeatsAllowed: {quoted(count)}")
-        if quantity := self._one("quantity"):
-            parts.append(
-                f"quantity: {quoted(self._amount(quantity, self._one('quantity-unit'), 'MedicationRequest.dispenseRequest'))}"
-            )
+        quantity = self._one("quantity")
+        if quantity is not None and not quantity.decimal:
+            parts += self._counted(quantity)
+        elif quantity is not None:
+            parts.append(f"quantity: {quoted(self._amount(quantity, 'MedicationRequest.dispenseRequest'))}")
         duration = self._one("duration")
         if duration is not None and duration.decimal:
             if (
                 not duration.unit
-                and self._one("duration-unit") is None
+                and self._unit_of(duration) is None
                 and not re.search(r"(?i)day|tag|jour|giorn|dia", duration.column)
             ):
                 self._ask(f"{duration.column}: what unit does the duration have?")
             else:
                 duration.unit = duration.unit or "d"
-                amount = self._amount(
-                    duration, self._one("duration-unit"), "MedicationRequest.dispenseRequest"
-                )
+                amount = self._amount(duration, "MedicationRequest.dispenseRequest")
                 parts.append(f"expectedSupplyDuration: {quoted(amount)}")
         if parts:
             yield f"  dispenseRequest: {{{', '.join(parts)}}}"
+
+    def _counted(self, guess: Guess) -> list[str]:
+        """A quantity whose cells have what is counted behind the number: `28 tablets`."""
+        if not all(re.fullmatch(r"\d+([.,]\d+)? \S.*", value) for value in self._values(guess)):
+            return []
+        here = self._cell(guess, "MedicationRequest.dispenseRequest")
+        number = f"split({here}, ' ')[0]"
+        amount = f"=quantity({number}, replace({here}, {number} + ' ', ''))"
+        return [f"quantity: {quoted(amount)}"]

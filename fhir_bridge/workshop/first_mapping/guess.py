@@ -19,13 +19,15 @@ class Guess:
         format: of dates, as the mapping language writes it; empty for what it reads without.
         unit: in UCUM; empty without.
         system: of codes.
+        systems: of codes of several systems, that of each word in the column that says so.
         of: the column that this one belongs to: the code of a display, the value of a unit, the date of a time of day.
         clock: of a date, the time of day that stands in a column of its own.
         plain: of a date that the language reads without, its format, which it takes with a time of day.
         words: of truth values yes and no, of a sex the code of each.
         missing: cells that stand for no value, as they are written; `local` those that do so in this column alone.
         mixed: whether some cells are no numbers, and no words for nothing.
-        separator: between several codes in a cell.
+        separator: between several codes in a cell, or between family and given names.
+        marks: blanks, points or hyphens that a number is written with and that are no part of it.
         evidence: what the guess is made from.
         questions: what is to be answered by a person.
         filled, distinct: how many cells hold something, and how many different things.
@@ -46,6 +48,7 @@ class Guess:
     decimal: str = ""
     group: str = ""
     system: str = ""
+    systems: dict[str, str] = field(default_factory=dict)
     of: str = ""
     clock: Guess | None = None
     plain: str = ""
@@ -54,6 +57,7 @@ class Guess:
     local: tuple[str, ...] = ()
     mixed: bool = False
     separator: str = ""
+    marks: str = ""
     filled: int = 0
     distinct: int = 0
     whole: bool = False
@@ -98,4 +102,5 @@ class Guess:
             "status-of": "a status of something",
             "blood-pressure": "a blood pressure",
             "dose-ordered": "the dose that was ordered",
+            "again": "another column again",
         }.get(self.role, self.role)

@@ -106,6 +106,16 @@ def _without_unit(name: str) -> tuple[str, str]:
         return name, ""  # the smallest, beside `max` and `mean`
     if len(words) > 1 and words[-1].casefold() == "hr" and not _DURATION.search(tokens(name)):
         return name, ""  # the heart rate, not hours
+    if len(words) > 2 and words[-2].casefold() in (
+        "past",
+        "last",
+        "prior",
+        "previous",
+        "next",
+        "this",
+        "first",
+    ):
+        return name, ""  # `falls past year`
     if len(words) > 1 and _is_suffix(words[-1], name):
         return _before(name, pieces[-1]), words[-1].casefold() if name.isupper() else words[-1]
     return name, ""

@@ -28,6 +28,7 @@ _MINOR_WEIGHT: Final = 0.2
 """What words weigh that rarely change what a column is."""
 _ENDING: Final = re.compile(r"(datum|zeit|uhrzeit|date|time|nummer|kode|einheit)$")
 """Endings that say what a word is though its beginning is not known."""
+_VOWELS: Final = re.compile(r"[aeiouy]")
 LEAST: Final = 0.6
 """From this share of its words a header fits a role."""
 _TAILS: Final = frozenset("nr id no dt ts tm cd am".split())
@@ -157,6 +158,7 @@ def _abbreviated(word: str) -> frozenset[str]:
         and phrase[0] == word[0]
         and len(phrase) >= 6
         and pattern.match(phrase)
+        and (len(word) >= 0.75 * len(phrase) or _VOWELS.sub("", word) == _VOWELS.sub("", phrase))
     ]
     shortest = min((length for length, _ in fitting), default=0)
     best = {concepts for length, concepts in fitting if length == shortest}

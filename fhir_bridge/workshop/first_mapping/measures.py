@@ -11,14 +11,16 @@ from typing import Final
 from fhir_bridge.fhir import ucum
 from fhir_bridge.workshop.first_mapping.lexicon import rows_of, slots, tokens
 
-__all__ = ["TEXT", "Measure", "is_measure_word", "measures_of", "variant_in", "variant_of"]
+__all__ = ["TEXT", "Measure", "is_measure_word", "is_one", "measures_of", "variant_in", "variant_of"]
 
 TEXT: Final = "{text}"
 _NEUTRAL: Final = frozenset(
     "lab test value val result level serum plasma blood s p b poc poct total gesamt mean avg average lv raw num numeric "
     "calc calculated measured est estimated current patient pat latest d first last min max at rest resting 1 2 3 4 5 "
     "wert mesure messung ergebnis visit admission baseline of de la le du des der i im in nach baseline day kapillar "
-    "aktuell en score total rate the measurement pre post vs vital vitals labs exam echo".split()
+    "aktuell en score total rate the measurement pre post vs vital vitals labs exam echo "
+    "livello livelli nivel niveau taux dosage spiegel valeur valor valore resultado risultato resultat esito concentrazione concentration "
+    "konzentration concentracion medida misura reading readings lvl".split()
 )
 """Words beside a measurement's name that leave it what it is."""
 _OTHER: Final = frozenset(
@@ -96,7 +98,7 @@ def measures_of(words: str) -> tuple[tuple[tuple[Measure, ...], ...], float]:
 def variant_of(
     named: tuple[tuple[Measure, ...], ...], unit: str, low: float, high: float
 ) -> tuple[Measure | None, bool]:
-    """The variant that a unit or, without one, the values fit; and whether others fit as well.
+    """The variant that a unit or, without one, the values fit; and whether variants of other units fit as well.
 
     Args:
         unit: as the header or a column states it, in UCUM; empty without.
@@ -112,6 +114,11 @@ def variant_of(
     if not fitting:
         return None, False
     return fitting[0], len({v.unit for v in fitting}) > 1
+
+
+def is_one(named: tuple[tuple[Measure, ...], ...], unit: str, low: float, high: float) -> bool:
+    """Whether of the measurements that a name may be of one alone fits the unit or, without one, the values."""
+    return sum(1 for group in named if variant_of((group,), unit, low, high)[0] is not None) <= 1
 
 
 def _commensurable(first: str, second: str) -> bool:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.statuses import by_word
-from fhir_bridge.workshop.first_mapping.writing import Writer, listed, quoted
+from fhir_bridge.workshop.first_mapping.writing import Writer, concepts_of, listed, quoted
 
 __all__ = ["PatientRule"]
 
@@ -23,6 +24,16 @@ _MARITAL: Final = {
 }
 _MARITAL_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
 _UNKNOWN_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
+_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/patient-"
+_EXTENSIONS: Final = (
+    ("birth-place", f"{{{{url: {_EXTENSION}birthPlace, valueAddress: {{{{text: {{0}}}}}}}}}}"),
+    ("religion", f"{{{{url: {_EXTENSION}religion, valueCodeableConcept: {{{{text: {{0}}}}}}}}}}"),
+    (
+        "nationality",
+        f"{{{{url: {_EXTENSION}nationality, extension: [{{{{url: code, valueCodeableConcept: {{{{text: {{0}}}}}}}}}}]}}}}",
+    ),
+)
+"""R4's extensions of Patient by role."""
 _TELECOM: Final = (
     ("phone", "phone", ""), ("phone-home", "phone", "home"), ("phone-mobile", "phone", "mobile"),
     ("phone-work", "phone", "work"), ("fax", "fax", ""), ("email", "email", ""),
@@ -40,20 +51,28 @@ class PatientRule(Writer):
         yield "  as: Patient"
         yield f"  key: {quoted(f'=patient({here})')}"
         yield "  identifier:"
-        yield f"  - {{system: {quoted(self._authority + ':patient')}, value: {quoted('=' + here)}}}"
+        yield f"  - {{system: {self._system(key, 'patient')}, value: {quoted('=' + here)}}}"
         others = self._all("person-id")
         if not self._plan.event and not self._plan.measures:
             others += [g for g in self._all("id") if g.header in ("person-id", "id") and g is not key]
         for other in others:
-            system = quoted(f"{self._authority}:{self._label(other)}")
+            system = self._system(other, self._label(other))
             yield f"  - {{system: {system}, value: {quoted('=' + self._cell(other, 'Patient.identifier'))}}}"
-            self._ask(f"{other.column}: which system (assigning authority) are these numbers of?")
-        self.questions.append(f"{key.column}: which system (assigning authority) are these numbers of?")
+        unknown = [g.column for g in (key, *others) if not g.system]
+        if unknown:
+            self._ask(f"{', '.join(unknown)}: which system (assigning authority) are these numbers of?")
+        yield from self._extensions()
         yield from self._name()
         if sex := self._one("sex"):
             yield from self._sex(sex)
         if born := self._one("birth-date"):
             yield f"  birthDate: {quoted('=' + self._date(born, 'Patient.birthDate', day=True))}"
+        elif year := self._one("birth-year"):
+            here = self._cell(year, "Patient.birthDate")
+            month = next((g for g in self._all("birth-part") if "month" in concepts_of(g)), None)
+            if month is not None and all(re.fullmatch(r"\d\d", value) for value in self._values(month)):
+                here = f"coalesce({here} + '-' + {self._cell(month, 'Patient.birthDate')}, {here})"
+            yield f"  birthDate: {quoted(f'=date({here})')}"
         if died := self._one("death-date"):
             yield f"  deceasedDateTime: {quoted('=' + self._date(died, 'Patient.deceasedDateTime'))}"
         elif (dead := self._one("deceased")) and dead.words:
@@ -67,8 +86,17 @@ class PatientRule(Writer):
         yield from self._contact()
         yield from listed(
             "generalPractitioner",
-            [self._displayed("Patient.generalPractitioner", g) for g in self._all("gp")[:1]],
+            [self._reference("Patient.generalPractitioner", g) for g in self._all("gp")],
         )
+
+    def _extensions(self) -> Iterator[str]:
+        """What R4 has extensions for."""
+        items = []
+        for role, form in _EXTENSIONS:
+            for guess in self._all(role)[:1]:
+                here = quoted("=" + self._cell(guess, f"Patient.extension ({role})"))
+                items.append(form.format(here))
+        yield from listed("extension", items)
 
     def _boolean(self, guess: Guess, element: str) -> str:
         here = quoted(f"lower({self._cell(guess, element)})")
@@ -80,8 +108,19 @@ class PatientRule(Writer):
         prefixes, suffixes = self._all("prefix"), self._all("suffix")[:1]
         items = []
         for guess in main:
+            if guess.role == "name" and guess.separator and not given:
+                here = self._cell(guess, "Patient.name")
+                before, after = f"=trim(split({here}, ',')[0])", f"split(trim(split({here}, ',')[1]), ' ')"
+                items.append(f"text: {quoted('=' + here)}")
+                items.append(f"family: {quoted(before)}")
+                items.append(f"given: [{quoted('=' + after)}]")
+                continue
             element = "text" if guess.role == "name" else "family"
-            items.append(f"{element}: {quoted('=' + self._cell(guess, f'Patient.name.{element}'))}")
+            here = self._cell(guess, f"Patient.name.{element}")
+            second = self._all("family")[1:2] if element == "family" else []
+            if second:  # two family names, as in Spain
+                here = f"join([{here}, {self._cell(second[0], 'Patient.name.family')}])"
+            items.append(f"{element}: {quoted('=' + here)}")
         for element, guesses in (("given", given), ("prefix", prefixes), ("suffix", suffixes)):
             if guesses:
                 values = ", ".join(quoted("=" + self._cell(g, f"Patient.name.{element}")) for g in guesses)

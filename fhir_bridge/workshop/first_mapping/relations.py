@@ -9,19 +9,37 @@ from collections.abc import Sequence
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
-from fhir_bridge.workshop.first_mapping.codes import CVX, RXNORM, TITLES, icd_edition
+from fhir_bridge.workshop.first_mapping.codes import (
+    CCAM,
+    CPT,
+    CVX,
+    ICD9_CM,
+    ICD10_CM,
+    ICD10_GM,
+    OPS,
+    PCS,
+    RXNORM,
+    TITLES,
+    has_form,
+    icd_edition,
+    subject_of,
+)  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.people import depends_on, names, national_numbers, patients
+from fhir_bridge.workshop.first_mapping.repeats import repeats
+from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.table import Sample
-from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, share
+from fhir_bridge.workshop.first_mapping.units import units
+from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
+from fhir_bridge.workshop.first_mapping.visits import numbers_of_visits
 
-__all__ = ["DATES", "depends_on", "relate"]
+__all__ = ["DATES", "relate"]
 
 DATES: Final = frozenset(
     """admitted discharged collected received issued ordered recorded updated expires administered performed diagnosed
     scheduled dispensed vis-date start end date other-date""".split()
 )
-_PEOPLE: Final = frozenset("birth-date sex age given family name".split())
 TEXTS: Final = frozenset(
     "complaint test drug vaccine procedure diagnosis allergy display text category indication".split()
 )
@@ -35,25 +53,19 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
             _thousands(guess, sample.values(number))
     _words_for_nothing(sample, guesses)
     _numbering_codes(sample, guesses)
-    _patients(sample, guesses)
-    _encounters(sample, guesses)
-    _names(guesses)
+    _codes_by_number(sample, guesses)
+    names(sample, guesses)
+    national_numbers(sample, guesses)
+    patients(sample, guesses)
+    numbers_of_visits(sample, guesses)
     _clocks(guesses)
     _codes(sample, guesses)
+    _siblings(sample, guesses)
+    _systems(sample, guesses)
     _doses(guesses)
-    _units(guesses)
-    _units_of(sample, guesses)
+    units(sample, guesses)
     _duplicates(guesses)
-
-
-def depends_on(sample: Sample, column: Guess, key: Guess) -> bool:
-    """Whether a column has one value for each value of a key."""
-    one, other = sample.columns.index(key.column), sample.columns.index(column.column)
-    seen: dict[str, set[str]] = {}
-    for row in sample.rows:
-        if row[one].strip():
-            seen.setdefault(row[one].strip(), set()).add(row[other].strip())
-    return all(len(values) == 1 for values in seen.values())
+    repeats(sample, guesses)
 
 
 def _thousands(guess: Guess, values: list[str]) -> None:
@@ -73,13 +85,14 @@ def _thousands(guess: Guess, values: list[str]) -> None:
 
 
 def _words_for_nothing(sample: Sample, guesses: list[Guess]) -> None:
-    """Which of a column's words for no value stand for a value in another: these are its own."""
+    """Which of a column's words for no value are its own: all but what programs write into empty cells of any column."""
     cells = [set(sample.values(number)) for number in range(len(guesses))]
     for guess in guesses:
         guess.local = tuple(
             word
             for word in guess.missing
-            if any(word in cells[n] and word not in other.missing for n, other in enumerate(guesses))
+            if not is_empty_cell(word)
+            or any(word in cells[n] and word not in other.missing for n, other in enumerate(guesses))
         )
 
 
@@ -99,118 +112,30 @@ def _numbering_codes(sample: Sample, guesses: list[Guess]) -> None:
             ]
 
 
-def _patients(sample: Sample, guesses: list[Guess]) -> None:
-    """The column that identifies the patient; the others that do are further identifiers of the patient."""
-    candidates = _by_role(guesses, "patient-id")
-    people = {guess.role for guess in guesses} & _PEOPLE
-    rows = len(sample.rows)
-    if not candidates:
-        others = _by_role(guesses, "person-id")
-        if not others and len(people) > 1 and (same := _of_people(sample, guesses)) is not None:
-            same.role = "patient-id"
-            same.evidence.append("one value for each name and birth date")
-            same.questions = [f"{same.column}: does it identify the patient, as is assumed?"]
-            return
-        keys = [
-            g
-            for g in _by_role(guesses, "id")
-            if g.distinct == g.filled == rows and g.header in ("row-id", "id")
-        ]
-        if others and not (people and keys and keys[0] is guesses[0]):
-            others[0].role = "patient-id"
-            others[0].evidence.append("the only identifier of the patient")
-        elif people and keys and not _by_role(guesses, "encounter-id", "order-id", "event-id"):
-            keys[0].role = "patient-id"
-            keys[0].evidence.append("the key of a table that has " + " and ".join(sorted(people)))
-            keys[0].questions.append(f"{keys[0].column}: does it identify the patient, or only the row?")
-        return
-    first = max(candidates, key=lambda g: (g.filled, _is_plain(g), -guesses.index(g)))
-    for other in candidates:
-        if other is first:
+_THINGS: Final = {
+    "drug": "drug",
+    "vaccine": "vaccine",
+    "procedure": "procedure",
+    "test": "test",
+    "diagnosis": "diagnosis",
+}
+
+
+def _codes_by_number(sample: Sample, guesses: list[Guess]) -> None:
+    """A number named after a drug, test or procedure that rows share, each with one name, is a code of that, not of the row."""
+    for guess in _by_role(guesses, "event-id"):
+        subject = subject_of(guess)
+        if guess.distinct == guess.filled or subject not in _THINGS:
             continue
-        if depends_on(sample, other, first) and other.distinct >= 0.9 * first.distinct:
-            other.role = "person-id"
-            other.questions.append(
-                f"{other.column}: another identifier of the patient beside {first.column}?"
+        texts = [g for g in guesses if g.role in (subject, "display")]
+        if any(depends_on(sample, text, guess) for text in texts):
+            guess.role = "code"
+            guess.evidence.append(
+                f"rows share it, each with one {subject}: a local code, not the number of the row"
             )
-        else:
-            other.role = "event-id" if other.distinct == other.filled == rows else "id"
-
-
-def _of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
-    """The column of numbers, or of letters with numbers, that has one value for each person, as names and birth dates say."""
-    personal = [g for g in guesses if g.role in ("birth-date", "given", "family", "name", "sex")]
-    places = [sample.columns.index(g.column) for g in personal]
-    if not {"birth-date", "name", "family"} & {g.role for g in personal}:
-        return None
-    persons = {tuple(row[place] for place in places) for row in sample.rows}
-    if len(persons) in (1, len(sample.rows)):
-        return None
-    for guess in guesses:
-        place = sample.columns.index(guess.column)
-        if (
-            guess.role not in ("id", "category", "code", "text", "number", "account-id")
-            or guess.measure
-            or guess.filled < len(sample.rows)
-        ):
-            continue
-        pairs = {(row[place], tuple(row[p] for p in places)) for row in sample.rows}
-        if (
-            len(pairs) == len(persons) == guess.distinct
-            and share(sample.values(place), lambda v: re.search(r"\d{3}", v)) == 1.0
-        ):
-            return guess
-    return None
-
-
-def _is_plain(guess: Guess) -> bool:
-    """Whether the header says patient or medical record, not study or record alone."""
-    return not re.search(r"\b(record id|study|studien|enroll|pseudo)", tokens(guess.name))
-
-
-def _encounters(sample: Sample, guesses: list[Guess]) -> None:
-    """One column identifies the visit; another one that does, and is the row's alone, what the row is about."""
-    candidates = _by_role(guesses, "encounter-id")
-    if len(candidates) == 1 or any(_is_case(sample, guesses, guess) for guess in candidates):
-        for guess in candidates:
-            if _is_case(sample, guesses, guess):
-                guess.role = "event-id"
-                guess.questions.append(
-                    f"{guess.column}: is it the number of the operation, as is assumed, or of the visit?"
-                )
-        candidates = _by_role(guesses, "encounter-id")
-    if len(candidates) < 2:
-        return
-    rows = len(sample.rows)
-    plain = [g for g in candidates if not re.search(r"\bcase\b", tokens(g.name))] or candidates
-    for other in candidates:
-        if other is not plain[0]:
-            other.role = "event-id" if other.distinct == other.filled == rows else "account-id"
-
-
-def _is_case(sample: Sample, guesses: list[Guess], guess: Guess) -> bool:
-    """Whether `case` is an operation: each row its own, in a table of operations."""
-    if guess.distinct != guess.filled or guess.filled < len(sample.rows):
-        return False
-    surgical = {g.role for g in guesses} & {"procedure", "laterality", "anesthesia"} or any(
-        g.role == "code" and subject_of(g) == "procedure" for g in guesses
-    )
-    return bool(surgical) and bool(re.search(r"\b(case|op|surg\w*)\b", tokens(guess.name)))
-
-
-def _names(guesses: list[Guess]) -> None:
-    """`Name` beside a given name is the family's, and the whole where the table is of people."""
-    bare = [g for g in guesses if g.role == "display" and tokens(g.name) in ("name", "names", "nm")]
-    people = {guess.role for guess in guesses} & _PEOPLE
-    for guess in [*bare, *_by_role(guesses, "name")]:
-        if _by_role(guesses, "given") and not _by_role(guesses, "family"):
-            guess.role = "family"
-            guess.evidence.append("beside a column of given names")
-        elif guess in bare and people and not _by_role(guesses, "family", "code"):
-            guess.role = "name"
-    given = _by_role(guesses, "given")
-    if not _by_role(guesses, "family") and given and _by_role(guesses, "maiden"):
-        given[0].evidence.append("beside a name at birth")
+            guess.questions = [
+                f"{guess.column}: which code system are these codes of? They are kept as local codes"
+            ]
 
 
 def _clocks(guesses: list[Guess]) -> None:
@@ -248,28 +173,6 @@ def _concepts(guess: Guess) -> frozenset[str]:
     }
 
 
-_SUBJECTS: Final = (
-    ("test", frozenset("loinc test".split())),
-    ("drug", frozenset("atc rxnorm ndc drug".split())),
-    ("vaccine", frozenset("cvx vaccine".split())),
-    ("procedure", frozenset("cpt procedure perform".split())),
-    ("diagnosis", frozenset("icd diagnosis".split())),
-    ("allergy", frozenset("allergy".split())),
-    ("indication", frozenset("indication reason complaint".split())),
-)
-
-
-def subject_of(guess: Guess) -> str:
-    """What a code's header says that it is a code of: `drug`, `diagnosis`, …; nothing where it does not."""
-    parts = slots(tokens(guess.name))
-    concepts = frozenset[str]().union(*(part.concepts for part in parts))
-    by_system = {LOINC: "test", ATC: "drug", RXNORM: "drug", NDC: "drug", CVX: "vaccine"}
-    for subject, words in reversed(_SUBJECTS):
-        if concepts & words:
-            return subject
-    return by_system.get(guess.system, "diagnosis" if "icd-10" in guess.system else "")
-
-
 def _codes(sample: Sample, guesses: list[Guess]) -> None:
     """The text of each code, the edition of ICD-10, and the system of bare numbers by what their texts speak of."""
     language = headers.language_of(sample.columns)
@@ -284,12 +187,76 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
                 text.role = "display"
             text.evidence.append(f"one text for each code of {code.column}")
         if not code.system:
-            _system_by_context(sample, code, text)
+            taken = {other.system for other in guesses if other is not code and other.of == code.of}
+            _system_by_context(sample, code, text, taken)
         if code.system == ICD10:
             values = sample.values(sample.columns.index(code.column))
             code.system, question = icd_edition(code.column, values, language, month_first=month_first)
             if question:
                 code.questions.append(question)
+
+
+def _siblings(sample: Sample, guesses: list[Guess]) -> None:
+    """Columns numbered alike (`D1`, `D2`) have codes of one system, where their cells have its form."""
+    known = {_unnumbered(g): g for g in reversed(_by_role(guesses, "code")) if g.system}
+    for number, guess in enumerate(guesses):
+        first = known.get(_unnumbered(guess))
+        if (
+            first is None
+            or first is guess
+            or guess.role not in ("category", "text", "number", "boolean", "display")
+        ):
+            continue
+        if share(sample.values(number), lambda v, system=first.system: has_form(system, v)) >= 0.8:  # type: ignore[misc]
+            guess.role, guess.system, guess.measure = "code", first.system, False
+            guess.words, guess.questions = {}, []
+            guess.evidence.append(
+                f"named as {first.column}, and its cells have the form of {TITLES[first.system]}"
+            )
+
+
+def _unnumbered(guess: Guess) -> str:
+    return re.sub(r"\d+", "0", tokens(guess.column))
+
+
+_SYSTEMS: Final = {
+    "icd9": ICD9_CM, "icd9cm": ICD9_CM, "9": ICD9_CM, "icd10": ICD10, "10": ICD10, "icd10cm": ICD10_CM, "icd10gm": ICD10_GM,
+    "icd10who": ICD10, "icd10pcs": PCS, "snomed": SNOMED, "snomedct": SNOMED, "sct": SNOMED, "loinc": LOINC, "ln": LOINC,
+    "cpt": CPT, "cpt4": CPT, "rxnorm": RXNORM, "ndc": NDC, "cvx": CVX, "atc": ATC, "ops": OPS, "ccam": CCAM, "cim10": ICD10,
+    "cie10": ICD10, "icd9diagnosis": ICD9_CM, "icd10diagnosis": ICD10_CM,
+}  # fmt: skip
+"""Code systems by what columns of systems and versions say, without marks."""
+
+
+def _systems(sample: Sample, guesses: list[Guess]) -> None:
+    """Which column says of what system the codes of another are: that of the same thing, or beside it."""
+    for guess in _by_role(guesses, "code-system"):
+        place = guesses.index(guess)
+        codes = [
+            g
+            for g in _by_role(guesses, "code", "number", "category", "text")
+            if g is not guess and not g.measure
+        ]
+        shared = [g for g in codes if _concepts(g) & _concepts(guess) - {"codesystem"}]
+        beside = [g for g in codes if abs(guesses.index(g) - place) == 1]
+        code = next(
+            iter(
+                [g for g in shared if g.role == "code"] or shared or [g for g in beside if g.role == "code"]
+            ),
+            None,
+        )
+        words = {v for v in sample.values(place) if v not in guess.missing}
+        known = {word: _SYSTEMS.get(re.sub(r"[^a-z0-9]", "", word.casefold()), "") for word in words}
+        if code is None or not any(known.values()):
+            continue
+        code.role, guess.of = "code", code.column
+        code.systems = {word: system for word, system in sorted(known.items()) if system}
+        code.system = next(iter(code.systems.values()))
+        code.evidence.append(f"of what system they are is in {guess.column}")
+        code.questions = []
+        lacking = sorted(word for word, system in known.items() if not system)
+        if lacking:
+            guess.questions.append(f"{guess.column}: which code systems are {', '.join(lacking)}?")
 
 
 _QUALIFIERS: Final = re.compile(
@@ -348,17 +315,24 @@ _VACCINE: Final = tuple(
 )
 
 
-def _system_by_context(sample: Sample, code: Guess, text: Guess | None) -> None:
+def _system_by_context(sample: Sample, code: Guess, text: Guess | None, taken: set[str]) -> None:
     """The system of bare numbers by what their texts speak of."""
     values = sample.values(sample.columns.index(code.column))
     if text is None or not all(value.isdigit() for value in values):
         return
+    if not {"code", "rxnorm", "cvx"} & frozenset[str]().union(
+        *(p.concepts for p in slots(tokens(code.name)))
+    ):
+        return  # a number of the system's own
     texts = [t.casefold() for t in set(sample.values(sample.columns.index(text.column)))]
     if share(texts, lambda t: any(word in t for word in _VACCINE)) >= 0.4 and max(map(len, values)) <= 3:
         code.system, what = CVX, "vaccines"
     elif share(texts, lambda t: any(word in t for word in _DRUG)) >= 0.5 and max(map(len, values)) <= 8:
         code.system, what = RXNORM, "medications"
     else:
+        return
+    if code.system in taken:
+        code.system = ""
         return
     code.evidence.append(f"numbers beside texts of {what}: {TITLES[code.system]}")
     code.questions = [f"{code.column}: are these codes of {TITLES[code.system]}, as is assumed?"]
@@ -380,36 +354,6 @@ def _doses(guesses: list[Guess]) -> None:
         if other not in given:
             other.role = "dose-ordered"
             other.evidence.append(f"what was given is in {given[0].column}")
-
-
-def _units(guesses: list[Guess]) -> None:
-    """Which column's unit a column of units is."""
-    pairs = (("unit", ("value", "value-number")), ("dose-unit", ("dose",)), ("quantity-unit", ("quantity",)),
-             ("duration-unit", ("duration",)), ("rate-unit", ("rate",)), ("strength-unit", ("strength",)))  # fmt: skip
-    for unit, amounts in pairs:
-        for guess in _by_role(guesses, unit)[:1]:
-            amount = next(iter(_by_role(guesses, *amounts)), None)
-            if amount is None and unit == "unit":
-                amount = next(iter(_by_role(guesses, "dose", "quantity")), None)
-                if amount is not None:
-                    guess.role = f"{amount.role}-unit"
-            if amount is not None:
-                guess.of = amount.column
-
-
-def _units_of(sample: Sample, guesses: list[Guess]) -> None:
-    """A column of units beside one measurement (`glucose`, `glucose_unit`) is its unit, where it is one."""
-    for guess in _by_role(guesses, "unit-of"):
-        words = set(tokens(guess.name).split())
-        of = [g for g in guesses if g.role == "number" and set(tokens(headers.bare(g.name)).split()) < words]
-        units = {v for v in sample.values(sample.columns.index(guess.column)) if v not in guess.missing}
-        if len(of) == 1:
-            guess.of = of[0].column
-            code = headers.ucum(next(iter(units))) if len(units) == 1 else ""
-            if code:
-                of[0].unit, guess.uses = code, [f"Observation ({of[0].column}), its unit"]
-                of[0].questions = [q for q in of[0].questions if "unit" not in q]
-                of[0].evidence.append(f"unit {code} is in {guess.column}")
 
 
 def _duplicates(guesses: list[Guess]) -> None:

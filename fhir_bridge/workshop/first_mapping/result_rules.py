@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.measures import Measure
+from fhir_bridge.workshop.first_mapping.names_of_tests import codes_of_names
 from fhir_bridge.workshop.first_mapping.statuses import by_word
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
@@ -29,6 +30,9 @@ _FLAGS: Final = {
     "LL": "ll|low panic|critical low|panic low|--|---|crit low|kritisch niedrig|low critical|l!|ll!|c-low|l*|l**|ll*|l!!",
     "N": "n|normal|unauffällig|within range|norm|in range|i.o.|o.b.|negative flag|ok|normale",
     "A": "a|abnormal|auffällig|pathologisch|*|abn|anormal|anomalo|patholog.|abnorm|!|anormale",
+    "S": "s|susceptible|sensibel|sensible|sensibile|empfindlich",
+    "I": "i|intermediate|intermediär|intermédiaire|intermedio",
+    "R": "r|resistant|résistant|resistente",
     "AA": "aa|critical|critical abnormal|panic|kritisch|**|crit|critique|critico|abnormal panic",
 }
 
@@ -43,12 +47,6 @@ class ResultRules(Writer):
             for g in self._codes_of("test", "")
             if g.header not in ("flag", "specimen", "concept") or g.system
         ]
-        codes = [
-            g
-            for g in codes
-            if g.system != "OMOP"
-            or not re.search(r"type|unit|value|operator|race|gender|visit|class", tokens(g.name))
-        ]
         if not codes:
             codes = self._codes_of("test", "", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
         text = self._text_of(codes, "test", "display")
@@ -58,11 +56,21 @@ class ResultRules(Writer):
         what = codes[0] if codes else text
         yield self._key(self._one("patient-id"), self._one("encounter-id"), when, what, always=what)
         yield from self._time(when)
-        yield from self._identifiers("Observation.", "event-id")
+        yield from self._identifiers("Observation.", "event-id", *self._own_role())
         yield from self._order()
         yield self._status("Observation", "final", "the status of every result is taken for final: is it?")
-        yield from self._category(codes)
-        yield from self._coded("code", codes, text, "Observation.")
+        by_name = (
+            codes_of_names(self._sample, text, value, unit) if text is not None and value is not None else {}
+        )
+        complete = (
+            self._one("patient-id") is not None and when is not None and when.filled == len(self._sample.rows)
+        )
+        if any(code.system == LOINC for code in codes):
+            by_name = {}
+        elif not complete:  # what R4 asks of vital signs
+            by_name = {name: each for name, each in by_name.items() if each.code not in VITAL_SIGNS}
+        yield from self._category(codes, text, by_name)
+        yield from self._coded("code", codes, text, "Observation.", extra=self._by_name(text, by_name))
         yield from self._subject()
         yield from self._visit()
         if when is not None:
@@ -72,6 +80,7 @@ class ResultRules(Writer):
         issued = self._reported()
         if issued is not None:
             yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
+        yield from self._place()
         yield from self._performers()
         if value is not None:
             yield from self._value(value, unit)
@@ -89,6 +98,18 @@ class ResultRules(Writer):
             unit if unit is not None and unit.of == (value.column if value else "") else None, value
         )
 
+    def _by_name(self, text: Guess | None, measures: dict[str, Measure]) -> str:
+        """The coding of LOINC that the names of tests mean, which is asked."""
+        if text is None or not measures:
+            return ""
+        shown = "; ".join(f"{name} {each.name} (LOINC {each.code})" for name, each in measures.items())
+        self._ask(f"{text.column}: are the codes right that are suggested: {shown}?")
+        cases = ", ".join(
+            f"{quoted(name)}: {{system: {LOINC}, code: {each.code}, display: {quoted(each.name)}}}"
+            for name, each in measures.items()
+        )
+        return f"{{match: {quoted(self._cell(text))}, {cases}, else: ~}}"
+
     def _no_value(self) -> Iterator[str]:
         """What stands for a result that no column is known to hold."""
         perhaps = [g.column for g in self._guesses if g.role == "number" and "`" not in g.column]
@@ -103,13 +124,13 @@ class ResultRules(Writer):
     def _performers(self) -> Iterator[str]:
         """The laboratory; a provider of unknown part is none."""
         items = []
-        for guess in self._all("organization", "provider"):
+        for guess in self._all("organization", "provider", "provider-id"):
             concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
-            if "laboratory" in concepts or "perform" in concepts:
-                items.append(self._displayed("Observation.performer", guess))
+            if concepts & {"laboratory", "perform", "issue", "verified", "collect", "administer"}:
+                items.append(self._reference("Observation.performer", guess))
         yield from listed("performer", items)
 
-    def _category(self, codes: list[Guess]) -> Iterator[str]:
+    def _category(self, codes: list[Guess], text: Guess | None, by_name: dict[str, Measure]) -> Iterator[str]:
         """The category: of a column that has R4's codes, and of vital signs, for which R4 asks."""
         entries = []
         for guess in self._guesses:
@@ -130,6 +151,11 @@ class ResultRules(Writer):
                 known = ", ".join(literal(word) for word in vital)
                 condition = quoted(f"{self._cell(loinc)} in [{known}]")
                 entries.append(f"{{when: {condition}, coding: [{{system: {CATEGORY}, code: vital-signs}}]}}")
+        named = sorted(name for name, each in by_name.items() if each.code in VITAL_SIGNS)
+        if not entries and named and text is not None:
+            known = ", ".join(literal(name) for name in named)
+            condition = quoted(f"{self._cell(text)} in [{known}]")
+            entries.append(f"{{when: {condition}, coding: [{{system: {CATEGORY}, code: vital-signs}}]}}")
         yield from listed("category", entries)
 
     def _value(self, value: Guess, unit: Guess | None) -> Iterator[str]:
@@ -159,7 +185,7 @@ class ResultRules(Writer):
             return
         known = by_word(_FLAGS)
         here = self._cell(guess, "Observation.interpretation")
-        cases, lacking = [], []
+        cases, lacking, assumed = [], [], []
         values = [
             v for v in self._sample.values(self._sample.columns.index(guess.column)) if v not in guess.missing
         ]
@@ -172,9 +198,11 @@ class ResultRules(Writer):
             else:
                 cases.append(f"{quoted(word)}: {{coding: [{{system: {_INTERPRETATION}, code: {code}}}]}}")
                 if not word.isalpha() or word in ("a", "n") or code in ("HH", "LL", "AA") or guess.words:
-                    self._ask(
-                        f"{guess.column}: does {word!r} mean {code} (HL7's code of an interpretation), as is assumed?"
-                    )
+                    assumed.append(f"{word!r} → {code}")
+        if assumed:
+            self._ask(
+                f"{guess.column}: do its words mean HL7's codes of an interpretation, as is assumed: {', '.join(assumed)}?"
+            )
         if lacking:
             self._ask(
                 f"{guess.column}: which interpretation does each of these mean: {', '.join(lacking[:8])}? They are kept as text"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fhir_bridge.workshop.first_mapping.around_rules import AroundRules
 from fhir_bridge.workshop.first_mapping.encounter_rule import EncounterRule
 from fhir_bridge.workshop.first_mapping.event_rules import EventRules
 from fhir_bridge.workshop.first_mapping.patient_rule import PatientRule
@@ -13,15 +14,20 @@ from fhir_bridge.workshop.first_mapping.wide_rules import WideRules
 __all__ = ["Rules"]
 
 
-class Rules(PatientRule, EncounterRule, ResultRules, EventRules, WideRules):
+class Rules(PatientRule, EncounterRule, ResultRules, EventRules, WideRules, AroundRules):
     """Writes all rules of a plan; `used` and `questions` are complete once `lines` has been read to the end."""
 
     def lines(self) -> Iterator[str]:
         """The rules."""
+        self._note_refusals(self._plan.event)
         if self._plan.patient:
             yield from self._patient()
+            yield from self._background()
+            yield from self._coverage()
         if self._visits:
             yield from self._encounter()
+            yield from self._procedures()
+        yield from self._request()
         if self._plan.event == "Observation":
             yield from self._observation()
         elif self._plan.event not in ("", "Encounter"):

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-__all__ = ["NOTHING", "date_sentinels", "number_of", "sentinels", "words_for_nothing"]
+__all__ = ["NOTHING", "date_sentinels", "is_empty_cell", "number_of", "sentinels", "words_for_nothing"]
 
 NOTHING: Final = frozenset(
     "-|--|---|n/a|n.a.|n. a.|null|nan|k.a.|k. a.|n.b.|?|.|..|\\n|#n/a|#na|missing|not available|not recorded|"
@@ -18,6 +18,14 @@ NOTHING: Final = frozenset(
     "{null}|(null)|[null]|blank|no data|x.x|#value!|#wert!".split("|")
 )
 """What people write for no value in any column, in small letters."""
+_EMPTY_CELLS: Final = frozenset(
+    "n/a|null|nan|\\n|#n/a|#na|<na>|{null}|(null)|[null]|#n/v|#value!|#wert!|missing|not available|no data|blank".split(
+        "|"
+    )
+)
+"""What programs write into an empty cell: no value in whatever column; all others are so in the column where they were seen."""
+_SIGNS: Final = re.compile(r"\(?[+-]{1,4}\)?\Z|\+/-\Z|±\Z|\+?-?[1-4]\+\Z")
+"""Signs of a test's result or of a flag: beside a plus, a minus is its opposite."""
 _PERHAPS: Final = frozenset(
     "none|nil|unknown|unbekannt|inconnu|unk|sconosciuto|desconocido|unspecified|not known|u|no|nein|non|keine".split(
         "|"
@@ -46,6 +54,17 @@ def number_of(cell: str) -> float | None:
     return float(match[1].replace(",", ".")) if match else None
 
 
+def is_empty_cell(word: str) -> bool:
+    """Whether a word stands for no value in every column of a file, not in one alone."""
+    return word.casefold() in _EMPTY_CELLS
+
+
+def _minus_is_value(cells: set[str]) -> bool:
+    """Whether a minus is a result: beside a plus, or where there is nothing but signs."""
+    signs = {cell for cell in cells if _SIGNS.match(cell)}
+    return any("+" in sign for sign in signs)
+
+
 def words_for_nothing(cells: Iterable[str], *, numbers: bool, finding: bool = False) -> tuple[str, ...]:
     """The cells that stand for no value, as they are written.
 
@@ -54,13 +73,12 @@ def words_for_nothing(cells: Iterable[str], *, numbers: bool, finding: bool = Fa
         finding: whether the column is of findings, in which `unknown` is none.
     """
     words = NOTHING | (_PERHAPS | _AMONG_NUMBERS if numbers else _UNKNOWN if finding else frozenset())
+    distinct = set(cells)
+    if _minus_is_value(distinct):
+        words -= {"-", "--", "---"}
     return tuple(
         sorted(
-            {
-                cell
-                for cell in set(cells)
-                if cell.casefold() in words or (numbers and _ABBREVIATED.match(cell))
-            }
+            cell for cell in distinct if cell.casefold() in words or (numbers and _ABBREVIATED.match(cell))
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,6 +21,8 @@ _SETS: Final = (
     (frozenset("ud"), {"u": "male", "d": "female"}, "uomo and donna"),
 )
 """Letters that together mean another thing than each alone."""
+_PREFIX: Final = re.compile(r"^\d[ _.=:-]+")
+"""A number before the word: `1_female`."""
 _WOMEN: Final = frozenset(("f", "w", "female", "femenino", "weiblich"))
 _SPANISH: Final = (frozenset("vm"), {"v": "male", "m": "female"}, "varón and mujer")
 """In Spanish alone: in Dutch the same letters are the other way round."""
@@ -45,7 +48,7 @@ def sexes(values: Sequence[str], *, spanish: bool) -> tuple[dict[str, str], str]
             }
             if all(codes.values()):
                 return codes, f"do {' and '.join(sorted(letters)).upper()} mean {names}, as is assumed?"
-    codes = {word: _MEANING.get(word.casefold(), "") for word in words}
+    codes = {word: _MEANING.get(_PREFIX.sub("", word.casefold()), "") for word in words}
     if not all(codes.values()):
         return {}, ""
     shown = ", ".join(sorted(words))

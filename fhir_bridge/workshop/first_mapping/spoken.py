@@ -28,7 +28,20 @@ _LEAST: Final = 4
 @lru_cache(200)
 def spoken(columns: tuple[str, ...]) -> tuple[str, ...]:
     """What each column's name says."""
-    return tuple(_administered(columns, _without_beginning(columns)))
+    return tuple(_administered(columns, _without_beginning(_without_domain(columns))))
+
+
+def _without_domain(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of a table of CDISC without the two letters of its domain: `VSORRES` in vital signs is a result."""
+    if not any(column.upper() in ("USUBJID", "DOMAIN", "SUBJID") for column in columns):
+        return columns
+    counts = Counter(column[:2] for column in columns if re.fullmatch(r"[A-Z]{2}[A-Z0-9]{2,6}", column))
+    for letters, count in counts.most_common(1):
+        if count >= max(_LEAST, len(columns) // 4):
+            return tuple(
+                column[2:] if column.startswith(letters) and len(column) > 4 else column for column in columns
+            )
+    return columns
 
 
 def _concepts(name: str) -> frozenset[str]:

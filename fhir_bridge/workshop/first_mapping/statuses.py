@@ -10,9 +10,10 @@ from typing import Final
 __all__ = ["STATUS_KINDS", "by_word", "is_status", "speaks_of_giving", "status_codes", "unknown_status"]
 
 _OBSERVATION: Final = {
-    "final": "confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
-    "endgültig|endbefund|vollständig|définitif|validé|definitivo|validado|validato|final result",
-    "preliminary": "unconfirmed|unverified|draft|preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
+    "final": "v|val|vd|valid|val.|validada|validados|confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
+    "endgültig|endbefund|vollständig|définitif|validé|validée|definitivo|validado|validato|final result|fin|definitive|result final|"
+    "firmado|firmato|refertato|informado|rendu|signé|freigeg.|fg|vidiert|medizinisch validiert|med. validiert|techn. und med. validiert|completo|completato",
+    "preliminary": "t|techn. validiert|technisch validiert|pre|pv|prov|prov.|provisional|unconfirmed|unverified|draft|preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
     "provvisorio|preliminar|provisional",
     "corrected": "corrected|c|correction|korrigiert|korrektur|corrigé|corretto|corregido",
     "amended": "amended|a|addended|ergänzt|modifié|modificato|modificado",
@@ -46,7 +47,7 @@ _WORDS: Final = {
         "not-done": "not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
         "non somministrato|no administrado|patient refused|non administré|refus|refusé par le patient|non donné|nicht verabreicht|abgelehnt|"
         "ausgelassen|not administered|withheld|refused by patient|rifiutato|rechazado|rehusado|no dado|omitido|omis|omesso|sospeso",
-        "in-progress": "in-progress|in progress|started|running|laufend|en cours|in corso|started during downtime|rate change",
+        "in-progress": "in-progress|in progress|started|running|laufend|en cours|in corso|started during downtime|rate change|rate verify|rate/dose verify|rate/dose change|rate dose change|restarted|new syringe|new cartridge",
         "on-hold": "on-hold|on hold|paused|pausiert",
     },
     "MedicationStatement": {

@@ -4,20 +4,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from fhir_bridge.workshop.first_mapping.codes import CCAM, CPT, CVX, ICD10_CM, ICD10_GM, OPS, PCS, PZN, RXNORM
+from fhir_bridge.workshop.first_mapping.codes import (
+    CCAM,
+    CPT,
+    CVX,
+    ICD10_CM,
+    ICD10_GM,
+    OPS,
+    PCS,
+    PZN,
+    RXNORM,
+    subject_of,
+)
+from fhir_bridge.workshop.first_mapping.grades import is_graded
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
-from fhir_bridge.workshop.first_mapping.relations import depends_on, subject_of
+from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC
 
-__all__ = ["Plan", "main_code", "plan_of"]
+__all__ = ["Plan", "asks", "main_code", "plan_of", "requester"]
 
 _WORDS: Final = (
     ("AllergyIntolerance", r"allerg"),
@@ -28,7 +41,10 @@ _WORDS: Final = (
     ),
     ("Procedure", r"procedure|operation|eingriff|intervention|surg|\bops\b|acte"),
     ("Condition", r"condition|diagnos|problem|maladie|antecedent"),
-    ("Encounter", r"encounter|visit|aufenthalt|sejour|admission|ricover|episod|faelle|\bstays?\b"),
+    (
+        "Encounter",
+        r"encounter|visit|aufenthalt|sejour|admission|ricover|episod|faelle|stays?\b|consult|appointment|\bcitas?\b|termine?\b|spells?\b|ingresos?\b|entlass|discharge",
+    ),
     ("Observation", r"observ|lab|measure|vital|result|befund|messung|esami|analys"),
 )
 _SYSTEMS: Final = {
@@ -44,11 +60,13 @@ _SUBJECT: Final = {
 _OF_ENCOUNTERS: Final = frozenset(
     "admitted discharged class encounter-type admit-source disposition complaint los specialty ward".split()
 )
-_MAKES_ENCOUNTERS: Final = frozenset("admitted discharged class admit-source disposition".split())
+_MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
 FINDINGS: Final = frozenset(
     "code-status severity complication diagnosis allergy body-position quality laterality anesthesia reaction method".split()
 )
 """Roles that are findings where no resource of the rows has an element for them."""
+_FINDINGS_OF: Final = {"Procedure": frozenset(("anesthesia",)), "Encounter": frozenset(("code-status",))}
+"""Roles that are findings beside an event, by its type."""
 LEAST: Final = 2.6
 
 
@@ -60,6 +78,7 @@ class Plan:
         patient: whether the rows say enough about a person for a Patient.
         event: type of the resource of what a row is about; empty for none.
         encounter: whether the rows' visits become Encounters beside that.
+        request: whether the orders of results become ServiceRequests.
         measures: columns that become an Observation each.
         varying: columns that have several values for one patient or visit, so that no Patient or Encounter has them.
         dropped: whether the rows are about something that can't be without a patient, whom nothing names.
@@ -69,6 +88,7 @@ class Plan:
     patient: bool = False
     event: str = ""
     encounter: bool = False
+    request: bool = False
     dropped: bool = False
     measures: list[Guess] = field(default_factory=list)
     varying: dict[str, str] = field(default_factory=dict)
@@ -84,33 +104,36 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
     if "patient-id" in roles and who:
         plan.patient = True
         plan.evidence.append(f"Patient: the rows have {', '.join(sorted(who))}")
-    plan.event = _event(path, guesses, plan)
+    plan.event = _event(path, sample, guesses, plan)
     _medication(path, sample, guesses, plan)
     if plan.event not in ("", "Observation", "Encounter") and "patient-id" not in roles:
         plan.questions.append(
             f"whose are the rows? Without a patient they can't be {plan.event}s; only what is measured is kept"
         )
         plan.event, plan.dropped = "", True
+    _measures(sample, guesses, plan)
     key = next((g for g in guesses if g.role == "encounter-id"), None)
     if (
         key is not None
-        and plan.event not in ("", "Encounter")
-        and roles & _MAKES_ENCOUNTERS
+        and plan.event != "Encounter"
         and "patient-id" in roles
+        and (plan.event or plan.measures)
     ):
-        plan.encounter = True
-        plan.evidence.append(f"Encounter: {key.column} identifies the visit, and columns are about it")
-    if not plan.event and key is not None and {"admitted", "discharged"} <= roles and "patient-id" in roles:
-        plan.encounter = True
-    _measures(guesses, plan)
-    if "patient-id" in roles and not plan.patient and (plan.event or plan.measures):
+        about = [g.column for g in guesses if g.role in _MAKES_ENCOUNTERS and depends_on(sample, g, key)]
+        if about:
+            plan.encounter = True
+            plan.evidence.append(
+                f"Encounter: {key.column} identifies the visit, and {', '.join(about)} are about it"
+            )
+    _request(sample, guesses, plan)
+    if "patient-id" in roles and not plan.patient:
         plan.patient = True
         plan.evidence.append("Patient: the rows have its identifier")
     _vary(sample, guesses, plan)
     return plan
 
 
-def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
+def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     votes: dict[str, float] = {}
     why: dict[str, list[str]] = {}
 
@@ -132,7 +155,9 @@ def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
     roles = {guess.role for guess in guesses}
     if (
         {"start", "end"} <= roles
-        and not {"drug", "procedure", "diagnosis"} & roles
+        and not any(
+            g.role in ("drug", "procedure", "diagnosis") and 2 * g.filled > len(sample.rows) for g in guesses
+        )
         and _unique_visit(guesses)
     ):
         vote("Encounter", 2.0, "start and end of each visit")
@@ -151,7 +176,11 @@ def _event(path: Path, guesses: list[Guess], plan: Plan) -> str:
     for kind, (needed, subject) in _NEEDED.items():
         if kind in votes and not roles & needed and not _has(guesses, subject):
             del votes[kind]
-    if "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
+    visit = next((g for g in guesses if g.role == "encounter-id"), None)
+    own = visit is not None and visit.distinct == visit.filled == len(sample.rows) > 3
+    if own and "Encounter" in votes and roles & {"date", "start", "collected"} and not many_measures(guesses):
+        vote("Encounter", 1.0, "each row has its own visit")
+    elif "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
         del votes["Encounter"]
     measured = sum(1 for g in guesses if g.measure)
     if "Encounter" in votes and measured > 5 and votes["Encounter"] < 4:
@@ -181,6 +210,11 @@ _NEEDED: Final = {
     "Condition": ({"diagnosis"}, "diagnosis"), "AllergyIntolerance": ({"allergy", "drug"}, "allergy"),
 }  # fmt: skip
 """Roles, or a code of a subject, without which rows are not about something."""
+
+
+def many_measures(guesses: list[Guess]) -> bool:
+    """Whether a table has measurements, of which visits are no more than the time."""
+    return any(g.measure or g.role in ("value", "drug", "vaccine", "allergy") for g in guesses)
 
 
 def _keyed(guesses: list[Guess], kind: str) -> bool:
@@ -216,29 +250,86 @@ def _medication(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) ->
         for n, g in enumerate(guesses)
     )
     if has_words or {"administered", "dose-ordered"} & roles or re.search(r"\bmar\b|administ|gabe", words):
-        plan.event = "MedicationAdministration"
+        plan.event, why = "MedicationAdministration", "what was given"
     elif not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):
-        plan.event = "MedicationStatement"
+        plan.event, why = "MedicationStatement", "what is taken, as nothing says that it was ordered or given"
+    else:
+        return
+    plan.evidence = [
+        f"{text.replace('MedicationRequest', plan.event, 1)}; it is about {why}"
+        if text.startswith("MedicationRequest:")
+        else text
+        for text in plan.evidence
+    ]
 
 
-def _measures(guesses: list[Guess], plan: Plan) -> None:
+_ASKING: Final = re.compile(
+    r"order|request|requester|auth(o?ri|rz)|prescri|solicit|peticion|anforder|einsend|zuweis|ueberweis|refer(r|ing)|richied|demand|auftraggeb|origen|origin\b"
+)
+"""Names of columns of providers who asked for something."""
+
+
+def asks(guess: Guess) -> bool:
+    """Whether a column is by its name that of who asked for something, or where they are."""
+    return bool(_ASKING.search(tokens(guess.name)))
+
+
+def requester(guesses: Sequence[Guess]) -> Guess | None:
+    """The column of who asked for a result; a person before a place."""
+    for role in ("provider", "provider-id", "ward", "specialty", "organization"):
+        for guess in guesses:
+            if guess.role == role and asks(guess):
+                return guess
+    return None
+
+
+def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
+    """Whether something is known of the orders that results are of: who asked for them, when, for what."""
+    order = next((g for g in guesses if g.role == "order-id"), None)
+    results = plan.event == "Observation" or (not plan.event and plan.measures)
+    if not plan.event and any(g.role in ("test", "procedure") for g in guesses):
+        results = True  # what was ordered, without a result
+    if order is None or not results or not any(g.role == "patient-id" for g in guesses):
+        return
+    about = [requester(guesses), *(g for g in guesses if g.role in ("ordered", "panel"))]
+    if not plan.event and not plan.measures:
+        about += [g for g in guesses if g.role in ("test", "procedure")]
+    known = [g.column for g in about if g is not None and depends_on(sample, g, order)]
+    for guess in about:
+        if guess is not None and guess.column not in known:
+            plan.varying[guess.column] = order.column
+    if known:
+        plan.request = True
+        plan.evidence.append(
+            f"ServiceRequest: {order.column} identifies the order, and {', '.join(known)} are about it"
+        )
+
+
+def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """The columns that become an Observation each."""
     numbers = ("number", "boolean", "category", "age", "blood-pressure")
     if plan.event == "Observation":
         return
     if plan.event:
+        also = _FINDINGS_OF.get(plan.event, frozenset())
         plan.measures = [
             g for g in guesses
-            if g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.name)))
+            if g.role in also or (g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.name))))
         ]  # fmt: skip
     else:
-        chart = sum(1 for g in guesses if _is_measurement(g)) >= _CHART
+        known = sum(1 for g in guesses if _is_measurement(g) and g.role != "age")
+        findings = sum(1 for g in guesses if g.role == "boolean" and not g.of)
+        if findings >= _REGISTER and any(g.role == "patient-id" for g in guesses):
+            known += 2  # a register of what patients have
         plan.measures = [
             g
             for g in guesses
             if _is_measurement(g)
-            or (chart and ((g.role == "number" and not _is_number_of(g)) or g.role in FINDINGS))
-            or (not plan.patient and not chart and g.role == "number" and not g.whole)
+            or (
+                known >= _CHART
+                and (_is_other_number(g) or g.role in FINDINGS or _is_finding(sample, g, known))
+            )
+            or (not plan.patient and known < _CHART and g.role == "number" and not g.whole and not g.header)
             or g.role == "age"
             or (g.role in ("note", "text") and _is_report(g))
         ]
@@ -256,6 +347,42 @@ def _measures(guesses: list[Guess], plan: Plan) -> None:
 
 _CHART: Final = 2
 """From so many measurements a table is a chart of them, in which other numbers are measurements as well."""
+
+
+_REGISTER: Final = 4
+"""From so many columns of yes and no a table of patients is a register of what they have."""
+_LARGE: Final = 5
+"""From so many measurements a chart's columns of a few words, of which nothing is known, are findings."""
+
+
+def _is_other_number(guess: Guess) -> bool:
+    return guess.role == "number" and not _is_number_of(guess)
+
+
+def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:
+    """Whether a column of a few words in a chart is a finding: yes or no, how much, or what nothing else is known of."""
+    if guess.of or re.search(_NO_FINDING, tokens(guess.name)):
+        return False
+    if guess.role == "boolean":
+        if guess.header in ("", "boolean", "complication", "category", "flag"):
+            guess.questions.append(
+                f"{guess.column}: is it a finding (yes or no), as is assumed, or of the record?"
+            )
+            return True
+        return False
+    if guess.role not in ("category", "text", "status-of", "complaint"):
+        return False
+    if is_graded(sample.values(sample.columns.index(guess.column))):
+        guess.evidence.append("its words say how much of something there is")
+        return True
+    return known >= _LARGE and guess.role == "category" and guess.header == "" and 1 < guess.distinct <= 12
+
+
+_NO_FINDING: Final = (
+    r"consent|einwillig|consens|active|aktiv|deleted|valid|verified|checked|complete|imported|export|quality|site|centre|center|zentrum|"
+    r"device|machine|operator|user|source|version|file|batch|arm\b|group|gruppe|cohort|visit|event|status"
+)
+"""Names of columns about the record, not about the patient."""
 
 
 def _is_measurement(guess: Guess) -> bool:
@@ -305,8 +432,20 @@ def main_code(guesses: list[Guess]) -> Guess | None:
 _OF_PATIENTS: Final = frozenset(
     """person-id name given middle family maiden prefix suffix sex birth-date death-date deceased marital address city county
     state postal-code country phone phone-home phone-work phone-mobile email language gp contact-name contact-phone
-    contact-relationship nationality religion fax""".split()
+    contact-relationship nationality religion fax race ethnicity occupation birth-place birth-year""".split()
 )
+
+
+_OF_EVENTS: Final = {
+    "Procedure": frozenset("ward disposition complaint".split()),
+    "Immunization": frozenset("ward disposition complaint".split()),
+    "MedicationAdministration": frozenset("ward complaint disposition".split()),
+    "MedicationRequest": frozenset(("complaint",)),
+    "MedicationStatement": frozenset(("complaint",)),
+    "Observation": frozenset(("ward",)),
+    "": frozenset(("ward",)),
+}
+"""Roles of columns about visits that may be about the event of a row instead, by resource type."""
 
 
 def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
@@ -320,5 +459,7 @@ def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
         if key is None or not written or key.distinct == key.filled:
             continue
         for guess in guesses:
-            if guess.role in roles and not depends_on(sample, guess, key):
+            if guess.role in roles - _OF_EVENTS.get(plan.event, frozenset()) and not depends_on(
+                sample, guess, key
+            ):
                 plan.varying[guess.column] = key.column

@@ -233,11 +233,15 @@ _YES_NO: Final = (
 
 
 def booleans(values: Sequence[str]) -> tuple[str, str] | None:
-    """The words for yes and no, where all values are one of a pair."""
+    """The words for yes and no, where all values are one of a pair; a number before one (`1_yes`) does not count."""
     words = {value.casefold() for value in values}
     if not words or len(words) > 2:
         return None
     for pair in _YES_NO:
         if words <= set(pair):
             return pair
+    plain = {re.sub(r"^[01][ _.=:-]+", "", word): word for word in words}
+    for pair in _YES_NO:
+        if plain.keys() <= set(pair) and len(plain) == len(words) == 2:
+            return plain[pair[0]], plain[pair[1]]
     return None

@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY, NUMBER
+from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import LOINC
-from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
+from fhir_bridge.workshop.first_mapping.writing import (
+    ELSEWHERE,
+    VITAL_SIGNS,
+    Writer,
+    cell,
+    listed,
+    literal,
+    quoted,
+)
 
 __all__ = ["WideRules"]
 
@@ -24,7 +34,7 @@ class WideRules(Writer):
             self._ask(f"{when.column}: were the measurements taken then, as is assumed?")
         measures = [g for g in self._plan.measures if "`" not in g.column]
         upper, lower = self._side(measures, "8480-6"), self._side(measures, "8462-4")
-        if upper is not None and lower is not None:
+        if upper is not None and lower is not None and upper is not lower:
             measures = [guess for guess in measures if guess is not upper and guess is not lower]
             yield from self._pressure(upper, lower, when)
         numbers = [g for g in measures if g.role in ("number", "age")]
@@ -89,10 +99,24 @@ class WideRules(Writer):
         if issued is not None:
             yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
         yield from self._order()
+        yield from self._place()
+        people = [
+            g
+            for g in self._all("provider", "provider-id")
+            if g is not requester(self._readable) and not re.search(ELSEWHERE, g.column.casefold())
+        ]
+        numbers = self._paired(people)
+        yield from listed(
+            "performer",
+            [self._person("Observation.performer", g, numbers) for g in people if g not in numbers.values()],
+        )
         studies = []
         for guess in self._all("study-id"):
             value = f"identifier: {{system: {quoted(f'{self._authority}:{self._label(guess)}')}, value: {quoted('=' + self._cell(guess, 'Observation.partOf'))}}}"
-            studies.append(f"{{when: {quoted(cell(guess.column))}, type: ImagingStudy, {value}}}")
+            target = (
+                "ImagingStudy" if re.search(r"uid|dicom|image|scan", guess.column.casefold()) else "Procedure"
+            )
+            studies.append(f"{{when: {quoted(self._cell(guess))}, type: {target}, {value}}}")
         yield from listed("partOf", studies)
         if specimen := self._one("specimen"):
             yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"

@@ -5,19 +5,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.cells import IDENTIFIERS
+from fhir_bridge.workshop.first_mapping.codes import subject_of
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.keys import examination_numbers, own_number, tells_apart, tie_breakers
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
-from fhir_bridge.workshop.first_mapping.relations import subject_of
+from fhir_bridge.workshop.first_mapping.relations import DATES
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving, status_codes, unknown_status
 from fhir_bridge.workshop.first_mapping.table import Sample
-from fhir_bridge.workshop.first_mapping.tables import Plan
+from fhir_bridge.workshop.first_mapping.tables import Plan, asks
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
-__all__ = ["ELSEWHERE", "VITAL_SIGNS", "Writer", "cell", "either", "listed", "literal", "quoted"]
+__all__ = [
+    "ELSEWHERE",
+    "VITAL_SIGNS",
+    "Writer",
+    "cell",
+    "concepts_of",
+    "either",
+    "listed",
+    "literal",
+    "quoted",
+]
 
 VITAL_SIGNS = frozenset(
     "85353-1 9279-1 8867-4 2708-6 59408-5 8310-5 8302-2 9843-4 29463-7 39156-5 85354-9 8480-6 8462-4 8478-0".split()
@@ -27,8 +39,13 @@ VITAL_SIGNS = frozenset(
 _REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|rifiut|rechaz"
 """Names of columns that say of a vaccine that it was not given."""
 
-ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt"
+_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
+ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt|(er|up|erf|cre|mod|chg|upd)_?usr|change|modif|updat|geaend|geänd|creat|anleg|angelegt|usu_mod"
 """Names of columns of providers who had another part than doing it."""
+_OTHER: Final = re.compile(
+    r"type|status|unit|value|operator|modifier|qualifier|route|race|gender|visit|class|admitted|discharged"
+)
+"""Names of OMOP's concepts of something else than what a row is about."""
 _TREATMENTS: Final = frozenset(
     ("MedicationAdministration", "MedicationStatement", "MedicationRequest", "Immunization", "Procedure")
 )
@@ -102,7 +119,7 @@ def _may_say_status(guess: Guess) -> bool:
         return False
     if guess.role in ("status", "status-of", "refused"):
         return True
-    words = _concepts_of(guess)
+    words = concepts_of(guess)
     return guess.role in ("category", "text", "boolean", "display") and bool(words & {"status", "refusal"})
 
 
@@ -112,7 +129,8 @@ def _may_be_words_of_status(guess: Guess) -> bool:
     return few and not guess.of and not guess.measure and "`" not in guess.column
 
 
-def _concepts_of(guess: Guess) -> frozenset[str]:
+def concepts_of(guess: Guess) -> frozenset[str]:
+    """What the words of a column's name stand for."""
     return frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
 
 
@@ -154,9 +172,16 @@ class Writer:
         if element and element not in guess.uses:
             guess.uses.append(element)
         here = cell(guess.column)
+        whole = here
+        for mark in guess.marks:
+            whole = f"replace({whole}, {literal(mark)}, '')"
         if not guess.local:
-            return here
-        return f"(null if {here} in [{', '.join(map(literal, guess.local))}] else {here})"
+            return whole
+        return f"(null if {here} in [{', '.join(map(literal, guess.local))}] else {whole})"
+
+    def _system(self, guess: Guess, label: str) -> str:
+        """The system of a number: that which a country gives it, else one of this site."""
+        return quoted(guess.system or f"{self._authority}:{label}")
 
     def _text(self, element: str, *roles: str, of: str = "") -> Iterator[str]:
         """An element that is a concept in words."""
@@ -176,11 +201,16 @@ class Writer:
         items = [f"{{text: {quoted('=' + self._cell(g, of + 'note'))}}}" for g in notes]
         yield from listed("note", items)
 
+    def _own_role(self) -> tuple[str, ...]:
+        """The role of numbers that each row has its own of, where that says no more: they identify the event."""
+        unique = any(g.distinct == g.filled == len(self._sample.rows) > 1 for g in self._all("id"))
+        return ("id",) if unique else ()
+
     def _identifiers(self, of: str, *roles: str) -> Iterator[str]:
         items = []
         for guess in self._all(*roles):
             if guess.column not in self.used or guess.uses in ([], ["key"]):
-                system = quoted(f"{self._authority}:{self._label(guess)}")
+                system = self._system(guess, self._label(guess))
                 items.append(
                     f"{{system: {system}, value: {quoted('=' + self._cell(guess, of + 'identifier'))}}}"
                 )
@@ -188,7 +218,7 @@ class Writer:
 
     @staticmethod
     def _label(guess: Guess) -> str:
-        return re.sub(r"[^a-z0-9]+", "-", guess.column.casefold()).strip("-") or "id"
+        return tokens(guess.column).replace(" ", "-") or "id"
 
     def _when(self, kind: str) -> Guess | None:
         """The date that says when it was; what is not sure is asked."""
@@ -270,33 +300,47 @@ class Writer:
 
     def _status_cases(self, kind: str) -> tuple[str, dict[str, str]] | None:
         """The expression that says the status of rows, and the code of each of its words; None where no column does."""
-        for guess in self._guesses:
-            values = [
-                v
-                for v in self._sample.values(self._sample.columns.index(guess.column))
-                if v not in guess.missing
-            ]
-            if "`" in guess.column or guess.of or guess.column in self._plan.varying:
+        stated = self._status_column(kind)
+        if stated is None:
+            return None
+        guess, codes = stated
+        if guess.words:
+            self._ask(f"{guess.column}: does it say whether it was given or done, as is assumed?")
+        short = [f"{word.upper()} → {code}" for word, code in codes.items() if code and len(word) < 3]
+        if short:
+            self._ask(f"{guess.column}: do its letters mean {', '.join(short)}, as is assumed?")
+        lacking = [word for word, code in codes.items() if not code]
+        if lacking:
+            self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
+        element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
+        return f"lower({self._cell(guess, f'{kind}.{element}')})", {
+            word: code or unknown_status(kind) for word, code in codes.items()
+        }
+
+    def _status_column(self, kind: str) -> tuple[Guess, dict[str, str]] | None:
+        """The column that says the status of rows, and the code of each of its words; empty for one that is not known."""
+        for guess in self._readable:
+            if guess.of or guess.column in self._plan.varying:
                 continue
+            values = self._values(guess)
             if guess.words and guess.role != "sex":
                 yes_no = _given(kind, guess)
                 if yes_no is None:
                     continue
-                self._ask(f"{guess.column}: does it say whether it was given or done, as is assumed?")
-                return f"lower({self._cell(guess, kind + '.status')})", yes_no
+                return guess, yes_no
             if guess.role != "status" and not speaks_of_giving(kind, guess.role, values):
                 continue
             codes = status_codes(kind, values)
             lacking = [word for word, code in codes.items() if not code]
             if len(lacking) == len(codes) or (lacking and not unknown_status(kind)):
                 continue
-            if lacking:
-                self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
-            element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
-            return f"lower({self._cell(guess, f'{kind}.{element}')})", {
-                word: code or unknown_status(kind) for word, code in codes.items()
-            }
+            return guess, codes
         return None
+
+    def _values(self, guess: Guess) -> list[str]:
+        """The cells of a column without its words for no value."""
+        cells = self._sample.values(self._sample.columns.index(guess.column))
+        return [cell for cell in cells if cell not in guess.missing]
 
     def _unread_status(self) -> list[str]:
         """Columns that by their names say whether something happened, in words that are not understood."""
@@ -335,27 +379,33 @@ class Writer:
             return
         yield f"  {element}: {quoted(f'=patient({self._cell(patient, element)})')}"
 
-    def _key(self, *guesses: Guess | None, extra: str = "", always: Guess | None = None) -> str:
-        """What distinguishes the resources of rows: the key of the table, else as few columns as tell the rows apart."""
-        row = next((guess for guess in self._guesses if self._is_key(guess)), None)
-        if row is not None:
-            parts = [self._cell(row, "key")]
+    def _key(
+        self,
+        *guesses: Guess | None,
+        extra: str = "",
+        always: Guess | None = None,
+        action: Guess | None = None,
+    ) -> str:
+        """What distinguishes the resources of rows: the row's own number, else whose, of which visit, order and time.
+
+        Dates, times and numbers of examinations count though the sample can be told apart without them.
+        """
+        own = own_number(self._readable, len(self._sample.rows), self._plan.event or "Observation")
+        chosen = [own] if own is not None else self._distinguishing(guesses, action)
+        if chosen:
+            parts = [
+                self._cell(part, "key") + ("?" if part.filled < len(self._sample.rows) or part.local else "")
+                for part in chosen
+            ]
         else:
-            chosen = [each for g in guesses if g for each in (g, g.clock) if each is not None]
-            more = [g for g in self._all("order-id", "row-id") if g not in chosen]
-            while more and not self._distinguishes(chosen):
-                chosen.append(more.pop(0))
-            if self._one("patient-id") is None or not chosen or not self._distinguishes(chosen):
-                columns = [g for g in self._guesses if g.role != "empty" and "`" not in g.column]
-                columns = [g for g in columns if not self._read or g.column in self._read]
-                parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
-                self._ask("no column or few columns tell the rows apart: the key is the whole row")
-            else:
-                parts = []
-                for column in dict.fromkeys(g.column for g in chosen):
-                    part = next(g for g in chosen if g.column == column)
-                    optional = "?" if part.filled < len(self._sample.rows) or part.local else ""
-                    parts.append(self._cell(part, "key") + optional)
+            columns = [g for g in self._readable if g.role != "empty"]
+            columns = [
+                g
+                for g in columns
+                if not self._read or g.column in self._read or g.role in DATES | IDENTIFIERS
+            ]
+            parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
+            self._ask("no column or few columns tell the rows apart: the key is the whole row")
         if always is not None and not any(cell(always.column) in part for part in parts):
             optional = "?" if always.filled < len(self._sample.rows) or always.local else ""
             parts.append(self._cell(always, "key") + optional)
@@ -363,37 +413,84 @@ class Writer:
             parts.append(extra)
         return f"  key: [{', '.join(quoted(part) for part in parts)}]"
 
-    def _is_key(self, guess: Guess) -> bool:
-        """Whether a column is the key of the table: unique, and called so or the first."""
-        unique = guess.distinct == guess.filled == len(self._sample.rows) > 1 and "`" not in guess.column
-        if not unique or guess.role not in ("id", "event-id", "order-id", "study-id"):
-            return False
-        return guess.role != "id" or guess is self._guesses[0] or guess.header in ("row-id", "id", "event-id")
+    @property
+    def _readable(self) -> list[Guess]:
+        return [guess for guess in self._guesses if "`" not in guess.column]
 
-    def _distinguishes(self, guesses: list[Guess]) -> bool:
-        places = [self._sample.columns.index(guess.column) for guess in guesses]
-        seen = {tuple(row[place] for place in places) for row in self._sample.rows}
-        return len(seen) >= len({tuple(row) for row in self._sample.rows})
+    def _distinguishing(self, guesses: Sequence[Guess | None], action: Guess | None) -> list[Guess]:
+        """The columns of a key; none where they don't tell rows apart, or nobody says whose they are."""
+        patient = self._one("patient-id")
+        if patient is None:
+            return []
+        numbers = [g for g in examination_numbers(self._readable) if g.column not in self._plan.varying]
+        listed_ones = [*(g for g in guesses if g is not None), *numbers]
+        chosen: list[Guess] = []
+        for guess in listed_ones:
+            for each in (guess, guess.clock):
+                if each is not None and each not in chosen:
+                    chosen.append(each)
+        if action is not None and action not in chosen:
+            chosen.append(action)
+        for more in tie_breakers(self._readable, self._plan.event):
+            if tells_apart(self._sample, [g.column for g in chosen]):
+                break
+            if more not in chosen:
+                chosen.append(more)
+        if not tells_apart(self._sample, [g.column for g in chosen]):
+            return []
+        dated = any(guess.format or guess.timed or guess.role in DATES for guess in chosen)
+        if not dated and not numbers:
+            self._ask(
+                f"nothing but {' and '.join(g.column for g in chosen)} distinguishes the rows: a second row of a patient would "
+                "replace the first; is there a date, or the number of the examination?"
+            )
+        return chosen
 
     def _codes_of(self, *subjects: str) -> list[Guess]:
         """The columns of codes of a subject, those of a standard system first."""
-        fitting = [g for g in self._all("code") if subject_of(g) in subjects]
+        fitting = [
+            g
+            for g in self._all("code")
+            if subject_of(g) in subjects and not (g.system == "OMOP" and _OTHER.search(tokens(g.name)))
+        ]
         return sorted(fitting, key=lambda g: (not g.system, g.system == "OMOP"))
 
-    def _coded(self, element: str, codes: list[Guess], text: Guess | None, of: str = "") -> Iterator[str]:
-        """A CodeableConcept of columns of codes and a text."""
+    def _coded(
+        self,
+        element: str,
+        codes: list[Guess],
+        text: Guess | None,
+        of: str = "",
+        more: Sequence[Guess] = (),
+        extra: str = "",
+    ) -> Iterator[str]:
+        """A CodeableConcept of columns of codes and a text, with what more the text says."""
         yield f"  {element}:"
-        if codes:
-            yield f"    coding: [{', '.join(self._coding(code, text, of + element) for code in codes)}]"
-        if text is not None:
+        codings = [*([extra] if extra else []), *(self._coding(code, text, of + element) for code in codes)]
+        if codings:
+            yield f"    coding: [{', '.join(codings)}]"
+        if text is not None and more:
+            words = [
+                self._cell(g, of + element + ".text")
+                for guess in (text, *more)
+                for g in (guess, self._unit_of(guess))
+                if g
+            ]
+            joined = ", ".join(words)
+            yield f"    text: {quoted(f'=join([{joined}])')}"
+        elif text is not None:
             yield f"    text: {quoted('=' + self._cell(text, of + element + '.text'))}"
 
     def _coding(self, code: Guess, text: Guess | None, element: str) -> str:
         here = self._cell(code, f"{element}.coding")
+        if code.systems:
+            stated = next(g for g in self._guesses if g.role == "code-system" and g.of == code.column)
+            cases = ", ".join(f"{quoted(word)}: {quoted(system)}" for word, system in code.systems.items())
+            local = quoted(f"{self._authority}:{self._label(code)}")
+            match = quoted(self._cell(stated, f"{element}.coding.system"))
+            return f"{{system: {{match: {match}, {cases}, else: {local}}}, code: {quoted('=' + here)}}}"
         known = bool(code.system) and code.system != "OMOP"
-        system = quoted(
-            code.system if known else f"{self._authority}:{bare(code.column).lower()}".replace(" ", "-")
-        )
+        system = quoted(code.system if known else f"{self._authority}:{self._label(code)}")
         if code.system == LOINC and any("are not of" in question for question in code.questions):
             system = quoted(
                 f"={literal(LOINC)} if matches({here}, '[0-9]+-[0-9]') else {literal(self._authority + ':code')}"
@@ -460,22 +557,92 @@ class Writer:
         system = quoted(self._authority + ":encounter")
         yield f"  {element}: {{when: {quoted(cell(visit.column))}, type: Encounter, identifier: {{system: {system}, value: {value}}}}}"
 
+    def _references(self, role: str, target: str, element: str) -> list[str]:
+        """References by identifier to what the columns of a role are the numbers of."""
+        items = []
+        for guess in self._all(role):
+            system = self._system(guess, self._label(guess))
+            here = self._cell(guess)
+            value = quoted("=" + self._cell(guess, element))
+            items.append(
+                f"{{when: {quoted(here)}, type: {target}, identifier: {{system: {system}, value: {value}}}}}"
+            )
+        return items
+
     def _order(self) -> Iterator[str]:
         """The order that a result is of."""
-        items = []
-        for guess in self._all("order-id"):
-            system = quoted(f"{self._authority}:{self._label(guess)}")
-            value = quoted("=" + self._cell(guess, "basedOn"))
-            items.append(
-                f"{{when: {quoted(cell(guess.column))}, type: ServiceRequest, identifier: {{system: {system}, value: {value}}}}}"
-            )
-        yield from listed("basedOn", items)
+        order = self._one("order-id")
+        if self._plan.request and order is not None:
+            self._cell(order, "basedOn")
+            yield f"  basedOn: {quoted('=ref(' + literal('order') + ')')}"
+            return
+        yield from listed("basedOn", self._references("order-id", "ServiceRequest", "basedOn"))
 
     def _displayed(self, element: str, guess: Guess, of: str = "") -> str:
         return f"{{display: {quoted('=' + self._cell(guess, of + element))}}}"
 
-    def _amount(self, amount: Guess, unit: Guess | None, element: str) -> str:
+    def _reference(self, element: str, guess: Guess) -> str:
+        """A reference by the number that a country gives, else by what is written."""
+        if not guess.system and not guess.role.endswith("-id"):
+            return self._displayed(element, guess)
+        here = self._cell(guess, element)
+        system = self._system(guess, self._label(guess))
+        return f"{{when: {quoted(here)}, identifier: {{system: {system}, value: {quoted('=' + here)}}}}}"
+
+    def _paired(self, people: list[Guess]) -> dict[str, Guess]:
+        """The number of each person who has a name in a column and a number in the one beside it."""
+        pairs: dict[str, Guess] = {}
+        for person in people:
+            for number in people:
+                beside = abs(self._guesses.index(person) - self._guesses.index(number)) == 1
+                if (
+                    person.role == "provider"
+                    and number.role == "provider-id"
+                    and beside
+                    and number not in pairs.values()
+                ):
+                    pairs[person.column] = number
+        return pairs
+
+    def _person(self, element: str, guess: Guess, numbers: dict[str, Guess]) -> str:
+        """A reference to a person by name, and by number where there is one."""
+        number = numbers.get(guess.column)
+        if number is None:
+            return self._reference(element, guess)
+        system = self._system(number, self._label(number))
+        value = quoted("=" + self._cell(number, element))
+        shown = quoted("=" + self._cell(guess, element))
+        return f"{{identifier: {{system: {system}, value: {value}}}, display: {shown}}}"
+
+    def _place(self) -> Iterator[str]:
+        """Where it was: in the extension that R4 has for it, where no Encounter says it."""
+        items = []
+        for guess in self._all("ward"):
+            if asks(guess) or any(use.startswith("Encounter") for use in guess.uses):
+                continue
+            here = self._cell(guess, "extension (event-location)")
+            items.append(
+                f"{{when: {quoted(here)}, url: {_EXTENSION}event-location, valueReference: {{display: {quoted('=' + here)}}}}}"
+            )
+            self._ask(f"{guess.column}: is it where the event of the row was, as is assumed?")
+        if (
+            self._plan.event in ("", "Observation")
+            and (lying := self._one("body-position"))
+            and lying not in self._plan.measures
+        ):
+            here = self._cell(lying, "extension (bodyPosition)")
+            items.append(
+                f"{{when: {quoted(here)}, url: {_EXTENSION}observation-bodyPosition, valueCodeableConcept: {{text: {quoted('=' + here)}}}}}"
+            )
+        yield from listed("extension", items)
+
+    def _unit_of(self, amount: Guess) -> Guess | None:
+        """The column of a number's unit."""
+        return next((g for g in self._readable if g.of == amount.column and g.role.endswith("unit")), None)
+
+    def _amount(self, amount: Guess, element: str) -> str:
         """The expression of a Quantity."""
+        unit = self._unit_of(amount)
         stated = (
             self._cell(unit, element) if unit is not None else literal(amount.unit) if amount.unit else "null"
         )

@@ -1,0 +1,103 @@
+# ruff: noqa: E501 - lines of YAML are written as they come out
+"""The rules of what stands around an event: the order that it carries out, who pays, what is known of the person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY
+from fhir_bridge.workshop.first_mapping.tables import requester
+from fhir_bridge.workshop.first_mapping.writing import Writer, quoted
+
+__all__ = ["AroundRules"]
+
+_BACKGROUND: Final = ("race", "ethnicity", "occupation")
+"""What is known of a person and has no element in R4's Patient: an Observation of social history each."""
+
+
+class AroundRules(Writer):
+    """Writes the rules of orders, coverages and what is known of people."""
+
+    def _background(self) -> Iterator[str]:
+        guesses = [g for role in _BACKGROUND for g in self._all(role)]
+        patient = self._one("patient-id")
+        if not guesses or patient is None or not self._plan.patient:
+            return
+        yield "- rule: background"
+        yield "  unpivot:"
+        for guess in guesses:
+            self.used.add(guess.column)
+            guess.uses.append(f"Observation ({bare(guess.column)})")
+            missing = f", missing: [{', '.join(quoted(word) for word in guess.local)}]" if guess.local else ""
+            yield f"    {quoted(guess.column)}: {{text: {quoted(bare(guess.column))}{missing}}}"
+        if any(guess.local for guess in guesses):
+            yield '  when: "not (value in spec.missing)"'
+        yield "  as: Observation"
+        yield f"  key: [{quoted(self._cell(patient))}, column]"
+        yield "  status: final"
+        yield f"  category: [{{coding: [{{system: {CATEGORY}, code: social-history}}]}}]"
+        yield '  code: {text: "=spec.text"}'
+        yield from self._subject()
+        yield '  valueCodeableConcept: {text: "=value"}'
+
+    def _coverage(self) -> Iterator[str]:
+        """Who pays for a patient."""
+        payers = self._all("insurer")
+        patient = self._one("patient-id")
+        if self._plan.event == "Immunization" or not payers or patient is None or not self._plan.patient:
+            return
+        payer = next((g for g in payers if g.system or not g.of), payers[0])
+        here = self._cell(payer, "Coverage.payor")
+        yield "- rule: coverage"
+        yield f"  when: {quoted(here)}"
+        yield "  as: Coverage"
+        kinds = [g for g in payers if g is not payer][:1]
+        parts = [self._cell(patient), here, *(self._cell(g, "Coverage.type") + "?" for g in kinds)]
+        yield f"  key: [{', '.join(map(quoted, parts))}]"
+        yield "  status: active"
+        self._ask("every Coverage is taken for active: is it?")
+        yield f"  beneficiary: {quoted(f'=patient({self._cell(patient)})')}"
+        number = next((g for g in self._all("organization-id") if g.system and not self._visits), None)
+        if not payer.system and number is not None:  # beside the payer's name its number
+            value = quoted("=" + self._cell(number, "Coverage.payor"))
+            named = f"{{identifier: {{system: {quoted(number.system)}, value: {value}}}, display: {quoted('=' + here)}}}"
+        elif payer.system:
+            named = f"{{type: Organization, identifier: {{system: {quoted(payer.system)}, value: {quoted('=' + here)}}}}}"
+        else:
+            named = f"{{display: {quoted('=' + here)}}}"
+        yield f"  payor: [{named}]"
+        if kinds:
+            yield f"  type: {{text: {quoted('=' + self._cell(kinds[0], 'Coverage.type'))}}}"
+
+    def _request(self) -> Iterator[str]:
+        """The order of results: who asked for them, when, and for what."""
+        order, patient = self._one("order-id"), self._one("patient-id")
+        if not self._plan.request or order is None or patient is None:
+            return
+        yield "- rule: order"
+        if order.filled < len(self._sample.rows) or order.local:
+            yield f"  when: {quoted(self._cell(order))}"
+        yield "  as: ServiceRequest"
+        yield f"  key: [{quoted(self._cell(patient))}, {quoted(self._cell(order, 'key'))}]"
+        value = quoted("=" + self._cell(order, "ServiceRequest.identifier"))
+        yield f"  identifier: [{{system: {self._system(order, self._label(order))}, value: {value}}}]"
+        if self._plan.event or self._plan.measures:
+            yield "  status: completed  # it has results"
+        else:
+            self._ask("the status of every order is unknown: which column or what says it?")
+            yield "  status: unknown"
+        yield "  intent: order"
+        panel = self._one("panel")
+        if panel is None and not self._plan.event and not self._plan.measures:
+            panel = self._one("test", "procedure")
+        if panel is not None:
+            yield f"  code: {{text: {quoted('=' + self._cell(panel, 'ServiceRequest.code.text'))}}}"
+        yield from self._subject()
+        yield from self._visit()
+        if ordered := self._one("ordered"):
+            yield f"  authoredOn: {quoted('=' + self._date(ordered, 'ServiceRequest.authoredOn'))}"
+        asking = requester(self._readable)
+        if asking is not None and asking.column not in self._plan.varying:
+            yield f"  requester: {self._reference('ServiceRequest.requester', asking)}"

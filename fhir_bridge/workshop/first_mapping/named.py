@@ -1,0 +1,190 @@
+"""Columns by what their names say, where the cells may be that: sex, codes, truth values, roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.cells import (
+    CODES,
+    IDENTIFIERS,
+    all_whole,
+    first_role,
+    texts,
+    zero_led,
+)
+from fhir_bridge.workshop.first_mapping.codes import code_of
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.numbers import as_quantity
+from fhir_bridge.workshop.first_mapping.sexes import sexes
+from fhir_bridge.workshop.first_mapping.values import booleans, number_form, share
+
+__all__ = ["as_boolean", "as_code", "as_role", "as_sex"]
+
+
+_SEXES: Final = {
+    **dict.fromkeys(
+        "male man men maennlich mann homme masculin maschio uomo hombre varon".split(), ("male", "female")
+    ),
+    **dict.fromkeys(
+        "female woman women weiblich frau femme feminin femmina donna mujer".split(), ("female", "male")
+    ),
+}
+"""Names of columns that say yes or no to one sex."""
+
+
+def as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
+    """Words for the sex."""
+    best = fits[0][1] if fits else ""
+    named = _SEXES.get(tokens(guess.name).removeprefix("is ").removeprefix("sex ").removeprefix("gender "))
+    pair = booleans(values)
+    if named is not None and pair is not None:
+        guess.role, guess.words = "sex", dict(zip(pair, named, strict=True))
+        guess.evidence.append(
+            "yes and no of one sex: " + ", ".join(f"{w} → {c}" for w, c in guess.words.items())
+        )
+        guess.questions.append(
+            f"{guess.column}: do {' and '.join(pair)} mean {' and '.join(named)}, as is assumed?"
+        )
+        return True
+    words, question = sexes(values, spanish=_is_spanish(guess.name))
+    if words and (
+        best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))
+    ):
+        guess.role, guess.words = "sex", words
+        guess.evidence.append(
+            "values are words for the sex: " + ", ".join(f"{w} → {c}" for w, c in words.items())
+        )
+        if question:
+            guess.questions.append(f"{guess.column}: {question}")
+        return True
+    if (
+        best == "sex"
+        and len(set(values)) <= 8
+        and max(map(len, values)) <= 20
+        and not any(v.isdigit() and len(v) > 1 for v in values)
+    ):
+        guess.role = "sex"
+        shown = ", ".join(sorted(set(values))[:6])
+        guess.evidence.append("values are no words for a sex")
+        guess.questions.append(f"{guess.column}: which sex does each of these mean: {shown}?")
+        return True
+    return False
+
+
+_NUMBERED: Final = frozenset(
+    "patient-id person-id encounter-id order-id account-id event-id study-id id row-id".split()
+)
+"""Roles whose cells have digits: `CC` and `TI` are kinds of documents, not their numbers."""
+_AMOUNTS: Final = frozenset(
+    """value value-number refills quantity dose dose-number los age status severity duration rate strength number money
+    drg series range-low range-high age-group code-system""".split()
+)
+"""Roles whose cells may be 0 and 1 and are not no and yes."""
+
+
+def _is_spanish(column: str) -> bool:
+    return bool(re.search(r"\b(sexo|genero)\b", tokens(column)))
+
+
+def as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
+    """Codes of a system, or of none that is known."""
+    if fits and fits[0][1] == "concept":
+        guess.role, guess.system = "code", "OMOP"
+        guess.evidence.append("identifiers of OMOP concepts")
+        guess.questions.append(f"{guess.column}: OMOP concept ids need the OMOP vocabulary to become codes")
+        return True
+    concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.name))))
+    code = code_of(values, concepts, [name for _, name in fits])
+    if code is None:
+        return False
+    guess.role, guess.system, guess.separator = "code", code.system, code.separator
+    guess.evidence.extend(code.evidence)
+    guess.questions.extend(f"{guess.column}: {question}" for question in code.questions)
+    return True
+
+
+def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
+    """Yes and no."""
+    pair = booleans(values)
+    if pair is None:
+        return False
+    if set(values) <= {"0", "1"} and len(set(values)) == 1 and fits:
+        return False
+    role = first_role(fits, "bool") if fits else None
+    best = fits[0][1] if fits else ""
+    of_words = set(values) == {"0", "1"} and best not in _AMOUNTS | IDENTIFIERS | CODES
+    if role is None and best and fits[0][0] >= 0.99 and not of_words:
+        return False
+    if role is not None and role.name == "status" and set(values) <= {"F", "T"}:
+        return False  # `F` is final
+    if role is not None and role.name in ("value", "sex", "status", "category", "flag"):
+        return False
+    guess.role = role.name if role is not None else "boolean"
+    guess.words = {"true": pair[0], "false": pair[1]}
+    guess.evidence.append("values are " + " and ".join(sorted(set(values))[:2]))
+    if set(values) <= {"0", "1"}:
+        guess.questions.append(f"{guess.column}: does 1 mean yes, as is assumed?")
+    return True
+
+
+def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
+    """What the name says, where its cells may be that."""
+    numbers = number_form(values, least=0.95)
+    kinds: tuple[str, ...]
+    if zero_led(values):
+        kinds = ("id", "str", "num")
+    elif numbers is not None and not (numbers.whole and all_whole(values)):
+        kinds = ("num",)
+    elif numbers is not None:
+        kinds = ("num", "id")
+    elif share(values, lambda v: any(c.isdigit() for c in v) and " " not in v) >= 0.8:
+        kinds = ("id", "str")
+    else:
+        kinds = (
+            ("str", "id") if share(values, lambda v: len(v) <= 24 and v.count(" ") <= 1) >= 0.9 else ("str",)
+        )
+    role = first_role(fits, *kinds)
+    if role is None or role.name in CODES or role.name == "category":
+        return False
+    whole = fits[0][0] >= 0.99  # a name that says nothing else
+    if not whole and role.name in _NUMBERED and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5:
+        return False
+    if role.name == "boolean":
+        return False
+    if role.name in ("id", "row-id") and numbers is not None and not all_whole(values):
+        return False
+    guess.role = (
+        "id"
+        if role.name == "row-id" and guess.distinct == guess.filled and _counts_as_id(fits)
+        else role.name
+    )
+    if role.name in ("provider-id", "provider"):
+        guess.role = (
+            "provider-id" if share(values, lambda v: any(c.isdigit() for c in v)) > 0.5 else "provider"
+        )
+    if (
+        role.name in ("organization-id", "organization")
+        and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5
+    ):
+        guess.role = "organization"
+    if role.name in ("value", "value-number", "range-low", "range-high", "dose", "quantity", "strength", "rate", "los",
+                     "duration", "age", "money", "dose-number", "refills"):  # fmt: skip
+        as_quantity(guess, values)
+    elif role.name in ("phone", "phone-home", "phone-mobile", "phone-work", "fax", "contact-phone"):
+        guess.evidence.append(texts(guess))
+        never = tuple(sorted({value for value in values if re.fullmatch(r"(\d)\1{5,}", value)}))
+        if never:
+            guess.missing = (*guess.missing, *never)
+            guess.questions.append(f"{guess.column}: {', '.join(never)} is taken for no number: is it?")
+    elif role.name in IDENTIFIERS:
+        guess.evidence.append(f"{guess.distinct} different values in {guess.filled} cells")
+    else:
+        guess.evidence.append(texts(guess))
+    return True
+
+
+def _counts_as_id(fits: Sequence[tuple[float, str]]) -> bool:
+    return False if not fits else fits[0][1] in ("row-id", "id")

@@ -1,0 +1,57 @@
+"""Codes of LOINC for the names of tests that the rows of a long table have, each by its name and its unit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from fhir_bridge.fhir import ucum
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.measures import Measure, is_one, measures_of, variant_of
+from fhir_bridge.workshop.first_mapping.sentinels import number_of
+from fhir_bridge.workshop.first_mapping.table import Sample
+from fhir_bridge.workshop.units import ucum_of
+
+__all__ = ["codes_of_names"]
+
+_MOST: Final = 60
+_SURE: Final = 0.99
+
+
+def codes_of_names(sample: Sample, name: Guess, value: Guess, unit: Guess | None) -> dict[str, Measure]:
+    """The measurement that each name means, where it means one alone and all its results are numbers in its unit."""
+    places = [sample.columns.index(g.column) for g in (name, value)]
+    unit_place = sample.columns.index(unit.column) if unit is not None else -1
+    rows: dict[str, list[tuple[str, str]]] = {}
+    for row in sample.rows:
+        result = row[places[1]].strip()
+        if row[places[0]].strip() and result and result not in value.missing:
+            rows.setdefault(row[places[0]].strip(), []).append(
+                (result, row[unit_place].strip() if unit_place >= 0 else "")
+            )
+    if len(rows) > _MOST:
+        return {}
+    return {
+        text: measure for text, results in rows.items() if (measure := _measure(text, results)) is not None
+    }
+
+
+def _in_capitals(unit: str) -> bool:
+    """Whether a unit is written in capitals that UCUM has not (`LB`), and so is not read when rows are converted."""
+    return unit.isalpha() and unit.isupper() and len(unit) > 1 and not ucum.is_valid(unit)
+
+
+def _measure(text: str, results: list[tuple[str, str]]) -> Measure | None:
+    named, share = measures_of(tokens(text))
+    written = Counter(unit for _, unit in results)
+    if not named or share < _SURE or len(written) != 1 or _in_capitals(next(iter(written))):
+        return None
+    numbers = [number for result, _ in results if (number := number_of(result)) is not None]
+    unit = ucum_of(next(iter(written))) if next(iter(written)) else ""  # as conversion reads it
+    if len(numbers) < len(results) or not unit:
+        return None
+    variant, _ = variant_of(named, unit, min(numbers), max(numbers))
+    if variant is None or not variant.code or not is_one(named, unit, min(numbers), max(numbers)):
+        return None
+    return variant

@@ -1,0 +1,243 @@
+# ruff: noqa: E501 - patterns are written as they come out
+"""Whose the rows are: the column that identifies the patient, further numbers of theirs, and how names are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.national import numbering_of
+from fhir_bridge.workshop.first_mapping.table import Sample
+from fhir_bridge.workshop.first_mapping.values import share
+
+__all__ = ["depends_on", "names", "national_numbers", "patients"]
+
+_PEOPLE: Final = frozenset("birth-date birth-year death-date sex age given family name".split())
+_NAMES: Final = frozenset("given family name maiden middle".split())
+_NOT_PEOPLE: Final = frozenset(
+    """encounter order account specimen test study provider organization device drug vaccine procedure diagnosis lot
+    postal phone mobile admission insurer ward date year value unit money drg row codesystem""".split()
+)
+"""Concepts of names whose numbers are not those of people."""
+
+
+def depends_on(sample: Sample, column: Guess, key: Guess) -> bool:
+    """Whether a column has one value for each value of a key."""
+    one, other = sample.columns.index(key.column), sample.columns.index(column.column)
+    seen: dict[str, set[str]] = {}
+    for row in sample.rows:
+        if row[one].strip():
+            seen.setdefault(row[one].strip(), set()).add(row[other].strip())
+    return all(len(values) == 1 for values in seen.values())
+
+
+def _by_role(guesses: Sequence[Guess], *roles: str) -> list[Guess]:
+    return [guess for guess in guesses if guess.role in roles]
+
+
+def national_numbers(sample: Sample, guesses: list[Guess]) -> None:
+    """Numbers that a country gives persons: by form and check digit, or by name and form."""
+    for number, guess in enumerate(guesses):
+        if guess.role not in (
+            "patient-id", "person-id", "id", "row-id", "number", "category", "text", "code", "event-id", "insurer",
+            "organization-id", "organization", "gp", "provider-id", "ward", "account-id",
+        ):  # fmt: skip
+            continue
+        if guess.measure or guess.unit or (guess.role == "code" and guess.system):
+            continue
+        values = [v for v in sample.values(number) if v not in guess.missing]
+        numbering, named = numbering_of(values, tokens(guess.name))
+        if numbering is None:
+            continue
+        of_institution = guess.role in (
+            "organization-id",
+            "organization",
+            "gp",
+            "provider-id",
+            "ward",
+            "insurer",
+        )
+        if of_institution != numbering.institution and guess.role != "patient-id":
+            if not numbering.institution or guess.role in ("patient-id", "person-id"):
+                continue
+            guess.role = "organization-id"
+        guess.system = numbering.system
+        guess.marks = "".join(mark for mark in " .-/" if any(mark in value for value in values))
+        if not numbering.institution and guess.role != "patient-id":
+            guess.role = "person-id"
+        why = "form and name say" if named else "form and check digits say"
+        guess.evidence.append(f"{why} {numbering.title}")
+        guess.questions = [q for q in guess.questions if "whole numbers" not in q]
+
+
+def patients(sample: Sample, guesses: list[Guess]) -> None:
+    """The column that identifies the patient; the others that do are further identifiers of the patient."""
+    candidates = _by_role(guesses, "patient-id")
+    if not candidates:
+        _without_number(sample, guesses)
+        return
+    rows = len(sample.rows)
+    first = max(candidates, key=lambda g: (g.filled, _is_plain(g), not g.system, -guesses.index(g)))
+    for other in candidates:
+        if other is first:
+            continue
+        named = other.filled < rows and 2 * other.distinct >= other.filled
+        several = other.distinct >= 0.9 * first.distinct
+        if other.system or (depends_on(sample, other, first) and (several or named)):
+            other.role = "person-id"
+            if not other.system:
+                other.questions.append(
+                    f"{other.column}: another identifier of the patient beside {first.column}?"
+                )
+        else:
+            other.role = "event-id" if other.distinct == other.filled == rows else "id"
+
+
+def _is_plain(guess: Guess) -> bool:
+    """Whether the header says patient or medical record, not study or record alone."""
+    return not re.search(r"\b(record id|study|studien|enroll|pseudo)", tokens(guess.name))
+
+
+def _without_number(sample: Sample, guesses: list[Guess]) -> None:
+    """Where no name says patient: name, birth date, sex and a number make one."""
+    people = {guess.role for guess in guesses} & _PEOPLE
+    national = [g for g in _by_role(guesses, "person-id") if g.filled == len(sample.rows)]
+    described = bool(people & _NAMES or people & {"birth-date", "birth-year"}) and len(people) > 1
+    if described:
+        chosen, why = _of_people(sample, guesses), "one value for each name and birth date"
+        if chosen is None and not _visits(guesses):
+            chosen, why = (
+                _number_of_people(sample, guesses),
+                f"a number beside {' and '.join(sorted(people))}",
+            )
+        if chosen is not None and not (national and _counts(sample, chosen)):
+            chosen.role = "patient-id"
+            chosen.evidence.append(why)
+            chosen.questions = [
+                f"{chosen.column}: does it identify the patient, as is assumed, or only the row?"
+            ]
+            return
+    sexes = _by_role(guesses, "sex")
+    recurring = [
+        g
+        for g in _by_role(guesses, "id", "row-id")
+        if 3 < g.distinct < g.filled == len(sample.rows) and sexes and depends_on(sample, sexes[0], g)
+    ]
+    if recurring and not national:
+        recurring[0].role = "patient-id"
+        recurring[0].evidence.append(f"rows share it, and each has one {sexes[0].column}")
+        recurring[0].questions = [f"{recurring[0].column}: does it identify the patient, as is assumed?"]
+        return
+    keys = [
+        g
+        for g in _by_role(guesses, "id", "row-id")
+        if g.distinct == g.filled == len(sample.rows) and g.header in ("row-id", "id")
+    ]
+    keys.sort(key=lambda g: _numbers_rows(g))  # a number of the row is the last that may be a person's
+    others = national or _by_role(guesses, "person-id")
+    if others and not (people and keys and keys[0] in guesses[:2] and not _counts(sample, keys[0])):
+        others[0].role = "patient-id"
+        others[0].evidence.append("the only identifier of the patient")
+    elif people and keys and not _by_role(guesses, "encounter-id", "order-id", "event-id"):
+        keys[0].role = "patient-id"
+        keys[0].evidence.append("the key of a table that has " + " and ".join(sorted(people)))
+        keys[0].questions.append(f"{keys[0].column}: does it identify the patient, or only the row?")
+
+
+def _numbers_rows(guess: Guess) -> bool:
+    return any("row" in part.concepts for part in slots(tokens(guess.name)))
+
+
+def _visits(guesses: list[Guess]) -> bool:
+    return bool({guess.role for guess in guesses} & {"encounter-id", "order-id"})
+
+
+def _counts(sample: Sample, guess: Guess) -> bool:
+    """Whether values count the rows, whatever the name is, unless it says so."""
+    values = sample.values(sample.columns.index(guess.column))
+    if tokens(guess.name) == "id" or not all(value.isdigit() for value in values):
+        return False
+    numbers = [int(value) for value in values]
+    return numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] <= 1
+
+
+def _may_number(sample: Sample, guess: Guess) -> bool:
+    """Whether a column may be the number of a person: complete, no measurement, of digits or letters with digits."""
+    if guess.measure or guess.unit or guess.of or guess.filled < len(sample.rows):
+        return False
+    if guess.role not in ("id", "row-id", "category", "code", "text", "number", "account-id", "event-id"):
+        return False
+    if guess.system or (guess.role == "number" and not guess.whole):
+        return False
+    concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
+    return not concepts & _NOT_PEOPLE
+
+
+def _of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
+    """The column that has one value for each person, where persons recur, as names and birth dates say."""
+    personal = [
+        g for g in guesses if g.role in ("birth-date", "birth-year", "given", "family", "name", "sex")
+    ]
+    places = [sample.columns.index(g.column) for g in personal]
+    if not {"birth-date", "birth-year", "name", "family"} & {g.role for g in personal}:
+        return None
+    persons = {tuple(row[place] for place in places) for row in sample.rows}
+    if len(persons) in (1, len(sample.rows)):
+        return None
+    for guess in guesses:
+        place = sample.columns.index(guess.column)
+        if not _may_number(sample, guess):
+            continue
+        pairs = {(row[place], tuple(row[p] for p in places)) for row in sample.rows}
+        if (
+            len(pairs) == len(persons) == guess.distinct
+            and share(sample.values(place), lambda v: re.search(r"\d", v)) == 1.0
+        ):
+            return guess
+    return None
+
+
+def _number_of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
+    """The first number of a table whose rows are a person each, that nothing says is another thing's."""
+    for guess in guesses:
+        place = sample.columns.index(guess.column)
+        if not _may_number(sample, guess) or guess.distinct < guess.filled:
+            continue
+        values = sample.values(place)
+        digits = share(values, lambda v: re.fullmatch(r"[A-Za-z]{0,8}[-_./]?\d[\w./-]*", v)) == 1.0
+        named = "id" in guess.role or guess.header in ("id", "row-id", "code")
+        long = share(values, lambda v: re.search(r"\d{3}", v)) == 1.0 and guess is guesses[0]
+        if digits and (named or long or guesses.index(guess) == 0):
+            return guess
+    return None
+
+
+_COMMA: Final = re.compile(r"[^,]{2,},\s*[^,]+\Z")
+
+
+def names(sample: Sample, guesses: list[Guess]) -> None:
+    """`Name` beside a given name is the family's, and the whole where the table is of people; `LAST, FIRST` is divided."""
+    bare = [g for g in guesses if g.role == "display" and tokens(g.name) in ("name", "names", "nm")]
+    people = {guess.role for guess in guesses} & _PEOPLE
+    for guess in [*bare, *_by_role(guesses, "name")]:
+        if _by_role(guesses, "given") and not _by_role(guesses, "family"):
+            guess.role = "family"
+            guess.evidence.append("beside a column of given names")
+        elif guess in bare and people and not _by_role(guesses, "family", "code"):
+            guess.role = "name"
+    given = _by_role(guesses, "given")
+    if not _by_role(guesses, "family") and given and _by_role(guesses, "maiden"):
+        given[0].evidence.append("beside a name at birth")
+    elif not _by_role(guesses, "family", "name") and given:
+        values = sample.values(sample.columns.index(given[0].column))
+        if share(values, lambda v: re.search(r"\w[ ,]+\w", v)) >= 0.6:
+            given[0].role = "name"
+            given[0].evidence.append("values are of several words, and no column has family names")
+    for guess in _by_role(guesses, "name"):
+        values = sample.values(sample.columns.index(guess.column))
+        if share(values, _COMMA.match) >= 0.95:
+            guess.separator = ","
+            guess.evidence.append("family name before the comma, given names after it")

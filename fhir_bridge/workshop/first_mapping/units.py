@@ -1,0 +1,100 @@
+"""Which number each column of units is the unit of: by role, by words that both names share, by standing beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping import headers
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.table import Sample
+
+__all__ = ["UNIT_ROLES", "units"]
+
+UNIT_ROLES: Final = frozenset(
+    "unit dose-unit quantity-unit duration-unit rate-unit strength-unit unit-of".split()
+)
+_AMOUNTS: Final = {
+    "unit": ("value", "value-number"), "dose-unit": ("dose",), "quantity-unit": ("quantity",),
+    "duration-unit": ("duration",), "rate-unit": ("rate",), "strength-unit": ("strength",), "unit-of": (),
+}  # fmt: skip
+_NAMED: Final = frozenset(
+    "value value-number dose quantity duration rate strength dose-ordered los age".split()
+)
+_TAKEN_FOR: Final = {"dose-unit": "dose", "rate-unit": "rate"}
+"""The role of a number that is not known, by that of its unit."""
+_LEAST: Final = 2.0
+
+
+def units(sample: Sample, guesses: list[Guess]) -> None:
+    """Note on each column of units the number that it belongs to."""
+    pairs = sorted(
+        (
+            (_closeness(guesses, unit, amount), -guesses.index(unit), -guesses.index(amount), unit, amount)
+            for unit in guesses
+            if unit.role in UNIT_ROLES
+            for amount in guesses
+            if _is_amount(amount)
+        ),
+        key=lambda pair: pair[:3],
+        reverse=True,
+    )
+    joined: set[str] = set()
+    for score, _, _, unit, amount in pairs:
+        if score < _LEAST or unit.of or amount.column in joined:
+            continue
+        joined.add(amount.column)
+        _join(sample, unit, amount)
+
+
+def _is_amount(guess: Guess) -> bool:
+    return guess.role in _NAMED or guess.role == "number" or (guess.role == "sig" and bool(guess.decimal))
+
+
+def _closeness(guesses: list[Guess], unit: Guess, amount: Guess) -> float:
+    """How much speaks for it that a unit is that of a number."""
+    place = guesses.index(unit) - guesses.index(amount)
+    score = {1: 2.0, 2: 0.8, -1: 0.6}.get(place, 0.0)
+    roles = {guess.role for guess in guesses}
+    if amount.role in _AMOUNTS[unit.role] or (
+        unit.role == "unit" and amount.role == "dose" and "value" not in roles
+    ):
+        score += 3.0
+    elif amount.role == "dose-ordered" and "dose" in roles:
+        return 0.0
+    elif amount.role in _NAMED and _AMOUNTS[unit.role]:
+        score -= 2.0
+    words = [part.text for part in slots(tokens(unit.name)) if "unit" not in part.concepts]
+    others = tokens(headers.bare(amount.name)).split()
+    shared = [word for word in words if any(_same(word, other) for other in others)]
+    score += 2.0 * len(shared)
+    if words and not shared and unit.role == "unit-of":
+        score -= 1.0
+    return score
+
+
+def _same(first: str, second: str) -> bool:
+    """Whether two words are one, or one the beginning of the other: `inf` and `infusion`."""
+    short, long = sorted((first.replace(" ", ""), second), key=len)
+    return short == long or (len(short) >= 3 and long.startswith(short))
+
+
+def _join(sample: Sample, unit: Guess, amount: Guess) -> None:
+    unit.of = amount.column
+    unit.evidence.append(f"the unit of {amount.column}")
+    if unit.role in ("unit", "unit-of") and f"{amount.role}-unit" in UNIT_ROLES:
+        unit.role = f"{amount.role}-unit"
+    if amount.role in ("number", "sig") and unit.role in _TAKEN_FOR and amount.decimal and not amount.measure:
+        amount.role = _TAKEN_FOR[unit.role]
+        amount.evidence.append(f"its unit is in {unit.column}")
+        amount.questions = [question for question in amount.questions if "numbers mean" not in question]
+    if amount.role != "number":
+        return
+    written = {v for v in sample.values(sample.columns.index(unit.column)) if v not in unit.missing}
+    code = headers.ucum(next(iter(written))) if len(written) == 1 else ""
+    if code:
+        amount.unit, unit.uses = code, [f"Observation ({amount.column}), its unit"]
+        amount.questions = [question for question in amount.questions if "unit" not in question]
+        amount.evidence.append(f"unit {code} is in {unit.column}")
+    else:
+        unit.of = ""
