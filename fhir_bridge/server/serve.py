@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 import uvicorn
 
@@ -24,7 +25,7 @@ from fhir_bridge.server.app import create_app
 from fhir_bridge.server.connection import bounded
 from fhir_bridge.server.receiving import process as mllp
 from fhir_bridge.server.settings import Settings
-from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent
+from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent, end_with_thread
 
 __all__ = ["serve", "web_worker"]
 
@@ -33,8 +34,8 @@ DRAIN_SECONDS = 20
 GRACE_SECONDS = DRAIN_SECONDS + 10.0
 
 _log = logging.getLogger("fhir_bridge.server")
-# A forked child would inherit the event loop, threads and database connections of this process.
-_spawning = multiprocessing.get_context("spawn")
+_listening: list[socket.socket] = []
+"""Sockets that this process has bound for others."""
 
 
 def serve(settings: Settings) -> None:
@@ -57,7 +58,8 @@ def serve(settings: Settings) -> None:
         Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
-    beside = [_background_child(settings, _copied if settings.workers == 1 else _background)]
+    # Not essential: requests are answered without it, and it is started again.
+    beside = [Child("background worker", lambda: _background(settings), essential=False)]
     if settings.mllp is not None:
         # One process, however many web workers there are: messages of one patient stay in order.
         messages = _bound(settings.mllp_host, settings.mllp)
@@ -74,7 +76,7 @@ def _serve_here(settings: Settings, beside: list[Child]) -> None:
     """One web worker is this process itself."""
     supervisor = Supervisor(beside, grace=GRACE_SECONDS)
     failed: list[int] = []
-    supervisor.start()  # which copies this process: what belongs to one process is made after it
+    supervisor.start()  # what belongs to one process is made after it, else `_process` could not copy this one
     server = _Server(_config(settings), partial(_announce, settings), settings)
     # uvicorn wants the main thread, for signals.
 
@@ -102,6 +104,7 @@ def _serve_by_workers(settings: Settings, beside: list[Child]) -> None:
     """Several web workers are processes that accept from one socket."""
     # Bound once, here: workers inherit the socket, and a port that is taken shows before any of them starts.
     listening = uvicorn.Config("", host=settings.host, port=settings.port, log_level="error").bind_socket()
+    _listening.append(listening)
     children = [
         Child(f"web worker {number}", lambda: _web(settings, listening))
         for number in range(1, settings.workers + 1)
@@ -129,20 +132,59 @@ def _leave(_number: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
-def _web(settings: Settings, listening: socket.socket) -> Started:
-    reader, writer = _spawning.Pipe(duplex=False)
-    process = _spawning.Process(
-        target=web_worker, args=(settings, listening, writer), name="fhir-bridge-web", daemon=True
-    )
+def _process(name: str, target: Callable[..., None], *arguments: object) -> BaseProcess:
+    """A process that is started: a copy of this one, which has imported all that it needs, or a new one."""
+    # A copy would inherit the event loop, threads and database connections, so there must be none.
+    process: BaseProcess
+    if sys.platform == "linux" and threading.active_count() == 1:
+        gc.freeze()  # what both share stays shared while no collection writes to it
+        copied = (os.getpid(), target, arguments)
+        process = multiprocessing.get_context("fork").Process(target=_copy, args=copied, daemon=True)
+    else:
+        process = multiprocessing.get_context("spawn").Process(target=target, args=arguments, daemon=True)
+    process.name = f"fhir-bridge-{name}"
     process.start()
+    return process
+
+
+def _copy(parent: int, target: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    """In a copy of the process that serves: leave what is not this one's, then do its work."""
+    # Those that are copied later hold the pipe by whose end this one would notice that it was left alone.
+    end_with_thread(parent)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # handlers of `serve`
+    for bound in _listening:
+        if bound not in arguments:
+            bound.close()
+    gc.enable()
+    target(*arguments)
+
+
+def _reporting(name: str, target: Callable[..., None], *arguments: object) -> Started:
+    """A process that reports when it is ready."""
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    process = _process(name, target, *arguments, writer)
     # Our copy of the writing end: while it is open, the reader gets no end of file when the worker dies.
     writer.close()
     return process, reader
 
 
-def _background_child(settings: Settings, start: Callable[[Settings], Started]) -> Child:
-    # Not essential: requests are answered without it, and it is started again.
-    return Child("background worker", lambda: start(settings), essential=False)
+def _web(settings: Settings, listening: socket.socket) -> Started:
+    return _reporting("web", web_worker, settings, listening)
+
+
+def _mllp(settings: Settings, listening: socket.socket) -> Started:
+    return _reporting("mllp", mllp.run, settings, listening)
+
+
+def _dicom(settings: Settings) -> Started:
+    from fhir_bridge.server.receiving import dicom_process
+
+    return _reporting("dicom", dicom_process.run, settings)
+
+
+def _background(settings: Settings) -> Started:
+    return _process("worker", worker.run, settings), None
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -159,53 +201,8 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise SystemExit(f"MLLP can't listen on {host} port {port}: {error.strerror}") from error
     listening.set_inheritable(True)
+    _listening.append(listening)
     return listening
-
-
-def _mllp(settings: Settings, listening: socket.socket) -> Started:
-    reader, writer = _spawning.Pipe(duplex=False)
-    process = _spawning.Process(
-        target=mllp.run, args=(settings, listening, writer), name="fhir-bridge-mllp", daemon=True
-    )
-    process.start()
-    writer.close()
-    return process, reader
-
-
-def _dicom(settings: Settings) -> Started:
-    from fhir_bridge.server.receiving import dicom_process
-
-    reader, writer = _spawning.Pipe(duplex=False)
-    process = _spawning.Process(
-        target=dicom_process.run, args=(settings, writer), name="fhir-bridge-dicom", daemon=True
-    )
-    process.start()
-    writer.close()
-    return process, reader
-
-
-def _background(settings: Settings) -> Started:
-    process = _spawning.Process(target=worker.run, args=(settings,), name="fhir-bridge-worker", daemon=True)
-    process.start()
-    return process, None
-
-
-def _copied(settings: Settings) -> Started:
-    """The same by a copy of this process, where it has nothing yet that must not be shared; it has all imported."""
-    if sys.platform != "linux" or threading.active_count() > 1:
-        return _background(settings)
-    gc.freeze()  # what both share stays shared while no collection writes to it
-    forking = multiprocessing.get_context("fork")
-    process = forking.Process(target=_forked, args=(settings,), name="fhir-bridge-worker", daemon=True)
-    process.start()
-    return process, None
-
-
-def _forked(settings: Settings) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)  # handlers of `serve`
-    gc.enable()
-    worker.run(settings)
 
 
 def _announce(settings: Settings) -> None:

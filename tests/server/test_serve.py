@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
+from tests.server.conftest import free_port
 from tests.server.serving import Served, serving
 
 BURNER = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end:\n    sum(range(10_000))\n"
@@ -138,6 +140,41 @@ def test_one_worker_has_a_background_worker_that_is_replaced_and_ends_with_it(da
         == 1
     )
     assert "background worker ended (signal 9)" in served.said()
+
+
+def listeners(served: Served, port: int) -> list[int]:
+    """The processes that have the listening socket of a port."""
+    family = [
+        psutil.Process(served.process.pid),
+        *psutil.Process(served.process.pid).children(recursive=True),
+    ]
+    return [
+        process.pid
+        for process in family
+        if any(
+            one.status == psutil.CONN_LISTEN and one.laddr.port == port
+            for one in process.net_connections(kind="tcp")
+        )
+    ]
+
+
+def test_processes_share_what_is_theirs_alone_and_end_with_a_parent_that_is_killed(
+    database_url: str, tmp_path: Path
+) -> None:
+    site, messages = tmp_path / "site.yaml", free_port()
+    site.write_text("demo_key: true\n")
+    with serving(database_url, workers=2, auth="none", mllp=messages, site=site) as served:
+        web = until_serving(served, 2)
+        until(lambda: len(listeners(served, messages)) == 2, "the MLLP listener did not come up")
+        # The one that starts them has both sockets, for those that it may start anew.
+        assert set(listeners(served, served.port)) == {served.process.pid, *web}
+        (listener,) = set(listeners(served, messages)) - {served.process.pid}
+        assert listener not in web
+        family = psutil.Process(served.process.pid).children(recursive=True)
+        assert len(family) == 4
+        served.process.kill()
+        served.process.wait(PATIENCE)
+        assert all_ended(family)
 
 
 @pytest.mark.soak
