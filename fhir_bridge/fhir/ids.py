@@ -22,8 +22,8 @@ _EMPTY = b"\xff\xff\xff\xff"
 """A length that no part can have, so that an empty part is like no other."""
 
 
-_RULES = 1000
-"""Rules of which the first parts of the last id are remembered."""
+_FIRST = 1000
+"""First parts of ids that are remembered: of the samples of a file, of the last patients of a feed."""
 
 
 class MissingPart(ValueError):
@@ -63,7 +63,7 @@ class IdKey:
             raise ValueError("a site key has at least 16 bytes")
         # Keyed once and copied for each id: the key itself is hashed no more.
         self._keyed = hashlib.blake2b(key=key, digest_size=16)
-        self._begun: dict[str | None, tuple[tuple[str | None, ...], frozenset[int], tuple[Any, int]]] = {}
+        self._begun: dict[tuple[str | None, ...], tuple[frozenset[int], tuple[Any, int]]] = {}
         self.fingerprint = hashlib.blake2b(key, digest_size=6, person=b"fb-fingerprint").hexdigest()
 
     def id(self, *parts: str | None, optional: frozenset[int] = frozenset()) -> str:
@@ -76,14 +76,14 @@ class IdKey:
         Raises:
             MissingPart: a part that is not optional is None or empty.
         """
-        # Of one rule the first parts are often those of the id before it.
-        first, rule = parts[:-1], parts[1] if len(parts) > 1 else None
-        known = self._begun.get(rule)
-        if known is None or known[0] != first or known[1] != optional:
-            known = self._begun[rule] = first, optional, self.begun(*first, optional=optional)
-            if len(self._begun) > _RULES:
+        # Of one rule the first parts are often those of an id before.
+        first = parts[:-1]
+        known = self._begun.get(first)
+        if known is None or known[0] != optional:
+            if len(self._begun) >= _FIRST:
                 self._begun.clear()
-        return self.id_after(known[2], parts[-1], optional=optional)
+            known = self._begun[first] = optional, self.begun(*first, optional=optional)
+        return self.id_after(known[1], parts[-1], optional=optional)
 
     def begun(self, *parts: str | None, optional: frozenset[int] = frozenset()) -> tuple[Any, int]:
         """The first parts of ids that have these in common, for `id_after`; `optional` as in `id`.

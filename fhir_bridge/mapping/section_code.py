@@ -328,6 +328,8 @@ class SectionCompiler:
             return True
         if layout.is_fresh(one) or layout.is_fresh(other):
             return layout.is_fresh(one) and layout.is_fresh(other)
+        if self._single and one.depends.free != other.depends.free:
+            return False  # what is made each time does not make the others anew
         a, b = (layout.deciding(draft.depends.own | draft.depends.around) for draft in (one, other))
         if a == b:
             return True

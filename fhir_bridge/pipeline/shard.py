@@ -24,7 +24,6 @@ from fhir_bridge.plugins import (
     ReadContext,
     RecordBlock,
     RecordPart,
-    ScopedRecord,
     Sink,
     SourceRecord,
     SplittingAdapter,
@@ -181,24 +180,25 @@ def _block(record: Any) -> RecordBlock | None:
 
 
 def _divided(
-    outputs: Sequence[Output], items: Sequence[ScopedRecord], scopes: Mapping[str, str]
+    outputs: Sequence[Output], block: RecordBlock, scopes: Mapping[str, str]
 ) -> list[list[Output]] | None:
     """The outputs of each of several records that were converted as one, in the order in which each gives them alone;
     None where a rule gave anything but one for each object of its scope, or a record nothing."""
     by_rule: dict[str, list[Output]] = {}
     for output in outputs:
         by_rule.setdefault(output.rule, []).append(output)
-    parts: list[list[Output]] = [[] for _ in items]
+    parts: list[list[Output]] = [[] for _ in block.block]
     for rule, created in by_rule.items():
         scope = scopes.get(rule)
-        if scope is None:
-            return None
-        sizes = [len(list(item.scope(scope))) for item in items]
+        sizes = block.sizes(scope) if scope is not None else ()
         if sum(sizes) != len(created):
             return None
         rest = iter(created)
         for part, size in zip(parts, sizes, strict=True):
-            part += islice(rest, size)
+            if size == 1:
+                part.append(next(rest))
+            else:
+                part += islice(rest, size)
     return parts if all(parts) else None
 
 
@@ -349,7 +349,7 @@ class ShardRun:
         outputs = conversion.outputs
         parts: list[list[Output]] | None = None
         if not conversion.issues and not any(check(output) for output in outputs):
-            parts = _divided(outputs, items, self.mapping.scopes)
+            parts = _divided(outputs, block, self.mapping.scopes)
         if parts is None:
             context.unmapped = unmapped
             return None

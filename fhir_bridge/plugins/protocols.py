@@ -253,14 +253,6 @@ class CountingRecord(Protocol):
         ...
 
 
-class ScopedRecord(SourceRecord, Protocol):
-    """A record whose objects can be asked for (`fhir_bridge.mapping.Record`)."""
-
-    def scope(self, name: str) -> Iterable[Any]:
-        """The objects of a scope, in the source's order."""
-        ...
-
-
 class RecordBlock(Protocol):
     """Several records that are converted as one, where the run's `ReadContext` has `blocks`.
 
@@ -269,8 +261,12 @@ class RecordBlock(Protocol):
     """
 
     @property
-    def block(self) -> Sequence[ScopedRecord]:
+    def block(self) -> Sequence[SourceRecord]:
         """The records, in their order."""
+        ...
+
+    def sizes(self, scope: str) -> Sequence[int]:
+        """How many objects of a scope each of the records has."""
         ...
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -111,6 +112,9 @@ class ConsequenceFormat:
             for alias in aliases[:1] + aliases[1:]
             if alias in names and not any(earlier in names for earlier in aliases[: aliases.index(alias)])
         }
+        # VEP alone says which populations its fields are of.
+        populations = _POPULATIONS if key == "CSQ" else {}
+        self._populations = [(name, source) for name, source in populations.items() if name in self.fields]
 
     def read(
         self, text: str, reference: str, alternates: tuple[str, ...], number: int, *, every: bool
@@ -154,9 +158,8 @@ class ConsequenceFormat:
         return 3 if entry.get("feature_type", "").lower() in ("transcript", "") else 4
 
     def _consequence(self, entry: Mapping[str, str]) -> Consequence:
-        terms = [term for term in (entry.get("terms") or "").split("&") if term]
-        impact, coded = entry.get("impact") or None, tuple(map(consequence_term, terms))
-        if terms and _BETWEEN.issuperset(terms):
+        impact, coded = entry.get("impact") or None, _coded_terms(entry.get("terms") or "")
+        if coded and all(term.display in _BETWEEN for term in coded):
             # Between genes there is no gene and no transcript: what is there names the neighbours.
             return Consequence(terms=coded, impact=impact, frequencies=self._frequencies(entry))
         feature = entry.get("feature") or ""
@@ -182,15 +185,23 @@ class ConsequenceFormat:
         )
 
     def _frequencies(self, entry: Mapping[str, str]) -> tuple[Frequency, ...]:
-        """The frequencies of the allele; VEP alone says which populations its fields are of."""
-        if self.key != "CSQ":
-            return ()
-        stated = ((source, decimal(entry.get(name) or ".")) for name, source in _POPULATIONS.items())
-        return tuple(
-            Frequency(source, value) for source, value in stated if value is not None and 0 <= value <= 1
-        )
+        """The frequencies of the allele."""
+        results = []
+        for name, source in self._populations:
+            text = entry.get(name)
+            value = decimal(text) if text and text != "." else None
+            if value is not None and 0 <= value <= 1:
+                results.append(Frequency(source, value))
+        return tuple(results)
 
 
+@lru_cache(maxsize=4096)
+def _coded_terms(text: str) -> tuple[Term, ...]:
+    """The terms of an effect, which few lines have for themselves."""
+    return tuple(consequence_term(term) for term in text.split("&") if term)
+
+
+@lru_cache(maxsize=4096)
 def _transcript(name: str) -> Term | None:
     if _REFSEQ.fullmatch(name):
         return Term("http://www.ncbi.nlm.nih.gov/refseq", name, name)

@@ -29,6 +29,12 @@ class VcfBlock(VcfRecord):
         """As of each of its lines."""
         return self.block[0].bounds
 
+    def sizes(self, scope: str) -> list[int]:
+        """How many objects of a scope each of its lines has."""
+        if scope == "Allele":
+            return [item.joins for item in self.block]
+        return [len(list(item.scope(scope))) for item in self.block]
+
     def unread(self, applied: Iterable[object]) -> tuple[()]:  # noqa: ARG002 - as of a record
         """Nothing: its lines are counted when it is known that they were converted (`count_outputs`)."""
         return ()

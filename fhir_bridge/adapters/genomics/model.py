@@ -255,6 +255,7 @@ _VARYING = (
     "s.frequencies",
     "s.identifiers",
     "s.repeats",
+    "s.second",
     "s.allele_depth",
     "s.alt",
     "s.end",
@@ -276,15 +277,21 @@ _VARYING = (
 """What differs from allele to allele; the rest has few values in a file, or the same for many neighbours."""
 
 
-def _key(source: str) -> str | None:
-    """Source of a text that decides what a selector of the scope `Allele` gives."""
-    short = source.replace("s.line.", "line.")
-    if source in _LISTED:
-        return f"repr({short})"
-    return short if source in _DECIDING else None
+_LINES = {"Allele": "s.line", "Effect": "s.call.line", "Phase": "s.call.line"}
+"""Scopes of whose outputs parts are remembered, and where their line is."""
 
 
-_DECIDING = frozenset(_SELECTORS["Allele"].values()) - {f"s.acmg.{name}" for name in _ACMG}
+def _key(source: str, scope: str = "Allele") -> str | None:
+    """Source of a text that decides what a selector of a scope gives."""
+    if scope not in _LINES or source not in _DECIDING[scope]:
+        return None
+    short = source.replace(f"{_LINES[scope]}.", "line.")
+    return f"repr({short})" if source.replace("s.call.line.", "s.line.") in _LISTED else short
+
+
+_DECIDING = {
+    scope: frozenset(_SELECTORS[scope].values()) - {f"s.acmg.{name}" for name in _ACMG} for scope in _LINES
+}
 """Sources of selectors whose values are texts, terms, whole numbers and the like."""
 
 
@@ -305,7 +312,7 @@ class VcfModel:
     token = ""
     single = True
     """Groups around an allele mostly have no other: nothing is remembered by group."""
-    varying = frozenset(_key(source) or "" for source in _VARYING)
+    varying = frozenset(_key(source, scope) or "" for source in _VARYING for scope in _LINES)
     parts: Mapping[str, str] = {
         "Subject": "s.name",
         "Study": "s.name",
@@ -328,11 +335,11 @@ class VcfModel:
 
     def key(self, source: str, scope: str) -> str | None:
         """Source of a text that decides what a selector's source gives; None where none is known."""
-        return _key(source) if scope == "Allele" else None
+        return _key(source, scope)
 
     def key_head(self, scope: str) -> list[str]:
         """Statements that `key` needs."""
-        return ["line = s.line"] if scope == "Allele" else []
+        return [f"line = {_LINES[scope]}"] if scope in _LINES else []
 
     def selector(self, text: str, scope: str) -> str:
         """Python that reads `text` from the scope object `s`.
