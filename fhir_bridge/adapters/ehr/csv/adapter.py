@@ -12,6 +12,7 @@ from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError, check_va
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_blocks, read_header, read_table, refused
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of
 from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.vital_units import vital_quantity
 from fhir_bridge.mapping import Scope, function, nearest
 from fhir_bridge.plugins import ReadContext, SourceModel
 
@@ -36,7 +37,11 @@ class CsvModel:
 
     root: str = "row"
     scopes: Mapping[str, Scope] = {"row": Scope("row")}
-    functions: Mapping[str, Callable[..., Any]] = {"beside": beside, "rows_beside": rows_beside}
+    functions: Mapping[str, Callable[..., Any]] = {
+        "beside": beside,
+        "rows_beside": rows_beside,
+        "vital_quantity": vital_quantity,
+    }
     token: str = ""
     pure: bool = True
     """A cell is the same each time, so that a rule reads each once; a column that is not there rejects the row."""
