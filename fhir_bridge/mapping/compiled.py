@@ -165,6 +165,11 @@ class CompiledMapping:
         """The scope of each rule that makes one output of an object of it at most."""
         return {rule.plan.name: rule.plan.scope for rule in self._any().rules if not rule.columns}
 
+    def converts_together(self, record: Any, context: Context) -> bool:
+        """Whether several records can be converted as one: variables of the document are those of one object."""
+        lets = self._program(_form(context)).lets
+        return lets is None or len(list(record.scope(self.root))) < 2
+
     def program(self, form: Form) -> Program:
         """The program of a form, compiled where it is not yet."""
         return self._program(form)
@@ -186,7 +191,7 @@ class CompiledMapping:
     def convert(self, record: Any, context: Context) -> Conversion:
         """Convert a record: a part that fails loses itself alone, and an issue says so. Never raises for a record."""
         ctx = context
-        form: Form = "bytes" if ctx.bytes else "traced" if ctx.trace else "dicts"
+        form = _form(ctx)
         program = self._programs.get(form) or self._program(form)
         if ctx.configured is not self:
             ctx.configure(self.source_options)
@@ -223,6 +228,11 @@ class CompiledMapping:
         if failed:
             return Conversion(outputs, issues, "partial" if outputs else "rejected")
         return Conversion(outputs, issues, "converted")
+
+
+def _form(ctx: Context) -> Form:
+    """The form of outputs that a context asks for."""
+    return "bytes" if ctx.bytes else "traced" if ctx.trace else "dicts"
 
 
 class _Origin:

@@ -240,8 +240,8 @@ def references_where(
     """`ref('rule', where(condition))`: the same group's that meet it; where none does, the whole record's."""
     near = [i for i in _near(ctx, rule, scope, hops, their_hops) if holds(i.scope)]
     results = _as_references(resource_type, near, own)
-    if results or hops < 0:
-        return results
+    if results or hops < 0 or getattr(ctx.record, "block", None) is not None:
+        return results  # of several records that are converted as one the others are no part of this one
     return _as_references(resource_type, [i for i in ctx.instances.get(rule, ()) if holds(i.scope)], own)
 
 

@@ -41,6 +41,7 @@ __all__ = [
 
 ValidateMode = Literal["sample", "all", "none"]
 _PROGRESS_EVERY = 64
+_MOST_SINGLY = 256
 
 
 class TooManyRejected(Exception):
@@ -234,6 +235,8 @@ class ShardRun:
     states: Sequence[Mapping[str, Any]] | None = None
     _keys: bool = True
     _blocks: bool = False
+    _failures: int = 0
+    _singly: int = 0
     _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
@@ -322,7 +325,13 @@ class ShardRun:
     def _convert_block(self, block: RecordBlock, sink: Sink, account: Account) -> None:
         """Convert several records as one, and one by one where that gives anything unusual."""
         items = block.block
-        parts = self._of_block(block)
+        parts = None
+        if self._singly:
+            self._singly -= 1
+        else:  # where one block after the other gives something unusual, fewer and fewer are tried
+            parts = self._of_block(block)
+            self._failures = self._failures + 1 if parts is None else 0
+            self._singly = min(1 << self._failures, _MOST_SINGLY) - 1
         if parts is None:
             for item in items:
                 self._convert(item, sink, account)
@@ -344,6 +353,8 @@ class ShardRun:
         """What each of several records becomes; None where they give anything unusual."""
         items = block.block
         context, check = self.context, self.check.errors
+        if not self.mapping.converts_together(block, context):
+            return None
         unmapped = context.unmapped.copy()
         conversion = self.mapping.convert(block, context)
         outputs = conversion.outputs

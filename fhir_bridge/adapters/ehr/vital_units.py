@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fhir_bridge.mapping import function
+from fhir_bridge.mapping import Context, function
+from fhir_bridge.mapping.functions.conversions import in_unit
 
 __all__ = ["VITAL_UNITS", "is_vital", "vital_quantity"]
 
@@ -32,10 +33,13 @@ def is_vital(code: Any) -> bool:
     return code is not None and str(code) in VITAL_UNITS
 
 
-@function(returns="Quantity", pure=True)
-def vital_quantity(quantity: Any, code: Any) -> Any:
-    """A quantity as it is, but of a vital sign none in a unit that its profile does not take."""
+@function(returns="Quantity", context=True, pure=True)
+def vital_quantity(ctx: Context, quantity: Any, code: Any) -> Any:
+    """A quantity as it is, but of a vital sign in a unit that its profile takes; null where it can't be.
+
+    One in another unit (a blood pressure in kPa) is converted, with what was measured beside it (`in_unit`).
+    """
     units = VITAL_UNITS.get(str(code)) if code is not None else None
-    if not quantity or units is None:
+    if not quantity or units is None or quantity.get("code") in units:
         return quantity
-    return quantity if quantity.get("code") in units else None
+    return in_unit(ctx, quantity, units[0], else_="drop")

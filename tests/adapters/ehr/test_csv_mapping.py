@@ -93,6 +93,24 @@ def test_pressure_that_is_no_number_keeps_its_text_in_the_panel(write: Write) ->
     assert (pulse["note"], pulse["dataAbsentReason"]["coding"][0]["code"]) == ([{"text": "72x"}], "error")
 
 
+def test_pressure_in_another_unit_is_converted_and_keeps_what_was_measured(write: Write) -> None:
+    text = VITALS + "F1;77;HOSP;01.03.2026 10:20;16,0 kPa;83;-;;;;\n"
+    rows = "".join(
+        f"2023-10-10T04:17:47Z,p,E1,vital-signs,{code},Pressure,{value},kPa,numeric\n"
+        for code, value in (("8480-6", "16.0"), ("8462-4", "10.7"))
+    )
+    for mapping, path, expected in (
+        ("ehr/csv-vitals", write("vitals.csv", text.encode("cp1252")), ["120", "83"]),
+        ("ehr/synthea-observations", write("observations.csv", OBSERVATIONS + rows), ["120", "80.3"]),
+    ):
+        panel = next(each for each in convert(mapping, [path]).resources if "component" in each)
+        assert not [i for i in get_validator().validate(panel) if i.severity == "error"]
+        quantities = [part["valueQuantity"] for part in panel["component"]]
+        assert [str(quantity["value"]) for quantity in quantities] == expected
+        assert {quantity["code"] for quantity in quantities} == {"mm[Hg]"}
+        assert str(quantities[0]["extension"][0]["valueQuantity"]["value"]) == "16.0"
+
+
 def test_row_without_authority_is_held_where_the_site_holds(write: Write) -> None:
     holding = Site.model_validate(
         {"zone": "Europe/Rome", "demo_key": True, "identity": {"authorities": {"HOSP": "urn:oid:2.25.1"}}}

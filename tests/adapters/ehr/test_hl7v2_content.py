@@ -209,6 +209,21 @@ def test_pressure_written_as_a_pair_is_parted(message: Message) -> None:
     assert [int(part["valueQuantity"]["value"]) for part in result["component"]] == [120, 80]
 
 
+@pytest.mark.parametrize("obx", ["16.0/10.7|kPa", "16.0/10.7 kPa|", "16.0 / 10.7 kPa|mmHg"])
+def test_a_pair_in_another_unit_is_converted_and_kept_as_sent(obx: str, message: Message) -> None:
+    (result,) = vital(message, f"OBX|1|ST|85354-9^BP^LN||{obx}|||||F")
+    values = [str(part["valueQuantity"]["value"]) for part in result["component"]]
+    assert values == ["120.0", "80.26"]
+    assert {part["valueQuantity"]["code"] for part in result["component"]} == {"mm[Hg]"}
+    assert result["note"][0]["text"].startswith("16.0")
+
+
+def test_a_pair_in_no_unit_of_pressure_is_in_a_note_alone(message: Message) -> None:
+    (result,) = vital(message, "OBX|1|ST|85354-9^BP^LN||16/10|cm|||||F")
+    assert all("valueQuantity" not in part for part in result["component"])
+    assert result["note"] == [{"text": "16/10 cm"}]
+
+
 @pytest.mark.parametrize(
     ("obx", "value", "unit", "note"),
     [

@@ -164,19 +164,19 @@ def test_what_comes_before_the_place_where_an_export_is_cut_off_counts(write: Wr
     )
 
 
-def test_pressure_is_a_panel_once_and_a_vital_sign_in_another_unit_is_in_a_note(write: Write) -> None:
+def test_pressure_is_a_panel_once_and_a_vital_sign_in_no_unit_of_its_kind_is_in_a_note(write: Write) -> None:
     when = datetime(2023, 3, 1, 7)
     pair = record("HKQuantityTypeIdentifierBloodPressureSystolic", "mmHg", 137, when) + record(
         "HKQuantityTypeIdentifierBloodPressureDiastolic", "mmHg", 83, when
     )
-    wrong = record("HKQuantityTypeIdentifierBodyTemperature", "K", 310, when)
+    wrong = record("HKQuantityTypeIdentifierBodyTemperature", "kg", 37, when)
     text = f"{HEAD}{pair}<Correlation type='x'>{pair}</Correlation>{wrong}</HealthData>"
     panel, temperature = sorted(
         converted(write("export.xml", text)).of("Observation"), key=lambda one: "component" not in one
     )
     assert [int(part["valueQuantity"]["value"]) for part in panel["component"]] == [137, 83]
     assert "valueQuantity" not in temperature
-    assert temperature["note"] == [{"text": "310 K"}]
+    assert temperature["note"] == [{"text": "37 kg"}]
 
 
 def test_point_that_is_none_is_named_with_its_line_and_the_others_are_converted(write: Write) -> None:
@@ -314,7 +314,7 @@ def test_record_that_says_what_cannot_be_is_rejected_with_its_line_and_the_other
         sleep.format("2023-03-01 02:00:00 +0100", "2023-03-01 06:00:00 +9900"),
         sleep.format("2023-03-01 07:00:00 +0100", "2023-03-01 06:00:00 +0100"),
         record("HKQuantityTypeIdentifierOxygenSaturation", "%", 97, when),
-        record("HKQuantityTypeIdentifierBloodPressureSystolic", "kPa", 16, when),
+        record("HKQuantityTypeIdentifierBloodPressureSystolic", "kg", 16, when),
         record(RATE, "count/min", -5, when),
         record("HKQuantityTypeIdentifierBodyMass", "kg", -80, when),
     ]
@@ -332,29 +332,59 @@ def test_record_that_says_what_cannot_be_is_rejected_with_its_line_and_the_other
     assert (rate["valueQuantity"]["value"], len(rate["component"])) == (60, 3)
 
 
+PRESSURE = (
+    '{{"header": {{"schema_id": {{"namespace": "omh", "name": "blood-pressure", "version": "3.0"}}}}, '
+    '"body": {{{body}, "effective_time_frame": {{"date_time": "2023-01-01T08:00:00+01:00"}}}}}}'
+)
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        ('"systolic_blood_pressure": {"value": 16, "unit": "kPa"}', "kPa"),
+        ('"systolic_blood_pressure": {"value": 16, "unit": "kg"}', "kg"),
         ('"systolic_blood_pressure": {"value": 1e400, "unit": "mmHg"}', "no number"),
+        ('"systolic_blood_pressure": {"value": 160, "unit": "kPa"}', "implausible"),
         (
-            '"systolic_blood_pressure": {"value": 120, "unit": "mmHg"}, '
-            '"diastolic_blood_pressure": {"value": 10, "unit": "kPa"}',
-            "kPa",
+            '"systolic_blood_pressure": {"value": 80, "unit": "mmHg"}, '
+            '"diastolic_blood_pressure": {"value": 16, "unit": "kPa"}',
+            "below the diastolic",
         ),
     ],
 )
-def test_blood_pressure_that_is_not_in_millimetres_of_mercury_is_rejected(
-    body: str, text: str, write: Write
-) -> None:
-    point = (
-        '{"header": {"schema_id": {"namespace": "omh", "name": "blood-pressure", "version": "3.0"}}, '
-        f'"body": {{{body}, "effective_time_frame": {{"date_time": "2023-01-01T08:00:00+01:00"}}}}}}'
-    )
-    result = converted(write("points.json", point))
+def test_blood_pressure_that_is_none_is_rejected(body: str, text: str, write: Write) -> None:
+    result = converted(write("points.json", PRESSURE.format(body=body)))
     assert result.of("Observation") == []
     assert "rejected" in [outcome for _, outcome in result.outcomes]
     assert text in next(issue.message for issue in result.issues if issue.code == "FB-WEAR-002")
+
+
+def halves(result: Converted) -> list[tuple[str, str, str | None]]:
+    """Value and unit of both pressures, with what was measured where that is another."""
+    (panel,) = result.of("Observation")
+    assert not [i for i in get_validator().validate(panel) if i.severity == "error"]
+    parts = []
+    for part in panel["component"]:
+        quantity = part["valueQuantity"]
+        (sent,) = [e["valueQuantity"] for e in quantity.get("extension", [])] or [None]
+        parts.append((str(quantity["value"]), quantity["code"], sent and f"{sent['value']} {sent['code']}"))
+    return parts
+
+
+def test_blood_pressure_in_another_unit_is_converted_and_keeps_what_was_measured(write: Write) -> None:
+    body = (
+        '"systolic_blood_pressure": {"value": 16.0, "unit": "kPa"}, '
+        '"diastolic_blood_pressure": {"value": 80, "unit": "mmHg"}'
+    )
+    result = converted(write("points.json", PRESSURE.format(body=body)))
+    assert halves(result) == [("120", "mm[Hg]", "16.0 kPa"), ("80", "mm[Hg]", None)]
+    when = datetime(2023, 3, 1, 7)
+    exported = [
+        record("HKQuantityTypeIdentifierBloodPressureSystolic", "kPa", 16, when),
+        record("HKQuantityTypeIdentifierBloodPressureDiastolic", "kPa", 10.7, when),
+        record("HKQuantityTypeIdentifierBloodPressureDiastolic", "kPa", 10.7, when),
+    ]
+    result = converted(write("export.xml", HEAD + "".join(exported) + "</HealthData>"))
+    assert halves(result) == [("120", "mm[Hg]", "16 kPa"), ("80.3", "mm[Hg]", "10.7 kPa")]
 
 
 def test_sample_that_is_there_twice_counts_once_and_is_listed(write: Write) -> None:

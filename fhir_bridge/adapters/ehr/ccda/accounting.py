@@ -142,9 +142,9 @@ class _Step:
 
     __slots__ = ("below", "readers")
 
-    def __init__(self) -> None:
+    def __init__(self, below: dict[str, _Step] | None = None) -> None:
         self.readers: list[Callable[[Node, set[_Leaf]], None]] = []
-        self.below: dict[str, _Step] = {}
+        self.below: dict[str, _Step] = {} if below is None else below
 
 
 class _Takes:
@@ -160,12 +160,9 @@ class _Takes:
             if which != "all" or not steps or any(map(_special, steps)):
                 self.single.append(take)
                 continue
-            below = self.paths.setdefault(start, {})
+            step = _Step(self.paths.setdefault(start, {}))
             for name in steps:
-                step = below.get(name)
-                if step is None:
-                    step = below[name] = _Step()
-                below = step.below
+                step = step.below.setdefault(name, _Step())
             step.readers.append(reader)
 
 

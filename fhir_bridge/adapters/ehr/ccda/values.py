@@ -340,7 +340,9 @@ def _words_of(node: Node) -> list[str]:
     if attributes:
         if display := attributes.get("displayName"):
             words.append(f"{display} ({attributes['code']})" if attributes.get("code") else display)
-            words += [attributes[name] for name in ("codeSystem", "codeSystemVersion") if attributes.get(name)]
+            words += [
+                attributes[name] for name in ("codeSystem", "codeSystemVersion") if attributes.get(name)
+            ]
             words += [attributes[name] for name in _OTHERS if attributes.get(name)]
         else:
             words += [attributes[name] for name in _CODED if attributes.get(name)]

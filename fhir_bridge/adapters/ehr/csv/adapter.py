@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError, check_values
-from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
+from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_blocks, read_header, read_table, refused
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of
 from fhir_bridge.adapters.ehr.issues import new_issue
+from fhir_bridge.adapters.ehr.vital_units import vital_quantity
 from fhir_bridge.mapping import Scope, function, nearest
 from fhir_bridge.plugins import ReadContext, SourceModel
 
@@ -36,7 +37,11 @@ class CsvModel:
 
     root: str = "row"
     scopes: Mapping[str, Scope] = {"row": Scope("row")}
-    functions: Mapping[str, Callable[..., Any]] = {"beside": beside, "rows_beside": rows_beside}
+    functions: Mapping[str, Callable[..., Any]] = {
+        "beside": beside,
+        "rows_beside": rows_beside,
+        "vital_quantity": vital_quantity,
+    }
     token: str = ""
     pure: bool = True
     """A cell is the same each time, so that a rule reads each once; a column that is not there rejects the row."""
@@ -169,8 +174,8 @@ class CsvAdapter:
         """A file each."""
         return [[path] for path in paths]
 
-    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Row]:
-        """Read rows in order, one in memory at a time."""
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Any]:
+        """Read rows in order, one in memory at a time (`Row`), or some where the run takes blocks (`RowBlock`)."""
         try:
             dialect = Dialect.of(context.options)
         except DialectError as error:
@@ -179,11 +184,12 @@ class CsvAdapter:
             return
         selectors = getattr(context, "selectors", None)
         wanted = None if selectors is None else frozenset(column_of(text) for _, text in selectors)
+        read = read_blocks if getattr(context, "blocks", False) else read_table
         for path in paths:
             if dialect.unassigned:
                 yield _unassigned(path)
             else:
-                yield from read_table(path, dialect, wanted)
+                yield from read(path, dialect, wanted)
 
 
 def _cells(path: Path, dialect: Dialect, columns: Sequence[str]) -> Iterator[Mapping[str, str | None]]:

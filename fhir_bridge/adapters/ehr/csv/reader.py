@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, TextIO, cast
 
 from fhir_bridge.adapters.ehr.csv.accounting import Unread
 from fhir_bridge.adapters.ehr.csv.binary import BinaryTable, BinaryTableError, is_binary
+from fhir_bridge.adapters.ehr.csv.block import RowBlock, in_blocks
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
 from fhir_bridge.adapters.ehr.csv.lines import RawRow, rows
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, missing_columns
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["HeaderError", "read_header", "read_table", "refused", "row_of"]
+__all__ = ["HeaderError", "read_blocks", "read_header", "read_table", "refused", "row_of"]
 
 _TOGETHER = 1000
 """Rows that one measurement may have."""
@@ -152,10 +153,24 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
         wanted: columns that the mapping names. What no rule represents is reported after the last row, column by
             column; None reports nothing.
     """
+    return cast("Iterator[Row]", _read(path, dialect, wanted, blocks=False))
+
+
+def read_blocks(
+    path: Path, dialect: Dialect, wanted: frozenset[str] | None = None
+) -> Iterator[Row | RowBlock]:
+    """As `read_table`, rows without an issue in blocks."""
+    return _read(path, dialect, wanted, blocks=True)
+
+
+def _read(
+    path: Path, dialect: Dialect, wanted: frozenset[str] | None, *, blocks: bool
+) -> Iterator[Row | RowBlock]:
+    blocks = blocks and not dialect.together
     if is_binary(path):
-        yield from _read_binary(path, dialect, wanted)
+        yield from _read_binary(path, dialect, wanted, blocks)
         return
-    number = 0
+    number = [0]
     last = [0]  # the line of the last row read
 
     def parted_rows(parted: Iterator[RawRow], table: Table) -> Iterator[Row]:
@@ -171,11 +186,9 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
             unread = Unread(table, wanted, dialect) if wanted is not None else None
             table.account = unread
             result = parted_rows(parted, table)
-            for row in _together(result, dialect.together) if dialect.together else result:
-                number += 1
-                if unread is not None:
-                    unread.read(row)
-                yield row
+            together = _together(result, dialect.together) if dialect.together else result
+            noted = _noted(together, unread, number)
+            yield from in_blocks(noted) if blocks else noted
             if unread is not None:
                 yield from unread.report()
     except HeaderError as error:
@@ -187,10 +200,19 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
             yield refused(path, dialect, _not_of_encoding(path.name, error))
             return
         where = f"{path.name}:{last[0] + 1}"
-        left = max(_count_rows(path, dialect) - number, 1)
+        left = max(_count_rows(path, dialect) - number[0], 1)
         text_ = f"from here the file is not {dialect.encoding}; nothing after it was read"
         table = Table(path.name, dialect.system or path.stem, (), dialect)
         yield Row(table, where, [], [new_issue("FB-CSV-005", text_, where)], "rejected", left)
+
+
+def _noted(rows: Iterable[Row], unread: Unread | None, number: list[int]) -> Iterator[Row]:
+    """The rows, counted, with what no rule names in them."""
+    for row in rows:
+        number[0] += 1
+        if unread is not None:
+            unread.read(row)
+        yield row
 
 
 def _check_columns(path: Path, dialect: Dialect, names: list[str]) -> None:
@@ -199,7 +221,9 @@ def _check_columns(path: Path, dialect: Dialect, names: list[str]) -> None:
         raise HeaderError(new_issue("FB-CSV-003", missing_columns(absent, names), path.name))
 
 
-def _read_binary(path: Path, dialect: Dialect, wanted: frozenset[str] | None) -> Iterator[Row]:
+def _read_binary(
+    path: Path, dialect: Dialect, wanted: frozenset[str] | None, blocks: bool
+) -> Iterator[Row | RowBlock]:
     try:
         opened = _binary(path, dialect)
     except HeaderError as error:
@@ -211,12 +235,12 @@ def _read_binary(path: Path, dialect: Dialect, wanted: frozenset[str] | None) ->
         except HeaderError as error:
             yield refused(path, dialect, error.issue)
             return
-        yield from _binary_rows(path, dialect, opened, wanted)
+        yield from _binary_rows(path, dialect, opened, wanted, blocks)
 
 
 def _binary_rows(
-    path: Path, dialect: Dialect, opened: BinaryTable, wanted: frozenset[str] | None
-) -> Iterator[Row]:
+    path: Path, dialect: Dialect, opened: BinaryTable, wanted: frozenset[str] | None, blocks: bool
+) -> Iterator[Row | RowBlock]:
     """The rows of a Parquet file or a workbook. What follows a place that can't be read is one rejected record."""
     table = Table(path.name, dialect.system or path.stem, opened.names, dialect)
     table.account = unread = Unread(table, wanted, dialect) if wanted is not None else None
@@ -239,10 +263,8 @@ def _binary_rows(
             lost.append(Row(table, where, [], [new_issue("FB-CSV-014", str(error), where)], "rejected"))
 
     result = rows_of(opened.rows)
-    for row in _together(result, dialect.together) if dialect.together else result:
-        if unread is not None:
-            unread.read(row)
-        yield row
+    noted = _noted(_together(result, dialect.together) if dialect.together else result, unread, [0])
+    yield from in_blocks(noted) if blocks else noted
     yield from lost
     if unread is not None:
         yield from unread.report()

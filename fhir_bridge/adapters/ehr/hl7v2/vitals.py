@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -47,9 +48,8 @@ PROFILED: Final[dict[str, dict[str, str]]] = {
 _KEPT: Final = -2
 """Where a segment keeps what was built from it, beside its fields."""
 
-_PAIR: Final = re.compile(
-    r"\s*(\d{1,3}(?:\.\d+)?)\s*/\s*(\d{1,3}(?:\.\d+)?)\s*(?:mm\s*\[?Hg\]?)?\s*", re.IGNORECASE
-)
+_PAIR: Final = re.compile(r"\s*(\d{1,3}(?:\.\d+)?)\s*/\s*(\d{1,3}(?:\.\d+)?)\s*([A-Za-z][A-Za-z\[\] ]*)?")
+"""Systolic and diastolic pressure as one text, perhaps with their unit."""
 
 
 _MEASUREMENT: Final = (("OBX-5", "measurement"), ("OBX-6", "unit"))
@@ -161,7 +161,9 @@ def vital_text(s: Group, ctx: Context) -> str | None:
     if code is None:
         return None
     if code == _PANEL:
-        return None if _PAIR.fullmatch(str(s.field("OBX", 5) or "")) else _as_sent(s)
+        with _silence(ctx):
+            half = _half(ctx, s, _SYSTOLIC)
+        return None if half is not None and half.text is None else _as_sent(s)
     return _silently(ctx, s, code).text
 
 
@@ -171,10 +173,17 @@ def _silently(ctx: Context, s: Group, code: str) -> Fit:
     if kept is not None and kept[0] is ctx.issues:
         fit: Fit = kept[1]
         return fit
+    with _silence(ctx):
+        return fitted(ctx, code, _measured(ctx, s), _as_sent(s))
+
+
+@contextmanager
+def _silence(ctx: Context) -> Iterator[None]:
+    """What is worked out in it reports nothing."""
     issues, unmapped = ctx.issues, ctx.unmapped
     ctx.issues, ctx.unmapped = [], Counter()
     try:
-        return fitted(ctx, code, _measured(ctx, s), _as_sent(s))
+        yield
     finally:
         ctx.issues, ctx.unmapped = issues, unmapped
 
@@ -188,9 +197,8 @@ def pressure(s: Group, ctx: Context, wanted: str) -> Quantity | None:
     own = _code(s)
     if own == wanted:
         return _fit(ctx, s, wanted).quantity
-    if own == _PANEL and (pair := _PAIR.fullmatch(str(s.field("OBX", 5) or ""))):
-        value = Decimal(pair[1 if wanted == _SYSTOLIC else 2])
-        return Quantity(value=value, unit="mm[Hg]", system=_UCUM, code="mm[Hg]")
+    if own == _PANEL and (half := _half(ctx, s, wanted)) is not None:
+        return half.quantity
     if s.outer is None:
         return None
     mark = s.part("OBX", 4, 1)
@@ -201,6 +209,16 @@ def pressure(s: Group, ctx: Context, wanted: str) -> Quantity | None:
                 if same and _code(other) == wanted:
                     return _silently(ctx, other, wanted).quantity  # it reports itself, in its own result
     return None
+
+
+def _half(ctx: Context, s: Group, wanted: str) -> Fit | None:
+    """A half of `120/80`, in the unit beside it, else that of OBX-6, else mm[Hg]; None where it is no such text."""
+    pair = _PAIR.fullmatch(str(s.field("OBX", 5) or ""))
+    if pair is None:
+        return None
+    unit = pair[3].strip() if pair[3] else s.field("OBX", 6) or "mm[Hg]"
+    measured = quantity(ctx, pair[1 if wanted == _SYSTOLIC else 2], unit, else_="keep")
+    return fitted(ctx, wanted, measured, _as_sent(s)) if isinstance(measured, Quantity) else None
 
 
 @function(nulls=True, returns="CodeableConcept", pure=True)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.wearables.apple import Element, ExportError, device_of, elements, iso_time
@@ -26,6 +26,12 @@ from fhir_bridge.adapters.ehr.wearables.measures import (
 )
 from fhir_bridge.adapters.ehr.wearables.plausible import implausible
 from fhir_bridge.adapters.ehr.wearables.points import Point, PointError, open_mhealth_points, watch_points
+from fhir_bridge.adapters.ehr.wearables.pressures import (
+    MILLIMETRES,
+    TURNED,
+    in_millimetres,
+    pressure_problem,
+)
 from fhir_bridge.adapters.ehr.wearables.readings import (
     Coded,
     Device,
@@ -48,7 +54,7 @@ _OPTIONS: Final = ("patient", "summarise", "inline_samples", "keep_mb", "join", 
 _NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "Reading": frozenset("patient origin series kept file device locator source".split()),
-        "Sample": frozenset("code value low unit start end device text locator".split()),
+        "Sample": frozenset("code value low low_unit unit start end device text locator".split()),
         "Summary": frozenset(
             "code unit start end device count least most total mean daily statistic locator".split()
         ),
@@ -60,9 +66,20 @@ _NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     }
 )
 _PARTS: Final = frozenset("name manufacturer model version key title hash".split()).union(*_NAMES.values())
+
+
+class _Pressure(NamedTuple):
+    """One of two blood pressures as it is stated, and in mm[Hg]."""
+
+    text: str
+    unit: str
+    millimetres: Decimal
+    line: int
+
+
+_Pressures = dict[tuple[str, str, Device], dict[str, _Pressure]]
 _SYSTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureSystolic"
 _DIASTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureDiastolic"
-_PRESSURE_UNIT: Final = "mm[Hg]"
 _SLEEP: Final = "HKCategoryTypeIdentifierSleepAnalysis"
 
 
@@ -264,7 +281,7 @@ class _File:
         yield self._reading(locator, [recording], None)
 
     def _export(self, file: IO[bytes]) -> Iterator[Reading]:
-        pressures: dict[tuple[str, str, Device], dict[str, tuple[str, int]]] = {}
+        pressures: _Pressures = {}
         cut: ExportError | None = None
         workout: Element | None = None
         of_workout: list[Element] = []
@@ -291,16 +308,16 @@ class _File:
         if workout is not None:
             yield from self._workout(workout, of_workout)
         for (start, end, device), pair in pressures.items():
-            both = {name: value for name, (value, _) in pair.items()}
-            line = min(line for _, line in pair.values())
-            if len(both) == 2 and Decimal(both[_SYSTOLIC]) < Decimal(both[_DIASTOLIC]):
+            upper, lower = pair.get(_SYSTOLIC), pair.get(_DIASTOLIC)
+            line = min(each.line for each in pair.values())
+            if upper and lower and upper.millimetres < lower.millimetres:
                 where = f"{self._path.name}:{line}"
-                yield self._rejected(_TURNED, where, "FB-WEAR-002", records=len(pair))
+                yield self._rejected(TURNED, where, "FB-WEAR-002", records=len(pair))
                 continue
             sample = Sample(
                 Coded(SYSTEMS["apple"], "HKCorrelationTypeIdentifierBloodPressure"),
-                _PRESSURE_UNIT, start, end, device, f"{self._path.name}:{line}",
-                value=both.get(_SYSTOLIC), low=both.get(_DIASTOLIC),
+                upper.unit if upper else None, start, end, device, f"{self._path.name}:{line}",
+                value=upper and upper.text, low=lower and lower.text, low_unit=lower and lower.unit,
             )  # fmt: skip
             yield self._reading(sample.locator, [sample], None, of=_of(sample), records=len(pair))
         yield from self._summarised()
@@ -333,9 +350,7 @@ class _File:
         locator = f"{self._path.name}:{element.line}"
         return Reading(locator, self._origin, self._owner, outcome="skipped")
 
-    def _apple_record(
-        self, element: Element, pressures: dict[tuple[str, str, Device], dict[str, tuple[str, int]]]
-    ) -> Iterator[Reading]:
+    def _apple_record(self, element: Element, pressures: _Pressures) -> Iterator[Reading]:
         attributes, locator = element.attributes, f"{self._path.name}:{element.line}"
         kind = attributes.get("type", "")
         if element.parent != "HealthData" and kind not in (_SYSTOLIC, _DIASTOLIC):
@@ -362,18 +377,20 @@ class _File:
             return
         if kind in (_SYSTOLIC, _DIASTOLIC):
             _, unit = ucum_value(value, attributes.get("unit"), kind)
-            if unit != _PRESSURE_UNIT:
-                yield self._rejected(f"a {kind} in {unit}, not in mmHg", locator, "FB-WEAR-002")
+            millimetres = in_millimetres(value, unit)
+            if millimetres is None or unit is None:
+                message = f"a {kind} in {unit}, which is no unit of pressure"
+                yield self._rejected(message, locator, "FB-WEAR-002")
                 return
             name = "systolic" if kind == _SYSTOLIC else "diastolic"
-            if (why := implausible(name, value, unit)) is not None:
+            if (why := implausible(name, millimetres, MILLIMETRES)) is not None:
                 yield self._rejected(_beyond(Coded("", kind), why), locator, "FB-WEAR-002")
                 return
             pair = pressures.setdefault((start, end or start, device), {})
-            known = pair.setdefault(kind, (format(value, "f"), element.line))
-            if known[0] != format(value, "f"):
+            known = pair.setdefault(kind, _Pressure(format(value, "f"), unit, millimetres, element.line))
+            if known.millimetres != millimetres:
                 yield self._rejected(
-                    f"another value of {kind} of the same time and device (line {known[1]})",
+                    f"another value of {kind} of the same time and device (line {known.line})",
                     locator,
                     "FB-WEAR-002",
                 )
@@ -428,13 +445,17 @@ class _File:
                 continue
             owner = Owner(None, point.owner) if point.owner and self._owner is None else None
             if point.value is None or point.low is not None or point.code.code == "blood-pressure":
-                problem = _pressure_problem(point)
+                problem = pressure_problem(point)
                 if problem is not None:
                     yield self._rejected(problem, locator, "FB-WEAR-002")
                     continue
+                upper, lower = (
+                    ucum_value(Decimal(0), unit, point.code.code)[1]
+                    for unit in (point.unit, point.low_unit or point.unit)
+                )
                 sample = Sample(
-                    point.code, point.unit, point.start, point.end, point.device, locator,
-                    value=_plain(point.value), low=_plain(point.low), text=point.text,
+                    point.code, upper, point.start, point.end, point.device, locator,
+                    value=_plain(point.value), low=_plain(point.low), text=point.text, low_unit=lower,
                 )  # fmt: skip
                 yield self._reading(f"{locator}/{point.code.code}", [sample], owner, of=_of(sample))
                 continue
@@ -548,30 +569,6 @@ def _of_workout(element: Element, parts: Sequence[Element]) -> Iterator[str]:
 def _plain(text: str | None) -> str | None:
     number = number_of(text)
     return None if number is None else format(number, "f")
-
-
-def _pressure_problem(point: Point) -> str | None:
-    """Why a pair of blood pressures can't be taken."""
-    for text in (point.value, point.low):
-        number = number_of(text)
-        if text is not None and number is None:
-            return "a blood pressure is no number"
-    for unit in (point.unit, point.low_unit):
-        code = ucum_value(Decimal(0), unit, point.code.code)[1]
-        if code not in (None, _PRESSURE_UNIT):
-            return f"a blood pressure in {code}, not in mmHg"
-    for name, text in (("systolic", point.value), ("diastolic", point.low)):
-        number = number_of(text)
-        why = None if number is None else implausible(name, number, _PRESSURE_UNIT)
-        if why is not None:
-            return f"the {name} value of a blood pressure is implausible: {why}"
-    systolic, diastolic = number_of(point.value), number_of(point.low)
-    return _TURNED if systolic is not None and diastolic is not None and systolic < diastolic else None
-
-
-_TURNED: Final = (
-    "the systolic value of a blood pressure is below the diastolic; both are in the original alone"
-)
 
 
 _NO_TIME: Final = (

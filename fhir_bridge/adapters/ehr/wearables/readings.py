@@ -156,11 +156,12 @@ class Measured:
 
 @dataclass(slots=True)
 class Sample(Measured):
-    """One measured value. `low` is the diastolic pressure beside a systolic one."""
+    """One measured value. `low`, in `low_unit`, is the diastolic pressure beside a systolic one."""
 
     value: str | None = None
     low: str | None = None
     text: str | None = None
+    low_unit: str | None = None
 
 
 @dataclass(slots=True)
