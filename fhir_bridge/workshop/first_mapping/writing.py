@@ -196,7 +196,7 @@ class Writer:
 
     def _notes(self, of: str, *more: Guess) -> Iterator[str]:
         notes = [
-            g for g in [*(self._all("note") or self._all("note-of")[:1]), *more] if g.column not in self.used
+            g for g in [*(self._all("note") or self._all("note-of")[:1]), *more] if not set(g.uses) - {"key"}
         ]
         items = [f"{{text: {quoted('=' + self._cell(g, of + 'note'))}}}" for g in notes]
         yield from listed("note", items)
@@ -248,6 +248,8 @@ class Writer:
         """The expression of a date or time."""
         form = f", format={literal(guess.format)}" if guess.format else ""
         here = self._cell(guess, element)
+        if guess.format == "MM/yyyy":
+            return f"date(split({here}, '/')[1] + '-' + split({here}, '/')[0])"
         if guess.clock is not None and not day:
             return self._moment(guess, guess.clock, form, element)
         if day and not guess.timed:
@@ -518,7 +520,7 @@ class Writer:
         """Reasons: codes of diagnoses, each with its text, and texts alone."""
         items = []
         for code in self._codes_of("indication", "diagnosis"):
-            if code.column in self.used:
+            if set(code.uses) - {"key"}:
                 continue
             if code.separator:
                 here = self._cell(code, of + element)
@@ -537,7 +539,7 @@ class Writer:
         items += [
             f"{{text: {quoted('=' + self._cell(guess, of + element))}}}"
             for guess in self._all(*texts)
-            if guess.column not in self.used
+            if not set(guess.uses) - {"key"}
         ]
         yield from listed(element, items)
 
