@@ -88,9 +88,10 @@ class EventRules(MedicationRules):
         yield from self._state(kind, end)
         more = []
         if element == "medicationCodeableConcept":
-            more = [g for g in self._all("drug") if g is not text and not g.of] + self._all(
-                "strength", "form"
-            )
+            more = [g for g in self._all("drug") if g is not text and not g.of]
+            more += self._all("strength", "form")
+        elif kind == "Immunization" and text is not None and text.role == "vaccine":
+            more = [g for g in self._all("drug") if not g.of]
         yield from self._coded(element, codes, text, kind + ".", more)
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)

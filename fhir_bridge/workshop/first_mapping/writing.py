@@ -33,6 +33,8 @@ VITAL_SIGNS = frozenset(
     "85353-1 9279-1 8867-4 2708-6 59408-5 8310-5 8302-2 9843-4 29463-7 39156-5 85354-9 8480-6 8462-4 8478-0".split()
 )
 """Codes for which R4 asks for the form of a vital sign (R4 observation-vitalsigns.html): category, subject, time, unit."""
+_OWN_DATES: Final = DATES - frozenset("scheduled updated recorded expires vis-date".split())
+"""Dates that an event has of its own, not its record."""
 _OTHER: Final = re.compile(
     r"type|status|unit|value|operator|modifier|qualifier|route|race|gender|visit|class|admitted|discharged"
 )
@@ -72,7 +74,7 @@ class Writer(ReferenceWriter):
             columns = [
                 g
                 for g in columns
-                if not self._read or g.column in self._read or g.role in DATES | IDENTIFIERS
+                if not self._read or g.column in self._read or g.role in _OWN_DATES | IDENTIFIERS
             ]
             parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
             self._ask("no column or few columns tell the rows apart: the key is the whole row")
