@@ -41,10 +41,11 @@ _FORMS: Final = {
     CVX: re.compile(r"\d{1,3}\Z"),
     RXNORM: re.compile(r"\d{2,8}\Z"),
     PZN: re.compile(r"(PZN[- ]?)?\d{7,8}\Z"),
+    ICD9_CM: re.compile(r"(\d{3}\.?\d{0,2}|V\d{2}\.?\d{0,2}|E\d{3}\.?\d?)\Z"),
 }
 _NAMED: Final = (
     ("loinc", (LOINC,)), ("snomed", (SNOMED,)), ("atc", (ATC,)), ("rxnorm", (RXNORM,)), ("cvx", (CVX,)),
-    ("ndc", (NDC, PZN)), ("icd", (ICD10,)), ("cpt", (OPS, CCAM, CPT, PCS)), ("diagnosis", (ICD10, SNOMED)),
+    ("ndc", (NDC, PZN)), ("icd", (ICD10, ICD9_CM)), ("cpt", (OPS, CCAM, CPT, PCS)), ("diagnosis", (ICD10, ICD9_CM, SNOMED)),
     ("indication", (ICD10, SNOMED)), ("complaint", (ICD10, SNOMED)), ("reason", (ICD10, SNOMED)),
     ("procedure", (OPS, CCAM, CPT, SNOMED)), ("perform", (OPS, CCAM)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
     ("vaccine", (CVX, SNOMED, ATC)), ("test", (LOINC, SNOMED)), ("allergy", (SNOMED, RXNORM, ATC)),
@@ -93,7 +94,12 @@ def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) ->
         if match is not None and (not separator or match.system in (ICD10, SNOMED, LOINC)):
             more = (f"several codes in a cell, parted by {separator!r}",) if separator else ()
             return Code(match.system, (*match.evidence, *more), match.questions, separator)
-    local = "code" in concepts and bool(concepts & _SUBJECTS) and share(values, lambda v: " " not in v) > 0.9
+    numbers = "procedure" in concepts and share(values, lambda v: re.fullmatch(r"\d{3,5}", v)) > 0.9
+    local = (
+        ("code" in concepts or numbers)
+        and bool(concepts & _SUBJECTS)
+        and share(values, lambda v: " " not in v) > 0.9
+    )
     if (
         (
             best in ("test-code", "code")
@@ -151,6 +157,10 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
         for system in systems:
             part = share(distinct, lambda value, system=system: _fits(system, value))  # type: ignore[misc]
             digits = system in (SNOMED, RXNORM, CVX, NDC) and not sure
+            if system == ICD9_CM and (
+                not all(any(c.isdigit() for c in v) for v in distinct) or len(distinct) < 3
+            ):
+                continue
             if part < (0.6 if sure else 0.8) or (digits and (best not in _ROLES or len(distinct) < 3)):
                 continue
             if system == CPT and not sure and best not in _ROLES:
@@ -161,7 +171,7 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
                 questions.append(
                     f"{1 - part:.0%} of the codes are not of {TITLES[system]}: what system are they of?"
                 )
-            if system in (CPT, OPS, CCAM, PCS, PZN) or (system in (RXNORM, CVX) and not sure):
+            if system in (CPT, OPS, CCAM, PCS, PZN, ICD9_CM) or (system in (RXNORM, CVX) and not sure):
                 questions.append(f"are these codes of {TITLES[system]}, as is assumed?")
             return Code(system, (evidence,), tuple(questions))
         if sure and concept not in ("cpt", "ndc", "icd") and best in _ROLES:

@@ -139,6 +139,10 @@ _WAYS: Final = (
         ("complaint", "indication", "status-reason"),
         "is it why it was done, why it was not, or why the patient came",
     ),
+    (
+        ("other-person",),
+        "is it about the patient of the row, or about another person, who is a Patient of their own",
+    ),
     (("money", "drg", "coordinate", "administrative", "inactive", "verified"), "is it wanted in FHIR at all"),
 )
 """What a column that no rule reads may be, by its role."""

@@ -216,8 +216,8 @@ class EncounterRule(Writer):
 
     def _class(self, kind: Guess | None) -> Iterator[str]:
         if kind is None:
-            said = " ".join([tokens(self._sample.path.stem), *(tokens(g.name) for g in self._guesses)])
-            if _EMERGENCY.search(said):
+            words = " ".join([tokens(self._sample.path.stem), *(tokens(g.name) for g in self._guesses)])
+            if _EMERGENCY.search(words):
                 self._ask("the class of every visit is taken for emergency (EMER): is it?")
                 yield f"  class: {{system: {_SYSTEM}, code: EMER}}"
                 return

@@ -103,4 +103,5 @@ class Guess:
             "blood-pressure": "a blood pressure",
             "dose-ordered": "the dose that was ordered",
             "again": "another column again",
+            "other-person": "about another person than the patient",
         }.get(self.role, self.role)

@@ -10,7 +10,7 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.table import Sample
 
-__all__ = ["examination_numbers", "own_number", "tells_apart", "tie_breakers"]
+__all__ = ["distinguish", "examination_numbers", "own_number", "tie_breakers"]
 
 _OWN: Final = {
     "Observation": frozenset("value test collect".split()),
@@ -73,7 +73,7 @@ def examination_numbers(guesses: Sequence[Guess]) -> list[Guess]:
     ]
 
 
-def tells_apart(sample: Sample, columns: Iterable[str]) -> bool:
+def distinguish(sample: Sample, columns: Iterable[str]) -> bool:
     """Whether the columns differ wherever rows do."""
     places = [sample.columns.index(column) for column in columns]
     seen = {tuple(row[place] for place in places) for row in sample.rows}

@@ -15,6 +15,7 @@ from fhir_bridge.workshop.first_mapping.cells import (
     zero_led,
 )
 from fhir_bridge.workshop.first_mapping.codes import code_of
+from fhir_bridge.workshop.first_mapping.grades import is_graded
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.numbers import as_quantity
@@ -78,6 +79,8 @@ _NUMBERED: Final = frozenset(
     "patient-id person-id encounter-id order-id account-id event-id study-id id row-id".split()
 )
 """Roles whose cells have digits: `CC` and `TI` are kinds of documents, not their numbers."""
+_PLACES: Final = frozenset("ward organization specialty device provider".split())
+"""Roles whose cells are names of places and people, not how much of something there is."""
 _AMOUNTS: Final = frozenset(
     """value value-number refills quantity dose dose-number los age status severity duration rate strength number money
     drg series range-low range-high age-group code-system""".split()
@@ -148,6 +151,8 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         )
     role = first_role(fits, *kinds)
     if role is None or role.name in CODES or role.name == "category":
+        return False
+    if role.name in _PLACES and is_graded(values):
         return False
     whole = fits[0][0] >= 0.99  # a name that says nothing else
     if not whole and role.name in _NUMBERED and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5:

@@ -33,6 +33,7 @@ from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.units import units
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 from fhir_bridge.workshop.first_mapping.visits import numbers_of_visits
+from fhir_bridge.workshop.first_mapping.whose import other_persons
 
 __all__ = ["DATES", "relate"]
 
@@ -54,6 +55,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _words_for_nothing(sample, guesses)
     _numbering_codes(sample, guesses)
     _codes_by_number(sample, guesses)
+    other_persons(guesses)
     names(sample, guesses)
     national_numbers(sample, guesses)
     patients(sample, guesses)
@@ -65,6 +67,8 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _doses(guesses)
     units(sample, guesses)
     _duplicates(guesses)
+    _orders(sample, guesses)
+    _vaccinations(sample, guesses)
     repeats(sample, guesses)
 
 
@@ -201,6 +205,8 @@ def _siblings(sample: Sample, guesses: list[Guess]) -> None:
     known = {_unnumbered(g): g for g in reversed(_by_role(guesses, "code")) if g.system}
     for number, guess in enumerate(guesses):
         first = known.get(_unnumbered(guess))
+        if first is None and subject_of(guess) == "diagnosis":
+            first = next((g for g in known.values() if subject_of(g) == "diagnosis"), None)
         if (
             first is None
             or first is guess
@@ -354,6 +360,54 @@ def _doses(guesses: list[Guess]) -> None:
         if other not in given:
             other.role = "dose-ordered"
             other.evidence.append(f"what was given is in {given[0].column}")
+
+
+def _orders(sample: Sample, guesses: list[Guess]) -> None:
+    """In a table of results a number that several results of one patient share is that of their order."""
+    roles = {guess.role for guess in guesses}
+    patient = next(iter(_by_role(guesses, "patient-id")), None)
+    if (
+        "order-id" in roles
+        or patient is None
+        or "value" not in roles
+        or not roles & {"test", "display", "code"}
+    ):
+        return
+    for guess in _by_role(guesses, "id"):
+        if (
+            1 < guess.distinct < guess.filled
+            and guess.distinct > patient.distinct
+            and depends_on(sample, patient, guess)
+        ):
+            guess.role = "order-id"
+            guess.questions = [
+                f"{guess.column}: is it the number of the order that results share, as is assumed?"
+            ]
+            return
+
+
+def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
+    """Beside a vaccine a dose of 1, 2 or booster is a number in the series, and a volume is the dose."""
+    if not _by_role(guesses, "vaccine") or _by_role(guesses, "dose-number"):
+        return
+    for guess in _by_role(guesses, "dose"):
+        values = {v for v in sample.values(sample.columns.index(guess.column)) if v not in guess.missing}
+        counted = [v for v in values if re.fullmatch(r"[1-9]", v)]
+        if (
+            counted
+            and len(values) <= 8
+            and all(len(value) <= 3 and not re.search(r"[.,]", value) for value in values)
+        ):
+            guess.role, guess.decimal, guess.questions = (
+                "dose-number",
+                "." if len(counted) == len(values) else "",
+                [],
+            )
+            guess.evidence.append("small numbers beside a vaccine: which dose of the series")
+    volume = next((g for g in _by_role(guesses, "number") if g.unit.casefold() == "ml"), None)
+    if volume is not None and not _by_role(guesses, "dose"):
+        volume.role, volume.measure = "dose", False
+        volume.evidence.append("a volume beside a vaccine is its dose")
 
 
 def _duplicates(guesses: list[Guess]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -126,7 +127,17 @@ class ResultRules(Writer):
         items = []
         for guess in self._all("organization", "provider", "provider-id"):
             concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
-            if concepts & {"laboratory", "perform", "issue", "verified", "collect", "administer"}:
+            validated = re.search(
+                r"valid|verif|freigeb|freigegeb|vidier|signe|befund|refert", tokens(guess.name)
+            )
+            if validated or concepts & {
+                "laboratory",
+                "perform",
+                "issue",
+                "verified",
+                "collect",
+                "administer",
+            }:
                 items.append(self._reference("Observation.performer", guess))
         yield from listed("performer", items)
 

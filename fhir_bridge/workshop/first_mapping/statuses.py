@@ -63,8 +63,11 @@ _WORDS: Final = {
         "not-done": "not-done|not done|cancelled|canceled|refused|storniert|annulé|annullato|cancelado",
     },
     "Immunization": {
-        "completed": "completed|complete|done|given|administered|verabreicht|geimpft|fait|eseguito|administrado",
-        "not-done": "not-done|not done|refused|declined|not given|abgelehnt|nicht geimpft|refusé|rifiutato|rechazado",
+        "completed": "completed|complete|done|given|administered|verabreicht|geimpft|fait|eseguito|administrado|administrada|aplicada|puesta|"
+        "somministrato|somministrata|eseguita|faite|réalisé|réalisée|vaccinated",
+        "not-done": "not-done|not done|refused|declined|not given|abgelehnt|nicht geimpft|refusé|rifiutato|rechazado|rechazada|rifiutata|"
+        "refusée|contraindicada|contraindicado|contraindicated|contre-indiqué|contre-indiquée|no administrada|no administrado|non fait|"
+        "deferred|aplazada|verschoben|verweigert|kontraindiziert|controindicato|controindicata|non eseguita|missed|not administered",
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Encounter": {

@@ -126,6 +126,11 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
                 f"Encounter: {key.column} identifies the visit, and {', '.join(about)} are about it"
             )
     _request(sample, guesses, plan)
+    others = [g.column for g in guesses if g.role == "other-person"]
+    if others and plan.measures:
+        plan.questions.append(
+            f"{', '.join(others)} speak of another person: are all other measurements those of the patient, as is assumed?"
+        )
     if "patient-id" in roles and not plan.patient:
         plan.patient = True
         plan.evidence.append("Patient: the rows have its identifier")
@@ -364,12 +369,10 @@ def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:
     if guess.of or re.search(_NO_FINDING, tokens(guess.name)):
         return False
     if guess.role == "boolean":
-        if guess.header in ("", "boolean", "complication", "category", "flag"):
-            guess.questions.append(
-                f"{guess.column}: is it a finding (yes or no), as is assumed, or of the record?"
-            )
-            return True
-        return False
+        guess.questions.append(
+            f"{guess.column}: is it a finding (yes or no), as is assumed, or of the record?"
+        )
+        return True
     if guess.role not in ("category", "text", "status-of", "complaint"):
         return False
     if is_graded(sample.values(sample.columns.index(guess.column))):

@@ -27,7 +27,14 @@ _LEAST: Final = 2.0
 
 
 def units(sample: Sample, guesses: list[Guess]) -> None:
-    """Note on each column of units the number that it belongs to."""
+    """Note on each column of units the number that it belongs to; `UNIT` with `4W` is a ward."""
+    amounts = any(g.role in ("value", "dose", "quantity", "rate") for g in guesses)
+    for number, guess in enumerate(guesses):
+        written = {v for v in sample.values(number) if v not in guess.missing}
+        named = guess.role == "unit" and tokens(guess.name) == "unit" and not amounts
+        if named and written and not any(headers.ucum(v) for v in written):
+            guess.role = "ward"
+            guess.evidence.append("none of its cells is a unit of measure: a ward")
     pairs = sorted(
         (
             (_closeness(guesses, unit, amount), -guesses.index(unit), -guesses.index(amount), unit, amount)

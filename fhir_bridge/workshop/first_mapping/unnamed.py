@@ -42,6 +42,11 @@ def as_anything(guess: Guess, values: list[str]) -> None:
     ):
         guess.role = "id"
         guess.evidence.append("letters with a number, nearly all different")
+    elif (
+        few and share(values, lambda v: v.casefold().split()[0] in _SPECIMENS if v.split() else False) >= 0.7
+    ):
+        guess.role = "specimen"
+        guess.evidence.append("values are specimens")
     elif few and longest <= 60:
         guess.role = "category"
         guess.evidence.append(f"{guess.distinct} different texts in {guess.filled} cells")
@@ -50,6 +55,11 @@ def as_anything(guess: Guess, values: list[str]) -> None:
         guess.evidence.append("values are text of many kinds")
 
 
+_SPECIMENS: Final = frozenset(
+    """blood blut sang sangue sangre plasma plasme serum sérum siero suero urine urin urina orina liquor csf lcr stool stuhl
+    selles feci heces sputum saliva swab abstrich vollblut edta citrat""".split()
+)
+"""First words of specimens, whatever the column is called."""
 _BY_HEAD: Final = {
     "provider": "provider", "ward": "ward", "organization": "organization", "insurer": "insurer", "device": "device",
     "phone": "phone", "money": "money", "specialty": "specialty", "unit": "unit-of", "flag": "flag-of", "role": "provider",

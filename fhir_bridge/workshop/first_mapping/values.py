@@ -77,6 +77,8 @@ def date_form(values: Sequence[str], *, day_first: bool | None, named: bool) -> 
     if named and share(values, _COMPACT.match) >= 0.95:
         timed = any(match["time"] for match in map(_COMPACT.match, values) if match)
         return DateForm("", timed, False, "digits of year, month, day")
+    if named and share(values, re.compile(r"(0[1-9]|1[0-2])/20\d\d\Z").match) >= 0.95:
+        return DateForm("MM/yyyy", False, False, "month and year")
     if share(values, _YEAR_FIRST.match) >= 0.95:
         first = next(match for match in map(_YEAR_FIRST.match, values) if match)
         separator = first["s"]

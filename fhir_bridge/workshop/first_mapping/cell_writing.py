@@ -1,0 +1,154 @@
+"""Cells in the expressions of rules, and the elements that take them as they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.table import Sample
+from fhir_bridge.workshop.first_mapping.tables import Plan
+
+__all__ = ["CellWriter", "cell", "concepts_of", "either", "listed", "literal", "quoted"]
+
+
+def cell(column: str) -> str:
+    """A column in an expression."""
+    return f"row.{column}" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) else f"row.`{column}`"
+
+
+def quoted(text: str) -> str:
+    """A YAML scalar."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def literal(text: str) -> str:
+    """A text inside an expression."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def either(condition: str, yes: str, no: str) -> str:
+    """One code or the other."""
+    return quoted(f"={literal(yes)} if {condition} else {literal(no)}")
+
+
+def listed(element: str, items: list[str]) -> Iterator[str]:
+    """A list of flow objects; nothing without any."""
+    if items:
+        yield f"  {element}:"
+        yield from (f"  - {item}" for item in items)
+
+
+def concepts_of(guess: Guess) -> frozenset[str]:
+    """What the words of a column's name stand for."""
+    return frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
+
+
+class CellWriter:
+    """Writes rules of a plan.
+
+    Attributes:
+        used: the columns that the rules read so far.
+        read: the columns that the rules write, where a first pass has found them: a key of whole rows is of these.
+        questions: what the rules assume.
+    """
+
+    def __init__(
+        self, name: str, sample: Sample, guesses: list[Guess], plan: Plan, read: frozenset[str] = frozenset()
+    ) -> None:
+        self._sample, self._guesses, self._plan = sample, guesses, plan
+        self._read = read
+        self.used: set[str] = set()
+        self.questions: list[str] = []
+        self._authority = f"urn:x-local:{name}"
+        self._visits = plan.encounter or plan.event == "Encounter"
+
+    def _one(self, *roles: str) -> Guess | None:
+        """The first column of a role, in the order of the roles."""
+        return next(iter(self._all(*roles)), None)
+
+    def _all(self, *roles: str) -> list[Guess]:
+        """All columns of the roles, in the order of the roles."""
+        return [
+            guess
+            for role in roles
+            for guess in self._guesses
+            if guess.role == role and "`" not in guess.column and guess.column not in self._plan.varying
+        ]
+
+    def _cell(self, guess: Guess, element: str = "") -> str:
+        """A column in an expression, noted as read; its own words for no value give none."""
+        self.used.add(guess.column)
+        if element and element not in guess.uses:
+            guess.uses.append(element)
+        here = cell(guess.column)
+        whole = here
+        for mark in guess.marks:
+            whole = f"replace({whole}, {literal(mark)}, '')"
+        if not guess.local:
+            return whole
+        return f"(null if {here} in [{', '.join(map(literal, guess.local))}] else {whole})"
+
+    def _system(self, guess: Guess, label: str) -> str:
+        """The system of a number: that which a country gives it, else one of this site."""
+        return quoted(guess.system or f"{self._authority}:{label}")
+
+    def _text(self, element: str, *roles: str, of: str = "") -> Iterator[str]:
+        """An element that is a concept in words."""
+        guess = self._one(*roles)
+        if guess is not None:
+            yield f"  {element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}"
+
+    def _texts(self, element: str, *roles: str, of: str = "") -> Iterator[str]:
+        """A list of concepts in words."""
+        items = [f"{{text: {quoted('=' + self._cell(g, of + element))}}}" for g in self._all(*roles)]
+        yield from listed(element, items)
+
+    def _own_role(self) -> tuple[str, ...]:
+        """The role of numbers that each row has its own of, where that says no more: they identify the event."""
+        unique = any(g.distinct == g.filled == len(self._sample.rows) > 1 for g in self._all("id"))
+        return ("id",) if unique else ()
+
+    def _identifiers(self, of: str, *roles: str) -> Iterator[str]:
+        items = []
+        for guess in self._all(*roles):
+            if guess.column not in self.used or guess.uses in ([], ["key"]):
+                system = self._system(guess, self._label(guess))
+                items.append(
+                    f"{{system: {system}, value: {quoted('=' + self._cell(guess, of + 'identifier'))}}}"
+                )
+        yield from listed("identifier", items)
+
+    @staticmethod
+    def _label(guess: Guess) -> str:
+        return tokens(guess.column).replace(" ", "-") or "id"
+
+    def _values(self, guess: Guess) -> list[str]:
+        """The cells of a column without its words for no value."""
+        cells = self._sample.values(self._sample.columns.index(guess.column))
+        return [cell for cell in cells if cell not in guess.missing]
+
+    def _ask(self, question: str) -> None:
+        if question not in self.questions:
+            self.questions.append(question)
+
+    @property
+    def _readable(self) -> list[Guess]:
+        return [guess for guess in self._guesses if "`" not in guess.column]
+
+    def _displayed(self, element: str, guess: Guess, of: str = "") -> str:
+        return f"{{display: {quoted('=' + self._cell(guess, of + element))}}}"
+
+    def _unit_of(self, amount: Guess) -> Guess | None:
+        """The column of a number's unit."""
+        return next((g for g in self._readable if g.of == amount.column and g.role.endswith("unit")), None)
+
+    def _amount(self, amount: Guess, element: str) -> str:
+        """The expression of a Quantity."""
+        unit = self._unit_of(amount)
+        stated = (
+            self._cell(unit, element) if unit is not None else literal(amount.unit) if amount.unit else "null"
+        )
+        return f"=quantity({self._cell(amount, element)}, {stated})"

@@ -1,0 +1,121 @@
+# ruff: noqa: E501 - lines of YAML and patterns are written as they come out
+"""References of rules: to patient, visit and order, to people and places by number or by what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.cell_writing import cell, listed, literal, quoted
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.status_writing import StatusWriter
+from fhir_bridge.workshop.first_mapping.tables import asks
+
+__all__ = ["ELSEWHERE", "ReferenceWriter"]
+
+_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
+ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt|(er|up|erf|cre|mod|chg|upd)_?usr|change|modif|updat|geaend|geänd|creat|anleg|angelegt|usu_mod"
+"""Names of columns of providers who had another part than doing it."""
+
+
+class ReferenceWriter(StatusWriter):
+    """Writes references of a plan's rules."""
+
+    def _subject(self, element: str = "subject") -> Iterator[str]:
+        patient = self._one("patient-id")
+        if patient is None:
+            self._ask("no column identifies the patient: whose are these rows? The subject is left out")
+            return
+        yield f"  {element}: {quoted(f'=patient({self._cell(patient, element)})')}"
+
+    def _visit(self, element: str = "encounter") -> Iterator[str]:
+        visit = self._one("encounter-id", "account-id")
+        if visit is None:
+            return
+        if self._visits:
+            self._cell(visit)
+            yield f"  {element}: {quoted('=ref(' + literal('encounter') + ')')}"
+            return
+        if visit.role == "account-id":
+            self._ask(
+                f"{visit.column}: is it the number of the visit, as is assumed, or of an account of several?"
+            )
+        value = quoted("=" + self._cell(visit, f"{element}.identifier"))
+        system = quoted(self._authority + ":encounter")
+        yield f"  {element}: {{when: {quoted(cell(visit.column))}, type: Encounter, identifier: {{system: {system}, value: {value}}}}}"
+
+    def _references(self, role: str, target: str, element: str) -> list[str]:
+        """References by identifier to what the columns of a role are the numbers of."""
+        items = []
+        for guess in self._all(role):
+            system = self._system(guess, self._label(guess))
+            here = self._cell(guess)
+            value = quoted("=" + self._cell(guess, element))
+            items.append(
+                f"{{when: {quoted(here)}, type: {target}, identifier: {{system: {system}, value: {value}}}}}"
+            )
+        return items
+
+    def _order(self) -> Iterator[str]:
+        """The order that a result is of."""
+        order = self._one("order-id")
+        if self._plan.request and order is not None:
+            self._cell(order, "basedOn")
+            yield f"  basedOn: {quoted('=ref(' + literal('order') + ')')}"
+            return
+        yield from listed("basedOn", self._references("order-id", "ServiceRequest", "basedOn"))
+
+    def _reference(self, element: str, guess: Guess) -> str:
+        """A reference by the number that a country gives, else by what is written."""
+        if not guess.system and not guess.role.endswith("-id"):
+            return self._displayed(element, guess)
+        here = self._cell(guess, element)
+        system = self._system(guess, self._label(guess))
+        return f"{{when: {quoted(here)}, identifier: {{system: {system}, value: {quoted('=' + here)}}}}}"
+
+    def _paired(self, people: list[Guess]) -> dict[str, Guess]:
+        """The number of each person who has a name in a column and a number in the one beside it."""
+        pairs: dict[str, Guess] = {}
+        for person in people:
+            for number in people:
+                beside = abs(self._guesses.index(person) - self._guesses.index(number)) == 1
+                if (
+                    person.role == "provider"
+                    and number.role == "provider-id"
+                    and beside
+                    and number not in pairs.values()
+                ):
+                    pairs[person.column] = number
+        return pairs
+
+    def _person(self, element: str, guess: Guess, numbers: dict[str, Guess]) -> str:
+        """A reference to a person by name, and by number where there is one."""
+        number = numbers.get(guess.column)
+        if number is None:
+            return self._reference(element, guess)
+        system = self._system(number, self._label(number))
+        value = quoted("=" + self._cell(number, element))
+        shown = quoted("=" + self._cell(guess, element))
+        return f"{{identifier: {{system: {system}, value: {value}}}, display: {shown}}}"
+
+    def _place(self) -> Iterator[str]:
+        """Where it was: in the extension that R4 has for it, where no Encounter says it."""
+        items = []
+        for guess in self._all("ward"):
+            if asks(guess) or any(use.startswith("Encounter") for use in guess.uses):
+                continue
+            here = self._cell(guess, "extension (event-location)")
+            items.append(
+                f"{{when: {quoted(here)}, url: {_EXTENSION}event-location, valueReference: {{display: {quoted('=' + here)}}}}}"
+            )
+            self._ask(f"{guess.column}: is it where the event of the row was, as is assumed?")
+        if (
+            self._plan.event in ("", "Observation")
+            and (lying := self._one("body-position"))
+            and lying not in self._plan.measures
+        ):
+            here = self._cell(lying, "extension (bodyPosition)")
+            items.append(
+                f"{{when: {quoted(here)}, url: {_EXTENSION}observation-bodyPosition, valueCodeableConcept: {{text: {quoted('=' + here)}}}}}"
+            )
+        yield from listed("extension", items)

@@ -1,0 +1,120 @@
+# ruff: noqa: E501 - lines of YAML and patterns are written as they come out
+"""The status of what a row is about: of the column that says it, else what is assumed, which is asked."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.cell_writing import concepts_of, quoted
+from fhir_bridge.workshop.first_mapping.date_writing import DateWriter
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving, status_codes, unknown_status
+
+__all__ = ["StatusWriter"]
+
+_REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|rifiut|rechaz"
+"""Names of columns that say of a vaccine that it was not given."""
+_TREATMENTS: Final = frozenset(
+    ("MedicationAdministration", "MedicationStatement", "MedicationRequest", "Immunization", "Procedure")
+)
+"""What may not have happened at all."""
+_WAS: Final = r"\b(given|administered|gegeben|verabreicht|administre|administrado|somministrato|geimpft|vaccinated|applied)\b"
+"""Names of columns that say of medication that it was given."""
+
+
+def _given(kind: str, guess: Guess) -> dict[str, str] | None:
+    """What yes and no mean for whether something was given; None where the name says nothing of that."""
+    if kind not in ("Immunization", "MedicationAdministration"):
+        return None
+    yes, no = guess.words.get("true", ""), guess.words.get("false", "")
+    name = tokens(guess.name)
+    if re.search(_REFUSED, name) or guess.role == "refused":
+        return {yes: "not-done", no: "completed"}
+    return {yes: "completed", no: "not-done"} if re.search(_WAS, name) else None
+
+
+def _may_say_status(guess: Guess) -> bool:
+    """Whether a column that no rule understands may say whether a row happened."""
+    if "`" in guess.column or guess.of or guess.role in ("code-status", "marital", "empty"):
+        return False
+    if guess.role in ("status", "status-of", "refused"):
+        return True
+    words = concepts_of(guess)
+    return guess.role in ("category", "text", "boolean", "display") and bool(words & {"status", "refusal"})
+
+
+def _may_be_words_of_status(guess: Guess) -> bool:
+    """Whether a column of a few words, of which nothing is known, may say it."""
+    few = guess.role in ("category", "boolean") and 1 < guess.distinct <= 12
+    return few and not guess.of and not guess.measure and "`" not in guess.column
+
+
+class StatusWriter(DateWriter):
+    """Writes the status of a plan's resources."""
+
+    def _status_cases(self, kind: str) -> tuple[str, dict[str, str]] | None:
+        """The expression that says the status of rows, and the code of each of its words; None where no column does."""
+        stated = self._status_column(kind)
+        if stated is None:
+            return None
+        guess, codes = stated
+        if guess.words:
+            self._ask(f"{guess.column}: does it say whether it was given or done, as is assumed?")
+        short = [f"{word.upper()} → {code}" for word, code in codes.items() if code and len(word) < 3]
+        if short:
+            self._ask(f"{guess.column}: do its letters mean {', '.join(short)}, as is assumed?")
+        lacking = [word for word, code in codes.items() if not code]
+        if lacking:
+            self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
+        element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
+        return f"lower({self._cell(guess, f'{kind}.{element}')})", {
+            word: code or unknown_status(kind) for word, code in codes.items()
+        }
+
+    def _status_column(self, kind: str) -> tuple[Guess, dict[str, str]] | None:
+        """The column that says the status of rows, and the code of each of its words; empty for one that is not known."""
+        for guess in self._readable:
+            if guess.of or guess.column in self._plan.varying:
+                continue
+            values = self._values(guess)
+            if guess.words and guess.role != "sex":
+                yes_no = _given(kind, guess)
+                if yes_no is None:
+                    continue
+                return guess, yes_no
+            if guess.role != "status" and not speaks_of_giving(kind, guess.role, values):
+                continue
+            codes = status_codes(kind, values)
+            lacking = [word for word, code in codes.items() if not code]
+            if len(lacking) == len(codes) or (lacking and not unknown_status(kind)):
+                continue
+            return guess, codes
+        return None
+
+    def _unread_status(self) -> list[str]:
+        """Columns that by their names say whether something happened, in words that are not understood."""
+        return [guess.column for guess in self._guesses if _may_say_status(guess)]
+
+    def _status(self, kind: str, assumed: str, question: str) -> str:
+        """The element `status`: of the column that says it, else what is assumed, which is asked."""
+        stated = self._status_cases(kind)
+        if stated is None:
+            unread = self._unread_status() if kind in _TREATMENTS else []
+            if unread:
+                self._ask(
+                    f"{', '.join(unread)}: does it say the status of each {kind}? Its words are not understood"
+                )
+                assumed = unknown_status(kind) or assumed
+            else:
+                words = [g.column for g in self._guesses if _may_be_words_of_status(g)]
+                possible = kind in ("MedicationAdministration", "Immunization") and words
+                self._ask(
+                    f"{question.rstrip('?')}, or does {', '.join(words)} say it?" if possible else question
+                )
+            return f"  status: {assumed}"
+        expression, codes = stated
+        cases = ", ".join(f"{quoted(word)}: {code}" for word, code in codes.items())
+        empty = f"empty: {unknown_status(kind)}, " if unknown_status(kind) else ""
+        return f"  status: {{match: {quoted(expression)}, {cases}, {empty}else: flag}}"
