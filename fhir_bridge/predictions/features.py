@@ -195,9 +195,7 @@ def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) ->
     systems = frozenset(system for system, _ in item.pairs)
     uncoded = find_uncoded_drug(record, systems) if systems & _OF_DRUGS else None
     if uncoded is not None:
-        raise UnusableInput(
-            f"a medication whose code is not of the model's lists may be {item.label}", uncoded
-        )
+        raise UnusableInput(f"{uncoded[0]} may be {item.label}", uncoded[1])
     if not refuted and item.absent is None:
         raise MissingInput(f"{item.label} is neither stated nor ruled out")
     return _number(item, 0.0, refuted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -185,33 +185,30 @@ def find_undecided_drug(record: PatientRecord, drugs: Disease) -> tuple[str, Evi
 
     It refers to a Medication that is not here, has no code or one that no list knows, and its text names no known drug.
     """
+    return _of_list(record, lambda statement: decide(drugs.url, statement.concept) == "unknown")
+
+
+def find_uncoded_drug(record: PatientRecord, systems: frozenset[str]) -> tuple[str, Evidence] | None:
+    """The same of what has no code of these systems: to a model that lists codes it may be any drug."""
+    return _of_list(
+        record,
+        lambda statement: not any(system in systems and code for system, code in codings(statement.concept)),
+    )
+
+
+def _of_list(record: PatientRecord, is_one: Callable[[Statement], bool]) -> tuple[str, Evidence] | None:
+    """The first that is taken now and is one, what it is in words, and the resource."""
     for statement in statements(record):
         resource = statement.resource
-        if resource["resourceType"] not in _MEDICATIONS or not statement.current:
+        if resource["resourceType"] not in _MEDICATIONS or not statement.current or not is_one(statement):
             continue
-        if decide(drugs.url, statement.concept) == "unknown":
-            missing = statement.concept is None and "medicationReference" in resource
-            coded = any(system and code for system, code in codings(statement.concept))
-            what = (
-                "a medication that is not here"
-                if missing
-                else "a medication whose code is not known here"
-                if coded
-                else "a medication without a code"
-            )
-            return what, record.evidence(resource, what.removeprefix("a "))
-    return None
-
-
-def find_uncoded_drug(record: PatientRecord, systems: frozenset[str]) -> Evidence | None:
-    """What is taken now and has no code of these systems: to a model that lists codes it may be any drug."""
-    for statement in statements(record):
-        if (
-            statement.resource["resourceType"] in _MEDICATIONS
-            and statement.current
-            and not any(system in systems and code for system, code in codings(statement.concept))
-        ):
-            return record.evidence(statement.resource, "medication that may be any drug")
+        if statement.concept is None and "medicationReference" in resource:
+            what = "medication that is not here"
+        elif any(system and code for system, code in codings(statement.concept)):
+            what = "medication whose code is not known here"
+        else:
+            what = "medication without a code"
+        return f"a {what}", record.evidence(resource, what)
     return None
 
 
