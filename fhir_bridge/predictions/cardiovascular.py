@@ -13,10 +13,10 @@ from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
 from fhir_bridge.predictions.contract import PredictorSettings, RefusalReason
 from fhir_bridge.predictions.findings import (
     Disease,
-    drug_of,
     find_certain,
     find_disease,
-    find_unnamed_drug,
+    find_undecided_drug,
+    is_of_list,
     is_refuted,
     refuse_unreadable,
 )
@@ -29,7 +29,7 @@ from fhir_bridge.predictions.inputs import (
     UnusableInput,
     loinc,
 )
-from fhir_bridge.predictions.record import Evidence, PatientRecord, codings
+from fhir_bridge.predictions.record import Evidence, PatientRecord
 
 __all__ = [
     "ANTIHYPERTENSIVE",
@@ -168,7 +168,7 @@ UACR: Final = QuantityInput(
 )
 
 DIABETES: Final = Disease("diabetes mellitus", "diabetes")
-DIABETES_DRUG: Final = Disease("diabetes mellitus, by a drug that is used in it", "diabetes-drug")
+DIABETES_DRUG: Final = Disease("diabetes mellitus, by a drug that is used in it", "diabetes-drug", drugs=True)
 ASCVD: Final = Disease("atherosclerotic cardiovascular disease", "ascvd")
 CKD: Final = Disease("moderate to severe chronic kidney disease", "ckd-moderate-severe")
 CKD_OF_ANY_STAGE: Final = Disease("chronic kidney disease without a stage", "ckd")
@@ -181,9 +181,9 @@ FAMILIAL_GENES: Final = frozenset({"LDLR", "APOB", "PCSK9", "LDLRAP1"})
 
 TYPE_2: Final = Disease("type 2 diabetes mellitus", "diabetes-type-2")
 HEART_FAILURE: Final = Disease("heart failure", "heart-failure")
-ANTIHYPERTENSIVE: Final = Disease("blood-pressure-lowering drug", "antihypertensive", "current")
-STATIN: Final = Disease("statin", "statin", "current")
-ANTITHROMBOTIC: Final = Disease("antithrombotic drug", "antithrombotic", "current")
+ANTIHYPERTENSIVE: Final = Disease("blood-pressure-lowering drug", "antihypertensive", "current", drugs=True)
+STATIN: Final = Disease("statin", "statin", "current", drugs=True)
+ANTITHROMBOTIC: Final = Disease("antithrombotic drug", "antithrombotic", "current", drugs=True)
 
 WITHOUT_KIDNEY: Final = (ASCVD, TRANSPLANT, FAMILIAL, PREGNANCY)
 PREVENTION: Final = (*WITHOUT_KIDNEY, CKD)
@@ -230,7 +230,7 @@ def diabetes(record: PatientRecord, *, certain: bool = False) -> tuple[bool, lis
         certain: it is an input of the equation: one that is suspected alone is neither yes nor no.
 
     Raises:
-        UnusableInput: an HbA1c that can't be read, a drug whose Medication is not here, or a suspected diabetes.
+        UnusableInput: an HbA1c that can't be read, a drug that is not known, or a suspected diabetes.
     """
     unclear: UnusableInput | None = None
     for disease in (DIABETES, DIABETES_DRUG):
@@ -241,9 +241,9 @@ def diabetes(record: PatientRecord, *, certain: bool = False) -> tuple[bool, lis
             continue
         if evidence is not None:
             return True, [evidence]
-    unnamed = find_unnamed_drug(record)
-    if unclear is None and unnamed is not None:
-        unclear = UnusableInput("a medication that is not here may be one of diabetes", unnamed)
+    undecided = find_undecided_drug(record, DIABETES_DRUG)
+    if unclear is None and undecided is not None:
+        unclear = UnusableInput(f"{undecided[0]} may be one of diabetes", undecided[1])
     present, evidence_of_hba1c = _by_hba1c(record)
     if unclear is not None and not present:
         raise unclear
@@ -276,20 +276,17 @@ def takes(record: PatientRecord, drugs: Disease, settings: PredictorSettings) ->
     (`no_medication_list: none-taken`).
 
     Raises:
-        UnusableInput: there is no list, or it has an entry that is not coded and may be one.
+        UnusableInput: there is no list, or it has an entry that may be one and is not known.
     """
     taken = find_disease(record, drugs)
     if taken is not None:
         return True, taken
-    entries = [*record.all("MedicationStatement"), *record.all("MedicationRequest")]
-    if not entries and settings.options.get("no_medication_list") != "none-taken":
+    entries = (*record.all("MedicationStatement"), *record.all("MedicationRequest"))
+    if not any(map(is_of_list, entries)) and settings.options.get("no_medication_list") != "none-taken":
         raise MissingInput(f"no medication list, so whether a {drugs.name} is taken is not known")
-    for entry in entries:
-        concept = entry.get("medicationCodeableConcept") or drug_of(record, entry)
-        if not any(system and code for system, code in codings(concept)):
-            raise UnusableInput(
-                f"a medication without a code may be a {drugs.name}", record.evidence(entry, "medication")
-            )
+    undecided = find_undecided_drug(record, drugs)
+    if undecided is not None:
+        raise UnusableInput(f"{undecided[0]} may be a {drugs.name}", undecided[1])
     return False, None
 
 

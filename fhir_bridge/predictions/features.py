@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
 from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
-from fhir_bridge.predictions.findings import find_unnamed_drug, statements
+from fhir_bridge.predictions.findings import find_uncoded_drug, statements
 from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     MissingInput,
@@ -192,9 +192,10 @@ def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) ->
             return _number(item, 1.0, (record.evidence(resource, item.label),))
     if suspected:
         raise UnusableInput(f"{item.label} is suspected, not confirmed", suspected[0])
-    unnamed = find_unnamed_drug(record) if any(system in _OF_DRUGS for system, _ in item.pairs) else None
-    if unnamed is not None:
-        raise UnusableInput(f"a medication that is not here may be {item.label}", unnamed)
+    systems = frozenset(system for system, _ in item.pairs)
+    uncoded = find_uncoded_drug(record, systems) if systems & _OF_DRUGS else None
+    if uncoded is not None:
+        raise UnusableInput(f"{uncoded[0]} may be {item.label}", uncoded[1])
     if not refuted and item.absent is None:
         raise MissingInput(f"{item.label} is neither stated nor ruled out")
     return _number(item, 0.0, refuted)

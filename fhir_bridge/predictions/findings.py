@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
 from fhir_bridge.fhir.ucum import UcumError, convert
+from fhir_bridge.predictions.drugs import decide
 from fhir_bridge.predictions.inputs import LOINC, SNOMED, UnusableInput
 from fhir_bridge.predictions.record import (
+    AHEAD,
     SETTLED,
     Evidence,
     PatientRecord,
@@ -29,9 +31,11 @@ __all__ = [
     "family_history",
     "find_certain",
     "find_disease",
+    "find_uncoded_drug",
     "find_unconfirmed",
-    "find_unnamed_drug",
+    "find_undecided_drug",
     "find_unreadable",
+    "is_of_list",
     "is_refuted",
     "onset_of",
     "refuse_unreadable",
@@ -44,6 +48,9 @@ _SUSPECTED = frozenset({"provisional", "differential", "unconfirmed"})
 _ENDED = frozenset({"inactive", "remission", "resolved"})
 _NOT_TAKEN = frozenset({"entered-in-error", "not-taken", "cancelled", "draft", "intended", "unknown"})
 _STOPPED = frozenset({"stopped", "completed", "on-hold", "ended"})
+_MEANT = frozenset({"proposal", "plan", "directive", "option"})
+"""Intents of a MedicationRequest that are no order yet."""
+_MEDICATIONS: Final = ("MedicationRequest", "MedicationStatement")
 
 _YEARS: Final = frozenset({"a", "y", "yr", "yrs", "year", "years", "Jahr", "Jahre"})
 """Words for years, where an Age has no code."""
@@ -74,12 +81,14 @@ class Disease:
         extent: `ever` where a resolved one counts as well (an infarction), `current` where it has to be so now (a
             pregnancy, a drug that is taken).
         lasts: how long a current one can last at most; older statements do not count.
+        drugs: it is a group of drugs; a medication is of it by its name as well, where its code is not known.
     """
 
     name: str
     value_set: str
     extent: Extent = "ever"
     lasts: timedelta | None = None
+    drugs: bool = False
 
     @property
     def url(self) -> str:
@@ -89,6 +98,12 @@ class Disease:
     def states(self, concept: Any) -> bool:
         """Whether a CodeableConcept is of this disease."""
         return is_member(self.url, concept) == "yes"
+
+    def stated_by(self, statement: Statement) -> bool:
+        """Whether a statement is of this disease."""
+        if self.drugs and statement.resource["resourceType"] in _MEDICATIONS:
+            return decide(self.url, statement.concept) == "yes"
+        return self.states(statement.concept)
 
 
 def statements(record: PatientRecord) -> Iterable[Statement]:
@@ -107,13 +122,15 @@ def _read(record: PatientRecord) -> Iterator[Statement]:
     for procedure in record.all("Procedure"):
         if procedure.get("status") not in _NOT_DONE:
             yield Statement(procedure, procedure.get("code"), "present", False, True)
-    for kind in ("MedicationRequest", "MedicationStatement"):
+    for kind in _MEDICATIONS:
         for medication in record.all(kind):
-            state = medication.get("status")
-            if state not in _NOT_TAKEN and not medication.get("doNotPerform"):
-                yield Statement(
-                    medication, drug_of(record, medication), "present", False, state not in _STOPPED
-                )
+            if (
+                is_of_list(medication)
+                and medication.get("status") not in _NOT_TAKEN
+                and _begun(record, medication)
+            ):
+                current = medication.get("status") not in _STOPPED and not _over(record, medication)
+                yield Statement(medication, drug_of(record, medication), "present", False, current)
     for observation in record.all("Observation"):
         if observation.get("status") in SETTLED:
             yield from _observed(observation)
@@ -139,11 +156,59 @@ def drug_of(record: PatientRecord, medication: dict[str, Any]) -> Any:
     return None
 
 
-def find_unnamed_drug(record: PatientRecord) -> Evidence | None:
-    """An entry of the medication list that refers to a Medication which is not here: it may be any drug."""
+def is_of_list(medication: Mapping[str, Any]) -> bool:
+    """Whether a resource belongs to what is taken or was: no proposal, plan or option, and nothing to avoid."""
+    return medication.get("intent") not in _MEANT and not medication.get("doNotPerform")
+
+
+def _begun(record: PatientRecord, medication: Mapping[str, Any]) -> bool:
+    """Whether it is taken by now, or was: it does not begin later."""
+    period = medication.get("effectivePeriod") or {}
+    start = moment_of(str(period.get("start") or medication.get("effectiveDateTime") or ""))
+    return start is None or start <= record.as_of + AHEAD
+
+
+def _over(record: PatientRecord, medication: Mapping[str, Any]) -> bool:
+    """Whether its period has ended, whatever its status says; a day, month or year ends with its last moment."""
+    text = str((medication.get("effectivePeriod") or {}).get("end") or "")
+    end = moment_of(text)
+    if end is None:
+        return False
+    lasts = {4: timedelta(days=366), 7: timedelta(days=31), 10: timedelta(days=1)}.get(
+        len(text), timedelta(0)
+    )
+    return end + lasts < record.as_of
+
+
+def find_undecided_drug(record: PatientRecord, drugs: Disease) -> tuple[str, Evidence] | None:
+    """What is taken now and may be one of these drugs: what it is in words, and the resource.
+
+    It refers to a Medication that is not here, has no code or one that no list knows, and its text names no known drug.
+    """
+    return _of_list(record, lambda statement: decide(drugs.url, statement.concept) == "unknown")
+
+
+def find_uncoded_drug(record: PatientRecord, systems: frozenset[str]) -> tuple[str, Evidence] | None:
+    """The same of what has no code of these systems: to a model that lists codes it may be any drug."""
+    return _of_list(
+        record,
+        lambda statement: not any(system in systems and code for system, code in codings(statement.concept)),
+    )
+
+
+def _of_list(record: PatientRecord, is_one: Callable[[Statement], bool]) -> tuple[str, Evidence] | None:
+    """The first that is taken now and is one, what it is in words, and the resource."""
     for statement in statements(record):
-        if statement.concept is None and "medicationReference" in statement.resource:
-            return record.evidence(statement.resource, "medication that is not here")
+        resource = statement.resource
+        if resource["resourceType"] not in _MEDICATIONS or not statement.current or not is_one(statement):
+            continue
+        if statement.concept is None and "medicationReference" in resource:
+            what = "medication that is not here"
+        elif any(system and code for system, code in codings(statement.concept)):
+            what = "medication whose code is not known here"
+        else:
+            what = "medication without a code"
+        return f"a {what}", record.evidence(resource, what)
     return None
 
 
@@ -179,7 +244,7 @@ def find_disease(record: PatientRecord, disease: Disease) -> Evidence | None:
     for statement in statements(record):
         if (
             statement.polarity == "present"
-            and disease.states(statement.concept)
+            and disease.stated_by(statement)
             and _counts(record, statement, disease)
         ):
             return record.evidence(statement.resource, disease.name)
@@ -196,7 +261,7 @@ def find_certain(record: PatientRecord, disease: Disease) -> Evidence | None:
     for statement in statements(record):
         if (
             statement.polarity == "present"
-            and disease.states(statement.concept)
+            and disease.stated_by(statement)
             and _counts(record, statement, disease)
         ):
             evidence = record.evidence(statement.resource, disease.name)
@@ -211,7 +276,7 @@ def find_certain(record: PatientRecord, disease: Disease) -> Evidence | None:
 def find_unconfirmed(record: PatientRecord, disease: Disease) -> Evidence | None:
     """A Condition of the disease that is suspected alone (provisional, differential, unconfirmed)."""
     for statement in statements(record):
-        if statement.suspected and statement.polarity == "present" and disease.states(statement.concept):
+        if statement.suspected and statement.polarity == "present" and disease.stated_by(statement):
             return record.evidence(statement.resource, disease.name)
     return None
 
@@ -219,7 +284,7 @@ def find_unconfirmed(record: PatientRecord, disease: Disease) -> Evidence | None
 def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
     """The Condition that says the disease was looked for and is absent."""
     for statement in statements(record):
-        if statement.polarity == "absent" and disease.states(statement.concept):
+        if statement.polarity == "absent" and disease.stated_by(statement):
             return record.evidence(statement.resource, disease.name, "absent")
     return None
 
@@ -268,7 +333,7 @@ def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | N
     onsets: list[tuple[int, dict[str, Any]]] = []
     undated: dict[str, Any] | None = None
     for statement in statements(record):
-        if statement.polarity != "present" or statement.suspected or not disease.states(statement.concept):
+        if statement.polarity != "present" or statement.suspected or not disease.stated_by(statement):
             continue
         condition = statement.resource
         if condition["resourceType"] != "Condition":
@@ -300,9 +365,7 @@ def began(record: PatientRecord, disease: Disease) -> Began | None:
     Raises:
         UnusableInput: it is suspected alone (provisional, differential, unconfirmed).
     """
-    stated = [
-        item for item in statements(record) if item.polarity == "present" and disease.states(item.concept)
-    ]
+    stated = [item for item in statements(record) if item.polarity == "present" and disease.stated_by(item)]
     certain = [item for item in stated if not item.suspected]
     if not certain:
         if stated:

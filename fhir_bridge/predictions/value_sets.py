@@ -1,6 +1,7 @@
 """Value sets as models use them: is a coding in one, by subsumption where the hierarchy is available.
 
-ICD-10, ATC and OPS need no import for that: a code stands below each code that it begins with. SNOMED CT needs the
+ICD-10, ATC, OPS, CPT, HCPCS and ICD-10-PCS need no import for that: a code stands below each code that it begins with.
+SNOMED CT needs the
 imported hierarchy; without it the codes that the value set lists decide, and whoever asks is told so.
 """
 
@@ -14,7 +15,18 @@ from typing import Final, Literal
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.terminology import get_terminology
 
-__all__ = ["BY_PREFIX", "ICD10", "Answer", "codes_of", "is_member", "value_set", "wording"]
+__all__ = [
+    "ATC",
+    "BY_PREFIX",
+    "ICD10",
+    "PROCEDURES",
+    "Answer",
+    "codes_of",
+    "is_member",
+    "starts_within",
+    "value_set",
+    "wording",
+]
 
 ICD10: Final = frozenset(
     {
@@ -26,11 +38,31 @@ ICD10: Final = frozenset(
 )
 ATC: Final = frozenset({"http://www.whocc.no/atc", "http://fhir.de/CodeSystem/bfarm/atc"})
 OPS: Final = frozenset({"http://fhir.de/CodeSystem/bfarm/ops", "http://fhir.de/CodeSystem/dimdi/ops"})
+PCS: Final = frozenset(
+    {
+        "http://www.cms.gov/Medicare/Coding/ICD10",
+        "http://hl7.org/fhir/sid/icd-10-pcs",
+        "urn:oid:2.16.840.1.113883.6.4",
+    }
+)
+CPT: Final = frozenset({"http://www.ama-assn.org/go/cpt", "urn:oid:2.16.840.1.113883.6.12"})
+HCPCS: Final = frozenset(
+    {
+        "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
+        "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
+        "urn:oid:2.16.840.1.113883.6.285",
+    }
+)
+PROCEDURES: Final = OPS | PCS | CPT | HCPCS
+"""Code systems of procedures whose value sets list what counts."""
 
 BY_PREFIX: Final = {
     **dict.fromkeys(ICD10, "icd10"),
     **dict.fromkeys(ATC, "atc"),
     **dict.fromkeys(OPS, "ops"),
+    **dict.fromkeys(PCS, "pcs"),
+    **dict.fromkeys(CPT, "cpt"),
+    **dict.fromkeys(HCPCS, "hcpcs"),
 }
 """Code systems whose codes say what they are below, and the name under which a value set's codes count for all urls of
 one: ICD-10-GM and ICD-10-CM are extensions of ICD-10, with the same meaning of the codes that they share."""
@@ -102,6 +134,14 @@ def _is_member(url: str, system: str, code: str) -> Answer:
         return "no"
     answer = get_terminology().member(url, system, code)
     return "yes" if answer else "no" if answer is False else "unknown"
+
+
+def starts_within(url: str, code: str) -> bool:
+    """Whether an ATC code is one of a group that holds members of the value set and others (`C10` and the statins)."""
+    plain = _plain(code)
+    return any(
+        stem.startswith(plain) for name in ("atc", *ATC) for stem in _stems_of(url).included.get(name, ())
+    )
 
 
 def _plain(code: str) -> str:

@@ -534,6 +534,10 @@ def test_a_condition_counts_where_it_is_so_and_a_drug_where_it_is_taken(tmp_path
     assert of(named, medication) == 1
     with pytest.raises(UnusableInput, match="not here"):
         features_of(path, record(named))
+    local = {"coding": [{"system": "urn:local", "code": "MET"}]}
+    for concept, what in ((local, "code is not known here"), ({"text": "Metformin"}, "without a code")):
+        with pytest.raises(UnusableInput, match=what):
+            features_of(path, record(taken("active", medicationCodeableConcept=concept)))
 
 
 def test_the_maximum_of_a_window_is_read_and_preprocessing_is_done_in_its_order(tmp_path: Path) -> None:
