@@ -15,7 +15,7 @@ from fhir_bridge.predictions.changes import outdated_models
 from fhir_bridge.predictions.registry import PredictionError, find_predictor
 from fhir_bridge.predictions.run import PredictionRun
 from fhir_bridge.predictions.site import site_settings
-from fhir_bridge.storage.errors import BadResource, Forbidden, NotFound, VersionConflict
+from fhir_bridge.storage.errors import BadResource, Forbidden, NotFound, TakenBack, VersionConflict
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
@@ -69,6 +69,7 @@ class Predict:
         Raises:
             BadResource: no patient, no predictor, or one that this site has not enabled.
             Forbidden: the caller may not create Observations.
+            TakenBack: the result was withdrawn by a person, and what it rests on says the same.
             NotFound: a GET, and the model has left nothing here.
         """
         name = str(parameters.get("predictor", ""))
@@ -87,6 +88,11 @@ class Predict:
             raise BadResource(f"{error} ({error.code})") from error
         if done.outcome == "postponed":
             raise VersionConflict("the record changes while it is read: try again")
+        if done.outcome == "withdrawn":
+            raise TakenBack(
+                f"the result of {name} (Observation/{done.observation_id}) was withdrawn by a person, and its inputs "
+                "say the same: there is no result until one of them changes"
+            )
         return (await request.store.read("Observation", done.observation_id, EVERYTHING)).bytes
 
     async def _read(self, request: _Request, name: str) -> bytes:

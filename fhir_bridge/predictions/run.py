@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -33,8 +33,10 @@ from fhir_bridge.storage.results import NewResult, State
 
 __all__ = ["Predicted", "PredictionRun", "predict_together"]
 
-Outcome = Literal["written", "unchanged", "postponed"]
-"""`postponed`: the record changed each time while it was read; the job that its last change added does it."""
+Outcome = Literal["written", "unchanged", "withdrawn", "postponed"]
+"""`withdrawn`: it was there, and a person took it back: it is no result, and not said again until an input changes.
+
+`postponed`: the record changed each time while it was read; the job that its last change added does it."""
 
 CHUNK: Final = 50
 """Patients in one call of the model and one transaction."""
@@ -46,6 +48,7 @@ CHUNK_BYTES: Final = 8 * 1024 * 1024
 TOGETHER_SECONDS: Final = 0.5
 """For so long a result waits for those of other models, to be written with them (`predict_together`)."""
 _ATTEMPTS: Final = 5
+_IN_ERROR: Final = b'"status":"entered-in-error"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Predicted:
 
     def summary(self) -> Summary:
         """The result for people, whether the model was asked now or earlier."""
+        if self.outcome == "withdrawn":
+            return Summary("withdrawn", "", "a person took it back; computed again when an input changes")
         if self.result is None:
             return summary_in(orjson.loads(self.stored))
         return summary_of(self.result)
@@ -190,7 +195,7 @@ class PredictionRun:
         today = datetime.now(UTC).date()
         seen = {name: self._identities.seen(record.state, today) for name, record in records.items()}
         unchanged = [
-            Predicted(name, observation, None, "unchanged", content)
+            Predicted(name, observation, None, "withdrawn" if _IN_ERROR in content else "unchanged", content)
             for name, record in records.items()
             for observation, content, before in record.results
             if before == seen[name]
@@ -297,7 +302,9 @@ class PredictionRun:
                 fits or (await results.write([result]))[0]
                 for fits, (_, result) in zip(written, built, strict=True)
             ]
-        done: list[tuple[Finished, Outcome]] = [(item, "unchanged") for item in kept]
+        done: list[tuple[Finished, Outcome]] = [
+            (item, "withdrawn" if item.taken_back else "unchanged") for item in kept
+        ]
         done += [(item, "written") for (item, _), fits in zip(built, written, strict=True) if fits]
         await self._beside([item for item, _ in done])
         return done
@@ -364,7 +371,7 @@ class PredictionRun:
                 # What a person rejected is not said again as long as the inputs say the same.
                 decided = state in ("current", "rejected")
                 location = kept if decided else withdrawn if state == "withdrawn" else new
-                location.append(item)
+                location.append(replace(item, taken_back=True) if state == "rejected" else item)
             finished, states = [self._builder.next_attempt(item) for item in withdrawn], None
         return kept, new
 

@@ -85,9 +85,11 @@ async def _run(services: Services, user: User, patient: str, model: str, context
         predictor = find_predictor(model, settings.parameters)
         check_may_predict(access, predictor)
         run = PredictionRun(predictor, settings.parameters, key, services.store)
-        await run.for_patient(patient, access)
+        done = await run.for_patient(patient, access)
     except PredictionError as error:
         raise NotDone(f"{error} ({error.code})") from error
+    if done.outcome == "withdrawn":
+        raise NotDone("A person withdrew this result: the model says nothing here until an input changes.", 422)
     await services.audit.now(audit.operation(context, "predict", f"Patient/{patient}", patient=patient))
 
 
