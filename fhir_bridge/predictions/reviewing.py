@@ -76,6 +76,8 @@ async def review(
     """
     observation: dict[str, Any] = loads_exact(stored.bytes)
     _check(observation, verdict)
+    if (await store.results.states([stored.id])).get(stored.id) == "untracked":
+        raise BadResource("no model of this server wrote this result: it can't be reviewed here")
     category = _category(observation, verdict, parameters)
     companions = await store.results.companions([stored.id])
     beside = await read_many(store, "RiskAssessment", list(companions.values()))
