@@ -20,6 +20,7 @@ from fhir_bridge.predictions.approval import check_approval
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
+from fhir_bridge.predictions.past import subject_at
 from fhir_bridge.predictions.registry import PredictionError
 from fhir_bridge.predictions.results import Finished, ResultBuilder
 from fhir_bridge.predictions.shadow import Shadows, check_not_shadow
@@ -136,6 +137,25 @@ class PredictionRun:
             raise Gone(f"Patient/{patient_id} was deleted")
         return done[0]
 
+    async def as_of(self, patient_id: str, access: AccessFilter, moment: datetime) -> dict[str, Any]:
+        """What the model says of a patient by what was known at a moment: an Observation that is stored nowhere.
+
+        Raises:
+            StorageError: there is no such patient for this caller, or none was known then.
+            PredictionError: as `for_patient`.
+        """
+        await self._check_approved()
+        subject = await subject_at(self._store, patient_id, access, moment)
+        (finished,) = await self._finished([subject])
+        built, invalid = await self._build([finished])
+        if invalid:
+            raise PredictionError("FB-PRED-004", f"{self._predictor.name}: not valid FHIR at {invalid[0][1]}")
+        observation = dict(built[0][1].resources[0])
+        for name in ("id", "identifier", "device"):
+            observation.pop(name, None)
+        text = f"By what was known at {moment.isoformat()}; this answer is not stored."
+        return observation | {"note": [{"text": text}, *observation["note"]]}
+
     async def for_patients(
         self, patient_ids: Iterable[str], access: AccessFilter = EVERYTHING
     ) -> AsyncIterator[Predicted]:
@@ -228,11 +248,14 @@ class PredictionRun:
         Raises:
             PredictionError: FB-PRED-008, the model may not run.
         """
+        await self._check_approved()
+        return await self._jobs.lease_waiting([dedupe_of(self._predictor.name, item) for item in ids])
+
+    async def _check_approved(self) -> None:
         if not self._approved:
             name = self._predictor.name
             check_approval(await ModelVersions(self._store.pool).all(name), name, self._content)
             self._approved = True
-        return await self._jobs.lease_waiting([dedupe_of(self._predictor.name, item) for item in ids])
 
     async def _run(self, subjects: Sequence[Subject], access: AccessFilter) -> list[Predicted]:
         """Results for all, in their order. A record that changes meanwhile is read and computed again."""
