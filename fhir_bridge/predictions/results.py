@@ -34,13 +34,17 @@ _TIME: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An answer about a patient, with what it rests on and the id that follows. attempt: see `Identities.result`."""
+    """An answer about a patient, with what it rests on and the id that follows. attempt: see `Identities.result`.
+
+    taken_back: a person withdrew this very result, and what it rests on says the same.
+    """
 
     subject: Subject
     result: Prediction | Refusal
     inputs: tuple[UsedInput, ...]
     observation_id: str
     attempt: int = 0
+    taken_back: bool = False
 
     @property
     def seen(self) -> bytes | None:

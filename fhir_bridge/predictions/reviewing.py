@@ -23,7 +23,7 @@ from fhir_bridge.storage.audit_rows import AuditOf
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.writing import Operation, new_id
 
-__all__ = ["Decision", "Review", "review", "withdraw"]
+__all__ = ["OPEN", "Decision", "Review", "review", "withdraw"]
 
 Decision = Literal["confirm", "amend", "reject", "followed"]
 _STATUS: Final[Mapping[str, str]] = {"confirm": "final", "amend": "amended", "reject": "entered-in-error"}
@@ -33,7 +33,8 @@ _ACTIVITY: Final[Mapping[str, tuple[str, str]]] = {
     "followed": ("UPDATE", "revise"),
     "reject": ("NULLIFY", "nullify"),
 }
-_OPEN: Final = frozenset({"preliminary", "final", "amended"})
+OPEN: Final = frozenset({"preliminary", "final", "amended"})
+"""Statuses of a result that nobody took back."""
 AT_ONCE: Final = 50
 
 
@@ -75,6 +76,8 @@ async def review(
     """
     observation: dict[str, Any] = loads_exact(stored.bytes)
     _check(observation, verdict)
+    if (await store.results.states([stored.id])).get(stored.id) == "untracked":
+        raise BadResource("no model of this server wrote this result: it can't be reviewed here")
     category = _category(observation, verdict, parameters)
     companions = await store.results.companions([stored.id])
     beside = await read_many(store, "RiskAssessment", list(companions.values()))
@@ -100,7 +103,7 @@ async def withdraw(
         operations: list[Operation] = []
         for identity, stored in (await read_many(store, "Observation", some)).items():
             observation: dict[str, Any] = loads_exact(stored.bytes)
-            if observation.get("status") not in _OPEN:
+            if observation.get("status") not in OPEN:
                 continue
             verdict = Review("reject", who, reason)
             operations += _operations(
@@ -135,7 +138,7 @@ def _check(observation: Mapping[str, Any], verdict: Review) -> None:
     labels = observation.get("meta", {}).get("security", ())
     if not any(label.get("code") == AIAST["code"] for label in labels):
         raise BadResource("this is not a result of a model")
-    if observation.get("status") not in _OPEN:
+    if observation.get("status") not in OPEN:
         raise BadResource("this result is withdrawn, and can't be reviewed any more")
     if verdict.decision in ("amend", "reject") and not verdict.reason.strip():
         raise BadResource(f"{verdict.decision} needs a reason")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -20,6 +20,7 @@ from fhir_bridge.predictions.approval import check_approval
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
+from fhir_bridge.predictions.past import subject_at
 from fhir_bridge.predictions.registry import PredictionError
 from fhir_bridge.predictions.results import Finished, ResultBuilder
 from fhir_bridge.predictions.shadow import Shadows, check_not_shadow
@@ -33,8 +34,10 @@ from fhir_bridge.storage.results import NewResult, State
 
 __all__ = ["Predicted", "PredictionRun", "predict_together"]
 
-Outcome = Literal["written", "unchanged", "postponed"]
-"""`postponed`: the record changed each time while it was read; the job that its last change added does it."""
+Outcome = Literal["written", "unchanged", "withdrawn", "postponed"]
+"""`withdrawn`: it was there, and a person took it back: it is no result, and not said again until an input changes.
+
+`postponed`: the record changed each time while it was read; the job that its last change added does it."""
 
 CHUNK: Final = 50
 """Patients in one call of the model and one transaction."""
@@ -46,6 +49,7 @@ CHUNK_BYTES: Final = 8 * 1024 * 1024
 TOGETHER_SECONDS: Final = 0.5
 """For so long a result waits for those of other models, to be written with them (`predict_together`)."""
 _ATTEMPTS: Final = 5
+_IN_ERROR: Final = b'"status":"entered-in-error"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class Predicted:
 
     def summary(self) -> Summary:
         """The result for people, whether the model was asked now or earlier."""
+        if self.outcome == "withdrawn":
+            return Summary("withdrawn", "", "a person took it back; computed again when an input changes")
         if self.result is None:
             return summary_in(orjson.loads(self.stored))
         return summary_of(self.result)
@@ -131,6 +137,25 @@ class PredictionRun:
             raise Gone(f"Patient/{patient_id} was deleted")
         return done[0]
 
+    async def as_of(self, patient_id: str, access: AccessFilter, moment: datetime) -> dict[str, Any]:
+        """What the model says of a patient by what was known at a moment: an Observation that is stored nowhere.
+
+        Raises:
+            StorageError: there is no such patient for this caller, or none was known then.
+            PredictionError: as `for_patient`.
+        """
+        await self._check_approved()
+        subject = await subject_at(self._store, patient_id, access, moment)
+        (finished,) = await self._finished([subject])
+        built, invalid = await self._build([finished])
+        if invalid:
+            raise PredictionError("FB-PRED-004", f"{self._predictor.name}: not valid FHIR at {invalid[0][1]}")
+        observation = dict(built[0][1].resources[0])
+        for name in ("id", "identifier", "device"):
+            observation.pop(name, None)
+        text = f"By what was known at {moment.isoformat()}; this answer is not stored."
+        return observation | {"note": [{"text": text}, *observation["note"]]}
+
     async def for_patients(
         self, patient_ids: Iterable[str], access: AccessFilter = EVERYTHING
     ) -> AsyncIterator[Predicted]:
@@ -190,7 +215,7 @@ class PredictionRun:
         today = datetime.now(UTC).date()
         seen = {name: self._identities.seen(record.state, today) for name, record in records.items()}
         unchanged = [
-            Predicted(name, observation, None, "unchanged", content)
+            Predicted(name, observation, None, "withdrawn" if _IN_ERROR in content else "unchanged", content)
             for name, record in records.items()
             for observation, content, before in record.results
             if before == seen[name]
@@ -223,11 +248,14 @@ class PredictionRun:
         Raises:
             PredictionError: FB-PRED-008, the model may not run.
         """
+        await self._check_approved()
+        return await self._jobs.lease_waiting([dedupe_of(self._predictor.name, item) for item in ids])
+
+    async def _check_approved(self) -> None:
         if not self._approved:
             name = self._predictor.name
             check_approval(await ModelVersions(self._store.pool).all(name), name, self._content)
             self._approved = True
-        return await self._jobs.lease_waiting([dedupe_of(self._predictor.name, item) for item in ids])
 
     async def _run(self, subjects: Sequence[Subject], access: AccessFilter) -> list[Predicted]:
         """Results for all, in their order. A record that changes meanwhile is read and computed again."""
@@ -297,7 +325,9 @@ class PredictionRun:
                 fits or (await results.write([result]))[0]
                 for fits, (_, result) in zip(written, built, strict=True)
             ]
-        done: list[tuple[Finished, Outcome]] = [(item, "unchanged") for item in kept]
+        done: list[tuple[Finished, Outcome]] = [
+            (item, "withdrawn" if item.taken_back else "unchanged") for item in kept
+        ]
         done += [(item, "written") for (item, _), fits in zip(built, written, strict=True) if fits]
         await self._beside([item for item, _ in done])
         return done
@@ -364,7 +394,7 @@ class PredictionRun:
                 # What a person rejected is not said again as long as the inputs say the same.
                 decided = state in ("current", "rejected")
                 location = kept if decided else withdrawn if state == "withdrawn" else new
-                location.append(item)
+                location.append(replace(item, taken_back=True) if state == "rejected" else item)
             finished, states = [self._builder.next_attempt(item) for item in withdrawn], None
         return kept, new
 

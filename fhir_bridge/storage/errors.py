@@ -26,6 +26,7 @@ __all__ = [
     "Referred",
     "SchemaAhead",
     "StorageError",
+    "TakenBack",
     "TransactionFailed",
     "UnknownRules",
     "VersionConflict",
@@ -106,6 +107,12 @@ class UnknownRules(BadResource):
     """The resource is to be read by rules (`implicitRules`) that nobody here knows."""
 
     code = "FB-STORE-023"
+    status = 422
+
+
+class TakenBack(BadResource):
+    """The result of a model was withdrawn by a person: nothing is said in its place."""
+
     status = 422
 
 

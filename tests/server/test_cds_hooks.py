@@ -19,6 +19,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.predictions import find_predictor
 from fhir_bridge.predictions import plugin as predictions
 from fhir_bridge.predictions.identity import content_hash_of
+from fhir_bridge.predictions.reviewing import withdraw
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.cds import cards as card_makers
@@ -187,6 +188,38 @@ def test_that_a_result_is_not_valid_any_more_is_a_card_and_a_first_refusal_is_no
     assert "no result any more" in card["summary"]
     assert cards(served, p) == []
     assert cards(served, p, user="Practitioner/new") == []
+
+
+def taken_back(hospital: Hospital, patient: str, how: str) -> None:
+    """A person takes the one current result back."""
+    (item,) = [
+        item
+        for item in hospital.run(hospital.services.store.results.of_patient, patient)
+        if item.state == "current"
+    ]
+    headers, path = hospital.token("user/*.cruds"), f"/fhir/Observation/{item.id}"
+    if how == "reject":
+        values = {"decision": "reject", "reason": "cuff too small"}
+        answer = hospital.http.post(f"{path}/$review", params=values, headers=headers)
+    elif how == "withdraw":
+        answer = hospital.http.post(f"{path}/$withdraw", params={"reason": "doubt"}, headers=headers)
+    else:
+        hospital.run(withdraw, hospital.services.store, [item.id], "wrong weights", {"display": "Boss"})
+        return
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("how", ["reject", "withdraw", "model withdrawn"])
+@pytest.mark.parametrize("service", [VIEW, SIGN])
+def test_what_a_person_took_back_is_on_no_card(served: Hospital, p: str, how: str, service: str) -> None:
+    """For nobody: not for who saw it, not for who comes anew, until an input changes."""
+    assert len(cards(served, p, service)) == 1
+    taken_back(served, p, how)
+    for user in ("Practitioner/clara", "Practitioner/new"):
+        assert cards(served, p, service, user=user) == []
+    write(served, p, pressure(138))
+    (card,) = cards(served, p, service, user="Practitioner/new")
+    assert card["summary"].startswith("Own 5-year risk: ")
 
 
 def test_an_override_silences_the_card_for_everybody_and_for_its_time(served: Hospital, p: str) -> None:

@@ -196,8 +196,12 @@ class TestReview:
         assert answer.json()["status"] == "entered-in-error"
         (beside,) = find(served, "RiskAssessment", ("patient", p))
         assert beside["status"] == "entered-in-error"
-        again = predict(served, p)
-        assert (again["id"], again["status"]) == (result["id"], "entered-in-error")
+        again = call(served, f"Patient/{p}/$predict", predictor="own-risk")
+        assert (again.status_code, again.json()["resourceType"]) == (422, "OperationOutcome")
+        assert "withdrawn by a person" in again.text
+        assert result["id"] in again.text
+        shown = plain(part(page(served, f"/patients/{p}"), "predictions"))
+        assert "was withdrawn by a person; the model says nothing here until" in shown
         assert call(served, path, decision="confirm").status_code == 400
         write(served, p, pressure(150))
         other = predict(served, p)

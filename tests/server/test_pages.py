@@ -12,6 +12,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import PREDICTION_CODES, SOURCE_EXTENSION
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.storage import Store
+from fhir_bridge.storage.results import NewResult
 from tests.server.conftest import (
     PASSWORD,
     Hospital,
@@ -174,7 +175,6 @@ RECORDS: list[dict[str, Any]] = [
     variant("anna-v", "anna", "LDLR", "NM_000527.5:c.1775G>A"),
     implication("anna-i", "anna", "anna-v"),
     report("anna-report", "anna"),
-    REFUSAL,
     observation("anna-local", "anna")
     | {"code": {"coding": [{"system": "urn:lab", "code": "GALX"}], "text": "Galectin-3"}},
     {
@@ -218,6 +218,7 @@ def clinic(database_url: str) -> Iterator[Hospital]:
                 (29, "corrected", "2026-03-05T14:00:00+01:00"),
             ):
                 await store.update("Observation", "anna-troponin", troponin(value, status, time), EVERYTHING)
+            await store.results.write([NewResult("anna", "score2", 0, (REFUSAL,), (), ())])
             await store.link_patients("heir", "old")
             await served.services.accounts.add_user("lost", PASSWORD, "patient", patient="nobody")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from fhir_bridge.predictions import plugin as predictions
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.background import handlers, work_on_jobs
 from fhir_bridge.storage import Store
-from tests.predictions.clinic import consent, of_patient, pressure, records
+from tests.predictions.clinic import SBP, consent, of_patient, pressure, records
 from tests.predictions.models import Model
 from tests.predictions.records import condition
 from tests.server.conftest import Hospital, bare_plugins, furnish, running
@@ -250,6 +252,66 @@ def test_who_opted_out_of_research_is_refused_without_a_grant_to_read_the_consen
     answer = served.http.post(path, headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.json()["dataAbsentReason"]["coding"][0]["code"] == "masked"
+
+
+def now() -> str:
+    time.sleep(0.05)
+    return datetime.now(UTC).isoformat()
+
+
+def asked(hospital: Hospital, patient: str, headers: dict[str, str] | None = None, **values: str) -> Any:
+    sent = hospital.token("user/*.cruds") | (headers or {})
+    path = f"/fhir/Patient/{patient}/$predict"
+    return hospital.http.post(path, params={"predictor": "score2"} | values, headers=sent)
+
+
+def test_a_past_as_of_sees_no_later_correction_and_stores_nothing(served: Hospital, p: str) -> None:
+    before = now()
+    first = ask(served, p).json()
+    then = now()
+    write(served, p, pressure(180))
+    second = ask(served, p).json()
+    later = now()
+    served.run(served.services.store.delete, "Observation", f"{p}-{SBP}", EVERYTHING)
+    states = served.run(served.services.store.results.of_patient, p)
+    for moment, expected in ((then, first), (later, second)):
+        answer = asked(served, p, as_of=moment)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert found["valueQuantity"] == expected["valueQuantity"]
+        assert "id" not in found
+        assert "this answer is not stored" in found["note"][0]["text"]
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "predictor", "valueString": "score2"},
+            {"name": "as_of", "valueDateTime": then},
+        ],
+    }
+    headers = served.token("user/*.cruds")
+    by_body = served.http.post(f"/fhir/Patient/{p}/$predict", json=body, headers=headers)
+    assert by_body.json()["valueQuantity"] == first["valueQuantity"]
+    assert "dataAbsentReason" in asked(served, p, as_of=now()).json()
+    assert served.run(served.services.store.results.of_patient, p) == states
+    assert asked(served, p, as_of=before).status_code in (200, 404)
+    assert asked(served, p, as_of="2001-01-01").status_code == 404
+
+
+@pytest.mark.parametrize("as_of", ["2999-01-01", "2026-03-01T12:00:00", "yesterday", ""])
+def test_an_as_of_that_is_none_is_refused(served: Hospital, p: str, as_of: str) -> None:
+    answer = asked(served, p, as_of=as_of)
+    assert (answer.status_code, "as_of" in answer.text) == (400, True)
+
+
+def test_a_parameter_that_is_not_known_is_refused_with_those_that_are(served: Hospital, p: str) -> None:
+    answer = asked(served, p, asof="2026-01-01")
+    assert answer.status_code == 400
+    assert "$predict takes predictor, as_of, and not asof" in answer.text
+    assert asked(served, p, {"Prefer": "handling=lenient"}, asof="2026-01-01").status_code == 200
+    get = served.http.get(
+        f"/fhir/Patient/{p}/$predict?predictor=score2&as_of=2026-01-01", headers=served.token("user/*.cruds")
+    )
+    assert get.status_code == 400
 
 
 def test_a_get_runs_nothing(served: Hospital, p: str) -> None:

@@ -17,6 +17,7 @@ from fhir_bridge.predictions import PredictionError, PredictionRun, find_predict
 from fhir_bridge.predictions.changes import outdated_models
 from fhir_bridge.predictions.operation import check_may_predict
 from fhir_bridge.predictions.record import codings
+from fhir_bridge.predictions.reviewing import OPEN
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.server.authorization.launch import launchable
 from fhir_bridge.server.cds.caller import Ehr
@@ -26,6 +27,7 @@ from fhir_bridge.server.services import Services
 from fhir_bridge.storage.cards import Card, Cards
 from fhir_bridge.storage.errors import Forbidden, StorageError
 from fhir_bridge.storage.model_versions import ModelVersions
+from fhir_bridge.storage.results import Standing
 
 __all__ = ["cards_for"]
 
@@ -103,19 +105,23 @@ async def _now(services: Services, ehr: Ehr, patient: str, end: float) -> dict[s
         late = await _run(services, ehr, missing, patient, site, end)
         models = [name for name in models if name not in late]
         standings = await services.store.results.of_patient(patient)
-    newest: dict[str, str] = {}
+    newest: dict[str, Standing] = {}
     for model in models:
         own = [item for item in standings if item.model == model]
         current = next((item for item in own if item.state == "current"), own[-1] if own else None)
         if current is not None:
-            newest[model] = current.id
+            newest[model] = current
     outdated, *read = await asyncio.gather(
         outdated_models(services.store, ehr.access, standings),
-        *(_read(services, ehr, identity) for identity in newest.values()),
+        *(_read(services, ehr, item.id) for item in newest.values()),
     )
     result: dict[str, _Now] = {}
-    for model, observation in zip(newest, read, strict=True):
+    for (model, standing), observation in zip(newest.items(), read, strict=True):
         if observation is None:
+            continue
+        # What a person rejected or withdrew is no result of the patient, and nothing that an input outdated.
+        stands = standing.state == "current" and observation.get("status") in OPEN
+        if not stands and model not in outdated:
             continue
         absent = next((code for _, code in codings(observation.get("dataAbsentReason"))), "")
         if absent == "error":

@@ -34,7 +34,7 @@ def offered(services: Services, user: User, values: Mapping[str, Any]) -> dict[s
     """Whether the person may review, which categories each model has, and which models have said nothing yet."""
     if not may(user, "review-prediction"):
         return {"may_review": False, "runnable": [], "categories": {}}
-    known = {view.model for view in values["predictions"]}
+    known = {view.model for view in values["predictions"] if not view.elsewhere}
     parameters = parameters_of(services)
     return {
         "may_review": True,
@@ -85,9 +85,13 @@ async def _run(services: Services, user: User, patient: str, model: str, context
         predictor = find_predictor(model, settings.parameters)
         check_may_predict(access, predictor)
         run = PredictionRun(predictor, settings.parameters, key, services.store)
-        await run.for_patient(patient, access)
+        done = await run.for_patient(patient, access)
     except PredictionError as error:
         raise NotDone(f"{error} ({error.code})") from error
+    if done.outcome == "withdrawn":
+        raise NotDone(
+            "A person withdrew this result: the model says nothing here until an input changes.", 422
+        )
     await services.audit.now(audit.operation(context, "predict", f"Patient/{patient}", patient=patient))
 
 

@@ -10,7 +10,7 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.inputs import LOINC
 from fhir_bridge.predictions.resources import AIAST
-from fhir_bridge.server.pages.predictions import counts, model_name, model_of, short
+from fhir_bridge.server.pages.predictions import counts, is_elsewhere, model_name, model_of, short
 from fhir_bridge.server.pages.reading import codes_of, name_of, target_of
 from fhir_bridge.server.pages.variants import REPORTABLE
 from fhir_bridge.storage import Store
@@ -141,7 +141,10 @@ async def _fill(store: Store, access: AccessFilter, rows: Mapping[str, Row]) -> 
         row.genome, row.rank = "nothing reportable", 3
     for implication in implied:
         _classify(implication, _of(implication, rows))
-    _predict(predicted, rows, await store.results.outdated([item["id"] for item in predicted]))
+    ids = [item["id"] for item in predicted]
+    states = await store.results.states(ids)
+    ours = {name for name, state in states.items() if state != "untracked"}
+    _predict(predicted, rows, await store.results.outdated(ids), ours)
     return all_studies and all_reports and all_implied and all_predicted
 
 
@@ -155,12 +158,21 @@ def _classify(implication: dict[str, Any], row: Row) -> None:
                 row.genome, row.rank = REPORTABLE[code].lower(), rank
 
 
-def _predict(predicted: Sequence[dict[str, Any]], rows: Mapping[str, Row], outdated: Collection[str]) -> None:
-    newest: dict[tuple[int, str], dict[str, Any]] = {}
+def _predict(
+    predicted: Sequence[dict[str, Any]],
+    rows: Mapping[str, Row],
+    outdated: Collection[str],
+    ours: Collection[str],
+) -> None:
+    newest: dict[tuple[int, str, bool], dict[str, Any]] = {}
     # Those that count come last, whatever their time: the last one of a model stays.
     for observation in sorted(predicted, key=lambda item: (counts(item), str(item.get("issued", "")))):
-        newest[id(_of(observation, rows)), model_of(observation)] = observation
-    for observation in newest.values():
+        key = (id(_of(observation, rows)), model_of(observation), is_elsewhere(observation, ours))
+        newest[key] = observation
+    for (*_, elsewhere), observation in newest.items():
+        if elsewhere:
+            _of(observation, rows).predictions.append(f"{model_name(observation)} asserted elsewhere")
+            continue
         current = counts(observation) and observation["id"] not in outdated
         text = short(observation) if current else f"{model_name(observation)} outdated"
         _of(observation, rows).predictions.append(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -87,7 +87,8 @@ async def patient_values(
     # Parsing and drawing take tens of milliseconds for a long record: not on the event loop.
     resources = await asyncio.to_thread(lambda: [loads_exact(content) for content in stored])
     sources = await predictions.sources_of(resources, store, access)
-    outdated = await outdated_models(store, access, await store.results.of_patient(patient_id))
+    standings = await store.results.of_patient(patient_id)
+    outdated = await outdated_models(store, access, standings)
     ecgs = await asyncio.to_thread(ecg.ecgs_of, resources, chosen_ecg)
     claimed = _claimed(ecgs, resources)
     # Before histories are read: only results that are shown cost a query.
@@ -100,6 +101,7 @@ async def patient_values(
         resources,
         sources,
         outdated,
+        {item.id for item in standings},
         ecgs,
         shown,
         len(listed) - len(shown),
@@ -124,6 +126,7 @@ def _values(
     resources: list[dict[str, Any]],
     sources: predictions.Sources,
     outdated: Mapping[str, str],
+    ours: Set[str],
     ecgs: list[ecg.Ecg],
     shown: list[dict[str, Any]],
     more: int,
@@ -134,7 +137,8 @@ def _values(
     result = variants.variants_of(resources)
     person = marks.person_of(patient)
     days = results.days_of(shown, histories, person)
-    line = timeline.timeline_of(resources, result, {day.date for day in days})
+    dated = [item for item in resources if not predictions.is_elsewhere(item, ours)]
+    line = timeline.timeline_of(dated, result, {day.date for day in days})
     drawn, more_trends = trends.trends_of(resources, claimed, person)
     rows = {item.id for day in days for item in day.results}
     beside_ecg = {identity for item in ecgs for identity in item.claimed}
@@ -150,7 +154,7 @@ def _values(
         "studied": variants.studies_of(resources),
         "regions": [(region, region_drawing.draw(region)) for region in drawn_regions],
         "more_regions": more_regions,
-        "predictions": predictions.predictions_of(resources, sources, outdated),
+        "predictions": predictions.predictions_of(resources, sources, outdated, ours),
         "days": days,
         "more_results": more,
         "trends": [(trend, trend_drawing.draw(trend, rows)) for trend in drawn],

@@ -43,6 +43,9 @@ async def predicted_cohort(store: Store, access: AccessFilter, order: str) -> Co
             complete = False
             break
     current = [item for item in results if counts(item)]
+    # What no model of this server wrote is on the patient's page, and puts nobody in front.
+    states = await store.results.states([item["id"] for item in current])
+    current = [item for item in current if states.get(item["id"], "untracked") != "untracked"]
     outdated = await store.results.outdated([item["id"] for item in current])
     scores: dict[str, float] = {}
     for item in current:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -38,6 +38,7 @@ __all__ = [
     "PredictionView",
     "counts",
     "has_value",
+    "is_elsewhere",
     "is_predicted",
     "model_name",
     "model_of",
@@ -103,6 +104,7 @@ class PredictionView:
         version: of the Observation that is shown; a review is of it.
         amendable: whether a person may put another number in its place.
         failed: whether there is no result since the run failed.
+        elsewhere: no model of this server wrote it: what it says was checked by nothing here.
         trend: drawing of all results that count or counted; empty where there is one alone.
     """
 
@@ -130,6 +132,7 @@ class PredictionView:
     model: str
     amendable: bool
     failed: bool
+    elsewhere: bool
     trend: Markup
     notes: tuple[str, ...]
     earlier: tuple[Earlier, ...]
@@ -138,6 +141,11 @@ class PredictionView:
 def is_predicted(resource: dict[str, Any]) -> bool:
     """Whether a resource is an Observation that a model asserts."""
     return resource["resourceType"] == "Observation" and is_prediction(resource)
+
+
+def is_elsewhere(resource: dict[str, Any], ours: Container[str]) -> bool:
+    """Whether a resource calls itself a prediction, and no model of this server wrote it (`ours`: ids of those)."""
+    return is_predicted(resource) and resource["id"] not in ours
 
 
 def short(observation: dict[str, Any]) -> str:
@@ -215,21 +223,26 @@ def model_of(resource: dict[str, Any]) -> str:
 
 
 def predictions_of(
-    resources: Sequence[dict[str, Any]], sources: Sources, outdated: Mapping[str, str] = MappingProxyType({})
+    resources: Sequence[dict[str, Any]],
+    sources: Sources,
+    outdated: Mapping[str, str] = MappingProxyType({}),
+    ours: Container[str] | None = None,
 ) -> list[PredictionView]:
     """What models say of this patient, one view a model; what a newer run replaced is below it.
 
     Args:
         outdated: model to what changed since its last result (`predictions.changes`).
+        ours: ids of what models of this server wrote; None: of all.
     """
     by_reference = {f"{item['resourceType']}/{item['id']}": item for item in resources}
     horizons = _horizons(resources)
-    runs: dict[str, list[dict[str, Any]]] = {}
+    runs: dict[tuple[str, bool], list[dict[str, Any]]] = {}
     for resource in resources:
         if is_predicted(resource):
-            runs.setdefault(model_of(resource), []).append(resource)
+            elsewhere = ours is not None and is_elsewhere(resource, ours)
+            runs.setdefault((model_of(resource), elsewhere), []).append(resource)
     views = []
-    for model, results in runs.items():
+    for (model, elsewhere), results in runs.items():
         results.sort(key=lambda resource: (str(resource.get("issued", "")), resource["id"]), reverse=True)
         # Stable: among those that count, and among the others, the newest stays first.
         results.sort(key=counts, reverse=True)
@@ -248,8 +261,19 @@ def predictions_of(
                 notes=(),
                 earlier=earlier,
             )
-        views.append(replace(view, outdated=outdated.get(model, "")))
-    return sorted(views, key=lambda view: (not view.value, view.title))
+        if elsewhere:
+            view = replace(
+                view,
+                elsewhere=True,
+                category="",
+                category_code="",
+                modality="",
+                trend=Markup(),
+                bars=(),
+                facts=(),
+            )
+        views.append(replace(view, outdated="" if elsewhere else outdated.get(model, "")))
+    return sorted(views, key=lambda view: (view.elsewhere, not view.value, view.title))
 
 
 def _horizons(resources: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -300,6 +324,7 @@ def _view(
         model=model_of(resource),
         amendable="valueQuantity" in resource,
         failed=has_failed(resource),
+        elsewhere=False,
         trend=_trend(results),
         id=resource["id"],
         title=concept_text(resource.get("code")),

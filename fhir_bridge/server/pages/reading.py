@@ -121,10 +121,14 @@ def name_of(patient: dict[str, Any]) -> str:
 
 
 def is_prediction(resource: dict[str, Any]) -> bool:
-    """Whether a resource carries the label AIAST."""
+    """Whether a resource carries the label AIAST, or a code that says what only predictions of this server are."""
     return any(
         (label.get("system"), label.get("code")) == (AIAST["system"], AIAST["code"])
         for label in resource.get("meta", {}).get("security", ())
+    ) or any(
+        system == PREDICTION_CODES
+        for concept in (resource.get("code"), *resource.get("category", ()))
+        for system, _ in codings(concept)
     )
 
 

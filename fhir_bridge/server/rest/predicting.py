@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fhir_bridge.predictions.operation import check_may_predict
+from fhir_bridge.predictions.operation import check_may_predict, check_parameters
 from fhir_bridge.predictions.registry import PredictionError, find_predictor
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.server.rest.export import begin, check_async
@@ -40,6 +40,7 @@ class PredictMany:
         check_async(request)
         if bool(request.id) != (request.type == "Group"):
             raise refuse(404, "FB-REST-005", "$predict is of a Patient, of a Group and of the base")
+        check_parameters(parameters, request.headers, ("predictor",))
         name = str(parameters.get("predictor", ""))
         site = site_settings(None if self._settings.site is None else str(self._settings.site))[0]
         try:
