@@ -19,7 +19,7 @@ _WHEN: Final = {
     "MedicationStatement": ("start", "date"),
     "MedicationAdministration": ("administered", "start", "performed", "collected", "date"),
     "AllergyIntolerance": ("start", "diagnosed"),
-    "Encounter": ("admitted", "start", "collected", "performed", "date"),
+    "Encounter": ("admitted", "start", "collected", "performed", "date", "scheduled"),
 }
 """The roles of the date that says when it was, by resource type, the surest first."""
 _PERHAPS: Final = {

@@ -99,7 +99,8 @@ class EncounterRule(Writer):
             beginning = self._stamp(start, "Encounter.period.start") if start is not None else "null"
             ending = self._stamp(end, "Encounter.period.end") if end is not None else "null"
             yield f"  period: {quoted(f'=period({beginning}, {ending})')}"
-        los = next((g for g in self._all("los") if "icu" not in g.column.casefold()), None)
+        spent = self._all("los") + (self._all("duration") if own else [])
+        los = next((g for g in spent if "icu" not in g.column.casefold()), None)
         if los is not None and los.decimal:
             self._ask(
                 f"{los.column}: is the length of stay in days, as is assumed?"

@@ -79,6 +79,8 @@ _NUMBERED: Final = frozenset(
     "patient-id person-id encounter-id order-id account-id event-id study-id id row-id".split()
 )
 """Roles whose cells have digits: `CC` and `TI` are kinds of documents, not their numbers."""
+_COUNTS: Final = frozenset("refills quantity dose dose-number los age duration rate money".split())
+"""Roles whose cells are numbers: `true` and `false` are none."""
 _PLACES: Final = frozenset("ward organization specialty device provider".split())
 """Roles whose cells are names of places and people, not how much of something there is."""
 _AMOUNTS: Final = frozenset(
@@ -119,6 +121,7 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     role = first_role(fits, "bool") if fits else None
     best = fits[0][1] if fits else ""
     of_words = set(values) == {"0", "1"} and best not in _AMOUNTS | IDENTIFIERS | CODES
+    of_words |= not set(values) & {"0", "1"} and best in _COUNTS
     if role is None and best and fits[0][0] >= 0.99 and not of_words:
         return False
     if role is not None and role.name == "status" and set(values) <= {"F", "T"}:

@@ -183,7 +183,12 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             del votes[kind]
     visit = next((g for g in guesses if g.role == "encounter-id"), None)
     own = visit is not None and visit.distinct == visit.filled == len(sample.rows) > 3
-    if own and "Encounter" in votes and roles & {"date", "start", "collected"} and not many_measures(guesses):
+    if (
+        own
+        and "Encounter" in votes
+        and roles & {"date", "start", "collected", "scheduled"}
+        and not many_measures(guesses)
+    ):
         vote("Encounter", 1.0, "each row has its own visit")
     elif "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
         del votes["Encounter"]
@@ -324,7 +329,7 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     else:
         known = sum(1 for g in guesses if _is_measurement(g) and g.role != "age")
         findings = sum(1 for g in guesses if g.role == "boolean" and not g.of)
-        if findings >= _REGISTER and any(g.role == "patient-id" for g in guesses):
+        if findings >= _REGISTER and not plan.dropped:
             known += 2  # a register of what patients have
         plan.measures = [
             g
