@@ -218,6 +218,7 @@ class HcmRiskScd(PublishedEquation):
     )
 
     inputs = (WALL, SEPTUM, ATRIUM, GRADIENT)
+    reads = (*PublishedEquation.reads, "Device")
 
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:  # noqa: ARG002 - it has none
         """The risk; see `PublishedEquation`."""
