@@ -233,15 +233,15 @@ def _class_of(text: str) -> str | None:
 
     What is between two classes is the graver one; what is in conflict is uncertain.
     """
-    said = " ".join(re.findall(r"[a-z0-9]+", text.casefold()))
-    number = re.search(r"\b(?:class|klasse|classe|acmg|tier)? ?([1-5])$", said)
-    if re.search(r"conflict|uncertain|unknown|unklar|unsicher|\bvus\b", said):
+    words = " ".join(re.findall(r"[a-z0-9]+", text.casefold()))
+    number = re.search(r"\b(?:class|klasse|classe|acmg|tier)? ?([1-5])$", words)
+    if re.search(r"conflict|uncertain|unknown|unklar|unsicher|\bvus\b", words):
         return "Uncertain significance"
-    if re.search(r"benign|gutartig|(?:not|non|nicht) ?pathogen", said):
-        likely = re.search(r"likely|probabl|wahrscheinlich", said)
+    if re.search(r"benign|gutartig|(?:not|non|nicht) ?pathogen", words):
+        likely = re.search(r"likely|probabl|wahrscheinlich", words)
         return "Likely benign" if likely else "Benign"
-    if "pathogen" in said:
-        likely = re.match(r"likely|probabl|wahrscheinlich", said)
+    if "pathogen" in words:
+        likely = re.match(r"likely|probabl|wahrscheinlich", words)
         return "Likely pathogenic" if likely else "Pathogenic"
     return [*_CLASSES.values()][5 - int(number[1])] if number else None
 
