@@ -19,6 +19,7 @@ from fhir_bridge.predictions.findings import (
     is_of_list,
     is_refuted,
     refuse_unreadable,
+    subsumption_caution,
 )
 from fhir_bridge.predictions.genome import pathogenic_variants
 from fhir_bridge.predictions.inputs import (
@@ -62,6 +63,7 @@ __all__ = [
     "exclusions",
     "familial",
     "kidney",
+    "not_stated",
     "takes",
 ]
 
@@ -189,7 +191,8 @@ WITHOUT_KIDNEY: Final = (ASCVD, TRANSPLANT, FAMILIAL, PREGNANCY)
 PREVENTION: Final = (*WITHOUT_KIDNEY, CKD)
 """What excludes from the European models of a first event, beside diabetes."""
 
-_DIABETIC: Final = Decimal("47.5")
+_DIABETIC: Final = Decimal(48)
+_DIABETIC_PERCENT: Final = Decimal("47.5")
 """mmol/mol, from which HbA1c makes the diagnosis (WHO 2011): 48 mmol/mol, and 6.5 %, which is 47.5."""
 
 _EGFR_LIMIT: Final = Decimal(60)
@@ -205,6 +208,11 @@ class Excluded(Exception):
     def __init__(self, text: str, *evidence: Evidence) -> None:
         super().__init__(text)
         self.evidence = evidence
+
+
+def not_stated(record: PatientRecord, text: str, *diseases: Disease) -> Excluded:
+    """That the disease which the equation is for is not in the record, and what could not be decided about it."""
+    return Excluded("; ".join((text, *subsumption_caution(record, diseases))))
 
 
 def exclusions(record: PatientRecord, diseases: Sequence[Disease]) -> list[Evidence]:
@@ -259,9 +267,10 @@ def _by_hba1c(record: PatientRecord) -> tuple[bool, list[Evidence]]:
     except MissingInput:
         return False, looked_at
     for reading in readings:
-        if reading.comparator in ("<", "<=") and reading.value > _DIABETIC:
+        limit = _DIABETIC_PERCENT if "%" in reading.stated_in else _DIABETIC
+        if reading.comparator in ("<", "<=") and reading.value > limit:
             raise UnusableInput("HbA1c may be that of diabetes or not", reading.evidence)
-        if reading.comparator not in ("<", "<=") and reading.value >= _DIABETIC:
+        if reading.comparator not in ("<", "<=") and reading.value >= limit:
             return True, [reading.evidence]
         if reading.comparator in (">", ">="):
             raise UnusableInput("HbA1c may be that of diabetes or not", reading.evidence)

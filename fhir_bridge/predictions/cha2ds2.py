@@ -13,6 +13,7 @@ from fhir_bridge.predictions.cardiovascular import (
     Excluded,
     diabetes,
     exclusions,
+    not_stated,
 )
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation
@@ -119,7 +120,7 @@ class Cha2ds2(PublishedEquation):
         """The points; see `PublishedEquation`. What no record states counts as absent, as in the publication."""
         diagnosis = find_certain(record, ATRIAL_FIBRILLATION)
         if diagnosis is None:
-            raise Excluded("no diagnosis of atrial fibrillation")
+            raise not_stated(record, "no diagnosis of atrial fibrillation", ATRIAL_FIBRILLATION)
         looked_at = [diagnosis, *exclusions(record, (VALVULAR,))]
         refuse_unreadable(record, "count")
         day = record.as_of.date()

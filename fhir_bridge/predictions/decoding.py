@@ -66,6 +66,12 @@ def decode(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> De
         ModelFailure: they have another shape, or hold what is no number.
     """
     row = _row(outputs[block.tensor], number)
+    if block.kind in ("probability", "class", "survival"):
+        for name in tensors_of(block):
+            if not outputs[name].datatype.startswith(("FP", "BF")):
+                raise ModelFailure(
+                    f"the output {name} is of {outputs[name].datatype}, which holds no probability"
+                )
     if block.kind == "text":
         return Decoded(None, None, TextOutput(str(_at(row, block.index, block.tensor))), None)
     if block.kind == "class":

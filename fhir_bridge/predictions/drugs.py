@@ -34,6 +34,9 @@ _NORMAL: Final = re.compile(
 )
 """How RxNorm names a product: every ingredient with its strength, then the form."""
 
+_CALENDAR: Final = re.compile(r"\b(?:21|28|84|91) Day Pack\b")
+"""Of a contraceptive RxNorm gives the brand and the days of a pack alone."""
+
 _LOCAL: Final = re.compile(
     r"ophthalm|\beye|augen|collyre|colirio|collirio|\botic\b|topical|\bgel\b|creme?\b|cream|salbe|ointment|pomada|unguento|"
     r"lotion|shampoo|\bflush|\block\b",
@@ -109,7 +112,7 @@ def _by_name(url: str, text: str, of_rxnorm: bool) -> Answer:
     words = _words(text)
     if _names(words, url):
         return "no" if _LOCAL.search(text) else "yes"
-    if of_rxnorm and _NORMAL.search(text):
+    if of_rxnorm and (_NORMAL.search(text) or _CALENDAR.search(text)):
         return "no"
     return "no" if any(_names(words, other) for other in _KNOWN if other != url) else "unknown"
 

@@ -21,7 +21,7 @@ from fhir_bridge.predictions.record import (
     effective_of,
     moment_of,
 )
-from fhir_bridge.predictions.value_sets import ICD10, is_member, value_set, wording
+from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES, is_member, value_set, wording
 
 __all__ = [
     "Began",
@@ -122,6 +122,10 @@ def _read(record: PatientRecord) -> Iterator[Statement]:
     for procedure in record.all("Procedure"):
         if procedure.get("status") not in _NOT_DONE:
             yield Statement(procedure, procedure.get("code"), "present", False, True)
+    for device in record.all("Device"):
+        # One that was explanted or has failed says that there was one.
+        if device.get("status") != "entered-in-error":
+            yield Statement(device, device.get("type"), "present", False, True)
     for kind in _MEDICATIONS:
         for medication in record.all(kind):
             if (
@@ -289,30 +293,44 @@ def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
     return None
 
 
-def find_unreadable(record: PatientRecord) -> Evidence | None:
-    """A Condition that may be any disease, also one that excludes.
+_DECIDED: Final = ICD10 | PROCEDURES | {SNOMED, LOINC, "http://dicom.nema.org/resources/ontology/DCM"}
+"""Code systems of procedures of which the value sets list what counts."""
 
-    It is, and has no code of ICD-10 or SNOMED CT, or a modifier extension, which nobody here knows.
+
+def find_unreadable(record: PatientRecord) -> tuple[str, Evidence] | None:
+    """A Condition or Procedure that may be any, also one that excludes: what it is in a word, and the resource.
+
+    It is, and has no code of ICD-10 or SNOMED CT (a Procedure: of `_DECIDED`), or a modifier extension, which nobody
+    here knows.
     """
     for condition, present in record.conditions():
         if "modifierExtension" in condition:
-            return record.evidence(condition, "condition with an unknown modifier")
+            return "condition", record.evidence(condition, "condition with an unknown modifier")
         if present and not any(
             code and (system in ICD10 or system == SNOMED) for system, code in codings(condition.get("code"))
         ):
-            return record.evidence(condition, "condition without a code of ICD-10 or SNOMED CT")
+            return "condition", record.evidence(condition, "condition without a code of ICD-10 or SNOMED CT")
+    for procedure in record.all("Procedure"):
+        if procedure.get("status") in _NOT_DONE:
+            continue
+        if "modifierExtension" in procedure:
+            return "procedure", record.evidence(procedure, "procedure with an unknown modifier")
+        if not any(code and system in _DECIDED for system, code in codings(procedure.get("code"))):
+            return "procedure", record.evidence(
+                procedure, "procedure without a code of SNOMED CT, OPS, CPT, HCPCS or ICD-10-PCS"
+            )
     return None
 
 
 def refuse_unreadable(record: PatientRecord, may: str = "exclude") -> None:
-    """Refuse where a Condition can't be read; `may`: what it may do to the equation.
+    """Refuse where a Condition or Procedure can't be read; `may`: what it may do to the equation.
 
     Raises:
         UnusableInput: there is one.
     """
-    evidence = find_unreadable(record)
-    if evidence is not None:
-        raise UnusableInput(f"a condition that can't be read may {may}", evidence)
+    unreadable = find_unreadable(record)
+    if unreadable is not None:
+        raise UnusableInput(f"a {unreadable[0]} that can't be read may {may}", unreadable[1])
 
 
 def _years(age: Mapping[str, Any]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -91,7 +92,8 @@ def pathogenic_variants(record: PatientRecord, genes: frozenset[str]) -> Iterato
     """(Likely) pathogenic germline variants in `genes` that make the disease by the gene's inheritance.
 
     Follows Genomics Reporting STU3: the implication's `derivedFrom` names the variant, its 53037-8 component the class,
-    and of several the newest counts. In a recessive gene one heterozygous variant is a carrier's and decides nothing.
+    which the variant may have itself; of several the newest counts. In a recessive gene one heterozygous variant is a
+    carrier's and decides nothing.
 
     Raises:
         UnusableInput: in a recessive gene the zygosity of a variant is not stated, or two heterozygous ones may lie
@@ -153,8 +155,12 @@ def _classified(record: PatientRecord, genes: frozenset[str]) -> list[Pathogenic
             or not _own(record, implication)
         ):
             continue
-        for reference in implication.get("derivedFrom", ()):
-            target = str(reference.get("reference", "")).partition("/_history")[0]
+        # A variant may have its class itself.
+        targets = {f"Observation/{implication['id']}"} | {
+            str(reference.get("reference", "")).partition("/_history")[0]
+            for reference in implication.get("derivedFrom", ())
+        }
+        for target in targets:
             # Of one time the graver counts, and of the same the order of ids.
             rank = (_time(implication), -list(_CLASSES.values()).index(classification), implication["id"])
             if target in variants and (target not in newest or rank > newest[target][0]):
@@ -216,7 +222,28 @@ def _time(implication: dict[str, Any]) -> Any:
 
 
 def _classification(observation: dict[str, Any]) -> str | None:
-    return next((_CLASSES[code] for code in _answers(observation, _SIGNIFICANCE) if code in _CLASSES), None)
+    """The class by its LOINC answer, else by what the text says."""
+    coded = next((_CLASSES[code] for code in _answers(observation, _SIGNIFICANCE) if code in _CLASSES), None)
+    text = None if coded else _text(observation, _SIGNIFICANCE)
+    return coded or (_class_of(text) if text else None)
+
+
+def _class_of(text: str) -> str | None:
+    """The class that a text states, in English or German, or by its number (ACMG 1 to 5); None where it states none.
+
+    What is between two classes is the graver one; what is in conflict is uncertain.
+    """
+    words = " ".join(re.findall(r"[a-z0-9]+", text.casefold()))
+    number = re.search(r"\b(?:class|klasse|classe|acmg|tier)? ?([1-5])$", words)
+    if re.search(r"conflict|uncertain|unknown|unklar|unsicher|\bvus\b", words):
+        return "Uncertain significance"
+    if re.search(r"benign|gutartig|(?:not|non|nicht) ?pathogen", words):
+        likely = re.search(r"likely|probabl|wahrscheinlich", words)
+        return "Likely benign" if likely else "Benign"
+    if "pathogen" in words:
+        likely = re.match(r"likely|probabl|wahrscheinlich", words)
+        return "Likely pathogenic" if likely else "Pathogenic"
+    return [*_CLASSES.values()][5 - int(number[1])] if number else None
 
 
 def _gene(variant: dict[str, Any], genes: frozenset[str]) -> Gene | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from math import exp
 from typing import Any, Final
 
-from fhir_bridge.predictions.cardiovascular import Excluded, exclusions
+from fhir_bridge.predictions.cardiovascular import Excluded, exclusions, not_stated
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import (
@@ -218,12 +218,13 @@ class HcmRiskScd(PublishedEquation):
     )
 
     inputs = (WALL, SEPTUM, ATRIUM, GRADIENT)
+    reads = (*PublishedEquation.reads, "Device")
 
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:  # noqa: ARG002 - it has none
         """The risk; see `PublishedEquation`."""
         diagnosis = find_disease(record, HCM)
         if diagnosis is None:
-            raise Excluded("no diagnosis of hypertrophic cardiomyopathy")
+            raise not_stated(record, "no diagnosis of hypertrophic cardiomyopathy", HCM)
         suspected = find_unconfirmed(record, HCM)
         if suspected is not None:
             raise UnusableInput("the hypertrophic cardiomyopathy is not confirmed", suspected)

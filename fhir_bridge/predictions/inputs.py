@@ -105,11 +105,17 @@ def loinc(*codes: str) -> frozenset[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A value in the model's unit. comparator: `<`, `<=`, `>`, `>=`, or empty (R4 valueset-quantity-comparator)."""
+    """A value in the model's unit.
+
+    Attributes:
+        comparator: `<`, `<=`, `>`, `>=`, or empty (R4 valueset-quantity-comparator).
+        stated_in: the unit that the source has it in.
+    """
 
     value: Decimal
     comparator: str
     evidence: Evidence
+    stated_in: str = ""
 
 
 def _any(_: dict[str, Any]) -> bool:
@@ -221,13 +227,21 @@ class QuantityInput:
         newest: datetime | None = None
         readings: list[Reading] = []
         for observation, node in self._statements(record):
+            time = effective_of(observation)
+            moment = moment_of(time)
+            if (
+                newest is not None
+                and moment != newest
+                and (moment is None or _latest(time, moment) <= newest)
+            ):
+                continue
             shown = record.evidence(observation, self.name, shown_value(node))
-            moment = moment_of(shown.time)
             if moment is None:
                 undated = undated or UnusableInput(f"{self.name} has no time", shown)
                 continue
             if newest is not None and moment != newest:
-                break
+                self._check_vague(observation, node, shown, readings[0])
+                continue
             newest = moment
             check_date(self.name, observation, shown, record.as_of)
             if record.as_of - moment > self.max_age:
@@ -238,6 +252,16 @@ class QuantityInput:
         if not readings:
             raise undated or MissingInput(f"no {self.name}")
         return readings
+
+    def _check_vague(
+        self, observation: dict[str, Any], node: dict[str, Any], shown: Evidence, newest: Reading
+    ) -> None:
+        """Refuse another value whose date is a month or a year, so that it may be the newest."""
+        other = self._checked(observation, node, shown)
+        same = abs(other.value - newest.value) <= newest.value * _SAME
+        if not same or other.comparator != newest.comparator:
+            text = f"{self.name} has another value, whose date ({shown.time}) may be newer"
+            raise UnusableInput(text, shown)
 
     def unsettled(self, record: PatientRecord) -> Iterator[Reading]:
         """Values that are not final (preliminary, or of unknown status) and newer than all that are.
@@ -298,7 +322,7 @@ class QuantityInput:
         comparator = str(quantity.get("comparator") or "")
         if not comparator:
             shown = replace(shown, value=self._used(number, unit, value))
-        return Reading(value, comparator, shown)
+        return Reading(value, comparator, shown, unit)
 
     def _used(self, number: Decimal, unit: str, value: Decimal) -> str:
         """The value as the model used it: with the source's own digits where nothing was converted."""
@@ -330,6 +354,15 @@ def _rounded(value: Decimal, places: int) -> Decimal:
     if value == 0 or abs(value) >= _SMALL:
         return value.quantize(Decimal(1).scaleb(-places))
     return value.quantize(Decimal(1).scaleb(value.adjusted() - places - 1))
+
+
+def _latest(text: str, moment: datetime) -> datetime:
+    """The last moment that a date of a month or a year may mean; of all others the moment itself."""
+    if len(text) == len("2026"):
+        return moment.replace(year=moment.year + 1)
+    if len(text) == len("2026-01"):
+        return moment.replace(year=moment.year + moment.month // 12, month=moment.month % 12 + 1)
+    return moment
 
 
 def check_date(name: str, resource: dict[str, Any], shown: Evidence, as_of: datetime) -> None:

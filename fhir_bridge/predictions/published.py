@@ -101,7 +101,7 @@ class PublishedEquation:
     ages: tuple[int, int] = (0, 150)
     """For whom it was derived, in completed years; others are refused."""
     files = VALUE_SETS
-    reads = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
+    reads: tuple[str, ...] = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
     """What the exclusions look at beside what every model does."""
 
     def prepare(self) -> None:

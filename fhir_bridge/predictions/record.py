@@ -231,8 +231,11 @@ class PatientRecord:
 
     @property
     def deceased(self) -> bool:
-        """Whether the patient is known to have died."""
-        return self.patient.get("deceasedBoolean") is True or "deceasedDateTime" in self.patient
+        """Whether the patient is known to have died, by this record or by one that was merged with it."""
+        return any(
+            person.get("deceasedBoolean") is True or "deceasedDateTime" in person
+            for person in (self.patient, *self.all("Patient"))
+        )
 
     def age_on(self, day: date) -> int | None:
         """Completed years on `day`."""

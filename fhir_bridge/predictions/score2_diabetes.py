@@ -21,6 +21,7 @@ from fhir_bridge.predictions.cardiovascular import (
     Excluded,
     exclusions,
     familial,
+    not_stated,
 )
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
@@ -195,7 +196,7 @@ class Score2Diabetes(PublishedEquation):
         sex = sex_of(record)
         onset = onset_of(record, TYPE_2)
         if onset is None:
-            raise Excluded("no diagnosis of type 2 diabetes")
+            raise not_stated(record, "no diagnosis of type 2 diabetes", TYPE_2)
         diagnosis, began = onset
         gathered, age, day = self.at_pressure(record)
         looked_at = exclusions(record, (*WITHOUT_KIDNEY, _SEVERE))

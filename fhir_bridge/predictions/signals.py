@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+from fhir_bridge.fhir.ecg_leads import ECG_POTENTIAL, MDC, lead_name
+
 __all__ = ["read_signal"]
 
 _MILLIVOLTS: Final = {"mV": 1.0, "uV": 0.001, "V": 1000.0, "nV": 0.000001}
+_MOST: Final = 330.0
+"""mV. No electrode on the skin gives more: recorders take offsets of 300 (IEC 60601-2-25), the signal is below 30."""
 _LOST: Final = frozenset({"E", "U", "L"})
 """No value, above, below the limits of the recorder (R4 datatypes.html#SampledData)."""
 
@@ -43,13 +47,19 @@ def _components(observation: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _name(component: dict[str, Any]) -> str:
+    """The lead by the display of its code, else by the text, else by the code alone."""
     concept = component.get("code", {})
-    text = str(concept.get("text", "")).removeprefix("Lead ").strip()
     for coding in concept.get("coding", ()):
         display = str(coding.get("display", ""))
         if display.startswith("MDC_ECG_ELEC_POTL_"):
             return display.removeprefix("MDC_ECG_ELEC_POTL_").lower()
-    return text.lower()
+    if text := str(concept.get("text", "")).removeprefix("Lead ").strip():
+        return text.lower()
+    codes = (
+        str(coding.get("code", "")) for coding in concept.get("coding", ()) if coding.get("system") == MDC
+    )
+    names = (lead_name(int(code) - ECG_POTENTIAL) for code in codes if code.isdecimal())
+    return next((name.lower() for name in names if name), "")
 
 
 def _lead(sampled: dict[str, Any], hz: float, samples: int) -> list[float] | str:
@@ -75,6 +85,8 @@ def _lead(sampled: dict[str, Any], hz: float, samples: int) -> list[float] | str
         return "has a sample that is no number"
     if not all(map(math.isfinite, numbers)):
         return "has a sample that is no number"
+    if max(map(abs, numbers)) > _MOST:
+        return f"has a value beyond {_MOST:g} mV"
     result = []
     for index in range(samples):
         place = index * step

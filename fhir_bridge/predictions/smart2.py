@@ -18,9 +18,9 @@ from fhir_bridge.predictions.cardiovascular import (
     PREGNANCY,
     SBP,
     TRANSPLANT,
-    Excluded,
     diabetes,
     exclusions,
+    not_stated,
     takes,
 )
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings
@@ -216,7 +216,7 @@ class Smart2(PublishedEquation):
         known = {name: item for name, item in stated.items() if item is not None}
         if not known:
             refuse_unreadable(record, "be one that the equation is for")
-            raise Excluded("no established atherosclerotic disease")
+            raise not_stated(record, "no established atherosclerotic disease", *_DISEASES.values())
         gathered, age, day = self.at_pressure(record)
         gathered.add("sex", sex == "male", None)
         looked_at = exclusions(record, _EXCLUDED)

@@ -27,7 +27,7 @@ from fhir_bridge.storage.stored import parse
 __all__ = ["Subject", "UnknownInput", "read_subjects"]
 
 _OF_PATIENT: Final = ("birthDate", "gender", "deceased[x]", "link")
-_OF_LINKED: Final = ("link",)
+_OF_LINKED: Final = ("link", "deceased[x]")
 _OF_MEDICATION: Final = ("code", "status", "ingredient")
 _LABEL: Final = "birth date, sex, whether deceased"
 

@@ -34,6 +34,7 @@ __all__ = [
 RECORD_TYPES: Final = (
     "AllergyIntolerance",
     "Condition",
+    "Device",
     "DiagnosticReport",
     "DocumentReference",
     "Encounter",

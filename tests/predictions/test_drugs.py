@@ -81,6 +81,7 @@ def test_a_drug_is_of_its_group(group: str, system: str, code: str) -> None:
         ("statin", coded(RXNORM, "17767")),
         ("statin", coded(SNOMED, "386864001")),
         ("statin", coded(RXNORM, "313782", "Acetaminophen 325 MG Oral Tablet")),
+        ("statin", coded(RXNORM, "748962", "Jolivette 28 Day Pack")),
         ("antithrombotic", coded(ATC, "N02BA01", "Aspirin")),
         ("antihypertensive", coded(RXNORM, "161")),
         ("antihypertensive", {"text": "Paracetamol 500 mg"}),

@@ -28,6 +28,9 @@ SYSTEMS = {
     "icd-10-cm": "http://hl7.org/fhir/sid/icd-10-cm",
     "icd-10-gm": "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
     "icd-10-pcs": "http://www.cms.gov/Medicare/Coding/ICD10",
+    "ops": "http://fhir.de/CodeSystem/bfarm/ops",
+    "cpt": "http://www.ama-assn.org/go/cpt",
+    "hcpcs": "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
     "snomed": "http://snomed.info/sct",
     "loinc": "http://loinc.org",
     "atc": "http://www.whocc.no/atc",
@@ -54,6 +57,8 @@ def stated(resource: str, system: str, code_: str, **more: Any) -> dict[str, Any
     found: dict[str, Any] = {"resourceType": resource, "id": "stated", "meta": {"versionId": "1"}}
     if resource == "Condition":
         found |= {"verificationStatus": {"coding": [{"code": "confirmed"}]}, "code": concept}
+    elif resource == "Device":
+        found |= {"status": "active", "type": concept}
     elif resource == "Procedure":
         found |= {"status": "completed", "code": concept}
     elif resource == "Observation":

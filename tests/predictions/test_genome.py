@@ -9,6 +9,8 @@ import pytest
 from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.hcm_risk_scd import HcmRiskScd
 from fhir_bridge.predictions.score2 import Score2
+from fhir_bridge.server.pages.variants import variants_of
+from tests.predictions.clinic import Clinic, in_clinic
 from tests.predictions.records import LOINC, answer, record, variant
 from tests.predictions.test_hcm_risk_scd import complete as hcm_inputs
 from tests.predictions.test_score2 import SETTINGS, complete
@@ -142,3 +144,59 @@ def test_the_variant_and_its_classification_are_of_this_patient() -> None:
         assert isinstance(score2(*resources), Prediction)
         resources[place]["subject"] = {"reference": "Patient/p"}
         assert isinstance(score2(*resources), Refusal)
+
+
+@pytest.mark.parametrize(
+    ("stated", "refused"),
+    [
+        ("LA6668-3", True),
+        ("LA26332-9", True),
+        ("LA6675-8", False),
+        ({"text": "Pathogenic"}, True),
+        ({"text": "likely pathogenic (ACMG class 4)"}, True),
+        ({"text": "Pathogenic/Likely_pathogenic"}, True),
+        ({"text": "wahrscheinlich pathogen"}, True),
+        ({"text": "Klasse 5"}, True),
+        ({"coding": [{"system": "urn:lab", "code": "P", "display": "Pathogenic"}]}, True),
+        ({"text": "Conflicting classifications of pathogenicity"}, False),
+        ({"text": "nicht pathogen"}, False),
+        ({"text": "Benign"}, False),
+    ],
+)
+def test_a_variant_may_have_its_class_itself_and_as_a_text(
+    stated: str | dict[str, Any], refused: bool, database_url: str
+) -> None:
+    """Both ways, in the stored record: on the variant, and on an implication."""
+    alone, implication = found()
+    alone["component"].append(component("53037-8", stated))
+    of_implication, implication = found()
+    implication["component"] = [component("53037-8", stated)]
+
+    async def work(clinic: Clinic) -> list[Any]:
+        said = []
+        for resources in ([alone], [of_implication, implication]):
+            for resource in resources:
+                await clinic.write(resource | {"subject": {"reference": "Patient/p"}})
+            said.append((await clinic.predict()).result)
+        return said
+
+    for result in in_clinic(database_url, work):
+        assert isinstance(result, Refusal) == refused
+        assert not refused or "pathogenic LDLR variant p.Gly592Glu" in result.text
+
+
+def test_the_newer_implication_decides_before_the_class_of_the_variant() -> None:
+    alone, implication = found(classified="LA6675-8")
+    alone["component"].append(component("53037-8", "LA6668-3"))
+    alone["effectiveDateTime"], implication["effectiveDateTime"] = "2020-01-01", "2025-01-01"
+    assert isinstance(score2(alone, implication), Prediction)
+    implication["effectiveDateTime"] = "2019-01-01"
+    assert isinstance(score2(alone, implication), Refusal)
+
+
+def test_the_page_shows_the_class_that_a_variant_has_itself() -> None:
+    alone, _ = found()
+    stated = {"coding": [{"system": LOINC, "code": "LA6668-3", "display": "Pathogenic"}]}
+    alone["component"].append(component("53037-8", stated))
+    (shown,) = variants_of([alone])
+    assert (shown.classification, shown.rank) == ("Pathogenic", 0)

@@ -435,6 +435,7 @@ def test_an_ecg_is_read_in_millivolt_at_the_models_rate_or_refused(tmp_path: Pat
         (ecg([0, 1, 2]), "shorter"),
         (ecg([0, 1, 2, 3, 4, 5, 6], unit="apples"), "no unit"),
         (ecg([0, 1, 2, 3, 4, 5, 6], lost=True), "lost samples"),
+        (ecg([0, 1, 2, 3, 4, 5, 6], unit="V"), "beyond 330 mV"),
     ):
         with pytest.raises(UnusableInput, match=text):
             features_of(path, record(bad))
@@ -501,6 +502,14 @@ def test_views_conditions_variants_and_texts_are_inputs(tmp_path: Path) -> None:
     assert {name for name, item in read.items() if item.evidence} == set(read)
     empty = features_of(path, record(quantity("14646-4", 1.0, "mmol/L", when=new)))
     assert (empty["diabetes"].values, empty["ldlr"].values, empty["note"].text) == ((0.0,), (0.0,), "")
+
+
+def test_a_lead_is_known_by_its_code_alone(tmp_path: Path) -> None:
+    found = ecg([0, 100, 200, 300, 400, 500, 600])
+    for part, code in zip(found["component"], ("131329", "131330"), strict=True):
+        part["code"] = {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.24", "code": code}]}
+    read = features_of(with_inputs(tmp_path, SIGNAL), record(found))["ecg"]
+    assert read.values == pytest.approx([0, 0.4, 0.8, 1.2] * 2)
 
 
 def test_a_condition_counts_where_it_is_so_and_a_drug_where_it_is_taken(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from fhir_bridge.predictions import Prediction, Refusal
 from fhir_bridge.predictions.answers import plain
 from fhir_bridge.predictions.hcm_risk_scd import WALL, HcmRiskScd
 from fhir_bridge.predictions.score2 import EGFR, Score2
+from tests.predictions.clinic import Clinic, in_clinic, of_patient
 from tests.predictions.records import SNOMED, answer, condition, quantity, record
 from tests.predictions.test_hcm_risk_scd import complete, measured
 from tests.predictions.test_plausible import SETTINGS, egfr, inputs
 
 EARLIER = "2026-01-05T08:00:00Z"
+HCM: dict[str, Any] = {"predictions": {"hcm-risk-scd": {"enabled": True}}}
 
 
 def score2(*more: dict[str, Any], **changed: dict[str, Any]) -> Any:
@@ -147,6 +149,67 @@ def test_an_unknown_modifier_makes_an_input_unusable(name: str) -> None:
 def test_an_unknown_modifier_of_a_condition_may_exclude() -> None:
     found = condition("I10") | {"modifierExtension": [{"url": "urn:x", "valueBoolean": True}]}
     assert isinstance(score2(found), Refusal)
+
+
+def done(concept: dict[str, Any], **more: Any) -> dict[str, Any]:
+    found = {"resourceType": "Procedure", "id": "done", "status": "completed", "code": concept}
+    return found | {"subject": {"reference": "Patient/p"}} | more
+
+
+def coded(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+@pytest.mark.parametrize(
+    "concept",
+    [
+        {"text": "PTCA mit Stent"},
+        coded("urn:local", "PTCA"),
+        coded("https://fhir.hl7.org.uk/CodeSystem/OPCS-4", "K75.1"),
+        coded("", "8-837.00"),
+    ],
+)
+def test_a_procedure_that_cannot_be_read_may_exclude_like_a_condition(
+    concept: dict[str, Any], database_url: str
+) -> None:
+    async def work(clinic: Clinic) -> list[Any]:
+        said = []
+        for status in ("completed", "not-done"):
+            await clinic.write(done(concept, status=status))
+            said.append((await clinic.predict()).result)
+        return said
+
+    refused, made = in_clinic(database_url, work)
+    assert "a procedure that can't be read may exclude: Procedure/done/" in refused.text
+    assert isinstance(made, Prediction)
+
+
+def test_a_procedure_of_a_known_system_that_excludes_nothing_needs_no_more() -> None:
+    for system, code in (("http://fhir.de/CodeSystem/bfarm/ops", "5-470.11"), (SNOMED, "80146002")):
+        assert isinstance(score2(done(coded(system, code))), Prediction)
+    modified = done(coded(SNOMED, "80146002"), modifierExtension=[{"url": "urn:x", "valueBoolean": True}])
+    assert isinstance(score2(modified), Refusal)
+
+
+def test_a_defibrillator_excludes_as_a_device_of_the_stored_record(database_url: str) -> None:
+    device = {
+        "resourceType": "Device",
+        "id": "icd",
+        "status": "active",
+        "patient": {"reference": "Patient/p"},
+    }
+
+    async def work(clinic: Clinic) -> Any:
+        for item in complete():
+            await clinic.write(of_patient(item))
+        before = (await clinic.predict(HCM, model=HcmRiskScd())).result
+        await clinic.write(device | {"type": coded(SNOMED, "72506001")})
+        return before, (await clinic.predict(HCM, model=HcmRiskScd())).result
+
+    before, after = in_clinic(database_url, work)
+    assert "defibrillator" not in getattr(before, "text", "")
+    assert isinstance(after, Refusal)
+    assert "implanted defibrillator: Device/icd/_history/1" in after.text
 
 
 class TestHcm:

@@ -117,9 +117,11 @@ def _about(observations: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, A
     wanted = {_SIGNIFICANCE, _EVIDENCE, _PHENOTYPE, _CONSEQUENCE}
     results: dict[str, list[dict[str, Any]]] = {}
     for observation in observations:
-        if observation.get("status") != "entered-in-error" and any(
-            wanted & codes_of(component.get("code")) for component in observation.get("component", ())
-        ):
+        codes = {code for item in observation.get("component", ()) for code in codes_of(item.get("code"))}
+        if observation.get("status") != "entered-in-error" and wanted & codes:
+            # A variant may have its class itself.
+            if _SIGNIFICANCE in codes and _VARIANT in codings(observation.get("code")):
+                results.setdefault(f"Observation/{observation['id']}", []).append(observation)
             for reference in observation.get("derivedFrom", ()):
                 results.setdefault(target_of(reference)[0], []).append(observation)
     return results
