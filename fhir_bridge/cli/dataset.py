@@ -13,7 +13,8 @@ from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, counting, stdout
 
 if TYPE_CHECKING:
-    from fhir_bridge.predictions.dataset import Collected, DatasetRow
+    from fhir_bridge.predictions.dataset import Cohort, Collected, DatasetRow
+    from fhir_bridge.predictions.manifest import Manifest
 
 __all__ = ["dataset"]
 
@@ -45,12 +46,12 @@ def dataset(
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty")
     try:
-        load_cohort(cohort)
+        loaded, model = load_cohort(cohort)
         url = open_database()
         rows, account, values = run_async(_collect(url, cohort, site))
     except (CohortError, ManifestError) as error:
         raise UsageError(str(error)) from error
-    _write(out, rows, values)
+    _write(out, rows, loaded, model.manifest, values)
     table = Table(title=f"{account.rows:,} rows", title_justify="left")
     table.add_column("left out")
     table.add_column("rows", justify="right")
@@ -87,36 +88,15 @@ async def _collect(
     return rows, account, account.manifest(cohort, model, content_hash_of(model))
 
 
-def _write(out: Path, rows: list[DatasetRow], values: dict[str, Any]) -> None:
-    from fhir_bridge.predictions.dataset import manifest_bytes, meds_events, meds_label, table_row
+def _write(
+    out: Path, rows: list[DatasetRow], cohort: Cohort, manifest: Manifest, values: dict[str, Any]
+) -> None:
+    from fhir_bridge.predictions.dataset import manifest_bytes, table_row
+    from fhir_bridge.predictions.meds import write_meds
 
     arrow = importlib.import_module("pyarrow")
     parquet = importlib.import_module("pyarrow.parquet")
     out.mkdir(parents=True, exist_ok=True)
     parquet.write_table(arrow.Table.from_pylist([table_row(row) for row in rows]), out / "rows.parquet")
-    stamp = arrow.timestamp("us", tz="UTC")
-    events = arrow.schema(
-        [
-            ("subject_id", arrow.int64()),
-            ("time", stamp),
-            ("code", arrow.string()),
-            ("numeric_value", arrow.float32()),
-        ]
-    )
-    labels = arrow.schema(
-        [("subject_id", arrow.int64()), ("prediction_time", stamp), ("boolean_value", arrow.bool_())]
-    )
-    for split in sorted({row.split for row in rows}):
-        # MEDS 0.4 calls the parts train, tuning and held_out.
-        name = {"train": "train", "validation": "tuning", "test": "held_out"}[split]
-        own = [row for row in rows if row.split == split]
-        folder = out / "meds" / "data" / name
-        folder.mkdir(parents=True)
-        listed = [event for row in own for event in meds_events(row)]
-        parquet.write_table(arrow.Table.from_pylist(listed, events), folder / "0.parquet")
-        for outcome in sorted({key for row in own for key in row.outcomes}):
-            known = [label for row in own if (label := meds_label(row, outcome)) is not None]
-            where = out / "meds" / "labels" / outcome / name
-            where.mkdir(parents=True)
-            parquet.write_table(arrow.Table.from_pylist(known, labels), where / "0.parquet")
+    write_meds(out / "meds", rows, cohort, manifest)
     (out / "manifest.json").write_bytes(manifest_bytes(values))

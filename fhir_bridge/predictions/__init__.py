@@ -62,6 +62,7 @@ PUBLIC_MODULES = (
     "inputs",
     "manifest",
     "manifest_file",
+    "meds",
     "metrics",
     "model_check",
     "monitoring",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ from fhir_bridge.predictions.outcomes import (
     last_contact,
     observe,
 )
-from fhir_bridge.predictions.record import PatientRecord, moment_of
+from fhir_bridge.predictions.record import Evidence, PatientRecord, moment_of
 from fhir_bridge.predictions.subject import Subject, read_subjects
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES
@@ -51,8 +51,6 @@ __all__ = [
     "collect",
     "load_cohort",
     "manifest_bytes",
-    "meds_events",
-    "meds_label",
     "members_of",
     "table_row",
 ]
@@ -168,6 +166,7 @@ class DatasetRow:
         values: number of each input as it is recorded, before preprocessing; None where it is missing.
         references: to arrays of signals, frames and texts, and to every other input, in their versions.
         prepared: what the model gets: the tensors' values.
+        known: from when on what an input was read from was so, and known here (its arrival, where that counts).
         outcomes: by name; what is not known says why.
     """
 
@@ -177,7 +176,7 @@ class DatasetRow:
     values: Mapping[str, float | None]
     prepared: Mapping[str, Sequence[float]]
     references: Mapping[str, Sequence[str]]
-    times: Mapping[str, str]
+    known: Mapping[str, datetime]
     outcomes: Mapping[str, Observed]
 
 
@@ -234,7 +233,7 @@ async def collect(
 
     Args:
         folder: of the cohort.yaml; its views are there.
-        patients: ids; absent, everybody whose record was not merged into another one.
+        patients: ids; absent, everybody.
 
     Raises:
         CohortError: a view of an outcome can't be used.
@@ -263,8 +262,9 @@ async def collect(
             person = _Person.of(subject, cohort, now)
             for moment in cohort.moments:
                 try:
-                    record = _record(person, known[moment][identity] if known else None, moment, now)
-                    row = _row(cohort, model.manifest, views, person, record, source)
+                    then = known[moment][identity] if known else None
+                    record = _record(person, then, moment, now)
+                    row = _row(cohort, model.manifest, views, person, record, source, _arrivals(then or ()))
                 except _LeftOut as left:
                     account.left_out[str(left)] += 1
                     continue
@@ -366,7 +366,7 @@ async def _everybody(store: Store) -> list[str]:
     cursor = None
     while True:
         page = await store.search("Patient", [("_sort", "_id")], EVERYTHING, count=500, cursor=cursor)
-        result += [entry.id for entry in page.entries if b'"replaced-by"' not in entry.bytes]
+        result += [entry.id for entry in page.entries]
         cursor = page.next
         if cursor is None:
             return result
@@ -388,6 +388,7 @@ def _row(
     person: _Person,
     record: PatientRecord,
     source: FeatureSource,
+    arrivals: Mapping[str, datetime],
 ) -> DatasetRow:
     try:
         features = read_features(manifest, record, source)
@@ -405,7 +406,11 @@ def _row(
         {name: feature.raw for name, feature in features.items()},
         _prepared(manifest, features),
         {name: [item.reference for item in feature.evidence] for name, feature in features.items()},
-        {name: feature.evidence[0].time for name, feature in features.items() if feature.evidence},
+        {
+            name: max(times)
+            for name, feature in features.items()
+            if (times := list(_times(feature.evidence, arrivals)))
+        },
         {
             block.name: observe(
                 view,
@@ -419,6 +424,20 @@ def _row(
             for block, view in views
         },
     )
+
+
+def _arrivals(then: Sequence[Stored]) -> dict[str, datetime]:
+    """Reference with version to when that version came."""
+    return {f"{item.type}/{item.id}/_history/{item.version}": item.last_updated for item in then}
+
+
+def _times(evidence: Sequence[Evidence], arrivals: Mapping[str, datetime]) -> Iterator[datetime]:
+    """When each was so, and when it came."""
+    for item in evidence:
+        if (moment := moment_of(item.time)) is not None:
+            yield moment
+        if item.reference in arrivals:
+            yield arrivals[item.reference]
 
 
 def _dated(current: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -448,38 +467,6 @@ def _prepared(manifest: Manifest, features: Features) -> dict[str, list[float]]:
         item.name for item in manifest.inputs if isinstance(item, SignalBlock | FramesBlock | TextBlock)
     }
     return {name: list(feature.values) for name, feature in features.items() if name not in arrays}
-
-
-def meds_events(row: DatasetRow) -> list[dict[str, Any]]:
-    """A row as events of MEDS 0.4: subject, time, code, value."""
-    events = [
-        {
-            "subject_id": _subject_id(row.patient),
-            "time": moment_of(row.times.get(name, "")) or row.as_of,
-            "code": f"INPUT//{name}",
-            "numeric_value": value,
-        }
-        for name, value in row.values.items()
-        if value is not None
-    ]
-    return sorted(events, key=lambda event: event["time"])
-
-
-def meds_label(row: DatasetRow, outcome: str) -> dict[str, Any] | None:
-    """A label of MEDS 0.4: subject, prediction time, value; None where it is not known."""
-    observed = row.outcomes.get(outcome)
-    if observed is None or observed.value is None:
-        return None
-    return {
-        "subject_id": _subject_id(row.patient),
-        "prediction_time": row.as_of,
-        "boolean_value": bool(observed.value),
-    }
-
-
-def _subject_id(patient: str) -> int:
-    """MEDS asks for an integer: a hash of the id, 63 bits."""
-    return int.from_bytes(hashlib.blake2b(patient.encode(), digest_size=8).digest()) >> 1
 
 
 def table_row(row: DatasetRow) -> dict[str, Any]:

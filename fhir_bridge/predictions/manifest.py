@@ -351,7 +351,7 @@ class IntervalBlock(Block):
     low: str
     high: str
     index: int | None = Field(default=None, ge=0)
-    level: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
+    level: Decimal | None = Field(default=None, gt=0, lt=1)
 
 
 class ClassBlock(Block):

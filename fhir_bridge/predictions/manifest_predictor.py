@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
+from random import randrange
 from typing import Any, Final, cast
 
 from fhir_bridge.predictions.archived_instances import from_archive, from_folder
@@ -26,6 +27,7 @@ from fhir_bridge.predictions.features import (
     read_features,
     view_resource,
 )
+from fhir_bridge.predictions.independence import MIXES, mixes_row
 from fhir_bridge.predictions.inputs import UnusableInput, age_on
 from fhir_bridge.predictions.manifest import Manifest, OnnxBlock, RemoteBlock, TensorBlock, ViewBlock
 from fhir_bridge.predictions.manifest_file import load_manifest
@@ -148,10 +150,32 @@ class ManifestPredictor:
                     refusal = self._refusal(record, unusable)
             answers[number] = refusal
         if read:
-            decoded = self.answer([read[number] for number in read])
+            decoded = self._checked([read[number] for number in read])
             for place, number in enumerate(read):
                 answers[number] = self._prediction(records[number], read[number], decoded, place)
         return [answers[number] for number in range(len(records))]
+
+    def _checked(self, features: Sequence[Features]) -> Mapping[str, Tensor]:
+        """As `answer`; a patient of the batch, at random, is asked about alone as well. One behind a server is not.
+
+        Raises:
+            ModelFailure: the model mixes patients: from then on this process has no answer of it.
+        """
+        outputs = {} if "_mixes" in self.__dict__ else self.answer(features)
+        if outputs and len(features) > 1 and isinstance(self.manifest.model, OnnxBlock):
+            inputs = [_tensor(block, features) for block in self.manifest.tensors]
+            wanted = tensors_of(self.manifest.output)
+            if all(outputs[name].shape[:1] == (len(features),) for name in wanted) and mixes_row(
+                self._backend(),
+                inputs,
+                wanted,
+                outputs,
+                randrange(len(features)),  # noqa: S311 - which is no secret
+            ):
+                self._mixes = True
+        if "_mixes" in self.__dict__:
+            raise ModelFailure(MIXES)
+        return outputs
 
     def answer(self, features: Sequence[Features]) -> Mapping[str, Tensor]:
         """The model's outputs for a batch of features.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fhir_bridge.fhir.views import ViewError, compile_view
 from fhir_bridge.plugins import predictors
 from fhir_bridge.predictions.decoding import tensors_of
+from fhir_bridge.predictions.independence import MIXES, mixes
 from fhir_bridge.predictions.manifest import (
     AnyInput,
     FramesBlock,
@@ -34,8 +36,8 @@ _ROWS = 2
 def problems_of(manifest: Manifest, folder: Path) -> list[Fault]:
     """What keeps the model from answering, or is hardly meant: its name, file, views, inputs, the width of its outputs.
 
-    An ONNX model is run once, with nought in each input (the mean, where a mean is stated). One behind a server isn't
-    asked. Empty: nothing was found.
+    An ONNX model is run with nought in each input (the mean, where a mean is stated), and on patients of different
+    values, together, alone and in another order. One behind a server isn't asked. Empty: nothing was found.
 
     Args:
         folder: of the model.yaml.
@@ -59,8 +61,31 @@ def problems_of(manifest: Manifest, folder: Path) -> list[Fault]:
     try:
         problems += _outputs(manifest.output, model.run(trials, tensors_of(manifest.output)))
     except ModelFailure as error:
-        problems.append((("model", "onnx"), str(error)))
+        return [*problems, (("model", "onnx"), str(error))]
+    if _is_mixing(model, trials, tensors_of(manifest.output)):
+        problems.append((("model", "onnx"), MIXES))
     return problems
+
+
+def _is_mixing(model: OnnxModel, trials: Sequence[Tensor], wanted: Sequence[str]) -> bool:
+    """By patients of different values: small ones, and some that are as large as a pressure or an age."""
+    for values in ((0, 1, -1), (40, 60, 120), (1, 2, 3)):
+        inputs = []
+        for trial in trials:
+            width = len(trial.values) // _ROWS
+            cells: list[Any] = []
+            for value in values:
+                if trial.datatype == "BYTES":
+                    cells += [f"text {value}"] * width
+                else:
+                    cells += [value if trial.datatype == "INT64" else float(value)] * width
+            inputs.append(Tensor(trial.name, (len(values), *trial.shape[1:]), trial.datatype, cells))
+        try:
+            if mixes(model, inputs, wanted):
+                return True
+        except ModelFailure:
+            continue  # values that the model does not take say nothing of whether it mixes
+    return False
 
 
 def _name(manifest: Manifest) -> Iterator[Fault]:

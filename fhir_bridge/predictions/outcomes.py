@@ -17,6 +17,7 @@ Span = tuple[datetime, datetime]
 
 ALWAYS: Final[Span] = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _NOT_SO: Final = frozenset({"entered-in-error", "refuted"})
+_SUSPECTED: Final = frozenset({"provisional", "differential", "unconfirmed"})
 _TIMES: Final = (
     "authoredOn",
     "date",
@@ -93,6 +94,11 @@ def counts(resource: Mapping[str, Any]) -> bool:
     return not status & _NOT_SO and not is_asserted(resource)
 
 
+def is_suspected(resource: Mapping[str, Any]) -> bool:
+    """Whether what a resource says is not confirmed: it is no event, and no sign that there was none."""
+    return any(code in _SUSPECTED for _, code in codings(resource.get("verificationStatus")))
+
+
 def last_contact(resources: Iterable[Mapping[str, Any]], now: datetime) -> datetime | None:
     """The newest time in a record, of what models wrote aside; None where nothing has a time."""
     newest: datetime | None = None
@@ -123,14 +129,14 @@ def observe(
     """The first event after the moment and within the window.
 
     That there was none is known only of who was observed to the end of the window, and where no event may have been in
-    it whose time is not known well enough.
+    it whose time is not known well enough, or that is only suspected.
 
     Args:
         time, column: of the view: when it was, and what is the value in place of 1.
     """
     end = moment + within
     events: list[tuple[datetime, Any]] = []
-    unclear = False
+    unclear = suspected = False
     for resource in resources:
         if resource.get("resourceType") != view.resource or not counts(resource):
             continue
@@ -144,7 +150,9 @@ def observe(
             if view.resource == "Patient" and not row.get(time):
                 continue
             first, last = span_of(str(row.get(time) or "")) or ALWAYS
-            if moment < first and last <= end:
+            if is_suspected(resource):
+                suspected |= first <= end and last > moment
+            elif moment < first and last <= end:
                 events.append((first, row.get(column) if column else 1))
             elif first <= end and last > moment:
                 unclear = True
@@ -157,6 +165,8 @@ def observe(
             return Observed(float(value), _days(moment, when))
         except (TypeError, ValueError):
             return Observed(None, _days(moment, when), "no number")
+    if suspected:
+        return Observed(None, _days(moment, min(end, course.until)), "an event that is only suspected")
     if course.until < end:
         return Observed(None, _days(moment, course.until), course.reason)
     days = _days(moment, end)

@@ -37,11 +37,11 @@ class OutputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence or prediction interval, in the unit of the value beside it. level: 0.95 for 95 %."""
+    """A confidence or prediction interval, in the unit of the value. level: 0.95 for 95 %; None: not stated."""
 
     low: Decimal
     high: Decimal
-    level: Decimal = Decimal("0.95")
+    level: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,12 @@ def check_interval(interval: Any, value: Decimal) -> None:
     """
     if not isinstance(interval, Interval):
         raise OutputError("its interval is none")
-    for end in (interval.low, interval.high, interval.level):
+    level = interval.level
+    for end in (interval.low, interval.high, *(() if level is None else (level,))):
         number(end, "its interval")
     if not interval.low <= value <= interval.high:
         raise OutputError("its value is outside of its interval")
-    if not 0 < interval.level < 1:
+    if level is not None and not 0 < level < 1:
         raise OutputError("the level of its interval is not between 0 and 1")
 
 
@@ -199,7 +200,8 @@ def plain_output(output: Output) -> dict[str, Any]:
 
 def plain_interval(interval: Interval) -> list[str]:
     """An interval as JSON can carry it."""
-    return [str(interval.low), str(interval.high), str(interval.level)]
+    level = () if interval.level is None else (interval.level,)
+    return [str(part) for part in (interval.low, interval.high, *level)]
 
 
 def interval_of(values: Any) -> Interval | None:

@@ -38,16 +38,17 @@ class RemoteModel:
         self._clock = clock
         self._failures = 0
         self._until = -math.inf
+        self._reason = ""
 
     def run(self, inputs: Sequence[Tensor], wanted: Sequence[str]) -> Mapping[str, Tensor]:
         """See `Backend.run`. A batch that is larger than the server's is sent in several."""
         if self._clock() < self._until:
-            raise ModelFailure(f"its server failed {FAILURES} times in a row, and is left alone for a while")
+            raise ModelFailure(f"{self._reason} ({FAILURES} times in a row; it is left alone for a while)")
         total = inputs[0].shape[0]
         try:
             parts = asyncio.run(self._all(inputs, wanted, total))
-        except ModelFailure:
-            self._failures += 1
+        except ModelFailure as failure:
+            self._failures, self._reason = self._failures + 1, str(failure)
             if self._failures >= FAILURES:
                 self._until, self._failures = self._clock() + PAUSE_SECONDS, 0
             raise
@@ -151,6 +152,12 @@ def _outputs(answer: Any, wanted: Sequence[str], count: int, block: RemoteBlock)
     stated = answer.get("model_version")
     if block.version and stated is not None and str(stated) != block.version:
         raise ModelFailure("its server answers with another version of the model")
+    stated = answer.get("model_name")
+    if stated is not None and str(stated) != block.model:
+        raise ModelFailure("its server answers with another model than asked")
+    names = [item.get("name") for item in outputs if isinstance(item, dict)]
+    if twice := sorted({str(name) for name in names if name in wanted and names.count(name) > 1}):
+        raise ModelFailure(f"its server's answer has the output {twice[0]} twice")
     matching = {item.get("name"): item for item in outputs if isinstance(item, dict)}
     result = {}
     for name in wanted:

@@ -20,7 +20,7 @@ from fhir_bridge.predictions.categories import categories_of
 from fhir_bridge.predictions.transparency import AI_TYPES, AIAST
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.audit_rows import AuditOf
-from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.errors import BadResource, NotCurrent
 from fhir_bridge.storage.writing import Operation, new_id
 
 __all__ = ["OPEN", "Decision", "Review", "review", "withdraw"]
@@ -71,6 +71,7 @@ async def review(
         parameters: of the site, where its models are named.
 
     Raises:
+        NotCurrent: it is to be confirmed or amended, and another result is current, or none.
         BadResource: it is no prediction, or withdrawn; or the review lacks what its decision needs.
         VersionConflict: another version came between.
     """
@@ -78,6 +79,8 @@ async def review(
     _check(observation, verdict)
     if (await store.results.states([stored.id])).get(stored.id) == "untracked":
         raise BadResource("no model of this server wrote this result: it can't be reviewed here")
+    if verdict.decision in ("confirm", "amend"):
+        await _check_stands(store, stored.id, observation)
     category = _category(observation, verdict, parameters)
     companions = await store.results.companions([stored.id])
     beside = await read_many(store, "RiskAssessment", list(companions.values()))
@@ -113,6 +116,28 @@ async def withdraw(
         if operations:
             await store.write(operations, EVERYTHING, audit=audit)
     return count
+
+
+async def _check_stands(store: Store, identity: str, observation: Mapping[str, Any]) -> None:
+    """Refuse to confirm or amend what another result took the place of, or an input changed under.
+
+    Raises:
+        NotCurrent: names the result that is current.
+    """
+    patient = str(observation.get("subject", {}).get("reference", "")).removeprefix("Patient/")
+    standings = await store.results.of_patient(patient)
+    own = next((item for item in standings if item.id == identity), None)
+    if own is None or own.state not in ("outdated", "superseded"):
+        return
+    current = next(
+        (item.id for item in standings if (item.model, item.state) == (own.model, "current")), None
+    )
+    instead = (
+        f"the current one is Observation/{current}"
+        if current
+        else "there is no current one yet: run the model"
+    )
+    raise NotCurrent(f"this result is {own.state}, and can't be confirmed any more; {instead}")
 
 
 def _category(

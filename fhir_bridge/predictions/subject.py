@@ -16,6 +16,7 @@ from fhir_bridge.fhir.purposes import PURPOSES
 from fhir_bridge.governance.consent import decide, objects_to
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.model_workers import ModelRecord
+from fhir_bridge.predictions.objections import strictly
 from fhir_bridge.predictions.record import Evidence
 from fhir_bridge.predictions.resources import MODELS
 from fhir_bridge.storage import Store, Stored
@@ -94,7 +95,7 @@ class Subject:
                 )
                 return self._refusal(stored, code, f"{what}: denied", reason)
         for stored, consent in consents:
-            if objects_to([consent], named, purpose):
+            if objects_to([strictly(consent, model)], named, purpose):
                 return self._refusal(
                     stored, code, "prediction: denied", "the patient objects to this model's use"
                 )

@@ -91,9 +91,11 @@ def components_of(result: Prediction, system: str) -> list[dict[str, Any]]:
 
 
 def _interval(interval: Interval, unit: str) -> dict[str, Any]:
-    percent = (interval.level * 100).normalize()
+    level = "" if interval.level is None else f"{(interval.level * 100).normalize():f} % "
     ends = {"low": quantity(interval.low, unit), "high": quantity(interval.high, unit)}
-    code = _own("interval", "Interval") | {"text": f"{percent:f} % interval"}
+    code = _own("interval", "Interval") | {
+        "text": f"{level}interval" if level else "Interval (of which level the model does not state)"
+    }
     return {"extension": [{"url": CONFIDENCE, "valueRange": ends}], "code": code, "valueRange": ends}
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Forbidden",
     "Gone",
     "MultipleMatches",
+    "NotCurrent",
     "NotFound",
     "OtherSiteKey",
     "RecordsPending",
@@ -114,6 +115,12 @@ class TakenBack(BadResource):
     """The result of a model was withdrawn by a person: nothing is said in its place."""
 
     status = 422
+
+
+class NotCurrent(BadResource):
+    """A result of a model that is to be confirmed is outdated, or another one took its place."""
+
+    status = 409
 
 
 class TooManyIndexRows(BadResource):

@@ -176,7 +176,7 @@ def test_the_files_hold_the_table_meds_and_a_manifest_of_versions(
     rows, account = collected(fresh_database_url, path, person, *(dated(item, 3) for item in inputs))
     loaded, model = load_cohort(path)
     out = tmp_path / "out"
-    _write(out, rows, account.manifest(loaded, model, content_hash_of(model)))
+    _write(out, rows, loaded, model.manifest, account.manifest(loaded, model, content_hash_of(model)))
     table = parquet.read_table(out / "rows.parquet").to_pylist()
     assert table[0]["systolic"] == 137
     assert table[0]["systolic_reference"][0].startswith("Observation/")

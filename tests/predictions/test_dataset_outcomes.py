@@ -236,3 +236,32 @@ def test_what_was_measured_before_and_arrived_after_is_not_in_the_row(
             assert [row.values["systolic"] for row in rows] == [137, 199]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("status", ["provisional", "differential", "unconfirmed"])
+def test_a_suspected_event_is_none_and_no_sign_that_there_was_none(
+    status: str, fresh_database_url: str, tmp_path: Path
+) -> None:
+    suspected = infarction(80) | {
+        "verificationStatus": {
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": status}
+            ]
+        }
+    }
+    (row,), _ = of(fresh_database_url, tmp_path, suspected, visit(10), follow_up="complete")
+    observed = row.outcomes["infarction"]
+    assert (observed.value, observed.censored) == (None, "an event that is only suspected")
+
+
+def test_a_record_that_was_merged_into_another_one_is_counted(
+    fresh_database_url: str, tmp_path: Path
+) -> None:
+    old = {
+        "resourceType": "Patient",
+        "id": "a-old",
+        "link": [{"type": "replaced-by", "other": {"reference": "Patient/p"}}],
+    }
+    rows, account = of(fresh_database_url, tmp_path, old)
+    assert [row.patient for row in rows] == ["p"]
+    assert dict(account.left_out) == {"a record of a person who has rows": 1}

@@ -199,6 +199,7 @@ def test_classes_quantities_intervals_and_curves_come_out_as_they_are(tmp_path: 
     assert isinstance(said.output, QuantityOutput)
     assert (said.output.value, said.output.unit) == (Decimal("5.12"), "mmol/L")
     assert said.output.interval is not None
+    assert said.output.interval.level is None  # none is stated in the model.yaml
     curve = output(kind="survival", times=[1, 5, 10], horizon_years=5)
     (said,) = run(write(tmp_path / "s", manifest(output=curve), constant([0.99, 0.9, 0.8])), person)
     assert isinstance(said.output, SurvivalOutput)

@@ -76,6 +76,10 @@ class Stand(BaseHTTPRequestHandler):
             output["name"] = "other"
         if mode == "version":
             answer["model_version"] = "4"
+        if mode == "another":
+            answer["model_name"] = "another"
+        if mode == "twice":
+            answer["outputs"].append(output | {"data": [0.5] * rows})
         if mode == "text":
             return self._say(200, b"<html>")
         if mode == "refuses":
@@ -157,6 +161,8 @@ BAD = {
     "nothing": "no outputs",
     "version": "another version",
     "text": "JSON",
+    "another": "another model",
+    "twice": "the output risk twice",
 }
 
 
@@ -176,7 +182,7 @@ def test_after_failures_in_a_row_the_server_is_left_alone_for_a_while(address: s
     for _ in range(FAILURES):
         with pytest.raises(ModelFailure, match="answers 400"):
             model.run([of(1)], ["risk"])
-    with pytest.raises(ModelFailure, match="left alone"):
+    with pytest.raises(ModelFailure, match=r"answers 400 \(3 times in a row; it is left alone"):
         model.run([of(1)], ["risk"])
     assert len(Stand.asked) == FAILURES
     now[0], Stand.mode = PAUSE_SECONDS + 1, "good"

@@ -207,6 +207,19 @@ class TestReview:
         other = predict(served, p)
         assert (other["id"] != result["id"], other["status"]) == (True, "preliminary")
 
+    def test_what_is_no_longer_current_can_not_be_confirmed(self, served: Hospital, p: str) -> None:
+        old = predict(served, p)
+        newer = pressure(150, id="newer", effectiveDateTime=datetime.now(UTC).isoformat(timespec="seconds"))
+        write(served, p, newer)
+        new = predict(served, p)
+        assert new["id"] != old["id"]
+        for values in ({"decision": "confirm"}, {"decision": "amend", "value": "3", "reason": "x"}):
+            answer = call(served, f"Observation/{old['id']}/$review", **values)
+            assert answer.status_code == 409, answer.text
+            assert "this result is superseded" in answer.text
+            assert f"Observation/{new['id']}" in answer.text
+        assert call(served, f"Observation/{new['id']}/$review", decision="confirm").status_code == 200
+
     def test_only_who_may_review_does(self, served: Hospital, p: str) -> None:
         result = predict(served, p)
         path = f"Observation/{result['id']}/$review"

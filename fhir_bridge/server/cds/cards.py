@@ -120,8 +120,8 @@ async def _now(services: Services, ehr: Ehr, patient: str, end: float) -> dict[s
         if observation is None:
             continue
         # What a person rejected or withdrew is no result of the patient, and nothing that an input outdated.
-        stands = standing.state == "current" and observation.get("status") in OPEN
-        if not stands and model not in outdated:
+        is_valid = standing.state == "current" and observation.get("status") in OPEN
+        if not is_valid and model not in outdated:
             continue
         absent = next((code for _, code in codings(observation.get("dataAbsentReason"))), "")
         if absent == "error":
