@@ -69,19 +69,25 @@ def _content(site: Site, name: str) -> tuple[str, str]:
 
 
 @app.command("check")
-def check(model: File) -> None:
+def check(
+    model: File,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=1, max=3600, help="Time that the model may take.")
+    ] = 60.0,
+) -> None:
     """Say what is wrong with a model.yaml, with its line, and whether the model beside it fits.
 
-    Its file has to be the one that was sealed; it is run once, for the shapes of its inputs and outputs.
+    Its file has to be the one that was sealed; it is run for the shapes of its inputs and outputs, and on different
+    patients together and alone, within --seconds.
 
     fhir-bridge model check my-model/model.yaml
     """
     from fhir_bridge.predictions.manifest_file import ManifestError, load_manifest, located
-    from fhir_bridge.predictions.model_check import problems_of
+    from fhir_bridge.predictions.model_check import within
 
     try:
         manifest, _ = load_manifest(model)
-        problems = located(model, problems_of(manifest, model.parent))
+        problems = located(model, within(seconds, manifest, model.parent))
     except ManifestError as error:
         problems = str(error)
     if problems:

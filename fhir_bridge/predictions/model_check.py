@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,35 @@ from fhir_bridge.predictions.onnx_model import OnnxModel
 from fhir_bridge.predictions.suggestions import near
 from fhir_bridge.predictions.tensors import ModelFailure, Tensor
 
-__all__ = ["problems_of"]
+__all__ = ["problems_of", "within"]
 
 _ROWS = 2
 """Patients of the trial: a model that takes one at a time, or answers for one alone, is seen."""
+
+
+def within(seconds: float, manifest: Manifest, folder: Path) -> list[Fault]:
+    """As `problems_of`, in a process of its own, which is ended when the time is up: a model may hang."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(theirs, manifest, folder), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(seconds):
+            return [(("model",), f"the trial run did not end within {seconds:g} seconds, and was stopped")]
+        problems: list[Fault] = ours.recv()
+        return problems
+    except EOFError:
+        return [
+            (("model",), "the process of the trial run ended: the model crashed, or took too much memory")
+        ]
+    finally:
+        process.kill()
+        process.join()
+
+
+def _send(connection: Connection, manifest: Manifest, folder: Path) -> None:
+    connection.send(problems_of(manifest, folder))
 
 
 def problems_of(manifest: Manifest, folder: Path) -> list[Fault]:

@@ -80,7 +80,7 @@ async def review(
     if (await store.results.states([stored.id])).get(stored.id) == "untracked":
         raise BadResource("no model of this server wrote this result: it can't be reviewed here")
     if verdict.decision in ("confirm", "amend"):
-        await _check_stands(store, stored.id, observation)
+        await _check_current(store, stored.id, observation)
     category = _category(observation, verdict, parameters)
     companions = await store.results.companions([stored.id])
     beside = await read_many(store, "RiskAssessment", list(companions.values()))
@@ -118,7 +118,7 @@ async def withdraw(
     return count
 
 
-async def _check_stands(store: Store, identity: str, observation: Mapping[str, Any]) -> None:
+async def _check_current(store: Store, identity: str, observation: Mapping[str, Any]) -> None:
     """Refuse to confirm or amend what another result took the place of, or an input changed under.
 
     Raises:
