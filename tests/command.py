@@ -22,7 +22,7 @@ class Done:
 
 def run_command(*arguments: object) -> Done:
     """Run `fhir-bridge ARGUMENTS`."""
-    out, error = io.StringIO(), io.StringIO()
+    out, error = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="", write_through=True) for _ in range(2))
     code = 0
     with (
         patch.object(sys, "argv", ["fhir-bridge", *map(str, arguments)]),
@@ -33,4 +33,9 @@ def run_command(*arguments: object) -> Done:
             main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    return Done(code, out.getvalue(), " ".join(error.getvalue().split()))
+    return Done(code, _text(out), " ".join(_text(error).split()))
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
-from fhir_bridge.mapping.compiled import CompiledMapping, Form
+from fhir_bridge.mapping.compiled import CompiledMapping, Form, Program
 from fhir_bridge.mapping.compiler import compile_document, restore_document
 from fhir_bridge.mapping.composition import compose, composed_source
 from fhir_bridge.mapping.document import Document, plain
@@ -81,11 +82,27 @@ def compile_composed(
         MappingErrors: all that is wrong with it.
     """
     key = key_of(document, adapters, definitions, form)
+    compiled = _restored(key, document, adapters, definitions, form)
+    if compiled is None:
+        compiled = _compiled(document, adapters, definitions, form)
+        if key:
+            write_program(key, compiled, compiled.program(form))
+    if key:
+        compiled.make = partial(_another, compiled, compiled.make, document, adapters, definitions)
+    return compiled
+
+
+def _restored(
+    key: str | None, document: Document, adapters: Mapping[str, Any], definitions: Definitions, form: Form
+) -> CompiledMapping | None:
+    """The mapping as it was kept; None where it is not."""
     stored = read_program(key) if key else None
-    if stored is not None:
-        restored = restore_document(document, adapters, definitions, form, stored)
-        if restored is not None:
-            return restored
+    return None if stored is None else restore_document(document, adapters, definitions, form, stored)
+
+
+def _compiled(
+    document: Document, adapters: Mapping[str, Any], definitions: Definitions, form: Form
+) -> CompiledMapping:
     problems = check(document)
     try:
         compiled = compile_document(document, adapters, definitions, form)
@@ -95,9 +112,26 @@ def compile_composed(
         raise MappingErrors([*result.errors, *(e for e in problems if e.position not in locations)]) from None
     if problems:
         raise MappingErrors(problems)
-    if key:
-        write_program(key, compiled, form)
     return compiled
+
+
+def _another(
+    compiled: CompiledMapping,
+    make: Callable[[Form], Program],
+    document: Document,
+    adapters: Mapping[str, Any],
+    definitions: Definitions,
+    form: Form,
+) -> Program:
+    """The program of a mapping in another form: as it was kept, or compiled and kept."""
+    key = key_of(document, adapters, definitions, form)
+    restored = _restored(key, document, adapters, definitions, form)
+    if restored is not None:
+        return restored.program(form)
+    program = make(form)
+    if key:
+        write_program(key, compiled, program)
+    return program
 
 
 def load_text(

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.mapping.coercion import coercer, target_of
-from fhir_bridge.mapping.compiled import CompiledMapping, Form
+from fhir_bridge.mapping.compiled import CompiledMapping, Form, Program
 from fhir_bridge.mapping.document import Document, Node, Scalar, Sequence
 from fhir_bridge.mapping.generated_code import Generated
 from fhir_bridge.mapping.user_cache import read_entry, write_entry
@@ -104,9 +104,8 @@ def read_program(key: str) -> StoredProgram | None:
     return stored if isinstance(stored, StoredProgram) else None
 
 
-def write_program(key: str, compiled: CompiledMapping, form: Form) -> None:
-    """Keep what a mapping was compiled to."""
-    program = compiled.program(form)
+def write_program(key: str, compiled: CompiledMapping, program: Program) -> None:
+    """Keep what a mapping was compiled to, in one form."""
     generated, program.generated = program.generated, None
     if generated is None or "#" in generated.name:
         return

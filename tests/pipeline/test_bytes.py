@@ -14,7 +14,7 @@ from fhir_bridge.adapters.ehr.hl7v2 import read_message
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.record import owners_of
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
+from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping, source_block
 from fhir_bridge.plugins import adapters
 from fhir_bridge.workshop.golden import Example, golden_examples
 
@@ -188,7 +188,7 @@ def mutated_table(chance: random.Random, text: str, count: int, delimiter: str, 
     return "\n".join([*head, *made, ""])
 
 
-TABLES = [example for example in EXAMPLES if loaded(example.mapping).adapter == "csv"]
+TABLES = [example for example in EXAMPLES if source_block(example.mapping)["adapter"] == "csv"]
 
 
 def compare_rows(example: Example, count: int, folder: Path) -> None:

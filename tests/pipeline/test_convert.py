@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fhir_bridge.pipeline.plan import SHORT_BYTES
-from tests.patience import PATIENCE
+from tests.command import Done, run_command
 
 MAPPING = """\
 mapping: beds
@@ -38,12 +38,6 @@ B;1;broken;Wrong status
 """
 
 
-def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does."""
-    command = [sys.executable, "-m", "fhir_bridge.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, **options)  # type: ignore[call-overload, no-any-return]
-
-
 @pytest.fixture
 def ward(tmp_path: Path) -> Path:
     (tmp_path / "mapping.yaml").write_text(MAPPING)
@@ -52,8 +46,8 @@ def ward(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def convert(ward: Path, out: str = "out", *more: object) -> subprocess.CompletedProcess[str]:
-    return run(
+def convert(ward: Path, out: str = "out", *more: object) -> Done:
+    return run_command(
         "convert",
         ward / "beds.csv",
         "--adapter",
@@ -93,7 +87,7 @@ def test_a_file_s_name_may_hold_tabs_and_line_ends(ward: Path) -> None:
     named = ward / "beds\tof a\nward.csv"
     (ward / "beds.csv").rename(named)
     site, mapping, out = ward / "site.yaml", ward / "mapping.yaml", ward / "named"
-    done = run("convert", named, "-a", "csv", "-m", mapping, "--site", site, "-o", out)
+    done = run_command("convert", named, "-a", "csv", "-m", mapping, "--site", site, "-o", out)
     assert done.returncode == 1, done.stderr
     assert ids(out) == ids(ward / "out")
     rejects = [json.loads(line)["locator"] for line in (out / "rejects.ndjson").read_text().splitlines()]
@@ -104,11 +98,11 @@ def test_a_name_that_is_no_text_is_refused_with_the_file(ward: Path) -> None:
     folder = ward / "in"
     folder.mkdir()
     (folder / os.fsdecode(b"caf\xe9.csv")).write_text(ROWS)
-    done = run(
+    done = run_command(
         "convert", folder, "-a", "csv", "-m", ward / "mapping.yaml", "--site", ward / "site.yaml", "-o", ward / "out"
     )  # fmt: skip
     assert done.returncode == 2
-    assert "caf\\udce9.csv is not UTF-8" in "".join(done.stderr.split("\n")).replace("  ", " ")
+    assert "caf\\udce9.csv is not UTF-8" in done.stderr
 
 
 def test_running_twice_gives_byte_identical_resources_for_any_number_of_processes(ward: Path) -> None:
@@ -119,7 +113,7 @@ def test_running_twice_gives_byte_identical_resources_for_any_number_of_processe
     contents = []
     for jobs in (1, 1, 2):
         out = ward / f"out-{len(contents)}"
-        done = run(
+        done = run_command(
             "convert", ward / "more", "-a", "csv", "-m", ward / "mapping.yaml", "--site", ward / "site.yaml",
             "-o", out, "-j", jobs,
         )  # fmt: skip
@@ -206,8 +200,11 @@ def test_one_record_can_be_asked_for_by_its_locator(ward: Path) -> None:
         (["beds.csv", "-a", "csv", "-o", "x", "--set", "zone"], "NAME=VALUE"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_a_sentence(ward: Path, arguments: list[str], said: str) -> None:
-    done = run("convert", *arguments, cwd=ward)
+def test_wrong_usage_ends_with_2_and_a_sentence(
+    ward: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(ward)
+    done = run_command("convert", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fhir_bridge.cli.main import app
+from tests.command import run_command
 
 VIEW = {
     "resourceType": "ViewDefinition",
@@ -37,13 +38,8 @@ def view(*words: Any) -> Result:
 
 
 def refusal(*words: Any) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "fhir_bridge.cli", "view", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, " ".join(done.stderr.split())
+    done = run_command("view", *words)
+    return done.returncode, done.stderr
 
 
 def test_a_table_goes_to_standard_output_and_words_go_beside_it(files: Path) -> None:
