@@ -17,7 +17,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.fhir.record import OTHER_PERSON
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, Indexed, identify_within, index
-from fhir_bridge.storage.statements import Statement, arrays, transposed
+from fhir_bridge.storage.statements import Statement, array, arrays, transposed
 from fhir_bridge.storage.stored import canonical, content_hash, digest, new_id, now, parse
 from fhir_bridge.storage.version_rows import Current, NewVersion, locked, next_version
 
@@ -165,7 +165,7 @@ _OF_PATIENTS = (
 _PATIENTS = "%s::bigint[]"
 _WITH_NAMED = (
     f"{_PATIENTS} || ARRAY(SELECT o.patient FROM reference f JOIN resource n ON n.key = f.resource "  # noqa: S608
-    "AND n.type = ANY(%s) JOIN record o ON o.resource = n.key WHERE f.target = ANY(%s::bigint[]))"
+    "AND n.type = ANY(%s::text[]) JOIN record o ON o.resource = n.key WHERE f.target = ANY(%s::bigint[]))"
 )
 _AGAIN = "SELECT * FROM unnest(%s::bigint[], %s::text[])"
 
@@ -263,10 +263,11 @@ def add_jobs(
     sources, values = [], []
     if patients or named:
         sources.append(_OF_PATIENTS % (_WITH_NAMED if named else _PATIENTS))
-        values += [list(patients), *((list(RECORD_TYPES), list(named)) if named else ())]
+        values.append(array("bigint", patients))
+        values += (array("text", RECORD_TYPES), array("bigint", named)) if named else ()
     if again:
         sources.append(_AGAIN)
-        values += [[patient for patient, _ in again], [model for _, model in again]]
+        values += transposed({"patient": "bigint", "model": "text"}, again)
     statement.add(_ADD_JOBS % " UNION ".join(sources), *values)
 
 

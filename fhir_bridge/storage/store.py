@@ -197,7 +197,8 @@ class Store:
         return store
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Finish what is being written, and give the connections back."""
+        await self._writer.finish()
         await self.pool.close()
 
     async def __aenter__(self) -> Self:
@@ -453,14 +454,13 @@ class Store:
         Raises:
             VersionConflict: other transactions that wait for the same resources came between each time.
         """
-        written = (
-            await again_after_deadlock(lambda: self._writer.run(operations, access, audit))
-            if operations
-            else []
-        )
-        for operation in operations:
-            self._wrote[operation.type] += 1
-        return written
+        if not operations:
+            return []
+        try:
+            return await again_after_deadlock(lambda: self._writer.run(operations, access, audit))
+        finally:  # also where the caller is gone: it may be written all the same
+            for operation in operations:
+                self._wrote[operation.type] += 1
 
     def wrote(self, types: Iterable[str]) -> int:
         """How many writes of resources of these types this object has done."""
