@@ -52,7 +52,7 @@ format: install ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 bench: install ## Run the benchmarks and print their tables
-	@for file in $(filter-out benchmarks/million.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out $(addprefix benchmarks/,million.py peers.py serving.py),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 bench-full: bench ## The same, searches of a million Observations, a genome, 200,000 images (15 GB of disk, an hour)
 	$(BIN)/python benchmarks/million.py

@@ -25,7 +25,7 @@ import psycopg
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from predictions import cohort
-from rest import database, free_port, running
+from serving import database, free_port, running
 
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.accounts import Accounts

@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 import psutil
-from rest import database, free_port, running
+from serving import database, free_port, running
 from storage import CODES, cohort, observation
 
 from fhir_bridge.storage import Store

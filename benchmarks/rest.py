@@ -1,11 +1,13 @@
-"""How fast the REST API answers: `python benchmarks/rest.py [--observations N] [--clients N] [--seconds N]`.
+"""What a request costs: `python benchmarks/rest.py [--seconds N] [--rounds N] [--only NAME ...]`.
 
-`fhir-bridge serve` with one web worker, on the embedded PostgreSQL with its default settings (fsync on) in a temporary
-folder. Every request carries a token and leaves an AuditEvent, as in use. The baseline is the least a Python server can
-do: Starlette and psycopg that give the same bytes by id, without token, audit or access, under the same uvicorn. Both
-are measured in turn, and the ratio is printed. The client is a bare asyncio one on keep-alive connections, in the
-process of this script, on the same machine, so it takes its part of the processor. Prints requests a second,
-milliseconds, and how long after the last answer the last AuditEvent was stored; at the end, how many there are.
+The floor, SEKMET (`peers.py`) and `fhir-bridge serve` with one web worker, in turn in one run, each with the same data,
+20 Observations a patient; the floor and this server on a PostgreSQL of their own, embedded, with its default settings
+(fsync on). Every request to this server carries a SMART token, is checked for access and leaves an AuditEvent.
+
+Prints milliseconds of processor time a request, of the server's processes and of PostgreSQL's, until nothing waits any
+more: not only is the last AuditEvent stored, but the processes rest, so that what follows writes (index, change feed,
+jobs) is counted. Then requests a second by the clock, where the clients, in this process, take their part of the
+machine. Then the shares beside their goals; writing transactions a create; rows and bytes of an Observation by table.
 """
 
 from __future__ import annotations
@@ -14,202 +16,87 @@ import argparse
 import asyncio
 import os
 import random
-import socket
-import subprocess
+import statistics
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import orjson
 import psycopg
-import uvicorn
 import uvloop
-from psycopg_pool import AsyncConnectionPool
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-from storage import CODES, cohort, observation
+from peers import TOKEN, serving_least, serving_sekmet
+from serving import (
+    Connection,
+    Make,
+    database,
+    free_port,
+    measure,
+    postmaster_of,
+    prepare,
+    running,
+    seconds_of,
+)
+from storage import CODES, observation
 
-from fhir_bridge.fhir.access import EVERYTHING
-from fhir_bridge.storage import EmbeddedServer, Store
-from fhir_bridge.storage.accounts import Accounts
-from fhir_bridge.storage.grants import Grant, Grants
-
-SCOPE = "system/*.cruds"
-Make = Callable[[], bytes]
-"""Gives the bytes of the next request."""
-
-
-class Connection:
-    """One keep-alive connection; answers have a Content-Length."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def exchange(self, request: bytes) -> int:
-        """Send a request, read the whole answer; gives its status."""
-        self._writer.write(request)
-        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        await self._reader.readexactly(length)
-        return int(head[9:12])
-
-    def close(self) -> None:
-        """Hang up."""
-        self._writer.close()
+CLIENTS = (1, 8, 64)
+COUNTED = (1, 8)
+"""Clients at which processor time is measured; at the others the clock alone."""
+QUIET_SECONDS = 0.6
+"""As long as the background worker looks for nothing new, and a little more."""
+REST_SECONDS = 4.0
+QUIET_SHARE = 0.04
+"""Of a processor, that processes take at most which rest."""
+EVENTS = {"read": 1, "search": 1, "create": 1, "transaction of 10": 10}
+"""The requests, and the AuditEvents that each leaves."""
+GOALS = {
+    "read": (0.70, None),
+    "search": (0.85, None),
+    "create": (0.45, 1.4),
+    "transaction of 10": (0.35, 2.0),
+}
+"""Of the floor, and times SEKMET's; at 8 clients."""
 
 
-async def measure(port: int, clients: int, seconds: float, make: Make) -> tuple[int, float, float, float]:
-    """Requests, requests a second, and the median and 95th percentile of their milliseconds.
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A server that runs."""
 
-    Raises:
-        RuntimeError: an answer was not 200 or 201.
-    """
-    times: list[float] = []
-    end = time.perf_counter() + seconds
+    name: str
+    port: int
+    process: int
+    postmaster: int | None
+    makes: dict[str, Make]
+    rest: tuple[float, float] = (0.0, 0.0)
+    """Of a processor, that it and its database take while nobody asks."""
 
-    async def client() -> None:
-        connection = Connection(*await asyncio.open_connection("127.0.0.1", port))
-        while (start := time.perf_counter()) < end:
-            status = await connection.exchange(make())
-            if status not in (200, 201):
-                raise RuntimeError(f"the server answered {status}")
-            times.append(time.perf_counter() - start)
-        connection.close()
-
-    start = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(clients)))
-    spent = time.perf_counter() - start
-    times.sort()
-    return (
-        len(times),
-        len(times) / spent,
-        times[len(times) // 2] * 1000,
-        times[int(len(times) * 0.95)] * 1000,
-    )
+    def seconds(self) -> tuple[float, float]:
+        """Processor time so far: its own, and its database's."""
+        return seconds_of(self.process), seconds_of(self.postmaster)
 
 
-BARE = """
-CREATE TABLE bare AS SELECT type, id, convert_to(resource_text(bytes), 'UTF8') AS bytes FROM resource WHERE NOT deleted;
-ALTER TABLE bare ADD PRIMARY KEY (type, id);
-ANALYZE bare;
-"""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of a request: milliseconds of the server and of its database; requests a second."""
+
+    server: float
+    database: float
+    rate: float
+
+    @property
+    def whole(self) -> float:
+        return self.server + self.database
+
+    def __str__(self) -> str:
+        return f"{self.whole:.3f} ({self.server:.3f} + {self.database:.3f})"
 
 
-def baseline(url: str) -> Starlette:
-    """The least: bytes by id."""
-    pool = AsyncConnectionPool(url, min_size=1, max_size=8, open=False, kwargs={"autocommit": True})
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await pool.open()
-        yield
-        await pool.close()
-
-    async def read(request: Request) -> Response:
-        async with pool.connection() as connection:
-            cursor = await connection.execute(
-                "SELECT bytes FROM bare WHERE type = %s AND id = %s",
-                (request.path_params["type"], request.path_params["id"]),
-                binary=True,
-            )
-            row = await cursor.fetchone()
-        return Response(row[0] if row else b"", 200 if row else 404, media_type="application/fhir+json")
-
-    return Starlette(routes=[Route("/fhir/{type}/{id}", read)], lifespan=lifespan)
-
-
-def serve_baseline(url: str, port: int) -> None:
-    """Under the settings that `fhir-bridge serve` gives uvicorn."""
-    config = uvicorn.Config(
-        baseline(url), port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False
-    )
-    uvicorn.Server(config).run()
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as result:
-        result.bind(("127.0.0.1", 0))
-        port: int = result.getsockname()[1]
-        return port
-
-
-@contextmanager
-def running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[None]:
-    """A server process, from when it answers until it has ended."""
-    process = subprocess.Popen(command, env=environment)
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/fhir/Patient/p0")
-                break
-            except URLError as error:
-                if hasattr(error, "code"):  # it answers, if only 401
-                    break
-                time.sleep(0.1)
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-@contextmanager
-def database() -> Iterator[str]:
-    """The URL of an embedded PostgreSQL in a temporary folder, with its default settings."""
-    with tempfile.TemporaryDirectory(prefix="fhir-bridge-benchmark-") as folder:
-        Path(folder).chmod(0o711)
-        server = EmbeddedServer.start(Path(folder) / "postgres")
-        try:
-            yield server.url()
-        finally:
-            server.release()
-
-
-async def prepare(url: str, observations: int, base: str) -> str:
-    """Load the data; gives an access token."""
-    async with await Store.open(url) as store:
-        await store.load(cohort(observations))
-        async with store.connection() as connection:
-            await connection.execute("ANALYZE")
-        await Accounts(store).add_client(
-            "benchmark", "Benchmark", "none", SCOPE, redirect_uris=["https://a.example/"]
-        )
-        grants = Grants(store)
-        grant = Grant("benchmark", SCOPE, base, purpose="TREAT")
-        return (await grants.issue_backend(grant)).access
-
-
-async def stored_events(url: str) -> int:
-    """How many AuditEvents there are."""
-    async with await Store.open(url) as store:
-        page = await store.search("AuditEvent", [("_summary", "count")], EVERYTHING)
-        return page.total or 0
-
-
-async def audited(url: str, expected: int) -> float:
-    """Seconds until so many AuditEvents are stored: what the server has put off counts too."""
-    start = time.perf_counter()
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        while time.perf_counter() - start < 60:
-            counted = await connection.execute("SELECT count(*) FROM audit_index WHERE head")
-            row = await counted.fetchone()
-            if row is not None and row[0] >= expected:
-                return time.perf_counter() - start
-            await asyncio.sleep(0.05)
-    raise RuntimeError("AuditEvents are missing")
-
-
-def requests(token: str, observations: int) -> dict[str, tuple[int, Make]]:
-    """What is asked, and how many AuditEvents one request leaves."""
+def requests(token: str, observations: int) -> dict[str, Make]:
+    """What is asked."""
     choose = random.Random(7)
     patients = observations // 20
     common = f"Host: 127.0.0.1\r\nAccept: application/fhir+json\r\nAuthorization: Bearer {token}\r\n"
@@ -223,9 +110,9 @@ def requests(token: str, observations: int) -> dict[str, tuple[int, Make]]:
         return f"POST /fhir{path} HTTP/1.1\r\n{common}{kind}\r\n\r\n".encode() + body
 
     def new() -> dict[str, Any]:
-        results = observation(choose.randrange(10**9), patients)
-        del results["id"], results["meta"]
-        return results
+        result = observation(choose.randrange(10**9), patients)
+        del result["id"], result["meta"]
+        return result
 
     def transaction() -> bytes:
         entries = [
@@ -233,70 +120,217 @@ def requests(token: str, observations: int) -> dict[str, tuple[int, Make]]:
         ]
         return post("/", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
-    def search() -> bytes:
-        return get(f"Observation?patient=p{choose.randrange(patients)}&code={choose.choice(CODES)}")
-
     return {
-        "read": (1, lambda: get(f"Observation/o{choose.randrange(observations)}")),
-        "search patient+code": (1, search),
-        "create": (1, lambda: post("/Observation", new())),
-        "transaction 10": (10, transaction),
+        "read": lambda: get(f"Observation/o{choose.randrange(observations)}"),
+        "search": lambda: get(
+            f"Observation?patient=p{choose.randrange(patients)}&code={choose.choice(CODES)}"
+        ),
+        "create": lambda: post("/Observation", new()),
+        "transaction of 10": transaction,
     }
 
 
-def run(url: str, observations: int, clients: int, seconds: float, rounds: int) -> None:
-    """Measure and print."""
-    least, served = free_port(), free_port()
-    token = asyncio.run(prepare(url, observations, f"http://127.0.0.1:{served}/fhir"))
-    environment = {**os.environ, "FHIR_BRIDGE_DATABASE_URL": url, "FHIR_BRIDGE_PORT": str(served)}
-    queries = requests(token, observations)
-    read = queries["read"][1]
-    baseline_command = [sys.executable, __file__, "--baseline", url, str(least)]
-    command = [sys.executable, "-m", "fhir_bridge.cli", "serve"]
+def quiet(program: Program) -> float:
+    """Wait until its processes rest; how long that took."""
+    begun, last = time.perf_counter(), sum(program.seconds())
+    for _ in range(100):
+        time.sleep(QUIET_SECONDS)
+        now = sum(program.seconds())
+        if now - last <= QUIET_SECONDS * QUIET_SHARE:
+            return time.perf_counter() - begun
+        last = now
+    raise RuntimeError(f"{program.name} does not come to rest")
+
+
+def at_rest(program: Program) -> Program:
+    """The program with what it takes while nobody asks."""
+    quiet(program)
+    before = program.seconds()
+    time.sleep(REST_SECONDS)
+    server, postgres = (
+        (now - then) / REST_SECONDS for now, then in zip(program.seconds(), before, strict=True)
+    )
+    return replace(program, rest=(server, postgres))
+
+
+def cost(program: Program, name: str, clients: int, seconds: float) -> tuple[int, Cost]:
+    """Requests, and what each takes."""
+    make = program.makes[name]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        warm, *_ = runner.run(measure(program.port, clients, seconds / 8, make))
+        if clients in COUNTED:
+            quiet(program)
+        before = program.seconds()
+        count, rate, *_ = runner.run(measure(program.port, clients, seconds, make))
+    # What it takes while nobody asks is not the requests', however long they are waited for.
+    waited = quiet(program) if clients in COUNTED else 0.0
+    server, postgres = (
+        now - then - share * waited
+        for now, then, share in zip(program.seconds(), before, program.rest, strict=True)
+    )
+    return warm + count, Cost(server / count * 1000, postgres / count * 1000, rate)
+
+
+def entries_of(program: Program, path: str) -> set[str]:
+    """The ids on a page of a search."""
+    head = program.makes["read"]().partition(b" HTTP/1.1")[2]
+
+    async def ask() -> set[str]:
+        connection = await Connection.to(program.port)
+        status, body = await connection.exchange(f"GET /fhir/{path} HTTP/1.1".encode() + head)
+        connection.close()
+        if status != 200:
+            raise RuntimeError(f"{program.name} answered {status}: {body[:500]!r}")
+        return {entry["resource"]["id"] for entry in orjson.loads(body).get("entry", ())}
+
+    return asyncio.run(ask())
+
+
+def number(url: str, statement: str) -> int:
+    """The one number that a statement gives."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(BARE)
-    ratios, expected = [], 0
-    before = asyncio.run(stored_events(url))
-    with running(baseline_command, least, environment), running(command, served, environment):
+        row = connection.execute(statement.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
 
-        def line(name: str, port: int, events: int, make: Make) -> float:
-            nonlocal expected
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                warm, *_ = runner.run(measure(port, clients, 0.5, make))
-                count, per_second, median, slow = runner.run(measure(port, clients, seconds, make))
-                expected += (warm + count) * events
-                late = runner.run(audited(url, before + expected)) if events else 0.0
-            print(
-                f"{name:22} {per_second:7,.0f}/s   median {median:6.1f} ms   p95 {slow:6.1f} ms"
-                + (f"   audited after {late:4.1f} s" if events else ""),
-                flush=True,
-            )
-            return per_second
 
-        for _ in range(rounds):
-            bare = line("baseline: bytes by id", least, 0, read)
-            ratios.append(line("read", served, 1, read) / bare)
-        for name, (events, make) in queries.items():
-            if name != "read":
-                line(name, served, events, make)
-    shares = ", ".join(f"{ratio:.0%}" for ratio in ratios)
-    stored = asyncio.run(stored_events(url)) - before
-    print(f"read is {shares} of the baseline; {stored:,} AuditEvents for {expected:,} accesses")
+def sizes(url: str) -> dict[str, tuple[int, int]]:
+    """Rows and bytes (indexes included) of each table."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        ).fetchall()
+    return {
+        table: (
+            number(url, f"SELECT count(*) FROM {table}"),
+            number(url, f"SELECT pg_total_relation_size('{table}')"),
+        )
+        for (table,) in tables
+    }
+
+
+def run(programs: list[Program], options: argparse.Namespace) -> tuple[dict[tuple[str, str, int], Cost], int]:
+    """The medians of what requests cost, by request, program and clients; and the events that ours has to have left."""
+    results: dict[tuple[str, str, int], list[Cost]] = {}
+    events = 0
+    for name in options.only:
+        for clients in CLIENTS:
+            for _ in range(options.rounds if clients in COUNTED else 1):
+                for program in programs:
+                    count, result = cost(program, name, clients, options.seconds)
+                    results.setdefault((name, program.name, clients), []).append(result)
+                    events += count * EVENTS[name] if program.name == "served" else 0
+            for program in programs:
+                line = "   ".join(
+                    str(item) if clients in COUNTED else f"{item.rate:,.0f}/s"
+                    for item in results[name, program.name, clients]
+                )
+                print(f"{name:18}{clients:3} clients  {program.name:8}{line}", flush=True)
+    middle = statistics.median
+    return {
+        place: Cost(
+            middle(each.server for each in items),
+            middle(each.database for each in items),
+            middle(each.rate for each in items),
+        )
+        for place, items in results.items()
+    }, events
+
+
+def report(costs: dict[tuple[str, str, int], Cost], names: list[str], programs: list[Program]) -> None:
+    """Shares, goals, and rates by the clock."""
+    print("\nby processor time                 1 client    8 clients    goal")
+    for name in names:
+        for peer, goal in zip(("floor", "SEKMET"), GOALS[name], strict=True):
+            if peer in {program.name for program in programs}:
+                shares = [
+                    costs[name, peer, clients].whole / costs[name, "served", clients].whole
+                    for clients in COUNTED
+                ]
+                text = f"{name}, {'of the floor' if peer == 'floor' else 'times SEKMET'}"
+                print(
+                    f"{text:34}{shares[0]:8.2f}{shares[1]:13.2f}    " + (f"≥ {goal:.2f}" if goal else ""),
+                    flush=True,
+                )
+    print("\nrequests a second by the clock    " + "".join(f"{clients:>10}" for clients in CLIENTS))
+    for name in names:
+        for program in programs:
+            rates = "".join(f"{costs[name, program.name, clients].rate:10,.0f}" for clients in CLIENTS)
+            print(f"{name + ', ' + program.name:34}{rates}")
+
+
+def report_rows(program: Program, url: str) -> None:
+    """What a create leaves in the database."""
+    count = 1000
+    before, first = sizes(url), number(url, "SELECT pg_current_xact_id()::text::bigint")
+
+    async def create() -> None:
+        left = [count]
+
+        async def client() -> None:
+            connection = await Connection.to(program.port)
+            while left[0] > 0:
+                left[0] -= 1
+                await connection.exchange(program.makes["create"]())
+            connection.close()
+
+        await asyncio.gather(*(client() for _ in range(8)))
+
+    asyncio.run(create())
+    quiet(program)
+    last, after = number(url, "SELECT pg_current_xact_id()::text::bigint"), sizes(url)
+    # The searches for these numbers took one each.
+    print(f"\n{(last - first - 1) / count:.2f} writing transactions a create at 8 clients")
+    for table, (rows, size) in sorted(after.items()):
+        more, grown = (rows - before[table][0]) / count, (size - before[table][1]) / count
+        if more:
+            print(f"{table:22}{more:6.2f} rows{grown:8.0f} bytes an Observation")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--observations", type=int, default=10_000)
-    parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--rounds", type=int, default=3, help="of baseline and read, in turn")
-    parser.add_argument("--baseline", nargs=2, metavar=("URL", "PORT"), help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of requests, each time")
+    parser.add_argument("--rounds", type=int, default=2, help="in turn")
+    parser.add_argument("--only", nargs="*", choices=list(EVENTS), default=list(EVENTS))
+    parser.add_argument("--no-peer", action="store_true", help="without SEKMET")
     options = parser.parse_args()
-    if options.baseline:
-        serve_baseline(options.baseline[0], int(options.baseline[1]))
-        return
-    with database() as url:
-        run(url, options.observations, options.clients, options.seconds, options.rounds)
+    with ExitStack() as stack:
+        urls = [stack.enter_context(database()) for _ in range(2)]
+        port = free_port()
+        base = f"http://127.0.0.1:{port}/fhir"
+        token = asyncio.run(prepare(urls[1], options.observations, base))
+        least, process = stack.enter_context(serving_least(urls[0], options.observations))
+        makes: Callable[[str], dict[str, Make]] = lambda value: requests(value, options.observations)  # noqa: E731
+        programs = [Program("floor", least, process, postmaster_of(urls[0]), makes(""))]
+        environment = {**os.environ, "FHIR_BRIDGE_DATABASE_URL": urls[1], "FHIR_BRIDGE_PORT": str(port)}
+        command = [sys.executable, "-m", "fhir_bridge.cli", "serve"]
+        process = stack.enter_context(running(command, port, environment))
+        served = Program("served", port, process, postmaster_of(urls[1]), makes(token))
+        programs.append(served)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fhir-bridge-benchmark-")))
+        if not options.no_peer:
+            peer = stack.enter_context(serving_sekmet(options.observations, folder))
+            if peer is not None:
+                programs.append(Program("SEKMET", *peer, None, makes(TOKEN)))
+        programs = [at_rest(program) for program in programs]
+        for program in programs:
+            server, postgres = program.rest
+            print(f"at rest {program.name:8}{server * 1000:6.1f} + {postgres * 1000:.1f} ms a second")
+        query = f"Observation?patient=p3&code={CODES[3]}"
+        answers = {program.name: entries_of(program, query) for program in programs}
+        if len({frozenset(ids) for ids in answers.values()}) > 1 or not answers["floor"]:
+            raise RuntimeError(f"the answers differ: {answers}")
+        time.sleep(1)
+        stored = "SELECT count(*) FROM audit_index WHERE head"
+        before = number(urls[1], stored)
+        costs, events = run(programs, options)
+        time.sleep(1)
+        if (left := number(urls[1], stored) - before) != events:
+            raise RuntimeError(f"{left:,} AuditEvents for {events:,} accesses")
+        report(costs, options.only, programs)
+        if "create" in options.only:
+            report_rows(served, urls[1])
 
 
 if __name__ == "__main__":

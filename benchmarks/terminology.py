@@ -2,8 +2,8 @@
 
 First in this process: a code system of N concepts and value sets on it, asked for codes drawn at random from all of it
 and a tenth as many that it has not, so that no cache of answers helps; by the second of processor time. Then over HTTP:
-`fhir-bridge serve` with one web worker, as in benchmarks/rest.py, whose baseline (bytes by id, without token, audit or
-access) is beside it. Prints answers a second, and `$lookup` as a share of the baseline.
+`fhir-bridge serve` with one web worker, and the floor of benchmarks/peers.py (bytes by id, without token, audit or
+access) beside it. Prints answers a second, and `$lookup` as a share of the floor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from rest import database, free_port, measure, prepare, running
+from peers import serving_least
+from serving import database, free_port, measure, prepare, running
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.storage import Store
@@ -112,7 +113,7 @@ async def load(url: str, concepts: int) -> None:
 
 def over_http(url: str, concepts: int, clients: int, seconds: float, rounds: int) -> None:
     """Rates of the REST API."""
-    least, served = free_port(), free_port()
+    served = free_port()
     observations = 2000
     token = asyncio.run(prepare(url, observations, f"http://127.0.0.1:{served}/fhir"))
     asyncio.run(load(url, min(concepts, 10_000)))
@@ -136,9 +137,8 @@ def over_http(url: str, concepts: int, clients: int, seconds: float, rounds: int
         ),
         "ValueSet/$expand, ten codes": get(lambda _: f"ValueSet/$expand?url={ALL}&count=10"),
     }
-    baseline = [sys.executable, str(Path(__file__).with_name("rest.py")), "--baseline", url, str(least)]
     command = [sys.executable, "-m", "fhir_bridge.cli", "serve"]
-    with running(baseline, least, environment), running(command, served, environment):
+    with serving_least(url, observations) as (least, _), running(command, served, environment):
 
         def line(name: str, port: int, make: Callable[[], bytes]) -> float:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -151,12 +151,12 @@ def over_http(url: str, concepts: int, clients: int, seconds: float, rounds: int
 
         shares = []
         for _ in range(rounds):
-            bare = line("baseline: bytes by id", least, read)
+            bare = line("floor: bytes by id", least, read)
             line("read", served, read)
             shares.append(line("CodeSystem/$lookup", served, queries["CodeSystem/$lookup"]) / bare)
         for name, make in queries.items():
             line(name, served, make)
-    print("$lookup is " + ", ".join(f"{share:.0%}" for share in shares) + " of the baseline")
+    print("$lookup is " + ", ".join(f"{share:.0%}" for share in shares) + " of the floor")
 
 
 def main() -> None:
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--concepts", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--rounds", type=int, default=3, help="of baseline and $lookup, in turn")
+    parser.add_argument("--rounds", type=int, default=3, help="of floor and $lookup, in turn")
     options = parser.parse_args()
     in_process(options.concepts, options.seconds)
     with database() as url:

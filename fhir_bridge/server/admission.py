@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fhir_bridge.server.connection import HANGUP
+from fhir_bridge.server.hang_up import HANGUP
 from fhir_bridge.server.rest.refusal import busy, outcome_bytes
 
 __all__ = ["Admission"]

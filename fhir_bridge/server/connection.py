@@ -15,12 +15,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from fhir_bridge.server.hang_up import HANGUP, HangUp
 from fhir_bridge.server.rest.refusal import outcome_bytes, refuse
 
-__all__ = ["HANGUP", "BoundedConnection", "HangUp", "bounded"]
-
-HANGUP = "fhir_bridge.hangup"
-"""The ASGI extension by which a request learns that its client is gone."""
+__all__ = ["BoundedConnection", "bounded"]
 
 # As long as a slow network needs, too short for a client that sends a byte now and then (slowloris).
 HEAD_SECONDS = 10.0
@@ -34,22 +32,6 @@ LINGER_SECONDS = 5.0
 STALL_SECONDS = 20.0
 LEAST_READ = 16 * 1024
 """Bytes of an answer that a client takes in `STALL_SECONDS`; one that takes fewer is cut off."""
-
-
-class HangUp:
-    """What stops when the client of a request is gone."""
-
-    __slots__ = ("gone", "task")
-
-    def __init__(self) -> None:
-        self.task: asyncio.Task[Any] | None = None
-        self.gone = False
-
-    def now(self) -> None:
-        """The client hung up."""
-        self.gone = True
-        if self.task is not None:
-            self.task.cancel()
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -172,7 +154,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The last byte of a request."""
-        self._whole = True
+        self._whole = self._hangup.whole = True
         if self._refused:
             return
         super().on_message_complete()

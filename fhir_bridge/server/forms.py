@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from fhir_bridge.server.hang_up import HANGUP
+
 __all__ = ["Form", "FormError", "parse_form", "read_form", "read_limited"]
 
 FORM_BYTES = 64 * 1024  # far beyond any form of ours
@@ -72,18 +74,25 @@ async def read_limited(request: Request, limit: int, hold: Callable[[int], objec
     # Only digits, and no more than a size has: `int` of a long text would cost quadratic time.
     if declared.isdecimal() and int(declared[:18]) > limit:
         raise FormError(f"the body has more than {limit} bytes", 413)
-    parts: list[bytes] = []
-    size = 0
+    hangup = request.scope.get("extensions", {}).get(HANGUP)
+    if hangup is not None and hangup["hangup"].whole:  # nothing is waited for
+        return await _joined(request, limit, hold)
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise FormError(f"the body has more than {limit} bytes", 413)
-                hold(len(chunk))
-                parts.append(chunk)
+            return await _joined(request, limit, hold)
     except TimeoutError as error:
         raise FormError(f"the body took more than {BODY_SECONDS} seconds", 408) from error
+
+
+async def _joined(request: Request, limit: int, hold: Callable[[int], object]) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise FormError(f"the body has more than {limit} bytes", 413)
+        hold(len(chunk))
+        parts.append(chunk)
     return b"".join(parts)
 
 

@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.storage.audit_contents import shortened, whole
+from fhir_bridge.storage.row_arrays import RowType
 from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import stamp
 
@@ -243,16 +244,15 @@ class AuditWriter:
         contents: list[tuple[Any, ...]] = []
         rows: list[tuple[Any, ...]] = []
         for record, row in zip(records, stored, strict=True):
-            # As a text, once for all rows.
-            key, moment = record.key, row.moment.isoformat()
+            key, moment = record.key, row.moment
             contents.append((key, moment, row.content))
             resource, *facts = row.facts
             resources = record.resources or repeat(resource)
             for number, (part, resource) in enumerate(zip(record.parts, resources, strict=False)):
                 for position, patient in enumerate(part or (None,)):
                     rows.append((moment, key, number, position == 0, patient, resource, *facts))
-        statement.insert("audit", _ROW, contents)
-        statement.insert("audit_index", _INDEX, rows)
+        statement.insert_rows(_ROW, contents)
+        statement.insert_rows(_INDEX, rows)
 
     async def write(self, records: Sequence[AuditRecord]) -> None:
         """Store records in a transaction of their own. Those that are there already, of an earlier try, stay so."""
@@ -274,14 +274,21 @@ class AuditWriter:
 
     async def insert(self, connection: AsyncConnection, records: Sequence[AuditRecord]) -> None:
         """Store records in the transaction of a connection, some at a time; their months are prepared."""
-        waiting = list(records)
-        while waiting:
-            some = [waiting.pop(0)]
-            while waiting and sum(record.size for record in some) + waiting[0].size <= AT_ONCE:
-                some.append(waiting.pop(0))
-            statement = Statement()
-            self.add(statement, some)
-            await statement.run(connection)
+        some: list[AuditRecord] = []
+        size = 0
+        for record in records:
+            if some and size + record.size > AT_ONCE:
+                await self._insert(connection, some)
+                some, size = [], 0
+            some.append(record)
+            size += record.size
+        if some:
+            await self._insert(connection, some)
+
+    async def _insert(self, connection: AsyncConnection, records: Sequence[AuditRecord]) -> None:
+        statement = Statement()
+        self.add(statement, records)
+        await statement.run(connection)
 
 
 def facts_of(event: Event) -> tuple[str | None, ...]:
@@ -301,16 +308,31 @@ def facts_of(event: Event) -> tuple[str | None, ...]:
     )
 
 
-_ROW = {"key": "uuid", "recorded": "timestamptz", "content": "bytea"}
-_INDEX = {
-    "recorded": "timestamptz",
-    "key": "uuid",
-    "part": "int",
-    "head": "bool",
-    "patient": "text",
-    "resource": "text",
-    "who": "text",
-    "action": "text",
-    "subtype": "text",
-    "outcome": "text",
-}
+_ROW = RowType(
+    "audit",
+    {
+        "key": "uuid",
+        "recorded": "timestamptz",
+        "xid": "xid8",
+        "sequence": "bigint",
+        "complete": "bool",
+        "id": "text",
+        "content": "bytea",
+    },
+    given=("key", "recorded", "content"),
+)
+_INDEX = RowType(
+    "audit_index",
+    {
+        "recorded": "timestamptz",
+        "key": "uuid",
+        "part": "int",
+        "head": "bool",
+        "patient": "text?",
+        "resource": "text?",
+        "who": "text?",
+        "action": "text?",
+        "subtype": "text?",
+        "outcome": "text?",
+    },
+)

@@ -10,6 +10,7 @@ from psycopg.errors import InvalidParameterValue
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.storage.contents import know_contents
+from fhir_bridge.storage.row_arrays import know_row_types
 
 __all__ = ["check_alive", "configure"]
 
@@ -20,6 +21,7 @@ CLIENT_CHECK_MS = 2000
 async def configure(connection: AsyncConnection, statement_seconds: float | None) -> None:
     """Set what holds for all statements of a new connection."""
     know_contents(connection)
+    await know_row_types(connection)
     # `lastUpdated` is written with `Z` by way of UTC, and times as text are in cursors: both depend on it.
     await connection.execute("SET TimeZone = 'UTC'")
     # A request to cancel can reach the database before the statement does, and is lost then; the driver gives the

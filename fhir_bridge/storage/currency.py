@@ -17,7 +17,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.fhir.record import OTHER_PERSON
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, Indexed, identify_within, index
-from fhir_bridge.storage.statements import Statement, arrays, transposed
+from fhir_bridge.storage.statements import Statement, array, arrays, transposed
 from fhir_bridge.storage.stored import canonical, content_hash, digest, new_id, now, parse
 from fhir_bridge.storage.version_rows import Current, NewVersion, locked, next_version
 
@@ -152,17 +152,23 @@ _ADD_JOBS = f"""
 INSERT INTO job (kind, queue, payload, dedupe, not_before)
 SELECT '{PREDICT_JOB}/' || w.model, hashtext(r.id) | 1, jsonb_build_object('patient', r.id, 'model', w.model),
     '{PREDICT_JOB}/' || w.model || '/' || r.id, now() + interval '2 seconds'
-FROM (
-    SELECT p.patient, p.model FROM prediction p
-    WHERE p.patient = ANY((SELECT linked_patients(%s::bigint[] || ARRAY(
-        SELECT o.patient FROM reference f JOIN resource n ON n.key = f.resource AND n.type = ANY(%s)
-        JOIN record o ON o.resource = n.key WHERE f.target = ANY(%s::bigint[])
-    )))::bigint[])
-    UNION SELECT * FROM unnest(%s::bigint[], %s::text[])
-) AS w (patient, model) JOIN resource r ON r.key = w.patient
+FROM (%s) AS w (patient, model) JOIN resource r ON r.key = w.patient
 ORDER BY r.id, w.model
 ON CONFLICT (dedupe) WHERE state = 'ready' DO UPDATE SET not_before = job.not_before, kind = excluded.kind
 """  # noqa: S608
+# Only what there is something for is in the statement: PostgreSQL takes arrays that it does not know for ten items,
+# and would plan each write anew to find that there are none, which costs more than the write.
+# Distinct: a statement may meet a job that waits once.
+_OF_PATIENTS = (
+    "SELECT DISTINCT p.patient, p.model FROM prediction p "
+    "WHERE p.patient = ANY((SELECT linked_patients(%s))::bigint[])"
+)
+_PATIENTS = "%s::bigint[]"
+_WITH_NAMED = (
+    f"{_PATIENTS} || ARRAY(SELECT o.patient FROM reference f JOIN resource n ON n.key = f.resource "  # noqa: S608
+    "AND n.type = ANY(%s::text[]) JOIN record o ON o.resource = n.key WHERE f.target = ANY(%s::bigint[]))"
+)
+_AGAIN = "SELECT * FROM unnest(%s::bigint[], %s::text[])"
 
 
 @dataclass(slots=True)
@@ -255,8 +261,15 @@ def add_jobs(
         patients: keys of those of whom all models that there are results of are computed again.
         named: keys of resources of no patient (`NAMED_TYPES`): so of those whose records refer to them.
     """
-    pairs = [patient for patient, _ in again], [model for _, model in again]
-    statement.add(_ADD_JOBS, list(patients), list(RECORD_TYPES), list(named), *pairs)
+    sources, values = [], []
+    if patients or named:
+        sources.append(_OF_PATIENTS % (_WITH_NAMED if named else _PATIENTS))
+        values.append(array("bigint", patients))
+        values += (array("text", RECORD_TYPES), array("bigint", named)) if named else ()
+    if again:
+        sources.append(_AGAIN)
+        values += transposed({"patient": "bigint", "model": "text"}, again)
+    statement.add(_ADD_JOBS % " UNION ".join(sources), *values)
 
 
 def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, int]) -> list[int]:

@@ -248,10 +248,9 @@ class Dictionaries:
                 self._keys.extend(row[0] for row in reversed(await rows.fetchall()))
         return [self._keys.pop() for _ in range(count)]
 
-    def known_keys(self, identities: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """The numbers in memory of those (type, id) pairs that have one there; a row keeps its number for ever."""
-        known = self._resources.get  # they may be forgotten meanwhile, by another thread
-        return {pair: key for pair in identities if (key := known(pair)) is not None}
+    def known_key(self, identity: tuple[str, str]) -> int | None:
+        """The number in memory of a (type, id) pair that has one there; a row keeps its number for ever."""
+        return self._resources.get(identity)
 
     def remember_keys(self, keys: Mapping[tuple[str, str], int]) -> None:
         """Keep numbers of rows that were found in the database: most writes name a patient that others named before."""

@@ -81,7 +81,7 @@ class GroupWriter:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def write(self, creates: Creates) -> None:
-        """Write them, in a transaction that may hold those of others.
+        """Write them, in a transaction that may hold those of others. Once begun, it is done whoever waits.
 
         Raises:
             psycopg.Error: as if it had been written alone.
@@ -91,36 +91,61 @@ class GroupWriter:
         if self._came is not None and not self._came.done():
             self._came.set_result(None)
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="creates")
+            self._begin()
         await waiting.done
 
+    async def finish(self) -> None:
+        """Wait for what is being written."""
+        while self._writing:
+            await asyncio.wait(set(self._writing))
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="creates")
+        self._writing.add(self._task)
+        self._task.add_done_callback(self._writing.discard)
+
+    def _go_on(self) -> None:
+        """The group that is written takes long: another task sees to those that wait."""
+        self._task = None
+        if self._waiting:
+            self._begin()
+
     async def _run(self) -> None:
+        own, loop = self._task, asyncio.get_running_loop()
         try:
-            while self._waiting:
+            while self._waiting and self._task is own:
                 await self._gather()
-                task = asyncio.create_task(self._write(self._take()))
-                self._writing.add(task)
-                task.add_done_callback(self._writing.discard)
-                await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+                group = self._take()
+                patience = loop.call_later(PATIENCE_SECONDS, self._go_on)
+                try:
+                    await self._write(group)
+                finally:
+                    patience.cancel()
+                if self._task is own:
+                    # Whoever was written, and who came meanwhile.
+                    self._expected = len(group) + len(self._waiting)
         finally:
-            self._task = None
+            if self._task is own:
+                self._task = None
 
     async def _gather(self) -> None:
         """Wait while others come: who was in the last group is likely to come again."""
+        loop = asyncio.get_running_loop()
         end, quiet = time.monotonic() + GATHER_SECONDS, 0
         while len(self._waiting) < MOST and time.monotonic() < end:
             before = len(self._waiting)
             if quiet < QUIET_TURNS:
                 await asyncio.sleep(0)
             elif before < self._expected:
-                self._came = asyncio.get_running_loop().create_future()
-                await asyncio.wait({self._came}, timeout=QUIET_SECONDS)
+                came = self._came = loop.create_future()
+                quiet_end = loop.call_later(QUIET_SECONDS, _set, came)
+                await came
+                quiet_end.cancel()
                 if len(self._waiting) == before:
                     break
             else:
                 break
             quiet = quiet + 1 if len(self._waiting) == before else 0
-        self._expected = len(self._waiting)
 
     def _take(self) -> list[_Waiting]:
         """The first, and what goes with it: of callers to whom the same is hidden, and not too much at once."""
@@ -168,6 +193,11 @@ class GroupWriter:
                 audit=[record for creates in group for record in creates.audit],
                 named=_union(named),
             )
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _withheld(creates: Creates) -> Sequence[int]:

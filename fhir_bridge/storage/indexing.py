@@ -42,6 +42,7 @@ from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
 from fhir_bridge.storage.errors import BadResource, TooManyIndexRows
 from fhir_bridge.storage.facets import NONE, Facets, faceted, faceted_entries
 from fhir_bridge.storage.indexed import included, indexed_only
+from fhir_bridge.storage.row_arrays import RowType
 from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
 __all__ = [
@@ -128,12 +129,14 @@ def index(
     known: definitions.Definitions = definitions.DEFAULT,
     *,
     most: int | None = None,
+    nul: bool | None = None,
 ) -> Indexed:
     """Extract what the index needs.
 
     Args:
         known: the definitions that have the search parameters.
         most: entries that it may come to; None: any number.
+        nul: whether a text may hold the character NUL; None: that is looked for.
 
     Raises:
         BadResource: the resourceType is none of R4's. TooManyIndexRows: there are more than `most`.
@@ -167,7 +170,7 @@ def index(
     labels = _labels(resource)
     # PostgreSQL stores no NUL in a text; the error would come at the end of the
     # batch, and of nobody in particular.
-    if _may_hold_nul(resource):
+    if _may_hold_nul(resource) if nul is None else nul:
         for row in (*entries, *labels):
             for text in row:
                 if type(text) is str and "\0" in text:
@@ -244,13 +247,21 @@ async def identify(
         unborn: resources that are about to be made: those that have no row get a number alone, and stay in the set.
             Another writer may make the row first (`UniqueViolation`).
     """
-    many = sum(len(item.entries) for item in items) > LARGE
-    parameters, systems, labels, identities = await beside(many, partial(_named, items, dictionaries))
-    await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
+    many = sum([len(item.entries) for item in items]) > LARGE
+    if many:
+        named = await beside(True, partial(_named, items, dictionaries))
+    else:
+        named = _named(items, dictionaries)
+    parameters, systems, labels, identities = named
+    if parameters or systems or labels:
+        await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     await _number_facets(dictionaries, items)
     # Nobody else can refer to it yet, so a row of version 0 for it would only be updated at once.
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
-    wanted = await beside(many, partial(_unknown, dictionaries, identities, keys))
+    if many:
+        wanted = await beside(True, partial(_unknown, dictionaries, identities, keys))
+    else:
+        wanted = _unknown(dictionaries, identities, keys)
     missing: list[Identity] = []
     if wanted:
         async with pool.connection() as connection:
@@ -283,11 +294,17 @@ def _unknown(
 
     Sorted type by type: the interpreter compares texts far faster than pairs, and lets nobody else run meanwhile.
     """
-    keys.update(dictionaries.known_keys(pair for pair in identities if pair not in keys))
+    known = dictionaries.known_key  # they may be forgotten meanwhile, by another thread
     of_type: dict[str, list[str]] = {}
-    for kind, identity in identities:
-        if (kind, identity) not in keys:
-            of_type.setdefault(kind, []).append(identity)
+    for pair in identities:
+        if pair not in keys:
+            key = known(pair)
+            if key is not None:
+                keys[pair] = key
+            else:
+                of_type.setdefault(pair[0], []).append(pair[1])
+    if not of_type:
+        return []
     return [(kind, identity) for kind in sorted(of_type) for identity in sorted(of_type[kind])]
 
 
@@ -469,8 +486,6 @@ class IndexWriter:
     _referrers: list[int] = field(default_factory=list)
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
-    # Apart, since they have a column more, which the rows of most resources are not to travel with.
-    _of_elements: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
 
     @property
     def more(self) -> bool:
@@ -555,8 +570,7 @@ class IndexWriter:
     def _put_values(
         self, resource: _Waiting, entries: Sequence[IndexEntry], element: int | None = None
     ) -> None:
-        keys, dictionaries = self.keys, self.dictionaries
-        add = self._add if element is None else partial(self._add_of_element, element)
+        keys, dictionaries, add = self.keys, self.dictionaries, self._add
         kind, key, owners = resource.type, resource.key, resource.owners
         numbers = dictionaries.parameters_of(kind)
         for entry in entries:
@@ -567,22 +581,24 @@ class IndexWriter:
                 # One row each patient: a search within a patient's record is then one range of the index.
                 moments = resource.moments if entry.parameter == "code" else ()
                 for moment in moments:
-                    add("token", parameter, system, entry.code, owners[0], key, moment)
+                    add("token", parameter, system, entry.code, owners[0], key, element, moment)
                 for owner in owners[1:] if moments else owners:
-                    add("token", parameter, system, entry.code, owner, key, None)
+                    add("token", parameter, system, entry.code, owner, key, element, None)
             elif type(entry) is DateEntry:
-                add("date", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
+                low, high = _open(entry.low, "-infinity"), _open(entry.high, "infinity")
+                add("date", parameter, low, high, key, element)
             elif type(entry) is ReferenceEntry:
                 target = None if entry.type is None or entry.id is None else keys[entry.type, entry.id]
-                add("reference", parameter, target, entry.url, key)
+                add("reference", parameter, target, entry.url, key, element)
             elif type(entry) is StringEntry:
-                add("string", parameter, entry.value, entry.exact, key)
+                add("string", parameter, entry.value, entry.exact, key, element)
             elif type(entry) is QuantityEntry:
-                add("quantity", *self._quantity(parameter, entry, key))
+                add("quantity", *self._quantity(parameter, entry), key, element)
             elif type(entry) is NumberEntry:
-                add("number", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
+                low, high = _open(entry.low, "-infinity"), _open(entry.high, "infinity")
+                add("number", parameter, low, high, key, element)
             elif type(entry) is UriEntry:
-                add("uri", parameter, entry.value, key)
+                add("uri", parameter, entry.value, key, element)
 
     def _put_record(self, item: Indexed, key: int) -> list[int]:
         record = [
@@ -595,7 +611,7 @@ class IndexWriter:
             self._add("record_through", key, self.keys[named])
         return record
 
-    def _quantity(self, parameter: int, entry: QuantityEntry, key: int) -> tuple[Any, ...]:
+    def _quantity(self, parameter: int, entry: QuantityEntry) -> tuple[Any, ...]:
         canonical = entry.canonical_code is not None
         # Either is found by what is the same in both.
         unit = None if entry.unit == entry.code else entry.unit
@@ -604,14 +620,10 @@ class IndexWriter:
             *(_open(entry.low, "-infinity"), _open(entry.high, "infinity"), entry.canonical_code),
             _open(entry.canonical_low, "-infinity") if canonical else None,
             _open(entry.canonical_high, "infinity") if canonical else None,
-            key,
         )
 
     def _add(self, table: str, *row: Any) -> None:
         self._rows.setdefault(table, []).append(row)
-
-    def _add_of_element(self, element: int, table: str, *row: Any) -> None:
-        self._of_elements.setdefault(table, []).append((*row, element))
 
     def write(self, statement: Statement) -> None:
         """Put what was collected into a statement; of the entries as many as it takes, the others are left."""
@@ -632,12 +644,16 @@ class IndexWriter:
         if self._consents:
             statement.add("DELETE FROM consent_denial WHERE resource = ANY(%s)", self._consents)
         for table, rows in self._rows.items():
+            if (kind := _VALUES.get(table)) is not None:
+                statement.insert_rows(kind, rows)
+                continue
             # A record or link that is unchanged was not deleted (`_remove_all_but_new`), and is there already.
-            conflict = "" if table in (*_VALUES, "consent_denial") else "ON CONFLICT DO NOTHING"
-            statement.insert(table, _COLUMNS[table], rows, conflict=conflict)
-        for table, rows in self._of_elements.items():
-            statement.insert(table, {**_COLUMNS[table], "element": "int"}, rows)
-        self._replaced, self._rows, self._of_elements = [], {}, {}
+            conflict = "" if table == "consent_denial" else "ON CONFLICT DO NOTHING"
+            if table == "record":
+                statement.insert_rows(_RECORD, rows, conflict=conflict)
+            else:
+                statement.insert(table, _COLUMNS[table], rows, conflict=conflict)
+        self._replaced, self._rows = [], {}
         self._consents, self._referrers = [], []
 
     def _remove_all_but_new(
@@ -666,35 +682,37 @@ _KEEP_PATIENTS = (
 """Whom a Binary was about as an attachment that it is no more: what they deny stays denied."""
 
 
-_VALUES = ("token", "string", "date", "quantity", "number", "reference", "uri")
+_VALUES: Mapping[str, RowType] = {
+    table: RowType(table, {"parameter": "int", **columns, "resource": "bigint", "element": "int?", **more})
+    for table, columns, more in (
+        ("token", {"system": "int", "code": "text", "patient": "bigint"}, {"moment": "timestamptz?"}),
+        ("date", {"low": "timestamptz", "high": "timestamptz"}, {}),
+        ("reference", {"target": "bigint?", "url": "text?"}, {}),
+        ("string", {"value": "text", "exact": "text"}, {}),
+        (
+            "quantity",
+            {
+                "system": "int",
+                "code": "text",
+                "unit": "text?",
+                "low": "numeric",
+                "high": "numeric",
+                "canonical_code": "text?",
+                "canonical_low": "numeric?",
+                "canonical_high": "numeric?",
+            },
+            {},
+        ),
+        ("number", {"low": "numeric", "high": "numeric"}, {}),
+        ("uri", {"value": "text"}, {}),
+    )
+}
 """The tables of values: no primary key, rows of one resource are replaced as a whole."""
 
+_RECORD = RowType("record", {"patient": "bigint", "resource": "bigint"})
+"""As in `_COLUMNS`."""
+
 _COLUMNS: Mapping[str, Columns] = {
-    "token": {
-        "parameter": "int",
-        "system": "int",
-        "code": "text",
-        "patient": "bigint",
-        "resource": "bigint",
-        "moment": "timestamptz",
-    },
-    "date": {"parameter": "int", "low": "timestamptz", "high": "timestamptz", "resource": "bigint"},
-    "reference": {"parameter": "int", "target": "bigint", "url": "text", "resource": "bigint"},
-    "string": {"parameter": "int", "value": "text", "exact": "text", "resource": "bigint"},
-    "quantity": {
-        "parameter": "int",
-        "system": "int",
-        "code": "text",
-        "unit": "text",
-        "low": "numeric",
-        "high": "numeric",
-        "canonical_code": "text",
-        "canonical_low": "numeric",
-        "canonical_high": "numeric",
-        "resource": "bigint",
-    },
-    "number": {"parameter": "int", "low": "numeric", "high": "numeric", "resource": "bigint"},
-    "uri": {"parameter": "int", "value": "text", "resource": "bigint"},
     "record": {"patient": "bigint", "resource": "bigint"},
     "record_through": {"resource": "bigint", "target": "bigint"},
     "link": {"merged": "bigint", "survivor": "bigint", "declared_by": "bigint"},

@@ -21,11 +21,13 @@ class Outline:
         values: its objects, lists and values.
         references: the texts of its References, in no order.
         linked: whether a URN, or a link of a narrative, may name an entry of a Bundle (R4 http.html#trules).
+        nul: whether a text holds the character NUL, which PostgreSQL can't store.
     """
 
     values: int
     references: tuple[str, ...]
     linked: bool
+    nul: bool
 
     @property
     def may_search(self) -> bool:
@@ -55,7 +57,7 @@ def _walked(value: Any, most: int | None) -> Outline | None:
     # No recursion: the nesting of what arrives is not to be trusted. Exact types: this is JSON, and each write
     # passes here.
     references: list[str] = []
-    values, linked = 0, False
+    values, linked, nul = 0, False, False
     ahead = [value] if isinstance(value, dict | list) else []
     while ahead:
         inner: Any = ahead.pop()
@@ -70,6 +72,8 @@ def _walked(value: Any, most: int | None) -> Outline | None:
                         references.append(item)
                     if name == "div" or (item[:4] == "urn:" and item.startswith(_URNS)):
                         linked = True
+                    if "\0" in item:
+                        nul = True
                 elif kind is dict or kind is list:
                     ahead.append(item)
         else:
@@ -77,6 +81,7 @@ def _walked(value: Any, most: int | None) -> Outline | None:
                 kind = type(item)
                 if kind is dict or kind is list:
                     ahead.append(item)
-                elif kind is str and item[:4] == "urn:" and item.startswith(_URNS):
-                    linked = True
-    return Outline(values, tuple(references), linked)
+                elif kind is str:
+                    linked = linked or (item[:4] == "urn:" and item.startswith(_URNS))
+                    nul = nul or "\0" in item
+    return Outline(values, tuple(references), linked, nul)

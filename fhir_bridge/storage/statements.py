@@ -15,8 +15,9 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 from fhir_bridge.storage.contents import shortened
+from fhir_bridge.storage.row_arrays import RowType
 
-__all__ = ["Columns", "Statement", "arrays", "contents", "transposed"]
+__all__ = ["Columns", "Statement", "array", "arrays", "contents", "transposed"]
 
 Columns = Mapping[str, str]
 """Names of a table's columns, with their SQL types."""
@@ -54,6 +55,11 @@ class Statement:
         """Insert rows; nothing where there are none."""
         if rows:
             self.add(_insertion(table, tuple(columns.items()), conflict), *transposed(columns, rows))
+
+    def insert_rows(self, kind: RowType, rows: Sequence[Sequence[Any]], *, conflict: str = "") -> None:
+        """Insert rows of a type of their own; nothing where there are none."""
+        if rows:
+            self.add(f"{kind.insertion} {conflict}" if conflict else kind.insertion, *kind.arrays(rows))
 
     async def run(self, connection: AsyncConnection) -> None:
         """Carry the writes out; nothing where there are none."""
@@ -100,11 +106,12 @@ def transposed(columns: Columns, rows: Sequence[Sequence[Any]]) -> list[Any]:
     PostgreSQL's own notation is written here: psycopg looks at each item of a list, which takes far longer.
     """
     return [
-        _array(kind, values) for kind, values in zip(columns.values(), zip(*rows, strict=True), strict=True)
+        array(kind, values) for kind, values in zip(columns.values(), zip(*rows, strict=True), strict=True)
     ]
 
 
-def _array(kind: str, values: Sequence[Any]) -> Any:
+def array(kind: str, values: Sequence[Any]) -> Any:
+    """Values as one array, which psycopg would look at one by one."""
     if kind == "bytea":
         return _ByteaArray(values)
     if kind == "varchar":

@@ -15,7 +15,8 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.facets import NONE
 from fhir_bridge.storage.indexing import Identity, IndexWriter
 from fhir_bridge.storage.integrity import Named
-from fhir_bridge.storage.statements import Statement, arrays, transposed
+from fhir_bridge.storage.row_arrays import RowType
+from fhir_bridge.storage.statements import Statement, array, arrays, transposed
 from fhir_bridge.storage.version_rows import Current, NewVersion, PastVersion, lock
 
 __all__ = ["Current", "NewVersion", "PastVersion", "lock", "write_rest", "write_versions"]
@@ -43,9 +44,11 @@ async def write_versions(
     consequences = await Consequences.of(connection, dictionaries, keys, versions)
     statement = Statement()
     results = [*versions, *consequences.versions]
-    many = sum(len(new.item.entries) for new in results if new.item is not None) > LARGE
     writer = IndexWriter(dictionaries, keys)
-    await beside(many, partial(_add_versions, statement, writer, results, past))
+    if sum([len(new.item.entries) for new in results if new.item is not None]) > LARGE:
+        await beside(True, partial(_add_versions, statement, writer, results, past))
+    else:
+        _add_versions(statement, writer, results, past)
     consequences.add_to(statement)
     AuditWriter.add(statement, audit)
     if named is not None:
@@ -87,7 +90,7 @@ def _add_versions(
         labels = None if item is None else writer.labels(item)
         # A content that lost a conflict in the same batch has taken a number already, which must not be given again.
         if current.fresh and new.last_version == 1 and labels is None and new.business_time is None:
-            # Of a create nothing but this varies: arrays of what is always the same would have to be made and read.
+            # Of a create nothing but this varies.
             facets = NONE if item is None else item.facet_set
             first.append((current.key, current.type, current.id, new.moment, new.hash, new.bytes, facets))
         else:
@@ -107,9 +110,8 @@ def _add_versions(
             writer.put(item, new=current.version == 0)
     # In the same statement: a change is in the feed if and only if its version is stored.
     if first:
-        keys, *others = transposed(_FIRST, first)
-        statement.add(_INSERT_FIRST, keys, *others)
-        statement.add(_CHANGE_FIRST, keys)
+        statement.insert_rows(_FIRST, first)
+        statement.add(_CHANGE_FIRST, array("bigint", [row[0] for row in first]))
     if fresh:
         statement.add(_INSERT, *transposed(_ROW, fresh))
     if known:
@@ -180,18 +182,26 @@ _INSERT = (
     f"SELECT {_NAMES.replace('labels', 'labels::int[]')} FROM {arrays(_ROW)} AS n ({_NAMES})"
 )
 
-_FIRST = {
-    "key": "bigint",
-    "type": "text",
-    "id": "text",
-    "last_updated": "timestamptz",
-    "hash": "bytea",
-    "bytes": "varchar",
-    "facets": "int",
-}
-_INSERT_FIRST = (
-    f"INSERT INTO resource ({', '.join(_FIRST)}, version, last_version, deleted) OVERRIDING SYSTEM VALUE "  # noqa: S608
-    f"SELECT *, 1, 1, false FROM {arrays(_FIRST)}"
+# What creates have in common is in the statement.
+_FIRST = RowType(
+    "resource",
+    {
+        "key": "bigint",
+        "type": "text",
+        "id": "text",
+        "version": "int",
+        "last_version": "int",
+        "deleted": "bool",
+        "xid": "xid8",
+        "last_updated": "timestamptz",
+        "business_time": "timestamptz",
+        "labels": "int[]",
+        "hash": "bytea",
+        "bytes": "varchar",
+        "facets": "int",
+    },
+    given=("key", "type", "id", "last_updated", "hash", "bytes", "facets"),
+    more={"version": "1", "last_version": "1", "deleted": "false"},
 )
 _CHANGE_FIRST = (
     "INSERT INTO change (resource, version, deleted) SELECT n, 1, false FROM unnest(%s::bigint[]) AS n"

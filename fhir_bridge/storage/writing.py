@@ -166,6 +166,10 @@ class Writer:
         self._check_references = check_references
         self._together = GroupWriter(pool, dictionaries)
 
+    async def finish(self) -> None:
+        """Wait for writes that have begun and whose callers are gone."""
+        await self._together.finish()
+
     async def run(
         self, operations: Sequence[Operation], access: AccessFilter, audit: AuditOf | None = None
     ) -> list[Written]:
@@ -204,16 +208,20 @@ class Writer:
                     outline = operation.outline or await outline_of(operation.resource)
                     resource, identity = operation.resource, operation.id
                     if outline.large:
-                        item = await beside(True, partial(index, resource, identity, known, most=left))
+                        item = await beside(
+                            True, partial(index, resource, identity, known, most=left, nul=outline.nul)
+                        )
                     else:  # of which it is enough to count what there is
-                        item = index(resource, identity, known)
+                        item = index(resource, identity, known, nul=outline.nul)
                     if left is not None and len(item.entries) > left:
                         raise TooManyIndexRows(TOO_MANY)
                     items[operation.identity] = item
                     if self._check_references:
-                        references[operation.identity] = await beside(
-                            outline.large, partial(local_references, resource, outline.references)
-                        )
+                        if outline.large:
+                            find = partial(local_references, resource, outline.references)
+                            references[operation.identity] = await beside(True, find)
+                        else:
+                            references[operation.identity] = local_references(resource, outline.references)
                     # The bound is that of all operations together: a Bundle must
                     # not do by many what one may not.
                     left = None if left is None else left - len(item.entries)

@@ -87,6 +87,31 @@ def test_a_create_with_its_event_is_one_commit(hospital: Hospital, monkeypatch: 
     assert min(shares) <= 1.1
 
 
+def test_a_create_that_has_begun_is_stored_with_its_event_though_its_client_is_gone(
+    hospital: Hospital,
+) -> None:
+    headers = hospital.token("user/*.cruds", patient=None)
+    store = hospital.services.store
+    code = {"coding": [{"system": "http://loinc.org", "code": "718-7"}]}
+
+    async def hang_up() -> None:
+        body = observation("x", "anna") | {"code": code}
+        request = asyncio.create_task(
+            hospital.http._client.post("/fhir/Observation", json=body, headers=headers)
+        )
+        while not store._writer._together._writing:
+            await asyncio.sleep(0)
+        request.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await request
+        await store._writer.finish()
+
+    hospital.run(hang_up)
+    (entry,) = hospital.http.get("/fhir/Observation?code=718-7", headers=headers).json()["entry"]
+    where = f"/fhir/AuditEvent?entity=Observation/{entry['resource']['id']}&action=C"
+    assert len(hospital.http.get(where, headers=headers).json()["entry"]) == 1
+
+
 def test_thirty_conditional_updates_at_once_all_succeed(hospital: Hospital) -> None:
     headers = hospital.token("user/*.cruds", patient=None)
     identifier = {"system": "urn:oid:2.25.9", "value": "one"}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.storage import Store, indexing, statements
+from fhir_bridge.storage.row_arrays import RowType
 from fhir_bridge.storage.writing import Operation
 from tests.storage.cohort import observation, with_store
 from tests.storage.test_reindex import index_of
@@ -22,20 +23,20 @@ SLICE = 7
 def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Small slices; gives the number of rows of values that each statement takes."""
     taken: list[int] = []
-    run, insert = statements.Statement.run, statements.Statement.insert
+    run, insert = statements.Statement.run, statements.Statement.insert_rows
     counts: dict[int, int] = {}
 
-    def counted(statement: Any, table: str, columns: Any, values: Any, **more: Any) -> None:
-        if table in indexing._VALUES:
+    def counted(statement: Any, kind: RowType, values: Any, **more: Any) -> None:
+        if kind.table in indexing._VALUES:
             counts[id(statement)] = counts.get(id(statement), 0) + len(values)
-        insert(statement, table, columns, values, **more)
+        insert(statement, kind, values, **more)
 
     async def noted(statement: Any, connection: Any) -> None:
         taken.append(counts.pop(id(statement), 0))
         await run(statement, connection)
 
     monkeypatch.setattr(indexing, "SLICE", SLICE)
-    monkeypatch.setattr(statements.Statement, "insert", counted)
+    monkeypatch.setattr(statements.Statement, "insert_rows", counted)
     monkeypatch.setattr(statements.Statement, "run", noted)
     return taken
 

@@ -248,3 +248,44 @@ def _check(url: str, query: bytes, values: Any, mode: str, most: int = 200) -> N
     assert sum(removed) < most, lines
     read = [float(found[1]) for found in re.finditer(r"actual time=\S+ rows=([0-9.]+)", lines)]
     assert max(read) < most, lines
+
+
+def test_a_create_is_planned_once(fresh_database_url: str) -> None:
+    async def fill(store: Store) -> None:
+        # Patients with long records: what a statement looks up of ten of them, of whom it has none, costs most.
+        await store.load(observation(f"o{number}", f"p{number % 3}") for number in range(1500))
+        async with store.connection() as connection:
+            await connection.execute("ANALYZE")
+
+    async def work(store: Store) -> list[tuple[int, int]]:
+        for number in range(12):
+            await store.create(_result(number), EVERYTHING)
+        async with store.pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT custom_plans, generic_plans FROM pg_prepared_statements "
+                "WHERE statement LIKE '%INSERT INTO quantity%'"
+            )
+            return await rows.fetchall()
+
+    with_store(fresh_database_url, fill)
+    ((custom, generic),) = with_store(fresh_database_url, work)
+    # PostgreSQL plans five times with the values, and then compares.
+    assert custom <= 5
+    assert generic >= 5
+
+
+def test_the_connection_that_was_used_last_is_used_next(filled: str) -> None:
+    """What its process knows is in the processor's memory still: of several in turn each is cold."""
+
+    async def work(store: Store) -> tuple[int, set[int]]:
+        async with store.pool.connection() as first, store.pool.connection() as second:
+            last = first.info.backend_pid
+            assert second.info.backend_pid != last
+        used = set()
+        for _ in range(5):
+            async with store.pool.connection() as connection:
+                used.add(connection.info.backend_pid)
+        return last, used
+
+    last, used = with_store(filled, work)
+    assert used == {last}

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from urllib.parse import urlencode
 
 import orjson
@@ -37,11 +38,13 @@ __all__ = [
 
 def validators(stored: Stored) -> dict[str, str]:
     """ETag and Last-Modified (R4 http.html#read)."""
-    # HTTP dates are GMT (RFC 9110 §5.6.7).
-    return {
-        "ETag": stored.etag,
-        "Last-Modified": format_datetime(stored.last_updated.astimezone(UTC), usegmt=True),
-    }
+    return {"ETag": stored.etag, "Last-Modified": _http_date(int(stored.last_updated.timestamp()))}
+
+
+@lru_cache(maxsize=256)
+def _http_date(seconds: int) -> str:
+    # HTTP dates are GMT (RFC 9110 §5.6.7), in whole seconds.
+    return format_datetime(datetime.fromtimestamp(seconds, UTC), usegmt=True)
 
 
 def not_modified(call: Call, stored: Stored) -> bool:
@@ -90,9 +93,10 @@ def written(call: Call, result: Written) -> Response:
     created = result.outcome == "created"
     headers["Location"] = f"{call.base}/{stored.type}/{stored.id}/_history/{stored.version}"
     status = 201 if created else 200
-    if call.preference == "minimal":
+    preference = call.preference
+    if preference == "minimal":
         return Response(status_code=status, headers=headers)
-    if call.preference == "OperationOutcome":
+    if preference == "OperationOutcome":
         return outcome(status, [], headers)
     body = hooks.redact(call.services.plugins, stored.bytes, call.access)
     return Response(body, status, headers=headers, media_type=FHIR_JSON)

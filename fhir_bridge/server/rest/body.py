@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from fhir_bridge.fhir import xml
@@ -60,22 +61,19 @@ _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 def content_type(call: Call) -> str:
     """The media type of the body in lower case, without its parameters; empty where none is reported."""
-    return call.request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return _media_type(call.request.headers.get("content-type", ""))[0]
 
 
-def refuse_other_version(call: Call) -> None:
-    """Refuse a body of another version of FHIR than R4 (R4 versioning.html#mt-version): it would be misread.
-
-    Raises:
-        Refusal: 415.
-    """
-    for parameter in call.request.headers.get("content-type", "").split(";")[1:]:
+@lru_cache(maxsize=256)
+def _media_type(header: str) -> tuple[str, str | None]:
+    """The media type, and the version of FHIR where it is another one than R4."""
+    kind, *parameters = header.split(";")
+    for parameter in parameters:
         name, _, value = parameter.partition("=")
         version = value.strip().strip('"')
         if name.strip().lower() == "fhirversion" and version not in ("4.0", "4.0.1"):
-            raise refuse(
-                415, "FB-REST-004", f"a body of FHIR {version[:10]!a} is not taken: this is R4 (4.0)"
-            )
+            return kind.strip().lower(), version
+    return kind.strip().lower(), None
 
 
 async def read_body(call: Call, also: frozenset[str] = frozenset()) -> bytes:
@@ -87,9 +85,10 @@ async def read_body(call: Call, also: frozenset[str] = frozenset()) -> bytes:
     Raises:
         Refusal: 415 another content type or encoding, 413 too large, 408 too slow.
     """
-    kind = content_type(call)
-    refuse_other_version(call)
-    if kind not in FHIR_TYPES | XML_TYPES | also:
+    kind, version = _media_type(call.request.headers.get("content-type", ""))
+    if version is not None:  # R4 versioning.html#mt-version: it would be misread
+        raise refuse(415, "FB-REST-004", f"a body of FHIR {version[:10]!a} is not taken: this is R4 (4.0)")
+    if kind not in FHIR_TYPES and kind not in XML_TYPES and kind not in also:
         raise refuse(415, "FB-REST-004", f"the content type {kind[:60] or '(none)'} is not taken")
     body = await _read(call, call.services.settings.max_body_bytes)
     if kind not in XML_TYPES:
@@ -125,15 +124,19 @@ async def read_form(call: Call) -> str:
 
 
 async def _read(call: Call, limit: int) -> bytes:
-    budget, kept = call.services.bodies, 0
+    budget, arrived, kept = call.services.bodies, 0, 0
 
     def hold(size: int) -> None:
-        nonlocal kept
-        budget.take(size)
-        kept += size
+        nonlocal arrived, kept
+        arrived += size
+        # Of small ones there are as many as requests under way, which have a limit of their own.
+        if arrived > INLINE_BYTES:
+            if not kept:
+                # Given back when the request is over, not when the body is read: what was parsed of it lives as long.
+                call.held.callback(lambda: budget.give(kept))
+            budget.take(arrived - kept)
+            kept = arrived
 
-    # Given back when the request is over, not when the body is read: what was parsed of it lives as long.
-    call.held.callback(lambda: budget.give(kept))
     try:
         body = await read_limited(call.request, limit, hold)
     except FormError as error:

@@ -224,6 +224,9 @@ class Call:
     def prefer(self) -> dict[str, str]:
         """All headers Prefer as name and value (R4 http.html#ops; several are one list: RFC 7240 §2)."""
         if self._prefer is None:
+            if "prefer" not in self.request.headers:
+                self._prefer = {}
+                return self._prefer
             # Commas separate preferences, semicolons parameters (RFC 7240); here both are pairs.
             items = re.split(r"[;,]", ",".join(self.request.headers.getlist("prefer")))
             pairs = (item.partition("=") for item in items if item.strip())
@@ -233,7 +236,7 @@ class Call:
     @property
     def preference(self) -> Literal["minimal", "representation", "OperationOutcome"]:
         """What a write gives back."""
-        wanted = self.prefer.get("return", "representation")
+        wanted = self.prefer.get("return")
         return wanted if wanted in ("minimal", "OperationOutcome") else "representation"  # type: ignore[return-value]
 
     @property

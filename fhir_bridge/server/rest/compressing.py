@@ -38,8 +38,8 @@ def accepts_gzip(header: str | None) -> bool:
 async def compress(request: Request, response: Response) -> None:
     """Compress the body of a finished answer where the client takes it and it pays."""
     # A file of its own has no body here, and goes out as it is.
-    short = not isinstance(response, InPieces | Streamed) and len(getattr(response, "body", b"")) < LEAST
-    if short or not _is_text(response):
+    in_pieces = isinstance(response, (InPieces, Streamed))
+    if (not in_pieces and len(getattr(response, "body", b"")) < LEAST) or not _is_text(response):
         return
     response.headers.add_vary_header("Accept-Encoding")
     if "content-encoding" in response.headers or not accepts_gzip(request.headers.get("accept-encoding")):

@@ -22,7 +22,7 @@ from fhir_bridge.server.cors import Origins, preflight_headers
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.budget import Budget
-from fhir_bridge.server.rest.call import Call, check_format, query_of, request_id
+from fhir_bridge.server.rest.call import Call, check_format, query_of, request_id, wants_xml
 from fhir_bridge.server.rest.callers import caller_of
 from fhir_bridge.server.rest.compressing import compress
 from fhir_bridge.server.rest.descriptions import Descriptions
@@ -116,16 +116,17 @@ class FhirEndpoint:
         await _without_body_for_head(response, request)(scope, receive, send)
 
     async def _finish(self, request: Request, response: Response, identity: str) -> Response:
-        response = await in_xml(request, response)
-        # On raw headers: Starlette's own interface copies them with each change.
-        named = {name for name, _ in response.raw_headers}
+        # On raw headers, looked at once: Starlette's own interface copies or goes through them with each look.
+        named = dict(response.raw_headers)
+        if named.get(b"content-type", b"").startswith(b"application/fhir+json") and wants_xml(request):
+            response = await in_xml(request, response)
         response.raw_headers += (_NO_SNIFFING, (b"x-request-id", identity.encode("latin-1")))
         # Patients' data must stay in no cache (RFC 9111 §5.2.2.5).
         if b"cache-control" not in named:
             response.raw_headers.append(_NOT_KEPT)
         if self._open:
             response.headers["Warning"] = _WARNING
-        elif b"access-control-allow-origin" not in named:
+        elif b"access-control-allow-origin" not in named and "origin" in request.headers:
             await self._origins.allow(request.headers.get("origin"), response.headers)
         await compress(request, response)
         return response
@@ -178,8 +179,7 @@ class FhirEndpoint:
         # R4 http.html#parameters: parameters that would change the answer must not be ignored in silence.
         if request.scope["query_string"] and not interaction.asks:
             check_plain(call, decoded(query_of(request)))
-        # A Bundle protects its writes one by one (`bundles`): its reads end with the client.
-        if interaction.writes and interaction.shape != "base":
+        if interaction.writes and not interaction.finishes:
             return await finished(_handled(call, interaction.handler))
         return await _handled(call, interaction.handler)
 
@@ -222,8 +222,10 @@ def _segments(request: Request) -> list[str]:
     path = below_base(request.scope)
     assert path is not None
     segments = path.removeprefix("/").removesuffix("/").split("/")
+    if "%" not in path:
+        return [] if segments == [""] else segments
     try:
-        return [] if segments == [""] else [unquote(segment, errors="strict") for segment in segments]
+        return [unquote(segment, errors="strict") for segment in segments]
     except UnicodeDecodeError as error:
         raise refuse(400, "FB-REST-008", "the address is not UTF-8") from error
 

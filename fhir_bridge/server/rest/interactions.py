@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_of, audit_read, audit_search, audit_written
 from fhir_bridge.server.rest.body import read_resource
@@ -19,7 +21,8 @@ from fhir_bridge.server.rest.conflicts import again_after_conflict
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition, decoded, page_size, read_parts
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
-from fhir_bridge.storage import Stored
+from fhir_bridge.storage import Stored, Written
+from fhir_bridge.storage.outlines import Outline
 from fhir_bridge.storage.writing import Operation
 
 __all__ = [
@@ -70,11 +73,26 @@ async def create(call: Call) -> Response:
     # R4 http.html#create: an id that comes with a create is ignored.
     resource.pop("id", None)
     await check_write(call, Operation("create", call.type, "", resource, outline=outline))
-    parameters = condition(criteria) if criteria is not None else None
     beside = await companions(call, resource)
-    async with (
-        call.work() if parameters is not None else nullcontext()
-    ):  # criteria may take as long as a search
+    if criteria is not None:
+        result = await finished(_create_conditionally(call, resource, criteria, outline, beside))
+    else:
+        # Written by a task of the store (`storage.grouping`), with those of others, whether or not its client waits.
+        result = await call.services.store.create(
+            resource,
+            call.access,
+            audit=audit_of(call),
+            outline=hooks.unchanged(call.services.plugins, outline),
+            beside=beside,
+        )
+    return answers.written(call, result)
+
+
+async def _create_conditionally(
+    call: Call, resource: dict[str, Any], criteria: str, outline: Outline, beside: Sequence[Operation]
+) -> Written:
+    parameters = condition(criteria)
+    async with call.work():  # criteria may take as long as a search
         result = await call.services.store.create(
             resource,
             call.access,
@@ -84,7 +102,7 @@ async def create(call: Call) -> Response:
             beside=beside,
         )
     await audit_written(call, result)
-    return answers.written(call, result)
+    return result
 
 
 def _if_none_exist(call: Call) -> str | None:

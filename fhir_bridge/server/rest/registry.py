@@ -8,6 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
+from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest import binaries, bulk_status, bundles, interactions, patching, search
 from fhir_bridge.server.rest.call import Call
 
@@ -40,6 +41,7 @@ class Interaction:
         writes: whether it changes something, so that it is not offered on types the server keeps itself.
         asks: whether it reads parameters of the address; one that reads none refuses those that would change the
             answer.
+        finishes: whether it sees for itself that a write which has begun is finished (`finishing`).
     """
 
     shape: Shape
@@ -48,6 +50,7 @@ class Interaction:
     handler: Handler
     writes: bool = False
     asks: bool = False
+    finishes: bool = False
 
 
 def _or_binary(general: Handler, binary: Handler) -> Handler:
@@ -77,7 +80,14 @@ INTERACTIONS = (
     Interaction("Type/id", "DELETE", ("delete",), interactions.delete, writes=True),
     Interaction("Type/id/_history", "GET", ("history-instance",), interactions.history, asks=True),
     Interaction("Type/_history", "GET", ("history-type",), interactions.history, asks=True),
-    Interaction("Type", "POST", ("create",), _or_binary(interactions.create, binaries.create), writes=True),
+    Interaction(
+        "Type",
+        "POST",
+        ("create",),
+        _or_binary(interactions.create, lambda call: finished(binaries.create(call))),
+        writes=True,
+        finishes=True,
+    ),
     Interaction("Type", "GET", ("search-type",), search.search, asks=True),
     Interaction("Type/id/Type", "GET", (), search.search, asks=True),
     Interaction("Type/id/*", "GET", (), search.search, asks=True),
@@ -85,7 +95,8 @@ INTERACTIONS = (
     Interaction("_search", "POST", (), search.search_by_post, asks=True),
     # A search changes nothing, whatever the method.
     Interaction("Type/_search", "POST", (), search.search_by_post, asks=True),
-    Interaction("base", "POST", ("transaction", "batch"), bundles.transact),
+    # By entries; its reads end with the client.
+    Interaction("base", "POST", ("transaction", "batch"), bundles.transact, finishes=True),
     Interaction("_history", "GET", ("history-system",), interactions.history, asks=True),
     Interaction("_bulk/id", "GET", (), bulk_status.status),
     Interaction("_bulk/id", "DELETE", (), bulk_status.cancel),

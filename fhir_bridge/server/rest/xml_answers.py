@@ -11,7 +11,7 @@ from fhir_bridge.fhir import xml
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers
-from fhir_bridge.server.rest.call import FHIR_XML, wants_xml
+from fhir_bridge.server.rest.call import FHIR_XML
 from fhir_bridge.server.rest.refusal import outcome_bytes, refuse
 
 __all__ = ["in_xml"]
@@ -21,10 +21,7 @@ INLINE_BYTES = 4_096
 
 
 async def in_xml(request: Request, response: Response) -> Response:
-    """The answer as the client wants it: as it is, or with its FHIR JSON as XML."""
-    kind = response.headers.get("content-type", "")
-    if not kind.startswith("application/fhir+json") or not wants_xml(request):
-        return response
+    """An answer in FHIR JSON as XML (`wants_xml`)."""
     body = answers.body_of(response)
     if not body:
         return response
