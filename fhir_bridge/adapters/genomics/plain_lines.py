@@ -20,6 +20,7 @@ from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.findings import BALANCED
 from fhir_bridge.adapters.genomics.format_pattern import sample_pattern
 from fhir_bridge.adapters.genomics.genotype import Genotype
+from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Layout, Line
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE, reserved_info
@@ -33,8 +34,10 @@ _DECIDING = frozenset(
 )
 """INFO keys from which more is read than that they are there: their lines are read by the ordinary reader."""
 _FORMAT = frozenset(("CN", "FT", "PS"))
-_SHAPES, _KINDS, _LONGEST = 32, 20_000, 8
-"""INFO and FORMAT strings, and kinds of alleles, that are remembered; bases that REF and ALT have at most."""
+_SHAPES, _KINDS, _LONGEST, _USUAL = 32, 4_000, 12, 2
+"""INFO and FORMAT strings, and kinds of alleles, that are remembered; bases that REF and ALT have at most, and most."""
+_OF_KIND = frozenset(("FB-VCF-043",))
+"""What is said of all lines of a kind."""
 
 _FIXED = r"([^\t]+)\t([1-9][0-9]{0,8})\t([A-Za-z0-9_.]+)\t([ACGT]+)\t([ACGT]+)\t(?:\.|[0-9]+(?:\.[0-9]+)?)\t(PASS|\.)\t"
 _GENOTYPE = "([0-9]/[0-9])"
@@ -55,9 +58,11 @@ _ANNOTATED = frozenset(("_consequences", "consequence", "effects", "frequencies"
 class _Kind:
     """What lines of one contig, REF, ALT, FILTER and genotype have in common."""
 
-    __slots__ = ("allele", "genotype", "last", "line", "named", "same", "width")
+    __slots__ = ("after", "allele", "before", "genotype", "issues", "last", "line", "named", "same", "width")
 
-    def __init__(self, line: Line, allele: Allele, common: Sequence[str]) -> None:
+    def __init__(
+        self, line: Line, allele: Allele, common: Sequence[str], issues: Sequence[tuple[str, str]]
+    ) -> None:
         own = {"calls", "columns", "number", "pos", "raw_info"}
         self.line = {name: value for name, value in line.__dict__.items() if name not in own}
         self.allele = {name: getattr(allele, name) for name in common}
@@ -67,27 +72,32 @@ class _Kind:
         self.last = 1 << 60 if longest is None else longest
         self.same = len(set(self.genotype.alleles)) == 1
         self.width = len(line.ref) - 1
+        self.issues = issues
         self.named = _around(line, allele)
+        self.after = f":{line.ref}:{allele.alt}"
+        self.before = allele.variant.removesuffix(f"{line.pos}{self.after}")
+        if allele.hgvs_g is None and allele.spdi is None:  # REF and ALT, wherever they are, don't prove them
+            self.allele |= {"hgvs_g": None, "spdi": None}
 
     def values(self, line: Line, call: Call, position: int, digits: str) -> dict[str, Any]:
         """What the attributes of an allele are that a line of this kind has."""
         values = {**self.allele, "call": call, "line": line, "first": position, "last": position + self.width}
+        after_both = self.after
+        values["variant"] = values["key"] = f"{self.before}{digits}{after_both}"
         if self.named is not None:
-            before, after, before_spdi, after_spdi, before_variant = self.named
+            before, after, before_spdi = self.named
             values["hgvs_g"] = Code(f"{before}{digits}{after}")
-            values["spdi"] = Code(f"{before_spdi}{position - 1}{after_spdi}")
-            values["variant"] = values["key"] = f"{before_variant}{digits}{after_spdi}"
+            values["spdi"] = Code(f"{before_spdi}{position - 1}{after_both}")
         return values
 
 
-def _around(line: Line, allele: Allele) -> tuple[str, str, str, str, str] | None:
-    """What is before and after the position in the names of a substitution: g.HGVS, SPDI, and the allele's own."""
+def _around(line: Line, allele: Allele) -> tuple[str, str, str] | None:
+    """Of a substitution what is before and after the position in its g.HGVS, and before it in its SPDI."""
     if len(line.ref) != 1 or len(allele.alt) != 1 or allele.hgvs_g is None or allele.spdi is None:
         return None
     after, after_both = f"{line.ref}>{allele.alt}", f":{line.ref}:{allele.alt}"
     before = allele.hgvs_g.removesuffix(f"{line.pos}{after}")
-    before_spdi = allele.spdi.removesuffix(f"{line.pos - 1}{after_both}")
-    return before, after, before_spdi, after_both, allele.variant.removesuffix(f"{line.pos}{after_both}")
+    return before, after, allele.spdi.removesuffix(f"{line.pos - 1}{after_both}")
 
 
 class _Watched(dict[str, Any]):
@@ -154,6 +164,7 @@ class PlainLines:
         self._together = not (annotated and options.consequences)
         self._shapes: list[_Shape] = []
         self._known: set[tuple[str, str]] = set()
+        self._once: set[tuple[str, ...]] = set()
         self._kinds = 0
 
     def read(self, item: bytes, text: str, number: int, after: tuple[str, int]) -> VcfRecord | None:
@@ -193,11 +204,12 @@ class PlainLines:
         if kind.same:
             fraction = allele.fraction
             study.unbalanced += fraction is not None and fraction < BALANCED
+        locator = f"{file.name}:{number}"
         record = VcfRecord(
-            f"{file.name}:{number}",
+            locator,
             time=file.time,
             outcome="read",
-            issues=[],
+            issues=[issue(code, message, locator) for code, message in kind.issues],
             file=file,
             line=line,
             content=item,
@@ -209,7 +221,10 @@ class PlainLines:
     def learn(self, record: VcfRecord) -> None:
         """Remember what the ordinary reader made of a line, where lines like it come out the same."""
         line = record.line
-        if line is None or record.outcome != "read" or record.issues or line.lost or len(line.calls) != 1:
+        if line is None or record.outcome != "read" or line.lost or len(line.calls) != 1:
+            return
+        issues = [(each.code, each.message) for each in record.issues]
+        if any(code not in _OF_KIND for code, _ in issues):
             return
         columns, alleles = line.columns, line.calls[0].alleles
         if (
@@ -217,23 +232,32 @@ class PlainLines:
             or len(columns[3]) + len(columns[4]) > _LONGEST
             or line.chromosome == "MT"
             or line.earlier is not None
-            or self._kinds >= _KINDS
         ):
             return
         shape = self._shape(line)
         match = shape.pattern.fullmatch("\t".join(columns)) if shape is not None else None
         if shape is None or match is None:
             return
+        contig, _, _, reference, alternate, filters, genotype = match.groups()
+        kind = contig, reference, alternate, filters, genotype
+        if len(reference) + len(alternate) > _USUAL and kind not in self._once:
+            # Most insertions and deletions never come again.
+            if len(self._once) >= _KINDS:
+                self._once.clear()
+            self._once.add(kind)
+            return
         allele = alleles[0]
         assert isinstance(allele, Allele)
-        if _values_read(
-            line, allele, self._common
-        ):  # what lines of the kind have in common would be this line's own
+        if _values_read(line, allele, self._common):
+            # What lines of the kind have in common would be this line's own.
             self._shapes.remove(shape)
             return
-        contig, _, _, reference, alternate, filters, genotype = match.groups()
         line.layout = shape.layout
-        shape.kinds[contig, reference, alternate, filters, genotype] = _Kind(line, allele, self._common)
+        if self._kinds >= _KINDS:
+            for each in self._shapes:
+                each.kinds.clear()
+            self._kinds = 0
+        shape.kinds[kind] = _Kind(line, allele, self._common, issues)
         self._kinds += 1
 
     def _shape(self, line: Line) -> _Shape | None:
