@@ -96,7 +96,9 @@ def memory(folder: Path, rows: int) -> None:
             f"{count:,} rows: {report['peak_mb']:.0f} MB at the peak, {seconds[count]:.1f} s of processor time"
         )
     speed = (rows - rows // 10) / (seconds[rows] - seconds[rows // 10])
-    print(f"{speed:,.0f} rows/s of a laboratory table to files, one worker, without its start (goal {GOAL:,})")
+    print(
+        f"{speed:,.0f} rows/s of a laboratory table to files, one worker, without its start (goal {GOAL:,})"
+    )
 
 
 def main() -> None:

@@ -304,7 +304,7 @@ class Receiver:
 
     async def _note(self, work: Sequence[_Work]) -> None:
         """Enter in the inbox what waits for people."""
-        waiting = [item for item in work if item.status in _INBOX]
+        waiting = [item for item in work if item.status in _INBOX or _skipped_in_error(item)]
         if not waiting:
             return
         keep = self._sink.keep
@@ -323,7 +323,7 @@ class Receiver:
             source = self._run.context.uri_of(item.record.source or "")
             items.append(
                 InboxItem(
-                    _INBOX[item.status],
+                    _INBOX.get(item.status, "failed"),
                     self._sink.adapter,
                     item.record.locator,
                     issue.code,
@@ -347,6 +347,11 @@ class Receiver:
             shard = Shard(self._mapping, ())
             self._run, self._sink = prepared_run(self._request, shard, digest, "store", self._adapter)
             self._digest = digest
+
+
+def _skipped_in_error(item: _Work) -> bool:
+    """Whether a message was skipped that should have said more: an ADT without a patient."""
+    return item.status == "skipped" and any(issue.severity == "error" for issue in item.issues)
 
 
 def _reason(item: _Work) -> IssueLike:

@@ -372,6 +372,13 @@ _CODES = declare(
         "required",
     ),
     IssueCode(
+        "FB-HL7-023",
+        "error",
+        "A message of a type that the mapping covers lacks a segment that it requires; it was skipped",
+        "Ask its sender: an ADT without PID says of nobody that it happened. What came over MLLP waits in the inbox.",
+        "required",
+    ),
+    IssueCode(
         "FB-CDA-001",
         "error",
         "The XML of a document can't be read",

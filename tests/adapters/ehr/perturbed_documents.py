@@ -135,7 +135,8 @@ def perturb_document(content: bytes, tally: Tally, choose: Callable[[int], bool]
 
 
 def _names(message: str, ending: str) -> bool:
-    return re.search(rf"{re.escape(ending)}(?![\w/@])", message) is not None
+    dotted = ending.replace("/@", ".").replace("/", ".")  # as a mapping's selector has it
+    return any(re.search(rf"{re.escape(each)}(?![\w/@])", message) for each in (ending, dotted))
 
 
 def _put(element: ElementTree.Element, name: str, text: str | None) -> None:

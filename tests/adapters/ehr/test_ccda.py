@@ -233,6 +233,41 @@ def test_a_value_that_can_not_be_loses_only_itself(summary: bytes) -> None:
     assert any("no date or time that exists" in message for message in outcome.messages)
 
 
+def test_sections_within_sections_are_in_the_composition(summary: bytes) -> None:
+    inner = (
+        b'<component><section><code code="8709-8" codeSystem="2.16.840.1.113883.6.1"/><title>Skin</title>'
+        b"<text>Pale and cold</text>%s</section></component>"
+    )
+    nested = inner % (inner.replace(b"Skin", b"Hands") % b"")
+    outcome = converted(summary.replace(b"</section>", nested + b"</section>", 1))
+    (composition,) = of_type(outcome, "Composition")
+    (outer,) = [section for section in composition["section"] if "section" in section]
+    (skin,) = outer["section"]
+    assert (skin["title"], skin["section"][0]["title"]) == ("Skin", "Hands")
+    assert "Pale and cold" in skin["text"]["div"]
+    assert skin["code"]["coding"][0]["code"] == "8709-8"
+
+
+def test_uses_that_r4_has_no_code_for_are_kept_or_reported(summary: bytes) -> None:
+    assert b'<name use="L">' in summary
+    (patient,) = of_type(converted(summary.replace(b'<name use="L">', b'<name use="L SRCH">', 1)), "Patient")
+    assert "SRCH" in str(patient["name"][0]["extension"])
+    outcome = converted(summary.replace(b'<name use="L">', b'<name use="L XYZ">', 1))
+    assert any("name/@use XYZ" in message for message in outcome.messages)
+
+
+def test_the_system_of_a_code_that_is_missing_is_named(summary: bytes) -> None:
+    missing = re.sub(
+        rb"(<manufacturedMaterial>\s*)<code [^>]*/>",
+        rb'\1<code nullFlavor="OTH" codeSystem="2.16.840.1.113883.6.88">'
+        rb'<translation code="410942007" codeSystem="2.16.840.1.113883.6.96"/></code>',
+        summary,
+        count=1,
+    )
+    assert missing != summary
+    assert any("manufacturedMaterial/code/@codeSystem" in message for message in converted(missing).messages)
+
+
 def test_all_names_and_addresses_of_a_guardian_arrive(summary: bytes) -> None:
     guardian = (
         b"<guardian><addr><city>Linz</city></addr><addr><city>Graz</city></addr><guardianPerson><name><given>Boris</given>"

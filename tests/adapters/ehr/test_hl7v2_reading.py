@@ -168,6 +168,9 @@ def test_required_segments_and_covered_types(write: Write, reading: Reading) -> 
     master = "MSH|^~\\&|A|B|||2026||MFN^M02|1|P|2.3\rMFI|PRA\r"
     (record,) = read(write("m.hl7", master), reading, require=["PID"])
     assert (record.outcome, codes(record)) == ("skipped", ["FB-HL7-007"])
+    nobody = "MSH|^~\\&|A|B|||2026||ADT^A08|1|P|2.3\rEVN|A08|2026\r"
+    (record,) = read(write("n.hl7", nobody), reading, require=["PID"], covers=["ADT"])
+    assert (record.outcome, codes(record)) == ("skipped", ["FB-HL7-023"])
     order = ADT.format(id=1).replace("ADT^A01", "ORM^O01")
     (record,) = read(write("o.hl7", order), reading, require=["PID"], covers=["ADT", "ORU"])
     assert (record.outcome, codes(record)) == ("read", ["FB-HL7-008"])

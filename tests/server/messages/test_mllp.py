@@ -177,6 +177,26 @@ def test_a_message_that_is_refused_is_accepted_and_waits_in_the_inbox(served: Se
     assert len(found(served, f"Observation?subject=Patient/{patient(served, 'p9')['id']}")) == 5
 
 
+def test_an_event_of_nobody_is_accepted_and_waits_in_the_inbox(served: Served, port: int) -> None:
+    nobody = "\r".join(line for line in adt(850, "p9").split("\r") if not line.startswith("PID"))
+    master = adt(851, "p9").replace("ADT^A08", "MFN^M02").replace("PID|", "ZPI|")
+    with connected(port) as sender:
+        assert codes(sender.send(nobody, master)) == ["AA", "AA"]
+        assert codes(sender.send(nobody)) == ["AA"]  # sent again, it is the same one
+    assert kept(served.database_url, "A850") == [("skipped", 2)]
+    assert kept(served.database_url, "A851") == [("skipped", 1)]
+    with psycopg.connect(served.database_url) as connection:
+        rows = connection.execute(
+            "SELECT kind, state, count FROM inbox WHERE code LIKE 'FB-HL7-0%'"
+        ).fetchall()
+        where = "code = 'FB-HL7-023'"
+        waiting = connection.execute(
+            f"SELECT kind, state, run ? 'received' FROM inbox WHERE {where}"
+        ).fetchall()
+    assert waiting == [("failed", "open", True)]
+    assert not [row for row in rows if row[1] != "open"]
+
+
 def test_a_held_message_is_processed_once_its_patient_is_known(served: Served, port: int, site: Path) -> None:
     with connected(port) as sender:
         unknown = adt(900, "p11").replace("^^^HOSP^MR", "^^^NEW^MR")

@@ -44,12 +44,21 @@ def silent(node: Node, name: str) -> bool:
         return node.attributes[name] == "false"
     if node.up is not None and (fixed := _FIXED.get(node.tag)) and node.attributes.get("code") in fixed:
         own = node.up.kind in fixed[node.attributes["code"]]
-        return own and (name != "codeSystem" or node.attributes[name] in _FIXED_SYSTEMS)
+        return (
+            own
+            and name != "displayName"
+            and (name != "codeSystem" or node.attributes[name] in _FIXED_SYSTEMS)
+        )
     if name == "value" and node.tag == "reference":
         return (
             node.up is not None and node.up.tag == "originalText" and node.attributes["value"].startswith("#")
         )
     return False
+
+
+def _is_fixed(node: Node) -> bool:
+    """Whether the code of an element is one that its template fixes."""
+    return "code" in node.attributes and silent(node, "code")
 
 
 def leaves(node: Node, taken: Container[_Leaf] = ()) -> Iterator[tuple[Node, str]]:
@@ -85,7 +94,7 @@ _CODED: Final = ("code", "codeSystem", "codeSystemName", "codeSystemVersion", "d
 
 def _coded(node: Node, taken: set[_Leaf]) -> None:
     key = id(node)
-    for name in _CODED:
+    for name in _CODED if "code" in node.attributes else ("displayName",):
         taken.add((key, name))
     for child in node.children:
         if child.tag == "translation":
@@ -120,9 +129,17 @@ def _person(node: Node, taken: set[_Leaf]) -> None:
     """What a reference to a party shows of it: nothing; what is said of it is in its own resource."""
 
 
+def _coding(node: Node, taken: set[_Leaf]) -> None:
+    """A code alone: its system's own display takes the place of the one beside it."""
+    key = id(node)
+    for name in _CODED:
+        if name != "displayName":
+            taken.add((key, name))
+
+
 _READERS: Final[dict[str, Callable[[Node, set[_Leaf]], None]]] = {
     "coded": _coded,
-    "coding": _coded,
+    "coding": _coding,
     "text": _text,
     "time": _text,
     "identifier": _identifier,
@@ -234,7 +251,7 @@ def _reach(node: Any, steps: tuple[str, ...]) -> list[tuple[Node, str]]:
 def _begin(start: str, scope: Node, root: Root) -> Node:
     """The element that a path begins at."""
     if start == "section":
-        return scope.section
+        return scope.in_section
     if start == "parent":
         return scope.container
     return root if start in ("document", "root ") else scope
@@ -292,7 +309,9 @@ def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]
         path = path_of(node, name)
         if name == "nullFlavor":
             missing[path.removesuffix("/@nullFlavor")] += 1
-        elif name in _BESIDE and (id(node), "code") in taken:
+        elif name in _BESIDE and "nullFlavor" in node.attributes and "code" not in node.attributes:
+            missing[path] += 1
+        elif name in _BESIDE and ((id(node), "code") in taken or _is_fixed(node)):
             beside[path] += 1
         else:
             count, line = left.get(path, (0, node.line))

@@ -112,7 +112,7 @@ def narrative_link(s: Node, composition: Any) -> list[dict[str, Any]] | None:
     if not isinstance(target, str) or not re.fullmatch(r"#?[\w.:-]+", target):
         return None
     url = f"{composition['reference']}#{target.removeprefix('#')}"
-    if s.root.top.narrative(f"#{target.removeprefix('#')}") is None:
+    if s.in_document.top.narrative(f"#{target.removeprefix('#')}") is None:
         return None
     return [{"url": _NARRATIVE_LINK, "valueUrl": url}]
 

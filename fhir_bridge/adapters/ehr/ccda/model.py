@@ -16,8 +16,8 @@ from fhir_bridge.mapping import Scope, nearest
 __all__ = ["CcdaModel"]
 
 _ROOT: Final = "ClinicalDocument"
-_DERIVED: Final = {"statement.key": "s.key", "entity.key": "s.key", "section.key": "s.section.key"}
-_STARTS: Final = {"section": "s.section", "parent": "s.container", "document": "s.root"}
+_DERIVED: Final = {"statement.key": "s.key", "entity.key": "s.key", "section.key": "s.in_section.key"}
+_STARTS: Final = {"section": "s.in_section", "parent": "s.container", "document": "s.in_document"}
 _STATEMENT_KINDS: Final = KINDS | WRAPPERS | frozenset(PARTS)
 
 

@@ -29,7 +29,8 @@ class Node:
         up: the element around it.
         line: where it begins in the file.
         kind: of a clinical statement, what it is by its templates (`kinds.py`); else empty.
-        section, container, root: of a statement, the section and the statement that it is in, and the document.
+        in_section, container, in_document: of a statement, the section and the statement that it is in, and the
+            document. No child or attribute of CDA is called so: an attribute of this class goes before those.
         key: of a statement or party, what identifies it within the document's patient.
     """
 
@@ -40,11 +41,11 @@ class Node:
         "children",
         "container",
         "content",
+        "in_document",
+        "in_section",
         "key",
         "kind",
         "line",
-        "root",
-        "section",
         "tag",
         "up",
     )
@@ -58,9 +59,9 @@ class Node:
         self.content = ""
         self.kind = ""
         self.key = ""
-        self.section: Node = NOTHING
+        self.in_section: Node = NOTHING
         self.container: Node = NOTHING
-        self.root: Node = NOTHING
+        self.in_document: Node = NOTHING
         self._outer: Node | None = None
         self._named: dict[str, list[Node]] | None = None
 
@@ -223,7 +224,7 @@ class Node:
 NOTHING: Final = Node.__new__(Node)
 """An element that has nothing: the container of a statement that is in none."""
 Node.__init__(NOTHING, "", {}, None)
-NOTHING.section = NOTHING.container = NOTHING.root = NOTHING
+NOTHING.in_section = NOTHING.container = NOTHING.in_document = NOTHING
 
 
 def relations(node: Node) -> list[Node]:

@@ -95,7 +95,7 @@ def parties(root: Root) -> dict[str, list[Node]]:
         entry = known.get((kind, key))
         if entry is None:
             party = Node(node.tag, dict(node.attributes), node.up, node.line)
-            party.key, party.root, party.kind = key, root, kind
+            party.key, party.in_document, party.kind = key, root, kind
             entry = known[kind, key] = (party, {})
             result[kind].append(party)
         _join(entry[0], entry[1], node.children, twins)

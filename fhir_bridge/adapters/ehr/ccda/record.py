@@ -147,7 +147,7 @@ class Document:
 
 def _scopes(root: Root) -> dict[str, list[Node]]:
     scopes: dict[str, list[Node]] = {"Section": [], **{kind: [] for kind in KINDS}}
-    root.root = root
+    root.in_document = root
     keys: dict[str, dict[str, str]] = {}
     for body in (
         part for component in root.children if component.tag == "component" for part in component.children
@@ -166,8 +166,8 @@ def _scopes(root: Root) -> dict[str, list[Node]]:
 def _section(
     section: Node, root: Root, scopes: dict[str, list[Node]], keys: dict[str, dict[str, str]]
 ) -> None:
-    section._outer = section.root = root
-    section.section = section
+    section._outer = section.in_document = root
+    section.in_section = section
     section.key = str(len(scopes["Section"]) + 1)
     scopes["Section"].append(section)
     for relation in relations(section):
@@ -188,7 +188,7 @@ def _statements(
     for statement in around.contained():
         statement.container = container
         statement.kind = kind = kind_of(statement, container)
-        statement.section, statement.root = section, root
+        statement.in_section, statement.in_document = section, root
         statement._outer = section
         if kind in KINDS:
             statement.key = _key(statement, root, keys)

@@ -47,6 +47,11 @@ _TELECOM_USE: Final = {
     "TMP": "temp",
     "BAD": "old",
 }
+_READ_USES: Final = frozenset(("PST", "PG"))
+_FURTHER_USES: Final = {
+    "EN": frozenset(("ABC", "I", "IDE", "OR", "PHON", "R", "SNDX", "SRCH", "SYL")),
+    "AD": frozenset(("CONF", "PHYS")),
+}
 _TELECOM_SYSTEM: Final = {
     "tel": "phone",
     "fax": "fax",
@@ -78,6 +83,17 @@ def _use(node: Node, table: Mapping[str, str]) -> str | None:
     return next((table[code] for code in _uses(node) if code in table), None)
 
 
+def _further_uses(ctx: Context, node: Node, table: Mapping[str, str], kind: str) -> list[dict[str, Any]]:
+    """The uses that R4 has no code for, as extensions of HL7's data types; what is no use at all is reported."""
+    known = _FURTHER_USES.get(kind, frozenset())
+    rest = [code for code in _uses(node) if code not in table and code not in _READ_USES]
+    for code in rest:
+        if code not in known:
+            ctx.flag("FB-CDA-005", f"no rule represents {node.tag}/@use {code}")
+    url = f"http://hl7.org/fhir/StructureDefinition/iso21090-{kind}-use"
+    return [{"url": url, "valueCode": code} for code in rest if code in known]
+
+
 def _valid(ctx: Context, node: Node) -> Period | None:
     for name in ("validTime", "useablePeriod"):
         for interval in node.named.get(name, ()):
@@ -93,6 +109,8 @@ def human_name(ctx: Context, x: Any) -> list[HumanName] | None:
     names: list[HumanName] = []
     for node in items(x):
         name = HumanName()
+        if further := _further_uses(ctx, node, _NAME_USE, "EN"):
+            name["extension"] = further
         if use := _use(node, _NAME_USE):
             name["use"] = use
         if node.content:
@@ -112,7 +130,7 @@ def human_name(ctx: Context, x: Any) -> list[HumanName] | None:
                 _put(name, part.tag, text, [code for code in qualifier if code in _QUALIFIERS])
         if valid := _valid(ctx, node):
             name["period"] = valid
-        if name.keys() - {"use", "period"}:
+        if name.keys() - {"extension", "use", "period"}:
             names.append(name)
         for own, parts in apart.items():
             other = HumanName(use=own)
@@ -153,6 +171,8 @@ def address(ctx: Context, x: Any) -> list[Address] | None:
     results: list[Address] = []
     for node in items(x):
         built = Address()
+        if further := _further_uses(ctx, node, _ADDRESS_USE, "AD"):
+            built["extension"] = further
         if use := _use(node, _ADDRESS_USE):
             built["use"] = use
         if "PST" in _uses(node):
@@ -167,7 +187,7 @@ def address(ctx: Context, x: Any) -> list[Address] | None:
                 built[element] = part.content
         if valid := _valid(ctx, node):
             built["period"] = valid
-        if built.keys() - {"use", "type", "period"}:
+        if built.keys() - {"extension", "use", "type", "period"}:
             results.append(built)
     return results or None
 
@@ -184,6 +204,7 @@ def contact_point(ctx: Context, x: Any) -> list[ContactPoint] | None:
         if not value:
             continue
         built = ContactPoint(system=system or "other", value=value)
+        _further_uses(ctx, node, _TELECOM_USE, "TEL")
         if "PG" in _uses(node):
             built["system"] = "pager"
         if use := _use(node, _TELECOM_USE):

@@ -214,16 +214,14 @@ def read_message(
     placed = placements(options)
     message = Message(locator, segments, issues, raw=raw, zone=zone, placed=placed)
     missing = [name for name in options.get("require", ()) if not message.has(name)]
+    covers = options.get("covers") or ()
+    covered = message.kind.split("^")[0] in covers
     if missing:
-        issues.append(
-            new_issue(
-                "FB-HL7-007",
-                f"{message.kind or 'a message without MSH-9'} has no {', '.join(missing)}",
-                locator,
-            )
-        )
+        kind = message.kind or "a message without MSH-9"
+        code = "FB-HL7-023" if covered else "FB-HL7-007"
+        issues.append(new_issue(code, f"{kind} has no {', '.join(missing)}", locator))
         message.outcome = "skipped"
-    elif (covers := options.get("covers")) and message.kind.split("^")[0] not in covers:
+    elif covers and not covered:
         issues.append(
             new_issue(
                 "FB-HL7-008",
