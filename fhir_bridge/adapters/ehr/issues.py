@@ -469,6 +469,13 @@ _CODES = declare(
         "What is there is converted; send the whole file again.",
         "incomplete",
     ),
+    IssueCode(
+        "FB-NOTE-006",
+        "warning",
+        "A text states a value that can be none, as an LVEF of 5.5 % or from 45 to 40 %",
+        "Correct it at its source; the text is kept, and no fact is made of the value.",
+        "value",
+    ),
 )
 
 

@@ -15,7 +15,7 @@ from fhir_bridge.adapters.ehr.ccda.parties import PARTIES, hash_of, parties
 from fhir_bridge.adapters.ehr.ccda.stated import narrative_facts
 from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.issues import new_issue
-from fhir_bridge.adapters.ehr.notes.extracted import StatedFact
+from fhir_bridge.adapters.ehr.notes.extracted import ImplausibleValue, StatedFact, implausible_values
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Applied
 from fhir_bridge.plugins import IssueLike, RecordOutcome
@@ -34,6 +34,7 @@ class Document:
 
     __slots__ = (
         "_facts",
+        "_implausible",
         "_scopes",
         "content",
         "issues",
@@ -63,6 +64,7 @@ class Document:
         self.time: datetime | None = None
         self._scopes: dict[str, list[Node]] | None = None
         self._facts: list[StatedFact] | None = None
+        self._implausible: list[ImplausibleValue] = []
         if root is not None:
             custodian = root.path("custodian", "assignedCustodian", "representedCustodianOrganization")
             if custodian is not None and custodian.__class__ is Node:
@@ -123,7 +125,11 @@ class Document:
             return (self.root,) if self.root is not None else ()
         if name == "Fact":
             if self._facts is None:
-                self._facts = [] if self.root is None else narrative_facts(self.scopes["Section"], self.root)
+                self._facts = (
+                    []
+                    if self.root is None
+                    else narrative_facts(self.scopes["Section"], self.root, self._implausible)
+                )
             return self._facts
         return self.scopes.get(name, ())
 
@@ -142,7 +148,7 @@ class Document:
         ]
         if declared:
             issues += [new_issue("FB-CDA-006", text, self.locator) for text in declared]
-        return issues
+        return issues + implausible_values(self._implausible, self.locator)
 
 
 def _scopes(root: Root) -> dict[str, list[Node]]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import OBSERVATION, ORDER, VISIT_OBSERVATION, Group
-from fhir_bridge.adapters.ehr.notes.extracted import StatedFact, stated_facts
+from fhir_bridge.adapters.ehr.notes.extracted import ImplausibleValue, StatedFact, stated_facts
 from fhir_bridge.fhir.datatypes import Attachment
 from fhir_bridge.mapping import function
 
@@ -224,7 +224,7 @@ def contents_notes(s: Group) -> str | None:
     return "; ".join(results) or None
 
 
-def contents_facts(patient: Group) -> list[StatedFact]:
+def contents_facts(patient: Group, implausible: list[ImplausibleValue]) -> list[StatedFact]:
     """What the texts of a document (MDM) state, by all extractors; spans are of the text of one OBX-3."""
     if "TXA" not in patient.first or patient.outer is None or patient.outer.part("MSH", 9, 1) != "MDM":
         return []
@@ -238,7 +238,9 @@ def contents_facts(patient: Group) -> list[StatedFact]:
     except ValueError:
         day = None
     return [
-        fact for title, lines in texts.items() for fact in stated_facts("\n".join(lines), patient, title, day)
+        fact
+        for title, lines in texts.items()
+        for fact in stated_facts("\n".join(lines), patient, title, day, implausible)
     ]
 
 

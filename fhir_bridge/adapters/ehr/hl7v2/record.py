@@ -37,7 +37,7 @@ from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
 from fhir_bridge.adapters.ehr.hl7v2.source_bytes import SourceBytes
 from fhir_bridge.adapters.ehr.hl7v2.variants import variants
 from fhir_bridge.adapters.ehr.issues import new_issue
-from fhir_bridge.adapters.ehr.notes.extracted import StatedFact
+from fhir_bridge.adapters.ehr.notes.extracted import ImplausibleValue, StatedFact, implausible_values
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Applied, Passage, Read, Span
 from fhir_bridge.plugins import IssueLike, RecordOutcome
@@ -103,6 +103,7 @@ class Message:
     __slots__ = (
         "_account",
         "_facts",
+        "_implausible",
         "_names",
         "_placed",
         "_raw",
@@ -145,6 +146,7 @@ class Message:
         self.outcome: RecordOutcome = outcome
         self.records = 1
         self._facts: list[StatedFact] | None = None
+        self._implausible: list[ImplausibleValue] = []
         self._account: Unread | None = None
         self.applied: Sequence[Applied] = ()
         self._tree: Group | None = None
@@ -204,6 +206,7 @@ class Message:
         if self._tree is not None:
             self._tree.release()
         self._facts = None
+        self._implausible = []
 
     @property
     def readable(self) -> bool:
@@ -266,7 +269,7 @@ class Message:
             issues.append(
                 new_issue("FB-HL7-017", f"not of the patient, and not represented: {listed}", self.locator)
             )
-        return issues
+        return issues + implausible_values(self._implausible, self.locator)
 
     @property
     def _bytes(self) -> SourceBytes:
@@ -297,7 +300,9 @@ class Message:
             return remainders(root, self._account.rest)
         if name == FACT:
             if self._facts is None:
-                self._facts = [fact for patient in patients for fact in contents_facts(patient)]
+                self._facts = [
+                    fact for patient in patients for fact in contents_facts(patient, self._implausible)
+                ]
             return self._facts
         if name == ORDER:
             return [order for patient in patients for order in patient.of(ORDER)]

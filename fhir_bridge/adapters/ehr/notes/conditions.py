@@ -5,93 +5,284 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["CONDITION", "GERMAN", "RELATIONS", "WORDS", "condition_name", "relation_of"]
+__all__ = ["CONDITION", "CONDITIONS", "RELATIONS", "WORDS", "condition_name", "relation_name", "relation_of"]
 
+_CANCER: Final = r"(?:\ ?karzinome?n?s?|-?\ ?Ca\b\.?|krebs|tumore?n?)"
+"""What ends the German name of one, as `<cancer>` in the table."""
 _TABLE: Final = (
     # English name, German name, English words, German words, words of both
-    ("sudden cardiac death", "plötzlicher Herztod", r"sudden(?:\ (?:cardiac|unexplained))?\ deaths?|died\ suddenly"
-     r"(?=[^.]{0,12}\bSCD)", r"plötzliche[rnms]?(?:\ Herz)?\ ?(?:Herz)?tode?s?"
-     r"|plötzlich\ verstorben(?=\W{0,3}PHT)|PHT|Sekundentod", r"SCD"),
-    ("hypertrophic cardiomyopathy", "hypertrophe Kardiomyopathie", r"hypertrophic\ (?:obstructive\ )?cardiomyopathy",
-     r"hypertrophe[rn]?\ (?:obstruktive[rn]?\ )?Kardiomyopathie", r"H(?:O|N)?CM"),
-    ("dilated cardiomyopathy", "dilatative Kardiomyopathie", r"dilated\ cardiomyopathy",
-     r"dilatative[rn]?\ (?:Kardiomyopathie|CMP|KMP)", r"DCM|DCMP"),
-    ("cardiomyopathy", "Kardiomyopathie", r"cardiomyopath(?:y|ies)", r"Kardiomyopathien?|CMP|KMP", ""),
-    ("myocardial infarction", "Myokardinfarkt", r"myocardial\ infarctions?|(?:fatal\ )?heart\ attacks?|MIs?",
-     r"Myokardinfarkte?s?|(?:Hinterwand|Vorderwand|Herz)infarkte?s?|HI|AMI", r"N?STEMI"),
-    ("coronary artery disease", "koronare Herzkrankheit",
-     r"(?:premature\ )?coronary\ (?:artery|heart)\ disease|CAD|CHD|IHD", r"koronare[rn]?\ Herz(?:krankheit|erkrankung)"
-     r"|KHK", ""),
-    ("heart failure", "Herzinsuffizienz", r"(?:congestive\ )?heart\ failure|CHF", r"Herzinsuffizienz|Herzschwäche", ""),
-    ("heart disease", "Herzerkrankung", r"heart\ disease", r"", ""),
-    ("atrial fibrillation", "Vorhofflimmern", r"atrial\ fibrillation|A-?fib|AF", r"Vorhofflimmerns?|VHF", ""),
-    ("long QT syndrome", "Long-QT-Syndrom", r"long[- ]QT[- ]syndrome", r"Long-QT-Syndroms?", r"LQTS?"),
-    ("aortic aneurysm", "Aortenaneurysma", r"(?:abdominal\ |thoracic\ )?aortic\ aneurysms?|AAA",
-     r"(?:thorakale\w*\ |abdominelle\w*\ )?(?:Bauch)?Aortenaneurysmas?|BAA", ""),
-    ("stroke", "Schlaganfall", r"strokes?|CVAs?", r"Schlaganfalls?|Schlaganfälle|Apople(?:x|xie)|Hirninfarkte?s?", ""),
-    ("hypertension", "Hypertonie", r"(?:arterial\ )?hypertension|high\ blood\ pressure|HTN|hypertensive",
-     r"(?:arterielle[rn]?\ |art\.\ )?Hypertonie|Bluthochdruck|Hypertonus", ""),
-    ("hypercholesterolemia", "Hypercholesterinämie", r"(?:familial\ )?hypercholesterola?emia",
-     r"(?:familiäre\ )?Hypercholesterinämie", r""),
-    ("diabetes", "Diabetes", r"T[12]DM|(?:type\ [12I]+\ )?diabetic",
-     r"Zucker(?:krankheit)?|(?:Typ-[12I]+-)?Diabetiker(?:in)?",
-     r"(?:type\ [12I]+\ )?diabetes(?:\ mellitus)?(?:\ (?:type|Typ)\ [12I]+)?|(?-i:DM)(?:\ ?(?:Typ\ |type\ )?[12I]+)?"),
-    ("breast cancer", "Mammakarzinom", r"breast\ (?:cancer|ca\b\.?)", r"Mammakarzinoms?|Brustkrebs|Mamma-?Ca\b\.?", ""),
-    ("colon cancer", "Kolonkarzinom", r"col(?:on|orectal)\ (?:cancer|ca\b\.?)",
-     r"Kolonkarzinoms?|Darmkrebs|Kolon-?Ca\b\.?", ""),
+    (
+        "sudden cardiac death", "plötzlicher Herztod",
+        r"sudden(?:\ (?:cardiac|unexplained))?\ deaths?|died\ suddenly(?=[^.]{0,12}\bSCD)",
+        r"plötzliche[rnms]?(?:\ Herz)?\ ?(?:Herz)?tode?s?|plötzliche[rn]?\ Todesf[aä]ll\w*"
+        r"|plötzlich\ verstorben(?=\W{0,3}PHT)|PHT|Sekundentod",
+        "SCD",
+    ),
+    (
+        "sudden death", "plötzlicher Tod",
+        r"died\ (?:[\w']+\ ){0,4}suddenly|suddenly\ died|dropped\ dead|found\ dead|died\ in\ (?:his|her)\ sleep",
+        r"plötzlich\ (?:und\ unerwartet\ )?(?:\w+\ ){0,4}(?:verstorben|gestorben|tot)|(?:verstarb"
+        r"|starb)\ (?:\w+\ ){0,4}plötzlich|tot\ (?:\w+\ ){0,3}aufgefunden",
+        "",
+    ),
+    (
+        "hypertrophic cardiomyopathy", "hypertrophe Kardiomyopathie",
+        r"hypertrophic\ (?:obstructive\ )?cardiomyopathy",
+        r"hypertrophe[rn]?\ (?:obstruktive[rn]?\ )?(?:Kardiomyopathie|CMP|KMP)",
+        "H(?:O|N)?CM",
+    ),
+    (
+        "dilated cardiomyopathy", "dilatative Kardiomyopathie",
+        r"dilated\ cardiomyopathy",
+        r"dilatative[rn]?\ (?:Kardiomyopathie|CMP|KMP)",
+        "DCM|DCMP",
+    ),
+    (
+        "arrhythmogenic cardiomyopathy", "arrhythmogene Kardiomyopathie",
+        r"arrhythmogenic\ (?:right\ ventricular\ )?cardiomyopathy",
+        r"arrhythmogene[rn]?\ (?:rechtsventrikuläre[rn]?\ )?Kardiomyopathie",
+        "ARVC|ARVD|ACM",
+    ),
+    (
+        "cardiomyopathy", "Kardiomyopathie",
+        "cardiomyopath(?:y|ies)",
+        "Kardiomyopathien?|CMP|KMP",
+        "",
+    ),
+    (
+        "myocardial infarction", "Myokardinfarkt",
+        r"myocardial\ infarct(?:ion)?s?|(?:fatal\ )?heart\ attacks?",
+        "Myokardinfarkte?n?s?|(?:Hinterwand|Vorderwand|Herz)infarkte?n?s?|HI|AMI",
+        "N?STEMI|MIs?",
+    ),
+    (
+        "coronary artery disease", "koronare Herzkrankheit",
+        r"(?:premature\ )?(?:coronary|ischa?emic)\ (?:artery\ |heart\ )?disease|CAD|CHD|IHD",
+        r"koronare[rn]?\ Herz(?:krankheit|erkrankung)(?:en)?|KHK",
+        "",
+    ),
+    (
+        "heart failure", "Herzinsuffizienz",
+        r"(?:congestive\ )?heart\ failure|CHF",
+        "Herzinsuffizienz|Herzschwäche",
+        "",
+    ),
+    (
+        "atrial fibrillation", "Vorhofflimmern",
+        r"atrial\ fibrillation|A-?fib|AF",
+        "Vorhofflimmerns?|VHF",
+        "",
+    ),
+    (
+        "long QT syndrome", "Long-QT-Syndrom",
+        "long[- ]QT(?:[- ]syndrome)?",
+        "Long-QT-Syndroms?",
+        "LQTS?",
+    ),
+    (
+        "Brugada syndrome", "Brugada-Syndrom",
+        r"Brugada(?:\ syndrome)?",
+        "Brugada-Syndroms?",
+        "",
+    ),
+    (
+        "Marfan syndrome", "Marfan-Syndrom",
+        r"Marfan(?:['’]?s)?(?:\ syndrome)?",
+        "Marfan-Syndroms?",
+        "",
+    ),
+    (
+        "aortic dissection", "Aortendissektion",
+        r"aortic\ dissections?",
+        "Aortendissektion(?:en)?",
+        "",
+    ),
+    (
+        "aortic aneurysm", "Aortenaneurysma",
+        r"(?:abdominal\ |thoracic\ )?aortic\ aneurysms?|AAA",
+        r"(?:thorakale\w*\ |abdominelle\w*\ )?(?:Bauch)?Aortenaneurysm(?:as?|en)|BAA",
+        "",
+    ),
+    (
+        "congenital heart disease", "angeborener Herzfehler",
+        r"congenital\ heart\ (?:disease|defects?)",
+        r"angeborene[rnm]?\ Herzfehlern?",
+        "",
+    ),
+    (
+        "heart disease", "Herzerkrankung",
+        r"(?:heart|cardiac)\ (?:disease|conditions?|problems?)",
+        "Herz(?:erkrankung|krankheit|leiden|problem)(?:en|e)?",
+        "",
+    ),
+    (
+        "stroke", "Schlaganfall",
+        r"strokes?|CVAs?|TIAs?(?=\ and\ stroke)",
+        "Schlaganfalls?|Schlaganfällen?|Apople(?:x|xie)|Hirninfarkte?n?s?",
+        "",
+    ),
+    (
+        "pulmonary embolism", "Lungenembolie",
+        r"pulmonary\ embol(?:ism|us)|PE",
+        "Lungenembolien?|LAE",
+        "",
+    ),
+    (
+        "deep vein thrombosis", "tiefe Venenthrombose",
+        r"deep\ (?:vein|venous)\ thrombosis|DVTs?",
+        r"(?:tiefe\ (?:Bein)?)?(?:Bein)?Venenthrombosen?|TVT",
+        "",
+    ),
+    (
+        "venous thromboembolism", "venöse Thromboembolie",
+        r"(?:venous\ )?thromboembolism|VTE",
+        r"(?:venöse\ )?Thromboembolien?|Thrombosen?",
+        "",
+    ),
+    (
+        "hypertension", "Hypertonie",
+        r"(?:arterial\ )?hypertension|high\ blood\ pressure|HTN|hypertensive",
+        r"(?:arterielle[rn]?\ |art\.\ ?)?Hypertonie|Bluthochdruck|Hypertonus|aHT",
+        "",
+    ),
+    (
+        "hypercholesterolemia", "Hypercholesterinämie",
+        r"(?:familial\ )?hypercholesterola?emia|high\ cholesterol|hyperlipida?emia",
+        r"(?:familiäre\ )?Hypercholesterinämie|Hyperlipidämie|Hyperlipoproteinämie",
+        "",
+    ),
+    (
+        "diabetes", "Diabetes",
+        r"T[12]DM|(?:type\ [12I]+\ )?diabetic",
+        "Zucker(?:krankheit)?|(?:Typ-[12I]+-)?Diabetiker(?:in)?",
+        r"(?:type\ [12I]+\ |Typ-[12I]+-)?diabetes(?:\ mellitus)?(?:\ (?:type|Typ)\ [12I]+)?|(?-i:DM)(?:\ ?(?:Typ\ "
+        r"|type\ )?[12I]+)?",
+    ),
+    (
+        "breast cancer", "Mammakarzinom",
+        r"breast(?:\ (?:cancers?|ca\b\.?|carcinoma)|(?=(?:,|\ and|\ or|/|,\ \w+,?)\ (?:\w+,?\ (?:or"
+        r"|and)\ )?ovarian\ c))",
+        r"Mamma-?<cancer>|Brust<cancer>|(?:Mamma|Brust)-(?=,?\ (?:oder|und|noch|bzw\.)\ \w+(?:karzinom|krebs"
+        r"|-?Ca\b))",
+        "",
+    ),
+    (
+        "ovarian cancer", "Ovarialkarzinom",
+        r"ovarian(?:\ (?:cancers?|ca\b\.?|carcinoma)|(?=(?:\ and|\ or|/)\ breast\ c))",
+        r"Ovarial-?<cancer>|Eierstock<cancer>|(?:Ovarial|Eierstock)-(?=\ (?:oder|und|noch|bzw\.)\ \w+(?:karzinom"
+        r"|krebs|-?Ca\b))",
+        "",
+    ),
+    (
+        "colon cancer", "Kolonkarzinom",
+        r"(?:col(?:on|orectal)|bowel|rectal)\ (?:cancer|ca\b\.?|carcinoma)",
+        "(?:Kolon|Colon|Darm|Rektum)-?<cancer>",
+        "CRC",
+    ),
+    (
+        "lung cancer", "Bronchialkarzinom",
+        r"lung\ (?:cancer|ca\b\.?|carcinoma)",
+        "(?:Bronchial|Lungen|Bronchus)-?<cancer>",
+        "",
+    ),
+    (
+        "prostate cancer", "Prostatakarzinom",
+        r"prostat(?:e|ic)\ (?:cancer|ca\b\.?|carcinoma)",
+        "Prostata-?<cancer>",
+        "",
+    ),
+    (
+        "pancreatic cancer", "Pankreaskarzinom",
+        r"pancreatic\ (?:cancer|ca\b\.?|carcinoma)",
+        "Pankreas-?<cancer>|Bauchspeicheldrüsen<cancer>",
+        "",
+    ),
+    (
+        "gastric cancer", "Magenkarzinom",
+        r"(?:gastric|stomach)\ (?:cancer|ca\b\.?|carcinoma)",
+        "Magen-?<cancer>",
+        "",
+    ),
+    (
+        "renal failure", "Niereninsuffizienz",
+        r"(?:renal|kidney)\ (?:failure|disease)",
+        "Niereninsuffizienz|Nierenversagen|Nierenerkrankung",
+        "",
+    ),
+    (
+        "cancer", "Krebs",
+        "cancer|malignan(?:cy|cies)",
+        r"Krebs(?:erkrankung(?:en)?)?|Malignom\w*|Tumorerkrankung(?:en)?",
+        "",
+    ),
 )  # fmt: skip
 """More specific conditions first."""
 
-_CASED: Final = frozenset("MI MIs HI AF AMI CMP KMP BAA AAA PHT CAD CHD IHD CHF HTN SCD".split())
+CONDITIONS: Final = tuple((english, german) for english, german, *_ in _TABLE)
+"""What the rules know, by its names in both languages."""
+_CASED: Final = frozenset(
+    "MI MIs HI AF AMI CMP KMP BAA AAA PHT CAD CHD IHD CHF HTN SCD PE LAE ACM CRC VTE".split()
+)
 
 
 def _condition() -> re.Pattern[str]:
     parts = []
     for number, (_, _, english, german, both) in enumerate(_TABLE):
-        for mark, words in (("e", english), ("g", german), ("b", both)):
-            if words:
-                parts.append(f"(?P<{mark}{number}>{words})")
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(parts)})(?![\w-])", re.IGNORECASE | re.VERBOSE)
+        words = "|".join(one for one in (english, german, both) if one).replace("<cancer>", _CANCER)
+        parts.append(f"(?P<c{number}>{words})")
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(parts)})(?![\w-])(?!-)", re.IGNORECASE | re.VERBOSE)
 
 
 CONDITION: Final = _condition()
-"""A condition; its group says which, and of which language its words are."""
+"""A condition; its group says which."""
 
 
 def condition_name(match: re.Match[str], german: bool) -> str | None:
-    """The name that a fact gives the condition; None of an abbreviation in other letters than its own (`hi`, `mi`)."""
-    if match[0] not in _CASED and match[0].upper() in _CASED:
+    """The name of a condition in a language; None of an abbreviation in other letters than its own (`hi`, `mi`)."""
+    if match[0] not in _CASED and match[0].upper() in _CASED and match[0] not in ("Mi", "mi"):
         return None
-    group = match.lastgroup or ""
-    row = _TABLE[int(group[1:])]
-    return row[1] if group[0] == "g" or (german and group[0] == "b") else row[0]
+    if match[0] in ("Mi", "mi", "hi", "af", "pe"):
+        return None
+    row = _TABLE[int((match.lastgroup or "c0")[1:])]
+    return row[1] if german else row[0]
 
 
-RELATIONS: Final = {
-    "grandfather": "GRFTH", "grandmother": "GRMTH", "father": "FTH", "mother": "MTH", "brother": "BRO", "sister": "SIS",
-    "son": "SONC", "daughter": "DAUC", "uncle": "UNCLE", "aunt": "AUNT", "cousin": "COUSN", "parents": "PRN",
-    "nephew": "NEPHEW", "niece": "NIECE",
-    "Großvater": "GRFTH", "Großmutter": "GRMTH", "Vater": "FTH", "Mutter": "MTH", "Bruder": "BRO", "Schwester": "SIS",
-    "Sohn": "SONC", "Tochter": "DAUC", "Onkel": "UNCLE", "Tante": "AUNT", "Cousin": "COUSN", "Eltern": "PRN",
-    "Neffe": "NEPHEW", "Nichte": "NIECE",
+_KIN: Final = {
+    "GRFTH": ("grandfather", "Großvater", "grandpa granddad MGF PGF opa grossvater"),
+    "GRMTH": ("grandmother", "Großmutter", "grandma granny MGM PGM oma grossmutter"),
+    "GRPRN": ("grandparents", "Großeltern", "grandparent"),
+    "FTH": ("father", "Vater", "dad"),
+    "MTH": ("mother", "Mutter", "mom mum"),
+    "BRO": ("brother", "Bruder", "brothers brüder brüdern"),
+    "SIS": ("sister", "Schwester", "sisters schwestern"),
+    "SONC": ("son", "Sohn", "sons söhne söhnen"),
+    "DAUC": ("daughter", "Tochter", "daughters töchter töchtern"),
+    "UNCLE": ("uncle", "Onkel", "uncles onkeln"),
+    "AUNT": ("aunt", "Tante", "aunts tanten"),
+    "COUSN": ("cousin", "Cousin", "cousins cousine cousinen"),
+    "PRN": ("parents", "Eltern", "parent"),
+    "SIB": ("sibling", "Geschwister", "siblings geschwistern"),
+    "NEPHEW": ("nephew", "Neffe", "nephews neffen"),
+    "NIECE": ("niece", "Nichte", "nieces nichten"),
 }  # fmt: skip
-"""Members of a family, with their codes of v3-RoleCode."""
-_ALSO: Final = {
-    "dad": "father", "mom": "mother", "mum": "mother", "oma": "Großmutter", "opa": "Großvater", "cousine": "Cousin",
-    "grandpa": "grandfather", "grandma": "grandmother",
-}  # fmt: skip
-_BY_WORD: Final = {**{name.lower(): name for name in RELATIONS}, **_ALSO}
-GERMAN: Final = frozenset(list(RELATIONS)[list(RELATIONS).index("Großvater") :])
-"""The relations of German texts."""
-_PLURAL: Final = re.compile(
-    r"(?:brothers|sisters|sons|daughters|uncles|aunts|cousins|brüder|schwestern|söhne|töchter)"
-)
+"""Members of a family by their codes of v3-RoleCode: the names in both languages, and other words."""
+RELATIONS: Final = {name: code for code, (english, german, _) in _KIN.items() for name in (english, german)}
+"""The code of a relation by its name."""
+_BY_WORD: Final = {
+    word.lower(): code
+    for code, (english, german, others) in _KIN.items()
+    for word in (english, german, *others.split())
+}
 
 
 def relation_of(word: str) -> str | None:
-    """The relation that a word is for; None of several people, of whom a text does not say which."""
-    folded = word.lower()
-    return None if _PLURAL.fullmatch(folded) else _BY_WORD.get(folded)
+    """The code of the relation that a word is for."""
+    return _BY_WORD.get(word.lower())
+
+
+def relation_name(code: str, german: bool) -> str:
+    """The name of a relation in a language."""
+    return _KIN[code][1 if german else 0]
 
 
 WORDS: Final = "|".join(sorted(_BY_WORD, key=len, reverse=True))

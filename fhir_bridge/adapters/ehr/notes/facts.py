@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Fact"]
+__all__ = ["Doubt", "Fact"]
 
 
 class Fact(NamedTuple):
@@ -26,3 +26,16 @@ class Fact(NamedTuple):
     text: str
     relation: str = ""
     negated: bool = False
+
+
+class Doubt(NamedTuple):
+    """A value that a text states and that can be none: nothing is made of it.
+
+    Attributes:
+        kind: what it would be, in words.
+        start, end: the span in the text, in characters from 0.
+    """
+
+    kind: str
+    start: int
+    end: int

@@ -1,185 +1,409 @@
-"""Family history in a sentence: whose, which disease, and whether it is denied."""
+"""Family history in a sentence: whose, which disease, and whether it is denied.
+
+A sentence is read from left to right. A relative is the subject of the conditions after it, as far as the words
+between are known ones;
+a condition without a subject is of the relative named right after it, or of the family where the sentence speaks
+of that.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.notes.conditions import (
     CONDITION,
-    GERMAN,
-    RELATIONS,
     WORDS,
     condition_name,
+    relation_name,
     relation_of,
 )
 from fhir_bridge.adapters.ehr.notes.facts import Fact
-from fhir_bridge.adapters.ehr.notes.sentences import HYPOTHETICAL, UNCHANGED, Sentence
+from fhir_bridge.adapters.ehr.notes.modality import HYPOTHETICAL
+from fhir_bridge.adapters.ehr.notes.persons import OTHER
+from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence
 
-__all__ = ["RELATIONS", "family_history"]
+__all__ = ["FAMILY_HISTORY", "family_history"]
 
-_MEMBER: Final = re.compile(
-    rf"""(?:^\W*|[:;,.(]\s*|\b(?:the\ patient's|pt['’]?s|his|her|the|an?|ihr|sein|der|die|bei\ der|beim|eine?|with|mit
-    |maternal|paternal|in|and|und|both|beide|older|younger|half|elder|only|one|ein|mat\.?|pat\.?|beider|älterer|ältere
-    |jüngerer|jüngere|leiblicher?|of|from)\ )
-    (?P<member>{WORDS})\b(?!-)""",
-    re.VERBOSE | re.IGNORECASE,
+FAMILY_HISTORY: Final = ("famil", "fam", "fh", "fmhx", "fa:", "fa ", *dict.fromkeys(WORDS.lower().split("|")))
+"""A text without any of these, in small letters and outside of a section on it, states nothing of relatives."""
+
+_RELATIVE: Final = re.compile(rf"\b(?P<who>{WORDS})\b(?!-)(?!['’]s\b)(?!s['’])", re.IGNORECASE)
+_OTHER_PERSON: Final = re.compile(
+    rf"\b(?:{WORDS})(?:-in-law|['’]s?\s+(?:\w+\s+)?(?:husband|wife|partner|friend|boyfriend"
+    rf"|girlfriend|side|new\s+\w+))\b|{OTHER.pattern}",
+    re.IGNORECASE | re.VERBOSE,
 )
-"""A relative who is the subject of a statement."""
-_RELATIVE: Final = re.compile(rf"\b(?:{WORDS})s?\b", re.IGNORECASE)
+_SELF: Final = re.compile(
+    r"\b(?:patient(?:in)?|pat\.|pt)\s+(?:is|ist|had|erlitt|hat|has)\b|\b(?:father|mother|dad"
+    r"|mum|mom)\s+of\s+(?:two|three|four|five|six|\d)|\b(?:Mutter|Vater)\s+von\s+(?:zwei|drei"
+    r"|vier|fünf|\d)|\b(?:is|ist)\s+(?:an?\s+|the\s+)?(?:father|mother|Vater|Mutter)\s+(?:of"
+    r"|von)\b",
+    re.IGNORECASE,
+)
+_KIN_WORDS: Final = r"""maternal|paternal|mat\.?|pat\.?|ms\.?|vs\.?|mütterlicherseits|väterlicherseits|väterl\.?
+    |mütterl\.?|mütterliche[rs]?|väterliche[rs]?
+    |older|younger|oldest|eldest|half|elder|only|one|two|three|several|both|beide|beiden|beider|zwei|drei|mehrere
+    |älterer?|jüngerer?|leiblicher?|leibliche
+    |the|his|her|an?|der|die|dem|den|ein|eine|einer|einem|beim|bei|ihr|ihre|ihrer|ihrem|sein|seine|seiner|seinem
+    |patient['’]s|in|of|auch|also|sowie|great"""
+_JOINED: Final = re.compile(
+    rf"(?:[\s,&/+(]|\b(?:and|und|u\.|as\ well\ as|plus|or|oder|sowie|{_KIN_WORDS})(?!\w))*",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Between two relatives of whom the same is said."""
+_PLAYED: Final = re.compile(
+    r"\bwhile\ (?:playing|running|exercising|swimming|asleep|sleeping)(?:\ \w+)?\b|\b(?:beim"
+    r"|im)\ (?:Fußball|Sport|Laufen|Schlaf|Training)\w*\b",
+    re.IGNORECASE | re.VERBOSE,
+)
 _BETWEEN: Final = re.compile(
-    rf"""(?:[\s:,;.(–/+&-]|\)|\d+(?:['’]?s)?|{CONDITION.pattern}
-    |\b(?:mütterlicherseits|väterlicherseits|väterl|mütterl|des\ Patienten|der\ Patientin|maternal|paternal
-    |had|has|have|having|with|w|died|dies|passed\ away|dead|deceased|of|from|is|ist|diagnosed|diag|dx|dxd|was
-    |were|found\ to\ have
-    |suffers?|suffered|carries|the\ diagnosis|survived|underwent|operated|surgery|treated|developed|h|o|s|p|hx
-    |history|known
-    |a|an|at|age|aged|in|his|her|their|early|late|mid|year|years|old|yrs?|yo|y|on|for|due|to|after|since|type
-    |both|fatal|several
-    |two|multiple|premature|severe|suddenly|and|und|alive|living
-    |mit|hat|hatte|haben|hatten|leidet|litt|leiden|an|einem|einer|einen|eine|ein|am|im|erlitt|verstarb
-    |verstorben|gestorben|starb|wurde|wegen|bei
-    |Z|n|Zn|St|stattgehabt\w*|Alter|von|J|Jahren|Jahre|Lj|Lebensjahr|ca|Anfang|Mitte|Ende|plötzlich|art
-    |arterielle\w*|Typ|bekannt\w*
-    |beide|jung|früh|nach|tödlich\w*|rezidiv\w*|operiert\w*|diagnostiziert|erkrankt|betroffen|ebenfalls|auch
-    |als|Kind|ED
-    |und|sowie|familial|familiäre\w*|insulin|chronisch\w*|schwere\w*|ungefähr|rund|um|den|die|das|der)\b)*""",
+    rf"""(?:[\s:,;.()\[\]–/+&@~-]|\d+(?:['’]?s)?|¤
+    |\b(?:{_KIN_WORDS}
+    |des\ Patienten|der\ Patientin|who|which|whom|dem|dessen|deren|bei
+    |had|has|have|having|with|w|died|dies|passed\ away|dead|deceased|of|from|is|ist|sind|are|diagnosed|diag|dx
+    |dxd|was|recently|kürzlich|got
+    |were|found\ to\ have|known|carries|(?:the\ )?diagnosis|Diagnose|survived|underwent|operated|surgery|treated
+    |developed|h|o|s|p|hx|pos|positive
+    |suffers?|suffered|history|statins|jeweils|each
+    |an|at|age|aged|in|his|their|early|late|mid|year|years|old|yrs?|yo|y|on|for|due|to|after|since|type|before
+    |vor|dem|under
+    |both|fatal|several|two|multiple|premature|severe|suddenly|and|alive|living|lebt|verst|gest|recent|proven
+    |confirmed|gesichert\w*
+    |mit|hat|hatte|hatten|haben|leidet|litt|leiden|an|einen|am|im|erlitt|erlitten|verstarb|erkrankte|besteht
+    |bestand|festgestellt
+    |verstorben|gestorben|starb|wurde|wurden|wegen|Z|n|Zn|St|stattgehabt\w*|Alter|von|J|Jahren|Jahre|Lj
+    |Lebensjahr\w*|ca|Anfang|Mitte|Ende|plötzlich|art|unter\ der\ Pille
+    |arterielle\w*|Typ|bekannt\w*|jung|früh|nach|tödlich\w*|rezidiv\w*|operiert\w*|diagnostiziert|erkrankt
+    |betroffen|ebenfalls|auch|postoperativ|als|Kind|ED
+    |familial|familiäre\w*|insulin|chronisch\w*|schwere\w*|schweren|ungefähr|rund|um|das|schon|bereits|already|mg
+    |hohen?|u|und
+    |been|being|rupturiert\w*|ruptured|followed|ablation|CABG|PCI|stent\w*|bypass|ACB|transplant\w*|HTX|ICD
+    |behandelt|Behandlung|Geburt
+    |childbirth|OP|pregnancy|chemotherapy)(?!\w))*""",
     re.VERBOSE | re.IGNORECASE,
 )
 """What may stand between a relative and a condition that is the relative's: any other word leaves it in doubt."""
 _BEFORE: Final = re.compile(
-    r"""[\s(]*(?:\b(?:in|of|an?|bei|beim|der|des|his|her|the|seiner|ihrer|seines|ihres|maternal|paternal
-    |mother's|both|beiden
-    |beide|fatal|at|age|aged|mit|im|Alter|von|J|Jahren)\b[\s.]*|\d+[\s,]*)*""",
+    rf"""(?:[\s(–-]|\b(?:{_KIN_WORDS}|des|fatal|at|age|aged|mit|im|Alter|von|J|Jahren|confirmed|bekannt\w*|known
+    |familiär|familial
+    |recently|festgestellt|gesichert)(?!\w)[\s.,]*|\d+[\s,]*)*""",
     re.VERBOSE | re.IGNORECASE,
 )
 """What may stand between a condition and the relative named after it."""
 _HISTORY: Final = re.compile(
-    r"""\b(?:family\ (?:history|hx)|fam\.?\ hx|FHx|FH|Familienanamnes(?:e|tisch)|FA|familiäre\ (?:Belastung
-    |Vorbelastung)|familiär\ bekannte
-    |in\ (?:the|his|her|der|ihrer|seiner)\ (?:family|Familie)|Familiär|runs\ in\ the\ family)\b""",
+    r"""\b(?:family\ (?:medical\ )?(?:history|hx)|fam\.?\ hx|FHx|FmHx|FH|Familienanamnes(?:e|tisch)|FA
+    |familiäre[rn]?\ (?:Belastung|Disposition|Häufung
+    |Vorbelastung)|familiär(?:\ bekannte)?
+    |in\ (?:(?:the|his|her|der|ihrer|seiner)\ )?(?:immediate\ )?(?:family|Familie)|runs\ in\ the\ family
+    |Familie)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
-_IN_GERMAN: Final = re.compile(r"anamnes|är|\bFA\b|\b(?:der|ihrer|seiner)\b", re.IGNORECASE)
-_DENIED: Final = re.compile(
-    r"""^\W*(?:no|denies|denied|negative|keine?r?|kein\w*|verneint|without|ohne)\b|\bleer\b|\bunauffällig\b
-    |\bneg(?:ativ\w*|\.)?(?=\s+(?:for|bzgl|für)\b)|\b(?:negativ|neg\.)|\bdenied\b|\bdenies\b|\bverneint\b
-    |:\s*(?:none|keine)\W*$|\b(?:not|nicht)\ (?:known|bekannt)\b""",
+_LINK_WORDS: Final = r"""of|for|with|positive?|positiv|negativ|pos|significant|notable|remarkable|strong
+    |premature|early|known|bekannt\w*|bzgl|bezüglich|hinsichtlich|für|von|mit|gehäuft\w*|is|are|ist|sind
+    |includes?|including|and|or|und|oder|sowie|hx|history|an?|eine?|einer|eines|fälle|vermehrt|durch|belastet
+    |there|in|the|der|die|das|no|not|any|neg|negative?|nor|neither|weder|noch
+    |keine?[nrms]?|relevant\w*|leer|frühe[rn]?|finden|findet|sich|wird|werden|wurde|other|sonst|family|familiär
+    |familial|familiäre\w*|plus|also|auch|but|aber|jedoch|however|auftreten|s|hereditary|runs"""
+_LINK: Final = re.compile(rf"(?:[\s:,./()–-]|\b(?:{_LINK_WORDS})(?!\w)|¤)*", re.IGNORECASE | re.VERBOSE)
+"""Between words for the family and a condition in it."""
+_CLOSED: Final = re.compile(
+    r"\b(?:leer|nil|none|negative?|negativ|o\.?\ ?B|unauffällig|unremarkable"
+    r"|neg)\s*[.,;](?!\s*(?:for|für|bzgl|bezüglich))",
     re.IGNORECASE | re.VERBOSE,
 )
-_WITHOUT: Final = re.compile(
-    r"\b(?:no|not|never|without|denies|negative|neg|keine?[nmrs]?|ohne|nicht|nie)\b[^,;:.]*$", re.IGNORECASE
+"""The family has nothing: what follows is of the patient."""
+_NO: Final = (
+    r"(?:no|not|never|without|denie[sd]|negative?|neg|neither|nor|keine?[nmrs]?|ohne|nicht|nie|weder|noch|negativ"
+    r"|leer|unauffällig|verneint|free)"
 )
-"""Before a condition: a denial in its part of the sentence."""
-_OF_ANOTHER: Final = re.compile(
-    r"""\b(?:husband|wife|spouse|partner|friend|doctor)(?:in)?['’]?s\b|\b(?:Ehemann|Ehefrau|Partner)\w*\b
-    |\b(?:wife|husband|friend|neighbou?r|step|foster|in-law|(?:step|foster)\w+|Schwieger\w+|Stief\w+
-    |Pflege(?:mutter|vater|eltern)
-    |Nachbar\w*|Freund\w*|Schwager|Schwägerin|adopt\w*)\b""",
+_WITHOUT: Final = re.compile(rf"\b{_NO}\b", re.IGNORECASE)
+_YES: Final = re.compile(
+    r"\b(?:but|aber|jedoch|however|positive?|pos\.?|except|außer|dafür|sondern)\b", re.IGNORECASE
+)
+_OR: Final = re.compile(r"\b(?:or|nor|oder|noch|und|and|bzw)\b|/", re.IGNORECASE)
+_DENIED_AFTER: Final = re.compile(
+    r"""\b(?:denied|verneint\w*|negiert\w*|negative?|leer|ausgeschlossen|ruled\ out|(?:not|nicht)\ (?:known
+    |bekannt|present|vorhanden))\b|(?::|-)\s*(?:none|no|nein|keine|nil|negativ)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _EXAMINED: Final = re.compile(
-    r"\b(?:auf|screened|tested|examined|untersucht|getestet)\b.*\b(?:for|untersucht|getestet)\b",
+    r"\b(?:auf|screened|tested|examined|untersucht|getestet)\b.*\b(?:for|untersucht|getestet)\b|\bscreening\b",
     re.IGNORECASE,
 )
 _NO_STATEMENT: Final = re.compile(
-    r"""\b(?:not\ obtained|unknown|not\ available|nicht\ erhoben|unbekannt|nicht\ verfügbar|healthy
-    |alive\ and\ well|gesund
-    |worri\w+|explained|discussed|informed|asks?|asked|screening|besprochen|erklärt|aufgeklärt|sorgt|besorgt|fragte?
-    |Familiengespräch|Angehörigengespräch|meeting|ruled\ out|ausgeschlossen|V\.\ ?a|Verdacht
-    |care\ of|while|während|visiting|clinic|Sprechstunde|holt|pick)\b""",
+    r"""\b(?:not\ obtained|unknown|not\ available|could\ not\ be|nicht\ erhoben|nicht\ erhebbar|unbekannt
+    |nicht\ verfügbar|explained|discussed|informed
+    |asks?|asked|besprochen|erklärt|aufgeklärt|sorgt|besorgt|fragte?|Familiengespräch|Angehörigengespräch|meeting
+    |V\.\ ?a|Verdacht
+    |care\ of|takes\ care|while|während|visiting|clinic|Sprechstunde|holt|pick|ruled\ out|Angst|afraid|anxious
+    |Beistand|pregnan\w+|unconfirmed|unclear|unsicher|unklar|angeblich|reportedly|allegedly|probabl[ey]|likely
+    |maybe|perhaps|vielleicht|wahrscheinlich|Schwangerschaft)\b
+    |\b(?:wurde|was)\b[^.;]*\b(?:ausgeschlossen|excluded)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
-_PLAYED: Final = re.compile(
-    r"\bwhile\ (?:playing|running|exercising|swimming|asleep|sleeping)\b", re.IGNORECASE
+_HEALTHY: Final = re.compile(
+    r"\b(?:healthy|alive\ and\ well|gesund\w*|unaffected|well|nicht\ betroffen|not\ affected)\b",
+    re.IGNORECASE | re.VERBOSE,
 )
-_SELF: Final = re.compile(r"\b(?:patient(?:in)?|pat\.|pt)\s+(?:is|ist|had|erlitt|hat|has)\b", re.IGNORECASE)
+_RISK: Final = re.compile(
+    r"\b(?:risk\ of|risks?\ for|Risiko|Risk-SCD|risk\ score)\b", re.IGNORECASE | re.VERBOSE
+)
+
+
+class _Kin(NamedTuple):
+    code: str
+    """Empty of a person who is no relative, or the patient."""
+    start: int
+    end: int
 
 
 def family_history(sentence: Sentence) -> Iterator[Fact]:
     """The conditions of relatives that a sentence states or denies."""
     text = sentence.text
-    history = _HISTORY.search(text)
-    if history is None and _RELATIVE.search(text) is None:
-        return
     if (
-        HYPOTHETICAL.search(text)
-        or UNCHANGED.search(text)
+        UNCHANGED.search(text)
         or _NO_STATEMENT.search(_PLAYED.sub("", text))
         or _SELF.search(text)
-        or _OF_ANOTHER.search(text)
         or _EXAMINED.search(text)
+        or _RISK.search(text)
+        or sentence.section.kind in ("general", "plan")
     ):
         return
-    conditions = [match for match in CONDITION.finditer(text) if match[0]]
-    members = list(_MEMBER.finditer(text))
-    relatives = list(_RELATIVE.finditer(text))
-    for match in conditions:
-        whose = _whose(text, match, members, relatives)
-        if whose is not None:
-            relation, begin, end = whose
-            if _WITHOUT.search(text[: match.start()]) or _denied_after(text, match.end()):
-                continue
-            name = condition_name(match, relation in GERMAN)
-            if name is not None:
-                yield _fact(sentence, name, begin, end, relation)
-        elif history is not None:
-            yield from _of_the_family(sentence, match, history, relatives)
+    others = list(_OTHER_PERSON.finditer(text))
+    kin = [_Kin(relation_of(one["who"]) or "", one.start(), one.end()) for one in _RELATIVE.finditer(text)]
+    kin = [one for one in kin if not any(other.start() <= one.start < other.end() for other in others)]
+    kin = sorted([*kin, *(_Kin("", one.start(), one.end()) for one in others)], key=lambda one: one.start)
+    anchors = list(_HISTORY.finditer(text))
+    if not kin and not anchors and sentence.section.kind != "family":
+        return
+    conditions = [one for one in CONDITION.finditer(text) if condition_name(one, True) is not None]
+    if len(conditions) + len(kin) + len(anchors) > 2 * MOST:
+        return
+    seen: set[tuple[str, str, bool]] = set()
+    for fact in _walk(sentence, kin, conditions, anchors):
+        key = (fact.value, fact.relation, fact.negated)
+        if key not in seen:
+            seen.add(key)
+            yield fact
 
 
-def _whose(
-    text: str, condition: re.Match[str], members: list[re.Match[str]], relatives: list[re.Match[str]]
-) -> tuple[str, int, int] | None:
-    """The relation, and the span of the statement."""
-    last = next((member for member in reversed(members) if member.end() <= condition.start()), None)
-    if last is not None:
-        between = text[last.end() : condition.start()]
-        relation = relation_of(last["member"])
-        if relation and _BETWEEN.fullmatch(_PLAYED.sub("", between)) and not _RELATIVE.search(between):
-            return relation, last.start("member"), condition.end()
-    following = next((one for one in relatives if one.start() >= condition.end()), None)
-    earlier = any(one.end() <= condition.start() for one in relatives)
-    if following is not None and not earlier:
-        relation = relation_of(following[0])
-        if relation and _BEFORE.fullmatch(text, condition.end(), following.start()):
-            return relation, condition.start(), following.end()
-    return None
+def _walk(
+    sentence: Sentence, kin: list[_Kin], conditions: list[re.Match[str]], anchors: list[re.Match[str]]
+) -> Iterator[Fact]:
+    text = _masked(sentence.text, conditions)
+    german = sentence.in_german
+    subjects: list[_Kin] = []
+    loose: list[re.Match[str]] = []
+    """Conditions without a subject so far."""
+    first = False
+    """Whether the subjects were named after their conditions."""
+    at = 0
+    marks: list[_Kin | re.Match[str]] = sorted(
+        [*kin, *conditions], key=lambda one: one.start if isinstance(one, _Kin) else one.start()
+    )
+    for number, mark in enumerate(marks):
+        if isinstance(mark, _Kin):
+            gap = text[at : mark.start]
+            following = marks[number + 1] if number + 1 < len(marks) else None
+            own = (
+                following is not None
+                and not isinstance(following, _Kin)
+                and bool(_BETWEEN.fullmatch(_PLAYED.sub("", text[mark.end : following.start()])))
+                and ")" not in text[mark.end : following.start()]
+            )
+            previous = marks[number - 1] if number else None
+            if first and isinstance(previous, _Kin) and _JOINED.fullmatch(gap) and not own and mark.code:
+                subjects.append(mark)
+                for condition in loose:
+                    yield from _stated(sentence, mark, condition, german)
+            elif isinstance(previous, _Kin) and subjects and not first and _JOINED.fullmatch(gap):
+                subjects.append(mark)
+            elif (
+                isinstance(previous, re.Match)
+                and not subjects
+                and loose
+                and _BEFORE.fullmatch(gap)
+                and not (own and "," in gap)
+                and not _is_negated(text, loose[-1])
+            ):
+                subjects, first = [mark], True
+                loose = _listed(text, loose)
+                for condition in loose:
+                    yield from _stated(sentence, mark, condition, german)
+            else:
+                if not first:
+                    yield from _of_the_family(sentence, text, loose, anchors, kin, german)
+                subjects, first, loose = [mark], False, []
+            at = mark.end
+            continue
+        gap = text[at : mark.start()]
+        if subjects and not first:
+            clear = _BETWEEN.fullmatch(_WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap)))) is not None
+            ended = sentence.section.kind == "risk" and "," in gap and at > subjects[-1].end
+            if clear and not ended and all(one.code for one in subjects):
+                for one in subjects:
+                    yield from _stated(sentence, one, mark, german)
+            elif subjects[-1].code and (
+                ended or any(anchor.start() >= subjects[-1].end for anchor in anchors)
+            ):
+                subjects, loose = [], [mark]
+            else:
+                subjects = [_Kin("", mark.start(), mark.end())]
+        elif first and subjects:
+            subjects, first, loose = [], False, [mark]
+        else:
+            loose.append(mark)
+        at = mark.end()
+    if not first:
+        yield from _of_the_family(sentence, text, loose, anchors, kin, german)
+
+
+def _masked(text: str, conditions: list[re.Match[str]]) -> str:
+    """A text with a sign for each character of its conditions."""
+    pieces: list[str] = []
+    at = 0
+    for one in conditions:
+        pieces += (text[at : one.start()], "¤" * (one.end() - one.start()))
+        at = one.end()
+    return "".join(pieces) + text[at:]
+
+
+def _listed(text: str, conditions: list[re.Match[str]]) -> list[re.Match[str]]:
+    """The last of some conditions, with those that are joined to it."""
+    joined = [conditions[-1]]
+    for one in reversed(conditions[:-1]):
+        if not re.fullmatch(r"[\s/]*(?:and|und|or|oder)?\s*", text[one.end() : joined[0].start()]):
+            break
+        joined.insert(0, one)
+    return joined
+
+
+def _stated(sentence: Sentence, kin: _Kin, condition: re.Match[str], german: bool) -> Iterator[Fact]:
+    text = sentence.text
+    name = condition_name(condition, german)
+    start, end = min(kin.start, condition.start()), max(kin.end, condition.end())
+    clause = sentence.clause(condition.start(), condition.end())
+    if not kin.code or name is None or HYPOTHETICAL.search(text, *_around(sentence, start, end)):
+        return
+    denied = None
+    if kin.end <= condition.start():
+        for match in _WITHOUT.finditer(text, kin.end, condition.start()):
+            denied = match
+        if denied is not None and not _YES.search(text, denied.end(), condition.start()):
+            return
+    if (
+        text[: condition.start()].rstrip().endswith("?")
+        or _is_negated(text, condition)
+        or re.match(
+            r"[\s:]*(?:denied|verneint|negativ|ruled out|ausgeschlossen|none|nein|no)\b",
+            text[end:],
+            re.IGNORECASE,
+        )
+    ):
+        return
+    if _HEALTHY.search(text, *clause) and not re.search(r"\b(?:not|nicht)\b", text[clause[0] : clause[1]]):
+        return
+    yield sentence.fact("family", name, start, end, relation_name(kin.code, german))
+
+
+def _around(sentence: Sentence, start: int, end: int) -> tuple[int, int]:
+    """The clauses from one place to another."""
+    return sentence.clause(start, start + 1)[0], sentence.clause(end - 1, end)[1]
+
+
+def _is_negated(text: str, condition: re.Match[str]) -> bool:
+    """Whether a denial stands before a condition in its part of the sentence."""
+    return _denial(text, condition) is not None
+
+
+def _denial(text: str, condition: re.Match[str]) -> re.Match[str] | None:
+    last = None
+    for match in _WITHOUT.finditer(text, 0, condition.start()):
+        last = match
+    if last is None:
+        return None
+    between = text[last.end() : condition.start()]
+    if _YES.search(between) or ";" in between or re.search(r"[.:]\s", between.lstrip(".")):
+        return None
+    listed = between.replace("¤", "")
+    if "," in listed and not (re.search(r"\b(?:or|nor|oder|noch)\b", text[last.start() :], re.IGNORECASE)):
+        return None if re.search(r",[^,]*\w", listed) or not listed.strip(" ,") else last
+    if re.search(rf"\b(?:{WORDS})\b", between, re.IGNORECASE) and "," in between:
+        return None
+    return last
 
 
 def _of_the_family(
-    sentence: Sentence, match: re.Match[str], history: re.Match[str], relatives: list[re.Match[str]]
+    sentence: Sentence,
+    text: str,
+    conditions: list[re.Match[str]],
+    anchors: list[re.Match[str]],
+    kin: list[_Kin],
+    german: bool,
 ) -> Iterator[Fact]:
     """What is said of the family without saying of whom."""
-    text = sentence.text
-    if any(one.end() <= match.start() for one in relatives):
-        return  # of one of them, in words that are not read
-    name = condition_name(match, _IN_GERMAN.search(history[0]) is not None)
-    if name is None:
-        return
-    part = text[: match.start()]
-    if _DENIED.search(text) or _WITHOUT.search(part):
-        end = max(match.end(), _anchor(history, match))
-        yield _fact(sentence, name, len(text) - len(text.lstrip()), end, "", negated=True)
-        return
-    yield _fact(
-        sentence, name, min(history.start(), match.start()), max(match.end(), _anchor(history, match)), ""
-    )
+    headed = sentence.section.kind == "family" and (sentence.is_under_heading or sentence.is_joined)
+    for condition in conditions:
+        name = condition_name(condition, german)
+        span = _link(sentence, text, condition, anchors, headed)
+        if span is None or name is None or HYPOTHETICAL.search(text, *_around(sentence, *span)):
+            continue
+        if any(
+            one.code and one.start >= condition.end() and _BEFORE.fullmatch(text, condition.end(), one.start)
+            for one in kin
+        ):
+            continue
+        if any(
+            one.start < condition.start() and anchors and one.start > anchors[0].end() and one.code
+            for one in kin
+        ):
+            continue
+        denial = _denial(text, condition)
+        after = text[condition.end() :]
+        stop = re.search(r"[;]|\b(?:but|aber|jedoch)\b", after)
+        after = after[: stop.start()] if stop else after
+        if denial is not None:
+            yield sentence.fact("family", name, min(denial.start(), span[0]), span[1], negated=True)
+        elif _DENIED_AFTER.search(after) or _denied_by_anchor(text, condition):
+            yield sentence.fact("family", name, span[0], span[1], negated=True)
+        elif _WITHOUT.search(text[: condition.start()]) and not _YES.search(text[: condition.start()]):
+            continue
+        else:
+            yield sentence.fact("family", name, span[0], span[1])
 
 
-def _anchor(history: re.Match[str], match: re.Match[str]) -> int:
-    return history.end() if history.start() > match.start() else 0
+def _denied_by_anchor(text: str, condition: re.Match[str]) -> bool:
+    return re.match(r"\W*(?:leer|negativ)\b", text[condition.end() :], re.IGNORECASE) is not None
 
 
-def _denied_after(text: str, end: int) -> bool:
-    return (
-        re.match(r"\W*(?:denied|verneint|negativ|ruled out|ausgeschlossen)\b", text[end:], re.IGNORECASE)
-        is not None
-    )
-
-
-def _fact(
-    sentence: Sentence, name: str, start: int, end: int, relation: str, *, negated: bool = False
-) -> Fact:
-    begin = sentence.start
-    return Fact("family", name, begin + start, begin + end, sentence.text[start:end], relation, negated)
+def _link(
+    sentence: Sentence, text: str, condition: re.Match[str], anchors: list[re.Match[str]], headed: bool
+) -> tuple[int, int] | None:
+    """The span of a condition and the words for the family that it is linked to; None where it is to none."""
+    for anchor in anchors:
+        if anchor.end() <= condition.start():
+            gap = text[anchor.end() : condition.start()]
+            led = anchor.start() <= 2 or sentence.body >= anchor.end()
+            commas = (
+                "," in gap
+                and not led
+                and not re.search(r"\b(?:neither|weder|no|keine?)\b", gap, re.IGNORECASE)
+            )
+            if _LINK.fullmatch(gap) and not commas and not _CLOSED.search(gap):
+                return anchor.start(), condition.end()
+        elif anchor.start() >= condition.end():
+            gap = text[condition.end() : anchor.start()]
+            if _LINK.fullmatch(gap) and not re.search(r"\(|,\s*$", gap):
+                return condition.start(), anchor.end()
+    if headed and _LINK.fullmatch(text[sentence.body : condition.start()]):
+        return condition.start(), condition.end()
+    if (
+        sentence.body
+        and sentence.section.kind == "family"
+        and _LINK.fullmatch(text[sentence.body : condition.start()])
+        and not _CLOSED.search(text[: condition.start()])
+    ):
+        return condition.start(), condition.end()
+    return None

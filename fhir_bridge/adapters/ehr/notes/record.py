@@ -10,7 +10,13 @@ from hashlib import blake2b
 from typing import Any
 
 from fhir_bridge.adapters.ehr.dtm import timestamp
-from fhir_bridge.adapters.ehr.notes.extracted import StatedFact, stated_facts
+from fhir_bridge.adapters.ehr.notes.extracted import (
+    ImplausibleValue,
+    StatedFact,
+    implausible_values,
+    stated_facts,
+)
+from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Record
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
@@ -50,6 +56,7 @@ class Note(Record):
         self.named = named
         self.name = locator
         self._facts: list[StatedFact] | None = None
+        self._implausible: list[ImplausibleValue] = []
 
     @property
     def data(self) -> str:
@@ -72,6 +79,10 @@ class Note(Record):
             return (self,)
         if name == "Fact":
             if self._facts is None:
-                self._facts = list(stated_facts(self.text, self))
+                self._facts = list(stated_facts(self.text, self, implausible=self._implausible))
             return self._facts
         return ()
+
+    def unread(self, applied: Iterable[Any]) -> list[Issue]:  # noqa: ARG002 - whatever the rules, the text is kept whole
+        """The values that the text states and that can be none."""
+        return implausible_values(self._implausible, self.locator)

@@ -1,46 +1,47 @@
-"""A text in sentences, with what makes one no statement about the patient of today: conditions, plans, other people."""
+"""The sentences of a text, each with what is around it: its section, the person that it goes on about, its language."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
+from fhir_bridge.adapters.ehr.notes.layout import Passage, passages
+from fhir_bridge.adapters.ehr.notes.persons import leading_person, speaks_of_another
+from fhir_bridge.adapters.ehr.notes.sections import Section, label_of, section_of_heading
 
-__all__ = ["ASKED", "FAMILY", "HYPOTHETICAL", "UNCHANGED", "Sentence", "sentences"]
+__all__ = ["ASKED", "MOST", "UNCHANGED", "Sentence", "is_german", "is_of_another", "sentences"]
 
-_END: Final = re.compile(r"([.!?;]+)\s+(?=[^\W\d_a-zäöü]|\d)|\n+")
+_END: Final = re.compile(
+    r"((?<![.!?])[.!?]+[)\"”]?)\s+(?=[^\W\d_a-zäöü]|[\d([<>≤≥+-])|(;)\s+|\n\s*|\s(?:->|=>|→)\s"
+)
 _ABBREVIATED: Final = re.compile(
-    r"""(?:\b(?:ca|dr|st|approx|est|vs|cl|pat|pt|hx|bzgl|entspr|inkl|ggf|resp|ehem|väterl|mütterl|art|kard|geb|gel|max
-    |min|mind|stad|syst|vgl|fam|kongen|eingeschr|zw|evtl|wg|occ|prof|fr|hr|nr|left\ ventric|ventric|systol|z|n|v|a|b)
-    |\d\ ?(?:J|Lj|yrs?|y))\.\Z""",
+    r"""(?:\b(?:ca|dr|st|approx|est|vs|cl|pat|pt|hx|bzgl|entspr|inkl|ggf|resp|ehem|väterl|mütterl|art|kard|geb
+    |gel|max
+    |min|mind|stad|syst|vgl|fam|kongen|eingeschr|zw|evtl|wg|occ|prof|fr|hr|nr|left\ ventric|ventric|systol|z|n|v
+    |a|b|i|e|g|s|d|h|u|o
+    |bek|dekomp|komp|dilat|verst|gest|pos|neg|path|persist|präop|postop|gesch|anam|sog|bds|li|re|med|zig|tgl|mg
+    |akt|chron|rez|hochgr
+    |mittelgr|leichtgr|inf|ant|lat|post|sept|isch|insb|ms|vs|mütt|prev|incl|mod|sev|mr|mrs|jan|feb|mar|apr|jun
+    |jul|aug|sep|sept|oct
+    |okt|nov|dec|dez|kum|cum|unverh|verh|led|gr|gen|erw|ehm)
+    |\d\ ?(?:J|Lj|yrs?|y)|\d)\.\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
 """A point after these ends no sentence."""
-
-HYPOTHETICAL: Final = re.compile(
-    r"""\b(?:if|should|unless|whether|would|could|may|might|goal|target|aim|planned|plan\ to|to\ (?:re)?assess
-    |(?:indicated|approved|licensed)\ (?:when|if|for|in)|zugelassen
-    |recommended|advised?|advisable|ask|please|consider(?:ing)?|refer\ for|criteria|trials?|study\ included
-    |included\ patients|qualify|inclusion|exclusion
-    |risk\ (?:is|of|factors?)|pending|to\ be\ (?:confirmed|determined|clarified)|document\ the|exceeds|eligible
-    |patient\ education|requested|return\ (?:if|for)|cannot\ (?:rule\ out|exclude)|rule\ out|r/o
-    |possibl[ey]|presumed|questionable|suspected
-    |falls?|bei\ (?:Abfall|Verschlechterung|einer\ EF)|sollten?|ob|würden?|wäre|käme|könnte|Ziel|geplant
-    |zur\ (?:Bestimmung|Reevaluation|Kontrolle)|falls|sofern
-    |indiziert|empfohlen|ratsam|bitte|erwägen|prüfen|Einschlusskriterien|Eingeschlossen|Studie|möglicherweise
-    |\w*einschluss|\w*ausschluss|Kriteri(?:en|um)|angefordert|angemeldet|evtl|eventuell|fraglich\w*
-    |V\.\ ?a|Verdacht|vermutlich
-    |(?:Wieder)?vorstellung\ bei|ab\ (?:NYHA|einer)    |ausstehend
-    |Risiko|Risikofaktoren|zu\ klären|erfragen|bei\ NYHA|Patientenschulung|nächsten\ Termin\ nach)\b""",
-    re.IGNORECASE | re.VERBOSE,
+_NUMBERED: Final = re.compile(r"\d\.\Z")
+_LIST_NUMBER: Final = re.compile(r"\s*\d{1,2}\.")
+_MONTH: Final = re.compile(
+    r"(?:\d|(?:jan|feb|mär|mar|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])\w*\b"
+    r"|(?:Geburtstag|Lebensj|LJ|Quartal|Dekade)\w*)",
+    re.IGNORECASE,
 )
-"""Words by which a sentence speaks of what is not, or not yet."""
 
 ASKED: Final = re.compile(
-    r"""\?\W*$|\?\s*(?:y(?:es)?|ja|j|no?|nein)\b|^\W*\?|(?:\[\s*x?\s*\].*){2}|\b(?:circle\ one|tick|ankreuzen)\b
-    |\b(?:y(?:es)?|ja)\s*/\s*n(?:o|ein)?\b""",
+    r"""\?\W*$|\?\s*(?:y(?:es)?|ja|j|no?|nein)\b|^\W*\?|(?:\[\s*x?\s*\].*){2}|(?:[□☐☒☑].*){2}
+    |\b(?:circle\ one|tick|ankreuzen|delete\ as|Nichtzutreffendes)\b|\b(?:y(?:es)?|ja)\s*/\s*n(?:o|ein)?\b""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 """A question, or a form with answers to choose from."""
@@ -51,52 +52,230 @@ UNCHANGED: Final = re.compile(
     re.IGNORECASE,
 )
 
-FAMILY: Final = re.compile(
-    r"""\b(?:(?:step|god|grand|foster)?(?:father|mother)|brother|sister|son|daughter|uncle|aunt|cousin|husband|wife|partner
-    |mom|mum|dad|(?:grand)?parents?|siblings?|twins?|(?:boy|girl)?friend|spouse|nephew|niece|fianc[ée]e?
-    |(?:room|flat|house)mates?|neighbou?rs?|co-?workers?|donor|fet(?:us|al)|foetal
-    |\w*(?:vater|mutter|bruder|schwester|sohn|tochter|onkel|tante|eltern)s?|Geschwister\w*|Zwilling\w*
-    |Cousine?|Ehemann\w*|Ehefrau|Frau|Oma|Opa|Neffen?|Nichten?|Lebensgefährt\w+|Freund(?:in)?|Partnerin
-    |Mitbewohner\w*|Nachbar\w*|Kolleg\w+|Spender\w*|fetale?[rns]?
-    |family|FHx|familie\w*|familiär\w*)\b""",
-    re.IGNORECASE | re.VERBOSE,
+_GERMAN: Final = frozenset(
+    """der die das des dem den und mit bei von vom zur zum im am ein eine einer einem einen eines kein keine keiner
+    keinem keinen ist war wurde
+    hat hatte haben hatten nicht nach auf für seit unter wird werden sich als auch sowie aus weder noch jahr jahre
+    jahren lj ed vater mutter
+    bruder brüder schwester schwestern onkel tante großvater großmutter sohn söhne tochter töchter eltern oma opa
+    cousine neffe nichte geschwister
+    familie familienanamnese familienanamnestisch familiär familiäre raucher raucherin raucht nikotin herzinfarkt
+    myokardinfarkt hinterwandinfarkt
+    schlaganfall schlaganfälle herzinsuffizienz mammakarzinom ovarialkarzinom bronchialkarzinom kolonkarzinom
+    brustkrebs darmkrebs lungenkrebs
+    diabetikerin diabetiker khk verst verstorben gestorben beim väterlicherseits mütterlicherseits bekannt beide
+    herztod fa
+    hypertonie aht vhf vorhofflimmern kardiomyopathie kardiomyopathien apoplex bluthochdruck
+    hypercholesterinämie""".split()
 )
+_ENGLISH: Final = frozenset(
+    """the and with of is has had have his her he she no not to from for by on aged age year years old history hx
+    died which who this that father mother
+    brother brothers sister sisters uncle uncles aunt aunts grandfather grandmother son daughter parents mom mum
+    dad family fhx fh smoker smokes
+    smoking tobacco quit disease failure heart cancer stroke attack death mild severe moderate pt normal both
+    maternal paternal
+    brain siblings nephew niece a""".split()
+)
+_WORD: Final = re.compile(r"[^\W\d_]+")
 
 
-class Sentence(NamedTuple):
-    """A sentence and where it begins in the text."""
+def is_german(text: str, otherwise: bool = False) -> bool:
+    """Whether a text is in German; `otherwise` where its words do not say."""
+    german = english = 0
+    for word in _WORD.findall(text.lower()):
+        german += word in _GERMAN
+        english += word in _ENGLISH
+    return otherwise if german == english else german > english
 
-    start: int
-    text: str
 
-    def fact(self, kind: str, value: str, start: int, end: int) -> Fact:
+class Language:
+    """That of a whole text; found where it is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def is_german(self) -> bool:
+        return is_german(self._text[:20_000])
+
+
+_BREAK: Final = re.compile(
+    r"""(?:(?<!\d),|,(?!\d))\s*|\s*[()\[\]]\s*|\s[-–]\s|\s\|\s|\s/\s|;
+    |\s(?=(?:but|however|whereas|although|aber|jedoch|sondern|obwohl|wobei)\b)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Between two clauses."""
+
+
+class Sentence:
+    """A sentence of a passage.
+
+    Attributes:
+        text: its characters, a line break within it as a space.
+        section: what it is a part of.
+        before: the sentence before it in the same paragraph.
+        person: the relative or other person that it goes on about: `m`, `f` or `?` by the pronouns for them; empty
+        for the patient.
+        body: where its words begin after those of a label.
+        is_joined: whether a semicolon alone is between it and the sentence before it.
+        in_german: whether its language is German.
+    """
+
+    __slots__ = (
+        "_breaks",
+        "_language",
+        "_passage",
+        "_start",
+        "before",
+        "body",
+        "is_joined",
+        "person",
+        "section",
+        "text",
+    )
+
+    def __init__(self, passage: Passage, start: int, end: int, section: Section, language: Language) -> None:
+        self._passage, self._start = passage, start
+        self.text = passage.text[start:end]
+        self.section = section
+        self._language = language
+        self.before: Sentence | None = None
+        self.person = ""
+        self.body = 0
+        self.is_joined = False
+        self._breaks: list[re.Match[str]] | None = None
+
+    @property
+    def in_german(self) -> bool:
+        return is_german(self.text, self._language.is_german)
+
+    @property
+    def is_under_heading(self) -> bool:
+        """Whether its section is that of a heading on a line of its own."""
+        return self._passage.section is self.section
+
+    @property
+    def carried(self) -> bool:
+        """Whether its pronouns are for a person whom a sentence before it names."""
+        return bool(self.person) and leading_person(self.text) is None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Where a part of the sentence is in the text that it is of."""
+        at = self._start
+        return self._passage.place(at + start), self._passage.place(at + end - 1) + 1
+
+    def fact(
+        self, kind: str, value: str, start: int, end: int, relation: str = "", *, negated: bool = False
+    ) -> Fact:
         """A fact whose span is from `start` to `end` of the sentence."""
-        return Fact(kind, value, self.start + start, self.start + end, self.text[start:end])
+        begin, stop = self.span(start, end)
+        return Fact(kind, value, begin, stop, self.text[start:end], relation, negated)
 
-    def is_of_another(self, end: int) -> bool:
-        """Whether what ends at `end` is said of another person than the patient.
+    @property
+    def breaks(self) -> list[re.Match[str]]:
+        """What is between its clauses."""
+        if self._breaks is None:
+            self._breaks = list(_BREAK.finditer(self.text))
+        return self._breaks
 
-        One that is named before it may be; of those named after it, one within its part of the sentence.
-        """
-        if FAMILY.search(self.text, 0, end):
-            return True
-        part = _PART.match(self.text, end)
-        return FAMILY.search(self.text, end, part.end() if part else len(self.text)) is not None
+    def opening(self, start: int) -> int:
+        """Where the clause of a place begins; of a place in brackets, the clause that they are in."""
+        begin = self.clause(start, start)[0]
+        return self.clause(begin - 1, begin - 1)[0] if "(" in self.text[max(begin - 2, 0) : begin] else begin
+
+    def clause(self, start: int, end: int) -> tuple[int, int]:
+        """The clause that what is from `start` to `end` is in."""
+        begin, stop = 0, len(self.text)
+        for mark in self.breaks:
+            if mark.end() <= start:
+                begin = mark.end()
+            elif mark.start() >= end:
+                stop = mark.start()
+                break
+        return begin, stop
 
 
-_PART: Final = re.compile(r"(?:[^,;]|(?<=\d),(?=\d))*")
-"""Up to the comma that ends a part; one within a number ends none."""
+def is_of_another(sentence: Sentence, start: int, end: int) -> bool:
+    """Whether what is from `start` to `end` of a sentence is said of another person than the patient."""
+    return sentence.carried or speaks_of_another(sentence.text, start, end, sentence.clause(start, end))
 
 
-def sentences(text: str) -> Iterator[Sentence]:
-    """The sentences of a text; a line break ends one."""
+def sentences(text: str, place: str = "") -> Iterator[Sentence]:
+    """The sentences of a text; `place` is the heading of what the text is a part of."""
+    language = Language(text)
+    before: Sentence | None = None
+    for passage in passages(text, section_of_heading(place) or Section("", "")):
+        if not passage.follows:
+            before = None
+        section = passage.section
+        for start, end in _spans(passage.text):
+            label = label_of(passage.text[start:end])
+            if label is not None and leading_person(passage.text[start : start + label[1]]) is None:
+                section = label[0]
+            sentence = Sentence(passage, start, end, section, language)
+            sentence.body = label[1] if label else 0
+            sentence.before = before
+            sentence.is_joined = passage.text[:start].rstrip().endswith(";")
+            sentence.person = _person(sentence, before)
+            yield sentence
+            before = sentence
+            if start and section.kind in ("plan", "general"):  # said within running text: of one sentence
+                section = Section()
+
+
+_PRONOUNS: Final = {
+    "m": re.compile(
+        r"\W*(?:und\ |and\ )?(?:he|his|him|er|sein\w*|dessen|it|they|their)\b", re.IGNORECASE | re.VERBOSE
+    ),
+    "f": re.compile(
+        r"\W*(?:und\ |and\ )?(?:she|her|sie|ihr\w*|deren|it|they|their)\b", re.IGNORECASE | re.VERBOSE
+    ),
+}
+_PRONOUNS["?"] = re.compile(f"{_PRONOUNS['m'].pattern}|{_PRONOUNS['f'].pattern}", re.IGNORECASE | re.VERBOSE)
+
+
+def _person(sentence: Sentence, before: Sentence | None) -> str:
+    led = leading_person(sentence.text)
+    if led is not None:
+        return led
+    if before is not None and before.person and _PRONOUNS[before.person].match(sentence.text):
+        return before.person
+    return ""
+
+
+MOST: Final = 12
+"""Mentions of one subject in a sentence: one with more is no prose, and states nothing."""
+_LONGEST: Final = 1_000
+"""Characters of a sentence: what has more is no prose, and is read in pieces."""
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
+    for start, end in _whole_spans(text):
+        while end - start > _LONGEST:
+            cut = text.rfind(" ", start, start + _LONGEST)
+            cut = cut if cut > start else start + _LONGEST
+            yield start, cut
+            start = cut
+        if text[start:end].strip():
+            yield start, end
+
+
+def _whole_spans(text: str) -> Iterator[tuple[int, int]]:
     at = 0
     for match in _END.finditer(text):
-        if match[1] == "." and _ABBREVIATED.search(text, max(at, match.start() - 16), match.start() + 1):
+        if match[1] == "?" and text[match.start() - 1 : match.start()] in (" ", ":", "("):
             continue
+        if match[1] == ".":
+            upto = text[max(at, match.start() - 16) : match.start() + 1]
+            if _NUMBERED.search(upto):
+                if _MONTH.match(text, match.end()) or _LIST_NUMBER.fullmatch(text, at, match.start() + 1):
+                    continue
+            elif _ABBREVIATED.search(upto):
+                continue
         end = match.end(1) if match[1] else match.start()
         if text[at:end].strip():
-            yield Sentence(at, text[at:end])
+            yield at, end
         at = match.end()
     if text[at:].strip():
-        yield Sentence(at, text[at:])
+        yield at, len(text)

@@ -1,4 +1,8 @@
-"""What sentences state of smoking."""
+"""What sentences state of smoking.
+
+Each mention of it has a status by its own words; words around it turn that: the end of it, a new beginning, a
+denial, an earlier time.
+"""
 
 from __future__ import annotations
 
@@ -7,143 +11,330 @@ from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
-from fhir_bridge.adapters.ehr.notes.sentences import UNCHANGED, Sentence
+from fhir_bridge.adapters.ehr.notes.modality import is_unreal
+from fhir_bridge.adapters.ehr.notes.persons import FAMILY
+from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
 
-__all__ = ["smoking"]
+__all__ = ["SMOKING", "smoking"]
 
-_FIELD: Final = r"""(?:tob(?:acco)?\.?|smoking|cigarettes?|cigs?|nicotine|nikotin\w*|rauchen|raucherstatus|tabak\w*)
-    (?:\ (?:use|abuse|status|hx|history|consumption))?\s*[:=]\s*"""
+SMOKING: Final = (
+    "smok", "smk", "nonsm", "rauch", "rauht", "rauhct", "nikotin", "nicotin", "f17.", "tob", "tabak", "cigar",
+    "cigs", "zigar", "zig", "nr",
+    "pack", "pk", "py", "p.y", "p. y", "cut down", "cut back", "quit",
+)  # fmt: skip
+"""A text without any of these, in small letters, states nothing of smoking."""
+
+_FIELD: Final = r"""(?:tob(?:acco)?\.?|smok(?:ing|er)|cigarettes?|cigs?|nicotine|nikotin\w*|rauchen
+    |raucher(?:status|in|anamnese)?|tabak\w*)
+    (?:\ (?:use|abuse|status|hx|history|consumption))?\s*(?:[:=]|[-–](?=\s))\s*"""
 """The name of the field of a form."""
-_AMOUNT: Final = r"""(?:~|ca\.\ ?|about\ |approx\.\ ?|bis\ zu\ )?(?:\d+(?:[-–]\d+)?|an?|half\ a|one|two|ein(?:e
-    |en)?|zwei|halbe)\s*
-    (?:[/x×]\ ?(?:d\b|day|tag|wk|week|woche)|(?:cig\w*|zig\w*|ppd|packs?|schachteln?|päckchen|packung(?:en)?
-    |packerl|stück)\b)"""
-_PACK_YEARS: Final = r"\d+\s*-?\s*(?:p\.?\ ?y\.?|pack(?:ung)?s?[- ]?y(?:ea)?rs?|pk[- ]?yrs?|packungsjahre)\b"
+_AMOUNT: Final = r"""(?:~|ca\.\ ?|about\ |around\ |approx\.\ ?|bis\ zu\ )?(?:\d+(?:[-–/.,]\d+)?|an?|[½¼¾]
+    |half\ an?|half|one|two|ein(?:e
+    |en)?|zwei|halbe|eine\ halbe)\s*
+    (?:(?:cig\w*|zig\w*)\s*)?(?:[/x×]\ ?(?:d\b|day|tag|wk|week|woche)|(?:cig\w*|zig\w*|ppd|packs?|schachteln?
+    |päckchen|packung(?:en)?
+    |packerl|stück|a\ day|daily|am\ tag|pro\ tag|täglich|tgl)\b)"""
+_PACK_YEARS: Final = (
+    r"\d+\s*-?\s*(?:p\.?\ ?y\.?|pack(?:ung)?s?[- ]?y(?:ea)?rs?|pk[- ]?yrs?|packungsjahren?)\b"
+)
+_SUBSTANCE: Final = r"(?:nikotin|tabak|zigaretten)(?:abusus|konsum|abhängigkeit|gebrauch|sucht)"
+_USE: Final = (
+    r"""(?:tobacco|nicotine|cigarette)\ (?:use\ disorder|abuse|dependence|dependency|addiction|misuse)"""
+)
 
 _STATES: Final = tuple(
     (status, re.compile(pattern, re.IGNORECASE | re.VERBOSE))
     for status, pattern in (
         (
             "never",
-            rf"""\bnever[ -](?:been\ )?(?:an?\ )?smok(?:ed|er)\b|\bhas\ never\ smoked\b
-            |\blife-?\ ?long\ non-?\ ?smoker\b|\b{_FIELD}never\b
-            |\bno\ (?:prior\ |past\ )?(?:history|hx)\ of\ (?:smoking|tobacco)\b
-            |\bnever\ used\ (?:any\ )?(?:tobacco|cigarettes)\b
-            |\bnie[- ]?raucher(?:in)?\b|\bnie(?:mals)?\ (?:geraucht|raucher(?:in)?)\b
-            |\b(?:zeitlebens|lebenslang\w*|immer)\ nichtraucher(?:in)?\b|\b{_FIELD}nie(?:mals)?\b""",
+            rf"""\bnever[ -](?:been\ )?(?:an?\ )?(?:regular\ )?smok(?:ed|er)\b|\b(?:has|had
+    |have)\ never\ (?:been\ a\ )?smok(?:ed|er)\b
+            |\b(?:life-?\ ?long|lifetime)\ (?:non|never)-?\ ?smoker\b|\b{_FIELD}(?:never
+    |(?:lifelong\ )?non-?smoker\ since\ birth)\b
+            |\bno\ (?:prior\ |past\ |personal\ )?(?:history|hx)\ of\ (?:any\ )?(?:smoking|tobacco|cigarette)\b
+    |\bno\ (?:smoking|tobacco)\ (?:history|hx)\b
+            |\bno\ (?:prior|previous|past|lifetime)\ (?:tobacco|smoking|nicotine|cigarette)\ (?:use|history
+    |exposure)\b|\bnever\ (?:used|touched)\ (?:any\ )?(?:tobacco|cigarettes|a\ cigarette)\b
+    |\bdenie[sd]\ ever\ (?:having\ )?smok(?:ing|ed)\b
+            |\bnie-?\ ?raucher(?:in)?\b|\brauchte\ (?:noch\ )?nie\b|\bnie(?:mals)?\ (?:(?:\w+\ ){{0,2}}geraucht
+    |(?:ein(?:e)?\ )?raucher(?:in)?)\b
+            |\bkeine\ (?:raucher|nikotin)anamnese\b|\b(?:zeitlebens|lebenslang\w*|immer
+    |stets)\ nicht-?raucher(?:in)?\b|\b{_FIELD}(?:(?:noch\ )?nie(?:mals)?)\b""",
         ),
         (
             "former",
-            rf"""\b(?:former|previous|past|prior|ex)[- ]?(?:tobacco\ |cigarette\ )?smoker\b
-            |\b(?:quit|stopp?ed|gave\ up|given\ up)\ smoking\b|\bused\ to\ smoke\b
-            |\b{_FIELD}(?:former|ex|previous|quit|stopped)\b
-            |\b{_PACK_YEARS}[^.;]{{0,30}}\b(?:quit|stopped|aufgehört|sistiert|bis\ (?:vor\b|\d{{4}}))
-            |\b(?:tobacco|nicotine|smoking)\b[^.;]{{0,30}}\bin\ remission\b
-            |\b(?:remote|former|previous|past)\ (?:smoking|tobacco)\b
-            |\b(?:previously|formerly)\ smoked\b|\bsmoked\b[^.;]{{0,40}}\b(?:stopped|quit|until|till)\b
-            |\b(?:smoke|tobacco)-?free\ (?:since|for)\b|\brauchfrei\ seit\b
-            |\bquit\ (?:cigarettes|tobacco)\b
-            |\bex[- ]?raucher(?:in)?\b|\behem(?:alige[rs]?|\.)?\ (?:starker?\ )?raucher(?:in)?\b
-            |\bfrüherer?\ raucher(?:in)?\b
+            rf"""\b(?:former|previous|past|prior|ex|remote|reformed|onetime)[- ]?(?:heavy\ |light\ |tobacco[ ]
+    |cigarette\ |\d+\S*\ )?smok(?:er|ing)\b
+            |\b(?:quit|stopp?ed|gave\ up|given\ up|ceased|discontinued)\ (?:smoking|tobacco|cigarettes?|cigs)\b
+    |\bused\ to\ smoke\b|\bwas\ an?\ (?:\w+\ ){{0,2}}smoker\b
+            |\b(?:smoking|cigarettes)\ (?:was\ |were\ )?(?:stopped|given\ up|discontinued)\b
+            |\b{_FIELD}(?:former|ex\b|previous|quit|stopped|(?:seit|since)\ [^.;]{{1,30}}\ abstinent
+    |bis\ (?:vor\b|(?:19|20)\d\d)|until|stopp\b|gave\ up|exraucher)
+            |\b{_PACK_YEARS}[^.;]{{0,30}}\b(?:quit|stopped|aufgehört|sistiert|stopp|beendet|eingestellt
+    |bis\ (?:vor\b|\d{{4}}))
+            |\b(?:tobacco|nicotine|smoking)\b[^.;]{{0,30}}\bin\ (?:\w+\ )?remission\b
+            |\b(?:remote|former|previous|past|prior)\ (?:tobacco|nicotine)(?:\ (?:use|user|abuse|history))?\b
+    |\bformer\ [\w-]+\ smoker\b
+            |\b(?:previously|formerly)\ smoked\b|\bsmoked\b[^.;]{{0,60}}\b(?:stopped|quit|until|till|gave\ up)\b
+            |\b(?:smoke|tobacco|nicotine|cigarette)-?free\ (?:since|for)\b|\b(?:rauch|nikotin)-?frei\ seit\b
+    |\bseit\b[^.;,]{{1,25}}\b(?:rauch|nikotin)-?frei\b
+            |\babstinent\ from\ (?:smoking|tobacco|cigarettes|nicotine)\b|\b(?:has|have)(?:n['’]t
+    |\ not)\ smoked\ (?:for|since|in)\b
+            |\bhas\ not\ (?:had|touched)\ a\ cigarette\ (?:since|for)\b
+            |\bex[- ]?(?:\w+)?raucher(?:in)?\b|\behem(?:alige[rs]?|als
+    |\.)?\ (?:starker?\ )?(?:\w+)?raucher(?:in)?\b|\bex-?\ ?nikotin\w*
+            |\b(?:frühere?r?|vormalige?r?)\ (?:starker?\ )?(?:\w+)?raucher(?:in)?\b
             |\b{_FIELD}(?:ehemals|ex|früher|ehemalig|z\.?\ ?n\.|beendet|sistiert)
-            |\bmit\ dem\ rauchen\ aufgehört\b|\brauchen\ (?:\w+\ ){{0,3}}(?:eingestellt|aufgegeben)\b
-            |\bdas\ rauchen\ (?:\w+\ ){{0,3}}aufgegeben\b
+            |\bmit\ dem\ rauchen\ (?:\w+\ ){{0,3}}aufgehört\b|\brauchen\ (?:\w+\ ){{0,3}}(?:eingestellt
+    |aufgegeben)\b
+            |\bhörte?\ (?:\w+\ ){{0,4}}mit\ dem\ rauchen\ auf\b|\bdas\ rauchen\ (?:\w+\ ){{0,3}}aufgegeben\b
+    |\bgab\ (?:\w+\ ){{0,4}}das\ rauchen\ auf\b
             |\bfrüher\ (?:[^;]{{0,25}}\ )?geraucht\b|\brauchen\ (?:\w+\ ){{0,3}}beendet\b|\bnikotin(?:abstinent
-            |karenz)\ seit\b
-            |\brauchstopp?\ (?:nach|seit|vor|im|in|(?:19|20)\d\d)\b
+    |abstinenz|karenz|verzicht)\ seit\b
+            |\bseit\b[^.;,]{{1,30}}\b(?:nikotin\s?karenz|nikotin\s?abstinenz|nikotin\s?abstinent
+    |abstinent\ vo[nm]\ (?:nikotin|rauchen))
+            |\bseit\b[^.;,]{{1,30}}\bkein(?:e|en)?\ (?:nikotin|zigaretten?|tabak)\ mehr\b|\b(?:bis
+    |until)\b[^.;,]{{1,25}}\bgeraucht\b
+            |\b(?:rauch|nikotin)stopp?\ (?:\w+\ )?(?:nach\ \w+|seit|vor|im|in|(?:19|20)\d\d)\b
             |\b(?:z\.?\ ?n\.|st\.?\ ?n\.|status\ nach|zustand\ nach)\ (?:\w+\ )?(?:nikotin|tabak|rauchen)\w*
-            |\bnikotin(?:abusus|konsum)\b[^.;]{{0,30}}\b(?:sistiert|abstinent|beendet|eingestellt|bis\ vor)\b
-            |\bnikotin(?:abusus|konsum)\b\s*\(?bis\ (?:19|20)\d\d""",
+            |\braucht\ (?:[^.;]{{1,40}}\ )?nicht\ mehr\b|\braucht\ nicht\ mehr\b
+    |\b(?:ist\ )?(?:\w+\ ){{0,4}}kein(?:e)?\ raucher(?:in)?\ mehr\b
+            |\b(?:history|hx)\ of\ (?:tobacco|nicotine|cigarette|smoking)\b[^.;]{{0,30}}\b(?:quit|stopped|ceased)\b
+            |\bpast\ (?:history|hx)\ of\ (?:smoking|tobacco\ \w+)|\b{_FIELD}seit\ [^.;]{{1,20}}\ nicht\ mehr\b
+    |\bsmoked\b[^.;]{{0,40}}\b(?:none\ since|not\ since|in\ (?:his|her)\ (?:youth|teens|twenties|20s
+    |30s))|\b(?:in\ der\ jugend|als\ jugendliche[r]?)\ geraucht\b
+            |\bgeraucht\b[^.;]{{0,30}}\b(?:nicht\ mehr|aufgehört)\b|^\W*quit\ (?:in\ )?(?:(?:19|20)\d\d
+    |\d+\ (?:years|yrs|months|weeks))
+            |\b{_FIELD}vor\ \w+\ (?:jahren?|monaten?|wochen?)\ (?:eingestellt|aufgehört|gestoppt|beendet)
+            |\boff\ (?:the\ )?(?:cigarettes|tobacco|smoking)\ (?:for|since)\b|\bdoes(?:\ not
+    |n['’]t)\ smoke\ any\ ?more\b
+            |\bno\ longer\ (?:smok(?:es|ing)|a\ smoker)\b|\bstopped\ being\ a\ smoker\b""",
         ),
         (
             "non",
-            rf"""\bnon?-?\ ?sm\w{{0,2}}k\w{{0,2}}r\b|\bdo(?:es)?(?:\ not|n['’]t)\ smoke\b
-            |\bdenies\ (?:any\ |current\ )?(?:smoking|tobacco|nicotine|cigarettes)\b
+            rf"""\bnon?-?\ ?sm\w{{0,2}}k\w{{0,2}}r\b(?!\s*['’]s)|\bdoes(?:\ not|n['’]t)\ (?:currently\ )?smoke\b
+    |\b(?:neither\ smokes|weder\ raucht)\b
+            |\bdenie[sd]\ (?:any\ |current\ |(?:[a-z]+,?\ (?:or\ |and\ )?){{1,3}})?(?:smoking|tob(?:acco)?
+    |nicotine|cigarettes)\b
             (?!\ (?:\w+\ ){{0,2}}(?:replacement|cessation|withdrawal|counsel))
             |\bno\ (?:tobacco|nicotine|smoking|cigarettes?|cigs)\b
             (?!\ (?:\w+\ ){{0,2}}(?:replacement|patch|gum|cessation|withdrawal|counsel|ban|polic|history|hx
-            |area|zone|status))
-            |\b{_FIELD}(?:no(?:ne)?|neg\w*|denie[sd]|nein|keiner?|neg\.|∅|verneint)(?!\w)
-            |\bnichtraucher(?:in)?\b|\braucht\ nicht\b|\bnikotin(?:konsum|abusus)\ (?:wird\ |wurde\ )?verneint\b
-            |^\W*nikotin,?\ [^.;:]{{0,40}}\b(?:werden|wird)\ verneint\b
+            |area|zone|status|on|in|at|for|before|after|until|please|allowed|permitted)\b)(?!\s*!)
+            |\b{_FIELD}(?:no(?:ne|n-?smoker)?|neg\w*|denie[sd]|nein|keiner?|kein|neg\.|keins|∅|ø|verneint|nil|0
+    |n)(?!\w)
+            |\bnicht-?\ ?raucher(?:in)?\b|\braucht\ nicht\b(?!\ (?:mehr|derzeit|aktuell))
+    |\b{_SUBSTANCE}\ (?:wird\ |wurde\ )?(?:verneint|negiert)\b
+            |\braucht\ und\ trinkt\ nicht\b|\bnegative\ for\ (?:any\ )?(?:\w+,\ ){{0,2}}(?:tobacco|smoking
+    |nicotine)\b|\bnikotin[-,/]?\ ?(?!ja\b)(?:[^\W\d]|[\ ,/-]){{0,40}}\b(?:(?:werden|wird)\ )?(?:verneint|negiert)\b
             |\bverneint\ (?:nikotin|rauchen|tabak)
             (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|entw))\w*
-            |(?-i:\bNR\b)(?=[^.]*\b(?i:alk\w*|c2|drogen|kaffee)\b)
-            |\bkein(?:en|e)?\ (?:nikotin|tabak|zigaretten|raucher\b)
-            (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|kaugummi|entw|entzug))\w*""",
+            |(?-i:\bNR\b)(?=[^.]*\b(?i:alk\w*|c2|drogen|kaffee)\b)|(?<![\w+])-\s?(?:tob|tobacco|smoking|nikotin)\b
+            |\bkein(?:en|e)?\ (?:nikotin|tabak|zigaretten|raucher(?:in)?\b)
+            (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|kaugummi|entw|entzug))\w*(?!\ mehr\b)""",
         ),
         (
             "current",
-            rf"""\b(?:current|active|heavy|daily|every\ day|some\ day|chain|light|social|occasional)\s+smoker\b
-            |\bsmokes\b|\bstill\ smok(?:es|ing)\b|\bcontinues\ (?:to\ smoke|smoking)\b
-            |\b(?:admits\ to|reports|endorses)\ smoking\b|\bis\ smoking\b|\bsmoking\ again\b
-            |\bcut\ (?:down|back)\ to\ {_AMOUNT}
-            |\b(?:active|current|ongoing|continued)\ (?:tobacco|nicotine|cigarette)\ (?:use|abuse)\b
-            |\b{_FIELD}(?:current|active|yes|daily|every\ day|some\ days|{_AMOUNT}|\d+\s*/\s*(?:d|tag|day))
-            |(?:^|[;:,]\s*)(?:is\ an?\ )?smoker\s*(?=[,.;(]|$|since|x\b|with|\d)
-            |\braucht\b|\b(?:gelegenheits|ketten|party)raucher(?:in)?\b
-            |(?:^|\b(?:starke?r?|aktive?r?|tägliche?r?|ist|aktuelle?r?|gelegentliche?r?)\s
-            |sozialanamnese:\s*)raucher(?:in)?\b
-            (?!\s*/\s*\D|\s*(?:\w*husten|\w*beratung|\w*entwöhnungs?(?:kurs|programm|beratung)?\b))
-            |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|{_AMOUNT}|\d+\s*(?:/|pro)\s*(?:d|tag))
-            |\b(?:auf\ (?:\d+|eine|ein|zwei)\ (?:zig\w*|schachtel\w*)\ (?:\w+\ ){{0,2}}reduziert)
-            |\bgibt\ an[^;]{{0,50}}\bzu\ rauchen\b
-            |\b(?:aktive[rn]?|fortgesetzte[rn]?|aktuelle[rn]?|weiterhin|anhaltende[rn]?|fortbestehende[rn]?
-            |persistierende[rn]?)
-            \ (?:nikotin|tabak)(?:abusus|konsum)\b""",
+            rf"""\b(?:current|active|heavy|daily|every\ day|some\ day|chain|light|social|occasional|cigarette
+    |pipe|cigar|ongoing)\s+smoker\b
+            |\bsmokes\b|\b(?:still|currently|presently|now)\ smok(?:es|ing)\b|\bcontinues\ (?:to\ smoke|smoking)\b
+            |\b(?:admits\ to|reports|endorses)\ smoking\b|\bis\ smoking\b|\bsmoking\ again\b|\bsmoking\ {_AMOUNT}
+            |\b(?:restarted|resumed|took\ up|taken\ up|gone\ back\ to|went\ back\ to|back\ to
+    |relapsed\ to)\ (?:smoking|cigarettes)\b
+            |\bhas\ smoked\ (?:\S+\ ){{0,4}}since\b
+            |\bcut\ (?:down|back)\ (?:from\ \d+\ )?to\ {_AMOUNT}
+            |\b(?:active|current|ongoing|continued)\ (?:tobacco|nicotine|cigarette)\ (?:use|abuse|dependence)\b
+    |\b{_USE}\b|\bF17\.[0-2]\w*(?:\ G)?\b
+            |\b{_FIELD}(?:current|active|yes|y\b|daily|every\ day|some\ days|ongoing|{_AMOUNT}
+    |\d+(?:/\d+)?\s*/\s*(?:d|tag|day))
+            |(?<![\w/?'’-])(?<!non\ )(?<!never\ )(?<!a\ )smoker(?![\w'’?-])(?!\s*[:=?/])|\b(?:is|remains|still
+    |currently|now|been)\ an?\ smoker\b|\b(?:cigarettes|zigaretten),?\ (?:about\ |around\ |etwa[ ]
+    |ca\.\ )?\d+\ ?(?:a\ day|am\ tag|daily|täglich|pro\ tag|/d)
+            |(?<![\w?/-])\+\s?(?:tob|tobacco|smoking|nikotin|smoker)\b
+            |\b(?:rauc?ht|rauht|rauhct)\b|\b(?:gelegenheits|ketten|party|zigaretten|pfeifen
+    |zigarren)raucher(?:in)?\b
+            |(?<![\w?/-])raucher(?:in)?(?![\w?-])(?!\s*[:=?]|\s*/\s*\D)
+            |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|weiterhin|{_AMOUNT}
+    |\d+(?:/\d+)?\s*(?:/|pro)\s*(?:d|tag))
+            |\b(?:nikotin|smoking|tobacco|rauchen)\s+(?:\({_AMOUNT}|\(\d+\ ?/|\({_PACK_YEARS}|{_AMOUNT})
+            |\b(?:auf\ (?:\d+|eine|ein|zwei)\ (?:zig\w*|schachtel\w*)\ (?:\w+\ ){{0,3}}reduziert)
+            |\b{_PACK_YEARS}[\s,;(]+(?:active|current|ongoing|aktiv|aktuell|fortgesetzt)\b
+            |\bgibt\ an[^;]{{0,50}}\bzu\ rauchen\b|\bwieder\ (?:\w+\ ){{0,3}}(?:rauch\w+|zu\ rauchen
+    |mit\ dem\ rauchen)
+            |\bwieder\ rauchend\b|\b(?:aktive[rn]?|fortgesetzte[rn]?|aktuelle[rn]?|weiterhin|anhaltende[rn]?
+    |fortbestehende[rn]?
+            |persistierende[rn]?)\ {_SUBSTANCE}\b|\b{_SUBSTANCE}\b""",
         ),
     )
 )
 _NOT_SMOKING: Final = re.compile(
-    r"""\b(?:lives\ with|programmes|leaflet|passive|second-?\ ?hand|lebt\ mit|zusammen|Kurse|Merkblatt|alarm|detector
-    |unknown|not\ asked|unbekannt|nicht\ erfragt|nicht\ erhebbar|vap\w+|e-?zigarette\w*|e-?cig\w*)\b""",
+    r"""\b(?:(?:lives?|living|lebt)\ (?:with|mit|zusammen\ mit)\ (?:\w+\ ){0,2}(?:smok|rauch)\w*|programmes
+    |leaflet|second-?\ ?hand|Kurse|Merkblatt|alarm|detector
+    |unknown|not\ asked|not\ recorded|current\ or\ (?:former|quit|ex)|aktuelle[rn]?\ oder\ (?:ehemalige
+    |frühere)\w*|unbekannt|nicht\ erfragt|nicht\ erhebbar|nicht\ erhoben|households?|Haushalt)\b|\b(?:room|ward
+    |zimmer)\ (?:requested|gewünscht)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_VAPING: Final = re.compile(r"\b(?:vap\w+|e-?zigarette\w*|e-?cig\w*|dampft)\b", re.IGNORECASE)
+_PASSIVE: Final = re.compile(r"\b(?:passive?|passiv-?rauch\w*)\b", re.IGNORECASE)
 _OTHER_SMOKE: Final = re.compile(
-    r"""\b(?:marijuana|cannabis|weed|haschisch|hasch|joints?|meat|fish|salmon|crack|heroin|pot)\b
+    r"""\b(?:mari[jh]uana|cannabis|weed|haschisch|hasch|joints?|meat|fish|salmon|crack|heroin|pot)\b
     |:\s*\w+(?:\s*[/|]\s*[A-Za-zÄÖÜäöü]\w+){2}""",
     re.IGNORECASE | re.VERBOSE,
 )
 """What is smoked that is no tobacco, and a choice of answers."""
-_AGAIN: Final = re.compile(r"\b(?:relaps\w+|resum\w+|again|wieder|rückfällig\w*)\b", re.IGNORECASE)
+_AGAIN: Final = re.compile(
+    r"\b(?:relaps\w+|resum\w+|restart\w*|again|wieder|rückfällig\w*|started (?:back|again)|neu begonnen)\b",
+    re.IGNORECASE,
+)
+_NOT_AGAIN: Final = re.compile(r"\b(?:not|never|nicht|nie)\s+(?:\w+\s+){0,3}$", re.IGNORECASE)
+_ENDED: Final = re.compile(
+    r"""\b(?<!to\ )(?<!not\ )(?:quit(?!\ (?:date|line))|stopped|gave\ up|given\ up|until(?=\ (?:\w+\ )?(?:19
+    |20)\d\d|\ \d|\ his|\ her|\ the)|till(?=\ (?:19|20)\d\d)
+    |stopp(?=\ )|bis(?=\ (?:\w+\ )?(?:(?:19|20)\d\d|vor\b|zum\b|zur\b))|abstinent|aufgehört|none\ (?:since|for)
+    |nothing\ (?:since|for)|nichts?\ mehr|nicht\ mehr|keiner\ mehr
+    |(?:nikotin)?karenz\ seit|sistiert|beendet|eingestellt|in\ (?:\w+\ )?remission|in\ the\ past|remote|resolved
+    |überwunden)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""After a mention: it has ended."""
+_WISHED: Final = re.compile(
+    r"\b(?:to|not ready|trying|tries|wants?|wish\w*|plans?|möchte|will|soll\w*|versuch\w*"
+    r"|motiviert|attempt\w*|failed|unable)\b[^,;.]*\Z",
+    re.IGNORECASE,
+)
+_DENIED: Final = re.compile(
+    r"\b(?:no|not|never|nie|niemals|nicht|keine?[nmrs]?|neither|nor|weder|without|ohne"
+    r"|denie[sd]|verneint|unlikely|excluded)\b",
+    re.IGNORECASE,
+)
+_STILL: Final = re.compile(
+    r"\b(?:but|now|currently|still|aber|jetzt|aktuell|noch|weiter\w*)\b", re.IGNORECASE
+)
+_DAVOR: Final = re.compile(r"[^.;]{0,25}\b(?:before that|davor|zuvor|previously)\b", re.IGNORECASE)
+_DRINK: Final = re.compile(r"\b(?:C2|alk\w*|alco\w*|ETOH|drugs?|drogen)\b", re.IGNORECASE)
+_ONCE: Final = re.compile(
+    r"""\b(?:früher\w*|formerly|previous(?:ly)?|ehem\w*\.?|ex|remote(?:ly)?|past|h/o|hx\ of|history\ of
+    |z\.?\s?n\.?|st\.?\s?n\.?|zustand\ nach|status\ nach
+    |former|once|damals|was|war|prior|stattgehabt\w*)[\s-]+(?:[^\s,;:.]+\s+){0,2}\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Before a mention: it was so."""
 _NOT_SO: Final = {
     "never": re.compile(r"\b(?:not|nicht)\s+(?:\w+\s+){0,1}$", re.IGNORECASE),
     "former": re.compile(
-        r"\b(?:not|never|to|n't|cannot|can't|trying|nicht|nie)\s+(?:\w+\s+){0,1}$", re.IGNORECASE
+        r"\b(?:not|never|to|n't|cannot|can't|trying|nicht|nie|no|denies|without|keine?|ohne)\s+(?:\w+\s+){0,1}$",
+        re.IGNORECASE,
     ),
     "current": re.compile(
-        r"(?:n[’\']t|\b(?:not|no\ longer|never|denies|stopped|nicht|nie|kein))\s+(?:\w+\s+){0,3}$",
+        r"(?:n[’\']t|\b(?:not|no\ longer|never|denies|stopped|nicht|nie|kein|keine|no|neither"
+        r"|weder))\s+(?:\w+\s+){0,3}$",
         re.IGNORECASE | re.VERBOSE,
     ),
 }
 """What stands before the words of a status and turns it."""
+_ORDER: Final = re.compile(
+    r"""(?:^|[.;,:]\s*|\b(?:please|bitte|must|should|to)\s+)\W*(?:please\ |bitte\ )?(?:do\ not|don['’]t|never
+    |stop|quit|avoid|no)\ smok(?:e|ing)\b
+    (?!\ (?:history|hx|at\ all)\b|\ (?:\w+\ ){0,3}(?:ago|since|in\ (?:19|20)\d\d|at\ (?:age|the\ age|\d)|after|\d
+    |when|for\ \d+\ (?:years|yrs|months)))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""An order, which is no statement."""
+_HEAD_NO: Final = re.compile(r"no\ smoking\s*(?:[.,;]|$)", re.IGNORECASE | re.VERBOSE)
 
 
 def smoking(sentence: Sentence) -> Iterator[Fact]:
     """Whether the patient smokes, as far as a sentence states it."""
     text = sentence.text
-    if _NOT_SMOKING.search(text) or _OTHER_SMOKE.search(text) or UNCHANGED.search(text):
+    if _NOT_SMOKING.search(text) or _OTHER_SMOKE.search(text) or UNCHANGED.search(text) or sentence.carried:
         return
-    again = _AGAIN.search(text) is not None
+    mentions: list[tuple[str, int, int]] = []
     for status, pattern in _STATES:
-        match = pattern.search(text)
-        if match is None:
-            continue
-        if again and status != "current":  # who began again is no former smoker
-            return
-        before = _NOT_SO.get(status)
-        if before and before.search(text[: match.start()]):
-            return
-        turned = match[0] if status == "former" else text[match.end() :] if status == "current" else ""
-        if re.match(r"[^,;]*\bnicht\b", turned):
-            return
-        if sentence.is_of_another(match.end()) or _in_brackets(sentence, match.end()):
-            return
-        yield sentence.fact("smoking", status, match.start(), match.end())
+        for match in pattern.finditer(text):
+            if not any(start < match.end() and match.start() < end for _, start, end in mentions):
+                mentions.append((status, match.start(), match.end()))
+    if len(mentions) > MOST:
         return
+    stated: list[tuple[str, int, int]] = []
+    for status, start, end in sorted(mentions, key=lambda one: one[1]):
+        turned = _turned(sentence, status, start, end)
+        if turned == "":
+            return
+        if turned is not None:
+            stated.append((turned, start, end))
+    if not stated:
+        return
+    order = ("never", "former", "non", "current")
+    kinds = {status for status, _, _ in stated}
+    if "current" in kinds and kinds & {"never", "non"}:
+        return
+    if {"never", "former"} <= kinds:
+        return
+    again = _AGAIN.search(text)
+    if again is not None and "former" in kinds and not _NOT_AGAIN.search(text[: again.start()]):
+        kinds = {"current"}
+        stated = [("current", stated[0][1], max(again.end(), stated[-1][2]))]
+    if again is not None and kinds & {"never", "non"}:
+        return
+    status = next(one for one in order if one in kinds)
+    _, start, end = next(one for one in stated if one[0] == status)
+    yield sentence.fact("smoking", status, start, end)
 
 
-def _in_brackets(sentence: Sentence, end: int) -> bool:
+def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None:
+    """The status by the words around a mention; None of one that states nothing, empty where the whole sentence is
+    in doubt."""
+    text = sentence.text
+    clause = sentence.clause(start, end)
+    if is_of_another(sentence, start, end) or _in_brackets(text, end):
+        return None
+    if _PASSIVE.search(text, *clause) or (_VAPING.search(text, *clause) and status == "current"):
+        return None
+    order = _ORDER.search(text)
+    if (
+        order is not None
+        and order.start() <= end
+        and order.end() >= start
+        and not _HEAD_NO.match(text, start)
+    ):
+        return None
+    if is_unreal(sentence, start, end):
+        return None if text[:start].strip() else ""
+    before = text[:start]
+    after = text[end:]
+    if _NOT_SO.get(status) and _NOT_SO[status].search(before):
+        return "former" if status == "current" and re.match(r"[^.;,]{0,20}\bmehr\b", after) else ""
+    if status == "never":
+        return status
+    if status == "former":
+        return "" if re.search(r"\bnicht\b(?!\ mehr)", text[start:end]) else status
+    ended = _ENDED.search(after)
+    if ended is not None and (
+        FAMILY.search(after, 0, ended.start())
+        or _WISHED.search(after[: ended.start()])
+        or _DRINK.search(after, 0, ended.start())
+    ):
+        ended = None
+    if status == "non":
+        began = re.match(r"\W*(?:seit|since)\b(?!\ (?:birth|childhood|Geburt))", after) or _DAVOR.match(after)
+        return "former" if began else status
+    if re.match(r"[^,;]*\bnicht\b(?!\ mehr|\ aufh|\ reduz)", after):
+        return ""
+    if status == "current" and _DENIED.search(before[clause[0] :]):
+        return ""
+    if ended is not None:
+        return "former"
+    led = _ENDED.search(before)
+    if led is not None and not _WISHED.search(before[: led.start()]) and not _DRINK.search(before):
+        return "" if _STILL.search(text, led.end()) else "former"
+    if _DAVOR.search(after):
+        return "former"
+    if _ONCE.search(before[sentence.clause(start, end)[0] :]) or re.match(r"\s*in\ the\ past\b", after):
+        return "former"
+    return status
+
+
+def _in_brackets(text: str, end: int) -> bool:
     """Whether another person is named in brackets right after."""
-    rest = sentence.text[end:].lstrip()
-    return rest.startswith("(") and sentence.is_of_another(end + rest.find(")") + 1)
+    match = re.match(r"\s*\(([^)]*)\)", text[end:])
+    return match is not None and len(match[1].split()) <= 3 and FAMILY.search(match[1]) is not None

@@ -1,60 +1,150 @@
-"""Whether what a sentence states is of another time than the note."""
+"""Of when a finding is: of the day of its note, or of another."""
 
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
-__all__ = ["is_of_another_time"]
+__all__ = ["EARLIER", "NOW", "is_dated_otherwise", "moment", "without_dates"]
 
-_ANOTHER_TIME: Final = re.compile(
-    r"""\b(?:last|previous)\ (?:year|month)\b|\b(?:years?|yrs?|months?)\ (?:ago|earlier)\b
-    |\b(?:im\ (?:Vorjahr|Vormonat)|(?:letzte[smn]|vorige[smn])\ (?:Jahre?s?|Monats?))\b
-    |\bvor\ (?:\w+\ )?(?:Jahr|Monat)(?:e|en)?\b""",
+_MONTHS: Final = "jan feb m[aä]r apr ma[iy] jun jul aug sep o[ck]t nov de[cz]".split()
+_WORDS: Final = rf"(?:{'|'.join(_MONTHS)})[a-zä]*\.?"
+_DATE: Final = re.compile(
+    rf"""(?<![\d.,])(?:
+    (?P<y1>(?:19|20)\d\d)-(?P<m1>\d\d)-(?P<d1>\d\d)
+    |(?P<d2>\d{{1,2}})\.\s?(?P<m2>\d{{1,2}})\.\s?(?P<y2>(?:19|20)?\d\d)(?!\d)
+    |(?P<d3>\d{{1,2}})/(?P<m3>\d{{1,2}})/(?P<y3>(?:19|20)?\d\d)(?!\d)
+    |(?P<d4>\d{{1,2}})\.?[\s-](?P<w4>{_WORDS})[\s-](?P<y4>(?:19|20)\d\d)
+    |(?P<m5>\d{{1,2}})[/.](?P<y5>(?:19|20)\d\d)(?![\d.])
+    |(?P<w6>{_WORDS})\s(?:\d{{1,2}},?\s)?(?P<y6>(?:19|20)\d\d)
+    |(?P<d7>\d{{1,2}})\.(?P<m7>\d{{1,2}})\.(?=\D|$)
+    |(?P<y8>(?:19|20)\d\d)(?![\d%]|\s?(?:ml|mg|ng|pg|cm|mm|g|kg|x)\b)
+    )""",
     re.IGNORECASE | re.VERBOSE,
 )
-_DAY: Final = re.compile(r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\d\d)\b|\b((?:19|20)\d\d)-(\d\d)-(\d\d)\b")
-_YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b")
-_OF_THE_NOTE: Final = timedelta(days=60)
+_NEAR_DAYS: Final = 60
 """A finding of a day so short before the note is one of the note."""
+_SPAN: Final = re.compile(
+    r"""\b(?:last|previous|past)\ (?:year|month|spring|summer|autumn|fall|winter|christmas|visit|review|admission
+    |appointment|time|clinic)
+    |\b(?:years?|yrs?|months?|mos?)\ (?:ago|earlier|before|prior)\b
+    |\b(?:im|seit\ dem)\ (?:Vorjahr|Vormonat)|\bVorjahr\b|\b(?:letzte|vorige|vergangene)[smnr]?\ (?:Jahre?s?
+    |Monats?|Frühjahr|Sommer|Herbst
+    |Winter|Vorstellung|Kontrolle|Visite|Aufenthalt\w*|Besuch|Mal)\b
+    |\bvor\ (?:\w+\ ){0,2}(?:Jahr|Monat)(?:e|en)?\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+NOW: Final = re.compile(
+    r"""\b(?:now|current(?:ly)?|today(?:['’]s)?|at\ present|presently|at\ (?:hospital\ )?discharge|pre-?discharge
+    |this\ (?:time|visit|study|scan)
+    |aktuelle?[rnms]?|jetzt|derzeit(?:ig\w*)?|heute|heutige[rnms]?|inzwischen|mittlerweile|momentan|nunmehr|nun
+    |gegenwärtig|bei\ Entlassung
+    |zum\ Entlassungszeitpunkt)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+EARLIER: Final = re.compile(
+    r"""\b(?:previous(?:ly)?|prev|prior|earlier|former(?:ly)?|once|had\ (?:been|fallen|dropped|declined|risen
+    |improved|decreased)|used\ to\ be
+    |initial(?:ly)?|initiale?[rnms]?|baseline|nadir|lowest|worst|minimal|usually|original(?:ly)?|old|
+     (?:at|on|since|before)\ (?:initial\ |first\ |the\ time\ of\ )?(?:diagnosis|presentation)
+    |at\ (?:that|the)\ time|back\ then|at\ onset|back\ in|in\ the\ past|in\ der\ Vergangenheit|vor\ (?:der|dem
+    |seiner|ihrer)\ (?!Entlassung|Krankenhausentlassung|Belastung|nächsten)\w+|as\ a\ child|in\ childhood
+    |in\ der\ Kindheit
+    |zwischenzeitlich\w*|vorübergehend\w*|temporar\w+|transient(?:ly)?|Alt(?:akte|befund\w*)|Vorbrief\w*
+    |old\ records
+    |first\ (?:presented|seen|diagnosed)|when\ (?:\w+\ ){0,4}(?:diagnosed|presented)
+    |pre-?\ ?(?:op\w*(?!\w*\ (?:assessment|evaluation|work-?up|review|clinic|echo|check))|transplant|CRT|TAVI|MI
+    |chemo\w*|procedure|ablation|implant\w*)
+    |before(?!\ (?:discharge|dismissal|leaving|exercise))|prior\ to(?!\ discharge)
+    |Erst(?:vorstellung|kontakt|manifestation|untersuchung)|als\ [^,;]{1,40}\ (?:diagnostiziert|festgestellt)
+    |früher\w*|zuvor|vormals|vorher\w*|ehemals|ehemalige?\w*|damals|damalige\w*|seinerzeit|ursprünglich\w*|einst
+    |alte?[rnms]?
+    |Vor-?\ ?(?:EF|LVEF|befund\w*|unters\w*|aufnahme\w*|echo\w*|wert\w*)|Ausgangs\w*|niedrigste\w*|tiefste\w*
+    |sonst
+    |(?:bei|zum\ Zeitpunkt\ der)\ (?:Erstdiagnose|ED|Diagnose\w*|Erstmanifestation|Diagnosestellung)
+    |prä-?\ ?(?:op\w*(?!\w*\ (?:Abklärung|Untersuchung|Vorbereitung|Diagnostik|Evaluation|Visite))
+    |interventionell)|vor\ (?:der\ |dem\ )?(?:OP|HTX|TAVI|CRT\w*|ICD\w*|AKE|\w*operation|\w*implantation
+    |\w*ablation|\w*therapie|Chemo\w*|PCI
+    |\w*transplantation|\w*eingriff|\w*beginn|\w*ersatz)|war\ (?:noch|schon)|noch(?=\ (?:bei\ )?\d))\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_STAY_BEFORE: Final = re.compile(
+    r"\b(?:previous|prior|last|vorherige[rnms]?|letzte[rnms]?|vorige[rnms]?)\s+(?:admission"
+    r"|hospitali[sz]ation|stay|discharge|Aufenthalt\w*|Entlassung)",
+    re.IGNORECASE,
+)
 _EVENT: Final = re.compile(
-    r"""[,;(]\s*(?:(?:s/p|status\ post|h/o|hx\ of|known|since|Status\ nach|Zustand\ nach
-    |bekannt|seit|ED|ICD|CRT(?:-[DP])?|PCI|CABG|TAVI|stent\w*|N?STEMI|MI|HI)\b|Z\.?\ ?n\.|St\.?\ ?n\.)[^,;]*""",
+    r"""(?:\b(?:s/p|status\ post|h/o|hx\ of|history\ of|known|since|Status\ nach|Zustand\ nach|diagnosed(?:\ in)?
+    |bekannt|seit|ED)\b|Z\.?\ ?n\.|St\.?\ ?n\.)
+    [^,;()%]*?(?:(?:19|20)\d\d)(?!\s+(?:with|mit)\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
 """What happened to the patient, with a time of its own."""
-_OTHER_VALUE: Final = re.compile(
-    r"""[,;(]?\s*(?:\b(?:(?:down|up)\ from|vs\.?|versus|compared|was|before|previously|prior|vorher|zuvor|war
-    |Vorjahr|gegenüber|nach
-    |im\ Vorjahr|last\ (?:year|month|visit))\b|\()[^,;]*?(?:\d|\bI{1,3}\b|\bIV\b)[^,;]*""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""A value beside it, which is of the other time."""
 
 
-def is_of_another_time(text: str, end: int, day: date | None) -> bool:
-    """Whether what ends at `end` in a sentence is of another time than the note; a year where that is unknown is one.
+def without_dates(text: str) -> str:
+    """A text without what is a date, a year or a word of time in it."""
+    return _DATE.sub(" ", text)
 
-    Times of events and of values that the sentence names beside it are not its own.
-    """
-    after = _EVENT.sub("", text[end:])
-    if _OTHER_VALUE.match(after):
-        after = _OTHER_VALUE.sub("", after, count=1)
-    own = _EVENT.sub("", text[:end]) + after
-    if _ANOTHER_TIME.search(own):
+
+def _apart(match: re.Match[str], day: date | None) -> bool:
+    """Whether a date is of another time than the day."""
+    if match["m7"]:  # day and month alone
+        return False
+    group = match.groupdict()
+    year = next(int(group[f"y{n}"]) for n in (1, 2, 3, 4, 5, 6, 8) if group.get(f"y{n}"))
+    year += 2000 if year < 100 else 0
+    if day is None:
         return True
-    rest = own
-    for match in _DAY.finditer(own):
+    if match["y8"]:
+        return year != day.year
+    days: list[tuple[int, int]] = []
+    if match["y1"]:
+        days = [(int(match["m1"]), int(match["d1"]))]
+    elif match["y2"]:
+        days = [(int(match["m2"]), int(match["d2"]))]
+    elif match["y3"]:
+        one, other = int(match["d3"]), int(match["m3"])
+        days = [(one, other), (other, one)]
+    elif match["y4"]:
+        days = [(_month(match["w4"]), int(match["d4"]))]
+    elif match["y5"]:
+        days = [(int(match["m5"]), 0)]
+    elif match["y6"]:
+        days = [(_month(match["w6"]), 0)]
+    for month, of_month in days:
+        if of_month == 0:
+            if 0 <= (day.year - year) * 12 + day.month - month <= 2:
+                return False
+            continue
         try:
-            named = (
-                date(int(match[3]), int(match[2]), int(match[1]))
-                if match[3]
-                else date(int(match[4]), int(match[5]), int(match[6]))
-            )
+            named = date(year, month, of_month)
         except ValueError:
-            return True
-        if day is None or abs(day - named) > _OF_THE_NOTE:
-            return True
-        rest = rest.replace(match[0], "")
-    return any(day is None or int(year) != day.year for year in _YEAR.findall(rest))
+            continue
+        if abs((day - named).days) <= _NEAR_DAYS:
+            return False
+    return True
+
+
+def _month(word: str) -> int:
+    folded = word[:3].lower()
+    return next(at for at, each in enumerate(_MONTHS, 1) if re.match(each, folded))
+
+
+def is_dated_otherwise(text: str, day: date | None, *, events: bool = False) -> bool:
+    """Whether a text names another time than a day; a year where that is unknown is one. Times of events are not
+    its own."""
+    own = text if events else _EVENT.sub(" ", text)
+    return _SPAN.search(own) is not None or any(_apart(match, day) for match in _DATE.finditer(own))
+
+
+def moment(before: str, after: str, day: date | None) -> int:
+    """Of when a value is by the words around it: 1 of now, -1 of another time, 0 where they do not say."""
+    if _STAY_BEFORE.search(before) or _STAY_BEFORE.search(after):
+        return -1
+    if NOW.search(before) or NOW.search(after):
+        return 1
+    if EARLIER.search(before) or EARLIER.search(after):
+        return -1
+    return -1 if is_dated_otherwise(before, day) or is_dated_otherwise(after, day) else 0

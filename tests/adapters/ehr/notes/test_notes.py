@@ -87,6 +87,28 @@ def test_finding_of_another_time_is_none_of_the_note(sentence: str, found: int, 
     assert len(codes(result)) == found
 
 
+@pytest.mark.parametrize(
+    ("stated", "line"),
+    [("LVEF 45-40 %", 2), ("LVEF 5.5%", 2), ("EF 0 %", 2), ("LVEF 350 %", 2), ("NYHA V", 2)],
+)
+def test_a_value_that_can_be_none_is_reported_and_makes_nothing(stated: str, line: int, write: Write) -> None:
+    result = convert(
+        "ehr/notes", [write("P-1_20260301_Letter.txt", f"Seen today.\n{stated}.\nNon-smoker.".encode())]
+    )
+    assert codes(result) == ["72166-2"]
+    (issue,) = [issue for issue in result.issues if issue.code == "FB-NOTE-006"]
+    assert issue.source == f"P-1_20260301_Letter.txt:{line}"
+    assert not any(character.isdigit() for character in issue.message)
+
+
+def test_two_conditions_in_the_same_words_are_two_facts(write: Write) -> None:
+    text = "Keine Mamma- oder Ovarialkarzinome in der Familie bekannt."
+    result = convert("ehr/notes", [write("P-1_20260301_Letter.txt", text.encode())])
+    stated = [observation["valueString"] for observation in result.of("Observation")]
+    assert stated == ["No family history of Mammakarzinom", "No family history of Ovarialkarzinom"]
+    assert len({observation["id"] for observation in result.of("Observation")}) == 2
+
+
 def test_a_cut_rtf_is_converted_and_reported(write: Write) -> None:
     whole = rb"{\rtf1\ansi{\fonttbl{\f0 Arial;}} Seen today. \{x\par}"
     results = [convert("ehr/notes", [write("P-1_20260301_Letter.rtf", text)]) for text in (whole, whole[:-6])]

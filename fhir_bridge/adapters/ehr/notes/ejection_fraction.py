@@ -1,0 +1,396 @@
+"""What sentences state of the left ventricular ejection fraction: its name, and the values after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Final
+
+from fhir_bridge.adapters.ehr.notes.facts import Fact
+from fhir_bridge.adapters.ehr.notes.modality import is_unreal
+from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
+from fhir_bridge.adapters.ehr.notes.times import EARLIER, NOW, moment, without_dates
+from fhir_bridge.adapters.ehr.notes.values import (
+    FROM,
+    PIVOT,
+    TO,
+    Report,
+    Value,
+    is_denied,
+    is_of_another_time,
+    value_of_the_day,
+    words_after,
+)
+
+__all__ = ["EJECTION", "ejection_fraction"]
+
+EJECTION: Final = ("lvef", "ef ", "ef:", "ef=", "ef(", "ef~", "ef≈", "ef-", "ef\n", "ef,", "fra", "auswurf")
+"""A text without any of these, in small letters, states no ejection fraction."""
+_DELTA: Final = re.compile(r"(?:\bdelta|Δ)\W*$", re.IGNORECASE)
+_FORMER_NAME: Final = re.compile(r"\b(?:Vor|Alt|Ausgangs)-\s*$", re.IGNORECASE)
+_REFUTED: Final = re.compile(
+    r"\b(?:ruled out|(?<!cannot be )excluded|error of transcription|(?<!nicht )ausgeschlossen|Übertragungsfehler)\b",
+    re.IGNORECASE,
+)
+_NOT_EXCLUDED: Final = re.compile(
+    r"[^,;]*\b(?:(?:cannot|can not|can't) be (?:excluded|ruled out)|auszuschließen)", re.IGNORECASE
+)
+
+_EF: Final = re.compile(
+    r"""\b(?:LV[- ]?EF|(?:3D-)?LVEF|EF|(?:left\ ventric(?:ular|\.)\ |LV[- ]
+    |linksventrikuläre\s+)?(?:ej\w{2,9}\s?fra\w{2,7}|EF\b)
+    |Auswurffraktion)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_OTHER_CHAMBER: Final = re.compile(
+    r"""\b(?:right|RV|LA|RA|atrial|gallbladder|rechts\w*|rechter|RVEF|Gallenblasen?|linksatriale?|mitral
+    |global\ longitudinal)\b
+    (?:[\s-]+[\w-]+){0,2}[\s:-]*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What stands before the name of a fraction that is not the left ventricle's."""
+_CHAMBER: Final = re.compile(
+    r"""\b(?P<other>right\ ventric\w+|RV|recht\w+\ (?:Ventrikel\w*|Herz\w*)|RA|LA|left\ atri\w+)\b
+    |\b(?:left\ ventric\w+|LV|link\w+\ Ventrikel\w*|biventri\w+|ventricle)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_OTHER_OWNER: Final = re.compile(
+    r"\s*(?:-?\s*slope|(?:of\ the|des|im|of)?\s*(?:RV|right\ ventric\w+|rechten\s\w+|LA"
+    r"|left\ atrium|gallbladder|donor)\b|\s*branch)",
+    re.IGNORECASE | re.VERBOSE,
+)
+_TENS: Final = {
+    "ten": 10, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
+    "eighty": 80,
+    "zehn": 10, "fünfzehn": 15, "zwanzig": 20, "dreißig": 30, "vierzig": 40, "fünfzig": 50, "sechzig": 60,
+    "siebzig": 70, "achtzig": 80,
+}  # fmt: skip
+_ONES: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_EINS: Final = ("ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
+_IN_WORDS: Final = rf"(?:(?:{'|'.join(_EINS)})und)?(?:{'|'.join(_TENS)})(?:-(?:{'|'.join(_ONES)}))?"
+_NUMBER: Final = r"\d{1,3}(?:[.,]\d{1,2})?"
+_SIGN: Final = r"""(?P<sign><=|>=|<|>|≤|≥|~|≈)?\s*(?:\b(?:(?P<below>(?:less|lower|smaller)\ than|below|under
+    |unter|kleiner(?:\ als)?|weniger\ als)|(?P<above>(?:more|greater|higher)\ than|above|over|über
+    |größer(?:\ als)?|mehr\ als)
+    |(?P<least>at\ least|mindestens|min\.)|(?P<most>at\ most|höchstens|maximal|max\.))\s+)?(?P<about>\b(?:about
+    |around|almost|nearly|roughly|approximately|approx\.|circa|ca\.|etwa|rund|knapp|fast|um)\s*)?"""
+_PERCENT: Final = re.compile(
+    rf"""{_SIGN}(?<![\d.,/])(?P<low>{_NUMBER})\s*(?:(?:%|percent\b|Prozent\b)\s*)?(?:(?:-|–|to|and|bis
+    |und)\s*(?P<high>{_NUMBER})\s*)?(?:%|percent\b|Prozent\b)
+    |\b(?P<words>{_IN_WORDS})\s+(?:%|percent\b|per\ cent\b|Prozent\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_FRACTION: Final = re.compile(
+    r"\s*(?:[:=]|is|of|von|beträgt)?\s*0[.,](?P<low>[1-8]\d?)(?![\d%.,]|\s?%)", re.IGNORECASE
+)
+_BARE: Final = re.compile(
+    r"\s*[:=]?\s*(?P<sign>[<>≤≥~]=?)?\s*(?P<low>[1-8]\d)(?:\s*[-–]\s*(?P<high>[1-8]\d))?(?=\s*(?:[,;)|\n](?!\d)"
+    r"|\s/\s|\.?\s*$))"
+)
+"""A number right after the name, without unit, with nothing after it in its part of the sentence."""
+_LOOSE: Final = re.compile(r"\b(?:about|around|almost|nearly|roughly|etwa|rund|knapp|fast)\b", re.IGNORECASE)
+_GAP_WORDS: Final = r"""is|was|were|of|at|now|estimated|between|measured|mildly|moderately|severely|depressed
+    |reduced|preserved|impaired|which|that|had|has|been
+    |an?|the|with|biplane|approximately|approx|about|shows?|in|by|von|war|ist|liegt|lag|beträgt|betrug|nun|jetzt
+    |aktuell|geschätzt|gesch|zwischen|only|nur
+    |nach|Simpson|Teichholz|[23]D|MRT|MRI|CMR|TTE|TEE|Echo|ca|etwa|biplan|mit|hochgradig|mittelgradig
+    |leichtgradig|eingeschränkt|reduziert|erhalten
+    |visuell|auf|to|from|visually|echocardiographically|echokardiographisch|currently|today|heute|noch|wieder
+    |again|inzwischen|mittlerweile|derzeit|nunmehr
+    |previously|prev|früher|zuvor|ehemals|vormals|once|formerly|recovered|improved|normalised|normalized
+    |normalisiert|gebessert|erholt|increased|risen|rose
+    |fell|fallen|dropped|declined|decreased|down|up|come|gone|gestiegen|angestiegen|gefallen|abgefallen|gesunken
+    |verbessert|verschlechtert|worsened
+    |admission|Aufnahme|discharge|after|ablation|nach|unter|on|um|vom|am|statt|vs|versus|then|dann|but|aber|and|und|bei|year|Jahr|im|prior|as
+    |reported|calculated|gemessen|normal|normwertig|good|gut|gute|poor|low|borderline|grenzwertig|hyperdynamic
+    |der|die|das|dem|hat|sich
+    |lag|liegt|wird|be|to\ be|around|rund|geschätzte|measured|when|she|he|they|sie|er"""
+_GAP: Final = re.compile(rf"(?:\s|[:=(),.\[\]/≈~'’–-]|\b(?:{_GAP_WORDS})\b)*", re.IGNORECASE | re.VERBOSE)
+"""Words that may stand between name and value whatever the commas."""
+_PLAIN_GAP: Final = re.compile(
+    r"""(?:\s|[:=.'’/-]|\((?:[^()\d%]|[23]D|\d-?[DK]\b){0,30}\)|\b[23]D\b|\b(?-i:MOD|TTE|TEE|CMR|MRT|MRI|MUGA|BP
+    |LV)\b
+    |\b(?!(?:not?|if|below|above|under|over|since|vs|compared|last|and|or|but|while|than|until
+    |pending|falls?|drops?|target|goal|stenosis|delta|right|gallbladder|atri\w+|Gallenblase|rechte\w*|nicht
+    |kein\w*|wenn|falls|über|seit|gegenüber
+    |oder|aber|während|als|Ziel|Stenose|Vorbefund|calc|slope)\b)[a-zäöüß]\w*){0,14}""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Words between name and value, but for those that make it another value; names of other values are in capitals."""
+_CAPITALS: Final = re.compile(
+    r"\b(?!(?:MOD|TTE|TEE|TOE|CMR|MRT|MRI|MUGA|BP|LV|2D|3D|LV|SPECT)\b)[A-ZÄÖÜ]{2,}"
+)
+_OTHER_MEASURE: Final = re.compile(
+    r"\b(?:sat\w*|spo2|stenos\w+|strain|fs|gls|rvef|hba1c|hct|hk|fev1|mr|mi|ti|occlusion"
+    r"|verschluss|regurg\w*|shortening|fraktions?verkürzung)\b",
+    re.IGNORECASE,
+)
+_CHANGED_TO: Final = re.compile(
+    r"""\b(?:recovered|normali[sz]ed|normalisiert|improved|rose|risen|increased|fell|fallen|dropped|declined
+    |decreased|worsened|gestiegen|angestiegen|gefallen|gesunken|gebessert
+    |verbessert|erholt|Anstieg|Abfall|Besserung|Verbesserung|Rückgang)\b[^\d.;]{0,20}(?:to|auf|at
+    |wieder)?\s*\(?\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ASIDE: Final = re.compile(
+    r"(?:\+/?-|±|\b(?:norm(?:al|wert|bereich)?|ref\w*|normal|range|[≥>]?\s*lower limit|LLN"
+    r"|target|Ziel|Soll)\b[^\d]*)\s*[<>≥≤=]*\s*\Z",
+    re.IGNORECASE,
+)
+"""Before a number that is no value of the patient's: its error, or what is normal."""
+_BOUND_WORD: Final = re.compile(
+    r"\b(?:niedriger|höher|größer|geringer|besser|schlechter|tiefer|kleiner|lower|higher"
+    r"|better|worse|than|bis|bis zu|(?<!come )(?<!crept )(?<!gone )(?<!went )up to|within"
+    r"|innerhalb|max\.?|min\.?|als)\s*\Z",
+    re.IGNORECASE,
+)
+"""Before a number that is a bound of which sort is not said."""
+_COMPARED: Final = re.compile(
+    r"\b(?:unchanged|unverändert|compared|gegenüber|im\ Vergleich)\b", re.IGNORECASE | re.VERBOSE
+)
+
+_AFTER_SOMETHING: Final = re.compile(
+    rf"\b(?:after|nach|following|under|unter|seit|since)\s+(?:[^\W\d]+\s+){{1,3}}?({NOW.pattern})",
+    re.IGNORECASE | re.VERBOSE,
+)
+_MID_RANGE: Final = re.compile(r"\b(?:HFmrEF|mid-?range|mildly reduced ejection)\b", re.IGNORECASE)
+"""What has this range by its definition."""
+_TO_ANOTHER: Final = re.compile(r"[^%;]{0,40}?\b(?:to|auf)\b[^%;]{0,30}\d\s*%", re.IGNORECASE)
+_NOW_VALUE: Final = re.compile(
+    rf"(?:{NOW.pattern})[^%;]{{0,40}}%|%[^%;]{{0,25}}(?:{NOW.pattern})", re.IGNORECASE | re.VERBOSE
+)
+"""Another value than that before it is the one of now."""
+
+
+_RISE: Final = re.compile(
+    r"""\b(?:(?:it|this|which|function|das|diese|sie)\s+(?:has\s+|had\s+)?(?:since\s+)?(?:rose|risen|improved
+    |recovered|increased|fell|fallen|dropped|decreased|declined)
+    \s+(?:\w+\s+)?to|(?:Anstieg|Abfall|Besserung|Verbesserung|Verschlechterung|Zunahme|Abnahme
+    |Rückgang)\s+auf)\s+(?=\d)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What became of a fraction that the sentence before names."""
+_PLAUSIBLE: Final = (10.0, 90.0)
+
+
+def ejection_fraction(sentence: Sentence, day: date | None, doubt: Report) -> Iterator[tuple[Fact, bool]]:
+    """The LVEF that a sentence states of the patient; with whether it says that it is of now; `doubt` is called
+    for a value that can't be one."""
+    text = sentence.text
+    names = list(_EF.finditer(text))
+    if not names:
+        before = sentence.before
+        if before is None or _EF.search(before.text) is None or (rise := _RISE.search(text)) is None:
+            return
+        names = [rise]
+    if len(names) > MOST or _REFUTED.search(text):
+        return
+    for number, name in enumerate(names):
+        limit = names[number + 1].start() if number + 1 < len(names) else len(text)
+        before_it = text[: name.start()]
+        if (
+            _OTHER_CHAMBER.search(before_it)
+            or _OTHER_OWNER.match(text, name.end())
+            or _is_of_other_chamber(text, name)
+        ):
+            continue
+        if _DELTA.search(before_it) or _FORMER_NAME.search(before_it) or is_denied(before_it):
+            return
+        values = _fractions(sentence, name, limit, day)
+        stated = value_of_the_day(values)
+        if stated is None:
+            if values:
+                continue
+            continue
+        if is_of_another(sentence, name.start(), stated.end):
+            return
+        bound = stated.value[:1] in "<>≤≥"
+        if is_unreal(sentence, name.start(), stated.end, bound=bound) or (
+            sentence.section.kind == "plan" and stated.moment <= 0
+        ):
+            return
+        if stated.moment == 0 and is_of_another_time(sentence, name.start(), stated.end, day):
+            return
+        numbers = [float(one) for one in stated.value.lstrip("<>=~≤≥≈").replace(",", ".").split("-")]
+        if not _is_plausible(numbers, bound=bound):
+            doubt("LVEF", *sentence.span(name.start(), stated.end))
+            return
+        yield sentence.fact("lvef", stated.value, name.start(), stated.end), stated.moment > 0
+        return
+
+
+def _is_plausible(numbers: list[float], *, bound: bool) -> bool:
+    if len(numbers) == 2:
+        return 0 < numbers[0] < numbers[1] <= _PLAUSIBLE[1]
+    return _PLAUSIBLE[0] <= numbers[0] <= _PLAUSIBLE[1] or (bound and 5 <= numbers[0] < _PLAUSIBLE[0])
+
+
+def _is_of_other_chamber(text: str, name: re.Match[str]) -> bool:
+    """Whether a name that does not say so itself is of the chamber that the sentence speaks of, which is not the
+    left ventricle."""
+    if re.match(r"(?:3D-)?(?:LV|left|links)", name[0], re.IGNORECASE):
+        return False
+    chambers = list(_CHAMBER.finditer(text, 0, name.start()))
+    return bool(chambers) and all(one["other"] for one in chambers)
+
+
+def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | None) -> list[Value]:
+    """The values after a name, up to the next."""
+    text = sentence.text
+    values: list[Value] = []
+    if (part := _FRACTION.match(text, name.end(), limit)) is not None:
+        low = part["low"] if len(part["low"]) == 2 else part["low"] + "0"
+        after = words_after(sentence, part.end(), limit)
+        return [
+            Value(
+                low,
+                part.start("low") - 2,
+                part.end(),
+                _moment(sentence, name.start(), name.end(), part.start(), after, day),
+            )
+        ]
+    at, last = name.end(), name.end()
+    matches: list[re.Match[str]] = []
+    for _ in range(6):
+        match = (_BARE.match(text, at) if not matches else None) or _PERCENT.search(text, at, limit)
+        if match is None or match.end() > limit:
+            break
+        at = match.end()
+        gap = text[last : match.start()]
+        if matches and _ASIDE.search(gap):
+            last = match.end()
+            continue
+        turns = len(matches) == 1 and TO.search(gap) and FROM.search(text[name.end() : matches[0].start()])
+        if not matches and _BOUND_WORD.search(gap):
+            break
+        if not (turns and len(gap) < 40 and not _OTHER_MEASURE.search(gap)) and not _is_transparent(
+            gap, first=not matches
+        ):
+            break
+        matches.append(match)
+        last = match.end()
+    for number, match in enumerate(matches):
+        begin = matches[number - 1].end() if number else name.end()
+        gap = text[begin : match.start()]
+        beyond = _PERCENT.search(text, match.end(), limit)
+        nearest = (
+            matches[number + 1].start() if number + 1 < len(matches) else beyond.start() if beyond else limit
+        )
+        own = words_after(sentence, match.end(), nearest)
+        own = _COMPARED.split(own, maxsplit=1)[0]
+        if nearest < limit:
+            own = PIVOT.split(own, maxsplit=1)[0] if PIVOT.search(own) else own
+        turned = 0
+        if TO.search(gap) and (number and FROM.search(text[name.end() : matches[0].start()])):
+            turned = 1
+        elif (number and (FROM.search(gap) or _ASIDE.search(gap))) or (
+            number == 0
+            and FROM.search(gap)
+            and len(matches) > 1
+            and TO.search(text[match.end() : matches[1].start()])
+        ):
+            turned = -1
+        when = turned or _moment(
+            sentence, name.start() if not number else begin, begin, match.start(), own, day
+        )
+        if not turned and number and when == 0 and _CHANGED_TO.search(gap):
+            when = 1
+        if (value := _value(match, gap)) is not None:
+            values.append(Value(value, match.start(), match.end(), when))
+    if values and _NOT_EXCLUDED.match(text, values[0].end):
+        return []
+    if values and values[0].value in ("41-49", "40-49") and _MID_RANGE.search(text):
+        return []
+    if (
+        matches
+        and FROM.search(text[name.end() : matches[0].start()])
+        and (len(values) < 2 or values[1].moment != 1)
+        and _TO_ANOTHER.match(text, matches[0].end())
+    ):
+        return []
+    if (
+        values
+        and (changed := UNCHANGED.search(text, values[0].end))
+        and "%" in text[values[0].end : changed.start()]
+    ):
+        return []
+    if len(values) == 1 and values[0].moment == 0 and _NOW_VALUE.search(text, values[0].end, limit):
+        return []
+    # a change between two numbers without a unit at the first: from 30 to 52 %
+    return _turned(sentence, name, limit) or values
+
+
+_TURN: Final = re.compile(
+    rf"""[^\d.;,]{{0,40}}?\b(?:from|von)\s+{_NUMBER}\s*(?:%|percent|Prozent)?\s*(?:to
+    |auf)\s+(?P<then>{_NUMBER})\s*(?:%|percent\b|Prozent\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def _turned(sentence: Sentence, name: re.Match[str], limit: int) -> list[Value]:
+    match = _TURN.match(sentence.text, name.end(), limit)
+    if match is None:
+        return []
+    if (
+        match.end("then")
+        and _PERCENT.search(sentence.text, match.end(), limit)
+        and NOW.search(sentence.text, match.end(), limit)
+    ):
+        return []
+    return [Value(match["then"], match.start("then"), match.end(), 0)]
+
+
+def _moment(sentence: Sentence, start: int, begin: int, end: int, after: str, day: date | None) -> int:
+    """Of when a value is: by its clause up to it, and what follows it."""
+    clause = sentence.opening(start)
+    before = sentence.text[clause:start] if start < begin else ""
+    return moment(f"{before} {sentence.text[begin:end]}", after, day)
+
+
+def _is_transparent(gap: str, *, first: bool) -> bool:
+    if not first:
+        gap = _AFTER_SOMETHING.sub(r"\1", gap)
+    bare = without_dates(EARLIER.sub(" ", NOW.sub(" ", gap)))
+    if _GAP.fullmatch(bare):
+        return first or len(gap) < 60
+    if first:
+        plain = _PLAIN_GAP.fullmatch(bare.rstrip("( "))
+        return plain is not None and _CAPITALS.search(re.sub(r"\(.*?\)", "", bare)) is None
+    return (
+        len(gap) < 70
+        and _CHANGED_TO.search(gap) is not None
+        and _OTHER_MEASURE.search(gap) is None
+        and re.search(r"[\d.;]", bare) is None
+    )
+
+
+def _value(match: re.Match[str], gap: str) -> str | None:
+    group = match.groupdict()
+    if words := group.get("words"):
+        return str(_in_words(words))
+    low, high = match["low"], match["high"]
+    sign = match["sign"] or ""
+    for name, mark in (("below", "<"), ("above", ">"), ("least", ">="), ("most", "<=")):
+        if group.get(name):
+            sign = mark
+    if high and sign not in ("", "~", "≈"):
+        return None
+    if float(low.replace(",", ".")) == 0 and not high:
+        return low
+    if (
+        (not sign and _LOOSE.search(gap))
+        or (not sign and _LOOSE.search(group.get("about") or ""))
+        or sign == "≈"
+    ):
+        sign = "~"
+    return sign + (f"{low}-{high}" if high else low)
+
+
+def _in_words(words: str) -> int:
+    folded = words.lower()
+    tens = next(value for word, value in _TENS.items() if word in folded.replace("fünfzehn", "fünfzehn"))
+    if "-" in folded:
+        return tens + _ONES.index(folded.split("-")[1]) + 1
+    head = folded.split("und")[0] if "und" in folded else ""
+    return tens + (_EINS.index(head) + 1 if head in _EINS else 0)

@@ -1,0 +1,222 @@
+"""What sentences state of the NYHA class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Final, NamedTuple
+
+from fhir_bridge.adapters.ehr.notes.facts import Fact
+from fhir_bridge.adapters.ehr.notes.modality import is_unreal
+from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
+from fhir_bridge.adapters.ehr.notes.times import moment
+from fhir_bridge.adapters.ehr.notes.values import (
+    FROM,
+    PIVOT,
+    TO,
+    Report,
+    is_denied,
+    is_of_another_time,
+    words_after,
+)
+
+__all__ = ["NYHA", "functional_class"]
+
+NYHA: Final = ("nyha", "nhya", "nyah", "nyh ", "new york heart")
+"""A text without any of these, in small letters, states no class."""
+_ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "1": "1", "2": "2", "3": "3", "4": "4"}
+_CLASS: Final = r"(?:IV|I{1,3}|[1-4])"
+_SUB: Final = r"(?:\s?[ab](?![\w-]))?(?![\w%])"
+_NAME: Final = r"(?:NYHAA?|NHYA|NYAH|NYH|New\ York\ Heart\ Association)"
+_JOIN: Final = r"(?:\s*(?P<join>-|–|/|to|or|bis|oder|and|und)\s*(?:(?:NYHA|class|Klasse|Stadium)[- ])?"
+_BETWEEN_NAME: Final = r"""(?:\s*(?:[-:=]\s*)?(?:functional|Funktions|Klasse|class(?:ification)?|cl\.?|FC|stage
+    |Stadium|Stad\.|Grad|grade|Kl\.|status
+    |Funktionsklasse|of|was|war|beträgt|entspricht|liegt\ bei|gives|prior|\(|\)|symptoms?|Beschwerden|currently
+    |derzeit|aktuell|jetzt|now|today
+    |heute|is|ist|at|worsened\ to|improved\ to
+    |verschlechtert\ auf|verbessert\ auf)(?!\w))*\s*(?:[-:=]\s*)?"""
+_NYHA: Final = re.compile(
+    rf"""\b{_NAME}\b{_BETWEEN_NAME}(?P<low>{_CLASS}){_SUB}{_JOIN}(?P<high>{_CLASS}){_SUB})?
+    |\b(?:functional\ |Funktions)?(?:class|Klasse|Stadium|Grad|grade)\s+(?P<low2>{_CLASS}){_SUB}(?:\s*(?:-|–|/|to
+    |bis)\s*(?:class\ )?(?P<high2>{_CLASS}){_SUB})?
+    \s*(?:[(,]?\s*|(?:symptoms?\s+|HF\s+)?(?:by|nach|of|per|according\ to|gemäß|laut|according)\s+(?:the\s+
+    |der\s+)?){_NAME}\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_AGAIN: Final = re.compile(
+    rf"""(?P<before>[^.;]{{0,50}}?)\b(?:(?:class|Klasse|Stadium|stage)\ (?P<low>{_CLASS}){_SUB}(?:\s*(?:-|–|to
+    |bis)\s*(?P<high>{_CLASS}){_SUB})?
+    |(?P<turn>to|auf)\ (?P<low2>{_CLASS}){_SUB}|(?P<now>now|jetzt|aktuell|currently|today|heute
+    |derzeit)\ (?P<low3>IV|I{{1,3}}){_SUB}(?P<none>))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A class that is named after another in the same sentence."""
+_OTHER_CLASS: Final = re.compile(
+    r"\b(?:CCS|ASA|WHO|Killip|Child\S*|mMRC|recommendation|Empfehlung|Fontaine|Rutherford|KDIGO|AHA)\b",
+    re.IGNORECASE,
+)
+_MORE: Final = re.compile(
+    rf"\s*(?:[-–/,]|,?\s*(?:or|oder|and|und))\s*(?:NYHA\s*)?{_CLASS}(?![\w-]|\s[a-zäöü])", re.IGNORECASE
+)
+_BETWEEN: Final = re.compile(r"\b(?:between|zwischen|zw\.)\s*$", re.IGNORECASE)
+_NOT_NYHA: Final = re.compile(
+    r"\b(?:not in|no longer in|denies|nicht in|verneint|not documented|nicht dokumentiert"
+    r"|not any ?more|nicht mehr|never)\b",
+    re.IGNORECASE,
+)
+_THAN: Final = re.compile(
+    r"(?:[<>≤≥]=?|\b(?:than|als|at least|at most|mindestens|höchstens|maximal|below|above"
+    r"|under|unter|über|bis|up to|not beyond))\s*\Z",
+    re.IGNORECASE,
+)
+_AT_SUCH: Final = re.compile(
+    r"(?<!Aufnahme )(?<!Dyspnoe )(?<!insuffizienz )(?<!Belastbarkeit )(?<!Symptomatik )(?<!Beschwerden )(?<!Luftnot )"
+    r"\bbei\s*\Z",
+    re.IGNORECASE,
+)
+_LEGEND: Final = re.compile(
+    r"""\s*(?:=|[:–-]\s*(?:no|none|slight|mild|marked|severe|symptoms|unable|keine|leichte|geringe|deutliche
+    |höhergradige|Beschwerden|\d+\s*(?:pat\w*|pts))\b
+    |\s*\(?n\s*=|(?:keine|no)\s+(?:Einschränkung|limitation|symptoms|Beschwerden)\b(?![^.]*\))|\s*(?:Patienten
+    |patients|pts)\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""After a class: what it means, or how many have it."""
+_UNKNOWN_CLASS: Final = re.compile(
+    r"\bNYHA(?:[- ](?:class|Klasse|Stadium))?\s*[:=]?\s*(?P<class>VI?|0|[5-9])(?![\w/%]|[.,]\d)"
+)
+
+
+class _Mention(NamedTuple):
+    low: str
+    high: str
+    join: str
+    start: int
+    end: int
+    moment: int
+    named: bool
+
+
+def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Iterator[tuple[Fact, bool]]:
+    """The NYHA class that a sentence states of the patient; with whether it says that it is of now; `doubt` is
+    called for a class that there is not."""
+    text = sentence.text
+    mentions = list(_mentions(sentence, day))
+    if not mentions:
+        unknown = _UNKNOWN_CLASS.search(text)
+        if (
+            unknown is not None
+            and not sentence.carried
+            and not is_unreal(sentence, unknown.start(), unknown.end())
+        ):
+            doubt("NYHA class", *sentence.span(unknown.start(), unknown.end()))
+        return
+    if any(_LEGEND.match(text, one.end) for one in mentions) or len({one.low for one in mentions}) > 2:
+        return
+    stated = next((one for one in mentions if one.moment > 0), None)
+    if stated is None:
+        neutral = [one for one in mentions if one.moment == 0]
+        if not neutral or len({(one.low, one.high) for one in neutral}) > 1:
+            return
+        stated = neutral[0]
+    before = text[: stated.start]
+    if _NOT_NYHA.search(text, *sentence.clause(stated.start, stated.end)):
+        return
+    changed = UNCHANGED.search(text)
+    if changed is not None and changed.start() > stated.start and stated.moment == 0:
+        return
+    if changed is None and is_denied(before):
+        return
+    if changed is not None and changed.end() <= stated.start and is_denied(before[changed.end() :]):
+        return
+    if _MORE.match(text, stated.end):
+        return
+    low, high = _ROMAN[stated.low.lower()], _ROMAN[stated.high.lower()] if stated.high else ""
+    if high and stated.join.casefold() in ("and", "und") and not _BETWEEN.search(before):
+        return
+    if stated.join == "/" and high == "4" and low in "12":  # of four
+        high = ""
+    if stated.join == "/" and f"{stated.low}{stated.high}" == "34":  # of four, or both
+        return
+    if high and high <= low:
+        doubt("NYHA class", *sentence.span(stated.start, stated.end))
+        return
+    if is_of_another(sentence, stated.start, stated.end):
+        return
+    if (
+        _AT_SUCH.search(before)
+        or _THAN.search(before)
+        or is_unreal(sentence, stated.start, stated.end)
+        or (sentence.section.kind == "plan" and stated.moment <= 0)
+    ):
+        return
+    if stated.moment == 0 and is_of_another_time(sentence, stated.start, stated.end, day):
+        return
+    yield sentence.fact("nyha", f"{low}-{high}" if high else low, stated.start, stated.end), stated.moment > 0
+
+
+def _mentions(sentence: Sentence, day: date | None) -> Iterator[_Mention]:
+    """The classes of a sentence in their order."""
+    text = sentence.text
+    spans: list[tuple[str, str, str, int, int, bool, bool]] = []
+    at = 0
+    while True:
+        match = _NYHA.search(text, at)
+        again = _AGAIN.match(text, at) if spans else None
+        if again is not None and (match is None or again.start() + len(again["before"]) < match.start()):
+            if _OTHER_CLASS.search(again["before"]) or not (again["low"] or again["low2"] or again["low3"]):
+                again = None
+        else:
+            again = None
+        if again is not None:
+            low = again["low"] or again["low2"] or again["low3"]
+            spans.append(
+                (
+                    low,
+                    again["high"] or "",
+                    "-",
+                    again.start() + len(again["before"]),
+                    again.end(),
+                    False,
+                    bool(again["turn"]),
+                )
+            )
+            at = again.end()
+            continue
+        if match is None:
+            break
+        low = match["low"] or match["low2"]
+        if match["high"] and match["join"] == "to" and FROM.search(text[at : match.start()]):
+            spans.append((low, "", "-", match.start(), match.end("low"), True, False))
+            spans.append((match["high"], "", "-", match.start("high"), match.end(), True, True))
+            at = match.end()
+            continue
+        spans.append(
+            (
+                low,
+                match["high"] or match["high2"] or "",
+                match["join"] or "-",
+                match.start(),
+                match.end(),
+                True,
+                False,
+            )
+        )
+        at = match.end()
+    if len(spans) > MOST:
+        return
+    for number, (low, high, join, start, end, named, turn) in enumerate(spans):
+        limit = spans[number + 1][3] if number + 1 < len(spans) else len(text)
+        begin = spans[number - 1][4] if number else 0
+        gap = text[max(begin, sentence.opening(start)) : start]
+        after = words_after(sentence, end, limit)
+        if number + 1 < len(spans):
+            after = PIVOT.split(after, maxsplit=1)[0] if PIVOT.search(after) else after
+        if number + 1 < len(spans) and FROM.search(gap):
+            when = -1
+        elif turn or (number and TO.search(gap)):
+            when = 1
+        else:
+            when = moment(gap + " " + text[start:end], after, day)
+        yield _Mention(low, high, join, start, end, when, named)

@@ -1,0 +1,137 @@
+"""Values after a name in a sentence, each with the words of time around it: which is the one of the day of the note."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Final, NamedTuple
+
+from fhir_bridge.adapters.ehr.notes.sentences import Sentence
+from fhir_bridge.adapters.ehr.notes.times import EARLIER, NOW, is_dated_otherwise
+
+__all__ = [
+    "FROM",
+    "PIVOT",
+    "TO",
+    "Report",
+    "Value",
+    "is_denied",
+    "is_of_another_time",
+    "value_of_the_day",
+    "words_after",
+]
+
+PIVOT: Final = re.compile(
+    r"""[,;(\[]|\b(?:unchanged|unverändert|vs\.?|versus|from|von|compared|gegenüber|statt|instead|previously
+    |prev|prior|zuvor|vorher|früher|was|war|vormals|up|down|to|auf)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+FROM: Final = re.compile(r"\b(?:from|von)\s*(?:Stadium\s|class\s)?\Z", re.IGNORECASE)
+TO: Final = re.compile(
+    r"\b(?:to|auf|bis auf)(?:\s+(?:now|jetzt|nun|nunmehr|aktuell|currently|heute|derzeit))?\s*\Z",
+    re.IGNORECASE,
+)
+Report = Callable[[str, int, int], None]
+
+
+class Value(NamedTuple):
+    """A value after a name, by its place in the sentence; `moment`: 1 of now, -1 of another time, 0 where it does
+    not say."""
+
+    value: str
+    start: int
+    end: int
+    moment: int
+
+
+_NOT: Final = re.compile(
+    r"\b(?:no|not|never|without|no longer|keine?[nmrs]?|nicht|nie(?:mals)?|ohne)\s+(?:[^\s,;:.]+\s+){0,4}$",
+    re.IGNORECASE,
+)
+"""What stands before a finding that is denied."""
+_NOT_OF_IT: Final = re.compile(
+    r"\b(?:bei|mit|with|when|da|as|because|since|weil|and|und|derzeit|given|therefore)\b", re.IGNORECASE
+)
+"""After such a word it is no longer denied."""
+
+_ADVERB: Final = re.compile(
+    r"\W*(?:in|on|at|by|im|am|vor|bei|zum|last|noch|seit|two|three|a|\d|the|previous|prior"
+    r"|earlier|once|before|formerly|during|letzte\w*)\b",
+    re.IGNORECASE,
+)
+_EXAM: Final = re.compile(
+    r"""\b(?:echo\w*|TTE|TOE|TEE|[ck]?MRT|[ck]?MRI|CMR|MUGA|SPECT|Vorstellung\w*|visit|review|Aufenthalt\w*
+    |admission|Aufnahme|\w*befund\w*
+    |Untersuchung|Kontrolle|report|study|scan|[CK]oro\w*|Lävo\w*|Ventri[kc]ulo\w*)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | None) -> bool:
+    """Whether clauses beside that of a value, or the heading over it, say that it is of another time.
+
+    They do where they are the time alone (`In 2019, …`), or name an examination with its time (`Echo 2019: LV
+    normal, EF …`).
+    """
+    text = sentence.text
+    begin, stop = sentence.clause(start, end)
+    for part in _parts(sentence, 0, begin):
+        if NOW.search(part):
+            return False
+        timed = is_dated_otherwise(part, day) or EARLIER.search(part) is not None
+        if timed and (_EXAM.search(part) or (len(part.split()) <= 6 and _ADVERB.match(part))):
+            return True
+    for part in _parts(sentence, stop, len(text)):
+        if "%" in part:
+            break
+        if (
+            len(part.split()) <= 4
+            and is_dated_otherwise(part, day)
+            and (_ADVERB.match(part) or _EXAM.search(part))
+        ):
+            return True
+    if sentence.section.kind == "earlier":
+        return True
+    if _WHEN.match(text, begin) and is_dated_otherwise(text[:begin], day, events=True):
+        return True
+    heading = sentence.section.heading
+    return bool(heading) and _EXAM.search(heading) is not None and is_dated_otherwise(heading, day)
+
+
+_WHEN: Final = re.compile(r"\W*(?:when|als|at which (?:time|point)|wobei damals)\b", re.IGNORECASE)
+
+
+def _parts(sentence: Sentence, start: int, end: int) -> Iterator[str]:
+    at = start
+    for mark in sentence.breaks:
+        if start <= mark.start() and mark.end() <= end:
+            yield sentence.text[at : mark.start()]
+            at = mark.end()
+    if at < end:
+        yield sentence.text[at:end]
+
+
+def is_denied(before: str) -> bool:
+    """Whether what stands before a finding denies it."""
+    match = _NOT.search(before)
+    return match is not None and _NOT_OF_IT.search(match[0]) is None
+
+
+def words_after(sentence: Sentence, end: int, limit: int) -> str:
+    """What is said of a value after it: up to the end of its clause, with the bracket that follows."""
+    text = sentence.text
+    stop = min(sentence.clause(end, end)[1], limit)
+    own = text[end:stop]
+    bracket = re.match(r"\s*[(\[]([^()\[\]]{0,60})[)\]]", text[stop:limit])
+    if bracket and not re.search(r"\d\s*%|\b(?:IV|I{1,3})\b|\b[1-4]\Z", bracket[1]):
+        own += " " + bracket[1]
+    return own
+
+
+def value_of_the_day(values: list[Value]) -> Value | None:
+    """The value of the day of the note."""
+    now = next((one for one in values if one.moment > 0), None)
+    if now is not None:
+        return now
+    return values[0] if values and values[0].moment == 0 else None
