@@ -87,8 +87,8 @@ def _of_adapter(each: Comparison, rows: Sequence[Verdict], used: Counter[str]) -
     lines = [
         f"## {_NAMES.get(each.adapter, each.adapter)}\n",
         summary,
-        "| element | equal | we more | they more | different | right | reasons |",
-        "|---|---|---|---|---|---|---|",
+        "| element | equal | we more | they more | different | reasons |",
+        "|---|---|---|---|---|---|",
     ]
     for name, counts in sorted(fields.items()):
         cells = [_cell(counts, outcome) for outcome in OUTCOMES]
