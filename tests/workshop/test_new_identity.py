@@ -117,3 +117,21 @@ def test_a_minus_beside_a_plus_is_a_value_and_words_for_nothing_are_those_of_the
     assert sorted(flags) == ["H"] * 3 + ["L"] * 3
     assert {r["note"][0]["text"] for r in made if "note" in r} == {"hemolizada"}
     assert 'missing: ["-"]  #' not in mapping
+
+
+def test_a_count_of_the_rows_is_not_the_number_of_an_event_in_the_next_export(tmp_path: Path) -> None:
+    header = "id,patient_id,date,weight (kg)\n"
+    _, made, _ = converted(tmp_path, header + "".join(f"{n},P{n},2025-01-1{n},6{n}.5\n" for n in range(1, 9)))
+    later, code = converted_again(tmp_path, header + "1,P7,2025-02-20,70.5\n2,P1,2025-01-11,61.5\n")
+    assert code == 0
+    before = {r["id"] for r in made if r["resourceType"] == "Observation"}
+    assert not before & {r["id"] for r in later if r["resourceType"] == "Observation"}
+
+
+def test_numbers_of_visits_that_patients_share_make_no_visit(tmp_path: Path) -> None:
+    text = "subject_id,visit_no,date,sodium (mmol/l)\n" + "".join(
+        f"S{n // 3},{n % 3 + 1},2025-01-{n + 10},{135 + n}\n" for n in range(12)
+    )
+    guesses, made, _ = converted(tmp_path, text)
+    assert guesses["visit_no"].role == "administrative"
+    assert not any("encounter" in r or r["resourceType"] == "Encounter" for r in made)

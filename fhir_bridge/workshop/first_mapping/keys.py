@@ -10,7 +10,7 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.table import Sample
 
-__all__ = ["distinguish", "examination_numbers", "own_number", "tie_breakers"]
+__all__ = ["counts_rows", "distinguish", "examination_numbers", "own_number", "tie_breakers"]
 
 _OWN: Final = {
     "Observation": frozenset("value test collect".split()),
@@ -61,6 +61,15 @@ def _is_own(guess: Guess, event: str) -> bool:
     if "order" in concepts and "order" not in own:
         return False
     return bool(concepts & own)
+
+
+def counts_rows(sample: Sample, guess: Guess) -> bool:
+    """Whether numbers count the rows from 0 or 1, as an export may do anew each time."""
+    cells = [row[sample.columns.index(guess.column)].strip() for row in sample.rows]
+    if not all(cell.isdigit() for cell in cells) or cells[0] not in ("0", "1"):
+        return False
+    first = int(cells[0])
+    return [int(cell) for cell in cells] == list(range(first, first + len(cells)))
 
 
 def examination_numbers(guesses: Sequence[Guess]) -> list[Guess]:

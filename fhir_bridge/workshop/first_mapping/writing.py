@@ -11,7 +11,13 @@ from fhir_bridge.workshop.first_mapping.cell_writing import cell, concepts_of, e
 from fhir_bridge.workshop.first_mapping.cells import IDENTIFIERS
 from fhir_bridge.workshop.first_mapping.codes import subject_of
 from fhir_bridge.workshop.first_mapping.guess import Guess
-from fhir_bridge.workshop.first_mapping.keys import distinguish, examination_numbers, own_number, tie_breakers
+from fhir_bridge.workshop.first_mapping.keys import (
+    counts_rows,
+    distinguish,
+    examination_numbers,
+    own_number,
+    tie_breakers,
+)
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.reference_writing import ELSEWHERE, ReferenceWriter
 from fhir_bridge.workshop.first_mapping.relations import DATES
@@ -64,6 +70,8 @@ class Writer(ReferenceWriter):
         """
         own = own_number(self._readable, len(self._sample.rows), self._plan.event or "Observation")
         chosen = [own] if own is not None else self._distinguishing(guesses, action)
+        if own is not None and counts_rows(self._sample, own):  # which another export may count anew
+            chosen = [own, *(g for g in self._distinguishing(guesses, action) if g is not own)]
         if chosen:
             parts = [
                 self._cell(part, "key") + ("?" if part.filled < len(self._sample.rows) or part.local else "")
