@@ -7,12 +7,15 @@ created soon after others were removed (ext4 without a journal).
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import psutil
 import pytest
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 MEMORY = Path("/dev/shm")
@@ -32,6 +35,9 @@ def _temporary_folder_in_memory() -> Path | None:
 if (folder := _temporary_folder_in_memory()) is not None:
     # For child processes, and for this one, where pytest has asked for it already.
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+
+# Building all commands takes as long as many a command that a test runs.
+typer.testing._get_command = cache(typer.testing._get_command)
 
 os.environ["FHIR_BRIDGE_PLUGINS"] = "builtin"
 os.environ.pop("FHIR_BRIDGE_SITE", None)
@@ -58,6 +64,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("shared"):
             item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what was imported and collected: it stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from functools import cache
 from typing import Any
 
 import httpx
@@ -30,6 +32,12 @@ def client(allowed: Allowed, *, seconds: float = 10, **options: Any) -> httpx.As
     )
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The authorities that are trusted: reading them takes longer than most requests, so once for all clients."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class GuardedTransport(httpx.AsyncBaseTransport):
     """Looks a name up once, checks what it leads to, and connects to exactly that.
 
@@ -53,7 +61,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         address = await self._address(request)
         transport = self._transports.get(host)
         if transport is None:
-            transport = self._transports[host] = httpx.AsyncHTTPTransport(trust_env=False)
+            transport = httpx.AsyncHTTPTransport(verify=_certificates(), trust_env=False)
+            self._transports[host] = transport
         direct = httpx.Request(
             request.method,
             request.url.copy_with(host=address),

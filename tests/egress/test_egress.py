@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -97,6 +98,15 @@ def test_private_addresses_need_their_network(address: str) -> None:
 def test_a_listed_name_reaches_a_listed_network(port: int) -> None:
     allowed = Allowed.of(f"http://localhost:{port}", "127.0.0.0/8 ::1/128")
     assert get(f"http://localhost:{port}/", allowed).text == f"localhost:{port}"
+
+
+def test_the_authorities_that_are_trusted_are_read_once_for_all_clients(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = Allowed.of(f"http://localhost:{port}", "127.0.0.0/8 ::1/128")
+    get(f"http://localhost:{port}/", allowed)
+    monkeypatch.setattr(ssl, "create_default_context", lambda **_: pytest.fail("they are read again"))
+    assert get(f"http://localhost:{port}/", allowed).status_code == 200
 
 
 def test_a_listed_name_that_leads_inside_is_refused(port: int) -> None:
