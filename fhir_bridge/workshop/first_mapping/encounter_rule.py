@@ -188,6 +188,9 @@ class EncounterRule(Writer):
             ("dischargeDisposition", next(iter(goals), None)),
         ):
             if guess is not None:
+                words = sorted(set(self._values(guess)))
+                if all(word.isdigit() for word in words):
+                    self._ask(f"{guess.column}: what does each of its numbers mean: {', '.join(words[:12])}? They are kept as text")
                 here = quoted("=" + self._cell(guess, f"Encounter.hospitalization.{element}"))
                 parts.append(f"{element}: {{text: {here}}}")
         for element, others in (("origin", sources[1:2]), ("destination", places[:1])):

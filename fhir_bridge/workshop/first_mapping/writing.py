@@ -122,12 +122,12 @@ class Writer(ReferenceWriter):
             )
         return chosen
 
-    def _codes_of(self, *subjects: str) -> list[Guess]:
-        """The columns of codes of a subject, those of a standard system first."""
+    def _codes_of(self, *subjects: str, lists: bool = False) -> list[Guess]:
+        """The columns of codes of a subject, those of a standard system first; with `lists` also those of several in a cell."""
         fitting = [
             g
             for g in self._all("code")
-            if subject_of(g) in subjects and not (g.system == "OMOP" and _OTHER.search(tokens(g.name)))
+            if subject_of(g) in subjects and (lists or not g.separator) and not (g.system == "OMOP" and _OTHER.search(tokens(g.name)))
         ]
         return sorted(fitting, key=lambda g: (not g.system, g.system == "OMOP"))
 
@@ -193,7 +193,7 @@ class Writer(ReferenceWriter):
     def _reasons(self, element: str, of: str, *texts: str) -> Iterator[str]:
         """Reasons: codes of diagnoses, each with its text, and texts alone."""
         items = []
-        for code in self._codes_of("indication", "diagnosis"):
+        for code in self._codes_of("indication", "diagnosis", lists=True):
             if set(code.uses) - {"key"}:
                 continue
             if code.separator:
