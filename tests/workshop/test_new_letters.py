@@ -45,7 +45,8 @@ def test_the_year_of_a_diagnosis_is_when_it_began(tmp_path: Path) -> None:
 )
 def test_letters_of_a_status_are_read_as_a_set(tmp_path: Path, letters: str, codes: set[str]) -> None:
     rows = "".join(
-        f"7001{n};14.03.2024 07:{n + 10};Natrium;{130 + n};mmol/l;{letters[n % len(letters)]};\n" for n in range(12)
+        f"7001{n};14.03.2024 07:{n + 10};Natrium;{130 + n};mmol/l;{letters[n % len(letters)]};\n"
+        for n in range(12)
     )
     _, made, mapping = converted(tmp_path, f"PatNr;Abnahme;Analyse;Ergebnis;Einheit;Status;Kommentar\n{rows}")
     results = of(made, "Observation")
@@ -55,13 +56,10 @@ def test_letters_of_a_status_are_read_as_a_set(tmp_path: Path, letters: str, cod
         assert {r["status"] for r in results if int(r["valueQuantity"]["value"]) % 2} == {"preliminary"}
 
 
-VACCINES = (
-    "CIPA;FECHA_NAC;VACUNA;LABORATORIO;LOTE;F_VACUNACION;LUGAR_ADMIN;CENTRO;MOTIVO\n"
-    + "".join(
-        f"137{n % 5};16/09/199{n % 5};{('VPH', 'Gripe')[n % 2]};{('GSK', 'Pfizer')[n % 2]};T{n}D1;{n + 10}/09/2023;"
-        f"Deltoides {('dcho', 'izdo')[n % 2]};CS Chopera;{('Viaje', 'Calendario')[n % 2]}\n"
-        for n in range(14)
-    )
+VACCINES = "CIPA;FECHA_NAC;VACUNA;LABORATORIO;LOTE;F_VACUNACION;LUGAR_ADMIN;CENTRO;MOTIVO\n" + "".join(
+    f"137{n % 5};16/09/199{n % 5};{('VPH', 'Gripe')[n % 2]};{('GSK', 'Pfizer')[n % 2]};T{n}D1;{n + 10}/09/2023;"
+    f"Deltoides {('dcho', 'izdo')[n % 2]};CS Chopera;{('Viaje', 'Calendario')[n % 2]}\n"
+    for n in range(14)
 )
 
 

@@ -89,10 +89,11 @@ def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) ->
     for separator in (";", "|", ",", " "):  # where all pieces are codes, cells of several are never one
         pieces = _split(values, separator, least=1)
         match = (_declared(pieces, concepts, best) or _by_form(pieces, concepts, best)) if pieces else None
-        if match is not None and match.system in (ICD10, SNOMED, LOINC):
-            if all(_fits(match.system, piece) for piece in pieces):
-                more = f"several codes in a cell, parted by {separator!r}"
-                return Code(match.system, (*match.evidence, more), match.questions, separator)
+        if match is None or match.system not in (ICD10, SNOMED, LOINC):
+            continue
+        if all(_fits(match.system, piece) for piece in pieces):
+            several = f"several codes in a cell, parted by {separator!r}"
+            return Code(match.system, (*match.evidence, several), match.questions, separator)
     for separator in ("", ";", "|", ","):
         codes = values if not separator else _split(values, separator)
         if not codes:

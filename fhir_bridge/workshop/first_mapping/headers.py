@@ -141,6 +141,8 @@ def _before(name: str, unit: re.Match[str]) -> str:
 def unit_in(name: str) -> tuple[str, str] | None:
     """The unit that a name states, as written and in UCUM (empty where it has none)."""
     _, unit = _without_unit(name)
+    if not unit and "%" in name:
+        unit = "%"
     return (unit, _ucum(unit)) if unit else None
 
 

@@ -49,9 +49,13 @@ class PatientRule(Writer):
         here = self._cell(key, "Patient.identifier")
         yield "- rule: patient"
         if self._plan.partly:
-            stated = [self._cell(g) for g in self._plan.partly if g.role not in ("race", "ethnicity", "occupation")]
+            stated = [
+                self._cell(g) for g in self._plan.partly if g.role not in ("race", "ethnicity", "occupation")
+            ]
             names = ", ".join(g.column for g in self._plan.partly)
-            self._ask(f"{names}: blank in some rows of a patient; only rows that have one make the Patient: has each patient such a row?")
+            self._ask(
+                f"{names}: blank in some rows of a patient; only rows that have one make the Patient: has each patient such a row?"
+            )
             yield from [f"  when: {quoted(' or '.join(stated))}"] if stated else []
         yield "  as: Patient"
         yield f"  key: {quoted(f'=patient({here})')}"
@@ -127,7 +131,9 @@ class PatientRule(Writer):
             second = self._all("family")[1:2] if element == "family" else []
             if second:  # two family names, as in Spain
                 here = f"join([{here}, {self._cell(second[0], 'Patient.name.family')}])"
-            if element == "family" and partly and maiden is not None:  # who has no other name has that of birth
+            if (
+                element == "family" and partly and maiden is not None
+            ):  # who has no other name has that of birth
                 here = f"coalesce({here}, {self._cell(maiden, 'Patient.name.family')})"
             items.append(f"{element}: {quoted('=' + here)}")
         for element, guesses in (("given", given), ("prefix", prefixes), ("suffix", suffixes)):

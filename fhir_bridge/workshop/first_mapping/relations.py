@@ -27,6 +27,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.people import depends_on, names, national_numbers, patients
+from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.table import Sample
@@ -70,6 +71,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _orders(sample, guesses)
     _vaccinations(sample, guesses)
     repeats(sample, guesses)
+    qualifiers(sample, guesses)
 
 
 def _thousands(guess: Guess, values: list[str]) -> None:

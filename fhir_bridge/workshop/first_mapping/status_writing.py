@@ -99,7 +99,11 @@ class StatusWriter(DateWriter):
 
     def _unread_letters(self) -> list[str]:
         """Columns that by their names are the status, in letters that are not understood."""
-        return [g.column for g in self._readable if g.role == "status" and not g.of and all(len(v) == 1 and v.isalpha() for v in self._values(g))]
+        return [
+            g.column
+            for g in self._readable
+            if g.role == "status" and not g.of and all(len(v) == 1 and v.isalpha() for v in self._values(g))
+        ]
 
     def _status(self, kind: str, assumed: str, question: str) -> str:
         """The element `status`: of the column that says it, else what is assumed, which is asked."""

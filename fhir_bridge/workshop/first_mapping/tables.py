@@ -62,7 +62,7 @@ _OF_ENCOUNTERS: Final = frozenset(
 )
 _MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
 FINDINGS: Final = frozenset(
-    "code-status severity complication diagnosis allergy body-position quality laterality anesthesia reaction method".split()
+    "code-status severity complication diagnosis allergy quality anesthesia reaction".split()
 )
 """Roles that are findings where no resource of the rows has an element for them."""
 _FINDINGS_OF: Final = {"Procedure": frozenset(("anesthesia",)), "Encounter": frozenset(("code-status",))}

@@ -60,7 +60,7 @@ class Writer(ReferenceWriter):
     def _key(
         self,
         *guesses: Guess | None,
-        extra: str = "",
+        extra: Sequence[str] = (),
         always: Guess | None = None,
         action: Guess | None = None,
     ) -> str:
@@ -89,8 +89,7 @@ class Writer(ReferenceWriter):
         if always is not None and not any(cell(always.column) in part for part in parts):
             optional = "?" if always.filled < len(self._sample.rows) or always.local else ""
             parts.append(self._cell(always, "key") + optional)
-        if extra:
-            parts.append(extra)
+        parts.extend(extra)
         return f"  key: [{', '.join(quoted(part) for part in parts)}]"
 
     def _distinguishing(self, guesses: Sequence[Guess | None], action: Guess | None) -> list[Guess]:
@@ -127,7 +126,9 @@ class Writer(ReferenceWriter):
         fitting = [
             g
             for g in self._all("code")
-            if subject_of(g) in subjects and (lists or not g.separator) and not (g.system == "OMOP" and _OTHER.search(tokens(g.name)))
+            if subject_of(g) in subjects
+            and (lists or not g.separator)
+            and not (g.system == "OMOP" and _OTHER.search(tokens(g.name)))
         ]
         return sorted(fitting, key=lambda g: (not g.system, g.system == "OMOP"))
 
