@@ -86,6 +86,14 @@ def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) ->
     best = fits[0] if fits else ""
     if "date" in concepts or ("unit" in concepts and not concepts & _DECLARED):
         return None
+    for separator in (";", "|", ",", " "):  # where all pieces are codes, cells of several are never one
+        pieces = _split(values, separator, least=1)
+        match = (_declared(pieces, concepts, best) or _by_form(pieces, concepts, best)) if pieces else None
+        if match is None or match.system not in (ICD10, SNOMED, LOINC):
+            continue
+        if all(_fits(match.system, piece) for piece in pieces):
+            several = f"several codes in a cell, parted by {separator!r}"
+            return Code(match.system, (*match.evidence, several), match.questions, separator)
     for separator in ("", ";", "|", ","):
         codes = values if not separator else _split(values, separator)
         if not codes:
@@ -122,8 +130,8 @@ def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) ->
     return None
 
 
-def _split(values: list[str], separator: str) -> list[str]:
-    if sum(1 for value in values if separator in value) < 2:
+def _split(values: list[str], separator: str, least: int = 2) -> list[str]:
+    if sum(1 for value in values if separator in value) < least:
         return []
     return [piece.strip() for value in values for piece in value.split(separator) if piece.strip()]
 

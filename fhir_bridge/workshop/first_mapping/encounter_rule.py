@@ -115,10 +115,12 @@ class EncounterRule(Writer):
         organizations = [g for role in ("organization-id", "organization") for g in self._all(role)]
         organizations.sort(key=lambda g: bool(re.search(r"standort|site|location|campus", tokens(g.name))))
         places = [*self._of_visit("ward"), *organizations[1:]]
+        names = {p.column: name for p in places for name in places if self._is_name(name, p)}
+        places = [p for p in places if p not in names.values()]
         yield from listed(
             "location",
             [
-                f"{{when: {quoted(self._cell(p))}, location: {self._reference('Encounter.location', p)}}}"
+                f"{{when: {quoted(self._cell(p))}, location: {self._named_place('Encounter.location', p, names.get(p.column))}}}"
                 for p in places
             ],
         )
@@ -188,6 +190,11 @@ class EncounterRule(Writer):
             ("dischargeDisposition", next(iter(goals), None)),
         ):
             if guess is not None:
+                words = sorted(set(self._values(guess)))
+                if all(word.isdigit() for word in words):
+                    self._ask(
+                        f"{guess.column}: what does each of its numbers mean: {', '.join(words[:12])}? They are kept as text"
+                    )
                 here = quoted("=" + self._cell(guess, f"Encounter.hospitalization.{element}"))
                 parts.append(f"{element}: {{text: {here}}}")
         for element, others in (("origin", sources[1:2]), ("destination", places[:1])):

@@ -266,6 +266,10 @@ class EventRules(MedicationRules):
             )
         if start is not None:
             yield f"  onsetDateTime: {quoted('=' + self._date(start, 'Condition.onsetDateTime'))}"
+        elif (year := self._one("onset-year")) is not None:
+            self._ask(f"{year.column}: is it the year in which the Condition began, as is assumed?")
+            here = self._cell(year, "Condition.onsetDateTime")
+            yield f"  onsetDateTime: {quoted(f'=date({here})')}"
         if end is not None:
             yield f"  abatementDateTime: {quoted('=' + self._abated(end))}"
         if recorded is not None:
@@ -388,6 +392,7 @@ class EventRules(MedicationRules):
                 else f"doseNumberString: {quoted('=' + here)}"
             )
             yield f"  protocolApplied:\n  - {{when: {quoted(here)}, {name}{form}}}"
+        yield from self._reasons("reasonCode", "Immunization.", "indication", "complaint")
         yield from self._texts("programEligibility", "eligibility", of="Immunization.")
         if payer := self._one("insurer"):
             yield f"  fundingSource: {{text: {quoted('=' + self._cell(payer, 'Immunization.fundingSource'))}}}"

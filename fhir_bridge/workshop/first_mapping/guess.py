@@ -102,6 +102,10 @@ class Guess:
             "status-of": "a status of something",
             "blood-pressure": "a blood pressure",
             "dose-ordered": "the dose that was ordered",
+            "measured-when": "before or after what its row was measured",
+            "measured-where": "where something was measured",
+            "measured-how": "how something was measured",
+            "measured-position": "in what position something was measured",
             "again": "another column again",
             "other-person": "about another person than the patient",
         }.get(self.role, self.role)

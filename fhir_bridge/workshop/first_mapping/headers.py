@@ -43,7 +43,7 @@ def language_of(columns: tuple[str, ...]) -> str:
 _BRACKETED: Final = re.compile(r"\s*[(\[]([^()\[\]]+)[)\]]\s*$")
 _SUFFIXES: Final = frozenset(
     "kg cm mm mmhg bpm mgy gycm mg g ml dl ug ng pg mmol umol nmol mol iu miu meq hours hour hrs hr days day weeks months years "
-    "year yrs min minutes sec seconds ms percent pct celsius fahrenheit mgdl mmoll gdl".split()
+    "year yrs min minutes sec seconds ms percent pct celsius fahrenheit mgdl mmoll gdl mgg".split()
 )
 _RATIO: Final = re.compile(
     r"(?:[fpnµμumk]?g|[fpnµμumk]?mol|[µμumk]?(?:IU|IE|U|Eq|eq)|m?[lL]|[GT]|10\^?\d+)/(?:[dmµ]?[lL]|min|h|24h|d|kg|g|m2)"
@@ -141,13 +141,15 @@ def _before(name: str, unit: re.Match[str]) -> str:
 def unit_in(name: str) -> tuple[str, str] | None:
     """The unit that a name states, as written and in UCUM (empty where it has none)."""
     _, unit = _without_unit(name)
+    if not unit and "%" in name:
+        unit = "%"
     return (unit, _ucum(unit)) if unit else None
 
 
 _SPELT: Final = {
     "hours": "h", "hrs": "h", "days": "d", "day": "d", "weeks": "wk", "months": "mo", "years": "a", "year": "a",
     "yrs": "a", "minutes": "min", "seconds": "s", "sec": "s", "percent": "%", "pct": "%", "celsius": "Cel",
-    "fahrenheit": "[degF]", "bpm": "/min", "1/min": "/min", "mgdl": "mg/dL", "mmoll": "mmol/L", "gdl": "g/dL", "mmhg": "mm[Hg]",
+    "fahrenheit": "[degF]", "bpm": "/min", "1/min": "/min", "mgdl": "mg/dL", "mmoll": "mmol/L", "gdl": "g/dL", "mgg": "mg/g", "mmhg": "mm[Hg]",
     "hour": "h", "ug/l": "ug/L", "mg/dl": "mg/dL", "g/dl": "g/dL", "mmol/l": "mmol/L", "°c": "Cel", "°f": "[degF]",
     "j": "d", "jours": "d", "tage": "d", "tag": "d", "giorni": "d", "dias": "d", "std": "h", "stunden": "h", "heures": "h",
     "ans": "a", "jahre": "a", "anni": "a", "anos": "a", "mois": "mo", "monate": "mo", "sem": "wk", "wochen": "wk",

@@ -94,6 +94,11 @@ def _is_spanish(column: str) -> bool:
     return bool(re.search(r"\b(sexo|genero)\b", tokens(column)))
 
 
+def _is_year(value: str) -> bool:
+    """Whether a cell is a bare year, which has the form of some codes of ICD-9-CM and CPT."""
+    return bool(re.fullmatch(r"(19|20)\d\d|2100", value))
+
+
 def as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """Codes of a system, or of none that is known."""
     if fits and fits[0][1] == "concept":
@@ -102,6 +107,8 @@ def as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         guess.questions.append(f"{guess.column}: OMOP concept ids need the OMOP vocabulary to become codes")
         return True
     concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.name))))
+    if concepts & {"year", "diagnosis", "diagnosed", "procedure"} and share(values, _is_year) == 1.0:
+        return False
     code = code_of(values, concepts, [name for _, name in fits])
     if code is None:
         return False

@@ -48,6 +48,15 @@ class PatientRule(Writer):
         assert key is not None
         here = self._cell(key, "Patient.identifier")
         yield "- rule: patient"
+        if self._plan.partly:
+            stated = [
+                self._cell(g) for g in self._plan.partly if g.role not in ("race", "ethnicity", "occupation")
+            ]
+            names = ", ".join(g.column for g in self._plan.partly)
+            self._ask(
+                f"{names}: blank in some rows of a patient; only rows that have one make the Patient: has each patient such a row?"
+            )
+            yield from [f"  when: {quoted(' or '.join(stated))}"] if stated else []
         yield "  as: Patient"
         yield f"  key: {quoted(f'=patient({here})')}"
         yield "  identifier:"
@@ -107,6 +116,8 @@ class PatientRule(Writer):
         given, maiden = self._all("given")[:1] + self._all("middle")[:1], self._one("maiden")
         prefixes, suffixes = self._all("prefix"), self._all("suffix")[:1]
         items = []
+        used = self._all("family")[:1] if maiden is not None else []
+        partly = bool(used) and used[0].filled < len(self._sample.rows)
         for guess in main:
             if guess.role == "name" and guess.separator and not given:
                 here = self._cell(guess, "Patient.name")
@@ -120,6 +131,10 @@ class PatientRule(Writer):
             second = self._all("family")[1:2] if element == "family" else []
             if second:  # two family names, as in Spain
                 here = f"join([{here}, {self._cell(second[0], 'Patient.name.family')}])"
+            if (
+                element == "family" and partly and maiden is not None
+            ):  # who has no other name has that of birth
+                here = f"coalesce({here}, {self._cell(maiden, 'Patient.name.family')})"
             items.append(f"{element}: {quoted('=' + here)}")
         for element, guesses in (("given", given), ("prefix", prefixes), ("suffix", suffixes)):
             if guesses:
@@ -127,8 +142,9 @@ class PatientRule(Writer):
                 items.append(f"{element}: [{values}]")
         names = [f"{{{', '.join(items)}}}"] if items else []
         if maiden is not None:
+            stated = f"when: {quoted(self._cell(used[0]))}, " if partly else ""
             names.append(
-                f"{{use: maiden, family: {quoted('=' + self._cell(maiden, 'Patient.name (maiden)'))}}}"
+                f"{{{stated}use: maiden, family: {quoted('=' + self._cell(maiden, 'Patient.name (maiden)'))}}}"
             )
         yield from listed("name", names)
 

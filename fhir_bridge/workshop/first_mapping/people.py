@@ -24,12 +24,12 @@ _NOT_PEOPLE: Final = frozenset(
 """Concepts of names whose numbers are not those of people."""
 
 
-def depends_on(sample: Sample, column: Guess, key: Guess) -> bool:
-    """Whether a column has one value for each value of a key."""
+def depends_on(sample: Sample, column: Guess, key: Guess, *, blanks: bool = True) -> bool:
+    """Whether a column has one value for each value of a key; without `blanks` a blank is no value."""
     one, other = sample.columns.index(key.column), sample.columns.index(column.column)
     seen: dict[str, set[str]] = {}
     for row in sample.rows:
-        if row[one].strip():
+        if row[one].strip() and (blanks or row[other].strip()):
             seen.setdefault(row[one].strip(), set()).add(row[other].strip())
     return all(len(values) == 1 for values in seen.values())
 

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.cell_writing import cell, listed, literal, quoted
 from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.status_writing import StatusWriter
 from fhir_bridge.workshop.first_mapping.tables import asks
 
@@ -16,6 +18,13 @@ __all__ = ["ELSEWHERE", "ReferenceWriter"]
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
 ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt|(er|up|erf|cre|mod|chg|upd)_?usr|change|modif|updat|geaend|geänd|creat|anleg|angelegt|usu_mod"
 """Names of columns of providers who had another part than doing it."""
+
+
+_LABELS: Final = frozenset(
+    "lib libelle name nom label bezeichnung bez text desc descripcion description descrizione descr title nombre nome".split()
+)
+_CODES: Final = frozenset("code cod cd id kode nr num codice codigo".split())
+"""Words that make a column the name of what another has the code of, and that code."""
 
 
 class ReferenceWriter(StatusWriter):
@@ -73,6 +82,26 @@ class ReferenceWriter(StatusWriter):
         system = self._system(guess, self._label(guess))
         return f"{{when: {quoted(here)}, identifier: {{system: {system}, value: {quoted('=' + here)}}}}}"
 
+    def _is_name(self, name: Guess, code: Guess) -> bool:
+        """Whether a column is by its name the label of another, and has one value for each of its cells."""
+        words, others = set(tokens(name.name).split()), set(tokens(code.name).split())
+        more = words - others
+        return (
+            bool(words & others and more)
+            and more <= _LABELS
+            and name is not code
+            and others - words <= _CODES
+            and depends_on(self._sample, name, code)
+        )
+
+    def _named_place(self, element: str, code: Guess, name: Guess | None) -> str:
+        """A reference to a place by its code with its name, else by what is written."""
+        if name is None:
+            return self._reference(element, code)
+        here, shown = self._cell(code, element), self._cell(name, f"{element}.display")
+        system = self._system(code, self._label(code))
+        return f"{{identifier: {{system: {system}, value: {quoted('=' + here)}}}, display: {quoted('=' + shown)}}}"
+
     def _paired(self, people: list[Guess]) -> dict[str, Guess]:
         """The number of each person who has a name in a column and a number in the one beside it."""
         pairs: dict[str, Guess] = {}
@@ -98,7 +127,12 @@ class ReferenceWriter(StatusWriter):
         shown = quoted("=" + self._cell(guess, element))
         return f"{{identifier: {{system: {system}, value: {value}}}, display: {shown}}}"
 
-    def _place(self) -> Iterator[str]:
+    def _in_position(self, guess: Guess, condition: str) -> str:
+        """The extension for the position of the body."""
+        here = self._cell(guess, "extension (bodyPosition)")
+        return f"{{when: {quoted(condition)}, url: {_EXTENSION}observation-bodyPosition, valueCodeableConcept: {{text: {quoted('=' + here)}}}}}"
+
+    def _place(self, more: Sequence[str] = ()) -> Iterator[str]:
         """Where it was: in the extension that R4 has for it, where no Encounter says it."""
         items = []
         for guess in self._all("ward"):
@@ -114,8 +148,5 @@ class ReferenceWriter(StatusWriter):
             and (lying := self._one("body-position"))
             and lying not in self._plan.measures
         ):
-            here = self._cell(lying, "extension (bodyPosition)")
-            items.append(
-                f"{{when: {quoted(here)}, url: {_EXTENSION}observation-bodyPosition, valueCodeableConcept: {{text: {quoted('=' + here)}}}}}"
-            )
-        yield from listed("extension", items)
+            items.append(self._in_position(lying, self._cell(lying)))
+        yield from listed("extension", [*items, *more])

@@ -27,6 +27,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.people import depends_on, names, national_numbers, patients
+from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.table import Sample
@@ -70,6 +71,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _orders(sample, guesses)
     _vaccinations(sample, guesses)
     repeats(sample, guesses)
+    qualifiers(sample, guesses)
 
 
 def _thousands(guess: Guess, values: list[str]) -> None:
@@ -195,6 +197,8 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
             _system_by_context(sample, code, text, taken)
         if code.system == ICD10:
             values = sample.values(sample.columns.index(code.column))
+            if code.separator:
+                values = [piece.strip() for value in values for piece in value.split(code.separator)]
             code.system, question = icd_edition(code.column, values, language, month_first=month_first)
             if question:
                 code.questions.append(question)
@@ -388,7 +392,10 @@ def _orders(sample: Sample, guesses: list[Guess]) -> None:
 
 def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
     """Beside a vaccine a dose of 1, 2 or booster is a number in the series, and a volume is the dose."""
-    if not _by_role(guesses, "vaccine") or _by_role(guesses, "dose-number"):
+    if not _by_role(guesses, "vaccine"):
+        return
+    _makers(guesses)
+    if _by_role(guesses, "dose-number"):
         return
     for guess in _by_role(guesses, "dose"):
         values = {v for v in sample.values(sample.columns.index(guess.column)) if v not in guess.missing}
@@ -408,6 +415,18 @@ def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
     if volume is not None and not _by_role(guesses, "dose"):
         volume.role, volume.measure = "dose", False
         volume.evidence.append("a volume beside a vaccine is its dose")
+
+
+def _makers(guesses: list[Guess]) -> None:
+    """A laboratory beside a vaccine and its lot is who made it."""
+    if _by_role(guesses, "manufacturer") or not _by_role(guesses, "lot-number"):
+        return
+    for guess in _by_role(guesses, "organization"):
+        if _concepts(guess) == {"laboratory"}:
+            guess.role = "manufacturer"
+            guess.evidence.append("a laboratory beside a vaccine and its lot is who made it")
+            guess.questions = [f"{guess.column}: is it who made the vaccine, as is assumed?"]
+            return
 
 
 def _duplicates(guesses: list[Guess]) -> None:

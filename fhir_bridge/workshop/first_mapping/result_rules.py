@@ -55,7 +55,8 @@ class ResultRules(Writer):
         yield "- rule: result"
         yield "  as: Observation"
         what = codes[0] if codes else text
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, what, always=what)
+        phases = self._all("measured-when")
+        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, what, *phases, always=what)
         yield from self._time(when)
         yield from self._identifiers("Observation.", "event-id", *self._own_role())
         yield from self._order()
@@ -88,7 +89,7 @@ class ResultRules(Writer):
         else:
             yield from self._no_value()
         yield from self._interpretation()
-        yield from self._notes("Observation.")
+        yield from self._notes("Observation.", *phases)
         yield from self._text("bodySite", "body-site", "laterality", of="Observation.")
         yield from self._text("method", "method", of="Observation.")
         if specimen := self._one("specimen"):

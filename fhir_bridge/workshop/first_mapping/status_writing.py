@@ -97,11 +97,19 @@ class StatusWriter(DateWriter):
         """Columns that by their names say whether something happened, in words that are not understood."""
         return [guess.column for guess in self._guesses if _may_say_status(guess)]
 
+    def _unread_letters(self) -> list[str]:
+        """Columns that by their names are the status, in letters that are not understood."""
+        return [
+            g.column
+            for g in self._readable
+            if g.role == "status" and not g.of and all(len(v) == 1 and v.isalpha() for v in self._values(g))
+        ]
+
     def _status(self, kind: str, assumed: str, question: str) -> str:
         """The element `status`: of the column that says it, else what is assumed, which is asked."""
         stated = self._status_cases(kind)
         if stated is None:
-            unread = self._unread_status() if kind in _TREATMENTS else []
+            unread = self._unread_status() if kind in _TREATMENTS else self._unread_letters()
             if unread:
                 self._ask(
                     f"{', '.join(unread)}: does it say the status of each {kind}? Its words are not understood"

@@ -97,6 +97,10 @@ _WORDS: Final = {
 """Words in small letters by resource type and R4's code (of `clinicalStatus` where the type has no other)."""
 
 
+_DONE: Final = frozenset("final completed finished".split())
+"""The strongest statuses, which nothing becomes that is not understood."""
+
+
 def by_word(codes: Mapping[str, str]) -> dict[str, str]:
     """The code of each word, of the words by code that `|` divides."""
     return {word: code for code, words in codes.items() for word in words.split("|")}
@@ -121,7 +125,22 @@ def status_codes(kind: str, values: Iterable[str]) -> dict[str, str]:
     """The code of each word in small letters; empty text for a word that is none of the type's."""
     known = _CODES.get(kind, {})
     words = dict.fromkeys(re.sub(r"\s+", " ", value.casefold()) for value in values)
-    return {word: known.get(word, "") for word in words}
+    codes = {word: known.get(word, "") for word in words}
+    return _as_a_set(kind, codes)
+
+
+def _as_a_set(kind: str, codes: dict[str, str]) -> dict[str, str]:
+    """The codes of words, their single letters read together: one that has several meanings has that of the set.
+
+    Beside `E` (Endbefund) `V` is vorläufig, beside `P` it is validated; beside a letter that is not understood, or alone, it is
+    nothing that is known. No letter of such a set is taken for done but `F`, which HL7 has for final.
+    """
+    letters = {word for word in codes if len(word) == 1 and word.isalpha()}
+    if kind == "Observation" and {"e", "v"} <= letters and not letters & {"f", "p"}:
+        return {**codes, "e": "final", "v": "preliminary"}
+    unsure = any(not codes[letter] for letter in letters) or (letters == {"v"} and len(codes) == 1)
+    doubtful = {letter for letter in letters - {"f"} if codes[letter] in _DONE} if unsure else set[str]()
+    return {word: "" if word in doubtful else code for word, code in codes.items()}
 
 
 def unknown_status(kind: str) -> str:

@@ -62,7 +62,7 @@ _OF_ENCOUNTERS: Final = frozenset(
 )
 _MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
 FINDINGS: Final = frozenset(
-    "code-status severity complication diagnosis allergy body-position quality laterality anesthesia reaction method".split()
+    "code-status severity complication diagnosis allergy quality anesthesia reaction".split()
 )
 """Roles that are findings where no resource of the rows has an element for them."""
 _FINDINGS_OF: Final = {"Procedure": frozenset(("anesthesia",)), "Encounter": frozenset(("code-status",))}
@@ -80,6 +80,7 @@ class Plan:
         encounter: whether the rows' visits become Encounters beside that.
         request: whether the orders of results become ServiceRequests.
         measures: columns that become an Observation each.
+        partly: columns that only some rows of a patient have, which make the Patient; what the others lack is not taken away.
         varying: columns that have several values for one patient or visit, so that no Patient or Encounter has them.
         dropped: whether the rows are about something that can't be without a patient, whom nothing names.
         evidence: why.
@@ -91,6 +92,7 @@ class Plan:
     request: bool = False
     dropped: bool = False
     measures: list[Guess] = field(default_factory=list)
+    partly: list[Guess] = field(default_factory=list)
     varying: dict[str, str] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
@@ -471,3 +473,22 @@ def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
                 sample, guess, key
             ):
                 plan.varying[guess.column] = key.column
+        if key_role == "patient-id":
+            _partly(sample, guesses, plan, key)
+
+
+def _partly(sample: Sample, guesses: list[Guess], plan: Plan, key: Guess) -> None:
+    """Of columns that vary, those that are blank in some rows of a patient and the same in all others, together."""
+    once = [
+        g for g in guesses
+        if plan.varying.get(g.column) == key.column and depends_on(sample, g, key, blanks=False) and (g.role != "sex" or g.words)
+    ]  # fmt: skip
+    place, places = sample.columns.index(key.column), [sample.columns.index(g.column) for g in once]
+    stated: dict[str, set[tuple[str, ...]]] = {}
+    for row in sample.rows:
+        cells = tuple(row[number].strip() for number in places)
+        stated.setdefault(row[place].strip(), set()).update([cells] if any(cells) else [])
+    if once and all(len(each) == 1 for each in stated.values()):
+        plan.partly = once
+        for guess in once:
+            del plan.varying[guess.column]

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.qualifiers import QUALIFIERS, measured_by
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY, NUMBER
 from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import LOINC
@@ -22,6 +24,12 @@ from fhir_bridge.workshop.first_mapping.writing import (
 )
 
 __all__ = ["WideRules"]
+
+_GENERAL: Final = ("body-site", "laterality", "method", "body-position")
+_ELEMENTS: Final = {
+    "measured-where": "bodySite", "measured-how": "method", "body-site": "bodySite", "laterality": "bodySite", "method": "method",
+}  # fmt: skip
+"""Where what qualifies measurements goes; a position of the body has an extension."""
 
 
 class WideRules(Writer):
@@ -72,7 +80,7 @@ class WideRules(Writer):
         if any(guess.local for guess in guesses):
             yield '  when: "not (value in spec.missing)"'
         yield "  as: Observation"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, extra="column")
+        yield self._qualified_key(guesses, when, "column")
         yield from self._time(when)
         yield self._result_status()
         vital = sorted({g.coding[1] for g in guesses if g.coding is not None and g.coding[1] in VITAL_SIGNS})
@@ -84,10 +92,11 @@ class WideRules(Writer):
         if any(guess.coding for guess in guesses):
             yield '    coding: [{when: "spec.code", system: "=spec.system", code: "=spec.code", display: "=spec.display"}]'
         yield '    text: "=spec.text"'
-        yield from self._common(when)
+        yield from self._common(when, guesses)
+        yield from self._qualified(guesses)
         yield from self._result(rule, guesses)
 
-    def _common(self, when: Guess | None) -> Iterator[str]:
+    def _common(self, when: Guess | None, guesses: list[Guess]) -> Iterator[str]:
         """What all results of a row have in common."""
         yield from self._subject()
         yield from self._visit()
@@ -99,7 +108,12 @@ class WideRules(Writer):
         if issued is not None:
             yield f"  issued: {quoted('=' + self._instant(issued, 'Observation.issued'))}"
         yield from self._order()
-        yield from self._place()
+        lying = [
+            (guess, f"{self._cell(guess)} and {only}" if only else self._cell(guess))
+            for guess, only in self._qualifying(guesses)
+            if guess.role == "measured-position"
+        ]
+        yield from self._place([self._in_position(guess, condition) for guess, condition in lying])
         people = [
             g
             for g in self._all("provider", "provider-id")
@@ -120,10 +134,54 @@ class WideRules(Writer):
         yield from listed("partOf", studies)
         if specimen := self._one("specimen"):
             yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
-        notes = [g for g in self._all("note") if g not in self._plan.measures]
-        if notes:
-            yield "  note:"
-            yield from (f"  - {{text: {quoted('=' + self._cell(g, 'Observation.note'))}}}" for g in notes)
+        notes = [
+            f"{{text: {quoted('=' + self._cell(g, 'Observation.note'))}}}"
+            for g in self._all("note")
+            if g not in self._plan.measures
+        ]
+        for guess in self._all("measured-when"):
+            here = self._cell(guess, "Observation.note")
+            shown = quoted(f"={literal(bare(guess.column) + ': ')} + {here}")
+            notes.append(f"{{when: {quoted(here)}, text: {shown}}}")
+        yield from listed("note", notes)
+
+    def _qualifying(self, guesses: list[Guess]) -> list[tuple[Guess, str]]:
+        """The columns that say where and how measurements were made, each with the condition of those that it is of."""
+        items: list[tuple[Guess, str]] = []
+        for role in QUALIFIERS[1:] + _GENERAL:
+            for guess in self._all(role) if not self._plan.event else []:
+                named = measured_by(guess, guesses) if role in QUALIFIERS else guesses
+                if guess in self._plan.measures or not named:
+                    continue
+                columns = ", ".join(literal(g.column) for g in named)
+                only = "" if len(named) == len(guesses) else f"column in [{columns}]"
+                items.append((guess, only))
+        return items
+
+    def _qualified_key(self, guesses: list[Guess], when: Guess | None, what: str) -> str:
+        """The key of measurements, with what qualifies them."""
+        phases = self._all("measured-when") if not self._plan.event else []
+        parts = [
+            f"({self._cell(guess, 'key')} if {only} else null)?" if only else f"{self._cell(guess, 'key')}?"
+            for guess, only in self._qualifying(guesses)
+        ]
+        return self._key(
+            self._one("patient-id"), self._one("encounter-id"), when, *phases, extra=[what, *parts]
+        )
+
+    def _qualified(self, guesses: list[Guess]) -> Iterator[str]:
+        """Where and how measurements were made."""
+        written = set[str]()
+        for guess, only in self._qualifying(guesses):
+            element = _ELEMENTS.get(guess.role, "")
+            if element in written or not element:
+                continue
+            written.add(element)
+            if guess.role not in QUALIFIERS:
+                self._ask(f"{guess.column}: does it hold for all measurements of its row, as is assumed?")
+            here = self._cell(guess, f"Observation.{element}")
+            condition = quoted(f"{here} and {only}" if only else here)
+            yield f"  {element}: {{when: {condition}, text: {quoted('=' + here)}}}"
 
     def _spec(self, guess: Guess, *, complete: bool) -> str:
         """What is fixed for a column: code, unit, text."""
@@ -186,7 +244,7 @@ class WideRules(Writer):
         yield "- rule: blood-pressure"
         yield f"  when: {quoted(condition)}"
         yield "  as: Observation"
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), when, extra="'blood pressure'")
+        yield self._qualified_key([first, second], when, "'blood pressure'")
         yield from self._time(when)
         yield self._result_status()
         if complete:
@@ -195,7 +253,8 @@ class WideRules(Writer):
             yield f"  code: {{coding: [{panel}], text: Blood pressure}}"
         else:
             yield "  code: {text: Blood pressure}  # LOINC 85354-9, once patient and time are known (R4 vital signs)"
-        yield from self._common(when)
+        yield from self._common(when, [first, second])
+        yield from self._qualified([first, second])
         absent = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
         yield "  component:"
         for expression, code, display, guess in (

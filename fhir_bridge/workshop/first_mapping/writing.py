@@ -60,7 +60,7 @@ class Writer(ReferenceWriter):
     def _key(
         self,
         *guesses: Guess | None,
-        extra: str = "",
+        extra: Sequence[str] = (),
         always: Guess | None = None,
         action: Guess | None = None,
     ) -> str:
@@ -89,8 +89,7 @@ class Writer(ReferenceWriter):
         if always is not None and not any(cell(always.column) in part for part in parts):
             optional = "?" if always.filled < len(self._sample.rows) or always.local else ""
             parts.append(self._cell(always, "key") + optional)
-        if extra:
-            parts.append(extra)
+        parts.extend(extra)
         return f"  key: [{', '.join(quoted(part) for part in parts)}]"
 
     def _distinguishing(self, guesses: Sequence[Guess | None], action: Guess | None) -> list[Guess]:
@@ -122,12 +121,14 @@ class Writer(ReferenceWriter):
             )
         return chosen
 
-    def _codes_of(self, *subjects: str) -> list[Guess]:
-        """The columns of codes of a subject, those of a standard system first."""
+    def _codes_of(self, *subjects: str, lists: bool = False) -> list[Guess]:
+        """The columns of codes of a subject, those of a standard system first; with `lists` also those of several in a cell."""
         fitting = [
             g
             for g in self._all("code")
-            if subject_of(g) in subjects and not (g.system == "OMOP" and _OTHER.search(tokens(g.name)))
+            if subject_of(g) in subjects
+            and (lists or not g.separator)
+            and not (g.system == "OMOP" and _OTHER.search(tokens(g.name)))
         ]
         return sorted(fitting, key=lambda g: (not g.system, g.system == "OMOP"))
 
@@ -193,7 +194,7 @@ class Writer(ReferenceWriter):
     def _reasons(self, element: str, of: str, *texts: str) -> Iterator[str]:
         """Reasons: codes of diagnoses, each with its text, and texts alone."""
         items = []
-        for code in self._codes_of("indication", "diagnosis"):
+        for code in self._codes_of("indication", "diagnosis", lists=True):
             if set(code.uses) - {"key"}:
                 continue
             if code.separator:
