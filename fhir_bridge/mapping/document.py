@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
@@ -21,6 +22,8 @@ __all__ = ["Document", "Mapping", "Node", "Scalar", "Sequence", "parse", "plain"
 
 MAX_NODES = 100_000
 """A document that expands (by aliases) beyond this is refused."""
+MAX_DEPTH = 60
+_TOO_LARGE = "the document is too large or too deep"
 
 
 _ESCAPES = {"x": 4, "u": 6, "U": 10}
@@ -140,10 +143,8 @@ class _Reader:
 
     def node(self, node: YamlNode, depth: int = 0) -> Node:
         self.count += 1
-        if self.count > MAX_NODES or depth > 60:
-            raise MappingErrors(
-                [MappingError(self.position(node), "the document is too large or too deep", "", "FB-MAP-002")]
-            )
+        if self.count > MAX_NODES or depth > MAX_DEPTH:
+            raise MappingErrors([MappingError(self.position(node), _TOO_LARGE, "", "FB-MAP-002")])
         if isinstance(node, ScalarNode):
             return self.scalar(node)
         if isinstance(node, SequenceNode):
@@ -207,6 +208,7 @@ def parse(text: str, file: str | Path) -> Document:
     name = str(file)
     yaml = YAML(typ="rt")
     yaml.version = (1, 2)
+    yaml.max_depth = MAX_DEPTH + 2
     text = text.removeprefix("\ufeff")
     try:
         graph = yaml.compose(io.StringIO(text))
@@ -214,10 +216,9 @@ def parse(text: str, file: str | Path) -> Document:
         mark = error.problem_mark or error.context_mark
         position = Position(name, mark.line + 1, mark.column + 1) if mark else Position(name, 1, 1)
         problem = error.problem or error.context or "not YAML"
+        message = _TOO_LARGE if isinstance(error, MaxDepthExceededError) else f"not YAML 1.2: {problem}"
         hint = "put a name in backticks into quotes as well" if "'`'" in problem else ""
-        raise MappingErrors(
-            [MappingError(position, f"not YAML 1.2: {problem}", hint, "FB-MAP-002")]
-        ) from error
+        raise MappingErrors([MappingError(position, message, hint, "FB-MAP-002")]) from error
     except YAMLError as error:
         raise MappingErrors(
             [MappingError(Position(name, 1, 1), f"not YAML 1.2: {error}", "", "FB-MAP-002")]

@@ -108,7 +108,9 @@ class Site(BaseModel):
         """
         file = Path(path)
         try:
-            content = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8-sig"))
+            yaml = YAML(typ="safe", pure=True)
+            yaml.max_depth = 100
+            content = yaml.load(file.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise SiteError(f"{file}: the site file can't be read: {error.strerror}") from error
         except YAMLError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import YAMLError
 
 from fhir_bridge.predictions.manifest import Block, Manifest
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ManifestError", "load_manifest", "located"]
 
 MOST_BYTES: Final = 1024 * 1024
+MOST_DEPTH: Final = 100
 
 
 def _blocks(block: type[Block]) -> Iterator[type[Block]]:
@@ -45,13 +47,15 @@ def load_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ManifestError(f"{path}: larger than {MOST_BYTES} bytes")
-        content = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8-sig"))
+        reader = YAML(typ="rt", pure=True)
+        reader.max_depth = MOST_DEPTH
+        content = reader.load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ManifestError(f"{path}: can't be read: {error.strerror}") from error
+    except MaxDepthExceededError as error:
+        raise ManifestError(f"{path}: nested too deep") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise ManifestError(f"{path}: nested too deep") from error
     if not isinstance(content, dict):
         raise ManifestError(f"{path}:1: a model is an object of keys (docs/models.md)")
     document = _plain(content)

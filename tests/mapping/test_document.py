@@ -54,6 +54,7 @@ def test_a_character_of_an_expression_is_found_in_the_file(
         ("[a, b]: 1", "m.yaml:1:1: a key must be a name"),
         ("a: &x {b: 1}\nc: {<<: *x}", "m.yaml:2:5: YAML 1.2 has no merge keys"),
         ("a: &x [*x]", "m.yaml:1:4: the document is too large or too deep"),
+        pytest.param("a: " + "[" * 10_000, "m.yaml:1:65: the document is too large or too deep", id="deep"),
     ],
 )
 def test_what_is_no_document_is_refused_with_its_place(yaml: str, message: str) -> None:

@@ -119,6 +119,7 @@ def test_a_wrong_crosswalk_is_reported_with_its_line(text: str, message: str, tm
         ("identity: {unlinked: guess}", "identity.unlinked: Input should be 'hold' or 'source'"),
         ("- a", "a site file is an object"),
         ("a: [", "not YAML"),
+        pytest.param("a: " + "[" * 10_000, "not YAML: maximum depth", id="deep"),
     ],
 )
 def test_a_wrong_site_file_is_reported_with_its_setting(text: str, message: str, tmp_path: Path) -> None:

@@ -120,20 +120,26 @@ def codes(validator: Validator, text: bytes) -> set[str]:
     return {i.code for i in validator.validate(text) if i.severity in ("error", "fatal")}
 
 
-def test_the_same_seed_gives_the_same_mutants_and_another_seed_others(sources: list[Source]) -> None:
-    first, second = list(draw(sources, 150, 7)), list(draw(sources, 150, 7))
-    assert first == second
-    assert {m.text for m in first} != {m.text for m in draw(sources, 150, 8)}
+@pytest.fixture(scope="module")
+def mutants(sources: list[Source]) -> list[Mutant]:
+    return list(draw(sources, 4 * len(MUTATORS), 1))
 
 
-def test_a_mutant_differs_from_its_source_and_every_mutant_from_every_other(sources: list[Source]) -> None:
-    mutants = list(draw(sources, 300, 1))
+def test_the_same_seed_gives_the_same_mutants_and_another_seed_others(
+    mutants: list[Mutant], sources: list[Source]
+) -> None:
+    assert list(draw(sources, 100, 1)) == mutants[:100]
+    assert {m.text for m in mutants[:100]} != {m.text for m in draw(sources, 100, 8)}
+
+
+def test_a_mutant_differs_from_its_source_and_every_mutant_from_every_other(mutants: list[Mutant]) -> None:
+    assert len(mutants) > 300
     assert len({m.text for m in mutants}) == len(mutants)
     assert all(m.text != m.source.text for m in mutants)
 
 
-def test_kinds_take_turns(sources: list[Source]) -> None:
-    counts = Counter(m.kind for m in draw(sources, 4 * len(MUTATORS), 1))
+def test_kinds_take_turns(mutants: list[Mutant]) -> None:
+    counts = Counter(m.kind for m in mutants)
     assert max(counts.values()) <= 6
 
 
@@ -178,7 +184,7 @@ def test_the_order_of_a_list_alone_breaks_nothing(sources: list[Source], validat
         assert codes(validator, mutant.text) <= codes(validator, mutant.source.text), mutant.done
 
 
-def test_only_mutants_of_the_text_are_no_json(sources: list[Source]) -> None:
-    for mutant in draw(sources, 400, 3):
+def test_only_mutants_of_the_text_are_no_json(mutants: list[Mutant]) -> None:
+    for mutant in mutants:
         if not mutant.kind.startswith("json/"):
             json.loads(mutant.text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import redirect_stderr
 from decimal import Decimal
@@ -153,14 +153,14 @@ def _state(
     return "hemizygous" if len(copies) == 2 and spanning in copies else "heterozygous"
 
 
-def convert(path: Path, mapping: CompiledMapping, options: Options) -> tuple[Counter[tuple[Any, ...]], Any]:
+def convert(records: list[Any], mapping: CompiledMapping) -> tuple[Counter[tuple[Any, ...]], Any]:
     context = Context(
         Site(demo_key=True), get_terminology(), IdentityResolver(Site(demo_key=True), IdKey(DEMO_KEY)), "vcf"
     )
     specimens: dict[str, str] = {}
     seen: dict[str, Any] = {}
     file = None
-    for record in read_vcf(path, options):
+    for record in records:
         file = record.file or file
         if record.outcome != "read":
             continue
@@ -191,16 +191,29 @@ def compare(path: Path, mapping: CompiledMapping, *, restate: bool = True) -> tu
         for record in records
         if record.records and record.outcome == "rejected" and ":" in record.locator
     }
-    given, file = convert(path, mapping, options)
+    given, file = convert(records, mapping)
     wanted = of_vcf(path, file, rejected)
+    of_given, of_wanted = by_allele(given), by_allele(wanted)
     # A call that is there twice in the same words counts once.
     missing = [
-        f"{path.name}: not in FHIR {call}" for call in wanted if not any(same(call, it) for it in given)
+        f"{path.name}: not in FHIR {call}"
+        for call in wanted
+        if not any(same(call, it) for it in of_given[call[:3]])
     ]
     made_up = [
-        f"{path.name}: not in the VCF {call}" for call in given if not any(same(it, call) for it in wanted)
+        f"{path.name}: not in the VCF {call}"
+        for call in given
+        if not any(same(it, call) for it in of_wanted[call[:3]])
     ]
     return sum(given.values()), missing + made_up
+
+
+def by_allele(calls: Counter[tuple[Any, ...]]) -> dict[tuple[Any, ...], list[tuple[Any, ...]]]:
+    """Calls by sample, REF and ALT."""
+    result: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    for call in calls:
+        result[call[:3]].append(call)
+    return result
 
 
 def same(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> bool:

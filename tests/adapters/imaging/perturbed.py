@@ -72,8 +72,10 @@ def _other(element: DataElement) -> object:
     return new if element.VM <= 1 or new is None else [new, *rest]
 
 
-def perturb(path: Path, folder: Path, tally: Tally, every: int = 1, start: int = 0) -> None:
-    """Perturb every n-th populated attribute of an instance, items of sequences included."""
+def perturb(
+    path: Path, folder: Path, tally: Tally, every: int = 1, start: int = 0, most: int = 1_000_000
+) -> None:
+    """Perturb every n-th populated attribute of an instance, items of sequences included, and about `most` of them."""
     target = folder / "one.dcm"
 
     def run(dataset: Dataset) -> Outcome:
@@ -84,7 +86,9 @@ def perturb(path: Path, folder: Path, tally: Tally, every: int = 1, start: int =
     before = run(dataset)
     if not before.resources:
         return
-    for at, (holder, element, around) in enumerate(_places(dataset)):
+    places = list(_places(dataset))
+    every = max(every, len(places) // most)
+    for at, (holder, element, around) in enumerate(places):
         if at % every != start:
             continue
         stated = element.value
