@@ -1,8 +1,10 @@
-"""The demonstration, prepared once a session into a database that every module of tests gets a copy of."""
+"""The demonstration, prepared once for all test processes into a database that every module of tests gets a copy of."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import pickle
 import socket
 import threading
 import time
@@ -43,11 +45,18 @@ class Prepared:
 
 
 @pytest.fixture(scope="session")
-def prepared(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    folder = tmp_path_factory.mktemp("demo") / "cohort"
-    name = copied_database(postgres)
-    demonstration = asyncio.run(prepare(folder, postgres.url(name)))
-    return Prepared(folder, demonstration.site, demonstration, name)
+def prepared(postgres: EmbeddedServer) -> Prepared:
+    folder = postgres.data_dir / "demonstration"
+    with (postgres.data_dir / "demonstration.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "prepared").exists():
+            folder.mkdir()
+            name, cohort = copied_database(postgres), folder / "cohort"
+            demonstration = asyncio.run(prepare(cohort, postgres.url(name)))
+            written = pickle.dumps(Prepared(cohort, demonstration.site, demonstration, name))
+            (folder / "prepared").write_bytes(written)
+        result: Prepared = pickle.loads((folder / "prepared").read_bytes())
+    return result
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,8 @@ def test_a_segment_is_in_the_latest_group_of_its_kind(
 )  # fmt: skip
 def test_a_wrong_option_is_an_error_with_its_line(tmp_path: Path, source: str, expected: str) -> None:
     file = tmp_path / "m.yaml"
-    file.write_text(f"mapping: m\nversion: 1\nextends: ehr/hl7v2\nsource: {source}\n")
+    (tmp_path / "base.yaml").write_text("mapping: base\nversion: 1\nsource: {adapter: hl7v2}\nrules: []\n")
+    file.write_text(f"mapping: m\nversion: 1\nextends: base.yaml\nsource: {source}\n")
     with pytest.raises(MappingErrors) as raised:
         load_mapping(file, adapters=adapters())
     assert [str(error).replace(str(file), "m.yaml") for error in raised.value.errors] == [expected]
