@@ -230,11 +230,27 @@ def _join(files: Sequence[Path], left_out: dict[Path, list[Line]], target: Path)
 
 
 _PIECE = 1 << 20
+_IN_KERNEL = 1 << 30
+"""Bytes that are copied at once: read and written here, or by the system."""
 
 
 def _copy(content: BinaryIO, out: BinaryIO, start: int, end: int) -> None:
+    """Append a stretch of a file."""
+    out.flush()
+    copy = getattr(os, "copy_file_range", None)
+    while start < end and copy is not None:
+        try:
+            copied = copy(content.fileno(), out.fileno(), min(_IN_KERNEL, end - start), start)
+        except OSError:  # a file system that can't
+            break
+        if not copied:
+            break
+        start += copied
+    out.seek(0, os.SEEK_END)
     content.seek(start)
     while start < end:
         piece = content.read(min(_PIECE, end - start))
+        if not piece:
+            raise OSError(f"{content.name} is shorter than what is known of it")
         out.write(piece)
         start += len(piece)
