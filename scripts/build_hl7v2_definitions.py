@@ -3,10 +3,11 @@
     python -m pip install --target DIR hl7apy==1.3.5
     PYTHONPATH=DIR python scripts/build_hl7v2_definitions.py [--check]
 
-hl7apy (MIT) carries the definitions of HL7 v2.2 to v2.8.2. A line names a segment, or a data type after `=`, and then
-each field or component as types and table (`CWE/IS:0001`), the newest version's first; `-` is one that no version
-describes. `field_names.txt` has the names of fields, with `|` between them; `widths.txt` has how many there are in
-each version. `--check` fails where a file on disk is not what would be written.
+hl7apy (MIT) carries the definitions of HL7 v2.2 to v2.8.2; `LATER` has what v2.9 adds and mappings read. A line names
+a segment, or a data type after `=`, and then each field or component as types and table (`CWE/IS:0001`), the newest
+version's first; `-` is one that no version describes. `field_names.txt` has the names of fields, with `|` between
+them; `widths.txt` has how many there are in each version. `--check` fails where a file on disk is not what would be
+written.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from typing import Any
 FOLDER = Path(__file__).resolve().parents[1] / "fhir_bridge" / "adapters" / "ehr" / "hl7v2"
 TABLES = {"=MSG": {1: "ID:0076", 2: "ID:0003", 3: "ID:0354"}}
 """Tables of components that hl7apy does not state."""
+
+LATER = {"OBX": {31: "ID:0206", 32: "CWE", 33: "EIP"}}
+"""Fields of v2.9 (chapter 7: action code, reason of an absent value, related specimen), which hl7apy does not have."""
 
 VERSIONS = ("v2_2", "v2_3", "v2_3_1", "v2_4", "v2_5", "v2_5_1", "v2_6", "v2_7", "v2_8", "v2_8_1", "v2_8_2")
 
@@ -62,8 +66,8 @@ def collect() -> dict[str, dict[int, str]]:
                         continue
                     number = int(digits)
                     line[number] = joined(text, line.get(number, "-"))
-    for name, tables in TABLES.items():
-        lines[name] |= tables
+    for name, parts in (*TABLES.items(), *LATER.items()):
+        lines[name] |= parts
     return lines
 
 

@@ -184,7 +184,9 @@ async def standing(
                     result.beside.append((older.key, newer.delivery))
                 if whole and own == older.delivery:
                     issues.append(
-                        _issue("FB-STALE", "a newer file of a sample is stored and replaces this one")
+                        _issue(
+                            "FB-STALE", "a newer file of the sample or phone is stored and replaces this one"
+                        )
                     )
                 elif concerned and not whole:
                     issues.append(_issue("FB-STORE-029", _KEPT if newer.complete else _INCOMPLETE))
@@ -197,12 +199,16 @@ async def standing(
     return result, issues
 
 
-_KEPT = "another file of a sample has another date and other lines: what it says elsewhere is kept beside this one's"
-_INCOMPLETE = "the newer of two files of a sample can't be read whole: what the older says elsewhere is kept"
-_UNDATED = (
-    "another file of a sample says other things of the same places, and neither says its date: both are kept"
+_KEPT = "a file of the sample or phone has another date and other lines: what it says elsewhere is kept beside this"
+_INCOMPLETE = (
+    "the newer file of the sample or phone can't be read whole: what the older says elsewhere is kept"
 )
-_SAME_DATE = "another file of a sample with the same date says other things of the same places: both are kept"
+_UNDATED = (
+    "a file of the sample or phone says other things of the same places, neither says its date: both are kept"
+)
+_SAME_DATE = (
+    "a file of the sample or phone with the same date says other things of the same places: both are kept"
+)
 
 
 def _issue(code: str, message: str) -> Issue:

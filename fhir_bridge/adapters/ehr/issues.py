@@ -395,8 +395,9 @@ _CODES = declare(
     IssueCode(
         "FB-CDA-003",
         "error",
-        "The document is larger than the limit",
-        "Raise source.max_document_mb where documents are this large; memory of some ten times the size is needed.",
+        "The document is larger than the limit, or than there is memory for",
+        "Raise source.max_document_mb (512 at most) where documents are this large; memory of 8 to 30 times the "
+        "size is needed.",
         "too-long",
     ),
     IssueCode(

@@ -6,11 +6,14 @@ import base64
 import re
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from fhir_bridge.adapters.ehr.ccda import read_document
+from fhir_bridge.adapters.ehr.ccda import CcdaAdapter, read_document
+from fhir_bridge.adapters.ehr.ccda.model import CcdaModel
+from fhir_bridge.plugins import OptionError, ReadContext
 from tests.adapters.ehr.perturbed_documents import converted, perturb_document
 from tests.perturbation import Outcome, Tally
 
@@ -177,6 +180,28 @@ def test_a_document_above_the_limit_is_not_read(summary: bytes) -> None:
     record = read_document(summary + b" " * (1 << 20), "x.xml", {"max_document_mb": 1})
     assert (record.outcome, record.issues[0].code) == ("rejected", "FB-CDA-003")
     assert "1 MB" in record.issues[0].message
+
+
+def test_a_large_document_is_read_where_there_is_memory_and_no_limit_is_endless(
+    tmp_path: Path, summary: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.xml"
+    with path.open("wb") as file:  # a hole: 2 GB that take no place
+        file.write(summary)
+        file.truncate(2 << 30)
+    context = SimpleNamespace(options={"max_document_mb": 4096})
+    (record,) = CcdaAdapter().read([path], cast("ReadContext", context))
+    assert (record.outcome, record.issues[0].code) == ("rejected", "FB-CDA-003")
+    assert re.search(
+        r"the file has 2048 MB; .* 61440 MB of memory, of which \d+ MB are free", record.issues[0].message
+    )
+    with pytest.raises(OptionError, match="512 at most"):
+        CcdaModel().with_options({"max_document_mb": 513})
+    monkeypatch.setattr("fhir_bridge.adapters.ehr.ccda.limits.free_megabytes", lambda: 2000)
+    large = summary + b" " * (70 << 20)
+    assert "2000 MB are free" in read_document(large, "x.xml", {"max_document_mb": 512}).issues[0].message
+    monkeypatch.setattr("fhir_bridge.adapters.ehr.ccda.limits.free_megabytes", lambda: None)
+    assert read_document(large, "x.xml", {"max_document_mb": 512}).outcome == "read"
 
 
 def test_a_document_about_two_patients_is_refused_and_one_named_twice_is_not(summary: bytes) -> None:

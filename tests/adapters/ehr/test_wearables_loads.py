@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ class Phone:
         self.folder, self.url = folder, url
         (folder / "site.yaml").write_text(SITE)
 
-    def load(self, *records: str, day: str = "02-01", patient: str = "urn:test|77") -> dict[str, Any]:
-        path = self.folder / "export.xml"
+    def load(
+        self, *records: str, day: str = "02-01", patient: str = "urn:test|77", name: str = "export.xml"
+    ) -> dict[str, Any]:
+        path = self.folder / name
         written = f'<ExportDate value="2026-{day} 08:00:00 +0100"/>\n'
         path.write_text(f"<HealthData>\n{written}{''.join(records)}</HealthData>")
         request = RunRequest("wearables", site=self.folder / "site.yaml", options={"patient": patient})
@@ -43,6 +46,20 @@ class Phone:
             ).fetchall()
         found = [json.loads(row[0]) for row in rows]
         return [one for one in found if text in json.dumps(one) and one["status"] != "entered-in-error"]
+
+    def original(self) -> str:
+        """The day that the kept original states as its own."""
+        with psycopg.connect(self.url) as connection:
+            rows = connection.execute(
+                "SELECT resource_text(bytes) FROM resource WHERE type = 'DocumentReference' AND NOT deleted"
+            ).fetchall()
+        live = [one for row in rows if (one := json.loads(row[0]))["status"] != "entered-in-error"]
+        texts = [b64decode(one["content"][0]["attachment"]["data"]).decode() for one in live]
+        return (
+            max(text.partition('ExportDate value="')[2][:10] for text in texts)
+            if len(texts) == 1
+            else str(texts)
+        )
 
     def values(self, text: str = "") -> list[tuple[float, float | None]]:
         """Value and count of each."""
@@ -85,6 +102,52 @@ def test_samples_are_the_same_in_an_export_that_has_more_before_them(phone: Phon
     assert (81, None) not in phone.values(WEIGHT)
 
 
+MONDAY = [
+    record(HEART, 60, "01-01 08:00:00"),
+    record(WEIGHT, 81, "01-01 08:00:00"),
+    record(STEPS, 9, "01-01 08:00:00"),
+]
+FRIDAY = [
+    record(HEART, 60, "01-01 08:00:00"),
+    record(HEART, 110, "01-01 18:00:00"),
+    record(WEIGHT, 82, "01-01 08:00:00"),
+    record(WEIGHT, 83, "01-04 08:00:00"),
+]
+
+
+@pytest.mark.parametrize("name", ["export.xml", "export 2.xml"])
+@pytest.mark.parametrize(
+    "days", [("02-01", "02-05"), ("02-05", "02-01"), ("02-05", "02-01", "02-05", "02-01")]
+)
+def test_newest_export_counts_in_whatever_order_they_are_loaded(
+    phone: Phone, days: tuple[str, ...], name: str
+) -> None:
+    exports = {"02-01": (MONDAY, "export.xml"), "02-05": (FRIDAY, name)}
+    for day in days:
+        records, called = exports[day]
+        report = phone.load(*records, day=day, name=called)
+        assert report["records"]["rejected"] == 0
+    assert phone.values(HEART) == [(85, 2)]
+    assert phone.values(WEIGHT) == [(82, None), (83, None)]
+    assert phone.values(STEPS) == []  # taken out before the newer export
+    assert phone.original() == "2026-02-05"
+
+
+def test_export_that_has_little_of_an_older_one_takes_nothing_else_back(phone: Phone) -> None:
+    older = [record(WEIGHT, 80 + day, f"01-0{day} 08:00:00") for day in range(1, 7)]
+    phone.load(record(WEIGHT, 70, "01-01 08:00:00"), day="02-05")  # a new phone, without what the old one had
+    report = phone.load(*older, day="02-01")
+    assert phone.values(WEIGHT) == [(70, None), *((80 + day, None) for day in range(2, 7))]
+    assert {issue["code"] for issue in report["issues"]} == {"FB-STALE", "FB-STORE-029"}
+
+
+def test_newer_export_that_is_cut_off_takes_nothing_back(phone: Phone) -> None:
+    phone.load(*MONDAY, day="02-01")
+    phone.load(*FRIDAY, "<Record", day="02-05")
+    assert phone.values(HEART) == [(85, 2)]
+    assert phone.values(STEPS) == [(9, 1)]
+
+
 def test_exports_of_two_people_have_one_name_and_nothing_in_common(phone: Phone) -> None:
     phone.load(record(HEART, 60, "01-01 08:00:00"), record(WEIGHT, 80, "01-01 08:00:00"))
     report = phone.load(
@@ -96,7 +159,7 @@ def test_exports_of_two_people_have_one_name_and_nothing_in_common(phone: Phone)
     assert len({one["subject"]["reference"] for one in phone.stored()}) == 2
     originals = {one["derivedFrom"][0]["reference"] for one in phone.stored()}
     assert len(originals) == 2
-    phone.load(record(HEART, 61, "01-01 08:00:00"), record(WEIGHT, 80, "01-01 08:00:00"))
+    phone.load(record(HEART, 61, "01-01 08:00:00"), record(WEIGHT, 80, "01-01 08:00:00"), day="02-02")
     assert phone.values(HEART) == [(61, 1), (90, 1)]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from os import fstat
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.adapters.ehr.ccda.limits import refusal
 from fhir_bridge.adapters.ehr.ccda.model import CcdaModel
 from fhir_bridge.adapters.ehr.ccda.options import DEFAULT_LIMIT_MB
 from fhir_bridge.adapters.ehr.ccda.parsing import DocumentError, Root, parse
@@ -42,10 +44,13 @@ class CcdaAdapter:
         for path in paths:
             try:
                 with path.open("rb") as file:
-                    content = file.read((limit << 20) + 1)
+                    if why := refusal(fstat(file.fileno()).st_size, limit):
+                        yield _refused(path.name, b"", why, "FB-CDA-003")
+                        continue
+                    content = file.read((limit << 20) + 1)  # a pipe has no size
             except OSError as error:
                 text = f"{path.name}: {error.strerror or 'it can not be read'}"
-                yield Document(path.name, b"", None, [new_issue("FB-CDA-004", text, path.name)], "rejected")
+                yield _refused(path.name, b"", text, "FB-CDA-004")
                 continue
             yield read_document(content, path.name, context.options)
 
@@ -57,21 +62,24 @@ class CcdaAdapter:
 def read_document(content: bytes, name: str, options: Mapping[str, Any] | None = None) -> Document:
     """A document from its bytes; what can't be read comes back as rejected, with the issue."""
     limit = int((options or {}).get("max_document_mb") or DEFAULT_LIMIT_MB)
-    if len(content) > limit << 20:
-        text = f"the file is larger than {limit} MB (source.max_document_mb), and was not read"
-        return Document(name, b"", None, [new_issue("FB-CDA-003", text, name)], "rejected")
+    if why := refusal(len(content), limit):
+        return _refused(name, b"", why, "FB-CDA-003")
     try:
         root = parse(content)
     except DocumentError as error:
         code = "FB-CDA-002" if "begins with" in str(error) else "FB-CDA-001"
-        return Document(name, content, None, [new_issue(code, str(error), name)], "rejected")
+        return _refused(name, content, str(error), code)
     if len(patients := _patients(root)) > 1:
         text = f"the document is about {len(patients)} patients (recordTarget); send a document for each"
-        return Document(name, content, None, [new_issue("FB-CDA-008", text, name)], "rejected")
+        return _refused(name, content, text, "FB-CDA-008")
     if not patients:
         text = "the document names no patient (recordTarget): nobody could say whose its entries are"
-        return Document(name, content, None, [new_issue("FB-CDA-008", text, name)], "rejected")
+        return _refused(name, content, text, "FB-CDA-008")
     return Document(name, content, root)
+
+
+def _refused(name: str, content: bytes, why: str, code: str) -> Document:
+    return Document(name, content, None, [new_issue(code, why, name)], "rejected")
 
 
 def _patients(root: Root) -> list[frozenset[tuple[str, str]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fhir_bridge.adapters.ehr.ccda.limits import MOST_MB
 from fhir_bridge.mapping import nearest
 from fhir_bridge.plugins import OptionError
 
@@ -27,3 +28,8 @@ def check_options(options: Mapping[str, Any]) -> None:
     limit = options.get("max_document_mb")
     if limit is not None and not (str(limit).isdigit() and int(limit) > 0):
         raise OptionError("max_document_mb", "source.max_document_mb is a whole number of megabytes")
+    if limit is not None and int(limit) > MOST_MB:
+        raise OptionError(
+            "max_document_mb",
+            f"source.max_document_mb is {MOST_MB} at most: a larger document can't be kept with what is made of it",
+        )

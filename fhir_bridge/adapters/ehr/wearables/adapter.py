@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +14,14 @@ from types import MappingProxyType
 from typing import IO, Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.issues import new_issue
-from fhir_bridge.adapters.ehr.wearables.apple import Element, ExportError, device_of, elements, iso_time
+from fhir_bridge.adapters.ehr.wearables.apple import (
+    Element,
+    ExportError,
+    device_of,
+    elements,
+    export_date,
+    iso_time,
+)
 from fhir_bridge.adapters.ehr.wearables.apple_ecg import is_ecg, read_ecg
 from fhir_bridge.adapters.ehr.wearables.functions import FUNCTIONS
 from fhir_bridge.adapters.ehr.wearables.measures import (
@@ -35,6 +43,7 @@ from fhir_bridge.adapters.ehr.wearables.pressures import (
 from fhir_bridge.adapters.ehr.wearables.readings import (
     Coded,
     Device,
+    Export,
     Original,
     Owner,
     Part,
@@ -93,6 +102,8 @@ class WearablesModel:
     }
     functions: Mapping[str, Callable[..., Any]] = FUNCTIONS
     token: str = ""
+    parts: Mapping[str, str] = dict.fromkeys(("Sample", "Summary", "Recording", "Original"), "s.outer.part")
+    """Scopes whose outputs are of a phone's export: a newer export replaces them."""
 
     def with_options(self, options: Mapping[str, Any]) -> WearablesModel:
         """The same for all options.
@@ -167,6 +178,7 @@ class _File:
         self._keep = int(float(str(options.get("keep_mb", 16))) * (1 << 20))
         self._summaries: dict[Owner | None, Summaries] = {}
         self._left: Counter[str] = Counter()
+        self._export_of: Export | None = None
 
     def readings(self) -> Iterator[Reading]:
         """All records of the file."""
@@ -188,24 +200,42 @@ class _File:
                 tabular = suffix == ".csv"
                 yield self._original(_TYPES.get(suffix, "application/json"))
                 yield from self._points((watch_points if tabular else open_mhealth_points)(self._path))
-        except (ExportError, PointError, SignalError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+        except (
+            ExportError,
+            PointError,
+            SignalError,
+            zipfile.BadZipFile,
+            RuntimeError,
+            EOFError,
+            zlib.error,
+        ) as error:
             yield from self._summarised()
-            yield self._rejected(f"{self._path.name}: {error}", self._path.name)
+            yield self._cut_off(str(error))
         except OSError as error:
-            yield self._rejected(
-                f"{self._path.name}: {error.strerror or 'it can not be read'}", self._path.name
-            )
+            yield self._cut_off(error.strerror or "it can not be read")
+        if self._export_of is not None:
+            end = self._reading(self._path.name, (), self._owner, of="#end", records=0, outcome="skipped")
+            end.ends_delivery, end.place = True, None
+            yield end
+
+    def _cut_off(self, why: str) -> Reading:
+        """What can't be read; it says nothing of what an older export has."""
+        if self._export_of is not None:
+            self._export_of.complete = False
+        return self._rejected(f"{self._path.name}: {why}", self._path.name)
 
     def _reading(
         self, locator: str, objects: Sequence[Any], owner: Owner | None, *, of: str = "", **more: Any
     ) -> Reading:
         """A record; `of` is what it is of where its place in the file is not the same in the next export."""
         whose = owner or self._owner
-        parts = (self._origin, whose.key if whose else "", of or locator)
+        what = of or locator
+        export = self._export_of
+        parts = (self._origin, whose.key if whose else "", export.id if export else "", what)
         key = blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         return Reading(
             locator, self._origin, whose, objects, key=key, file=self._path.name, kept_for=self._owner,
-            **more,
+            delivery=export, place=_place(what) if export else None, **more,
         )  # fmt: skip
 
     def _rejected(
@@ -217,7 +247,9 @@ class _File:
         )
 
     def _original(self, content_type: str, path: Path | None = None) -> Reading:
-        original = Original(path or self._path, content_type, self._keep)
+        return self._original_of(Original(path or self._path, content_type, self._keep))
+
+    def _original_of(self, original: Original) -> Reading:
         return self._reading(f"{original.path.name}#file", [original], self._owner, records=0)
 
     def _recording(self, recording: Recording, files: list[Path], owner: Owner | None) -> Iterator[Reading]:
@@ -230,7 +262,11 @@ class _File:
 
     def _apple(self) -> Iterator[Reading]:
         zipped = self._path.suffix.lower() == ".zip"
-        yield self._original("application/zip" if zipped else "application/xml")
+        original = Original(self._path, "application/zip" if zipped else "application/xml", self._keep)
+        if (time := self._exported(zipped=zipped)) is not None:
+            whose = self._owner.key if self._owner else ""
+            self._export_of = Export("\t".join((original.hash, whose, self._period)), time)
+        yield self._original_of(original)
         if not zipped:
             with self._path.open("rb") as file:
                 yield from self._export(file)
@@ -253,6 +289,21 @@ class _File:
             with archive.open(exports[0]) as file:
                 yield from self._export(file)
 
+    def _exported(self, *, zipped: bool) -> datetime | None:
+        """When the export was made; None where it does not say, and where it can't be read, which is reported later."""
+        if not zipped:
+            with self._path.open("rb") as file:
+                return export_date(file)
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                for info in archive.infolist():
+                    if Path(info.filename).name.lower() == "export.xml":
+                        with archive.open(info) as file:
+                            return export_date(file)
+        except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error):
+            pass
+        return None
+
     def _parts(self, archive: zipfile.ZipFile) -> Iterator[Reading]:
         """ECGs, and the routes of workouts, which are kept as files: no point of theirs is read."""
         for info in archive.infolist():
@@ -268,7 +319,7 @@ class _File:
                     part = Part.read(
                         file, name.name, "application/gpx+xml", f"file:{self._path.name}", self._keep
                     )
-                yield self._reading(locator, [part], self._owner, records=0)
+                yield self._reading(locator, [part], self._owner, of=f"!{name.name}", records=0)
 
     def _ecg(self, file: IO[bytes], name: str, locator: str) -> Iterator[Reading]:
         try:
@@ -278,7 +329,7 @@ class _File:
             return
         recording.locator = locator
         self._left["name and date of birth on an ECG"] += 1
-        yield self._reading(locator, [recording], None)
+        yield self._reading(locator, [recording], None, of=f"!{name}" if self._export_of else "")
 
     def _export(self, file: IO[bytes]) -> Iterator[Reading]:
         pressures: _Pressures = {}
@@ -523,7 +574,8 @@ class _File:
         for owner, summaries in self._summaries.items():
             for summary, count in summaries.results(self._path.name):
                 device = f"/{summary.device.key}" if summary.device else ""
-                yield self._reading(f"{summary.locator}{device}", [summary], owner, records=count)
+                of = "" if self._export_of is None else f"{summary.code.code}/{summary.start}{device}"
+                yield self._reading(f"{summary.locator}{device}", [summary], owner, of=of, records=count)
         self._summaries.clear()
         if self._left:
             shown = ", ".join(
@@ -540,6 +592,13 @@ def _of(sample: Sample) -> str:
     """What a sample is of, as its Observation's key has it: the same in an export that has more before it."""
     device = sample.device.key if sample.device else ""
     return "\0".join((sample.code.code, sample.start, sample.end or "", device))
+
+
+def _place(what: str) -> int:
+    """What of an export a record speaks of: the same in the next one, which replaces it."""
+    return int.from_bytes(
+        blake2b(what.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True
+    )
 
 
 def _begins_as_ecg(path: Path) -> bool:

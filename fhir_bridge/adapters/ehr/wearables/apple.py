@@ -10,7 +10,7 @@ from xml.parsers import expat
 
 from fhir_bridge.adapters.ehr.wearables.readings import Device
 
-__all__ = ["Element", "ExportError", "device_of", "elements", "iso_time"]
+__all__ = ["Element", "ExportError", "device_of", "elements", "export_date", "iso_time"]
 
 _BLOCK: Final = 1 << 16
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) ([+-]\d\d)(\d\d)")
@@ -67,6 +67,20 @@ def elements(file: IO[bytes]) -> Iterator[Element]:
     except expat.ExpatError as error:
         yield from waiting
         raise ExportError(f"line {error.lineno}: {expat.ErrorString(error.code)}") from None
+
+
+def export_date(file: IO[bytes]) -> datetime | None:
+    """When the export was made, which is the first that it says; None where it says none or can't be read."""
+    try:
+        for element in elements(file):
+            if element.name == "ExportDate":
+                text = iso_time(element.attributes.get("value"))
+                return datetime.fromisoformat(text) if text else None
+            if element.name != "Me":
+                break
+    except ExportError:
+        pass  # reported when it is read
+    return None
 
 
 def iso_time(text: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ __all__ = [
     "Channel",
     "Coded",
     "Device",
+    "Export",
     "Original",
     "Owner",
     "Part",
@@ -207,10 +208,26 @@ class Recording:
     outer: Any = None
 
 
+@dataclass(slots=True)
+class Export:
+    """All that a phone holds at a time (a `SourceDelivery`): a newer one replaces what an older one says.
+
+    It has no name: the exports of all phones are called `export.zip`.
+    """
+
+    id: str
+    time: datetime
+    name: str = ""
+    assembly: str = ""
+    complete: bool = True
+    sexes: Mapping[str, str] = field(default_factory=dict)
+
+
 class Reading(Record):
     """A source record with the objects that it holds, by scope."""
 
     root = "Reading"
+    ends_delivery = False
 
     def __init__(
         self,
@@ -227,6 +244,8 @@ class Reading(Record):
         time: datetime | None = None,
         file: str = "",
         kept_for: Owner | None = None,
+        delivery: Export | None = None,
+        place: int | None = None,
     ) -> None:
         super().__init__(
             locator,
@@ -243,6 +262,9 @@ class Reading(Record):
         self.series = f"{origin}\0{owner.key}" if owner else origin
         self.kept = f"{origin}\0{kept_for.key}" if kept_for else origin
         self.file = file
+        self.delivery = delivery
+        self.place = place
+        self.part = "export" if delivery is not None else ""
         self.device = next((one.device for one in objects if getattr(one, "device", None)), None)
         self._objects = objects
         for one in objects:
