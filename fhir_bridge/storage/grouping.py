@@ -20,7 +20,7 @@ from psycopg_pool import AsyncConnectionPool
 from fhir_bridge.storage.audit_rows import AuditRecord
 from fhir_bridge.storage.breathing import LARGE
 from fhir_bridge.storage.dictionaries import Dictionaries
-from fhir_bridge.storage.indexing import Identity
+from fhir_bridge.storage.indexing import Identity, identify
 from fhir_bridge.storage.integrity import Named
 from fhir_bridge.storage.version_rows import NewVersion
 from fhir_bridge.storage.versions import write_versions
@@ -44,7 +44,7 @@ class Creates:
     """What one caller writes: versions under new ids, which nobody else can know of.
 
     Attributes:
-        keys: internal keys of what the contents refer to (`identify`).
+        keys: internal keys of the resources, to which those of what they refer to are added (`identify`).
         audit: what is recorded of it.
         named: what has to be there, or nothing of it is written.
     """
@@ -184,12 +184,16 @@ class GroupWriter:
         if len(group) > 1:
             keys = {identity: key for creates in group for identity, key in creates.keys.items()}
         named = [creates.named for creates in group if creates.named is not None]
+        versions = [new for creates in group for new in creates.versions]
+        # In short transactions of its own, for all of them: writers never wait for each other's numbers.
+        items = [new.item for new in versions if new.item is not None]
+        await identify(self._pool, self._dictionaries, items, keys)
         async with self._pool.connection() as connection:
             await write_versions(
                 connection,
                 self._dictionaries,
                 keys,
-                [new for creates in group for new in creates.versions],
+                versions,
                 audit=[record for creates in group for record in creates.audit],
                 named=_union(named),
             )

@@ -236,6 +236,7 @@ async def identify(
     pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
     items: Sequence[Indexed],
+    keys: dict[Identity, int] | None = None,
     *,
     fresh: Sequence[Identity] = (),
     unborn: set[Identity] | None = None,
@@ -243,6 +244,7 @@ async def identify(
     """Numbers for everything that the rows of these resources name; new ones are made and committed at once.
 
     Args:
+        keys: those that are known, to which the others are added.
         fresh: resources that nobody else can know of yet: they get a number, and no row.
         unborn: resources that are about to be made: those that have no row get a number alone, and stay in the set.
             Another writer may make the row first (`UniqueViolation`).
@@ -256,8 +258,9 @@ async def identify(
     if parameters or systems or labels:
         await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     await _number_facets(dictionaries, items)
-    # Nobody else can refer to it yet, so a row of version 0 for it would only be updated at once.
-    keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
+    keys = {} if keys is None else keys
+    if fresh:
+        keys.update(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True))
     if many:
         wanted = await beside(True, partial(_unknown, dictionaries, identities, keys))
     else:
@@ -403,6 +406,10 @@ def _in_parts(identities: Sequence[Identity]) -> Iterator[Sequence[Identity]]:
 async def find_keys(connection: AsyncConnection, identities: Sequence[Identity]) -> dict[Identity, int]:
     """The numbers of those (type, id) pairs that have one."""
     results: dict[Identity, int] = {}
+    if len(identities) == 1:  # most often; and the other statement is planned anew for each few
+        rows = await connection.execute("SELECT key FROM resource WHERE type = %s AND id = %s", identities[0])
+        row = await rows.fetchone()
+        return {} if row is None else {identities[0]: row[0]}
     for some in _in_parts(identities):
         # By position, since a row that is not there yet is missing from the result.
         rows = await connection.execute(

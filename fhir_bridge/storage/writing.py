@@ -227,9 +227,15 @@ class Writer:
                     left = None if left is None else left - len(item.entries)
             await pause.take()
         fresh = [operation.identity for operation in operations if operation.action == "create"]
-        # Numbers are given in short transactions of their own, before this one: writers never
-        # wait for each other's numbers.
-        keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
+        # Nobody else can refer to what is created yet, so a row of version 0 for it would only be updated at once.
+        keys = dict(zip(fresh, await self._dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
+        # Only creates, nothing to compare with: one statement, which is a transaction by itself,
+        # without BEGIN, locks and COMMIT; and others' creates may go with it.
+        simple = len(fresh) == len(operations) <= AT_ONCE and not any(item.criteria for item in operations)
+        if not simple:
+            # Numbers are given in short transactions of their own, before this one: writers never
+            # wait for each other's numbers.
+            await identify(self._pool, self._dictionaries, list(items.values()), keys)
         # A created id is 128 random bits: nobody else can know its row, so there is nothing to lock.
         rows = {
             keys[identity]: Current(keys[identity], *identity, 0, 0, True, None, None, None, fresh=True)
@@ -242,12 +248,9 @@ class Writer:
             for number, item in enumerate(operations)
             if item.criteria
         }
-        # Only creates, nothing to compare with: one statement, which is a transaction by itself,
-        # without BEGIN, locks and COMMIT; and others' creates may go with it.
-        simple = len(fresh) == len(operations) and not criteria
         await self._audit.prepare()
         bounds = await _bounds(self._pool, access, items, self._dictionaries)
-        if simple and len(operations) <= AT_ONCE:
+        if simple:
             versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
             records = _records(audit, operations, written, items, {})
             named = await self._named(operations, written, {}, access, references, withheld)
@@ -257,6 +260,7 @@ class Writer:
                 with _references(operations, named):
                     await self._together.write(Creates(keys, versions, records, named))
                 return written
+            await identify(self._pool, self._dictionaries, list(items.values()), keys)
             async with self._pool.connection() as connection, connection.transaction():
                 with _references(operations, named):
                     if named is not None and named.many:
