@@ -39,6 +39,9 @@ _BLOCKS = (b"<NON_REF>", b"<*>", b"END=")
 _NEEDED = (b"[", b"]", b":PS\t", b":PS:", *_BLOCKS)
 """What lines have in them that later ones may need, the first block of a gVCF last."""
 
+_LONGEST = 1 << 26
+"""Bytes of a line; a file with a longer one is read whole."""
+
 _MOST_BEFORE = 50_000
 """Lines that pieces may need of what is before them; a file that needs more is read whole."""
 
@@ -98,7 +101,9 @@ class _Scan:
     sexes: SexCounts
     selective: bool = False
     borders: list[_Border] = field(default_factory=list)
-    _rest: bytes = b""
+    _begun: list[bytes] = field(default_factory=list)
+    """Of an unfinished line; joined once, as a line may have a thousand blocks."""
+    _size: int = 0
     _number: int = 0
     _place: tuple[bytes, bytes] = (b"", b"")
     _position: int = 0
@@ -116,11 +121,15 @@ class _Scan:
         borders = len(self.borders)
         # The first one is where the second block begins: what is before is read ahead of all others.
         seeks = borders < self.jobs and offset > 0 and offset >= self.size * borders // self.jobs
-        *whole, rest = (self._rest + block).split(b"\n")
-        if not seeks and whole and self._take_run(whole):
-            self._rest = rest
-            return len(rest) <= 1 << 26
-        start = -len(self._rest)
+        if b"\n" not in block:
+            self._begun.append(block)
+            self._size += len(block)
+            return self._size <= _LONGEST
+        start = -self._size
+        *whole, rest = b"".join((*self._begun, block)).split(b"\n")
+        self._begun, self._size = [rest], len(rest)
+        if not seeks and self._take_run(whole):
+            return self._size <= _LONGEST
         for place, raw in enumerate(whole):
             self._number += 1
             length = len(raw) + 1
@@ -145,9 +154,8 @@ class _Scan:
             elif self._number > self.header.lines:
                 return False
             start += length
-        self._rest = rest
         # Which call of a phase set is the last one that is taken, settings decide: then it is read whole.
-        return len(rest) <= 1 << 26 and not (self.selective and self._sets)
+        return self._size <= _LONGEST and not (self.selective and self._sets)
 
     def _take_run(self, whole: Sequence[bytes]) -> bool:
         """Look at lines of which later ones need no more than what is known of a run; False where they are others."""
@@ -230,8 +238,8 @@ class _Scan:
         """The pieces."""
         if len(self.borders) < 2:
             return []
-        if self._rest:
-            update_digest(self._digest, self._rest.removesuffix(b"\r"))
+        if rest := b"".join(self._begun):
+            update_digest(self._digest, rest.removesuffix(b"\r"))
         shared = {
             "id": self._digest.hexdigest(),
             "sexes": self.sexes.shown() if options.check_sex else {},

@@ -168,17 +168,23 @@ def located_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _lines(blocks: Iterator[bytes | Break], limit: int) -> Iterator[bytes | OverlongLine | Break]:
-    rest = b""
-    dropped = 0
+    begun: list[bytes] = []  # of an unfinished line; joined once, as a line may have a thousand blocks
+    size = dropped = 0
     broken: Break | None = None
     for block in blocks:
         if isinstance(block, Break):
             broken = block
             break
         if b"\n" not in block:
-            rest, dropped = _grow(rest + block, dropped, limit)
+            size += len(block)
+            if dropped or size > limit:
+                dropped, size = dropped + size, 0
+                begun.clear()
+            else:
+                begun.append(block)
             continue
-        *whole, last = (rest + block).split(b"\n")
+        *whole, last = b"".join((*begun, block)).split(b"\n")
+        begun.clear()
         if dropped:
             yield OverlongLine(dropped + len(whole[0]))
             whole, dropped = whole[1:], 0
@@ -187,21 +193,18 @@ def _lines(blocks: Iterator[bytes | Break], limit: int) -> Iterator[bytes | Over
                 yield OverlongLine(len(line))
             else:
                 yield line[:-1] if line.endswith(b"\r") else line
-        rest, dropped = _grow(last, 0, limit)
+        size = len(last)
+        if size > limit:
+            dropped, size = size, 0
+        elif last:
+            begun.append(last)
     if broken is not None and broken.certain:
         yield broken
         return
     if dropped:
-        yield OverlongLine(dropped + len(rest))
-    elif rest:
-        yield rest.removesuffix(b"\r")
+        yield OverlongLine(dropped + size)
+    elif size:
+        yield b"".join(begun).removesuffix(b"\r")
         yield Break("the last line has no line end (VCF 4.3 §1.6)", certain=False, code="FB-VCF-083")
     if broken is not None:
         yield broken
-
-
-def _grow(rest: bytes, dropped: int, limit: int) -> tuple[bytes, int]:
-    """Keep an unfinished line, or only its length once it passes the limit."""
-    if dropped or len(rest) > limit:
-        return b"", dropped + len(rest)
-    return rest, 0
