@@ -181,13 +181,13 @@ class _DataSet:
             wanted = frozenset(column for text in self._named(kind) for column in _columns(kind, text))
             unread = Unread(table, wanted, self._dialect, lambda text: _columns(kind, text))
         table.account = unread
-        odd = Oddities(kind, table.names, self._there, self._lookups, self._dialect.ignore)
+        oddities = Oddities(kind, table.names, self._there, self._lookups, self._dialect.ignore)
         last = 1
         try:
             for raw in raws:
                 last = raw.line
                 row = row_of(raw, table, len(names), OmopRow)
-                if row.outcome == "read" and (issues := odd.look(row)):
+                if isinstance(row, OmopRow) and row.outcome == "read" and (issues := oddities.look(row)):
                     row.issues = [*row.issues, *issues]
                 if unread is not None:
                     unread.read(row)
