@@ -134,6 +134,35 @@ _CODES = declare(
         "required",
     ),
     IssueCode(
+        "FB-OMOP-005",
+        "warning",
+        "A row refers to a row that its table does not have",
+        "Export both tables of one state of the data set. The reference is kept: it is found once that row is loaded.",
+        "not-found",
+    ),
+    IssueCode(
+        "FB-OMOP-006",
+        "warning",
+        "A number is below zero",
+        "Look at the row: amounts and most measured values can't be, a base excess or a z-score can. A vital sign or "
+        "an amount below zero is in a note alone.",
+        "value",
+    ),
+    IssueCode(
+        "FB-OMOP-007",
+        "warning",
+        "An end is before its beginning, or an upper limit below the lower one",
+        "Correct the row. What is stated is kept, but the end of a period, which is left out.",
+        "business-rule",
+    ),
+    IssueCode(
+        "FB-OMOP-008",
+        "warning",
+        "The operator of a measured value is not known",
+        "Use one of the five that docs/adapters/omop.md lists: without it `14` and `less than 14` would be one.",
+        "code-invalid",
+    ),
+    IssueCode(
         "FB-VEND-001",
         "error",
         "A resource of another system can't be taken over",

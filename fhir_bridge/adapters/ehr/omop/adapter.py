@@ -14,6 +14,7 @@ from fhir_bridge.adapters.ehr.csv.record import Row, Table
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.omop.columns import DERIVED_TABLES, TABLES, VOCABULARY_TABLES, columns_of
 from fhir_bridge.adapters.ehr.omop.lookups import Lookups
+from fhir_bridge.adapters.ehr.omop.oddities import Oddities
 from fhir_bridge.adapters.ehr.omop.record import FUNCTIONS, OmopRow, OmopTable
 from fhir_bridge.adapters.ehr.omop.sources import SUFFIXES, SourceProblem, TableSource, opened_source
 from fhir_bridge.mapping import Scope, nearest
@@ -134,11 +135,13 @@ class _DataSet:
         self._lookups = lookups
         self._dialect = dialect
         self._selectors = selectors
+        self._there: frozenset[str] = frozenset()
 
     def rows(self) -> Iterator[Row]:
         """The rows of all clinical tables; other tables are skipped and counted."""
         tables = self._source.tables()
         ordered = [table for table in TABLES if table in tables]
+        self._there = frozenset(ordered)
         for table in ordered:
             yield from self._table(table, tables[table])
         for table, shown in tables.items():
@@ -178,11 +181,14 @@ class _DataSet:
             wanted = frozenset(column for text in self._named(kind) for column in _columns(kind, text))
             unread = Unread(table, wanted, self._dialect, lambda text: _columns(kind, text))
         table.account = unread
+        oddities = Oddities(kind, table.names, self._there, self._lookups, self._dialect.ignore)
         last = 1
         try:
             for raw in raws:
                 last = raw.line
                 row = row_of(raw, table, len(names), OmopRow)
+                if isinstance(row, OmopRow) and row.outcome == "read" and (issues := oddities.look(row)):
+                    row.issues = [*row.issues, *issues]
                 if unread is not None:
                     unread.read(row)
                 yield row

@@ -100,6 +100,7 @@ class Lookups:
         self.dataset = rows[0][0] if len(rows) == 1 and rows[0][0] else source.name
         self.concept = lru_cache(_CACHE)(self._concept)
         self.person = lru_cache(_CACHE)(self._person)
+        self.has = lru_cache(_CACHE)(self._has)
 
     def _fill(self, table: str, key: str, columns: tuple[str, ...]) -> None:
         rows = ((table, number, json.dumps(cells)) for number, cells in self._rows(table, key, columns))
@@ -141,8 +142,6 @@ class Lookups:
             if number is None or number == "0":
                 continue
             known = self.concept(number)
-            if known is None:
-                self.unknown[number] = self.unknown.get(number, 0) + 1
             coding = (
                 (known.system, known.code, known.name or None, None) if known else (OHDSI, number, None, None)
             )
@@ -158,6 +157,16 @@ class Lookups:
             if cells and cells[0]:
                 return Person(self._authority, cells[0])
         return Person(None, number)
+
+    def note(self, table: str, number: str) -> None:
+        """Note that a table has a row: those that refer to it come after it."""
+        self._base.execute("INSERT OR IGNORE INTO entry VALUES (?, ?, '[]')", (table, number))
+
+    def _has(self, table: str, number: str) -> bool:
+        return (
+            self._base.execute("SELECT 1 FROM entry WHERE kind = ? AND id = ?", (table, number)).fetchone()
+            is not None
+        )
 
     def death(self, number: str) -> list[str] | None:
         """Date and time, and date, of a person's death."""

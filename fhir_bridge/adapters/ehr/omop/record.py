@@ -11,9 +11,9 @@ from fhir_bridge.adapters.ehr.omop.columns import SIMPLE, TABLES
 from fhir_bridge.adapters.ehr.omop.lookups import Coded, Lookups, Person
 from fhir_bridge.adapters.ehr.vital_units import is_vital, vital_quantity
 from fhir_bridge.fhir.datatypes import Address, Quantity
-from fhir_bridge.mapping import function
+from fhir_bridge.mapping import Context, function
 
-__all__ = ["FUNCTIONS", "OmopRow", "OmopTable"]
+__all__ = ["FUNCTIONS", "OmopRow", "OmopTable", "is_below_zero"]
 
 
 class OmopTable(Table):
@@ -137,7 +137,8 @@ def base64_text(text: Any) -> str | None:
 
 _CVX: Final = "http://hl7.org/fhir/sid/cvx"
 _OPERATORS: Final = {"4171756": "<", "4171754": "<=", "4172704": ">", "4171755": ">="}
-"""Concepts of the domain Meas Value Operator; 4172703 is `=`."""
+_EQUAL: Final = "4172703"
+"""Concepts of the domain Meas Value Operator."""
 
 
 @function(returns="boolean", pure=True)
@@ -154,11 +155,22 @@ def first_code(value: Coded | None, system: str) -> str | None:
     return next((coding[1] for coding in value.codings() if coding[0] == system), None)
 
 
-@function(returns="Quantity", pure=True)
-def compared(value: Any, operator: Any) -> Any:
-    """A quantity with the comparator of an operator's concept."""
-    comparator = _OPERATORS.get(str(operator)) if operator else None
-    return Quantity({**value, "comparator": comparator}) if value and comparator else value
+@function(returns="Quantity", context=True, pure=True)
+def compared(ctx: Context, value: Any, operator: Any) -> Any:
+    """A quantity with the comparator of an operator's concept; null where that is none that is known."""
+    if not value or operator in (None, "0", _EQUAL):
+        return value
+    comparator = _OPERATORS.get(str(operator))
+    if comparator is None:
+        ctx.flag("FB-OMOP-008", "the operator's concept is none that is known: the value is in a note alone")
+        return None
+    return Quantity({**value, "comparator": comparator})
+
+
+@function(returns="boolean", pure=True)
+def is_below_zero(text: Any) -> bool:
+    """Whether a cell is a number below zero."""
+    return isinstance(text, str) and text[:1] == "-" and any(digit in text for digit in "123456789")
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -166,6 +178,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "compared": compared,
     "first_code": first_code,
     "immunizes": immunizes,
+    "is_below_zero": is_below_zero,
     "is_vital": is_vital,
     "vital_quantity": vital_quantity,
 }
