@@ -251,8 +251,15 @@ class ShardRun:
         self._keys = getattr(sink, "takes_keys", True)
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
+        bounds = (
+            self.selection.limit,
+            self.selection.max_rejected,
+        )  # a run ends at the record that reaches one
         self._blocks = not (
-            self._keys or self.context.trace or self.selection.chooses or self.selection.limit is not None
+            self._keys
+            or self.context.trace
+            or self.selection.chooses
+            or any(each is not None for each in bounds)
         )
         reading = self.reading()
         limit, rest = self.selection.limit, ""

@@ -297,11 +297,23 @@ _DECIDED: Final = ICD10 | PROCEDURES | {SNOMED, LOINC, "http://dicom.nema.org/re
 """Code systems of procedures of which the value sets list what counts."""
 
 
+_DIAGNOSTIC: Final = frozenset(
+    {
+        ("http://terminology.hl7.org/CodeSystem/observation-category", "laboratory"),
+        ("http://terminology.hl7.org/CodeSystem/observation-category", "imaging"),
+        (SNOMED, "103693007"),  # diagnostic procedure
+        (SNOMED, "108252007"),  # laboratory procedure
+        (SNOMED, "363679005"),  # imaging
+    }
+)
+"""Categories of procedures that look, and treat nothing: the analysis of a genome is one."""
+
+
 def find_unreadable(record: PatientRecord) -> tuple[str, Evidence] | None:
     """A Condition or Procedure that may be any, also one that excludes: what it is in a word, and the resource.
 
-    It is, and has no code of ICD-10 or SNOMED CT (a Procedure: of `_DECIDED`), or a modifier extension, which nobody
-    here knows.
+    It is, and has no code of ICD-10 or SNOMED CT (a Procedure: of `_DECIDED`, unless its category is one of
+    `_DIAGNOSTIC`), or a modifier extension, which nobody here knows.
     """
     for condition, present in record.conditions():
         if "modifierExtension" in condition:
@@ -315,6 +327,8 @@ def find_unreadable(record: PatientRecord) -> tuple[str, Evidence] | None:
             continue
         if "modifierExtension" in procedure:
             return "procedure", record.evidence(procedure, "procedure with an unknown modifier")
+        if not _DIAGNOSTIC.isdisjoint(codings(procedure.get("category"))):
+            continue
         if not any(code and system in _DECIDED for system, code in codings(procedure.get("code"))):
             return "procedure", record.evidence(
                 procedure, "procedure without a code of SNOMED CT, OPS, CPT, HCPCS or ICD-10-PCS"

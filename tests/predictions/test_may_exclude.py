@@ -184,6 +184,12 @@ def test_a_procedure_that_cannot_be_read_may_exclude_like_a_condition(
     assert isinstance(made, Prediction)
 
 
+def test_a_procedure_that_looks_and_treats_nothing_excludes_nothing() -> None:
+    """As the analysis of a genome, which has a category and no code."""
+    laboratory = coded("http://terminology.hl7.org/CodeSystem/observation-category", "laboratory")
+    assert isinstance(score2(done({"text": "exome"}, category=laboratory)), Prediction)
+
+
 def test_a_procedure_of_a_known_system_that_excludes_nothing_needs_no_more() -> None:
     for system, code in (("http://fhir.de/CodeSystem/bfarm/ops", "5-470.11"), (SNOMED, "80146002")):
         assert isinstance(score2(done(coded(system, code))), Prediction)
