@@ -18,7 +18,7 @@ from tests.server.messages.test_mllp import site as site
 from tests.server.serving import serving
 
 PATIENTS = 5
-EACH = 30
+EACH = 12
 
 
 def _send_until_accepted(port: int, messages: list[str], done: list[str]) -> None:

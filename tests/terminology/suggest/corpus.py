@@ -14,6 +14,7 @@ from fhir_bridge.terminology.suggest import LocalTerm
 from tests.terminology.makers import loinc_rows
 
 FOLDER = Path(__file__).parent
+TABLES = ("local_names.tsv", "local_names_second.tsv", "local_names_third.tsv")
 AXES = ("COMPONENT", "PROPERTY", "TIME_ASPCT", "SYSTEM", "SCALE_TYP", "METHOD_TYP")
 LOINC = "http://loinc.org"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -76,12 +77,18 @@ def loinc(distractors: int) -> CodeSystemContent:
     return of(LOINC, concepts)
 
 
-def icd() -> CodeSystemContent:
-    """All of ICD-10-CM, as a package of the registry carries it; categories are not for coding."""
+def icd(others: int) -> CodeSystemContent:
+    """ICD-10-CM as a package of the registry carries it: the answers and so many others, if there are.
+
+    Categories are not for coding.
+    """
     with warnings.catch_warnings():  # it reads its data in a way that Python 3.11 calls old
         warnings.simplefilter("ignore", DeprecationWarning)
         import simple_icd_10_cm as icd10cm
-    codes = icd10cm.get_all_codes(True)
+    every = icd10cm.get_all_codes(True)
+    answers = {code for table in TABLES for named in names(table) for code in named.codes}
+    step = max(1, len(every) // others)
+    codes = [code for number, code in enumerate(every) if not number % step or code in answers]
     return of(
         ICD,
         {c: ConceptDetail(c, icd10cm.get_description(c), abstract=not icd10cm.is_leaf(c)) for c in codes},
