@@ -78,6 +78,7 @@ assert _issues.CODES
 PUBLIC_MODULES = (
     "document",
     "functions.code_check",
+    "functions.conversions",
     "functions.quantities",
     "functions.references",
     "functions.schemes",

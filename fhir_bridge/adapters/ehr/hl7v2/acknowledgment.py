@@ -81,8 +81,8 @@ def acknowledgment(
     elif shown:
         result.append(_escaped(shown[0][2], separator, characters))
         repetition = characters[1:2] or "~"
-        found = (_older_error(item, separator, characters) for item in shown[:MOST_ERRORS])
-        lines = [separator.join(["ERR", repetition.join(found)])]
+        older = (_older_error(item, separator, characters) for item in shown[:MOST_ERRORS])
+        lines = [separator.join(["ERR", repetition.join(older)])]
     else:
         lines = []
     lines = [separator.join(answer), separator.join(result), *lines]
