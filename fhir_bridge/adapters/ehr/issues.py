@@ -408,6 +408,20 @@ _CODES = declare(
         "required",
     ),
     IssueCode(
+        "FB-HL7-024",
+        "warning",
+        "The message seems to be in UTF-8, and states another character set; it was read as stated",
+        "Letters beyond ASCII became two others each (Ã¼ for ü): correct MSH-18 at the sender, or set source.encoding.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-HL7-025",
+        "warning",
+        "Zero bytes within the message were left out",
+        "Ask its sender: what was in their place is lost.",
+        "structure",
+    ),
+    IssueCode(
         "FB-CDA-001",
         "error",
         "The XML of a document can't be read",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import ssl
 from pathlib import Path
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from fhir_bridge.server.settings import Settings
 
 __all__ = ["dicom_tls_context", "may_send", "may_send_objects", "tls_context"]
+
+_log = logging.getLogger("fhir_bridge.mllp")
 
 HANDSHAKE_SECONDS: Final = 20.0
 """How long a peer may say nothing within a handshake, or within a message, over TLS."""
@@ -54,12 +57,29 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     Raises:
         OSError, ssl.SSLError: a file can't be read, or is none of its kind.
     """
-    return _tls(settings.mllp_certificate, settings.mllp_key, settings.mllp_client_ca)
+    context = _tls(settings.mllp_certificate, settings.mllp_key, settings.mllp_client_ca)
+    if context is not None:
+        context.sslobject_class = _Reported
+    return context
 
 
 def dicom_tls_context(settings: Settings) -> ssl.SSLContext | None:
     """TLS of DICOM; as `tls_context`."""
     return _tls(settings.dicom_certificate, settings.dicom_key, settings.dicom_client_ca, _LateHandshake)
+
+
+class _Reported(ssl.SSLObject):
+    """Says why a handshake failed: the event loop closes such a connection without a word."""
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            why = getattr(error, "verify_message", None) or error.reason or type(error).__name__
+            _log.warning("a sender's TLS handshake failed: %s", str(why).lower().replace("_", " "))
+            raise
 
 
 class _LateHandshake(ssl.SSLContext):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -123,6 +124,47 @@ def test_silent_windows_1252_is_read_and_reported(write: Write, reading: Reading
     raw = ADT.format(id=1).replace("Keller", "Dvořák").encode("cp1250")
     (record,) = read(write("a.hl7", raw), reading)
     assert codes(record) == ["FB-HL7-005"]
+
+
+NAMED = "MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5.1||||||{}\rPID|1||1^^^B^MR||Müller^Łucja\r"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("stated", ["", "UNICODE UTF-16"])
+def test_message_whose_bytes_hold_zeros_between_letters_is_refused(encoding: str, stated: str) -> None:
+    message = read_message(NAMED.format(stated).encode(encoding), "m")
+    assert (message.outcome, codes(message)) == ("rejected", ["FB-HL7-003"])
+
+
+@pytest.mark.parametrize(
+    ("stated", "encoding", "found"),
+    [
+        ("8859/1", "utf-8", ["FB-HL7-024"]),
+        ("8859/2", "utf-8", ["FB-HL7-024"]),
+        ("8859/2", "iso8859-2", []),
+        ("UNICODE UTF-8", "utf-8", []),
+        ("ASCII", "utf-8", []),
+        ("", "utf-8", []),
+    ],
+)
+def test_utf_8_under_another_name_is_reported(stated: str, encoding: str, found: list[str]) -> None:
+    message = read_message(NAMED.format(stated).encode(encoding), "m")
+    assert (message.outcome, codes(message)) == ("read", found)
+    assert not codes(read_message(NAMED.format(stated).encode(encoding), "m", {"encoding": encoding}))
+
+
+def test_zero_bytes_within_a_message_are_reported_and_at_its_end_are_not() -> None:
+    plain = NAMED.format("").encode()
+    assert codes(read_message(plain.replace("ü".encode(), b"\0"), "m")) == ["FB-HL7-025"]
+    assert not codes(read_message(plain + b"\0\0\r\0", "m"))
+
+
+@pytest.mark.parametrize("sent", ["99991231235959+0000", "00010101000000+0000", "99991231235959-1200"])
+def test_offset_of_a_message_at_the_end_of_the_calendar_is_its_own(sent: str) -> None:
+    raw = NAMED.format("").replace("|20260101|", f"|{sent}|").encode()
+    for zone in ("Europe/Berlin", "America/New_York", "Asia/Tokyo"):
+        message = read_message(raw, "m", zone=ZoneInfo(zone))
+        assert message.zone is None or message.zone == message.time.tzinfo
 
 
 def test_bare_line_break_in_a_field_joins_and_is_reported(write: Write, reading: Reading) -> None:

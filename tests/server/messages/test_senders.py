@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from fhir_bridge.server import Settings
 from fhir_bridge.server.receiving.peers import may_send
+from tests.patience import until
 from tests.server.conftest import free_port
 from tests.server.messages.sender import adt, codes, connected, oru
 from tests.server.messages.test_mllp import site as site
@@ -96,6 +97,8 @@ def test_only_who_shows_a_certificate_may_send(served: Served, port: int, certif
         plain.send(adt(2, "t2"))
     with psycopg.connect(served.database_url) as connection:
         assert connection.execute("SELECT 1 FROM received_message WHERE control_id = 'A2'").fetchone() is None
+    for why in ("peer did not return a certificate", "self-signed certificate", "wrong version number"):
+        until(lambda why=why: f"TLS handshake failed: {why}" in served.said(), why)
 
 
 def test_a_failure_is_an_error_where_the_site_says_so(served: Served, port: int, certificates: Path) -> None:

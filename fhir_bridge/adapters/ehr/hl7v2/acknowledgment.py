@@ -26,6 +26,10 @@ _CONDITIONS = {
 _BLANK = b"\r\n\x00\x1a \t"
 _MARK = b"\xef\xbb\xbf"
 MOST_ERRORS = 10
+_TWO_PARTS = ("2.1", "2.2", "2.3")
+"""Versions whose MSH-9 has no third component."""
+_ONE_FIELD = (*_TWO_PARTS, "2.3.1", "2.4")
+"""Versions whose ERR has one field, and that have the text for people in MSA-3."""
 
 
 def acknowledgment(
@@ -49,7 +53,9 @@ def acknowledgment(
     component = characters[0]
     event = value.get(9, "").split(component)
     trigger = event[1] if len(event) > 1 else ""
-    kind = component.join(["ACK", trigger, "ACK"]) if trigger else "ACK"
+    version = (value.get(12, "") or "2.5.1").split(component)[0]
+    structure = () if version in _TWO_PARTS else ("ACK",)
+    kind = component.join(("ACK", trigger, *structure)) if trigger else "ACK"
     sent = datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000")
     # Who received answers to who sent: the pairs change places.
     answer = [
@@ -68,9 +74,18 @@ def acknowledgment(
     ]
     if charset := value.get(18, ""):
         answer += [""] * 5 + [charset]
-    lines = [separator.join(answer), separator.join(["MSA", mode, value.get(10, "")])]
     shown = errors if code != "AA" else [item for item in errors if item[1] in _OF_HEADER]
-    lines += [_error(item, separator, characters) for item in shown[:MOST_ERRORS]]
+    result = ["MSA", mode, value.get(10, "")]
+    if version not in _ONE_FIELD:
+        lines = [_error(item, separator, characters) for item in shown[:MOST_ERRORS]]
+    elif shown:
+        result.append(_escaped(shown[0][2], separator, characters))
+        repetition = characters[1:2] or "~"
+        older = (_older_error(item, separator, characters) for item in shown[:MOST_ERRORS])
+        lines = [separator.join(["ERR", repetition.join(older)])]
+    else:
+        lines = []
+    lines = [separator.join(answer), separator.join(result), *lines]
     return ("\r".join(lines) + "\r").encode("latin-1", "replace")
 
 
@@ -103,6 +118,16 @@ def _error(item: tuple[str, str, str], separator: str, characters: str) -> str:
     return separator.join(
         ["ERR", "", location, condition, severity, local, "", "", _escaped(text, separator, characters)]
     )
+
+
+def _older_error(item: tuple[str, str, str], separator: str, characters: str) -> str:
+    """Place and code of an error as ERR-1 has them before v2.5; the code in subcomponents."""
+    _, code, text = item
+    component, subcomponent = characters[0], characters[3:4] or "&"
+    number, name = _CONDITIONS.get(code, ("207", "Application internal error"))
+    local = (code, _escaped(text, separator, characters), "FHIR_BRIDGE")
+    location = _OF_HEADER.get(code, ("", "", ""))
+    return component.join((*location, subcomponent.join((number, name, "HL70357", *local))))
 
 
 def _escaped(text: str, separator: str, characters: str) -> str:

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode
+from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode, is_wide, seems_utf8
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
 from fhir_bridge.adapters.ehr.hl7v2.groups import placements
@@ -184,6 +184,9 @@ def read_message(
     `zone`: the site's, for the order of messages whose MSH-7 has no offset.
     """
     options = options or {}
+    if is_wide(raw):
+        text = "the message is in UTF-16 or UTF-32, in which bytes of text can be marks of the transport"
+        return _refused(locator, new_issue("FB-HL7-003", text, locator), raw)
     stated = _stated_charset(raw)
     try:
         text, charset, assumed = decode(raw, stated, options.get("encoding"))
@@ -203,6 +206,13 @@ def read_message(
     if assumed:
         issues.append(
             new_issue("FB-HL7-005", "no character set stated and not UTF-8: read as windows-1252", locator)
+        )
+    if seems_utf8(raw, charset) and not options.get("encoding") and not assumed:
+        text = f"MSH-18 states {stated}, and the bytes are those of UTF-8: they were read as stated"
+        issues.append(new_issue("FB-HL7-024", text, locator))
+    if zeros := raw.strip(b"\r\n\x00\x1a \t").count(0):
+        issues.append(
+            new_issue("FB-HL7-025", f"zero bytes within the message were left out: {zeros}", locator)
         )
     if joined:
         issues.append(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import re
 
-__all__ = ["FALLBACK", "UnknownCharset", "decode", "encoding_of"]
+__all__ = ["FALLBACK", "UnknownCharset", "decode", "encoding_of", "is_wide", "seems_utf8"]
 
 FALLBACK = "cp1252"
 """What a message is read as that states nothing and is not UTF-8; said in an issue each time."""
@@ -86,3 +87,22 @@ def decode(raw: bytes, stated: str, setting: str | None) -> tuple[str, str, bool
 
 _UNDEFINED = {0xDC00 + byte: chr(byte) for byte in range(0x80, 0x100)}
 """The five bytes that windows-1252 leaves undefined, as the C1 controls that ISO 8859-1 has there."""
+
+
+def is_wide(raw: bytes) -> bool:
+    """Whether a message is in UTF-16 or UTF-32: by its mark, or as MSH has zeros between its letters."""
+    return raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or bool(_WIDE.match(raw))
+
+
+_WIDE = re.compile(rb"\s*\x00*M\x00+S\x00+H\x00")
+
+
+def seems_utf8(raw: bytes, encoding: str) -> bool:
+    """Whether bytes beyond ASCII that were read as one character each are those of UTF-8: so no text is by chance."""
+    if raw.isascii() or not encoding.startswith(("iso8859", "latin", "cp125")):
+        return False
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

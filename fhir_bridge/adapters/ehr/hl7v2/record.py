@@ -178,7 +178,11 @@ class Message:
         sent = self.time
         if self._zone is None or sent is None or sent.tzinfo is None:
             return None
-        return None if sent.astimezone(self._zone).utcoffset() == sent.utcoffset() else sent.tzinfo
+        try:
+            of_site = sent.astimezone(self._zone).utcoffset()
+        except OverflowError:  # the first or last hours of the calendar
+            return sent.tzinfo
+        return None if of_site == sent.utcoffset() else sent.tzinfo
 
     @property
     def sequence(self) -> str:
