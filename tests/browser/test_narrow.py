@@ -134,4 +134,5 @@ def test_nothing_is_off_screen(
         assert found["needs"] <= found["width"], path
         assert found["stacked"] == [], path
     assert shown["pages"]["/"]["rows"] > 3
-    assert shown["pages"]["/patients/wide"]["rows"] >= 6
+    # The two predictions of no model of this server are listed without their inputs.
+    assert shown["pages"]["/patients/wide"]["rows"] >= 4
