@@ -76,6 +76,8 @@ class Program:
             for plan in plans
         ]
         self._scopes = {rule.plan.scope for rule in self.rules}
+        self.scopes = {rule.plan.name: rule.plan.scope for rule in self.rules if not rule.columns}
+        """The scope of each rule that makes one output of an object of it at most."""
         self._identified = [rule for rule in self.rules if rule.identify is not None]
         self._by_shape: dict[Any, tuple[list[_Rule], list[_Rule]]] = {}
 
@@ -163,7 +165,7 @@ class CompiledMapping:
     @property
     def scopes(self) -> Mapping[str, str]:
         """The scope of each rule that makes one output of an object of it at most."""
-        return {rule.plan.name: rule.plan.scope for rule in self._any().rules if not rule.columns}
+        return self._any().scopes
 
     def converts_together(self, record: Any, context: Context) -> bool:
         """Whether several records can be converted as one: variables of the document are those of one object."""

@@ -251,23 +251,15 @@ class ShardRun:
         self._keys = getattr(sink, "takes_keys", True)
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
-        bounds = (
-            self.selection.limit,
-            self.selection.max_rejected,
-        )  # a run ends at the record that reaches one
-        self._blocks = not (
-            self._keys
-            or self.context.trace
-            or self.selection.chooses
-            or any(each is not None for each in bounds)
-        )
-        reading = self.reading()
+        chosen, ends = self.selection.chooses, self.selection.max_rejected is not None
         limit, rest = self.selection.limit, ""
+        # A run ends at the very record that reaches a bound.
+        self._blocks = not (self._keys or self.context.trace or chosen or ends or limit is not None)
+        reading = self.reading()
         if limit is not None and self.selection.only is None and len(paths) > limit:
             paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
         state: dict[str, Any] = {}
         records = self._records(paths, reading, state) if limit != 0 else ()
-        chosen, ends = self.selection.chooses, self.selection.max_rejected is not None
         for number, record in enumerate(records, start=1):
             if chosen and not self.selection.takes(record.locator):
                 continue
