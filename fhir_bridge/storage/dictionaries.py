@@ -6,7 +6,7 @@ of its own, so that no writer waits for another's commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -235,18 +235,20 @@ class Dictionaries:
             assert row is not None
             memory[pair] = row[0]
 
-    async def new_keys(self, count: int) -> list[int]:
-        """Numbers for resources that are about to be made; taken from the database a hundred or more at a time."""
-        while len(self._keys) < count:
+    async def new_keys(self, fresh: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Numbers for resources that are about to be made, and that nobody else can refer to yet: a row of version 0
+        for one would only be updated at once. Taken from the database a hundred or more at a time.
+        """
+        while len(self._keys) < len(fresh):
             async with self._pool.connection() as connection:
                 rows = await connection.execute(
                     "SELECT nextval(pg_get_serial_sequence('resource', 'key')) FROM generate_series(1, %s)",
-                    (max(100, count),),
+                    (max(100, len(fresh)),),
                 )
                 # Taken from the end of the list, in the order in which they were drawn: neighbours
                 # stay neighbours in every index.
                 self._keys.extend(row[0] for row in reversed(await rows.fetchall()))
-        return [self._keys.pop() for _ in range(count)]
+        return {identity: self._keys.pop() for identity in fresh}
 
     def known_key(self, identity: tuple[str, str]) -> int | None:
         """The number in memory of a (type, id) pair that has one there; a row keeps its number for ever."""

@@ -238,33 +238,22 @@ async def identify(
     items: Sequence[Indexed],
     keys: dict[Identity, int] | None = None,
     *,
-    fresh: Sequence[Identity] = (),
     unborn: set[Identity] | None = None,
 ) -> dict[Identity, int]:
     """Numbers for everything that the rows of these resources name; new ones are made and committed at once.
 
     Args:
         keys: those that are known, to which the others are added.
-        fresh: resources that nobody else can know of yet: they get a number, and no row.
         unborn: resources that are about to be made: those that have no row get a number alone, and stay in the set.
             Another writer may make the row first (`UniqueViolation`).
     """
     many = sum([len(item.entries) for item in items]) > LARGE
-    if many:
-        named = await beside(True, partial(_named, items, dictionaries))
-    else:
-        named = _named(items, dictionaries)
-    parameters, systems, labels, identities = named
+    parameters, systems, labels, identities = await beside(many, partial(_named, items, dictionaries))
     if parameters or systems or labels:
         await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     await _number_facets(dictionaries, items)
     keys = {} if keys is None else keys
-    if fresh:
-        keys.update(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True))
-    if many:
-        wanted = await beside(True, partial(_unknown, dictionaries, identities, keys))
-    else:
-        wanted = _unknown(dictionaries, identities, keys)
+    wanted = await beside(many, partial(_unknown, dictionaries, identities, keys))
     missing: list[Identity] = []
     if wanted:
         async with pool.connection() as connection:
@@ -276,7 +265,7 @@ async def identify(
         unborn.intersection_update(missing)
         # In the order in which they are written: each index by keys then grows at its end.
         alone = list(dict.fromkeys(pair for item in items if (pair := (item.type, item.id)) in unborn))
-        keys.update(zip(alone, await dictionaries.new_keys(len(alone)), strict=True))
+        keys.update(await dictionaries.new_keys(alone))
         missing = [pair for pair in missing if pair not in unborn]
     if missing:
         async with pool.connection() as connection:
@@ -651,13 +640,10 @@ class IndexWriter:
         if self._consents:
             statement.add("DELETE FROM consent_denial WHERE resource = ANY(%s)", self._consents)
         for table, rows in self._rows.items():
-            if (kind := _VALUES.get(table)) is not None:
-                statement.insert_rows(kind, rows)
-                continue
             # A record or link that is unchanged was not deleted (`_remove_all_but_new`), and is there already.
-            conflict = "" if table == "consent_denial" else "ON CONFLICT DO NOTHING"
-            if table == "record":
-                statement.insert_rows(_RECORD, rows, conflict=conflict)
+            conflict = "" if table in (*_VALUES, "consent_denial") else "ON CONFLICT DO NOTHING"
+            if (kind := _ROW_TYPES.get(table)) is not None:
+                statement.insert_rows(kind, rows, conflict=conflict)
             else:
                 statement.insert(table, _COLUMNS[table], rows, conflict=conflict)
         self._replaced, self._rows = [], {}
@@ -716,9 +702,6 @@ _VALUES: Mapping[str, RowType] = {
 }
 """The tables of values: no primary key, rows of one resource are replaced as a whole."""
 
-_RECORD = RowType("record", {"patient": "bigint", "resource": "bigint"})
-"""As in `_COLUMNS`."""
-
 _COLUMNS: Mapping[str, Columns] = {
     "record": {"patient": "bigint", "resource": "bigint"},
     "record_through": {"resource": "bigint", "target": "bigint"},
@@ -732,3 +715,6 @@ _COLUMNS: Mapping[str, Columns] = {
         "resource": "bigint",
     },
 }
+
+_ROW_TYPES: Mapping[str, RowType] = {**_VALUES, "record": RowType("record", _COLUMNS["record"])}
+"""What nearly every write has rows of."""

@@ -405,7 +405,8 @@ class _Batch:
         # Only what is not stored yet is fresh: the id of a result is a hash of what it
         # rests on, and it may be there.
         items = {identity: index(built, identity[1], defined) for identity, built in everything.items()}
-        self._keys = known | await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
+        keys = known | await self._dictionaries.new_keys(fresh)
+        self._keys = await identify(self._pool, self._dictionaries, list(items.values()), keys)
         missing = self._inputs - known.keys()
         async with self._pool.connection() as connection, connection.transaction():
             stored = {known[identity] for identity in (*everything, *self._inputs) if identity in known}

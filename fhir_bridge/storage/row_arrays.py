@@ -6,7 +6,7 @@ own. Texts need no escapes here, and numbers no digits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -85,9 +85,9 @@ class RowType:
     def __init__(
         self,
         table: str,
-        columns: dict[str, str],
+        columns: Mapping[str, str],
         given: Sequence[str] | None = None,
-        more: dict[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         self.table, self.columns = table, {name: kind.rstrip("?") for name, kind in columns.items()}
         # By its class the driver knows what type a parameter has.
@@ -122,7 +122,7 @@ def _numbers(values: Sequence[Decimal | str | None]) -> str:
 _Packed = Callable[[Sequence[Sequence[Any]]], tuple[list[bytes], Sequence[list[Any]]]]
 
 
-def _packing(columns: dict[str, str], given: Sequence[str], beside: Sequence[str]) -> _Packed:
+def _packing(columns: Mapping[str, str], given: Sequence[str], beside: Sequence[str]) -> _Packed:
     """A function that gives the bytes of rows, in pieces, and the values of columns that are sent beside them.
 
     Compiled, since it runs for each row of every write.

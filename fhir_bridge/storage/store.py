@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -37,7 +37,7 @@ from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.changes import Change, read_changes
-from fhir_bridge.storage.connecting import check_alive, configure
+from fhir_bridge.storage.connecting import IdleConnections, check_alive, configure
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deadlocks import again_after_deadlock
 from fhir_bridge.storage.deliveries import Delivery
@@ -83,14 +83,6 @@ Resource = Mapping[str, Any] | bytes
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of the contents on a page of a history, where the caller says nothing."""
-
-
-class _Stack(deque[AsyncConnection]):
-    """The idle connections of a pool, of which the last that was given back is taken first: what its process of the
-    database knows, plans among it, is then still in the processor's memory, where of ten in turn nothing is.
-    """
-
-    popleft = deque.pop
 
 
 class Store:
@@ -182,7 +174,7 @@ class Store:
             check=check_alive,
             kwargs={"prepare_threshold": 2, "autocommit": True},
         )
-        pool._pool = _Stack()
+        pool._pool = IdleConnections()
         # The first connection may have to wait for a database that is starting.
         await pool.open(wait=True, timeout=30)
         try:

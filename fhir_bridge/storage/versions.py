@@ -45,10 +45,8 @@ async def write_versions(
     statement = Statement()
     results = [*versions, *consequences.versions]
     writer = IndexWriter(dictionaries, keys)
-    if sum([len(new.item.entries) for new in results if new.item is not None]) > LARGE:
-        await beside(True, partial(_add_versions, statement, writer, results, past))
-    else:
-        _add_versions(statement, writer, results, past)
+    many = sum([len(new.item.entries) for new in results if new.item is not None]) > LARGE
+    await beside(many, partial(_add_versions, statement, writer, results, past))
     consequences.add_to(statement)
     AuditWriter.add(statement, audit)
     if named is not None:

@@ -217,18 +217,15 @@ class Writer:
                         raise TooManyIndexRows(TOO_MANY)
                     items[operation.identity] = item
                     if self._check_references:
-                        if outline.large:
-                            find = partial(local_references, resource, outline.references)
-                            references[operation.identity] = await beside(True, find)
-                        else:
-                            references[operation.identity] = local_references(resource, outline.references)
+                        references[operation.identity] = await beside(
+                            outline.large, partial(local_references, resource, outline.references)
+                        )
                     # The bound is that of all operations together: a Bundle must
                     # not do by many what one may not.
                     left = None if left is None else left - len(item.entries)
             await pause.take()
         fresh = [operation.identity for operation in operations if operation.action == "create"]
-        # Nobody else can refer to what is created yet, so a row of version 0 for it would only be updated at once.
-        keys = dict(zip(fresh, await self._dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
+        keys = await self._dictionaries.new_keys(fresh)
         # Only creates, nothing to compare with: one statement, which is a transaction by itself,
         # without BEGIN, locks and COMMIT; and others' creates may go with it.
         simple = len(fresh) == len(operations) <= AT_ONCE and not any(item.criteria for item in operations)

@@ -55,8 +55,7 @@ async def resolve(call: Writing, resource: dict[str, Any]) -> tuple[dict[str, An
         resource = local_attachments(resource, lambda url: relative(url, call.base))
     outline = await outline_of(resource)
     # Most name what is here as it is stored: nothing is to be resolved.
-    resolved = partial(_resolved, outline.references, call.base)
-    if await beside(True, resolved) if outline.large else resolved():
+    if await beside(outline.large, partial(_resolved, outline.references, call.base)):
         return resource, outline
     searches = partial(conditional_references, outline.references, call.base)
     for reference in await beside(outline.large, searches):
