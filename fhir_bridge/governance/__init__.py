@@ -10,6 +10,6 @@ PUBLIC_MODULES = (
     "consent",
     "expunging",
     "permissions",
-    "write_events",
+    "event_rows",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

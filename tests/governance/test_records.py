@@ -13,8 +13,8 @@ from fhir_bridge.fhir.purposes import PURPOSES, UnknownPurpose, coding, covers
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.governance import audit
+from fhir_bridge.governance.event_rows import read_row, search_row, write_records
 from fhir_bridge.governance.provenance import ProvenanceAgent, ProvenanceEntity, provenance
-from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.storage.audit_contents import whole
 from fhir_bridge.storage.audit_rows import AuditRecord, AuditRow
 
@@ -70,6 +70,21 @@ def test_an_event_of_a_write_is_stored_as_it_is(number: str, known: bool, intera
     assert record.row is not None
     assert (whole(record.row.content), record.event, record.parts) == (dumps(event), event, [("p",)])
     assert replace(record.row, form=None) == AuditRow.of(event)
+
+
+@given(st.text(max_size=30), st.booleans(), st.sampled_from(["read", "vread"]))
+def test_an_event_of_a_read_or_search_is_stored_as_it_is(text: str, known: bool, interaction: str) -> None:
+    user = audit.Agent("u", text) if known else None
+    context = audit.Context("https://fhir.example/fhir", "app", user, "::1", None, text or None)
+    query = f"GET Patient?name={text}"
+    pairs = [
+        (read_row(context, "A/1", interaction), audit.read(context, "A/1", interaction=interaction)),
+        (search_row(context, query, "search-type"), audit.search(context, query)),
+    ]
+    for row, event in pairs:
+        event["recorded"] = row.moment.isoformat(timespec="milliseconds")
+        assert whole(row.content) == dumps(event)
+        assert replace(row, form=None) == AuditRow.of(event)
 
 
 def test_every_kind_of_event_is_valid() -> None:

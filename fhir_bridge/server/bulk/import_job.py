@@ -22,7 +22,7 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError, loads
 from fhir_bridge.governance import audit
-from fhir_bridge.governance.write_events import write_records
+from fhir_bridge.governance.event_rows import write_records
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.body import check_resource, parse, refuse_invalid
 from fhir_bridge.server.rest.bulk_import import is_allowed

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from fhir_bridge.governance import audit
+from fhir_bridge.governance.event_rows import write_records
 from fhir_bridge.governance.permissions import may
-from fhir_bridge.governance.write_events import write_records
 from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor
 from fhir_bridge.predictions.categories import categories_of_model
 from fhir_bridge.predictions.operation import check_may_predict

@@ -8,7 +8,7 @@ from itertools import chain
 from fhir_bridge.fhir.record import OTHER_PERSON, is_followed, owners_of
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
-from fhir_bridge.governance.write_events import write_records
+from fhir_bridge.governance.event_rows import read_row, search_row, write_records
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import Stored, Written
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord
@@ -46,11 +46,11 @@ async def _through(call: Call, entries: Sequence[Stored]) -> list[str]:
 
 async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
     """A resource went out."""
-    event = audit.read(call.audit_context(), f"{stored.type}/{stored.id}", interaction=interaction)
+    row = read_row(call.audit_context(), f"{stored.type}/{stored.id}", interaction)
     through = await _through(call, [stored])
 
     def records() -> list[AuditRecord]:
-        return audit.records(event, [*_patients([stored]), *through])
+        return audit.records(None, [*_patients([stored]), *through], row)
 
     # Parsed when it is written; a large one in a thread, so that reading it twice holds up nobody.
     await call.services.audit.later(records, heavy=MANY if len(stored.bytes) > LARGE_BYTES else 0)
@@ -67,11 +67,11 @@ async def audit_written(call: Call, result: Written) -> None:
 
 async def audit_search(call: Call, query: str, entries: Sequence[Stored], interaction: str) -> None:
     """A page of a search or history went out."""
-    event = audit.search(call.audit_context(), query, interaction=interaction)
+    row = search_row(call.audit_context(), query, interaction)
     through = await _through(call, entries)
 
     def records() -> list[AuditRecord]:
-        return audit.records(event, chain(_patients(entries), through))
+        return audit.records(None, chain(_patients(entries), through), row)
 
     large = len(entries) > MANY or sum(len(stored.bytes) for stored in entries) > LARGE_BYTES
     await call.services.audit.later(records, heavy=max(MANY, len(entries)) if large else 0)
