@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from predictions import cohort
+from processor_time import postmaster_of, seconds_of
 from serving import database, free_port, running
 
 from fhir_bridge.storage import Store
@@ -89,39 +89,25 @@ class Ehr:
         return spent, len(json.loads(content)["cards"])
 
 
-def processor_seconds(port: int, url: str) -> dict[str, float]:
+def processor_seconds(port: int, postmaster: int) -> dict[str, float]:
     """Seconds of processor time so far: of the web worker, of the models, of what else serves, and of PostgreSQL."""
-    with psycopg.connect(url) as connection:
-        (folder,) = connection.execute("SHOW data_directory").fetchone() or ("",)
-    postmaster = psutil.Process(int((Path(folder) / "postmaster.pid").read_text().split()[0]))
     listening = next(
         item.pid
         for item in psutil.net_connections("tcp")
         if item.status == "LISTEN" and item.laddr.port == port
     )
     web = psutil.Process(listening)
-    ended = postmaster.cpu_times()
+    own = web.cpu_times()
     spent = {
-        "web": _seconds(web),
+        "web": own.user + own.system,
         "models": 0.0,
         "background": 0.0,
-        "PostgreSQL": ended.children_user + ended.children_system,
+        "PostgreSQL": seconds_of(postmaster),
     }
-    for process in web.children(recursive=True):
-        spent["models" if "model_process" in " ".join(process.cmdline()) else "background"] += _seconds(
-            process
-        )
-    for process in (postmaster, *postmaster.children(recursive=True)):
-        spent["PostgreSQL"] += _seconds(process)
+    for process in web.children():
+        part = "models" if "model_process" in " ".join(process.cmdline()) else "background"
+        spent[part] += seconds_of(process.pid)
     return spent
-
-
-def _seconds(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system)
 
 
 async def measure(port: int, root: str, url: str, patients: Sequence[str], clients: int, person: str) -> None:
@@ -135,9 +121,10 @@ async def measure(port: int, root: str, url: str, patients: Sequence[str], clien
         while waiting:
             results.append(await ehr.call(waiting.pop(), person))
 
-    before = processor_seconds(port, url)
+    postmaster = postmaster_of(url)
+    before = processor_seconds(port, postmaster)
     await asyncio.gather(*(client() for _ in range(clients)))
-    after = processor_seconds(port, url)
+    after = processor_seconds(port, postmaster)
     times = sorted(spent for spent, _ in results)
     counts = [cards for _, cards in results]
     usual = max(set(counts), key=counts.count)

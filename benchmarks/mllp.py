@@ -19,8 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
 import psycopg
+from processor_time import postmaster_of, seconds_of
 
 from fhir_bridge.storage.embedded import EmbeddedServer
 
@@ -67,33 +67,6 @@ async def send(port: int, numbers: range, results: int, ahead: int, times: list[
     writer.close()
 
 
-def processor(root: psutil.Process) -> dict[str, float]:
-    """Processor seconds of a process and its children: Python's, and all."""
-    own = {"listener": 0.0, "database": 0.0}
-    for process in [root, *root.children(recursive=True)]:
-        try:
-            name = "database" if "postgres" in process.name() else "listener"
-            used = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        own[name] += used.user + used.system
-    return own
-
-
-def database_processor(server_pid: int) -> float:
-    """Processor seconds of PostgreSQL, ended backends included."""
-    root = psutil.Process(server_pid)
-    total = root.cpu_times()
-    seconds = total.user + total.system + total.children_user + total.children_system
-    for child in root.children():
-        try:
-            used = child.cpu_times()
-        except psutil.NoSuchProcess:  # a worker of autovacuum ends whenever it is done
-            continue
-        seconds += used.user + used.system
-    return seconds
-
-
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -110,7 +83,6 @@ def main() -> None:
             connection.execute("CREATE DATABASE bench")
             row = connection.execute("SELECT pg_postmaster_start_time()").fetchone()
             assert row is not None
-        postmaster = int((Path(folder) / "database" / "cluster" / "postmaster.pid").read_text().split()[0])
         port, web = 22575, 22576
         environment = {
             **os.environ,
@@ -122,7 +94,7 @@ def main() -> None:
         with subprocess.Popen(command, env=environment) as process:
             try:
                 await_port(port, process)
-                measure(psutil.Process(process.pid), postmaster, server.url("bench"), port, options)
+                measure(process.pid, server.url("bench"), port, options)
             finally:
                 process.terminate()
         server.release()
@@ -142,15 +114,16 @@ def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit("serve ended")
 
 
-def measure(root: psutil.Process, postmaster: int, url: str, port: int, options: argparse.Namespace) -> None:
+def measure(listener: int, url: str, port: int, options: argparse.Namespace) -> None:
     """Each run, and a line for it."""
+    postmaster = postmaster_of(url)
     number = 0
     print("obx  ahead  messages  wall s  msg/s  resources/s  p50 ms  p95 ms  python s  postgres s")
     for results, ahead in ((5, 1), (5, 1), (5, 16), (28, 1), (28, 16)):
         count = options.messages // (1 if results == 5 else 4)
         each = count // options.senders
         stored = resources(url)
-        python, postgres = processor(root)["listener"], database_processor(postmaster)
+        python, postgres = seconds_of(listener), seconds_of(postmaster)
         begun = time.perf_counter()
         times: list[float] = []
 
@@ -173,7 +146,7 @@ def measure(root: psutil.Process, postmaster: int, url: str, port: int, options:
         print(
             f"{results:3}  {ahead:5}  {sent:8}  {wall:6.2f}  {sent / wall:5.0f}  {created / wall:11.0f}  "
             f"{times[sent // 2] * 1000:6.1f}  {times[sent * 95 // 100] * 1000:6.1f}  "
-            f"{processor(root)['listener'] - python:8.2f}  {database_processor(postmaster) - postgres:10.2f}"
+            f"{seconds_of(listener) - python:8.2f}  {seconds_of(postmaster) - postgres:10.2f}"
             f"   goal {GOALS[results]}",
             flush=True,
         )

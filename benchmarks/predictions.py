@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
+from processor_time import postmaster_of, seconds_of
 
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.predictions import PredictionRun
@@ -74,27 +76,18 @@ def cohort(patients: int) -> Iterator[dict[str, Any]]:
             yield observation(number, code, "laboratory", quantity(5 + number % 10, "1"))
 
 
-def processor_seconds(server: EmbeddedServer) -> dict[str, float]:
+def processor_seconds(postmaster: int) -> dict[str, float]:
     """Seconds of processor time so far: this process, its children, PostgreSQL."""
-
-    def of(process: psutil.Process) -> float:
-        times = process.cpu_times()
-        return float(times.user + times.system)
-
-    own = psutil.Process()
-    postmaster = psutil.Process(int((server.data_dir / "cluster" / "postmaster.pid").read_text().split()[0]))
-    ended = postmaster.cpu_times()
+    program = time.process_time()
     return {
-        "program": of(own),
-        "models": sum(of(child) for child in own.children(recursive=True) if "postgres" not in child.name()),
-        "PostgreSQL": of(postmaster)
-        + ended.children_user
-        + ended.children_system
-        + sum(of(child) for child in postmaster.children(recursive=True)),
+        "program": program,
+        "models": seconds_of(os.getpid()) - program,
+        "PostgreSQL": seconds_of(postmaster),
     }
 
 
 async def measure(server: EmbeddedServer, patients: int) -> None:
+    postmaster = postmaster_of(server.url())
     async with await Store.open(server.url()) as store:
         await store.load(cohort(patients))
         gc.collect()
@@ -103,11 +96,11 @@ async def measure(server: EmbeddedServer, patients: int) -> None:
         run = PredictionRun(Score2(), PARAMETERS, IdKey(DEMO_KEY), store)
         await run.for_patient("p0")  # what is started once (a worker, prepared statements) is not counted
         for name in ("first run", "unchanged"):
-            before = processor_seconds(server)
+            before = processor_seconds(postmaster)
             count = 0
             async for _ in run.for_all():
                 count += 1
-            spent = {part: now - before[part] for part, now in processor_seconds(server).items()}
+            spent = {part: now - before[part] for part, now in processor_seconds(postmaster).items()}
             total = sum(spent.values())
             parts = ", ".join(f"{part} {seconds / count * 1000:.2f} ms" for part, seconds in spent.items())
             print(f"{name:10} {count / total * 60:8,.0f} patients/min of processor time  ({parts} a patient)")

@@ -30,17 +30,8 @@ import orjson
 import psycopg
 import uvloop
 from peers import TOKEN, serving_least, serving_sekmet
-from serving import (
-    Connection,
-    Make,
-    database,
-    free_port,
-    measure,
-    postmaster_of,
-    prepare,
-    running,
-    seconds_of,
-)
+from processor_time import postmaster_of, seconds_of
+from serving import Connection, Make, database, free_port, measure, prepare, running
 from storage import CODES, observation
 
 CLIENTS = (1, 8, 64)

@@ -1,9 +1,8 @@
-"""What the benchmarks of the server share: a database, a server process, clients that send requests, processor time."""
+"""What the benchmarks of the server share: a database, a server process, clients that send requests."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import subprocess
 import tempfile
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
-import psycopg
 from storage import cohort
 
 from fhir_bridge.storage import EmbeddedServer, Store
@@ -22,7 +20,6 @@ from fhir_bridge.storage.accounts import Accounts
 from fhir_bridge.storage.grants import Grant, Grants
 
 SCOPE = "system/*.cruds"
-TICKS = os.sysconf("SC_CLK_TCK")
 Make = Callable[[], bytes]
 """Gives the bytes of the next request."""
 
@@ -140,34 +137,3 @@ async def prepare(url: str, observations: int, base: str) -> str:
             # It would end after five minutes, which a run may take on a busy machine.
             await connection.execute("UPDATE oauth_token SET expires = now() + interval '1 day'")
         return token
-
-
-def postmaster_of(url: str) -> int:
-    """The process of which all of a PostgreSQL's are children."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute("SELECT pg_backend_pid()").fetchone()
-        assert row is not None
-        return int(Path(f"/proc/{row[0]}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def seconds_of(root: int | None) -> float:
-    """Processor time of a process and all that descend from it, those that ended among them."""
-    if root is None:
-        return 0.0
-    parents: dict[int, int] = {}
-    spent: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(fields[1])
-            spent[int(entry.name)] = sum(int(field) for field in fields[11:15])
-    total = 0
-    for process, ticks in spent.items():
-        ancestor: int | None = process
-        while ancestor and ancestor != root:
-            ancestor = parents.get(ancestor)
-        total += ticks if ancestor else 0
-    return total / TICKS
