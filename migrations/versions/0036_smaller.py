@@ -99,7 +99,10 @@ ALTER INDEX contribution_pkey SET (fillfactor = 100);
 ALTER INDEX record_pkey SET (fillfactor = 100);
 ALTER INDEX output_pkey SET (fillfactor = 100);
 ALTER INDEX change_pkey SET (fillfactor = 100);
-ANALYZE resource, contribution, output;
+-- Not of a new database: an analyzed table without rows is planned as one that stays so.
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM resource) THEN ANALYZE resource, contribution, output; END IF;
+END $$;
 """
 
 DOWN = """

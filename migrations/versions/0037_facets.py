@@ -48,11 +48,15 @@ INSERT INTO facet
     WHERE i.parameter IN (SELECT p.key FROM parameter p WHERE p.code IN ('status', 'category'));
 UPDATE resource r SET facets = s.key FROM faceted d JOIN facet_set s USING (digest) WHERE d.resource = r.key;
 DELETE FROM token WHERE parameter IN (SELECT p.key FROM parameter p WHERE p.code IN ('status', 'category'));
--- Else the table would keep the space of what was most of its rows.
-CLUSTER token USING token_resource;
-ALTER TABLE token SET WITHOUT CLUSTER;
 CREATE INDEX resource_facets ON resource (facets) WHERE NOT deleted;
-ANALYZE token, resource;
+-- Not of a new database, as in 0036. Without it the table would keep the space of what was most of its rows.
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM resource) THEN
+        CLUSTER token USING token_resource;
+        ALTER TABLE token SET WITHOUT CLUSTER;
+        ANALYZE token, resource;
+    END IF;
+END $$;
 """
 
 DOWN = """

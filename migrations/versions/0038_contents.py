@@ -136,7 +136,10 @@ END
 $$;
 CREATE INDEX resource_words ON resource USING gin (content_words(bytes))
     WHERE NOT deleted AND type <> ALL ('{{Binary,Observation,Provenance}}');
-ANALYZE resource;
+DO $$ BEGIN
+    -- Not of a new database, as in 0036.
+    IF EXISTS (SELECT FROM resource) THEN ANALYZE resource; END IF;
+END $$;
 """
 
 # As 0013 has them.
