@@ -21,10 +21,11 @@ from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refu
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
 from fhir_bridge.predictions.past import subject_at
+from fhir_bridge.predictions.record import declared_codes
 from fhir_bridge.predictions.registry import PredictionError
 from fhir_bridge.predictions.results import Finished, ResultBuilder
 from fhir_bridge.predictions.shadow import Shadows, check_not_shadow
-from fhir_bridge.predictions.subject import Subject, read_subjects
+from fhir_bridge.predictions.subject import Codes, Subject, read_subjects
 from fhir_bridge.predictions.values import Summary, summary_in, summary_of
 from fhir_bridge.storage import Gone, NotFound, Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES, dedupe_of
@@ -109,6 +110,7 @@ class PredictionRun:
         self._workers = workers or model_workers()
         try:
             self._shadows = Shadows(predictor.name, parameters, key, store, self._workers)
+            self._codes = _union([declared_codes(predictor), *self._shadows.codes])
         except (ValueError, OSError) as error:
             raise PredictionError("FB-PRED-005", f"a shadow of {predictor.name}: {error}") from error
         self._approved = False
@@ -130,7 +132,7 @@ class PredictionRun:
         """
         claimed = await self._claim([patient_id])
         seen, _ = await self._seen([patient_id], access)
-        subjects = [subject async for subject in read_subjects(self._store, [patient_id], access, None, seen)]
+        subjects = [subject async for subject in self._read([patient_id], access, None, seen)]
         done = await self._run(subjects, access)
         await self._jobs.finish_all(claimed)
         if not done:
@@ -145,7 +147,7 @@ class PredictionRun:
             PredictionError: as `for_patient`.
         """
         await self._check_approved()
-        subject = await subject_at(self._store, patient_id, access, moment)
+        subject = await subject_at(self._store, patient_id, access, moment, self._codes)
         (finished,) = await self._finished([subject])
         built, invalid = await self._build([finished])
         if invalid:
@@ -232,7 +234,7 @@ class PredictionRun:
         """Some of a page. seen: see `Subject.seen`."""
         subjects: dict[str, Subject] = {}
         size = 0
-        async for subject in read_subjects(self._store, ids, access, known, seen):
+        async for subject in self._read(ids, access, known, seen):
             subjects[subject.id] = subject
             size += subject.size
             if size > CHUNK_BYTES:
@@ -241,6 +243,16 @@ class PredictionRun:
                 subjects, size = {}, 0
         for done in await self._run(list(subjects.values()), access):
             yield done
+
+    def _read(
+        self,
+        ids: Sequence[str],
+        access: AccessFilter,
+        known: Mapping[str, Stored] | None = None,
+        seen: Mapping[str, bytes] | None = None,
+    ) -> AsyncIterator[Subject]:
+        """See `read_subjects`."""
+        return read_subjects(self._store, ids, access, known, seen, self._codes)
 
     async def _claim(self, ids: Sequence[str]) -> Iterable[int]:
         """Take the jobs that this run does anyway, before it reads: what is written after that adds another.
@@ -278,7 +290,7 @@ class PredictionRun:
         subjects: list[Subject] = []
         for item in ids:
             try:
-                subjects += [subject async for subject in read_subjects(self._store, [item], access)]
+                subjects += [subject async for subject in self._read([item], access)]
             except (NotFound, Gone):
                 continue
         return subjects
@@ -426,7 +438,8 @@ async def predict_together(
     allowed = _allowed(runs, await ModelVersions(store.pool).all(), problems)
     jobs = {dedupe_of(run._predictor.name, patient_id): run for run in allowed}
     claimed = await runs[0]._jobs.lease_waiting(list(jobs))
-    subjects = [subject async for subject in read_subjects(store, [patient_id], access)]
+    codes = _union(run._codes for run in allowed)
+    subjects = [subject async for subject in read_subjects(store, [patient_id], access, codes=codes)]
     waiting: dict[asyncio.Task[list[Finished] | Predicted], PredictionRun] = {
         asyncio.create_task(run._finished(subjects)): run for run in allowed
     }
@@ -497,6 +510,16 @@ async def _write_together(
     fits = iter(await results.write([new for some in building.values() for new in some]))
     # One of each at most, since it is one patient.
     return {run for run, some in building.items() if all(next(fits) for _ in some)}, failed
+
+
+def _union(declared: Iterable[Codes | None]) -> Codes | None:
+    """What several models declare together; None where one of them sees all."""
+    codes: Codes = frozenset()
+    for some in declared:
+        if some is None:
+            return None
+        codes |= some
+    return codes
 
 
 def _is_merged(patient: bytes) -> bool:

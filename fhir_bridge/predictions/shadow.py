@@ -14,6 +14,7 @@ from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refu
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers
 from fhir_bridge.predictions.outputs import QuantityOutput
+from fhir_bridge.predictions.record import declared_codes
 from fhir_bridge.predictions.registry import PredictionError, find_predictor
 from fhir_bridge.predictions.subject import Subject
 from fhir_bridge.predictions.values import shown as shown_value
@@ -57,6 +58,11 @@ class Shadows:
 
     def __bool__(self) -> bool:
         return bool(self._running)
+
+    @property
+    def codes(self) -> list[frozenset[tuple[str, str]] | None]:
+        """Codes of Observations that each declares."""
+        return [declared_codes(predictor) for predictor, _, _ in self._running]
 
     async def run(self, results: Sequence[tuple[Subject, str, Prediction | Refusal]]) -> None:
         """Ask the shadows about the subjects of results; a shadow that fails keeps its failure to itself.

@@ -25,12 +25,15 @@ from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.results import UsedInput
 from fhir_bridge.storage.stored import parse
 
-__all__ = ["Subject", "UnknownInput", "read_subjects"]
+__all__ = ["Codes", "Subject", "UnknownInput", "read_subjects"]
 
 _OF_PATIENT: Final = ("birthDate", "gender", "deceased[x]", "link")
 _OF_LINKED: Final = ("link", "deceased[x]")
 _OF_MEDICATION: Final = ("code", "status", "ingredient")
 _LABEL: Final = "birth date, sex, whether deceased"
+
+
+Codes = frozenset[tuple[str, str]]
 
 
 class UnknownInput(Exception):
@@ -167,12 +170,14 @@ async def read_subjects(
     access: AccessFilter,
     known: Mapping[str, Stored] | None = None,
     seen: Mapping[str, bytes] | None = None,
+    codes: Codes | None = None,
 ) -> AsyncIterator[Subject]:
     """Read patients' records, as far as `access` lets them be read; of a record that was merged, the survivor's.
 
     Args:
         known: Patients that were read already.
         seen: of those of whom it is known (`Subject.seen`).
+        codes: of the Observations that the models declare; of a long record others are not read. None: all are.
 
     Raises:
         StorageError: there is no such patient for this caller.
@@ -187,14 +192,14 @@ async def read_subjects(
         patient = (known or {}).get(patient_id) or await store.read("Patient", patient_id, access)
         people = {patient_id: patient}
         if patient_id in linked:
-            people |= {item.id: item for item in await _record(store, patient_id, access, ("Patient",))}
+            people |= {item.id: item for item in await _linked(store, patient_id, access)}
         survivor = _survivor(patient_id, people)
         record = records.get(patient_id)
         if record is None:
-            record = await _record(store, patient_id, access, ("Consent", *RECORD_TYPES))
+            record = await store.results.record(patient_id, access, ("Consent", *RECORD_TYPES), _texts(codes))
         consents = [stored for stored in record if stored.type == "Consent"]
         if access is not EVERYTHING:
-            consents = await _record(store, patient_id, EVERYTHING, ("Consent",))
+            consents = await store.results.record(patient_id, EVERYTHING, ("Consent",), ())
         yield Subject(
             people[survivor],
             tuple(stored for name, stored in sorted(people.items()) if name != survivor),
@@ -244,8 +249,12 @@ _ENDPOINT: Final = re.compile(r"(?:^|/)Endpoint/([A-Za-z0-9.-]{1,64})(?:/_histor
 _MEDICATION: Final = re.compile(r"^Medication/([A-Za-z0-9.-]{1,64})(?:/_history/|$)")
 
 
-async def _record(store: Store, patient_id: str, access: AccessFilter, types: Sequence[str]) -> list[Stored]:
-    return [stored async for stored in store.patient_record(patient_id, access, types=types)]
+async def _linked(store: Store, patient_id: str, access: AccessFilter) -> list[Stored]:
+    return [stored async for stored in store.patient_record(patient_id, access, types=("Patient",))]
+
+
+def _texts(codes: Codes | None) -> frozenset[str] | None:
+    return None if codes is None else frozenset(code for _, code in codes)
 
 
 def _survivor(patient_id: str, patients: Mapping[str, Stored]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -11,7 +11,9 @@ from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg_pool import AsyncConnectionPool
 
+from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.storage.declared_records import read_declared
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, find_keys, identify, identify_within, index
 from fhir_bridge.storage.statements import Statement, arrays, transposed
@@ -184,15 +186,15 @@ WHERE p.type = 'Patient' AND p.id = ANY(%s) ORDER BY p.id, r.type, r.key
 # Of who has a second record (ADT A40) nothing is said.
 _SEEN = """
 SELECT p.id, p.version || ' ' || coalesce((
-        SELECT md5(string_agg(r.key || '/' || r.version || coalesce(named.versions, ''), ',' ORDER BY r.key))
+        SELECT md5(string_agg(r.key || '/' || r.version || CASE
+            WHEN r.type IN ('MedicationRequest', 'MedicationStatement') THEN coalesce((
+                SELECT string_agg(' ' || m.key || '/' || m.version, '' ORDER BY m.key)
+                FROM reference f JOIN resource m ON m.key = f.target AND m.type = 'Medication'
+                WHERE f.resource = r.key
+            ), '') ELSE '' END, ',' ORDER BY r.key))
         FROM record o JOIN resource r ON r.key = o.resource
-        LEFT JOIN LATERAL (
-            SELECT string_agg(' ' || m.key || '/' || m.version, '' ORDER BY m.key) AS versions
-            FROM reference f JOIN resource m ON m.key = f.target AND m.type = 'Medication'
-            WHERE r.type IN ('MedicationRequest', 'MedicationStatement') AND f.resource = r.key
-        ) named ON true
         WHERE o.patient = p.key AND r.type = ANY(%s) AND NOT r.deleted
-            AND NOT EXISTS (SELECT FROM prediction x WHERE x.result = r.key)
+            AND r.key <> ALL(ARRAY(SELECT x.result FROM prediction x WHERE x.patient = p.key))
     ), ''), s.id, s.bytes, f.seen
 FROM resource p
 LEFT JOIN prediction f ON f.patient = p.key AND f.model = %s AND f.seen IS NOT NULL
@@ -306,6 +308,13 @@ class Results:
                 left = () if result is None else ((result, content, seen),)
                 records[patient] = replace(known, results=(*known.results, *left))
             return records
+
+    async def record(
+        self, patient_id: str, access: AccessFilter, types: Sequence[str], codes: Collection[str] | None
+    ) -> list[Stored]:
+        """What a model that declares the codes of its Observations may see; see `read_declared`."""
+        read = read_declared(self._pool, self._dictionaries, patient_id, access, types, codes)
+        return [stored async for stored in read]
 
     async def as_of(
         self, patient_ids: Sequence[str], types: Sequence[str], moment: datetime
