@@ -68,6 +68,7 @@ PUBLIC_MODULES = (
     "monitoring",
     "onnx_model",
     "operation",
+    "overtaken",
     "recompute",
     "record",
     "registry",

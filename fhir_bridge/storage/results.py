@@ -211,6 +211,16 @@ WHERE r.type = 'Observation' AND r.id = ANY(%s) AND (p.state <> 'c' OR EXISTS (
     SELECT FROM job j WHERE j.dedupe = 'predict/' || p.model || '/' || s.id AND j.state IN ('ready', 'leased')))
 """
 
+_ORIGINS = """
+SELECT n.id, d.id, ARRAY(
+    SELECT c.id FROM resource v JOIN reference f ON f.resource = v.key JOIN resource c ON c.key = f.target
+    WHERE v.type = 'Provenance' AND v.id = n.provenance AND f.parameter = m.entity AND c.type = 'DocumentReference'
+)
+FROM unnest(%s::text[], %s::text[]) AS n (id, provenance) CROSS JOIN (SELECT %s::int, %s::int) AS m (device, entity)
+JOIN resource r ON r.type = 'Observation' AND r.id = n.id
+JOIN reference o ON o.resource = r.key AND o.parameter = m.device JOIN resource d ON d.key = o.target
+"""
+
 _RESULT = {
     "result": "bigint",
     "companion": "bigint",
@@ -356,6 +366,23 @@ class Results:
                 )
                 for row in await rows.fetchall()
             ]
+
+    async def origins_of(self, results: Mapping[str, str]) -> dict[str, tuple[str, frozenset[str]]]:
+        """The Device of each result, and the documents that its Provenance names (the model card among them).
+
+        Args:
+            results: ids of Observations, with that of the Provenance which was written with each.
+        """
+        if not results:
+            return {}
+        device = await self._dictionaries.find_parameter("Observation", "device")
+        entity = await self._dictionaries.find_parameter("Provenance", "entity")
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(_ORIGINS, (list(results), list(results.values()), device, entity))
+            return {
+                name: (device_id, frozenset(documents))
+                for name, device_id, documents in await rows.fetchall()
+            }
 
     async def outdated(self, ids: Sequence[str]) -> set[str]:
         """Those of these Observations that no longer count, or that a job is to compute again; whatever the access."""
