@@ -16,7 +16,8 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.ids import IdKey
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.plugins import Predictor
-from fhir_bridge.predictions.approval import check_approval
+from fhir_bridge.predictions.answers import Answer
+from fhir_bridge.predictions.approval import AlteredModel, check_approval
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
@@ -114,6 +115,7 @@ class PredictionRun:
         except (ValueError, OSError) as error:
             raise PredictionError("FB-PRED-005", f"a shadow of {predictor.name}: {error}") from error
         self._approved = False
+        self._altered = ""
         self._content = identities.content
         self._identities = identities
         # What a model looks at beside the record may change at any moment.
@@ -265,9 +267,19 @@ class PredictionRun:
 
     async def _check_approved(self) -> None:
         if not self._approved:
-            name = self._predictor.name
-            check_approval(await ModelVersions(self._store.pool).all(name), name, self._content)
-            self._approved = True
+            self._approve(await ModelVersions(self._store.pool).all(self._predictor.name))
+
+    def _approve(self, versions: Sequence[ModelVersion]) -> None:
+        """Remember that the model may run; one that was altered since it was promoted leaves failed runs alone.
+
+        Raises:
+            PredictionError: FB-PRED-008, it may not.
+        """
+        try:
+            check_approval(versions, self._predictor.name, self._predictor.version, self._content)
+        except AlteredModel as altered:
+            self._altered = str(altered)
+        self._approved = True
 
     async def _run(self, subjects: Sequence[Subject], access: AccessFilter) -> list[Predicted]:
         """Results for all, in their order. A record that changes meanwhile is read and computed again."""
@@ -309,7 +321,8 @@ class PredictionRun:
         if invalid:  # an answer that no valid resource can carry is a failed run
             refused = [
                 self._builder.finish(
-                    item.subject, self._builder.failed(f"its result is not valid FHIR at {problem}")
+                    item.subject,
+                    self._builder.failed(f"its result is not valid FHIR at {problem}", item.subject),
                 )
                 for item, problem in invalid
             ]
@@ -374,18 +387,30 @@ class PredictionRun:
             else:
                 results[subject.id] = refusal
         if requested:
-            try:
-                answers = await self._workers.predict(
-                    self._predictor,
-                    self._settings,
-                    [subject.for_model() for subject in requested],
-                    self._content,
-                )
-            except ModelUnavailable as error:
-                raise PredictionError("FB-PRED-006", f"{self._predictor.name}: {error}") from error
-            for subject, answer in zip(requested, answers, strict=True):
-                results[subject.id] = self._builder.failed(answer) if isinstance(answer, str) else answer
+            for subject, answer in zip(requested, await self._answers(requested), strict=True):
+                if isinstance(answer, str):
+                    results[subject.id] = self._builder.failed(answer, subject)
+                else:
+                    results[subject.id] = answer
         return [results[subject.id] for subject in subjects]
+
+    async def _answers(self, subjects: Sequence[Subject]) -> Sequence[Answer]:
+        """What the model says of each.
+
+        Raises:
+            PredictionError: FB-PRED-006, it can't be run.
+        """
+        if self._altered:
+            return [self._altered] * len(subjects)
+        try:
+            return await self._workers.predict(
+                self._predictor,
+                self._settings,
+                [subject.for_model() for subject in subjects],
+                self._content,
+            )
+        except ModelUnavailable as error:
+            raise PredictionError("FB-PRED-006", f"{self._predictor.name}: {error}") from error
 
     async def _decided(
         self, finished: list[Finished], states: Mapping[str, State] | None = None
@@ -481,8 +506,7 @@ def _allowed(
     allowed = []
     for run in runs:
         try:
-            check_approval(versions, run._predictor.name, run._content)
-            run._approved = True
+            run._approve(versions)
             allowed.append(run)
         except PredictionError as error:
             problems.append(error)

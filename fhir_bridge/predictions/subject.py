@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,9 +15,17 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.purposes import PURPOSES
 from fhir_bridge.governance.consent import decide, objects_to
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
+from fhir_bridge.predictions.inputs import shown_value
 from fhir_bridge.predictions.model_workers import ModelRecord
 from fhir_bridge.predictions.objections import strictly
-from fhir_bridge.predictions.record import Evidence
+from fhir_bridge.predictions.record import (
+    Evidence,
+    codings,
+    effective_of,
+    is_asserted,
+    modality_of,
+    moment_of,
+)
 from fhir_bridge.predictions.resources import MODELS
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES, used_hash
@@ -30,6 +38,12 @@ __all__ = ["Codes", "Subject", "UnknownInput", "read_subjects"]
 _OF_PATIENT: Final = ("birthDate", "gender", "deceased[x]", "link")
 _OF_LINKED: Final = ("link", "deceased[x]")
 _OF_MEDICATION: Final = ("code", "status", "ingredient")
+_WHOLE: Final = frozenset({"DiagnosticReport", "DocumentReference", "ImagingStudy"})
+"""Types of which one resource is an input of a model that reads them."""
+_IN_ERROR: Final = frozenset({"entered-in-error", "cancelled"})
+_LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
+MOST_GIVEN: Final = 50
+"""Inputs that a failed run names at most."""
 _LABEL: Final = "birth date, sex, whether deceased"
 
 
@@ -109,6 +123,22 @@ class Subject:
         evidence = Evidence(_versioned(stored), "consent", value, "", "ehr")
         return Refusal(*code, "opted-out", f"{reason}: {evidence.reference}", "ehr", None, (evidence,))
 
+    def given(self, codes: Codes | None, types: Collection[str]) -> tuple[Evidence, ...]:
+        """What a run that failed was about: the newest resource of each input that the model declares.
+
+        Args:
+            codes: of its Observations; None: it declares none, so what it looked at is not known.
+            types: that it reads beside them, of which studies and documents are inputs.
+        """
+        newest: dict[object, tuple[datetime, Evidence]] = {}
+        for stored in self.resources.values():
+            for name, evidence in _given(stored, codes or frozenset(), types):
+                moment = moment_of(evidence.time) or _LONG_AGO
+                if name not in newest or newest[name][0] <= moment:
+                    newest[name] = (moment, evidence)
+        inputs = {evidence.reference: evidence for _, evidence in newest.values()}
+        return tuple(inputs[name] for name in sorted(inputs)[:MOST_GIVEN])
+
     def evidence_of(self, result: Prediction | Refusal) -> tuple[Evidence, ...]:
         """What the result rests on, the Patient first."""
         people = (self.patient, *self.linked)
@@ -146,6 +176,35 @@ class Subject:
                 elements = _OF_MEDICATION if stored.type == "Medication" else None
                 inputs.append(_used(stored, elements, item.label, item.value))
         return tuple(inputs)
+
+
+def _given(
+    stored: Stored, codes: Codes, types: Collection[str]
+) -> Iterator[tuple[str | tuple[str, str], Evidence]]:
+    """The inputs that a resource may be, each by its code; a study or document by its type."""
+    whole = stored.type in types and stored.type in _WHOLE
+    if not whole and (stored.type != "Observation" or not codes):
+        return
+    resource = stored.resource()
+    if is_asserted(resource) or resource.get("status") in _IN_ERROR:
+        return
+    time, modality = (
+        str(resource.get("started") or resource.get("date") or effective_of(resource)),
+        modality_of(resource),
+    )
+    if whole:
+        yield stored.type, Evidence(_versioned(stored), stored.type, "", time, modality)
+        return
+    for node in (resource, *resource.get("component", ())):
+        for code in codes.intersection(codings(node.get("code"))):
+            yield code, Evidence(_versioned(stored), _named_by(node), shown_value(node), time, modality)
+
+
+def _named_by(node: Mapping[str, Any]) -> str:
+    """What an input is, in words."""
+    concept = node.get("code") or {}
+    first: Mapping[str, Any] = next(iter(concept.get("coding", ())), {})
+    return str(concept.get("text") or first.get("display") or first.get("code") or "input")
 
 
 def _versioned(stored: Stored) -> str:

@@ -13,11 +13,11 @@ from fhir_bridge.predictions import plugin as predictions
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.server import Settings, create_app
 from tests.command import run_command
-from tests.predictions.clinic import pressure, records
+from tests.predictions.clinic import SBP, pressure, records
 from tests.predictions.made_models import manifest
 from tests.predictions.made_models import write as write_model
 from tests.server.conftest import Hospital, bare_plugins, furnish, running
-from tests.server.test_model_lifecycle import call, predict, read
+from tests.server.test_model_lifecycle import call, find, predict, read
 from tests.server.test_pages import page, part, plain
 from tests.server.test_predict import ask, own, part_of, row_of, write
 
@@ -146,3 +146,25 @@ def test_what_is_about_to_be_computed_again_can_not_be_confirmed(served: Hospita
     after = predict(served, p)
     answer = call(served, f"Observation/{after['id']}/$review", decision="confirm")
     assert (answer.status_code, answer.json()["status"]) == (200, "final")
+
+
+def test_a_promoted_model_that_was_altered_leaves_a_failed_run(
+    served: Hospital, folder: Path, p: str
+) -> None:
+    promote(served, folder)
+    before = predict(served, p)
+    settle(folder, title="Own risk, altered")
+    failed = predict(served, p)
+    reason = "its files are not those that were promoted as version 1"
+    assert reason in failed["dataAbsentReason"]["text"]
+    assert failed["dataAbsentReason"]["coding"][0]["code"] == "error"
+    assert f"Observation/{p}-{SBP}/_history/1" in [item["reference"] for item in failed["derivedFrom"]]
+    done = run_command("predict", "own-risk", "--patient", p, "--site", str(folder / "site.yaml"))
+    assert (done.returncode, reason in done.stdout + done.stderr) == (1, True)
+    (provenance,) = find(served, "Provenance", ("target", f"Observation/{failed['id']}"))
+    assert len(provenance["entity"]) > 2
+    settle(folder)
+    assert predict(served, p)["id"] == before["id"]
+    settle(folder, version="3")
+    answer = ask(served, p, model="own-risk")  # another version is none that was promoted
+    assert (answer.status_code, "is the one that was promoted" in answer.text) == (400, True)
