@@ -66,6 +66,7 @@ PUBLIC_MODULES = (
     "metrics",
     "model_check",
     "monitoring",
+    "objections",
     "onnx_model",
     "operation",
     "overtaken",

@@ -23,7 +23,7 @@ from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
 from fhir_bridge.predictions.past import subject_at
 from fhir_bridge.predictions.record import declared_codes
-from fhir_bridge.predictions.registry import PredictionError
+from fhir_bridge.predictions.registry import PredictionError, model_names
 from fhir_bridge.predictions.results import Finished, ResultBuilder
 from fhir_bridge.predictions.shadow import Shadows, check_not_shadow
 from fhir_bridge.predictions.subject import Codes, Subject, read_subjects
@@ -116,6 +116,7 @@ class PredictionRun:
             raise PredictionError("FB-PRED-005", f"a shadow of {predictor.name}: {error}") from error
         self._approved = False
         self._altered = ""
+        self._names = model_names(parameters)
         self._content = identities.content
         self._identities = identities
         # What a model looks at beside the record may change at any moment.
@@ -381,7 +382,9 @@ class PredictionRun:
         results: dict[str, Prediction | Refusal] = {}
         requested: list[Subject] = []
         for subject in subjects:
-            refusal = subject.refused_use(self._settings, self._builder.code, self._predictor.name)
+            refusal = subject.refused_use(
+                self._settings, self._builder.code, self._predictor.name, self._names
+            )
             if refusal is None:
                 requested.append(subject)
             else:

@@ -92,12 +92,19 @@ class Subject:
         return ModelRecord(self.patient.bytes, [stored.bytes for stored in others], self.as_of)
 
     def refused_use(
-        self, settings: PredictorSettings, code: tuple[str, str], model: str = ""
+        self,
+        settings: PredictorSettings,
+        code: tuple[str, str],
+        model: str = "",
+        known: Collection[str] = (),
     ) -> Refusal | None:
         """The refusal that takes the place of a run, by the patient's Consents.
 
         The purpose is asked first: research where the site has not approved the model, else the treatment that the
         site names it for. Then the model: a patient may object to one (`provision.code` with its name), or to all.
+
+        Args:
+            known: names of all models here; a name that none has is taken for those that are called alike.
         """
         purpose = "HRESCH" if settings.research_use else str(settings.options.get("purpose") or "TREAT")
         named = frozenset({(MODELS, model), (PREDICTION_CODES, "prediction")})
@@ -112,7 +119,7 @@ class Subject:
                 )
                 return self._refusal(stored, code, f"{what}: denied", reason)
         for stored, consent in consents:
-            if objects_to([strictly(consent, model)], named, purpose):
+            if objects_to([strictly(consent, model, known)], named, purpose):
                 return self._refusal(
                     stored, code, "prediction: denied", "the patient objects to this model's use"
                 )
