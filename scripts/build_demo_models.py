@@ -1,4 +1,4 @@
-"""Train the two demonstration models on synthetic data, and write them as ONNX with their model.yaml.
+"""Train the two demonstration models on synthetic data, and write them as ONNX with their model.yaml; and the example.
 
     python scripts/build_demo_models.py
 
@@ -17,6 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OUT = Path(__file__).parent.parent / "fhir_bridge" / "demo" / "models"
+EXAMPLE = OUT.parent.parent / "predictions" / "example_model"
 HZ, SAMPLES = 100, 1000
 SEED = 20261130
 WIDTH, STEP = 9, 4
@@ -85,9 +86,11 @@ def rhythm_graph() -> tuple[list[Any], list[Any]]:
     return nodes, [numpy_helper.from_array(value, name) for name, value in constants.items()]
 
 
-def save(nodes: list[Any], constants: list[Any], inputs: list[Any], path: Path) -> None:
-    """Write a model whose output is `probability`."""
-    output = helper.make_tensor_value_info("probability", TensorProto.FLOAT, [None, 1])
+def save(
+    nodes: list[Any], constants: list[Any], inputs: list[Any], path: Path, name: str = "probability"
+) -> None:
+    """Write a model; name: of its output."""
+    output = helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1])
     graph = helper.make_graph(nodes, path.parent.name, inputs, [output], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
@@ -180,6 +183,21 @@ def multimodal_model(rng: np.random.Generator) -> None:
     save(nodes, constants, inputs, OUT / "demo-multimodal-risk" / "model.onnx")
 
 
+def example_model() -> None:
+    """The model that `fhir-bridge model new` writes: a sigmoid of age, systolic blood pressure and smoking."""
+    constants = {
+        "weights": np.array([[0.04], [0.02], [0.5]], dtype="float32"),
+        "bias": np.array([-6], dtype="float32"),
+    }
+    nodes = [
+        helper.make_node("Gemm", ["x", "weights", "bias"], ["score"]),
+        helper.make_node("Sigmoid", ["score"], ["risk"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])]
+    named = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    save(nodes, named, inputs, EXAMPLE / "model.onnx", "risk")
+
+
 def seal() -> None:
     """Write the hashes into the model.yaml files, which are kept by hand."""
     for folder in sorted(OUT.iterdir()):
@@ -195,4 +213,5 @@ if __name__ == "__main__":
     generator = np.random.default_rng(SEED)
     ecg_model(generator)
     multimodal_model(generator)
+    example_model()
     seal()

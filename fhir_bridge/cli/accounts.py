@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import orjson
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, stderr, stdout
 
 if TYPE_CHECKING:
-    from fhir_bridge.storage.accounts import Accounts, Authentication, Role
+    from fhir_bridge.storage.accounts import Accounts, Authentication, Role, User
 
 __all__ = ["clients", "users"]
 
@@ -23,6 +25,11 @@ users = typer.Typer(help="People who may sign in.", no_args_is_help=True)
 clients = typer.Typer(help="Apps and systems that may ask for tokens.", no_args_is_help=True)
 
 T = TypeVar("T")
+
+_PERSON = re.compile(
+    r"(?:https?://[^\s?#]+/)?(?:Practitioner|PractitionerRole|Patient|RelatedPerson|Person)/[A-Za-z0-9.-]{1,64}"
+)
+"""What `fhirUser` may refer to (SMART App Launch 2.2, Scopes for requesting identity data)."""
 
 
 def _with_accounts(run: Callable[[Accounts], Awaitable[T]]) -> T:
@@ -57,13 +64,28 @@ def add_user(
     if role not in ("clinician", "patient", "admin"):
         raise UsageError(f"--role is clinician, patient or admin, not {role}")
     checked: Role = role  # type: ignore[assignment]  # just checked
+    if fhir_user is not None and not _PERSON.fullmatch(fhir_user):
+        raise UsageError(
+            f"--fhir-user {fhir_user} is no reference to a person: write Practitioner/ID, or PractitionerRole, "
+            "Patient, RelatedPerson or Person"
+        )
     password = _password()
-    user = _with_accounts(
-        lambda accounts: accounts.add_user(
+
+    async def add(accounts: Accounts) -> tuple[User, list[str]]:
+        user = await accounts.add_user(
             username, password, checked, display=display, fhir_user=fhir_user, patient=patient
         )
-    )
+        named = [user.fhir_user, f"Patient/{user.patient}" if user.patient else None]
+        return user, await accounts.unknown_people(item for item in named if item is not None)
+
+    user, unknown = _with_accounts(add)
     stderr.print(f"added {user.username} ({user.role})")
+    for name in unknown:
+        stderr.print(
+            f"[yellow]warning:[/] there is no {escape(name)} here: what {escape(user.username)} does "
+            "will refer to nobody until it is loaded",
+            soft_wrap=True,
+        )
 
 
 def _password() -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Models: check and seal a model.yaml, promote, compare, withdraw.", no_args_is_help=True
+    help="Models: begin, check and seal a model.yaml, promote, compare, withdraw.", no_args_is_help=True
 )
 
 SiteOption = Annotated[
@@ -94,6 +94,37 @@ def check(
         stdout.print(escape(problems), soft_wrap=True)
         raise typer.Exit(1)
     stdout.print(f"{manifest.name} {manifest.version}: {len(manifest.inputs)} inputs, {manifest.output.kind}")
+
+
+@app.command("new")
+def new(
+    folder: Annotated[
+        Path, typer.Argument(file_okay=False, metavar="FOLDER", help="Where the files go; made if need be.")
+    ],
+) -> None:
+    """Write a model to begin with: an ONNX file of three inputs, worth nothing, and the model.yaml beside it.
+
+    fhir-bridge model new my-model
+    """
+    from fhir_bridge import predictions
+
+    source = Path(predictions.__file__).parent / "example_model"
+    names = ("model.onnx", "model.yaml")
+    taken = [str(folder / name) for name in names if (folder / name).exists()]
+    if taken:
+        raise UsageError(f"{taken[0]} is there already: name another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / name).write_bytes((source / name).read_bytes())
+    except OSError as error:
+        raise UsageError(f"{folder}: can't be written: {error.strerror}") from error
+    stdout.print(
+        f"{folder / 'model.yaml'}: say what your model takes, and put its file in the place of {names[0]}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
 
 
 @app.command("seal")

@@ -51,6 +51,11 @@ class CadPolygenic(PublishedEquation):
         citation="Nat Genet 2021;53:420-425 (PGS Catalog)",
     )
 
+    @property
+    def observation_codes(self) -> frozenset[tuple[str, str]]:
+        """See `PublishedEquation`; its own is the score's."""
+        return super().observation_codes | {_SCORE}
+
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The percentile; see `PublishedEquation`."""
         score, reference = settings.options.get("score"), settings.options.get("reference")

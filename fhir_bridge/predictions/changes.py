@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.predictions.overtaken import overtaken
 from fhir_bridge.predictions.record import codings, effective_of
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import StorageError
@@ -119,20 +120,26 @@ def _text(concept: Any) -> str:
 
 
 async def outdated_models(
-    store: Store, access: AccessFilter, standings: Sequence[Standing]
+    store: Store, access: AccessFilter, standings: Sequence[Standing], site: str | None = None
 ) -> dict[str, str]:
-    """For each model without a current result, or with one that new data may change: why, for people.
+    """For each model without a current result, or with one that a run might not give again: why, for people.
 
     Args:
         standings: of one patient (`Results.of_patient`).
+        site: see `overtaken`.
     """
     result: dict[str, str] = {}
+    replaced = await overtaken(
+        store, {item.id: item.model for item in standings if item.state == "current"}, site
+    )
     for model in {item.model for item in standings}:
         results = [item for item in standings if item.model == model]
         current = [item for item in results if item.state == "current"]
         if current:
             if any(item.waiting for item in current):
                 result[model] = "newer data have arrived"
+            elif reason := next((replaced[item.id] for item in current if item.id in replaced), None):
+                result[model] = reason
             continue
         causes = [
             item.cause

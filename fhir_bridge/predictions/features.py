@@ -15,7 +15,7 @@ from typing import Any, Final
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
 from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
 from fhir_bridge.predictions.findings import find_uncoded_drug, statements
-from fhir_bridge.predictions.genome import pathogenic_variants
+from fhir_bridge.predictions.genome import GENOMIC_CODES, pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     MissingInput,
     QuantityInput,
@@ -46,9 +46,9 @@ from fhir_bridge.predictions.record import (
     moment_of,
 )
 from fhir_bridge.predictions.signals import read_signal
-from fhir_bridge.predictions.smoking import find_smoking
+from fhir_bridge.predictions.smoking import SMOKING_CODES, find_smoking
 
-__all__ = ["Feature", "FeatureSource", "Features", "read_features", "view_resource"]
+__all__ = ["Feature", "FeatureSource", "Features", "observation_codes_of", "read_features", "view_resource"]
 
 _NOT_DONE: Final = frozenset({"not-done", "entered-in-error", "preparation", "cancelled", "stopped", "draft"})
 _OF_DRUGS: Final = frozenset({"http://www.whocc.no/atc", "http://www.nlm.nih.gov/research/umls/rxnorm"})
@@ -160,8 +160,23 @@ def _smoking(item: SmokingInput, record: PatientRecord, _: FeatureSource) -> Fea
     return _number(item, float(smoking.current), (smoking.evidence,))
 
 
-def _quantity(item: QuantityBlock, record: PatientRecord, _: FeatureSource) -> Feature:
-    reader = QuantityInput(
+def observation_codes_of(item: AnyInput) -> frozenset[tuple[str, str]]:
+    """Codes of the Observations that an input, which is no view, is read from.
+
+    Raises:
+        LookupError: it has a value set that is not known.
+    """
+    if isinstance(item, QuantityBlock):
+        return _quantity_input(item).all_codes
+    if isinstance(item, SmokingInput):
+        return SMOKING_CODES
+    if isinstance(item, VariantBlock):
+        return GENOMIC_CODES
+    return item.pairs if isinstance(item, SignalBlock) else frozenset()
+
+
+def _quantity_input(item: QuantityBlock) -> QuantityInput:
+    return QuantityInput(
         item.label,
         item.pairs,
         item.unit,
@@ -171,7 +186,10 @@ def _quantity(item: QuantityBlock, record: PatientRecord, _: FeatureSource) -> F
         value_set=item.value_set,
         pick=item.select,
     )
-    value, evidence = reader.find_all(record)
+
+
+def _quantity(item: QuantityBlock, record: PatientRecord, _: FeatureSource) -> Feature:
+    value, evidence = _quantity_input(item).find_all(record)
     return _number(item, float(value), evidence)
 
 

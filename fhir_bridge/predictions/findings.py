@@ -22,6 +22,7 @@ from fhir_bridge.predictions.record import (
     moment_of,
 )
 from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES, is_member, value_set, wording
+from fhir_bridge.terminology import get_terminology
 
 __all__ = [
     "Began",
@@ -51,6 +52,13 @@ _STOPPED = frozenset({"stopped", "completed", "on-hold", "ended"})
 _MEANT = frozenset({"proposal", "plan", "directive", "option"})
 """Intents of a MedicationRequest that are no order yet."""
 _MEDICATIONS: Final = ("MedicationRequest", "MedicationStatement")
+
+_IMPORTED: Final = {
+    SNOMED: "SNOMED CT",
+    "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
+    "https://dmd.nhs.uk": "dm+d",
+}
+"""Code systems of drugs that name one where they are imported."""
 
 _YEARS: Final = frozenset({"a", "y", "yr", "yrs", "year", "years", "Jahr", "Jahre"})
 """Words for years, where an Age has no code."""
@@ -212,8 +220,19 @@ def _of_list(record: PatientRecord, is_one: Callable[[Statement], bool]) -> tupl
             what = "medication whose code is not known here"
         else:
             what = "medication without a code"
-        return f"a {what}", record.evidence(resource, what)
+        return f"a {what}{_remedy(statement.concept)}", record.evidence(resource, what)
     return None
+
+
+def _remedy(concept: Any) -> str:
+    """What makes a medication known, by the code system of a code that is not."""
+    for system, code in codings(concept):
+        if system in _IMPORTED and code:
+            name = _IMPORTED[system]
+            if get_terminology().lookup(system, code) is not None:
+                return f" (by its name in {name}; send the ingredient as text)"
+            return f" (import {name} with `fhir-bridge terminology import`, or send its name as text)"
+    return ""
 
 
 def _observed(observation: dict[str, Any]) -> Iterator[Statement]:

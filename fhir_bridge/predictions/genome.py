@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from fhir_bridge.predictions.inputs import LOINC, UnusableInput
 from fhir_bridge.predictions.record import SETTLED, Evidence, PatientRecord, codings, moment_of, uncoded_names
 
-__all__ = ["GENES", "Gene", "PathogenicVariant", "pathogenic_variants", "uncertain_variants"]
+__all__ = ["GENES", "GENOMIC_CODES", "Gene", "PathogenicVariant", "pathogenic_variants", "uncertain_variants"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ _PRESENT = (LOINC, "LA9633-4")
 _GENE = (LOINC, "48018-6")
 _HGVS = {"p": (LOINC, "48005-3"), "c": (LOINC, "48004-6"), "g": (LOINC, "81290-9")}
 _SIGNIFICANCE = (LOINC, "53037-8")
+GENOMIC_CODES: Final = frozenset({_VARIANT, _SIGNIFICANCE})
+"""Codes of the Observations that are read here."""
 _CLASSES = {
     (LOINC, "LA6668-3"): "Pathogenic",
     (LOINC, "LA26332-9"): "Likely pathogenic",

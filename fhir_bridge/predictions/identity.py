@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from copy import copy
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -32,14 +33,24 @@ class Identities:
 
     def __init__(self, predictor: Predictor, settings: PredictorSettings, key: IdKey) -> None:
         self._key = key
-        self.content = content_hash_of(predictor)
-        self._model = (predictor.name, predictor.version, self.content)
+        self._name = predictor.name
         decisions = orjson.dumps(settings.decisions(), default=str, option=orjson.OPT_SORT_KEYS)
         self._decisions = hashlib.blake2b(decisions, digest_size=16).hexdigest()
+        self._set_content(predictor.version, content_hash_of(predictor))
+
+    def _set_content(self, version: str, content: str) -> None:
+        self.content = content
+        self._model = (self._name, version, content)
         stored = open_store(store_path()).fingerprint()
         self._seen = "\n".join((*self._model, self._decisions, stored)).encode()
-        self.device = key.id("Device", *self._model)
-        self.card = key.id("DocumentReference", *self._model, self._decisions)
+        self.device = self._key.id("Device", *self._model)
+        self.card = self._key.id("DocumentReference", *self._model, self._decisions)
+
+    def of_content(self, version: str, content: str) -> Identities:
+        """Those of another content of the model, by the same decisions."""
+        other = copy(self)
+        other._set_content(version, content)
+        return other
 
     def result(
         self, patient_id: str, result: Prediction | Refusal, inputs: Sequence[UsedInput], attempt: int

@@ -23,6 +23,7 @@ from fhir_bridge.predictions.features import (
     Feature,
     Features,
     FeatureSource,
+    observation_codes_of,
     prepare,
     read_features,
     view_resource,
@@ -116,6 +117,21 @@ class ManifestPredictor:
             if isinstance(item, ViewBlock):
                 types[view_resource(self.path.parent / item.view)] = None
         return tuple(types)
+
+    @property
+    def observation_codes(self) -> frozenset[tuple[str, str]] | None:
+        """Codes of the Observations that its inputs are read from; None where a view looks at all, or a value set that
+        nobody has is said with the answer.
+        """
+        codes: set[tuple[str, str]] = set()
+        for item in self.manifest.inputs:
+            if isinstance(item, ViewBlock) and view_resource(self.path.parent / item.view) == "Observation":
+                return None
+            try:
+                codes |= observation_codes_of(item)
+            except LookupError:
+                return None
+        return frozenset(codes)
 
     def source(self, settings: PredictorSettings) -> FeatureSource:
         """Where features are read from."""

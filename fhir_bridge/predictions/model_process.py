@@ -25,7 +25,7 @@ from fhir_bridge.fhir.serialization import loads_own
 from fhir_bridge.plugins.protocols import Predictor
 from fhir_bridge.predictions.answers import encoded, plain
 from fhir_bridge.predictions.contract import PredictorSettings
-from fhir_bridge.predictions.record import PatientRecord
+from fhir_bridge.predictions.record import PatientRecord, declared_codes
 from fhir_bridge.predictions.tensors import ModelFailure
 
 __all__ = ["LARGEST_ANSWER", "main"]
@@ -90,9 +90,13 @@ def _call(predictor: Predictor, call: bytes) -> dict[str, Any]:
     first, *lines = call.split(b"\n")
     message = orjson.loads(first)
     resources = map(loads_own, lines)
+    codes = declared_codes(predictor)
     records = [
         PatientRecord(
-            next(resources), islice(resources, item["resources"]), datetime.fromisoformat(item["as_of"])
+            next(resources),
+            islice(resources, item["resources"]),
+            datetime.fromisoformat(item["as_of"]),
+            codes,
         )
         for item in message["records"]
     ]

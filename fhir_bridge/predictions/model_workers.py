@@ -31,6 +31,7 @@ from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.answers import Answer, answer_of
 from fhir_bridge.predictions.contract import PredictorSettings
 from fhir_bridge.predictions.model_process import LARGEST_ANSWER
+from fhir_bridge.terminology.store import open_store, store_path
 
 __all__ = ["MOST_PROCESSES", "ModelRecord", "ModelUnavailable", "ModelWorkers", "model_workers"]
 
@@ -115,7 +116,9 @@ class ModelWorkers:
                 f"{predictor.name} can't be sent to a process of its own ({type(error).__name__}: {error}); it has to "
                 "be a class of an importable module, without open files"
             ) from error
-        text = orjson.dumps([asdict(settings), content], default=str, option=orjson.OPT_SORT_KEYS)
+        # What a process decided by a terminology it remembers: after an import another one decides.
+        stored = open_store(store_path()).fingerprint()
+        text = orjson.dumps([asdict(settings), content, stored], default=str, option=orjson.OPT_SORT_KEYS)
         key = hashlib.blake2b(pickled + text, digest_size=16).digest()
         with self._lock:
             worker = self._workers.get(key)

@@ -130,7 +130,9 @@ class Predict:
             raise NotFound(f"no result of {name}")
         newest = next((item for item in standings if item.state == "current"), standings[-1])
         stored = await request.store.read("Observation", newest.id, request.access)
-        outdated = await outdated_models(request.store, request.access, standings)
+        outdated = await outdated_models(
+            request.store, request.access, standings, os.environ.get("FHIR_BRIDGE_SITE")
+        )
         state = "outdated" if newest.state == "current" and name in outdated else newest.state
         parameter: list[dict[str, Any]] = [
             {"name": "state", "valueCode": state},

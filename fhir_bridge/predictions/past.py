@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from orjson import loads
+
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.predictions.subject import Subject, read_subjects
+from fhir_bridge.predictions.record import is_declared
+from fhir_bridge.predictions.subject import Codes, Subject, read_subjects
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES
 from fhir_bridge.storage.errors import BadResource, NotFound, StorageError
@@ -35,16 +38,20 @@ def moment_asked(text: str) -> datetime:
     return moment
 
 
-async def subject_at(store: Store, patient_id: str, access: AccessFilter, moment: datetime) -> Subject:
+async def subject_at(
+    store: Store, patient_id: str, access: AccessFilter, moment: datetime, codes: Codes | None = None
+) -> Subject:
     """The patient as of a moment: what had arrived by then, in the version of then, as far as `access` allows.
 
-    Consents are those of now: they decide about the run, which is now.
+    codes: see `read_subjects`. Consents are those of now: they decide about the run, which is now.
 
     Raises:
         StorageError: there is no such patient for this caller, or none was known then.
     """
-    (subject,) = [item async for item in read_subjects(store, [patient_id], access)]
+    (subject,) = [item async for item in read_subjects(store, [patient_id], access, codes=codes)]
     then = (await store.results.as_of([subject.id], ("Patient", *RECORD_TYPES), moment))[subject.id]
+    if codes is not None:  # by the content of then, of which no index knows
+        then = [item for item in then if item.type != "Observation" or is_declared(loads(item.bytes), codes)]
     seen = {(item.type, item.id) for item in (subject.patient, *subject.linked, *subject.named)}
     seen |= {(item.type, item.id) for item in subject.resources.values()}
     known = [item for item in then if (item.type, item.id) in seen or await _may_see(store, item, access)]

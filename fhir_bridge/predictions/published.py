@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.plugins import shipped
-from fhir_bridge.predictions.cardiovascular import DECEASED, SBP, Excluded
+from fhir_bridge.predictions.cardiovascular import DECEASED, EGFR, HBA1C, SBP, Excluded
 from fhir_bridge.predictions.categories import Categories
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
 from fhir_bridge.predictions.explain import Equation, explain
 from fhir_bridge.predictions.findings import find_disease
+from fhir_bridge.predictions.genome import GENOMIC_CODES
 from fhir_bridge.predictions.inputs import (
     SNOMED,
     ImplausibleInput,
@@ -23,6 +24,7 @@ from fhir_bridge.predictions.inputs import (
     age_on,
 )
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
+from fhir_bridge.predictions.smoking import SMOKING_CODES
 from fhir_bridge.predictions.value_sets import ICD10, is_member, value_set
 
 __all__ = ["VALUE_SETS", "Gathered", "PublishedEquation", "published_card", "sex_of"]
@@ -101,8 +103,16 @@ class PublishedEquation:
     ages: tuple[int, int] = (0, 150)
     """For whom it was derived, in completed years; others are refused."""
     files = VALUE_SETS
+    inputs: tuple[QuantityInput, ...] = ()
+    """What it measures, beside what the exclusions look at."""
     reads: tuple[str, ...] = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
     """What the exclusions look at beside what every model does."""
+
+    @property
+    def observation_codes(self) -> frozenset[tuple[str, str]]:
+        """Codes of the Observations that it reads, those of the exclusions included."""
+        shared = (SBP, HBA1C, EGFR)
+        return GENOMIC_CODES.union(SMOKING_CODES, *(item.all_codes for item in (*shared, *self.inputs)))
 
     def prepare(self) -> None:
         """Read what every question needs, before the first one."""

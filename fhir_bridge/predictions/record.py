@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -21,8 +21,11 @@ __all__ = [
     "Statement",
     "codings",
     "decimal_of",
+    "declared_codes",
     "effective_of",
     "is_asserted",
+    "is_declared",
+    "may_state",
     "modality_of",
     "moment_of",
     "parse_time",
@@ -136,6 +139,45 @@ def is_asserted(resource: Mapping[str, Any]) -> bool:
     )
 
 
+def may_state(observation: Mapping[str, Any]) -> bool:
+    """Whether an Observation may be a finding, whatever its code: its value is one, or its code is, with yes or none.
+
+    `storage.declared_records` looks for the same in the bytes.
+    """
+    if "valueCodeableConcept" in observation or "valueBoolean" in observation:
+        return True
+    return not any(
+        name.startswith("value") or name in ("dataAbsentReason", "component", "hasMember")
+        for name in observation
+    )
+
+
+def is_declared(observation: Mapping[str, Any], codes: Collection[tuple[str, str]]) -> bool:
+    """Whether a model that declares these codes sees the Observation: it has one, or may state a finding."""
+    nodes = (observation, *observation.get("component", ()))
+    return may_state(observation) or any(
+        code in codes for node in nodes for code in codings(node.get("code"))
+    )
+
+
+def declared_codes(predictor: object) -> frozenset[tuple[str, str]] | None:
+    """The codes of a model's Observations (`Predictor.observation_codes`); None: it declares none, and sees all.
+
+    Raises:
+        ValueError: they are no pairs of texts.
+    """
+    codes: Any = getattr(predictor, "observation_codes", None)
+    if codes is None:
+        return None
+    try:
+        pairs = [(system, code) for system, code in codes]
+    except (TypeError, ValueError) as error:
+        raise ValueError("observation_codes are not pairs of system and code") from error
+    if not all(isinstance(text, str) for pair in pairs for text in pair):
+        raise ValueError("observation_codes are not pairs of system and code")
+    return frozenset(pairs)
+
+
 class PatientRecord:
     """All current resources of one patient's record (`fhir.record`).
 
@@ -147,13 +189,25 @@ class PatientRecord:
     included. So is what is dated after `as_of` and is not known to have arrived by then. What had arrived and is
     dated later all the same has a wrong date, and is refused where it is used (`inputs.check_date`).
 
+    Of a model that declares the codes of its Observations, others are left out as well, but for those that may state a
+    finding (`may_state`).
+
     Attributes:
         patient: the Patient, as a dict.
         as_of: the moment of the question; bounds effective and arrival time, and says how old an input is.
     """
 
-    def __init__(self, patient: Any, resources: Iterable[Any], as_of: datetime) -> None:
+    def __init__(
+        self,
+        patient: Any,
+        resources: Iterable[Any],
+        as_of: datetime,
+        codes: frozenset[tuple[str, str]] | None = None,
+    ) -> None:
         """Resources are dicts or objects of `fhir.resources`.
+
+        Args:
+            codes: those that the model declares; None: it sees all Observations.
 
         Raises:
             ValueError: `as_of` has no zone.
@@ -162,6 +216,7 @@ class PatientRecord:
             raise ValueError("as_of has no zone")
         self.patient: dict[str, Any] = plain(patient)
         self.as_of = as_of
+        self._codes = codes
         self._by_type: dict[str, list[dict[str, Any]]] = {}
         self._statements: tuple[Statement, ...] | None = None
         self._by_code: dict[tuple[str, str], list[dict[str, Any]]] | None = None
@@ -169,7 +224,10 @@ class PatientRecord:
             if resource[
                 "resourceType"
             ] == "Endpoint" or not (  # where something is now, whatever was asked about when
-                is_asserted(resource) or self._is_later(resource) or self._is_about_another(resource)
+                is_asserted(resource)
+                or self._is_later(resource)
+                or self._is_about_another(resource)
+                or self._is_undeclared(resource)
             ):
                 self._by_type.setdefault(resource["resourceType"], []).append(resource)
 
@@ -188,6 +246,13 @@ class PatientRecord:
             focus.get("reference", "").partition("/_history")[0] != own
             for focus in resource.get("focus", ())
             if resource["resourceType"] == "Observation"
+        )
+
+    def _is_undeclared(self, resource: dict[str, Any]) -> bool:
+        return (
+            self._codes is not None
+            and resource["resourceType"] == "Observation"
+            and not is_declared(resource, self._codes)
         )
 
     def all(self, resource_type: str) -> list[dict[str, Any]]:
@@ -270,7 +335,13 @@ class PatientRecord:
             yield observation, node
 
     def with_codes(self, codes: frozenset[tuple[str, str]]) -> Iterable[dict[str, Any]]:
-        """Observations that have one of these codes, of their own or in a component; by an index made once."""
+        """Observations that have one of these codes, of their own or in a component; by an index made once.
+
+        Raises:
+            LookupError: the model does not declare one of the codes, so that what has it may not be here.
+        """
+        if self._codes is not None and not codes <= self._codes:
+            raise LookupError("the model reads Observations of codes that it does not declare")
         if self._by_code is None:
             self._by_code = {}
             for observation in self.all("Observation"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from fhir_bridge.plugins import Predictor, predictors
 
-__all__ = ["PredictionError", "find_predictor", "known_predictors", "predictors"]
+__all__ = ["PredictionError", "find_predictor", "known_predictors", "model_names", "predictors"]
 
 
 class PredictionError(Exception):
@@ -33,6 +33,11 @@ def known_predictors(parameters: Mapping[str, Any] | None = None) -> dict[str, P
     for name, path in _files_of(parameters).items():
         known[name] = _of_file(name, path)
     return known
+
+
+def model_names(parameters: Mapping[str, Any] | None) -> frozenset[str]:
+    """Names of all models here, whether or not the site enables them, and can use their files."""
+    return frozenset({*predictors(), *_files_of(parameters)})
 
 
 def _files_of(parameters: Mapping[str, Any] | None) -> dict[str, Path]:

@@ -11,6 +11,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from fhir_bridge.predictions.manifest import RemoteBlock
@@ -22,12 +24,25 @@ LARGEST_ANSWER: Final = 16 * 1024 * 1024
 FAILURES: Final = 3
 """Calls in a row without an answer after which the server is left alone for a while."""
 PAUSE_SECONDS: Final = 30.0
+LONGEST_WAIT: Final = 2.0
+"""Seconds between two attempts of one call, at most: a server that wants more (Retry-After) is left alone instead."""
+LONGEST_PAUSE: Final = 600.0
+"""For so long a server is left alone at most, whatever it wants."""
 _AGAIN: Final = frozenset({429, 502, 503, 504})
 _KINDS: Final = frozenset({"FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "BOOL", "BYTES"})
 
 
+class _Busy(ModelFailure):
+    """A server that wants to be left alone for so many seconds (RFC 9110 §10.2.3)."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
 class RemoteModel:
-    """The server, as one process sees it: after failures in a row it is not asked for a while (circuit breaker).
+    """The server, as one process sees it: after failures in a row it is not asked for a while (circuit breaker), and
+    as long as it says itself (Retry-After).
 
     Args:
         clock: seconds.
@@ -43,17 +58,24 @@ class RemoteModel:
     def run(self, inputs: Sequence[Tensor], wanted: Sequence[str]) -> Mapping[str, Tensor]:
         """See `Backend.run`. A batch that is larger than the server's is sent in several."""
         if self._clock() < self._until:
-            raise ModelFailure(f"{self._reason} ({FAILURES} times in a row; it is left alone for a while)")
+            raise ModelFailure(self._reason)
         total = inputs[0].shape[0]
         try:
             parts = asyncio.run(self._all(inputs, wanted, total))
+        except _Busy as busy:
+            self._leave(min(busy.seconds, LONGEST_PAUSE), str(busy))
+            raise
         except ModelFailure as failure:
-            self._failures, self._reason = self._failures + 1, str(failure)
+            self._failures += 1
             if self._failures >= FAILURES:
-                self._until, self._failures = self._clock() + PAUSE_SECONDS, 0
+                reason = f"{failure} ({FAILURES} times in a row; it is left alone for a while)"
+                self._leave(PAUSE_SECONDS, reason)
             raise
         self._failures = 0
         return {name: _joined(name, [part[name] for part in parts]) for name in wanted}
+
+    def _leave(self, seconds: float, reason: str) -> None:
+        self._until, self._failures, self._reason = self._clock() + seconds, 0, reason
 
     async def _all(
         self, inputs: Sequence[Tensor], wanted: Sequence[str], total: int
@@ -92,24 +114,41 @@ class RemoteModel:
             ],
             "outputs": [{"name": name} for name in wanted],
         }
-        reason = ""
+        wait: float | None = None
         for attempt in range(block.attempts):
             if attempt:
-                await asyncio.sleep(min(0.1 * 2**attempt, 2.0))
+                await asyncio.sleep(max(min(0.1 * 2**attempt, LONGEST_WAIT), wait or 0.0))
             try:
                 async with asyncio.timeout(block.seconds):
-                    answer, again, reason = await _post(http, url, body)
+                    answer, again, reason, wait = await _post(http, url, body)
             except TimeoutError:
-                again, answer, reason = True, None, f"its server did not answer within {block.seconds:g} s"
+                again, answer, wait = True, None, None
+                reason = f"its server did not answer within {block.seconds:g} s"
             if answer is not None:
                 return _outputs(answer, wanted, inputs[0].shape[0], block)
+            if wait is not None and (wait > LONGEST_WAIT or attempt + 1 == block.attempts):
+                raise _Busy(f"{reason}, and is not to be asked for {math.ceil(wait)} s", wait)
             if not again:
                 break
         raise ModelFailure(reason)
 
 
-async def _post(http: Any, url: str, body: Mapping[str, Any]) -> tuple[Any, bool, str]:
-    """The answer; or whether to try again, and why there is none."""
+def _wait_of(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After, which has seconds or a date; None where there is none that can be read."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:  # HTTP dates are of GMT
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+async def _post(http: Any, url: str, body: Mapping[str, Any]) -> tuple[Any, bool, str, float | None]:
+    """The answer; or whether to try again, why there is none, and how long the server wants to be left alone."""
     import httpx
     import orjson
 
@@ -124,18 +163,20 @@ async def _post(http: Any, url: str, body: Mapping[str, Any]) -> tuple[Any, bool
             async for piece in answer.aiter_bytes():
                 content += piece
                 if len(content) > LARGEST_ANSWER:
-                    return None, False, f"its server's answer is larger than {LARGEST_ANSWER} bytes"
+                    return None, False, f"its server's answer is larger than {LARGEST_ANSWER} bytes", None
             if answer.status_code != 200:
-                return None, answer.status_code in _AGAIN, f"its server answers {answer.status_code}"
+                again = answer.status_code in _AGAIN
+                wait = _wait_of(answer.headers) if again else None
+                return None, again, f"its server answers {answer.status_code}", wait
     except EgressRefused as error:
-        return None, False, f"its server may not be asked: {error}"
+        return None, False, f"its server may not be asked: {error}", None
     except httpx.HTTPError as error:
-        return None, True, f"its server does not answer ({type(error).__name__})"
+        return None, True, f"its server does not answer ({type(error).__name__})", None
     try:
         answered = orjson.loads(content)
     except ValueError:
-        return None, False, "its server does not answer with JSON"
-    return answered, False, "its server's answer has no outputs" if answered is None else ""
+        return None, False, "its server does not answer with JSON", None
+    return answered, False, "its server's answer has no outputs" if answered is None else "", None
 
 
 def _part(tensor: Tensor, start: int, size: int) -> Tensor:
@@ -181,7 +222,7 @@ def _output(name: str, item: Mapping[str, Any], count: int) -> Tensor:
         return Tensor(name, tuple(shape), "BYTES", [str(value) for value in values])
     if not all(type(value) in (int, float) for value in values):
         raise ModelFailure(f"the output {name} of its server is no number")
-    return Tensor(name, tuple(shape), "FP64", [float(value) for value in values])
+    return Tensor(name, tuple(shape), str(kind), [float(value) for value in values])
 
 
 def _flat(values: list[Any]) -> list[Any]:

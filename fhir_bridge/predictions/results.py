@@ -17,6 +17,7 @@ from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions import resources, transparency
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
+from fhir_bridge.predictions.record import declared_codes
 from fhir_bridge.predictions.subject import Subject, UnknownInput
 from fhir_bridge.storage.results import NewResult, UsedInput
 
@@ -89,17 +90,19 @@ class ResultBuilder:
         self._shared = self._of_model()
         self._known = _validated(type(predictor), identities.device, identities.card, definitions)
 
-    def failed(self, reason: str) -> Refusal:
-        """A failed run. `reason` holds no value of a patient."""
+    def failed(self, reason: str, subject: Subject | None = None) -> Refusal:
+        """A failed run, about the inputs of the subject. `reason` holds no value of a patient."""
         text = f"the model failed: {reason}"
-        return Refusal(*self.code, "failed", text, "ehr", None)
+        reads = getattr(self._predictor, "reads", ())
+        inputs = () if subject is None else subject.given(declared_codes(self._predictor), reads)
+        return Refusal(*self.code, "failed", text, "ehr", None, inputs)
 
     def finish(self, subject: Subject, result: Prediction | Refusal) -> Finished:
         """The answer with its inputs and id."""
         try:
             inputs = subject.inputs_of(result)
         except UnknownInput:
-            result = self.failed("it names an input that it was not given")
+            result = self.failed("it names an input that it was not given", subject)
             inputs = subject.inputs_of(result)
         identity = self._identities.result(subject.id, result, inputs, 0)
         return Finished(subject, result, inputs, identity)

@@ -17,6 +17,7 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.batches import read_many
 from fhir_bridge.predictions.categories import categories_of
+from fhir_bridge.predictions.overtaken import overtaken
 from fhir_bridge.predictions.transparency import AI_TYPES, AIAST
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.audit_rows import AuditOf
@@ -63,15 +64,18 @@ async def review(
     verdict: Review,
     parameters: Mapping[str, Any] | None,
     audit: AuditOf | None = None,
+    site: str | None = None,
 ) -> None:
     """Write what a person says.
 
     Args:
         stored: the Observation in the version that the person saw.
         parameters: of the site, where its models are named.
+        site: see `overtaken`.
 
     Raises:
-        NotCurrent: it is to be confirmed or amended, and another result is current, or none.
+        NotCurrent: it is to be confirmed or amended, and another result is current, or none, or it is about to be
+            computed again.
         BadResource: it is no prediction, or withdrawn; or the review lacks what its decision needs.
         VersionConflict: another version came between.
     """
@@ -80,7 +84,7 @@ async def review(
     if (await store.results.states([stored.id])).get(stored.id) == "untracked":
         raise BadResource("no model of this server wrote this result: it can't be reviewed here")
     if verdict.decision in ("confirm", "amend"):
-        await _check_current(store, stored.id, observation)
+        await _check_current(store, stored.id, observation, site)
     category = _category(observation, verdict, parameters)
     companions = await store.results.companions([stored.id])
     beside = await read_many(store, "RiskAssessment", list(companions.values()))
@@ -118,8 +122,10 @@ async def withdraw(
     return count
 
 
-async def _check_current(store: Store, identity: str, observation: Mapping[str, Any]) -> None:
-    """Refuse to confirm or amend what another result took the place of, or an input changed under.
+async def _check_current(
+    store: Store, identity: str, observation: Mapping[str, Any], site: str | None
+) -> None:
+    """Refuse to confirm or amend what another result took the place of, or an input or the model changed under.
 
     Raises:
         NotCurrent: names the result that is current.
@@ -127,6 +133,12 @@ async def _check_current(store: Store, identity: str, observation: Mapping[str, 
     patient = str(observation.get("subject", {}).get("reference", "")).removeprefix("Patient/")
     standings = await store.results.of_patient(patient)
     own = next((item for item in standings if item.id == identity), None)
+    if own is not None and own.state == "current":
+        reason = "newer data have arrived: run the model first" if own.waiting else None
+        reason = reason or (await overtaken(store, {own.id: own.model}, site)).get(own.id)
+        if reason is not None:
+            raise NotCurrent(f"this result is outdated, and can't be confirmed as it is; {reason}")
+        return
     if own is None or own.state not in ("outdated", "superseded"):
         return
     current = next(

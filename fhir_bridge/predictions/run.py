@@ -16,15 +16,17 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.ids import IdKey
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.plugins import Predictor
-from fhir_bridge.predictions.approval import check_approval
+from fhir_bridge.predictions.answers import Answer
+from fhir_bridge.predictions.approval import AlteredModel, check_approval
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
 from fhir_bridge.predictions.past import subject_at
-from fhir_bridge.predictions.registry import PredictionError
+from fhir_bridge.predictions.record import declared_codes
+from fhir_bridge.predictions.registry import PredictionError, model_names
 from fhir_bridge.predictions.results import Finished, ResultBuilder
 from fhir_bridge.predictions.shadow import Shadows, check_not_shadow
-from fhir_bridge.predictions.subject import Subject, read_subjects
+from fhir_bridge.predictions.subject import Codes, Subject, read_subjects
 from fhir_bridge.predictions.values import Summary, summary_in, summary_of
 from fhir_bridge.storage import Gone, NotFound, Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES, dedupe_of
@@ -109,9 +111,12 @@ class PredictionRun:
         self._workers = workers or model_workers()
         try:
             self._shadows = Shadows(predictor.name, parameters, key, store, self._workers)
+            self._codes = _union([declared_codes(predictor), *self._shadows.codes])
         except (ValueError, OSError) as error:
             raise PredictionError("FB-PRED-005", f"a shadow of {predictor.name}: {error}") from error
         self._approved = False
+        self._altered = ""
+        self._names = model_names(parameters)
         self._content = identities.content
         self._identities = identities
         # What a model looks at beside the record may change at any moment.
@@ -130,7 +135,7 @@ class PredictionRun:
         """
         claimed = await self._claim([patient_id])
         seen, _ = await self._seen([patient_id], access)
-        subjects = [subject async for subject in read_subjects(self._store, [patient_id], access, None, seen)]
+        subjects = [subject async for subject in self._read([patient_id], access, None, seen)]
         done = await self._run(subjects, access)
         await self._jobs.finish_all(claimed)
         if not done:
@@ -145,7 +150,7 @@ class PredictionRun:
             PredictionError: as `for_patient`.
         """
         await self._check_approved()
-        subject = await subject_at(self._store, patient_id, access, moment)
+        subject = await subject_at(self._store, patient_id, access, moment, self._codes)
         (finished,) = await self._finished([subject])
         built, invalid = await self._build([finished])
         if invalid:
@@ -232,7 +237,7 @@ class PredictionRun:
         """Some of a page. seen: see `Subject.seen`."""
         subjects: dict[str, Subject] = {}
         size = 0
-        async for subject in read_subjects(self._store, ids, access, known, seen):
+        async for subject in self._read(ids, access, known, seen):
             subjects[subject.id] = subject
             size += subject.size
             if size > CHUNK_BYTES:
@@ -241,6 +246,16 @@ class PredictionRun:
                 subjects, size = {}, 0
         for done in await self._run(list(subjects.values()), access):
             yield done
+
+    def _read(
+        self,
+        ids: Sequence[str],
+        access: AccessFilter,
+        known: Mapping[str, Stored] | None = None,
+        seen: Mapping[str, bytes] | None = None,
+    ) -> AsyncIterator[Subject]:
+        """See `read_subjects`."""
+        return read_subjects(self._store, ids, access, known, seen, self._codes)
 
     async def _claim(self, ids: Sequence[str]) -> Iterable[int]:
         """Take the jobs that this run does anyway, before it reads: what is written after that adds another.
@@ -253,9 +268,19 @@ class PredictionRun:
 
     async def _check_approved(self) -> None:
         if not self._approved:
-            name = self._predictor.name
-            check_approval(await ModelVersions(self._store.pool).all(name), name, self._content)
-            self._approved = True
+            self._approve(await ModelVersions(self._store.pool).all(self._predictor.name))
+
+    def _approve(self, versions: Sequence[ModelVersion]) -> None:
+        """Remember that the model may run; one that was altered since it was promoted leaves failed runs alone.
+
+        Raises:
+            PredictionError: FB-PRED-008, it may not.
+        """
+        try:
+            check_approval(versions, self._predictor.name, self._predictor.version, self._content)
+        except AlteredModel as altered:
+            self._altered = str(altered)
+        self._approved = True
 
     async def _run(self, subjects: Sequence[Subject], access: AccessFilter) -> list[Predicted]:
         """Results for all, in their order. A record that changes meanwhile is read and computed again."""
@@ -278,7 +303,7 @@ class PredictionRun:
         subjects: list[Subject] = []
         for item in ids:
             try:
-                subjects += [subject async for subject in read_subjects(self._store, [item], access)]
+                subjects += [subject async for subject in self._read([item], access)]
             except (NotFound, Gone):
                 continue
         return subjects
@@ -297,7 +322,8 @@ class PredictionRun:
         if invalid:  # an answer that no valid resource can carry is a failed run
             refused = [
                 self._builder.finish(
-                    item.subject, self._builder.failed(f"its result is not valid FHIR at {problem}")
+                    item.subject,
+                    self._builder.failed(f"its result is not valid FHIR at {problem}", item.subject),
                 )
                 for item, problem in invalid
             ]
@@ -356,24 +382,38 @@ class PredictionRun:
         results: dict[str, Prediction | Refusal] = {}
         requested: list[Subject] = []
         for subject in subjects:
-            refusal = subject.refused_use(self._settings, self._builder.code, self._predictor.name)
+            refusal = subject.refused_use(
+                self._settings, self._builder.code, self._predictor.name, self._names
+            )
             if refusal is None:
                 requested.append(subject)
             else:
                 results[subject.id] = refusal
         if requested:
-            try:
-                answers = await self._workers.predict(
-                    self._predictor,
-                    self._settings,
-                    [subject.for_model() for subject in requested],
-                    self._content,
-                )
-            except ModelUnavailable as error:
-                raise PredictionError("FB-PRED-006", f"{self._predictor.name}: {error}") from error
-            for subject, answer in zip(requested, answers, strict=True):
-                results[subject.id] = self._builder.failed(answer) if isinstance(answer, str) else answer
+            for subject, answer in zip(requested, await self._answers(requested), strict=True):
+                if isinstance(answer, str):
+                    results[subject.id] = self._builder.failed(answer, subject)
+                else:
+                    results[subject.id] = answer
         return [results[subject.id] for subject in subjects]
+
+    async def _answers(self, subjects: Sequence[Subject]) -> Sequence[Answer]:
+        """What the model says of each.
+
+        Raises:
+            PredictionError: FB-PRED-006, it can't be run.
+        """
+        if self._altered:
+            return [self._altered] * len(subjects)
+        try:
+            return await self._workers.predict(
+                self._predictor,
+                self._settings,
+                [subject.for_model() for subject in subjects],
+                self._content,
+            )
+        except ModelUnavailable as error:
+            raise PredictionError("FB-PRED-006", f"{self._predictor.name}: {error}") from error
 
     async def _decided(
         self, finished: list[Finished], states: Mapping[str, State] | None = None
@@ -426,7 +466,8 @@ async def predict_together(
     allowed = _allowed(runs, await ModelVersions(store.pool).all(), problems)
     jobs = {dedupe_of(run._predictor.name, patient_id): run for run in allowed}
     claimed = await runs[0]._jobs.lease_waiting(list(jobs))
-    subjects = [subject async for subject in read_subjects(store, [patient_id], access)]
+    codes = _union(run._codes for run in allowed)
+    subjects = [subject async for subject in read_subjects(store, [patient_id], access, codes=codes)]
     waiting: dict[asyncio.Task[list[Finished] | Predicted], PredictionRun] = {
         asyncio.create_task(run._finished(subjects)): run for run in allowed
     }
@@ -468,8 +509,7 @@ def _allowed(
     allowed = []
     for run in runs:
         try:
-            check_approval(versions, run._predictor.name, run._content)
-            run._approved = True
+            run._approve(versions)
             allowed.append(run)
         except PredictionError as error:
             problems.append(error)
@@ -497,6 +537,16 @@ async def _write_together(
     fits = iter(await results.write([new for some in building.values() for new in some]))
     # One of each at most, since it is one patient.
     return {run for run, some in building.items() if all(next(fits) for _ in some)}, failed
+
+
+def _union(declared: Iterable[Codes | None]) -> Codes | None:
+    """What several models declare together; None where one of them sees all."""
+    codes: Codes = frozenset()
+    for some in declared:
+        if some is None:
+            return None
+        codes |= some
+    return codes
 
 
 def _is_merged(patient: bytes) -> bool:

@@ -14,7 +14,8 @@ from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refu
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers
 from fhir_bridge.predictions.outputs import QuantityOutput
-from fhir_bridge.predictions.registry import PredictionError, find_predictor
+from fhir_bridge.predictions.record import declared_codes
+from fhir_bridge.predictions.registry import PredictionError, find_predictor, model_names
 from fhir_bridge.predictions.subject import Subject
 from fhir_bridge.predictions.values import shown as shown_value
 from fhir_bridge.storage import Store
@@ -48,6 +49,7 @@ class Shadows:
         self._model = model
         self._versions = ModelVersions(store.pool)
         self._workers = workers
+        self._names = model_names(parameters)
         self._running: list[tuple[Predictor, PredictorSettings, str]] = []
         for predictor in predictors or [
             find_predictor(name, parameters) for name in shadow_names(parameters, model)
@@ -57,6 +59,11 @@ class Shadows:
 
     def __bool__(self) -> bool:
         return bool(self._running)
+
+    @property
+    def codes(self) -> list[frozenset[tuple[str, str]] | None]:
+        """Codes of Observations that each declares."""
+        return [declared_codes(predictor) for predictor, _, _ in self._running]
 
     async def run(self, results: Sequence[tuple[Subject, str, Prediction | Refusal]]) -> None:
         """Ask the shadows about the subjects of results; a shadow that fails keeps its failure to itself.
@@ -69,7 +76,7 @@ class Shadows:
             asked = [
                 item
                 for item in results
-                if item[0].refused_use(PredictorSettings(), ("", ""), predictor.name) is None
+                if item[0].refused_use(PredictorSettings(), ("", ""), predictor.name, self._names) is None
             ]
             if not asked:
                 continue

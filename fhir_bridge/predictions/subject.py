@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,9 +15,17 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.purposes import PURPOSES
 from fhir_bridge.governance.consent import decide, objects_to
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
+from fhir_bridge.predictions.inputs import shown_value
 from fhir_bridge.predictions.model_workers import ModelRecord
 from fhir_bridge.predictions.objections import strictly
-from fhir_bridge.predictions.record import Evidence
+from fhir_bridge.predictions.record import (
+    Evidence,
+    codings,
+    effective_of,
+    is_asserted,
+    modality_of,
+    moment_of,
+)
 from fhir_bridge.predictions.resources import MODELS
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES, used_hash
@@ -25,12 +33,21 @@ from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.results import UsedInput
 from fhir_bridge.storage.stored import parse
 
-__all__ = ["Subject", "UnknownInput", "read_subjects"]
+__all__ = ["Codes", "Subject", "UnknownInput", "read_subjects"]
 
 _OF_PATIENT: Final = ("birthDate", "gender", "deceased[x]", "link")
 _OF_LINKED: Final = ("link", "deceased[x]")
 _OF_MEDICATION: Final = ("code", "status", "ingredient")
+_WHOLE: Final = frozenset({"DiagnosticReport", "DocumentReference", "ImagingStudy"})
+"""Types of which one resource is an input of a model that reads them."""
+_IN_ERROR: Final = frozenset({"entered-in-error", "cancelled"})
+_LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
+MOST_GIVEN: Final = 50
+"""Inputs that a failed run names at most."""
 _LABEL: Final = "birth date, sex, whether deceased"
+
+
+Codes = frozenset[tuple[str, str]]
 
 
 class UnknownInput(Exception):
@@ -75,12 +92,19 @@ class Subject:
         return ModelRecord(self.patient.bytes, [stored.bytes for stored in others], self.as_of)
 
     def refused_use(
-        self, settings: PredictorSettings, code: tuple[str, str], model: str = ""
+        self,
+        settings: PredictorSettings,
+        code: tuple[str, str],
+        model: str = "",
+        known: Collection[str] = (),
     ) -> Refusal | None:
         """The refusal that takes the place of a run, by the patient's Consents.
 
         The purpose is asked first: research where the site has not approved the model, else the treatment that the
         site names it for. Then the model: a patient may object to one (`provision.code` with its name), or to all.
+
+        Args:
+            known: names of all models here; a name that none has is taken for those that are called alike.
         """
         purpose = "HRESCH" if settings.research_use else str(settings.options.get("purpose") or "TREAT")
         named = frozenset({(MODELS, model), (PREDICTION_CODES, "prediction")})
@@ -95,7 +119,7 @@ class Subject:
                 )
                 return self._refusal(stored, code, f"{what}: denied", reason)
         for stored, consent in consents:
-            if objects_to([strictly(consent, model)], named, purpose):
+            if objects_to([strictly(consent, model, known)], named, purpose):
                 return self._refusal(
                     stored, code, "prediction: denied", "the patient objects to this model's use"
                 )
@@ -105,6 +129,22 @@ class Subject:
     def _refusal(stored: Stored, code: tuple[str, str], value: str, reason: str) -> Refusal:
         evidence = Evidence(_versioned(stored), "consent", value, "", "ehr")
         return Refusal(*code, "opted-out", f"{reason}: {evidence.reference}", "ehr", None, (evidence,))
+
+    def given(self, codes: Codes | None, types: Collection[str]) -> tuple[Evidence, ...]:
+        """What a run that failed was about: the newest resource of each input that the model declares.
+
+        Args:
+            codes: of its Observations; None: it declares none, so what it looked at is not known.
+            types: that it reads beside them, of which studies and documents are inputs.
+        """
+        newest: dict[object, tuple[datetime, Evidence]] = {}
+        for stored in self.resources.values():
+            for name, evidence in _given(stored, codes or frozenset(), types):
+                moment = moment_of(evidence.time) or _LONG_AGO
+                if name not in newest or newest[name][0] <= moment:
+                    newest[name] = (moment, evidence)
+        inputs = {evidence.reference: evidence for _, evidence in newest.values()}
+        return tuple(inputs[name] for name in sorted(inputs)[:MOST_GIVEN])
 
     def evidence_of(self, result: Prediction | Refusal) -> tuple[Evidence, ...]:
         """What the result rests on, the Patient first."""
@@ -145,6 +185,35 @@ class Subject:
         return tuple(inputs)
 
 
+def _given(
+    stored: Stored, codes: Codes, types: Collection[str]
+) -> Iterator[tuple[str | tuple[str, str], Evidence]]:
+    """The inputs that a resource may be, each by its code; a study or document by its type."""
+    whole = stored.type in types and stored.type in _WHOLE
+    if not whole and (stored.type != "Observation" or not codes):
+        return
+    resource = stored.resource()
+    if is_asserted(resource) or resource.get("status") in _IN_ERROR:
+        return
+    time, modality = (
+        str(resource.get("started") or resource.get("date") or effective_of(resource)),
+        modality_of(resource),
+    )
+    if whole:
+        yield stored.type, Evidence(_versioned(stored), stored.type, "", time, modality)
+        return
+    for node in (resource, *resource.get("component", ())):
+        for code in codes.intersection(codings(node.get("code"))):
+            yield code, Evidence(_versioned(stored), _named_by(node), shown_value(node), time, modality)
+
+
+def _named_by(node: Mapping[str, Any]) -> str:
+    """What an input is, in words."""
+    concept = node.get("code") or {}
+    first: Mapping[str, Any] = next(iter(concept.get("coding", ())), {})
+    return str(concept.get("text") or first.get("display") or first.get("code") or "input")
+
+
 def _versioned(stored: Stored) -> str:
     return f"{stored.type}/{stored.id}/_history/{stored.version}"
 
@@ -167,12 +236,14 @@ async def read_subjects(
     access: AccessFilter,
     known: Mapping[str, Stored] | None = None,
     seen: Mapping[str, bytes] | None = None,
+    codes: Codes | None = None,
 ) -> AsyncIterator[Subject]:
     """Read patients' records, as far as `access` lets them be read; of a record that was merged, the survivor's.
 
     Args:
         known: Patients that were read already.
         seen: of those of whom it is known (`Subject.seen`).
+        codes: of the Observations that the models declare; of a long record others are not read. None: all are.
 
     Raises:
         StorageError: there is no such patient for this caller.
@@ -187,14 +258,14 @@ async def read_subjects(
         patient = (known or {}).get(patient_id) or await store.read("Patient", patient_id, access)
         people = {patient_id: patient}
         if patient_id in linked:
-            people |= {item.id: item for item in await _record(store, patient_id, access, ("Patient",))}
+            people |= {item.id: item for item in await _linked(store, patient_id, access)}
         survivor = _survivor(patient_id, people)
         record = records.get(patient_id)
         if record is None:
-            record = await _record(store, patient_id, access, ("Consent", *RECORD_TYPES))
+            record = await store.results.record(patient_id, access, ("Consent", *RECORD_TYPES), _texts(codes))
         consents = [stored for stored in record if stored.type == "Consent"]
         if access is not EVERYTHING:
-            consents = await _record(store, patient_id, EVERYTHING, ("Consent",))
+            consents = await store.results.record(patient_id, EVERYTHING, ("Consent",), ())
         yield Subject(
             people[survivor],
             tuple(stored for name, stored in sorted(people.items()) if name != survivor),
@@ -244,8 +315,12 @@ _ENDPOINT: Final = re.compile(r"(?:^|/)Endpoint/([A-Za-z0-9.-]{1,64})(?:/_histor
 _MEDICATION: Final = re.compile(r"^Medication/([A-Za-z0-9.-]{1,64})(?:/_history/|$)")
 
 
-async def _record(store: Store, patient_id: str, access: AccessFilter, types: Sequence[str]) -> list[Stored]:
-    return [stored async for stored in store.patient_record(patient_id, access, types=types)]
+async def _linked(store: Store, patient_id: str, access: AccessFilter) -> list[Stored]:
+    return [stored async for stored in store.patient_record(patient_id, access, types=("Patient",))]
+
+
+def _texts(codes: Codes | None) -> frozenset[str] | None:
+    return None if codes is None else frozenset(code for _, code in codes)
 
 
 def _survivor(patient_id: str, patients: Mapping[str, Stored]) -> str:

@@ -60,6 +60,14 @@ CODES = declare(
         "business-rule",
     ),
     IssueCode(
+        "FB-REST-025",
+        "warning",
+        "A Consent denies a model by a name that no model here has",
+        "Write the name that `fhir-bridge model list` shows, or the code `prediction` for all models. The Consent is "
+        "stored; with Prefer: handling=strict it is refused.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-REST-007",
         "error",
         "The request is too large",

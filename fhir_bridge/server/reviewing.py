@@ -15,15 +15,19 @@ from fhir_bridge.storage.accounts import User
 from fhir_bridge.storage.audit_rows import AuditOf
 from fhir_bridge.storage.errors import BadResource
 
-__all__ = ["parameters_of", "person", "review_result", "text_of", "verdict_of"]
+__all__ = ["parameters_of", "person", "review_result", "site_of", "text_of", "verdict_of"]
 
 LONGEST: Final = 2000
 
 
 def parameters_of(services: Services) -> Mapping[str, Any]:
     """The site's parameters."""
-    site = None if services.settings.site is None else str(services.settings.site)
-    return site_settings(site)[0].parameters
+    return site_settings(site_of(services))[0].parameters
+
+
+def site_of(services: Services) -> str | None:
+    """Path of the site file."""
+    return None if services.settings.site is None else str(services.settings.site)
 
 
 def person(user: User) -> dict[str, Any]:
@@ -83,4 +87,4 @@ async def review_result(services: Services, stored: Stored, verdict: Review, aud
     Raises:
         StorageError: see `predictions.reviewing.review`.
     """
-    await finished(review(services.store, stored, verdict, parameters_of(services), audit))
+    await finished(review(services.store, stored, verdict, parameters_of(services), audit, site_of(services)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -234,6 +234,16 @@ class Accounts:
         except UniqueViolation as error:
             raise AccountError(f'the user name "{username}" is taken') from error
         return user_of(rows[0])
+
+    async def unknown_people(self, references: Iterable[str]) -> list[str]:
+        """Those of the relative references to people of whom nothing is stored here, each once."""
+        wanted = [name for name in dict.fromkeys(references) if name.count("/") == 1]
+        rows = await self._rows(
+            "SELECT n AS name FROM unnest(%s::text[]) AS n WHERE NOT EXISTS (SELECT FROM resource r "
+            "WHERE r.type = split_part(n, '/', 1) AND r.id = split_part(n, '/', 2) AND NOT r.deleted)",
+            wanted,
+        )
+        return [row["name"] for row in rows]
 
     async def users(self) -> list[User]:
         """All accounts by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -11,7 +11,9 @@ from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg_pool import AsyncConnectionPool
 
+from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.storage.declared_records import read_declared
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, find_keys, identify, identify_within, index
 from fhir_bridge.storage.statements import Statement, arrays, transposed
@@ -184,15 +186,15 @@ WHERE p.type = 'Patient' AND p.id = ANY(%s) ORDER BY p.id, r.type, r.key
 # Of who has a second record (ADT A40) nothing is said.
 _SEEN = """
 SELECT p.id, p.version || ' ' || coalesce((
-        SELECT md5(string_agg(r.key || '/' || r.version || coalesce(named.versions, ''), ',' ORDER BY r.key))
+        SELECT md5(string_agg(r.key || '/' || r.version || CASE
+            WHEN r.type IN ('MedicationRequest', 'MedicationStatement') THEN coalesce((
+                SELECT string_agg(' ' || m.key || '/' || m.version, '' ORDER BY m.key)
+                FROM reference f JOIN resource m ON m.key = f.target AND m.type = 'Medication'
+                WHERE f.resource = r.key
+            ), '') ELSE '' END, ',' ORDER BY r.key))
         FROM record o JOIN resource r ON r.key = o.resource
-        LEFT JOIN LATERAL (
-            SELECT string_agg(' ' || m.key || '/' || m.version, '' ORDER BY m.key) AS versions
-            FROM reference f JOIN resource m ON m.key = f.target AND m.type = 'Medication'
-            WHERE r.type IN ('MedicationRequest', 'MedicationStatement') AND f.resource = r.key
-        ) named ON true
         WHERE o.patient = p.key AND r.type = ANY(%s) AND NOT r.deleted
-            AND NOT EXISTS (SELECT FROM prediction x WHERE x.result = r.key)
+            AND r.key <> ALL(ARRAY(SELECT x.result FROM prediction x WHERE x.patient = p.key))
     ), ''), s.id, s.bytes, f.seen
 FROM resource p
 LEFT JOIN prediction f ON f.patient = p.key AND f.model = %s AND f.seen IS NOT NULL
@@ -207,6 +209,16 @@ _OUTDATED = """
 SELECT r.id FROM resource r JOIN prediction p ON p.result = r.key JOIN resource s ON s.key = p.patient
 WHERE r.type = 'Observation' AND r.id = ANY(%s) AND (p.state <> 'c' OR EXISTS (
     SELECT FROM job j WHERE j.dedupe = 'predict/' || p.model || '/' || s.id AND j.state IN ('ready', 'leased')))
+"""
+
+_ORIGINS = """
+SELECT n.id, d.id, ARRAY(
+    SELECT c.id FROM resource v JOIN reference f ON f.resource = v.key JOIN resource c ON c.key = f.target
+    WHERE v.type = 'Provenance' AND v.id = n.provenance AND f.parameter = m.entity AND c.type = 'DocumentReference'
+)
+FROM unnest(%s::text[], %s::text[]) AS n (id, provenance) CROSS JOIN (SELECT %s::int, %s::int) AS m (device, entity)
+JOIN resource r ON r.type = 'Observation' AND r.id = n.id
+JOIN reference o ON o.resource = r.key AND o.parameter = m.device JOIN resource d ON d.key = o.target
 """
 
 _RESULT = {
@@ -307,6 +319,13 @@ class Results:
                 records[patient] = replace(known, results=(*known.results, *left))
             return records
 
+    async def record(
+        self, patient_id: str, access: AccessFilter, types: Sequence[str], codes: Collection[str] | None
+    ) -> list[Stored]:
+        """What a model that declares the codes of its Observations may see; see `read_declared`."""
+        read = read_declared(self._pool, self._dictionaries, patient_id, access, types, codes)
+        return [stored async for stored in read]
+
     async def as_of(
         self, patient_ids: Sequence[str], types: Sequence[str], moment: datetime
     ) -> dict[str, list[Stored]]:
@@ -347,6 +366,23 @@ class Results:
                 )
                 for row in await rows.fetchall()
             ]
+
+    async def origins_of(self, results: Mapping[str, str]) -> dict[str, tuple[str, frozenset[str]]]:
+        """The Device of each result, and the documents that its Provenance names (the model card among them).
+
+        Args:
+            results: ids of Observations, with that of the Provenance which was written with each.
+        """
+        if not results:
+            return {}
+        device = await self._dictionaries.find_parameter("Observation", "device")
+        entity = await self._dictionaries.find_parameter("Provenance", "entity")
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(_ORIGINS, (list(results), list(results.values()), device, entity))
+            return {
+                name: (device_id, frozenset(documents))
+                for name, device_id, documents in await rows.fetchall()
+            }
 
     async def outdated(self, ids: Sequence[str]) -> set[str]:
         """Those of these Observations that no longer count, or that a job is to compute again; whatever the access."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal
+from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.predictions import Prediction, PredictionRun, PredictorSettings, Refusal
 from fhir_bridge.predictions.drugs import decide
+from fhir_bridge.predictions.model_workers import ModelWorkers
 from fhir_bridge.predictions.prevent import Prevent
+from fhir_bridge.predictions.score2 import Score2
 from fhir_bridge.predictions.value_sets import value_set
-from tests.predictions.clinic import Clinic, in_clinic
+from tests.command import run_command
+from tests.predictions.clinic import ENABLED, Clinic, in_clinic
 from tests.predictions.records import answer, record
 from tests.predictions.test_published_models import american
 
@@ -139,7 +145,58 @@ def test_what_no_list_knows_is_never_taken_for_another_drug(concept: dict[str, A
     assert result.reason == "missing-input"
     assert "MedicationStatement/drug" in result.text
     what = "whose code is not known here" if "coding" in concept else "without a code"
-    assert f"a medication {what} may be " in result.text
+    system = concept.get("coding", [{}])[0].get("system", "")
+    name = {SNOMED: "SNOMED CT", RXNORM: "RxNorm", "https://dmd.nhs.uk": "dm+d"}.get(system)
+    remedy = (
+        f" (import {name} with `fhir-bridge terminology import`, or send its name as text)" if name else ""
+    )
+    assert f"a medication {what}{remedy} may be " in result.text
+
+
+def test_a_code_without_a_name_is_known_by_its_name_where_its_system_is_imported(
+    fresh_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a hospital has SNOMED CT: concepts with names, of which the record holds the code alone."""
+    system = {
+        "resourceType": "CodeSystem",
+        "url": SNOMED,
+        "version": "http://snomed.info/sct/900000000000207008/version/20260101",
+        "name": "SCT",
+        "status": "active",
+        "content": "fragment",
+        "concept": [
+            {"code": "1000003", "display": "Metformin 500 mg oral tablet"},
+            {"code": "1000004", "display": "Paracetamol 500 mg oral tablet"},
+            {"code": "1000005", "display": "Some other product"},
+        ],
+    }
+    path = tmp_path / "sct.json"
+    path.write_text(json.dumps(system))
+
+    async def work(clinic: Clinic) -> None:
+        said = {}
+        for code in ("1000003", "1000004", "1000005"):
+            await clinic.write(taken(coded(SNOMED, code), "MedicationRequest"))
+            run = PredictionRun(Score2(), ENABLED, IdKey(DEMO_KEY), clinic.store, workers)
+            result = (await run.for_patient("p")).result
+            said[code] = result.text if isinstance(result, Refusal) else "a risk"
+        if not imported:
+            assert all("import SNOMED CT with" in text for text in said.values())
+            return
+        assert "by a drug that is used in it" in said["1000003"]
+        assert said["1000004"] == "a risk"
+        assert "may be one of diabetes" in said["1000005"]
+        assert "send the ingredient as text" in said["1000005"]
+
+    monkeypatch.setenv("FHIR_BRIDGE_TERMINOLOGY_STORE", str(tmp_path / "store"))
+    workers = ModelWorkers()
+    try:
+        for imported in (False, True):
+            if imported:  # while the model's process runs
+                assert run_command("terminology", "import", str(path)).returncode == 0
+            in_clinic(fresh_database_url, work)
+    finally:
+        workers.close()
 
 
 def test_one_that_decides_by_another_coding_needs_no_other() -> None:

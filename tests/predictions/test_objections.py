@@ -57,7 +57,13 @@ OBJECTIONS = [
     ),
     (denied(MODELS, "SCORE2"), APPROVED, True),
     (denied(MODELS, "score-2"), APPROVED, True),
-    (denied(MODELS, "score2-op"), APPROVED, False),
+    # What no model here is called is taken for all that are called alike, or begin so.
+    (denied(MODELS, "score2-op"), APPROVED, True),
+    (denied(MODELS, "scor2"), APPROVED, True),
+    (denied(MODELS, "SCORE"), APPROVED, True),
+    (denied(MODELS, "sco"), APPROVED, False),
+    (denied(MODELS, "score2-diabetes"), APPROVED, False),
+    (denied(MODELS, "some other model"), APPROVED, False),
     (denied(MODELS, "score2", action=[{"coding": [{"code": "access"}]}]), APPROVED, True),
     (denied(MODELS, "score2", **{"class": [{"code": "Observation"}]}), APPROVED, True),
     (denied(MODELS, "SCORE2", period={"end": "2020-01-01"}), APPROVED, False),
@@ -80,7 +86,8 @@ def test_an_objection_counts_for_its_model_purpose_and_time(
     resource: dict[str, Any], parameters: dict[str, Any], refused: bool
 ) -> None:
     settings = PredictorSettings.from_site(parameters, "score2")
-    result = subject(resource).refused_use(settings, Score2.result_code, "score2")
+    known = ("score2", "score2-diabetes", "hcm-risk-scd")
+    result = subject(resource).refused_use(settings, Score2.result_code, "score2", known)
     assert (result is not None) == refused
     if result is not None:
         assert result.reason == "opted-out"

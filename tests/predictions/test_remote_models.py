@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,8 +18,9 @@ import pytest
 from fhir_bridge.predictions import PredictorSettings
 from fhir_bridge.predictions.manifest import RemoteBlock
 from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
-from fhir_bridge.predictions.remote_model import FAILURES, PAUSE_SECONDS, RemoteModel
+from fhir_bridge.predictions.remote_model import FAILURES, LONGEST_PAUSE, PAUSE_SECONDS, RemoteModel
 from fhir_bridge.predictions.tensors import ModelFailure, Tensor
+from tests.predictions.clinic import SBP, Clinic, in_clinic
 from tests.predictions.made_models import manifest, risk, write
 from tests.predictions.records import blood_pressure, record
 
@@ -37,6 +40,8 @@ class Stand(BaseHTTPRequestHandler):
         mode = Stand.mode
         if mode == "flaky" and len(Stand.asked) < 3:
             return self._say(503, b"{}")
+        if mode.startswith("busy") and len(Stand.asked) < 2:
+            return self._say(429, b"{}", mode.removeprefix("busy "))
         if mode == "hangs":
             time.sleep(1.2)
         if mode == "redirects":
@@ -68,6 +73,14 @@ class Stand(BaseHTTPRequestHandler):
             output["shape"] = [rows + 1, 1]
         if mode == "null":
             output["data"] = [None] * rows
+        if mode == "integers":
+            output |= {"datatype": "INT64", "data": [1] * rows}
+        if mode == "not a number":
+            return self._say(200, json.dumps(answer).replace(str(risks[0]), "NaN").encode())
+        if mode == "ends":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+            self.connection.close()
+            return None
         if mode == "truth":
             output["data"] = [True] * rows
         if mode == "nothing":
@@ -86,9 +99,11 @@ class Stand(BaseHTTPRequestHandler):
             return self._say(400, b'{"error": "no"}')
         return self._say(200, json.dumps(answer).encode())
 
-    def _say(self, status: int, content: bytes) -> None:
+    def _say(self, status: int, content: bytes, later: str = "") -> None:
         with suppress(OSError):  # who asked is gone
             self.send_response(status)
+            if later:
+                self.send_header("Retry-After", later)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -150,6 +165,39 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(addres
     assert len(Stand.asked) == 1
 
 
+def later(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize("wanted", ["1", "date", "soon", "-5", ""])
+def test_a_server_says_after_how_many_seconds_it_is_asked_again(address: str, wanted: str) -> None:
+    """A short wait is waited, and what can't be read is no wait."""
+    Stand.mode = f"busy {later(1.9) if wanted == 'date' else wanted}"
+    begun = time.monotonic()
+    assert RemoteModel(block(address)).run([of(1)], ["risk"])["risk"].shape == (1, 1)
+    assert len(Stand.asked) == 2
+    # Of a date whole seconds are sent: at least 0.9 s are left of it.
+    assert (time.monotonic() - begun > 0.85) == (wanted in ("1", "date"))
+
+
+@pytest.mark.parametrize(("wanted", "seconds"), [("40", 40), ("date", 100), ("99999999999", LONGEST_PAUSE)])
+def test_a_server_that_wants_to_be_left_alone_is_not_asked_until_then(
+    address: str, wanted: str, seconds: float
+) -> None:
+    now = [0.0]
+    model = RemoteModel(block(address), clock=lambda: now[0])
+    Stand.mode = f"busy {later(seconds) if wanted == 'date' else wanted}"
+    for _ in range(2):
+        with pytest.raises(ModelFailure, match=r"answers 429, and is not to be asked for \d+ s"):
+            model.run([of(1)], ["risk"])
+    now[0] = seconds - 5
+    with pytest.raises(ModelFailure, match="answers 429"):
+        model.run([of(1)], ["risk"])
+    assert len(Stand.asked) == 1
+    now[0] = seconds + 1
+    assert model.run([of(1)], ["risk"])["risk"].shape == (1, 1)
+
+
 BAD = {
     "hangs": "did not answer within 0.5 s",
     "redirects": "answers 302",
@@ -163,6 +211,8 @@ BAD = {
     "text": "JSON",
     "another": "another model",
     "twice": "the output risk twice",
+    "not a number": "JSON",
+    "ends": "does not answer",
 }
 
 
@@ -196,3 +246,31 @@ def test_nothing_is_sent_to_an_address_that_the_site_does_not_list(
     with pytest.raises(ModelFailure, match="not listed"):
         RemoteModel(block(address)).run([of(1)], ["risk"])
     assert Stand.asked == []
+
+
+@pytest.mark.parametrize("mode", ["good", *BAD, "integers"])
+def test_whatever_a_server_answers_is_a_recorded_run(
+    mode: str, address: str, tmp_path: Path, fresh_database_url: str
+) -> None:
+    """A failed run is an Observation that says why, and what it was about; no answer of another shape gets through."""
+    remote = {"url": address, "model": "m", "version": "3", "seconds": 0.5, "attempts": 1}
+    if mode == "endless":
+        remote["seconds"] = 5
+    model = ManifestPredictor(write(tmp_path, manifest(model=remote), None))
+    settings = {"predictions": {model.name: {"enabled": True}}}
+    Stand.mode = mode
+
+    async def scenario(clinic: Clinic) -> None:
+        done = await clinic.predict(settings, model=model)
+        stored = await clinic.read("Observation", done.observation_id)
+        if mode == "good":
+            assert "valueQuantity" in stored
+            return
+        assert (stored["dataAbsentReason"]["coding"][0]["code"], "valueQuantity" in stored) == (
+            "error",
+            False,
+        )
+        assert (BAD | {"integers": "INT64"})[mode] in stored["dataAbsentReason"]["text"]
+        assert f"Observation/{SBP}/_history/1" in {item["reference"] for item in stored["derivedFrom"]}
+
+    in_clinic(fresh_database_url, scenario)

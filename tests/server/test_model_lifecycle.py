@@ -290,11 +290,11 @@ class TestVersions:
         content = content_hash_of(find_predictor("own-risk", Site.load(site).parameters))
         later = datetime.now(UTC) + timedelta(days=30)
 
-        def promote(what: str, until: datetime) -> None:
-            served.run(versions.promote, "own-risk", what, "1", "Medical director", until)
+        def promote(what: str, until: datetime, version: str = "1") -> None:
+            served.run(versions.promote, "own-risk", what, version, "Medical director", until)
 
         try:
-            promote("another content", later)
+            promote("another content", later, "0.9")
             with pytest.raises(PredictionError, match="is the one that was promoted"):
                 served.run(run_of(store, site).for_patient, p)
             promote(content, later)

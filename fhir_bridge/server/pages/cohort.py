@@ -9,13 +9,14 @@ from typing import Any, Final
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.inputs import LOINC
+from fhir_bridge.predictions.overtaken import overtaken
 from fhir_bridge.predictions.resources import AIAST
 from fhir_bridge.server.pages.predictions import counts, is_elsewhere, model_name, model_of, short
 from fhir_bridge.server.pages.reading import codes_of, name_of, target_of
 from fhir_bridge.server.pages.variants import REPORTABLE
 from fhir_bridge.storage import Store
 
-__all__ = ["PAGE", "Cohort", "Row", "cohort_of", "rows_of"]
+__all__ = ["PAGE", "Cohort", "Row", "cohort_of", "outdated_results", "rows_of"]
 
 PAGE: Final = 50
 _COUNT: Final = 1000
@@ -56,7 +57,9 @@ class Cohort:
     complete: bool
 
 
-async def cohort_of(store: Store, access: AccessFilter, cursor: str | None = None, name: str = "") -> Cohort:
+async def cohort_of(
+    store: Store, access: AccessFilter, cursor: str | None = None, name: str = "", site: str | None = None
+) -> Cohort:
     """Patients in order of family name, `PAGE` at a time, perhaps only those whose name begins with `name`.
 
     A record that an A40 message merged into another one does not occurs by itself. Besides the patients, five
@@ -84,11 +87,11 @@ async def cohort_of(store: Store, access: AccessFilter, cursor: str | None = Non
         for link in patient.get("link", ()):
             if link.get("type") == "replaces":
                 of_reference[target_of(link.get("other", {}))[0]] = row
-    complete = await _fill(store, access, of_reference) if rows else True
+    complete = await _fill(store, access, of_reference, site) if rows else True
     return Cohort(list(rows.values()), page.next, complete)
 
 
-async def rows_of(store: Store, access: AccessFilter, patients: Sequence[str]) -> Cohort:
+async def rows_of(store: Store, access: AccessFilter, patients: Sequence[str], site: str | None) -> Cohort:
     """The rows of these patients, in this order; of a record that was merged into another one there is none."""
     if not patients:
         return Cohort([], None, complete=True)
@@ -101,7 +104,7 @@ async def rows_of(store: Store, access: AccessFilter, patients: Sequence[str]) -
             link.get("type") == "replaced-by" for link in patient.get("link", ())
         ):
             rows[f"Patient/{identity}"] = _row(patient)
-    complete = await _fill(store, access, rows) if rows else True
+    complete = await _fill(store, access, rows, site) if rows else True
     return Cohort(list(rows.values()), None, complete)
 
 
@@ -116,7 +119,7 @@ def _row(patient: dict[str, Any]) -> Row:
     )
 
 
-async def _fill(store: Store, access: AccessFilter, rows: Mapping[str, Row]) -> bool:
+async def _fill(store: Store, access: AccessFilter, rows: Mapping[str, Row], site: str | None) -> bool:
     """Fill in what the records hold."""
     patients = ("patient", ",".join(sorted(name.removeprefix("Patient/") for name in rows)))
     classes = ",".join(f"{LOINC}|{code}" for code in REPORTABLE)
@@ -144,8 +147,18 @@ async def _fill(store: Store, access: AccessFilter, rows: Mapping[str, Row]) -> 
     ids = [item["id"] for item in predicted]
     states = await store.results.states(ids)
     ours = {name for name, state in states.items() if state != "untracked"}
-    _predict(predicted, rows, await store.results.outdated(ids), ours)
+    outdated = await outdated_results(store, predicted, states, site)
+    _predict(predicted, rows, outdated, ours)
     return all_studies and all_reports and all_implied and all_predicted
+
+
+async def outdated_results(
+    store: Store, results: Sequence[dict[str, Any]], states: Mapping[str, str], site: str | None
+) -> set[str]:
+    """Ids of those that no longer count, or that a run might not give again; site: see `overtaken`."""
+    outdated = await store.results.outdated([item["id"] for item in results])
+    current = {item["id"]: model_of(item) for item in results if states.get(item["id"]) == "current"}
+    return outdated | (await overtaken(store, current, site)).keys()
 
 
 def _classify(implication: dict[str, Any], row: Row) -> None:

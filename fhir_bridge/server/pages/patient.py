@@ -70,7 +70,11 @@ class Facts:
 
 
 async def patient_values(
-    store: Store, access: AccessFilter, patient_id: str, chosen_ecg: str | None = None
+    store: Store,
+    access: AccessFilter,
+    patient_id: str,
+    chosen_ecg: str | None = None,
+    site: str | None = None,
 ) -> dict[str, object]:
     """The values of the template `patient.html`.
 
@@ -88,7 +92,7 @@ async def patient_values(
     resources = await asyncio.to_thread(lambda: [loads_exact(content) for content in stored])
     sources = await predictions.sources_of(resources, store, access)
     standings = await store.results.of_patient(patient_id)
-    outdated = await outdated_models(store, access, standings)
+    outdated = await outdated_models(store, access, standings, site)
     ecgs = await asyncio.to_thread(ecg.ecgs_of, resources, chosen_ecg)
     claimed = _claimed(ecgs, resources)
     # Before histories are read: only results that are shown cost a query.

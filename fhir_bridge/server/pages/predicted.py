@@ -8,7 +8,7 @@ from typing import Any, Final
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.resources import AIAST
-from fhir_bridge.server.pages.cohort import PAGE, Cohort, rows_of
+from fhir_bridge.server.pages.cohort import PAGE, Cohort, outdated_results, rows_of
 from fhir_bridge.server.pages.predictions import counts
 from fhir_bridge.server.pages.reading import target_of
 from fhir_bridge.storage import Store
@@ -25,8 +25,11 @@ _MOST: Final = 5000
 """Results that are looked at; beyond, the page says that there is more."""
 
 
-async def predicted_cohort(store: Store, access: AccessFilter, order: str) -> Cohort:
-    """The first `PAGE` patients with a result, in this order; only what the person may see counts."""
+async def predicted_cohort(store: Store, access: AccessFilter, order: str, site: str | None) -> Cohort:
+    """The first `PAGE` patients with a result, in this order; only what the person may see counts.
+
+    site: see `overtaken`.
+    """
     label = ("_security", f"{AIAST['system']}|{AIAST['code']}")
     results: list[dict[str, Any]] = []
     cursor: str | None = None
@@ -46,7 +49,7 @@ async def predicted_cohort(store: Store, access: AccessFilter, order: str) -> Co
     # What no model of this server wrote is on the patient's page, and puts nobody in front.
     states = await store.results.states([item["id"] for item in current])
     current = [item for item in current if states.get(item["id"], "untracked") != "untracked"]
-    outdated = await store.results.outdated([item["id"] for item in current])
+    outdated = await outdated_results(store, current, states, site)
     scores: dict[str, float] = {}
     for item in current:
         patient = target_of(item.get("subject", {}))[0].removeprefix("Patient/")
@@ -55,7 +58,7 @@ async def predicted_cohort(store: Store, access: AccessFilter, order: str) -> Co
     ordered = sorted(scores, key=lambda patient: (-scores[patient], patient))
     if order != "risk":
         ordered = [patient for patient in ordered if scores[patient] >= 0]
-    cohort = await rows_of(store, access, ordered[:PAGE])
+    cohort = await rows_of(store, access, ordered[:PAGE], site)
     return Cohort(cohort.rows, None, complete and cohort.complete and len(ordered) <= PAGE)
 
 

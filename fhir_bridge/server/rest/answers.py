@@ -97,7 +97,7 @@ def written(call: Call, result: Written) -> Response:
     if preference == "minimal":
         return Response(status_code=status, headers=headers)
     if preference == "OperationOutcome":
-        return outcome(status, [], headers)
+        return outcome(status, call.warnings, headers)
     body = hooks.redact(call.services.plugins, stored.bytes, call.access)
     return Response(body, status, headers=headers, media_type=FHIR_JSON)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from starlette.requests import Request
 
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.governance import audit
 from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.refusal import refuse
@@ -157,6 +158,7 @@ class Call:
         describe: gives the CapabilityStatement, or with mode `terminology` what terminology does.
         budget: what the request may cost.
         held: what is given back when the request is over.
+        warnings: what a writer has to know of what is stored all the same.
     """
 
     request: Request
@@ -173,6 +175,7 @@ class Call:
     describe: Callable[[str], Awaitable[bytes]] | None = field(default=None, repr=False)
     budget: Budget = field(kw_only=True, repr=False)
     held: ExitStack = field(default_factory=ExitStack, repr=False)
+    warnings: list[Issue] = field(default_factory=list, repr=False)
     _prefer: dict[str, str] | None = field(default=None, repr=False)
 
     @asynccontextmanager

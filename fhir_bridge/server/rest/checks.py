@@ -6,6 +6,7 @@ References are resolved before. A search in place of a reference (`Device?identi
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +17,11 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.attachments import attached_binaries, has_attachment, local_attachments
 from fhir_bridge.fhir.consent import uninterpreted
+from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.subsets import is_subset
+from fhir_bridge.predictions.objections import meant, unknown_models
+from fhir_bridge.predictions.registry import model_names
+from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.bounds import (
     refuse_new_links,
@@ -41,6 +46,7 @@ from fhir_bridge.storage.writing import Operation
 
 __all__ = ["check_of", "check_write", "resolve"]
 
+_log = logging.getLogger("fhir_bridge.server")
 _LITERAL = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 
 
@@ -96,6 +102,8 @@ async def check_write(call: Writing, operation: Operation) -> None:
     if operation.type == "Consent" and (reason := uninterpreted(resource)) is not None:
         # Stored, it would permit by saying nothing, and its author would think that it counts.
         raise refuse(422, "FB-REST-024", reason, source="Consent.policyRule, Consent.provision.type")
+    if operation.type == "Consent":
+        _check_models(call, resource)
     if operation.type == "Subscription":
         # It is a client's, who is told of changes as the token allows: an import has none.
         if not isinstance(call, Call):
@@ -112,6 +120,30 @@ async def check_write(call: Writing, operation: Operation) -> None:
     await hooks.before_write(
         call.services.plugins, resource, "create" if operation.action == "create" else "update"
     )
+
+
+def _check_models(call: Writing, consent: dict[str, Any]) -> None:
+    """Say that a Consent denies a model that is not here. Not stored, it would be no objection to anything.
+
+    Raises:
+        Refusal: 422, where the writer wants to be refused.
+    """
+    if not unknown_models(consent, ()):
+        return
+    site = getattr(getattr(call.services, "settings", None), "site", None)
+    known = model_names(site_settings(str(site))[0].parameters if site is not None else None)
+    for name in unknown_models(consent, known):
+        alike = meant(name, known)
+        counts = f"it counts against {', '.join(alike)}" if alike else "it counts against none of them"
+        message = (
+            f"no model here is called {name[:80]!a}, and {counts}; the models are {', '.join(sorted(known))}"
+        )
+        if isinstance(call, Call) and call.strict:
+            raise refuse(422, "FB-REST-025", message, source="Consent.provision.code")
+        # Without the identity of anybody: what is not in the answer is in the log.
+        _log.warning("a Consent was written: %s", message)
+        if isinstance(call, Call):
+            call.warnings.append(Issue("warning", "FB-REST-025", message, "Consent.provision.code"))
 
 
 def check_of(call: Writing) -> Check:
