@@ -163,6 +163,20 @@ _CODES = declare(
         "code-invalid",
     ),
     IssueCode(
+        "FB-OMOP-009",
+        "warning",
+        "A row lacks a date that the model requires",
+        "Look at the row in its source: what happened at no known time is on no timeline. The rest of it is converted.",
+        "required",
+    ),
+    IssueCode(
+        "FB-OMOP-010",
+        "warning",
+        "A birth or death is in the future",
+        "Look at the row in its source. A data set whose dates were shifted on purpose has them all so.",
+        "value",
+    ),
+    IssueCode(
         "FB-VEND-001",
         "error",
         "A resource of another system can't be taken over",
