@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from fhir_bridge.adapters.ehr.hl7v2.acknowledgment import Code, acknowledgment
+from fhir_bridge.adapters.ehr.hl7v2.acknowledgment import Code, acknowledgments
 from fhir_bridge.pipeline.receiving import Incoming, Receipt, Receiver, Unavailable
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage.location import database_url
@@ -142,8 +142,8 @@ def _fail(receipt: asyncio.Future[Receipt], error: Exception) -> None:
         receipt.exception()  # whoever sent it may be gone: nobody asks for it then
 
 
-def answer(settings: Settings, message: bytes, receipt: Receipt) -> tuple[Code, bytes | None]:
-    """The code that answers a message, and the ACK; None where its sender wants none."""
+def answer(settings: Settings, message: bytes, receipt: Receipt) -> tuple[Code, list[bytes]]:
+    """The code that answers a message, and the ACKs that its sender wants, in the order in which they are sent."""
     code: Code = "AA"
     if not receipt.readable:
         code = "AR"
@@ -154,4 +154,4 @@ def answer(settings: Settings, message: bytes, receipt: Receipt) -> tuple[Code, 
         for issue in receipt.issues
         if issue["severity"] != "information"
     ]
-    return code, acknowledgment(message, code, f"FB{receipt.key}", errors)
+    return code, acknowledgments(message, code, receipt.key, errors)
