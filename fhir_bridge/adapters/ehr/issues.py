@@ -436,6 +436,13 @@ _CODES = declare(
         "structure",
     ),
     IssueCode(
+        "FB-HL7-026",
+        "warning",
+        "The message is for training or debugging (MSH-11 is T or D)",
+        "Nothing to do where that is meant. A test system has test_messages: store in its site file.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-CDA-001",
         "error",
         "The XML of a document can't be read",
