@@ -22,6 +22,11 @@ BOUND = {
     ("Immunization", "vaccineCode"): "http://hl7.org/fhir/sid/cvx",
 }
 """Elements whose local codes are bound: the ConceptMaps of the site and of the project give a code of this system."""
+FURTHER = {
+    ("Observation", "valueQuantity"): "vital_unit(normalised(Observation.code, 'code'))",
+    ("Observation", "component"): "vital_parts",
+}
+"""What else is done with an element."""
 LEFT = ("id", "meta", "implicitRules")
 
 
@@ -60,6 +65,8 @@ def rule(kind: str) -> str:
         value = f"normalised({kind}.{name}, '{name}')"
         if bound is not None:
             value = f"{value} | bound('{bound}')"
+        if further := FURTHER.get((kind, name)):
+            value = f"{value} | {further}"
         shown = (
             f'"`{name}`"'
             if name in ("for", "when", "time", "key", "as", "rule", "let", "profile", "update", "doc")

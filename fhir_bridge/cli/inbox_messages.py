@@ -195,6 +195,10 @@ def replay_messages(url: str, site: Path | None, keys: Sequence[int]) -> int:
     receiver = Receiver(url, site, mapping=mapping.pop() if len(mapping) == 1 else None)
     with receiver:
         receipts = receiver.replay(keys)
+    skipped = [one for one in receipts if one.status == "skipped"]
     waiting = [one for one in receipts if one.status not in ("converted", "partial", "skipped")]
-    stderr.print(f"{len(receipts) - len(waiting)} stored, {len(waiting)} not")
+    # One that should name a patient and does not waits as well as what could not be converted.
+    waiting += [one for one in skipped if any(issue["severity"] == "error" for issue in one.issues)]
+    stored = sum(one.status in ("converted", "partial") for one in receipts)
+    stderr.print(f"{stored} stored, {len(skipped)} skipped, {len(receipts) - stored - len(skipped)} not")
     return 1 if waiting else 0

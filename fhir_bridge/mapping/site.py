@@ -65,6 +65,8 @@ class Site(BaseModel):
         packages: FHIR packages (.tgz, folders, JSON files) whose profiles, extensions, value sets, code systems and
             search parameters are used, relative to the site file.
         precedence: resource type -> adapters, strongest first, for elements that several sources write.
+        test_messages: whether messages that are for training or tests (HL7 v2: MSH-11 `T`, `D`) are stored: `skip` or
+            `store`.
         parameters: free values, read as `site.<name>` in expressions.
     """
 
@@ -80,6 +82,7 @@ class Site(BaseModel):
     terminology_store: Path | None = None
     packages: tuple[Path, ...] = ()
     precedence: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    test_messages: Literal["skip", "store"] = "skip"
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     _folder: Path = PrivateAttr(default_factory=Path)

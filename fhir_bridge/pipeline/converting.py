@@ -71,15 +71,15 @@ class Converter:
         await store.check_site_key(run.fingerprint)
         return await store.load_records([record], adapter=run.adapter, precedence=run.precedence)
 
-    def convert(self, content: bytes, name: str) -> Conversion:
-        """Convert one record.
+    def convert(self, content: bytes, name: str, *, stores: bool = False) -> Conversion:
+        """Convert one record; `stores` says whether it is to be stored.
 
         Raises:
             MappingErrors, SiteError, CrosswalkError: nothing can be converted.
         """
         with self._lock:
             run = self._prepared()
-            record = self._adapter.read_message(content, name, run.reading())
+            record = self._adapter.read_message(content, name, run.reading(stores=stores))
             if record.outcome != "read":
                 return Conversion((), record.issues, record.outcome)
             converted = run.convert(record)

@@ -155,6 +155,10 @@ class Receiver:
                 raise Unavailable(error.code) from error
             raise
 
+    def identifiers(self, content: bytes) -> list[str]:
+        """Values of the identifiers by which a message names its patients; for any thread."""
+        return list(self._read(content, "received").identifiers())
+
     def recover(self, older: timedelta = timedelta(0)) -> int:
         """Process what was kept so long ago and not processed; how many messages that were."""
         count = 0

@@ -217,6 +217,7 @@ class _Reading:
     chosen: bool
     jobs: int
     blocks: bool
+    stores: bool
 
 
 @dataclass(slots=True)
@@ -448,11 +449,18 @@ class ShardRun:
         assert isinstance(self.adapter, CompositeAdapter)
         return self.adapter.compose(parts, self.reading())
 
-    def reading(self) -> ReadContext:
-        """What the adapter may know of the run."""
+    def reading(self, *, stores: bool | None = None) -> ReadContext:
+        """What the adapter may know of the run; `stores`: whether what is read is stored, where no sink says so."""
         options = {**self.mapping.source_options, **self.options}
         chosen = self.selection.chooses
         limit = None if chosen else self.selection.limit
         return _Reading(
-            options, self.context.site, self.mapping.selectors, limit, chosen, self.jobs, self._blocks
+            options,
+            self.context.site,
+            self.mapping.selectors,
+            limit,
+            chosen,
+            self.jobs,
+            self._blocks,
+            self._keys if stores is None else stores,
         )

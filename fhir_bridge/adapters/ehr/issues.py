@@ -163,6 +163,20 @@ _CODES = declare(
         "code-invalid",
     ),
     IssueCode(
+        "FB-OMOP-009",
+        "warning",
+        "A row lacks a date that the model requires",
+        "Look at the row in its source: what happened at no known time is on no timeline. The rest of it is converted.",
+        "required",
+    ),
+    IssueCode(
+        "FB-OMOP-010",
+        "warning",
+        "A birth or death is in the future",
+        "Look at the row in its source. A data set whose dates were shifted on purpose has them all so.",
+        "value",
+    ),
+    IssueCode(
         "FB-VEND-001",
         "error",
         "A resource of another system can't be taken over",
@@ -420,6 +434,13 @@ _CODES = declare(
         "Zero bytes within the message were left out",
         "Ask its sender: what was in their place is lost.",
         "structure",
+    ),
+    IssueCode(
+        "FB-HL7-026",
+        "warning",
+        "The message is for training or debugging (MSH-11 is T or D)",
+        "Nothing to do where that is meant. A test system has test_messages: store in its site file.",
+        "business-rule",
     ),
     IssueCode(
         "FB-CDA-001",

@@ -113,5 +113,6 @@ async def _answered(call: Call, body: bytes) -> tuple[bytes, int]:
         raise refuse(
             503, "FB-REST-013", "the message was not stored: send it again", headers={"Retry-After": "2"}
         ) from None
-    code, text = answer(services.settings, body, receipt)
-    return text or b"", _STATUS[code]
+    code, answers_due = answer(services.settings, body, receipt)
+    # One message goes out: what became of it says that it is kept, too.
+    return answers_due[-1] if answers_due else b"", _STATUS[code]

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from fhir_bridge.adapters.ehr.hl7v2.acknowledgment import acknowledgment
+from fhir_bridge.adapters.ehr.hl7v2.acknowledgment import acknowledgments
 from fhir_bridge.adapters.ehr.hl7v2.mllp import Deframer, FrameTooLarge, NoFrame, framed
 from fhir_bridge.pipeline.receiving import Incoming, Receipt, Unavailable
 from fhir_bridge.server.receiving.intake import Intake, answer
@@ -226,27 +226,25 @@ class _Connection:
             raise
 
     async def _refuse(self, message: bytes, text: str) -> None:
-        refusal = acknowledgment(message, "AR", "FB0", [("E", "FB-HL7-010", text)])
-        if refusal is not None:
+        for refusal in acknowledgments(message, "AR", 0, [("E", "FB-HL7-010", text)], kept=False):
             await self._answers.put(refusal)
 
     async def _answer(self) -> None:
         with _closed_by_peer():
             while (item := await self._answers.get()) is not None:
-                text: bytes | None
                 if isinstance(item, bytes):
-                    text = item
+                    texts = [item]
                 else:
                     message, receipt = item
                     try:
                         # The future is the intake's: cancelling this connection must not cancel it.
-                        _, text = answer(self._settings, message, await asyncio.shield(receipt))
+                        _, texts = answer(self._settings, message, await asyncio.shield(receipt))
                     except Unavailable:
                         return  # no answer, and the end of the connection: the sender sends it again
                     finally:
                         await self._memory.give_back(len(message))
-                if text is not None:
-                    self._writer.write(framed(text))
+                if texts:
+                    self._writer.write(b"".join(map(framed, texts)))
                     async with asyncio.timeout(FRAME_SECONDS):
                         await self._writer.drain()
 

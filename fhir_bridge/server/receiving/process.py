@@ -13,6 +13,7 @@ import sys
 from multiprocessing.connection import Connection
 
 from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
+from fhir_bridge.server import offloading
 from fhir_bridge.server.receiving.intake import Intake
 from fhir_bridge.server.receiving.mllp import Listener
 from fhir_bridge.server.settings import Settings
@@ -47,6 +48,7 @@ async def _listen(settings: Settings, listening: socket.socket, ready: Connectio
     gc.collect()
     gc.freeze()  # definitions and mapping stay as long as the process: collections need not walk them
     gc.set_threshold(50_000, 20, 20)
+    offloading.prepare()  # large messages are processed in a thread of their own
     await listener.start(listening)
     ready.send(True)
     ready.close()

@@ -68,7 +68,8 @@ class ConvertData(CallOperation):
                 403, "FB-SMART-002", "to store what a message says, a token has to allow all writes (*.cud)"
             )
         if kind in _ADAPTERS:
-            conversion = await self._convert(_ADAPTERS[kind], content.encode("utf-8", "surrogatepass"))
+            text = content.encode("utf-8", "surrogatepass")
+            conversion = await self._convert(_ADAPTERS[kind], text, stores=store == "true")
         elif kind in ("fhir", "json"):
             conversion = await offloaded(_as_it_is, content)
         else:
@@ -107,7 +108,7 @@ class ConvertData(CallOperation):
         answer = {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}
         return _with_issues(Response(dumps(answer), media_type=FHIR_JSON), stored)
 
-    async def _convert(self, adapter: str, content: bytes) -> Conversion:
+    async def _convert(self, adapter: str, content: bytes, *, stores: bool) -> Conversion:
         site = self._settings.site
         mapping = self._settings.hl7v2_mapping if adapter == "hl7v2" else None
         converter = self._converters.get(adapter)
@@ -116,7 +117,7 @@ class ConvertData(CallOperation):
                 converter = self._converters[adapter] = Converter(
                     adapter, Path(site) if site else None, mapping
                 )
-            return await offloaded(converter.convert, content, "inputData")
+            return await offloaded(converter.convert, content, "inputData", stores=stores)
         except (MappingErrors, SiteError, CrosswalkError) as error:
             raise refuse(
                 500, "FB-REST-009", f"nothing can be converted here: {type(error).__name__}"

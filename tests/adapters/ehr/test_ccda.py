@@ -304,6 +304,53 @@ def test_all_names_and_addresses_of_a_guardian_arrive(summary: bytes) -> None:
     assert all(word in told for word in ("Boris", "Bo ", "Keller", "Linz", "Graz"))
 
 
+def test_of_several_addresses_of_a_place_the_one_that_lasts_is_its_address(summary: bytes) -> None:
+    addresses = (
+        b'<addr use="WP"><streetAddressLine>1 Altgasse</streetAddressLine><city>Linz</city>'
+        b'<useablePeriod xsi:type="IVL_TS"><low value="20190101"/><high value="20201231"/></useablePeriod></addr>'
+        b'<addr use="BAD"><city>Wels</city></addr>'
+        b'<addr use="WP PST"><streetAddressLine>2 Neugasse</streetAddressLine><city>Graz</city>'
+        b'<useablePeriod xsi:type="IVL_TS"><low value="20210101"/></useablePeriod></addr><addr nullFlavor="MSK"/>'
+    )
+    # Of an encompassing encounter, and of a participant of an entry.
+    facility, count = re.subn(
+        rb"(<healthCareFacility>.*?<location>.*?</name>).*?(</location>)",
+        rb"\1" + addresses + rb"\2",
+        summary,
+        count=1,
+        flags=re.DOTALL,
+    )
+    assert count == 1
+    role = (
+        b'<participant typeCode="LOC"><participantRole classCode="SDLOC"><code code="1117-1" '
+        b'codeSystem="2.16.840.1.113883.6.259"/>' + addresses + b"</participantRole></participant>"
+    )
+    entry, count = re.subn(
+        rb'(extension="p2"/>.*?</effectiveTime>)', rb"\1" + role, summary, count=1, flags=re.DOTALL
+    )
+    assert count == 1
+    for document in (facility, entry):
+        outcome = converted(document)
+        places = [place for place in of_type(outcome, "Location") if "Neugasse" in str(place.get("address"))]
+        assert len(places) == 1
+        assert places[0]["address"] == {
+            "use": "work",
+            "type": "postal",
+            "line": ["2 Neugasse"],
+            "city": "Graz",
+            "period": {"start": "2021-01-01"},
+        }
+        notes = [each["valueAnnotation"]["text"] for each in places[0]["extension"]]
+        assert [note for note in notes if note.startswith("Address: ")] == [
+            "Address: WP; 1 Altgasse; Linz; low: 20190101 high: 20201231",
+            "Address: BAD; Wels",
+            "Address: WP PST; 2 Neugasse; Graz; low: 20210101",
+        ]
+        # That a further one is withheld is in the account, or in what a statement says of its participant.
+        told = [*outcome.messages, *map(str, of_type(outcome, "Condition"))]
+        assert any(re.search("given as missing: .*addr|nullFlavor MSK", text) for text in told)
+
+
 def test_a_vaccine_by_the_former_oid_of_cvx_is_of_cvx(summary: bytes) -> None:
     outcome = converted(summary.replace(b"2.16.840.1.113883.12.292", b"2.16.840.1.113883.6.59"))
     (immunization,) = of_type(outcome, "Immunization")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_bridge.adapters.ehr.hl7v2.acknowledgment import acknowledgment
+from fhir_bridge.adapters.ehr.hl7v2.acknowledgment import acknowledgments
 
 CUT = ("E", "FB-HL7-020", "the message | was cut off")
 UNNUMBERED = ("W", "FB-HL7-022", "no number")
@@ -12,8 +12,7 @@ UNNUMBERED = ("W", "FB-HL7-022", "no number")
 
 def segments(version: str, *errors: tuple[str, str, str], code: str = "AR") -> dict[str, list[str]]:
     message = f"MSH|^~\\&|A|B|C|D|20260101||ADT^A01|1|P|{version}\r".encode()
-    answer = acknowledgment(message, code, "FB1", errors)  # type: ignore[arg-type]
-    assert answer is not None
+    (answer,) = acknowledgments(message, code, 1, errors)  # type: ignore[arg-type]
     return {line[:3]: line.split("|") for line in answer.decode().rstrip("\r").split("\r")}
 
 
@@ -58,3 +57,38 @@ def test_accepted_message_has_no_error_of_its_content(version: str) -> None:
     answer = segments(version, CUT, code="AA")
     assert answer["MSA"] == ["MSA", "AA", "1"]
     assert "ERR" not in answer
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "code", "kept", "expected"),
+    [
+        ("", "", "AA", True, ["AA"]),
+        ("", "", "AR", False, ["AR"]),
+        ("AL", "", "AA", True, ["CA"]),
+        ("AL", "NE", "AE", True, ["CA"]),
+        ("AL", "AL", "AA", True, ["CA", "AA"]),
+        ("AL", "AL", "AE", True, ["CA", "AE"]),
+        ("AL", "AL", "AR", True, ["CR"]),
+        ("AL", "ER", "AA", True, ["CA"]),
+        ("AL", "ER", "AE", True, ["CA", "AE"]),
+        ("AL", "SU", "AE", True, ["CA"]),
+        ("NE", "AL", "AA", True, ["AA"]),
+        ("", "AL", "AE", True, ["AE"]),
+        ("", "NE", "AA", True, []),
+        ("ER", "NE", "AA", True, []),
+        ("ER", "AL", "AR", False, ["CR"]),
+        ("SU", "SU", "AA", True, ["CA", "AA"]),
+        ("SU", "AL", "AR", True, []),
+        ("NE", "NE", "AR", True, []),
+    ],
+)
+def test_enhanced_mode_has_the_answers_that_its_sender_asks_for(
+    accept: str, application: str, code: str, kept: bool, expected: list[str]
+) -> None:
+    message = f"MSH|^~\\&|A|B|C|D|20260101||ADT^A01|1|P|2.5.1|||{accept}|{application}\r".encode()
+    answers = acknowledgments(message, code, 7, [CUT], kept=kept)  # type: ignore[arg-type]
+    assert [answer.split(b"MSA|")[1][:2].decode() for answer in answers] == expected
+    assert all(answer.split(b"MSA|")[1][2:4] == b"|1" for answer in answers)
+    ids = {answer.split(b"|")[9] for answer in answers}
+    assert len(ids) == len(answers)
+    assert all(len(identity) == 20 for identity in ids)

@@ -185,3 +185,70 @@ def test_a_file_too_large_to_be_read_as_a_whole_is_refused_and_lines_before_stay
     lined = convert_records("ehr/fhir", [write("lines.ndjson", f"{small}\n{large}\n{small}\n")], site)
     assert len(lined.of("Patient")) == 1
     assert [outcome for _, outcome in lined.outcomes].count("rejected") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "unit", "expected", "wanted"),
+    [
+        ("8480-6", 16.0, "kPa", "120", "mm[Hg]"),
+        ("8480-6", 16, "kPa", "120", "mm[Hg]"),
+        ("8310-5", 310.15, "K", "37.000", "Cel"),
+        ("29463-7", 80000, "mg", "0.080000", "kg"),
+        ("8302-2", 1.82, "m", "182", "cm"),
+        ("8310-5", 98.6, "[degF]", "98.6", "[degF]"),
+    ],
+)
+def test_vital_sign_is_in_a_unit_of_its_profile_with_what_was_sent_beside_it(
+    tmp_path: Path, code: str, value: float, unit: str, expected: str, wanted: str
+) -> None:
+    (tmp_path / "site.yaml").write_text(SITE)
+    measured = {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}
+    patient = {
+        "resourceType": "Patient",
+        "id": "p",
+        "identifier": [{"system": "urn:oid:2.25.1001", "value": "1"}],
+    }
+    pressure = code == "8480-6"
+    coding = {"coding": [{"system": "http://loinc.org", "code": code}]}
+    observation: dict[str, Any] = {
+        "resourceType": "Observation",
+        "id": "o",
+        "status": "final",
+        "category": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/observation-category",
+                        "code": "vital-signs",
+                    }
+                ]
+            }
+        ],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]} if pressure else coding,
+        "subject": {"reference": "Patient/p"},
+        "effectiveDateTime": "2026-01-01",
+    }
+    if pressure:
+        lower = {"coding": [{"system": "http://loinc.org", "code": "8462-4"}]}
+        absent = {
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown"}
+            ]
+        }
+        observation["component"] = [
+            {"code": coding, "valueQuantity": measured},
+            {"code": lower, "dataAbsentReason": absent},
+        ]
+    else:
+        observation["valueQuantity"] = measured
+    path = tmp_path / "export.ndjson"
+    path.write_text("".join(json.dumps(one) + "\n" for one in (patient, observation)))
+    report = convert(RunRequest("fhir", site=tmp_path / "site.yaml"), [path], tmp_path / "out")
+    assert report.account.converted == 2, report.account
+    (stored,) = (
+        json.loads(line) for line in (tmp_path / "out" / "Observation.ndjson").read_text().splitlines()
+    )
+    quantity = (stored["component"][0] if pressure else stored)["valueQuantity"]
+    assert (quantity["value"], quantity["code"]) == (float(expected), wanted)
+    beside = [one["valueQuantity"] for one in quantity.get("extension", ())]
+    assert beside == ([] if wanted == unit else [measured])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from fhir_bridge.adapters.ehr.wearables import adapter
 from fhir_bridge.pipeline import RunRequest, load_sources
 
 SITE = "site: test\nzone: Europe/Berlin\ndemo_key: true\n"
@@ -30,12 +32,18 @@ class Phone:
         (folder / "site.yaml").write_text(SITE)
 
     def load(
-        self, *records: str, day: str = "02-01", patient: str = "urn:test|77", name: str = "export.xml"
+        self,
+        *records: str,
+        day: str = "02-01",
+        patient: str = "urn:test|77",
+        name: str = "export.xml",
+        **options: str,
     ) -> dict[str, Any]:
         path = self.folder / name
         written = f'<ExportDate value="2026-{day} 08:00:00 +0100"/>\n'
         path.write_text(f"<HealthData>\n{written}{''.join(records)}</HealthData>")
-        request = RunRequest("wearables", site=self.folder / "site.yaml", options={"patient": patient})
+        options = {"patient": patient, **options}
+        request = RunRequest("wearables", site=self.folder / "site.yaml", options=options)
         return load_sources(request, [str(path)], self.url).report
 
     def stored(self, text: str = "") -> list[dict[str, Any]]:
@@ -131,6 +139,58 @@ def test_newest_export_counts_in_whatever_order_they_are_loaded(
     assert phone.values(WEIGHT) == [(82, None), (83, None)]
     assert phone.values(STEPS) == []  # taken out before the newer export
     assert phone.original() == "2026-02-05"
+
+
+SUNDAY = [
+    record(HEART, 60, "01-01 08:00:00"),
+    record(HEART, 90, "01-01 18:00:00"),
+    record(WEIGHT, 82, "01-01 08:00:00"),
+    record(WEIGHT, 84, "01-06 08:00:00"),
+]
+
+
+@pytest.mark.parametrize("order", list(permutations(("02-01", "02-05", "02-08"))))
+def test_any_order_of_three_exports_and_re_loads_ends_at_the_newest(
+    phone: Phone, order: tuple[str, ...]
+) -> None:
+    exports = {"02-01": MONDAY, "02-05": FRIDAY, "02-08": SUNDAY}
+    seen: set[str] = set()
+    for day in (*order, order[0], order[1]):
+        seen.add(day)
+        phone.load(*exports[day], day=day)
+        newest = {
+            "02-01": ([(60, 1)], 81, [(9, 1)]),
+            "02-05": ([(85, 2)], 82, []),
+            "02-08": ([(75, 2)], 82, []),
+        }
+        heart, weight, steps = newest[max(seen)]
+        assert phone.values(HEART) == heart, "a load never goes back"
+        assert (weight, None) in phone.values(WEIGHT)
+        assert phone.values(STEPS) == steps
+    assert phone.values(WEIGHT) == [(82, None), (84, None)]
+    assert phone.original() == "2026-02-08"
+
+
+@pytest.mark.parametrize("again", [("02-01", "02-05"), ("02-05", "02-01")])
+def test_exports_of_a_version_that_took_the_last_are_loaded_again(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch, again: tuple[str, str]
+) -> None:
+    exports = {"02-01": MONDAY, "02-05": FRIDAY}
+    digest = adapter._digest
+    with monkeypatch.context() as patch:  # as that version named its records
+        patch.setattr(adapter, "export_date", lambda _file: None)
+        patch.setattr(adapter, "_digest", lambda *parts: digest(*filter(None, parts)))
+        for day in ("02-05", "02-01"):
+            phone.load(*exports[day], day=day)
+    assert phone.values(HEART) == [(60, 1)]
+    for day in again:
+        report = phone.load(*exports[day], day=day, replace_undated="true")
+        assert report["records"]["rejected"] == 0
+    assert phone.values(HEART) == [(85, 2)]
+    assert phone.values(WEIGHT) == [(82, None), (83, None)]
+    assert phone.values(STEPS) == []
+    phone.load(*SUNDAY, day="02-08")
+    assert phone.values(HEART) == [(75, 2)]
 
 
 def test_export_that_has_little_of_an_older_one_takes_nothing_else_back(phone: Phone) -> None:

@@ -176,6 +176,35 @@ def test_a_failed_one_is_in_the_inbox_and_replayed_there(
     assert "Could not be converted" in page(clinic, "/inbox?kind=failed")
 
 
+def test_an_event_of_nobody_is_found_and_waits_until_somebody_discards_it(
+    clinic: Hospital, sent: None, database_url: str, site: Path
+) -> None:
+    nobody = "\r".join(line for line in adt(60, "h6").split("\r") if not line.startswith("PID"))
+    token = clinic.token("user/*.cruds")
+    answer = clinic.http.post("/hl7v2", content=nobody.encode(), headers={**HL7, **token})
+    assert (answer.status_code, "MSA|AA|A60" in answer.text) == (200, True)
+    (message,) = listed(database_url, "--id", "A60")
+    assert (message["status"], message["issues"][0]["code"]) == ("skipped", "FB-HL7-023")
+
+    def waiting() -> list[dict[str, Any]]:
+        entries = [json.loads(line) for line in command(database_url, "list", "--json").splitlines()]
+        return [entry for entry in entries if entry["code"] == "FB-HL7-023"]
+
+    (entry,) = waiting()
+    assert (entry["kind"], entry["kept"]) == ("failed", True)
+    assert "FB-HL7-023" in command(database_url, "show", str(entry["id"]))
+    assert "OBX" not in (shown := command(database_url, "message", str(message["id"]), "--site", site))
+    assert "EVN|A08" in shown
+    command(database_url, "replay", str(entry["id"]), "--site", site, code=1)
+    command(database_url, "replay", "--message", str(message["id"]), "--site", site, code=1)
+    assert [one["id"] for one in waiting()] == [entry["id"]]
+    assert [one["status"] for one in listed(database_url, "--id", "A60")] == ["skipped"]
+    assert f"/inbox/messages/{message['id']}" in page(clinic, "/inbox/messages?id=A60")
+    command(database_url, "discard", str(entry["id"]))
+    assert waiting() == []
+    assert len(listed(database_url, "--id", "A60")) == 1
+
+
 def test_messages_go_by_age_but_for_those_that_wait(clinic: Hospital, sent: None, database_url: str) -> None:
     settings = Settings(keep_messages_days=30)
     with psycopg.connect(database_url) as connection:

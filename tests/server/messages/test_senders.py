@@ -5,11 +5,15 @@ from __future__ import annotations
 import ssl
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
 from fhir_bridge.server import Settings
@@ -60,7 +64,34 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "-out",
             folder / f"{name}.pem",
         )
+    _write_expired(folder)
     return folder
+
+
+def _write_expired(folder: Path) -> None:
+    """What the authority issued to a sender, and has ended (expired.pem), and will begin (future.pem)."""
+    authority = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+    key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC)
+    for name, begin, end in (
+        ("expired", now - timedelta(days=30), now - timedelta(days=1)),
+        ("future", now + timedelta(days=1), now + timedelta(days=30)),
+    ):
+        own = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{name} Ada Keller")]))
+            .issuer_name(authority.subject)
+            .public_key(own.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(begin)
+            .not_valid_after(end)
+            .sign(key, hashes.SHA256())
+        )
+        (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (folder / f"{name}.key").write_bytes(own.private_bytes(*form))
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +121,26 @@ def _tls(certificates: Path, name: str | None) -> ssl.SSLContext:
 def test_only_who_shows_a_certificate_may_send(served: Served, port: int, certificates: Path) -> None:
     with connected(port, tls=_tls(certificates, "sender")) as sender:
         assert codes(sender.send(adt(1, "t1"))) == ["AA"]
-    for name in (None, "stranger"):
+    for name in (None, "stranger", "expired", "future"):
         with pytest.raises(GONE), connected(port, tls=_tls(certificates, name)) as sender:
             sender.send(adt(2, "t2"))
     with connected(port) as plain, pytest.raises(GONE):
         plain.send(adt(2, "t2"))
     with psycopg.connect(served.database_url) as connection:
         assert connection.execute("SELECT 1 FROM received_message WHERE control_id = 'A2'").fetchone() is None
-    for why in ("peer did not return a certificate", "self-signed certificate", "wrong version number"):
+    reasons = (
+        "peer did not return a certificate",
+        "self-signed certificate",
+        "wrong version number",
+        "certificate has expired",
+        "certificate is not yet valid",
+    )
+    for why in reasons:
         until(lambda why=why: f"TLS handshake failed: {why}" in served.said(), why)
+    assert "Keller" not in served.said()
+    assert "Traceback" not in served.said()
+    with connected(port, tls=_tls(certificates, "sender")) as sender:
+        assert codes(sender.send(adt(3, "t1"))) == ["AA"], "others go on"
 
 
 def test_a_failure_is_an_error_where_the_site_says_so(served: Served, port: int, certificates: Path) -> None:

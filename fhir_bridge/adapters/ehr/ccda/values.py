@@ -192,6 +192,14 @@ def address(ctx: Context, x: Any) -> list[Address] | None:
     return results or None
 
 
+@function(context=True, nulls=True, returns="Address", reads=("whole",))
+def valid_address(ctx: Context, x: Any) -> Address | None:
+    """Of AD values the first whose use has no end and is neither `BAD` nor `OLD`, else the first."""
+    known = address(ctx, x) or []
+    lasting = (each for each in known if each.get("use") != "old" and "end" not in each.get("period", ()))
+    return next(lasting, known[0] if known else None)
+
+
 @function(context=True, nulls=True, returns="ContactPoint", reads=("whole",))
 def contact_point(ctx: Context, x: Any) -> list[ContactPoint] | None:
     """ContactPoints of TEL values."""
@@ -445,6 +453,7 @@ _TITLES: Final = {
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "human_name": human_name,
     "address": address,
+    "valid_address": valid_address,
     "contact_point": contact_point,
     "ids": ids,
     "effective": effective,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from fhir_bridge.adapters.ehr.vital_units import VITAL_UNITS
 from fhir_bridge.fhir import ucum
 from fhir_bridge.mapping import Context, function
+from fhir_bridge.mapping.functions.conversions import in_unit
 from fhir_bridge.mapping.functions.quantities import in_range, quantity
 from fhir_bridge.mapping.functions.references import keyed, patient
 from fhir_bridge.mapping.functions.schemes import system_uri
@@ -79,6 +81,48 @@ def bound(ctx: Context, value: Any, system: str) -> Any:
     first = codings[0]
     ctx.unmapped[first.get("system") or "", first.get("code") or "", first.get("display") or ""] += 1
     return value
+
+
+_LOINC: Final = "http://loinc.org"
+
+
+@function(context=True, returns="Quantity", reads=("text", "none"))
+def vital_unit(ctx: Context, value: Any, code: Any) -> Any:
+    """A measured quantity; of a vital sign whose R4 profile does not take its unit (a blood pressure in kPa), in one
+    that it takes, with the vendor's value and unit beside it. One that can't be converted stays as it is."""
+    if not isinstance(value, Mapping) or not isinstance(code, Mapping):
+        return value
+    units = next((VITAL_UNITS[loinc] for loinc in _loinc_codes(ctx, code) if loinc in VITAL_UNITS), None)
+    if units is None or value.get("code") in units:
+        return value
+    number = value.get("value")
+    measured = {**value, "value": Decimal(number)} if type(number) is int else value
+    return in_unit(ctx, measured, units[0], else_="keep")
+
+
+@function(context=True, returns="BackboneElement", reads=("text", "none"))
+def vital_parts(ctx: Context, value: Any) -> Any:
+    """Components, the quantity of each as `vital_unit` has it."""
+    if not isinstance(value, list):
+        return value
+    return [
+        {**part, "valueQuantity": vital_unit(ctx, part["valueQuantity"], part.get("code"))}
+        if isinstance(part, Mapping) and "valueQuantity" in part
+        else part
+        for part in value
+    ]
+
+
+def _loinc_codes(ctx: Context, concept: Mapping[str, Any]) -> Iterator[str]:
+    """The LOINC codes of a concept, its own and those of the ConceptMaps (`bound`)."""
+    codings = concept.get("coding")
+    for coding in codings if isinstance(codings, list) else ():
+        if coding.get("system") == _LOINC:
+            yield str(coding.get("code"))
+        elif coding.get("code"):
+            for target in ctx.terminology.translate(coding.get("system"), coding["code"], (_LOINC,)):
+                if target.equivalence in _ACCEPTED:
+                    yield target.code
 
 
 @function(scope=True, context=True, returns="Reference")
@@ -179,4 +223,6 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "bound": bound,
     "normalised": normalised,
     "own_patient": own_patient,
+    "vital_parts": vital_parts,
+    "vital_unit": vital_unit,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode, is_wide, seems_utf8
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
@@ -45,7 +45,7 @@ class Hl7v2Adapter:
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Message]:
         """Read messages in order, one in memory at a time."""
         for path in paths:
-            yield from _read_file(path, context.options, getattr(context.site, "timezone", None))
+            yield from _read_file(path, _Settings.of(context))
 
     def pieces(self, path: Path, jobs: int, options: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """The pieces of a large file that are read side by side; none where it is read whole."""
@@ -58,7 +58,7 @@ class Hl7v2Adapter:
         self, path: Path, piece: Mapping[str, Any], context: ReadContext, state: dict[str, Any]
     ) -> Iterator[Message]:
         """The messages of a piece, in order; `state` gets how many they are, and what trailers state."""
-        read = yield from _read_piece(path, piece, context.options, getattr(context.site, "timezone", None))
+        read = yield from _read_piece(path, piece, _Settings.of(context))
         state["read"] = None if read is None else list(read)
 
     def read_end(
@@ -78,12 +78,42 @@ class Hl7v2Adapter:
 
     def read_message(self, content: bytes, name: str, context: ReadContext) -> Message:
         """One message that was received; what can't be read comes back as rejected, with the issue."""
-        zone, locator = getattr(context.site, "timezone", None), f"{name}#1"
-        message = read_message(content, locator, context.options, zone)
+        locator = f"{name}#1"
+        message = _Settings.of(context).message(content, locator)
         if wrong := _misframed(message.segments, locator):
             return Message(locator, message.segments, [wrong], "rejected", raw=content)
         return message
 
+
+class _Settings(NamedTuple):
+    """What decides how a message is read: options, the site's zone, and whether one for tests is left out."""
+
+    options: Mapping[str, Any]
+    zone: tzinfo | None
+    skips_tests: bool
+
+    @classmethod
+    def of(cls, context: ReadContext) -> _Settings:
+        """As a run has it. Files are written of any message; what is not production's goes into no store by itself."""
+        stores = getattr(context, "stores", False)
+        skips = bool(stores) and getattr(context.site, "test_messages", "skip") == "skip"
+        return cls(context.options, getattr(context.site, "timezone", None), skips)
+
+    def message(self, raw: bytes, locator: str) -> Message:
+        """One message from its bytes, and an issue where it is not of production."""
+        message = read_message(raw, locator, self.options, self.zone)
+        if message.outcome != "read" or not (kind := _MODES.get(message.processing)):
+            return message
+        text = f"MSH-11 is {message.processing}: the message is for {kind}"
+        if self.skips_tests:
+            message.outcome = "skipped"
+            text += ", and is not stored (test_messages of the site file)"
+        message.issues = [*message.issues, new_issue("FB-HL7-026", text, message.locator)]
+        return message
+
+
+_MODES: Final[Mapping[str, str]] = {"T": "training", "D": "debugging"}
+"""Codes of table 0103 beside P, production."""
 
 _WORTHWHILE = 4 << 20
 """Bytes from which a file is read in pieces."""
@@ -118,8 +148,8 @@ def _pieces(path: Path, jobs: int, options: Mapping[str, Any]) -> list[dict[str,
     return parts if len(parts) > 1 else []
 
 
-def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> Iterator[Message]:
-    read = yield from _read_piece(path, {"begin": 0, "number": 0}, options, zone)
+def _read_file(path: Path, settings: _Settings) -> Iterator[Message]:
+    read = yield from _read_piece(path, {"begin": 0, "number": 0}, settings)
     if read is not None:
         yield from _ended(path, read)
 
@@ -137,10 +167,10 @@ def _ended(path: Path, read: _Read) -> Iterator[Message]:
 
 
 def _read_piece(
-    path: Path, piece: Mapping[str, int], options: Mapping[str, Any], zone: tzinfo | None
+    path: Path, piece: Mapping[str, int], settings: _Settings
 ) -> Generator[Message, None, _Read | None]:
     """The messages of a piece of a file, then what was read; None where it can't be."""
-    limit = _limit(options)
+    limit = _limit(settings.options)
     before = number = piece["number"]
     stated: int | None = None
     try:
@@ -151,7 +181,7 @@ def _read_piece(
             number += 1
             locator = f"{path.name}#{number}"
             if framed.kind == "message":
-                message = read_message(framed.raw, locator, options, zone)
+                message = settings.message(framed.raw, locator)
                 message.offset, message.wide = framed.offset, framed.wide
                 yield message
             elif framed.kind == "oversize":

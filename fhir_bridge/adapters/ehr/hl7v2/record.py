@@ -169,6 +169,11 @@ class Message:
         return blake2b(content, digest_size=16).hexdigest() if content else ""
 
     @property
+    def processing(self) -> str:
+        """MSH-11, its first component: `P` for production, `T` for training, `D` for debugging."""
+        return str(self.segments[0].part(11, 1) or "").strip().upper() if self.segments else ""
+
+    @property
     def zone(self) -> tzinfo | None:
         """The offset of MSH-7, which times without one have (2.14.9.7), where it is not that of the site's zone.
 

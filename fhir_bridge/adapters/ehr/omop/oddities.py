@@ -1,8 +1,9 @@
-"""What of a row can't be as it says: numbers of rows that are not there, below zero, ends before their beginnings."""
+"""What of a row can't be, or is not there: numbers of rows that do not exist, or below zero; dates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from fhir_bridge.adapters.ehr.issues import new_issue
@@ -29,6 +30,23 @@ _UNDERSTOOD: Final = {
 }
 """Concepts that rules name: they need no table of concepts."""
 _OPPOSITES: Final = (("_start_date", "_end_date"), ("_start_datetime", "_end_datetime"))
+
+
+_REQUIRED: Final = {
+    "person": ("year_of_birth",),
+    "death": ("death_date",),
+    "visit_occurrence": ("visit_start_date", "visit_end_date"),
+    "condition_occurrence": ("condition_start_date",),
+    "drug_exposure": ("drug_exposure_start_date", "drug_exposure_end_date"),
+    "procedure_occurrence": ("procedure_date",),
+    "measurement": ("measurement_date",),
+    "observation": ("observation_date",),
+    "device_exposure": ("device_exposure_start_date",),
+    "note": ("note_date",),
+}
+"""Dates that CDM 5.4 requires."""
+_FULLER: Final = {"year_of_birth": "birth_datetime"}
+"""Where the same may be, beside the time of a day."""
 
 
 class Oddities:
@@ -60,6 +78,14 @@ class Oddities:
         self._concepts = [column for column in there if column.endswith("_concept_id")]
         self._numbers = [column for column in there if column in _NUMBERS]
         self._pairs = list(_pairs(there))
+        known = TABLES[kind]
+        self._required = [
+            (column, (column, other) if (other := _fuller(column)) in known else (column,))
+            for column in _REQUIRED.get(kind, ())
+            if column not in ignored
+        ]
+        # A day more: it is tomorrow somewhere.
+        self._today = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 
     def look(self, row: OmopRow) -> list[Issue]:
         """What is odd about a row, which is converted all the same."""
@@ -85,11 +111,46 @@ class Oddities:
             length = min(len(died), len(born))
             if died[:length] < born[:length]:
                 turned.append("the day of death is before that of birth")
+        missing = [
+            f"{column} is missing"
+            for column, columns in self._required
+            if not any(cell(name) for name in columns)
+        ]
+        future = [f"{column} is in the future" for column in self._future(row)]
         return [
             new_issue(code, message, row.locator)
-            for code, messages in (("FB-OMOP-005", lost), ("FB-OMOP-006", below), ("FB-OMOP-007", turned))
+            for code, messages in (
+                ("FB-OMOP-005", lost),
+                ("FB-OMOP-006", below),
+                ("FB-OMOP-007", turned),
+                ("FB-OMOP-009", missing),
+                ("FB-OMOP-010", future),
+            )
             for message in messages
         ]
+
+    def _future(self, row: OmopRow) -> Iterator[str]:
+        """Columns by which somebody is born, or died, after today."""
+        if self._kind == "person":
+            born = row.birth_date
+            if row.cell("year_of_birth") and born and _is_later(born, self._today):
+                parts = ("year_of_birth", "month_of_birth", "day_of_birth")
+                yield parts[next(n for n in range(3) if _is_later(born[: (4, 7, 10)[n]], self._today))]
+            if (moment := row.cell("birth_datetime")) and _is_later(moment[:10], self._today):
+                yield "birth_datetime"
+        elif self._kind == "death":
+            for column in ("death_date", "death_datetime"):
+                if (moment := row.cell(column)) and _is_later(moment[:10], self._today):
+                    yield column
+
+
+def _fuller(column: str) -> str:
+    return _FULLER.get(column, column.replace("_date", "_datetime"))
+
+
+def _is_later(day: str, today: str) -> bool:
+    """Whether a day, month or year is after today; False of what is none, which is reported elsewhere."""
+    return day[:4].isdigit() and len(day) in (4, 7, 10) and day > today[: len(day)]
 
 
 def _pairs(names: list[str]) -> Iterator[tuple[str, str]]:

@@ -59,7 +59,9 @@ from fhir_bridge.plugins import OptionError, ReadContext, SourceModel
 
 __all__ = ["WearablesAdapter", "WearablesModel"]
 
-_OPTIONS: Final = ("patient", "summarise", "inline_samples", "keep_mb", "join", "decimal", "group", "date")
+_OPTIONS: Final = (
+    "patient", "summarise", "inline_samples", "keep_mb", "replace_undated", "join", "decimal", "group", "date",
+)  # fmt: skip
 _NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "Reading": frozenset("patient origin series kept file device locator source".split()),
@@ -165,7 +167,19 @@ class WearablesAdapter:
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Reading]:
         """Read each file; what can't be read is one rejected record, and the rest goes on."""
         for path in paths:
-            yield from _File(path, context.options).readings()
+            undated = str(context.options.get("replace_undated", "")).lower() == "true"
+            for reading in _File(path, context.options).readings():
+                yield reading
+                if undated and reading.undated_key:
+                    # Without content it takes back what was stored under this key.
+                    yield Reading(
+                        reading.locator,
+                        reading.origin,
+                        None,
+                        key=reading.undated_key,
+                        records=0,
+                        outcome="skipped",
+                    )
 
 
 class _File:
@@ -225,18 +239,31 @@ class _File:
         return self._rejected(f"{self._path.name}: {why}", self._path.name)
 
     def _reading(
-        self, locator: str, objects: Sequence[Any], owner: Owner | None, *, of: str = "", **more: Any
+        self,
+        locator: str,
+        objects: Sequence[Any],
+        owner: Owner | None,
+        *,
+        of: str = "",
+        undated: str = "",
+        **more: Any,
     ) -> Reading:
-        """A record; `of` is what it is of where its place in the file is not the same in the next export."""
+        """A record; `of` is what it is of where its place in the file is not the same in the next export.
+
+        Versions of this program that did not look at an export's date knew it as `undated`, or as `of`.
+        """
         whose = owner or self._owner
         what = of or locator
         export = self._export_of
-        parts = (self._origin, whose.key if whose else "", export.id if export else "", what)
-        key = blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        return Reading(
-            locator, self._origin, whose, objects, key=key, file=self._path.name, kept_for=self._owner,
-            delivery=export, place=_place(what) if export else None, **more,
+        of_whom = (self._origin, whose.key if whose else "")
+        reading = Reading(
+            locator, self._origin, whose, objects, key=_digest(*of_whom, export.id if export else "", what),
+            file=self._path.name, kept_for=self._owner, delivery=export, place=_place(what) if export else None,
+            **more,
         )  # fmt: skip
+        if export is not None and objects:
+            reading.undated_key = _digest(*of_whom, undated or what)
+        return reading
 
     def _rejected(
         self, message: str, locator: str, code: str = "FB-WEAR-001", *, records: int = 1
@@ -319,7 +346,9 @@ class _File:
                     part = Part.read(
                         file, name.name, "application/gpx+xml", f"file:{self._path.name}", self._keep
                     )
-                yield self._reading(locator, [part], self._owner, of=f"!{name.name}", records=0)
+                yield self._reading(
+                    locator, [part], self._owner, of=f"!{name.name}", undated=locator, records=0
+                )
 
     def _ecg(self, file: IO[bytes], name: str, locator: str) -> Iterator[Reading]:
         try:
@@ -329,7 +358,8 @@ class _File:
             return
         recording.locator = locator
         self._left["name and date of birth on an ECG"] += 1
-        yield self._reading(locator, [recording], None, of=f"!{name}" if self._export_of else "")
+        of = f"!{name}" if self._export_of else ""
+        yield self._reading(locator, [recording], None, of=of, undated=locator)
 
     def _export(self, file: IO[bytes]) -> Iterator[Reading]:
         pressures: _Pressures = {}
@@ -575,7 +605,8 @@ class _File:
             for summary, count in summaries.results(self._path.name):
                 device = f"/{summary.device.key}" if summary.device else ""
                 of = "" if self._export_of is None else f"{summary.code.code}/{summary.start}{device}"
-                yield self._reading(f"{summary.locator}{device}", [summary], owner, of=of, records=count)
+                locator = f"{summary.locator}{device}"
+                yield self._reading(locator, [summary], owner, of=of, undated=locator, records=count)
         self._summaries.clear()
         if self._left:
             shown = ", ".join(
@@ -592,6 +623,10 @@ def _of(sample: Sample) -> str:
     """What a sample is of, as its Observation's key has it: the same in an export that has more before it."""
     device = sample.device.key if sample.device else ""
     return "\0".join((sample.code.code, sample.start, sample.end or "", device))
+
+
+def _digest(*parts: str) -> str:
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _place(what: str) -> int:

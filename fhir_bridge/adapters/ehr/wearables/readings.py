@@ -228,6 +228,8 @@ class Reading(Record):
 
     root = "Reading"
     ends_delivery = False
+    undated_key = ""
+    """The key of the same record in a store of a version that did not look at an export's date."""
 
     def __init__(
         self,
