@@ -236,12 +236,16 @@ class Allele:
     def _bound(self, inner: bool) -> tuple[int, int] | None:
         if self.alternate.kind != "symbolic":
             return None
-        structure = self.structure
+        structure, position = self.structure, self.line.pos
+        insertion = self.alternate.symbol[:1] == ("INS",)
+        end = position if insertion and structure.end is None else structure.end
         around, around_end = structure.position_interval, structure.end_interval
-        if not structure.imprecise or structure.end is None or around is None or around_end is None:
+        if not structure.imprecise or end is None or around is None or around_end is None:
             return None
-        low = self.line.pos + 1 + around[1 if inner else 0]
-        high = structure.end + around_end[0 if inner else 1]
+        low = position + 1 + around[1 if inner else 0]
+        high = end + around_end[0 if inner else 1]
+        if insertion and not inner:  # it is at one place, wherever in the interval that is
+            high = max(high, position + around[1])
         return (low, high) if low <= high else None
 
     @cached
@@ -317,14 +321,29 @@ class Allele:
 
     @property
     def evidence(self) -> str:
-        """What the caller wrote, for people: that of the call, the length of an insertion given by name only, and that
+        """What the caller wrote, for people: that of the call, what no component states of a symbolic allele, and that
         the file calls the variant twice."""
         text = self.call.evidence
-        if self.alternate.symbol[:1] == ("INS",) and (length := self.length) is not None:
-            text += f" SVLEN={length}"
+        if self.alternate.kind == "symbolic":
+            text += self._described_by_caller()
         if self.occurrence > 1:
             text += f". The file calls this variant in another way on an earlier line (this is call {self.occurrence})"
         return text
+
+    def _described_by_caller(self) -> str:
+        """The length of an insertion; where the allele is, if its extent is not stated."""
+        line, length = self.line, self.length
+        texts = (
+            {} if self.placed else {"POS": str(line.pos), **{key: line.text(key) for key in ("CHR2", "END")}}
+        )
+        if length is not None and (not self.placed or self.alternate.symbol[0] == "INS"):
+            texts["SVLEN"] = str(length)
+        return "".join(f" {key}={value}" for key, value in texts.items() if value is not None)
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is stated where the allele is, exactly or within bounds."""
+        return self.first is not None or self.outermost is not None
 
     @cached
     def inheritance(self) -> str | None:
