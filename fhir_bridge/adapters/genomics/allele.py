@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import lru_cache, partial
-from typing import cast
+from functools import partial
 
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.alleles import change_type
@@ -36,9 +35,8 @@ POPULATIONS = {
 """INFO keys of population frequencies, as ClinVar's VCF and common annotators write them."""
 
 
-@lru_cache(maxsize=1 << 14)
-def _share(part: int, whole: int) -> Decimal | None:
-    return round(Decimal(part) / whole, 4) if whole else None
+def _is_dbsnp(name: str) -> bool:
+    return name[:2] == "rs" and name.isascii() and name[2:].isdecimal()
 
 
 class Effect:
@@ -189,18 +187,12 @@ class Allele:
     @shared
     def identifiers(self) -> list[Code]:
         """dbSNP ids: ID and INFO/RS of a line with one ALT (an id of several can't be tied to one)."""
-        if len(self.line.alternates) > 1:
+        line = self.line
+        if len(line.alternates) > 1:
             return []
-        ids = [
-            Code(name)
-            for name in self.line.identifiers
-            if name[:2] == "rs" and name.isascii() and name[2:].isdecimal()
-        ]
-        # RS is reserved by no version: it is dbSNP's where the header says so.
-        declared = self.file.header.info.get("RS")
-        reference = self.line.text("RS") if declared and "dbsnp" in declared.description.lower() else None
-        if reference and reference.isascii() and reference.isdecimal() and f"rs{reference}" not in ids:
-            ids.append(Code(f"rs{reference}"))
+        ids = [Code(name) for name in line.identifiers if _is_dbsnp(name)]
+        if line.file.has_dbsnp and (number := line.text("RS")) and _is_dbsnp(name := f"rs{number}"):
+            ids += [] if name in ids else [Code(name)]
         return ids
 
     @shared
@@ -274,7 +266,7 @@ class Allele:
     def allele_depth(self) -> int | None:
         """Reads with this allele (AD)."""
         reads = self.call.reads
-        return reads[self.number] if reads else None
+        return reads.depths[self.number] if reads else None
 
     @cached
     def fraction(self) -> Decimal | None:
@@ -287,11 +279,8 @@ class Allele:
                 value = call.own(key, self.number)
                 if value is not None:
                     return value
-        reads = self.call.reads
-        if not reads or None in reads:  # of the others nothing is known
-            return None
-        counts = cast("list[int]", reads)
-        return _share(counts[self.number], sum(counts))
+        reads = call.reads
+        return reads.shares[self.number] if reads else None
 
     @cached
     def allelic_state(self) -> str | None:

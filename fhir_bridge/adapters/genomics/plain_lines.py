@@ -213,6 +213,7 @@ class PlainLines:
             content=item,
         )
         record.plain = self._together
+        record.kind = kind
         record.joins = 1
         return record
 
