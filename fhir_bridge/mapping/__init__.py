@@ -6,11 +6,12 @@ conversion = mapping.convert(record, context)
 """
 
 from fhir_bridge.mapping import issues as _issues
+from fhir_bridge.mapping.alike import Alike, AlikeBlock, AlikeOutputs
 from fhir_bridge.mapping.checking import check_mapping
 from fhir_bridge.mapping.compiled import CompiledMapping, Form
 from fhir_bridge.mapping.composition import mapping_files
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
-from fhir_bridge.mapping.files import file_of, find_mapping, mapping_names, relocated
+from fhir_bridge.mapping.files import file_of, find_mapping, is_shipped, mapping_names, relocated
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
 from fhir_bridge.mapping.joins import joined_files, open_tables
 from fhir_bridge.mapping.loading import load_mapping, source_block
@@ -25,6 +26,9 @@ from fhir_bridge.mapping.writes import Write, bare, literal_of, writes_of
 
 __all__ = [
     "CLEARED",
+    "Alike",
+    "AlikeBlock",
+    "AlikeOutputs",
     "Application",
     "Applied",
     "Branch",
@@ -60,6 +64,7 @@ __all__ = [
     "file_of",
     "find_mapping",
     "function",
+    "is_shipped",
     "joined_files",
     "json_schema",
     "literal_of",

@@ -190,16 +190,20 @@ class CompiledMapping:
         """The generated Python of a form, for reading."""
         return self._program(form).source
 
+    def begin(self, record: Any, context: Context) -> None:
+        """Make a context ready for a record."""
+        if context.configured is not self:
+            context.configure(self.source_options)
+            context.tables = open_tables({**self.source_options, **(context.options or {})})
+            context.configured = self
+        context.begin(record)
+
     def convert(self, record: Any, context: Context) -> Conversion:
         """Convert a record: a part that fails loses itself alone, and an issue says so. Never raises for a record."""
         ctx = context
         form = _form(ctx)
         program = self._programs.get(form) or self._program(form)
-        if ctx.configured is not self:
-            ctx.configure(self.source_options)
-            ctx.tables = open_tables({**self.source_options, **(ctx.options or {})})
-            ctx.configured = self
-        ctx.begin(record)
+        self.begin(record, ctx)
         if hasattr(record, "applied"):
             record.applied = ctx.applied
         if form == "bytes":

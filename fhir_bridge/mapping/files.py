@@ -11,7 +11,16 @@ from pathlib import Path
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
 from fhir_bridge.plugins import get_manager, shipped
 
-__all__ = ["file_of", "find_mapping", "find_named", "mapping_names", "read_text", "relocated", "shown_name"]
+__all__ = [
+    "file_of",
+    "find_mapping",
+    "find_named",
+    "is_shipped",
+    "mapping_names",
+    "read_text",
+    "relocated",
+    "shown_name",
+]
 
 FILE = "mapping.yaml"
 
@@ -59,6 +68,15 @@ def _named(name: str) -> Path | None:
     if name.count("/") != 1 or name.startswith((".", "/")):
         return None
     return next((path for folder in _folders() if (path := folder / name / FILE).is_file()), None)
+
+
+def is_shipped(name: str | Path) -> bool:
+    """Whether a mapping is one of the project itself, as it ships.
+
+    Raises:
+        MappingErrors: there is none of this name.
+    """
+    return find_mapping(name).resolve().is_relative_to(shipped("mappings").resolve())
 
 
 def find_mapping(name: str | Path) -> Path:

@@ -19,11 +19,13 @@ from fhir_bridge.fhir.definitions import Definitions
 from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import (
+    AlikeOutputs,
     CompiledMapping,
     Context,
     Form,
     IdentityResolver,
     Site,
+    is_shipped,
     load_mapping,
     open_tables,
 )
@@ -401,6 +403,7 @@ def prepared_run(
         jobs=request.jobs,
         piece=shard.piece,
         states=shard.states,
+        alike=AlikeOutputs(prepared.mapping) if form == "bytes" and is_shipped(shard.mapping) else None,
     )
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)

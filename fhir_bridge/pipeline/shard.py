@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation import Validator
-from fhir_bridge.mapping import CompiledMapping, Context, Output, Site
+from fhir_bridge.mapping import AlikeBlock, AlikeOutputs, CompiledMapping, Context, Output, Site
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.plugins import (
@@ -180,6 +180,11 @@ def _block(record: Any) -> RecordBlock | None:
     return record if getattr(record, "block", None) is not None else None
 
 
+def _alike_block(block: Any) -> AlikeBlock | None:
+    """The block, where its records may be like others."""
+    return block if getattr(block, "among", None) is not None else None
+
+
 def _divided(
     outputs: Sequence[Output], block: RecordBlock, scopes: Mapping[str, str]
 ) -> list[list[Output]] | None:
@@ -222,7 +227,11 @@ class _Reading:
 
 @dataclass(slots=True)
 class ShardRun:
-    """Everything that one shard needs; created anew in every worker process."""
+    """Everything that one shard needs; created anew in every worker process.
+
+    Attributes:
+        alike: what is known of records that are like each other; None where each is converted by itself.
+    """
 
     adapter: Adapter
     mapping: CompiledMapping
@@ -234,6 +243,7 @@ class ShardRun:
     jobs: int = 1
     piece: Mapping[str, Any] | None = None
     states: Sequence[Mapping[str, Any]] | None = None
+    alike: AlikeOutputs | None = None
     _keys: bool = True
     _blocks: bool = False
     _failures: int = 0
@@ -356,18 +366,33 @@ class ShardRun:
         if not self.mapping.converts_together(block, context):
             return None
         unmapped = context.unmapped.copy()
-        conversion = self.mapping.convert(block, context)
-        outputs = conversion.outputs
-        parts: list[list[Output]] | None = None
-        if not conversion.issues and not any(check(output) for output in outputs):
-            parts = _divided(outputs, block, self.mapping.scopes)
-        if parts is None:
+        several = _alike_block(block) if self.alike is not None else None
+        parts = self._of_others(block) if several is None else self._of_alike(several)
+        if parts is None or any(check(output) for part in parts for output in part):
             context.unmapped = unmapped
             return None
         for part, item in zip(parts, items, strict=True):
             for output in part:
                 output.locator = item.locator
         return parts
+
+    def _of_others(self, block: RecordBlock) -> list[list[Output]] | None:
+        conversion = self.mapping.convert(block, self.context)
+        return None if conversion.issues else _divided(conversion.outputs, block, self.mapping.scopes)
+
+    def _of_alike(self, block: AlikeBlock) -> list[list[Output]] | None:
+        """The same of records of which some are like earlier ones: these are not converted."""
+        alike = self.alike
+        assert alike is not None
+        known = alike.outputs(block, self.context)
+        others = [item for item, output in zip(block.block, known, strict=True) if output is None]
+        parts = self._of_others(block.among(others)) if others else []
+        if parts is None:
+            return None
+        for item, part in zip(others, parts, strict=True):
+            alike.learn(item, part)
+        rest = iter(parts)
+        return [next(rest) if output is None else [output] for output in known]
 
     def outputs_of(self, record: SourceRecord) -> Sequence[tuple[SourceRecord, Sequence[Output]]]:
         """What a record becomes, or each of the records that it is."""

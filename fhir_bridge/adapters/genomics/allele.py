@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import lru_cache, partial
-from typing import cast
+from functools import partial
 
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.alleles import change_type
@@ -36,9 +35,8 @@ POPULATIONS = {
 """INFO keys of population frequencies, as ClinVar's VCF and common annotators write them."""
 
 
-@lru_cache(maxsize=1 << 14)
-def _share(part: int, whole: int) -> Decimal | None:
-    return round(Decimal(part) / whole, 4) if whole else None
+def _is_dbsnp(name: str) -> bool:
+    return name[:2] == "rs" and name.isascii() and name[2:].isdecimal()
 
 
 class Effect:
@@ -189,18 +187,12 @@ class Allele:
     @shared
     def identifiers(self) -> list[Code]:
         """dbSNP ids: ID and INFO/RS of a line with one ALT (an id of several can't be tied to one)."""
-        if len(self.line.alternates) > 1:
+        line = self.line
+        if len(line.alternates) > 1:
             return []
-        ids = [
-            Code(name)
-            for name in self.line.identifiers
-            if name[:2] == "rs" and name.isascii() and name[2:].isdecimal()
-        ]
-        # RS is reserved by no version: it is dbSNP's where the header says so.
-        declared = self.file.header.info.get("RS")
-        reference = self.line.text("RS") if declared and "dbsnp" in declared.description.lower() else None
-        if reference and reference.isascii() and reference.isdecimal() and f"rs{reference}" not in ids:
-            ids.append(Code(f"rs{reference}"))
+        ids = [Code(name) for name in line.identifiers if _is_dbsnp(name)]
+        if line.file.has_dbsnp and (number := line.text("RS")) and _is_dbsnp(name := f"rs{number}"):
+            ids += [] if name in ids else [Code(name)]
         return ids
 
     @shared
@@ -236,12 +228,16 @@ class Allele:
     def _bound(self, inner: bool) -> tuple[int, int] | None:
         if self.alternate.kind != "symbolic":
             return None
-        structure = self.structure
+        structure, position = self.structure, self.line.pos
+        insertion = self.alternate.symbol[:1] == ("INS",)
+        end = position if insertion and structure.end is None else structure.end
         around, around_end = structure.position_interval, structure.end_interval
-        if not structure.imprecise or structure.end is None or around is None or around_end is None:
+        if not structure.imprecise or end is None or around is None or around_end is None:
             return None
-        low = self.line.pos + 1 + around[1 if inner else 0]
-        high = structure.end + around_end[0 if inner else 1]
+        low = position + 1 + around[1 if inner else 0]
+        high = end + around_end[0 if inner else 1]
+        if insertion and not inner:  # it is at one place, wherever in the interval that is
+            high = max(high, position + around[1])
         return (low, high) if low <= high else None
 
     @cached
@@ -270,7 +266,7 @@ class Allele:
     def allele_depth(self) -> int | None:
         """Reads with this allele (AD)."""
         reads = self.call.reads
-        return reads[self.number] if reads else None
+        return reads.depths[self.number] if reads else None
 
     @cached
     def fraction(self) -> Decimal | None:
@@ -283,11 +279,8 @@ class Allele:
                 value = call.own(key, self.number)
                 if value is not None:
                     return value
-        reads = self.call.reads
-        if not reads or None in reads:  # of the others nothing is known
-            return None
-        counts = cast("list[int]", reads)
-        return _share(counts[self.number], sum(counts))
+        reads = call.reads
+        return reads.shares[self.number] if reads else None
 
     @cached
     def allelic_state(self) -> str | None:
@@ -317,14 +310,29 @@ class Allele:
 
     @property
     def evidence(self) -> str:
-        """What the caller wrote, for people: that of the call, the length of an insertion given by name only, and that
+        """What the caller wrote, for people: that of the call, what no component states of a symbolic allele, and that
         the file calls the variant twice."""
         text = self.call.evidence
-        if self.alternate.symbol[:1] == ("INS",) and (length := self.length) is not None:
-            text += f" SVLEN={length}"
+        if self.alternate.kind == "symbolic":
+            text += self._described_by_caller()
         if self.occurrence > 1:
             text += f". The file calls this variant in another way on an earlier line (this is call {self.occurrence})"
         return text
+
+    def _described_by_caller(self) -> str:
+        """The length of an insertion; where the allele is, if its extent is not stated."""
+        line, length = self.line, self.length
+        texts = (
+            {} if self.placed else {"POS": str(line.pos), **{key: line.text(key) for key in ("CHR2", "END")}}
+        )
+        if length is not None and (not self.placed or self.alternate.symbol[0] == "INS"):
+            texts["SVLEN"] = str(length)
+        return "".join(f" {key}={value}" for key, value in texts.items() if value is not None)
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is stated where the allele is, exactly or within bounds."""
+        return self.first is not None or self.outermost is not None
 
     @cached
     def inheritance(self) -> str | None:

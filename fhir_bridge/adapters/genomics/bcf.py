@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from fhir_bridge.adapters.genomics.header import HeaderError
 from fhir_bridge.adapters.genomics.issues import issue
-from fhir_bridge.adapters.genomics.stream import Break, OverlongLine
+from fhir_bridge.adapters.genomics.stream import BGZF_END, Break, OverlongLine
 from fhir_bridge.plugins.extras import require
 
 __all__ = ["bcf_lines", "is_bcf"]
@@ -56,18 +58,28 @@ def bcf_lines(path: Path) -> Iterator[bytes | OverlongLine | Break]:
             yield from bcf_lines(Path(copy.name))
         return
     try:
-        file = pysam.VariantFile(str(path), "rb")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is cut; it is reported where what is there ends
+            file = pysam.VariantFile(str(path), "rb", ignore_truncation=True)
     except (OSError, ValueError) as error:
-        raise HeaderError(issue("FB-VCF-010", f"htslib can't open the BCF: {error}")) from error
-    with file:
+        text = "htslib can't read the header: the BCF is damaged, or of another version than 2.2"
+        raise HeaderError(issue("FB-VCF-010", text)) from error
+    try:
         yield from (line.encode() for line in str(file.header).splitlines())
-        records = iter(file)
-        while True:
-            try:
-                record = next(records)
-            except StopIteration:
-                return
-            except (OSError, ValueError):
-                yield Break("htslib can't read further")
-                return
+        for record in file:
             yield str(record).rstrip("\n").encode()
+        if _lacks_end(path):
+            yield Break("bgzip's end-of-file block is missing", certain=False, code="FB-VCF-082")
+    except (OSError, ValueError):
+        yield Break("htslib can't read further")
+    finally:
+        with suppress(OSError):  # where the file is damaged, which is reported
+            file.close()
+
+
+def _lacks_end(path: Path) -> bool:
+    """Whether a file is packed and its last block is not the one that ends a file: what followed may be lost."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(max(0, path.stat().st_size - len(BGZF_END)))
+        return packed and file.read() != BGZF_END

@@ -24,6 +24,10 @@ class VcfBlock(VcfRecord):
         )
         self.block = items
 
+    def among(self, items: Sequence[VcfRecord]) -> VcfBlock:
+        """Some of its lines."""
+        return VcfBlock(items)
+
     @property
     def bounds(self) -> str:
         """As of each of its lines."""

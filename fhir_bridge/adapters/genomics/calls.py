@@ -241,7 +241,7 @@ def _limits(allele: Allele) -> list[str]:
         if breakend_mate(allele.alternate.text) is None:
             limits.append("FB-VCF-044")
     elif allele.alternate.kind == "symbolic":
-        if allele.end is None and allele.alternate.symbol[:1] != ("INS",):
+        if not allele.placed:
             limits.append("FB-VCF-045")
     elif line.accession is None:
         if line.chromosome == "MT":
@@ -268,7 +268,7 @@ _STATEMENTS = {
     "FB-VCF-042": "half call: zygosity is not stated",
     "FB-VCF-043": "g.HGVS is not stated without the reference sequence; REF, ALT and position are kept",
     "FB-VCF-044": "breakend: kept as written, it names no mate",
-    "FB-VCF-045": "structural variant without an END or SVLEN of its own: its extent is not stated",
+    "FB-VCF-045": "structural variant without usable END, SVLEN or intervals: its note has them, no extent is stated",
     "FB-VCF-046": "ClinVar's values are not tied to one of several ALTs and are left out",
     "FB-VCF-047": "called for <NON_REF>, <*> or an ALT `.`: no allele is named",
     "FB-VCF-048": "the spanning deletion * is no allele of its own",

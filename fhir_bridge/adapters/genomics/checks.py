@@ -86,11 +86,13 @@ def check_fixed(columns: list[str], header: Header, location: int) -> None:
         or (contig[0] == "<") != (contig[-1] == ">")
     ):
         raise LineError("FB-VCF-023", "CHROM is empty or has white space or a comma")
-    declared = header.contigs.get(contig)
-    if declared is not None and declared.length is not None and location > declared.length + 1:
+    last = header.last_position(contig)
+    if location > last:
         raise LineError("FB-VCF-024", "POS lies beyond the end of the contig")
     if reference not in _BASES and not _REFERENCE.fullmatch(reference):
         raise LineError("FB-VCF-025", "REF has something else than A, C, G, T, N")
+    if location + len(reference) - 1 > last:
+        raise LineError("FB-VCF-025", "REF goes beyond the end of the contig")
     if identifier != "." and (not identifier or _SPACE.search(identifier) or "" in identifier.split(";")):
         raise LineError("FB-VCF-027", "ID is empty or has white space")
     if (
@@ -193,21 +195,27 @@ _OPEN = frozenset(("0", "1", "."))
 """Numbers of text whose values are not counted: a text of one value may hold commas all the same."""
 
 
-def check_end(info: dict[str, str | bool], header: Header, chrom: str, location: int) -> None:
-    """END against POS, where both are of one contig: some callers give the mate's position with CHR2.
+def check_end(info: dict[str, str | bool], header: Header, chrom: str, location: int) -> str | None:
+    """END against POS and the contig, where all are of one contig: some callers give the mate's position with CHR2.
+
+    Returns:
+        why END can't be what it says; None where it can.
 
     Raises:
         LineError: END lies before POS.
     """
     text = info.get("END")
     if not isinstance(text, str) or info.get("CHR2", chrom) != chrom:
-        return
+        return None
     definition = header.info_definition("END")
     if definition is None or definition.number != "1" or definition.kind != "Integer":
-        return
+        return None
     end = whole(text)
-    if end is not None and end < location:
+    if end is None:
+        return None
+    if end < location:
         raise LineError("FB-VCF-029", "END lies before POS")
+    return "lies beyond the end of the contig" if end > header.last_position(chrom) else None
 
 
 def _miscounted(value: str, definition: Definition, alternates: int) -> tuple[str, str] | None:

@@ -83,6 +83,7 @@ class VcfFile:
         sexes: `female` or `male` by sample, where the calls show it.
         blocks: a block of a gVCF has been read: its regions are noted.
         limited: not all lines were taken, by `--limit`.
+        has_dbsnp: INFO/RS is the number of a dbSNP id.
         assessed: the header declares keys of ACMG/AMP classes or criteria.
         returned: places that the file comes back to, after lines of others.
         cut: the text ended before the file did; how much is lost can't be known.
@@ -145,6 +146,9 @@ class VcfFile:
         self.limited = False
         self.origin: Path | None = None
         self.returned: Collection[tuple[str, int]] = ()
+        declared = header.info.get("RS")
+        # RS is reserved by no version: it is dbSNP's where the header says so.
+        self.has_dbsnp = declared is not None and "dbsnp" in declared.description.lower()
         self.assessed = not header.info.keys().isdisjoint((*CLASS_KEYS, *CRITERIA_KEYS))
         self._failing: dict[str, list[str]] = {}
         self.subjects = [Subject(self, sample) for _, sample in self.columns]

@@ -60,6 +60,11 @@ class Header:
         """Number of columns that a record has."""
         return 8 + (1 + len(self.samples) if self.has_format else 0)
 
+    def last_position(self, contig: str) -> int:
+        """The last position of a contig, its far telomere; of one without a declared length as good as none."""
+        declared = self.contigs.get(contig)
+        return 1 << 60 if declared is None or declared.length is None else declared.length + 1
+
     def info_definition(self, key: str) -> Definition | None:
         """The declaration of an INFO key; without one, what the file's version reserves the key for."""
         return self.info.get(key) or reserved_info(self.version).get(key)

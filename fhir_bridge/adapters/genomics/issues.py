@@ -61,7 +61,9 @@ CODES = declare(
         "POS is wrong",
         "A whole number from 0 to the contig's length + 1 (VCF 4.3 §1.6.1).",
     ),
-    IssueCode("FB-VCF-025", "error", "REF is wrong", "Bases A, C, G, T, N only (VCF 4.3 §1.6.1)."),
+    IssueCode(
+        "FB-VCF-025", "error", "REF is wrong", "Bases A, C, G, T, N within the contig (VCF 4.3 §1.6.1)."
+    ),
     IssueCode("FB-VCF-026", "error", "ALT is wrong", "Bases, *, ., <ID> or a breakend (VCF 4.3 §1.6.1)."),
     IssueCode("FB-VCF-027", "error", "QUAL, FILTER or ID is wrong", "See VCF 4.3 §1.6.1."),
     IssueCode(
@@ -155,8 +157,8 @@ CODES = declare(
     IssueCode(
         "FB-VCF-045",
         "information",
-        "Structural variant without END or SVLEN of its own: its extent is not stated",
-        "Add END, or SVLEN for each ALT.",
+        "Structural variant without usable END, SVLEN or intervals: its note has them, no extent is stated",
+        "Add END, or SVLEN for each ALT; correct CIPOS and CIEND.",
     ),
     IssueCode(
         "FB-VCF-046",

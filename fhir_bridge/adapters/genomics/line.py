@@ -28,10 +28,21 @@ _SURE, _SURE_SITE = Decimal(20), Decimal(30)
 """GQ, or where there is none QUAL, from which a call that passed is of high confidence: 1 and 0.1 % are wrong."""
 
 
+class Reads(NamedTuple):
+    """How many reads each allele has, REF first, and their share of all; no shares where a number is missing."""
+
+    depths: tuple[int | None, ...]
+    shares: tuple[Decimal | None, ...]
+
+
 @lru_cache(maxsize=1 << 14)
-def _depths(text: str) -> list[int | None]:
-    """The reads of each allele; those of a sample are few different ones."""
-    return [whole(part) for part in text.split(",")]
+def _reads(text: str) -> Reads:
+    """AD; those of a sample are few different ones."""
+    depths = tuple(whole(part) for part in text.split(","))
+    known = [depth for depth in depths if depth is not None]
+    total = sum(known) if len(known) == len(depths) else 0
+    shares = tuple(round(Decimal(depth) / total, 4) for depth in known) if total else (None,) * len(depths)
+    return Reads(depths, shares)
 
 
 class Layout(NamedTuple):
@@ -170,7 +181,7 @@ class Call:
         self.name = name
         self.genotype = genotype
         self.fields = dict(zip(line.keys, text.split(":"), strict=False))
-        self._reads: list[int | None] | bool | None = False
+        self._reads: Reads | bool | None = False
         self.alleles: list[object] = []
         """Objects of the scope `Allele`, which look at their call: for `for: Allele` alone."""
         self.phases: tuple[object, ...] = ()
@@ -278,26 +289,25 @@ class Call:
         return None if quality is None and site is None else "intermediate"
 
     @property
-    def reads(self) -> list[int | None] | None:
-        """AD: reads of each allele, REF first; None unless it is declared as that."""
+    def reads(self) -> Reads | None:
+        """AD: reads of each allele; None unless it is declared as that."""
         if isinstance(self._reads, bool):
-            self._reads = self._read_depths()
+            text = self.fields.get("AD")
+            reads = _reads(text) if text and self.file.uses["AD"].layout == "R" else None
+            whole_list = reads is not None and len(reads.depths) == len(self.line.alternates) + 1
+            self._reads = reads if whole_list else None
         return self._reads
-
-    def _read_depths(self) -> list[int | None] | None:
-        text = self.fields.get("AD")
-        if not text or self.file.uses["AD"].layout != "R":
-            return None
-        depths = _depths(text)
-        return depths if len(depths) == len(self.line.alternates) + 1 else None
 
     @property
     def evidence(self) -> str:
         """What the caller wrote, for people: genotype, depths and qualities with their VCF names."""
-        fields = self.fields
-        parts = [f"{key}={value}" for key in _EVIDENCE if (value := fields.get(key, ".")) != "."]
-        if self.line.columns[5] != ".":
-            parts.append(f"QUAL={self.line.columns[5]}")
-        if self.line.columns[6] != ".":
-            parts.append(f"FILTER={self.line.columns[6]}")
-        return "VCF " + " ".join(parts)
+        fields, columns = self.fields, self.line.columns
+        text = "VCF"
+        for key in _EVIDENCE:
+            if key in fields and (value := fields[key]) != ".":
+                text += f" {key}={value}"
+        if columns[5] != ".":
+            text += f" QUAL={columns[5]}"
+        if columns[6] != ".":
+            text += f" FILTER={columns[6]}"
+        return text

@@ -232,8 +232,10 @@ class LineReader:
         info, lost, kept = check_info(
             columns[7], self.undeclared, file.header, len(result), self._entries[len(result)]
         )
-        if "END" in info:
-            check_end(info, file.header, columns[0], location)
+        if "END" in info and (wrong := check_end(info, file.header, columns[0], location)):
+            kept.append(("FB-VCF-034", f"INFO/END {wrong}; the value is left out"))
+            del info["END"]
+            lost.append("END")
         line = Line(file, number, columns, location, result, info, lost)
         if file.somatic is None and info.get("SOMATIC") is True:
             self.somatic += 1

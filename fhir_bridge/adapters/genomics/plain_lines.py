@@ -67,11 +67,9 @@ class _Kind:
         self.line = {name: value for name, value in line.__dict__.items() if name not in own}
         self.allele = {name: getattr(allele, name) for name in common}
         self.genotype: Genotype = allele.call.genotype
-        declared = line.file.header.contigs.get(line.chrom)
-        longest = declared.length if declared is not None else None
-        self.last = 1 << 60 if longest is None else longest
         self.same = len(set(self.genotype.alleles)) == 1
         self.width = len(line.ref) - 1
+        self.last = line.file.header.last_position(line.chrom) - self.width
         self.issues = issues
         self.named = _around(line, allele)
         self.after = f":{line.ref}:{allele.alt}"
@@ -215,6 +213,7 @@ class PlainLines:
             content=item,
         )
         record.plain = self._together
+        record.kind = kind
         record.joins = 1
         return record
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
+from orjson import dumps
+
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.delivery import place_of
@@ -15,11 +17,13 @@ from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.line_bytes import header_passages, line_passage, spans_of
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.mapping import Passage, Read, Record, Span
+from fhir_bridge.fhir.serialization import decimal_text
+from fhir_bridge.mapping import Alike, Passage, Read, Record, Span
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["VcfRecord"]
 
+_SHARE = b'"system":"http://unitsofmeasure.org","code":"1","value"'
 _SAMPLED = 64
 """One place of so many is noted of lines that give nothing but to the kept file; the same ones of every file."""
 
@@ -57,6 +61,8 @@ class VcfRecord(Record):
 
     plain = False
     """Whether it is a line of the usual form (`PlainLines`) that gives its variant alone."""
+    kind: Any = None
+    """What such a line has in common with others (`PlainLines`)."""
     joins = 0
     """How many alleles it has, where it may be converted together with its neighbours; 0 of any other record."""
 
@@ -82,6 +88,36 @@ class VcfRecord(Record):
         elif len(columns := content.split(b"\t", 9)) == 10:
             content = b"\t".join((*columns[:8], b"0"))
         return blake2b(self.file.id.encode() + b"\0" + content, digest_size=16).hexdigest()
+
+    @property
+    def alike(self) -> Alike | None:
+        """What lines of one kind have in common, and what of the shipped mapping's Observation is this one's own."""
+        if not self.plain or self.line is None or self.line.file.consequences is not None:
+            return None
+        allele = self.line.calls[0].alleles[0]
+        assert isinstance(allele, Allele)
+        first, last, fraction, depth = allele.first, allele.last, allele.fraction, allele.allele_depth
+        names = [] if allele.hgvs_g is None else [allele.hgvs_g]
+        others = [*allele.identifiers, *([] if allele.spdi is None else [allele.spdi])]
+        own = [
+            b'"text":' + dumps(allele.evidence),
+            *[b'"code":"%b"' % name.encode() for name in names],
+            b'"low":{"value":%d}' % (first or 0),
+            b'"high":{"value":%d}' % (last or 0),
+        ]
+        if fraction is not None:
+            own.append(b"{%b:%b}" % (_SHARE, decimal_text(fraction).encode()))
+        if depth is not None:
+            own.append(b'"unit":"reads",%b:%d}' % (_SHARE, depth))
+        own += [b'"code":"%b"' % name.encode() for name in others]
+        return (
+            self.kind,
+            len(names),
+            fraction is None,
+            depth is None,
+            len(others),
+            allele.call.confidence,
+        ), own
 
     @property
     def bounds(self) -> str:

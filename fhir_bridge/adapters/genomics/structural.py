@@ -134,6 +134,10 @@ class _Reader:
         if around_end and self.several and end != line.end and self._pair_of_line("CIEND"):
             self.problems.append(f"INFO/CIEND is one pair, around the END of the line {_CLAUSE}")
             around_end = None
+        identity = self._identity(end, length, mate if away else None)
+        if end is not None and end > line.file.header.last_position(line.chrom):
+            self.problems.append("the length of the ALT goes beyond the end of the contig")
+            end = None
         own = self.new and position is not None and position != ()
         imprecise = (
             ("IMPRECISE" in line.raw_info and not (own and position == (0, 0)))
@@ -148,7 +152,7 @@ class _Reader:
             imprecise,
             None if position is None else (position or (0, 0)),
             None if around_end is None else (around_end or (0, 0)),
-            self._identity(end, length, mate if away else None),
+            identity,
             tuple(self.problems),
         )
 

@@ -159,6 +159,36 @@ def test_a_damaged_bcf_is_refused_or_named(read, tmp_path):
     assert read(content=gzip.compress(broken), name="broken.bcf").codes == ["FB-VCF-010"]
 
 
+def test_a_bcf_that_is_cut_gives_what_is_before_the_break(read, tmp_path):
+    path = tmp_path / "a.vcf"
+    bases = "ACGT"
+    rows = [
+        f"1 {1000 + 7 * number} rs{number * 7919} {bases[number % 4]} {bases[(number + 1) % 4]} {number}.5 PASS "
+        f"DP={number % 97} GT:AD 0/1:{number % 31},{number % 29}"
+        for number in range(6_000)
+    ]
+    path.write_text(text(rows))
+    with (
+        pysam.VariantFile(str(path)) as source,
+        pysam.VariantFile(str(tmp_path / "a.bcf"), "wb", header=source.header) as target,
+    ):
+        for record in source:
+            target.write(record)
+    whole = (tmp_path / "a.bcf").read_bytes()
+    ends, place = [], 0
+    while place < len(whole):
+        place += int.from_bytes(whole[place + 16 : place + 18], "little") + 1
+        ends.append(place)
+    assert len(ends) > 4
+    cut = read(content=whole[: ends[-3] + 200], name="cut.bcf")
+    assert cut.outcomes["read"] > 3_000
+    assert cut.outcomes["rejected"] == 1
+    assert cut.codes.count("FB-VCF-006") == 1
+    endless = read(content=whole[: ends[-2]], name="endless.bcf")
+    assert endless.outcomes == {"read": 6_000}
+    assert "FB-VCF-082" in endless.codes
+
+
 def test_options_are_read_as_they_stand_on_a_command_line(read):
     assert read(GOOD, sampels="S1").codes == ["FB-VCF-009"]
     assert read(GOOD, max_findings="0").codes == ["FB-VCF-009"]

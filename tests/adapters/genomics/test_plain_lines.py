@@ -11,6 +11,7 @@ import pytest
 
 from fhir_bridge.adapters.genomics import block
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
+from fhir_bridge.mapping.alike import AlikeOutputs
 from tests.adapters.genomics.conftest import HEADER, text
 from tests.command import run_command
 
@@ -94,6 +95,22 @@ def each_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(block, "_MOST", 1)
 
 
+@pytest.fixture
+def alike(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many outputs of each block were put together of what earlier lines became."""
+    counts: list[int] = []
+    original = AlikeOutputs.outputs
+
+    def counted(*arguments: Any) -> Any:
+        results = original(*arguments)
+        counts.append(sum(result is not None for result in results))
+        return results
+
+    monkeypatch.setattr(AlikeOutputs, "outputs", counted)
+    monkeypatch.setattr("fhir_bridge.pipeline.plan.SHORT_BYTES", 0)
+    return counts
+
+
 CSQ = (
     '##INFO=<ID=CSQ,Number=.,Type=String,Description="VEP. Format: '
     'Allele|Consequence|IMPACT|SYMBOL|Feature_type|Feature|HGVSc|HGVSp|MANE_SELECT|HGNC_ID|gnomADe_AF">',
@@ -163,6 +180,7 @@ def test_lines_read_together_are_written_as_each_alone(
     more: tuple[str, ...],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    alike: list[int],
 ) -> None:
     path = tmp_path / "mixed.vcf"
     path.write_text(text([], extra=extra) + "".join(line.replace(" ", "\t") + "\n" for line in given))
@@ -179,11 +197,41 @@ def test_lines_read_together_are_written_as_each_alone(
         patch.setattr(PlainLines, "read", counted)
         together = written(tmp_path / "one", path, *more)
     assert plain[0] > least
+    assert (sum(alike) == 0) if CSQ[0] in extra else (sum(alike) > (least > 200) * least / 4)
     each_alone(monkeypatch)
     alone = written(tmp_path / "two", path, *more)
     assert together.keys() == alone.keys()
     for name, content in alone.items():
         assert together[name] == content, name
+
+
+def test_conditions_of_a_mapping_that_looks_at_a_lines_own_values_hold_for_each_line(
+    tmp_path: Path, alike: list[int]
+) -> None:
+    """Only of the shipped mapping it is known that it writes them as they are."""
+    (tmp_path / "mapping.yaml").write_text(
+        """mapping: own
+version: 1.0.0
+source: {adapter: vcf}
+extends: genomics/vcf
+override:
+  variant:
+    note+:
+    - when: POS > 180
+      text: beyond the gene
+"""
+    )
+    path = tmp_path / "usual.vcf"
+    path.write_text(
+        text([f"1 {100 + number} . A G 50 PASS DP=9 GT:AD:DP 0/1:4,5:9" for number in range(160)])
+    )
+    files = written(tmp_path, path, "--mapping", tmp_path / "mapping.yaml")
+    notes = [len(json.loads(line)["note"]) for line in files["Observation.ndjson"].splitlines()]
+    assert notes == [1] * 81 + [2] * 79
+    assert sum(alike) == 0
+    (tmp_path / "shipped").mkdir()
+    written(tmp_path / "shipped", path)
+    assert sum(alike) > 60
 
 
 def of_samples(seed: int, count: int, samples: int = 3, *, effects: bool = False) -> list[str]:

@@ -94,6 +94,59 @@ def test_intervals_that_are_not_as_declared_give_no_bounds(read):
     assert any("INFO/CIPOS" in message for message in messages(found))
 
 
+@pytest.mark.parametrize(
+    ("entry", "alternate", "words"),
+    [
+        ("END=1250;IMPRECISE;CIPOS=-5,x", "<DEL>", "POS=1000 END=1250"),
+        ("CHR2=5;END=7", "<TRA>", "POS=1000 CHR2=5 END=7"),
+        ("SVTYPE=INV", "<INV>", "POS=1000"),
+        ("SVLEN=40;CIPOS=1", "<INS>", "POS=1000 SVLEN=40"),
+        ("SVLEN=-248956000", "<DEL>", "POS=1000 SVLEN=-248956000"),
+    ],
+)
+def test_where_no_extent_is_stated_the_note_says_what_the_line_does(read, entry, alternate, words):
+    found = read(info(entry, alternate, "0/1"))
+    allele = found.alleles[0]
+    assert (allele.first, allele.outermost) == (None, None)
+    assert allele.evidence == f"VCF GT=0/1 FILTER=PASS {words}"
+    assert "FB-VCF-045" in found.codes
+
+
+def said(found) -> str:
+    return "; ".join(issue.message for record in found.records for issue in record.issues)
+
+
+def test_an_end_beyond_the_contig_is_left_out_and_reported(read):
+    found = read(info("END=248956424", "<DEL>", "0/1"), info("END=248956423", "<DUP>", "0/1"))
+    assert [allele.last for allele in found.alleles] == [None, 248_956_423]
+    assert "INFO/END lies beyond the end of the contig; the value is left out" in said(found)
+    mate = read(info("END=248956424;CHR2=X", "<TRA>", "0/1"))
+    assert "END=248956424" in mate.alleles[0].evidence
+
+
+def test_bases_of_ref_beyond_the_contig_reject_the_line(read):
+    lines = [f"X {position} . CAG T 50 PASS DP=5 GT:AD 0/1:3,3" for position in (9, 99, 999, 156_040_894)]
+    assert read(*lines).outcomes == {"read": 4}  # the last one is the telomere, as POS may be
+    for before in ([], lines):  # among lines of one form that are read alike, too
+        found = read(*before, lines[-1].replace("894", "895"))
+        assert found.outcomes.pop("rejected") == 1
+        assert "REF goes beyond the end of the contig" in said(found)
+
+
+@pytest.mark.parametrize(
+    ("entry", "bounds"),
+    [
+        ("IMPRECISE;CIPOS=-5,9", (996, 1009)),
+        ("END=1000;IMPRECISE;CIPOS=-5,9", (996, 1009)),
+        ("END=1000;IMPRECISE;CIPOS=-5,9;CIEND=-20,20", (996, 1020)),
+        ("IMPRECISE", None),
+    ],
+)
+def test_an_imprecise_insertion_lies_within_the_interval_of_its_position(read, entry, bounds):
+    allele = read(info(entry, "<INS>", "0/1")).alleles[0]
+    assert (allele.first, allele.outermost) == (None, bounds)
+
+
 def test_copy_number_is_the_samples_or_the_alts_own(read):
     line = "1 1000 . T <DEL>,<DUP> . PASS END=1250 GT:CN 1/2:"
     assert [a.copy_number for a in read(line + "3").alleles] == [Decimal(3), Decimal(3)]

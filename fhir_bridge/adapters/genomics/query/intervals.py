@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS, chromosome
 
@@ -34,8 +34,7 @@ _PLACES = {
 }
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Interval:
+class Interval(NamedTuple):
     """Bases `start` to `end` of a sequence, counted from 0 between bases; an empty one is a place between two bases."""
 
     accession: str

@@ -1,0 +1,165 @@
+"""Outputs of records that are alike: what one of them became, with the values of another in the places of its own.
+
+Two lines of a VCF with the same contig, alleles and genotype become the same but for what each says by itself. An
+adapter says of a record which others it is like, and the JSON of the values that are its own. Two of a likeness are
+converted; where the second is the first with its own values, all further ones are put together of the two.
+
+Only for mappings that ship with the project: of any other it is not known whether a condition looks at such a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Protocol
+
+from fhir_bridge.mapping.compiled import CompiledMapping
+from fhir_bridge.mapping.runtime import Context, JsonOutput, Output
+
+__all__ = ["Alike", "AlikeBlock", "AlikeOutputs", "AlikeRecord"]
+
+Alike = tuple[Hashable, Sequence[bytes]]
+"""What records that are alike have in common, and the JSON of what is a record's own, in the order of the output."""
+
+_MOST = 4_000
+"""Likenesses that are remembered: 2.5 KB each."""
+
+
+class AlikeRecord(Protocol):
+    """A record of which one rule makes one output, of one object."""
+
+    locator: str
+
+    @property
+    def alike(self) -> Alike | None:
+        """What it is like; None of one that is like no other."""
+        ...
+
+    def scope(self, name: str, /) -> Iterable[Any]:
+        """The objects of a scope."""
+        ...
+
+
+class AlikeBlock(Protocol):
+    """Several records that are converted as one, of which some may be like earlier ones."""
+
+    @property
+    def block(self) -> Sequence[AlikeRecord]:
+        """The records, in their order."""
+        ...
+
+    def among(self, items: Sequence[Any], /) -> Any:
+        """Some of them as a block."""
+        ...
+
+
+class _Example:
+    """What the first of a likeness became; `sure` when a second one did so too."""
+
+    __slots__ = ("identify", "kind", "part", "patients", "pieces", "rule", "scope", "status", "sure", "time")
+
+    def __init__(
+        self, output: JsonOutput, pieces: list[bytes], scope: str, identify: Callable[..., Any]
+    ) -> None:
+        self.kind, self.rule, self.time = output.type, output.rule, output.time
+        self.status, self.patients, self.part = output.status, output.patients, output.part
+        self.pieces = pieces
+        self.scope = scope
+        self.identify = identify
+        self.sure = False
+
+    def filled(self, identity: str, own: Sequence[bytes]) -> bytes:
+        """The output with another id and other values."""
+        pieces = self.pieces.copy()
+        pieces[1::2] = (_identity(identity), *own)
+        return b"".join(pieces)
+
+    def output(self, record: AlikeRecord, own: Sequence[bytes], context: Context) -> Output | None:
+        """What a record becomes that is like the example."""
+        (item,) = record.scope(self.scope)
+        identified = self.identify(context, item, ())
+        if identified is None:
+            return None
+        identity: str = identified[0]
+        return JsonOutput(
+            self.kind, identity, self.filled(identity, own), self.rule, self.time, record.locator, self.status,
+            self.patients, self.part,
+        )  # fmt: skip
+
+    def is_like(self, output: Output, own: Sequence[bytes]) -> bool:
+        """Whether an output is the example's with other values."""
+        same = (output.type, output.rule, output.time, output.patients, output.part)
+        return (
+            isinstance(output, JsonOutput)
+            and same == (self.kind, self.rule, self.time, self.patients, self.part)
+            and self.filled(output.id, own) == output.json
+        )
+
+
+class AlikeOutputs:
+    """What is known of likenesses, for outputs as JSON of one mapping and one run."""
+
+    def __init__(self, mapping: CompiledMapping) -> None:
+        self._mapping = mapping
+        program = mapping.program("bytes")
+        self._rules = {
+            rule.plan.name: (rule.plan.scope, rule.identify)
+            for rule in program.rules
+            if rule.identify is not None and not (rule.columns or rule.plan.all or program.lets)
+        }
+        self._known: dict[Hashable, _Example | None] = {}
+
+    def outputs(self, block: AlikeBlock, context: Context) -> list[Output | None]:
+        """What records of a block become, where earlier ones have shown it; None of one that is to be converted."""
+        nothing: list[Output | None] = [None] * len(block.block)
+        results = nothing.copy()
+        self._mapping.begin(block, context)
+        try:
+            for place, record in enumerate(block.block):
+                alike = record.alike
+                example = self._known.get(alike[0]) if alike is not None else None
+                if alike is not None and example is not None and example.sure:
+                    results[place] = example.output(record, alike[1], context)
+        except Exception:  # noqa: BLE001 - whoever converts them one by one reports it
+            return nothing
+        return nothing if context.issues else results
+
+    def learn(self, record: AlikeRecord, outputs: Sequence[Output]) -> None:
+        """Note what a record became without any issue."""
+        alike = record.alike
+        if alike is None or len(outputs) != 1:
+            return
+        common, own = alike
+        (output,) = outputs
+        known = self._known
+        if common not in known:
+            if len(known) >= _MOST:
+                known.clear()
+            known[common] = self._example(output, own)
+        elif (example := known[common]) is not None and not example.sure:
+            example.sure = example.is_like(output, own)
+            if not example.sure:
+                known[common] = None
+
+    def _example(self, output: Output, own: Sequence[bytes]) -> _Example | None:
+        scope, identify = self._rules.get(output.rule, ("", None))
+        if identify is None or not isinstance(output, JsonOutput):
+            return None
+        pieces = _split(output.json, (_identity(output.id), *own))
+        return None if pieces is None else _Example(output, pieces, scope, identify)
+
+
+def _identity(identity: str) -> bytes:
+    return b'"id":"%b"' % identity.encode()
+
+
+def _split(text: bytes, own: Sequence[bytes]) -> list[bytes] | None:
+    """A text around each of its own values; None where one is not in it once, in this order."""
+    pieces: list[bytes] = []
+    start = 0
+    for value in own:
+        place = text.find(value, start)
+        if place < 0 or text.count(value) != 1:
+            return None
+        pieces += (text[start:place], value)
+        start = place + len(value)
+    return [*pieces, text[start:]]
