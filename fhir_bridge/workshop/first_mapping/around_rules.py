@@ -25,7 +25,7 @@ class AroundRules(Writer):
         patient = self._one("patient-id")
         if not guesses or patient is None or not self._plan.patient:
             return
-        yield "- rule: background"
+        yield self._rule("background")
         yield "  unpivot:"
         for guess in guesses:
             self.used.add(guess.column)
@@ -50,7 +50,7 @@ class AroundRules(Writer):
             return
         payer = next((g for g in payers if g.system or not g.of), payers[0])
         here = self._cell(payer, "Coverage.payor")
-        yield "- rule: coverage"
+        yield self._rule("coverage")
         yield f"  when: {quoted(here)}"
         yield "  as: Coverage"
         kinds = [g for g in payers if g is not payer][:1]
@@ -76,7 +76,7 @@ class AroundRules(Writer):
         order, patient = self._one("order-id"), self._one("patient-id")
         if not self._plan.request or order is None or patient is None:
             return
-        yield "- rule: order"
+        yield self._rule("order")
         if order.filled < len(self._sample.rows) or order.local:
             yield f"  when: {quoted(self._cell(order))}"
         yield "  as: ServiceRequest"

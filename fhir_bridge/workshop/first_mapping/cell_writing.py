@@ -63,7 +63,17 @@ class CellWriter:
         self.used: set[str] = set()
         self.questions: list[str] = []
         self._authority = f"urn:x-local:{name}"
+        self._named: set[str] = set()
         self._visits = plan.encounter or plan.event == "Encounter"
+
+    def _rule(self, name: str) -> str:
+        """The first line of a rule, whose name no other has."""
+        unique, number = name, 1
+        while unique in self._named:
+            number += 1
+            unique = f"{name}-{number}"
+        self._named.add(unique)
+        return f"- rule: {unique}"
 
     def _one(self, *roles: str) -> Guess | None:
         """The first column of a role, in the order of the roles."""

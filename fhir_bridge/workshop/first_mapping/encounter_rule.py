@@ -52,7 +52,7 @@ class EncounterRule(Writer):
         start = self._when("Encounter") if own else self._one("admitted")
         end = self._one("discharged", "end") if own else self._one("discharged")
         number = self._one("encounter-id", "account-id", "event-id", "id")
-        yield "- rule: encounter"
+        yield self._rule("encounter")
         patient = self._one("patient-id")
         complete = number is not None and number.filled == len(self._sample.rows) and not number.local
         if number is not None and not complete and (start is None or patient is None):
@@ -97,7 +97,7 @@ class EncounterRule(Writer):
         yield from self._participants()
         if start is not None or end is not None:
             beginning = self._stamp(start, "Encounter.period.start") if start is not None else "null"
-            ending = self._stamp(end, "Encounter.period.end") if end is not None else "null"
+            ending = self._end_of(start if own else None, end, "Encounter.period.end") or "null"
             yield f"  period: {quoted(f'=period({beginning}, {ending})')}"
         spent = self._all("los") + (self._all("duration") if own else [])
         los = next((g for g in spent if "icu" not in g.column.casefold()), None)
@@ -135,7 +135,7 @@ class EncounterRule(Writer):
             return
         for code in codes:
             text = self._text_of([code])
-            yield f"- rule: {self._label(code)}"
+            yield self._rule(self._label(code))
             yield f"  when: {quoted(self._cell(code))}"
             yield "  as: Procedure"
             yield self._key(patient, self._one("encounter-id"), code)

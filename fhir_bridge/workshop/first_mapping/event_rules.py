@@ -28,6 +28,8 @@ _ASSUMED: Final = {
     "MedicationStatement": "active", "MedicationRequest": "unknown", "MedicationAdministration": "completed",
     "Immunization": "completed", "Procedure": "completed",
 }  # fmt: skip
+_ORDERED: Final = frozenset(("MedicationRequest", "Immunization", "Condition"))
+"""What has the number of an order as its own."""
 _ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
 _NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
 _CERTAINTY: Final = {
@@ -71,7 +73,7 @@ class EventRules(MedicationRules):
             codes = self._codes_of("", "test", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
         when = self._when(kind)
         end = self._one("end")
-        yield f"- rule: {re.sub('(?<=[a-z])(?=[A-Z])', '-', kind).lower()}"
+        yield self._rule(re.sub("(?<=[a-z])(?=[A-Z])", "-", kind).lower())
         needed = [g for g in (*codes, text) if g is not None]
         if needed and all(g.filled < len(self._sample.rows) for g in needed):
             yield f"  when: {quoted(' or '.join(self._cell(g) for g in needed))}"
@@ -83,7 +85,8 @@ class EventRules(MedicationRules):
         what = codes[0] if codes else text
         yield self._key(self._one("patient-id"), self._one("encounter-id"), what, when, action=action)
         yield from self._time(when)
-        yield from self._identifiers(kind + ".", "event-id", *self._own_role())
+        own = ("order-id",) if kind in _ORDERED and not self._all("event-id") else ()
+        yield from self._identifiers(kind + ".", "event-id", *self._own_role(), *own)
         yield from self._based_on(kind)
         yield from self._state(kind, end)
         more = []
@@ -140,7 +143,7 @@ class EventRules(MedicationRules):
             yield f"  when: {quoted(f'not (lower({self._cell(text)}) in [{chr(44).join(map(literal, none))}])')}"
 
     def _based_on(self, kind: str) -> Iterator[str]:
-        """The order that it carries out; of an order, its own number."""
+        """The order that it carries out."""
         if kind == "Procedure":
             yield from self._order()
         elif kind in ("MedicationAdministration", "MedicationStatement"):
@@ -149,8 +152,6 @@ class EventRules(MedicationRules):
                 yield f"  request: {item}"
             elif item:
                 yield f"  basedOn: [{item}]"
-        elif kind != "AllergyIntolerance" and not self._all("event-id"):
-            yield from self._identifiers(kind + ".", "order-id")
 
     def _state(self, kind: str, end: Guess | None) -> Iterator[str]:
         if kind in ("Condition", "AllergyIntolerance"):
@@ -301,7 +302,7 @@ class EventRules(MedicationRules):
 
     def _procedure(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
         if start is not None:
-            ending = self._end_of(start, end)
+            ending = self._end_of(start, end, "Procedure.performed.end")
             if ending:
                 period = f"=period({self._stamp(start, 'Procedure.performed.start')}, {ending})"
                 yield f"  performedPeriod: {quoted(period)}"
@@ -330,23 +331,6 @@ class EventRules(MedicationRules):
             if not any(g.words for g in self._all("complication"))
             else ()
         )
-
-    def _end_of(self, start: Guess, end: Guess | None) -> str:
-        """The expression of an end: of a column, or of a time of day beside the same date."""
-        if end is not None:
-            return self._stamp(end, "end")
-        clocks = self._all("time-of-day")
-        for clock in sorted(clocks, key=lambda clock: not re.search(r"(?i)clos|naht", clock.column)):
-            if (
-                clock is not start.clock
-                and clock.of in ("", start.column)
-                and re.search(r"(?i)end|stop|ende|fin\b|bis|out|clos|naht", clock.column)
-            ):
-                clock.of = start.column
-                clock.questions = [f"{clock.column}: is it on the day of {start.column}, as is assumed?"]
-                form = literal(f"{start.plain} {clock.format}")
-                return f"datetime({self._cell(start)} + ' ' + {self._cell(clock, 'end')}, format={form}) if {self._cell(clock)} else null"
-        return ""
 
     def _immunization(self, when: Guess | None) -> Iterator[str]:
         if when is not None:

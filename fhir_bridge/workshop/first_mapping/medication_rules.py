@@ -27,7 +27,7 @@ class MedicationRules(Writer):
                 yield f"  requester: {self._reference('MedicationRequest.requester', provider)}"
         elif kind == "MedicationStatement":
             if start is not None:
-                ending = self._stamp(end, "effective.end") if end is not None else "null"
+                ending = self._end_of(start, end, "MedicationStatement.effective.end") or "null"
                 period = f"=period({self._stamp(start, 'MedicationStatement.effective.start')}, {ending})"
                 yield f"  effectivePeriod: {quoted(period)}"
             if recorded is not None:
@@ -35,13 +35,13 @@ class MedicationRules(Writer):
             if (provider := self._one("provider", "provider-id")) is not None:
                 yield f"  informationSource: {self._reference('MedicationStatement.informationSource', provider)}"
         elif start is not None:
-            if end is not None:
-                period = f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {self._stamp(end, 'MedicationAdministration.effective')})"
+            if ending := self._end_of(start, end, "MedicationAdministration.effective.end"):
+                period = f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {ending})"
                 yield f"  effectivePeriod: {quoted(period)}"
             else:
                 yield f"  effectiveDateTime: {quoted('=' + self._given(start))}"
         else:
-            yield "  effectiveDateTime: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
+            yield "  effectivePeriod: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
             self._ask("no column says when the medication was given")
         if kind == "MedicationAdministration":
             yield from self._place()

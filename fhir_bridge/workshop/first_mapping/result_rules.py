@@ -52,7 +52,11 @@ class ResultRules(Writer):
             codes = self._codes_of("test", "", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
         text = self._text_of(codes, "test", "display")
         when = self._when("Observation")
-        yield "- rule: result"
+        yield self._rule("result")
+        named = [g for g in (*codes, text) if g is not None]
+        if named and all(g.filled < len(self._sample.rows) for g in named):
+            yield f"  when: {quoted(' or '.join(self._cell(g) for g in named))}"
+            self._ask(f"{', '.join(g.column for g in named)}: rows without it make no result: what are they?")
         yield "  as: Observation"
         what = codes[0] if codes else text
         phases = self._all("measured-when")

@@ -13,6 +13,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
     CCAM,
     CPT,
     CVX,
+    ICD9_CM,
     ICD10_CM,
     ICD10_GM,
     OPS,
@@ -28,9 +29,9 @@ from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
-from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC
+from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED
 
-__all__ = ["Plan", "asks", "main_code", "plan_of", "requester"]
+__all__ = ["Plan", "asks", "is_susceptibility", "main_code", "plan_of", "requester"]
 
 _WORDS: Final = (
     ("AllergyIntolerance", r"allerg"),
@@ -168,6 +169,9 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
         and _unique_visit(guesses)
     ):
         vote("Encounter", 2.0, "start and end of each visit")
+    for kind, weight, why_so, first, second in _TOGETHER:
+        if roles & first and roles & second:
+            vote(kind, weight, why_so)
     for text in (tokens(path.stem), " ".join(tokens(g.name) for g in guesses)):
         for kind, pattern in _WORDS:
             match = re.search(pattern, text)
@@ -176,6 +180,7 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
                 break
     if "Observation" in votes:
         many = "value" in roles and (roles & {"test", "display"} or main_code(guesses) is not None)
+        many = many or is_susceptibility(guesses)
         if not many and not any(g.system == LOINC for g in guesses):
             del votes["Observation"]
         elif many:
@@ -203,7 +208,12 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
         del votes["Condition"]
     votes.pop("MedicationAdministration", None)
     if not votes or max(votes.values()) < (LEAST if main_code(guesses) is None else 1.0):
-        if main_code(guesses) is not None and measured < 3:
+        code = main_code(guesses)
+        if (
+            code is not None
+            and measured < 3
+            and (subject_of(code) == "diagnosis" or code.system in _DIAGNOSES)
+        ):
             plan.questions.append("what are the rows about? Condition is assumed")
             return "Condition"
         return ""
@@ -217,11 +227,29 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     return best
 
 
+_TOGETHER: Final = (
+    ("Procedure", 1.2, "what was done, and when", {"procedure"}, {"performed", "start"}),
+    (
+        "Observation",
+        3.0,
+        "organisms and what they were tested against",
+        {"organism"},
+        {"antibiotic", "value", "flag"},
+    ),
+)
+"""What columns say together: resource type, weight, words, and the roles of each of which one must be there."""
+_DIAGNOSES: Final = frozenset((ICD10, ICD10_CM, ICD10_GM, ICD9_CM, SNOMED))
 _NEEDED: Final = {
     "MedicationRequest": ({"drug"}, "drug"), "Immunization": ({"vaccine"}, "vaccine"), "Procedure": ({"procedure"}, "procedure"),
     "Condition": ({"diagnosis"}, "diagnosis"), "AllergyIntolerance": ({"allergy", "drug"}, "allergy"),
 }  # fmt: skip
 """Roles, or a code of a subject, without which rows are not about something."""
+
+
+def is_susceptibility(guesses: Sequence[Guess]) -> bool:
+    """Whether rows are what an organism of a sample is susceptible to."""
+    roles = {guess.role for guess in guesses}
+    return "organism" in roles and bool(roles & {"antibiotic", "value", "flag"})
 
 
 def many_measures(guesses: list[Guess]) -> bool:
@@ -342,7 +370,7 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
                 and (_is_other_number(g) or g.role in FINDINGS or _is_finding(sample, g, known))
             )
             or (not plan.patient and known < _CHART and g.role == "number" and not g.whole and not g.header)
-            or g.role == "age"
+            or (g.role == "age" and bool(g.decimal))
             or (g.role in ("note", "text") and _is_report(g))
         ]
         if all(g.role == "age" for g in plan.measures) and plan.patient:

@@ -20,7 +20,7 @@ from fhir_bridge.workshop.first_mapping.keys import (
 )
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.reference_writing import ELSEWHERE, ReferenceWriter
-from fhir_bridge.workshop.first_mapping.relations import DATES
+from fhir_bridge.workshop.first_mapping.spans import DATES
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
 __all__ = [
