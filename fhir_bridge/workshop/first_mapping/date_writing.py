@@ -18,6 +18,7 @@ _WHEN: Final = {
     "Immunization": ("administered", "performed", "collected", "start", "date"),
     "MedicationRequest": ("start",),
     "MedicationStatement": ("start", "date"),
+    "MedicationDispense": ("dispensed",),
     "MedicationAdministration": ("administered", "start", "performed", "collected", "date"),
     "AllergyIntolerance": ("start", "diagnosed"),
     "Encounter": ("admitted", "start", "collected", "performed", "date", "scheduled"),

@@ -50,7 +50,7 @@ def as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _
             f"{guess.column}: do {' and '.join(pair)} mean {' and '.join(named)}, as is assumed?"
         )
         return True
-    words, question = sexes(values, spanish=_is_spanish(guess.name))
+    words, question = sexes(values, tokens(guess.name))
     if words and (
         best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))
     ):
@@ -79,6 +79,10 @@ _NUMBERED: Final = frozenset(
     "patient-id person-id encounter-id order-id account-id event-id study-id id row-id".split()
 )
 """Roles whose cells have digits: `CC` and `TI` are kinds of documents, not their numbers."""
+_SIMPLE: Final = frozenset(
+    "quantity dose strength rate duration refills refills-left dose-number los".split()
+)
+"""Roles of amounts, which have no comparator."""
 _OWN_NUMBERS: Final = frozenset("event-id order-id account-id".split())
 """Roles of numbers that one thing has alone."""
 _COUNTS: Final = frozenset("refills quantity dose dose-number los age duration rate money".split())
@@ -96,7 +100,7 @@ QUANTITIES: Final = frozenset(
     """value value-number range-low range-high dose quantity strength rate los duration age birth-date""".split()
 )
 """Roles of numbers that have a unit."""
-_DOCTORS: Final = re.compile(r"(?i)(dr|dra|prof|pd|dott|pr)(\.|ssa\.?)? *[^\W\d_]+")
+_DOCTORS: Final = re.compile(r"(?i)(dr|dra|prof|pd|dott|dott\.ssa|pr)(\. *|\.?ssa\.? *| +)[^\W\d_]+")
 """How the names of doctors are written; other titles have patients as well."""
 _GROUP: Final = re.compile(
     r"(?i)(a|b|ab|0|o)[ ,/]*(rh)?[ ,/(]*(d)?[ ,/(]*(pos(itiv[eo]?)?|neg(ativ[eo]?)?|\+|-)[ )]*(ccdd?ee|[+-])*\.?"
@@ -126,10 +130,6 @@ def as_blood_group(
     guess.measure = guess.role == "blood-group"
     guess.evidence.append("values are blood groups")
     return True
-
-
-def _is_spanish(column: str) -> bool:
-    return bool(re.search(r"\b(sexo|genero)\b", tokens(column)))
 
 
 def _is_year(value: str) -> bool:
@@ -199,6 +199,8 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         )
     role = first_role(fits, *kinds)
     if role is None or role.name in CODES or role.name == "category":
+        return False
+    if role.name in _SIMPLE and numbers is not None and numbers.marked:
         return False
     if role.name in _PLACES and (is_graded(values) or _measures(guess, values)):
         return False

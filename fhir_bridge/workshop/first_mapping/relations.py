@@ -26,6 +26,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
 )  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.pairs import codes_of_names
 from fhir_bridge.workshop.first_mapping.people import depends_on, names, national_numbers, patients
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
@@ -53,7 +54,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _words_for_nothing(sample, guesses)
     _numbering_codes(sample, guesses)
     _codes_by_number(sample, guesses)
-    other_persons(guesses)
+    other_persons(sample, guesses)
     names(sample, guesses)
     national_numbers(sample, guesses)
     patients(sample, guesses)
@@ -62,6 +63,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     clocks(sample, guesses)
     within_stays(sample, guesses)
     _codes(sample, guesses)
+    codes_of_names(sample, guesses)
     _siblings(sample, guesses)
     _systems(sample, guesses)
     _doses(guesses)

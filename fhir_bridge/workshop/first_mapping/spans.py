@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Final
 
 from fhir_bridge.mapping.functions.times import parse
@@ -11,7 +12,7 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.table import Sample
 
-__all__ = ["DATES", "clocks", "concepts_of", "spans", "within_stays"]
+__all__ = ["DATES", "clocks", "concepts_of", "days_of", "spans", "within_stays"]
 
 DATES: Final = frozenset(
     """admitted discharged collected received issued ordered recorded updated expires administered performed diagnosed
@@ -69,23 +70,23 @@ def _ends(sample: Sample, guesses: list[Guess], clock: Guess) -> bool:
     dates = [g for g in guesses if g.clock is not None and g.until is None]
     place = guesses.index(clock)
     dates.sort(key=lambda g: abs(guesses.index(g.clock or g) - place))
-    for date in dates:
-        assert date.clock is not None
-        one, other = sample.columns.index(date.clock.column), sample.columns.index(clock.column)
+    for day in dates:
+        assert day.clock is not None
+        one, other = sample.columns.index(day.clock.column), sample.columns.index(clock.column)
         pairs = [(row[one].strip(), row[other].strip()) for row in sample.rows]
         pairs = [pair for pair in pairs if all(pair)]
-        if clock.format != date.clock.format or not pairs:
+        if clock.format != day.clock.format or not pairs:
             continue
         named = bool(_END.search(tokens(clock.name)))
         later = sum(1 for first, second in pairs if first <= second)
-        if not named and (later < len(pairs) or not _START.search(tokens(date.clock.name))):
+        if not named and (later < len(pairs) or not _START.search(tokens(day.clock.name))):
             continue
-        clock.of, date.until = date.column, clock
-        clock.evidence.append(f"when what began at {date.clock.column} ended")
-        clock.questions.append(f"{clock.column}: is it on the day of {date.column}, as is assumed?")
+        clock.of, day.until = day.column, clock
+        clock.evidence.append(f"when what began at {day.clock.column} ended")
+        clock.questions.append(f"{clock.column}: is it on the day of {day.column}, as is assumed?")
         if later < len(pairs):
             clock.questions.append(
-                f"{clock.column}: {len(pairs) - later} rows have it before {date.clock.column}, so on the day after: "
+                f"{clock.column}: {len(pairs) - later} rows have it before {day.clock.column}, so on the day after: "
                 "they have no end yet"
             )
         return True
@@ -124,9 +125,15 @@ def _moments(sample: Sample, guess: Guess) -> list[str]:
     place = sample.columns.index(guess.column)
     cells = []
     for row in sample.rows:
-        parts = parse(row[place].strip(), guess.format or None) if row[place].strip() else None
+        cell = "" if row[place].strip() in guess.missing else row[place].strip()
+        parts = parse(cell, guess.format or None) if cell else None
         cells.append(f"{parts.year}-{parts.month or '01'}-{parts.day or '01'}" if parts is not None else "")
     return cells
+
+
+def days_of(sample: Sample, guess: Guess) -> list[int]:
+    """The day of each cell of a date, counted; 0 where there is none."""
+    return [date.fromisoformat(day).toordinal() if day else 0 for day in _moments(sample, guess)]
 
 
 def within_stays(sample: Sample, guesses: list[Guess]) -> None:

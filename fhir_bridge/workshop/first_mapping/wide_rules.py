@@ -9,13 +9,13 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.parts import did
 from fhir_bridge.workshop.first_mapping.phases import AFTER
 from fhir_bridge.workshop.first_mapping.qualifiers import QUALIFIERS, measured_by
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY, NUMBER
 from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import (
-    ELSEWHERE,
     VITAL_SIGNS,
     Writer,
     cell,
@@ -38,7 +38,8 @@ class WideRules(Writer):
 
     def _wide(self) -> Iterator[str]:
         event = self._plan.event
-        when = self._when(event if event in ("Procedure", "Encounter") else "Observation")
+        inside = self._one("performed", "collected") if event == "Encounter" else None  # within the stay
+        when = inside or self._when(event if event in ("Procedure", "Encounter") else "Observation")
         if when is not None and when.role == "admitted":
             self._ask(f"{when.column}: were the measurements taken then, as is assumed?")
         measures = [g for g in self._plan.measures if "`" not in g.column]
@@ -49,10 +50,13 @@ class WideRules(Writer):
         numbers = [g for g in measures if g.role in ("number", "age")]
         pressures = [g for g in measures if g.role == "blood-pressure"]
         yes_no = [g for g in measures if g.words and g not in numbers]
+        dated = [g for g in measures if g.role == "finding-date"]
+        known = (*numbers, *pressures, *yes_no, *dated)
         groups = (
             ("measurement", numbers),
-            ("finding", [g for g in measures if g not in numbers and g not in pressures and g not in yes_no]),
+            ("finding", [g for g in measures if g not in known]),
             ("yes-no", yes_no),
+            *((f"date of {bare(g.column)}", [g]) for g in dated),
         )
         for rule, guesses in groups:
             if guesses:
@@ -78,7 +82,7 @@ class WideRules(Writer):
         return fitting[0] if len(fitting) == 1 else None
 
     def _unpivoted(self, rule: str, guesses: list[Guess], when: Guess | None) -> Iterator[str]:
-        yield self._rule(rule)
+        yield self._rule(re.sub(r"\W+", "-", rule.casefold()).strip("-"))
         yield "  unpivot:"
         complete = when is not None and self._one("patient-id") is not None
         for guess in guesses:
@@ -126,9 +130,7 @@ class WideRules(Writer):
         ]
         yield from self._place([self._in_position(guess, condition) for guess, condition in lying])
         people = [
-            g
-            for g in self._all("provider", "provider-id")
-            if g is not requester(self._readable) and not re.search(ELSEWHERE, g.column.casefold())
+            g for g in self._all("provider", "provider-id") if g is not requester(self._readable) and did(g)
         ]
         numbers = self._paired(people)
         yield from listed(
@@ -143,8 +145,7 @@ class WideRules(Writer):
             )
             studies.append(f"{{when: {quoted(self._cell(guess))}, type: {target}, {value}}}")
         yield from listed("partOf", studies)
-        if specimen := self._one("specimen"):
-            yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
+        yield from self._of_sample()
         notes = [
             f"{{text: {quoted('=' + self._cell(g, 'Observation.note'))}}}"
             for g in self._all("note")
@@ -250,6 +251,9 @@ class WideRules(Writer):
                 yield f'  valueString: "=value if not {number} else null"'
             else:
                 yield f'  valueQuantity: "=value | quantity({unit})"'
+        elif rule.startswith("date of"):
+            form = f", format={literal(guesses[0].format)}" if guesses[0].format else ""
+            yield f"  valueDateTime: {quoted(f'=datetime(value{form})')}"
         elif rule == "finding":
             if all(guess.role in ("note", "text") for guess in guesses):
                 yield '  valueString: "=value"'
