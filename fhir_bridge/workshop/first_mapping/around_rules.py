@@ -6,13 +6,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY
+from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, by_word
 from fhir_bridge.workshop.first_mapping.tables import requester
+from fhir_bridge.workshop.first_mapping.values import SNOMED
 from fhir_bridge.workshop.first_mapping.writing import Writer, quoted
 
 __all__ = ["AroundRules"]
 
+_URGENT: Final = {
+    "routine": "routine|normal|elective|r|programado|prog|programada|elektiv|planmäßig|programmé|programmato|electief|non urgent|nicht dringend|3",
+    "urgent": "urgent|urg|dringend|dringlich|urgente|u|soon|spoed|2ww|two week wait|expedited|rapid",
+    "stat": "stat|emergency|notfall|cito|immediate|emergencia|emergenza|s",
+    "asap": "asap|sofort|schnellstmöglich",
+}
+"""Words for how urgent something is, by R4's code of a priority."""
+_CLINICAL: Final = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 _BACKGROUND: Final = ("race", "ethnicity", "occupation")
 """What is known of a person and has no element in R4's Patient: an Observation of social history each."""
 
@@ -25,7 +36,7 @@ class AroundRules(Writer):
         patient = self._one("patient-id")
         if not guesses or patient is None or not self._plan.patient:
             return
-        yield "- rule: background"
+        yield self._rule("background")
         yield "  unpivot:"
         for guess in guesses:
             self.used.add(guess.column)
@@ -50,7 +61,7 @@ class AroundRules(Writer):
             return
         payer = next((g for g in payers if g.system or not g.of), payers[0])
         here = self._cell(payer, "Coverage.payor")
-        yield "- rule: coverage"
+        yield self._rule("coverage")
         yield f"  when: {quoted(here)}"
         yield "  as: Coverage"
         kinds = [g for g in payers if g is not payer][:1]
@@ -71,12 +82,37 @@ class AroundRules(Writer):
         if kinds:
             yield f"  type: {{text: {quoted('=' + self._cell(kinds[0], 'Coverage.type'))}}}"
 
+    def _allergies(self) -> Iterator[str]:
+        """What patients are allergic to, beside what their rows are about; that nothing is known is stated as such."""
+        patient = self._one("patient-id")
+        guesses = [g for g in self._all("allergy") if not g.words and g not in self._plan.measures]
+        if self._plan.event == "AllergyIntolerance" or patient is None or not self._plan.patient:
+            return
+        for guess in guesses:
+            here = self._cell(guess, "AllergyIntolerance.code")
+            none = sorted({v.casefold() for v in self._values(guess)} & NO_ALLERGY)
+            yield self._rule("allergy")
+            yield f"  when: {quoted(here)}"
+            yield "  as: AllergyIntolerance"
+            yield f"  key: [{quoted(self._cell(patient))}, {quoted(f'lower({here})')}]"
+            yield f"  clinicalStatus: {{coding: [{{system: {_CLINICAL}, code: active}}]}}"
+            known = f"{{text: {quoted('=' + here)}}}"
+            nothing = f"{{coding: [{{system: {SNOMED}, code: '716186003', display: No known allergy}}], text: {quoted('=' + here)}}}"
+            cases = "".join(f"{quoted(word)}: {nothing}, " for word in none)
+            yield f"  code: {{match: {quoted(f'lower({here})')}, {cases}else: {known}}}"
+            yield f"  patient: {quoted(f'=patient({self._cell(patient)})')}"
+            self._ask(
+                f"{guess.column}: every allergy is taken for active, each cell for one"
+                + (f", and {', '.join(none)} for no known allergy (SNOMED CT 716186003)" if none else "")
+                + ": is that right?"
+            )
+
     def _request(self) -> Iterator[str]:
         """The order of results: who asked for them, when, and for what."""
         order, patient = self._one("order-id"), self._one("patient-id")
         if not self._plan.request or order is None or patient is None:
             return
-        yield "- rule: order"
+        yield self._rule("order")
         if order.filled < len(self._sample.rows) or order.local:
             yield f"  when: {quoted(self._cell(order))}"
         yield "  as: ServiceRequest"
@@ -96,8 +132,23 @@ class AroundRules(Writer):
             yield f"  code: {{text: {quoted('=' + self._cell(panel, 'ServiceRequest.code.text'))}}}"
         yield from self._subject()
         yield from self._visit()
+        if urgent := self._one("priority"):
+            yield from self._priority(urgent)
         if ordered := self._one("ordered"):
             yield f"  authoredOn: {quoted('=' + self._date(ordered, 'ServiceRequest.authoredOn'))}"
         asking = requester(self._readable)
         if asking is not None and asking.column not in self._plan.varying:
             yield f"  requester: {self._reference('ServiceRequest.requester', asking)}"
+
+    def _priority(self, guess: Guess) -> Iterator[str]:
+        """How urgent an order is, in the words that are known."""
+        known = by_word(_URGENT)
+        words = {v.casefold(): known[v.casefold()] for v in self._values(guess) if v.casefold() in known}
+        if not words:
+            return
+        here = self._cell(guess, "ServiceRequest.priority")
+        cases = ", ".join(f"{quoted(word)}: {code}" for word, code in words.items())
+        self._ask(
+            f"{guess.column}: do its words mean {', '.join(f'{w} → {c}' for w, c in words.items())}, as is assumed?"
+        )
+        yield f"  priority: {{match: {quoted(f'lower({here})')}, {cases}, empty: ~, else: flag}}"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lines of YAML are written as they come out
 """Cells in the expressions of rules, and the elements that take them as they are."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.statuses import NONE_FOUND
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
 
@@ -63,7 +65,19 @@ class CellWriter:
         self.used: set[str] = set()
         self.questions: list[str] = []
         self._authority = f"urn:x-local:{name}"
+        self._named: set[str] = set()
+        self._prescribed = False  # whether a rule makes the prescriptions of supplies
+        self._sampled = False  # whether a rule makes the Specimen of results
         self._visits = plan.encounter or plan.event == "Encounter"
+
+    def _rule(self, name: str) -> str:
+        """The first line of a rule, whose name no other has."""
+        unique, number = name, 1
+        while unique in self._named:
+            number += 1
+            unique = f"{name}-{number}"
+        self._named.add(unique)
+        return f"- rule: {unique}"
 
     def _one(self, *roles: str) -> Guess | None:
         """The first column of a role, in the order of the roles."""
@@ -75,8 +89,21 @@ class CellWriter:
             guess
             for role in roles
             for guess in self._guesses
-            if guess.role == role and "`" not in guess.column and guess.column not in self._plan.varying
+            if guess.role == role
+            and "`" not in guess.column
+            and guess.column not in self._plan.varying
+            and not self._is_other_name(guess)
         ]
+
+    def _is_other_name(self, guess: Guess) -> bool:
+        """Whether a column is the name of what another column of the same role has the code of."""
+        return (
+            any(g.column == guess.of and g.role == guess.role for g in self._guesses) if guess.of else False
+        )
+
+    def _name_of(self, code: Guess) -> Guess | None:
+        """The column that has the name of what a column has the code of."""
+        return next((g for g in self._readable if g.of == code.column and g.role == code.role), None)
 
     def _cell(self, guess: Guess, element: str = "") -> str:
         """A column in an expression, noted as read; its own words for no value give none."""
@@ -101,10 +128,26 @@ class CellWriter:
         if guess is not None:
             yield f"  {element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}"
 
-    def _texts(self, element: str, *roles: str, of: str = "") -> Iterator[str]:
-        """A list of concepts in words."""
-        items = [f"{{text: {quoted('=' + self._cell(g, of + element))}}}" for g in self._all(*roles)]
+    def _texts(self, element: str, *roles: str, of: str = "", found: bool = False) -> Iterator[str]:
+        """A list of concepts in words; with `found` without the words for that there is none."""
+        items = []
+        for guess in self._all(*roles):
+            stated = self._is_found(guess, NONE_FOUND) if found else ""
+            condition = f"when: {quoted(stated)}, " if stated else ""
+            items.append(f"{{{condition}text: {quoted('=' + self._cell(guess, of + element))}}}")
         yield from listed(element, items)
+
+    def _is_found(self, guess: Guess, words: frozenset[str]) -> str:
+        """The condition of cells that do not say that there is none, which is asked; empty where none says so."""
+        none = sorted({v.casefold() for v in self._values(guess)} & words)
+        if not none:
+            return ""
+        self._ask(
+            f"{guess.column}: {', '.join(none)} is taken for that there is none: is it, and should that be stated?"
+        )
+        return (
+            f"{self._cell(guess)} and not (lower({self._cell(guess)}) in [{', '.join(map(literal, none))}])"
+        )
 
     def _own_role(self) -> tuple[str, ...]:
         """The role of numbers that each row has its own of, where that says no more: they identify the event."""
@@ -139,7 +182,12 @@ class CellWriter:
         return [guess for guess in self._guesses if "`" not in guess.column]
 
     def _displayed(self, element: str, guess: Guess, of: str = "") -> str:
-        return f"{{display: {quoted('=' + self._cell(guess, of + element))}}}"
+        name = self._name_of(guess)
+        if name is None:
+            return f"{{display: {quoted('=' + self._cell(guess, of + element))}}}"
+        here, shown = self._cell(guess, of + element), self._cell(name, f"{of}{element}.display")
+        system = self._system(guess, self._label(guess))
+        return f"{{when: {quoted(f'{here} or {shown}')}, identifier: {{when: {quoted(here)}, system: {system}, value: {quoted('=' + here)}}}, display: {quoted('=' + shown)}}}"
 
     def _unit_of(self, amount: Guess) -> Guess | None:
         """The column of a number's unit."""

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lines of YAML are written as they come out
 """Dates and times in rules: which column says when it was, and how it is read."""
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ _WHEN: Final = {
     "Immunization": ("administered", "performed", "collected", "start", "date"),
     "MedicationRequest": ("start",),
     "MedicationStatement": ("start", "date"),
+    "MedicationDispense": ("dispensed",),
     "MedicationAdministration": ("administered", "start", "performed", "collected", "date"),
     "AllergyIntolerance": ("start", "diagnosed"),
     "Encounter": ("admitted", "start", "collected", "performed", "date", "scheduled"),
@@ -103,6 +105,29 @@ class DateWriter(CellWriter):
             if guess.format or guess.timed or guess.clock
             else self._cell(guess, element)
         )
+
+    def _end_of(self, start: Guess | None, end: Guess | None, element: str = "") -> str:
+        """The expression of an end: of a column, or of a second time of day of the same date; empty without."""
+        if end is not None:
+            return self._stamp(end, element)
+        if start is None or start.until is None or start.clock is None:
+            return ""
+        clock, here = start.until, self._cell(start.until, element)
+        form = literal(f"{start.plain} {clock.format}")
+        ended = f"datetime({self._cell(start)} + ' ' + {here}, format={form})"
+        first, last = self._cell(start.clock), here
+        if clock.format == "H:mm":
+            first, last = (f"decimal(replace({each}, ':', '.'))" for each in (first, last))
+        return f"({ended} if {here} and {last} >= {first} else null)"  # an end before it is on the next day
+
+    def _moment_of(self, start: Guess, end: Guess | None, *, after: str) -> str:
+        """When a measurement was made: where `after` holds at the end of what its row is about, whose day is known at least."""
+        began = self._date(start, "Observation.effectiveDateTime")
+        ended = self._end_of(start, end, "Observation.effectiveDateTime") if after else ""
+        if not ended:
+            return began
+        day = self._date(start, day=True)
+        return f"coalesce({ended}, {day}) if {after} else {began}"
 
     @property
     def date_format(self) -> str:

@@ -9,8 +9,9 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.cells import first_role
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, slots, tokens
+from fhir_bridge.workshop.first_mapping.measures import dated_measure
 from fhir_bridge.workshop.first_mapping.sentinels import date_sentinels, words_for_nothing
-from fhir_bridge.workshop.first_mapping.values import DateForm, date_form, share
+from fhir_bridge.workshop.first_mapping.values import LOINC, DateForm, date_form, share
 
 __all__ = ["as_clock", "as_date"]
 
@@ -42,6 +43,13 @@ def as_date(
         )
     dated = [role for _, name in fits if (role := role_named(name)) is not None and "date" in role.kinds]
     guess.role = dated[0].name if dated else "other-date"
+    finding = dated_measure(tokens(guess.name))
+    if finding is not None:
+        guess.role, guess.measure = "finding-date", True
+        guess.coding = (LOINC, finding.code, finding.name, 1.0)
+        guess.questions.append(
+            f"{guess.column}: is it {finding.name} (LOINC {finding.code}), as is suggested?"
+        )
     guess.format, guess.timed, guess.zoned = form.format, form.has_time, form.zoned
     guess.plain = form.format or ("yyyy-MM-dd" if "-" in cells[0] else "yyyyMMdd")
     guess.evidence.append(f"values are dates: {form.evidence}")

@@ -80,7 +80,7 @@ def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
                     questions.append(question)
             if guess.uses == ["key"]:
                 questions.append(
-                    f"{guess.column}: looks like {guess.what}; it is part of the key alone: is it wanted elsewhere?"
+                    f"{guess.column}: looks like {guess.what}; it is part of the key alone: {_ways(guess)}?"
                 )
         elif guess.role == "empty":
             questions += guess.questions
@@ -103,22 +103,28 @@ _SUGGESTED: Final = re.compile(r": is it (.* \(LOINC .*\)|LOINC .*), as is sugge
 
 def _left_out(guess: Guess) -> str:
     """The question about a column that no rule reads: what it may be."""
-    ways = next(
+    what = "" if guess.role in ("category", "text", "number", "boolean") else f"looks like {guess.what}; "
+    return f"{what}no rule reads it, it is under `ignore`: {_ways(guess)}?"
+
+
+def _ways(guess: Guess) -> str:
+    return next(
         (ways for roles, ways in _WAYS if guess.role in roles), "where does it belong, or is it not wanted"
     )
-    what = "" if guess.role in ("category", "text", "number", "boolean") else f"looks like {guess.what}; "
-    return f"{what}no rule reads it, it is under `ignore`: {ways}?"
 
 
 _WAYS: Final = (
-    (("number",), "is it measured (what, in which unit), a number of something else, or not wanted"),
+    (
+        ("number",),
+        "is it measured (an Observation: what, in which unit), a number of something else, or not wanted",
+    ),
     (
         ("boolean",),
-        "is it a finding of the patient, does it mark the record (deleted, checked), or is it not wanted",
+        "is it a finding of the patient (Observation), does it mark the record (deleted, checked), or is it not wanted",
     ),
     (
         ("category", "text", "status-of"),
-        "is it a finding, a code of something (of what), about the record, or not wanted",
+        "is it a finding (Observation), a code of something (of what), about the record, or not wanted",
     ),
     (
         ("id", "event-id", "account-id", "order-id", "row-id"),
@@ -141,9 +147,45 @@ _WAYS: Final = (
     ),
     (
         ("other-person",),
-        "is it about the patient of the row, or about another person, who is a Patient of their own",
+        "it is not written to the patient of the row; is it about another person, who is a Patient of their own "
+        "(identifier, gender, birthDate; what is measured an Observation with that subject)",
     ),
-    (("money", "drg", "coordinate", "administrative", "inactive", "verified"), "is it wanted in FHIR at all"),
+    (
+        ("product-group",),
+        "is it a property of the product (BiologicallyDerivedProduct), and never the patient's blood group",
+    ),
+    (("product-id",), "is it the number of the product (BiologicallyDerivedProduct.identifier), or a lot"),
+    (
+        ("expires",),
+        "is it when the product expires (expirationDate of an Immunization, BiologicallyDerivedProduct or Medication)",
+    ),
+    (
+        ("dispensed",),
+        "is it when it was handed out (MedicationDispense.whenHandedOver), not when it was given",
+    ),
+    (("ordered",), "is it when it was ordered (authoredOn of a ServiceRequest or MedicationRequest)"),
+    (("received",), "is it when the sample was received (Specimen.receivedTime)"),
+    (("issued",), "is it when the result was reported (Observation.issued, DiagnosticReport.issued)"),
+    (
+        ("priority",),
+        "is it how urgent the order was (ServiceRequest.priority), or the visit (Encounter.priority)",
+    ),
+    (("scheduled",), "is it when an appointment is (Appointment.start), or when something is due"),
+    (("procedure",), "is it what was done (Procedure.code), or what was asked for (ServiceRequest.code)"),
+    (("diagnosis",), "is it a Condition of the patient, or why something was done (reasonCode)"),
+    (
+        ("drug",),
+        "is it what was given, ordered or taken (MedicationAdministration, MedicationRequest, MedicationStatement)",
+    ),
+    (("note", "note-of"), "of what is it a note (Observation.note, Procedure.note), or is it not wanted"),
+    (("time-of-day",), "of which date is it the time, of the start or of the end"),
+    (("specimen",), "is it what was sampled (Specimen.type)"),
+    (("body-site", "laterality"), "is it where it was done or measured (bodySite)"),
+    (("device",), "is it the device used (Device, Observation.device, Procedure.usedReference)"),
+    (("sex",), "which code of Patient.gender has each word"),
+    (("status",), "of what does it say the status, and which code of `status` has each word"),
+    (("money",), "is it what the patient pays (Coverage.costToBeneficiary), a price, or not wanted in FHIR"),
+    (("drg", "coordinate", "administrative", "inactive", "verified"), "is it wanted in FHIR at all"),
 )
 """What a column that no rule reads may be, by its role."""
 

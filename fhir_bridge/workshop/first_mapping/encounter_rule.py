@@ -10,8 +10,9 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.parts import did
 from fhir_bridge.workshop.first_mapping.people import depends_on
-from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, either, listed, literal, quoted
+from fhir_bridge.workshop.first_mapping.writing import Writer, either, listed, literal, quoted
 
 __all__ = ["EncounterRule"]
 
@@ -52,13 +53,16 @@ class EncounterRule(Writer):
         start = self._when("Encounter") if own else self._one("admitted")
         end = self._one("discharged", "end") if own else self._one("discharged")
         number = self._one("encounter-id", "account-id", "event-id", "id")
-        yield "- rule: encounter"
+        yield self._rule("encounter")
         patient = self._one("patient-id")
         complete = number is not None and number.filled == len(self._sample.rows) and not number.local
         if number is not None and not complete and (start is None or patient is None):
             yield f"  when: {quoted(self._cell(number))}"
         yield "  as: Encounter"
-        if number is None:
+        if number is None and patient is not None and start is not None:  # rows of one visit may be several
+            yield f"  key: [{quoted(self._cell(patient, 'key'))}, {quoted(self._cell(start, 'key') + ('?' if start.filled < len(self._sample.rows) or start.missing else ''))}]"
+            self._ask(f"rows of one patient and {start.column} are one visit, as is assumed: are they?")
+        elif number is None:
             yield self._key(patient, start)
         elif complete or start is None or patient is None:
             yield f"  key: [{quoted(self._cell(number, 'key'))}]"
@@ -93,11 +97,12 @@ class EncounterRule(Writer):
         else:
             yield from self._texts("type", "encounter-type", of="Encounter.")
         yield from self._text("serviceType", "specialty", of="Encounter.")
+        yield from self._text("priority", "priority", of="Encounter.") if not self._plan.request else ()
         yield from self._subject()
         yield from self._participants()
         if start is not None or end is not None:
             beginning = self._stamp(start, "Encounter.period.start") if start is not None else "null"
-            ending = self._stamp(end, "Encounter.period.end") if end is not None else "null"
+            ending = self._end_of(start if own else None, end, "Encounter.period.end") or "null"
             yield f"  period: {quoted(f'=period({beginning}, {ending})')}"
         spent = self._all("los") + (self._all("duration") if own else [])
         los = next((g for g in spent if "icu" not in g.column.casefold()), None)
@@ -135,7 +140,7 @@ class EncounterRule(Writer):
             return
         for code in codes:
             text = self._text_of([code])
-            yield f"- rule: {self._label(code)}"
+            yield self._rule(self._label(code))
             yield f"  when: {quoted(self._cell(code))}"
             yield "  as: Procedure"
             yield self._key(patient, self._one("encounter-id"), code)
@@ -163,9 +168,7 @@ class EncounterRule(Writer):
 
     def _participants(self) -> Iterator[str]:
         people = [
-            g
-            for g in self._all("provider", "provider-id")
-            if self._plan.event == "Encounter" and not re.search(ELSEWHERE, g.column.casefold())
+            g for g in self._all("provider", "provider-id") if self._plan.event == "Encounter" and did(g)
         ]
         numbers = self._paired(people)
         people = [g for g in people if g not in numbers.values()]

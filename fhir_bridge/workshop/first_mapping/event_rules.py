@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.dispense_rules import DispenseRules
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.medication_rules import MedicationRules
-from fhir_bridge.workshop.first_mapping.statuses import by_word
-from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, either, listed, literal, quoted
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.parts import did
+from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, NONE_FOUND, by_word
+from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
 __all__ = ["EventRules"]
 
@@ -19,6 +21,7 @@ _ELEMENTS: Final = {
     "MedicationStatement": ("medicationCodeableConcept", ("drug",)),
     "MedicationRequest": ("medicationCodeableConcept", ("drug",)),
     "MedicationAdministration": ("medicationCodeableConcept", ("drug",)),
+    "MedicationDispense": ("medicationCodeableConcept", ("drug",)),
     "Immunization": ("vaccineCode", ("vaccine", "drug")),
     "Procedure": ("code", ("procedure",)),
     "Condition": ("code", ("diagnosis",)),
@@ -26,8 +29,14 @@ _ELEMENTS: Final = {
 }
 _ASSUMED: Final = {
     "MedicationStatement": "active", "MedicationRequest": "unknown", "MedicationAdministration": "completed",
-    "Immunization": "completed", "Procedure": "completed",
+    "MedicationDispense": "completed", "Immunization": "completed", "Procedure": "completed",
 }  # fmt: skip
+_IN_CONTEXT: Final = frozenset(("MedicationStatement", "MedicationAdministration", "MedicationDispense"))
+"""What has its visit in `context`."""
+_ORDERED: Final = frozenset(("MedicationRequest", "Immunization", "Condition"))
+"""What has the number of an order as its own."""
+_ROOM: Final = re.compile(r"\b(op|or)?(saal|room|raum|theatre|salle|sala|quirofano|zaal|kamer|bloc|lab)\b")
+"""Names of columns of rooms, where something was done, before the ward that the patient was from."""
 _ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
 _NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
 _CERTAINTY: Final = {
@@ -40,10 +49,6 @@ _CERTAINTY: Final = {
 }
 _AFTER: Final = frozenset(("z", "zustand nach", "status after"))
 """Words for what was a disease and is one no longer."""
-_NO_ALLERGY: Final = frozenset(
-    "none|no|nil|nkda|nka|nkfa|no known allergies|no known drug allergies|no known allergy|keine|keine bekannt|aucune|nessuna|ninguna|"
-    "unknown|unbekannt|inconnu".split("|")
-)
 _ALLERGENS: Final = {
     "food": "food|lebensmittel|nahrung|nahrungsmittel|aliment|alimentaire|alimento|alimentare|alimentaria|fa",
     "medication": "medication|drug|medicine|medikament|arzneimittel|médicament|medicament|farmaco|fármaco|medicamento|da",
@@ -57,7 +62,7 @@ _SEVERITY: Final = {
 }
 
 
-class EventRules(MedicationRules):
+class EventRules(DispenseRules):
     """Writes the rule of what a row is about."""
 
     def _event(self) -> Iterator[str]:
@@ -71,19 +76,27 @@ class EventRules(MedicationRules):
             codes = self._codes_of("", "test", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
         when = self._when(kind)
         end = self._one("end")
-        yield f"- rule: {re.sub('(?<=[a-z])(?=[A-Z])', '-', kind).lower()}"
+        yield self._rule(re.sub("(?<=[a-z])(?=[A-Z])", "-", kind).lower())
         needed = [g for g in (*codes, text) if g is not None]
         if needed and all(g.filled < len(self._sample.rows) for g in needed):
             yield f"  when: {quoted(' or '.join(self._cell(g) for g in needed))}"
-        elif kind == "AllergyIntolerance" and text is not None:
-            yield from self._none_known(text)
+        elif kind in ("AllergyIntolerance", "Condition") and text is not None:
+            yield from self._none_known(text, NO_ALLERGY if kind == "AllergyIntolerance" else NONE_FOUND)
         yield f"  as: {kind}"
         stated = self._status_column(kind) if kind == "MedicationAdministration" else None
         action = stated[0] if stated is not None else None  # a bag that is hung and its rate have one minute
         what = codes[0] if codes else text
-        yield self._key(self._one("patient-id"), self._one("encounter-id"), what, when, action=action)
+        more_of = self._all(
+            "fill-number", "product-id"
+        )  # one prescription has several supplies, a patient several bags
+        yield self._key(
+            self._one("patient-id"), self._one("encounter-id"), what, when, *more_of, action=action
+        )
         yield from self._time(when)
-        yield from self._identifiers(kind + ".", "event-id", *self._own_role())
+        own = ("order-id",) if kind in _ORDERED and not self._all("event-id") else ()
+        if kind == "MedicationAdministration":
+            own = ("product-id",)
+        yield from self._identifiers(kind + ".", "event-id", *self._own_role(), *own)
         yield from self._based_on(kind)
         yield from self._state(kind, end)
         more = []
@@ -95,9 +108,7 @@ class EventRules(MedicationRules):
         yield from self._coded(element, codes, text, kind + ".", more)
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)
-        yield from self._visit(
-            "context" if kind in ("MedicationStatement", "MedicationAdministration") else "encounter"
-        )
+        yield from self._visit("context" if kind in _IN_CONTEXT else "encounter")
         if kind == "Condition":
             yield from self._condition(when, end)
         elif kind == "Procedure":
@@ -106,6 +117,8 @@ class EventRules(MedicationRules):
             yield from self._immunization(when)
         elif kind == "AllergyIntolerance":
             yield from self._allergy(when)
+        elif kind == "MedicationDispense":
+            yield from self._dispense(when)
         else:
             yield from self._medication(kind, when, end)
         findings = self._all("diagnosis", "display") if kind == "Condition" else []
@@ -129,18 +142,13 @@ class EventRules(MedicationRules):
                 reason.role = "status-reason"
                 reason.evidence.append(f"only rows have one that by {guess.column} were not done")
 
-    def _none_known(self, text: Guess) -> Iterator[str]:
-        """Rows that say that there is no allergy are none."""
-        values = {v.casefold() for v in self._sample.values(self._sample.columns.index(text.column))}
-        none = sorted(values & _NO_ALLERGY)
-        if none:
-            self._ask(
-                f"{text.column}: {', '.join(none)} is taken for no allergy, and gives no resource: should it be stated?"
-            )
-            yield f"  when: {quoted(f'not (lower({self._cell(text)}) in [{chr(44).join(map(literal, none))}])')}"
+    def _none_known(self, text: Guess, words: frozenset[str]) -> Iterator[str]:
+        """Rows that say that there is none are none."""
+        if stated := self._is_found(text, words):
+            yield f"  when: {quoted(stated)}"
 
     def _based_on(self, kind: str) -> Iterator[str]:
-        """The order that it carries out; of an order, its own number."""
+        """The order that it carries out."""
         if kind == "Procedure":
             yield from self._order()
         elif kind in ("MedicationAdministration", "MedicationStatement"):
@@ -149,8 +157,6 @@ class EventRules(MedicationRules):
                 yield f"  request: {item}"
             elif item:
                 yield f"  basedOn: [{item}]"
-        elif kind != "AllergyIntolerance" and not self._all("event-id"):
-            yield from self._identifiers(kind + ".", "order-id")
 
     def _state(self, kind: str, end: Guess | None) -> Iterator[str]:
         if kind in ("Condition", "AllergyIntolerance"):
@@ -301,7 +307,7 @@ class EventRules(MedicationRules):
 
     def _procedure(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
         if start is not None:
-            ending = self._end_of(start, end)
+            ending = self._end_of(start, end, "Procedure.performed.end")
             if ending:
                 period = f"=period({self._stamp(start, 'Procedure.performed.start')}, {ending})"
                 yield f"  performedPeriod: {quoted(period)}"
@@ -311,42 +317,26 @@ class EventRules(MedicationRules):
             self._ask("no column says when the procedure was done")
         items = []
         for guess in self._all("provider", "provider-id"):
-            if re.search(ELSEWHERE, guess.column.casefold()):
+            if not did(guess):
                 continue
             function = quoted(guess.column)
             items.append(
                 f"{{when: {quoted(self._cell(guess))}, function: {{text: {function}}}, actor: {self._reference('Procedure.performer', guess)}}}"
             )
         yield from listed("performer", items)
-        if (ward := self._one("ward")) is not None:
-            yield f"  location: {self._displayed('Procedure.location', ward)}"
+        rooms = sorted(self._all("ward"), key=lambda g: not _ROOM.search(tokens(g.name)))
+        if rooms:
+            yield f"  location: {self._displayed('Procedure.location', rooms[0])}"
         yield from self._reasons("reasonCode", "Procedure.", "indication", "diagnosis", "complaint")
         yield from self._texts("bodySite", "body-site", "laterality", of="Procedure.")
         outcome = self._one("disposition")
         if outcome is not None:
             yield f"  outcome: {{text: {quoted('=' + self._cell(outcome, 'Procedure.outcome'))}}}"
         yield from (
-            self._texts("complication", "complication", of="Procedure.")
+            self._texts("complication", "complication", of="Procedure.", found=True)
             if not any(g.words for g in self._all("complication"))
             else ()
         )
-
-    def _end_of(self, start: Guess, end: Guess | None) -> str:
-        """The expression of an end: of a column, or of a time of day beside the same date."""
-        if end is not None:
-            return self._stamp(end, "end")
-        clocks = self._all("time-of-day")
-        for clock in sorted(clocks, key=lambda clock: not re.search(r"(?i)clos|naht", clock.column)):
-            if (
-                clock is not start.clock
-                and clock.of in ("", start.column)
-                and re.search(r"(?i)end|stop|ende|fin\b|bis|out|clos|naht", clock.column)
-            ):
-                clock.of = start.column
-                clock.questions = [f"{clock.column}: is it on the day of {start.column}, as is assumed?"]
-                form = literal(f"{start.plain} {clock.format}")
-                return f"datetime({self._cell(start)} + ' ' + {self._cell(clock, 'end')}, format={form}) if {self._cell(clock)} else null"
-        return ""
 
     def _immunization(self, when: Guess | None) -> Iterator[str]:
         if when is not None:

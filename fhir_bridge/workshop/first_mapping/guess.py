@@ -22,6 +22,8 @@ class Guess:
         systems: of codes of several systems, that of each word in the column that says so.
         of: the column that this one belongs to: the code of a display, the value of a unit, the date of a time of day.
         clock: of a date, the time of day that stands in a column of its own.
+        until: of a date with a time of day, the time of day at which what began then ended.
+        phase: of a measurement, `before` or `after`, as its name says.
         plain: of a date that the language reads without, its format, which it takes with a time of day.
         words: of truth values yes and no, of a sex the code of each.
         missing: cells that stand for no value, as they are written; `local` those that do so in this column alone.
@@ -51,6 +53,8 @@ class Guess:
     systems: dict[str, str] = field(default_factory=dict)
     of: str = ""
     clock: Guess | None = None
+    until: Guess | None = None
+    phase: str = ""
     plain: str = ""
     words: dict[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -106,6 +110,7 @@ class Guess:
             "measured-where": "where something was measured",
             "measured-how": "how something was measured",
             "measured-position": "in what position something was measured",
+            "finding-date": "a date that is a finding",
             "again": "another column again",
             "other-person": "about another person than the patient",
         }.get(self.role, self.role)

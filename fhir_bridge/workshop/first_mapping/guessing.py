@@ -9,8 +9,17 @@ from fhir_bridge.workshop.first_mapping import headers
 from fhir_bridge.workshop.first_mapping.dates import as_clock, as_date
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import fitting_roles, role_named, tokens
-from fhir_bridge.workshop.first_mapping.named import as_boolean, as_code, as_role, as_sex
-from fhir_bridge.workshop.first_mapping.numbers import as_amount, as_measure
+from fhir_bridge.workshop.first_mapping.named import (
+    QUANTITIES,
+    as_blood_group,
+    as_boolean,
+    as_code,
+    as_person,
+    as_role,
+    as_sex,
+)
+from fhir_bridge.workshop.first_mapping.numbers import as_amount, as_measure, states_quantity
+from fhir_bridge.workshop.first_mapping.phases import of_measurement
 from fhir_bridge.workshop.first_mapping.relations import relate
 from fhir_bridge.workshop.first_mapping.sentinels import words_for_nothing
 from fhir_bridge.workshop.first_mapping.spoken import spoken
@@ -29,6 +38,10 @@ def guess_columns(sample: Sample) -> list[Guess]:
     return guesses
 
 
+_TESTS: Final = (
+    as_date, as_clock, as_sex, as_code, as_amount, as_blood_group, as_measure, as_person, as_boolean, as_role,
+)  # fmt: skip
+"""What a column may be, each tried on its cells and name in turn."""
 _OPEN: Final = "tells day from month"
 
 
@@ -59,7 +72,12 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
     column = sample.columns[number]
     cells = sample.values(number)
     guess = Guess(column, "text", name=spoken(sample.columns)[number])
+    guess.name, guess.phase = of_measurement(guess.name, cells)
     fits = _fits(guess.name)
+    if states_quantity(
+        guess.name, cells
+    ):  # a number in a unit is nothing else, whatever its name's words may be
+        fits = tuple(fit for fit in fits if fit[1] in QUANTITIES)
     plain = words_for_nothing(cells, numbers=False)
     if fits and fits[0][1] == "flag":
         plain = tuple(word for word in plain if word.strip("-") or _lettered(cells))
@@ -71,7 +89,7 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
         guess.evidence = ["no cell holds anything"]
         guess.questions = [f"what is {column!r}? The sample has no value of it"]
         return guess
-    for test in (as_date, as_clock, as_sex, as_code, as_amount, as_measure, as_boolean, as_role):
+    for test in _TESTS:
         if test(guess, fits, values, day_first):
             break
     else:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists are written as they come out
 """Which columns make the key of the resources of rows: what a second event of the same patient has of its own."""
 
 from __future__ import annotations
@@ -10,13 +11,22 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.table import Sample
 
-__all__ = ["counts_rows", "distinguish", "examination_numbers", "own_number", "tie_breakers"]
+__all__ = [
+    "counts_rows",
+    "depends_on_all",
+    "distinguish",
+    "examination_numbers",
+    "own_number",
+    "telling_apart",
+    "tie_breakers",
+]
 
 _OWN: Final = {
     "Observation": frozenset("value test collect".split()),
     "MedicationAdministration": frozenset(("administer",)),
     "MedicationRequest": frozenset("drug order ordered dispense sig".split()),
     "MedicationStatement": frozenset("drug order".split()),
+    "MedicationDispense": frozenset(("dispense",)),
     "Immunization": frozenset("vaccine administer".split()),
     "Procedure": frozenset("procedure perform".split()),
     "Condition": frozenset(("diagnosis",)),
@@ -89,9 +99,28 @@ def distinguish(sample: Sample, columns: Iterable[str]) -> bool:
     return len(seen) >= len({tuple(row) for row in sample.rows})
 
 
+def depends_on_all(sample: Sample, column: Guess, keys: Iterable[Guess]) -> bool:
+    """Whether a column has one value for each combination of the values of others."""
+    places = [sample.columns.index(key.column) for key in keys]
+    one = sample.columns.index(column.column)
+    seen: dict[tuple[str, ...], str] = {}
+    return all(seen.setdefault(tuple(row[p] for p in places), row[one]) == row[one] for row in sample.rows)
+
+
+def telling_apart(sample: Sample, chosen: list[Guess], others: Iterable[Guess]) -> list[Guess]:
+    """Columns of a key with as many more as it takes that no two rows which differ are one; those with most values first."""
+    result = list(chosen)
+    for guess in sorted(others, key=lambda g: -g.distinct):
+        if distinguish(sample, [g.column for g in result]):
+            break
+        if guess not in result:
+            result.append(guess)
+    return result
+
+
 def tie_breakers(guesses: Sequence[Guess], event: str) -> list[Guess]:
     """Columns that may differ between two rows of one time: the number of the row, what was done, where."""
     roles = ["row-id", "dose-number", "diagnosis-kind", "body-site", "laterality", "specimen", "reaction"]
-    if event in ("MedicationAdministration", "MedicationRequest", "MedicationStatement"):
+    if event.startswith("Medication"):
         roles += ["route", "dose", "frequency"]
     return [g for role in roles for g in guesses if g.role == role]

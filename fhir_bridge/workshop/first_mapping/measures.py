@@ -11,9 +11,19 @@ from typing import Final
 from fhir_bridge.fhir import ucum
 from fhir_bridge.workshop.first_mapping.lexicon import rows_of, slots, tokens
 
-__all__ = ["TEXT", "Measure", "is_measure_word", "is_one", "measures_of", "variant_in", "variant_of"]
+__all__ = [
+    "TEXT",
+    "Measure",
+    "dated_measure",
+    "is_measure_word",
+    "is_one",
+    "measures_of",
+    "variant_in",
+    "variant_of",
+]
 
 TEXT: Final = "{text}"
+_DATE: Final = "{date}"
 _NEUTRAL: Final = frozenset(
     "lab test value val result level serum plasma blood s p b poc poct total gesamt mean avg average lv raw num numeric "
     "calc calculated measured est estimated current patient pat latest d first last min max at rest resting 1 2 3 4 5 "
@@ -37,7 +47,7 @@ class Measure:
 
     Attributes:
         code: of LOINC; empty where none is certain.
-        unit: in UCUM; `TEXT` for a finding in words.
+        unit: in UCUM; `{text}` for a finding in words, `{date}` for one that is a date.
         low, high: the values that are possible in this unit.
     """
 
@@ -63,6 +73,13 @@ def _table() -> dict[str, tuple[tuple[Measure, ...], ...]]:
     return {phrase: tuple(variants) for phrase, variants in table.items()}
 
 
+def dated_measure(words: str) -> Measure | None:
+    """The finding that is a date, which the words name and nothing else: when a birth is due."""
+    words = re.sub(r"\b(date|dt|datum|fecha|data)\b", "", words)
+    variants = [v for group in _table().get(words.replace(" ", ""), ()) for v in group]
+    return next((variant for variant in variants if variant.unit == _DATE), None)
+
+
 def is_measure_word(words: str) -> bool:
     """Whether these words are the name of a measurement and nothing else."""
     return words.replace(" ", "") in _table()
@@ -80,7 +97,7 @@ def measures_of(words: str) -> tuple[tuple[tuple[Measure, ...], ...], float]:
     for start in range(len(rest)):
         for end in range(len(rest), start, -1):
             named = _table().get("".join(rest[start:end]))
-            if named is None:
+            if named is None or named[0][0].unit == _DATE:
                 continue
             others = rest[:start] + rest[end:]
             if any(word in _OTHER for word in others):

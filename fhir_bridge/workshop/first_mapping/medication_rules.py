@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.writing import ELSEWHERE, Writer, listed, quoted
+from fhir_bridge.workshop.first_mapping.parts import ASKED, did, part_of
+from fhir_bridge.workshop.first_mapping.writing import Writer, listed, quoted
 
 __all__ = ["MedicationRules"]
 
@@ -23,11 +24,13 @@ class MedicationRules(Writer):
                 yield f"  authoredOn: {quoted('=' + self._date(authored, 'MedicationRequest.authoredOn'))}"
                 if authored is recorded:
                     self._ask(f"{authored.column}: is it when the medication was ordered, as is assumed?")
-            if (provider := self._one("provider", "provider-id")) is not None:
-                yield f"  requester: {self._reference('MedicationRequest.requester', provider)}"
+            people = [g for g in self._all("provider", "provider-id") if did(g) or part_of(g) == ASKED]
+            people.sort(key=lambda g: part_of(g) != ASKED)
+            if people:
+                yield f"  requester: {self._person('MedicationRequest.requester', people[0], self._paired(people))}"
         elif kind == "MedicationStatement":
             if start is not None:
-                ending = self._stamp(end, "effective.end") if end is not None else "null"
+                ending = self._end_of(start, end, "MedicationStatement.effective.end") or "null"
                 period = f"=period({self._stamp(start, 'MedicationStatement.effective.start')}, {ending})"
                 yield f"  effectivePeriod: {quoted(period)}"
             if recorded is not None:
@@ -35,21 +38,17 @@ class MedicationRules(Writer):
             if (provider := self._one("provider", "provider-id")) is not None:
                 yield f"  informationSource: {self._reference('MedicationStatement.informationSource', provider)}"
         elif start is not None:
-            if end is not None:
-                period = f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {self._stamp(end, 'MedicationAdministration.effective')})"
+            if ending := self._end_of(start, end, "MedicationAdministration.effective.end"):
+                period = f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {ending})"
                 yield f"  effectivePeriod: {quoted(period)}"
             else:
                 yield f"  effectiveDateTime: {quoted('=' + self._given(start))}"
         else:
-            yield "  effectiveDateTime: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
+            yield "  effectivePeriod: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
             self._ask("no column says when the medication was given")
         if kind == "MedicationAdministration":
             yield from self._place()
-            givers = [
-                g
-                for g in self._all("provider", "provider-id")
-                if not re.search(ELSEWHERE, g.column.casefold())
-            ]
+            givers = [g for g in self._all("provider", "provider-id") if did(g)]
             items = [f"{{actor: {self._reference(kind + '.performer', g)}}}" for g in givers[:1]]
             yield from listed("performer", items)
         yield from self._reasons("reasonCode", kind + ".", "indication", "complaint")
@@ -128,7 +127,7 @@ class MedicationRules(Writer):
             )
             parts.append(f"doseAndRate: [{{{quantities}}}]")
         yield from listed(
-            "dosageInstruction" if kind == "MedicationRequest" else "dosage",
+            "dosageInstruction" if kind in ("MedicationRequest", "MedicationDispense") else "dosage",
             [f"{{{', '.join(parts)}}}"] if parts else [],
         )
 

@@ -22,7 +22,7 @@ from fhir_bridge.workshop.first_mapping.numbers import as_quantity
 from fhir_bridge.workshop.first_mapping.sexes import sexes
 from fhir_bridge.workshop.first_mapping.values import booleans, number_form, share
 
-__all__ = ["as_boolean", "as_code", "as_role", "as_sex"]
+__all__ = ["QUANTITIES", "as_blood_group", "as_boolean", "as_code", "as_person", "as_role", "as_sex"]
 
 
 _SEXES: Final = {
@@ -50,7 +50,7 @@ def as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _
             f"{guess.column}: do {' and '.join(pair)} mean {' and '.join(named)}, as is assumed?"
         )
         return True
-    words, question = sexes(values, spanish=_is_spanish(guess.name))
+    words, question = sexes(values, tokens(guess.name))
     if words and (
         best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))
     ):
@@ -79,9 +79,15 @@ _NUMBERED: Final = frozenset(
     "patient-id person-id encounter-id order-id account-id event-id study-id id row-id".split()
 )
 """Roles whose cells have digits: `CC` and `TI` are kinds of documents, not their numbers."""
+_SIMPLE: Final = frozenset(
+    "quantity dose strength rate duration refills refills-left dose-number los".split()
+)
+"""Roles of amounts, which have no comparator."""
+_OWN_NUMBERS: Final = frozenset("event-id order-id account-id".split())
+"""Roles of numbers that one thing has alone."""
 _COUNTS: Final = frozenset("refills quantity dose dose-number los age duration rate money".split())
 """Roles whose cells are numbers: `true` and `false` are none."""
-_PLACES: Final = frozenset("ward organization specialty device provider".split())
+_PLACES: Final = frozenset("ward organization specialty device provider provider-id".split())
 """Roles whose cells are names of places and people, not how much of something there is."""
 _AMOUNTS: Final = frozenset(
     """value value-number refills quantity dose dose-number los age status severity duration rate strength number money
@@ -90,8 +96,40 @@ _AMOUNTS: Final = frozenset(
 """Roles whose cells may be 0 and 1 and are not no and yes."""
 
 
-def _is_spanish(column: str) -> bool:
-    return bool(re.search(r"\b(sexo|genero)\b", tokens(column)))
+QUANTITIES: Final = frozenset(
+    """value value-number range-low range-high dose quantity strength rate los duration age birth-date""".split()
+)
+"""Roles of numbers that have a unit."""
+_DOCTORS: Final = re.compile(r"(?i)(dr|dra|prof|pd|dott|dott\.ssa|pr)(\. *|\.?ssa\.? *| +)[^\W\d_]+")
+"""How the names of doctors are written; other titles have patients as well."""
+_GROUP: Final = re.compile(
+    r"(?i)(a|b|ab|0|o)[ ,/]*(rh)?[ ,/(]*(d)?[ ,/(]*(pos(itiv[eo]?)?|neg(ativ[eo]?)?|\+|-)[ )]*(ccdd?ee|[+-])*\.?"
+)
+
+
+def as_person(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
+    """Names of doctors, whatever the column is called, unless that is a remark or a name for the patient."""
+    best = fits[0][1] if fits else ""
+    if best in ("note", "name", "prefix", "gp", "contact-name", "family", "given"):
+        return False
+    if share(values, lambda v: _DOCTORS.fullmatch(v) or (_DOCTORS.match(v) and len(v.split()) <= 4)) < 0.7:
+        return False
+    guess.role = "provider"
+    guess.evidence.append("values are names of doctors")
+    return True
+
+
+def as_blood_group(
+    guess: Guess, _fits: Sequence[tuple[float, str]], values: list[str], _: bool | None
+) -> bool:
+    """Blood groups with their Rhesus factor, whatever the column is called: of the patient, or of a product."""
+    if share(values, _GROUP.fullmatch) < 0.9:
+        return False
+    concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.name))))
+    guess.role = "product-group" if concepts & {"unitofblood", "drug"} else "blood-group"
+    guess.measure = guess.role == "blood-group"
+    guess.evidence.append("values are blood groups")
+    return True
 
 
 def _is_year(value: str) -> bool:
@@ -162,14 +200,19 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     role = first_role(fits, *kinds)
     if role is None or role.name in CODES or role.name == "category":
         return False
-    if role.name in _PLACES and is_graded(values):
+    if role.name in _SIMPLE and numbers is not None and numbers.marked:
+        return False
+    if role.name in _PLACES and (is_graded(values) or _measures(guess, values)):
         return False
     whole = fits[0][0] >= 0.99  # a name that says nothing else
     if not whole and role.name in _NUMBERED and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5:
         return False
-    if role.name == "boolean":
+    if role.name == "boolean" or (role.name == "birth-date" and share(values, _is_year) < 1.0):
         return False
     if role.name in ("id", "row-id") and numbers is not None and not all_whole(values):
+        return False
+    if role.name in _OWN_NUMBERS and _recurs(guess, values):
+        guess.evidence.append(f"{guess.distinct} values in {guess.filled} cells identify nothing")
         return False
     guess.role = (
         "id"
@@ -199,6 +242,16 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     else:
         guess.evidence.append(texts(guess))
     return True
+
+
+def _measures(guess: Guess, values: list[str]) -> bool:
+    """Whether many different small numbers are no numbers of people or places: `ARTs` from 92 to 155."""
+    return guess.distinct > 12 and share(values, lambda v: re.fullmatch(r"-?[1-9]\d{0,2}", v)) >= 0.9
+
+
+def _recurs(guess: Guess, values: list[str]) -> bool:
+    """Whether few short values recur all the time: a count or a kind, and no number of one thing."""
+    return guess.distinct <= 12 and guess.filled >= 5 * guess.distinct > 0 and max(map(len, values)) <= 3
 
 
 def _counts_as_id(fits: Sequence[tuple[float, str]]) -> bool:

@@ -14,7 +14,15 @@ from fhir_bridge.workshop.first_mapping.measures import TEXT, Measure, is_one, m
 from fhir_bridge.workshop.first_mapping.sentinels import NOTHING, number_of, sentinels, words_for_nothing
 from fhir_bridge.workshop.first_mapping.values import NumberForm, booleans, number_form, share
 
-__all__ = ["as_amount", "as_measure", "as_plain_number", "as_quantity", "numbers_in"]
+__all__ = [
+    "as_amount",
+    "as_measure",
+    "as_plain_number",
+    "as_quantity",
+    "is_pressure",
+    "numbers_in",
+    "states_quantity",
+]
 
 _YEARS: Final = (1900, 2100)
 """Between these a whole number of years is a year, not a duration."""
@@ -22,19 +30,26 @@ _YEARS: Final = (1900, 2100)
 
 def as_amount(guess: Guess, _fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """Values that are two numbers of one measurement: `126/83`."""
-    if share(values, _pressure) < 0.95:
+    if share(values, is_pressure) < 0.95:
         return False
     guess.role, guess.unit = "blood-pressure", "mm[Hg]"
     guess.evidence.append("two numbers with a slash between, the first above the second")
     return True
 
 
-def _pressure(value: str) -> bool:
+def is_pressure(value: str) -> bool:
+    """Whether a cell is an upper and a lower pressure: `126/83`."""
     parts = value.split("/")
     if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
         return False
     upper, lower = (int(part) for part in parts)
     return 20 <= lower < upper <= 300
+
+
+def states_quantity(name: str, cells: Sequence[str]) -> bool:
+    """Whether a name states a unit in brackets or as a ratio, and most cells are numbers, with comparators perhaps."""
+    stated = headers.unit_in(name) if headers.is_bracketed(name) else None
+    return stated is not None and bool(stated[1]) and number_form(list(cells), least=0.6) is not None
 
 
 def numbers_in(guess: Guess, values: list[str], least: float) -> tuple[list[str], NumberForm] | None:

@@ -47,7 +47,7 @@ class PatientRule(Writer):
         key = self._one("patient-id")
         assert key is not None
         here = self._cell(key, "Patient.identifier")
-        yield "- rule: patient"
+        yield self._rule("patient")
         if self._plan.partly:
             stated = [
                 self._cell(g) for g in self._plan.partly if g.role not in ("race", "ethnicity", "occupation")

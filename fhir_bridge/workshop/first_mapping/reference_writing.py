@@ -9,17 +9,13 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.cell_writing import cell, listed, literal, quoted
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.status_writing import StatusWriter
-from fhir_bridge.workshop.first_mapping.tables import asks
 
-__all__ = ["ELSEWHERE", "ReferenceWriter"]
+__all__ = ["ReferenceWriter"]
 
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
-ELSEWHERE: Final = r"refer|zuweis|einsend|einweis|überweis|adress|order|anforder|request|prescri|record|enter|erfass|saisi|gp\b|hausarzt|(er|up|erf|cre|mod|chg|upd)_?usr|change|modif|updat|geaend|geänd|creat|anleg|angelegt|usu_mod"
-"""Names of columns of providers who had another part than doing it."""
-
-
 _LABELS: Final = frozenset(
     "lib libelle name nom label bezeichnung bez text desc descripcion description descrizione descr title nombre nome".split()
 )
@@ -84,6 +80,8 @@ class ReferenceWriter(StatusWriter):
 
     def _is_name(self, name: Guess, code: Guess) -> bool:
         """Whether a column is by its name the label of another, and has one value for each of its cells."""
+        if name.of == code.column and name.role == code.role:
+            return True
         words, others = set(tokens(name.name).split()), set(tokens(code.name).split())
         more = words - others
         return (
@@ -101,6 +99,25 @@ class ReferenceWriter(StatusWriter):
         here, shown = self._cell(code, element), self._cell(name, f"{element}.display")
         system = self._system(code, self._label(code))
         return f"{{identifier: {{system: {system}, value: {quoted('=' + here)}}}, display: {quoted('=' + shown)}}}"
+
+    def _of_sample(self) -> Iterator[str]:
+        """The sample of a result: of its own rule, else as it is written."""
+        if self._sampled:
+            yield f"  specimen: {quoted('=ref(' + literal('specimen') + ')')}"
+        elif specimen := self._one("specimen"):
+            yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
+
+    def _concept(self, element: str, guess: Guess) -> str:
+        """A CodeableConcept of a column: of its code with its name, where another column has that, else of its text."""
+        name = self._name_of(guess)
+        if name is None:
+            return f"{{text: {quoted('=' + self._cell(guess, element))}}}"
+        shown = quoted("=" + self._cell(name, element + ".text"))
+        return f"{{when: {quoted(f'{self._cell(guess)} or {self._cell(name)}')}, coding: [{self._local_coding(guess, element)}], text: {shown}}}"
+
+    def _local_coding(self, guess: Guess, element: str) -> str:
+        here = self._cell(guess, element + ".coding")
+        return f"{{when: {quoted(here)}, system: {quoted(f'{self._authority}:{self._label(guess)}')}, code: {quoted('=' + here)}}}"
 
     def _paired(self, people: list[Guess]) -> dict[str, Guess]:
         """The number of each person who has a name in a column and a number in the one beside it."""
@@ -136,7 +153,7 @@ class ReferenceWriter(StatusWriter):
         """Where it was: in the extension that R4 has for it, where no Encounter says it."""
         items = []
         for guess in self._all("ward"):
-            if asks(guess) or any(use.startswith("Encounter") for use in guess.uses):
+            if part_of(guess) == ASKED or any(use.startswith("Encounter") for use in guess.uses):
                 continue
             here = self._cell(guess, "extension (event-location)")
             items.append(

@@ -26,22 +26,20 @@ from fhir_bridge.workshop.first_mapping.codes import (
 )  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.pairs import codes_of_names
 from fhir_bridge.workshop.first_mapping.people import depends_on, names, national_numbers, patients
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
+from fhir_bridge.workshop.first_mapping.spans import clocks, concepts_of, spans, within_stays
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.units import units
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 from fhir_bridge.workshop.first_mapping.visits import numbers_of_visits
 from fhir_bridge.workshop.first_mapping.whose import other_persons
 
-__all__ = ["DATES", "relate"]
+__all__ = ["relate"]
 
-DATES: Final = frozenset(
-    """admitted discharged collected received issued ordered recorded updated expires administered performed diagnosed
-    scheduled dispensed vis-date start end date other-date""".split()
-)
 TEXTS: Final = frozenset(
     "complaint test drug vaccine procedure diagnosis allergy display text category indication".split()
 )
@@ -56,13 +54,16 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _words_for_nothing(sample, guesses)
     _numbering_codes(sample, guesses)
     _codes_by_number(sample, guesses)
-    other_persons(guesses)
+    other_persons(sample, guesses)
     names(sample, guesses)
     national_numbers(sample, guesses)
     patients(sample, guesses)
     numbers_of_visits(sample, guesses)
-    _clocks(guesses)
+    spans(guesses)
+    clocks(sample, guesses)
+    within_stays(sample, guesses)
     _codes(sample, guesses)
+    codes_of_names(sample, guesses)
     _siblings(sample, guesses)
     _systems(sample, guesses)
     _doses(guesses)
@@ -144,41 +145,6 @@ def _codes_by_number(sample: Sample, guesses: list[Guess]) -> None:
             ]
 
 
-def _clocks(guesses: list[Guess]) -> None:
-    """A time of day belongs to the date that its name speaks of, else to the one before it."""
-    clocks = [guess for guess in guesses if guess.role == "time-of-day" and "`" not in guess.column]
-    spoken_of = frozenset[str]().union(*(_concepts(g) for g in guesses if g.role in DATES))
-    for clock in sorted(clocks, key=lambda clock: not _concepts(clock) & spoken_of):
-        place = guesses.index(clock)
-        dates = [
-            g for g in guesses
-            if g.role in DATES and not g.timed and g.clock is None and g.role not in ("expires", "vis-date")
-        ]  # fmt: skip
-        spoken = _concepts(clock)
-        named = [g for g in dates if spoken & _concepts(g)]
-        before = [g for g in dates if guesses.index(g) == place - 1]
-        chosen = named if len(named) == 1 else before or (dates if len(dates) == 1 else [])
-        if chosen:
-            date = chosen[0]
-            clock.of, date.clock = date.column, clock
-            date.evidence.append(f"its time of day is in {clock.column}")
-            if not named and len(dates) > 1:
-                clock.questions.append(f"{clock.column}: is it the time of {date.column}, as is assumed?")
-        else:
-            clock.questions.append(f"{clock.column}: of which date is this the time?")
-
-
-def _concepts(guess: Guess) -> frozenset[str]:
-    parts = slots(tokens(guess.name))
-    return frozenset[str]().union(*(part.concepts for part in parts)) - {
-        "date",
-        "time",
-        "id",
-        "patient",
-        "encounter",
-    }
-
-
 def _codes(sample: Sample, guesses: list[Guess]) -> None:
     """The text of each code, the edition of ICD-10, and the system of bare numbers by what their texts speak of."""
     language = headers.language_of(sample.columns)
@@ -247,7 +213,7 @@ def _systems(sample: Sample, guesses: list[Guess]) -> None:
             for g in _by_role(guesses, "code", "number", "category", "text")
             if g is not guess and not g.measure
         ]
-        shared = [g for g in codes if _concepts(g) & _concepts(guess) - {"codesystem"}]
+        shared = [g for g in codes if concepts_of(g) & concepts_of(guess) - {"codesystem"}]
         beside = [g for g in codes if abs(guesses.index(g) - place) == 1]
         code = next(
             iter(
@@ -422,7 +388,7 @@ def _makers(guesses: list[Guess]) -> None:
     if _by_role(guesses, "manufacturer") or not _by_role(guesses, "lot-number"):
         return
     for guess in _by_role(guesses, "organization"):
-        if _concepts(guess) == {"laboratory"}:
+        if concepts_of(guess) == {"laboratory"}:
             guess.role = "manufacturer"
             guess.evidence.append("a laboratory beside a vaccine and its lot is who made it")
             guess.questions = [f"{guess.column}: is it who made the vaccine, as is assumed?"]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,6 +10,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.measures import Measure
 from fhir_bridge.workshop.first_mapping.names_of_tests import codes_of_names
+from fhir_bridge.workshop.first_mapping.parts import TOOK, VALIDATED, part_of
 from fhir_bridge.workshop.first_mapping.statuses import by_word
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
@@ -52,7 +52,11 @@ class ResultRules(Writer):
             codes = self._codes_of("test", "", "drug", "vaccine", "procedure", "diagnosis", "allergy")[:1]
         text = self._text_of(codes, "test", "display")
         when = self._when("Observation")
-        yield "- rule: result"
+        yield self._rule("result")
+        named = [g for g in (*codes, text) if g is not None]
+        if named and all(g.filled < len(self._sample.rows) for g in named):
+            yield f"  when: {quoted(' or '.join(self._cell(g) for g in named))}"
+            self._ask(f"{', '.join(g.column for g in named)}: rows without it make no result: what are they?")
         yield "  as: Observation"
         what = codes[0] if codes else text
         phases = self._all("measured-when")
@@ -92,8 +96,7 @@ class ResultRules(Writer):
         yield from self._notes("Observation.", *phases)
         yield from self._text("bodySite", "body-site", "laterality", of="Observation.")
         yield from self._text("method", "method", of="Observation.")
-        if specimen := self._one("specimen"):
-            yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
+        yield from self._of_sample()
         if (device := self._one("device")) is not None:
             yield f"  device: {self._displayed('Observation.device', device)}"
         yield from self._range(
@@ -128,10 +131,7 @@ class ResultRules(Writer):
         items = []
         for guess in self._all("organization", "provider", "provider-id"):
             concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
-            validated = re.search(
-                r"valid|verif|freigeb|freigegeb|vidier|signe|befund|refert", tokens(guess.name)
-            )
-            if validated or concepts & {
+            if part_of(guess) in (VALIDATED, TOOK) or concepts & {
                 "laboratory",
                 "perform",
                 "issue",

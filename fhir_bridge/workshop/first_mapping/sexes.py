@@ -24,15 +24,19 @@ _SETS: Final = (
 _PREFIX: Final = re.compile(r"^\d[ _.=:-]+")
 """A number before the word: `1_female`."""
 _WOMEN: Final = frozenset(("f", "w", "female", "femenino", "weiblich"))
-_SPANISH: Final = (frozenset("vm"), {"v": "male", "m": "female"}, "varón and mujer")
-"""In Spanish alone: in Dutch the same letters are the other way round."""
+_NORTHERN: Final = (frozenset("km"), {"k": "female", "m": "male"}, "a woman (kvinna, kobieta) and a man")
+_BY_LANGUAGE: Final = (
+    (r"\b(sexo|genero)\b", (frozenset("vm"), {"v": "male", "m": "female"}, "varón and mujer")),
+    (r"\b(gesl|geslacht)\b", (frozenset("vm"), {"v": "female", "m": "male"}, "vrouw and man")),
+)
+"""By the language of the header: the same letters are the other way round in Dutch and Spanish."""
 
 
-def sexes(values: Sequence[str], *, spanish: bool) -> tuple[dict[str, str], str]:
+def sexes(values: Sequence[str], name: str) -> tuple[dict[str, str], str]:
     """The words for the sex as they are written, with the code each means, and what is to be asked about them.
 
     Args:
-        spanish: whether the header is in Spanish (or Portuguese), in which `M` alone may be `mujer`.
+        name: the words of the header, in whose language letters are read.
 
     Returns:
         No words where they are not understood.
@@ -41,7 +45,9 @@ def sexes(values: Sequence[str], *, spanish: bool) -> tuple[dict[str, str], str]
     folded = {word.casefold() for word in words}
     if not words or len(words) > 8:
         return {}, ""
-    for letters, meaning, names in (*_SETS, *((_SPANISH,) if spanish else ())):
+    spanish = bool(re.search(_BY_LANGUAGE[0][0], name))  # in which `M` alone may be `mujer`
+    sets = (*_SETS, _NORTHERN, *(each for words_of, each in _BY_LANGUAGE if re.search(words_of, name)))
+    for letters, meaning, names in sets:
         if letters <= folded and not folded & _WOMEN:
             codes = {
                 word: meaning.get(word.casefold()) or _MEANING.get(word.casefold(), "") for word in words

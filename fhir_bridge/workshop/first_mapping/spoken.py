@@ -9,11 +9,14 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.lexicon import fitting_roles, slots, tokens
 from fhir_bridge.workshop.first_mapping.measures import measures_of
+from fhir_bridge.workshop.first_mapping.whose import PERSONS
 
 __all__ = ["spoken"]
 
 _DRUG: Final = frozenset("drug atc rxnorm ndc dose route".split())
 _ADMINISTERED: Final = re.compile(r"(?i)(?<![a-z])adm(?![a-z])")
+_BLOOD: Final = frozenset(("unitofblood", "bloodgroup"))
+_TRANSFUSED: Final = re.compile(r"(?i)(?<![a-z])transf(?![a-z])\.?")
 _SPLIT: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
 _SAYING: Final = frozenset(
     """pre post preop postop max min mean baseline prior previous history hist family target goal expected predicted
@@ -23,12 +26,43 @@ _SAYING: Final = frozenset(
 )
 """Beginnings that make something else of what follows: whose it is, when, in what."""
 _LEAST: Final = 4
+_DESCRIBED: Final = 2
+"""From so many of name and birth date a person is described, not named beside another."""
 
 
 @lru_cache(200)
 def spoken(columns: tuple[str, ...]) -> tuple[str, ...]:
     """What each column's name says."""
-    return tuple(_administered(columns, _without_beginning(_without_domain(columns))))
+    return tuple(_of_whom(_administered(columns, _without_beginning(_without_domain(columns)))))
+
+
+_DEMOGRAPHIC: Final = frozenset("given family name birth-date".split())
+
+
+def _of_whom(names: list[str]) -> list[str]:
+    """The names without the word for the one person whose name and birth date a table has: that is its patient."""
+    roles: dict[str, set[str]] = {}
+    shorter: dict[int, tuple[str, str]] = {}
+    for number, name in enumerate(names):
+        words = tokens(name)
+        who, rest = next(
+            (
+                (person, " ".join(re.sub(rf"\b({pattern})( s)?\b", " ", words).split()))
+                for person, pattern in PERSONS.items()
+                if re.search(rf"\b({pattern})\b", words)
+            ),
+            ("", words),
+        )
+        roles.setdefault(who, set()).update({role for _, role in fitting_roles(rest)[:1]} & _DEMOGRAPHIC)
+        if who and rest:
+            shorter[number] = (who, rest)
+    most = sorted(((len(each), who) for who, each in roles.items() if who), reverse=True)
+    if roles.get("") or not most or most[0][0] < _DESCRIBED or most[0][0] == (most[1][0] if most[1:] else 0):
+        return names
+    return [
+        shorter[number][1] if shorter.get(number, ("",))[0] == most[0][1] else name
+        for number, name in enumerate(names)
+    ]
 
 
 def _without_domain(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -49,8 +83,10 @@ def _concepts(name: str) -> frozenset[str]:
 
 
 def _administered(columns: tuple[str, ...], names: list[str]) -> list[str]:
-    """`ADM` in a table of medication is what was given, not the admission."""
+    """`ADM` in a table of medication is what was given, not the admission; `Transf.` beside blood is no transfer."""
     known = [_concepts(column) for column in columns]
+    if frozenset[str]().union(*known) & _BLOOD:
+        names = [_TRANSFUSED.sub("transfusion", name) for name in names]
     kinds = frozenset[str]().union(*known) & _DRUG
     if len(kinds) < 2 or any("discharge" in each for each in known):
         return names

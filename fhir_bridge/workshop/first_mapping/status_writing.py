@@ -17,7 +17,14 @@ __all__ = ["StatusWriter"]
 _REFUSED = r"refus|declin|not (given|done)|abgelehnt|verweigert|nicht geimpft|rifiut|rechaz"
 """Names of columns that say of a vaccine that it was not given."""
 _TREATMENTS: Final = frozenset(
-    ("MedicationAdministration", "MedicationStatement", "MedicationRequest", "Immunization", "Procedure")
+    (
+        "MedicationAdministration",
+        "MedicationDispense",
+        "MedicationStatement",
+        "MedicationRequest",
+        "Immunization",
+        "Procedure",
+    )
 )
 """What may not have happened at all."""
 _WAS: Final = r"\b(given|administered|gegeben|verabreicht|administre|administrado|somministrato|geimpft|vaccinated|applied)\b"

@@ -7,7 +7,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["STATUS_KINDS", "by_word", "is_status", "speaks_of_giving", "status_codes", "unknown_status"]
+__all__ = [
+    "NONE_FOUND",
+    "NO_ALLERGY",
+    "STATUS_KINDS",
+    "by_word",
+    "is_status",
+    "speaks_of_giving",
+    "status_codes",
+    "unknown_status",
+]
 
 _OBSERVATION: Final = {
     "final": "v|val|vd|valid|val.|validada|validados|confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
@@ -43,12 +52,22 @@ _WORDS: Final = {
     "MedicationAdministration": {
         **_TREATMENT,
         "completed": "completed|complete|done|given|administered|gegeben|verabreicht|fait|administré|somministrato|administrado|"
-        "donné|dado|dato|applied|flushed|confirmed|new bag|g|finished",
+        "transfundiert|transfused|transfusé|transfundido|transfundida|trasfuso|trasfusa|getransfundeerd|infundiert|infused|donné|dado|dato|applied|flushed|confirmed|new bag|g|finished",
         "not-done": "not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
         "non somministrato|no administrado|patient refused|non administré|refus|refusé par le patient|non donné|nicht verabreicht|abgelehnt|"
-        "ausgelassen|not administered|withheld|refused by patient|rifiutato|rechazado|rehusado|no dado|omitido|omis|omesso|sospeso",
+        "zurück|retour|zurückgegeben|returned|verworfen|discarded|wasted|devuelto|devuelta|détruit|reso|retourné|retournée|nicht transfundiert|"
+        "not transfused|ausgelassen|not administered|withheld|refused by patient|rifiutato|rechazado|rehusado|no dado|omitido|omis|omesso|sospeso",
         "in-progress": "in-progress|in progress|started|running|laufend|en cours|in corso|started during downtime|rate change|rate verify|rate/dose verify|rate/dose change|rate dose change|restarted|new syringe|new cartridge",
         "on-hold": "on-hold|on hold|paused|pausiert",
+    },
+    "MedicationDispense": {
+        **_TREATMENT,
+        "completed": "completed|complete|dispensed|filled|issued|supplied|collected|picked up|handed over|abgegeben|ausgegeben|delivre|délivré|"
+        "délivrée|dispensado|dispensada|entregado|erogato|erogata|uitgegeven|sold|verified|done|finished",
+        "cancelled": "cancelled|canceled|returned to stock|returned|rts|voided|reversed|not collected|not dispensed|storniert|annulé|annulée|"
+        "annullato|cancelado|anulado|zurückgegeben|retourné|devuelto|reso|geannuleerd",
+        "preparation": "preparation|pending|in preparation|ready|ready for pickup|filling|in process|queued|in vorbereitung|en préparation|preparado",
+        "declined": "declined|rejected|refused|abgelehnt|refusé|rechazado|rifiutato",
     },
     "MedicationStatement": {
         **_TREATMENT,
@@ -97,6 +116,21 @@ _WORDS: Final = {
 """Words in small letters by resource type and R4's code (of `clinicalStatus` where the type has no other)."""
 
 
+NONE_FOUND: Final = frozenset(
+    "no|none|nil|nein|kein|keine|keiner|keines|ohne|ohne befund|non|aucun|aucune|néant|neant|ras|nessuna|nessuno|ninguna|ninguno|sin|nee|geen|"
+    "ingen|nenhuma|nenhum|negative|neg|no complications|none known|keine komplikationen|keine bekannt|sin complicaciones|sans complication|"
+    "pas de complication|nessuna complicanza|geen complicaties|unauffällig|sin incidencias|uneventful|n|0".split(
+        "|"
+    )
+)
+"""Words in small letters for that there is nothing: an absence, and no finding of that name."""
+NO_ALLERGY: Final = NONE_FOUND | frozenset(
+    "nkda|nka|nkfa|no known allergies|no known drug allergies|no known allergy|no conocidas|no conocida|no conocidos|no refiere|no alergias|"
+    "no alergias conocidas|sin alergias|sin alergias conocidas|keine allergie|keine allergien|keine bekannten|nicht bekannt|pas d'allergie|"
+    "pas d'allergie connue|aucune connue|aucune allergie|nessuna nota|nessuna allergia|non note|non noto|nega|niega|geen bekend|geen allergie|"
+    "geen allergieën|ingen kjente|ingen kända|unknown|unbekannt|inconnu|inconnue|onbekend".split("|")
+)
+"""Words for that no allergy is known."""
 _DONE: Final = frozenset("final completed finished".split())
 """The strongest statuses, which nothing becomes that is not understood."""
 
@@ -150,7 +184,7 @@ def unknown_status(kind: str) -> str:
 
 def speaks_of_giving(kind: str, role: str, values: Iterable[str]) -> bool:
     """Whether words say, whatever the column is called, of each row whether it was given or done."""
-    if kind not in ("MedicationAdministration", "Immunization", "Procedure"):
+    if kind not in ("MedicationAdministration", "MedicationDispense", "Immunization", "Procedure"):
         return False
     if role not in (
         "category",

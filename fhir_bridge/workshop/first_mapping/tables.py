@@ -13,6 +13,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
     CCAM,
     CPT,
     CVX,
+    ICD9_CM,
     ICD10_CM,
     ICD10_GM,
     OPS,
@@ -24,13 +25,16 @@ from fhir_bridge.workshop.first_mapping.codes import (
 from fhir_bridge.workshop.first_mapping.grades import is_graded
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
+from fhir_bridge.workshop.first_mapping.keys import depends_on_all
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
+from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
+from fhir_bridge.workshop.first_mapping.spans import days_of
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
-from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC
+from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED
 
-__all__ = ["Plan", "asks", "main_code", "plan_of", "requester"]
+__all__ = ["Plan", "is_susceptibility", "main_code", "plan_of", "requester"]
 
 _WORDS: Final = (
     ("AllergyIntolerance", r"allerg"),
@@ -61,11 +65,13 @@ _OF_ENCOUNTERS: Final = frozenset(
     "admitted discharged class encounter-type admit-source disposition complaint los specialty ward".split()
 )
 _MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
-FINDINGS: Final = frozenset(
-    "code-status severity complication diagnosis allergy quality anesthesia reaction".split()
-)
+FINDINGS: Final = frozenset("code-status severity complication diagnosis quality anesthesia reaction".split())
 """Roles that are findings where no resource of the rows has an element for them."""
-_FINDINGS_OF: Final = {"Procedure": frozenset(("anesthesia",)), "Encounter": frozenset(("code-status",))}
+_FINDINGS_OF: Final = {
+    "Procedure": frozenset(("anesthesia",)),
+    "Encounter": frozenset(("code-status",)),
+    "MedicationAdministration": frozenset(("reaction",)),
+}
 """Roles that are findings beside an event, by its type."""
 LEAST: Final = 2.6
 
@@ -168,6 +174,9 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
         and _unique_visit(guesses)
     ):
         vote("Encounter", 2.0, "start and end of each visit")
+    for kind, weight, why_so, first, second in _TOGETHER:
+        if roles & first and roles & second:
+            vote(kind, weight, why_so)
     for text in (tokens(path.stem), " ".join(tokens(g.name) for g in guesses)):
         for kind, pattern in _WORDS:
             match = re.search(pattern, text)
@@ -176,6 +185,7 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
                 break
     if "Observation" in votes:
         many = "value" in roles and (roles & {"test", "display"} or main_code(guesses) is not None)
+        many = many or is_susceptibility(guesses)
         if not many and not any(g.system == LOINC for g in guesses):
             del votes["Observation"]
         elif many:
@@ -203,7 +213,12 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
         del votes["Condition"]
     votes.pop("MedicationAdministration", None)
     if not votes or max(votes.values()) < (LEAST if main_code(guesses) is None else 1.0):
-        if main_code(guesses) is not None and measured < 3:
+        code = main_code(guesses)
+        if (
+            code is not None
+            and measured < 3
+            and (subject_of(code) == "diagnosis" or code.system in _DIAGNOSES)
+        ):
             plan.questions.append("what are the rows about? Condition is assumed")
             return "Condition"
         return ""
@@ -217,11 +232,29 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     return best
 
 
+_TOGETHER: Final = (
+    ("Procedure", 1.2, "what was done, and when", {"procedure"}, {"performed", "start"}),
+    (
+        "Observation",
+        3.0,
+        "organisms and what they were tested against",
+        {"organism"},
+        {"antibiotic", "value", "flag"},
+    ),
+)
+"""What columns say together: resource type, weight, words, and the roles of each of which one must be there."""
+_DIAGNOSES: Final = frozenset((ICD10, ICD10_CM, ICD10_GM, ICD9_CM, SNOMED))
 _NEEDED: Final = {
     "MedicationRequest": ({"drug"}, "drug"), "Immunization": ({"vaccine"}, "vaccine"), "Procedure": ({"procedure"}, "procedure"),
     "Condition": ({"diagnosis"}, "diagnosis"), "AllergyIntolerance": ({"allergy", "drug"}, "allergy"),
 }  # fmt: skip
 """Roles, or a code of a subject, without which rows are not about something."""
+
+
+def is_susceptibility(guesses: Sequence[Guess]) -> bool:
+    """Whether rows are what an organism of a sample is susceptible to."""
+    roles = {guess.role for guess in guesses}
+    return "organism" in roles and bool(roles & {"antibiotic", "value", "flag"})
 
 
 def many_measures(guesses: list[Guess]) -> bool:
@@ -255,18 +288,19 @@ def _medication(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) ->
         return
     roles = {guess.role for guess in guesses}
     words = tokens(path.stem)
-    has_words = any(
-        speaks_of_giving(
-            "MedicationAdministration", g.role if g.role != "status" else "category", sample.values(n)
-        )
-        for n, g in enumerate(guesses)
-    )
-    if has_words or {"administered", "dose-ordered"} & roles or re.search(r"\bmar\b|administ|gabe", words):
-        plan.event, why = "MedicationAdministration", "what was given"
-    elif not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):
-        plan.event, why = "MedicationStatement", "what is taken, as nothing says that it was ordered or given"
+    if _is_giving(sample, guesses):
+        plan.event, why = "MedicationAdministration", "what was given, from start to end"
+    elif any(g.role == "dispensed" and 2 * g.filled >= len(sample.rows) for g in guesses):
+        plan.event, why = "MedicationDispense", "what was handed over"
     else:
+        why = _of_medication(roles, words, sample, guesses, plan)
+    if plan.event == "MedicationRequest":
         return
+    if plan.event == "MedicationAdministration" and "dose" not in roles:
+        for guess in guesses:
+            if guess.role == "quantity" and guess.unit:
+                guess.role = "dose"
+                guess.evidence.append("how much of it was given")
     plan.evidence = [
         f"{text.replace('MedicationRequest', plan.event, 1)}; it is about {why}"
         if text.startswith("MedicationRequest:")
@@ -275,22 +309,41 @@ def _medication(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) ->
     ]
 
 
-_ASKING: Final = re.compile(
-    r"order|request|requester|auth(o?ri|rz)|prescri|solicit|peticion|anforder|einsend|zuweis|ueberweis|refer(r|ing)|richied|demand|auftraggeb|origen|origin\b"
-)
-"""Names of columns of providers who asked for something."""
+def _is_giving(sample: Sample, guesses: list[Guess]) -> bool:
+    """Whether a start and an end with times of day are of one giving: on one day, or the night after."""
+    start, end = (next((g for g in guesses if g.role == role), None) for role in ("start", "end"))
+    if any(g.until is not None for g in guesses):
+        return True
+    if start is None or end is None or not (start.timed or start.clock) or not (end.timed or end.clock):
+        return False
+    days = list(zip(days_of(sample, start), days_of(sample, end), strict=True))
+    known = [(first, last) for first, last in days if first and last]
+    near = sum(1 for first, last in known if 0 <= last - first <= 1)
+    return bool(known) and near >= 0.9 * len(known)
 
 
-def asks(guess: Guess) -> bool:
-    """Whether a column is by its name that of who asked for something, or where they are."""
-    return bool(_ASKING.search(tokens(guess.name)))
+def _of_medication(roles: set[str], words: str, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
+    """Whether words say that medication was given or ordered; else it is what the patient takes."""
+    has_words = any(
+        speaks_of_giving(
+            "MedicationAdministration", g.role if g.role != "status" else "category", sample.values(n)
+        )
+        for n, g in enumerate(guesses)
+    )
+    if has_words or {"administered", "dose-ordered"} & roles or re.search(r"\bmar\b|administ|gabe", words):
+        plan.event = "MedicationAdministration"
+        return "what was given"
+    if not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):
+        plan.event = "MedicationStatement"
+        return "what is taken, as nothing says that it was ordered or given"
+    return ""
 
 
 def requester(guesses: Sequence[Guess]) -> Guess | None:
     """The column of who asked for a result; a person before a place."""
     for role in ("provider", "provider-id", "ward", "specialty", "organization"):
         for guess in guesses:
-            if guess.role == role and asks(guess):
+            if guess.role == role and part_of(guess) == ASKED:
                 return guess
     return None
 
@@ -323,11 +376,17 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     if plan.event == "Observation":
         return
     if plan.event:
-        also = _FINDINGS_OF.get(plan.event, frozenset())
+        also = _FINDINGS_OF.get(plan.event, frozenset()) | {"blood-group", "finding-date"}
+        chart = sum(1 for g in guesses if g.measure or _has_stated_unit(g)) >= _BESIDE
         plan.measures = [
-            g for g in guesses
-            if g.role in also or (g.role in numbers and g.role != "age" and (g.measure or (g.role == "number" and g.unit and is_bracketed(g.name))))
-        ]  # fmt: skip
+            g
+            for g in guesses
+            if g.role in also
+            or g.role == "blood-pressure"
+            or (g.role in numbers and g.role != "age" and (g.measure or _has_stated_unit(g)))
+            or _is_found(sample, g, _LARGE if chart else 0)
+            or (chart and _is_other_number(g) and not g.of)
+        ]
     else:
         known = sum(1 for g in guesses if _is_measurement(g) and g.role != "age")
         findings = sum(1 for g in guesses if g.role == "boolean" and not g.of)
@@ -342,7 +401,7 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
                 and (_is_other_number(g) or g.role in FINDINGS or _is_finding(sample, g, known))
             )
             or (not plan.patient and known < _CHART and g.role == "number" and not g.whole and not g.header)
-            or g.role == "age"
+            or (g.role == "age" and bool(g.decimal))
             or (g.role in ("note", "text") and _is_report(g))
         ]
         if all(g.role == "age" for g in plan.measures) and plan.patient:
@@ -357,6 +416,8 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
         plan.questions.append("what are the rows about?")
 
 
+_BESIDE: Final = 3
+"""From so many measurements beside an event a table is also a chart of them."""
 _CHART: Final = 2
 """From so many measurements a table is a chart of them, in which other numbers are measurements as well."""
 
@@ -388,6 +449,19 @@ def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:
     return known >= _LARGE and guess.role == "category" and guess.header == "" and 1 < guess.distinct <= 12
 
 
+def _is_found(sample: Sample, guess: Guess, known: int) -> bool:
+    """Whether a column beside an event is a finding, which is then asked."""
+    kinds = ("category", "boolean", "text") if known else ("category", "text")
+    if guess.role not in kinds or guess.uses or not _is_finding(sample, guess, known):
+        return False
+    guess.questions.append(f"{guess.column}: is it a finding of the patient (Observation), as is assumed?")
+    return True
+
+
+def _has_stated_unit(guess: Guess) -> bool:
+    return guess.role == "number" and bool(guess.unit) and is_bracketed(guess.name)
+
+
 _NO_FINDING: Final = (
     r"consent|einwillig|consens|active|aktiv|deleted|valid|verified|checked|complete|imported|export|quality|site|centre|center|zentrum|"
     r"device|machine|operator|user|source|version|file|batch|arm\b|group|gruppe|cohort|visit|event|status"
@@ -397,7 +471,8 @@ _NO_FINDING: Final = (
 
 def _is_measurement(guess: Guess) -> bool:
     """Whether the vocabulary knows a column as a measurement, or it has a unit."""
-    return guess.role == "blood-pressure" or guess.measure or (guess.role == "number" and bool(guess.unit))
+    found = guess.role in ("blood-pressure", "blood-group", "finding-date")
+    return found or guess.measure or (guess.role == "number" and bool(guess.unit))
 
 
 def _is_number_of(guess: Guess) -> bool:
@@ -475,6 +550,20 @@ def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
                 plan.varying[guess.column] = key.column
         if key_role == "patient-id":
             _partly(sample, guesses, plan, key)
+    _vary_by_admission(sample, guesses, plan)
+
+
+def _vary_by_admission(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
+    """What several rows of one patient and admission, which are one visit without a number, do not agree on."""
+    found = [next((g for g in guesses if g.role == role), None) for role in ("patient-id", "admitted")]
+    key = [g for g in found if g is not None]
+    numbered = any(g.role in ("encounter-id", "account-id", "event-id") for g in guesses)
+    if plan.event != "Encounter" or numbered or len(key) < 2:
+        return
+    for guess in guesses:
+        about = guess.role in _OF_ENCOUNTERS | {"provider", "provider-id"} and guess not in key
+        if about and not depends_on_all(sample, guess, key):
+            plan.varying[guess.column] = f"{key[0].column} and {key[1].column}"
 
 
 def _partly(sample: Sample, guesses: list[Guess], plan: Plan, key: Guess) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.cells import FEW, texts, zero_led
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
-from fhir_bridge.workshop.first_mapping.numbers import as_plain_number, numbers_in
+from fhir_bridge.workshop.first_mapping.numbers import as_plain_number, numbers_in, states_quantity
 from fhir_bridge.workshop.first_mapping.sentinels import words_for_nothing
 from fhir_bridge.workshop.first_mapping.statuses import is_status
 from fhir_bridge.workshop.first_mapping.values import number_form, share
@@ -19,7 +19,10 @@ __all__ = ["as_anything"]
 
 def as_anything(guess: Guess, values: list[str]) -> None:
     """What the cells say, where the name says nothing."""
-    if _of_patient(guess, values) or _numbers_things(guess, values) or _by_head(guess, values):
+    quantity = states_quantity(guess.name, values)
+    if not quantity and (
+        _of_patient(guess, values) or _numbers_things(guess, values) or _by_head(guess, values)
+    ):
         return
     numbers = None if zero_led(values) else numbers_in(guess, values, 0.6)
     if numbers is not None and as_plain_number(guess, *numbers):
@@ -126,6 +129,8 @@ def _numbers_things(guess: Guess, values: list[str]) -> bool:
     ):
         return False
     if share(values, lambda v: re.fullmatch(r"\d+[.,]\d+", v)) > 0.1:
+        return False
+    if guess.distinct <= 12 and guess.filled >= 5 * guess.distinct and max(map(len, values)) <= 3:
         return False
     guess.role = "id"
     if any("patient" in part.concepts for part in parts):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns are written as they come out
 """Columns about another person than the patient: a mother and her child, a donor and who receives."""
 
 from __future__ import annotations
@@ -7,10 +8,11 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.table import Sample
 
-__all__ = ["other_persons"]
+__all__ = ["PERSONS", "other_persons"]
 
-_PERSONS: Final = {
+PERSONS: Final = {
     "mother": r"mutter|mother|maternal|mere|madre|mamma|mae",
     "child": r"kind|kindes|child|baby|newborn|infant|neonat\w*|enfant|nouveau ne|bebe|hijo|bambino|neugebor\w*|"
     r"foetus|fetus|fetal",
@@ -20,25 +22,43 @@ _PERSONS: Final = {
 }
 _OF_PEOPLE: Final = frozenset(
     """patient-id person-id birth-date birth-year death-date sex age given family name middle maiden race ethnicity
-    phone email address number category boolean text code id date other-date""".split()
+    phone email address number category boolean text code id date other-date disposition status blood-group""".split()
 )
 
 
-_BORN: Final = re.compile(r"geb|birth|nasc|naiss|nac")
+_NEWBORN: Final = re.compile(
+    r"\bapgar|birth ?w|\bbirthwt|geburtsgew|geburtslaenge|kopfumfang|poids (de )?naiss|peso (al )?n[ac]|geboortegew|"
+    r"\bcord\b|nabelschnur|nabel|umbilic|cordon|ombelic|funicol|navelstreng|\bnsph\b|ph (ns|na)\b|head circ|"
+    r"birth (length|outcome)|outcome of birth|neonat"
+)
+"""What is measured of a newborn, and never of who bore it."""
+_ALIVE: Final = re.compile(
+    r"live ?b|still ?b|lebend|totgeb|n[eé]e? vivant|mort[- ]n|nato (vivo|morto)|nacido (vivo|muerto)|vivo|muerto|levend|dood|"
+    r"nnd|iud|lb|sb"
+)
+"""Words for how a birth ended, of the child."""
+_BEARING: Final = re.compile(
+    r"gravid|\bparit|\bpara\b|gestit|labou?r\b|geburtsmodus|entbind|accouch|parto\b|perine|deliver|episio|bevalling"
+)
+"""Names of columns of who gives birth."""
 
 
 def _person(guess: Guess) -> str:
     words = tokens(guess.name)
-    return next((who for who, pattern in _PERSONS.items() if re.search(rf"\b({pattern})\b", words)), "")
+    return next((who for who, pattern in PERSONS.items() if re.search(rf"\b({pattern})\b", words)), "")
 
 
-def other_persons(guesses: list[Guess]) -> None:
+def other_persons(sample: Sample, guesses: list[Guess]) -> None:
     """Note which columns are about somebody else, by their names: they are never the patient's own.
 
     The patient is the person of the column that is called their number, where that says of whom it is; else whom no
     column names.
     """
     named = {guess.column: _person(guess) for guess in guesses}
+    bearing = "child" in named.values() or any(_BEARING.search(tokens(g.column)) for g in guesses)
+    newborn = [g for g in guesses if bearing and not named[g.column] and _is_of_newborn(sample, g)]
+    for guess in newborn:
+        named[guess.column] = "child"
     if not any(named.values()):
         return
     number = next((g for g in guesses if g.role == "patient-id" and named[g.column]), None)
@@ -54,7 +74,11 @@ def other_persons(guesses: list[Guess]) -> None:
         if who and who != owner and guess.role in _OF_PEOPLE:
             guess.header = guess.header or guess.role
             guess.role, guess.measure, guess.coding = "other-person", False, None
-            guess.evidence.append(f"its name speaks of the {who}")
+            guess.evidence.append(
+                f"its name speaks of the {who}"
+                if guess not in newborn
+                else "it is of the newborn, and the row's patient gave birth"
+            )
             guess.questions = []
         elif (
             who
@@ -63,6 +87,14 @@ def other_persons(guesses: list[Guess]) -> None:
             and re.search(r"geb|birth|nasc|naiss|nac", tokens(guess.name))
         ):
             guess.role = "birth-date"
+
+
+def _is_of_newborn(sample: Sample, guess: Guess) -> bool:
+    """Whether a column is of a newborn by its name, or by words for how a birth ended."""
+    if _NEWBORN.search(tokens(guess.column)):
+        return guess.role not in ("birth-date", "empty")
+    words = {value.casefold() for value in sample.values(sample.columns.index(guess.column))}
+    return 0 < len(words) <= 8 and all(_ALIVE.match(word) for word in words)
 
 
 def _is_number(guess: Guess) -> bool:

@@ -9,12 +9,13 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.parts import did
+from fhir_bridge.workshop.first_mapping.phases import AFTER
 from fhir_bridge.workshop.first_mapping.qualifiers import QUALIFIERS, measured_by
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY, NUMBER
 from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import (
-    ELSEWHERE,
     VITAL_SIGNS,
     Writer,
     cell,
@@ -37,29 +38,40 @@ class WideRules(Writer):
 
     def _wide(self) -> Iterator[str]:
         event = self._plan.event
-        when = self._when(event if event in ("Procedure", "Encounter") else "Observation")
+        inside = self._one("performed", "collected") if event == "Encounter" else None  # within the stay
+        when = inside or self._when(event if event in ("Procedure", "Encounter") else "Observation")
         if when is not None and when.role == "admitted":
             self._ask(f"{when.column}: were the measurements taken then, as is assumed?")
         measures = [g for g in self._plan.measures if "`" not in g.column]
         upper, lower = self._side(measures, "8480-6"), self._side(measures, "8462-4")
         if upper is not None and lower is not None and upper is not lower:
             measures = [guess for guess in measures if guess is not upper and guess is not lower]
-            yield from self._pressure(upper, lower, when)
+            yield from self._pressure(upper, lower, when, "Blood pressure")
         numbers = [g for g in measures if g.role in ("number", "age")]
         pressures = [g for g in measures if g.role == "blood-pressure"]
         yes_no = [g for g in measures if g.words and g not in numbers]
+        dated = [g for g in measures if g.role == "finding-date"]
+        known = (*numbers, *pressures, *yes_no, *dated)
         groups = (
             ("measurement", numbers),
-            ("finding", [g for g in measures if g not in numbers and g not in pressures and g not in yes_no]),
+            ("finding", [g for g in measures if g not in known]),
             ("yes-no", yes_no),
+            *((f"date of {bare(g.column)}", [g]) for g in dated),
         )
         for rule, guesses in groups:
             if guesses:
                 yield from self._unpivoted(rule, guesses, when)
         for guess in pressures:
-            yield from self._pressure(guess, guess, when)
+            one = len(pressures) == 1 and upper is lower and not guess.phase
+            yield from self._pressure(guess, guess, when, "Blood pressure" if one else bare(guess.column))
         if when is None:
             self._ask("no column says when the measurements were taken")
+
+    def _timed(self, when: Guess | None) -> str:
+        """The condition of rows that have a time, without which R4 has no vital sign; empty where all have one."""
+        if when is None or (when.filled == len(self._sample.rows) and not when.missing):
+            return ""
+        return self._cell(when)
 
     @staticmethod
     def _side(measures: list[Guess], code: str) -> Guess | None:
@@ -70,7 +82,7 @@ class WideRules(Writer):
         return fitting[0] if len(fitting) == 1 else None
 
     def _unpivoted(self, rule: str, guesses: list[Guess], when: Guess | None) -> Iterator[str]:
-        yield f"- rule: {rule}"
+        yield self._rule(re.sub(r"\W+", "-", rule.casefold()).strip("-"))
         yield "  unpivot:"
         complete = when is not None and self._one("patient-id") is not None
         for guess in guesses:
@@ -83,14 +95,18 @@ class WideRules(Writer):
         yield self._qualified_key(guesses, when, "column")
         yield from self._time(when)
         yield self._result_status()
+        coded = "spec.code"
         vital = sorted({g.coding[1] for g in guesses if g.coding is not None and g.coding[1] in VITAL_SIGNS})
         if vital:
             codes = ", ".join(f"'{code}'" for code in vital)
+            dated = f"{self._timed(when)} and " if self._timed(when) else ""
             yield "  category:"
-            yield f'  - {{when: "spec.code in [{codes}]", coding: [{{system: {CATEGORY}, code: vital-signs}}]}}'
+            yield f"  - {{when: {quoted(f'{dated}spec.code in [{codes}]')}, coding: [{{system: {CATEGORY}, code: vital-signs}}]}}"
+            if dated:
+                coded = f"spec.code and ({self._timed(when)} or not (spec.code in [{codes}]))"
         yield "  code:"
         if any(guess.coding for guess in guesses):
-            yield '    coding: [{when: "spec.code", system: "=spec.system", code: "=spec.code", display: "=spec.display"}]'
+            yield f'    coding: [{{when: {quoted(coded)}, system: "=spec.system", code: "=spec.code", display: "=spec.display"}}]'
         yield '    text: "=spec.text"'
         yield from self._common(when, guesses)
         yield from self._qualified(guesses)
@@ -100,8 +116,7 @@ class WideRules(Writer):
         """What all results of a row have in common."""
         yield from self._subject()
         yield from self._visit()
-        if when is not None:
-            yield f"  effectiveDateTime: {quoted('=' + self._date(when, 'Observation.effectiveDateTime'))}"
+        yield from self._measured_at(when, guesses)
         if self._plan.event:
             return
         issued = self._reported()
@@ -115,9 +130,7 @@ class WideRules(Writer):
         ]
         yield from self._place([self._in_position(guess, condition) for guess, condition in lying])
         people = [
-            g
-            for g in self._all("provider", "provider-id")
-            if g is not requester(self._readable) and not re.search(ELSEWHERE, g.column.casefold())
+            g for g in self._all("provider", "provider-id") if g is not requester(self._readable) and did(g)
         ]
         numbers = self._paired(people)
         yield from listed(
@@ -132,8 +145,7 @@ class WideRules(Writer):
             )
             studies.append(f"{{when: {quoted(self._cell(guess))}, type: {target}, {value}}}")
         yield from listed("partOf", studies)
-        if specimen := self._one("specimen"):
-            yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
+        yield from self._of_sample()
         notes = [
             f"{{text: {quoted('=' + self._cell(g, 'Observation.note'))}}}"
             for g in self._all("note")
@@ -144,6 +156,24 @@ class WideRules(Writer):
             shown = quoted(f"={literal(bare(guess.column) + ': ')} + {here}")
             notes.append(f"{{when: {quoted(here)}, text: {shown}}}")
         yield from listed("note", notes)
+
+    def _measured_at(self, when: Guess | None, guesses: list[Guess]) -> Iterator[str]:
+        """When it was: at the start of what the row is about, at its end what names say was measured after it."""
+        if when is None:
+            return
+        after = [guess for guess in guesses if guess.phase == AFTER]
+        end = self._one("discharged" if when.role == "admitted" else "end")
+        if len(after) == len(guesses):
+            condition = "true"
+        else:
+            condition = f"column in [{', '.join(literal(g.column) for g in after)}]" if after else ""
+        if after and not self._end_of(when, end):
+            self._ask(
+                f"{', '.join(g.column for g in after)}: measured after what {when.column} is the time of; when? "
+                f"{when.column} is taken, as nothing else is known"
+            )
+        time = self._moment_of(when, end, after=condition)
+        yield f"  effectiveDateTime: {quoted('=' + time)}"
 
     def _qualifying(self, guesses: list[Guess]) -> list[tuple[Guess, str]]:
         """The columns that say where and how measurements were made, each with the condition of those that it is of."""
@@ -221,6 +251,9 @@ class WideRules(Writer):
                 yield f'  valueString: "=value if not {number} else null"'
             else:
                 yield f'  valueQuantity: "=value | quantity({unit})"'
+        elif rule.startswith("date of"):
+            form = f", format={literal(guesses[0].format)}" if guesses[0].format else ""
+            yield f"  valueDateTime: {quoted(f'=datetime(value{form})')}"
         elif rule == "finding":
             if all(guess.role in ("note", "text") for guess in guesses):
                 yield '  valueString: "=value"'
@@ -232,7 +265,7 @@ class WideRules(Writer):
             cases = ", ".join([f"{quoted('|'.join(yes))}: true", f"{quoted('|'.join(no))}: false"])
             yield f'  valueBoolean: {{match: "lower(value)", {cases}, else: flag}}'
 
-    def _pressure(self, first: Guess, second: Guess, when: Guess | None) -> Iterator[str]:
+    def _pressure(self, first: Guess, second: Guess, when: Guess | None, text: str) -> Iterator[str]:
         if first is second:
             here = self._cell(first, "Observation (blood pressure)")
             upper, lower, condition = f"split({here}, '/')[0]", f"split({here}, '/')[1]", cell(first.column)
@@ -241,18 +274,19 @@ class WideRules(Writer):
             lower = self._cell(second, "Observation.component (diastolic)")
             condition = f"{upper} or {lower}"
         complete = when is not None and self._one("patient-id") is not None
-        yield "- rule: blood-pressure"
+        yield self._rule("blood-pressure")
         yield f"  when: {quoted(condition)}"
         yield "  as: Observation"
-        yield self._qualified_key([first, second], when, "'blood pressure'")
+        yield self._qualified_key([first, second], when, literal(text.casefold()))
         yield from self._time(when)
         yield self._result_status()
         if complete:
-            yield f"  category:\n  - coding: [{{system: {CATEGORY}, code: vital-signs}}]"
-            panel = f"{{system: {LOINC}, code: 85354-9, display: Blood pressure panel with all children optional}}"
-            yield f"  code: {{coding: [{panel}], text: Blood pressure}}"
+            dated = f"when: {quoted(self._timed(when))}, " if self._timed(when) else ""
+            yield f"  category:\n  - {{{dated}coding: [{{system: {CATEGORY}, code: vital-signs}}]}}"
+            panel = f"{{{dated}system: {LOINC}, code: 85354-9, display: Blood pressure panel with all children optional}}"
+            yield f"  code: {{coding: [{panel}], text: {quoted(text)}}}"
         else:
-            yield "  code: {text: Blood pressure}  # LOINC 85354-9, once patient and time are known (R4 vital signs)"
+            yield f"  code: {{text: {quoted(text)}}}  # LOINC 85354-9, once patient and time are known (R4 vital signs)"
         yield from self._common(when, [first, second])
         yield from self._qualified([first, second])
         absent = "http://terminology.hl7.org/CodeSystem/data-absent-reason"

@@ -16,15 +16,15 @@ from fhir_bridge.workshop.first_mapping.keys import (
     distinguish,
     examination_numbers,
     own_number,
+    telling_apart,
     tie_breakers,
 )
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
-from fhir_bridge.workshop.first_mapping.reference_writing import ELSEWHERE, ReferenceWriter
-from fhir_bridge.workshop.first_mapping.relations import DATES
+from fhir_bridge.workshop.first_mapping.reference_writing import ReferenceWriter
+from fhir_bridge.workshop.first_mapping.spans import DATES
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
 __all__ = [
-    "ELSEWHERE",
     "VITAL_SIGNS",
     "Writer",
     "cell",
@@ -78,14 +78,20 @@ class Writer(ReferenceWriter):
                 for part in chosen
             ]
         else:
-            columns = [g for g in self._readable if g.role != "empty"]
+            filled = [g for g in self._readable if g.role != "empty"]
             columns = [
                 g
-                for g in columns
+                for g in filled
                 if not self._read or g.column in self._read or g.role in _OWN_DATES | IDENTIFIERS
             ]
+            columns = telling_apart(self._sample, columns, filled)  # else two rows would be one, unseen
             parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
             self._ask("no column or few columns tell the rows apart: the key is the whole row")
+        repeated = len(self._sample.rows) - len(set(self._sample.rows))
+        if repeated:
+            self._ask(
+                f"{repeated} rows are in all columns as another row: each becomes one with it; is that right?"
+            )
         if always is not None and not any(cell(always.column) in part for part in parts):
             optional = "?" if always.filled < len(self._sample.rows) or always.local else ""
             parts.append(self._cell(always, "key") + optional)

@@ -1,0 +1,64 @@
+"""Two columns that have one value for each of the other's are the code and the name of one thing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.people import depends_on
+from fhir_bridge.workshop.first_mapping.table import Sample
+
+__all__ = ["codes_of_names"]
+
+_NAMED: Final = frozenset(
+    "organism antibiotic specimen ward specialty organization body-site route priority".split()
+)
+"""Roles of columns that are written by code and by name side by side."""
+_MAY_BE: Final = (
+    frozenset("code category text display test number id ward specialty organization".split()) | _NAMED
+)
+_LEAST: Final = 2
+_MOST: Final = 0.6
+"""From this share of names with a code a column has their codes."""
+
+
+def _words(guess: Guess) -> frozenset[str]:
+    """What a name is about, without the words for a code, a number or a name."""
+    parts = slots(tokens(guess.name))
+    texts = [part.text for part in parts if not part.concepts & {"code", "id", "label", "name", "order"}]
+    return frozenset(" ".join(texts).split())
+
+
+def _is_code(guess: Guess) -> bool:
+    concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
+    return bool(concepts & {"code", "id"})
+
+
+def _length(sample: Sample, guess: Guess) -> float:
+    values = sample.values(sample.columns.index(guess.column))
+    return sum(map(len, values)) / len(values) if values else 0.0
+
+
+def codes_of_names(sample: Sample, guesses: list[Guess]) -> None:
+    """Note on each name the column that has its code, where nothing else did; the code is of what its name is of."""
+    for name in guesses:
+        if name.role not in _NAMED or name.of or name.distinct < _LEAST:
+            continue
+        place = guesses.index(name)
+        for code in sorted(guesses, key=lambda g: abs(guesses.index(g) - place)):
+            if code is name or code.of or code.role not in _MAY_BE or code.system or code.measure:
+                continue
+            if any(g.of == code.column for g in guesses) or code.distinct < _MOST * name.distinct:
+                continue
+            alike = code.role == name.role or (_is_code(code) and bool(_words(code) & _words(name)))
+            shorter = _length(sample, code) < _length(sample, name) or (_is_code(code) and not _is_code(name))
+            if not alike or not shorter or _is_code(name):
+                continue
+            if depends_on(sample, code, name) and depends_on(sample, name, code):
+                name.of, code.role, code.separator = code.column, name.role, ""
+                code.evidence.append(f"the code of {name.column}: each has one value for each of the other's")
+                code.questions = [
+                    f"{code.column}: which code system are these codes of? They are kept as local codes"
+                ]
+                break
