@@ -20,9 +20,10 @@ _TABLE: Final = (
     ),
     (
         "sudden death", "plötzlicher Tod",
-        r"died\ (?:[\w']+\ ){0,4}suddenly|suddenly\ died|dropped\ dead|found\ dead|died\ in\ (?:his|her)\ sleep",
+        r"died\ (?:[\w']+\ ){0,4}suddenly|suddenly\ died|dropped\ dead|found\ dead|died\ in\ (?:his|her)\ sleep"
+        r"|(?:collapsed|fell)\ (?:and\ died|dead)",
         r"plötzlich\ (?:und\ unerwartet\ )?(?:\w+\ ){0,4}(?:verstorben|gestorben|tot)|(?:verstarb"
-        r"|starb)\ (?:\w+\ ){0,4}plötzlich|tot\ (?:\w+\ ){0,3}aufgefunden",
+        r"|starb)\ (?:\w+\ ){0,4}plötzlich|tot\ (?:\w+\ ){0,3}(?:aufgefunden|um(?:gefallen)?\b|zusammengebrochen)",
         "",
     ),
     (
@@ -51,8 +52,9 @@ _TABLE: Final = (
     ),
     (
         "myocardial infarction", "Myokardinfarkt",
-        r"myocardial\ infarct(?:ion)?s?|(?:fatal\ )?heart\ attacks?",
-        "Myokardinfarkte?n?s?|(?:Hinterwand|Vorderwand|Herz)infarkte?n?s?|HI|AMI",
+        r"(?:myocardial\ |(?<!cerebral\ )(?<!brain\ )(?<!renal\ ))infarct(?:ion)?s?|(?:fatal\ )?heart\ attacks?"
+        r"|coronary\ thrombosis",
+        r"(?:Myokard|Hinterwand|Vorderwand|Herz|Re)?infarkte?n?s?|Herzanf[aä]lle?n?s?|HI|AMI",
         "N?STEMI|MIs?",
     ),
     (
@@ -63,8 +65,8 @@ _TABLE: Final = (
     ),
     (
         "heart failure", "Herzinsuffizienz",
-        r"(?:congestive\ )?heart\ failure|CHF",
-        "Herzinsuffizienz|Herzschwäche",
+        r"(?:congestive\ )?(?:heart|cardiac)\ failure|CHF",
+        "Herzinsuffizienz|Herz(?:muskel)?schwäche",
         "",
     ),
     (
@@ -99,8 +101,9 @@ _TABLE: Final = (
     ),
     (
         "aortic aneurysm", "Aortenaneurysma",
-        r"(?:abdominal\ |thoracic\ )?aortic\ aneurysms?|AAA",
-        r"(?:thorakale\w*\ |abdominelle\w*\ )?(?:Bauch)?Aortenaneurysm(?:as?|en)|BAA",
+        r"(?:abdominal\ |thoracic\ )?aortic\ aneurysms?|aneurysm\ of\ the\ (?:\w+\ )?aorta|AAA",
+        r"(?:thorakale\w*\ |abdominelle\w*\ )?(?:Bauch)?Aortenaneurysm(?:as?|en)"
+        r"|Aneurysma\ der\ (?:\w+\ )?(?:Bauch)?aorta|BAA",
         "",
     ),
     (
@@ -129,26 +132,28 @@ _TABLE: Final = (
     ),
     (
         "deep vein thrombosis", "tiefe Venenthrombose",
-        r"deep\ (?:vein|venous)\ thrombosis|DVTs?",
-        r"(?:tiefe\ (?:Bein)?)?(?:Bein)?Venenthrombosen?|TVT",
+        r"deep[- ](?:vein|venous)\ thrombos[ei]s|DVTs?",
+        r"(?:tiefe[rn]?\ )?(?:Bein)?Venenthrombosen?|TVT",
         "",
     ),
     (
         "venous thromboembolism", "venöse Thromboembolie",
-        r"(?:venous\ )?thromboembolism|VTE",
+        r"(?:venous\ )?(?:thromboembolism|(?<!coronary\ )thrombos[ei]s)|blood\ clots?|VTE",
         r"(?:venöse\ )?Thromboembolien?|Thrombosen?",
         "",
     ),
     (
         "hypertension", "Hypertonie",
-        r"(?:arterial\ )?hypertension|high\ blood\ pressure|HTN|hypertensive",
-        r"(?:arterielle[rn]?\ |art\.\ ?)?Hypertonie|Bluthochdruck|Hypertonus|aHT",
+        r"(?:arterial\ )?hypertension|(?:high|raised|elevated)\ blood\ pressure|HTN|hypertensive",
+        r"(?:arterielle[rn]?\ |art\.\ ?)?Hypertonie|Bluthochdruck\w{0,2}|(?:hohe|erhöhte)[rnm]?\ Blutdruck"
+        r"|Hypertonus|aHT",
         "",
     ),
     (
         "hypercholesterolemia", "Hypercholesterinämie",
-        r"(?:familial\ )?hypercholesterola?emia|high\ cholesterol|hyperlipida?emia",
-        r"(?:familiäre\ )?Hypercholesterinämie|Hyperlipidämie|Hyperlipoproteinämie",
+        r"(?:familial\ )?hypercholesterola?emia|(?:high|raised|elevated)\ cholesterol|hyperlipida?emia",
+        r"(?:familiäre\ )?Hypercholesterinämie|(?:hohe|erhöhte)[sn]?\ Cholesterin\w*|Hyperlipidämie"
+        r"|Hyperlipoproteinämie",
         "",
     ),
     (
@@ -160,7 +165,8 @@ _TABLE: Final = (
     ),
     (
         "breast cancer", "Mammakarzinom",
-        r"breast(?:\ (?:cancers?|ca\b\.?|carcinoma)|(?=(?:,|\ and|\ or|/|,\ \w+,?)\ (?:\w+,?\ (?:or"
+        r"(?:carcinoma|cancer)\ of\ the\ breast|breast(?:\ (?:cancers?|ca\b\.?|carcinoma)|(?=(?:,|\ and|\ or|/"
+        r"|,\ \w+,?)\ (?:\w+,?\ (?:or"
         r"|and)\ )?ovarian\ c))",
         r"Mamma-?<cancer>|Brust<cancer>|(?:Mamma|Brust)-(?=,?\ (?:oder|und|noch|bzw\.)\ \w+(?:karzinom|krebs"
         r"|-?Ca\b))",
@@ -205,7 +211,7 @@ _TABLE: Final = (
     ),
     (
         "renal failure", "Niereninsuffizienz",
-        r"(?:renal|kidney)\ (?:failure|disease)",
+        r"(?:renal|kidney)\ (?:failure|disease)|end-stage\ renal\ disease|ESRD",
         "Niereninsuffizienz|Nierenversagen|Nierenerkrankung",
         "",
     ),
@@ -230,7 +236,10 @@ def _condition() -> re.Pattern[str]:
     for number, (_, _, english, german, both) in enumerate(_TABLE):
         words = "|".join(one for one in (english, german, both) if one).replace("<cancer>", _CANCER)
         parts.append(f"(?P<c{number}>{words})")
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(parts)})(?![\w-])(?!-)", re.IGNORECASE | re.VERBOSE)
+    return re.compile(
+        rf"(?<![\w-])(?:{'|'.join(parts)})(?!\w)(?!-(?!(?:Belastung|Anamnese|Häufung|Vorgeschichte|Erkrankung)))",
+        re.IGNORECASE | re.VERBOSE,
+    )
 
 
 CONDITION: Final = _condition()
@@ -248,18 +257,20 @@ def condition_name(match: re.Match[str], german: bool) -> str | None:
 
 
 _KIN: Final = {
-    "GRFTH": ("grandfather", "Großvater", "grandpa granddad MGF PGF opa grossvater"),
-    "GRMTH": ("grandmother", "Großmutter", "grandma granny MGM PGM oma grossmutter"),
+    "GRFTH": ("grandfather", "Großvater", "grandpa granddad grandfathers MGF PGF opa opas grossvater großvaters"),
+    "GRMTH": ("grandmother", "Großmutter", "grandma granny grandmothers MGM PGM oma grossmutter großmütter"),
     "GRPRN": ("grandparents", "Großeltern", "grandparent"),
-    "FTH": ("father", "Vater", "dad"),
-    "MTH": ("mother", "Mutter", "mom mum"),
-    "BRO": ("brother", "Bruder", "brothers brüder brüdern"),
-    "SIS": ("sister", "Schwester", "sisters schwestern"),
-    "SONC": ("son", "Sohn", "sons söhne söhnen"),
+    "FTH": ("father", "Vater", "dad fathers vaters väter vätern"),
+    "MTH": ("mother", "Mutter", "mom mum mothers mütter"),
+    "BRO": ("brother", "Bruder", "brothers brüder brüdern bruders"
+            " halbbruder halbbruders halbbrüder zwillingsbruder zwillingsbruders"),
+    "SIS": ("sister", "Schwester", "sisters schwestern"
+            " halbschwester halbschwestern zwillingsschwester zwillingsschwestern"),
+    "SONC": ("son", "Sohn", "sons söhne söhnen sohnes sohns"),
     "DAUC": ("daughter", "Tochter", "daughters töchter töchtern"),
-    "UNCLE": ("uncle", "Onkel", "uncles onkeln"),
+    "UNCLE": ("uncle", "Onkel", "uncles onkeln onkels"),
     "AUNT": ("aunt", "Tante", "aunts tanten"),
-    "COUSN": ("cousin", "Cousin", "cousins cousine cousinen"),
+    "COUSN": ("cousin", "Cousin", "cousins cousine cousinen vetter vettern kusine kusinen"),
     "PRN": ("parents", "Eltern", "parent"),
     "SIB": ("sibling", "Geschwister", "siblings geschwistern"),
     "NEPHEW": ("nephew", "Neffe", "nephews neffen"),

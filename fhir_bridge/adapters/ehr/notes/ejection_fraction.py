@@ -7,25 +7,40 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
-from fhir_bridge.adapters.ehr.notes.facts import Fact
+from fhir_bridge.adapters.ehr.notes.current import Finding, standing
 from fhir_bridge.adapters.ehr.notes.modality import is_unreal
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
 from fhir_bridge.adapters.ehr.notes.times import EARLIER, NOW, moment, without_dates
 from fhir_bridge.adapters.ehr.notes.values import (
     FROM,
-    PIVOT,
     TO,
     Report,
     Value,
     is_denied,
     is_of_another_time,
+    shared,
     value_of_the_day,
     words_after,
 )
 
 __all__ = ["EJECTION", "ejection_fraction"]
 
-EJECTION: Final = ("lvef", "ef ", "ef:", "ef=", "ef(", "ef~", "ef≈", "ef-", "ef\n", "ef,", "fra", "auswurf")
+EJECTION: Final = (
+    "lvef",
+    "ef ",
+    "ef:",
+    "ef=",
+    "ef(",
+    "ef~",
+    "ef≈",
+    "ef-",
+    "ef\n",
+    "ef,",
+    "fra",
+    "auswurf",
+    "pumpf",
+    "function",
+)
 """A text without any of these, in small letters, states no ejection fraction."""
 _DELTA: Final = re.compile(r"(?:\bdelta|Δ)\W*$", re.IGNORECASE)
 _FORMER_NAME: Final = re.compile(r"\b(?:Vor|Alt|Ausgangs)-\s*$", re.IGNORECASE)
@@ -40,7 +55,8 @@ _NOT_EXCLUDED: Final = re.compile(
 _EF: Final = re.compile(
     r"""\b(?:LV[- ]?EF|(?:3D-)?LVEF|EF|(?:left\ ventric(?:ular|\.)\ |LV[- ]
     |linksventrikuläre\s+)?(?:ej\w{2,9}\s?fra\w{2,7}|EF\b)
-    |Auswurffraktion)\b""",
+    |Auswurffraktion|(?:linksventrikuläre|systolische|LV-?|linke)\ ?-?(?:systolische\ )?Pumpfunktion
+    |(?:LV|left\ ventricular)\ (?:systolic\ )?function)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OTHER_CHAMBER: Final = re.compile(
@@ -70,20 +86,24 @@ _ONES: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", 
 _EINS: Final = ("ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
 _IN_WORDS: Final = rf"(?:(?:{'|'.join(_EINS)})und)?(?:{'|'.join(_TENS)})(?:-(?:{'|'.join(_ONES)}))?"
 _NUMBER: Final = r"\d{1,3}(?:[.,]\d{1,2})?"
-_SIGN: Final = r"""(?P<sign><=|>=|<|>|≤|≥|~|≈)?\s*(?:\b(?:(?P<below>(?:less|lower|smaller)\ than|below|under
+_SIGN: Final = r"""(?P<sign><=|>=|<|(?<![=-])>|≤|≥|~|≈)?\s*(?:\b(?:(?P<below>(?:less|lower|smaller)\ than|below|under
     |unter|kleiner(?:\ als)?|weniger\ als)|(?P<above>(?:more|greater|higher)\ than|above|over|über
     |größer(?:\ als)?|mehr\ als)
     |(?P<least>at\ least|mindestens|min\.)|(?P<most>at\ most|höchstens|maximal|max\.))\s+)?(?P<about>\b(?:about
     |around|almost|nearly|roughly|approximately|approx\.|circa|ca\.|etwa|rund|knapp|fast|um)\s*)?"""
 _PERCENT: Final = re.compile(
     rf"""{_SIGN}(?<![\d.,/])(?P<low>{_NUMBER})\s*(?:(?:%|percent\b|Prozent\b)\s*)?(?:(?:-|–|to|and|bis
-    |und)\s*(?P<high>{_NUMBER})\s*)?(?:%|percent\b|Prozent\b)
+    |und)\s*(?P<high>{_NUMBER})\s*)?(?:%|percent\b|per\ cent\b|Prozent\b)
     |\b(?P<words>{_IN_WORDS})\s+(?:%|percent\b|per\ cent\b|Prozent\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _FRACTION: Final = re.compile(
     r"\s*(?:[:=]|is|of|von|beträgt)?\s*0[.,](?P<low>[1-8]\d?)(?![\d%.,]|\s?%)", re.IGNORECASE
 )
+_STEP: Final = re.compile(
+    r"(?P<gap>(?:(?![A-ZÄÖÜ]{2})[^%\d.;]){0,50})(?:[<>≤≥]=?\s*\d{1,2}|\d{1,2}\s*(?:%\s*)?[-–]\s*\d{1,2})\s*%"
+)
+"""After a bound or a range, the next step of a scale."""
 _BARE: Final = re.compile(
     r"\s*[:=]?\s*(?P<sign>[<>≤≥~]=?)?\s*(?P<low>[1-8]\d)(?:\s*[-–]\s*(?P<high>[1-8]\d))?(?=\s*(?:[,;)|\n](?!\d)"
     r"|\s/\s|\.?\s*$))"
@@ -102,11 +122,13 @@ _GAP_WORDS: Final = r"""is|was|were|of|at|now|estimated|between|measured|mildly|
     |normalisiert|gebessert|erholt|increased|risen|rose
     |fell|fallen|dropped|declined|decreased|down|up|come|gone|gestiegen|angestiegen|gefallen|abgefallen|gesunken
     |verbessert|verschlechtert|worsened
-    |admission|Aufnahme|discharge|after|ablation|nach|unter|on|um|vom|am|statt|vs|versus|then|dann|but|aber|and|und|bei|year|Jahr|im|prior|as
+    |admission|Aufnahme|discharge|after|ablation|nach|unter|on|um|vom|am|statt|vs|versus|then|dann|but|aber|and|und
+    |bei|year|Jahr|im|prior|as
     |reported|calculated|gemessen|normal|normwertig|good|gut|gute|poor|low|borderline|grenzwertig|hyperdynamic
     |der|die|das|dem|hat|sich
-    |lag|liegt|wird|be|to\ be|around|rund|geschätzte|measured|when|she|he|they|sie|er"""
-_GAP: Final = re.compile(rf"(?:\s|[:=(),.\[\]/≈~'’–-]|\b(?:{_GAP_WORDS})\b)*", re.IGNORECASE | re.VERBOSE)
+    |lag|liegt|wird|be|Kontrolle|recheck|repeat|follow-?up|visit|review|akut|acutely|der|den|dem|to\ be|around|rund
+    |geschätzte|measured|when|she|he|they|sie|er"""
+_GAP: Final = re.compile(rf"(?:\s|[:=(),.\[\]/≈~'’…>→–-]|\b(?:{_GAP_WORDS})\b)*", re.IGNORECASE | re.VERBOSE)
 """Words that may stand between name and value whatever the commas."""
 _PLAIN_GAP: Final = re.compile(
     r"""(?:\s|[:=.'’/-]|\((?:[^()\d%]|[23]D|\d-?[DK]\b){0,30}\)|\b[23]D\b|\b(?-i:MOD|TTE|TEE|CMR|MRT|MRI|MUGA|BP
@@ -129,7 +151,8 @@ _OTHER_MEASURE: Final = re.compile(
 _CHANGED_TO: Final = re.compile(
     r"""\b(?:recovered|normali[sz]ed|normalisiert|improved|rose|risen|increased|fell|fallen|dropped|declined
     |decreased|worsened|gestiegen|angestiegen|gefallen|gesunken|gebessert
-    |verbessert|erholt|Anstieg|Abfall|Besserung|Verbesserung|Rückgang)\b[^\d.;]{0,20}(?:to|auf|at
+    |verbessert|erholt|Anstieg|Abfall|Besserung|Verbesserung|Rückgang|is\ back|back|recovering)\b[^\d.;]{0,20}(?:to
+    |auf|at
     |wieder)?\s*\(?\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -139,6 +162,7 @@ _ASIDE: Final = re.compile(
     re.IGNORECASE,
 )
 """Before a number that is no value of the patient's: its error, or what is normal."""
+_OPENED: Final = re.compile(r"\([^()]*[^\W\d][^()]*\Z")
 _BOUND_WORD: Final = re.compile(
     r"\b(?:niedriger|höher|größer|geringer|besser|schlechter|tiefer|kleiner|lower|higher"
     r"|better|worse|than|bis|bis zu|(?<!come )(?<!crept )(?<!gone )(?<!went )up to|within"
@@ -150,6 +174,17 @@ _COMPARED: Final = re.compile(
     r"\b(?:unchanged|unverändert|compared|gegenüber|im\ Vergleich)\b", re.IGNORECASE | re.VERBOSE
 )
 
+_REFERENCE: Final = re.compile(
+    r"\b(?:compar(?:ed|ison)|gegenüber|vs|versus|Vergleich|verglichen|than|als|statt|instead|previously|zuvor"
+    r"|vorher)\b[^%]*\Z",
+    re.IGNORECASE,
+)
+"""Before a value that another is compared to."""
+_FROM_ANOTHER: Final = re.compile(
+    r"[\s,;(]*(?:up|down|improved|reduced|gebessert|vermindert)?\s*(?:from|von)\s*", re.IGNORECASE
+)
+"""After a value that another became."""
+_ARROW: Final = re.compile(r"(?:->|=>|→)\s*\Z")
 _AFTER_SOMETHING: Final = re.compile(
     rf"\b(?:after|nach|following|under|unter|seit|since)\s+(?:[^\W\d]+\s+){{1,3}}?({NOW.pattern})",
     re.IGNORECASE | re.VERBOSE,
@@ -172,11 +207,13 @@ _RISE: Final = re.compile(
 )
 """What became of a fraction that the sentence before names."""
 _PLAUSIBLE: Final = (10.0, 90.0)
+_WIDEST: Final = 10.0
+"""Points between the ends of a range that somebody reads."""
 
 
-def ejection_fraction(sentence: Sentence, day: date | None, doubt: Report) -> Iterator[tuple[Fact, bool]]:
-    """The LVEF that a sentence states of the patient; with whether it says that it is of now; `doubt` is called
-    for a value that can't be one."""
+def ejection_fraction(sentence: Sentence, day: date | None, doubt: Report) -> Iterator[Finding]:
+    """The LVEF that a sentence states of the patient, and its standing; `doubt` is called for a value that can't be
+    one."""
     text = sentence.text
     names = list(_EF.finditer(text))
     if not names:
@@ -216,7 +253,7 @@ def ejection_fraction(sentence: Sentence, day: date | None, doubt: Report) -> It
         if not _is_plausible(numbers, bound=bound):
             doubt("LVEF", *sentence.span(name.start(), stated.end))
             return
-        yield sentence.fact("lvef", stated.value, name.start(), stated.end), stated.moment > 0
+        yield sentence.fact("lvef", stated.value, name.start(), stated.end), standing(sentence, stated.moment)
         return
 
 
@@ -247,7 +284,7 @@ def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | 
                 low,
                 part.start("low") - 2,
                 part.end(),
-                _moment(sentence, name.start(), name.end(), part.start(), after, day),
+                moment(text[sentence.opening(name.start()) : part.start()], after, day),
             )
         ]
     at, last = name.end(), name.end()
@@ -258,7 +295,7 @@ def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | 
             break
         at = match.end()
         gap = text[last : match.start()]
-        if matches and _ASIDE.search(gap):
+        if (matches or _OPENED.search(gap)) and _ASIDE.search(gap):
             last = match.end()
             continue
         turns = len(matches) == 1 and TO.search(gap) and FROM.search(text[name.end() : matches[0].start()])
@@ -277,24 +314,36 @@ def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | 
         nearest = (
             matches[number + 1].start() if number + 1 < len(matches) else beyond.start() if beyond else limit
         )
-        own = words_after(sentence, match.end(), nearest)
-        own = _COMPARED.split(own, maxsplit=1)[0]
         if nearest < limit:
-            own = PIVOT.split(own, maxsplit=1)[0] if PIVOT.search(own) else own
+            own = shared(text[match.end() : nearest], _tail(sentence, nearest))[0]
+        else:
+            own = words_after(sentence, match.end(), nearest)
+        own = _COMPARED.split(own, maxsplit=1)[0]
+        lead = shared(gap, _tail(sentence, match.start()))[1] if number else gap
         turned = 0
-        if TO.search(gap) and (number and FROM.search(text[name.end() : matches[0].start()])):
+        if (
+            number
+            and TO.search(gap)
+            and (_ARROW.search(gap) or FROM.search(text[name.end() : matches[0].start()]))
+        ):
             turned = 1
-        elif (number and (FROM.search(gap) or _ASIDE.search(gap))) or (
+        elif (number and (FROM.search(gap) or _ASIDE.search(gap) or _REFERENCE.search(gap))) or (
             number == 0
             and FROM.search(gap)
             and len(matches) > 1
             and TO.search(text[match.end() : matches[1].start()])
         ):
             turned = -1
-        when = turned or _moment(
-            sentence, name.start() if not number else begin, begin, match.start(), own, day
-        )
+        before = "" if number else text[sentence.opening(name.start()) : name.start()]
+        when = turned or moment(f"{before} {lead}", own, day)
         if not turned and number and when == 0 and _CHANGED_TO.search(gap):
+            when = 1
+        if (
+            when < 0
+            and not number
+            and nearest < limit
+            and _FROM_ANOTHER.fullmatch(text, match.end(), nearest)
+        ):
             when = 1
         if (value := _value(match, gap)) is not None:
             values.append(Value(value, match.start(), match.end(), when))
@@ -318,7 +367,7 @@ def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | 
     if len(values) == 1 and values[0].moment == 0 and _NOW_VALUE.search(text, values[0].end, limit):
         return []
     # a change between two numbers without a unit at the first: from 30 to 52 %
-    return _turned(sentence, name, limit) or values
+    return _turned(sentence, name, limit) or ([] if _is_scale(text, values, limit) else values)
 
 
 _TURN: Final = re.compile(
@@ -341,11 +390,24 @@ def _turned(sentence: Sentence, name: re.Match[str], limit: int) -> list[Value]:
     return [Value(match["then"], match.start("then"), match.end(), 0)]
 
 
-def _moment(sentence: Sentence, start: int, begin: int, end: int, after: str, day: date | None) -> int:
-    """Of when a value is: by its clause up to it, and what follows it."""
-    clause = sentence.opening(start)
-    before = sentence.text[clause:start] if start < begin else ""
-    return moment(f"{before} {sentence.text[begin:end]}", after, day)
+def _tail(sentence: Sentence, start: int) -> str:
+    """A value and what follows it in its clause."""
+    return sentence.text[start : sentence.clause(start, start + 1)[1]]
+
+
+def _is_scale(text: str, values: list[Value], limit: int) -> bool:
+    """Whether values are the steps of a scale, or what is normal: bounds or ranges one after the other, or a range
+    that is too wide for a reading."""
+    for one in values:
+        if one.value[0] not in "<>" and "-" not in one.value:
+            continue
+        low, *high = (float(end) for end in one.value.strip("<>=~").replace(",", ".").split("-"))
+        if high and high[0] - low > _WIDEST:
+            return True
+        step = _STEP.match(text, one.end, limit)
+        if step is not None and one.moment <= 0 and moment(step["gap"], "", None) == 0:
+            return True
+    return False
 
 
 def _is_transparent(gap: str, *, first: bool) -> bool:

@@ -20,19 +20,23 @@ from fhir_bridge.adapters.ehr.notes.conditions import (
     relation_of,
 )
 from fhir_bridge.adapters.ehr.notes.facts import Fact
-from fhir_bridge.adapters.ehr.notes.modality import HYPOTHETICAL
+from fhir_bridge.adapters.ehr.notes.modality import HYPOTHETICAL, general_words
 from fhir_bridge.adapters.ehr.notes.persons import OTHER
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence
 
 __all__ = ["FAMILY_HISTORY", "family_history"]
 
-FAMILY_HISTORY: Final = ("famil", "fam", "fh", "fmhx", "fa:", "fa ", *dict.fromkeys(WORDS.lower().split("|")))
+FAMILY_HISTORY: Final = (
+    "famil", "fam", "fh", "fmhx", "fa:", "fa ", "relative", "verwandt", "angehörig", "kin ", "kin.", " side",
+    "autop", "obduktion", "mortem", "necropsy", "coroner", "sektion",
+    *dict.fromkeys(WORDS.lower().split("|")),
+)  # fmt: skip
 """A text without any of these, in small letters and outside of a section on it, states nothing of relatives."""
 
 _RELATIVE: Final = re.compile(rf"\b(?P<who>{WORDS})\b(?!-)(?!['’]s\b)(?!s['’])", re.IGNORECASE)
 _OTHER_PERSON: Final = re.compile(
     rf"\b(?:{WORDS})(?:-in-law|['’]s?\s+(?:\w+\s+)?(?:husband|wife|partner|friend|boyfriend"
-    rf"|girlfriend|side|new\s+\w+))\b|{OTHER.pattern}",
+    rf"|girlfriend|new\s+\w+))\b|{OTHER.pattern}",
     re.IGNORECASE | re.VERBOSE,
 )
 _SELF: Final = re.compile(
@@ -47,24 +51,35 @@ _KIN_WORDS: Final = r"""maternal|paternal|mat\.?|pat\.?|ms\.?|vs\.?|mütterliche
     |older|younger|oldest|eldest|half|elder|only|one|two|three|several|both|beide|beiden|beider|zwei|drei|mehrere
     |älterer?|jüngerer?|leiblicher?|leibliche
     |the|his|her|an?|der|die|dem|den|ein|eine|einer|einem|beim|bei|ihr|ihre|ihrer|ihrem|sein|seine|seiner|seinem
-    |patient['’]s|in|of|auch|also|sowie|great"""
+    |patient['’]s|twin|on\ (?:the|his|her)\ (?:mother|father|maternal|paternal|mum
+    |dad)(?:['’]s)?\ side(?:\ of\ the\ family)?|in|of|auch|also|sowie|great"""
 _JOINED: Final = re.compile(
     rf"(?:[\s,&/+(]|\b(?:and|und|u\.|as\ well\ as|plus|or|oder|sowie|{_KIN_WORDS})(?!\w))*",
     re.IGNORECASE | re.VERBOSE,
 )
 """Between two relatives of whom the same is said."""
 _PLAYED: Final = re.compile(
-    r"\bwhile\ (?:playing|running|exercising|swimming|asleep|sleeping)(?:\ \w+)?\b|\b(?:beim"
-    r"|im)\ (?:Fußball|Sport|Laufen|Schlaf|Training)\w*\b",
+    r"\bwhile\ (?:playing|running|exercising|swimming|asleep|sleeping)(?:\ \w+)?\b|\bim\ (?:Schlaf|Training"
+    r"|Urlaub)\w*\b|\bbeim\ "
+    rf"(?!(?:{WORDS})\b)(?-i:[A-ZÄÖÜ])\w+",
     re.IGNORECASE | re.VERBOSE,
 )
+_OTHER_VERB: Final = rf"""\b(?:{WORDS}|patient(?:in)?|ask\w*|fear\w*|worr\w*|believ\w*|think\w*|thought|told
+    |inform\w*|accompan\w*|visit\w*|br(?:ing|ought)\w*|car(?:es|ed|ing)
+    |says?|said|reports?|concern\w*|tested|screen\w*|examin\w*|counsel\w*|risk\w*|exclude\w*|suspect\w*|possib\w*
+    |question\w*|whether|if|until|because\ of\ h(?:is|er)
+    |angst|frag\w*|sorg\w*|glaub\w*|mein[te]\w*|denk\w*|begleit\w*|br(?:ing|acht)\w*|pfleg\w*|bericht\w*|sag\w*
+    |informier\w*|wünsch\w*|getestet|untersuch\w*
+    |risiko\w*|ausgeschlossen|ausschluss|verdacht\w*|fraglich\w*|ob|falls|wenn|gesund\w*|healthy|well|normal\w*
+    |unauffällig\w*|he|she|er|sie|his|her|him|ihm|ihr|daughter|son|wife|husband)\b"""
 _BETWEEN: Final = re.compile(
-    rf"""(?:[\s:,;.()\[\]–/+&@~-]|\d+(?:['’]?s)?|¤
+    rf"""(?:[\s:,;.()\[\]–/+&@~†-]|\d+(?:['’]?s)?|¤
     |\b(?:{_KIN_WORDS}
     |des\ Patienten|der\ Patientin|who|which|whom|dem|dessen|deren|bei
-    |had|has|have|having|with|w|died|dies|passed\ away|dead|deceased|of|from|is|ist|sind|are|diagnosed|diag|dx
+    |had|has|have|having|with|w|d|died|dies|passed\ away|dead|deceased|of|from|is|ist|sind|are|diagnosed|diag|dx
     |dxd|was|recently|kürzlich|got
-    |were|found\ to\ have|known|carries|(?:the\ )?diagnosis|Diagnose|survived|underwent|operated|surgery|treated
+    |were|found\ to\ have|known|carr(?:y|ies)|suffer|develop|die|\w+zigern?|den|(?:the\ )?diagnosis|Diagnose
+    |survived|underwent|operated|surgery|treated
     |developed|h|o|s|p|hx|pos|positive
     |suffers?|suffered|history|statins|jeweils|each
     |an|at|age|aged|in|his|their|early|late|mid|year|years|old|yrs?|yo|y|on|for|due|to|after|since|type|before
@@ -81,10 +96,30 @@ _BETWEEN: Final = re.compile(
     |hohen?|u|und
     |been|being|rupturiert\w*|ruptured|followed|ablation|CABG|PCI|stent\w*|bypass|ACB|transplant\w*|HTX|ICD
     |behandelt|Behandlung|Geburt
-    |childbirth|OP|pregnancy|chemotherapy)(?!\w))*""",
+    |childbirth|OP|pregnancy|chemotherapy|(?!gesund|healthy|normal|unauff|relative|no\b)\w{{3,}}(?:ige|liche|ische
+    |ale|äre|ive|ose)[rnms]?|\w{{4,}}(?:ic|al|ive|ous|ary))(?!\w))*""",
     re.VERBOSE | re.IGNORECASE,
 )
-"""What may stand between a relative and a condition that is the relative's: any other word leaves it in doubt."""
+"""What may stand between a relative and a condition that is the relative's, where no verb says that it is."""
+_PREDICATE: Final = re.compile(
+    rf"""(?:[\s:,(]|\([^()]*\)|\d+|\b(?:{_KIN_WORDS}|des\ Patienten|der\ Patientin|who|which|der|die|dem|bei|at
+    |aged?|J|im\ Alter\ von|Jahren)(?!\w)\.?)*
+    \b(?:has|had|have|having|is|was|were|are|got|died|suffer(?:s|ed)|survived|developed|diagnosed|found|carries
+    |carried|underwent|need(?:s|ed)|required|received
+    |experienced|takes|lost|collapsed|presented|became|hat|hatte|hatten|haben|habe|ist|sind|war|waren|wurde|wurden
+    |kam|trägt|tragen|leidet|leiden|litt|litten|erlitt|erlitten|bekam
+    |bekamen|starb|starben|verstarb|verstorben|gestorben|erkrankte|erkrankten|entwickelte|nimmt|nehmen|musste|fiel
+    |überlebte|sei|seien|stehen|steht)\b
+    (?:(?!{_OTHER_VERB})[^;:?]){{0,80}}""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A verb by which a condition after it is the relative's, with the words between."""
+_POST_MORTEM: Final = re.compile(
+    rf"""(?:(?!{_OTHER_VERB})[^;?]){{0,70}}?\b(?:post-?\ ?mortem|autops\w+|necropsy|coroner\w*|obduktion|sektion
+    |autoptisch|pathologisch)\b(?:(?!{_OTHER_VERB})[^;?]){{0,50}}""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What was found after the death of a relative."""
 _BEFORE: Final = re.compile(
     rf"""(?:[\s(–-]|\b(?:{_KIN_WORDS}|des|fatal|at|age|aged|mit|im|Alter|von|J|Jahren|confirmed|bekannt\w*|known
     |familiär|familial
@@ -96,12 +131,26 @@ _HISTORY: Final = re.compile(
     r"""\b(?:family\ (?:medical\ )?(?:history|hx)|fam\.?\ hx|FHx|FmHx|FH|Familienanamnes(?:e|tisch)|FA
     |familiäre[rn]?\ (?:Belastung|Disposition|Häufung
     |Vorbelastung)|familiär(?:\ bekannte)?
-    |in\ (?:(?:the|his|her|der|ihrer|seiner)\ )?(?:immediate\ )?(?:family|Familie)|runs\ in\ the\ family
+    |familiäre[rnms]?(?=\s+\S+-(?:Belastung|Anamnese|Häufung|Vorgeschichte|Erkrankung))
+    |(?<=Hinweis\ auf\ )familiäre[rnms]?|(?<=Anhalt\ für\ )familiäre[rnms]?
+    |in\ (?:(?:the|his|her|their|der|ihrer|seiner)\ )?(?:immediate\ |close\ |wider\ |extended\ |engeren[ ]
+    |gesamten\ )?(?:family|Familie)(?:\ history)?
+    |(?:members?\ of\ (?:the|his|her)|(?:no\ one|nobody|anyone|anybody|none|someone|others)\ in\ (?:the|his
+    |her))\ family|family\ members?|Familienmitglied\w*|Blutsverwandte\w*
+    |(?:(?:first|second|1st|2nd|close|near)[- ](?:degree\ )?|blood\ |any\ )?relatives?(?!\ (?:reduction|contra|wall
+    |change|decrease|increase))|(?:next\ of\ )?kin|(?:nahen?\ )?(?:Verwandte|Angehörige)[nr]?(?:\ (?:ersten
+    |1\.)\ Grades)?|Verwandtschaft
+    |on\ (?:either|both|the\ (?:mother|father)['’]s|his\ \w+['’]s|her\ \w+['’]s|the\ (?:maternal|paternal))\ sides?
+    |runs\ in\ the\ family
     |Familie)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
 _LINK_WORDS: Final = r"""of|for|with|positive?|positiv|negativ|pos|significant|notable|remarkable|strong
-    |premature|early|known|bekannt\w*|bzgl|bezüglich|hinsichtlich|für|von|mit|gehäuft\w*|is|are|ist|sind
+    |premature|early|known|bekannt\w*|has|have|had|been|suffered|several|many|members|one|anyone|who|kommt|kommen
+    |traten|trat|besteht|bestehen|gibt|es|liegt|vor
+    |mehrere|mehrfach|mehrmals|einige|viele|hat|haben|hatte|hatten|litt|litten|an|bei|unter|among|on|to|of\ note
+    |worth|der\ Patientin|des\ Patienten|engeren|nahen|Hinweise?|Anhalt|evidence|bzgl|bezüglich|hinsichtlich|für
+    |von|mit|gehäuft\w*|is|are|ist|sind
     |includes?|including|and|or|und|oder|sowie|hx|history|an?|eine?|einer|eines|fälle|vermehrt|durch|belastet
     |there|in|the|der|die|das|no|not|any|neg|negative?|nor|neither|weder|noch
     |keine?[nrms]?|relevant\w*|leer|frühe[rn]?|finden|findet|sich|wird|werden|wurde|other|sonst|family|familiär
@@ -115,17 +164,21 @@ _CLOSED: Final = re.compile(
 )
 """The family has nothing: what follows is of the patient."""
 _NO: Final = (
-    r"(?:no|not|never|without|denie[sd]|negative?|neg|neither|nor|keine?[nmrs]?|ohne|nicht|nie|weder|noch|negativ"
+    r"(?:no|nil|not|never|nobody|none|niemand|without|denie[sd]|negative?|neg|neither|nor|keine?[nmrs]?|ohne|nicht"
+    r"|nie|weder|noch|negativ"
     r"|leer|unauffällig|verneint|free)"
 )
 _WITHOUT: Final = re.compile(rf"\b{_NO}\b", re.IGNORECASE)
 _YES: Final = re.compile(
-    r"\b(?:but|aber|jedoch|however|positive?|pos\.?|except|außer|dafür|sondern)\b", re.IGNORECASE
+    r"\b(?:but|aber|jedoch|however|positive?|pos\.?|except|apart from|other than|save for|außer|bis auf"
+    r"|abgesehen von|mit Ausnahme|dafür|sondern)\b",
+    re.IGNORECASE,
 )
 _OR: Final = re.compile(r"\b(?:or|nor|oder|noch|und|and|bzw)\b|/", re.IGNORECASE)
 _DENIED_AFTER: Final = re.compile(
     r"""\b(?:denied|verneint\w*|negiert\w*|negative?|leer|ausgeschlossen|ruled\ out|(?:not|nicht)\ (?:known
-    |bekannt|present|vorhanden))\b|(?::|-)\s*(?:none|no|nein|keine|nil|negativ)\b""",
+    |bekannt|present|vorhanden|vor|aufgetreten|vorgekommen|beobachtet)|gibt\ es\ [^,;.]*\bnicht|unknown\ to)\b|(?::
+    |-)\s*(?:none|no|nein|keine|nil|negativ)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _EXAMINED: Final = re.compile(
@@ -137,7 +190,8 @@ _NO_STATEMENT: Final = re.compile(
     |nicht\ verfügbar|explained|discussed|informed
     |asks?|asked|besprochen|erklärt|aufgeklärt|sorgt|besorgt|fragte?|Familiengespräch|Angehörigengespräch|meeting
     |V\.\ ?a|Verdacht
-    |care\ of|takes\ care|while|während|visiting|clinic|Sprechstunde|holt|pick|ruled\ out|Angst|afraid|anxious
+    |care\ of|takes\ care|while\ (?:s?he|caring|looking)|während\ (?:sie|er|eines|des)|visiting|(?:heart|cardiac
+    |genetics?|cancer|diabetes|family)\ (?:\w+\ )?clinic|Sprechstunde|holt|pick|ruled\ out|Angst|afraid|anxious
     |Beistand|pregnan\w+|unconfirmed|unclear|unsicher|unklar|angeblich|reportedly|allegedly|probabl[ey]|likely
     |maybe|perhaps|vielleicht|wahrscheinlich|Schwangerschaft)\b
     |\b(?:wurde|was)\b[^.;]*\b(?:ausgeschlossen|excluded)\b""",
@@ -148,7 +202,7 @@ _HEALTHY: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _RISK: Final = re.compile(
-    r"\b(?:risk\ of|risks?\ for|Risiko|Risk-SCD|risk\ score)\b", re.IGNORECASE | re.VERBOSE
+    r"\b(?:risk\ of|risks?\ for|(?<!familiäres\ )Risiko|Risk-SCD|risk\ score)\b", re.IGNORECASE | re.VERBOSE
 )
 
 
@@ -168,6 +222,7 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
         or _SELF.search(text)
         or _EXAMINED.search(text)
         or _RISK.search(text)
+        or general_words(text, 0, 0) is not None
         or sentence.section.kind in ("general", "plan")
     ):
         return
@@ -176,13 +231,14 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
     kin = [one for one in kin if not any(other.start() <= one.start < other.end() for other in others)]
     kin = sorted([*kin, *(_Kin("", one.start(), one.end()) for one in others)], key=lambda one: one.start)
     anchors = list(_HISTORY.finditer(text))
-    if not kin and not anchors and sentence.section.kind != "family":
+    dead = _of_the_dead(sentence, kin)
+    if not (kin or anchors or dead) and sentence.section.kind != "family":
         return
     conditions = [one for one in CONDITION.finditer(text) if condition_name(one, True) is not None]
     if len(conditions) + len(kin) + len(anchors) > 2 * MOST:
         return
     seen: set[tuple[str, str, bool]] = set()
-    for fact in _walk(sentence, kin, conditions, anchors):
+    for fact in _walk(sentence, kin, conditions, anchors, dead):
         key = (fact.value, fact.relation, fact.negated)
         if key not in seen:
             seen.add(key)
@@ -190,11 +246,14 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
 
 
 def _walk(
-    sentence: Sentence, kin: list[_Kin], conditions: list[re.Match[str]], anchors: list[re.Match[str]]
+    sentence: Sentence,
+    kin: list[_Kin],
+    conditions: list[re.Match[str]],
+    anchors: list[re.Match[str]],
+    subjects: list[_Kin],
 ) -> Iterator[Fact]:
     text = _masked(sentence.text, conditions)
     german = sentence.in_german
-    subjects: list[_Kin] = []
     loose: list[re.Match[str]] = []
     """Conditions without a subject so far."""
     first = False
@@ -229,7 +288,10 @@ def _walk(
                 and not _is_negated(text, loose[-1])
             ):
                 subjects, first = [mark], True
-                loose = _listed(text, loose)
+                listed = _listed(text, loose)
+                others = [one for one in loose if one not in listed]
+                yield from _of_the_family(sentence, text, others, anchors, kin, german)
+                loose = listed
                 for condition in loose:
                     yield from _stated(sentence, mark, condition, german)
             else:
@@ -240,7 +302,8 @@ def _walk(
             continue
         gap = text[at : mark.start()]
         if subjects and not first:
-            clear = _BETWEEN.fullmatch(_WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap)))) is not None
+            plain = _WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap)))
+            clear = any(kind.fullmatch(plain) for kind in (_BETWEEN, _PREDICATE, _POST_MORTEM))
             ended = sentence.section.kind == "risk" and "," in gap and at > subjects[-1].end
             if clear and not ended and all(one.code for one in subjects):
                 for one in subjects:
@@ -258,6 +321,15 @@ def _walk(
         at = mark.end()
     if not first:
         yield from _of_the_family(sentence, text, loose, anchors, kin, german)
+
+
+def _of_the_dead(sentence: Sentence, kin: list[_Kin]) -> list[_Kin]:
+    """The relative of whose post-mortem a sentence begins to speak: the last one of the sentence before it."""
+    match = _POST_MORTEM.match(sentence.text)
+    if match is None or sentence.before is None or any(one.start < match.end() for one in kin):
+        return []
+    *_, last = [None, *_RELATIVE.finditer(sentence.before.text)]
+    return [_Kin(relation_of(last["who"]) or "", 0, 0)] if last is not None else []
 
 
 def _masked(text: str, conditions: list[re.Match[str]]) -> str:
@@ -313,6 +385,9 @@ def _around(sentence: Sentence, start: int, end: int) -> tuple[int, int]:
     return sentence.clause(start, start + 1)[0], sentence.clause(end - 1, end)[1]
 
 
+_SHORTENED: Final = re.compile(r"\b(?:bzgl|bez|insb|inkl|v\.\ ?a|i\.\ ?S|z\.\ ?B)\.\s", re.IGNORECASE)
+
+
 def _is_negated(text: str, condition: re.Match[str]) -> bool:
     """Whether a denial stands before a condition in its part of the sentence."""
     return _denial(text, condition) is not None
@@ -324,7 +399,7 @@ def _denial(text: str, condition: re.Match[str]) -> re.Match[str] | None:
         last = match
     if last is None:
         return None
-    between = text[last.end() : condition.start()]
+    between = _SHORTENED.sub(" ", text[last.end() : condition.start()])
     if _YES.search(between) or ";" in between or re.search(r"[.:]\s", between.lstrip(".")):
         return None
     listed = between.replace("¤", "")
@@ -344,7 +419,9 @@ def _of_the_family(
     german: bool,
 ) -> Iterator[Fact]:
     """What is said of the family without saying of whom."""
-    headed = sentence.section.kind == "family" and (sentence.is_under_heading or sentence.is_joined)
+    headed = sentence.section.kind == "family" and (
+        sentence.is_under_heading or sentence.is_joined or _goes_on_to_deny(sentence)
+    )
     for condition in conditions:
         name = condition_name(condition, german)
         span = _link(sentence, text, condition, anchors, headed)
@@ -368,10 +445,23 @@ def _of_the_family(
             yield sentence.fact("family", name, min(denial.start(), span[0]), span[1], negated=True)
         elif _DENIED_AFTER.search(after) or _denied_by_anchor(text, condition):
             yield sentence.fact("family", name, span[0], span[1], negated=True)
-        elif _WITHOUT.search(text[: condition.start()]) and not _YES.search(text[: condition.start()]):
+        elif _WITHOUT.search(
+            text, condition.end(), sentence.clause(condition.start(), condition.end())[1]
+        ) or (_WITHOUT.search(text[: condition.start()]) and not _YES.search(text[: condition.start()])):
             continue
         else:
             yield sentence.fact("family", name, span[0], span[1])
+
+
+def _goes_on_to_deny(sentence: Sentence) -> bool:
+    """Whether a sentence after one on relatives does nothing but deny conditions."""
+    before = sentence.before
+    return (
+        before is not None
+        and before.section is sentence.section
+        and (_RELATIVE.search(before.text) is not None or _goes_on_to_deny(before))
+        and _WITHOUT.match(sentence.text) is not None
+    )
 
 
 def _denied_by_anchor(text: str, condition: re.Match[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final, NamedTuple
 
-from fhir_bridge.adapters.ehr.notes.facts import Fact
+from fhir_bridge.adapters.ehr.notes.current import Finding, standing
 from fhir_bridge.adapters.ehr.notes.modality import is_unreal
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
 from fhir_bridge.adapters.ehr.notes.times import moment
@@ -28,14 +28,16 @@ NYHA: Final = ("nyha", "nhya", "nyah", "nyh ", "new york heart")
 _ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "1": "1", "2": "2", "3": "3", "4": "4"}
 _CLASS: Final = r"(?:IV|I{1,3}|[1-4])"
 _SUB: Final = r"(?:\s?[ab](?![\w-]))?(?![\w%])"
-_NAME: Final = r"(?:NYHAA?|NHYA|NYAH|NYH|New\ York\ Heart\ Association)"
+_NAME: Final = r"(?:NYHAA?|NHYA|NYAH|NYH|New\ York\ Heart(?:\ Association)?)"
 _JOIN: Final = r"(?:\s*(?P<join>-|–|/|to|or|bis|oder|and|und)\s*(?:(?:NYHA|class|Klasse|Stadium)[- ])?"
-_BETWEEN_NAME: Final = r"""(?:\s*(?:[-:=]\s*)?(?:functional|Funktions|Klasse|class(?:ification)?|cl\.?|FC|stage
+_BETWEEN_NAME: Final = r"""(?:\s*(?:[-:=]\s*)?(?:[()]|(?:functional|Funktions|Klasse|class(?:ification)?|cl\.?|FC
+    |stage
     |Stadium|Stad\.|Grad|grade|Kl\.|status
-    |Funktionsklasse|of|was|war|beträgt|entspricht|liegt\ bei|gives|prior|\(|\)|symptoms?|Beschwerden|currently
+    |Funktionsklasse|of|was|war|beträgt|entspricht|liegt\ bei|gives|prior|symptoms?|Beschwerden|at|bei|currently
     |derzeit|aktuell|jetzt|now|today
+    |unchanged|unverändert|stable|stabil|remains|remained|bleibt|weiterhin
     |heute|is|ist|at|worsened\ to|improved\ to
-    |verschlechtert\ auf|verbessert\ auf)(?!\w))*\s*(?:[-:=]\s*)?"""
+    |verschlechtert\ auf|verbessert\ auf)(?!\w)))*\s*(?:[-:=]\s*)?"""
 _NYHA: Final = re.compile(
     rf"""\b{_NAME}\b{_BETWEEN_NAME}(?P<low>{_CLASS}){_SUB}{_JOIN}(?P<high>{_CLASS}){_SUB})?
     |\b(?:functional\ |Funktions)?(?:class|Klasse|Stadium|Grad|grade)\s+(?P<low2>{_CLASS}){_SUB}(?:\s*(?:-|–|/|to
@@ -44,10 +46,18 @@ _NYHA: Final = re.compile(
     |der\s+)?){_NAME}\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_CHANGED: Final = re.compile(
+    rf"""\b{_NAME}\b(?:\s*(?:class|Klasse|Stadium|symptoms|has|have|hat|sich|is|was|now|jetzt|since|seither
+    |improv\w+|verbess\w+|gebess\w+|worsen\w+|verschl\w+|changed?|went|gone|fell|dropped|rose|\w*creased|declined
+    |recovered|progress\w+|down|up)\b)*\s*\b(?:from|von)\s+(?:(?:class|Klasse|Stadium
+    |NYHA)\s+)?{_CLASS}{_SUB}\s*(?:to|auf|nach)\s+
+    (?:(?:class|Klasse|Stadium|NYHA)\s+)?(?P<low>{_CLASS}){_SUB}(?:\s*[-–/]\s*(?P<high>{_CLASS}){_SUB})?""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _AGAIN: Final = re.compile(
-    rf"""(?P<before>[^.;]{{0,50}}?)\b(?:(?:class|Klasse|Stadium|stage)\ (?P<low>{_CLASS}){_SUB}(?:\s*(?:-|–|to
+    rf"""(?P<before>[^.;]{{0,50}}?)(?:\b(?:class|Klasse|Stadium|stage)\ (?P<low>{_CLASS}){_SUB}(?:\s*(?:-|–|to
     |bis)\s*(?P<high>{_CLASS}){_SUB})?
-    |(?P<turn>to|auf)\ (?P<low2>{_CLASS}){_SUB}|(?P<now>now|jetzt|aktuell|currently|today|heute
+    |(?P<turn>to\ |auf\ |->\s?|=>\s?|→\s?)(?P<low2>{_CLASS}){_SUB}|\b(?P<now>now|jetzt|aktuell|currently|today|heute
     |derzeit)\ (?P<low3>IV|I{{1,3}}){_SUB}(?P<none>))""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -83,6 +93,12 @@ _LEGEND: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """After a class: what it means, or how many have it."""
+_EVER: Final = re.compile(
+    r"\b(?:ever|jemals|(?:no|any|keine?n?)\ (?:evidence|indication|record|sign|documentation|Hinweise?|Anhalt)"
+    r"|irgendwann)\b",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Before a class that it is asked, or denied, that the patient had."""
 _UNKNOWN_CLASS: Final = re.compile(
     r"\bNYHA(?:[- ](?:class|Klasse|Stadium))?\s*[:=]?\s*(?P<class>VI?|0|[5-9])(?![\w/%]|[.,]\d)"
 )
@@ -98,9 +114,9 @@ class _Mention(NamedTuple):
     named: bool
 
 
-def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Iterator[tuple[Fact, bool]]:
-    """The NYHA class that a sentence states of the patient; with whether it says that it is of now; `doubt` is
-    called for a class that there is not."""
+def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Iterator[Finding]:
+    """The NYHA class that a sentence states of the patient, and its standing; `doubt` is called for a class that
+    there is not."""
     text = sentence.text
     mentions = list(_mentions(sentence, day))
     if not mentions:
@@ -121,10 +137,11 @@ def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Ite
             return
         stated = neutral[0]
     before = text[: stated.start]
-    if _NOT_NYHA.search(text, *sentence.clause(stated.start, stated.end)):
+    clause = sentence.clause(stated.start, stated.end)
+    if _NOT_NYHA.search(text, *clause):
         return
     changed = UNCHANGED.search(text)
-    if changed is not None and changed.start() > stated.start and stated.moment == 0:
+    if changed is not None and changed.start() > stated.end + 20 and stated.moment == 0:
         return
     if changed is None and is_denied(before):
         return
@@ -145,7 +162,8 @@ def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Ite
     if is_of_another(sentence, stated.start, stated.end):
         return
     if (
-        _AT_SUCH.search(before)
+        _EVER.search(text[clause[0] : stated.start])
+        or _AT_SUCH.search(before)
         or _THAN.search(before)
         or is_unreal(sentence, stated.start, stated.end)
         or (sentence.section.kind == "plan" and stated.moment <= 0)
@@ -153,7 +171,8 @@ def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Ite
         return
     if stated.moment == 0 and is_of_another_time(sentence, stated.start, stated.end, day):
         return
-    yield sentence.fact("nyha", f"{low}-{high}" if high else low, stated.start, stated.end), stated.moment > 0
+    fact = sentence.fact("nyha", f"{low}-{high}" if high else low, stated.start, stated.end)
+    yield fact, standing(sentence, stated.moment)
 
 
 def _mentions(sentence: Sentence, day: date | None) -> Iterator[_Mention]:
@@ -161,6 +180,10 @@ def _mentions(sentence: Sentence, day: date | None) -> Iterator[_Mention]:
     text = sentence.text
     spans: list[tuple[str, str, str, int, int, bool, bool]] = []
     at = 0
+    if (changed := _CHANGED.search(text)) is not None:
+        end = changed.end()
+        spans.append((changed["low"], changed["high"] or "", "-", changed.start(), end, True, True))
+        at = end
     while True:
         match = _NYHA.search(text, at)
         again = _AGAIN.match(text, at) if spans else None

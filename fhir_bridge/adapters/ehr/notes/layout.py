@@ -12,6 +12,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from fhir_bridge.adapters.ehr.notes.columns import Columns, cells
+from fhir_bridge.adapters.ehr.notes.forms import answered
 from fhir_bridge.adapters.ehr.notes.sections import Section, section_of_heading
 
 __all__ = ["Passage", "passages"]
@@ -20,8 +22,6 @@ _WIDEST: Final = 120
 _NARROWEST: Final = 45
 _LISTED: Final = re.compile(r"\s*(?:[-*•·▪–>]|\d{1,2}[.)]|[a-z]\)|\(\d\))\s+(?=\S)")
 """What begins an item of a list."""
-_GAP: Final = re.compile(r"(?<=\S)(?:\t[\t ]*|(?<![.:;,!?]) {2,}|(?<=[.:;,!?]) {3,})(?=\S)")
-"""Between two columns."""
 _NOT_A_NAME: Final = re.compile(r"[\d:=%]")
 _IN_BRACKETS: Final = re.compile(r"\([^()]{0,40}\)|\b[23]D\b")
 _LABEL: Final = re.compile(r"\s*[A-ZÄÖÜ][\w./&-]{0,24}(?:[ /][\w./&()-]{1,20}){0,3}\s*:(?=\s|$)")
@@ -101,20 +101,19 @@ class _Line(NamedTuple):
 def _line(start: int, raw: str) -> _Line:
     text = raw.strip()
     indent = len(raw) - len(raw.lstrip())
-    gaps = list(_GAP.finditer(text))
-    if not gaps:
+    first, *others = cells(raw)
+    if not others:
         return _Line(start + indent, text, indent, 0)
     pieces: list[str] = []
-    at = 0
-    for gap in gaps:
-        cell = text[at : gap.start()]
-        named = len(cell) < 40 and not _NOT_A_NAME.search(_IN_BRACKETS.sub("", cell))
+    before = first
+    for cell in others:
+        named = len(before.text) < 40 and not _NOT_A_NAME.search(_IN_BRACKETS.sub("", before.text))
         mark = ":" if named else "\n"
-        if cell.endswith((".", ":", ";", ",")):
+        if before.text.endswith((".", ":", ";", ",")):
             mark = " "
-        pieces += (cell, mark, " " * (gap.end() - gap.start() - 1))
-        at = gap.end()
-    return _Line(start + indent, "".join(pieces) + text[at:], indent, indent + gaps[0].end())
+        pieces += (before.text, mark, " " * (cell.start - before.start - len(before.text) - 1))
+        before = cell
+    return _Line(start + indent, "".join(pieces) + before.text, indent, others[0].start)
 
 
 def _goes_on(before: _Line, line: _Line, first: _Line, width: int) -> bool:
@@ -145,8 +144,10 @@ def passages(text: str, section: Section) -> Iterator[Passage]:
     lines: list[_Line] = []
     at = 0
     width = 0
+    columns = Columns()
     for raw in text.split("\n"):
-        lines.append(_line(at, raw) if raw.strip() else _Line(at, "", 0, 0))
+        read = columns.read(answered(raw))
+        lines.append(_line(at, read) if read.strip() else _Line(at, "", 0, 0))
         if lines[-1].width <= _WIDEST:
             width = max(width, lines[-1].width)
         at += len(raw) + 1

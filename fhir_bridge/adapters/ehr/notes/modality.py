@@ -6,34 +6,66 @@ import re
 from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.sentences import Sentence
+from fhir_bridge.adapters.ehr.notes.times import NOW
 
-__all__ = ["HYPOTHETICAL", "is_unreal"]
+__all__ = ["HYPOTHETICAL", "general_words", "is_unreal"]
 
 _GENERAL: Final = re.compile(
-    r"""\b(?:guidelines?|leitlinie\w*|(?<!NYHA\ )criteri(?:a|on)|kriteri(?:en|um)|trials?|study\ included|studie
-    |inclusion|exclusion|\w+kriterien
-    |\w*einschluss\w*|\w*ausschluss\w*|eingeschlossen|defined|definition|definiert|thresholds?|schwellen?\w*
-    |cut-?off|grenzwerte?n?s?
-    |reference|referenz\w*|normwerte?|normbereich\w*|eligib\w+|qualif(?:y|ies)|legend\w*|legende|means|bedeutet
-    |patients|pts|(?<!des\ )(?<!dem\ )(?<!den\ )(?<!Ihren\ )patienten
-    |core\ measures?|patient\ education|patientenschulung|all\ pts|licensed|approved|zugelassen|zulassung
-    |required|erforderlich
-    |category|kategorie|entity|entität|example|beispiel\w*|beispielsweise|z\.\ ?B\.|e\.g\.|template|average|mean
-    |median|durchschnitt\w*|mittlere[rnms]?|im\ Mittel|cohort|kohorte|registry|register
-    |generally|in\ general|im\ Allgemeinen|classified\ as|called|termed|bezeichnet|spricht\ man|nennt\ man
-    |minimum|maximum\ of|(?:upper|lower)\ limit
-    |voraussetzung\w*|bedingung\w*|requirements?|depend(?:s|ing)|abhängig|je\ nach|calculator
-    |classification\ (?:is|of|ranges)|klassifikation|klassen|classes
-    |leitlinien-\ ?schwelle|included\ patients)\b|^\W*(?:(?:an?|eine|the|die)\s+)?(?:norm
-    |normale?):?\s*(?:LV)?EF\s*(?:is|:|=|beträgt|liegt
-    |\d)|^\W*Norm(?:al)?(?:wert)?:""",
+    r"""\b(?:guidelines?|leitlinie\w*|\w*kriteri(?:en|um|ums)|trials?|RCTs?|study\ included|studien?(?!nr|nummer)
+    |eingeschlossen|einschluss\w*|ausschlussgr\w+|ausschluss(?=:)|inclusion|exclusion|defined|definition|definiert
+    |thresholds?|schwellen?\w*
+    |cut-?offs?|(?:grenz|norm|soll|ziel|richt|schwellen|referenz|normal)-?(?:werte?n?s?|bereich\w*)
+    |(?:normal|reference|target|limit)\ (?:values?|ranges?|limits?)|norms?|references?|referenz\w*|grading|einteilung
+    |eligib\w+|qualif(?:y|ies)|legend\w*|legende|means|bedeutet
+    |patients|pts|(?<!des\ )(?<!dem\ )(?<!den\ )(?<!Ihren\ )(?<!unseren\ )patienten|those\ with|people|individuals
+    |subjects|adults|Betroffene|Erwachsene
+    |in\ (?:wo)?men|bei\ (?:Frauen|Männern)
+    |core\ measures?|patient\ education|\w*schulung\w*|education|lecture|vortrag|leaflet|brochure|broschüre|booklet
+    |flyer|poster|merkblatt|website|article
+    |all\ pts|licensed|approved|zugelassen|\w*zulassung
+    |category|kategorie|entity|entität|example|beispiel\w*|beispielsweise|z\.\ ?B\.|e\.g\.|template|textbaustein
+    |average|median
+    |durchschnitt\w*|mittlere[sr]?\ (?:Alter|EF|LVEF)|im\ Mittel|cohort|kohorte|registry|register|\w*gruppe\ \(n
+    |generally|in\ general|im\ Allgemeinen|as\ a\ rule|in\ der\ Regel|typically|typischerweise|classified\ as
+    |called|termed|bezeichnet|spricht\ man
+    |nennt\ man|is\ considered|gelten|gilt\ als
+    |minimum|maximum\ of|(?:upper|lower)\ limit|irrespective|regardless|independent(?:ly)?\ of|unabhängig
+    |ungeachtet|whatever\ the
+    |voraussetzung\w*|bedingung\w*|prerequisites?|conditions?\ for|requirements?|requires?|required|erforderlich
+    |gefordert|fordert|verlangt|vorausgesetzt
+    |mandatory|necessary|obligatory|notwendig|depend(?:s|ing)|abhängig|je\ nach|calculator|licen[cs]e|fahrerlaubnis
+    |führerschein|fahreignung|tauglichkeit\w*
+    |insurer|insurance|krankenkasse|payer|reimburse\w*
+    |classifi(?:cation|es)(?!\ II|\ I\b|\ IV)|klassifikation|klassen|classes|staging
+    |included\ patients|(?:risk\ )?(?:\w+-?)?scores?(?=\s*(?::|items?\b|of\b|für\b|for\b))|points?\ each|punkte
+    |(?:risk|risiko)[- ]?(?:markers?|features?|marker\w*|calculat\w+|stratifi\w+)
+    |high[- ]risk\ features?|red\ flags?|warnzeichen|risk\ factors?\ (?:for|of)|risikofaktoren\ (?:für|des|der)
+    |predictors?|prädiktor\w*)\b
+    |(?<!his\ )(?<!her\ )(?<!cardiovascular\ )(?<!CV\ )(?<!cardiac\ )\brisk\ factors?\ include\b|\bcriteri(?:a|on)\b
+    |(?:\([1-9]\ ?(?:P|Pkt|pts?|points?|Punkte?)?\.?\).*){2}
+    |\b(?:inhibitors?|blockers?|drugs?|ICDs|LVADs?|\w*hemmer|\w*blocker|medikamente)\ (?:work|help|reduce|improve
+    |lower|wirken|helfen|senken|reduzieren|verbessern
+    |should|are|sind|may|can|können|sollten)\b
+    |^\W*(?:(?:an?|eine|the|die)\s+)?(?:norm|normale?):?\s*(?:LV)?EF\s*(?:is|:|=|beträgt|liegt|\d)
+    |^\W*Norm(?:al)?(?:wert)?:|\b(?-i:Norm)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """Words by which a sentence speaks of no one."""
+_OF_THE_PATIENT: Final = re.compile(
+    rf"""\b(?:his|her|(?<!you\ )have\ an?|has\ an?|hat\ eine|seine|ihre)\ (?:\w+\ ){{0,3}}?(?:LV)?EF\b|\b(?:EF
+    |LVEF)\b[^,;]*\b(?:{NOW.pattern})|\bdie\ (?:LV)?EF\ (?:jetzt\ |aktuell\ )?(?:beträgt|liegt|ist|war)
+    |\b(?:s?he|patient(?:in)?|the\ EF|er|sie)\ (?:is|was|remains|ist|war|bleibt|befindet)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""In a clause beside one that speaks of no one: this one speaks of the patient."""
 _CONDITION: Final = re.compile(
     r"""\b(?:if|should|unless|whether|in\ case|provided\ that|falls?|sofern|wenn|sollten?|soll|ob|im\ Falle?
     |were\ there|läge\w*|gäbe|hätten?|once(?=\s+[a-z])|until(?=\ (?:the\ (?:next|LV|EF)|LV|EF|next|further|review
     |seen|follow))
+    |as\ long\ as|solange|sobald|irgendwann|im\ Falle|assuming|suppos(?:e|ing)|angenommen
+    |(?:when|whenever|once|where|for|at|bei(?=[^.;]*:)|ab|with(?=[^.;]*:)|in)\ (?:an?\ |the\ |any\ |eine[rmn]?[ ]
+    |der\ )?(?:LV-?)?(?:EF|NYHA|ejection\ fraction)(?=\b(?!\ (?:was|on|at))[^.;]*(?::|,\ (?:\w+\ )?(?:start
+    |consider|add|give|stop|beginn|geb|refer|SGLT|MRA|ICD)))
     |bei\ (?:Abfall|Verschlechterung|Absinken|Unterschreiten|Unterschreitung|Progress\w*|Zunahme|LVEF-Abfall
     |EF-Abfall|Erreichen))\b
     |^\W*(?-i:Sinkt|Fällt|Steigt|Liegt|Bleibt|Beträgt|Verschlechtert|Erreicht|Persistiert)\b""",
@@ -44,26 +76,31 @@ _PLAN: Final = re.compile(
     r"""\b(?:would(?!\ (?:put|grade|class|classify|say|estimate|place|call|rate|describe))|could|may|might|goals?
     |target|aim\w*|planned
     |plan\ (?:to|for)|to\ (?:re)?assess|to\ be(?=\ (?:re)?(?:assess|confirm|determin|clarif|check|done|repeat
-    |discuss|document|perform|measur))|hope\w*|wants?|wish\w*|needs?\ to|must|ensure|muss|müsste|dürfte
-    |thinking\ (?:of|about)|denkt\ (?:über|an)|überlegt|decide\w*|expect\w*|desired|anticipat\w*|erhoff\w*
+    |discuss|document|perform|measur))|hop(?:e|es|ed|ing)\w*|hopefully|strive|aspire|wants?|wish\w*|needs?\ to|must
+    |ensure|muss|müsste|dürfte
+    |thinking\ (?:of|about)|denkt\ (?:über|an)|überlegt|decide\w*|expect\w*|desired|anticipat\w*|predicted|achieve
+    |reach(?:es)?|erreichen|erhoff\w*
     |erwart\w*|wünsch\w*|indicated|indication|recommend\w*|advised?|advisable|please|consider(?:ing|ed)?
     |refer\ (?:for|if|when)
     |pending|document\ the|exceeds|requested|return\ (?:if|for)|cannot\ (?:rule\ out|exclude)|rule\ out|r/o
     |await\w*
     |possibl[ey]|maybe|perhaps|probabl[ey]|likely|vielleicht|wahrscheinlich|unconfirmed|presumed|questionable
     |suspected|benefits?|apply|applies|counts?\ as|booked|scheduled
-    |würden?|wäre|käme|könnte|Ziel\w*|anzustreben|angestrebt|geplant|zur\ (?:Bestimmung|Reevaluation)
+    |würden?(?![^.;]*\b(?:einstufen|einschätzen|einordnen|klassifizieren|sagen|schätzen|beziffern)\b)|wäre|käme
+    |könnte|Ziel\w*|rechnen|gerechnet|in\ Aussicht|prognos\w+|hoff\w+|anzustreben|angestrebt|geplant
+    |zur\ (?:Bestimmung|Reevaluation)
     |indiziert|Indikation\w*|\w+-Indikation|empf[oe]h\w+|ratsam|bitte|erwägen|erwogen|prüfen|möglicherweise
     |profitier\w+
     |angefordert|angemeldet|evtl|eventuell|fraglich\w*|V\.\ ?a|Verdacht|vermutlich|gilt|gelten
     |(?:Wieder)?vorstellung\ bei|ab\ (?:NYHA|einer)|ausstehend|zu\ klären|erfragen|zu\ dokumentieren
     |nächsten\ Termin\ nach
-    |zur\ Kontrolle\ der|\w*kontrolle\ in|risks?\ (?:is|of)|Risiko|worri\w+)\b""",
+    |zur\ Kontrolle\ der|\w*kontrolle\ in|risks?\ (?:is|of)|(?<!familiäres\ )Risiko|worri\w+)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """Words by which a clause speaks of what is to be."""
 _ACTION: Final = re.compile(
-    r"""\b(?:ICD|CRT|LVAD|HTX|AVR|AKE|OP|surgery|indicat\w+|\w*indikation\w*|candidate|refer\w*|therap\w+
+    r"""\b(?:ICD|CRT|LVAD|HTX|AVR|AKE|OP|surgery|indicat\w+|\w*indikation\w*|candidate|refer\w*|therap\w+|treat\w*
+    |behandel\w*
     |\w*therapie\w*|stop\w*|hold|pausier\w+
     |\w*pause\w*|absetzen|start\w*|beta-?blockers?|betablocker|MRA|SGLT2\S*|ACE\S*|discontinu\w+|benefit\w*
     |profit\w+|recommend\w*|empf\w+
@@ -84,7 +121,8 @@ _BOUND_FOR: Final = re.compile(
     r"\b(?:bei|for|once|when|ab|für|to|as|nach)\s+(?:an?\s+|the\s+|einer\s+|der\s+)?\Z", re.IGNORECASE
 )
 _OR_LESS: Final = re.compile(
-    r"\s*(?:or\s+(?:less|more|below|above|lower|higher|greater)|oder\s+(?:weniger|mehr|darunter|darüber|niedriger|höher))\b",
+    r"\s*(?:or\s+(?:less|more|below|above|lower|higher|greater)|oder\s+(?:weniger|mehr|darunter|darüber|niedriger"
+    r"|höher))\b",
     re.IGNORECASE,
 )
 """After a value that is a bound."""
@@ -99,19 +137,46 @@ HYPOTHETICAL: Final = re.compile(
 """Any of these words."""
 
 
-def is_unreal(sentence: Sentence, start: int, end: int, *, bound: bool = False) -> bool:
+_QUOTES: Final = re.compile(r"[„“”\"«»]")
+_DEFINES: Final = re.compile(r"\s*(?::\s*(?![\d<>~])|=\s*[^\W\d])")
+"""After a value of which something is said in general."""
+_COORDINATED: Final = re.compile(r"\b(?:and|but|und|aber|or|oder)\b", re.IGNORECASE)
+
+
+def general_words(text: str, start: int, end: int) -> re.Match[str] | None:
+    """The words by which a text speaks of no one; those in brackets are only for what is in them."""
+    for match in _GENERAL.finditer(text):
+        opened, closed = text.rfind("(", 0, match.start()), text.find(")", match.end())
+        within = opened >= 0 and text.find(")", opened, match.start()) < 0 and closed >= 0
+        if not within or (opened < start and end <= closed):
+            return match
+    return None
+
+
+def is_unreal(sentence: Sentence, start: int, end: int, *, bound: bool = False, wish: bool = False) -> bool:
     """Whether what is from `start` to `end` of a sentence is no finding; `bound`: it is a bound (`< 35 %`), as
-    thresholds are."""
+    thresholds are; `wish`: what the patient wants, or is told to do, after it takes nothing of it."""
     text = sentence.text
-    if sentence.section.kind == "general" or _GENERAL.search(text) or text[end:].lstrip().startswith("?"):
-        return True
     clause = sentence.clause(start, end)
-    if _OR_LESS.match(text, end):
+    general = general_words(text, start, end)
+    if general is not None and (
+        bound or clause[0] <= general.start() < clause[1] or not _OF_THE_PATIENT.search(text, *clause)
+    ):
+        return True
+    if sentence.section.kind == "general" or text[end:].lstrip().startswith("?"):
+        return True
+    if len(_QUOTES.findall(text, 0, start)) % 2 or len(_QUOTES.findall(text, end)) % 2:
+        return True
+    if _OR_LESS.match(text, end) or _DEFINES.match(text, end):
         return True
     for match in _CONDITION.finditer(text):
         if match.start() < end or match.start() < clause[1] or bound:
             return True
-    if _PLAN.search(_NOT_INDICATED.sub(" ", text[clause[0] : clause[1]])):
+    planned = text[clause[0] : clause[1]]
+    if wish:
+        rest = _COORDINATED.search(text, end, clause[1])
+        planned = text[clause[0] : rest.start() if rest else clause[1]]
+    if _PLAN.search(_NOT_INDICATED.sub(" ", planned)):
         return True
     if not bound:
         return False

@@ -5,23 +5,41 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["FAMILY", "OTHER", "PATIENT", "leading_person", "speaks_of_another"]
+__all__ = ["FAMILY", "OTHER", "PATIENT", "leading_person", "names_another", "speaks_of_another"]
 
 FAMILY: Final = re.compile(
-    r"""\b(?:(?:step|god|grand|foster)?(?:father|mother)|(?:half-?)?(?:brother|sister)|(?:grand)?(?:son|daughter)
+    r"""\b(?:(?:step|god|grand|foster)-?\ ?(?:father|mother|son|daughter|child(?:ren)?|parents?|nephew|niece)
+    |(?:father|mother)(?:-in-law)?|(?:half-?)?(?:brother|sister)|son|daughter
     |uncle|aunt|cousin
-    |husband|wife|partner
+    |(?:ex-?)?(?:husband|wife)|partner|widow(?:er)?\ of|stepdad|stepmum|stepmom|child(?:ren)?(?!['’]s\ (?:hospital
+    |clinic|ward))|kids?|infant|newborn|baby
     |mom|mum|dad|grand(?:ma|pa)|(?:grand)?parents?|siblings?|twins?|(?:boy|girl)?friend|spouse|nephew|niece
-    |fianc[ée]e?
-    |(?:room|flat|house)mates?|neighbou?rs?|co-?workers?|colleague|donor|another\ patient|Mitpatient\w*
-    |Bettnachbar\w*|boss|carer|caregiver|Betreuer\w*|Verlobte[rn]?|in-laws|fet(?:us|al)|foetal|[MP]G[MF]
-    |(?:groß|gross|urgroß|schwieger|stief|halb|adoptiv|pflege|paten)?(?:vater|mutter|bruder|brüder|schwester|sohn|söhne|tochter|töchter|onkel|tante|eltern)n?s?|Geschwister\w*
-    |Zwilling\w*
-    |Cousine?|Ehemann\w*|Ehefrau|Ehepartner\w*|Gatt(?:e|in)|Oma|Opa|Neffen?|Nichten?|Lebensgefährt\w+
-    |Freund(?:in)?|Partnerin
-    |Mitbewohner\w*|Nachbar\w*|Kolleg(?:e|in)|Spender\w*|fetale?[rns]?|Schwager|Schwägerin|Indexpatient\w*
+    |relatives|(?:a|one|blood)\ relative
+    |fianc[ée]e?|companion
+    |(?:room|flat|house|team|class|cell|work)-?mates?|neighbou?rs?|co-?workers?|colleague|donor|recipient
+    |another\ (?:patient|man|woman|person|resident)
+    |(?:other|second|further|different|next)\ (?:patient|man|woman|person|gentleman|lady|resident|passenger)s?
+    |(?:patient|man|woman|gentleman|lady|boy|girl|person|occupant|someone|one)\ (?:opposite|across
+    |next\ (?:to|door)|(?:in|of|from)\ the\ (?:next|neighbou?ring|adjacent|opposite|other))
+    |fellow\ \w+|lodger|tenant|landlord|landlady|boss|supervisor|employer|employee|manager['’]s|carer|caregiver
+    |care\ worker|group\ members?|members?\ of|(?:two|three|four|some|several|many|both)\ others
+    |someone|somebody|acquaintances?|guests?|Mitpatient\w*
+    |Bettnachbar\w*|Betreuer\w*|Verlobte[rn]?|in-laws|fet(?:us|al)|foetal|[MP]G[MF]
+    |(?:groß|gross|urgroß|schwieger|stief|halb|adoptiv|pflege|paten|kinds|kindes|zwillings|ur)?(?:vater|mutter
+    |bruder|brüder|schwester|sohn|söhne|tochter|töchter|onkel|tante|eltern|enkel(?:in|innen|kind(?:er)?)?
+    |nichte)n?s?|Geschwister\w*
+    |Zwilling\w*|(?-i:Kind(?:er|ern|es|s)?)(?!\ regards)|Säugling\w*|(?:eine?[rsmn]?|der|die|seine?[rmn]?
+    |ihre?[rmn]?)\ Bekannte[rn]?(?!\ [A-ZÄÖÜ])|Verwandte[rn]?|Angehörige[rn]?
+    |Cousine?|(?:Ex-?)?Ehe(?:mann|frau|partner|gatt)\w*|Gatt(?:e|in)|Oma|Opa|Neffen?|Lebens(?:gefährt|partner)\w+
+    |Freund(?:in|es|e)?|Partnerin|Kumpels?
+    |(?:Mit|Heim|Haus)bewohner\w*|(?:Zimmer|Bett|Sitz)?(?:nachbar|genoss)\w*|(?:Arbeits)?Kolleg(?:e|in|en)
+    |Kamerad\w*|Spender\w*|Empfänger\w*|fetale?[rns]?|Schwager\w*|Schwägerin\w*|Indexpatient\w*
+    |Chef(?:in|s)?|Vorgesetzte[rn]?|Pflege(?:kraft|kräfte|rin|r)|Haushaltshilfe|(?:Gruppen)?Mitglied\w*|(?:Unter
+    |Ver)mieter\w*
+    |(?:andere[rnms]?|weitere[rnms]?|zweite[rnms]?|nächste[rnms]?)\ (?:Patient\w*|Pat\.|Kranke\w*|Person\w*|Mann
+    |Frau|Teilnehmer\w*)
     |proband|index\ case
-    |(?:seine|ihre|die|der)\ Frau|(?:ihr|sein|der)\ Mann|children|Kinder)s?['’]?s?\b""",
+    |(?:seine[rn]?|ihre[rn]?|die|der)\ Frau(?!\ [A-ZÄÖÜ])|(?:ihre?[nms]?|sein|der)\ Mann(?:es)?)s?['’]?s?\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """A person who is not the patient."""
@@ -36,7 +54,9 @@ OTHER: Final = re.compile(
 )
 """A person who is no blood relative."""
 PATIENT: Final = re.compile(
-    r"\b(?:patient(?:in)?(?!['’]s)|pat\.|pt\b\.?(?!['’]s)|himself|herself|selbst|Herr|Frau|Mr|Mrs|Ms|Miss)\b(?!['’])",
+    r"\b(?:patient(?:in)?(?!['’]s)|pat\.|pt\b\.?(?!['’]s)|(?:s?he|s?ie|er|ich|I)\s+(?:himself|herself|selbst|own)"
+    r"|his\s+own|her\s+own"
+    r"|(?:Herrn?|Frau|Hr|Fr|Mr|Mrs|Ms|Miss)\b\.?(?=\s+(?:(?:Dr|Prof)\.?\s+)*[A-ZÄÖÜ][\w'’-]+))\b(?!['’]s)",
     re.IGNORECASE,
 )
 _WITH: Final = re.compile(
@@ -48,6 +68,11 @@ _SOURCE: Final = re.compile(
     r"\b(?:per|laut|according\ to|says|said|reported\ by|by)\s+(?:\w+\s+)?\Z", re.IGNORECASE | re.VERBOSE
 )
 """Before a person who only reports."""
+_OCCASION: Final = re.compile(
+    r"\b(?:when|after|since|before|until|because|due to|for|als|nach|seit|bis|wegen|weil|bei(?:\s+der)?\s+Geburt)\b",
+    re.IGNORECASE,
+)
+"""Before a person who is named for the time or the reason of what the patient did."""
 _WHO: Final = re.compile(
     r"[^,;(]{0,30}[,(]\s*(?:who|which|whose|der|die|dessen|deren|welche[rs]?|he|she|er|sie)\b", re.IGNORECASE
 )
@@ -86,23 +111,44 @@ def leading_person(text: str) -> str | None:
     return "m" if _MEN.search(who) else "?"
 
 
+_DETERMINED: Final = re.compile(
+    r"(?:^|[,;(]|\b(?:and|but|und|aber|dass|that|weil|because))\s*(?:the|an?|his|her|their|our|one|der|die|das"
+    r"|eine?|sein|seine|ihre?|unsere?)\s+(?P<who>(?:[\w-]+\s+){1,4})\Z",
+    re.IGNORECASE,
+)
+_OF_PATIENT: Final = re.compile(
+    r"\b(?:patient(?:in)?|pat|pt|man|woman|lady|gentleman|male|female|mann|frau|herr|dame|rentner(?:in)?"
+    r"|rehabilitand(?:in)?|versicherte[rn]?|betroffene[rn]?"
+    r"|\d+[- ]?(?:year|jähr)\w*|year-old)\b",
+    re.IGNORECASE,
+)
+
+
+def names_another(before: str) -> bool:
+    """Whether the subject right before a verb is a person or thing by a name that is none for the patient."""
+    match = _DETERMINED.search(before)
+    return match is not None and _OF_PATIENT.search(match["who"]) is None
+
+
 def speaks_of_another(text: str, start: int, end: int, clause: tuple[int, int]) -> bool:
     """Whether what is from `start` to `end` of a sentence is said of another person than the patient.
 
     One that is named before it may be, unless the patient is named in between, or it is one whom the patient lives
-    or came with; of those
-    named after it, one within its clause.
+    or came with, or an item of a list that is on the patient; of those named after it, one within its clause.
     """
     for match in FAMILY.finditer(text, 0, end):
         if match.start() >= start:
             return True
-        if PATIENT.search(text, match.end(), start):
+        named = PATIENT.search(text, match.end(), start)
+        if named is not None and text[match.end() : named.start()].strip() != ",":
             continue
         if (
             match.end() < clause[0]
             and _WITH.search(text, 0, match.start())
             and not _WHO.match(text, match.end())
         ):
+            continue
+        if _is_item(text, match, start, clause[0]):
             continue
         return True
     if _FAMILY_ITSELF.search(text, clause[0], end):
@@ -112,4 +158,26 @@ def speaks_of_another(text: str, start: int, end: int, clause: tuple[int, int]) 
         after is not None
         and _WITH.search(text[end : after.start()]) is None
         and _SOURCE.search(text[end : after.start()]) is None
+        and _OCCASION.search(text[end : after.start()]) is None
     )
+
+
+def _is_item(text: str, person: re.Match[str], start: int, clause: int) -> bool:
+    """Whether a person is named in an item of a list that began with the patient, and a finding begins another."""
+    item = text.rfind(",", 0, person.start())
+    own = text.rfind(",", 0, start)
+    return (
+        0 < item < person.end() <= own
+        and own < clause <= start
+        and len(text[clause:start].split()) <= 1
+        and "(" not in text[person.end() : start]
+        and len(text[item:own].split()) <= _SHORT
+        and FAMILY.search(text, 0, item) is None
+        and _VERB.search(text, item, own) is None
+    )
+
+
+_SHORT: Final = 7
+_VERB: Final = re.compile(
+    r"\b(?:who|is|was|has|had|der|die|hat|hatte|ist|war|wurde|lives?|lebt)\b(?!-)", re.IGNORECASE
+)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Final
 
+from fhir_bridge.adapters.ehr.notes.current import OPEN, Finding, current
 from fhir_bridge.adapters.ehr.notes.ejection_fraction import EJECTION, ejection_fraction
 from fhir_bridge.adapters.ehr.notes.facts import Doubt, Fact
 from fhir_bridge.adapters.ehr.notes.family import FAMILY_HISTORY, family_history
@@ -25,7 +26,7 @@ class RuleExtractor:
     """Facts by rules that give nothing where they are in doubt."""
 
     name = "rules"
-    version = "3"
+    version = "4"
     """Another one with every change of what the rules find: each fact says by which it was found."""
 
     def extract(self, text: str) -> Iterable[Fact]:
@@ -41,36 +42,40 @@ class RuleExtractor:
 
     def read(self, text: str, day: date | None, place: str = "") -> Iterator[Fact | Doubt]:
         """The facts of a text, and the values in it that can be none."""
-        if not _has(text.lower(), _SUBJECTS) and not place:
-            return
-        results: list[tuple[Fact | Doubt, bool]] = []
-
-        def doubt(kind: str, start: int, end: int) -> None:
-            results.append((Doubt(kind, start, end), False))
-
-        for sentence in sentences(text, place):
-            words = sentence.text
-            small = words.lower()
-            if sentence.before is None:
-                yield from _of_a_paragraph(text, results)
-                results.clear()
-            of_family = sentence.section.kind == "family" or _has(small, FAMILY_HISTORY)
-            of_ejection = _has(small, EJECTION) or (
-                sentence.before is not None and _RISES.search(words) is not None
+        if _has(text.lower(), _SUBJECTS) or place:
+            yield from (
+                one if isinstance(one, Doubt) else one._replace(text=text[one.start : one.end])
+                for one in current(_findings(text, day, place))
             )
-            of_class = _has(small, NYHA)
-            of_smoking = _has(small, SMOKING)
-            if not (of_family or of_ejection or of_class or of_smoking) or ASKED.search(words):
-                continue
-            if of_family:
-                results += [(fact, False) for fact in family_history(sentence)]
-            if of_ejection:
-                results += ejection_fraction(sentence, day, doubt)
-            if of_class:
-                results += functional_class(sentence, day, doubt)
-            if of_smoking:
-                results += [(fact, False) for fact in smoking(sentence)]
-        yield from _of_a_paragraph(text, results)
+
+
+def _findings(text: str, day: date | None, place: str) -> list[Finding]:
+    """All that the sentences of a text state."""
+    results: list[Finding] = []
+
+    def doubt(kind: str, start: int, end: int) -> None:
+        results.append((Doubt(kind, start, end), OPEN))
+
+    for sentence in sentences(text, place):
+        words = sentence.text
+        small = words.lower()
+        of_family = sentence.section.kind == "family" or _has(small, FAMILY_HISTORY)
+        of_ejection = _has(small, EJECTION) or (
+            sentence.before is not None and _RISES.search(words) is not None
+        )
+        of_class = _has(small, NYHA)
+        of_smoking = _has(small, SMOKING)
+        if not (of_family or of_ejection or of_class or of_smoking) or ASKED.search(words):
+            continue
+        if of_family:
+            results += [(fact, OPEN) for fact in family_history(sentence)]
+        if of_ejection:
+            results += ejection_fraction(sentence, day, doubt)
+        if of_class:
+            results += functional_class(sentence, day, doubt)
+        if of_smoking:
+            results += [(fact, OPEN) for fact in smoking(sentence)]
+    return results
 
 
 def _has(small: str, words: Iterable[str]) -> bool:
@@ -79,18 +84,3 @@ def _has(small: str, words: Iterable[str]) -> bool:
         if word in small:
             return True
     return False
-
-
-def _of_a_paragraph(text: str, results: list[tuple[Fact | Doubt, bool]]) -> Iterator[Fact | Doubt]:
-    """The facts of a paragraph, with their words as the text has them.
-
-    Where it says of a finding that it is the one of now, one before it with another value is none of now.
-    """
-    now = {one.kind: (at, one) for at, (one, is_now) in enumerate(results) if is_now}
-    for at, (one, is_now) in enumerate(results):
-        if isinstance(one, Doubt):
-            yield one
-            continue
-        last, current = now.get(one.kind, (at, one))
-        if is_now or at >= last or getattr(current, "value", "") == one.value:
-            yield one._replace(text=text[one.start : one.end])

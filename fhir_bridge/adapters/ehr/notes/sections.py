@@ -13,7 +13,7 @@ class Section(NamedTuple):
 
     Attributes:
         kind: `family`, `social`, `risk`, `plan`, `general` (guidelines, legends, information), `earlier` (previous
-        findings), or empty.
+        findings), `history` (what led to a stay), or empty.
         heading: its words, which may hold a date.
     """
 
@@ -27,7 +27,7 @@ _KINDS: Final = (
      |FA|familie|pedigree|stammbaum"""),
     ("social", r"""social\ (?:history|hx)|soc(?:ial|\.)?\ ?(?:hx)?|SHx?|personal\ history|habits|sozialanamnese
     |SA|sozial\w*|noxen
-     |genussmittel|eigenanamnese"""),
+     |genussmittel"""),
     ("risk", r"""(?:cardio(?:vascular|vaskuläre)\ |kardiovaskuläre\ |CV\ ?-?|cardiac[ ]
     |kardiale\ )?(?:risk\ factors?|risikofaktoren|RFs?)
      |CV-?RFs?|risikoprofil|risk\ profile"""),
@@ -45,11 +45,16 @@ _KINDS: Final = (
     ("earlier", r"""previous\ (?:findings?|echo\w*|results?|studies|investigations)|prior\ (?:echo\w*|stud(?:y
     |ies)|results?)
      |vorbefunde?|voruntersuchung(?:en)?|frühere\ befunde|comparison|vergleich|old\ (?:echo|results?)"""),
-    ("", r"""(?:past\ |previous\ )?(?:medical|surgical|cardiac)\ history|(?:PMH|PSH|PH|PMHx|HPI?C?|HPC|PC|DH|SHx
+    ("history", r"""(?:aktuelle\ |eigen)?anamnese|history(?:\ of\ (?:the\ )?present(?:ing)?\ (?:illness
+    |complaint))?|HPI?C?|HPC|PC|HOPI
+    |presenting\ (?:complaint|history)|(?:reason\ for\ )?(?:admission|presentation|referral)|(?:on|at)\ admission
+    |aufnahme(?:befund|grund|status|anlass)?
+    |bei\ aufnahme|vorgeschichte|jetzige\ anamnese|einweisungs?\w*"""),
+    ("", r"""(?:past\ |previous\ )?(?:medical|surgical|cardiac)\ history|(?:PMH|PSH|PH|PMHx|DH|SHx
     |ROS|O/E|OE|Imp|Dx|Rx|Tx|Meds?|VE|EA|NB)
      |diagnos[ei]s|diagnosen?|impression|assessment(?:\ and\ plan)?|beurteilung(?:\ und\ procedere)?|status
     |befunde?|findings|results
-     |investigations|untersuchung(?:en)?|examination|physical\ exam(?:ination)?|anamnese|verlauf
+     |investigations|untersuchung(?:en)?|examination|physical\ exam(?:ination)?|verlauf
     |medi[ck]ation(?:en)?|allerg(?:y|ies|ien?)
      |history(?:\ of\ present(?:ing)?\ (?:illness|complaint))?|hospital\ course|conclusion|discussion|diskussion
     |labor|labs?|e[ck]g"""),

@@ -9,13 +9,14 @@ from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
 from fhir_bridge.adapters.ehr.notes.layout import Passage, passages
-from fhir_bridge.adapters.ehr.notes.persons import leading_person, speaks_of_another
+from fhir_bridge.adapters.ehr.notes.persons import PATIENT, leading_person, speaks_of_another
 from fhir_bridge.adapters.ehr.notes.sections import Section, label_of, section_of_heading
 
 __all__ = ["ASKED", "MOST", "UNCHANGED", "Sentence", "is_german", "is_of_another", "sentences"]
 
 _END: Final = re.compile(
-    r"((?<![.!?])[.!?]+[)\"”]?)\s+(?=[^\W\d_a-zäöü]|[\d([<>≤≥+-])|(;)\s+|\n\s*|\s(?:->|=>|→)\s"
+    r"((?<![.!?])[.!?]+[)\"”]?)\s+(?=[^\W\d_a-zäöü]|[\d([<>≤≥+-])|(;)\s+|\n\s*|\s(?:->|=>"
+    r"|→)\s(?!\s*(?:NYHA\s*)?(?:[<>~]?\s?\d|I{1,3}V?\b|IV\b))"
 )
 _ABBREVIATED: Final = re.compile(
     r"""(?:\b(?:ca|dr|st|approx|est|vs|cl|pat|pt|hx|bzgl|entspr|inkl|ggf|resp|ehem|väterl|mütterl|art|kard|geb
@@ -40,7 +41,7 @@ _MONTH: Final = re.compile(
 )
 
 ASKED: Final = re.compile(
-    r"""\?\W*$|\?\s*(?:y(?:es)?|ja|j|no?|nein)\b|^\W*\?|(?:\[\s*x?\s*\].*){2}|(?:[□☐☒☑].*){2}
+    r"""\?\W*$|\?\s*(?:y(?:es)?|ja|j|no?|nein)\b|^\W*\?
     |\b(?:circle\ one|tick|ankreuzen|delete\ as|Nichtzutreffendes)\b|\b(?:y(?:es)?|ja)\s*/\s*n(?:o|ein)?\b""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
@@ -235,10 +236,16 @@ _PRONOUNS: Final = {
 _PRONOUNS["?"] = re.compile(f"{_PRONOUNS['m'].pattern}|{_PRONOUNS['f'].pattern}", re.IGNORECASE | re.VERBOSE)
 
 
+_LEADS: Final = 5
+"""Characters before the name of whom a sentence begins with."""
+
+
 def _person(sentence: Sentence, before: Sentence | None) -> str:
     led = leading_person(sentence.text)
     if led is not None:
         return led
+    if (named := PATIENT.search(sentence.text)) is not None and named.start() < _LEADS:
+        return ""
     if before is not None and before.person and _PRONOUNS[before.person].match(sentence.text):
         return before.person
     return ""

@@ -12,7 +12,7 @@ from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
 from fhir_bridge.adapters.ehr.notes.modality import is_unreal
-from fhir_bridge.adapters.ehr.notes.persons import FAMILY
+from fhir_bridge.adapters.ehr.notes.persons import FAMILY, names_another
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
 
 __all__ = ["SMOKING", "smoking"]
@@ -28,9 +28,15 @@ _FIELD: Final = r"""(?:tob(?:acco)?\.?|smok(?:ing|er)|cigarettes?|cigs?|nicotine
     |raucher(?:status|in|anamnese)?|tabak\w*)
     (?:\ (?:use|abuse|status|hx|history|consumption))?\s*(?:[:=]|[-–](?=\s))\s*"""
 """The name of the field of a form."""
+_UNWISHED: Final = r"""(?:(?!\b(?:not|no|never|wants?|willing|wish\w*|interest\w*|advis\w*|attempt\w*|tr(?:y|ied
+    |ies|ying)|plan\w*|motivat\w*|encourag\w*
+    |counsel\w*|should|refus\w*|declin\w*|ready|to|nicht|nie|noch|will|wolle|möchte|soll\w*|versuch\w*|motiviert
+    |bereit|empfohlen|geraten|kein\w*)\b)[^.;])"""
+"""A character that begins no word by which what follows is only wished or denied."""
 _AMOUNT: Final = r"""(?:~|ca\.\ ?|about\ |around\ |approx\.\ ?|bis\ zu\ )?(?:\d+(?:[-–/.,]\d+)?|an?|[½¼¾]
-    |half\ an?|half|one|two|ein(?:e
-    |en)?|zwei|halbe|eine\ halbe)\s*
+    |half\ an?|half|one|two|three|four|five|six|eight|ten|twelve|fifteen|twenty|ein(?:e
+    |en)?|zwei|drei|vier|fünf|sechs|acht|zehn|zwölf|fünfzehn|zwanzig|halbe|eine\ halbe|a\ few|several|einige
+    |wenige)\s*
     (?:(?:cig\w*|zig\w*)\s*)?(?:[/x×]\ ?(?:d\b|day|tag|wk|week|woche)|(?:cig\w*|zig\w*|ppd|packs?|schachteln?
     |päckchen|packung(?:en)?
     |packerl|stück|a\ day|daily|am\ tag|pro\ tag|täglich|tgl)\b)"""
@@ -70,8 +76,22 @@ _STATES: Final = tuple(
             |\b(?:smoking|cigarettes)\ (?:was\ |were\ )?(?:stopped|given\ up|discontinued)\b
             |\b{_FIELD}(?:former|ex\b|previous|quit|stopped|(?:seit|since)\ [^.;]{{1,30}}\ abstinent
     |bis\ (?:vor\b|(?:19|20)\d\d)|until|stopp\b|gave\ up|exraucher)
-            |\b{_PACK_YEARS}[^.;]{{0,30}}\b(?:quit|stopped|aufgehört|sistiert|stopp|beendet|eingestellt
-    |bis\ (?:vor\b|\d{{4}}))
+            |\b{_PACK_YEARS}{_UNWISHED}{{0,30}}\b(?:quit|stopped|aufgehört|sistiert|stopp|beendet|eingestellt
+    |bis\ (?:vor\b|\d{{4}}))\b(?!\ (?:attempt|date|line))
+            |\b(?:quit|stopped|ceased)\s+(?:all\ )?(?:smoking|tobacco|cigarettes)\b
+            |\b(?:kicked|gave\ up|broke)\ the\ habit\b|\bgeraucht\b{_UNWISHED}{{0,50}}\b(?:aufgehört|gelassen
+            |eingestellt|beendet)\b
+            |\b(?:packed|jacked|given)\ (?:in|up)\ (?:the\ )?(?:smoking|cigarettes|tobacco)\b|\b(?:smoking
+            |cigarettes|tobacco)\ (?:was\ |were\ )?(?:packed\ in|kicked)\b
+            |\b(?:stay(?:ed|s|ing)?|kept|keeps|remain(?:ed|s)?)\ (?:away\ from|off|free\ (?:of
+            |from))\ (?:the\ )?(?:cigarettes|tobacco|smoking|nicotine)\b
+            |\bnot\ (?:smoked|touched\ (?:a\ cigarette|tobacco))\b{_UNWISHED}{{0,20}}\b(?:since|for|in)\b|\b(?:last
+            |final)\ cigarettes?\b[^.;]{{0,30}}\b(?:ago|in\ (?:19|20)\d\d|before)\b
+            |\b(?:rauchen|nikotin(?:konsum|abusus)?|zigaretten(?:konsum)?
+            |tabak(?:konsum)?)\b{_UNWISHED}{{0,70}}\b(?:aufgehört|eingestellt|aufgegeben|abgewöhnt|gelassen
+            |sein\ ?gelassen|an\ den\ nagel\ gehängt|abgeschworen|beendet|sistiert)\b
+            |\b(?:seit|nach)\b[^.;]{{1,60}}\bkeine\ (?:einzige\ )?zigaretten?\ mehr\b
+            |\bletzte\ zigarette\b[^.;]{{0,30}}\b(?:vor|(?:19|20)\d\d|bei)\b
             |\b(?:tobacco|nicotine|smoking)\b[^.;]{{0,30}}\bin\ (?:\w+\ )?remission\b
             |\b(?:remote|former|previous|past|prior)\ (?:tobacco|nicotine)(?:\ (?:use|user|abuse|history))?\b
     |\bformer\ [\w-]+\ smoker\b
@@ -114,13 +134,17 @@ _STATES: Final = tuple(
             "non",
             rf"""\bnon?-?\ ?sm\w{{0,2}}k\w{{0,2}}r\b(?!\s*['’]s)|\bdoes(?:\ not|n['’]t)\ (?:currently\ )?smoke\b
     |\b(?:neither\ smokes|weder\ raucht)\b
+            |\b\d+[- ]?(?:year|yr|y)[^.;,]{{0,25}}\bnon-?\ ?smoking\b|\bnon-?\ ?smoking\s+(?:\w+\s+){{0,2}}(?:man
+            |woman|lady|gentleman|patient|male|female)\b
+            |\bnicht-?\ ?rauchende[rnms]?\s+(?:\w+\s+){{0,2}}(?:patient\w*|mann\w*|frau|dame|herrn?)\b
             |\bdenie[sd]\ (?:any\ |current\ |(?:[a-z]+,?\ (?:or\ |and\ )?){{1,3}})?(?:smoking|tob(?:acco)?
     |nicotine|cigarettes)\b
             (?!\ (?:\w+\ ){{0,2}}(?:replacement|cessation|withdrawal|counsel))
             |\bno\ (?:tobacco|nicotine|smoking|cigarettes?|cigs)\b
             (?!\ (?:\w+\ ){{0,2}}(?:replacement|patch|gum|cessation|withdrawal|counsel|ban|polic|history|hx
             |area|zone|status|on|in|at|for|before|after|until|please|allowed|permitted)\b)(?!\s*!)
-            |\b{_FIELD}(?:no(?:ne|n-?smoker)?|neg\w*|denie[sd]|nein|keiner?|kein|neg\.|keins|∅|ø|verneint|nil|0
+            |\b{_FIELD}(?:no(?:ne|n-?smoker)?|neg\w*\.?|-(?=\s*(?:$|[,;.]))|denie[sd]|nein|keiner?|kein|neg\.|keins
+            |∅|ø|verneint|nil|0
     |n)(?!\w)
             |\bnicht-?\ ?raucher(?:in)?\b|\braucht\ nicht\b(?!\ (?:mehr|derzeit|aktuell))
     |\b{_SUBSTANCE}\ (?:wird\ |wurde\ )?(?:verneint|negiert)\b
@@ -150,7 +174,11 @@ _STATES: Final = tuple(
     |currently|now|been)\ an?\ smoker\b|\b(?:cigarettes|zigaretten),?\ (?:about\ |around\ |etwa[ ]
     |ca\.\ )?\d+\ ?(?:a\ day|am\ tag|daily|täglich|pro\ tag|/d)
             |(?<![\w?/-])\+\s?(?:tob|tobacco|smoking|nikotin|smoker)\b
-            |\b(?:rauc?ht|rauht|rauhct)\b|\b(?:gelegenheits|ketten|party|zigaretten|pfeifen
+            |\b(?:smoking|smoker|tobacco|nikotin|rauchen)\s*(?:\(\+\)|\++(?!\w)|positive?\b|pos\.)
+            |\b(?:rauc?ht|rauht|rauhct)\b|\brauchende[rnms]?\s+(?:\w+\s+){{0,2}}(?:patient\w*|mann\w*|frau|dame
+            |herrn?)\b
+            |\bsmoking\s+(?:man|woman|lady|gentleman|patient|male|female)\b|\b(?:gelegenheits|ketten|party
+            |zigaretten|pfeifen
     |zigarren)raucher(?:in)?\b
             |(?<![\w?/-])raucher(?:in)?(?![\w?-])(?!\s*[:=?]|\s*/\s*\D)
             |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|weiterhin|{_AMOUNT}
@@ -188,7 +216,7 @@ _AGAIN: Final = re.compile(
 )
 _NOT_AGAIN: Final = re.compile(r"\b(?:not|never|nicht|nie)\s+(?:\w+\s+){0,3}$", re.IGNORECASE)
 _ENDED: Final = re.compile(
-    r"""\b(?<!to\ )(?<!not\ )(?:quit(?!\ (?:date|line))|stopped|gave\ up|given\ up|until(?=\ (?:\w+\ )?(?:19
+    r"""\b(?<!to\ )(?<!not\ )(?:quit(?!\ (?:date|line|attempt))|stopped|gave\ up|given\ up|until(?=\ (?:\w+\ )?(?:19
     |20)\d\d|\ \d|\ his|\ her|\ the)|till(?=\ (?:19|20)\d\d)
     |stopp(?=\ )|bis(?=\ (?:\w+\ )?(?:(?:19|20)\d\d|vor\b|zum\b|zur\b))|abstinent|aufgehört|none\ (?:since|for)
     |nothing\ (?:since|for)|nichts?\ mehr|nicht\ mehr|keiner\ mehr
@@ -198,7 +226,9 @@ _ENDED: Final = re.compile(
 )
 """After a mention: it has ended."""
 _WISHED: Final = re.compile(
-    r"\b(?:to|not ready|trying|tries|wants?|wish\w*|plans?|möchte|will|soll\w*|versuch\w*"
+    r"\b(?:to|not|never|no|interest\w*|willing\w*|refus\w*|declin\w*|advis\w*|counsel\w*|encourag\w*|nicht|nie"
+    r"|bereit\w*"
+    r"|abgelehnt|lehnt|empfohlen|geraten|trying|tries|wants?|wish\w*|plans?|möchte|will|soll\w*|versuch\w*"
     r"|motiviert|attempt\w*|failed|unable)\b[^,;.]*\Z",
     re.IGNORECASE,
 )
@@ -222,7 +252,8 @@ _ONCE: Final = re.compile(
 _NOT_SO: Final = {
     "never": re.compile(r"\b(?:not|nicht)\s+(?:\w+\s+){0,1}$", re.IGNORECASE),
     "former": re.compile(
-        r"\b(?:not|never|to|n't|cannot|can't|trying|nicht|nie|no|denies|without|keine?|ohne)\s+(?:\w+\s+){0,1}$",
+        r"\b(?:not|never|(?<!managed )to|n't|cannot|can't|trying|nicht|nie|no|denies|without|keine?"
+        r"|ohne)\s+(?:\w+\s+){0,1}$",
         re.IGNORECASE,
     ),
     "current": re.compile(
@@ -271,6 +302,8 @@ def smoking(sentence: Sentence) -> Iterator[Fact]:
     if {"never", "former"} <= kinds:
         return
     again = _AGAIN.search(text)
+    if again is not None and is_of_another(sentence, again.start(), again.end()):
+        again = None
     if again is not None and "former" in kinds and not _NOT_AGAIN.search(text[: again.start()]):
         kinds = {"current"}
         stated = [("current", stated[0][1], max(again.end(), stated[-1][2]))]
@@ -286,7 +319,12 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
     in doubt."""
     text = sentence.text
     clause = sentence.clause(start, end)
-    if is_of_another(sentence, start, end) or _in_brackets(text, end):
+    if (
+        is_of_another(sentence, start, end)
+        or _in_brackets(text, end)
+        or _BESIDE.search(text, clause[0], start)
+        or (_FINITE.match(text, start) and names_another(text[clause[0] : start]))
+    ):
         return None
     if _PASSIVE.search(text, *clause) or (_VAPING.search(text, *clause) and status == "current"):
         return None
@@ -298,7 +336,7 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
         and not _HEAD_NO.match(text, start)
     ):
         return None
-    if is_unreal(sentence, start, end):
+    if is_unreal(sentence, start, end, wish=True):
         return None if text[:start].strip() else ""
     before = text[:start]
     after = text[end:]
@@ -332,6 +370,15 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
     if _ONCE.search(before[sentence.clause(start, end)[0] :]) or re.match(r"\s*in\ the\ past\b", after):
         return "former"
     return status
+
+
+_FINITE: Final = re.compile(r"raucht|smokes|is an? |ist ", re.IGNORECASE)
+_BESIDE: Final = re.compile(
+    r"\b(?:with|beside|next to|mit|neben|like|wie)\s+(?:an?|another|eine[mrn]|anderen|two|zwei"
+    r"|other)\s+(?:[\w-]+\s+)?\Z",
+    re.IGNORECASE,
+)
+"""Before a smoker whom the patient is with."""
 
 
 def _in_brackets(text: str, end: int) -> bool:

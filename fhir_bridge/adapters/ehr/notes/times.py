@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Final
 
-__all__ = ["EARLIER", "NOW", "is_dated_otherwise", "moment", "without_dates"]
+__all__ = ["EARLIER", "NOW", "day_order", "is_dated_otherwise", "moment", "without_dates"]
 
 _MONTHS: Final = "jan feb m[aä]r apr ma[iy] jun jul aug sep o[ck]t nov de[cz]".split()
 _WORDS: Final = rf"(?:{'|'.join(_MONTHS)})[a-zä]*\.?"
@@ -36,19 +36,22 @@ _SPAN: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 NOW: Final = re.compile(
-    r"""\b(?:now|current(?:ly)?|today(?:['’]s)?|at\ present|presently|at\ (?:hospital\ )?discharge|pre-?discharge
+    r"""\b(?:now|current(?:ly)?|today(?:['’]s)?|at\ present|presently|(?:at|on)\ (?:the\ time\ of[ ]
+    |hospital\ )?discharge|pre-?discharge|at\ (?:the\ )?(?:exit|completion)
     |this\ (?:time|visit|study|scan)
     |aktuelle?[rnms]?|jetzt|derzeit(?:ig\w*)?|heute|heutige[rnms]?|inzwischen|mittlerweile|momentan|nunmehr|nun
     |gegenwärtig|bei\ Entlassung
-    |zum\ Entlassungszeitpunkt)\b""",
+    |zum\ (?:Entlassungszeitpunkt|Zeitpunkt\ der\ Entlassung)|(?:wir|können)\ [^.;]{0,40}\bentlassen
+    |Abschluss(?:echo|untersuchung|befund)\w*)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 EARLIER: Final = re.compile(
-    r"""\b(?:previous(?:ly)?|prev|prior|earlier|former(?:ly)?|once|had\ (?:been|fallen|dropped|declined|risen
-    |improved|decreased)|used\ to\ be
+    r"""\b(?:previous(?:ly)?|prev|prior|earlier|former(?:ly)?|once|had\ (?:been|fallen|risen|sunk|come|gone|\w+ed)
+    |used\ to\ be
     |initial(?:ly)?|initiale?[rnms]?|baseline|nadir|lowest|worst|minimal|usually|original(?:ly)?|old|
      (?:at|on|since|before)\ (?:initial\ |first\ |the\ time\ of\ )?(?:diagnosis|presentation)
-    |at\ (?:that|the)\ time|back\ then|at\ onset|back\ in|in\ the\ past|in\ der\ Vergangenheit|vor\ (?:der|dem
+    |at\ (?:that|the)\ time(?!\ of\ discharge)|back\ then|at\ onset|back\ in|in\ the\ past|in\ der\ Vergangenheit
+    |vor\ (?:der|dem
     |seiner|ihrer)\ (?!Entlassung|Krankenhausentlassung|Belastung|nächsten)\w+|as\ a\ child|in\ childhood
     |in\ der\ Kindheit
     |zwischenzeitlich\w*|vorübergehend\w*|temporar\w+|transient(?:ly)?|Alt(?:akte|befund\w*)|Vorbrief\w*
@@ -125,6 +128,22 @@ def _apart(match: re.Match[str], day: date | None) -> bool:
         if abs((day - named).days) <= _NEAR_DAYS:
             return False
     return True
+
+
+def day_order(text: str) -> tuple[int, int, int] | None:
+    """Year, month and day of a text that is a date, as far as it says; None of one that is none."""
+    match = _DATE.fullmatch(text.strip(" ():."))
+    if match is None:
+        return None
+    group = {name: int(word) for name, word in match.groupdict().items() if word and name[0] != "w"}
+    words = next((_month(match[name]) for name in ("w4", "w6") if match[name]), 0)
+    year = next((group[name] for name in group if name[0] == "y"), 0)
+    month = words or next((group[name] for name in group if name[0] == "m"), 0)
+    return (
+        year + 2000 if 0 < year < 100 else year,
+        month,
+        next((group[name] for name in group if name[0] == "d"), 0),
+    )
 
 
 def _month(word: str) -> int:

@@ -18,18 +18,20 @@ __all__ = [
     "Value",
     "is_denied",
     "is_of_another_time",
+    "shared",
     "value_of_the_day",
     "words_after",
 ]
 
 PIVOT: Final = re.compile(
-    r"""[,;(\[]|\b(?:unchanged|unverändert|vs\.?|versus|from|von|compared|gegenüber|statt|instead|previously
+    r"""[,;(\[]|\.{2,}|…|->|=>|→|\b(?:unchanged|unverändert|vs\.?|versus|from|von|compared|gegenüber|statt|instead
+    |previously
     |prev|prior|zuvor|vorher|früher|was|war|vormals|up|down|to|auf)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 FROM: Final = re.compile(r"\b(?:from|von)\s*(?:Stadium\s|class\s)?\Z", re.IGNORECASE)
 TO: Final = re.compile(
-    r"\b(?:to|auf|bis auf)(?:\s+(?:now|jetzt|nun|nunmehr|aktuell|currently|heute|derzeit))?\s*\Z",
+    r"(?:\b(?:to|auf|bis auf)(?:\s+(?:now|jetzt|nun|nunmehr|aktuell|currently|heute|derzeit))?|->|=>|→)\s*\Z",
     re.IGNORECASE,
 )
 Report = Callable[[str, int, int], None]
@@ -129,9 +131,27 @@ def words_after(sentence: Sentence, end: int, limit: int) -> str:
     return own
 
 
+_BRACKET: Final = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
+
+
+def shared(gap: str, after: str) -> tuple[str, str]:
+    """The words between two values: those said of the first, and those said of the second. `after`: what follows
+    the second; where it is followed by its time, the first is too."""
+    bracket = _BRACKET.match(gap)
+    if bracket is not None:
+        return bracket[0], gap[bracket.end() :]
+    mark = PIVOT.search(gap)
+    if mark is not None:
+        return gap[: mark.start()], gap[mark.start() :]
+    return (gap, "") if NOW.search(after) or EARLIER.search(after) else ("", gap)
+
+
 def value_of_the_day(values: list[Value]) -> Value | None:
     """The value of the day of the note."""
     now = next((one for one in values if one.moment > 0), None)
     if now is not None:
         return now
-    return values[0] if values and values[0].moment == 0 else None
+    if values and values[0].moment == 0:
+        return values[0]
+    undated = [one for one in values if one.moment == 0]
+    return undated[0] if len(undated) == 1 else None

@@ -161,3 +161,70 @@ def test_what_is_denied_or_unreal_is_no_finding(text: str, facts: str) -> None:
 )
 def test_a_condition_is_named_in_the_language_of_its_text(text: str, facts: str) -> None:
     assert stated(text) == facts
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("NYHA: ( ) I (x) II ( ) III ( ) IV", "nyha=2"),
+        ("NYHA I ( ) II (X) III ( ) IV ( )", "nyha=2"),
+        ("NYHA: ( ) I ( ) II ( ) III ( ) IV", ""),
+        ("EF: ☐ >50% ☐ 40-50% ☒ <40%", "lvef=<40"),
+        ("Smoker: [ ] yes [x] no", "smoking=non"),
+        ("( ) Raucher (x) Nichtraucher", "smoking=non"),
+        ("☐ smoker", ""),
+        ("● Raucher\n● EF 40 %", "smoking=current; lvef=40"),
+    ],
+)
+def test_of_a_form_what_is_ticked_is_said(text: str, facts: str) -> None:
+    assert stated(text) == facts
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("                Entry       Exit\nNYHA class      III         I\n", "nyha=1"),
+        ("\tVorwert\tAktuell\nLVEF\t30 %\t45 %", "lvef=45"),
+        ("            Aktuell    Vorwert\nLVEF        44 %       31 %", "lvef=44"),
+        ("         12/2025    02/2026\nLVEF     30 %       45 %", "lvef=45"),
+        ("LVEF\t30 %\t45 %", ""),
+        ("LVEF biplane     45 %         (54-74)", "lvef=45"),
+    ],
+)
+def test_of_a_table_with_several_times_the_column_of_now_is_read(text: str, facts: str) -> None:
+    assert stated(text) == facts
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("EF 24%→41% since CRT.", "lvef=41"),
+        ("EF 24 % -> 41 % unter Therapie.", "lvef=41"),
+        ("NYHA III -> II", "nyha=2"),
+        ("LVEF 50-55%, improved compared to 45% in January.", "lvef=50-55"),
+        ("LVEF 60 % (2024), 50 % (2025), 40 % (02/2026)", "lvef=40"),
+        ("LVEF > 54 % normal, 41-53 % mildly, 30-40 % moderately impaired.", ""),
+        ("LVEF (normal 55-70 %): 40 %", "lvef=40"),
+        ("LVEF 55-75 %", ""),
+    ],
+)
+def test_of_several_values_the_one_of_now_is_given_and_a_scale_is_none(text: str, facts: str) -> None:
+    assert stated(text) == facts
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("History\nOn arrival NYHA IV.\n\nCourse\nAt the time of discharge NYHA II.", "nyha=2"),
+        (
+            "Anamnese\nAtemnot im Sitzen (NYHA IV).\n\nVerlauf\nWir entlassen ihn im NYHA-Stadium II.",
+            "nyha=2",
+        ),
+        ("On arrival NYHA IV.", "nyha=4"),
+        ("Diagnosis: HFrEF, LVEF 27 %\n\nEcho: LVEF biplane 27 %", "lvef=27"),
+        ("Echo: LVEF 40 %.\n\nMRI: LVEF 52 %.", ""),
+        ("Current smoker.\n\nHe has never smoked.", ""),
+    ],
+)
+def test_a_note_states_each_thing_once_and_as_it_is_now(text: str, facts: str) -> None:
+    assert stated(text) == facts
