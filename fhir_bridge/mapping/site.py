@@ -66,7 +66,7 @@ class Site(BaseModel):
             search parameters are used, relative to the site file.
         precedence: resource type -> adapters, strongest first, for elements that several sources write.
         test_messages: whether messages that are for training or tests (HL7 v2: MSH-11 `T`, `D`) are stored: `skip` or
-            `store`.
+            `store`; without it, files that are loaded are, and what is received is not.
         parameters: free values, read as `site.<name>` in expressions.
     """
 
@@ -82,7 +82,7 @@ class Site(BaseModel):
     terminology_store: Path | None = None
     packages: tuple[Path, ...] = ()
     precedence: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    test_messages: Literal["skip", "store"] = "skip"
+    test_messages: Literal["skip", "store"] | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     _folder: Path = PrivateAttr(default_factory=Path)

@@ -439,7 +439,7 @@ _CODES = declare(
         "FB-HL7-026",
         "warning",
         "The message is for training or debugging (MSH-11 is T or D)",
-        "Nothing to do where that is meant. A test system has test_messages: store in its site file.",
+        "Nothing to do where that is meant. The site file says whether they are stored (test_messages: skip or store).",
         "business-rule",
     ),
     IssueCode(

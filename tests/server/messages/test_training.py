@@ -72,7 +72,7 @@ def test_a_test_system_stores_them_and_replays_what_it_skipped(
     message = tmp_path / "training.hl7"
     message.write_text(_for("T", adt(700, "tr7")), newline="")
     own = tmp_path / "site.yaml"
-    own.write_text(SITE)
+    own.write_text(f"{SITE}test_messages: skip\n")
     report = tmp_path / "report.json"
 
     def load(code: int = 0) -> dict[str, Any]:
@@ -87,6 +87,10 @@ def test_a_test_system_stores_them_and_replays_what_it_skipped(
     with connected(port) as sender:
         sender.send(_for("T", adt(701, "tr8")))
     assert found(served, "Patient?identifier=tr7,tr8") == []
+    own.write_text(SITE)  # files that somebody loads are stored where nothing is said, with the warning
+    account = load()
+    assert account["records"]["converted"] == 1
+    assert "FB-HL7-026" in [issue["code"] for issue in account["issues"]]
     own.write_text(f"{SITE}test_messages: store\n")
     account = load()
     assert account["records"]["converted"] == 1
@@ -96,7 +100,7 @@ def test_a_test_system_stores_them_and_replays_what_it_skipped(
     ]
     _run(served.database_url, "inbox", "replay", "--message", str(key), "--site", own)
     assert len(found(served, "Patient?identifier=tr7,tr8")) == 2
-    own.write_text(SITE)
+    own.write_text(f"{SITE}test_messages: skip\n")
     load()  # a system that is production's after all takes back what it stored
     assert len(found(served, "Patient?identifier=tr7,tr8")) == 1
 

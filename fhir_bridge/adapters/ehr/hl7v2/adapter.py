@@ -79,7 +79,7 @@ class Hl7v2Adapter:
     def read_message(self, content: bytes, name: str, context: ReadContext) -> Message:
         """One message that was received; what can't be read comes back as rejected, with the issue."""
         locator = f"{name}#1"
-        message = _Settings.of(context).message(content, locator)
+        message = _Settings.of(context, received=True).message(content, locator)
         if wrong := _misframed(message.segments, locator):
             return Message(locator, message.segments, [wrong], "rejected", raw=content)
         return message
@@ -93,10 +93,12 @@ class _Settings(NamedTuple):
     skips_tests: bool
 
     @classmethod
-    def of(cls, context: ReadContext) -> _Settings:
-        """As a run has it. Files are written of any message; what is not production's goes into no store by itself."""
-        stores = getattr(context, "stores", False)
-        skips = bool(stores) and getattr(context.site, "test_messages", "skip") == "skip"
+    def of(cls, context: ReadContext, *, received: bool = False) -> _Settings:
+        """As a run has it. Without a setting, what is not production's is stored from files that somebody has chosen
+        alone, not as a system sends it. Files are written of any message.
+        """
+        policy = getattr(context.site, "test_messages", None) or ("skip" if received else "store")
+        skips = policy == "skip" and bool(getattr(context, "stores", False))
         return cls(context.options, getattr(context.site, "timezone", None), skips)
 
     def message(self, raw: bytes, locator: str) -> Message:
