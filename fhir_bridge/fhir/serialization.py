@@ -27,6 +27,7 @@ __all__ = [
     "loads_same",
     "nests_too_deep",
     "plain_value",
+    "with_long_numbers",
 ]
 
 MAX_DEPTH = 200
@@ -101,15 +102,15 @@ def dumps(resource: Any, *, indent: bool = False) -> bytes:
         # orjson raises TypeError for all that it can't write; only its message says that it is this.
         if "64-bit" not in str(error):
             raise
-    return orjson.dumps(_with_long_numbers(resource), default=plain_value, option=option)
+    return orjson.dumps(with_long_numbers(resource), default=plain_value, option=option)
 
 
-def _with_long_numbers(value: Any) -> Any:
+def with_long_numbers(value: Any) -> Any:
     """The same with whole numbers beyond 64 bits as text that orjson passes on."""
     if isinstance(value, dict):
-        return {key: _with_long_numbers(item) for key, item in value.items()}
+        return {key: with_long_numbers(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_long_numbers(item) for item in value]
+        return [with_long_numbers(item) for item in value]
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return orjson.Fragment(str(value))
     return value

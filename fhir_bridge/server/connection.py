@@ -133,6 +133,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._unlimit()
         # Of a head that came at once, or with a body, only this is its size; uvicorn takes no longer address.
         self._check_head(len(self.url) + sum(len(name) + len(value) for name, value in self.headers))
+        if self.parser.get_http_version() == "1.1" and not any(name == b"host" for name, _ in self.headers):
+            self._refuse(400, "FB-REST-008", "a request of HTTP/1.1 has a Host (RFC 9112 §3.2)")
         if self._refused:
             return
         self._pending.append(self._hangup)

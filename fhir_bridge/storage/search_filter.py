@@ -16,8 +16,8 @@ __all__ = ["filtered"]
 Compile = Callable[[str, str], Awaitable[Condition]]
 """The condition of a parameter, by its name with modifier or chain, and its value."""
 
-# A string, a parenthesis, or a run of anything else but brackets, which would be filters within a path.
-_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[()]|[^\s()"\[\]]+)')
+# A string, a parenthesis, or a run of anything else. Brackets are of units; a path with a filter in them is no `_PATH`.
+_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[()]|[^\s()"]+)')
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?::[A-Za-z]+)?(?:\.[A-Za-z_][A-Za-z0-9_-]*(?::[A-Za-z]+)?)*")
 _ORDERED = frozenset({"date", "number", "quantity"})
 _PREFIXES = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "ap", "sa", "eb"})
@@ -125,12 +125,15 @@ class _Filter:
             if value not in ("true", "false"):
                 raise self._bad("pr takes true or false")
             return await self._compile(f"{path}:missing", "false" if value == "true" else "true")
-        # The comma of a value is none of a list here; in a string neither are the other marks.
-        value = re.sub(r"([\\,$|])" if quoted else r"([\\,$])", r"\\\1", value)
         if not value:
             raise self._bad("a value is empty")
         kinds = self._kinds(path)
-        if kinds <= _ORDERED and operator in _PREFIXES:
+        # The comma of a value is none of a list here; in a string neither is the mark between system and code.
+        ordered = kinds <= _ORDERED
+        value = re.sub(r"([\\,$|])" if quoted and not ordered else r"([\\,$])", r"\\\1", value)
+        if ordered and operator == "ne":
+            return negation(await self._compile(path, f"eq{value}"))
+        if ordered and operator in _PREFIXES:
             return await self._compile(path, f"{operator}{value}")
         known = [_MODIFIERS.get(kind, {}) for kind in kinds]
         positive = "eq" if operator == "ne" else operator

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import orjson
 
-from fhir_bridge.fhir.serialization import JsonError, dumps, loads, loads_same
+from fhir_bridge.fhir.serialization import JsonError, dumps, loads, loads_same, with_long_numbers
 from fhir_bridge.storage.errors import BadResource
 
 __all__ = [
@@ -141,7 +141,10 @@ def canonical(value: Any) -> bytes:
     """
     try:
         return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError as error:  # a lone surrogate, NaN as a Decimal, nesting without end
+    except orjson.JSONEncodeError as error:
+        if "64-bit" in str(error):
+            return canonical(with_long_numbers(value))
+        # A lone surrogate, NaN as a Decimal, nesting without end.
         raise BadResource(f"can't be written as JSON: {error}") from error
 
 

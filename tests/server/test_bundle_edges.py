@@ -36,6 +36,7 @@ def new(identity: str) -> dict[str, Any]:
         entry("PUT", "Patient/edge", new("edge"), ifMatch=['W/"1"']),
         entry("POST", "Patient", new("edge"), ifNoneExist={"name": "x"}),
         entry("POST", "Patient", new("edge"), ifNoneExist=""),
+        entry("PUT", "Patient/edge", new("edge"), ifNoneExist="_id=edge"),
         entry("POST", "Patient", new("edge"), ifNoneExist="name=%00"),
         entry("PUT", "Patient?name=%00", new("edge")),
         entry("PUT", "Patient/edge?name=x", new("edge")),

@@ -333,3 +333,49 @@ def test_a_name_is_not_looked_for_in_what_is_written_with_it(
     )
     assert answer.status_code == 400
     assert "not looked for in what is written with it" in answer.text
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_the_answer_has_what_the_header_prefers(hospital: Hospital, clara: dict[str, str], kind: str) -> None:
+    put(hospital, clara, patient(f"there-{kind}", "Gamma"))
+
+    def answers(wanted: str | None, value: str) -> list[dict[str, Any]]:
+        body = {
+            "resourceType": "Bundle",
+            "type": kind,
+            "entry": [
+                entry("POST", "Patient", newcomer(value)),
+                entry("POST", "Patient", newcomer(value), ifNoneExist=f"_id=there-{kind}"),
+                entry("PUT", f"Patient/put-{value}", newcomer(f"{value}-put") | {"id": f"put-{value}"}),
+                entry("DELETE", f"Patient?_id=gone-{value}"),
+            ],
+        }
+        headers = clara if wanted is None else clara | {"Prefer": f"return={wanted}"}
+        answer = hospital.http.post("/fhir", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        entries: list[dict[str, Any]] = answer.json()["entry"]
+        assert [item["response"]["status"][:3] for item in entries] == ["201", "200", "201", "204"]
+        return entries
+
+    for wanted in (None, "minimal"):
+        for item in answers(wanted, f"{kind}-{wanted}"):
+            assert "resource" not in item
+            assert "outcome" not in item["response"]
+    created, matched, updated, deleted = answers("representation", f"{kind}-r")
+    assert created["resource"]["meta"]["versionId"] == "1"
+    assert created["response"]["location"].endswith(f"Patient/{created['resource']['id']}/_history/1")
+    assert matched["resource"]["id"] == f"there-{kind}"
+    assert updated["resource"]["id"] == f"put-{kind}-r"
+    assert "resource" not in deleted
+    for item in answers("OperationOutcome", f"{kind}-o"):
+        assert item["response"]["outcome"]["resourceType"] == "OperationOutcome"
+        assert "resource" not in item
+
+
+def test_what_the_caller_may_not_read_is_not_in_the_answer(hospital: Hospital) -> None:
+    creator = hospital.token("user/Patient.c", patient=None)
+    body = {"resourceType": "Bundle", "type": "batch", "entry": [entry("POST", "Patient", newcomer("N9"))]}
+    answer = hospital.http.post("/fhir", json=body, headers=creator | {"Prefer": "return=representation"})
+    (item,) = answer.json()["entry"]
+    assert item["response"]["status"][:3] == "201"
+    assert "resource" not in item

@@ -113,13 +113,18 @@ def test_no_result_can_be_said_to_be_of_a_model(
     assert hospital.http.get("/fhir/Observation/forged", headers=clara).status_code == 404
 
 
-@pytest.mark.parametrize("element", ["code", "category"])
+@pytest.mark.parametrize("element", ["code", "category", "component"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_nor_can_a_copy_without_label_and_device_pass_as_a_prediction(
     hospital: Hospital, clara: dict[str, str], element: str, kind: str
 ) -> None:
     concept = {"coding": [{"system": "https://fhir-bridge.org/fhir/CodeSystem/prediction", "code": "score2"}]}
-    body = observation("forged", "anna") | {element: [concept] if element == "category" else concept}
+    value = {
+        "code": concept,
+        "category": [concept],
+        "component": [{"code": concept, "valueString": "high"}],
+    }[element]
+    body = observation("forged", "anna") | {element: value}
     answer = send(hospital, clara, kind, "PUT", "Observation/forged", body)
     assert answer.status_code == 403, answer.text
     assert "FB-REST-012" in answer.text

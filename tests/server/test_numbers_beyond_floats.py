@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.fhir.serialization import dumps, loads_exact
 from tests.server.conftest import Hospital, observation
 
 PATHS = (
@@ -49,3 +49,19 @@ def _events(hospital: Hospital, headers: dict[str, str]) -> int:
     hospital.run(hospital.services.audit.flush)
     answer = hospital.http.get("/fhir/AuditEvent?patient=Patient/anna&_summary=count", headers=headers)
     return int(answer.json()["total"])
+
+
+@pytest.mark.parametrize("digits", ["100000000000000000001", "-100000000000000000001"])
+def test_a_whole_number_beyond_64_bits_is_stored_as_it_is_written(hospital: Hospital, digits: str) -> None:
+    headers = hospital.token("user/*.cruds", patient=None)
+    resource = {**observation("", "anna"), "valueQuantity": loads_exact(f'{{"value":{digits}}}')}
+    del resource["id"]
+    sent = dumps(resource)
+    headers |= {"Content-Type": "application/fhir+json"}
+    created = hospital.http.post("/fhir/Observation", content=sent, headers=headers)
+    assert created.status_code == 201, created.text
+    again = hospital.http.put(
+        f"/fhir/Observation/{created.json()['id']}", content=created.content, headers=headers
+    )
+    assert (again.status_code, again.json()["meta"]["versionId"]) == (200, "1")
+    assert f'"value":{digits}'.encode() in again.content

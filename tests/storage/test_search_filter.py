@@ -20,6 +20,12 @@ RESOURCES: list[dict[str, Any]] = [
     },
     {"resourceType": "Patient", "id": "bea", "name": [{"family": "Rossi"}], "birthDate": "1980-01-01"},
     observation("hb", "anna", "718-7", effectiveDateTime="2024-03-01", valueQuantity={"value": 13.5}),
+    observation(
+        "pressure",
+        "anna",
+        "8480-6",
+        valueQuantity={"value": 120, "system": "http://unitsofmeasure.org", "code": "mm[Hg]"},
+    ),
     observation("old", "anna", "718-7", effectiveDateTime="2019-03-01", valueQuantity={"value": 9}),
     observation("glucose", "bea", "2345-7", effectiveDateTime="2024-03-02"),
 ]
@@ -39,9 +45,15 @@ FOUND = {
     "Patient?_id eq bea": {"bea"},
     "Observation?code eq http://loinc.org|718-7 and date gt 2020": {"hb"},
     "Observation?value-quantity lt 10": {"old"},
+    "Observation?value-quantity gt 100|http://unitsofmeasure.org|mm[Hg]": {"pressure"},
+    'Observation?value-quantity gt "100|http://unitsofmeasure.org|mm[Hg]"': {"pressure"},
+    # Also of what has no date, no value.
+    "Observation?date ne 2024": {"old", "pressure"},
+    "Observation?not (date ne 2024)": {"hb", "glucose"},
+    "Observation?value-quantity ne 9": {"hb", "glucose", "pressure"},
     "Observation?subject eq Patient/bea": {"glucose"},
     'Observation?subject:Patient.family co "ROSSI"': {"glucose"},
-    'Observation?patient.family sw "d" and value-quantity gt 10': {"hb"},
+    'Observation?patient.family sw "d" and value-quantity gt 10': {"hb", "pressure"},
     "Observation?patient.gender ne female": {"glucose"},
 }
 
@@ -77,11 +89,12 @@ def test_a_filter_shows_nothing_of_what_is_hidden(database: str) -> None:
         bound = AccessFilter(rules, subject="anna")
         for query, found in FOUND.items():
             # Nor by a chain through another's resources.
-            assert await _ids(store, query, bound) == found & {"anna", "hb", "old"}
+            assert await _ids(store, query, bound) == found & {"anna", "hb", "old", "pressure"}
         assert await _ids(store, "Observation?date gt 2000", EVERYTHING, ("patient", "anna")) == {"hb", "old"}
         assert await _ids(store, "Observation?code ne 2345-7", EVERYTHING, ("patient", "anna")) == {
             "hb",
             "old",
+            "pressure",
         }
 
     with_store(database, work)

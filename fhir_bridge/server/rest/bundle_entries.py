@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage.outlines import Outline
@@ -64,6 +65,7 @@ class Entry:
         patch: the operations of a PATCH; `raw` is the update that it comes to.
         if_match: versions that the caller names.
         outline: of the resource that is written.
+        warnings: what its writer has to know of it.
     """
 
     position: int
@@ -81,6 +83,7 @@ class Entry:
     patch: Any = None
     if_match: str | None = None
     outline: Outline | None = None
+    warnings: list[Issue] = field(default_factory=list)
 
     @property
     def writes(self) -> bool:

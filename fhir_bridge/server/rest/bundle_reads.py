@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from fhir_bridge.fhir.issues import operation_outcome
 from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_read, audit_search
@@ -18,9 +19,9 @@ from fhir_bridge.server.rest.interactions import audit_history, history_page
 from fhir_bridge.server.rest.operations import answer, permitted
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded, read_parts, searchset
-from fhir_bridge.storage import Stored
+from fhir_bridge.storage import StorageError, Stored
 
-__all__ = ["Answered", "audit_entry", "operate_entry", "read_entry"]
+__all__ = ["Answered", "audit_entry", "operate_entry", "prefer", "read_entry"]
 
 
 @dataclass(slots=True)
@@ -117,6 +118,29 @@ async def audit_entry(call: Call, entry: Entry, shown: Sequence[Stored]) -> None
         case _:
             interaction = "search-type" if entry.type else "search-system"
             await audit_search(call, f"GET {item.address}?{entry.query}", shown, interaction)
+
+
+async def prefer(call: Call, entry: Entry, item: Answered) -> None:
+    """Put into the answer of a write what the header Prefer asks for: by itself, it has addresses alone.
+
+    A resource that the caller may not read, or for which the answer has no room, is left out.
+    """
+    wanted = call.prefer.get("return")
+    location = item.response.get("location", "").removeprefix(f"{call.base}/").split("/")
+    if wanted == "OperationOutcome":
+        item.response["outcome"] = operation_outcome(entry.warnings)
+    elif wanted == "representation" and len(location) == 4 and call.budget.bytes > 0:
+        resource_type, identity, _, version = location
+        try:
+            stored = await call.services.store.vread(resource_type, identity, version, call.access)
+        except StorageError:
+            return
+        content = hooks.redact(call.services.plugins, stored.bytes, call.access)
+        call.budget.spend(entries=0, size=len(content))
+        item.resource = [content]
+        # What was there before is read; an event of what was written is there already.
+        if item.status != "201":
+            await audit_read(call, stored, "read")
 
 
 async def operate_entry(call: Call, method: str, query: str, resource: dict[str, Any] | None) -> Answered:

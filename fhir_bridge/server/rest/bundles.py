@@ -23,7 +23,7 @@ from fhir_bridge.server.rest.body import (
     refuse_invalid,
 )
 from fhir_bridge.server.rest.bundle_entries import Entry, entry_of
-from fhir_bridge.server.rest.bundle_reads import Answered, audit_entry, operate_entry, read_entry
+from fhir_bridge.server.rest.bundle_reads import Answered, audit_entry, operate_entry, prefer, read_entry
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.checks import check_write
 from fhir_bridge.server.rest.companions import companions
@@ -151,6 +151,10 @@ async def _carry_out(
     else:
         for entry in writes:
             await finished(_write_alone(call, entry, answered, validator))
+    if "return" in call.prefer:
+        for entry in writes:
+            if answered[entry.position].status.startswith("2"):
+                await prefer(call, entry, answered[entry.position])
     # After all writes (R4 http.html#trules).
     for entry in entries:
         if not entry.writes:
@@ -264,8 +268,10 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
         if (operation.position or 0) >= len(writes):
             return  # the server's own content, for which the caller's access is asked all the same
         entry = writes[operation.position or 0]
+        known = len(call.warnings)
         try:
             await check_write(call, operation)
+            entry.warnings = call.warnings[known:]
         except (Refusal, StorageError) as error:
             raise _located(error, entry.position) from error
 
@@ -360,6 +366,8 @@ async def _check(call: Call, entry: Entry, validator: ServedValidator, named: di
         raise refuse(403, "FB-REST-012", f"{entry.type} is written by the server only")
     call.require(_LETTERS[entry.method], entry.type)
     if_none_exist = entry.raw["request"].get("ifNoneExist")
+    if if_none_exist is not None and entry.method != "POST":
+        raise refuse(400, "FB-REST-010", "ifNoneExist is of POST (R4 http.html#ccreate)")
     # Criteria reveal whether something matches, which only a searcher may know.
     for criteria in (entry.query or None, if_none_exist):
         if criteria is not None:

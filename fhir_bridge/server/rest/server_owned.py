@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -49,8 +50,10 @@ def _is_labelled(resource: dict[str, Any]) -> bool:
 
 def _is_prediction(resource: dict[str, Any]) -> bool:
     """Whether the resource calls itself a prediction: by a code that only predictions of this server have."""
-    for name in _KINDS:
-        concepts = resource.get(name)
+    components = resource.get("component")
+    parts = [item for item in components if isinstance(item, dict)] if isinstance(components, list) else []
+    for part, name in product((resource, *parts), _KINDS):
+        concepts = part.get(name)
         for concept in concepts if isinstance(concepts, list) else (concepts,):
             codings = concept.get("coding") if isinstance(concept, dict) else None
             for coding in codings if isinstance(codings, list) else ():
