@@ -225,6 +225,12 @@ class TestLargeHeads:
             assert all_of(client).startswith(b"HTTP/1.1 431 ")
             assert running.app.begun == []
 
+    def test_a_request_without_host_is_refused_but_of_an_older_version(self) -> None:
+        with run() as running:
+            assert all_of(running.open(b"GET / HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+            assert running.app.begun == []
+            assert b" 200 OK" in all_of(running.open(b"GET / HTTP/1.0\r\n\r\n"))
+
     def test_a_request_with_two_hosts_is_refused(self) -> None:
         with run() as running:
             client = running.open()
