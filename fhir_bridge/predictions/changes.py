@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.predictions.overtaken import overtaken
 from fhir_bridge.predictions.record import codings, effective_of
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import StorageError
@@ -120,18 +120,18 @@ def _text(concept: Any) -> str:
 
 
 async def outdated_models(
-    store: Store, access: AccessFilter, standings: Sequence[Standing], site: str | None = None
+    store: Store,
+    access: AccessFilter,
+    standings: Sequence[Standing],
+    replaced: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """For each model without a current result, or with one that a run might not give again: why, for people.
 
     Args:
         standings: of one patient (`Results.of_patient`).
-        site: see `overtaken`.
+        replaced: of those that are current, with the reason (`overtaken_standings`).
     """
     result: dict[str, str] = {}
-    replaced = await overtaken(
-        store, {item.id: item.model for item in standings if item.state == "current"}, site
-    )
     for model in {item.model for item in standings}:
         results = [item for item in standings if item.model == model]
         current = [item for item in results if item.state == "current"]

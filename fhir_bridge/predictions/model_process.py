@@ -7,7 +7,6 @@ its output goes nowhere, and it ends with the process that started it.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import pickle
 import signal
@@ -22,6 +21,7 @@ from typing import Any
 import orjson
 
 from fhir_bridge.fhir.serialization import loads_own
+from fhir_bridge.parent_death import end_with_parent_thread
 from fhir_bridge.plugins.protocols import Predictor
 from fhir_bridge.predictions.answers import encoded, plain
 from fhir_bridge.predictions.contract import PredictorSettings
@@ -33,13 +33,11 @@ __all__ = ["LARGEST_ANSWER", "main"]
 LARGEST_ANSWER = 16 * 1024 * 1024
 """Bytes of one answer, whatever the number of patients."""
 
-_PR_SET_PDEATHSIG = 1
-
 
 def main(number: int) -> None:
     """Serve calls on an open socket until it is closed."""
     connection = Connection(number)
-    _die_with_parent()
+    end_with_parent_thread(signal.SIGKILL)
     first = connection.recv_bytes()
     try:
         predictor = _load(first)
@@ -123,9 +121,3 @@ def _limit_memory(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     # A core file would hold the records of patients.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-
-
-def _die_with_parent() -> None:
-    """Linux: be killed when the parent is, even in the middle of a call."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -12,6 +12,7 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.changes import outdated_models
+from fhir_bridge.predictions.overtaken import overtaken_standings
 from fhir_bridge.predictions.past import moment_asked
 from fhir_bridge.predictions.registry import PredictionError, find_predictor
 from fhir_bridge.predictions.run import PredictionRun
@@ -130,9 +131,8 @@ class Predict:
             raise NotFound(f"no result of {name}")
         newest = next((item for item in standings if item.state == "current"), standings[-1])
         stored = await request.store.read("Observation", newest.id, request.access)
-        outdated = await outdated_models(
-            request.store, request.access, standings, os.environ.get("FHIR_BRIDGE_SITE")
-        )
+        replaced = await overtaken_standings(request.store, standings, os.environ.get("FHIR_BRIDGE_SITE"))
+        outdated = await outdated_models(request.store, request.access, standings, replaced)
         state = "outdated" if newest.state == "current" and name in outdated else newest.state
         parameter: list[dict[str, Any]] = [
             {"name": "state", "valueCode": state},

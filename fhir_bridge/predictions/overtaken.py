@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.ids import IdKey
@@ -16,8 +16,14 @@ from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.model_versions import ModelVersion, ModelVersions
+from fhir_bridge.storage.results import Standing
 
-__all__ = ["overtaken"]
+__all__ = ["overtaken", "overtaken_standings"]
+
+
+MOST_ORIGINS: Final = 20_000
+_origins: dict[str, tuple[str, frozenset[str]]] = {}
+"""Device and documents of results, by their id, which is a hash of these: they never change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +38,30 @@ class _Answering:
     card: str
 
 
-async def overtaken(store: Store, results: Mapping[str, str], site: str | None) -> dict[str, str]:
+async def overtaken(
+    store: Store, results: Mapping[str, str], site: str | None, versions: Sequence[ModelVersion] | None = None
+) -> dict[str, str]:
     """Those of the results that a run would not give any more as they are, whatever the record says; and why.
 
     Args:
         results: ids of Observations that are current, with the logical model of each.
         site: path of the site file; None: no model is enabled here, and nothing is said.
+        versions: of all models, where they were read.
     """
     if site is None or not results:
         return {}
     settings, key = site_settings(site)
-    versions = await ModelVersions(store.pool).all()
-    models = sorted(set(results.values()))
-    # In a thread: files are looked at.
-    answering = await asyncio.to_thread(_answering, models, settings, key, versions)
-    known = {name: key.id("Provenance", name) for name, model in results.items() if model in answering}
-    origins = await store.results.origins_of(known)
+    if versions is None:
+        versions = await ModelVersions(store.pool).all()
+    answering = _answering(sorted(set(results.values())), settings, key, versions)
+    known = {name: _origins[name] for name in results if name in _origins}
+    wanted = [name for name, model in results.items() if model in answering and name not in known]
+    read = await store.results.origins_of({name: key.id("Provenance", name) for name in wanted})
+    if len(_origins) + len(read) > MOST_ORIGINS:
+        _origins.clear()
+    # Those without their Provenance are looked up again.
+    _origins.update((name, origin) for name, origin in read.items() if origin[1])
+    origins = read | {name: origin for name, origin in known.items() if results[name] in answering}
     others = {device for name, (device, _) in origins.items() if device != answering[results[name]].device}
     stated = {device: await _version(store, device) for device in sorted(others)}
     reasons: dict[str, str] = {}
@@ -61,6 +75,17 @@ async def overtaken(store: Store, results: Mapping[str, str], site: str | None) 
         elif documents and now.card not in documents:
             reasons[name] = "the settings of the model at this site have changed since; run it again"
     return reasons
+
+
+async def overtaken_standings(
+    store: Store,
+    standings: Sequence[Standing],
+    site: str | None,
+    versions: Sequence[ModelVersion] | None = None,
+) -> dict[str, str]:
+    """As `overtaken`, of those of a patient's results that are current."""
+    current = {item.id: item.model for item in standings if item.state == "current"}
+    return await overtaken(store, current, site, versions)
 
 
 def _answering(

@@ -154,10 +154,11 @@ def may_state(observation: Mapping[str, Any]) -> bool:
 
 def is_declared(observation: Mapping[str, Any], codes: Collection[tuple[str, str]]) -> bool:
     """Whether a model that declares these codes sees the Observation: it has one, or may state a finding."""
-    nodes = (observation, *observation.get("component", ()))
-    return may_state(observation) or any(
-        code in codes for node in nodes for code in codings(node.get("code"))
-    )
+    # The first line decides of most, for each Observation of each patient.
+    if any(code in codes for code in codings(observation.get("code"))) or may_state(observation):
+        return True
+    parts = observation.get("component", ())
+    return any(code in codes for part in parts for code in codings(part.get("code")))
 
 
 def declared_codes(predictor: object) -> frozenset[tuple[str, str]] | None:

@@ -20,12 +20,13 @@ from multiprocessing.process import BaseProcess
 import uvicorn
 
 from fhir_bridge.mapping import Site
+from fhir_bridge.parent_death import end_with_parent_thread
 from fhir_bridge.server import garbage, offloading, worker
 from fhir_bridge.server.app import create_app
 from fhir_bridge.server.connection import bounded
 from fhir_bridge.server.receiving import process as mllp
 from fhir_bridge.server.settings import Settings
-from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent, end_with_thread
+from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent
 
 __all__ = ["serve", "web_worker"]
 
@@ -150,7 +151,7 @@ def _process(name: str, target: Callable[..., None], *arguments: object) -> Base
 def _copy(parent: int, target: Callable[..., None], arguments: tuple[object, ...]) -> None:
     """In a copy of the process that serves: leave what is not this one's, then do its work."""
     # Those that are copied later hold the pipe by whose end this one would notice that it was left alone.
-    end_with_thread(parent)
+    end_with_parent_thread(signal.SIGTERM, parent)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # handlers of `serve`
     for bound in _listening:

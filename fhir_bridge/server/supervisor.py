@@ -6,7 +6,6 @@ computes may not answer for many seconds, and a supervisor that takes silence fo
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-__all__ = ["STARTUP_FAILURE", "Child", "Started", "Supervisor", "end_with_parent", "end_with_thread"]
+__all__ = ["STARTUP_FAILURE", "Child", "Started", "Supervisor", "end_with_parent"]
 
 STARTUP_FAILURE = 3
 """Exit code of a worker that can't start, as uvicorn has it."""
@@ -28,7 +27,6 @@ LONGEST_PAUSE = 30.0
 STEADY_SECONDS = 60.0
 """A process that ran this long has earned a first pause again."""
 
-_PR_SET_PDEATHSIG = 1
 
 _log = logging.getLogger("fhir_bridge.server")
 
@@ -211,10 +209,3 @@ def end_with_parent(sentinel: int, end: Callable[[], object]) -> None:
         end()
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
-
-
-def end_with_thread(parent: int) -> None:
-    """Linux: SIGTERM to this process once the thread that started it is gone; for one that inherited the sentinel."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGTERM)

@@ -212,13 +212,15 @@ WHERE r.type = 'Observation' AND r.id = ANY(%s) AND (p.state <> 'c' OR EXISTS (
 """
 
 _ORIGINS = """
-SELECT n.id, d.id, ARRAY(
-    SELECT c.id FROM resource v JOIN reference f ON f.resource = v.key JOIN resource c ON c.key = f.target
-    WHERE v.type = 'Provenance' AND v.id = n.provenance AND f.parameter = m.entity AND c.type = 'DocumentReference'
+SELECT n.id, (
+    SELECT d.id FROM reference o JOIN resource d ON d.key = o.target
+    WHERE o.resource = r.key AND o.parameter = %s AND d.type = 'Device'
+), ARRAY(
+    SELECT c.id FROM reference f JOIN resource c ON c.key = f.target
+    WHERE f.resource = (SELECT v.key FROM resource v WHERE v.type = 'Provenance' AND v.id = n.provenance)
+        AND f.parameter = %s AND c.type = 'DocumentReference'
 )
-FROM unnest(%s::text[], %s::text[]) AS n (id, provenance) CROSS JOIN (SELECT %s::int, %s::int) AS m (device, entity)
-JOIN resource r ON r.type = 'Observation' AND r.id = n.id
-JOIN reference o ON o.resource = r.key AND o.parameter = m.device JOIN resource d ON d.key = o.target
+FROM unnest(%s::text[], %s::text[]) AS n (id, provenance) JOIN resource r ON r.type = 'Observation' AND r.id = n.id
 """
 
 _RESULT = {
@@ -378,10 +380,11 @@ class Results:
         device = await self._dictionaries.find_parameter("Observation", "device")
         entity = await self._dictionaries.find_parameter("Provenance", "entity")
         async with self._pool.connection() as connection:
-            rows = await connection.execute(_ORIGINS, (list(results), list(results.values()), device, entity))
+            rows = await connection.execute(_ORIGINS, (device, entity, list(results), list(results.values())))
             return {
                 name: (device_id, frozenset(documents))
                 for name, device_id, documents in await rows.fetchall()
+                if device_id is not None
             }
 
     async def outdated(self, ids: Sequence[str]) -> set[str]:

@@ -110,6 +110,14 @@ class Sleeping(Model):
         time.sleep(1000)
 
 
+class Marking(Sleeping):
+    """Says that it is in a call, by a file that the environment names, and never answers."""
+
+    def predict(self, records: Sequence[PatientRecord], settings: PredictorSettings) -> Any:
+        Path(os.environ["MARK"]).touch()
+        return super().predict(records, settings)
+
+
 class Wrong(Model):
     """Gives one answer, however many patients it is asked about."""
 

@@ -199,6 +199,18 @@ def test_a_code_without_a_name_is_known_by_its_name_where_its_system_is_imported
         workers.close()
 
 
+@pytest.mark.parametrize(
+    ("display", "said"),
+    [
+        ("Captopril 25 MG Oral Tablet", "yes"),  # as Synthea names it, wrongly
+        ("acetaminophen 750 MG / hydrocodone bitartrate 7.5 MG Oral Tablet", "no"),
+        ("", "unknown"),
+    ],
+)
+def test_a_code_that_sources_use_for_two_drugs_decides_nothing(display: str, said: str) -> None:
+    assert decide(value_set("antihypertensive"), coded(RXNORM, "833036", display)) == said
+
+
 def test_one_that_decides_by_another_coding_needs_no_other() -> None:
     concept = coded("urn:local", "AML5")
     concept["coding"].append({"system": ATC, "code": "C08CA01"})

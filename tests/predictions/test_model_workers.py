@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,11 +29,13 @@ from fhir_bridge.predictions.model_workers import ModelRecord, ModelUnavailable,
 from fhir_bridge.predictions.registry import find_predictor
 from fhir_bridge.predictions.warming import warm
 from fhir_bridge.storage import Store
+from tests.patience import until
 from tests.predictions.made_models import manifest
 from tests.predictions.made_models import write as write_model
 from tests.predictions.models import BAD, Counting, Model, NotAList, Typed, Unloadable, Wrong
 from tests.predictions.records import quantity
 
+ROOT = str(Path(__file__).parent.parent.parent)
 SETTINGS = PredictorSettings(enabled=True, seconds=30, memory_mb=1500)
 
 
@@ -66,6 +70,27 @@ def process_of(answers: list[Answer]) -> int:
 def test_it_runs_in_another_process_which_stays(workers: ModelWorkers) -> None:
     first, second = ask(workers, Counting(), 3), ask(workers, Counting())
     assert process_of(first) == process_of(second) != os.getpid()
+
+
+ASKING = """
+import asyncio
+from fhir_bridge.predictions import PredictorSettings
+from fhir_bridge.predictions.model_workers import ModelWorkers
+from tests.predictions.models import Marking
+from tests.predictions.test_model_workers import records
+asyncio.run(ModelWorkers().predict(Marking(), PredictorSettings(enabled=True, seconds=1000), records(1)))
+"""
+
+
+def test_a_model_in_the_middle_of_a_call_ends_with_who_asked(tmp_path: Path) -> None:
+    """Killed, that one can tell nobody."""
+    environment = {**os.environ, "PYTHONPATH": ROOT, "MARK": str(tmp_path / "called")}
+    with subprocess.Popen([sys.executable, "-c", ASKING], env=environment) as asking:
+        until((tmp_path / "called").exists, "the model is in a call")
+        (model,) = psutil.Process(asking.pid).children()
+        asking.kill()
+        asking.wait()
+        until(lambda: not model.is_running() or model.status() == psutil.STATUS_ZOMBIE, "it ends")
 
 
 def test_many_patients_go_in_one_call(workers: ModelWorkers) -> None:

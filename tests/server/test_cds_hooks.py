@@ -178,6 +178,21 @@ def test_a_card_says_what_it_is_and_is_shown_once_until_the_category_changes(
     assert any(b'"ehr"' in entry.bytes and b"Practitioner/clara" in entry.bytes for entry in events.entries)
 
 
+def test_a_model_of_another_version_is_run_again_for_a_card(served: Hospital, p: str) -> None:
+    (card,) = cards(served, p)
+    assert card["source"]["label"].startswith("Own risk, version 1")
+    site = served.services.settings.site
+    assert site is not None
+    path = site.parent / "own" / "model.yaml"
+    document = path.read_text()
+    try:
+        path.write_text(document.replace("version: '1'", "version: '2'"))
+        (card,) = cards(served, p, user="Practitioner/other")
+        assert card["source"]["label"].startswith("Own risk, version 2")
+    finally:
+        path.write_text(document)
+
+
 def test_that_a_result_is_not_valid_any_more_is_a_card_and_a_first_refusal_is_none(
     served: Hospital, p: str
 ) -> None:

@@ -16,7 +16,7 @@ from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor, predict_together
 from fhir_bridge.predictions.changes import outdated_models
 from fhir_bridge.predictions.operation import check_may_predict
-from fhir_bridge.predictions.overtaken import overtaken
+from fhir_bridge.predictions.overtaken import overtaken_standings
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.predictions.reviewing import OPEN
 from fhir_bridge.predictions.site import site_settings
@@ -100,18 +100,18 @@ async def _now(services: Services, ehr: Ehr, patient: str, end: float) -> dict[s
     # What was said stays in the record; of a model whose approval ended nothing more is brought to anybody.
     ended = {item.model for item in versions if item.state == "active" and item.expired}
     models = [name for name in models if name not in ended]
-    counting = {item.id: item.model for item in standings if item.state == "current"}
-    replaced = await overtaken(services.store, counting, site)
+    replaced = await overtaken_standings(services.store, standings, site, versions)
     ready = {
         item.model
         for item in standings
-        if item.id in counting and not item.waiting and item.id not in replaced
+        if item.state == "current" and not item.waiting and item.id not in replaced
     }
     missing = [name for name in models if name not in ready]
     if missing:
         late = await _run(services, ehr, missing, patient, site, end)
         models = [name for name in models if name not in late]
         standings = await services.store.results.of_patient(patient)
+        replaced = await overtaken_standings(services.store, standings, site, versions)
     newest: dict[str, Standing] = {}
     for model in models:
         own = [item for item in standings if item.model == model]
@@ -119,7 +119,7 @@ async def _now(services: Services, ehr: Ehr, patient: str, end: float) -> dict[s
         if current is not None:
             newest[model] = current
     outdated, *read = await asyncio.gather(
-        outdated_models(services.store, ehr.access, standings, site),
+        outdated_models(services.store, ehr.access, standings, replaced),
         *(_read(services, ehr, item.id) for item in newest.values()),
     )
     result: dict[str, _Now] = {}

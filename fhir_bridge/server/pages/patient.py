@@ -12,6 +12,7 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import patient_types
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.changes import outdated_models
+from fhir_bridge.predictions.overtaken import overtaken_standings
 from fhir_bridge.server.pages import (
     ecg,
     history,
@@ -92,7 +93,8 @@ async def patient_values(
     resources = await asyncio.to_thread(lambda: [loads_exact(content) for content in stored])
     sources = await predictions.sources_of(resources, store, access)
     standings = await store.results.of_patient(patient_id)
-    outdated = await outdated_models(store, access, standings, site)
+    replaced = await overtaken_standings(store, standings, site)
+    outdated = await outdated_models(store, access, standings, replaced)
     ecgs = await asyncio.to_thread(ecg.ecgs_of, resources, chosen_ecg)
     claimed = _claimed(ecgs, resources)
     # Before histories are read: only results that are shown cost a query.
