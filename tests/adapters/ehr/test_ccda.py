@@ -351,6 +351,20 @@ def test_of_several_addresses_of_a_place_the_one_that_lasts_is_its_address(summa
         assert any(re.search("given as missing: .*addr|nullFlavor MSK", text) for text in told)
 
 
+def test_a_document_with_two_numbers_is_the_one_of_the_first_and_the_other_is_named(summary: bytes) -> None:
+    """Also where the patient has none, and the document's number stands in for it."""
+    second = re.sub(
+        rb"(<id [^>]*/>)(\s*<code)", rb'\1<id root="1.2.3.99" extension="second"/>\2', summary, count=1
+    )
+    unnumbered = re.sub(rb"(<patientRole>).*?(?=<addr)", rb"\1", second, count=1, flags=re.DOTALL)
+    assert len({summary, second, unnumbered}) == 3
+    for document in (second, unnumbered):
+        outcome = converted(document)
+        (composition,) = of_type(outcome, "Composition")
+        assert composition["identifier"]["value"] == "D-1"
+        assert "no rule represents ClinicalDocument/id/@extension" in outcome.messages
+
+
 def test_a_vaccine_by_the_former_oid_of_cvx_is_of_cvx(summary: bytes) -> None:
     outcome = converted(summary.replace(b"2.16.840.1.113883.12.292", b"2.16.840.1.113883.6.59"))
     (immunization,) = of_type(outcome, "Immunization")
