@@ -10,7 +10,7 @@ are never mixed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -79,6 +79,36 @@ _COMPOSITE = {
 NUMBERED = {"ServiceRequest": "identifier"}
 """Numbers that several systems give one thing: a message replaces those of the kinds and namespaces that it names, and
 says nothing of the others. A report names its order's placer number and not the accession number, which stays."""
+
+_APART = frozenset(("SS", "DL"))
+_MAIN = "*"
+
+
+def _identifier_part(item: dict[str, Any]) -> str:
+    """A number of its own field: an account (PID-18), or one without an authority (PID-19, PID-20)."""
+    codings = (item.get("type") or {}).get("coding") or ()
+    codes = {str(coding.get("code")) for coding in codings}
+    if "AN" in codes:
+        return "AN"
+    return _MAIN if item.get("system") else next(iter(sorted(codes & _APART)), _MAIN)
+
+
+def _telecom_part(item: dict[str, Any]) -> str:
+    return "work" if item.get("use") == "work" else _MAIN
+
+
+def _extension_part(item: dict[str, Any]) -> str:
+    return str(item.get("url"))
+
+
+PARTED: Mapping[str, Mapping[str, Callable[[dict[str, Any]], str]]] = {
+    "Patient": {
+        "identifier": _identifier_part,
+        "telecom": _telecom_part,
+        "extension": _extension_part,
+    }
+}
+"""Lists of which a source has parts in several fields: a delta says nothing of the parts that it does not have."""
 
 JOINED = "joined."
 """How the element id of a reference begins that no source states: numbers in common give it. It goes with them."""
@@ -311,6 +341,9 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
     _keep_labels(content, known, message, previous, orders, before)
     _add_up(content, known, message, previous, orders, before)
     _keep_numbers(content, known, message, previous, orders, before)
+    for name, part_of in PARTED.get(resource_type, {}).items():
+        whole = previous.get(name) or before or known.order
+        _keep_parts(content, known, message, orders, name, part_of, snapshot, {**previous, name: whole})
     present = {_group(resource_type, name) for name in content if name not in _FIXED}
     if snapshot is not None:  # what an older message cleared, the snapshot says anyway
         orders = {
@@ -482,6 +515,58 @@ def _keep_numbers(
     _set(content, name, [item for _, item in kept])
 
 
+def _keep_parts(
+    content: dict[str, Any],
+    known: Contribution,
+    message: Contribution,
+    orders: dict[str, Order],
+    name: str,
+    part_of: Callable[[dict[str, Any]], str],
+    snapshot: Order | None,
+    previous: Mapping[str, Order],
+) -> None:
+    """Make a list what the newest message says of each of its parts.
+
+    Args:
+        content, orders: of the state that is being made; changed.
+        snapshot: of the newest snapshot with this message: it speaks of all parts.
+        previous: the orders before, that of the list among them.
+    """
+    old, new = (
+        [item for item in entry.resource.get(name) or () if isinstance(item, dict)]
+        for entry in (known, message)
+    )
+    cleared = previous.get(name + _ITEM)
+    if name in message.cleared:
+        cleared = max(message.order, cleared or message.order)
+    for key in [key for key in orders if key.startswith(name + _ITEM)]:
+        del orders[key]
+    if cleared is not None and (snapshot is None or cleared > snapshot):
+        orders[name + _ITEM] = cleared
+    if not (old or new):
+        return
+
+    def key_of(item: dict[str, Any]) -> str:
+        return f"{name}{_ITEM}{part_of(item)}"
+
+    items = [(previous.get(key_of(item)) or previous[name], item) for item in old]
+    items += [(message.order, item) for item in new]
+    newest: dict[str, Order] = {}
+    for since, item in items:
+        newest[key_of(item)] = max(since, newest.get(key_of(item), since))
+    oldest = max((order for order in (cleared, snapshot) if order is not None), default=None)
+    kept: dict[tuple[Order, bytes], Any] = {}
+    for since, item in items:
+        if since == newest[key_of(item)] and (oldest is None or since >= oldest):
+            kept.setdefault((since, canonical(item)), item)
+    # A stable sort, the newest first: of one message as it has them.
+    listed = sorted(((key[0], item) for key, item in kept.items()), key=lambda each: each[0], reverse=True)
+    if listed:
+        orders[name] = listed[0][0]
+        orders.update((key_of(item), since) for since, item in listed if since != orders[name])
+    _set(content, name, [item for _, item in listed])
+
+
 def _newest_numbers(
     name: str, numbers: list[tuple[Order, Any]], oldest: Order | None = None
 ) -> list[tuple[Order, Any]]:
@@ -492,7 +577,7 @@ def _newest_numbers(
         newest[key] = max(since, newest.get(key, since))
     kept: dict[tuple[Order, bytes], Any] = {}
     for since, item in numbers:
-        if since == newest[_number_key(name, item)] and (oldest is None or since > oldest):
+        if since == newest[_number_key(name, item)] and (oldest is None or since >= oldest):
             kept.setdefault((since, canonical(item)), item)
     # A stable sort: of one message as it has them.
     return sorted(

@@ -55,6 +55,8 @@ def one(ctx: Context, x: Any, *, else_: str = "flag") -> Any:
 @builtin("first", repeats=False, reads=("first",))
 def first(x: Any) -> Any:
     """The first value of a list."""
+    if x is CLEARED:
+        return x
     result = items_of(x)
     return result[0] if result else None
 

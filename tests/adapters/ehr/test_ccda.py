@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from fhir_bridge.adapters.ehr.ccda import CcdaAdapter, read_document
 from fhir_bridge.adapters.ehr.ccda.model import CcdaModel
+from fhir_bridge.pipeline import RunRequest, convert
 from fhir_bridge.plugins import OptionError, ReadContext
 from tests.adapters.ehr.perturbed_documents import converted, perturb_document
 from tests.perturbation import Outcome, Tally
@@ -293,15 +295,24 @@ def test_the_system_of_a_code_that_is_missing_is_named(summary: bytes) -> None:
     assert any("manufacturedMaterial/code/@codeSystem" in message for message in converted(missing).messages)
 
 
-def test_all_names_and_addresses_of_a_guardian_arrive(summary: bytes) -> None:
+def test_all_names_addresses_and_numbers_of_a_guardian_arrive_in_a_valid_patient(
+    summary: bytes, tmp_path: Path
+) -> None:
     guardian = (
-        b"<guardian><addr><city>Linz</city></addr><addr><city>Graz</city></addr><guardianPerson><name><given>Boris</given>"
+        b'<guardian><id root="2.25.1001.30" extension="G-17"/>'
+        b"<addr><city>Linz</city></addr><addr><city>Graz</city></addr>"
+        b"<guardianPerson><name><given>Boris</given>"
         b'<given qualifier="CL">Bo</given><family>Keller</family></name></guardianPerson></guardian>'
     )
-    outcome = converted(re.sub(rb"(<ethnicGroupCode[^>]*/>)", rb"\1" + guardian, summary))
-    (patient,) = of_type(outcome, "Patient")
-    told = str(patient["contact"])
-    assert all(word in told for word in ("Boris", "Bo ", "Keller", "Linz", "Graz"))
+    document = tmp_path / "document.xml"
+    document.write_bytes(re.sub(rb"(<ethnicGroupCode[^>]*/>)", rb"\1" + guardian, summary))
+    (tmp_path / "site.yaml").write_text("site: test\ndemo_key: true\n")
+    result = convert(RunRequest("ccda", site=tmp_path / "site.yaml"), [document], tmp_path / "out")
+    assert "FB-RUN-020" not in str(result.account.issues), "the Patient is not withheld"
+    (patient,) = map(json.loads, (tmp_path / "out/Patient.ndjson").read_text().splitlines())
+    assert patient["contact"][0]["address"]["city"] == "Linz"
+    told = str(patient)
+    assert all(word in told for word in ("Boris", "Bo ", "Keller", "Linz", "Graz", "G-17"))
 
 
 def test_of_several_addresses_of_a_place_the_one_that_lasts_is_its_address(summary: bytes) -> None:
@@ -349,6 +360,35 @@ def test_of_several_addresses_of_a_place_the_one_that_lasts_is_its_address(summa
         # That a further one is withheld is in the account, or in what a statement says of its participant.
         told = [*outcome.messages, *map(str, of_type(outcome, "Condition"))]
         assert any(re.search("given as missing: .*addr|nullFlavor MSK", text) for text in told)
+
+
+def test_a_document_with_two_numbers_is_the_one_of_the_first_and_the_other_is_named(summary: bytes) -> None:
+    """Also where the patient has none, and the document's number stands in for it."""
+    second = re.sub(
+        rb"(<id [^>]*/>)(\s*<code)", rb'\1<id root="1.2.3.99" extension="second"/>\2', summary, count=1
+    )
+    unnumbered = re.sub(rb"(<patientRole>).*?(?=<addr)", rb"\1", second, count=1, flags=re.DOTALL)
+    assert len({summary, second, unnumbered}) == 3
+    for document in (second, unnumbered):
+        outcome = converted(document)
+        (composition,) = of_type(outcome, "Composition")
+        assert composition["identifier"]["value"] == "D-1"
+        assert "no rule represents ClinicalDocument/id/@extension" in outcome.messages
+
+
+def test_a_visit_with_two_numbers_has_both(summary: bytes) -> None:
+    second = re.sub(
+        rb"(<encompassingEncounter>\s*<id [^>]*/>)",
+        rb'\1<id root="1.2.3.98" extension="V-2"/>',
+        summary,
+        count=1,
+    )
+    assert second != summary
+    numbers = [
+        [number["value"] for number in visit.get("identifier", ())]
+        for visit in of_type(converted(second), "Encounter")
+    ]
+    assert any("V-2" in of_visit and len(of_visit) == 2 for of_visit in numbers), numbers
 
 
 def test_a_vaccine_by_the_former_oid_of_cvx_is_of_cvx(summary: bytes) -> None:

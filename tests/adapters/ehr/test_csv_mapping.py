@@ -186,3 +186,14 @@ def test_synthea_export_is_converted_and_the_rest_is_counted(shared: Path) -> No
         "PractitionerRole": 166,
         "SupplyDelivery": 72,
     }
+
+
+def test_row_with_a_name_and_no_code_says_its_name(write: Write) -> None:
+    rows = "PatNr;Aussteller;ATC;Wirkstoff;Dosierung;Beginn\n77;HOSP;;Bisoprolol;1-0-0;21.06.2025\n"
+    drug = convert("ehr/csv-medications", [write("medications.csv", rows)])
+    rows = "PatNr;Aussteller;ICD10;Diagnose;Beginn;Befund\n77;HOSP;;Hypertonie;21.10.2022;ja\n77;HOSP;;Gicht;;ja\n"
+    problems = convert("ehr/csv-conditions", [write("conditions.csv", rows)])
+    (statement,) = drug.of("MedicationStatement")
+    assert statement["medicationCodeableConcept"] == {"text": "Bisoprolol"}
+    assert [one["code"] for one in problems.of("Condition")] == [{"text": "Hypertonie"}, {"text": "Gicht"}]
+    assert len({one["id"] for one in problems.of("Condition")}) == 2
