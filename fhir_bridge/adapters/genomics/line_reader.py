@@ -14,6 +14,7 @@ from fhir_bridge.adapters.genomics.checks import (
     check_fixed,
     check_format,
     check_info,
+    check_length,
     position,
 )
 from fhir_bridge.adapters.genomics.file import VcfFile
@@ -81,6 +82,8 @@ class LineReader:
             limit = file.options.max_line
             return self.lost(number, issue("FB-VCF-022", f"the line has more than {limit} bytes", locator))
         try:
+            if not self._strict:
+                check_length(item)
             text = item.decode()
             if self._plain.usable and self._alone():
                 record = self._plain.read(item, text, number, self._last[:2])
