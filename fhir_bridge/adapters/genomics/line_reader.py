@@ -18,6 +18,7 @@ from fhir_bridge.adapters.genomics.checks import (
     position,
 )
 from fhir_bridge.adapters.genomics.file import VcfFile
+from fhir_bridge.adapters.genomics.fragments import Fragments
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Earlier, Line
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
@@ -73,6 +74,17 @@ class LineReader:
             result = Issue("error", result.code, with_clause(result.code, result.message), locator)
         file.lost_lines += content is None or (bool(content.strip()) and content[:1] != b"#")
         return VcfRecord(locator, outcome="rejected", issues=[result], file=file, content=content)
+
+    def no_records(self, last: int, fragments: Fragments) -> VcfRecord:
+        """Lines that are no records, up to line `last`, as one."""
+        first = last - fragments.lines + 1
+        text = f"{self.file.header.columns} columns are needed"
+        if fragments.lines > 1:
+            text += f", in lines {first} to {last}"
+        record = self.lost(first, issue("FB-VCF-020", text, f"{self.file.name}:{first}"), b"")
+        record.records = fragments.lines
+        self.file.lost_lines += fragments.filled
+        return record
 
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
         """The record of one line: read, skipped with its reason, or rejected with it."""
