@@ -89,7 +89,7 @@ class VcfRecord(Record):
             content = b"\t".join((*columns[:8], b"0"))
         return blake2b(self.file.id.encode() + b"\0" + content, digest_size=16).hexdigest()
 
-    @property
+    @cached
     def alike(self) -> Alike | None:
         """What lines of one kind have in common, and what of the shipped mapping's Observation is this one's own."""
         line = self.line
