@@ -96,7 +96,7 @@ class _Example:
 
 
 class AlikeOutputs:
-    """What is known of likenesses, for outputs as JSON of one mapping and one run."""
+    """What is known of likenesses, for outputs as JSON of one mapping and one site. For one thread."""
 
     def __init__(self, mapping: CompiledMapping) -> None:
         self._mapping = mapping
