@@ -1,8 +1,8 @@
 """Outputs of records that are alike: what one of them became, with the values of another in the places of its own.
 
 Two lines of a VCF with the same contig, alleles and genotype become the same but for what each says by itself. An
-adapter says of a record which others it is like, and the JSON of the values that are its own. Two of a likeness are
-converted; where the second is the first with its own values, all further ones are put together of the two.
+adapter says of a record which others it is like, and the JSON of the values that are its own. Three of a likeness are
+converted; where the third is the second with its own values, all further ones are put together of the two.
 
 Only for mappings that ship with the project: of any other it is not known whether a condition looks at such a value.
 """
@@ -53,7 +53,7 @@ class AlikeBlock(Protocol):
 
 
 class _Example:
-    """What the first of a likeness became; `sure` when a second one did so too."""
+    """What one of a likeness became; `sure` when another one did so too."""
 
     __slots__ = ("identify", "kind", "part", "patients", "pieces", "rule", "scope", "status", "sure", "time")
 
@@ -96,7 +96,7 @@ class _Example:
 
 
 class AlikeOutputs:
-    """What is known of likenesses, for outputs as JSON of one mapping and one run."""
+    """What is known of likenesses, for outputs as JSON of one mapping and one site. For one thread."""
 
     def __init__(self, mapping: CompiledMapping) -> None:
         self._mapping = mapping
@@ -106,6 +106,7 @@ class AlikeOutputs:
             for rule in program.rules
             if rule.identify is not None and not (rule.columns or rule.plan.all or program.lets)
         }
+        self._once: set[Hashable] = set()
         self._known: dict[Hashable, _Example | None] = {}
 
     def outputs(self, block: AlikeBlock, context: Context) -> list[Output | None]:
@@ -131,7 +132,11 @@ class AlikeOutputs:
         common, own = alike
         (output,) = outputs
         known = self._known
-        if common not in known:
+        if common not in self._once:  # most insertions and deletions never come again
+            if len(self._once) >= _MOST:
+                self._once.clear()
+            self._once.add(common)
+        elif common not in known:
             if len(known) >= _MOST:
                 known.clear()
             known[common] = self._example(output, own)

@@ -277,6 +277,7 @@ class _Prepared:
     content: str
     validators: dict[Severity, Validator] = field(default_factory=dict)
     contexts: dict[tuple[str, str, int], Context] = field(default_factory=dict)
+    likenesses: dict[int, AlikeOutputs] = field(default_factory=dict)
 
     def validator_for(self, adapter: Adapter) -> Validator:
         """The validator; what others made may have extensions that no package here defines: R4 asks to keep them."""
@@ -304,6 +305,12 @@ class _Prepared:
                 self.contexts[key] = known
         known.unmapped.clear()
         return known
+
+    def alike(self, mapping: str, form: Form) -> AlikeOutputs | None:
+        """What is known of records that are alike, by the same thread; None where each is converted by itself."""
+        if form != "bytes" or not is_shipped(mapping):
+            return None
+        return self.likenesses.setdefault(get_ident(), AlikeOutputs(self.mapping))
 
 
 @lru_cache(maxsize=32)
@@ -403,7 +410,7 @@ def prepared_run(
         jobs=request.jobs,
         piece=shard.piece,
         states=shard.states,
-        alike=AlikeOutputs(prepared.mapping) if form == "bytes" and is_shipped(shard.mapping) else None,
+        alike=prepared.alike(shard.mapping, form),
     )
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)

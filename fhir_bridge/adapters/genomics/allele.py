@@ -10,6 +10,7 @@ from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.alleles import change_type
 from fhir_bridge.adapters.genomics.assembly import pseudoautosomal
 from fhir_bridge.adapters.genomics.cached_property import cached, shared
+from fhir_bridge.adapters.genomics.checks import LONGEST
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.genotype import allelic_state
 from fhir_bridge.adapters.genomics.hgvs import canonical_spdi, genomic_hgvs, placed
@@ -170,7 +171,7 @@ class Allele:
             return None
         else:
             described = placed(describe, accession, (line.pos, line.ref, self.alt), self._fetch)
-        return Code(described) if described else None
+        return Code(described) if described and len(described) <= LONGEST else None
 
     @shared
     def differs(self) -> bool:

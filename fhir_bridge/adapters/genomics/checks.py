@@ -11,6 +11,7 @@ from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE, reserved_info
 from fhir_bridge.adapters.genomics.values import whole
 
 __all__ = [
+    "LONGEST",
     "Entries",
     "LineError",
     "alternates",
@@ -18,6 +19,7 @@ __all__ = [
     "check_fixed",
     "check_format",
     "check_info",
+    "check_length",
     "fits",
     "position",
 ]
@@ -35,6 +37,10 @@ _SPACE = re.compile(r"\s")
 _BASES = frozenset("ACGTN")
 
 
+LONGEST = 1_048_576
+"""Characters of a FHIR string (R4 datatypes.html#string)."""
+
+
 class LineError(ValueError):
     """A line is wrong; it is rejected alone."""
 
@@ -42,6 +48,18 @@ class LineError(ValueError):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def check_length(line: bytes) -> None:
+    """REF and ALTs, before any of a long line is read.
+
+    Raises:
+        LineError: one has more characters than FHIR can hold.
+    """
+    if len(line) > LONGEST:
+        alleles = line.split(b"\t", 5)[3:5]
+        if any(len(part) > LONGEST for text in alleles for part in text.split(b",")):
+            raise LineError("FB-VCF-055", f"REF or an ALT has more than {LONGEST} characters")
 
 
 def position(text: str) -> int:

@@ -56,7 +56,7 @@ def _batches(lines: Iterable[Item]) -> Iterator[list[Item]]:
     size = 0
     for line in lines:
         batch.append(line)
-        size += len(line) if isinstance(line, bytes) else 0
+        size += 1 + (len(line) if isinstance(line, bytes) else 0)  # with its end: an empty line has one too
         if size > _BATCH:
             yield batch
             batch, size = [], 0

@@ -23,6 +23,8 @@ __all__ = ["Header", "HeaderError", "HeaderParser"]
 
 FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 TYPES = frozenset(("Integer", "Float", "Flag", "Character", "String"))
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What neither FHIR nor a database holds in a text."""
 _NUMBER = re.compile(r"[0-9]+|[ARGP.]|LA|LR|LG|M")
 _VERSION = re.compile(r"VCFv4\.[0-5]")
 _STRUCTURED = frozenset(("INFO", "FORMAT", "FILTER", "ALT", "contig"))
@@ -204,6 +206,8 @@ class HeaderParser:
         samples = names[9:]
         if not all(samples):
             raise self.error("a sample column has no name")
+        if unusable := [str(place) for place, name in enumerate(samples, 10) if _CONTROL.search(name)]:
+            raise self.error(f"the name of the sample in column {', '.join(unusable)} has control characters")
         twice = (
             sorted({name for name in samples if samples.count(name) > 1})
             if len(set(samples)) < len(samples)

@@ -214,6 +214,12 @@ CODES = declare(
         "INFO/SOMATIC is not tied to a sample: the header does not say which is the tumour, so no class is stated",
         "Name it in the header (##tumor_sample=, ##normal_sample=), or set --set source_class=.",
     ),
+    IssueCode(
+        "FB-VCF-055",
+        "error",
+        "REF or an ALT is longer than a FHIR string",
+        "Write it as a symbolic allele, <INS> or <DEL> with SVLEN or END.",
+    ),
     # Why a line is skipped
     IssueCode("FB-VCF-060", "information", "Skipped: all samples are called as reference", "Nothing to do."),
     IssueCode(

@@ -45,6 +45,17 @@ def _reads(text: str) -> Reads:
     return Reads(depths, shares)
 
 
+@lru_cache(maxsize=1 << 10)
+def _confidence(passed: bool, quality: str | None, site: str = ".") -> str | None:
+    """How sure a call is that fails no filter, by GQ, or by QUAL; None where the one that is given says nothing."""
+    number, sure = (decimal(site), _SURE_SITE) if quality is None else (decimal(quality), _SURE)
+    if passed:
+        if number is None:
+            return None if quality is not None else "intermediate"
+        return "high" if number >= sure else "intermediate"
+    return None if number is None else "intermediate"
+
+
 class Layout(NamedTuple):
     """INFO keys and FORMAT of a line, and how many colons a whole sample's column has."""
 
@@ -281,12 +292,9 @@ class Call:
         """
         if self.filtered:
             return "low"
-        quality = self.quality
-        site = self.line.qual if quality is None else None
-        if self.line.columns[6] == "PASS" or self._one("FT") == "PASS":
-            sure = quality >= _SURE if quality is not None else site is not None and site >= _SURE_SITE
-            return "high" if sure else "intermediate"
-        return None if quality is None and site is None else "intermediate"
+        passed = self.line.columns[6] == "PASS" or self._one("FT") == "PASS"
+        quality = self._one("GQ")
+        return _confidence(passed, quality) or _confidence(passed, None, self.line.columns[5])
 
     @property
     def reads(self) -> Reads | None:

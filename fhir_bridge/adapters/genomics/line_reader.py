@@ -14,9 +14,11 @@ from fhir_bridge.adapters.genomics.checks import (
     check_fixed,
     check_format,
     check_info,
+    check_length,
     position,
 )
 from fhir_bridge.adapters.genomics.file import VcfFile
+from fhir_bridge.adapters.genomics.fragments import Fragments
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Earlier, Line
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
@@ -73,6 +75,17 @@ class LineReader:
         file.lost_lines += content is None or (bool(content.strip()) and content[:1] != b"#")
         return VcfRecord(locator, outcome="rejected", issues=[result], file=file, content=content)
 
+    def no_records(self, last: int, fragments: Fragments) -> VcfRecord:
+        """Lines that are no records, up to line `last`, as one."""
+        first = last - fragments.lines + 1
+        text = f"{self.file.header.columns} columns are needed"
+        if fragments.lines > 1:
+            text += f", in lines {first} to {last}"
+        record = self.lost(first, issue("FB-VCF-020", text, f"{self.file.name}:{first}"), b"")
+        record.records = fragments.lines
+        self.file.lost_lines += fragments.filled
+        return record
+
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
         """The record of one line: read, skipped with its reason, or rejected with it."""
         file = self.file
@@ -81,6 +94,8 @@ class LineReader:
             limit = file.options.max_line
             return self.lost(number, issue("FB-VCF-022", f"the line has more than {limit} bytes", locator))
         try:
+            if not self._strict:
+                check_length(item)
             text = item.decode()
             if self._plain.usable and self._alone():
                 record = self._plain.read(item, text, number, self._last[:2])

@@ -13,6 +13,7 @@ from fhir_bridge.adapters.genomics.bed import read_studied
 from fhir_bridge.adapters.genomics.block import in_blocks
 from fhir_bridge.adapters.genomics.delivery import begin_digest, content_digest
 from fhir_bridge.adapters.genomics.file import VcfFile
+from fhir_bridge.adapters.genomics.fragments import Fragments
 from fhir_bridge.adapters.genomics.header import Header, HeaderError, HeaderParser
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line_reader import LineReader
@@ -111,11 +112,18 @@ def read_lines(
     `last`: of the lines that are taken; then the file is summed up, and the next line is given all the same.
     """
     name, options, header = file.name, file.options, file.header
+    fragments = Fragments()
     while True:
         try:
             item = next(items, None)
         except OSError as error:
             item = Break(f"reading failed: {error.strerror or type(error).__name__}")
+        if isinstance(item, bytes) and (last is None or number < last) and fragments.take(item):
+            number += 1
+            continue
+        if fragments.lines:
+            yield reader.no_records(number, fragments)
+            fragments = Fragments()
         if item is None:
             break
         number += 1

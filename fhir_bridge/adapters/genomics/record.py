@@ -89,35 +89,33 @@ class VcfRecord(Record):
             content = b"\t".join((*columns[:8], b"0"))
         return blake2b(self.file.id.encode() + b"\0" + content, digest_size=16).hexdigest()
 
-    @property
+    @cached
     def alike(self) -> Alike | None:
         """What lines of one kind have in common, and what of the shipped mapping's Observation is this one's own."""
-        if not self.plain or self.line is None or self.line.file.consequences is not None:
+        line = self.line
+        if not self.plain or line is None or line.file.consequences is not None:
             return None
-        allele = self.line.calls[0].alleles[0]
+        call = line.calls[0]
+        allele = call.alleles[0]
         assert isinstance(allele, Allele)
-        first, last, fraction, depth = allele.first, allele.last, allele.fraction, allele.allele_depth
-        names = [] if allele.hgvs_g is None else [allele.hgvs_g]
-        others = [*allele.identifiers, *([] if allele.spdi is None else [allele.spdi])]
+        hgvs_g, spdi, fraction, reads = allele.hgvs_g, allele.spdi, allele.fraction, call.reads
+        depth = None if reads is None else reads.depths[1]
+        names = allele.identifiers
         own = [
-            b'"text":' + dumps(allele.evidence),
-            *[b'"code":"%b"' % name.encode() for name in names],
-            b'"low":{"value":%d}' % (first or 0),
-            b'"high":{"value":%d}' % (last or 0),
+            b'"text":' + dumps(call.evidence),
+            b'"low":{"value":%d}' % line.pos,
+            b'"high":{"value":%d}' % (line.pos + len(line.ref) - 1),
         ]
+        if hgvs_g is not None:
+            own.insert(1, b'"code":"%b"' % hgvs_g.encode())
         if fraction is not None:
             own.append(b"{%b:%b}" % (_SHARE, decimal_text(fraction).encode()))
         if depth is not None:
             own.append(b'"unit":"reads",%b:%d}' % (_SHARE, depth))
-        own += [b'"code":"%b"' % name.encode() for name in others]
-        return (
-            self.kind,
-            len(names),
-            fraction is None,
-            depth is None,
-            len(others),
-            allele.call.confidence,
-        ), own
+        own += [b'"code":"%b"' % name.encode() for name in names]
+        if spdi is not None:
+            own.append(b'"code":"%b"' % spdi.encode())
+        return (self.kind, len(names), fraction is None, depth is None, call.confidence), own
 
     @property
     def bounds(self) -> str:

@@ -112,3 +112,10 @@ def test_studied_regions_come_from_a_bed_file(read, tmp_path):
     assert study.regions == "2 regions of panel.bed, 67279 bases"
     bed.write_text("chr14 5 4\n")
     assert read(LINE, studied_bed=str(bed)).codes == ["FB-VCF-009"]
+
+
+def test_a_sample_name_that_no_text_holds_refuses_the_file(read):
+    found = read("1 100 . A C . PASS . GT 0/1 0/1", samples=("A", "B\x00C"))
+    assert found.codes == ["FB-VCF-002"]
+    assert "column 11 has control characters" in found.records[0].issues[0].message
+    assert read("1 100 . A C . PASS . GT 0/1 0/1", samples=("A", "B é")).outcomes == {"read": 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pysam
 import pytest
@@ -13,6 +14,7 @@ from fhir_bridge.adapters.genomics import Options, read_vcf
 from fhir_bridge.adapters.genomics.kept_reading import KeptReader, KeptVcf, TooManyLines, plain_variant
 from fhir_bridge.adapters.genomics.query import Interval, read_observation
 from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.mapping import AlikeOutputs
 from fhir_bridge.pipeline import record_converter
 from fhir_bridge.server.genomics import kept as kept_evidence
 
@@ -95,6 +97,33 @@ def test_what_a_line_says_of_its_variant_is_what_its_observation_says(number: in
                 assert (stated.change, stated.spellings) == (observed.change, observed.spellings)
                 compared += 1
     assert compared > 20
+
+
+def test_lines_that_are_alike_come_out_as_each_does_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = []
+    outputs_of = AlikeOutputs.outputs
+
+    def counted(*arguments: Any) -> Any:
+        results = outputs_of(*arguments)
+        known.append(sum(result is not None for result in results))
+        return results
+
+    monkeypatch.setattr(AlikeOutputs, "outputs", counted)
+    convert = record_converter("vcf", "genomics/vcf", None)
+    random = Random(5)
+    body = "".join(
+        f"chr1\t{100 + number}\t{random.choice(('.', 'rs1', 'rs1;rs22'))}\t{random.choice('AC')}\tG\t"
+        f"{random.choice(('.', '30'))}\tPASS\tDP=9\tGT:AD:GQ\t"
+        f"{random.choice(('0/1', '1/1'))}:{random.choice(('0,0', '5,.', '.', '7,8', '0,31'))}:{random.choice('059.')}\n"
+        for number in range(900)
+    )
+    for record in KeptReader(kept_file(tmp_path, body)).records(None):
+        for each, outputs in convert(record) if record.outcome == "read" else ():
+            ((_, alone),) = convert(each)
+            assert [output.json for output in outputs] == [output.json for output in alone]
+    assert sum(known) > 300
 
 
 def test_each_rule_of_the_shipped_mapping_gives_observations_of_its_kind(tmp_path: Path) -> None:

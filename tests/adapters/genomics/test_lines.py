@@ -189,6 +189,20 @@ def test_a_bcf_that_is_cut_gives_what_is_before_the_break(read, tmp_path):
     assert "FB-VCF-082" in endless.codes
 
 
+def test_lines_that_are_no_records_are_reported_together(read):
+    content = text([GOOD]) + "\n" * 9_000 + "x\ty\n" * 9_000 + text([GOOD]).splitlines()[-1] + "\n\n"
+    found = read(content=content.encode())
+    assert found.outcomes == {"read": 2, "rejected": 18_001}
+    rejected = [record for record in found.records if record.outcome == "rejected"]
+    first = len(text([GOOD]).splitlines()) + 1
+    columns = "10 columns are needed"
+    assert [(each.locator, each.records, each.issues[0].message) for each in rejected] == [
+        (f"test.vcf:{first}", 18_000, f"{columns}, in lines {first} to {first + 17_999}"),
+        (f"test.vcf:{first + 18_001}", 1, columns),
+    ]
+    assert rejected[0].file.lost_lines == 9_000
+
+
 def test_options_are_read_as_they_stand_on_a_command_line(read):
     assert read(GOOD, sampels="S1").codes == ["FB-VCF-009"]
     assert read(GOOD, max_findings="0").codes == ["FB-VCF-009"]

@@ -63,3 +63,21 @@ def test_lines_are_the_same_however_the_text_comes_in_blocks(
     for size in (1, 2, 3, 7, 100):
         result = [each for each in read(size) if not isinstance(each, Break)]
         assert result == expected, size
+
+
+def test_an_allele_longer_than_a_fhir_string_is_rejected_before_it_is_read(read) -> None:
+    most = 1_048_576
+    lines = [
+        "1 100 . A T 50 PASS . GT 0/1",
+        f"1 200 . A {'C' * most} 50 PASS . GT 0/1",
+        f"1 300 . A T,{'C' * (most + 1)} 50 PASS . GT 0/1",
+        f"1 2000000 . {'C' * (most + 1)} A 50 PASS . GT 0/1",
+        "1 9000000 . A T 50 PASS . GT 0/1",
+    ]
+    found = read(*lines)
+    assert found.outcomes == {"read": 3, "rejected": 2}
+    assert found.codes.count("FB-VCF-055") == 2
+    long = found.alleles[1]
+    # Its names would have more characters than a string.
+    assert (len(long.alt), long.hgvs_g, long.spdi) == (most, None, None)
+    assert "FB-VCF-055" not in read(*lines, check="true").codes  # it is valid
