@@ -149,3 +149,35 @@ def test_letters_for_the_sex_are_read_in_the_language_of_the_header(tmp_path: Pa
         assert [
             r["gender"] for r in sorted(of(made, "Patient"), key=lambda r: int(r["identifier"][0]["value"]))
         ] == [words[list(words)[n % 2]] for n in range(12)], name
+
+
+def test_what_was_only_asked_for_is_an_order(tmp_path: Path) -> None:
+    rows = "".join(
+        f"RSSMRA5{n}A01H501U;0300A{1000 + n};1{n % 9}/03/2025;Dr. Conti;{('U', 'P')[n % 2]};Ecografia addome;Dolore;Radiologia;1{n % 9}/05/2025;10:{n + 10};Amb. 3;{('prenotato', 'annullato')[n % 2]}\n"
+        for n in range(12)
+    )
+    _, made, mapping = converted(
+        tmp_path,
+        f"COD_PAZIENTE;NRE;DATA_PRESCRIZIONE;MEDICO_PRESCRITTORE;PRIORITA;PRESTAZIONE;QUESITO_DIAGNOSTICO;BRANCA;DATA_APPUNTAMENTO;ORA_APPUNTAMENTO;AMBULATORIO;STATO\n{rows}",
+    )
+    orders = of(made, "ServiceRequest")
+    assert len(orders) == 12
+    assert not of(made, "Procedure")
+    assert {(r["status"], r["priority"]) for r in orders} == {("active", "urgent"), ("revoked", "routine")}
+    assert all(r["authoredOn"].startswith("2025-03") and "T10:" in r["occurrenceDateTime"] for r in orders)
+    assert {r["requester"]["display"] for r in orders} == {"Dr. Conti"}
+    assert "is it when it is to be done, as is assumed, or an Appointment of its own?" in mapping
+
+
+def test_a_stage_is_no_identifier(tmp_path: Path) -> None:
+    rows = "".join(
+        f"10{n};H/2025/{n + 10000};1{n % 9}.02.2025;Exzisat;Basaliom;C44.5;{('pT1', 'pT2', '')[n % 3]};{('G1', 'G3')[n % 2]};Dr. Roth\n"
+        for n in range(24)
+    )
+    guesses, made, _ = converted(
+        tmp_path,
+        f"Pat.-Nr.;Journalnummer;Entnahmedatum;Materialart;Diagnose;ICD-10;pT;Grading;Einsender\n{rows}",
+    )
+    assert guesses["pT"].role == "category"
+    assert {r["code"]["text"] for r in of(made, "Observation")} == {"pT", "Grading"}
+    assert not any("asserter" in r for r in of(made, "Condition"))

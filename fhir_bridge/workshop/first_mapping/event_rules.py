@@ -10,7 +10,8 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.dispense_rules import DispenseRules
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
-from fhir_bridge.workshop.first_mapping.parts import did
+from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
+from fhir_bridge.workshop.first_mapping.parts import RECORDED, did, part_of
 from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, NONE_FOUND, by_word
 from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
@@ -24,16 +25,17 @@ _ELEMENTS: Final = {
     "MedicationDispense": ("medicationCodeableConcept", ("drug",)),
     "Immunization": ("vaccineCode", ("vaccine", "drug")),
     "Procedure": ("code", ("procedure",)),
+    "ServiceRequest": ("code", ("procedure", "test")),
     "Condition": ("code", ("diagnosis",)),
     "AllergyIntolerance": ("code", ("allergy", "drug")),
 }
 _ASSUMED: Final = {
     "MedicationStatement": "active", "MedicationRequest": "unknown", "MedicationAdministration": "completed",
-    "MedicationDispense": "completed", "Immunization": "completed", "Procedure": "completed",
+    "MedicationDispense": "completed", "Immunization": "completed", "Procedure": "completed", "ServiceRequest": "unknown",
 }  # fmt: skip
 _IN_CONTEXT: Final = frozenset(("MedicationStatement", "MedicationAdministration", "MedicationDispense"))
 """What has its visit in `context`."""
-_ORDERED: Final = frozenset(("MedicationRequest", "Immunization", "Condition"))
+_ORDERED: Final = frozenset(("MedicationRequest", "Immunization", "Condition", "ServiceRequest"))
 """What has the number of an order as its own."""
 _ROOM: Final = re.compile(r"\b(op|or)?(saal|room|raum|theatre|salle|sala|quirofano|zaal|kamer|bloc|lab)\b")
 """Names of columns of rooms, where something was done, before the ward that the patient was from."""
@@ -62,7 +64,7 @@ _SEVERITY: Final = {
 }
 
 
-class EventRules(DispenseRules):
+class EventRules(DispenseRules, OrderWriter):
     """Writes the rule of what a row is about."""
 
     def _event(self) -> Iterator[str]:
@@ -105,7 +107,8 @@ class EventRules(DispenseRules):
             more += self._all("strength", "form")
         elif kind == "Immunization" and text is not None and text.role == "vaccine":
             more = [g for g in self._all("drug") if not g.of]
-        yield from self._coded(element, codes, text, kind + ".", more)
+        if needed:
+            yield from self._coded(element, codes, text, kind + ".", more)
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)
         yield from self._visit("context" if kind in _IN_CONTEXT else "encounter")
@@ -119,6 +122,8 @@ class EventRules(DispenseRules):
             yield from self._allergy(when)
         elif kind == "MedicationDispense":
             yield from self._dispense(when)
+        elif kind == "ServiceRequest":
+            yield from self._ordered()
         else:
             yield from self._medication(kind, when, end)
         findings = self._all("diagnosis", "display") if kind == "Condition" else []
@@ -280,12 +285,10 @@ class EventRules(DispenseRules):
             yield f"  abatementDateTime: {quoted('=' + self._abated(end))}"
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'Condition.recordedDate'))}"
-        if (provider := self._one("provider", "provider-id")) is not None:
-            element = (
-                "recorder"
-                if re.search(r"(?i)record|erfass|dokument|enter|saisi", provider.column)
-                else "asserter"
-            )
+        people = [g for g in self._all("provider", "provider-id") if part_of(g) == RECORDED or did(g)]
+        if people:
+            provider = people[0]
+            element = "recorder" if part_of(provider) == RECORDED else "asserter"
             yield f"  {element}: {self._displayed('Condition.' + element, provider)}"
 
     def _abated(self, end: Guess) -> str:

@@ -17,6 +17,7 @@ from fhir_bridge.workshop.first_mapping.named import (
     as_person,
     as_role,
     as_sex,
+    as_stage,
 )
 from fhir_bridge.workshop.first_mapping.numbers import as_amount, as_measure, states_quantity
 from fhir_bridge.workshop.first_mapping.phases import of_measurement
@@ -39,7 +40,7 @@ def guess_columns(sample: Sample) -> list[Guess]:
 
 
 _TESTS: Final = (
-    as_date, as_clock, as_sex, as_code, as_amount, as_blood_group, as_measure, as_person, as_boolean, as_role,
+    as_date, as_clock, as_sex, as_code, as_amount, as_blood_group, as_stage, as_measure, as_person, as_boolean, as_role,
 )  # fmt: skip
 """What a column may be, each tried on its cells and name in turn."""
 _OPEN: Final = "tells day from month"

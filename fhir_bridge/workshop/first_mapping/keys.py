@@ -28,6 +28,7 @@ _OWN: Final = {
     "MedicationStatement": frozenset("drug order".split()),
     "MedicationDispense": frozenset(("dispense",)),
     "Immunization": frozenset("vaccine administer".split()),
+    "ServiceRequest": frozenset("order referral".split()),
     "Procedure": frozenset("procedure perform".split()),
     "Condition": frozenset(("diagnosis",)),
     "AllergyIntolerance": frozenset("allergy reaction".split()),

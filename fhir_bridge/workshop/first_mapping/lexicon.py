@@ -145,7 +145,7 @@ def _abbreviated(word: str) -> frozenset[str]:
     begun = [
         (len(phrase), concepts)
         for phrase, concepts in _phrases().items()
-        if phrase.startswith(word) and len(phrase) > len(word) >= 0.5 * len(phrase)
+        if phrase.startswith(word) and len(phrase) > len(word) >= 0.6 * len(phrase)
     ]
     shortest = min((length for length, _ in begun), default=0)
     if begun:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns are written as they come out
 """Columns by what their names say, where the cells may be that: sex, codes, truth values, roles."""
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ from fhir_bridge.workshop.first_mapping.numbers import as_quantity
 from fhir_bridge.workshop.first_mapping.sexes import sexes
 from fhir_bridge.workshop.first_mapping.values import booleans, number_form, share
 
-__all__ = ["QUANTITIES", "as_blood_group", "as_boolean", "as_code", "as_person", "as_role", "as_sex"]
+__all__ = [
+    "QUANTITIES",
+    "as_blood_group",
+    "as_boolean",
+    "as_code",
+    "as_person",
+    "as_role",
+    "as_sex",
+    "as_stage",
+]
 
 
 _SEXES: Final = {
@@ -102,6 +112,7 @@ QUANTITIES: Final = frozenset(
 """Roles of numbers that have a unit."""
 _DOCTORS: Final = re.compile(r"(?i)(dr|dra|prof|pd|dott|dott\.ssa|pr)(\. *|\.?ssa\.? *| +)[^\W\d_]+")
 """How the names of doctors are written; other titles have patients as well."""
+_WHOLE: Final = 0.99
 _GROUP: Final = re.compile(
     r"(?i)(a|b|ab|0|o)[ ,/]*(rh)?[ ,/(]*(d)?[ ,/(]*(pos(itiv[eo]?)?|neg(ativ[eo]?)?|\+|-)[ )]*(ccdd?ee|[+-])*\.?"
 )
@@ -116,6 +127,28 @@ def as_person(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str]
         return False
     guess.role = "provider"
     guess.evidence.append("values are names of doctors")
+    return True
+
+
+_STAGE: Final = re.compile(
+    r"(?i)[cpyra]*(t|n|m)(is|x|a|[0-4][a-d]?)( ?\(.*\))?([ ,]*[cpyra]*[nm][x0-3][a-c]?)*|[lvrg] ?[0-3x][a-c]?|i{1,3}[abc]?|iv[abc]?"
+)
+"""How tumours are staged and graded: `pT2`, `N0`, `G3`, `R1`, `IIIb`."""
+
+
+def as_stage(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
+    """Stages and grades of tumours, whatever the column is called, where all cells are some."""
+    if (
+        guess.distinct > 15
+        or share(values, _STAGE.fullmatch) < 1.0
+        or not any(re.search(r"\d|is|x", v) for v in values)
+    ):
+        return False
+    if fits and fits[0][0] >= _WHOLE and fits[0][1] not in ("patient-id", "status", "category", "severity"):
+        return False
+    guess.role, guess.measure = "category", True
+    guess.evidence.append("values are stages or grades of tumours")
+    guess.questions.append(f"{guess.column}: which code has this stage or grade? It is kept as text")
     return True
 
 

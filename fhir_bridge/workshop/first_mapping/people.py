@@ -42,9 +42,14 @@ def national_numbers(sample: Sample, guesses: list[Guess]) -> None:
     """Numbers that a country gives persons: by form and check digit, or by name and form."""
     for number, guess in enumerate(guesses):
         letters = share(sample.values(number), re.compile(r"[A-Z]{2,4}\d{8,12}\Z").match) >= 0.9
-        if guess.role == "code" and letters and tokens(guess.name) in ("cip", "cipa"):
-            guess.role, guess.questions = "person-id", []  # the personal code of a Spanish health service
-            guess.evidence.append("letters and digits as health services of Spain give them")
+        personal = letters or not any(g.role in ("drug", "dose", "quantity", "form") for g in guesses)
+        if guess.role == "code" and personal and tokens(guess.name) in ("cip", "cipa"):
+            guess.role, guess.system, guess.questions = (
+                "person-id",
+                "",
+                [],
+            )  # the code of a Spanish health service
+            guess.evidence.append("as health services of Spain number people, and nothing is about drugs")
         if guess.role not in (
             "patient-id", "person-id", "id", "row-id", "number", "category", "text", "code", "event-id", "insurer",
             "organization-id", "organization", "gp", "provider-id", "ward", "account-id",

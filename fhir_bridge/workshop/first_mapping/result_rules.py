@@ -76,7 +76,11 @@ class ResultRules(Writer):
         elif not complete:  # what R4 asks of vital signs
             by_name = {name: each for name, each in by_name.items() if each.code not in VITAL_SIGNS}
         yield from self._category(codes, text, by_name)
-        yield from self._coded("code", codes, text, "Observation.", extra=self._by_name(text, by_name))
+        if named:
+            yield from self._coded("code", codes, text, "Observation.", extra=self._by_name(text, by_name))
+        else:
+            yield f"  code: {{text: {quoted(value.column if value is not None else 'result')}}}"
+            self._ask("no column says what was measured: what is it?")
         yield from self._subject()
         yield from self._visit()
         if when is not None:

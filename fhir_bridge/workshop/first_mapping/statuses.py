@@ -81,6 +81,17 @@ _WORDS: Final = {
         "preparation": "preparation|planned|scheduled|geplant|prévu|programmato|programado",
         "not-done": "not-done|not done|cancelled|canceled|refused|storniert|annulé|annullato|cancelado",
     },
+    "ServiceRequest": {
+        "active": "active|accepted|booked|scheduled|open|pending|requested|new|in progress|triaged|received|waiting|angenommen|geplant|offen|terminiert|"
+        "angefordert|prenotato|prenotata|in attesa|en attente|programmé|planifié|pendiente|citado|citada|aceptado|gepland|ingepland|confirmed",
+        "completed": "completed|complete|done|finished|attended|seen|closed|discharged|erogato|erogata|eseguito|eseguita|realizado|realizada|réalisé|"
+        "effectué|durchgeführt|abgeschlossen|erledigt|befundet|reported|afgerond|cerrada|cerrado|performed",
+        "revoked": "revoked|cancelled|canceled|rejected|declined|withdrawn|annullato|annullata|anulado|anulada|cancelado|cancelada|annulé|annulée|"
+        "storniert|abgelehnt|rechazado|rechazada|geannuleerd|rifiutato|returned",
+        "on-hold": "on-hold|on hold|deferred|suspended|zurückgestellt|aplazado|aplazada|reporté|sospeso|aangehouden",
+        "draft": "draft|entwurf|borrador|brouillon|bozza",
+        "entered-in-error": _TREATMENT["entered-in-error"],
+    },
     "Immunization": {
         "completed": "completed|complete|done|given|administered|verabreicht|geimpft|fait|eseguito|administrado|administrada|aplicada|puesta|"
         "somministrato|somministrata|eseguita|faite|réalisé|réalisée|vaccinated",

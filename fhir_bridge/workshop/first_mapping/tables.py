@@ -29,7 +29,7 @@ from fhir_bridge.workshop.first_mapping.keys import depends_on_all
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
 from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
-from fhir_bridge.workshop.first_mapping.spans import days_of
+from fhir_bridge.workshop.first_mapping.spans import concepts_of, days_of
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED
@@ -212,6 +212,9 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     if votes.get("Condition", 0) and measured > 4 and main_code(guesses) is None:
         del votes["Condition"]
     votes.pop("MedicationAdministration", None)
+    if _is_order(path, guesses, votes):
+        plan.evidence.append("ServiceRequest: what was asked for, and nothing says that it was done")
+        return "ServiceRequest"
     if not votes or max(votes.values()) < (LEAST if main_code(guesses) is None else 1.0):
         code = main_code(guesses)
         if (
@@ -230,6 +233,29 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             f"what are the rows about? {best} is assumed; {', '.join(close)} would fit as well"
         )
     return best
+
+
+_DONE: Final = frozenset(
+    "performed start end value collected administered admitted discharged dispensed complication anesthesia vaccine drug organism".split()
+)
+"""Roles of columns that only what was done has."""
+
+
+def _is_order(path: Path, guesses: list[Guess], votes: dict[str, float]) -> bool:
+    """Whether rows are orders, referrals or appointments for something, of which nothing says that it was done."""
+    roles = {guess.role for guess in guesses}
+    if roles & _DONE or "patient-id" not in roles or not roles & {"ordered", "scheduled", "received"}:
+        return False
+    if sum(1 for g in guesses if g.measure) > 2 or votes.get("Encounter", 0) >= LEAST:
+        return False
+    what = roles & {"procedure", "test"} or _has(guesses, "procedure")
+    referred = any("referral" in concepts_of(g) for g in guesses) or re.search(
+        r"referral|ueberweis|verwijz|derivac", tokens(path.stem)
+    )
+    return bool(
+        (what and roles & {"ordered", "scheduled"})
+        or (referred and roles & {"specialty", "indication", "diagnosis", "priority"})
+    )
 
 
 _TOGETHER: Final = (
@@ -528,6 +554,7 @@ _OF_EVENTS: Final = {
     "MedicationRequest": frozenset(("complaint",)),
     "MedicationStatement": frozenset(("complaint",)),
     "Observation": frozenset(("ward",)),
+    "ServiceRequest": frozenset("ward complaint specialty class encounter-type disposition".split()),
     "": frozenset(("ward",)),
 }
 """Roles of columns about visits that may be about the event of a row instead, by resource type."""
