@@ -42,8 +42,8 @@ _ROOM: Final = re.compile(r"\b(op|or)?(saal|room|raum|theatre|salle|sala|quirofa
 _ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
 _NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
 _CERTAINTY: Final = {
-    "confirmed": "g|gesichert|confirmed|c|sicher|certain|confirmé|confermata|confermato|confirmado|definite|z|zustand nach|status after|certo",
-    "provisional": "v|verdacht|suspected|verdacht auf|provisional|suspect|suspecté|suspicion|sospetta|sospetto|sospecha|possible|probable|working|p|s",
+    "confirmed": "g|gesichert|confirmed|c|sicher|certain|confirmé|confermata|confermato|confirmado|definite|z|zustand nach|status after|certo|bevestigd|zeker",
+    "provisional": "v|verdacht|suspected|verdacht auf|provisional|suspect|suspecté|suspicion|sospetta|sospetto|sospecha|possible|probable|working|p|s|vermoed|waarschijnlijk|mogelijk",
     "refuted": "a|ausschluss|ausgeschlossen|refuted|excluded|ruled out|exclu|esclusa|descartado|r",
     "differential": "differential|dd|differentialdiagnose",
     "unconfirmed": "unconfirmed|u|unsicher|incertain",
@@ -52,15 +52,15 @@ _CERTAINTY: Final = {
 _AFTER: Final = frozenset(("z", "zustand nach", "status after"))
 """Words for what was a disease and is one no longer."""
 _ALLERGENS: Final = {
-    "food": "food|lebensmittel|nahrung|nahrungsmittel|aliment|alimentaire|alimento|alimentare|alimentaria|fa",
-    "medication": "medication|drug|medicine|medikament|arzneimittel|médicament|medicament|farmaco|fármaco|medicamento|da",
-    "environment": "environment|environmental|umwelt|environnement|ambiente|ambiental|ambientale|ea|pollen|inhalant",
+    "food": "food|voeding|voedsel|lebensmittel|nahrung|nahrungsmittel|aliment|alimentaire|alimento|alimentare|alimentaria|fa",
+    "medication": "medication|geneesmiddel|medicatie|drug|medicine|medikament|arzneimittel|médicament|medicament|farmaco|fármaco|medicamento|da",
+    "environment": "environment|omgeving|environmental|umwelt|environnement|ambiente|ambiental|ambientale|ea|pollen|inhalant",
     "biologic": "biologic|biological|vaccine",
 }
 _SEVERITY: Final = {
-    "mild": "mild|leicht|léger|legere|légère|lieve|leve|low|minor|1|gering",
-    "moderate": "moderate|mittel|mäßig|modéré|modérée|moderata|moderato|moderada|moderado|medium|2|mittelschwer",
-    "severe": "severe|schwer|sévère|grave|high|critical|3|life-threatening|lebensbedrohlich|anaphylaxis",
+    "mild": "mild|licht|leicht|léger|legere|légère|lieve|leve|low|minor|1|gering",
+    "moderate": "moderate|matig|mittel|mäßig|modéré|modérée|moderata|moderato|moderada|moderado|medium|2|mittelschwer",
+    "severe": "severe|ernstig|schwer|sévère|grave|high|critical|3|life-threatening|lebensbedrohlich|anaphylaxis",
 }
 
 
@@ -332,6 +332,11 @@ class EventRules(DispenseRules, OrderWriter):
             yield f"  location: {self._displayed('Procedure.location', rooms[0])}"
         yield from self._reasons("reasonCode", "Procedure.", "indication", "diagnosis", "complaint")
         yield from self._texts("bodySite", "body-site", "laterality", of="Procedure.")
+        if device := self._device("Procedure.usedReference"):
+            self._ask(
+                f"{', '.join(g.column for g in self._all('device'))}: is it what was used, as is assumed, or what was left in (focalDevice)?"
+            )
+            yield f"  usedReference: [{device}]"
         outcome = self._one("disposition")
         if outcome is not None:
             yield f"  outcome: {{text: {quoted('=' + self._cell(outcome, 'Procedure.outcome'))}}}"

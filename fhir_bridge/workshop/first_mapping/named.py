@@ -12,6 +12,7 @@ from fhir_bridge.workshop.first_mapping.cells import (
     IDENTIFIERS,
     all_whole,
     first_role,
+    is_site,
     texts,
     zero_led,
 )
@@ -235,10 +236,22 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         return False
     if role.name in _SIMPLE and numbers is not None and numbers.marked:
         return False
+    if role.name in ("refills", "refills-left") and numbers is not None and not numbers.whole:
+        return False
     if role.name in _PLACES and (is_graded(values) or _measures(guess, values)):
         return False
     whole = fits[0][0] >= 0.99  # a name that says nothing else
     if not whole and role.name in _NUMBERED and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5:
+        return False
+    if role.name == "patient-id" and _are_names(values):
+        guess.role = "name"
+        guess.evidence.append("values are names of people")
+        return True
+    if role.name == "admit-source" and is_site(values):
+        guess.role = "body-site"
+        guess.evidence.append("values are places of the body")
+        return True
+    if role.name in _OWN_NUMBERS and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5:
         return False
     if role.name == "boolean" or (role.name == "birth-date" and share(values, _is_year) < 1.0):
         return False
@@ -275,6 +288,11 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     else:
         guess.evidence.append(texts(guess))
     return True
+
+
+def _are_names(values: list[str]) -> bool:
+    """Whether cells are family and given names: two words or more, none of digits, with a comma or a caret perhaps."""
+    return share(values, lambda v: re.fullmatch(r"[^\W\d_][^\d]*[ ,^]+[^\d]*[^\W\d_]\.?", v)) >= 0.9
 
 
 def _measures(guess: Guess, values: list[str]) -> bool:

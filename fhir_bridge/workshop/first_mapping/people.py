@@ -13,7 +13,7 @@ from fhir_bridge.workshop.first_mapping.national import numbering_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import share
 
-__all__ = ["depends_on", "names", "national_numbers", "patients"]
+__all__ = ["depends_on", "initials", "names", "national_numbers", "patients"]
 
 _PEOPLE: Final = frozenset("birth-date birth-year death-date sex age given family name".split())
 _NAMES: Final = frozenset("given family name maiden middle".split())
@@ -222,6 +222,25 @@ def _number_of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
         if digits and (named or long or guesses.index(guess) == 0):
             return guess
     return None
+
+
+_INITIALS: Final = re.compile(r"([A-Z][a-z]?\.[ -]?){1,5}|[A-Z]{1,3}")
+
+
+def initials(sample: Sample, guesses: list[Guess]) -> None:
+    """Initials beside a family name stand for the given names."""
+    for number, guess in enumerate(guesses):
+        beside = [g.role for g in guesses[max(0, number - 1) : number + 2] if g is not guess]
+        if (
+            guess.role not in ("category", "text", "display")
+            or "family" not in beside
+            or _by_role(guesses, "given")
+        ):
+            continue
+        values = sample.values(number)
+        if share(values, _INITIALS.fullmatch) >= 0.9 and share(values, lambda v: "." in v) > 0.5:
+            guess.role = "given"
+            guess.evidence.append("initials beside a family name")
 
 
 _COMMA: Final = re.compile(r"[^,]{2,},\s*[^,]+\Z")

@@ -101,8 +101,8 @@ class ResultRules(Writer):
         yield from self._text("bodySite", "body-site", "laterality", of="Observation.")
         yield from self._text("method", "method", of="Observation.")
         yield from self._of_sample()
-        if (device := self._one("device")) is not None:
-            yield f"  device: {self._displayed('Observation.device', device)}"
+        if device := self._device("Observation.device"):
+            yield f"  device: {device}"
         yield from self._range(
             unit if unit is not None and unit.of == (value.column if value else "") else None, value
         )

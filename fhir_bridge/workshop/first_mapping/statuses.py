@@ -97,7 +97,7 @@ _WORDS: Final = {
         "somministrato|somministrata|eseguita|faite|réalisé|réalisée|vaccinated",
         "not-done": "not-done|not done|refused|declined|not given|abgelehnt|nicht geimpft|refusé|rifiutato|rechazado|rechazada|rifiutata|"
         "refusée|contraindicada|contraindicado|contraindicated|contre-indiqué|contre-indiquée|no administrada|no administrado|non fait|"
-        "deferred|aplazada|verschoben|verweigert|kontraindiziert|controindicato|controindicata|non eseguita|missed|not administered",
+        "reporté|reportée|ajourné|postponed|rimandato|deferred|aplazada|verschoben|verweigert|kontraindiziert|controindicato|controindicata|non eseguita|missed|not administered",
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Encounter": {
@@ -111,17 +111,17 @@ _WORDS: Final = {
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Condition": {
-        "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo",
+        "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo|actief",
         "resolved": "resolved|r|cured|closed|abgeschlossen|ausgeheilt|geheilt|résolu|guéri|risolto|guarito|resuelto",
-        "inactive": "inactive|past|i|inaktiv|inactif|inattivo|inactivo",
+        "inactive": "inactive|past|i|inaktiv|inactif|inattivo|inactivo|inactief",
         "remission": "remission|in remission|rémission|remissione|remisión",
         "recurrence": "recurrence|recurrent|rezidiv|récidive|recidiva",
         "relapse": "relapse|rückfall|rechute|ricaduta|recaída",
     },
     "AllergyIntolerance": {
-        "active": "active|a|current|aktiv|actif|attivo|activo",
-        "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo",
-        "resolved": "resolved|r|cured|abgeklungen|résolu|risolto|resuelto",
+        "active": "active|a|current|aktiv|actif|attivo|activo|actief",
+        "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo|inactief",
+        "resolved": "resolved|r|cured|abgeklungen|résolu|risolto|resuelto|opgelost|genezen",
     },
 }
 """Words in small letters by resource type and R4's code (of `clinicalStatus` where the type has no other)."""

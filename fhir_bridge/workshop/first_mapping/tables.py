@@ -166,6 +166,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             if kind and not guess.separator:
                 vote(kind, weight, guess.column)
     roles = {guess.role for guess in guesses}
+    if any(guess.until is not None for guess in guesses):
+        roles.add("start")  # a second time of day, at which what began at the first ended
     if (
         {"start", "end"} <= roles
         and not any(
@@ -248,7 +250,11 @@ def _is_order(path: Path, guesses: list[Guess], votes: dict[str, float]) -> bool
         return False
     if sum(1 for g in guesses if g.measure) > 2 or votes.get("Encounter", 0) >= LEAST:
         return False
-    what = roles & {"procedure", "test"} or _has(guesses, "procedure")
+    what = (
+        roles & {"procedure", "test"}
+        or _has(guesses, "procedure")
+        or {"order-id", "ordered", "scheduled"} <= roles
+    )
     referred = any("referral" in concepts_of(g) for g in guesses) or re.search(
         r"referral|ueberweis|verwijz|derivac", tokens(path.stem)
     )
@@ -411,7 +417,7 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
             or g.role == "blood-pressure"
             or (g.role in numbers and g.role != "age" and (g.measure or _has_stated_unit(g)))
             or _is_found(sample, g, _LARGE if chart else 0)
-            or (chart and _is_other_number(g) and not g.of)
+            or (_is_other_number(g) and not g.of and (chart or _SCORED.search(tokens(g.name))))
         ]
     else:
         known = sum(1 for g in guesses if _is_measurement(g) and g.role != "age")
@@ -442,6 +448,10 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
         plan.questions.append("what are the rows about?")
 
 
+_SCORED: Final = re.compile(
+    r"\b(score|scores|scale|index|skala|scala|escala|echelle|punteggio|puntuacion|punkte|punktzahl|schaal)\b"
+)
+"""Names of numbers that are findings whatever they are beside."""
 _BESIDE: Final = 3
 """From so many measurements beside an event a table is also a chart of them."""
 _CHART: Final = 2
