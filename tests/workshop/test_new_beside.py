@@ -92,3 +92,30 @@ def test_a_session_with_a_procedure_is_that_and_what_was_measured_in_it(tmp_path
     assert all(r["performedPeriod"]["start"] < r["performedPeriod"]["end"] for r in done)
     assert {r["bodySite"][0]["text"] for r in done} == {"radial re"}
     assert not any("complication" in r for r in done)
+
+
+def test_weeks_and_days_and_a_measured_length_are_known_by_their_cells_and_units(tmp_path: Path) -> None:
+    rows = "".join(
+        f"33{n};1{n % 9}/03/2025;{n % 3 + 1};1{n % 9}/10/2025;{n + 20}+{n % 7};{60 + n},5;{n + 10};{n % 9},3;{('L heel', 'Sacrum')[n % 2]}\n"
+        for n in range(12)
+    )
+    guesses, made, _ = converted(
+        tmp_path, f"ID_PAZIENTE;DATA_VISITA;GRAVIDE;DPP;EPOCA;PESO (kg);SFU (cm);Length (cm);Location\n{rows}"
+    )
+    texts = {r["code"]["text"]: r for r in of(made, "Observation")}
+    assert {"EPOCA", "GRAVIDE", "DPP", "Length", "SFU"} <= set(texts)
+    assert texts["DPP"]["valueDateTime"].startswith("2025-10")
+    assert {texts[name]["code"]["coding"][0]["code"] for name in ("GRAVIDE", "DPP")} == {"11996-6", "11778-8"}
+    assert guesses["Location"].role == "body-site"
+
+
+def test_who_was_no_show_was_no_visit(tmp_path: Path) -> None:
+    rows = "".join(
+        f"C88{n};50{n};{('Primera', 'Revisión')[n % 2]};Control;1{n % 9}/03/2025;09:{n + 10};Dermatología;Dra. Nieto;{('Atendida', 'No presentado', 'Pendiente')[n % 3]}\n"
+        for n in range(12)
+    )
+    _, made, _ = converted(
+        tmp_path,
+        f"ID_CITA;NHC;TIPO_CITA;MOTIVO;FECHA_CITA;HORA_CITA;ESPECIALIDAD;FACULTATIVO;ESTADO_CITA\n{rows}",
+    )
+    assert {r["status"] for r in of(made, "Encounter")} == {"finished", "cancelled", "planned"}

@@ -48,15 +48,16 @@ def texts(guess: Guess) -> str:
 SITES: Final = frozenset(
     """oral temporal axillary axilla tympanic rectal ear forehead skin bladder esophageal core sublingual axillaire
     axillaer buccal tympanique rektal ohr stirn achsel left right arm leg wrist finger thigh radial femoral brachial jugular jugulaire
-    subclavian ulnar radialis femoralis femorale radiale humeral omeral deltoid chest abdomen neck""".split()
+    subclavian ulnar radialis femoralis femorale radiale humeral omeral deltoid chest abdomen neck sacrum heel shin foot ankle knee hip back hand elbow shoulder
+    calf toe buttock coccyx trochanter ischium ferse kreuzbein fuss knie talon sacro tallone tobillo talon rodilla genou cheville""".split()
 )
 """Words for places of the body."""
 
 
 def is_site(values: Sequence[str]) -> bool:
-    """Whether most cells begin with a place of the body: `radial re`."""
-    words = [re.split(r"[\W_]+", value.casefold())[0] for value in values]
-    return bool(words) and sum(1 for word in words if word in SITES) >= 0.7 * len(words)
+    """Whether most cells have a place of the body: `radial re`, `L heel`."""
+    words = [set(re.split(r"[\W_]+", value.casefold())) for value in values]
+    return bool(words) and sum(1 for each in words if each & SITES) >= 0.7 * len(words)
 
 
 def zero_led(values: Sequence[str]) -> bool:

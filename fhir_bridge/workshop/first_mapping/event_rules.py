@@ -12,7 +12,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
 from fhir_bridge.workshop.first_mapping.parts import RECORDED, did, part_of
-from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, NONE_FOUND, by_word
+from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, NOTHING_THERE, by_word
 from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
 __all__ = ["EventRules"]
@@ -37,7 +37,9 @@ _IN_CONTEXT: Final = frozenset(("MedicationStatement", "MedicationAdministration
 """What has its visit in `context`."""
 _ORDERED: Final = frozenset(("MedicationRequest", "Immunization", "Condition", "ServiceRequest"))
 """What has the number of an order as its own."""
-_ROOM: Final = re.compile(r"\b(op|or)?(saal|room|raum|theatre|salle|sala|quirofano|zaal|kamer|bloc|lab)\b")
+_WORKPLACE: Final = re.compile(
+    r"\b(op|or)?(saal|room|raum|theatre|salle|sala|quirofano|zaal|kamer|bloc|lab)\b"
+)
 """Names of columns of rooms, where something was done, before the ward that the patient was from."""
 _ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
 _NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
@@ -83,7 +85,7 @@ class EventRules(DispenseRules, OrderWriter):
         if needed and all(g.filled < len(self._sample.rows) for g in needed):
             yield f"  when: {quoted(' or '.join(self._cell(g) for g in needed))}"
         elif kind in ("AllergyIntolerance", "Condition") and text is not None:
-            yield from self._none_known(text, NO_ALLERGY if kind == "AllergyIntolerance" else NONE_FOUND)
+            yield from self._none_known(text, NO_ALLERGY if kind == "AllergyIntolerance" else NOTHING_THERE)
         yield f"  as: {kind}"
         stated = self._status_column(kind) if kind == "MedicationAdministration" else None
         action = stated[0] if stated is not None else None  # a bag that is hung and its rate have one minute
@@ -149,7 +151,7 @@ class EventRules(DispenseRules, OrderWriter):
 
     def _none_known(self, text: Guess, words: frozenset[str]) -> Iterator[str]:
         """Rows that say that there is none are none."""
-        if stated := self._is_found(text, words):
+        if stated := self._is_stated(text, words):
             yield f"  when: {quoted(stated)}"
 
     def _based_on(self, kind: str) -> Iterator[str]:
@@ -327,7 +329,7 @@ class EventRules(DispenseRules, OrderWriter):
                 f"{{when: {quoted(self._cell(guess))}, function: {{text: {function}}}, actor: {self._reference('Procedure.performer', guess)}}}"
             )
         yield from listed("performer", items)
-        rooms = sorted(self._all("ward"), key=lambda g: not _ROOM.search(tokens(g.name)))
+        rooms = sorted(self._all("ward"), key=lambda g: not _WORKPLACE.search(tokens(g.name)))
         if rooms:
             yield f"  location: {self._displayed('Procedure.location', rooms[0])}"
         yield from self._reasons("reasonCode", "Procedure.", "indication", "diagnosis", "complaint")
@@ -341,7 +343,7 @@ class EventRules(DispenseRules, OrderWriter):
         if outcome is not None:
             yield f"  outcome: {{text: {quoted('=' + self._cell(outcome, 'Procedure.outcome'))}}}"
         yield from (
-            self._texts("complication", "complication", of="Procedure.", found=True)
+            self._texts("complication", "complication", of="Procedure.", without_none=True)
             if not any(g.words for g in self._all("complication"))
             else ()
         )

@@ -166,7 +166,8 @@ class MedicationRules(Writer):
 
     def _supply(self) -> Iterator[str]:
         parts = []
-        if refills := self._one("refills"):
+        refills = self._one("refills")
+        if refills is not None and refills.decimal and refills.whole:
             count = f"=integer({self._cell(refills, 'MedicationRequest.dispenseRequest')})"
             parts.append(f"numberOfRepeatsAllowed: {quoted(count)}")
         quantity = self._one("quantity")

@@ -329,7 +329,9 @@ def _doses(guesses: list[Guess]) -> None:
     if not given or len(given) == len(doses):
         return
     for other in doses:
-        if other not in given:
+        if other not in given and other.unit and not re.search(r"dos", tokens(other.name)):
+            other.role, other.header = "number", ""  # a volume beside the dose
+        elif other not in given:
             other.role = "dose-ordered"
             other.evidence.append(f"what was given is in {given[0].column}")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 __all__ = [
-    "NONE_FOUND",
+    "NOTHING_THERE",
     "NO_ALLERGY",
     "STATUS_KINDS",
     "by_word",
@@ -101,12 +101,13 @@ _WORDS: Final = {
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Encounter": {
-        "finished": "finished|completed|complete|discharged|closed|d|abgeschlossen|beendet|entlassen|terminé|sorti|"
+        "finished": "finished|completed|complete|discharged|closed|d|attended|seen|atendida|atendido|realizada|honoré|vu|presentato|verschenen|abgeschlossen|beendet|entlassen|terminé|sorti|"
         "concluso|dimesso|finalizado|alta",
         "in-progress": "in-progress|in progress|admitted|active|open|a|aktiv|aufgenommen|laufend|en cours|in corso|"
         "en curso|ingresado",
-        "planned": "planned|scheduled|booked|geplant|prévu|programmato|programado",
-        "cancelled": "cancelled|canceled|no show|storniert|abgesagt|annulé|annullato|cancelado",
+        "planned": "planned|scheduled|booked|pending|pendiente|citada|citado|confirmed|confirmada|geplant|prévu|programmato|programado",
+        "cancelled": "cancelled|canceled|no show|did not attend|dna|no presentado|no presentada|no acude|non presentato|non venu|nicht erschienen|"
+        "niet verschenen|anulada|cancelada|annullata|annulée|storniert|abgesagt|annulé|annullato|cancelado",
         "arrived": "arrived|checked in|eingetroffen|arrivé|arrivato",
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
@@ -127,7 +128,7 @@ _WORDS: Final = {
 """Words in small letters by resource type and R4's code (of `clinicalStatus` where the type has no other)."""
 
 
-NONE_FOUND: Final = frozenset(
+NOTHING_THERE: Final = frozenset(
     "no|none|nil|nein|kein|keine|keiner|keines|ohne|ohne befund|non|aucun|aucune|néant|neant|ras|nessuna|nessuno|ninguna|ninguno|sin|nee|geen|"
     "ingen|nenhuma|nenhum|negative|neg|no complications|none known|keine komplikationen|keine bekannt|sin complicaciones|sans complication|"
     "pas de complication|nessuna complicanza|geen complicaties|unauffällig|sin incidencias|uneventful|n|0".split(
@@ -135,7 +136,7 @@ NONE_FOUND: Final = frozenset(
     )
 )
 """Words in small letters for that there is nothing: an absence, and no finding of that name."""
-NO_ALLERGY: Final = NONE_FOUND | frozenset(
+NO_ALLERGY: Final = NOTHING_THERE | frozenset(
     "nkda|nka|nkfa|no known allergies|no known drug allergies|no known allergy|no conocidas|no conocida|no conocidos|no refiere|no alergias|"
     "no alergias conocidas|sin alergias|sin alergias conocidas|keine allergie|keine allergien|keine bekannten|nicht bekannt|pas d'allergie|"
     "pas d'allergie connue|aucune connue|aucune allergie|nessuna nota|nessuna allergia|non note|non noto|nega|niega|geen bekend|geen allergie|"

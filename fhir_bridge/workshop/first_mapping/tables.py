@@ -416,7 +416,10 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
             if g.role in also
             or g.role == "blood-pressure"
             or (g.role in numbers and g.role != "age" and (g.measure or _has_stated_unit(g)))
-            or _is_found(sample, g, _LARGE if chart else 0)
+            or (
+                _is_finding_beside(sample, g, _LARGE if chart else 0)
+                and not _is_beside(guesses, g, "disposition")
+            )
             or (_is_other_number(g) and not g.of and (chart or _SCORED.search(tokens(g.name))))
         ]
     else:
@@ -482,16 +485,28 @@ def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:
     if is_graded(sample.values(sample.columns.index(guess.column))):
         guess.evidence.append("its words say how much of something there is")
         return True
-    return known >= _LARGE and guess.role == "category" and guess.header == "" and 1 < guess.distinct <= 12
+    qualified = guess.header == "category" and len(tokens(guess.name).split()) > 1  # `Mode of Del`
+    return (
+        known >= _LARGE
+        and guess.role == "category"
+        and (guess.header == "" or qualified)
+        and 1 < guess.distinct <= 12
+    )
 
 
-def _is_found(sample: Sample, guess: Guess, known: int) -> bool:
+def _is_finding_beside(sample: Sample, guess: Guess, known: int) -> bool:
     """Whether a column beside an event is a finding, which is then asked."""
     kinds = ("category", "boolean", "text") if known else ("category", "text")
     if guess.role not in kinds or guess.uses or not _is_finding(sample, guess, known):
         return False
     guess.questions.append(f"{guess.column}: is it a finding of the patient (Observation), as is assumed?")
     return True
+
+
+def _is_beside(guesses: list[Guess], guess: Guess, role: str) -> bool:
+    """Whether the column before is of a role: what follows where the patient went says more of that."""
+    place = guesses.index(guess)
+    return place > 0 and guesses[place - 1].role == role
 
 
 def _has_stated_unit(guess: Guess) -> bool:
@@ -507,8 +522,8 @@ _NO_FINDING: Final = (
 
 def _is_measurement(guess: Guess) -> bool:
     """Whether the vocabulary knows a column as a measurement, or it has a unit."""
-    found = guess.role in ("blood-pressure", "blood-group", "finding-date")
-    return found or guess.measure or (guess.role == "number" and bool(guess.unit))
+    known = guess.role in ("blood-pressure", "blood-group", "finding-date")
+    return known or guess.measure or (guess.role == "number" and bool(guess.unit))
 
 
 def _is_number_of(guess: Guess) -> bool:
@@ -592,8 +607,8 @@ def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
 
 def _vary_by_admission(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """What several rows of one patient and admission, which are one visit without a number, do not agree on."""
-    found = [next((g for g in guesses if g.role == role), None) for role in ("patient-id", "admitted")]
-    key = [g for g in found if g is not None]
+    keys = [next((g for g in guesses if g.role == role), None) for role in ("patient-id", "admitted")]
+    key = [g for g in keys if g is not None]
     numbered = any(g.role in ("encounter-id", "account-id", "event-id") for g in guesses)
     if plan.event != "Encounter" or numbered or len(key) < 2:
         return
