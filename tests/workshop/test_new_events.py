@@ -181,3 +181,49 @@ def test_a_stage_is_no_identifier(tmp_path: Path) -> None:
     assert guesses["pT"].role == "category"
     assert {r["code"]["text"] for r in of(made, "Observation")} == {"pT", "Grading"}
     assert not any("asserter" in r for r in of(made, "Condition"))
+
+
+def test_the_group_of_a_bag_is_never_that_of_the_patient(tmp_path: Path) -> None:
+    rows = "".join(
+        f"M7{n},{('O POS', 'A NEG')[n % 2]},W0001 25 1000{n},{('RBC LR', 'FFP')[n % 2]},O POS,0{n % 9 + 1}/20/2025 09:10,JT,0{n % 9 + 1}/20/2025 10:10,0{n % 9 + 1}/20/2025 12:20,{250 + n},{('Transfused', 'Returned')[n % 2]}\n"
+        for n in range(12)
+    )
+    _, made, _ = converted(
+        tmp_path,
+        f"MRN,Pt ABO/Rh,Unit Number,Component,Unit ABO/Rh,Issue Date/Time,Issued By,Transfusion Start,Transfusion End,Volume (mL),Unit Status\n{rows}",
+    )
+    groups = [r for r in of(made, "Observation") if "ABO" in r["code"]["text"]]
+    assert {r["code"]["text"] for r in groups} == {"Pt ABO/Rh"}
+    given = of(made, "MedicationAdministration")
+    assert {(r["medicationCodeableConcept"]["text"], r["status"]) for r in given} == {
+        ("RBC LR", "completed"),
+        ("FFP", "not-done"),
+    }
+    assert len({r["identifier"][0]["value"] for r in given}) == 12
+
+
+def test_what_is_planned_was_not_done(tmp_path: Path) -> None:
+    rows = "".join(
+        f"04{n};{n % 9 + 10}/03/2025 09:00;{n % 9 + 10}/06/2026;PTH;{70 + n},5;{160 + n};12{n % 9}/80;{60 + n}\n"
+        for n in range(12)
+    )
+    _, made, mapping = converted(
+        tmp_path, f"IPP;DATE CONSULT;DATE INTERV PREVUE;INTERVENTION;POIDS (kg);TAILLE (cm);TA;FC\n{rows}"
+    )
+    assert not of(made, "Procedure")
+    assert all(r["effectiveDateTime"].startswith("2025-03") for r in of(made, "Observation"))
+    assert "DATE INTERV PREVUE: looks like when something is planned" in mapping
+
+
+def test_a_newborn_that_is_the_patient_has_its_own_facts(tmp_path: Path) -> None:
+    rows = "".join(
+        f"80{n};Abel{n};Mia;1{n % 9}.02.2025;9{n};{2500 + n};{n % 4 + 6};{n % 3 + 7};7,2{n % 9}\n"
+        for n in range(12)
+    )
+    _, made, mapping = converted(
+        tmp_path,
+        f"Pat-Nr;Name;Vorname;Geb.-Datum;Mutter Pat-Nr;Geburtsgewicht (g);APGAR 1;APGAR 5;NS-pH\n{rows}",
+    )
+    codes = {r["code"].get("coding", [{}])[0].get("code") for r in of(made, "Observation")}
+    assert {"8339-4", "9272-6", "9274-2"} <= codes
+    assert "Mutter Pat-Nr: looks like about another person" in mapping

@@ -43,6 +43,8 @@ def as_date(
         )
     dated = [role for _, name in fits if (role := role_named(name)) is not None and "date" in role.kinds]
     guess.role = dated[0].name if dated else _by_word(guess)
+    if guess.role in ("performed", "collected", "date", "start") and _by_word(guess) == "scheduled":
+        guess.role = "scheduled"  # what is planned has not been
     finding = dated_measure(tokens(guess.name))
     if finding is not None:
         guess.role, guess.measure = "finding-date", True

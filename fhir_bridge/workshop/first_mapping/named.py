@@ -179,7 +179,7 @@ def as_blood_group(
     if share(values, _GROUP.fullmatch) < 0.9:
         return False
     concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.name))))
-    guess.role = "product-group" if concepts & {"unitofblood", "drug"} else "blood-group"
+    guess.role = "product-group" if concepts & {"unitofblood", "drug", "unit"} else "blood-group"
     guess.measure = guess.role == "blood-group"
     guess.evidence.append("values are blood groups")
     return True

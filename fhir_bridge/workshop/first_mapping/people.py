@@ -224,6 +224,7 @@ def _number_of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
     return None
 
 
+_COMMA: Final = re.compile(r"[^,]{2,},\s*[^,]+\Z")
 _INITIALS: Final = re.compile(r"([A-Z][a-z]?\.[ -]?){1,5}|[A-Z]{1,3}")
 
 
@@ -243,9 +244,6 @@ def initials(sample: Sample, guesses: list[Guess]) -> None:
             guess.evidence.append("initials beside a family name")
 
 
-_COMMA: Final = re.compile(r"[^,]{2,},\s*[^,]+\Z")
-
-
 def names(sample: Sample, guesses: list[Guess]) -> None:
     """`Name` beside a given name is the family's, and the whole where the table is of people; `LAST, FIRST` is divided."""
     bare = [g for g in guesses if g.role == "display" and tokens(g.name) in ("name", "names", "nm")]
@@ -254,8 +252,10 @@ def names(sample: Sample, guesses: list[Guess]) -> None:
         if _by_role(guesses, "given") and not _by_role(guesses, "family"):
             guess.role = "family"
             guess.evidence.append("beside a column of given names")
-        elif guess in bare and people and not _by_role(guesses, "family", "code"):
-            guess.role = "name"
+        elif guess in bare and people and not _by_role(guesses, "family"):
+            values = sample.values(sample.columns.index(guess.column))
+            if not _by_role(guesses, "code") or share(values, _COMMA.match) >= 0.95:
+                guess.role = "name"
     given = _by_role(guesses, "given")
     if not _by_role(guesses, "family") and given and _by_role(guesses, "maiden"):
         given[0].evidence.append("beside a name at birth")

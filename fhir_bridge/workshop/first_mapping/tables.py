@@ -214,6 +214,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     if votes.get("Condition", 0) and measured > 4 and main_code(guesses) is None:
         del votes["Condition"]
     votes.pop("MedicationAdministration", None)
+    if "scheduled" in roles and not roles & {"performed", "start"}:
+        votes.pop("Procedure", None)  # what is planned was not done
     if _is_order(path, guesses, votes):
         plan.evidence.append("ServiceRequest: what was asked for, and nothing says that it was done")
         return "ServiceRequest"
