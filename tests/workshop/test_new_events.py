@@ -149,3 +149,81 @@ def test_letters_for_the_sex_are_read_in_the_language_of_the_header(tmp_path: Pa
         assert [
             r["gender"] for r in sorted(of(made, "Patient"), key=lambda r: int(r["identifier"][0]["value"]))
         ] == [words[list(words)[n % 2]] for n in range(12)], name
+
+
+def test_what_was_only_asked_for_is_an_order(tmp_path: Path) -> None:
+    rows = "".join(
+        f"RSSMRA5{n}A01H501U;0300A{1000 + n};1{n % 9}/03/2025;Dr. Conti;{('U', 'P')[n % 2]};Ecografia addome;Dolore;Radiologia;1{n % 9}/05/2025;10:{n + 10};Amb. 3;{('prenotato', 'annullato')[n % 2]}\n"
+        for n in range(12)
+    )
+    _, made, mapping = converted(
+        tmp_path,
+        f"COD_PAZIENTE;NRE;DATA_PRESCRIZIONE;MEDICO_PRESCRITTORE;PRIORITA;PRESTAZIONE;QUESITO_DIAGNOSTICO;BRANCA;DATA_APPUNTAMENTO;ORA_APPUNTAMENTO;AMBULATORIO;STATO\n{rows}",
+    )
+    orders = of(made, "ServiceRequest")
+    assert len(orders) == 12
+    assert not of(made, "Procedure")
+    assert {(r["status"], r["priority"]) for r in orders} == {("active", "urgent"), ("revoked", "routine")}
+    assert all(r["authoredOn"].startswith("2025-03") and "T10:" in r["occurrenceDateTime"] for r in orders)
+    assert {r["requester"]["display"] for r in orders} == {"Dr. Conti"}
+    assert "is it when it is to be done, as is assumed, or an Appointment of its own?" in mapping
+
+
+def test_a_stage_is_no_identifier(tmp_path: Path) -> None:
+    rows = "".join(
+        f"10{n};H/2025/{n + 10000};1{n % 9}.02.2025;Exzisat;Basaliom;C44.5;{('pT1', 'pT2', '')[n % 3]};{('G1', 'G3')[n % 2]};Dr. Roth\n"
+        for n in range(24)
+    )
+    guesses, made, _ = converted(
+        tmp_path,
+        f"Pat.-Nr.;Journalnummer;Entnahmedatum;Materialart;Diagnose;ICD-10;pT;Grading;Einsender\n{rows}",
+    )
+    assert guesses["pT"].role == "category"
+    assert {r["code"]["text"] for r in of(made, "Observation")} == {"pT", "Grading"}
+    assert not any("asserter" in r for r in of(made, "Condition"))
+
+
+def test_the_group_of_a_bag_is_never_that_of_the_patient(tmp_path: Path) -> None:
+    rows = "".join(
+        f"M7{n},{('O POS', 'A NEG')[n % 2]},W0001 25 1000{n},{('RBC LR', 'FFP')[n % 2]},O POS,0{n % 9 + 1}/20/2025 09:10,JT,0{n % 9 + 1}/20/2025 10:10,0{n % 9 + 1}/20/2025 12:20,{250 + n},{('Transfused', 'Returned')[n % 2]}\n"
+        for n in range(12)
+    )
+    _, made, _ = converted(
+        tmp_path,
+        f"MRN,Pt ABO/Rh,Unit Number,Component,Unit ABO/Rh,Issue Date/Time,Issued By,Transfusion Start,Transfusion End,Volume (mL),Unit Status\n{rows}",
+    )
+    groups = [r for r in of(made, "Observation") if "ABO" in r["code"]["text"]]
+    assert {r["code"]["text"] for r in groups} == {"Pt ABO/Rh"}
+    given = of(made, "MedicationAdministration")
+    assert {(r["medicationCodeableConcept"]["text"], r["status"]) for r in given} == {
+        ("RBC LR", "completed"),
+        ("FFP", "not-done"),
+    }
+    assert len({r["identifier"][0]["value"] for r in given}) == 12
+
+
+def test_what_is_planned_was_not_done(tmp_path: Path) -> None:
+    rows = "".join(
+        f"04{n};{n % 9 + 10}/03/2025 09:00;{n % 9 + 10}/06/2026;PTH;{70 + n},5;{160 + n};12{n % 9}/80;{60 + n}\n"
+        for n in range(12)
+    )
+    _, made, mapping = converted(
+        tmp_path, f"IPP;DATE CONSULT;DATE INTERV PREVUE;INTERVENTION;POIDS (kg);TAILLE (cm);TA;FC\n{rows}"
+    )
+    assert not of(made, "Procedure")
+    assert all(r["effectiveDateTime"].startswith("2025-03") for r in of(made, "Observation"))
+    assert "DATE INTERV PREVUE: looks like when something is planned" in mapping
+
+
+def test_a_newborn_that_is_the_patient_has_its_own_facts(tmp_path: Path) -> None:
+    rows = "".join(
+        f"80{n};Abel{n};Mia;1{n % 9}.02.2025;9{n};{2500 + n};{n % 4 + 6};{n % 3 + 7};7,2{n % 9}\n"
+        for n in range(12)
+    )
+    _, made, mapping = converted(
+        tmp_path,
+        f"Pat-Nr;Name;Vorname;Geb.-Datum;Mutter Pat-Nr;Geburtsgewicht (g);APGAR 1;APGAR 5;NS-pH\n{rows}",
+    )
+    codes = {r["code"].get("coding", [{}])[0].get("code") for r in of(made, "Observation")}
+    assert {"8339-4", "9272-6", "9274-2"} <= codes
+    assert "Mutter Pat-Nr: looks like about another person" in mapping

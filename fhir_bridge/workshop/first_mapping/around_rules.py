@@ -6,29 +6,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY
-from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, by_word
+from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY
 from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import SNOMED
-from fhir_bridge.workshop.first_mapping.writing import Writer, quoted
+from fhir_bridge.workshop.first_mapping.writing import quoted
 
 __all__ = ["AroundRules"]
 
-_URGENT: Final = {
-    "routine": "routine|normal|elective|r|programado|prog|programada|elektiv|planmäßig|programmé|programmato|electief|non urgent|nicht dringend|3",
-    "urgent": "urgent|urg|dringend|dringlich|urgente|u|soon|spoed|2ww|two week wait|expedited|rapid",
-    "stat": "stat|emergency|notfall|cito|immediate|emergencia|emergenza|s",
-    "asap": "asap|sofort|schnellstmöglich",
-}
-"""Words for how urgent something is, by R4's code of a priority."""
 _CLINICAL: Final = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 _BACKGROUND: Final = ("race", "ethnicity", "occupation")
 """What is known of a person and has no element in R4's Patient: an Observation of social history each."""
 
 
-class AroundRules(Writer):
+class AroundRules(OrderWriter):
     """Writes the rules of orders, coverages and what is known of people."""
 
     def _background(self) -> Iterator[str]:
@@ -139,16 +132,3 @@ class AroundRules(Writer):
         asking = requester(self._readable)
         if asking is not None and asking.column not in self._plan.varying:
             yield f"  requester: {self._reference('ServiceRequest.requester', asking)}"
-
-    def _priority(self, guess: Guess) -> Iterator[str]:
-        """How urgent an order is, in the words that are known."""
-        known = by_word(_URGENT)
-        words = {v.casefold(): known[v.casefold()] for v in self._values(guess) if v.casefold() in known}
-        if not words:
-            return
-        here = self._cell(guess, "ServiceRequest.priority")
-        cases = ", ".join(f"{quoted(word)}: {code}" for word, code in words.items())
-        self._ask(
-            f"{guess.column}: do its words mean {', '.join(f'{w} → {c}' for w, c in words.items())}, as is assumed?"
-        )
-        yield f"  priority: {{match: {quoted(f'lower({here})')}, {cases}, empty: ~, else: flag}}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
-from fhir_bridge.workshop.first_mapping.statuses import NONE_FOUND
+from fhir_bridge.workshop.first_mapping.statuses import NOTHING_THERE
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
 
@@ -128,16 +128,16 @@ class CellWriter:
         if guess is not None:
             yield f"  {element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}"
 
-    def _texts(self, element: str, *roles: str, of: str = "", found: bool = False) -> Iterator[str]:
-        """A list of concepts in words; with `found` without the words for that there is none."""
+    def _texts(self, element: str, *roles: str, of: str = "", without_none: bool = False) -> Iterator[str]:
+        """A list of concepts in words; with `without_none`, without the words for that there is none."""
         items = []
         for guess in self._all(*roles):
-            stated = self._is_found(guess, NONE_FOUND) if found else ""
+            stated = self._is_stated(guess, NOTHING_THERE) if without_none else ""
             condition = f"when: {quoted(stated)}, " if stated else ""
             items.append(f"{{{condition}text: {quoted('=' + self._cell(guess, of + element))}}}")
         yield from listed(element, items)
 
-    def _is_found(self, guess: Guess, words: frozenset[str]) -> str:
+    def _is_stated(self, guess: Guess, words: frozenset[str]) -> str:
         """The condition of cells that do not say that there is none, which is asked; empty where none says so."""
         none = sorted({v.casefold() for v in self._values(guess)} & words)
         if not none:

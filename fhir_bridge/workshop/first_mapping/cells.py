@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words are written as they come out
 """What the guesses of a column have in common: its roles, its texts, whether its cells are whole numbers."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import Role, role_named
 
-__all__ = ["CODES", "FEW", "IDENTIFIERS", "all_whole", "first_role", "texts", "zero_led"]
+__all__ = ["CODES", "FEW", "IDENTIFIERS", "all_whole", "first_role", "is_site", "texts", "zero_led"]
 
 CODES: Final = frozenset("loinc snomed icd atc rxnorm ndc cvx cpt test-code code concept".split())
 
@@ -42,6 +43,21 @@ def texts(guess: Guess) -> str:
     if guess.distinct <= max(12, min(FEW, guess.filled // 10)):
         return f"{guess.distinct} different texts in {guess.filled} cells"
     return "values are text"
+
+
+SITES: Final = frozenset(
+    """oral temporal axillary axilla tympanic rectal ear forehead skin bladder esophageal core sublingual axillaire
+    axillaer buccal tympanique rektal ohr stirn achsel left right arm leg wrist finger thigh radial femoral brachial jugular jugulaire
+    subclavian ulnar radialis femoralis femorale radiale humeral omeral deltoid chest abdomen neck sacrum heel shin foot ankle knee hip back hand elbow shoulder
+    calf toe buttock coccyx trochanter ischium ferse kreuzbein fuss knie talon sacro tallone tobillo talon rodilla genou cheville""".split()
+)
+"""Words for places of the body."""
+
+
+def is_site(values: Sequence[str]) -> bool:
+    """Whether most cells have a place of the body: `radial re`, `L heel`."""
+    words = [set(re.split(r"[\W_]+", value.casefold())) for value in values]
+    return bool(words) and sum(1 for each in words if each & SITES) >= 0.7 * len(words)
 
 
 def zero_led(values: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.cell_writing import CellWriter, cell, literal, quoted
 from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.spans import latest
 
 __all__ = ["DateWriter"]
 
@@ -19,6 +20,7 @@ _WHEN: Final = {
     "MedicationRequest": ("start",),
     "MedicationStatement": ("start", "date"),
     "MedicationDispense": ("dispensed",),
+    "ServiceRequest": ("ordered", "received", "scheduled"),
     "MedicationAdministration": ("administered", "start", "performed", "collected", "date"),
     "AllergyIntolerance": ("start", "diagnosed"),
     "Encounter": ("admitted", "start", "collected", "performed", "date", "scheduled"),
@@ -53,8 +55,10 @@ class DateWriter(CellWriter):
                     )
             return sure
         unsure = self._all(*_PERHAPS.get(kind, ()))
-        if len([g for g in unsure if g.role == "other-date"]) > 1:
-            unsure = [g for g in unsure if g.role != "other-date"]
+        unknown = [g for g in unsure if g.role == "other-date"]
+        if len(unknown) > 1:
+            last = latest(self._sample, unknown)
+            unsure = [g for g in unsure if g.role != "other-date" or g is last]
         perhaps = unsure[0] if unsure else None
         if perhaps is not None:
             self._ask(

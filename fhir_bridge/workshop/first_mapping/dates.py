@@ -42,7 +42,9 @@ def as_date(
             f"{guess.column}: {', '.join(never)} is taken for no value, not for a date: is it?"
         )
     dated = [role for _, name in fits if (role := role_named(name)) is not None and "date" in role.kinds]
-    guess.role = dated[0].name if dated else "other-date"
+    guess.role = dated[0].name if dated else _by_word(guess)
+    if guess.role in ("performed", "collected", "date", "start") and _by_word(guess) == "scheduled":
+        guess.role = "scheduled"  # what is planned has not been
     finding = dated_measure(tokens(guess.name))
     if finding is not None:
         guess.role, guess.measure = "finding-date", True
@@ -58,6 +60,22 @@ def as_date(
     if form.has_time and not form.zoned:
         guess.evidence.append("times state no zone: the site file's `zone` counts")
     return True
+
+
+_BESIDE: Final = {
+    "scheduled": "scheduled",
+    "expire": "expires",
+    "update": "updated",
+    "record": "recorded",
+    "ordered": "ordered",
+}
+"""What a date is by one word of its name, whatever else that says: never when the event of a row was."""
+
+
+def _by_word(guess: Guess) -> str:
+    concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
+    roles = [role for concept, role in _BESIDE.items() if concept in concepts]
+    return roles[0] if len(roles) == 1 else "other-date"
 
 
 def as_clock(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:

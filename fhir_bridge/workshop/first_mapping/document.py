@@ -154,6 +154,17 @@ _WAYS: Final = (
         ("product-group",),
         "is it a property of the product (BiologicallyDerivedProduct), and never the patient's blood group",
     ),
+    (("manufacturer",), "whose maker is it: of a device (Device.manufacturer), a product, a vaccine"),
+    (
+        ("class", "encounter-type"),
+        "is it the class or type of the visit (Encounter.class, Encounter.type), which has no number or time here",
+    ),
+    (
+        ("admit-source", "disposition"),
+        "is it where the patient came from or went (Encounter.hospitalization), or an outcome (Procedure.outcome)",
+    ),
+    (("eligibility", "insurer"), "is it who pays (Coverage)"),
+    (("historical",), "is it where the information is from, or a finding (Observation)"),
     (("product-id",), "is it the number of the product (BiologicallyDerivedProduct.identifier), or a lot"),
     (
         ("expires",),

@@ -10,7 +10,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
-from fhir_bridge.workshop.first_mapping.parts import did
+from fhir_bridge.workshop.first_mapping.parts import ASKED, did, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.writing import Writer, either, listed, literal, quoted
 
@@ -117,7 +117,7 @@ class EncounterRule(Writer):
         elif self._plan.event in ("", "Observation"):
             yield from self._texts("reasonCode", "complaint", of="Encounter.")
         yield from self._hospitalization()
-        organizations = [g for role in ("organization-id", "organization") for g in self._all(role)]
+        organizations = [g for g in self._all("organization-id", "organization") if part_of(g) != ASKED]
         organizations.sort(key=lambda g: bool(re.search(r"standort|site|location|campus", tokens(g.name))))
         places = [*self._of_visit("ward"), *organizations[1:]]
         names = {p.column: name for p in places for name in places if self._is_name(name, p)}

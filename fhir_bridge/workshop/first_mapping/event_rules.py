@@ -10,8 +10,9 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.dispense_rules import DispenseRules
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
-from fhir_bridge.workshop.first_mapping.parts import did
-from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, NONE_FOUND, by_word
+from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
+from fhir_bridge.workshop.first_mapping.parts import RECORDED, did, part_of
+from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, NOTHING_THERE, by_word
 from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
 __all__ = ["EventRules"]
@@ -24,24 +25,27 @@ _ELEMENTS: Final = {
     "MedicationDispense": ("medicationCodeableConcept", ("drug",)),
     "Immunization": ("vaccineCode", ("vaccine", "drug")),
     "Procedure": ("code", ("procedure",)),
+    "ServiceRequest": ("code", ("procedure", "test")),
     "Condition": ("code", ("diagnosis",)),
     "AllergyIntolerance": ("code", ("allergy", "drug")),
 }
 _ASSUMED: Final = {
     "MedicationStatement": "active", "MedicationRequest": "unknown", "MedicationAdministration": "completed",
-    "MedicationDispense": "completed", "Immunization": "completed", "Procedure": "completed",
+    "MedicationDispense": "completed", "Immunization": "completed", "Procedure": "completed", "ServiceRequest": "unknown",
 }  # fmt: skip
 _IN_CONTEXT: Final = frozenset(("MedicationStatement", "MedicationAdministration", "MedicationDispense"))
 """What has its visit in `context`."""
-_ORDERED: Final = frozenset(("MedicationRequest", "Immunization", "Condition"))
+_ORDERED: Final = frozenset(("MedicationRequest", "Immunization", "Condition", "ServiceRequest"))
 """What has the number of an order as its own."""
-_ROOM: Final = re.compile(r"\b(op|or)?(saal|room|raum|theatre|salle|sala|quirofano|zaal|kamer|bloc|lab)\b")
+_WORKPLACE: Final = re.compile(
+    r"\b(op|or)?(saal|room|raum|theatre|salle|sala|quirofano|zaal|kamer|bloc|lab)\b"
+)
 """Names of columns of rooms, where something was done, before the ward that the patient was from."""
 _ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
 _NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
 _CERTAINTY: Final = {
-    "confirmed": "g|gesichert|confirmed|c|sicher|certain|confirmé|confermata|confermato|confirmado|definite|z|zustand nach|status after|certo",
-    "provisional": "v|verdacht|suspected|verdacht auf|provisional|suspect|suspecté|suspicion|sospetta|sospetto|sospecha|possible|probable|working|p|s",
+    "confirmed": "g|gesichert|confirmed|c|sicher|certain|confirmé|confermata|confermato|confirmado|definite|z|zustand nach|status after|certo|bevestigd|zeker",
+    "provisional": "v|verdacht|suspected|verdacht auf|provisional|suspect|suspecté|suspicion|sospetta|sospetto|sospecha|possible|probable|working|p|s|vermoed|waarschijnlijk|mogelijk",
     "refuted": "a|ausschluss|ausgeschlossen|refuted|excluded|ruled out|exclu|esclusa|descartado|r",
     "differential": "differential|dd|differentialdiagnose",
     "unconfirmed": "unconfirmed|u|unsicher|incertain",
@@ -50,19 +54,19 @@ _CERTAINTY: Final = {
 _AFTER: Final = frozenset(("z", "zustand nach", "status after"))
 """Words for what was a disease and is one no longer."""
 _ALLERGENS: Final = {
-    "food": "food|lebensmittel|nahrung|nahrungsmittel|aliment|alimentaire|alimento|alimentare|alimentaria|fa",
-    "medication": "medication|drug|medicine|medikament|arzneimittel|médicament|medicament|farmaco|fármaco|medicamento|da",
-    "environment": "environment|environmental|umwelt|environnement|ambiente|ambiental|ambientale|ea|pollen|inhalant",
+    "food": "food|voeding|voedsel|lebensmittel|nahrung|nahrungsmittel|aliment|alimentaire|alimento|alimentare|alimentaria|fa",
+    "medication": "medication|geneesmiddel|medicatie|drug|medicine|medikament|arzneimittel|médicament|medicament|farmaco|fármaco|medicamento|da",
+    "environment": "environment|omgeving|environmental|umwelt|environnement|ambiente|ambiental|ambientale|ea|pollen|inhalant",
     "biologic": "biologic|biological|vaccine",
 }
 _SEVERITY: Final = {
-    "mild": "mild|leicht|léger|legere|légère|lieve|leve|low|minor|1|gering",
-    "moderate": "moderate|mittel|mäßig|modéré|modérée|moderata|moderato|moderada|moderado|medium|2|mittelschwer",
-    "severe": "severe|schwer|sévère|grave|high|critical|3|life-threatening|lebensbedrohlich|anaphylaxis",
+    "mild": "mild|licht|leicht|léger|legere|légère|lieve|leve|low|minor|1|gering",
+    "moderate": "moderate|matig|mittel|mäßig|modéré|modérée|moderata|moderato|moderada|moderado|medium|2|mittelschwer",
+    "severe": "severe|ernstig|schwer|sévère|grave|high|critical|3|life-threatening|lebensbedrohlich|anaphylaxis",
 }
 
 
-class EventRules(DispenseRules):
+class EventRules(DispenseRules, OrderWriter):
     """Writes the rule of what a row is about."""
 
     def _event(self) -> Iterator[str]:
@@ -81,7 +85,7 @@ class EventRules(DispenseRules):
         if needed and all(g.filled < len(self._sample.rows) for g in needed):
             yield f"  when: {quoted(' or '.join(self._cell(g) for g in needed))}"
         elif kind in ("AllergyIntolerance", "Condition") and text is not None:
-            yield from self._none_known(text, NO_ALLERGY if kind == "AllergyIntolerance" else NONE_FOUND)
+            yield from self._none_known(text, NO_ALLERGY if kind == "AllergyIntolerance" else NOTHING_THERE)
         yield f"  as: {kind}"
         stated = self._status_column(kind) if kind == "MedicationAdministration" else None
         action = stated[0] if stated is not None else None  # a bag that is hung and its rate have one minute
@@ -105,7 +109,8 @@ class EventRules(DispenseRules):
             more += self._all("strength", "form")
         elif kind == "Immunization" and text is not None and text.role == "vaccine":
             more = [g for g in self._all("drug") if not g.of]
-        yield from self._coded(element, codes, text, kind + ".", more)
+        if needed:
+            yield from self._coded(element, codes, text, kind + ".", more)
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)
         yield from self._visit("context" if kind in _IN_CONTEXT else "encounter")
@@ -119,6 +124,8 @@ class EventRules(DispenseRules):
             yield from self._allergy(when)
         elif kind == "MedicationDispense":
             yield from self._dispense(when)
+        elif kind == "ServiceRequest":
+            yield from self._ordered()
         else:
             yield from self._medication(kind, when, end)
         findings = self._all("diagnosis", "display") if kind == "Condition" else []
@@ -144,7 +151,7 @@ class EventRules(DispenseRules):
 
     def _none_known(self, text: Guess, words: frozenset[str]) -> Iterator[str]:
         """Rows that say that there is none are none."""
-        if stated := self._is_found(text, words):
+        if stated := self._is_stated(text, words):
             yield f"  when: {quoted(stated)}"
 
     def _based_on(self, kind: str) -> Iterator[str]:
@@ -280,12 +287,10 @@ class EventRules(DispenseRules):
             yield f"  abatementDateTime: {quoted('=' + self._abated(end))}"
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'Condition.recordedDate'))}"
-        if (provider := self._one("provider", "provider-id")) is not None:
-            element = (
-                "recorder"
-                if re.search(r"(?i)record|erfass|dokument|enter|saisi", provider.column)
-                else "asserter"
-            )
+        people = [g for g in self._all("provider", "provider-id") if part_of(g) == RECORDED or did(g)]
+        if people:
+            provider = people[0]
+            element = "recorder" if part_of(provider) == RECORDED else "asserter"
             yield f"  {element}: {self._displayed('Condition.' + element, provider)}"
 
     def _abated(self, end: Guess) -> str:
@@ -324,16 +329,21 @@ class EventRules(DispenseRules):
                 f"{{when: {quoted(self._cell(guess))}, function: {{text: {function}}}, actor: {self._reference('Procedure.performer', guess)}}}"
             )
         yield from listed("performer", items)
-        rooms = sorted(self._all("ward"), key=lambda g: not _ROOM.search(tokens(g.name)))
+        rooms = sorted(self._all("ward"), key=lambda g: not _WORKPLACE.search(tokens(g.name)))
         if rooms:
             yield f"  location: {self._displayed('Procedure.location', rooms[0])}"
         yield from self._reasons("reasonCode", "Procedure.", "indication", "diagnosis", "complaint")
         yield from self._texts("bodySite", "body-site", "laterality", of="Procedure.")
+        if device := self._device("Procedure.usedReference"):
+            self._ask(
+                f"{', '.join(g.column for g in self._all('device'))}: is it what was used, as is assumed, or what was left in (focalDevice)?"
+            )
+            yield f"  usedReference: [{device}]"
         outcome = self._one("disposition")
         if outcome is not None:
             yield f"  outcome: {{text: {quoted('=' + self._cell(outcome, 'Procedure.outcome'))}}}"
         yield from (
-            self._texts("complication", "complication", of="Procedure.", found=True)
+            self._texts("complication", "complication", of="Procedure.", without_none=True)
             if not any(g.words for g in self._all("complication"))
             else ()
         )

@@ -10,15 +10,18 @@ from fhir_bridge.workshop.first_mapping.dates import as_clock, as_date
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import fitting_roles, role_named, tokens
 from fhir_bridge.workshop.first_mapping.named import (
+    DURATIONS,
     QUANTITIES,
     as_blood_group,
     as_boolean,
     as_code,
+    as_gestation,
     as_person,
     as_role,
     as_sex,
+    as_stage,
 )
-from fhir_bridge.workshop.first_mapping.numbers import as_amount, as_measure, states_quantity
+from fhir_bridge.workshop.first_mapping.numbers import as_amount, as_measure, is_time, states_quantity
 from fhir_bridge.workshop.first_mapping.phases import of_measurement
 from fhir_bridge.workshop.first_mapping.relations import relate
 from fhir_bridge.workshop.first_mapping.sentinels import words_for_nothing
@@ -39,7 +42,8 @@ def guess_columns(sample: Sample) -> list[Guess]:
 
 
 _TESTS: Final = (
-    as_date, as_clock, as_sex, as_code, as_amount, as_blood_group, as_measure, as_person, as_boolean, as_role,
+    as_date, as_clock, as_sex, as_code, as_amount, as_blood_group, as_gestation, as_stage, as_measure, as_person,
+    as_boolean, as_role,
 )  # fmt: skip
 """What a column may be, each tried on its cells and name in turn."""
 _OPEN: Final = "tells day from month"
@@ -77,7 +81,9 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
     if states_quantity(
         guess.name, cells
     ):  # a number in a unit is nothing else, whatever its name's words may be
-        fits = tuple(fit for fit in fits if fit[1] in QUANTITIES)
+        fits = tuple(
+            fit for fit in fits if fit[1] in QUANTITIES - (set() if is_time(guess.name) else DURATIONS)
+        )
     plain = words_for_nothing(cells, numbers=False)
     if fits and fits[0][1] == "flag":
         plain = tuple(word for word in plain if word.strip("-") or _lettered(cells))

@@ -130,7 +130,10 @@ def _is_suffix(word: str, name: str) -> bool:
         word in (folded, folded.capitalize(), "mmHg", "mL", "dL", "IU", "mmHG", "mGy", "Gy")
         or len(folded) > 3
     )
-    return usual or (name.isupper() and folded in ("kg", "cm", "mm", "bpm", "mmhg", "ml", "mg", "ms"))
+    timed = folded in ("min", "sec", "hrs") and bool(_DURATION.search(tokens(name)))
+    return usual or (
+        name.isupper() and (timed or folded in ("kg", "cm", "mm", "bpm", "mmhg", "ml", "mg", "ms"))
+    )
 
 
 def _before(name: str, unit: re.Match[str]) -> str:

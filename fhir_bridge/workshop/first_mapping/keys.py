@@ -15,9 +15,9 @@ __all__ = [
     "counts_rows",
     "depends_on_all",
     "distinguish",
+    "distinguishing",
     "examination_numbers",
     "own_number",
-    "telling_apart",
     "tie_breakers",
 ]
 
@@ -28,6 +28,7 @@ _OWN: Final = {
     "MedicationStatement": frozenset("drug order".split()),
     "MedicationDispense": frozenset(("dispense",)),
     "Immunization": frozenset("vaccine administer".split()),
+    "ServiceRequest": frozenset("order referral".split()),
     "Procedure": frozenset("procedure perform".split()),
     "Condition": frozenset(("diagnosis",)),
     "AllergyIntolerance": frozenset("allergy reaction".split()),
@@ -107,7 +108,7 @@ def depends_on_all(sample: Sample, column: Guess, keys: Iterable[Guess]) -> bool
     return all(seen.setdefault(tuple(row[p] for p in places), row[one]) == row[one] for row in sample.rows)
 
 
-def telling_apart(sample: Sample, chosen: list[Guess], others: Iterable[Guess]) -> list[Guess]:
+def distinguishing(sample: Sample, chosen: list[Guess], others: Iterable[Guess]) -> list[Guess]:
     """Columns of a key with as many more as it takes that no two rows which differ are one; those with most values first."""
     result = list(chosen)
     for guess in sorted(others, key=lambda g: -g.distinct):

@@ -125,7 +125,7 @@ def _compound(word: str) -> tuple[Slot, ...]:
             if not rest.startswith(link):
                 continue
             tail = rest[len(link) :]
-            if tail in known and (len(tail) > 2 or tail in _TAILS):
+            if tail in known and (len(tail) > 2 or tail in _TAILS) and max(len(first), len(tail)) > 3:
                 return (Slot(known[first], first), Slot(known[tail], tail))
             more = _compound(tail) if len(tail) > 5 else ()
             if more:
@@ -145,7 +145,7 @@ def _abbreviated(word: str) -> frozenset[str]:
     begun = [
         (len(phrase), concepts)
         for phrase, concepts in _phrases().items()
-        if phrase.startswith(word) and len(phrase) > len(word) >= 0.5 * len(phrase)
+        if phrase.startswith(word) and len(phrase) > len(word) >= 0.6 * len(phrase)
     ]
     shortest = min((length for length, _ in begun), default=0)
     if begun:

@@ -37,15 +37,8 @@ class MedicationRules(Writer):
                 yield f"  dateAsserted: {quoted('=' + self._date(recorded, 'MedicationStatement.dateAsserted'))}"
             if (provider := self._one("provider", "provider-id")) is not None:
                 yield f"  informationSource: {self._reference('MedicationStatement.informationSource', provider)}"
-        elif start is not None:
-            if ending := self._end_of(start, end, "MedicationAdministration.effective.end"):
-                period = f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {ending})"
-                yield f"  effectivePeriod: {quoted(period)}"
-            else:
-                yield f"  effectiveDateTime: {quoted('=' + self._given(start))}"
         else:
-            yield "  effectivePeriod: {extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
-            self._ask("no column says when the medication was given")
+            yield from self._given_at(start, end)
         if kind == "MedicationAdministration":
             yield from self._place()
             givers = [g for g in self._all("provider", "provider-id") if did(g)]
@@ -55,6 +48,26 @@ class MedicationRules(Writer):
         yield from self._dosage(kind, start, end)
         if kind == "MedicationRequest":
             yield from self._supply()
+
+    def _given_at(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
+        """When medication was given; R4 asks for that, so that it is absent where no column or cell says it."""
+        absent = "extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]"
+        if start is None:
+            yield f"  effectivePeriod: {{{absent}}}"
+            self._ask("no column says when the medication was given")
+            return
+        partly = start.filled < len(self._sample.rows) or bool(start.missing)
+        ending = self._end_of(start, end, "MedicationAdministration.effective.end")
+        if not ending:
+            yield f"  effectiveDateTime: {quoted('=' + self._given(start))}"
+            if partly and self._one("scheduled") is None:
+                yield f"  effectivePeriod: {{when: {quoted(f'not {self._cell(start)}')}, {absent}}}"
+            return
+        period = quoted(f"=period({self._stamp(start, 'MedicationAdministration.effective')}, {ending})")
+        if partly:
+            self._ask(f"{start.column}: rows without it were not given, or at an unknown time: which?")
+            period = f"{{match: {quoted(self._cell(start))}, empty: {{{absent}}}, else: {period}}}"
+        yield f"  effectivePeriod: {period}"
 
     def _given(self, start: Guess) -> str:
         """The expression of when medication was given: for what was not, when it was due."""
@@ -153,7 +166,8 @@ class MedicationRules(Writer):
 
     def _supply(self) -> Iterator[str]:
         parts = []
-        if refills := self._one("refills"):
+        refills = self._one("refills")
+        if refills is not None and refills.decimal and refills.whole:
             count = f"=integer({self._cell(refills, 'MedicationRequest.dispenseRequest')})"
             parts.append(f"numberOfRepeatsAllowed: {quoted(count)}")
         quantity = self._one("quantity")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns are written as they come out
 """Columns by what their names say, where the cells may be that: sex, codes, truth values, roles."""
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from fhir_bridge.workshop.first_mapping.cells import (
     IDENTIFIERS,
     all_whole,
     first_role,
+    is_site,
     texts,
     zero_led,
 )
@@ -20,9 +22,20 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.numbers import as_quantity
 from fhir_bridge.workshop.first_mapping.sexes import sexes
-from fhir_bridge.workshop.first_mapping.values import booleans, number_form, share
+from fhir_bridge.workshop.first_mapping.values import NumberForm, booleans, number_form, share
 
-__all__ = ["QUANTITIES", "as_blood_group", "as_boolean", "as_code", "as_person", "as_role", "as_sex"]
+__all__ = [
+    "DURATIONS",
+    "QUANTITIES",
+    "as_blood_group",
+    "as_boolean",
+    "as_code",
+    "as_gestation",
+    "as_person",
+    "as_role",
+    "as_sex",
+    "as_stage",
+]
 
 
 _SEXES: Final = {
@@ -100,8 +113,11 @@ QUANTITIES: Final = frozenset(
     """value value-number range-low range-high dose quantity strength rate los duration age birth-date""".split()
 )
 """Roles of numbers that have a unit."""
+DURATIONS: Final = frozenset("duration los age".split())
+"""Those of which it is one of time."""
 _DOCTORS: Final = re.compile(r"(?i)(dr|dra|prof|pd|dott|dott\.ssa|pr)(\. *|\.?ssa\.? *| +)[^\W\d_]+")
 """How the names of doctors are written; other titles have patients as well."""
+_WHOLE: Final = 0.99
 _GROUP: Final = re.compile(
     r"(?i)(a|b|ab|0|o)[ ,/]*(rh)?[ ,/(]*(d)?[ ,/(]*(pos(itiv[eo]?)?|neg(ativ[eo]?)?|\+|-)[ )]*(ccdd?ee|[+-])*\.?"
 )
@@ -119,6 +135,43 @@ def as_person(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str]
     return True
 
 
+_STAGE: Final = re.compile(
+    r"(?i)[cpyra]*(t|n|m)(is|x|a|[0-4][a-d]?)( ?\(.*\))?([ ,]*[cpyra]*[nm][x0-3][a-c]?)*|[lvrg] ?[0-3x][a-c]?|i{1,3}[abc]?|iv[abc]?"
+)
+"""How tumours are staged and graded: `pT2`, `N0`, `G3`, `R1`, `IIIb`."""
+
+
+def as_stage(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
+    """Stages and grades of tumours, whatever the column is called, where all cells are some."""
+    if (
+        guess.distinct > 15
+        or share(values, _STAGE.fullmatch) < 1.0
+        or not any(re.search(r"\d|is|x", v) for v in values)
+    ):
+        return False
+    if fits and fits[0][0] >= _WHOLE and fits[0][1] not in ("patient-id", "status", "category", "severity"):
+        return False
+    guess.role, guess.measure = "category", True
+    guess.evidence.append("values are stages or grades of tumours")
+    guess.questions.append(f"{guess.column}: which code has this stage or grade? It is kept as text")
+    return True
+
+
+_WEEKS: Final = re.compile(r"[1-4]?\d ?(\+|w|sa|s) ?[0-6](/7|d|j|t)?")
+
+
+def as_gestation(guess: Guess, _fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
+    """Weeks and days of a pregnancy: `39+4`, whatever the column is called; `1+0` is a parity."""
+    if share(values, _WEEKS.fullmatch) < 0.9 or share(values, lambda v: v[:2].isdigit()) < 0.6:
+        return False
+    guess.role, guess.measure = "category", True
+    guess.evidence.append("values are weeks and days of a pregnancy")
+    guess.questions.append(
+        f"{guess.column}: is it the gestational age in weeks and days, as is assumed? It is kept as text"
+    )
+    return True
+
+
 def as_blood_group(
     guess: Guess, _fits: Sequence[tuple[float, str]], values: list[str], _: bool | None
 ) -> bool:
@@ -126,7 +179,7 @@ def as_blood_group(
     if share(values, _GROUP.fullmatch) < 0.9:
         return False
     concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.name))))
-    guess.role = "product-group" if concepts & {"unitofblood", "drug"} else "blood-group"
+    guess.role = "product-group" if concepts & {"unitofblood", "drug", "unit"} else "blood-group"
     guess.measure = guess.role == "blood-group"
     guess.evidence.append("values are blood groups")
     return True
@@ -198,21 +251,17 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
             ("str", "id") if share(values, lambda v: len(v) <= 24 and v.count(" ") <= 1) >= 0.9 else ("str",)
         )
     role = first_role(fits, *kinds)
-    if role is None or role.name in CODES or role.name == "category":
+    if role is None or role.name in CODES or role.name in ("category", "boolean"):
         return False
-    if role.name in _SIMPLE and numbers is not None and numbers.marked:
-        return False
-    if role.name in _PLACES and (is_graded(values) or _measures(guess, values)):
-        return False
-    whole = fits[0][0] >= 0.99  # a name that says nothing else
-    if not whole and role.name in _NUMBERED and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5:
-        return False
-    if role.name == "boolean" or (role.name == "birth-date" and share(values, _is_year) < 1.0):
-        return False
-    if role.name in ("id", "row-id") and numbers is not None and not all_whole(values):
-        return False
-    if role.name in _OWN_NUMBERS and _recurs(guess, values):
-        guess.evidence.append(f"{guess.distinct} values in {guess.filled} cells identify nothing")
+    if role.name == "patient-id" and _are_names(values):
+        guess.role = "name"
+        guess.evidence.append("values are names of people")
+        return True
+    if role.name in ("admit-source", "ward") and is_site(values):
+        guess.role = "body-site"
+        guess.evidence.append("values are places of the body")
+        return True
+    if _contradicts(role.name, guess, values, numbers, whole=fits[0][0] >= _WHOLE):
         return False
     guess.role = (
         "id"
@@ -242,6 +291,38 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     else:
         guess.evidence.append(texts(guess))
     return True
+
+
+def _contradicts(
+    role: str, guess: Guess, values: list[str], numbers: NumberForm | None, *, whole: bool
+) -> bool:
+    """Whether cells say that a column is not what its name does.
+
+    Args:
+        whole: whether the name says nothing else.
+    """
+    digits = share(values, lambda v: any(c.isdigit() for c in v))
+    if role in _NUMBERED and digits < 0.5 and (not whole or role in _OWN_NUMBERS):
+        return True
+    if role in _OWN_NUMBERS and _recurs(guess, values):
+        guess.evidence.append(f"{guess.distinct} values in {guess.filled} cells identify nothing")
+        return True
+    if role in ("id", "row-id") and numbers is not None and not all_whole(values):
+        return True
+    if role in _SIMPLE and numbers is not None and numbers.marked:
+        return True
+    if role in ("refills", "refills-left") and numbers is not None and not numbers.whole:
+        return True
+    if role == "duration" and numbers is None:
+        return share(values, lambda v: re.fullmatch(r"[\d.,:]+ ?\D*", v)) < 0.5
+    if role in _PLACES:
+        return is_graded(values) or _measures(guess, values)
+    return role == "birth-date" and share(values, _is_year) < 1.0
+
+
+def _are_names(values: list[str]) -> bool:
+    """Whether cells are family and given names: two words or more, none of digits, with a comma or a caret perhaps."""
+    return share(values, lambda v: re.fullmatch(r"[^\W\d_][^\d]*[ ,^]+[^\d]*[^\W\d_]\.?", v)) >= 0.9
 
 
 def _measures(guess: Guess, values: list[str]) -> bool:

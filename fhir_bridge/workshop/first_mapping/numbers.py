@@ -20,6 +20,7 @@ __all__ = [
     "as_plain_number",
     "as_quantity",
     "is_pressure",
+    "is_time",
     "numbers_in",
     "states_quantity",
 ]
@@ -50,6 +51,12 @@ def states_quantity(name: str, cells: Sequence[str]) -> bool:
     """Whether a name states a unit in brackets or as a ratio, and most cells are numbers, with comparators perhaps."""
     stated = headers.unit_in(name) if headers.is_bracketed(name) else None
     return stated is not None and bool(stated[1]) and number_form(list(cells), least=0.6) is not None
+
+
+def is_time(name: str) -> bool:
+    """Whether the unit that a name states is one of time."""
+    stated = headers.unit_in(name)
+    return stated is not None and stated[1] in ("s", "min", "h", "d", "wk", "mo", "a", "ms")
 
 
 def numbers_in(guess: Guess, values: list[str], least: float) -> tuple[list[str], NumberForm] | None:

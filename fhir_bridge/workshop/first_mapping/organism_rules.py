@@ -52,9 +52,9 @@ class OrganismRules(ResultRules):
 
     def _sample_key(self, collected: Guess | None) -> list[Guess]:
         """What tells samples apart: whose, of which order, when and what was taken, where."""
-        found = [self._one("patient-id"), self._one("order-id"), collected]
+        parts_of = [self._one("patient-id"), self._one("order-id"), collected]
         dates = [collected.clock] if collected is not None else []
-        parts = [*found, *dates, *(self._one(role) for role in _SAMPLE)]
+        parts = [*parts_of, *dates, *(self._one(role) for role in _SAMPLE)]
         return [g for g in parts if g is not None]
 
     def _optional(self, guess: Guess) -> str:
@@ -86,7 +86,7 @@ class OrganismRules(ResultRules):
             for g in (*self._all("category", "boolean", "text", "note-of", "quantity"),)
             if not g.of and not set(g.uses) - {"key"} and depends_on_all(self._sample, g, own)
         ]
-        yield from listed("component", [self._found(g) for g in more])
+        yield from listed("component", [self._component(g) for g in more])
         for guess in more:
             self._ask(f"{guess.column}: is it a finding of the culture, as is assumed?")
         tested = self._one("antibiotic") or self._one("test", "display")
@@ -131,7 +131,7 @@ class OrganismRules(ResultRules):
             "note", [f"{{text: {quoted('=' + self._cell(g, 'Observation.note'))}}}" for g in notes]
         )
 
-    def _found(self, guess: Guess) -> str:
+    def _component(self, guess: Guess) -> str:
         here = self._cell(guess, f"Observation.component ({bare(guess.column)})")
         head = f"{{when: {quoted(self._cell(guess))}, code: {{text: {quoted(bare(guess.column))}}}, "
         if guess.words:

@@ -13,7 +13,7 @@ from fhir_bridge.workshop.first_mapping.national import numbering_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import share
 
-__all__ = ["depends_on", "names", "national_numbers", "patients"]
+__all__ = ["depends_on", "initials", "names", "national_numbers", "patients"]
 
 _PEOPLE: Final = frozenset("birth-date birth-year death-date sex age given family name".split())
 _NAMES: Final = frozenset("given family name maiden middle".split())
@@ -42,9 +42,14 @@ def national_numbers(sample: Sample, guesses: list[Guess]) -> None:
     """Numbers that a country gives persons: by form and check digit, or by name and form."""
     for number, guess in enumerate(guesses):
         letters = share(sample.values(number), re.compile(r"[A-Z]{2,4}\d{8,12}\Z").match) >= 0.9
-        if guess.role == "code" and letters and tokens(guess.name) in ("cip", "cipa"):
-            guess.role, guess.questions = "person-id", []  # the personal code of a Spanish health service
-            guess.evidence.append("letters and digits as health services of Spain give them")
+        personal = letters or not any(g.role in ("drug", "dose", "quantity", "form") for g in guesses)
+        if guess.role == "code" and personal and tokens(guess.name) in ("cip", "cipa"):
+            guess.role, guess.system, guess.questions = (
+                "person-id",
+                "",
+                [],
+            )  # the code of a Spanish health service
+            guess.evidence.append("as health services of Spain number people, and nothing is about drugs")
         if guess.role not in (
             "patient-id", "person-id", "id", "row-id", "number", "category", "text", "code", "event-id", "insurer",
             "organization-id", "organization", "gp", "provider-id", "ward", "account-id",
@@ -220,6 +225,23 @@ def _number_of_people(sample: Sample, guesses: list[Guess]) -> Guess | None:
 
 
 _COMMA: Final = re.compile(r"[^,]{2,},\s*[^,]+\Z")
+_INITIALS: Final = re.compile(r"([A-Z][a-z]?\.[ -]?){1,5}|[A-Z]{1,3}")
+
+
+def initials(sample: Sample, guesses: list[Guess]) -> None:
+    """Initials beside a family name stand for the given names."""
+    for number, guess in enumerate(guesses):
+        beside = [g.role for g in guesses[max(0, number - 1) : number + 2] if g is not guess]
+        if (
+            guess.role not in ("category", "text", "display")
+            or "family" not in beside
+            or _by_role(guesses, "given")
+        ):
+            continue
+        values = sample.values(number)
+        if share(values, _INITIALS.fullmatch) >= 0.9 and share(values, lambda v: "." in v) > 0.5:
+            guess.role = "given"
+            guess.evidence.append("initials beside a family name")
 
 
 def names(sample: Sample, guesses: list[Guess]) -> None:
@@ -230,8 +252,10 @@ def names(sample: Sample, guesses: list[Guess]) -> None:
         if _by_role(guesses, "given") and not _by_role(guesses, "family"):
             guess.role = "family"
             guess.evidence.append("beside a column of given names")
-        elif guess in bare and people and not _by_role(guesses, "family", "code"):
-            guess.role = "name"
+        elif guess in bare and people and not _by_role(guesses, "family"):
+            values = sample.values(sample.columns.index(guess.column))
+            if not _by_role(guesses, "code") or share(values, _COMMA.match) >= 0.95:
+                guess.role = "name"
     given = _by_role(guesses, "given")
     if not _by_role(guesses, "family") and given and _by_role(guesses, "maiden"):
         given[0].evidence.append("beside a name at birth")

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
+from fhir_bridge.workshop.first_mapping.cells import SITES
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.measures import measures_of
@@ -26,10 +27,6 @@ _SPEAKS: Final = (
     ("measured-how", r"src|source|method|methode|metodo|technique|technik|mode|route|via|quelle|type|art"),
 )
 """Last words of names that begin as that of a measurement."""
-_SITES: Final = frozenset(
-    """oral temporal axillary axilla tympanic rectal ear forehead skin bladder esophageal core sublingual axillaire
-    axillaer buccal tympanique rektal ohr stirn achsel left right arm leg wrist finger thigh""".split()
-)
 _MAY_BE: Final = frozenset(
     "category text display historical route body-site laterality method body-position specimen code-system".split()
 )
@@ -54,7 +51,7 @@ def qualifiers(sample: Sample, guesses: list[Guess]) -> None:
         role, named = _spoken(guess, measured)
         if not named:
             continue
-        if role == "measured-how" and share(words, lambda v: set(v.split()) <= _SITES) == 1.0:
+        if role == "measured-how" and share(words, lambda v: set(v.split()) <= SITES) == 1.0:
             role = "measured-where"
         guess.role, guess.of = role, named[0].column
         shown = ", ".join(g.column for g in named)

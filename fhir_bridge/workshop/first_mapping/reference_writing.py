@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.cell_writing import cell, listed, literal, quoted
 from fhir_bridge.workshop.first_mapping.guess import Guess
-from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.measures import measures_of
 from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.status_writing import StatusWriter
+from fhir_bridge.workshop.first_mapping.values import share
 
 __all__ = ["ReferenceWriter"]
 
@@ -21,6 +24,11 @@ _LABELS: Final = frozenset(
 )
 _CODES: Final = frozenset("code cod cd id kode nr num codice codigo".split())
 """Words that make a column the name of what another has the code of, and that code."""
+
+
+def _beside_device(guess: Guess) -> str:
+    """What a name says beside that it is a device: `O2_DEVICE` is what the patient breathes through."""
+    return " ".join(part.text for part in slots(tokens(guess.name)) if "device" not in part.concepts)
 
 
 class ReferenceWriter(StatusWriter):
@@ -99,6 +107,26 @@ class ReferenceWriter(StatusWriter):
         here, shown = self._cell(code, element), self._cell(name, f"{element}.display")
         system = self._system(code, self._label(code))
         return f"{{identifier: {{system: {system}, value: {quoted('=' + here)}}}, display: {quoted('=' + shown)}}}"
+
+    def _device(self, element: str) -> str:
+        """A reference to a device: by its number, where one of its columns has digits, and what the others say of it."""
+        guesses = [g for g in self._all("device") if not measures_of(_beside_device(g))[0]]
+        if not guesses:
+            return ""
+        digits = [g for g in guesses if share(self._values(g), lambda v: re.search(r"\d{4,}", v)) > 0.8]
+        names = [g for g in guesses if g not in digits[:1]]
+        parts = []
+        if digits:
+            here = self._cell(digits[0], element)
+            system = self._system(digits[0], self._label(digits[0]))
+            parts.append(
+                f"identifier: {{when: {quoted(here)}, system: {system}, value: {quoted('=' + here)}}}"
+            )
+        if names:
+            shown = ", ".join(self._cell(g, element) for g in names)
+            parts.append(f"display: {quoted(f'=join([{shown}])' if len(names) > 1 else '=' + shown)}")
+        known = " or ".join(self._cell(g) for g in guesses)
+        return f"{{when: {quoted(known)}, {', '.join(parts)}}}"
 
     def _of_sample(self) -> Iterator[str]:
         """The sample of a result: of its own rule, else as it is written."""

@@ -27,13 +27,13 @@ from fhir_bridge.workshop.first_mapping.codes import (
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.pairs import codes_of_names
-from fhir_bridge.workshop.first_mapping.people import depends_on, names, national_numbers, patients
+from fhir_bridge.workshop.first_mapping.people import depends_on, initials, names, national_numbers, patients
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.spans import clocks, concepts_of, spans, within_stays
 from fhir_bridge.workshop.first_mapping.table import Sample
-from fhir_bridge.workshop.first_mapping.units import units
+from fhir_bridge.workshop.first_mapping.units import units, units_of_siblings
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 from fhir_bridge.workshop.first_mapping.visits import numbers_of_visits
 from fhir_bridge.workshop.first_mapping.whose import other_persons
@@ -56,6 +56,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _codes_by_number(sample, guesses)
     other_persons(sample, guesses)
     names(sample, guesses)
+    initials(sample, guesses)
     national_numbers(sample, guesses)
     patients(sample, guesses)
     numbers_of_visits(sample, guesses)
@@ -68,6 +69,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _systems(sample, guesses)
     _doses(guesses)
     units(sample, guesses)
+    units_of_siblings(guesses)
     _duplicates(guesses)
     _orders(sample, guesses)
     _vaccinations(sample, guesses)
@@ -327,7 +329,9 @@ def _doses(guesses: list[Guess]) -> None:
     if not given or len(given) == len(doses):
         return
     for other in doses:
-        if other not in given:
+        if other not in given and other.unit and not re.search(r"dos", tokens(other.name)):
+            other.role, other.header = "number", ""  # a volume beside the dose
+        elif other not in given:
             other.role = "dose-ordered"
             other.evidence.append(f"what was given is in {given[0].column}")
 
@@ -363,9 +367,11 @@ def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
     _makers(guesses)
     if _by_role(guesses, "dose-number"):
         return
-    for guess in _by_role(guesses, "dose"):
+    for guess in _by_role(guesses, "dose", "row-id", "category"):
         values = {v for v in sample.values(sample.columns.index(guess.column)) if v not in guess.missing}
         counted = [v for v in values if re.fullmatch(r"[1-9]", v)]
+        if guess.role == "category" and len(counted) < 2:
+            continue
         if (
             counted
             and len(values) <= 8

@@ -76,7 +76,11 @@ class ResultRules(Writer):
         elif not complete:  # what R4 asks of vital signs
             by_name = {name: each for name, each in by_name.items() if each.code not in VITAL_SIGNS}
         yield from self._category(codes, text, by_name)
-        yield from self._coded("code", codes, text, "Observation.", extra=self._by_name(text, by_name))
+        if named:
+            yield from self._coded("code", codes, text, "Observation.", extra=self._by_name(text, by_name))
+        else:
+            yield f"  code: {{text: {quoted(value.column if value is not None else 'result')}}}"
+            self._ask("no column says what was measured: what is it?")
         yield from self._subject()
         yield from self._visit()
         if when is not None:
@@ -97,8 +101,8 @@ class ResultRules(Writer):
         yield from self._text("bodySite", "body-site", "laterality", of="Observation.")
         yield from self._text("method", "method", of="Observation.")
         yield from self._of_sample()
-        if (device := self._one("device")) is not None:
-            yield f"  device: {self._displayed('Observation.device', device)}"
+        if device := self._device("Observation.device"):
+            yield f"  device: {device}"
         yield from self._range(
             unit if unit is not None and unit.of == (value.column if value else "") else None, value
         )

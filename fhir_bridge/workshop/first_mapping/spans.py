@@ -12,7 +12,7 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.table import Sample
 
-__all__ = ["DATES", "clocks", "concepts_of", "days_of", "spans", "within_stays"]
+__all__ = ["DATES", "clocks", "concepts_of", "days_of", "latest", "spans", "within_stays"]
 
 DATES: Final = frozenset(
     """admitted discharged collected received issued ordered recorded updated expires administered performed diagnosed
@@ -134,6 +134,22 @@ def _moments(sample: Sample, guess: Guess) -> list[str]:
 def days_of(sample: Sample, guess: Guess) -> list[int]:
     """The day of each cell of a date, counted; 0 where there is none."""
     return [date.fromisoformat(day).toordinal() if day else 0 for day in _moments(sample, guess)]
+
+
+def latest(sample: Sample, dates: list[Guess]) -> Guess | None:
+    """The date that is none of the others' before in nearly every row: what was measured then looks back on them."""
+    days = {guess.column: days_of(sample, guess) for guess in dates}
+    for guess in dates:
+        rows = [
+            (day, others)
+            for day, *others in zip(
+                days[guess.column], *(days[g.column] for g in dates if g is not guess), strict=True
+            )
+            if day
+        ]
+        if len(rows) > 3 and sum(1 for day, others in rows if day >= max(others)) >= 0.95 * len(rows):
+            return guess
+    return None
 
 
 def within_stays(sample: Sample, guesses: list[Guess]) -> None:

@@ -13,10 +13,26 @@ from fhir_bridge.workshop.first_mapping.whose import PERSONS
 
 __all__ = ["spoken"]
 
-_DRUG: Final = frozenset("drug atc rxnorm ndc dose route".split())
-_ADMINISTERED: Final = re.compile(r"(?i)(?<![a-z])adm(?![a-z])")
-_BLOOD: Final = frozenset(("unitofblood", "bloodgroup"))
-_TRANSFUSED: Final = re.compile(r"(?i)(?<![a-z])transf(?![a-z])\.?")
+
+def _word(text: str) -> re.Pattern[str]:
+    return re.compile(rf"(?i)(?<![a-z])({text})(?![a-z])\.?")
+
+
+_CONTEXTS: Final = (
+    (
+        frozenset("drug atc rxnorm ndc dose route".split()), 2, frozenset(("discharge",)),
+        ((_word("adm"), "administered"),),
+    ),
+    (
+        frozenset(("unitofblood", "transfusion")), 1, frozenset[str](),
+        (
+            (_word("transf"), "transfusion"), (_word("unit"), "konserve"), (_word("component"), "blood product"),
+            (_word("issued?"), "dispensed"),
+        ),
+    ),
+    (frozenset(("organism", "antibiotic")), 1, frozenset[str](), ((_word("cmi"), "mic"),)),
+)  # fmt: skip
+"""Concepts that a table's names have, how many at least, those that they have not, and what words then mean."""
 _SPLIT: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
 _SAYING: Final = frozenset(
     """pre post preop postop max min mean baseline prior previous history hist family target goal expected predicted
@@ -33,7 +49,7 @@ _DESCRIBED: Final = 2
 @lru_cache(200)
 def spoken(columns: tuple[str, ...]) -> tuple[str, ...]:
     """What each column's name says."""
-    return tuple(_of_whom(_administered(columns, _without_beginning(_without_domain(columns)))))
+    return tuple(_of_whom(_in_context(columns, _without_beginning(_without_domain(columns)))))
 
 
 _DEMOGRAPHIC: Final = frozenset("given family name birth-date".split())
@@ -82,15 +98,14 @@ def _concepts(name: str) -> frozenset[str]:
     return frozenset[str]().union(*(part.concepts for part in slots(tokens(name))))
 
 
-def _administered(columns: tuple[str, ...], names: list[str]) -> list[str]:
-    """`ADM` in a table of medication is what was given, not the admission; `Transf.` beside blood is no transfer."""
-    known = [_concepts(column) for column in columns]
-    if frozenset[str]().union(*known) & _BLOOD:
-        names = [_TRANSFUSED.sub("transfusion", name) for name in names]
-    kinds = frozenset[str]().union(*known) & _DRUG
-    if len(kinds) < 2 or any("discharge" in each for each in known):
-        return names
-    return [_ADMINISTERED.sub("administered", name) for name in names]
+def _in_context(columns: tuple[str, ...], names: list[str]) -> list[str]:
+    """The names with words as they are meant in such a table: `ADM` beside a drug and its dose is no admission."""
+    known = frozenset[str]().union(*(_concepts(column) for column in columns))
+    for needed, least, absent, words in _CONTEXTS:
+        if len(known & needed) >= least and not known & absent:
+            for pattern, meaning in words:
+                names = [pattern.sub(meaning, name) for name in names]
+    return names
 
 
 def _understood(name: str) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 __all__ = [
-    "NONE_FOUND",
+    "NOTHING_THERE",
     "NO_ALLERGY",
     "STATUS_KINDS",
     "by_word",
@@ -81,42 +81,54 @@ _WORDS: Final = {
         "preparation": "preparation|planned|scheduled|geplant|prévu|programmato|programado",
         "not-done": "not-done|not done|cancelled|canceled|refused|storniert|annulé|annullato|cancelado",
     },
+    "ServiceRequest": {
+        "active": "active|accepted|booked|scheduled|open|pending|requested|new|in progress|triaged|received|waiting|angenommen|geplant|offen|terminiert|"
+        "angefordert|prenotato|prenotata|in attesa|en attente|programmé|planifié|pendiente|citado|citada|aceptado|gepland|ingepland|confirmed",
+        "completed": "completed|complete|done|finished|attended|seen|closed|discharged|erogato|erogata|eseguito|eseguita|realizado|realizada|réalisé|"
+        "effectué|durchgeführt|abgeschlossen|erledigt|befundet|reported|afgerond|cerrada|cerrado|performed",
+        "revoked": "revoked|cancelled|canceled|rejected|declined|withdrawn|annullato|annullata|anulado|anulada|cancelado|cancelada|annulé|annulée|"
+        "storniert|abgelehnt|rechazado|rechazada|geannuleerd|rifiutato|returned",
+        "on-hold": "on-hold|on hold|deferred|suspended|zurückgestellt|aplazado|aplazada|reporté|sospeso|aangehouden",
+        "draft": "draft|entwurf|borrador|brouillon|bozza",
+        "entered-in-error": _TREATMENT["entered-in-error"],
+    },
     "Immunization": {
         "completed": "completed|complete|done|given|administered|verabreicht|geimpft|fait|eseguito|administrado|administrada|aplicada|puesta|"
         "somministrato|somministrata|eseguita|faite|réalisé|réalisée|vaccinated",
         "not-done": "not-done|not done|refused|declined|not given|abgelehnt|nicht geimpft|refusé|rifiutato|rechazado|rechazada|rifiutata|"
         "refusée|contraindicada|contraindicado|contraindicated|contre-indiqué|contre-indiquée|no administrada|no administrado|non fait|"
-        "deferred|aplazada|verschoben|verweigert|kontraindiziert|controindicato|controindicata|non eseguita|missed|not administered",
+        "reporté|reportée|ajourné|postponed|rimandato|deferred|aplazada|verschoben|verweigert|kontraindiziert|controindicato|controindicata|non eseguita|missed|not administered",
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Encounter": {
-        "finished": "finished|completed|complete|discharged|closed|d|abgeschlossen|beendet|entlassen|terminé|sorti|"
+        "finished": "finished|completed|complete|discharged|closed|d|attended|seen|atendida|atendido|realizada|honoré|vu|presentato|verschenen|abgeschlossen|beendet|entlassen|terminé|sorti|"
         "concluso|dimesso|finalizado|alta",
         "in-progress": "in-progress|in progress|admitted|active|open|a|aktiv|aufgenommen|laufend|en cours|in corso|"
         "en curso|ingresado",
-        "planned": "planned|scheduled|booked|geplant|prévu|programmato|programado",
-        "cancelled": "cancelled|canceled|no show|storniert|abgesagt|annulé|annullato|cancelado",
+        "planned": "planned|scheduled|booked|pending|pendiente|citada|citado|confirmed|confirmada|geplant|prévu|programmato|programado",
+        "cancelled": "cancelled|canceled|no show|did not attend|dna|no presentado|no presentada|no acude|non presentato|non venu|nicht erschienen|"
+        "niet verschenen|anulada|cancelada|annullata|annulée|storniert|abgesagt|annulé|annullato|cancelado",
         "arrived": "arrived|checked in|eingetroffen|arrivé|arrivato",
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Condition": {
-        "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo",
+        "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo|actief",
         "resolved": "resolved|r|cured|closed|abgeschlossen|ausgeheilt|geheilt|résolu|guéri|risolto|guarito|resuelto",
-        "inactive": "inactive|past|i|inaktiv|inactif|inattivo|inactivo",
+        "inactive": "inactive|past|i|inaktiv|inactif|inattivo|inactivo|inactief",
         "remission": "remission|in remission|rémission|remissione|remisión",
         "recurrence": "recurrence|recurrent|rezidiv|récidive|recidiva",
         "relapse": "relapse|rückfall|rechute|ricaduta|recaída",
     },
     "AllergyIntolerance": {
-        "active": "active|a|current|aktiv|actif|attivo|activo",
-        "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo",
-        "resolved": "resolved|r|cured|abgeklungen|résolu|risolto|resuelto",
+        "active": "active|a|current|aktiv|actif|attivo|activo|actief",
+        "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo|inactief",
+        "resolved": "resolved|r|cured|abgeklungen|résolu|risolto|resuelto|opgelost|genezen",
     },
 }
 """Words in small letters by resource type and R4's code (of `clinicalStatus` where the type has no other)."""
 
 
-NONE_FOUND: Final = frozenset(
+NOTHING_THERE: Final = frozenset(
     "no|none|nil|nein|kein|keine|keiner|keines|ohne|ohne befund|non|aucun|aucune|néant|neant|ras|nessuna|nessuno|ninguna|ninguno|sin|nee|geen|"
     "ingen|nenhuma|nenhum|negative|neg|no complications|none known|keine komplikationen|keine bekannt|sin complicaciones|sans complication|"
     "pas de complication|nessuna complicanza|geen complicaties|unauffällig|sin incidencias|uneventful|n|0".split(
@@ -124,7 +136,7 @@ NONE_FOUND: Final = frozenset(
     )
 )
 """Words in small letters for that there is nothing: an absence, and no finding of that name."""
-NO_ALLERGY: Final = NONE_FOUND | frozenset(
+NO_ALLERGY: Final = NOTHING_THERE | frozenset(
     "nkda|nka|nkfa|no known allergies|no known drug allergies|no known allergy|no conocidas|no conocida|no conocidos|no refiere|no alergias|"
     "no alergias conocidas|sin alergias|sin alergias conocidas|keine allergie|keine allergien|keine bekannten|nicht bekannt|pas d'allergie|"
     "pas d'allergie connue|aucune connue|aucune allergie|nessuna nota|nessuna allergia|non note|non noto|nega|niega|geen bekend|geen allergie|"

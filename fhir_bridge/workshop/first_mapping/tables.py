@@ -29,7 +29,7 @@ from fhir_bridge.workshop.first_mapping.keys import depends_on_all
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
 from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
-from fhir_bridge.workshop.first_mapping.spans import days_of
+from fhir_bridge.workshop.first_mapping.spans import concepts_of, days_of
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED
@@ -166,6 +166,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             if kind and not guess.separator:
                 vote(kind, weight, guess.column)
     roles = {guess.role for guess in guesses}
+    if any(guess.until is not None for guess in guesses):
+        roles.add("start")  # a second time of day, at which what began at the first ended
     if (
         {"start", "end"} <= roles
         and not any(
@@ -212,6 +214,11 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     if votes.get("Condition", 0) and measured > 4 and main_code(guesses) is None:
         del votes["Condition"]
     votes.pop("MedicationAdministration", None)
+    if "scheduled" in roles and not roles & {"performed", "start"}:
+        votes.pop("Procedure", None)  # what is planned was not done
+    if _is_order(path, guesses, votes):
+        plan.evidence.append("ServiceRequest: what was asked for, and nothing says that it was done")
+        return "ServiceRequest"
     if not votes or max(votes.values()) < (LEAST if main_code(guesses) is None else 1.0):
         code = main_code(guesses)
         if (
@@ -230,6 +237,33 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             f"what are the rows about? {best} is assumed; {', '.join(close)} would fit as well"
         )
     return best
+
+
+_DONE: Final = frozenset(
+    "performed start end value collected administered admitted discharged dispensed complication anesthesia vaccine drug organism".split()
+)
+"""Roles of columns that only what was done has."""
+
+
+def _is_order(path: Path, guesses: list[Guess], votes: dict[str, float]) -> bool:
+    """Whether rows are orders, referrals or appointments for something, of which nothing says that it was done."""
+    roles = {guess.role for guess in guesses}
+    if roles & _DONE or "patient-id" not in roles or not roles & {"ordered", "scheduled", "received"}:
+        return False
+    if sum(1 for g in guesses if g.measure) > 2 or votes.get("Encounter", 0) >= LEAST:
+        return False
+    what = (
+        roles & {"procedure", "test"}
+        or _has(guesses, "procedure")
+        or {"order-id", "ordered", "scheduled"} <= roles
+    )
+    referred = any("referral" in concepts_of(g) for g in guesses) or re.search(
+        r"referral|ueberweis|verwijz|derivac", tokens(path.stem)
+    )
+    return bool(
+        (what and roles & {"ordered", "scheduled"})
+        or (referred and roles & {"specialty", "indication", "diagnosis", "priority"})
+    )
 
 
 _TOGETHER: Final = (
@@ -384,8 +418,11 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
             if g.role in also
             or g.role == "blood-pressure"
             or (g.role in numbers and g.role != "age" and (g.measure or _has_stated_unit(g)))
-            or _is_found(sample, g, _LARGE if chart else 0)
-            or (chart and _is_other_number(g) and not g.of)
+            or (
+                _is_finding_beside(sample, g, _LARGE if chart else 0)
+                and not _is_beside(guesses, g, "disposition")
+            )
+            or (_is_other_number(g) and not g.of and (chart or _SCORED.search(tokens(g.name))))
         ]
     else:
         known = sum(1 for g in guesses if _is_measurement(g) and g.role != "age")
@@ -416,6 +453,10 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
         plan.questions.append("what are the rows about?")
 
 
+_SCORED: Final = re.compile(
+    r"\b(score|scores|scale|index|skala|scala|escala|echelle|punteggio|puntuacion|punkte|punktzahl|schaal)\b"
+)
+"""Names of numbers that are findings whatever they are beside."""
 _BESIDE: Final = 3
 """From so many measurements beside an event a table is also a chart of them."""
 _CHART: Final = 2
@@ -446,16 +487,28 @@ def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:
     if is_graded(sample.values(sample.columns.index(guess.column))):
         guess.evidence.append("its words say how much of something there is")
         return True
-    return known >= _LARGE and guess.role == "category" and guess.header == "" and 1 < guess.distinct <= 12
+    qualified = guess.header == "category" and len(tokens(guess.name).split()) > 1  # `Mode of Del`
+    return (
+        known >= _LARGE
+        and guess.role == "category"
+        and (guess.header == "" or qualified)
+        and 1 < guess.distinct <= 12
+    )
 
 
-def _is_found(sample: Sample, guess: Guess, known: int) -> bool:
+def _is_finding_beside(sample: Sample, guess: Guess, known: int) -> bool:
     """Whether a column beside an event is a finding, which is then asked."""
     kinds = ("category", "boolean", "text") if known else ("category", "text")
     if guess.role not in kinds or guess.uses or not _is_finding(sample, guess, known):
         return False
     guess.questions.append(f"{guess.column}: is it a finding of the patient (Observation), as is assumed?")
     return True
+
+
+def _is_beside(guesses: list[Guess], guess: Guess, role: str) -> bool:
+    """Whether the column before is of a role: what follows where the patient went says more of that."""
+    place = guesses.index(guess)
+    return place > 0 and guesses[place - 1].role == role
 
 
 def _has_stated_unit(guess: Guess) -> bool:
@@ -471,8 +524,8 @@ _NO_FINDING: Final = (
 
 def _is_measurement(guess: Guess) -> bool:
     """Whether the vocabulary knows a column as a measurement, or it has a unit."""
-    found = guess.role in ("blood-pressure", "blood-group", "finding-date")
-    return found or guess.measure or (guess.role == "number" and bool(guess.unit))
+    known = guess.role in ("blood-pressure", "blood-group", "finding-date")
+    return known or guess.measure or (guess.role == "number" and bool(guess.unit))
 
 
 def _is_number_of(guess: Guess) -> bool:
@@ -528,6 +581,7 @@ _OF_EVENTS: Final = {
     "MedicationRequest": frozenset(("complaint",)),
     "MedicationStatement": frozenset(("complaint",)),
     "Observation": frozenset(("ward",)),
+    "ServiceRequest": frozenset("ward complaint specialty class encounter-type disposition".split()),
     "": frozenset(("ward",)),
 }
 """Roles of columns about visits that may be about the event of a row instead, by resource type."""
@@ -555,8 +609,8 @@ def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
 
 def _vary_by_admission(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """What several rows of one patient and admission, which are one visit without a number, do not agree on."""
-    found = [next((g for g in guesses if g.role == role), None) for role in ("patient-id", "admitted")]
-    key = [g for g in found if g is not None]
+    keys = [next((g for g in guesses if g.role == role), None) for role in ("patient-id", "admitted")]
+    key = [g for g in keys if g is not None]
     numbered = any(g.role in ("encounter-id", "account-id", "event-id") for g in guesses)
     if plan.event != "Encounter" or numbered or len(key) < 2:
         return

@@ -9,7 +9,7 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.table import Sample
 
-__all__ = ["UNIT_ROLES", "units"]
+__all__ = ["UNIT_ROLES", "units", "units_of_siblings"]
 
 UNIT_ROLES: Final = frozenset(
     "unit dose-unit quantity-unit duration-unit rate-unit strength-unit unit-of".split()
@@ -52,6 +52,36 @@ def units(sample: Sample, guesses: list[Guess]) -> None:
             continue
         joined.add(amount.column)
         _join(sample, unit, amount)
+
+
+def units_of_siblings(guesses: list[Guess]) -> None:
+    """A number without a unit has that of columns named alike whose values it is among: a target among weights."""
+    for guess in guesses:
+        if guess.role != "number" or guess.unit or guess.measure or not guess.decimal or guess.of:
+            continue
+        alike = [
+            g
+            for g in guesses
+            if g.role == "number" and g.unit and g.high > 0 and _named_alike(guess, g)
+            and guess.low <= g.high and g.low <= guess.high and guess.high <= 2 * g.high
+        ]  # fmt: skip
+        if alike and len({g.unit for g in alike}) == 1:
+            guess.unit = alike[0].unit
+            shown = ", ".join(g.column for g in alike)
+            guess.evidence.append(f"named as {shown}, and its values are among theirs")
+            guess.questions = [q for q in guess.questions if "unit" not in q]
+            guess.questions.append(f"{guess.column}: is its unit {guess.unit}, as that of {shown}?")
+
+
+def _named_alike(guess: Guess, other: Guess) -> bool:
+    """Whether a word of a name is, or ends as, the beginning of a word of the other: `Streefgew.` and `Gewicht`."""
+    words = tokens(headers.bare(guess.name)).split()
+    others = [word for word in tokens(headers.bare(other.name)).split() if len(word) > 3]
+    return any(
+        word == long or any(long.startswith(word[at:]) for at in range(len(word) - 2) if len(word) - at >= 3)
+        for word in words if len(word) >= 3
+        for long in others
+    )  # fmt: skip
 
 
 def _is_amount(guess: Guess) -> bool:

@@ -50,6 +50,9 @@ def as_anything(guess: Guess, values: list[str]) -> None:
     ):
         guess.role = "specimen"
         guess.evidence.append("values are specimens")
+    elif guess.distinct > 1 and all(v.casefold().rstrip(".") in _SIDES for v in values):
+        guess.role = "laterality"
+        guess.evidence.append("values are sides of the body")
     elif few and longest <= 60:
         guess.role = "category"
         guess.evidence.append(f"{guess.distinct} different texts in {guess.filled} cells")
@@ -58,6 +61,10 @@ def as_anything(guess: Guess, values: list[str]) -> None:
         guess.evidence.append("values are text of many kinds")
 
 
+_SIDES: Final = frozenset(
+    "l r li re left right both bilateral links rechts beidseits bds bilat od os ou gauche droite droit g d izquierda derecha izq dcha sinistra destra sx dx".split()
+)
+"""Words for a side of the body, whatever the column is called."""
 _SPECIMENS: Final = frozenset(
     """blood blut sang sangue sangre plasma plasme serum sérum siero suero urine urin urina orina liquor csf lcr stool stuhl
     selles feci heces sputum saliva swab abstrich vollblut edta citrat""".split()

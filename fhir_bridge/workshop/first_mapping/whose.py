@@ -56,6 +56,9 @@ def other_persons(sample: Sample, guesses: list[Guess]) -> None:
     """
     named = {guess.column: _person(guess) for guess in guesses}
     bearing = "child" in named.values() or any(_BEARING.search(tokens(g.column)) for g in guesses)
+    bearing = bearing and (
+        "child" in named.values() or "mother" not in named.values()
+    )  # else the row is the child's
     newborn = [g for g in guesses if bearing and not named[g.column] and _is_of_newborn(sample, g)]
     for guess in newborn:
         named[guess.column] = "child"

@@ -146,6 +146,11 @@ class WideRules(Writer):
             studies.append(f"{{when: {quoted(self._cell(guess))}, type: {target}, {value}}}")
         yield from listed("partOf", studies)
         yield from self._of_sample()
+        if device := self._device("Observation.device"):
+            self._ask(
+                f"{', '.join(g.column for g in self._all('device') if g.uses)}: is it what all of its row was measured with, as is assumed?"
+            )
+            yield f"  device: {device}"
         notes = [
             f"{{text: {quoted('=' + self._cell(g, 'Observation.note'))}}}"
             for g in self._all("note")

@@ -14,9 +14,9 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.keys import (
     counts_rows,
     distinguish,
+    distinguishing,
     examination_numbers,
     own_number,
-    telling_apart,
     tie_breakers,
 )
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
@@ -84,7 +84,7 @@ class Writer(ReferenceWriter):
                 for g in filled
                 if not self._read or g.column in self._read or g.role in _OWN_DATES | IDENTIFIERS
             ]
-            columns = telling_apart(self._sample, columns, filled)  # else two rows would be one, unseen
+            columns = distinguishing(self._sample, columns, filled)  # else two rows would be one, unseen
             parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
             self._ask("no column or few columns tell the rows apart: the key is the whole row")
         repeated = len(self._sample.rows) - len(set(self._sample.rows))
