@@ -84,7 +84,7 @@ _TABLE: Final = (
     (
         "Brugada syndrome", "Brugada-Syndrom",
         r"Brugada(?:\ syndrome)?",
-        "Brugada-Syndroms?",
+        r"Brugada-Syndroms?|Brugada-(?=\ (?:oder|und|noch|bzw\.)\ )",
         "",
     ),
     (

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.current import Finding, standing
+from fhir_bridge.adapters.ehr.notes.evidence import is_asserted
 from fhir_bridge.adapters.ehr.notes.modality import is_unreal
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
 from fhir_bridge.adapters.ehr.notes.times import EARLIER, NOW, moment, without_dates
@@ -136,7 +137,7 @@ _PLAIN_GAP: Final = re.compile(
     |\b(?!(?:not?|if|below|above|under|over|since|vs|compared|last|and|or|but|while|than|until
     |pending|falls?|drops?|target|goal|stenosis|delta|right|gallbladder|atri\w+|Gallenblase|rechte\w*|nicht
     |kein\w*|wenn|falls|über|seit|gegenüber
-    |oder|aber|während|als|Ziel|Stenose|Vorbefund|calc|slope)\b)[a-zäöüß]\w*){0,14}""",
+    |oder|aber|während|dass|und|that|what|als|Ziel|Stenose|Vorbefund|calc|slope)\b)[a-zäöüß]\w*){0,14}""",
     re.IGNORECASE | re.VERBOSE,
 )
 """Words between name and value, but for those that make it another value; names of other values are in capitals."""
@@ -166,7 +167,7 @@ _OPENED: Final = re.compile(r"\([^()]*[^\W\d][^()]*\Z")
 _BOUND_WORD: Final = re.compile(
     r"\b(?:niedriger|höher|größer|geringer|besser|schlechter|tiefer|kleiner|lower|higher"
     r"|better|worse|than|bis|bis zu|(?<!come )(?<!crept )(?<!gone )(?<!went )up to|within"
-    r"|innerhalb|max\.?|min\.?|als)\s*\Z",
+    r"|innerhalb|max\.?|min\.?|als|ab)\s*\Z",
     re.IGNORECASE,
 )
 """Before a number that is a bound of which sort is not said."""
@@ -246,6 +247,9 @@ def ejection_fraction(sentence: Sentence, day: date | None, doubt: Report) -> It
         if is_unreal(sentence, name.start(), stated.end, bound=bound) or (
             sentence.section.kind == "plan" and stated.moment <= 0
         ):
+            return
+        named = name.span() if _EF.match(name[0]) else (name.start(), name.start())
+        if not is_asserted(sentence, named, (stated.start, stated.end), bound=bound):
             return
         if stated.moment == 0 and is_of_another_time(sentence, name.start(), stated.end, day):
             return

@@ -51,7 +51,8 @@ _KIN_WORDS: Final = r"""maternal|paternal|mat\.?|pat\.?|ms\.?|vs\.?|mütterliche
     |older|younger|oldest|eldest|half|elder|only|one|two|three|several|both|beide|beiden|beider|zwei|drei|mehrere
     |älterer?|jüngerer?|leiblicher?|leibliche
     |the|his|her|an?|der|die|dem|den|ein|eine|einer|einem|beim|bei|ihr|ihre|ihrer|ihrem|sein|seine|seiner|seinem
-    |patient['’]s|twin|on\ (?:the|his|her)\ (?:mother|father|maternal|paternal|mum
+    |patient['’]s|twin|all|alle|first|(?:ersten|zweiten|1\.|2\.)\ Grades|on\ (?:the|his|her)\ (?:mother|father
+    |maternal|paternal|mum
     |dad)(?:['’]s)?\ side(?:\ of\ the\ family)?|in|of|auch|also|sowie|great"""
 _JOINED: Final = re.compile(
     rf"(?:[\s,&/+(]|\b(?:and|und|u\.|as\ well\ as|plus|or|oder|sowie|{_KIN_WORDS})(?!\w))*",
@@ -102,7 +103,8 @@ _BETWEEN: Final = re.compile(
 )
 """What may stand between a relative and a condition that is the relative's, where no verb says that it is."""
 _PREDICATE: Final = re.compile(
-    rf"""(?:[\s:,(]|\([^()]*\)|\d+|\b(?:{_KIN_WORDS}|des\ Patienten|der\ Patientin|who|which|der|die|dem|bei|at
+    rf"""(?:,\s*(?:(?:an?|the|ein|eine|der|die)\s+)?\w+(?:\s\w+)?,|[\s:,(]|\([^()]*\)|\d+|\b(?:{_KIN_WORDS}
+    |des\ Patienten|der\ Patientin|who|which|der|die|dem|bei|at
     |aged?|J|im\ Alter\ von|Jahren)(?!\w)\.?)*
     \b(?:has|had|have|having|is|was|were|are|got|died|suffer(?:s|ed)|survived|developed|diagnosed|found|carries
     |carried|underwent|need(?:s|ed)|required|received
@@ -131,6 +133,7 @@ _HISTORY: Final = re.compile(
     r"""\b(?:family\ (?:medical\ )?(?:history|hx)|fam\.?\ hx|FHx|FmHx|FH|Familienanamnes(?:e|tisch)|FA
     |familiäre[rn]?\ (?:Belastung|Disposition|Häufung
     |Vorbelastung)|familiär(?:\ bekannte)?
+    |familiäre[rnms]?(?=[^.;]*\bverneint)|auf\ (?:mütterlicher|väterlicher|beiden)\ Seiten?
     |familiäre[rnms]?(?=\s+\S+-(?:Belastung|Anamnese|Häufung|Vorgeschichte|Erkrankung))
     |(?<=Hinweis\ auf\ )familiäre[rnms]?|(?<=Anhalt\ für\ )familiäre[rnms]?
     |in\ (?:(?:the|his|her|their|der|ihrer|seiner)\ )?(?:immediate\ |close\ |wider\ |extended\ |engeren[ ]
@@ -147,7 +150,7 @@ _HISTORY: Final = re.compile(
 )
 _LINK_WORDS: Final = r"""of|for|with|positive?|positiv|negativ|pos|significant|notable|remarkable|strong
     |premature|early|known|bekannt\w*|has|have|had|been|suffered|several|many|members|one|anyone|who|kommt|kommen
-    |traten|trat|besteht|bestehen|gibt|es|liegt|vor
+    |traten|trat|besteht|bestehen|gibt|gab|es|liegt|vor
     |mehrere|mehrfach|mehrmals|einige|viele|hat|haben|hatte|hatten|litt|litten|an|bei|unter|among|on|to|of\ note
     |worth|der\ Patientin|des\ Patienten|engeren|nahen|Hinweise?|Anhalt|evidence|bzgl|bezüglich|hinsichtlich|für
     |von|mit|gehäuft\w*|is|are|ist|sind
@@ -177,7 +180,8 @@ _YES: Final = re.compile(
 _OR: Final = re.compile(r"\b(?:or|nor|oder|noch|und|and|bzw)\b|/", re.IGNORECASE)
 _DENIED_AFTER: Final = re.compile(
     r"""\b(?:denied|verneint\w*|negiert\w*|negative?|leer|ausgeschlossen|ruled\ out|(?:not|nicht)\ (?:known
-    |bekannt|present|vorhanden|vor|aufgetreten|vorgekommen|beobachtet)|gibt\ es\ [^,;.]*\bnicht|unknown\ to)\b|(?::
+    |bekannt|present|vorhanden|vor|aufgetreten|vorgekommen|beobachtet)|(?:familie|verwandtschaft
+    |family)\ (?:bisher\ )?nicht|gibt\ es\ [^,;.]*\bnicht|unknown\ to)\b|(?::
     |-)\s*(?:none|no|nein|keine|nil|negativ)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -192,8 +196,8 @@ _NO_STATEMENT: Final = re.compile(
     |V\.\ ?a|Verdacht
     |care\ of|takes\ care|while\ (?:s?he|caring|looking)|während\ (?:sie|er|eines|des)|visiting|(?:heart|cardiac
     |genetics?|cancer|diabetes|family)\ (?:\w+\ )?clinic|Sprechstunde|holt|pick|ruled\ out|Angst|afraid|anxious
-    |Beistand|pregnan\w+|unconfirmed|unclear|unsicher|unklar|angeblich|reportedly|allegedly|probabl[ey]|likely
-    |maybe|perhaps|vielleicht|wahrscheinlich|Schwangerschaft)\b
+    |Beistand|is\ pregnant|unconfirmed|unclear|unsicher|unklar|angeblich|reportedly|allegedly|probabl[ey]|likely
+    |maybe|perhaps|vielleicht|wahrscheinlich|ist\ schwanger)\b
     |\b(?:wurde|was)\b[^.;]*\b(?:ausgeschlossen|excluded)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -301,7 +305,9 @@ def _walk(
             at = mark.end
             continue
         gap = text[at : mark.start()]
-        if subjects and not first:
+        if subjects and not first and _WITHOUT.search(gap) and _link(sentence, text, mark, anchors, False):
+            subjects, loose = [], [mark]
+        elif subjects and not first:
             plain = _WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap)))
             clear = any(kind.fullmatch(plain) for kind in (_BETWEEN, _PREDICATE, _POST_MORTEM))
             ended = sentence.section.kind == "risk" and "," in gap and at > subjects[-1].end

@@ -24,7 +24,7 @@ _GENERAL: Final = re.compile(
     |flyer|poster|merkblatt|website|article
     |all\ pts|licensed|approved|zugelassen|\w*zulassung
     |category|kategorie|entity|entität|example|beispiel\w*|beispielsweise|z\.\ ?B\.|e\.g\.|template|textbaustein
-    |average|median
+    |average|median|mean\ (?:LV)?EF|mean\ age
     |durchschnitt\w*|mittlere[sr]?\ (?:Alter|EF|LVEF)|im\ Mittel|cohort|kohorte|registry|register|\w*gruppe\ \(n
     |generally|in\ general|im\ Allgemeinen|as\ a\ rule|in\ der\ Regel|typically|typischerweise|classified\ as
     |called|termed|bezeichnet|spricht\ man
@@ -82,7 +82,8 @@ _PLAN: Final = re.compile(
     |reach(?:es)?|erreichen|erhoff\w*
     |erwart\w*|wünsch\w*|indicated|indication|recommend\w*|advised?|advisable|please|consider(?:ing|ed)?
     |refer\ (?:for|if|when)
-    |pending|document\ the|exceeds|requested|return\ (?:if|for)|cannot\ (?:rule\ out|exclude)|rule\ out|r/o
+    |(?:nicht|not)\ auszuschließen|pending|document\ the|exceeds|requested|return\ (?:if|for)|cannot\ (?:rule\ out
+    |exclude)|rule\ out|r/o
     |await\w*
     |possibl[ey]|maybe|perhaps|probabl[ey]|likely|vielleicht|wahrscheinlich|unconfirmed|presumed|questionable
     |suspected|benefits?|apply|applies|counts?\ as|booked|scheduled
@@ -138,6 +139,10 @@ HYPOTHETICAL: Final = re.compile(
 
 
 _QUOTES: Final = re.compile(r"[„“”\"«»]")
+_DEFINED: Final = re.compile(
+    r"(?:=|\b(?:means|heißt|bedeutet|is defined as))\s*(?:an?\s+|eine\s+)?\Z", re.IGNORECASE
+)
+"""Before what defines a name."""
 _DEFINES: Final = re.compile(r"\s*(?::\s*(?![\d<>~])|=\s*[^\W\d])")
 """After a value of which something is said in general."""
 _COORDINATED: Final = re.compile(r"\b(?:and|but|und|aber|or|oder)\b", re.IGNORECASE)
@@ -167,7 +172,7 @@ def is_unreal(sentence: Sentence, start: int, end: int, *, bound: bool = False, 
         return True
     if len(_QUOTES.findall(text, 0, start)) % 2 or len(_QUOTES.findall(text, end)) % 2:
         return True
-    if _OR_LESS.match(text, end) or _DEFINES.match(text, end):
+    if _OR_LESS.match(text, end) or _DEFINES.match(text, end) or _DEFINED.search(text, 0, start):
         return True
     for match in _CONDITION.finditer(text):
         if match.start() < end or match.start() < clause[1] or bound:

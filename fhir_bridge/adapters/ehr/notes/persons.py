@@ -29,17 +29,17 @@ FAMILY: Final = re.compile(
     |bruder|brüder|schwester|sohn|söhne|tochter|töchter|onkel|tante|eltern|enkel(?:in|innen|kind(?:er)?)?
     |nichte)n?s?|Geschwister\w*
     |Zwilling\w*|(?-i:Kind(?:er|ern|es|s)?)(?!\ regards)|Säugling\w*|(?:eine?[rsmn]?|der|die|seine?[rmn]?
-    |ihre?[rmn]?)\ Bekannte[rn]?(?!\ [A-ZÄÖÜ])|Verwandte[rn]?|Angehörige[rn]?
+    |ihre?[rmn]?)\ Bekannte[rn]?(?!\ (?-i:[A-ZÄÖÜ]))|Verwandte[rn]?|Angehörige[rn]?
     |Cousine?|(?:Ex-?)?Ehe(?:mann|frau|partner|gatt)\w*|Gatt(?:e|in)|Oma|Opa|Neffen?|Lebens(?:gefährt|partner)\w+
     |Freund(?:in|es|e)?|Partnerin|Kumpels?
     |(?:Mit|Heim|Haus)bewohner\w*|(?:Zimmer|Bett|Sitz)?(?:nachbar|genoss)\w*|(?:Arbeits)?Kolleg(?:e|in|en)
-    |Kamerad\w*|Spender\w*|Empfänger\w*|fetale?[rns]?|Schwager\w*|Schwägerin\w*|Indexpatient\w*
+    |\w*kamerad\w*|Spender\w*|Empfänger\w*|fetale?[rns]?|Schwager\w*|Schwägerin\w*|Indexpatient\w*
     |Chef(?:in|s)?|Vorgesetzte[rn]?|Pflege(?:kraft|kräfte|rin|r)|Haushaltshilfe|(?:Gruppen)?Mitglied\w*|(?:Unter
     |Ver)mieter\w*
     |(?:andere[rnms]?|weitere[rnms]?|zweite[rnms]?|nächste[rnms]?)\ (?:Patient\w*|Pat\.|Kranke\w*|Person\w*|Mann
     |Frau|Teilnehmer\w*)
     |proband|index\ case
-    |(?:seine[rn]?|ihre[rn]?|die|der)\ Frau(?!\ [A-ZÄÖÜ])|(?:ihre?[nms]?|sein|der)\ Mann(?:es)?)s?['’]?s?\b""",
+    |(?:seine[rn]?|ihre[rn]?|die|der)\ Frau(?!\ (?-i:[A-ZÄÖÜ]))|(?:ihre?[nms]?|sein|der)\ Mann(?:es)?)s?['’]?s?\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """A person who is not the patient."""
@@ -56,7 +56,7 @@ OTHER: Final = re.compile(
 PATIENT: Final = re.compile(
     r"\b(?:patient(?:in)?(?!['’]s)|pat\.|pt\b\.?(?!['’]s)|(?:s?he|s?ie|er|ich|I)\s+(?:himself|herself|selbst|own)"
     r"|his\s+own|her\s+own"
-    r"|(?:Herrn?|Frau|Hr|Fr|Mr|Mrs|Ms|Miss)\b\.?(?=\s+(?:(?:Dr|Prof)\.?\s+)*[A-ZÄÖÜ][\w'’-]+))\b(?!['’]s)",
+    r"|(?:Herrn?|Frau|Hr|Fr|Mr|Mrs|Ms|Miss)\b\.?(?=\s+(?:(?:Dr|Prof)\.?\s+)*(?-i:[A-ZÄÖÜ])[\w'’-]+))\b(?!['’]s)",
     re.IGNORECASE,
 )
 _WITH: Final = re.compile(

@@ -41,7 +41,7 @@ _MONTH: Final = re.compile(
 )
 
 ASKED: Final = re.compile(
-    r"""\?\W*$|\?\s*(?:y(?:es)?|ja|j|no?|nein)\b|^\W*\?
+    r"""\?\W*$|\?\s*(?:y(?:es)?|ja|j|no?|nein)\s*(?:[/|]|no\b|nein\b|\W*$)|^\W*\?
     |\b(?:circle\ one|tick|ankreuzen|delete\ as|Nichtzutreffendes)\b|\b(?:y(?:es)?|ja)\s*/\s*n(?:o|ein)?\b""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )

@@ -86,7 +86,7 @@ _STATES: Final = tuple(
             |\b(?:stay(?:ed|s|ing)?|kept|keeps|remain(?:ed|s)?)\ (?:away\ from|off|free\ (?:of
             |from))\ (?:the\ )?(?:cigarettes|tobacco|smoking|nicotine)\b
             |\bnot\ (?:smoked|touched\ (?:a\ cigarette|tobacco))\b{_UNWISHED}{{0,20}}\b(?:since|for|in)\b|\b(?:last
-            |final)\ cigarettes?\b[^.;]{{0,30}}\b(?:ago|in\ (?:19|20)\d\d|before)\b
+            |final)\ cigarettes?\b[^.;]{{0,60}}\b(?:ago|in\ (?:19|20)\d\d|before)\b
             |\b(?:rauchen|nikotin(?:konsum|abusus)?|zigaretten(?:konsum)?
             |tabak(?:konsum)?)\b{_UNWISHED}{{0,70}}\b(?:aufgehört|eingestellt|aufgegeben|abgewöhnt|gelassen
             |sein\ ?gelassen|an\ den\ nagel\ gehängt|abgeschworen|beendet|sistiert)\b
@@ -174,6 +174,8 @@ _STATES: Final = tuple(
     |currently|now|been)\ an?\ smoker\b|\b(?:cigarettes|zigaretten),?\ (?:about\ |around\ |etwa[ ]
     |ca\.\ )?\d+\ ?(?:a\ day|am\ tag|daily|täglich|pro\ tag|/d)
             |(?<![\w?/-])\+\s?(?:tob|tobacco|smoking|nikotin|smoker)\b
+            |\b(?:smok(?:e|er|ing)|tobacco|nicotine|raucher(?:in)?|rauchen(?:\ sie)?|raucht|nikotin)\s?\?\s*(?:yes
+            |ja)\b(?!\s*[/|]|\s+no|\s+nein)
             |\b(?:smoking|smoker|tobacco|nikotin|rauchen)\s*(?:\(\+\)|\++(?!\w)|positive?\b|pos\.)
             |\b(?:rauc?ht|rauht|rauhct)\b|\brauchende[rnms]?\s+(?:\w+\s+){{0,2}}(?:patient\w*|mann\w*|frau|dame
             |herrn?)\b
