@@ -11,16 +11,16 @@ from fhir_bridge.adapters.ehr.notes.times import NOW
 __all__ = ["is_asserted"]
 
 _PATIENT: Final = re.compile(
-    r"""\b(?:patient(?:in|en)?(?!s)|pat\.|pts?\b|s?he|his|her|him|your?|er|sie|ihr\w*|sein(?:e[rmns]?)?|ihm|(?:Herr
-    |Frau|Hr|Fr|Mr|Mrs|Ms)\b
-    |\d+[- ]?(?:year|yr|y/?o|yo|jähr|[MF]\b|J\.))""",
+    r"""\b(?:patient(?:in|en)?|pat|pts?|s?he|his|her|him|your?|er|sie|ihr\w*|sein(?:e[rmns]?)?|ihm|description
+    |schilderung
+    |angaben|account|Herrn?|Frau|Hr|Fr|Mr|Mrs|Ms)\b|\b\d+[- ]?(?:year|yr|y/?o|yo|jähr|[MF]\b|J\.)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _EXAMINED: Final = re.compile(
     r"""\b(?:\w*echo\w*|TTE|TOE|TEE|[ck]?-?MR[TI]|CMR|MUGA|SPECT|\w*ventri[ck]ulogra\w+|l(?:ä|ae)vo\w*|\w*scan
     |\w*ultraschall\w*|ultrasound
     |\w*kardiogra\w+|\w*cardiogra\w+|\w*kathet\w+|cath\w*|szinti\w*|imaging|bildgebung|Simpson|biplane?|visuell
-    |visually|eyeball\w*|teichholz|[234]D|GLS|RVEF|TAPSE|LVEDD
+    |visually|eyeball\w*|teichholz|[234]D|GLS|images?|Bilder\w*|RVEF|TAPSE|LVEDD
     |MOD|bp|EDV|ESV|LAVI|LVEDV|sPAP|RVSP|E/[eA]['’]?|RWMA|WBST|QRS|LBBB|LSB|NT-?pro\w*|BNP)\b
     |\d\s*(?:mm|cm|ml|mmHg|/min|kg|ms|bpm|mg|pg|ng|µg|mcg|m\b|W\b|METs?)""",
     re.IGNORECASE | re.VERBOSE,
@@ -44,7 +44,8 @@ _ILL: Final = re.compile(
     |edema|orthopn|dilat|hypokin|akin|schock|shock|infar[ck]t|STEMI|KHK|CAD|CABG
     |PCI|AF\b|VHF|valve|klappe|stenos|insuff|CRT|ICD|TAVI|LVAD|HTX|dekomp|decomp|stabil|stable|euvol|leistung
     |capacity|AZ\b|tolerance|gehstrecke|walk|stair|treppe|fatigue|müde|tired
-    |amyloid|myokard|myocard|tako|takotsubo|scar|narbe|thromb|ischä|ischae|diastol|systol|volumen|volume|status
+    |COPD|CKD|CHI\b|HI\b|DM\b|aHT|HTN|amyloid|myokard|myocard|tako|takotsubo|scar|narbe|thromb|ischä|ischae|diastol
+    |systol|volumen|volume|status
     |grade|rhythm|comfort|beschwerdefrei|frei\b|unchanged|unverändert)""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -59,11 +60,14 @@ _COURSE: Final = re.compile(
 )
 """Words of the course of an illness."""
 _SEVERE: Final = re.compile(
-    r"\b(?:hoch|mittel|leicht)gradig\w*|\b(?:severe|moderate|mild)(?:ly)?\ (?:impair|reduc|depress)\w*"
-    r"|\b(?:impaired|reduced|poor|preserved|reduzierte|erhaltene|gute|good)\b",
+    r"""\b(?:hoch|mittel|leicht)gradig\w*|\b(?:severe|moderate|mild)(?:ly)?\b|\b(?:impaired|reduced|poor|preserved
+    |reduziert\w*|erhaltene\w*|gute|good)\b
+    |hypokin|akin|dilat|thromb|\b(?:fitted|implanted|angelegt|implantiert)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """How a function is seen to be."""
+_COLUMN: Final = re.compile(r"\s{4}|\n")
+"""Between a name and its value in a form or a table."""
 _DATED: Final = re.compile(r"\d{1,2}[./]\d{1,2}[./]|\b(?:19|20)\d\d\b|\b\d{1,2}/\d{2,4}\b")
 _LISTED: Final = re.compile(
     r"""(?:[^\w]|\d|\b(?:a|an|the|with|mit|und|and|of|von|bei|at|in|ca|circa|about|etwa|approx\w*|noch|still|gut\w*
@@ -89,11 +93,12 @@ def is_asserted(
     """
     text = sentence.text
     begin, stop = sentence.clause(name[0], value[1])
-    words = [text[begin : name[0]], text[name[1] : value[0]], text[value[1] : stop]]
-    if _LISTED.fullmatch(" ".join(words)) is not None:
+    words = [text[begin : name[0]].rpartition(":")[2], text[name[1] : value[0]], text[value[1] : stop]]
+    threshold = bound and "<" in text[name[1] : value[1]] and _COLUMN.search(words[1]) is None
+    if not threshold and _LISTED.fullmatch(" ".join(words)) is not None:
         return True
     kinds = (_PATIENT, _EXAMINED, NOW, _DATED, _COURSE)
-    if bound and (_FINITE.search(words[1]) or _SEVERE.search(text, begin, stop)):
+    if bound and (_FINITE.search(words[1]) or _SEVERE.search(text)):
         return True
     beside = " ".join((text[: name[0]], words[1], text[value[1] :]))
     return any(kind.search(beside) for kind in (kinds if bound else (*kinds, _FINITE, _ILL)))

@@ -34,9 +34,15 @@ FAMILY_HISTORY: Final = (
 """A text without any of these, in small letters and outside of a section on it, states nothing of relatives."""
 
 _RELATIVE: Final = re.compile(rf"\b(?P<who>{WORDS})\b(?!-)(?!['’]s\b)(?!s['’])", re.IGNORECASE)
+_IN_LAW: Final = (
+    r"(?:Ehe)?Frau|(?:Ehe)?Mann(?:e?s)?|Partner(?:in|s)?|Freund(?:in|e?s)?|Lebensgefährt\w+|wife"
+    r"|husband|partner|girlfriend|boyfriend"
+)
 _OTHER_PERSON: Final = re.compile(
     rf"\b(?:{WORDS})(?:-in-law|['’]s?\s+(?:\w+\s+)?(?:husband|wife|partner|friend|boyfriend"
-    rf"|girlfriend|new\s+\w+))\b|{OTHER.pattern}",
+    rf"|girlfriend|new\s+\w+))\b|\b(?:{_IN_LAW})\s+(?:of\s+)?(?:the|his|her|des|der|seine[rs]"
+    rf"|ihre[rs])\s+(?:{WORDS})\b"
+    rf"|\b(?:{WORDS})\s+(?:of\s+)?(?:his|her|des|der|seine[rs]|ihre[rs])\s+(?:{_IN_LAW})\b|{OTHER.pattern}",
     re.IGNORECASE | re.VERBOSE,
 )
 _SELF: Final = re.compile(
@@ -67,7 +73,8 @@ _PLAYED: Final = re.compile(
 )
 _OTHER_VERB: Final = rf"""\b(?:{WORDS}|patient(?:in)?|ask\w*|fear\w*|worr\w*|believ\w*|think\w*|thought|told
     |inform\w*|accompan\w*|visit\w*|br(?:ing|ought)\w*|car(?:es|ed|ing)
-    |says?|said|reports?|concern\w*|tested|screen\w*|examin\w*|counsel\w*|risk\w*|exclude\w*|suspect\w*|possib\w*
+    |says?|said|reports?|concern\w*|tested(?!\ positive)|screen\w*|examin\w*|counsel\w*|risk\w*|exclude\w*
+    |suspect\w*|possib\w*
     |question\w*|whether|if|until|because\ of\ h(?:is|er)
     |angst|frag\w*|sorg\w*|glaub\w*|mein[te]\w*|denk\w*|begleit\w*|br(?:ing|acht)\w*|pfleg\w*|bericht\w*|sag\w*
     |informier\w*|wünsch\w*|getestet|untersuch\w*
@@ -79,7 +86,9 @@ _BETWEEN: Final = re.compile(
     |des\ Patienten|der\ Patientin|who|which|whom|dem|dessen|deren|bei
     |had|has|have|having|with|w|d|died|dies|passed\ away|dead|deceased|of|from|is|ist|sind|are|diagnosed|diag|dx
     |dxd|was|recently|kürzlich|got
-    |were|found\ to\ have|known|carr(?:y|ies)|suffer|develop|die|\w+zigern?|den|(?:the\ )?diagnosis|Diagnose
+    |were|found\ to\ have|known|carr(?:y|ies)|remission|surveillance|under|born|Kontrolle|suffer|develop|die
+    |\w+zigern?|den|neu|newly|diagnostizierte[rnms]?
+    |(?:the\ )?diagnosis|Diagnose
     |survived|underwent|operated|surgery|treated
     |developed|h|o|s|p|hx|pos|positive
     |suffers?|suffered|history|statins|jeweils|each
@@ -105,10 +114,11 @@ _BETWEEN: Final = re.compile(
 _PREDICATE: Final = re.compile(
     rf"""(?:,\s*(?:(?:an?|the|ein|eine|der|die)\s+)?\w+(?:\s\w+)?,|[\s:,(]|\([^()]*\)|\d+|\b(?:{_KIN_WORDS}
     |des\ Patienten|der\ Patientin|who|which|der|die|dem|bei|at
-    |aged?|J|im\ Alter\ von|Jahren)(?!\w)\.?)*
+    |aged?|J|im\ Alter\ von|Jahren)(?!\w)\.?)*(?:tested\ positive\ and\ )?
     \b(?:has|had|have|having|is|was|were|are|got|died|suffer(?:s|ed)|survived|developed|diagnosed|found|carries
     |carried|underwent|need(?:s|ed)|required|received
-    |experienced|takes|lost|collapsed|presented|became|hat|hatte|hatten|haben|habe|ist|sind|war|waren|wurde|wurden
+    |experienced|takes|lost|fell|brach|collapsed|presented|became|hat|hatte|hatten|haben|habe|ist|sind|war|waren
+    |wurde|wurden
     |kam|trägt|tragen|leidet|leiden|litt|litten|erlitt|erlitten|bekam
     |bekamen|starb|starben|verstarb|verstorben|gestorben|erkrankte|erkrankten|entwickelte|nimmt|nehmen|musste|fiel
     |überlebte|sei|seien|stehen|steht)\b
@@ -122,6 +132,8 @@ _POST_MORTEM: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """What was found after the death of a relative."""
+_APPOSITION: Final = re.compile(r",\s*(?:an?\s+)?[^\W\d]+(?:\s[^\W\d]+)?,")
+"""What a relative is, between commas."""
 _BEFORE: Final = re.compile(
     rf"""(?:[\s(–-]|\b(?:{_KIN_WORDS}|des|fatal|at|age|aged|mit|im|Alter|von|J|Jahren|confirmed|bekannt\w*|known
     |familiär|familial
@@ -181,7 +193,8 @@ _OR: Final = re.compile(r"\b(?:or|nor|oder|noch|und|and|bzw)\b|/", re.IGNORECASE
 _DENIED_AFTER: Final = re.compile(
     r"""\b(?:denied|verneint\w*|negiert\w*|negative?|leer|ausgeschlossen|ruled\ out|(?:not|nicht)\ (?:known
     |bekannt|present|vorhanden|vor|aufgetreten|vorgekommen|beobachtet)|(?:familie|verwandtschaft
-    |family)\ (?:bisher\ )?nicht|gibt\ es\ [^,;.]*\bnicht|unknown\ to)\b|(?::
+    |family)\ (?:bisher\ )?nicht|(?:family|familie)\ (?:none|nil|keine?[rs]?)|gibt\ es\ [^,;.]*\bnicht
+    |unknown\ to)\b|(?::
     |-)\s*(?:none|no|nein|keine|nil|negativ)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -308,7 +321,7 @@ def _walk(
         if subjects and not first and _WITHOUT.search(gap) and _link(sentence, text, mark, anchors, False):
             subjects, loose = [], [mark]
         elif subjects and not first:
-            plain = _WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap)))
+            plain = _APPOSITION.sub("", _WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap))))
             clear = any(kind.fullmatch(plain) for kind in (_BETWEEN, _PREDICATE, _POST_MORTEM))
             ended = sentence.section.kind == "risk" and "," in gap and at > subjects[-1].end
             if clear and not ended and all(one.code for one in subjects):
@@ -459,6 +472,11 @@ def _of_the_family(
             yield sentence.fact("family", name, span[0], span[1])
 
 
+_DENIES: Final = re.compile(
+    rf"\W*(?:s?he|er|sie|(?:the\s+)?patient(?:in)?|pt|pat\.?)?\s*{_NO}\b", re.IGNORECASE
+)
+
+
 def _goes_on_to_deny(sentence: Sentence) -> bool:
     """Whether a sentence after one on relatives does nothing but deny conditions."""
     before = sentence.before
@@ -466,7 +484,7 @@ def _goes_on_to_deny(sentence: Sentence) -> bool:
         before is not None
         and before.section is sentence.section
         and (_RELATIVE.search(before.text) is not None or _goes_on_to_deny(before))
-        and _WITHOUT.match(sentence.text) is not None
+        and _DENIES.match(sentence.text) is not None
     )
 
 

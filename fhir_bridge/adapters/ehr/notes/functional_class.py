@@ -155,7 +155,7 @@ def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Ite
     if _MORE.match(text, stated.end):
         return
     low, high = _ROMAN[stated.low.lower()], _ROMAN[stated.high.lower()] if stated.high else ""
-    if high and stated.join.casefold() in ("and", "und") and not _BETWEEN.search(before):
+    if high and stated.join.casefold() in ("and", "und", "or", "oder") and not _BETWEEN.search(before):
         return
     if stated.join == "/" and high == "4" and low in "12":  # of four
         high = ""

@@ -16,12 +16,14 @@ FAMILY: Final = re.compile(
     |mom|mum|dad|grand(?:ma|pa)|(?:grand)?parents?|siblings?|twins?|(?:boy|girl)?friend|spouse|nephew|niece
     |relatives|(?:a|one|blood)\ relative
     |fianc[ée]e?|companion
-    |(?:room|flat|house|team|class|cell|work)-?mates?|neighbou?rs?|co-?workers?|colleague|donor|recipient
+    |(?:room|flat|house|team|class|cell|work)-?mates?|neighbou?rs?|co-?workers?|colleague|\w*donor|recipient
+    |(?:that|this\ other)\ (?:man|woman|person|gentleman|lady)
     |another\ (?:patient|man|woman|person|resident)
     |(?:other|second|further|different|next)\ (?:patient|man|woman|person|gentleman|lady|resident|passenger)s?
     |(?:patient|man|woman|gentleman|lady|boy|girl|person|occupant|someone|one)\ (?:opposite|across
     |next\ (?:to|door)|(?:in|of|from)\ the\ (?:next|neighbou?ring|adjacent|opposite|other))
-    |fellow\ \w+|lodger|tenant|landlord|landlady|boss|supervisor|employer|employee|manager['’]s|carer|caregiver
+    |fellow\ \w+|lodger|tenant|landlord|landlady|boss|(?:line\ )?manager|supervisor|employer|employee|manager['’]s
+    |carer|caregiver
     |care\ worker|group\ members?|members?\ of|(?:two|three|four|some|several|many|both)\ others
     |someone|somebody|acquaintances?|guests?|Mitpatient\w*
     |Bettnachbar\w*|Betreuer\w*|Verlobte[rn]?|in-laws|fet(?:us|al)|foetal|[MP]G[MF]
@@ -32,14 +34,16 @@ FAMILY: Final = re.compile(
     |ihre?[rmn]?)\ Bekannte[rn]?(?!\ (?-i:[A-ZÄÖÜ]))|Verwandte[rn]?|Angehörige[rn]?
     |Cousine?|(?:Ex-?)?Ehe(?:mann|frau|partner|gatt)\w*|Gatt(?:e|in)|Oma|Opa|Neffen?|Lebens(?:gefährt|partner)\w+
     |Freund(?:in|es|e)?|Partnerin|Kumpels?
-    |(?:Mit|Heim|Haus)bewohner\w*|(?:Zimmer|Bett|Sitz)?(?:nachbar|genoss)\w*|(?:Arbeits)?Kolleg(?:e|in|en)
-    |\w*kamerad\w*|Spender\w*|Empfänger\w*|fetale?[rns]?|Schwager\w*|Schwägerin\w*|Indexpatient\w*
-    |Chef(?:in|s)?|Vorgesetzte[rn]?|Pflege(?:kraft|kräfte|rin|r)|Haushaltshilfe|(?:Gruppen)?Mitglied\w*|(?:Unter
+    |\w*bewohner\w*|\w*(?:nachbar|genoss)\w*|\w*kolleg(?:e|in|en)
+    |\w*kamerad\w*|\w*spender\w*|Empfänger\w*|fetale?[rns]?|Schwager\w*|Schwägerin\w*|Indexpatient\w*
+    |\w*chef(?:in|s)?|Vorgesetzte[rn]?|\w*leiter(?:in)?|Pflege(?:kraft|kräfte|rin|r)|Haushaltshilfe
+    |(?:Gruppen)?Mitglied\w*|(?:Unter
     |Ver)mieter\w*
     |(?:andere[rnms]?|weitere[rnms]?|zweite[rnms]?|nächste[rnms]?)\ (?:Patient\w*|Pat\.|Kranke\w*|Person\w*|Mann
     |Frau|Teilnehmer\w*)
     |proband|index\ case
-    |(?:seine[rn]?|ihre[rn]?|die|der)\ Frau(?!\ (?-i:[A-ZÄÖÜ]))|(?:ihre?[nms]?|sein|der)\ Mann(?:es)?)s?['’]?s?\b""",
+    |(?:seine[rn]?|ihre[rn]?|die|der)\ (?:\w+e[rn]?\ )?Frau(?!\ (?-i:[A-ZÄÖÜ]))|(?:ihre?[nms]?|sein
+    |der)\ (?:\w+e[rn]\ )?Mann(?:es)?)s?['’]?s?\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """A person who is not the patient."""

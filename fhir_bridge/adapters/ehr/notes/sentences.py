@@ -14,10 +14,7 @@ from fhir_bridge.adapters.ehr.notes.sections import Section, label_of, section_o
 
 __all__ = ["ASKED", "MOST", "UNCHANGED", "Sentence", "is_german", "is_of_another", "sentences"]
 
-_END: Final = re.compile(
-    r"((?<![.!?])[.!?]+[)\"”]?)\s+(?=[^\W\d_a-zäöü]|[\d([<>≤≥+-])|(;)\s+|\n\s*|\s(?:->|=>"
-    r"|→)\s(?!\s*(?:NYHA\s*)?(?:[<>~]?\s?\d|I{1,3}V?\b|IV\b))"
-)
+_END: Final = re.compile(r"((?<![.!?])[.!?]+[)\"”]?)\s+(?=[^\W\d_a-zäöü]|[\d([<>≤≥+-])|(;)\s+|\n\s*")
 _ABBREVIATED: Final = re.compile(
     r"""(?:\b(?:ca|dr|st|approx|est|vs|cl|pat|pt|hx|bzgl|entspr|inkl|ggf|resp|ehem|väterl|mütterl|art|kard|geb
     |gel|max

@@ -78,7 +78,9 @@ _STATES: Final = tuple(
     |bis\ (?:vor\b|(?:19|20)\d\d)|until|stopp\b|gave\ up|exraucher)
             |\b{_PACK_YEARS}{_UNWISHED}{{0,30}}\b(?:quit|stopped|aufgehört|sistiert|stopp|beendet|eingestellt
     |bis\ (?:vor\b|\d{{4}}))\b(?!\ (?:attempt|date|line))
-            |\b(?:quit|stopped|ceased)\s+(?:all\ )?(?:smoking|tobacco|cigarettes)\b
+            |\b(?:quit|stopped|ceased)\s+(?:all\ )?(?:smoking|tob(?:acco)?|cigarettes|cigs)\b(?!\ (?:attempt|date))
+            |\bnikotin\w*\s+bis\s+(?:19|20)\d\d
+            |\b(?:rauchen|zigaretten|nikotin)\b{_UNWISHED}{{0,40}}\bschluss\ gemacht\b
             |\b(?:kicked|gave\ up|broke)\ the\ habit\b|\bgeraucht\b{_UNWISHED}{{0,50}}\b(?:aufgehört|gelassen
             |eingestellt|beendet)\b
             |\b(?:packed|jacked|given)\ (?:in|up)\ (?:the\ )?(?:smoking|cigarettes|tobacco)\b|\b(?:smoking
@@ -97,7 +99,7 @@ _STATES: Final = tuple(
     |\bformer\ [\w-]+\ smoker\b
             |\b(?:previously|formerly)\ smoked\b|\bsmoked\b[^.;]{{0,60}}\b(?:stopped|quit|until|till|gave\ up)\b
             |\b(?:smoke|tobacco|nicotine|cigarette)-?free\ (?:since|for)\b|\b(?:rauch|nikotin)-?frei\ seit\b
-    |\bseit\b[^.;,]{{1,25}}\b(?:rauch|nikotin)-?frei\b
+    |\bseit\b[^.;,]{{1,45}}\b(?:rauch|nikotin)-?frei\b
             |\babstinent\ from\ (?:smoking|tobacco|cigarettes|nicotine)\b|\b(?:has|have)(?:n['’]t
     |\ not)\ smoked\ (?:for|since|in)\b
             |\bhas\ not\ (?:had|touched)\ a\ cigarette\ (?:since|for)\b
@@ -114,12 +116,13 @@ _STATES: Final = tuple(
             |\bseit\b[^.;,]{{1,30}}\b(?:nikotin\s?karenz|nikotin\s?abstinenz|nikotin\s?abstinent
     |abstinent\ vo[nm]\ (?:nikotin|rauchen))
             |\bseit\b[^.;,]{{1,30}}\bkein(?:e|en)?\ (?:nikotin|zigaretten?|tabak)\ mehr\b|\b(?:bis
-    |until)\b[^.;,]{{1,25}}\bgeraucht\b
+    |until)\b[^.;,]{{1,60}}\bgeraucht\b
             |\b(?:rauch|nikotin)stopp?\ (?:\w+\ )?(?:nach\ \w+|seit|vor|im|in|(?:19|20)\d\d)\b
             |\b(?:z\.?\ ?n\.|st\.?\ ?n\.|status\ nach|zustand\ nach)\ (?:\w+\ )?(?:nikotin|tabak|rauchen)\w*
             |\braucht\ (?:[^.;]{{1,40}}\ )?nicht\ mehr\b|\braucht\ nicht\ mehr\b
     |\b(?:ist\ )?(?:\w+\ ){{0,4}}kein(?:e)?\ raucher(?:in)?\ mehr\b
-            |\b(?:history|hx)\ of\ (?:tobacco|nicotine|cigarette|smoking)\b[^.;]{{0,30}}\b(?:quit|stopped|ceased)\b
+            |\b(?:(?:history|hx)\ of|h/o)\ (?:tobacco|nicotine|cigarette|smoking)\b[^.;]{{0,30}}\b(?:quit|stopped
+            |ceased)\b
             |\bpast\ (?:history|hx)\ of\ (?:smoking|tobacco\ \w+)|\b{_FIELD}seit\ [^.;]{{1,20}}\ nicht\ mehr\b
     |\bsmoked\b[^.;]{{0,40}}\b(?:none\ since|not\ since|in\ (?:his|her)\ (?:youth|teens|twenties|20s
     |30s))|\b(?:in\ der\ jugend|als\ jugendliche[r]?)\ geraucht\b
@@ -166,7 +169,7 @@ _STATES: Final = tuple(
     |relapsed\ to)\ (?:smoking|cigarettes)\b
             |\bhas\ smoked\ (?:\S+\ ){{0,4}}since\b
             |\bcut\ (?:down|back)\ (?:from\ \d+\ )?to\ {_AMOUNT}
-            |\b(?:active|current|ongoing|continued)\ (?:tobacco|nicotine|cigarette)\ (?:use|abuse|dependence)\b
+            |\b(?:active|current|ongoing|continued)\ (?:tobacco|nicotine|cigarette)\ (?:user?|abuse|dependence)\b
     |\b{_USE}\b|\bF17\.[0-2]\w*(?:\ G)?\b
             |\b{_FIELD}(?:current|active|yes|y\b|daily|every\ day|some\ days|ongoing|{_AMOUNT}
     |\d+(?:/\d+)?\s*/\s*(?:d|tag|day))
@@ -176,6 +179,7 @@ _STATES: Final = tuple(
             |(?<![\w?/-])\+\s?(?:tob|tobacco|smoking|nikotin|smoker)\b
             |\b(?:smok(?:e|er|ing)|tobacco|nicotine|raucher(?:in)?|rauchen(?:\ sie)?|raucht|nikotin)\s?\?\s*(?:yes
             |ja)\b(?!\s*[/|]|\s+no|\s+nein)
+            |\b(?:aktuell|derzeit|currently|at\ present)\s+(?:noch\ )?{_AMOUNT}[^.;,]{{0,25}}\b(?:zig|cig)\w*
             |\b(?:smoking|smoker|tobacco|nikotin|rauchen)\s*(?:\(\+\)|\++(?!\w)|positive?\b|pos\.)
             |\b(?:rauc?ht|rauht|rauhct)\b|\brauchende[rnms]?\s+(?:\w+\s+){{0,2}}(?:patient\w*|mann\w*|frau|dame
             |herrn?)\b
@@ -326,6 +330,10 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
         or _in_brackets(text, end)
         or _BESIDE.search(text, clause[0], start)
         or (_FINITE.match(text, start) and names_another(text[clause[0] : start]))
+        or (
+            _IN_APPOSITION.fullmatch(text, clause[0], start)
+            and names_another(text[: clause[0]].rstrip(" ,(") + " ")
+        )
     ):
         return None
     if _PASSIVE.search(text, *clause) or (_VAPING.search(text, *clause) and status == "current"):
@@ -375,6 +383,10 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
 
 
 _FINITE: Final = re.compile(r"raucht|smokes|is an? |ist ", re.IGNORECASE)
+_IN_APPOSITION: Final = re.compile(
+    r"(?:(?:an?|eine?|selbst|himself|herself|also|auch)\s+)*(?:\w+\s+)?", re.IGNORECASE
+)
+"""Before a smoker as which the subject of the clause before is described."""
 _BESIDE: Final = re.compile(
     r"\b(?:with|beside|next to|mit|neben|like|wie)\s+(?:an?|another|eine[mrn]|anderen|two|zwei"
     r"|other)\s+(?:[\w-]+\s+)?\Z",

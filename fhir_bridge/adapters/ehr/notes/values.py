@@ -48,7 +48,8 @@ class Value(NamedTuple):
 
 
 _NOT: Final = re.compile(
-    r"\b(?:no|not|never|without|no longer|keine?[nmrs]?|nicht|nie(?:mals)?|ohne)\s+(?:[^\s,;:.]+\s+){0,4}$",
+    r"\b(?:no|not|never|without|no longer|keine?[nmrs]?|nicht|nie(?:mals)?"
+    r"|ohne)\s+(?:[^\s,;:.–-][^\s,;:.]*\s+){0,4}$",
     re.IGNORECASE,
 )
 """What stands before a finding that is denied."""
@@ -58,7 +59,8 @@ _NOT_OF_IT: Final = re.compile(
 """After such a word it is no longer denied."""
 
 _ADVERB: Final = re.compile(
-    r"\W*(?:in|on|at|by|im|am|vor|bei|zum|last|noch|seit|two|three|a|\d|the|previous|prior"
+    r"\W*(?:in|on|at|by|im|am|vor|bei|zum|last|noch|seit|two|three|a|\d|the|(?:previous|prior)(?!\s+(?:CABG|PCI|MI"
+    r"|AVR|TAVI|stent\w*|surgery|bypass|infarct\w*))"
     r"|earlier|once|before|formerly|during|letzte\w*)\b",
     re.IGNORECASE,
 )
