@@ -33,7 +33,8 @@ _FINITE: Final = re.compile(
     |zeigt\w*|erg[ai]bt?|ergeben|betr(?:ug|ägt)|l(?:ag|iegt)|gemessen|geschätzt\w*|errechnet\w*|bestimmt|bleibt
     |blieb|ist|war|hat|hatte|besteht|bestand|gebessert|verbessert
     |verschlechtert|erholt|gestiegen|gesunken|abgefallen|angestiegen|wurde|findet|fand(?:en)?|weist|wies|sieht
-    |befindet|schafft|felt|judged|ordnet?|sch(?:ä|ae)tze|presents?|went|gone|progressed|vorstellung)\b""",
+    |befindet|stands|steht|reads|schafft|felt|judged|ordnet?|sch(?:ä|ae)tze|presents?|went|gone|progressed
+    |vorstellung)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _ILL: Final = re.compile(
@@ -66,6 +67,7 @@ _SEVERE: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """How a function is seen to be."""
+_DEFINITE: Final = re.compile(r"\b(?:the|this|die|diese)\s+(?:[\w-]+\s+){0,2}\Z", re.IGNORECASE)
 _COLUMN: Final = re.compile(r"\s{4}|\n")
 """Between a name and its value in a form or a table."""
 _DATED: Final = re.compile(r"\d{1,2}[./]\d{1,2}[./]|\b(?:19|20)\d\d\b|\b\d{1,2}/\d{2,4}\b")
@@ -99,6 +101,8 @@ def is_asserted(
         return True
     kinds = (_PATIENT, _EXAMINED, NOW, _DATED, _COURSE)
     if bound and (_FINITE.search(words[1]) or _SEVERE.search(text)):
+        return True
+    if not bound and _DEFINITE.search(text, begin, name[0]):
         return True
     beside = " ".join((text[: name[0]], words[1], text[value[1] :]))
     return any(kind.search(beside) for kind in (kinds if bound else (*kinds, _FINITE, _ILL)))

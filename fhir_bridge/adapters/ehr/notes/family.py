@@ -117,7 +117,8 @@ _PREDICATE: Final = re.compile(
     |aged?|J|im\ Alter\ von|Jahren)(?!\w)\.?)*(?:tested\ positive\ and\ )?
     \b(?:has|had|have|having|is|was|were|are|got|died|suffer(?:s|ed)|survived|developed|diagnosed|found|carries
     |carried|underwent|need(?:s|ed)|required|received
-    |experienced|takes|lost|fell|brach|collapsed|presented|became|hat|hatte|hatten|haben|habe|ist|sind|war|waren
+    |experienced|takes|lived|lebte|lost|fell|brach|collapsed|presented|became|hat|hatte|hatten|haben|habe|ist|sind
+    |war|waren
     |wurde|wurden
     |kam|trägt|tragen|leidet|leiden|litt|litten|erlitt|erlitten|bekam
     |bekamen|starb|starben|verstarb|verstorben|gestorben|erkrankte|erkrankten|entwickelte|nimmt|nehmen|musste|fiel
@@ -156,12 +157,13 @@ _HISTORY: Final = re.compile(
     |change|decrease|increase))|(?:next\ of\ )?kin|(?:nahen?\ )?(?:Verwandte|Angehörige)[nr]?(?:\ (?:ersten
     |1\.)\ Grades)?|Verwandtschaft
     |on\ (?:either|both|the\ (?:mother|father)['’]s|his\ \w+['’]s|her\ \w+['’]s|the\ (?:maternal|paternal))\ sides?
-    |runs\ in\ the\ family
+    |runs?\ in\ the\ family
     |Familie)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
 _LINK_WORDS: Final = r"""of|for|with|positive?|positiv|negativ|pos|significant|notable|remarkable|strong
-    |premature|early|known|bekannt\w*|has|have|had|been|suffered|several|many|members|one|anyone|who|kommt|kommen
+    |premature|early|known|affected|by|betroffen|does|do|bekannt\w*|has|have|had|been|suffered|several|many|members
+    |one|anyone|who|kommt|kommen
     |traten|trat|besteht|bestehen|gibt|gab|es|liegt|vor
     |mehrere|mehrfach|mehrmals|einige|viele|hat|haben|hatte|hatten|litt|litten|an|bei|unter|among|on|to|of\ note
     |worth|der\ Patientin|des\ Patienten|engeren|nahen|Hinweise?|Anhalt|evidence|bzgl|bezüglich|hinsichtlich|für
@@ -191,7 +193,8 @@ _YES: Final = re.compile(
 )
 _OR: Final = re.compile(r"\b(?:or|nor|oder|noch|und|and|bzw)\b|/", re.IGNORECASE)
 _DENIED_AFTER: Final = re.compile(
-    r"""\b(?:denied|verneint\w*|negiert\w*|negative?|leer|ausgeschlossen|ruled\ out|(?:not|nicht)\ (?:known
+    r"""\b(?:denied|verneint\w*|negiert\w*|negative?|leer|ausgeschlossen|ruled\ out|unauffällig|unremarkable
+    |bland\w*|(?:not|nicht)\ (?:known
     |bekannt|present|vorhanden|vor|aufgetreten|vorgekommen|beobachtet)|(?:familie|verwandtschaft
     |family)\ (?:bisher\ )?nicht|(?:family|familie)\ (?:none|nil|keine?[rs]?)|gibt\ es\ [^,;.]*\bnicht
     |unknown\ to)\b|(?::

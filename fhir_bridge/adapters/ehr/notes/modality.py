@@ -36,7 +36,9 @@ _GENERAL: Final = re.compile(
     |voraussetzung\w*|bedingung\w*|prerequisites?|conditions?\ for|requirements?|requires?|required|erforderlich
     |gefordert|fordert|verlangt|vorausgesetzt
     |infrage|in\ Frage|(?:is|are|an)\ (?:an\ )?(?:option|alternative)|(?:contra|kontra)indi[ck]\w+|avoid(?:ed)?
-    |(?:ver)?meiden|vermieden|mandatory|necessary|obligatory|notwendig|depend(?:s|ing)|abhängig|je\ nach|calculator
+    |(?:ver)?meiden|vermieden|mandatory|necessary|obligatory|notwendig|depend(?:s|ing)|abhängig|je\ nach
+    |calculat(?:or|ion)s?|\w*rechner|inputs?|eingaben|not\ belong|gehört\ nicht|wrong\ patient|misfiled|verwechs\w*
+    |falsch\ zugeordnet
     |licen[cs]e|fahrerlaubnis
     |führerschein|fahreignung|tauglichkeit\w*
     |insurer|insurance|krankenkasse|payer|reimburse\w*
@@ -63,7 +65,8 @@ _OF_THE_PATIENT: Final = re.compile(
 )
 """In a clause beside one that speaks of no one: this one speaks of the patient."""
 _CONDITION: Final = re.compile(
-    r"""\b(?:if|should|unless|whether|in\ case|provided\ that|falls?|sofern|wenn|sollten?|soll|ob|im\ Falle?
+    r"""\b(?:if|should|unless|whether|in\ case|provided\ that|(?<![a-z]\ )falls|sofern|wenn|sollten?|soll|ob
+    |im\ Falle?
     |were\ there|läge\w*|gäbe|hätten?|once(?=\s+[a-z])|until(?=\ (?:the\ (?:next|LV|EF)|LV|EF|next|further|review
     |seen|follow))
     |as\ long\ as|solange|sobald|irgendwann|im\ Falle|assuming|suppos(?:e|ing)|angenommen
@@ -172,7 +175,8 @@ _READ: Final = re.compile(
 def _is_indefinite(text: str, clause: tuple[int, int], start: int, end: int) -> bool:
     """Whether a value is the subject of a clause about any such value: `an EF of 50 % does not exclude …`."""
     return (
-        _INDEFINITE.fullmatch(text, clause[0], start) is not None
+        re.search(r"\d", text[start:end]) is not None
+        and _INDEFINITE.fullmatch(text, clause[0], start) is not None
         and len(text[end : clause[1]].split()) > 2
         and _READ.search(text, end, clause[1]) is None
     )

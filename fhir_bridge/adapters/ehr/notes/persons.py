@@ -18,7 +18,7 @@ FAMILY: Final = re.compile(
     |fianc[ée]e?|companion
     |(?:room|flat|house|team|class|cell|work)-?mates?|neighbou?rs?|co-?workers?|colleague|\w*donor|recipient
     |(?:that|this\ other)\ (?:man|woman|person|gentleman|lady)
-    |another\ (?:patient|man|woman|person|resident)
+    |(?:previous|voriger?|vorherige[rn]?)\ patient|another\ (?:patient|man|woman|person|resident)
     |(?:other|second|further|different|next)\ (?:patient|man|woman|person|gentleman|lady|resident|passenger)s?
     |(?:patient|man|woman|gentleman|lady|boy|girl|person|occupant|someone|one)\ (?:opposite|across
     |next\ (?:to|door)|(?:in|of|from)\ the\ (?:next|neighbou?ring|adjacent|opposite|other))
@@ -53,7 +53,7 @@ OTHER: Final = re.compile(
     |\b(?:wife|husband|spouse|friend|neighbou?r|step|foster|in-law|(?:step|foster)\w+|Schwieger\w+|Stief\w+
     |(?:seine|ihre)\ Frau
     |Pflege(?:mutter|vater|eltern)
-    |Nachbar\w*|Freund\w*|Schwager|Schwägerin|adopt\w*|Adoptiv\w*)\b""",
+    |Nachbar\w*|Freund\w*|Schwager|Schwägerin|angeheiratete[rnms]?\s+\w+|\w+\s+by\ marriage|adopt\w*|Adoptiv\w*)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """A person who is no blood relative."""

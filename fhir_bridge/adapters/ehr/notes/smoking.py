@@ -53,7 +53,8 @@ _STATES: Final = tuple(
     for status, pattern in (
         (
             "never",
-            rf"""\bnever[ -](?:been\ )?(?:an?\ )?(?:regular\ )?smok(?:ed|er)\b|\b(?:has|had
+            rf"""\b(?:nor|neither)\ (?:has\ |have\ )?(?:s?he\ )?ever\ smoked\b
+            |\bnever[ -](?:been\ )?(?:an?\ )?(?:regular\ )?smok(?:ed|er)\b|\b(?:has|had
     |have)\ never\ (?:been\ a\ )?smok(?:ed|er)\b
             |\b(?:life-?\ ?long|lifetime)\ (?:non|never)-?\ ?smoker\b|\b{_FIELD}(?:never
     |(?:lifelong\ )?non-?smoker\ since\ birth)\b
@@ -83,6 +84,7 @@ _STATES: Final = tuple(
             |\b(?:rauchen|zigaretten|nikotin)\b{_UNWISHED}{{0,40}}\bschluss\ gemacht\b
             |\b(?:kicked|gave\ up|broke)\ the\ habit\b|\bgeraucht\b{_UNWISHED}{{0,50}}\b(?:aufgehört|gelassen
             |eingestellt|beendet)\b
+            |\bsmoking\ history\b[^.;]{{0,30}}\b(?:none|not|nothing)\ since\b
             |\b(?:packed|jacked|given)\ (?:in|up)\ (?:the\ )?(?:smoking|cigarettes|tobacco)\b|\b(?:smoking
             |cigarettes|tobacco)\ (?:was\ |were\ )?(?:packed\ in|kicked)\b
             |\b(?:stay(?:ed|s|ing)?|kept|keeps|remain(?:ed|s)?)\ (?:away\ from|off|free\ (?:of

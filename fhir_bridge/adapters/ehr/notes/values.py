@@ -97,6 +97,9 @@ def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | Non
             return True
     if sentence.section.kind == "earlier":
         return True
+    before = sentence.before
+    if sentence.is_joined and before is not None and _ADVERB.match(before.text) and NOW.search(text) is None:
+        return is_dated_otherwise(before.text, day)
     if _WHEN.match(text, begin) and is_dated_otherwise(text[:begin], day, events=True):
         return True
     heading = sentence.section.heading
