@@ -77,7 +77,7 @@ _OTHER_VERB: Final = rf"""\b(?:{WORDS}|patient(?:in)?|ask\w*|fear\w*|worr\w*|bel
     |suspect\w*|possib\w*
     |question\w*|whether|if|until|because\ of\ h(?:is|er)
     |angst|frag\w*|sorg\w*|glaub\w*|mein[te]\w*|denk\w*|begleit\w*|br(?:ing|acht)\w*|pfleg\w*|bericht\w*|sag\w*
-    |informier\w*|wünsch\w*|getestet|untersuch\w*
+    |informier\w*|wünsch\w*|getestet|\w*testung|einbestell\w*|untersuch\w*
     |risiko\w*|ausgeschlossen|ausschluss|verdacht\w*|fraglich\w*|ob|falls|wenn|gesund\w*|healthy|well|normal\w*
     |unauffällig\w*|he|she|er|sie|his|her|him|ihm|ihr|daughter|son|wife|husband)\b"""
 _BETWEEN: Final = re.compile(
@@ -87,7 +87,8 @@ _BETWEEN: Final = re.compile(
     |had|has|have|having|with|w|d|died|dies|passed\ away|dead|deceased|of|from|is|ist|sind|are|diagnosed|diag|dx
     |dxd|was|recently|kürzlich|got
     |were|found\ to\ have|known|carr(?:y|ies)|remission|surveillance|under|born|Kontrolle|suffer|develop|die
-    |\w+zigern?|den|neu|newly|diagnostizierte[rnms]?
+    |\w+zigern?|Vorjahr|letzte[nrs]?|vergangene[nrs]?|Jahr|last|ago|screening|jetzt|now|den|neu|newly
+    |diagnostizierte[rnms]?
     |(?:the\ )?diagnosis|Diagnose
     |survived|underwent|operated|surgery|treated
     |developed|h|o|s|p|hx|pos|positive
@@ -117,7 +118,8 @@ _PREDICATE: Final = re.compile(
     |aged?|J|im\ Alter\ von|Jahren)(?!\w)\.?)*(?:tested\ positive\ and\ )?
     \b(?:has|had|have|having|is|was|were|are|got|died|suffer(?:s|ed)|survived|developed|diagnosed|found|carries
     |carried|underwent|need(?:s|ed)|required|received
-    |experienced|takes|lived|lebte|lost|fell|brach|collapsed|presented|became|hat|hatte|hatten|haben|habe|ist|sind
+    |experienced|takes|lived|lebte|lost|fell|brach|collapsed|presented|became|hat|hatte|hatten|haben|habe|wird
+    |werden|being|ist|sind
     |war|waren
     |wurde|wurden
     |kam|trägt|tragen|leidet|leiden|litt|litten|erlitt|erlitten|bekam
@@ -202,7 +204,8 @@ _DENIED_AFTER: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _EXAMINED: Final = re.compile(
-    r"\b(?:auf|screened|tested|examined|untersucht|getestet)\b.*\b(?:for|untersucht|getestet)\b|\bscreening\b",
+    r"\b(?:auf|screened|tested|examined|untersucht|getestet)\b.*\b(?:for|untersucht|getestet)\b|\bscreening\ (?:for"
+    r"|auf|of|der|des|aller|recommended|advised|offered|empfohlen|geplant|is|wird|ist)\b",
     re.IGNORECASE,
 )
 _NO_STATEMENT: Final = re.compile(

@@ -174,13 +174,14 @@ _STATES: Final = tuple(
             |\b(?:active|current|ongoing|continued)\ (?:tobacco|nicotine|cigarette)\ (?:user?|abuse|dependence)\b
     |\b{_USE}\b|\bF17\.[0-2]\w*(?:\ G)?\b
             |\b{_FIELD}(?:current|active|yes|y\b|daily|every\ day|some\ days|ongoing|{_AMOUNT}
-    |\d+(?:/\d+)?\s*/\s*(?:d|tag|day))
+    |\d+(?:/\d+)?\s*(?:/|per)\s*(?:d|tag|day))
             |(?<![\w/?'’-])(?<!non\ )(?<!never\ )(?<!a\ )smoker(?![\w'’?-])(?!\s*[:=?/])|\b(?:is|remains|still
     |currently|now|been)\ an?\ smoker\b|\b(?:cigarettes|zigaretten),?\ (?:about\ |around\ |etwa[ ]
     |ca\.\ )?\d+\ ?(?:a\ day|am\ tag|daily|täglich|pro\ tag|/d)
             |(?<![\w?/-])\+\s?(?:tob|tobacco|smoking|nikotin|smoker)\b
             |\b(?:smok(?:e|er|ing)|tobacco|nicotine|raucher(?:in)?|rauchen(?:\ sie)?|raucht|nikotin)\s?\?\s*(?:yes
             |ja)\b(?!\s*[/|]|\s+no|\s+nein)
+            |\b(?:down\ to|inzwischen\ bei|noch\ bei|now\ (?:on|at))\ {_AMOUNT}
             |\b(?:aktuell|derzeit|currently|at\ present)\s+(?:noch\ )?{_AMOUNT}[^.;,]{{0,25}}\b(?:zig|cig)\w*
             |\b(?:smoking|smoker|tobacco|nikotin|rauchen)\s*(?:\(\+\)|\++(?!\w)|positive?\b|pos\.)
             |\b(?:rauc?ht|rauht|rauhct)\b|\brauchende[rnms]?\s+(?:\w+\s+){{0,2}}(?:patient\w*|mann\w*|frau|dame
@@ -190,7 +191,7 @@ _STATES: Final = tuple(
     |zigarren)raucher(?:in)?\b
             |(?<![\w?/-])raucher(?:in)?(?![\w?-])(?!\s*[:=?]|\s*/\s*\D)
             |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|weiterhin|{_AMOUNT}
-    |\d+(?:/\d+)?\s*(?:/|pro)\s*(?:d|tag))
+    |\d+(?:/\d+)?\s*(?:/|pro|per|a)\s*(?:d\b|day|tag))
             |\b(?:nikotin|smoking|tobacco|rauchen)\s+(?:\({_AMOUNT}|\(\d+\ ?/|\({_PACK_YEARS}|{_AMOUNT})
             |\b(?:auf\ (?:\d+|eine|ein|zwei)\ (?:zig\w*|schachtel\w*)\ (?:\w+\ ){{0,3}}reduziert)
             |\b{_PACK_YEARS}[\s,;(]+(?:active|current|ongoing|aktiv|aktuell|fortgesetzt)\b

@@ -55,7 +55,9 @@ EARLIER: Final = re.compile(
     |initial(?:ly)?|initiale?[rnms]?|baseline|nadir|lowest|worst|Tiefpunkt|minimal|usually|normally|habitual(?:ly)?
     |üblicherweise|normalerweise|original(?:ly)?|old|
      (?:at|on|since|before)\ (?:initial\ |first\ |the\ time\ of\ )?(?:diagnosis|presentation)
-    |at\ (?:that|the)\ time(?!\ of\ discharge)|back\ then|then(?=\ (?:showed|revealed|gave|was|demonstrated))
+    |at\ (?:that|the)\ time(?!\ of\ discharge)|back\ then|at\ (?:the\ time\ of\ )?(?:implant\w*|surgery|operation
+    |transplant\w*|enrol\w*)|(?:bei|vor)\ (?:\w*implantation|OP|Operation|Einschluss|Transplantation|Therapiebeginn)
+    |then(?=\ (?:showed|revealed|gave|was|demonstrated))
     |at\ onset|back\ in|in\ the\ past|in\ der\ Vergangenheit
     |vor\ (?:der|dem
     |seiner|ihrer)\ (?!Entlassung|Krankenhausentlassung|Belastung|nächsten)\w+|as\ a\ child|in\ childhood

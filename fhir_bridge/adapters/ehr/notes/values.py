@@ -80,6 +80,9 @@ def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | Non
     """
     text = sentence.text
     begin, stop = sentence.clause(start, end)
+    label = text[: sentence.body]
+    if sentence.body and sentence.body <= start and (EARLIER.search(label) or is_dated_otherwise(label, day)):
+        return True
     for part in _parts(sentence, 0, begin):
         if NOW.search(part):
             return False
