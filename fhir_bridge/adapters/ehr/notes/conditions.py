@@ -146,7 +146,7 @@ _TABLE: Final = (
         "hypertension", "Hypertonie",
         r"(?:arterial\ )?hypertension|(?:high|raised|elevated)\ blood\ pressure|HTN|hypertensive",
         r"(?:arterielle[rn]?\ |art\.\ ?)?Hypertonie|Bluthochdruck\w{0,2}|(?:hohe|erhöhte)[rnm]?\ Blutdruck"
-        r"|Hypertonus|aHT",
+        r"|Hypertonus|Hypertoniker(?:in)?|aHT",
         "",
     ),
     (

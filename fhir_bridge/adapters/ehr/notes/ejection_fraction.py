@@ -109,7 +109,7 @@ _STEP: Final = re.compile(
 )
 """After a bound or a range, the next step of a scale."""
 _BARE: Final = re.compile(
-    r"\s*(?:[(\[]\s*%\s*[)\]])?\s*[:=]?\s*(?P<sign>[<>≤≥~]=?)?\s*(?P<low>[1-8]\d)(?:\s*[-–]\s*(?P<high>[1-8]\d))?(?=\s*(?:[,;)|\n](?!\d)"
+    r"\s*(?:[(\[]\s*%\s*[)\]])?\s*[:=]?\s*(?P<sign>[<>≤≥~]=?)?\s*(?P<low>[1-8]\d)(?:\s*[-–]\s*(?P<high>[1-8]\d))?(?=\s*(?:\((?:was|war|previously|before|vorher|zuvor|vor|from|von)\b|[,;)|\n](?!\d)"
     r"|\s/\s|\.?\s*$))"
 )
 """A number right after the name, without unit, with nothing after it in its part of the sentence."""

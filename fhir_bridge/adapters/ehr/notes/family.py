@@ -87,7 +87,8 @@ _BETWEEN: Final = re.compile(
     |had|has|have|having|with|w|d|died|dies|passed\ away|dead|deceased|of|from|is|ist|sind|are|diagnosed|diag|dx
     |dxd|was|recently|kürzlich|got
     |were|found\ to\ have|known|carr(?:y|ies)|remission|surveillance|under|born|Kontrolle|suffer|develop|die
-    |\w+zigern?|Vorjahr|letzte[nrs]?|vergangene[nrs]?|Jahr|last|ago|screening|jetzt|now|den|neu|newly
+    |\w+zigern?|transplant|list|\w*liste|auf|Vorjahr|letzte[nrs]?|vergangene[nrs]?|Jahr|last|ago|screening|jetzt
+    |now|den|neu|newly
     |diagnostizierte[rnms]?
     |(?:the\ )?diagnosis|Diagnose
     |survived|underwent|operated|surgery|treated
@@ -211,7 +212,8 @@ _EXAMINED: Final = re.compile(
 _NO_STATEMENT: Final = re.compile(
     r"""\b(?:not\ obtained|unknown|not\ available|could\ not\ be|nicht\ erhoben|nicht\ erhebbar|unbekannt
     |nicht\ verfügbar|explained|discussed|informed
-    |asks?|asked|besprochen|erklärt|aufgeklärt|sorgt|besorgt|fragte?|Familiengespräch|Angehörigengespräch|meeting
+    |asks?|asked|besprochen|erklärt|aufgeklärt|sorgt|besorgt|\w*frag(?:te?|en|ten)|enquire\w*|inquire\w*
+    |Familiengespräch|Angehörigengespräch|meeting
     |V\.\ ?a|Verdacht
     |care\ of|takes\ care|while\ (?:s?he|caring|looking)|während\ (?:sie|er|eines|des)|visiting|(?:heart|cardiac
     |genetics?|cancer|diabetes|family)\ (?:\w+\ )?clinic|Sprechstunde|holt|pick|ruled\ out|Angst|afraid|anxious

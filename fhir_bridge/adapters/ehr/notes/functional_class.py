@@ -161,6 +161,8 @@ def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Ite
         high = ""
     if stated.join == "/" and f"{stated.low}{stated.high}" == "34":  # of four, or both
         return
+    if high and int(high) - int(low) > 1:  # of many patients
+        return
     if high and high <= low:
         doubt("NYHA class", *sentence.span(stated.start, stated.end))
         return

@@ -37,7 +37,9 @@ _GENERAL: Final = re.compile(
     |gefordert|fordert|verlangt|vorausgesetzt
     |infrage|in\ Frage|(?:is|are|an)\ (?:an\ )?(?:option|alternative)|(?:contra|kontra)indi[ck]\w+|avoid(?:ed)?
     |(?:ver)?meiden|vermieden|mandatory|necessary|obligatory|notwendig|depend(?:s|ing)|abhängig|je\ nach
-    |calculat(?:or|ion)s?|\w*rechner|inputs?|eingaben|not\ belong|gehört\ nicht|wrong\ patient|misfiled|verwechs\w*
+    |calculat(?:or|ion)s?|\w*rechner|inputs?|eingaben|belong\w*|gehörte?\ (?:nicht\ )?zu|namesake|namensvetter\w*
+    |(?:half|most|many|some|several|thirds?|quarters?|majority)\ of\ (?:the|his|her|our|all|these|those)
+    |(?:die\ )?(?:hälfte|mehrheit|meisten|drittel|viertel)\ (?:der|des|aller|von)|wrong\ patient|misfiled|verwechs\w*
     |falsch\ zugeordnet
     |licen[cs]e|fahrerlaubnis
     |führerschein|fahreignung|tauglichkeit\w*

@@ -53,7 +53,7 @@ _STATES: Final = tuple(
     for status, pattern in (
         (
             "never",
-            rf"""\b(?:nor|neither)\ (?:has\ |have\ )?(?:s?he\ )?ever\ smoked\b
+            rf"""\bno\ smoking\ ever\b|\b(?:nor|neither)\ (?:has\ |have\ )?(?:s?he\ )?ever\ smoked\b
             |\bnever[ -](?:been\ )?(?:an?\ )?(?:regular\ )?smok(?:ed|er)\b|\b(?:has|had
     |have)\ never\ (?:been\ a\ )?smok(?:ed|er)\b
             |\b(?:life-?\ ?long|lifetime)\ (?:non|never)-?\ ?smoker\b|\b{_FIELD}(?:never
@@ -85,6 +85,7 @@ _STATES: Final = tuple(
             |\b(?:kicked|gave\ up|broke)\ the\ habit\b|\bgeraucht\b{_UNWISHED}{{0,50}}\b(?:aufgehört|gelassen
             |eingestellt|beendet)\b
             |\bsmoking\ history\b[^.;]{{0,30}}\b(?:none|not|nothing)\ since\b
+            |\b(?:smoking|tobacco)\ quit\ date:?\ (?:in\ )?(?:19|20)\d\d\b
             |\b(?:packed|jacked|given)\ (?:in|up)\ (?:the\ )?(?:smoking|cigarettes|tobacco)\b|\b(?:smoking
             |cigarettes|tobacco)\ (?:was\ |were\ )?(?:packed\ in|kicked)\b
             |\b(?:stay(?:ed|s|ing)?|kept|keeps|remain(?:ed|s)?)\ (?:away\ from|off|free\ (?:of
@@ -182,14 +183,16 @@ _STATES: Final = tuple(
             |\b(?:smok(?:e|er|ing)|tobacco|nicotine|raucher(?:in)?|rauchen(?:\ sie)?|raucht|nikotin)\s?\?\s*(?:yes
             |ja)\b(?!\s*[/|]|\s+no|\s+nein)
             |\b(?:down\ to|inzwischen\ bei|noch\ bei|now\ (?:on|at))\ {_AMOUNT}
-            |\b(?:aktuell|derzeit|currently|at\ present)\s+(?:noch\ )?{_AMOUNT}[^.;,]{{0,25}}\b(?:zig|cig)\w*
+            |\b(?:aktuell|derzeit|currently|at\ present)\s+(?:noch\ )?(?=[^.;,]{{0,30}}\b(?:zig|cig)){_AMOUNT}
+            |(?=[^.;,]{{0,30}}\b(?:zig|cig)){_AMOUNT}\s*(?:aktuell|derzeit|currently|at\ present)\b
             |\b(?:smoking|smoker|tobacco|nikotin|rauchen)\s*(?:\(\+\)|\++(?!\w)|positive?\b|pos\.)
             |\b(?:rauc?ht|rauht|rauhct)\b|\brauchende[rnms]?\s+(?:\w+\s+){{0,2}}(?:patient\w*|mann\w*|frau|dame
             |herrn?)\b
             |\bsmoking\s+(?:man|woman|lady|gentleman|patient|male|female)\b|\b(?:gelegenheits|ketten|party
             |zigaretten|pfeifen
     |zigarren)raucher(?:in)?\b
-            |(?<![\w?/-])raucher(?:in)?(?![\w?-])(?!\s*[:=?]|\s*/\s*\D)
+            |(?<![\w?/-])raucher(?:in)?(?![\w?-])(?!\s+(?:wurden|werden|haben|sind|soll(?:t)?en|müssen|dürfen
+            |können|hatten|waren)\b)(?!\s*[:=?]|\s*/\s*\D)
             |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|weiterhin|{_AMOUNT}
     |\d+(?:/\d+)?\s*(?:/|pro|per|a)\s*(?:d\b|day|tag))
             |\b(?:nikotin|smoking|tobacco|rauchen)\s+(?:\({_AMOUNT}|\(\d+\ ?/|\({_PACK_YEARS}|{_AMOUNT})
