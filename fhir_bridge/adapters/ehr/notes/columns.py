@@ -42,6 +42,8 @@ def cells(line: str) -> list[Cell]:
     """The cells of a row; one where the line is none."""
     row: list[Cell] = []
     at = len(line) - len(line.lstrip())
+    if "  " not in line[at:] and "\t" not in line[at:]:
+        return [Cell(line[at:].rstrip(), at)]
     for gap in _GAP.finditer(line):
         row.append(Cell(line[at : gap.start()], at))
         at = gap.end()

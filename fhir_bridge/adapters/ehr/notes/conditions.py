@@ -7,7 +7,7 @@ from typing import Final
 
 __all__ = ["CONDITION", "CONDITIONS", "RELATIONS", "WORDS", "condition_name", "relation_name", "relation_of"]
 
-_CANCER: Final = r"(?:\ ?karzinome?n?s?|-?\ ?Ca\b\.?|krebs|tumore?n?)"
+_CANCER: Final = r"(?:\ ?karzinome?n?s?|-?\ ?Ca\b\.?|krebs(?:erkrankung(?:en)?)?|tumore?n?)"
 """What ends the German name of one, as `<cancer>` in the table."""
 _TABLE: Final = (
     # English name, German name, English words, German words, words of both
@@ -15,7 +15,7 @@ _TABLE: Final = (
         "sudden cardiac death", "plötzlicher Herztod",
         r"sudden(?:\ (?:cardiac|unexplained))?\ deaths?|died\ suddenly(?=[^.]{0,12}\bSCD)",
         r"plötzliche[rnms]?(?:\ Herz)?\ ?(?:Herz)?tode?s?|plötzliche[rn]?\ Todesf[aä]ll\w*"
-        r"|plötzlich\ verstorben(?=\W{0,3}PHT)|PHT|Sekundentod",
+        r"|plötzlich\ verstorben(?=\W{0,3}PHT)|Herztodesf[aä]ll\w*|plötzlichen?\ Herztodesf[aä]ll\w*|PHT|Sekundentod",
         "SCD",
     ),
     (
@@ -84,7 +84,7 @@ _TABLE: Final = (
     (
         "Brugada syndrome", "Brugada-Syndrom",
         r"Brugada(?:\ syndrome)?",
-        "Brugada-Syndroms?",
+        r"Brugada-Syndroms?|Brugada-(?=\ (?:oder|und|noch|bzw\.)\ )",
         "",
     ),
     (
@@ -146,7 +146,7 @@ _TABLE: Final = (
         "hypertension", "Hypertonie",
         r"(?:arterial\ )?hypertension|(?:high|raised|elevated)\ blood\ pressure|HTN|hypertensive",
         r"(?:arterielle[rn]?\ |art\.\ ?)?Hypertonie|Bluthochdruck\w{0,2}|(?:hohe|erhöhte)[rnm]?\ Blutdruck"
-        r"|Hypertonus|aHT",
+        r"|Hypertonus|Hypertoniker(?:in)?|aHT",
         "",
     ),
     (

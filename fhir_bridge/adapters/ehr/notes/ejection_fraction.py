@@ -8,9 +8,11 @@ from datetime import date
 from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.current import Finding, standing
+from fhir_bridge.adapters.ehr.notes.evidence import is_asserted
 from fhir_bridge.adapters.ehr.notes.modality import is_unreal
+from fhir_bridge.adapters.ehr.notes.persons import names_another
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
-from fhir_bridge.adapters.ehr.notes.times import EARLIER, NOW, moment, without_dates
+from fhir_bridge.adapters.ehr.notes.times import EARLIER, NOW, is_dated_otherwise, moment, without_dates
 from fhir_bridge.adapters.ehr.notes.values import (
     FROM,
     TO,
@@ -42,6 +44,8 @@ EJECTION: Final = (
     "function",
 )
 """A text without any of these, in small letters, states no ejection fraction."""
+_OWNED: Final = re.compile(r"(?:has|had|hat|hatte|habe)\s+(?:an?|eine)\s+\Z", re.IGNORECASE)
+"""Between who has a fraction and its name."""
 _DELTA: Final = re.compile(r"(?:\bdelta|Δ)\W*$", re.IGNORECASE)
 _FORMER_NAME: Final = re.compile(r"\b(?:Vor|Alt|Ausgangs)-\s*$", re.IGNORECASE)
 _REFUTED: Final = re.compile(
@@ -92,7 +96,7 @@ _SIGN: Final = r"""(?P<sign><=|>=|<|(?<![=-])>|≤|≥|~|≈)?\s*(?:\b(?:(?P<bel
     |(?P<least>at\ least|mindestens|min\.)|(?P<most>at\ most|höchstens|maximal|max\.))\s+)?(?P<about>\b(?:about
     |around|almost|nearly|roughly|approximately|approx\.|circa|ca\.|etwa|rund|knapp|fast|um)\s*)?"""
 _PERCENT: Final = re.compile(
-    rf"""{_SIGN}(?<![\d.,/])(?P<low>{_NUMBER})\s*(?:(?:%|percent\b|Prozent\b)\s*)?(?:(?:-|–|to|and|bis
+    rf"""{_SIGN}(?<![\d.,/])(?P<low>{_NUMBER})\s*(?:(?:%|percent\b|Prozent\b)\s*)?(?:(?P<join>-|–|to|and|bis
     |und)\s*(?P<high>{_NUMBER})\s*)?(?:%|percent\b|per\ cent\b|Prozent\b)
     |\b(?P<words>{_IN_WORDS})\s+(?:%|percent\b|per\ cent\b|Prozent\b)""",
     re.IGNORECASE | re.VERBOSE,
@@ -105,7 +109,7 @@ _STEP: Final = re.compile(
 )
 """After a bound or a range, the next step of a scale."""
 _BARE: Final = re.compile(
-    r"\s*[:=]?\s*(?P<sign>[<>≤≥~]=?)?\s*(?P<low>[1-8]\d)(?:\s*[-–]\s*(?P<high>[1-8]\d))?(?=\s*(?:[,;)|\n](?!\d)"
+    r"\s*(?:[(\[]\s*%\s*[)\]])?\s*[:=]?\s*(?P<sign>[<>≤≥~]=?)?\s*(?P<low>[1-8]\d)(?:\s*[-–]\s*(?P<high>[1-8]\d))?(?=\s*(?:\((?:was|war|previously|before|vorher|zuvor|vor|from|von)\b|[,;)|\n](?!\d)"
     r"|\s/\s|\.?\s*$))"
 )
 """A number right after the name, without unit, with nothing after it in its part of the sentence."""
@@ -122,13 +126,16 @@ _GAP_WORDS: Final = r"""is|was|were|of|at|now|estimated|between|measured|mildly|
     |normalisiert|gebessert|erholt|increased|risen|rose
     |fell|fallen|dropped|declined|decreased|down|up|come|gone|gestiegen|angestiegen|gefallen|abgefallen|gesunken
     |verbessert|verschlechtert|worsened
-    |admission|Aufnahme|discharge|after|ablation|nach|unter|on|um|vom|am|statt|vs|versus|then|dann|but|aber|and|und
+    |last\ (?:month|week)|letzte[nr]?\ (?:Monat|Woche)|admission|Aufnahme|discharge|after|ablation|nach|unter|on|um
+    |vom|am|statt|vs|versus|then|dann|but|aber|and|und
     |bei|year|Jahr|im|prior|as
     |reported|calculated|gemessen|normal|normwertig|good|gut|gute|poor|low|borderline|grenzwertig|hyperdynamic
     |der|die|das|dem|hat|sich
     |lag|liegt|wird|be|Kontrolle|recheck|repeat|follow-?up|visit|review|akut|acutely|der|den|dem|to\ be|around|rund
     |geschätzte|measured|when|she|he|they|sie|er"""
-_GAP: Final = re.compile(rf"(?:\s|[:=(),.\[\]/≈~'’…>→–-]|\b(?:{_GAP_WORDS})\b)*", re.IGNORECASE | re.VERBOSE)
+_GAP: Final = re.compile(
+    rf"(?:\s|[(\[]\s*%\s*[)\]]|[:=(),.\[\]/≈~'’…>→–-]|\b(?:{_GAP_WORDS})\b)*", re.IGNORECASE | re.VERBOSE
+)
 """Words that may stand between name and value whatever the commas."""
 _PLAIN_GAP: Final = re.compile(
     r"""(?:\s|[:=.'’/-]|\((?:[^()\d%]|[23]D|\d-?[DK]\b){0,30}\)|\b[23]D\b|\b(?-i:MOD|TTE|TEE|CMR|MRT|MRI|MUGA|BP
@@ -136,7 +143,7 @@ _PLAIN_GAP: Final = re.compile(
     |\b(?!(?:not?|if|below|above|under|over|since|vs|compared|last|and|or|but|while|than|until
     |pending|falls?|drops?|target|goal|stenosis|delta|right|gallbladder|atri\w+|Gallenblase|rechte\w*|nicht
     |kein\w*|wenn|falls|über|seit|gegenüber
-    |oder|aber|während|als|Ziel|Stenose|Vorbefund|calc|slope)\b)[a-zäöüß]\w*){0,14}""",
+    |oder|aber|während|dass|und|that|what|als|Ziel|Stenose|Vorbefund|calc|slope)\b)[a-zäöüß]\w*){0,14}""",
     re.IGNORECASE | re.VERBOSE,
 )
 """Words between name and value, but for those that make it another value; names of other values are in capitals."""
@@ -166,7 +173,7 @@ _OPENED: Final = re.compile(r"\([^()]*[^\W\d][^()]*\Z")
 _BOUND_WORD: Final = re.compile(
     r"\b(?:niedriger|höher|größer|geringer|besser|schlechter|tiefer|kleiner|lower|higher"
     r"|better|worse|than|bis|bis zu|(?<!come )(?<!crept )(?<!gone )(?<!went )up to|within"
-    r"|innerhalb|max\.?|min\.?|als)\s*\Z",
+    r"|innerhalb|max\.?|min\.?|als|ab)\s*\Z",
     re.IGNORECASE,
 )
 """Before a number that is a bound of which sort is not said."""
@@ -202,7 +209,8 @@ _RISE: Final = re.compile(
     r"""\b(?:(?:it|this|which|function|das|diese|sie)\s+(?:has\s+|had\s+)?(?:since\s+)?(?:rose|risen|improved
     |recovered|increased|fell|fallen|dropped|decreased|declined)
     \s+(?:\w+\s+)?to|(?:Anstieg|Abfall|Besserung|Verbesserung|Verschlechterung|Zunahme|Abnahme
-    |Rückgang)\s+auf)\s+(?=\d)""",
+    |Rückgang)\s+auf|(?:scan|echo\w*|study|MRI|MRT|kontrolle|follow-up)\b[^.;%]{0,40}?\b(?:shows?|showed|gave
+    |zeigte?|ergab|ergibt|found|revealed|measured|maß)(?:\s+(?:now|jetzt|an?|eine))?)\s+(?=\d{1,2}\s*%)""",
     re.IGNORECASE | re.VERBOSE,
 )
 """What became of a fraction that the sentence before names."""
@@ -232,6 +240,9 @@ def ejection_fraction(sentence: Sentence, day: date | None, doubt: Report) -> It
             or _is_of_other_chamber(text, name)
         ):
             continue
+        owner = _OWNED.search(before_it)
+        if owner is not None and names_another(before_it[: owner.start()]):
+            return
         if _DELTA.search(before_it) or _FORMER_NAME.search(before_it) or is_denied(before_it):
             return
         values = _fractions(sentence, name, limit, day)
@@ -246,6 +257,9 @@ def ejection_fraction(sentence: Sentence, day: date | None, doubt: Report) -> It
         if is_unreal(sentence, name.start(), stated.end, bound=bound) or (
             sentence.section.kind == "plan" and stated.moment <= 0
         ):
+            return
+        named = name.span() if _EF.match(name[0]) else (name.start(), name.start())
+        if not is_asserted(sentence, named, (stated.start, stated.end), bound=bound):
             return
         if stated.moment == 0 and is_of_another_time(sentence, name.start(), stated.end, day):
             return
@@ -307,6 +321,7 @@ def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | 
             break
         matches.append(match)
         last = match.end()
+    cited = moment(text[: name.start()], "", day) < 0 and is_dated_otherwise(text[: name.start()], day)
     for number, match in enumerate(matches):
         begin = matches[number - 1].end() if number else name.end()
         gap = text[begin : match.start()]
@@ -336,6 +351,8 @@ def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | 
             turned = -1
         before = "" if number else text[sentence.opening(name.start()) : name.start()]
         when = turned or moment(f"{before} {lead}", own, day)
+        if number and values and values[0].moment < 0 and cited:
+            when = -1
         if not turned and number and when == 0 and _CHANGED_TO.search(gap):
             when = 1
         if (
@@ -427,11 +444,16 @@ def _is_transparent(gap: str, *, first: bool) -> bool:
     )
 
 
+_BETWEEN: Final = re.compile(r"\b(?:between|zwischen)\b", re.IGNORECASE)
+
+
 def _value(match: re.Match[str], gap: str) -> str | None:
     group = match.groupdict()
     if words := group.get("words"):
         return str(_in_words(words))
     low, high = match["low"], match["high"]
+    if (group.get("join") or "").lower() in ("and", "und") and not _BETWEEN.search(gap):
+        high = None
     sign = match["sign"] or ""
     for name, mark in (("below", "<"), ("above", ">"), ("least", ">="), ("most", "<=")):
         if group.get(name):

@@ -34,9 +34,15 @@ FAMILY_HISTORY: Final = (
 """A text without any of these, in small letters and outside of a section on it, states nothing of relatives."""
 
 _RELATIVE: Final = re.compile(rf"\b(?P<who>{WORDS})\b(?!-)(?!['’]s\b)(?!s['’])", re.IGNORECASE)
+_IN_LAW: Final = (
+    r"(?:Ehe)?Frau|(?:Ehe)?Mann(?:e?s)?|Partner(?:in|s)?|Freund(?:in|e?s)?|Lebensgefährt\w+|wife"
+    r"|husband|partner|girlfriend|boyfriend"
+)
 _OTHER_PERSON: Final = re.compile(
     rf"\b(?:{WORDS})(?:-in-law|['’]s?\s+(?:\w+\s+)?(?:husband|wife|partner|friend|boyfriend"
-    rf"|girlfriend|new\s+\w+))\b|{OTHER.pattern}",
+    rf"|girlfriend|new\s+\w+))\b|\b(?:{_IN_LAW})\s+(?:of\s+)?(?:the|his|her|des|der|seine[rs]"
+    rf"|ihre[rs])\s+(?:{WORDS})\b"
+    rf"|\b(?:{WORDS})\s+(?:of\s+)?(?:his|her|des|der|seine[rs]|ihre[rs])\s+(?:{_IN_LAW})\b|{OTHER.pattern}",
     re.IGNORECASE | re.VERBOSE,
 )
 _SELF: Final = re.compile(
@@ -51,7 +57,8 @@ _KIN_WORDS: Final = r"""maternal|paternal|mat\.?|pat\.?|ms\.?|vs\.?|mütterliche
     |older|younger|oldest|eldest|half|elder|only|one|two|three|several|both|beide|beiden|beider|zwei|drei|mehrere
     |älterer?|jüngerer?|leiblicher?|leibliche
     |the|his|her|an?|der|die|dem|den|ein|eine|einer|einem|beim|bei|ihr|ihre|ihrer|ihrem|sein|seine|seiner|seinem
-    |patient['’]s|twin|on\ (?:the|his|her)\ (?:mother|father|maternal|paternal|mum
+    |patient['’]s|twin|all|alle|first|(?:ersten|zweiten|1\.|2\.)\ Grades|on\ (?:the|his|her)\ (?:mother|father
+    |maternal|paternal|mum
     |dad)(?:['’]s)?\ side(?:\ of\ the\ family)?|in|of|auch|also|sowie|great"""
 _JOINED: Final = re.compile(
     rf"(?:[\s,&/+(]|\b(?:and|und|u\.|as\ well\ as|plus|or|oder|sowie|{_KIN_WORDS})(?!\w))*",
@@ -66,10 +73,11 @@ _PLAYED: Final = re.compile(
 )
 _OTHER_VERB: Final = rf"""\b(?:{WORDS}|patient(?:in)?|ask\w*|fear\w*|worr\w*|believ\w*|think\w*|thought|told
     |inform\w*|accompan\w*|visit\w*|br(?:ing|ought)\w*|car(?:es|ed|ing)
-    |says?|said|reports?|concern\w*|tested|screen\w*|examin\w*|counsel\w*|risk\w*|exclude\w*|suspect\w*|possib\w*
+    |says?|said|reports?|concern\w*|tested(?!\ positive)|screen\w*|examin\w*|counsel\w*|risk\w*|exclude\w*
+    |suspect\w*|possib\w*
     |question\w*|whether|if|until|because\ of\ h(?:is|er)
     |angst|frag\w*|sorg\w*|glaub\w*|mein[te]\w*|denk\w*|begleit\w*|br(?:ing|acht)\w*|pfleg\w*|bericht\w*|sag\w*
-    |informier\w*|wünsch\w*|getestet|untersuch\w*
+    |informier\w*|wünsch\w*|getestet|\w*testung|einbestell\w*|untersuch\w*
     |risiko\w*|ausgeschlossen|ausschluss|verdacht\w*|fraglich\w*|ob|falls|wenn|gesund\w*|healthy|well|normal\w*
     |unauffällig\w*|he|she|er|sie|his|her|him|ihm|ihr|daughter|son|wife|husband)\b"""
 _BETWEEN: Final = re.compile(
@@ -78,7 +86,11 @@ _BETWEEN: Final = re.compile(
     |des\ Patienten|der\ Patientin|who|which|whom|dem|dessen|deren|bei
     |had|has|have|having|with|w|d|died|dies|passed\ away|dead|deceased|of|from|is|ist|sind|are|diagnosed|diag|dx
     |dxd|was|recently|kürzlich|got
-    |were|found\ to\ have|known|carr(?:y|ies)|suffer|develop|die|\w+zigern?|den|(?:the\ )?diagnosis|Diagnose
+    |were|found\ to\ have|known|carr(?:y|ies)|remission|surveillance|under|born|Kontrolle|suffer|develop|die
+    |\w+zigern?|transplant|list|\w*liste|auf|Vorjahr|letzte[nrs]?|vergangene[nrs]?|Jahr|last|ago|screening|jetzt
+    |now|den|neu|newly
+    |diagnostizierte[rnms]?
+    |(?:the\ )?diagnosis|Diagnose
     |survived|underwent|operated|surgery|treated
     |developed|h|o|s|p|hx|pos|positive
     |suffers?|suffered|history|statins|jeweils|each
@@ -102,11 +114,15 @@ _BETWEEN: Final = re.compile(
 )
 """What may stand between a relative and a condition that is the relative's, where no verb says that it is."""
 _PREDICATE: Final = re.compile(
-    rf"""(?:[\s:,(]|\([^()]*\)|\d+|\b(?:{_KIN_WORDS}|des\ Patienten|der\ Patientin|who|which|der|die|dem|bei|at
-    |aged?|J|im\ Alter\ von|Jahren)(?!\w)\.?)*
+    rf"""(?:,\s*(?:(?:an?|the|ein|eine|der|die)\s+)?\w+(?:\s\w+)?,|[\s:,(]|\([^()]*\)|\d+|\b(?:{_KIN_WORDS}
+    |des\ Patienten|der\ Patientin|who|which|der|die|dem|bei|at
+    |aged?|J|im\ Alter\ von|Jahren)(?!\w)\.?)*(?:tested\ positive\ and\ )?
     \b(?:has|had|have|having|is|was|were|are|got|died|suffer(?:s|ed)|survived|developed|diagnosed|found|carries
     |carried|underwent|need(?:s|ed)|required|received
-    |experienced|takes|lost|collapsed|presented|became|hat|hatte|hatten|haben|habe|ist|sind|war|waren|wurde|wurden
+    |experienced|takes|lived|lebte|lost|fell|brach|collapsed|presented|became|hat|hatte|hatten|haben|habe|wird
+    |werden|being|ist|sind
+    |war|waren
+    |wurde|wurden
     |kam|trägt|tragen|leidet|leiden|litt|litten|erlitt|erlitten|bekam
     |bekamen|starb|starben|verstarb|verstorben|gestorben|erkrankte|erkrankten|entwickelte|nimmt|nehmen|musste|fiel
     |überlebte|sei|seien|stehen|steht)\b
@@ -120,6 +136,8 @@ _POST_MORTEM: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """What was found after the death of a relative."""
+_APPOSITION: Final = re.compile(r",\s*(?:an?\s+)?[^\W\d]+(?:\s[^\W\d]+)?,")
+"""What a relative is, between commas."""
 _BEFORE: Final = re.compile(
     rf"""(?:[\s(–-]|\b(?:{_KIN_WORDS}|des|fatal|at|age|aged|mit|im|Alter|von|J|Jahren|confirmed|bekannt\w*|known
     |familiär|familial
@@ -131,6 +149,7 @@ _HISTORY: Final = re.compile(
     r"""\b(?:family\ (?:medical\ )?(?:history|hx)|fam\.?\ hx|FHx|FmHx|FH|Familienanamnes(?:e|tisch)|FA
     |familiäre[rn]?\ (?:Belastung|Disposition|Häufung
     |Vorbelastung)|familiär(?:\ bekannte)?
+    |familiäre[rnms]?(?=[^.;]*\bverneint)|auf\ (?:mütterlicher|väterlicher|beiden)\ Seiten?
     |familiäre[rnms]?(?=\s+\S+-(?:Belastung|Anamnese|Häufung|Vorgeschichte|Erkrankung))
     |(?<=Hinweis\ auf\ )familiäre[rnms]?|(?<=Anhalt\ für\ )familiäre[rnms]?
     |in\ (?:(?:the|his|her|their|der|ihrer|seiner)\ )?(?:immediate\ |close\ |wider\ |extended\ |engeren[ ]
@@ -141,13 +160,14 @@ _HISTORY: Final = re.compile(
     |change|decrease|increase))|(?:next\ of\ )?kin|(?:nahen?\ )?(?:Verwandte|Angehörige)[nr]?(?:\ (?:ersten
     |1\.)\ Grades)?|Verwandtschaft
     |on\ (?:either|both|the\ (?:mother|father)['’]s|his\ \w+['’]s|her\ \w+['’]s|the\ (?:maternal|paternal))\ sides?
-    |runs\ in\ the\ family
+    |runs?\ in\ the\ family
     |Familie)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
 _LINK_WORDS: Final = r"""of|for|with|positive?|positiv|negativ|pos|significant|notable|remarkable|strong
-    |premature|early|known|bekannt\w*|has|have|had|been|suffered|several|many|members|one|anyone|who|kommt|kommen
-    |traten|trat|besteht|bestehen|gibt|es|liegt|vor
+    |premature|early|known|affected|by|betroffen|does|do|bekannt\w*|has|have|had|been|suffered|several|many|members
+    |one|anyone|who|kommt|kommen
+    |traten|trat|besteht|bestehen|gibt|gab|es|liegt|vor
     |mehrere|mehrfach|mehrmals|einige|viele|hat|haben|hatte|hatten|litt|litten|an|bei|unter|among|on|to|of\ note
     |worth|der\ Patientin|des\ Patienten|engeren|nahen|Hinweise?|Anhalt|evidence|bzgl|bezüglich|hinsichtlich|für
     |von|mit|gehäuft\w*|is|are|ist|sind
@@ -176,24 +196,29 @@ _YES: Final = re.compile(
 )
 _OR: Final = re.compile(r"\b(?:or|nor|oder|noch|und|and|bzw)\b|/", re.IGNORECASE)
 _DENIED_AFTER: Final = re.compile(
-    r"""\b(?:denied|verneint\w*|negiert\w*|negative?|leer|ausgeschlossen|ruled\ out|(?:not|nicht)\ (?:known
-    |bekannt|present|vorhanden|vor|aufgetreten|vorgekommen|beobachtet)|gibt\ es\ [^,;.]*\bnicht|unknown\ to)\b|(?::
+    r"""\b(?:denied|verneint\w*|negiert\w*|negative?|leer|ausgeschlossen|ruled\ out|unauffällig|unremarkable
+    |bland\w*|(?:not|nicht)\ (?:known
+    |bekannt|present|vorhanden|vor|aufgetreten|vorgekommen|beobachtet)|(?:familie|verwandtschaft
+    |family)\ (?:bisher\ )?nicht|(?:family|familie)\ (?:none|nil|keine?[rs]?)|gibt\ es\ [^,;.]*\bnicht
+    |unknown\ to)\b|(?::
     |-)\s*(?:none|no|nein|keine|nil|negativ)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _EXAMINED: Final = re.compile(
-    r"\b(?:auf|screened|tested|examined|untersucht|getestet)\b.*\b(?:for|untersucht|getestet)\b|\bscreening\b",
+    r"\b(?:auf|screened|tested|examined|untersucht|getestet)\b.*\b(?:for|untersucht|getestet)\b|\bscreening\ (?:for"
+    r"|auf|of|der|des|aller|recommended|advised|offered|empfohlen|geplant|is|wird|ist)\b",
     re.IGNORECASE,
 )
 _NO_STATEMENT: Final = re.compile(
     r"""\b(?:not\ obtained|unknown|not\ available|could\ not\ be|nicht\ erhoben|nicht\ erhebbar|unbekannt
     |nicht\ verfügbar|explained|discussed|informed
-    |asks?|asked|besprochen|erklärt|aufgeklärt|sorgt|besorgt|fragte?|Familiengespräch|Angehörigengespräch|meeting
+    |asks?|asked|besprochen|erklärt|aufgeklärt|sorgt|besorgt|\w*frag(?:te?|en|ten)|enquire\w*|inquire\w*
+    |Familiengespräch|Angehörigengespräch|meeting
     |V\.\ ?a|Verdacht
     |care\ of|takes\ care|while\ (?:s?he|caring|looking)|während\ (?:sie|er|eines|des)|visiting|(?:heart|cardiac
     |genetics?|cancer|diabetes|family)\ (?:\w+\ )?clinic|Sprechstunde|holt|pick|ruled\ out|Angst|afraid|anxious
-    |Beistand|pregnan\w+|unconfirmed|unclear|unsicher|unklar|angeblich|reportedly|allegedly|probabl[ey]|likely
-    |maybe|perhaps|vielleicht|wahrscheinlich|Schwangerschaft)\b
+    |Beistand|is\ pregnant|unconfirmed|unclear|unsicher|unklar|angeblich|reportedly|allegedly|probabl[ey]|likely
+    |maybe|perhaps|vielleicht|wahrscheinlich|ist\ schwanger)\b
     |\b(?:wurde|was)\b[^.;]*\b(?:ausgeschlossen|excluded)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -301,8 +326,10 @@ def _walk(
             at = mark.end
             continue
         gap = text[at : mark.start()]
-        if subjects and not first:
-            plain = _WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap)))
+        if subjects and not first and _WITHOUT.search(gap) and _link(sentence, text, mark, anchors, False):
+            subjects, loose = [], [mark]
+        elif subjects and not first:
+            plain = _APPOSITION.sub("", _WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap))))
             clear = any(kind.fullmatch(plain) for kind in (_BETWEEN, _PREDICATE, _POST_MORTEM))
             ended = sentence.section.kind == "risk" and "," in gap and at > subjects[-1].end
             if clear and not ended and all(one.code for one in subjects):
@@ -453,6 +480,11 @@ def _of_the_family(
             yield sentence.fact("family", name, span[0], span[1])
 
 
+_DENIES: Final = re.compile(
+    rf"\W*(?:s?he|er|sie|(?:the\s+)?patient(?:in)?|pt|pat\.?)?\s*{_NO}\b", re.IGNORECASE
+)
+
+
 def _goes_on_to_deny(sentence: Sentence) -> bool:
     """Whether a sentence after one on relatives does nothing but deny conditions."""
     before = sentence.before
@@ -460,7 +492,7 @@ def _goes_on_to_deny(sentence: Sentence) -> bool:
         before is not None
         and before.section is sentence.section
         and (_RELATIVE.search(before.text) is not None or _goes_on_to_deny(before))
-        and _WITHOUT.match(sentence.text) is not None
+        and _DENIES.match(sentence.text) is not None
     )
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.notes.current import Finding, standing
+from fhir_bridge.adapters.ehr.notes.evidence import is_asserted
 from fhir_bridge.adapters.ehr.notes.modality import is_unreal
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
 from fhir_bridge.adapters.ehr.notes.times import moment
@@ -47,8 +48,9 @@ _NYHA: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _CHANGED: Final = re.compile(
-    rf"""\b{_NAME}\b(?:\s*(?:class|Klasse|Stadium|symptoms|has|have|hat|sich|is|was|now|jetzt|since|seither
-    |improv\w+|verbess\w+|gebess\w+|worsen\w+|verschl\w+|changed?|went|gone|fell|dropped|rose|\w*creased|declined
+    rf"""\b{_NAME}\b(?:[\s-]*(?:class|Klasse|Stadium|symptoms|has|have|hat|sich|is|was|now|jetzt|since|seither
+    |improv\w+|verbess\w+|gebess\w+|worsen\w+|verschl\w+|changed?|went|gone|fell|fallen|dropped|rose|\w*creased
+    |declined
     |recovered|progress\w+|down|up)\b)*\s*\b(?:from|von)\s+(?:(?:class|Klasse|Stadium
     |NYHA)\s+)?{_CLASS}{_SUB}\s*(?:to|auf|nach)\s+
     (?:(?:class|Klasse|Stadium|NYHA)\s+)?(?P<low>{_CLASS}){_SUB}(?:\s*[-–/]\s*(?P<high>{_CLASS}){_SUB})?""",
@@ -88,7 +90,8 @@ _AT_SUCH: Final = re.compile(
 _LEGEND: Final = re.compile(
     r"""\s*(?:=|[:–-]\s*(?:no|none|slight|mild|marked|severe|symptoms|unable|keine|leichte|geringe|deutliche
     |höhergradige|Beschwerden|\d+\s*(?:pat\w*|pts))\b
-    |\s*\(?n\s*=|(?:keine|no)\s+(?:Einschränkung|limitation|symptoms|Beschwerden)\b(?![^.]*\))|\s*(?:Patienten
+    |\s*(?:in\s+)?\(?\d+\s*%|\s*\(?n\s*=|(?:keine|no)\s+(?:Einschränkung|limitation|symptoms
+    |Beschwerden)\b(?![^.]*\))|\s*(?:Patienten
     |patients|pts)\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -99,6 +102,8 @@ _EVER: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """Before a class that it is asked, or denied, that the patient had."""
+_NAMED: Final = 4
+"""Characters of the name of a class."""
 _UNKNOWN_CLASS: Final = re.compile(
     r"\bNYHA(?:[- ](?:class|Klasse|Stadium))?\s*[:=]?\s*(?P<class>VI?|0|[5-9])(?![\w/%]|[.,]\d)"
 )
@@ -150,11 +155,13 @@ def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Ite
     if _MORE.match(text, stated.end):
         return
     low, high = _ROMAN[stated.low.lower()], _ROMAN[stated.high.lower()] if stated.high else ""
-    if high and stated.join.casefold() in ("and", "und") and not _BETWEEN.search(before):
+    if high and stated.join.casefold() in ("and", "und", "or", "oder") and not _BETWEEN.search(before):
         return
     if stated.join == "/" and high == "4" and low in "12":  # of four
         high = ""
     if stated.join == "/" and f"{stated.low}{stated.high}" == "34":  # of four, or both
+        return
+    if high and int(high) - int(low) > 1:  # of many patients
         return
     if high and high <= low:
         doubt("NYHA class", *sentence.span(stated.start, stated.end))
@@ -168,6 +175,8 @@ def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Ite
         or is_unreal(sentence, stated.start, stated.end)
         or (sentence.section.kind == "plan" and stated.moment <= 0)
     ):
+        return
+    if not is_asserted(sentence, (stated.start, stated.start + _NAMED), (stated.end, stated.end)):
         return
     if stated.moment == 0 and is_of_another_time(sentence, stated.start, stated.end, day):
         return

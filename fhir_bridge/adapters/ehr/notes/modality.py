@@ -12,7 +12,9 @@ __all__ = ["HYPOTHETICAL", "general_words", "is_unreal"]
 
 _GENERAL: Final = re.compile(
     r"""\b(?:guidelines?|leitlinie\w*|\w*kriteri(?:en|um|ums)|trials?|RCTs?|study\ included|studien?(?!nr|nummer)
-    |eingeschlossen|einschluss\w*|ausschlussgr\w+|ausschluss(?=:)|inclusion|exclusion|defined|definition|definiert
+    |eingeschlossen|einschluss\w*|ausschlussgr\w+|ausschluss(?=:)|inclusion|exclusion|defin(?:es?|ed|ing|itions?)
+    |definier\w*|case\ (?:report|presentation|vignette|study)|vignette|(?:student|trainee)s?\ present\w*
+    |\w*-?vortrag|fall(?:bericht|vorstellung|beispiel|vignette)|quiz|simulation\w*
     |thresholds?|schwellen?\w*
     |cut-?offs?|(?:grenz|norm|soll|ziel|richt|schwellen|referenz|normal)-?(?:werte?n?s?|bereich\w*)
     |(?:normal|reference|target|limit)\ (?:values?|ranges?|limits?)|norms?|references?|referenz\w*|grading|einteilung
@@ -24,7 +26,7 @@ _GENERAL: Final = re.compile(
     |flyer|poster|merkblatt|website|article
     |all\ pts|licensed|approved|zugelassen|\w*zulassung
     |category|kategorie|entity|entität|example|beispiel\w*|beispielsweise|z\.\ ?B\.|e\.g\.|template|textbaustein
-    |average|median
+    |average|median|mean\ (?:LV)?EF|mean\ age
     |durchschnitt\w*|mittlere[sr]?\ (?:Alter|EF|LVEF)|im\ Mittel|cohort|kohorte|registry|register|\w*gruppe\ \(n
     |generally|in\ general|im\ Allgemeinen|as\ a\ rule|in\ der\ Regel|typically|typischerweise|classified\ as
     |called|termed|bezeichnet|spricht\ man
@@ -33,7 +35,13 @@ _GENERAL: Final = re.compile(
     |ungeachtet|whatever\ the
     |voraussetzung\w*|bedingung\w*|prerequisites?|conditions?\ for|requirements?|requires?|required|erforderlich
     |gefordert|fordert|verlangt|vorausgesetzt
-    |mandatory|necessary|obligatory|notwendig|depend(?:s|ing)|abhängig|je\ nach|calculator|licen[cs]e|fahrerlaubnis
+    |infrage|in\ Frage|(?:is|are|an)\ (?:an\ )?(?:option|alternative)|(?:contra|kontra)indi[ck]\w+|avoid(?:ed)?
+    |(?:ver)?meiden|vermieden|mandatory|necessary|obligatory|notwendig|depend(?:s|ing)|abhängig|je\ nach
+    |calculat(?:or|ion)s?|\w*rechner|inputs?|eingaben|belong\w*|gehörte?\ (?:nicht\ )?zu|namesake|namensvetter\w*
+    |(?:half|most|many|some|several|thirds?|quarters?|majority)\ of\ (?:the|his|her|our|all|these|those)
+    |(?:die\ )?(?:hälfte|mehrheit|meisten|drittel|viertel)\ (?:der|des|aller|von)|wrong\ patient|misfiled|verwechs\w*
+    |falsch\ zugeordnet
+    |licen[cs]e|fahrerlaubnis
     |führerschein|fahreignung|tauglichkeit\w*
     |insurer|insurance|krankenkasse|payer|reimburse\w*
     |classifi(?:cation|es)(?!\ II|\ I\b|\ IV)|klassifikation|klassen|classes|staging
@@ -59,7 +67,8 @@ _OF_THE_PATIENT: Final = re.compile(
 )
 """In a clause beside one that speaks of no one: this one speaks of the patient."""
 _CONDITION: Final = re.compile(
-    r"""\b(?:if|should|unless|whether|in\ case|provided\ that|falls?|sofern|wenn|sollten?|soll|ob|im\ Falle?
+    r"""\b(?:if|should|unless|whether|in\ case|provided\ that|(?<![a-z]\ )falls|sofern|wenn|sollten?|soll|ob
+    |im\ Falle?
     |were\ there|läge\w*|gäbe|hätten?|once(?=\s+[a-z])|until(?=\ (?:the\ (?:next|LV|EF)|LV|EF|next|further|review
     |seen|follow))
     |as\ long\ as|solange|sobald|irgendwann|im\ Falle|assuming|suppos(?:e|ing)|angenommen
@@ -68,7 +77,8 @@ _CONDITION: Final = re.compile(
     |consider|add|give|stop|beginn|geb|refer|SGLT|MRA|ICD)))
     |bei\ (?:Abfall|Verschlechterung|Absinken|Unterschreiten|Unterschreitung|Progress\w*|Zunahme|LVEF-Abfall
     |EF-Abfall|Erreichen))\b
-    |^\W*(?-i:Sinkt|Fällt|Steigt|Liegt|Bleibt|Beträgt|Verschlechtert|Erreicht|Persistiert)\b""",
+    |^\W*(?-i:Sinkt|Fällt|Steigt|Liegt|Bleibt(?=\s+(?:die|der|das|es|LVEF|EF|NYHA))|Beträgt|Verschlechtert|Erreicht
+    |Persistiert)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """Words that begin what is not, or not yet."""
@@ -82,12 +92,14 @@ _PLAN: Final = re.compile(
     |reach(?:es)?|erreichen|erhoff\w*
     |erwart\w*|wünsch\w*|indicated|indication|recommend\w*|advised?|advisable|please|consider(?:ing|ed)?
     |refer\ (?:for|if|when)
-    |pending|document\ the|exceeds|requested|return\ (?:if|for)|cannot\ (?:rule\ out|exclude)|rule\ out|r/o
+    |(?:nicht|not)\ auszuschließen|pending|document\ the|exceeds|requested|return\ (?:if|for)|cannot\ (?:rule\ out
+    |exclude)|rule\ out|r/o
     |await\w*
     |possibl[ey]|maybe|perhaps|probabl[ey]|likely|vielleicht|wahrscheinlich|unconfirmed|presumed|questionable
     |suspected|benefits?|apply|applies|counts?\ as|booked|scheduled
     |würden?(?![^.;]*\b(?:einstufen|einschätzen|einordnen|klassifizieren|sagen|schätzen|beziffern)\b)|wäre|käme
-    |könnte|Ziel\w*|rechnen|gerechnet|in\ Aussicht|prognos\w+|hoff\w+|anzustreben|angestrebt|geplant
+    |könnte|(?:\w+-?)?ziel(?:e|s|wert\w*)?|rechnen|gerechnet|in\ Aussicht|prognos\w+|hoff\w+|anzustreben|angestrebt
+    |geplant
     |zur\ (?:Bestimmung|Reevaluation)
     |indiziert|Indikation\w*|\w+-Indikation|empf[oe]h\w+|ratsam|bitte|erwägen|erwogen|prüfen|möglicherweise
     |profitier\w+
@@ -138,9 +150,38 @@ HYPOTHETICAL: Final = re.compile(
 
 
 _QUOTES: Final = re.compile(r"[„“”\"«»]")
+_DEFINED: Final = re.compile(
+    r"(?:=\s*(?=(?:an?\s+|eine\s+)?(?:LV-?)?EF)|\b(?:means|heißt|bedeutet)\s+)(?:an?\s+|eine\s+)?",
+    re.IGNORECASE,
+)
+"""Before what defines a name."""
 _DEFINES: Final = re.compile(r"\s*(?::\s*(?![\d<>~])|=\s*[^\W\d])")
 """After a value of which something is said in general."""
 _COORDINATED: Final = re.compile(r"\b(?:and|but|und|aber|or|oder)\b", re.IGNORECASE)
+
+
+_LEADS_TO: Final = re.compile(r"(?:->|=>|→)\s*(?!(?:NYHA\s*)?(?:[<>~]?\s?\d|I{1,3}V?\b|IV\b))")
+"""After what is a condition for something."""
+_INDEFINITE: Final = re.compile(
+    r"\W*(?:(?:and|but|that|und|aber|dass)\s+)?(?:an?"
+    r"|eine)\s+(?:\w+\s+){0,2}",
+    re.IGNORECASE,
+)
+_READ: Final = re.compile(
+    r"\b(?:was|were|wurde|ist|is now|found|measured|recorded|noted|seen|zeigte|ergab|bestimmt|gemessen|dokumentiert"
+    r"|fand|errechnet\w*)\b",
+    re.IGNORECASE,
+)
+
+
+def _is_indefinite(text: str, clause: tuple[int, int], start: int, end: int) -> bool:
+    """Whether a value is the subject of a clause about any such value: `an EF of 50 % does not exclude …`."""
+    return (
+        re.search(r"\d", text[start:end]) is not None
+        and _INDEFINITE.fullmatch(text, clause[0], start) is not None
+        and len(text[end : clause[1]].split()) > 2
+        and _READ.search(text, end, clause[1]) is None
+    )
 
 
 def general_words(text: str, start: int, end: int) -> re.Match[str] | None:
@@ -167,7 +208,13 @@ def is_unreal(sentence: Sentence, start: int, end: int, *, bound: bool = False, 
         return True
     if len(_QUOTES.findall(text, 0, start)) % 2 or len(_QUOTES.findall(text, end)) % 2:
         return True
-    if _OR_LESS.match(text, end) or _DEFINES.match(text, end):
+    if (
+        _OR_LESS.match(text, end)
+        or _DEFINES.match(text, end)
+        or any(one.end() == start for one in _DEFINED.finditer(text))
+    ):
+        return True
+    if _LEADS_TO.search(text, end) or _is_indefinite(text, clause, start, end):
         return True
     for match in _CONDITION.finditer(text):
         if match.start() < end or match.start() < clause[1] or bound:

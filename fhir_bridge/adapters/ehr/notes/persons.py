@@ -16,12 +16,14 @@ FAMILY: Final = re.compile(
     |mom|mum|dad|grand(?:ma|pa)|(?:grand)?parents?|siblings?|twins?|(?:boy|girl)?friend|spouse|nephew|niece
     |relatives|(?:a|one|blood)\ relative
     |fianc[ée]e?|companion
-    |(?:room|flat|house|team|class|cell|work)-?mates?|neighbou?rs?|co-?workers?|colleague|donor|recipient
-    |another\ (?:patient|man|woman|person|resident)
+    |(?:room|flat|house|team|class|cell|work)-?mates?|neighbou?rs?|co-?workers?|colleague|\w*donor|recipient
+    |(?:that|this\ other)\ (?:man|woman|person|gentleman|lady)
+    |(?:previous|voriger?|vorherige[rn]?)\ patient|another\ (?:patient|man|woman|person|resident)
     |(?:other|second|further|different|next)\ (?:patient|man|woman|person|gentleman|lady|resident|passenger)s?
     |(?:patient|man|woman|gentleman|lady|boy|girl|person|occupant|someone|one)\ (?:opposite|across
     |next\ (?:to|door)|(?:in|of|from)\ the\ (?:next|neighbou?ring|adjacent|opposite|other))
-    |fellow\ \w+|lodger|tenant|landlord|landlady|boss|supervisor|employer|employee|manager['’]s|carer|caregiver
+    |fellow\ \w+|lodger|tenant|landlord|landlady|boss|(?:line\ )?manager|supervisor|employer|employee|manager['’]s
+    |carer|caregiver
     |care\ worker|group\ members?|members?\ of|(?:two|three|four|some|several|many|both)\ others
     |someone|somebody|acquaintances?|guests?|Mitpatient\w*
     |Bettnachbar\w*|Betreuer\w*|Verlobte[rn]?|in-laws|fet(?:us|al)|foetal|[MP]G[MF]
@@ -29,17 +31,19 @@ FAMILY: Final = re.compile(
     |bruder|brüder|schwester|sohn|söhne|tochter|töchter|onkel|tante|eltern|enkel(?:in|innen|kind(?:er)?)?
     |nichte)n?s?|Geschwister\w*
     |Zwilling\w*|(?-i:Kind(?:er|ern|es|s)?)(?!\ regards)|Säugling\w*|(?:eine?[rsmn]?|der|die|seine?[rmn]?
-    |ihre?[rmn]?)\ Bekannte[rn]?(?!\ [A-ZÄÖÜ])|Verwandte[rn]?|Angehörige[rn]?
+    |ihre?[rmn]?)\ Bekannte[rn]?(?!\ (?-i:[A-ZÄÖÜ]))|Verwandte[rn]?|Angehörige[rn]?
     |Cousine?|(?:Ex-?)?Ehe(?:mann|frau|partner|gatt)\w*|Gatt(?:e|in)|Oma|Opa|Neffen?|Lebens(?:gefährt|partner)\w+
     |Freund(?:in|es|e)?|Partnerin|Kumpels?
-    |(?:Mit|Heim|Haus)bewohner\w*|(?:Zimmer|Bett|Sitz)?(?:nachbar|genoss)\w*|(?:Arbeits)?Kolleg(?:e|in|en)
-    |Kamerad\w*|Spender\w*|Empfänger\w*|fetale?[rns]?|Schwager\w*|Schwägerin\w*|Indexpatient\w*
-    |Chef(?:in|s)?|Vorgesetzte[rn]?|Pflege(?:kraft|kräfte|rin|r)|Haushaltshilfe|(?:Gruppen)?Mitglied\w*|(?:Unter
+    |\w*bewohner\w*|\w*(?:nachbar|genoss)\w*|\w*kolleg(?:e|in|en)
+    |\w*kamerad\w*|\w*spender\w*|Empfänger\w*|fetale?[rns]?|Schwager\w*|Schwägerin\w*|Indexpatient\w*
+    |\w*chef(?:in|s)?|Vorgesetzte[rn]?|\w*leiter(?:in)?|Pflege(?:kraft|kräfte|rin|r)|Haushaltshilfe
+    |(?:Gruppen)?Mitglied\w*|(?:Unter
     |Ver)mieter\w*
     |(?:andere[rnms]?|weitere[rnms]?|zweite[rnms]?|nächste[rnms]?)\ (?:Patient\w*|Pat\.|Kranke\w*|Person\w*|Mann
     |Frau|Teilnehmer\w*)
     |proband|index\ case
-    |(?:seine[rn]?|ihre[rn]?|die|der)\ Frau(?!\ [A-ZÄÖÜ])|(?:ihre?[nms]?|sein|der)\ Mann(?:es)?)s?['’]?s?\b""",
+    |(?:seine[rn]?|ihre[rn]?|die|der)\ (?:\w+e[rn]?\ )?Frau(?!\ (?-i:[A-ZÄÖÜ]))|(?:ihre?[nms]?|sein
+    |der)\ (?:\w+e[rn]\ )?Mann(?:es)?)s?['’]?s?\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """A person who is not the patient."""
@@ -49,14 +53,14 @@ OTHER: Final = re.compile(
     |\b(?:wife|husband|spouse|friend|neighbou?r|step|foster|in-law|(?:step|foster)\w+|Schwieger\w+|Stief\w+
     |(?:seine|ihre)\ Frau
     |Pflege(?:mutter|vater|eltern)
-    |Nachbar\w*|Freund\w*|Schwager|Schwägerin|adopt\w*|Adoptiv\w*)\b""",
+    |Nachbar\w*|Freund\w*|Schwager|Schwägerin|angeheiratete[rnms]?\s+\w+|\w+\s+by\ marriage|adopt\w*|Adoptiv\w*)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """A person who is no blood relative."""
 PATIENT: Final = re.compile(
     r"\b(?:patient(?:in)?(?!['’]s)|pat\.|pt\b\.?(?!['’]s)|(?:s?he|s?ie|er|ich|I)\s+(?:himself|herself|selbst|own)"
     r"|his\s+own|her\s+own"
-    r"|(?:Herrn?|Frau|Hr|Fr|Mr|Mrs|Ms|Miss)\b\.?(?=\s+(?:(?:Dr|Prof)\.?\s+)*[A-ZÄÖÜ][\w'’-]+))\b(?!['’]s)",
+    r"|(?:Herrn?|Frau|Hr|Fr|Mr|Mrs|Ms|Miss)\b\.?(?=\s+(?:(?:Dr|Prof)\.?\s+)*(?-i:[A-ZÄÖÜ])[\w'’-]+))\b(?!['’]s)",
     re.IGNORECASE,
 )
 _WITH: Final = re.compile(

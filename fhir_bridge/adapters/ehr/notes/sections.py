@@ -65,6 +65,12 @@ _HEADING: Final = re.compile(
     + r")\s*(?P<end>:|\s[-–]\s|\Z)",
     re.IGNORECASE | re.VERBOSE,
 )
+_PART: Final = re.compile(
+    r"(?<=\w)-?\s*(?:/|&|\+|\band\b|\bund\b)\s*(?:social|soziales?|sozialanamnese|habits|noxen)(?:\ history)?"
+    r"(?=\W*\Z)",
+    re.IGNORECASE,
+)
+"""The second part of a heading of two."""
 _EXAMINED: Final = re.compile(
     r"[^.:;%]{0,30}\b(?:echo\w*|TTE|TEE|TOE|[ck]?MRT|[ck]?MRI|CMR|MUGA|SPECT|[ck]oro\w*"
     r"|ventri[ck]ulogra\w+)\b[^.;%]{0,40}\Z",
@@ -74,15 +80,27 @@ _DATED: Final = re.compile(r"\d")
 _LABEL: Final = re.compile(r"\W*[A-ZÄÖÜ][\w./&-]{0,24}(?:[ /-][\w./&()-]{1,20}){0,3}\s*:(?=\s|\Z)")
 
 
+_RULES: Final = re.compile(
+    r"(?:\b(?:guidance|template|hilfstext|textbaustein|algorithm(?:us)?|criteria|kriterien|rules|regeln"
+    r"|requirements|anforderungen|protocol"
+    r"|SOP|pathway|reference|referenz\w*|norm\w*|legende?|grading|einteilung|classification|klassifikation|score)\b)",
+    re.IGNORECASE,
+)
+"""Words of a heading of what is of no one."""
+_FEW: Final = 8
+
+
 def section_of_heading(line: str) -> Section | None:
     """The section that a line alone on its own begins; None where it is no heading."""
     if len(line) > 60:
         return None
-    match = _HEADING.match(line)
-    if match is not None and not line[match.end() :].strip():
+    match = _HEADING.match(_PART.sub("", line))
+    if match is not None and not _PART.sub("", line)[match.end() :].strip():
         return Section(_kind(match), line)
     if _EXAMINED.match(line.rstrip(": ")) and (line.endswith(":") or _DATED.search(line)) and "," not in line:
         return Section("", line)
+    if _RULES.search(line) and len(line.split()) <= _FEW and not re.search(r"[.,;%]\s*$|%", line):
+        return Section("general", line)
     if line.endswith(":") and _LABEL.match(line):
         return Section("", line)
     return None

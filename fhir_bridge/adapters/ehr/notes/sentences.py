@@ -14,10 +14,7 @@ from fhir_bridge.adapters.ehr.notes.sections import Section, label_of, section_o
 
 __all__ = ["ASKED", "MOST", "UNCHANGED", "Sentence", "is_german", "is_of_another", "sentences"]
 
-_END: Final = re.compile(
-    r"((?<![.!?])[.!?]+[)\"”]?)\s+(?=[^\W\d_a-zäöü]|[\d([<>≤≥+-])|(;)\s+|\n\s*|\s(?:->|=>"
-    r"|→)\s(?!\s*(?:NYHA\s*)?(?:[<>~]?\s?\d|I{1,3}V?\b|IV\b))"
-)
+_END: Final = re.compile(r"((?<![.!?])[.!?]+[)\"”]?)\s+(?=[^\W\d_a-zäöü]|[\d([<>≤≥+-])|(;)\s+|\n\s*")
 _ABBREVIATED: Final = re.compile(
     r"""(?:\b(?:ca|dr|st|approx|est|vs|cl|pat|pt|hx|bzgl|entspr|inkl|ggf|resp|ehem|väterl|mütterl|art|kard|geb
     |gel|max
@@ -41,7 +38,7 @@ _MONTH: Final = re.compile(
 )
 
 ASKED: Final = re.compile(
-    r"""\?\W*$|\?\s*(?:y(?:es)?|ja|j|no?|nein)\b|^\W*\?
+    r"""\?\W*$|\?\s*(?:y(?:es)?|ja|j|no?|nein)\s*(?:[/|]|no\b|nein\b|\W*$)|^\W*\?
     |\b(?:circle\ one|tick|ankreuzen|delete\ as|Nichtzutreffendes)\b|\b(?:y(?:es)?|ja)\s*/\s*n(?:o|ein)?\b""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )

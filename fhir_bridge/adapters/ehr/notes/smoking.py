@@ -53,7 +53,8 @@ _STATES: Final = tuple(
     for status, pattern in (
         (
             "never",
-            rf"""\bnever[ -](?:been\ )?(?:an?\ )?(?:regular\ )?smok(?:ed|er)\b|\b(?:has|had
+            rf"""\bno\ smoking\ ever\b|\b(?:nor|neither)\ (?:has\ |have\ )?(?:s?he\ )?ever\ smoked\b
+            |\bnever[ -](?:been\ )?(?:an?\ )?(?:regular\ )?smok(?:ed|er)\b|\b(?:has|had
     |have)\ never\ (?:been\ a\ )?smok(?:ed|er)\b
             |\b(?:life-?\ ?long|lifetime)\ (?:non|never)-?\ ?smoker\b|\b{_FIELD}(?:never
     |(?:lifelong\ )?non-?smoker\ since\ birth)\b
@@ -78,15 +79,19 @@ _STATES: Final = tuple(
     |bis\ (?:vor\b|(?:19|20)\d\d)|until|stopp\b|gave\ up|exraucher)
             |\b{_PACK_YEARS}{_UNWISHED}{{0,30}}\b(?:quit|stopped|aufgehört|sistiert|stopp|beendet|eingestellt
     |bis\ (?:vor\b|\d{{4}}))\b(?!\ (?:attempt|date|line))
-            |\b(?:quit|stopped|ceased)\s+(?:all\ )?(?:smoking|tobacco|cigarettes)\b
+            |\b(?:quit|stopped|ceased)\s+(?:all\ )?(?:smoking|tob(?:acco)?|cigarettes|cigs)\b(?!\ (?:attempt|date))
+            |\bnikotin\w*\s+bis\s+(?:19|20)\d\d
+            |\b(?:rauchen|zigaretten|nikotin)\b{_UNWISHED}{{0,40}}\bschluss\ gemacht\b
             |\b(?:kicked|gave\ up|broke)\ the\ habit\b|\bgeraucht\b{_UNWISHED}{{0,50}}\b(?:aufgehört|gelassen
             |eingestellt|beendet)\b
+            |\bsmoking\ history\b[^.;]{{0,30}}\b(?:none|not|nothing)\ since\b
+            |\b(?:smoking|tobacco)\ quit\ date:?\ (?:in\ )?(?:19|20)\d\d\b
             |\b(?:packed|jacked|given)\ (?:in|up)\ (?:the\ )?(?:smoking|cigarettes|tobacco)\b|\b(?:smoking
             |cigarettes|tobacco)\ (?:was\ |were\ )?(?:packed\ in|kicked)\b
             |\b(?:stay(?:ed|s|ing)?|kept|keeps|remain(?:ed|s)?)\ (?:away\ from|off|free\ (?:of
             |from))\ (?:the\ )?(?:cigarettes|tobacco|smoking|nicotine)\b
             |\bnot\ (?:smoked|touched\ (?:a\ cigarette|tobacco))\b{_UNWISHED}{{0,20}}\b(?:since|for|in)\b|\b(?:last
-            |final)\ cigarettes?\b[^.;]{{0,30}}\b(?:ago|in\ (?:19|20)\d\d|before)\b
+            |final)\ cigarettes?\b[^.;]{{0,60}}\b(?:ago|in\ (?:19|20)\d\d|before)\b
             |\b(?:rauchen|nikotin(?:konsum|abusus)?|zigaretten(?:konsum)?
             |tabak(?:konsum)?)\b{_UNWISHED}{{0,70}}\b(?:aufgehört|eingestellt|aufgegeben|abgewöhnt|gelassen
             |sein\ ?gelassen|an\ den\ nagel\ gehängt|abgeschworen|beendet|sistiert)\b
@@ -97,7 +102,7 @@ _STATES: Final = tuple(
     |\bformer\ [\w-]+\ smoker\b
             |\b(?:previously|formerly)\ smoked\b|\bsmoked\b[^.;]{{0,60}}\b(?:stopped|quit|until|till|gave\ up)\b
             |\b(?:smoke|tobacco|nicotine|cigarette)-?free\ (?:since|for)\b|\b(?:rauch|nikotin)-?frei\ seit\b
-    |\bseit\b[^.;,]{{1,25}}\b(?:rauch|nikotin)-?frei\b
+    |\bseit\b[^.;,]{{1,45}}\b(?:rauch|nikotin)-?frei\b
             |\babstinent\ from\ (?:smoking|tobacco|cigarettes|nicotine)\b|\b(?:has|have)(?:n['’]t
     |\ not)\ smoked\ (?:for|since|in)\b
             |\bhas\ not\ (?:had|touched)\ a\ cigarette\ (?:since|for)\b
@@ -114,12 +119,13 @@ _STATES: Final = tuple(
             |\bseit\b[^.;,]{{1,30}}\b(?:nikotin\s?karenz|nikotin\s?abstinenz|nikotin\s?abstinent
     |abstinent\ vo[nm]\ (?:nikotin|rauchen))
             |\bseit\b[^.;,]{{1,30}}\bkein(?:e|en)?\ (?:nikotin|zigaretten?|tabak)\ mehr\b|\b(?:bis
-    |until)\b[^.;,]{{1,25}}\bgeraucht\b
+    |until)\b[^.;,]{{1,60}}\bgeraucht\b
             |\b(?:rauch|nikotin)stopp?\ (?:\w+\ )?(?:nach\ \w+|seit|vor|im|in|(?:19|20)\d\d)\b
             |\b(?:z\.?\ ?n\.|st\.?\ ?n\.|status\ nach|zustand\ nach)\ (?:\w+\ )?(?:nikotin|tabak|rauchen)\w*
             |\braucht\ (?:[^.;]{{1,40}}\ )?nicht\ mehr\b|\braucht\ nicht\ mehr\b
     |\b(?:ist\ )?(?:\w+\ ){{0,4}}kein(?:e)?\ raucher(?:in)?\ mehr\b
-            |\b(?:history|hx)\ of\ (?:tobacco|nicotine|cigarette|smoking)\b[^.;]{{0,30}}\b(?:quit|stopped|ceased)\b
+            |\b(?:(?:history|hx)\ of|h/o)\ (?:tobacco|nicotine|cigarette|smoking)\b[^.;]{{0,30}}\b(?:quit|stopped
+            |ceased)\b
             |\bpast\ (?:history|hx)\ of\ (?:smoking|tobacco\ \w+)|\b{_FIELD}seit\ [^.;]{{1,20}}\ nicht\ mehr\b
     |\bsmoked\b[^.;]{{0,40}}\b(?:none\ since|not\ since|in\ (?:his|her)\ (?:youth|teens|twenties|20s
     |30s))|\b(?:in\ der\ jugend|als\ jugendliche[r]?)\ geraucht\b
@@ -166,23 +172,29 @@ _STATES: Final = tuple(
     |relapsed\ to)\ (?:smoking|cigarettes)\b
             |\bhas\ smoked\ (?:\S+\ ){{0,4}}since\b
             |\bcut\ (?:down|back)\ (?:from\ \d+\ )?to\ {_AMOUNT}
-            |\b(?:active|current|ongoing|continued)\ (?:tobacco|nicotine|cigarette)\ (?:use|abuse|dependence)\b
+            |\b(?:active|current|ongoing|continued)\ (?:tobacco|nicotine|cigarette)\ (?:user?|abuse|dependence)\b
     |\b{_USE}\b|\bF17\.[0-2]\w*(?:\ G)?\b
             |\b{_FIELD}(?:current|active|yes|y\b|daily|every\ day|some\ days|ongoing|{_AMOUNT}
-    |\d+(?:/\d+)?\s*/\s*(?:d|tag|day))
+    |\d+(?:/\d+)?\s*(?:/|per)\s*(?:d|tag|day))
             |(?<![\w/?'’-])(?<!non\ )(?<!never\ )(?<!a\ )smoker(?![\w'’?-])(?!\s*[:=?/])|\b(?:is|remains|still
     |currently|now|been)\ an?\ smoker\b|\b(?:cigarettes|zigaretten),?\ (?:about\ |around\ |etwa[ ]
     |ca\.\ )?\d+\ ?(?:a\ day|am\ tag|daily|täglich|pro\ tag|/d)
             |(?<![\w?/-])\+\s?(?:tob|tobacco|smoking|nikotin|smoker)\b
+            |\b(?:smok(?:e|er|ing)|tobacco|nicotine|raucher(?:in)?|rauchen(?:\ sie)?|raucht|nikotin)\s?\?\s*(?:yes
+            |ja)\b(?!\s*[/|]|\s+no|\s+nein)
+            |\b(?:down\ to|inzwischen\ bei|noch\ bei|now\ (?:on|at))\ {_AMOUNT}
+            |\b(?:aktuell|derzeit|currently|at\ present)\s+(?:noch\ )?(?=[^.;,]{{0,30}}\b(?:zig|cig)){_AMOUNT}
+            |(?=[^.;,]{{0,30}}\b(?:zig|cig)){_AMOUNT}\s*(?:aktuell|derzeit|currently|at\ present)\b
             |\b(?:smoking|smoker|tobacco|nikotin|rauchen)\s*(?:\(\+\)|\++(?!\w)|positive?\b|pos\.)
             |\b(?:rauc?ht|rauht|rauhct)\b|\brauchende[rnms]?\s+(?:\w+\s+){{0,2}}(?:patient\w*|mann\w*|frau|dame
             |herrn?)\b
             |\bsmoking\s+(?:man|woman|lady|gentleman|patient|male|female)\b|\b(?:gelegenheits|ketten|party
             |zigaretten|pfeifen
     |zigarren)raucher(?:in)?\b
-            |(?<![\w?/-])raucher(?:in)?(?![\w?-])(?!\s*[:=?]|\s*/\s*\D)
+            |(?<![\w?/-])raucher(?:in)?(?![\w?-])(?!\s+(?:wurden|werden|haben|sind|soll(?:t)?en|müssen|dürfen
+            |können|hatten|waren)\b)(?!\s*[:=?]|\s*/\s*\D)
             |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|weiterhin|{_AMOUNT}
-    |\d+(?:/\d+)?\s*(?:/|pro)\s*(?:d|tag))
+    |\d+(?:/\d+)?\s*(?:/|pro|per|a)\s*(?:d\b|day|tag))
             |\b(?:nikotin|smoking|tobacco|rauchen)\s+(?:\({_AMOUNT}|\(\d+\ ?/|\({_PACK_YEARS}|{_AMOUNT})
             |\b(?:auf\ (?:\d+|eine|ein|zwei)\ (?:zig\w*|schachtel\w*)\ (?:\w+\ ){{0,3}}reduziert)
             |\b{_PACK_YEARS}[\s,;(]+(?:active|current|ongoing|aktiv|aktuell|fortgesetzt)\b
@@ -324,6 +336,10 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
         or _in_brackets(text, end)
         or _BESIDE.search(text, clause[0], start)
         or (_FINITE.match(text, start) and names_another(text[clause[0] : start]))
+        or (
+            _IN_APPOSITION.fullmatch(text, clause[0], start)
+            and names_another(text[: clause[0]].rstrip(" ,(") + " ")
+        )
     ):
         return None
     if _PASSIVE.search(text, *clause) or (_VAPING.search(text, *clause) and status == "current"):
@@ -373,6 +389,10 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
 
 
 _FINITE: Final = re.compile(r"raucht|smokes|is an? |ist ", re.IGNORECASE)
+_IN_APPOSITION: Final = re.compile(
+    r"(?:(?:an?|eine?|selbst|himself|herself|also|auch)\s+)*(?:\w+\s+)?", re.IGNORECASE
+)
+"""Before a smoker as which the subject of the clause before is described."""
 _BESIDE: Final = re.compile(
     r"\b(?:with|beside|next to|mit|neben|like|wie)\s+(?:an?|another|eine[mrn]|anderen|two|zwei"
     r"|other)\s+(?:[\w-]+\s+)?\Z",

@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["EARLIER", "NOW", "day_order", "is_dated_otherwise", "moment", "without_dates"]
 
-_MONTHS: Final = "jan feb m[aä]r apr ma[iy] jun jul aug sep o[ck]t nov de[cz]".split()
+_MONTHS: Final = "j[aä]n feb m[aä]r apr ma[iy] jun jul aug sep o[ck]t nov de[cz]".split()
 _WORDS: Final = rf"(?:{'|'.join(_MONTHS)})[a-zä]*\.?"
 _DATE: Final = re.compile(
     rf"""(?<![\d.,])(?:
@@ -23,14 +23,18 @@ _DATE: Final = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+_FULL_MONTHS: Final = (
+    "January|February|March|April|June|July|August|September|October|November|December"
+    "|Januar|Jänner|Februar|März|Mai|Juni|Juli|Oktober|Dezember"
+)
 _NEAR_DAYS: Final = 60
 """A finding of a day so short before the note is one of the note."""
 _SPAN: Final = re.compile(
-    r"""\b(?:last|previous|past)\ (?:year|month|spring|summer|autumn|fall|winter|christmas|visit|review|admission
+    r"""\b(?:last|previous|past)\ (?:year|spring|summer|autumn|fall|winter|christmas|visit|review|admission
     |appointment|time|clinic)
     |\b(?:years?|yrs?|months?|mos?)\ (?:ago|earlier|before|prior)\b
     |\b(?:im|seit\ dem)\ (?:Vorjahr|Vormonat)|\bVorjahr\b|\b(?:letzte|vorige|vergangene)[smnr]?\ (?:Jahre?s?
-    |Monats?|Frühjahr|Sommer|Herbst
+    |Frühjahr|Sommer|Herbst
     |Winter|Vorstellung|Kontrolle|Visite|Aufenthalt\w*|Besuch|Mal)\b
     |\bvor\ (?:\w+\ ){0,2}(?:Jahr|Monat)(?:e|en)?\b""",
     re.IGNORECASE | re.VERBOSE,
@@ -48,9 +52,13 @@ NOW: Final = re.compile(
 EARLIER: Final = re.compile(
     r"""\b(?:previous(?:ly)?|prev|prior|earlier|former(?:ly)?|once|had\ (?:been|fallen|risen|sunk|come|gone|\w+ed)
     |used\ to\ be
-    |initial(?:ly)?|initiale?[rnms]?|baseline|nadir|lowest|worst|minimal|usually|original(?:ly)?|old|
+    |initial(?:ly)?|initiale?[rnms]?|baseline|nadir|lowest|worst|Tiefpunkt|minimal|usually|normally|habitual(?:ly)?
+    |üblicherweise|normalerweise|original(?:ly)?|old|
      (?:at|on|since|before)\ (?:initial\ |first\ |the\ time\ of\ )?(?:diagnosis|presentation)
-    |at\ (?:that|the)\ time(?!\ of\ discharge)|back\ then|at\ onset|back\ in|in\ the\ past|in\ der\ Vergangenheit
+    |at\ (?:that|the)\ time(?!\ of\ discharge)|back\ then|at\ (?:the\ time\ of\ )?(?:implant\w*|surgery|operation
+    |transplant\w*|enrol\w*)|(?:bei|vor)\ (?:\w*implantation|OP|Operation|Einschluss|Transplantation|Therapiebeginn)
+    |then(?=\ (?:showed|revealed|gave|was|demonstrated))
+    |at\ onset|back\ in|in\ the\ past|in\ der\ Vergangenheit
     |vor\ (?:der|dem
     |seiner|ihrer)\ (?!Entlassung|Krankenhausentlassung|Belastung|nächsten)\w+|as\ a\ child|in\ childhood
     |in\ der\ Kindheit
@@ -59,7 +67,7 @@ EARLIER: Final = re.compile(
     |first\ (?:presented|seen|diagnosed)|when\ (?:\w+\ ){0,4}(?:diagnosed|presented)
     |pre-?\ ?(?:op\w*(?!\w*\ (?:assessment|evaluation|work-?up|review|clinic|echo|check))|transplant|CRT|TAVI|MI
     |chemo\w*|procedure|ablation|implant\w*)
-    |before(?!\ (?:discharge|dismissal|leaving|exercise))|prior\ to(?!\ discharge)
+    |(?<!as\ )before(?!\ (?:discharge|dismissal|leaving|exercise))|prior\ to(?!\ discharge)
     |Erst(?:vorstellung|kontakt|manifestation|untersuchung)|als\ [^,;]{1,40}\ (?:diagnostiziert|festgestellt)
     |früher\w*|zuvor|vormals|vorher\w*|ehemals|ehemalige?\w*|damals|damalige\w*|seinerzeit|ursprünglich\w*|einst
     |alte?[rnms]?
@@ -72,11 +80,24 @@ EARLIER: Final = re.compile(
     |\w*transplantation|\w*eingriff|\w*beginn|\w*ersatz)|war\ (?:noch|schon)|noch(?=\ (?:bei\ )?\d))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_MONTH: Final = re.compile(
+    r"\b(?:in|from|im|vom|of|last|letzten)\s+(?:early\s|late\s|mid-?|Anfang\s|Mitte\s|Ende\s)?"
+    rf"(?P<month>{_FULL_MONTHS})\b(?!\s*(?:\d|will|zur|wird))",
+    re.IGNORECASE,
+)
+"""A month without its year."""
 _STAY_BEFORE: Final = re.compile(
     r"\b(?:previous|prior|last|vorherige[rnms]?|letzte[rnms]?|vorige[rnms]?)\s+(?:admission"
     r"|hospitali[sz]ation|stay|discharge|Aufenthalt\w*|Entlassung)",
     re.IGNORECASE,
 )
+_CITED: Final = re.compile(
+    r"\b(?:according to|as per|per|laut|gemäß|in)\s+(?:the\s+|a\s+|dem\s+"
+    r"|einem\s+)?(?:\w+\s+)?(?:discharge\s+)?(?:summary|letter|report|records?|\w*(?:brief|bericht|befund"
+    r"|unterlagen))\b",
+    re.IGNORECASE,
+)
+"""A document that is cited."""
 _EVENT: Final = re.compile(
     r"""(?:\b(?:s/p|status\ post|h/o|hx\ of|history\ of|known|since|Status\ nach|Zustand\ nach|diagnosed(?:\ in)?
     |bekannt|seit|ED)\b|Z\.?\ ?n\.|St\.?\ ?n\.)
@@ -155,12 +176,23 @@ def is_dated_otherwise(text: str, day: date | None, *, events: bool = False) -> 
     """Whether a text names another time than a day; a year where that is unknown is one. Times of events are not
     its own."""
     own = text if events else _EVENT.sub(" ", text)
-    return _SPAN.search(own) is not None or any(_apart(match, day) for match in _DATE.finditer(own))
+    return (
+        _SPAN.search(own) is not None
+        or any(_apart(match, day) for match in _DATE.finditer(own))
+        or any(_is_far(_month(match["month"]), day) for match in _MONTH.finditer(own))
+    )
+
+
+def _is_far(month: int, day: date | None) -> bool:
+    """Whether a month, by its name alone, is another time than a day."""
+    return day is None or (day.month - month) % 12 > 2
 
 
 def moment(before: str, after: str, day: date | None) -> int:
     """Of when a value is by the words around it: 1 of now, -1 of another time, 0 where they do not say."""
     if _STAY_BEFORE.search(before) or _STAY_BEFORE.search(after):
+        return -1
+    if _CITED.search(before) and is_dated_otherwise(before, day):
         return -1
     if NOW.search(before) or NOW.search(after):
         return 1

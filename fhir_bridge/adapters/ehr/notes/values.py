@@ -48,7 +48,8 @@ class Value(NamedTuple):
 
 
 _NOT: Final = re.compile(
-    r"\b(?:no|not|never|without|no longer|keine?[nmrs]?|nicht|nie(?:mals)?|ohne)\s+(?:[^\s,;:.]+\s+){0,4}$",
+    r"\b(?:no|not|never|without|no longer|keine?[nmrs]?|nicht|nie(?:mals)?"
+    r"|ohne)\s+(?:[^\s,;:.–-][^\s,;:.]*\s+){0,4}$",
     re.IGNORECASE,
 )
 """What stands before a finding that is denied."""
@@ -58,7 +59,8 @@ _NOT_OF_IT: Final = re.compile(
 """After such a word it is no longer denied."""
 
 _ADVERB: Final = re.compile(
-    r"\W*(?:in|on|at|by|im|am|vor|bei|zum|last|noch|seit|two|three|a|\d|the|previous|prior"
+    r"\W*(?:in|on|at|by|im|am|vor|bei|zum|last|noch|seit|two|three|a|\d|the|(?:previous|prior)(?!\s+(?:CABG|PCI|MI"
+    r"|AVR|TAVI|stent\w*|surgery|bypass|infarct\w*))"
     r"|earlier|once|before|formerly|during|letzte\w*)\b",
     re.IGNORECASE,
 )
@@ -78,6 +80,9 @@ def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | Non
     """
     text = sentence.text
     begin, stop = sentence.clause(start, end)
+    label = text[: sentence.body]
+    if sentence.body and sentence.body <= start and (EARLIER.search(label) or is_dated_otherwise(label, day)):
+        return True
     for part in _parts(sentence, 0, begin):
         if NOW.search(part):
             return False
@@ -95,6 +100,9 @@ def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | Non
             return True
     if sentence.section.kind == "earlier":
         return True
+    before = sentence.before
+    if sentence.is_joined and before is not None and _ADVERB.match(before.text) and NOW.search(text) is None:
+        return is_dated_otherwise(before.text, day)
     if _WHEN.match(text, begin) and is_dated_otherwise(text[:begin], day, events=True):
         return True
     heading = sentence.section.heading
