@@ -26,6 +26,7 @@ __all__ = [
     "commensurable",
     "convert",
     "describe",
+    "is_affine",
     "is_valid",
     "parse",
 ]
@@ -72,6 +73,15 @@ def canonical(value: Decimal, code: str) -> tuple[Decimal, str] | None:
     if measure is None:
         return None
     return _to_base(value, measure), measure.text
+
+
+def is_affine(code: str) -> bool:
+    """Whether values keep their order and the ratio of their differences in base units.
+
+    False of a logarithm or another curve (`[pH]`, `B`, `[p'diop]`), and where the code has no meaning as a measure.
+    """
+    measure = _measured(code)
+    return measure is not None and (measure.function is None or measure.function.is_affine)
 
 
 def commensurable(source: str, target: str) -> bool:

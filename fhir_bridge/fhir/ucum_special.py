@@ -19,10 +19,14 @@ _REAUMUR_ZERO = Decimal("218.52")  # 273.15 K in degrees Réaumur
 
 
 class Function(NamedTuple):
-    """`to_ratio` gives multiples of the function's unit (K for Cel, mol/l for [pH]); `from_ratio` is its inverse."""
+    """`to_ratio` gives multiples of the function's unit (K for Cel, mol/l for [pH]); `from_ratio` is its inverse.
+
+    `is_affine`: equal steps of the value are equal steps of the ratio, in the same direction (degrees, not logarithms).
+    """
 
     to_ratio: Callable[[Decimal], Decimal]
     from_ratio: Callable[[Decimal], Decimal]
+    is_affine: bool = False
 
 
 def _power(base: Decimal, sign: int = 1, divisor: int = 1) -> Function:
@@ -43,7 +47,7 @@ def _power(base: Decimal, sign: int = 1, divisor: int = 1) -> Function:
 
 
 def _offset(zero: Decimal) -> Function:
-    return Function(lambda value: value + zero, lambda ratio: ratio - zero)
+    return Function(lambda value: value + zero, lambda ratio: ratio - zero, is_affine=True)
 
 
 def _tangent() -> Function:

@@ -19,11 +19,17 @@ from fhir_bridge.fhir.definitions import Definitions
 from fhir_bridge.storage.dictionaries import INDEX_PENDING, RECORDS_PENDING, Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
+from fhir_bridge.storage.settings import read_setting, write_setting
 from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.versions import write_rest
 
-__all__ = ["reached", "reindex"]
+__all__ = ["ensure_version", "reached", "reindex"]
+
+VERSION = 2
+"""Of what `indexing` makes of a resource. Raised with each change of that: an index of another version is made anew."""
+VERSION_SETTING = "index_version"
+_PROGRAM = f"{__version__}/{VERSION}"
 
 BATCH = 500
 SETTING = "reindex"
@@ -54,6 +60,17 @@ _REACHED = (
     "'at', now())::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 
+# A database without resources has an index of this version.
+_FIRST = (
+    "INSERT INTO setting SELECT %s, %s WHERE NOT EXISTS (SELECT FROM resource WHERE version > 0) "
+    "ON CONFLICT DO NOTHING"
+)
+_DUE = (
+    "INSERT INTO job (kind, queue, payload, dedupe) SELECT 'reindex', 1, '{}', 'reindex' "
+    "WHERE NOT EXISTS (SELECT FROM setting WHERE name = %s AND value = %s) "
+    "AND NOT EXISTS (SELECT FROM job WHERE kind = 'reindex' AND state IN ('ready', 'leased')) ON CONFLICT DO NOTHING"
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,6 +82,13 @@ class _Place:
     count: int = 0
 
 
+async def ensure_version(connection: AsyncConnection) -> None:
+    """Where the index was made by a program that makes another, see that it is made anew: a job for the worker."""
+    if await read_setting(connection, VERSION_SETTING) != str(VERSION):
+        await connection.execute(_FIRST, (VERSION_SETTING, str(VERSION)))
+        await connection.execute(_DUE, (VERSION_SETTING, str(VERSION)))
+
+
 async def reindex(
     pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
@@ -72,7 +96,7 @@ async def reindex(
 ) -> int:
     """See `Store.reindex`."""
     async with pool.connection() as connection:
-        result = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
+        result = await (await connection.execute(_RESUME, (SETTING, _PROGRAM))).fetchone()
         # Whatever is written from now on is indexed by its writer; without an upper end a busy
         # server would keep the run going.
         last = await (await connection.execute("SELECT coalesce(max(key), 0) FROM resource")).fetchone()
@@ -91,7 +115,8 @@ async def reindex(
         if on_progress is not None:
             on_progress(location.count)
     async with pool.connection() as connection:
-        # Both settings go last: after a failure before this the next run does all that is missing.
+        # These settings go last: after a failure before this the next run does all that is missing.
+        await write_setting(connection, VERSION_SETTING, str(VERSION))
         await connection.execute(
             "DELETE FROM setting WHERE name IN (%s, %s, %s)", (SETTING, RECORDS_PENDING, INDEX_PENDING)
         )
@@ -103,7 +128,7 @@ async def reindex(
 
 async def reached(connection: AsyncConnection) -> int:
     """See `Store.reindexed`."""
-    result = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
+    result = await (await connection.execute(_RESUME, (SETTING, _PROGRAM))).fetchone()
     return result[1] if result else 0
 
 
@@ -146,7 +171,7 @@ async def _write(
         writer.write(statement)
         statement.add(_OF_ROWS, *([row[place] for row in of_rows] for place in range(3)))
         # Kept in the same statement: an interruption loses neither rows nor the place.
-        statement.add(_REACHED, SETTING, location.key, location.count, __version__)
+        statement.add(_REACHED, SETTING, location.key, location.count, _PROGRAM)
         await statement.run(connection)
         await write_rest(connection, writer)
 

@@ -22,6 +22,7 @@ __all__ = [
     "unescaped",
 ]
 
+_BEYOND_ZONES = re.compile(r"T.*[+-](?:1[5-9]|[2-9]\d|14:(?!00)|\d\d:[6-9])")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 # A prefix needs a number behind it: `section` is no `se` of something.
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
@@ -99,6 +100,13 @@ class DateValue:
             return self.low, last  # beyond the calendar of Python
 
 
+def _date_range(text: str) -> tuple[datetime, datetime | None]:
+    # What is stored is taken as its source has it.
+    if _BEYOND_ZONES.search(text):
+        raise ValueError("R4 datatypes.html#dateTime: a zone is up to 14:00")
+    return date_range(text)
+
+
 def date_value(parameter: str, text: str) -> DateValue:
     """A date with its prefix.
 
@@ -107,10 +115,10 @@ def date_value(parameter: str, text: str) -> DateValue:
     """
     prefix, value = prefixed(text)
     try:
-        low, high = date_range(value.replace(" ", "+"))  # a "+" that was not encoded arrives as a space
+        low, high = _date_range(value.replace(" ", "+"))  # a "+" that was not encoded arrives as a space
     except ValueError as error:
         raise BadSearch(
-            f"{parameter}: {value!r} is not a date (YYYY, YYYY-MM, YYYY-MM-DD, or with a time)"
+            f"{parameter}: {value!r} is not a date (YYYY, YYYY-MM, YYYY-MM-DD, or with a time and a zone up to 14:00)"
         ) from error
     return DateValue(prefix, low, high)
 

@@ -180,6 +180,7 @@ class Store:
         try:
             async with pool.connection() as connection:
                 secret = await settings.read_secret(connection)
+                await reindexing.ensure_version(connection)
             store = cls(pool, secret, known, base, most_index_rows, check_references=check_references)
             opened.append(store)
             await store._dictionaries.load()

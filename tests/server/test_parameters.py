@@ -54,6 +54,11 @@ UNSUPPORTED = [
     "code:nonsense=2093-3",
     "date:contains=2026",
     "date=gt",
+    "date=2021-06-01T12:00:00%2B99:99",
+    "date=2021-06-01T12:00:00%2B25:00",
+    "date=gt2021-06-01T12:00:00.5-14:01",
+    "date=2021-06-01T12:00%2B13:60",
+    "_lastUpdated=gt2021-06-01T12:00:00%2B14:01",
     "value-quantity=NaN",
     "patient:Group=x",
     "status=",
@@ -107,6 +112,19 @@ def batch(
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["entry"]
     return found
+
+
+ZONES = {"20:00:00+14:00": 200, "16:00:00.5-14:00": 200, "05:30+23:30": 400, "16:00:00-15:00": 400}
+
+
+@pytest.mark.parametrize("time", ZONES)
+@pytest.mark.parametrize("query", ["date={}", "_filter=date ge {}", "patient.birthdate=lt{}"])
+def test_zones_reach_to_fourteen_hours(
+    hospital: Hospital, headers: dict[str, str], query: str, time: str
+) -> None:
+    name, _, value = query.format(f"2021-06-01T{time}").partition("=")
+    answer = hospital.http.get("/fhir/Observation", params={name: value}, headers=headers)
+    assert answer.status_code == ZONES[time], answer.text
 
 
 @pytest.mark.parametrize("more", [{}, LENIENT])

@@ -48,8 +48,12 @@ def _decimal(value: Any) -> Decimal | None:
 @lru_cache(4096)
 def canonical_quantity(value: Decimal, code: str) -> tuple[Decimal, str] | None:
     """The value in UCUM base units, where the unit can be converted; without trailing zeros, so that equal values,
-    which share an answer here, are written alike."""
-    measured = ucum.canonical(value, code)
+    which share an answer here, are written alike.
+
+    None of a logarithm or another curve ([pH], [hp'_X], B, …), which is compared in its own scale: converted, a pH
+    falls as it rises, is found by a concentration, and its range of precision is another.
+    """
+    measured = ucum.canonical(value, code) if ucum.is_affine(code) else None
     return None if measured is None else (measured[0].normalize(), measured[1])
 
 
@@ -75,8 +79,6 @@ def _quantity_entry(
             base_low, base = first
         if second is not None:
             base_high, base = second
-        if base_low is not None and base_high is not None and base_low > base_high:
-            base_low, base_high = base_high, base_low  # units that fall as others rise: [pH], [hp'_X]
     rest = (system, code, _text(unit.get("unit")), low, high, base, base_low, base_high)
     for parameter in parameters:
         append(QuantityEntry(parameter, *rest))

@@ -188,14 +188,21 @@ def _period(parameters: tuple[str, ...], value: Any, append: Append) -> None:
 
 
 def _timing(parameters: tuple[str, ...], value: Any, append: Append) -> None:
+    """One entry from the first begin to the last end: only the outer limits matter (R4 search.html#date)."""
     if not isinstance(value, dict):
         return
+    spans: list[Any] = []
     events = value.get("event")
     for event in events if isinstance(events, list) else ():
-        _date(parameters, event, append)
+        _date(("",), event, spans.append)
     repeat = value.get("repeat")
     if isinstance(repeat, dict):
-        _period(parameters, repeat.get("boundsPeriod"), append)
+        _period(("",), repeat.get("boundsPeriod"), spans.append)
+    if spans:
+        lows, highs = [span.low for span in spans], [span.high for span in spans]
+        low, high = None if None in lows else min(lows), None if None in highs else max(highs)
+        for parameter in parameters:
+            append(DateEntry(parameter, low, high))
 
 
 def _reference(parameters: tuple[str, ...], value: Any, append: Append) -> None:
