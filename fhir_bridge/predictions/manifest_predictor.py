@@ -120,17 +120,21 @@ class ManifestPredictor:
 
     @property
     def observation_codes(self) -> frozenset[tuple[str, str]] | None:
-        """Codes of the Observations that its inputs are read from; None where a view looks at all, or a value set that
-        nobody has is said with the answer.
+        """Codes of the Observations that its inputs are read from; None where a view looks at all.
+
+        Also where a view can't be used, or a value set is not known: the answer says so, not the reading of the record.
         """
         codes: set[tuple[str, str]] = set()
-        for item in self.manifest.inputs:
-            if isinstance(item, ViewBlock) and view_resource(self.path.parent / item.view) == "Observation":
-                return None
-            try:
+        try:
+            for item in self.manifest.inputs:
+                if (
+                    isinstance(item, ViewBlock)
+                    and view_resource(self.path.parent / item.view) == "Observation"
+                ):
+                    return None
                 codes |= observation_codes_of(item)
-            except LookupError:
-                return None
+        except (LookupError, OSError, UnusableInput):
+            return None
         return frozenset(codes)
 
     def source(self, settings: PredictorSettings) -> FeatureSource:

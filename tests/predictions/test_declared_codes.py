@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -24,6 +26,14 @@ from tests.predictions.records import LOINC, SNOMED, quantity
 CODES = Score2().observation_codes
 INFARCTION = {"coding": [{"system": SNOMED, "code": "22298006"}]}
 BOTH: dict[str, Any] = {"predictions": {**ENABLED["predictions"], "cha2ds2-va": {"enabled": True}}}
+VIEW = json.dumps(
+    {
+        "resourceType": "ViewDefinition",
+        "resource": "Observation",
+        "status": "active",
+        "select": [{"column": [{"name": "pulse", "path": "value.ofType(Quantity).value"}]}],
+    }
+)
 READER = AccessFilter((AccessRule("*", frozenset("cruds")),), purpose="TREAT", subject="reader")
 
 
@@ -206,5 +216,39 @@ def test_of_a_model_yaml_the_inputs_are_the_declaration(fresh_database_url: str,
         assert isinstance((await run.for_patient("p")).result, Prediction)
         assert {"newer"} <= set(workers.given[model.name])
         assert not any(name.startswith("other") for name in workers.given[model.name])
+
+    in_clinic(fresh_database_url, scenario)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "the view pulse.json can't be used"),
+        (VIEW, ""),
+    ],
+    ids=["malformed", "of all"],
+)
+def test_a_view_sees_all_observations_and_one_that_can_not_be_used_is_a_refusal(
+    fresh_database_url: str, tmp_path: Path, content: str, said: str
+) -> None:
+    from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
+
+    document = manifest()
+    document["inputs"][2] = {
+        "name": "smokes", "type": "view", "view": "pulse.json", "column": "pulse", "select": "count"
+    }  # fmt: skip
+    path = write(tmp_path, document)
+    (tmp_path / "pulse.json").write_text(content)
+    model = ManifestPredictor(path)
+    settings = {"predictions": {model.name: {"enabled": True}}}
+
+    async def scenario(clinic: Clinic) -> None:
+        workers = Given()
+        await clinic.store.load(others(600))
+        run = PredictionRun(model, settings, IdKey(DEMO_KEY), clinic.store, workers)
+        result = (await run.for_patient("p")).result
+        assert isinstance(result, Refusal) == bool(said)
+        assert not said or said in getattr(result, "text", "")
+        assert sum(name.startswith("other") for name in workers.given[model.name]) == 600
 
     in_clinic(fresh_database_url, scenario)
