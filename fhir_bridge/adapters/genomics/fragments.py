@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 __all__ = ["Fragments"]
 
 _COLUMNS = 2
@@ -15,10 +17,16 @@ class Fragments:
         lines: how many; filled: how many of them are not empty.
     """
 
-    __slots__ = ("filled", "lines")
+    __slots__ = ("_digest", "filled", "lines")
 
     def __init__(self) -> None:
         self.lines = self.filled = 0
+        self._digest = blake2b(digest_size=16)
+
+    @property
+    def content(self) -> bytes:
+        """A hash of them, which stands for what they are."""
+        return self._digest.digest()
 
     def take(self, line: bytes) -> bool:
         """Count a line; False of one that may be something."""
@@ -30,5 +38,6 @@ class Fragments:
         ):
             return False
         self.lines += 1
+        self._digest.update(line + b"\n")
         self.filled += not line.isspace() and line != b""
         return True

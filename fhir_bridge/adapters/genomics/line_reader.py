@@ -82,7 +82,7 @@ class LineReader:
         if fragments.lines > 1:
             text += f", in lines {first} to {last}"
         record = self.lost(first, issue("FB-VCF-020", text, f"{self.file.name}:{first}"), b"")
-        record.records = fragments.lines
+        record.records, record.content = fragments.lines, fragments.content
         self.file.lost_lines += fragments.filled
         return record
 

@@ -67,7 +67,10 @@ def test_what_can_not_be_read_at_all_has_no_key(read):
     lines=st.lists(st.binary(max_size=30).map(lambda one: one.replace(b"\n", b"")), unique=True, max_size=5)
 )
 def test_equal_keys_are_equal_lines(read, lines):
-    found = read(content=text([]).encode() + b"".join(line + b"\n" for line in lines))
-    own = [record.key for record in found.records if record.records]
+    # Behind each a line of another form: those that are no records at all would be one.
+    between = b"#\n" if lines and any(line.count(b"\t") < 2 for line in lines) else b""
+    found = read(content=text([]).encode() + b"".join(line + b"\n" + between for line in lines))
+    own = [record.key for record in found.records if record.records and record.content != b"#"]
+    lines = [line for line in lines if line.removesuffix(b"\r") != b"#"]
     assert all(own)
     assert len(set(own)) == len({line.removesuffix(b"\r") for line in lines})
