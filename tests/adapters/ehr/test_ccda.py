@@ -96,7 +96,7 @@ def test_a_missing_value_says_why(denied: Outcome) -> None:
 
 def test_what_the_narrative_states_is_derived_and_no_measurement(summarized: Outcome) -> None:
     derived = [o for o in of_type(summarized, "Observation") if "derivedFrom" in o]
-    assert [o["code"]["coding"][0]["code"] for o in derived] == ["10230-1", "72166-2"]
+    assert [o["code"]["coding"][0]["code"] for o in derived] == ["10230-1", "72166-2", "10157-6"]
     assert {o["status"] for o in derived} == {"preliminary"}
     measured = [o for o in of_type(summarized, "Observation") if "derivedFrom" not in o]
     assert not any(o["code"]["coding"][0]["code"] == "10230-1" for o in measured)
