@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.storage.canonicals import NAMES, is_canonical, joined, named
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, live
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.indexed import find, find_reference, reference_targets, why_apart
+from fhir_bridge.storage.indexed import find_reference, reference_targets, why_apart
 from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.search_conditions import CodeSets, parameter_condition
 from fhir_bridge.storage.search_support import refuse_unsupported
@@ -132,11 +133,10 @@ class _Chain:
         if target == "Patient":  # a patient is meant with whoever is linked to it, as in a reference
             chosen = f"SELECT unnest(linked_patients(ARRAY({keys.text})))"
         ways = [Condition(f"i.target IN ({chosen})", keys.values)]
-        url = find(target, "url", self._dictionaries.definitions)
-        if url is not None and url.type == "uri":  # what a canonical names
-            number = await self._dictionaries.find_parameter(target, "url")
-            urls = f"SELECT u.value FROM uri u WHERE u.parameter = {number:d} AND u.resource IN ({keys.text})"  # noqa: S608
-            ways.append(Condition(f"split_part(i.url, '|', 1) IN ({urls})", keys.values))
+        if is_canonical(target, self._dictionaries.definitions):
+            rows = await joined(target, self._dictionaries)
+            names = f"SELECT unnest({NAMES}) FROM {rows} AND u.resource IN ({keys.text})"  # noqa: S608
+            ways.append(Condition(f"i.url IN ({names})", keys.values))
         return any_of(ways)
 
     async def _has(self, resource_type: str, name: str, steps: int) -> Condition:
@@ -158,6 +158,18 @@ class _Chain:
             f"SELECT i.target FROM reference i WHERE i.parameter {rows} "  # noqa: S608
             f"AND i.target IS NOT NULL AND i.resource IN ({keys.text})"
         )
+        if is_canonical(resource_type, self._dictionaries.definitions):
+            url = await self._dictionaries.find_parameter(resource_type, "url")
+            version = await self._dictionaries.find_parameter(resource_type, "version")
+            # Each once: many refer to few.
+            ends = (
+                f"SELECT DISTINCT i.target, i.url FROM reference i WHERE i.parameter {rows} "  # noqa: S608
+                f"AND i.resource IN ({keys.text})"
+            )
+            pointed = (
+                f"SELECT coalesce(i.target, u.resource) FROM ({ends}) i "  # noqa: S608
+                f"LEFT JOIN uri u ON u.parameter = {url:d} AND {named(version)}"
+            )
         if resource_type == "Patient":
             pointed = f"SELECT unnest(linked_patients(ARRAY({pointed})))"
         return Condition(f"r.key IN ({pointed})", keys.values)

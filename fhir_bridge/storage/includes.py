@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.storage.canonicals import NAMES, canonicals, named
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, live
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
@@ -19,6 +20,8 @@ from fhir_bridge.storage.stored import Stored
 
 __all__ = ["Include", "included", "is_include", "read_includes"]
 
+_OF_TYPES = "unnest(%s::integer[], %s::integer[], %s::integer[])"
+"""What `canonicals` returns, as a table."""
 MOST_INCLUDED = 10_000
 """Resources that one page brings along, unless the caller may have fewer."""
 
@@ -168,6 +171,15 @@ class _Gathered:
                 "AND target IS NOT NULL"
             )
             keys += await self._column(statement, (sources, numbers))
+            wanted = None if include.target is None else (include.target,)
+            if names := await self._canonicals(resource_type, include.codes, wanted):
+                statement = (
+                    "SELECT DISTINCT u.resource FROM reference i "  # noqa: S608
+                    f"JOIN {_OF_TYPES} AS c (parameter, url, version) ON c.parameter = i.parameter "
+                    f"JOIN uri u ON u.parameter = c.url AND {named('c.version')} "
+                    "WHERE i.resource = ANY(%s) AND i.url IS NOT NULL"
+                )
+                keys += await self._column(statement, (*names, sources))
         return keys
 
     async def _referring(self, include: Include, among: dict[str, list[int]]) -> list[int]:
@@ -180,12 +192,32 @@ class _Gathered:
         )
         # More than may come along is an error: one more is enough to see that.
         limit = self._most + len(self.known) + 1
-        return await self._column(statement, (targets, numbers, limit))
+        keys = await self._column(statement, (targets, numbers, limit))
+        wanted = [of_type for of_type in among if include.target in (None, of_type)]
+        if names := await self._canonicals(include.source or "", include.codes, wanted):
+            statement = (
+                "SELECT DISTINCT i.resource FROM uri u "  # noqa: S608
+                f"JOIN {_OF_TYPES} AS c (parameter, url, version) ON c.url = u.parameter "
+                "LEFT JOIN token v ON v.resource = u.resource AND v.parameter = c.version "
+                f"JOIN reference i ON i.parameter = c.parameter AND i.url = ANY({NAMES}) "
+                "WHERE u.resource = ANY(%s) LIMIT %s"
+            )
+            keys += await self._column(statement, (*names, targets, limit))
+        return list(dict.fromkeys(keys))
+
+    async def _canonicals(
+        self, resource_type: str, codes: Sequence[str] | None, targets: Container[str] | None
+    ) -> tuple[list[int], list[int], list[int]] | None:
+        codes = self._codes(resource_type, codes)
+        return await canonicals(resource_type, codes, targets, self._dictionaries)
+
+    def _codes(self, resource_type: str, codes: Sequence[str] | None) -> Sequence[str]:
+        if codes is not None:
+            return codes
+        return [parameter.code for parameter in references_of(resource_type, self._dictionaries.definitions)]
 
     async def _numbers(self, resource_type: str, codes: Sequence[str] | None) -> list[int]:
-        if codes is None:
-            known = references_of(resource_type, self._dictionaries.definitions)
-            codes = [parameter.code for parameter in known]
+        codes = self._codes(resource_type, codes)
         numbers = [await self._dictionaries.find_parameters(resource_type, code) for code in codes]
         return [number for some in numbers for number in some]
 

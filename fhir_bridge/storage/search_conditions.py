@@ -593,14 +593,14 @@ def _reference(value: str, targets: Sequence[str], base: str) -> Condition:
     # Once only: what is left is compared by its own form, so that no address is shortened twice.
     local = relative(value, base)
     if local != value:
-        return any_of([_reference(local, targets, ""), Condition("i.url = %s", (indexable(value),))])
+        return any_of([_reference(local, targets, ""), _canonical(value)])
     resource_type, identity, url = split_reference(value)
     if resource_type is None and "/" not in value and ":" not in value and "|" not in value:
         types, identity = list(targets), value
     elif resource_type is not None and resource_type in definitions.resource_types():
         types = [resource_type] if resource_type in targets else []
     else:
-        return Condition("i.url = %s", (indexable(url or value),))
+        return _canonical(url or value)
     if not types:
         return FALSE
     # Merged patients are one person: either id means the results of both.
@@ -612,6 +612,15 @@ def _reference(value: str, targets: Sequence[str], base: str) -> Condition:
         # Other types among the targets have no links; the function gives their keys back as they are.
         chosen = f"SELECT unnest(linked_patients(ARRAY({chosen})))"
     return Condition(f"i.target = ANY(ARRAY({chosen}))", (types, identity))
+
+
+def _canonical(url: str) -> Condition:
+    """A reference by URL; one without `|version` means every version, as R5 has it."""
+    exact = Condition("i.url = %s", (indexable(url),))
+    if "|" in url:
+        return exact
+    start = f"{url}|"
+    return any_of([exact, Condition("(i.url >= %s AND i.url < %s)", (start, start + _LAST))])
 
 
 _BY_TYPE: dict[str, Callable[[_Query, Sequence[str]], Awaitable[Condition]]] = {

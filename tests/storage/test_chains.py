@@ -48,6 +48,7 @@ def resources() -> Iterator[dict[str, Any]]:
         "id": "q",
         "status": "active",
         "url": "http://example.org/q",
+        "version": "1.0",
         "title": "Habits",
     }
     yield {
