@@ -5,10 +5,13 @@ Every resource on the way must be one that the caller may find: else a chain wou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.storage.canonicals import NAMES, is_canonical, joined, named
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, live
+from fhir_bridge.storage.contained import contained_parameter, inner_code
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.indexed import find_reference, reference_targets, why_apart
@@ -114,14 +117,53 @@ class _Chain:
                 else BadSearch(f"{self._whole}: no type that {code} points to has it")
             )
         condition = any_of(ways)
+        inside = await self._contained(resource_type, code, targets, rest)
+        contained = f"SELECT r.key FROM resource r WHERE {inside.text}"  # noqa: S608
         if condition is FALSE:
-            return FALSE
+            return FALSE if inside is FALSE else Condition(f"r.key IN ({contained})", inside.values)
         rows = await self._dictionaries.rows_of(resource_type, code)
-        return Condition(
-            f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter {rows} "
-            f"AND {condition.text})",
-            condition.values,
+        if inside is FALSE:
+            return Condition(
+                f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter {rows} "
+                f"AND {condition.text})",
+                condition.values,
+            )
+        # One list of keys: of two conditions with OR between them, neither could be begun with.
+        stored = f"SELECT i.resource FROM reference i WHERE i.parameter {rows} AND {condition.text}"  # noqa: S608
+        return Condition(f"r.key IN ({stored} UNION ALL {contained})", (*condition.values, *inside.values))
+
+    async def _contained(self, resource_type: str, code: str, targets: Sequence[str], rest: str) -> Condition:
+        """That the reference leads to a contained resource that meets the rest: whoever finds `r` may read that."""
+        if is_chain(rest):
+            return FALSE
+        inner, _, modifier = rest.partition(":")
+        numbers = await self._dictionaries.stored_parameters(
+            resource_type, [inner_code(code, target) for target in targets]
         )
+        ways: list[Condition] = []
+        for target in targets:
+            start = inner_code(code, target)
+            known = self._dictionaries.definitions
+            if start not in numbers or contained_parameter(target, inner, modifier, known) is None:
+                continue
+            try:
+                condition = await parameter_condition(
+                    target,
+                    inner,
+                    modifier,
+                    self._value,
+                    self._dictionaries,
+                    codes=self._codes,
+                    within=(resource_type, start),
+                )
+            except BadSearch:  # which of several types count is known by what is stored (`_chain`)
+                continue
+            there = Condition(
+                f"EXISTS (SELECT FROM token i WHERE i.resource = r.key AND i.parameter = {numbers[start]:d})"
+            )
+            if condition is not None:
+                ways.append(all_of([there, condition]))
+        return any_of(ways)
 
     async def _pointing(self, target: str, rest: str, steps: int) -> Condition:
         """That the row `i` of the index points to a resource that meets the rest, and that the caller may find."""

@@ -299,6 +299,20 @@ class Dictionaries:
         await self.allocate(parameters=[(resource_type, code)])
         return self._parameters[resource_type, code]
 
+    async def stored_parameters(self, resource_type: str, codes: Sequence[str]) -> dict[str, int]:
+        """The numbers of those codes that have one; none gets one."""
+        known = self.parameters_of(resource_type)
+        missing = [code for code in codes if code not in known]
+        if missing:
+            async with self._pool.connection() as connection:
+                rows = await connection.execute(
+                    "SELECT type, code, key FROM parameter WHERE type = %s AND code = ANY(%s)",
+                    (resource_type, missing),
+                )
+                self._parameters.update({(row[0], row[1]): row[2] for row in await rows.fetchall()})
+            known = self.parameters_of(resource_type)
+        return {code: known[code] for code in codes if code in known}
+
     async def find_parameters(self, resource_type: str, code: str) -> list[int]:
         """The numbers of all rows that a search parameter is answered from: its own, and those of what it includes."""
         codes = (code, *included(resource_type, self.definitions).get(code, ()))

@@ -10,6 +10,7 @@ from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter, 
 
 __all__ = [
     "APART",
+    "SPECIAL",
     "find",
     "find_reference",
     "included",

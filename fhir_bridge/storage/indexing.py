@@ -38,6 +38,7 @@ from fhir_bridge.fhir.search_parameters import (
 )
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.breathing import LARGE, beside
+from fhir_bridge.storage.contained import contained_entries
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
 from fhir_bridge.storage.errors import BadResource, TooManyIndexRows
 from fhir_bridge.storage.facets import NONE, Facets, faceted, faceted_entries
@@ -153,20 +154,23 @@ def index(
     try:
         extracted = extract(resource, indexed_only(resource_type, known), known, most=most)
         placed = elements_of(resource, extracted, known, most=most)
+        inner = contained_entries(resource, known, most) if "contained" in resource else []
     except TooManyEntries as error:
         raise TooManyIndexRows(TOO_MANY) from error
     if placed is not None:
         extracted = [entry for entry, _ in placed]
+    if most is not None and len(extracted) + len(inner) > most:
+        raise TooManyIndexRows(TOO_MANY)
     # A type that R4 does not have can't be a row of `resource`: what it names is somewhere else.
     entries = tuple(
         [
             entry
             if type(entry) is not ReferenceEntry or entry.type is None or entry.type in types
             else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
-            for entry in extracted
+            for entry in (*extracted, *inner)
         ]
     )
-    elements = () if placed is None else tuple(element for _, element in placed)
+    elements = () if placed is None else (*(element for _, element in placed), *(None for _ in inner))
     labels = _labels(resource)
     # PostgreSQL stores no NUL in a text; the error would come at the end of the
     # batch, and of nobody in particular.

@@ -76,8 +76,10 @@ class _Query:
         codes: CodeSets | None,
         access: AccessFilter | None = None,
         moments: Condition = TRUE,
+        within: tuple[str, str] | None = None,
     ) -> None:
         self.access = access
+        self.within = within
         self.moments = moments
         self.codes = codes
         self.type = resource_type
@@ -106,11 +108,15 @@ class _Query:
             # What can never match costs no number: `rows_of` would give one to a
             # parameter that nothing stored has.
             return FALSE
-        if not code and self.is_faceted:
+        if not code and self.within is None and self.is_faceted:
             return await self.dictionaries.with_facets(self.type, self.code, inner)
         table = _TABLES["token" if code else self.parameter.type]
         if self.together or self.is_beside:
             parameter = await self._rows_of_elements(table)
+        elif self.within is not None:
+            owner, start = self.within
+            number = await self.dictionaries.find_parameter(owner, f"{start}.{code or self.code}")
+            parameter = f"i.parameter = {number:d}"
         else:
             parameter = "i.parameter " + await self.dictionaries.rows_of(self.type, code or self.code)
         inner = all_of([inner, *self.together])
@@ -148,6 +154,7 @@ async def parameter_condition(
     codes: CodeSets | None = None,
     access: AccessFilter | None = None,
     moments: Condition = TRUE,
+    within: tuple[str, str] | None = None,
 ) -> Condition | None:
     """The condition of one `code:modifier=value`; None where the type has no such parameter here.
 
@@ -156,6 +163,7 @@ async def parameter_condition(
             straight to a patient's.
         codes: terminology; without it the modifiers that ask it are not supported.
         access: the caller's; without it no hierarchy is followed, which leads through other resources.
+        within: the type of what contains the resources that are meant, and the code of their rows (`contained`).
         moments: what the row of a code of `DATED` types meets where the whole search is met (`ends_within`).
 
     Raises:
@@ -186,7 +194,7 @@ async def parameter_condition(
         if modifier:
             raise BadSearch(f"{code}: the modifier :{modifier} is not supported")
         return in_words(code, value)
-    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes, access, moments)
+    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes, access, moments, within)
     if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
             raise BadSearch(f"{code}:missing: expected true or false")
