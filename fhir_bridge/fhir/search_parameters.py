@@ -18,6 +18,7 @@ from fhir_bridge.fhir.definitions import (
 from fhir_bridge.fhir.search.compiling import STORED, Uncompiled, Unindexed, codes_of, compiled
 from fhir_bridge.fhir.search.elements import elements_of, is_of_resource
 from fhir_bridge.fhir.search.entries import (
+    PRESENT,
     CompositeEntry,
     DateEntry,
     IndexEntry,
@@ -28,9 +29,11 @@ from fhir_bridge.fhir.search.entries import (
     TokenEntry,
     TooManyEntries,
     UriEntry,
+    is_present,
 )
 
 __all__ = [
+    "PRESENT",
     "STORED",
     "CompositeEntry",
     "DateEntry",
@@ -49,6 +52,7 @@ __all__ = [
     "extract_composites",
     "find",
     "is_of_resource",
+    "is_present",
     "searchable",
     "uncompiled",
     "unindexed",
@@ -62,6 +66,7 @@ def extract(
     known: Definitions = DEFAULT,
     *,
     most: int | None = None,
+    marks: bool = False,
 ) -> list[IndexEntry]:
     """All index entries of a resource, those of composite parameters aside; equal ones once.
 
@@ -70,12 +75,14 @@ def extract(
         only: codes of the parameters that are wanted; None for all.
         known: the definitions that have the parameters, those of a site's packages among them.
         most: entries that are wanted, equal ones counted each; None: all.
+        marks: also an entry `code:present` of each parameter that leads to an element and finds no value there.
 
     Raises:
         KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
         TooManyEntries: it gives more than `most`.
     """
-    return list(dict.fromkeys(compiled(resource["resourceType"], only, known).entries(resource, most)))
+    entries = dict.fromkeys(compiled(resource["resourceType"], only, known).entries(resource, most))
+    return list(entries) if marks else [entry for entry in entries if not is_present(entry)]
 
 
 def extract_composites(

@@ -321,8 +321,20 @@ class Dictionaries:
 
     async def rows_of(self, resource_type: str, code: str) -> str:
         """The same as a condition on a row's `parameter`; in the text, so that the planner uses its statistics."""
-        numbers = await self.find_parameters(resource_type, code)
-        return f"= {numbers[0]:d}" if len(numbers) == 1 else f"IN ({', '.join(map(str, numbers))})"
+        return _among(await self.find_parameters(resource_type, code))
+
+    async def rows_of_stored(self, resource_type: str, codes: Sequence[str]) -> str:
+        """The same of codes that nothing stored may have, and that get no number then; empty where none has one."""
+        unknown = [code for code in codes if (resource_type, code) not in self._parameters]
+        if unknown:
+            async with self._pool.connection() as connection:
+                rows = await connection.execute(
+                    "SELECT code, key FROM parameter WHERE type = %s AND code = ANY(%s)",
+                    (resource_type, unknown),
+                )
+                self._parameters.update({(resource_type, code): key for code, key in await rows.fetchall()})
+        pairs = [(resource_type, code) for code in codes]
+        return _among([self._parameters[pair] for pair in pairs if pair in self._parameters])
 
     async def find_system(self, url: str) -> int | None:
         """The number of a code system, or None where no stored code has it."""
@@ -351,6 +363,12 @@ class Dictionaries:
                 known = self._labels[system, code] = row[0]
             results.append(known)
         return results
+
+
+def _among(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"= {numbers[0]:d}"
+    return f"IN ({', '.join(map(str, numbers))})" if numbers else ""
 
 
 async def _is_set(connection: AsyncConnection, name: str) -> bool:

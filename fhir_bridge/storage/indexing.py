@@ -24,6 +24,7 @@ from fhir_bridge.fhir.attachments import ATTACHING, attached_binaries
 from fhir_bridge.fhir.consent import Denial, denials
 from fhir_bridge.fhir.record import OTHER_PERSON, Owners, owners_of
 from fhir_bridge.fhir.search_parameters import (
+    PRESENT,
     DateEntry,
     IndexEntry,
     NumberEntry,
@@ -35,6 +36,7 @@ from fhir_bridge.fhir.search_parameters import (
     UriEntry,
     elements_of,
     extract,
+    is_present,
 )
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.breathing import LARGE, beside
@@ -152,7 +154,8 @@ def index(
         resource = {**resource, "id": identity}
     types = definitions.resource_types()
     try:
-        extracted = extract(resource, indexed_only(resource_type, known), known, most=most)
+        extracted = extract(resource, indexed_only(resource_type, known), known, most=most, marks=True)
+        extracted = _marked_once(extracted, resource_type, known)
         placed = elements_of(resource, extracted, known, most=most)
         inner = contained_entries(resource, known, most) if "contained" in resource else []
     except TooManyEntries as error:
@@ -191,6 +194,23 @@ def index(
         elements if any(elements) else (),
         faceted_entries(resource_type, entries, known),
     )
+
+
+def _marked_once(
+    entries: list[IndexEntry], resource_type: str, known: definitions.Definitions
+) -> list[IndexEntry]:
+    """Without the marks that say nothing: of a parameter that has a value, its own or that of an included one."""
+    marks = [entry for entry in entries if is_present(entry)]
+    if not marks:
+        return entries
+    others = {entry.parameter for entry in entries}
+    wider, dropped = included(resource_type, known), set()
+    for mark in marks:
+        code = mark.parameter.removesuffix(PRESENT)
+        codes = (code, *wider.get(code, ()))
+        if not others.isdisjoint((*codes, f"{code}:identifier", *(inner + PRESENT for inner in codes[1:]))):
+            dropped.add(mark)
+    return [entry for entry in entries if entry not in dropped]
 
 
 def _may_hold_nul(resource: dict[str, Any]) -> bool:

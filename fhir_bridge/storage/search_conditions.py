@@ -9,7 +9,7 @@ from typing import Protocol
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.fhir.search.entries import indexable, normalise
+from fhir_bridge.fhir.search.entries import PRESENT, indexable, normalise
 from fhir_bridge.fhir.search.values import UCUM, canonical_quantity, split_reference
 from fhir_bridge.fhir.search_parameters import is_of_resource
 from fhir_bridge.storage.bundles import relative
@@ -18,7 +18,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.facets import faceted
 from fhir_bridge.storage.hierarchies import has_parts, related_keys
-from fhir_bridge.storage.indexed import WORDS, find, reference_targets
+from fhir_bridge.storage.indexed import WORDS, find, included, reference_targets
 from fhir_bridge.storage.indexing import DATED, MANY
 from fhir_bridge.storage.search_text import (
     date_value,
@@ -198,7 +198,7 @@ async def parameter_condition(
     if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
             raise BadSearch(f"{code}:missing: expected true or false")
-        present = await query.exists(Condition("TRUE"))
+        present = await _present(query)
         return negation(present) if value == "true" else present
     values = split_list(value)
     if not values:
@@ -209,6 +209,19 @@ async def parameter_condition(
         combine = _composite if is_of_resource(parameter) else _of_one_element
         return any_of([await combine(query, value) for value in values])
     return await _BY_TYPE[parameter.type](query, values)
+
+
+async def _present(query: _Query) -> Condition:
+    """The element is there: it has a value in the index, or an entry of what has none (`PRESENT`)."""
+    codes = (query.code, *included(query.type, query.dictionaries.definitions).get(query.code, ()))
+    rows = await query.dictionaries.rows_of_stored(
+        query.type, [code + end for code in codes for end in (PRESENT, ":identifier")]
+    )
+    with_value = await query.exists(Condition("TRUE"))
+    if not rows:
+        return with_value
+    without = f"EXISTS (SELECT FROM token i WHERE i.resource = r.key AND i.parameter {rows})"
+    return any_of([with_value, Condition(without)])
 
 
 def _parts_of(query: _Query, value: str) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from fhir_bridge.fhir.search.entries import BoundedEntries, CompositeEntry
 from fhir_bridge.fhir.search.evaluated import Evaluated
 from fhir_bridge.fhir.search.references import target_type
 from fhir_bridge.fhir.search.systems import implied_system
-from fhir_bridge.fhir.search.values import Converter, converter
+from fhir_bridge.fhir.search.values import Converter, converter, marked
 
 __all__ = ["STORED", "Compiled", "Uncompiled", "Unindexed", "codes_of", "compiled"]
 
@@ -304,6 +304,8 @@ def _write_converted(
         if convert is None:
             return
         any_written = True
+        # What a composite pairs has a value.
+        convert = convert if evaluated.components else marked(convert)
         out = writer.out
         key = (convert, value.name, append)
         codes = out.known.get(key) if out.shared else None

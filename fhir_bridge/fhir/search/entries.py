@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "MAX_INDEXED",
+    "PRESENT",
     "BoundedEntries",
     "CompositeEntry",
     "DateEntry",
@@ -22,11 +23,15 @@ __all__ = [
     "TooManyEntries",
     "UriEntry",
     "indexable",
+    "is_present",
     "normalise",
 ]
 
 MAX_INDEXED = 250
 """Characters of a code, string or URI that an index keeps; a B-tree row has a limit."""
+
+PRESENT = ":present"
+"""Ends the `parameter` of an entry without a value, which says that its element is there: `code:missing` asks that."""
 
 
 class TooManyEntries(Exception):
@@ -54,7 +59,8 @@ class BoundedEntries(list[Any]):
 class TokenEntry(NamedTuple):
     """A code, with its system where there is one; `parameter` ends in `:identifier` for Reference.identifier.
 
-    With `:of-type` the code is `type|value` of an Identifier and the system that of its type.
+    With `:present` the code is empty. With `:of-type` the code is `type|value` of an Identifier and the system that
+    of its type.
     """
 
     parameter: str
@@ -139,6 +145,11 @@ class CompositeEntry(NamedTuple):
 
 
 IndexEntry = TokenEntry | StringEntry | DateEntry | QuantityEntry | NumberEntry | ReferenceEntry | UriEntry
+
+
+def is_present(entry: IndexEntry) -> bool:
+    """Whether the entry has no value, and says only that there is an element (`PRESENT`)."""
+    return type(entry) is TokenEntry and not entry.code and entry.parameter.endswith(PRESENT)
 
 
 def normalise(text: str) -> str:

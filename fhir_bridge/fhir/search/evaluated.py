@@ -11,7 +11,7 @@ from fhir_bridge.fhir.definitions import DEFAULT, SearchParameter
 from fhir_bridge.fhir.search.entries import CompositeEntry, IndexEntry
 from fhir_bridge.fhir.search.references import target_type
 from fhir_bridge.fhir.search.systems import implied_system
-from fhir_bridge.fhir.search.values import Append, converter
+from fhir_bridge.fhir.search.values import Append, converter, marked
 
 __all__ = ["Evaluated", "TargetTypes", "typed"]
 
@@ -87,7 +87,7 @@ class Evaluated:
         """Append the index entries; of a composite parameter one for each value with something of every component."""
         items = self._items(self.expression, resource, resource)
         if not self.components:
-            self._append(self.parameter, items, append)
+            self._append(self.parameter, items, append, mark=True)
             return
         for item in items:
             parts: list[list[IndexEntry]] = []
@@ -116,14 +116,16 @@ class Evaluated:
                 )
             return []
 
-    def _append(self, parameter: SearchParameter, items: list[fhirpath.Item], append: Append) -> None:
+    def _append(
+        self, parameter: SearchParameter, items: list[fhirpath.Item], append: Append, *, mark: bool = False
+    ) -> None:
         for item in items:
             location = (item.parent.kind, item.key) if item.parent is not None else None
             system = implied_system(location, self.known) if item.type == "code" else None
             for type_name, value in typed(item.type, fhirpath.json_value(item)):
                 convert = converter(parameter.type, type_name, system, parameter.targets)
                 if convert is not None:
-                    convert((parameter.code,), value, append)
+                    (marked(convert) if mark else convert)((parameter.code,), value, append)
 
 
 def typed(type_name: str, value: Any) -> Iterator[tuple[str, Any]]:

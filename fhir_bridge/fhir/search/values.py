@@ -9,6 +9,7 @@ from typing import Any
 from fhir_bridge.fhir.search.dates import date_range
 from fhir_bridge.fhir.search.entries import (
     MAX_INDEXED,
+    PRESENT,
     DateEntry,
     IndexEntry,
     ReferenceEntry,
@@ -29,7 +30,7 @@ from fhir_bridge.fhir.search.quantities import (
     sampled_data,
 )
 
-__all__ = ["UCUM", "Converter", "canonical_quantity", "converter", "date_range", "split_reference"]
+__all__ = ["UCUM", "Converter", "canonical_quantity", "converter", "date_range", "marked", "split_reference"]
 
 Append = Callable[[IndexEntry], object]
 Converter = Callable[[tuple[str, ...], Any, Append], None]
@@ -307,3 +308,29 @@ def converter(
     if search_type == "reference" and (fhir_type == "Resource" or fhir_type in targets):
         return _resources_of(targets)
     return _CONVERTERS.get((search_type, fhir_type))
+
+
+@cache
+def marked(convert: Converter) -> Converter:
+    """As a converter, with an entry `:present` where an element is there and gives none: a code that is text alone."""
+    if convert in _NEVER_EMPTY:
+        return convert
+
+    def converted(parameters: tuple[str, ...], value: Any, append: Append) -> None:
+        entries: list[IndexEntry] = []
+        convert(parameters, value, entries.append)
+        for entry in entries:
+            append(entry)
+        # As with a primitive, extensions alone are no value.
+        if not entries and isinstance(value, dict) and not value.keys() <= _NO_VALUE:
+            for parameter in parameters:
+                append(TokenEntry(parameter + PRESENT, None, ""))
+
+    return converted
+
+
+_NO_VALUE = frozenset({"id", "extension"})
+_NEVER_EMPTY = {
+    *(convert for (_, fhir_type), convert in _CONVERTERS.items() if not fhir_type[:1].isupper()),
+}
+"""Those of primitives, which have no value where they have no entry."""
