@@ -65,7 +65,7 @@ USES = {
 """The commands that use a database, and arguments with which each does something."""
 
 USES_NONE = {
-    "convert", "validate", "plugins", "model check", "model seal", "mapping audit", "mapping check",
+    "convert", "validate", "plugins", "model check", "model new", "model seal", "mapping audit", "mapping check",
     "mapping coverage", "mapping diff",
     "mapping mutate", "mapping new", "mapping schema", "mapping shrink", "mapping test", "score", "terminology import",
     "terminology list",

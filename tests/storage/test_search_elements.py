@@ -51,6 +51,16 @@ RESOURCES: list[dict[str, Any]] = [
     # The root has the pair, and no component.
     observation("root", "anna", "8480-6", valueQuantity={"value": 175, "unit": "mmHg"}),
     observation("mixed", "anna", "1-8", component=[_component("8480-6", "high"), _component("8462-4", 190)]),
+    # One component has a code alone, another a value alone.
+    observation(
+        "apart",
+        "anna",
+        "1-8",
+        component=[
+            {"code": {"coding": [{"system": LOINC, "code": "9-9"}]}},
+            {"code": {"text": "other"}, "valueQuantity": {"value": 999, "unit": "mmHg"}},
+        ],
+    ),
     # Twice the same code: each with its own value.
     observation("twice", "anna", "1-8", component=[_component("8480-6", 70), _component("8480-6", 300)]),
     {
@@ -77,6 +87,9 @@ FOUND = {
     f"{PRESSURES}{LOINC}|8480-6$lt75": {"twice"},
     f"{PRESSURES}8480-6$80": {"low"},
     f"{PRESSURES}8480-6$60": set(),
+    f"{PRESSURES}9-9$999": set(),
+    f"{COMBINED}9-9$999": set(),
+    "Observation?component-value-quantity=999&component-code=9-9": {"apart"},
     f"{PRESSURES}8480-6$60,8462-4$60": {"low"},
     f"{PRESSURES}urn:unknown|8480-6$60": set(),
     f"{COMBINED}8480-6$gt170": {"high", "root", "twice"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_bridge.fhir.definitions import Definitions, SearchParameter, resource_types
@@ -38,7 +38,11 @@ def elements_of(
     pairs: dict[str, list[CompositeEntry]] = {}
     for pair in compiled(resource["resourceType"], composites, known).pairs(resource, most):
         pairs.setdefault(pair.parameter, []).append(pair)
-    elements = _numbered(pairs, entries)
+    parts = {
+        code: [part for part, _ in known.search_parameters(resource["resourceType"])[code].components]
+        for code in composites
+    }
+    elements = _numbered(pairs, entries, parts)
     results: list[tuple[IndexEntry, int | None]] = []
     for entry in entries:
         results += [(entry, element) for element in elements.get(entry, (None,))]
@@ -48,9 +52,13 @@ def elements_of(
 
 
 def _numbered(
-    pairs: dict[str, list[CompositeEntry]], entries: Sequence[IndexEntry]
+    pairs: dict[str, list[CompositeEntry]], entries: Sequence[IndexEntry], parts: Mapping[str, Sequence[str]]
 ) -> dict[IndexEntry, dict[int | None, None]]:
-    """For each entry of a component the elements that it comes from, in order."""
+    """For each entry of a component the elements that it comes from, in order.
+
+    Args:
+        parts: by composite the parameters of its components.
+    """
     by_parameter: dict[str, set[IndexEntry]] = {}
     for entry in entries:
         by_parameter.setdefault(entry.parameter, set()).add(entry)
@@ -67,6 +75,15 @@ def _numbered(
             for part in pair.components:
                 for entry in part:
                     elements.setdefault(entry, {})[None if alone else number] = None
+    # What is in no pair has a number of its own where it could be taken for a part of one: a code of one element, the
+    # value of another.
+    for codes in parts.values():
+        of_parts = [by_parameter.get(code, set()) for code in codes]
+        if all(of_parts):
+            for entry in entries:
+                if entry.parameter in codes and entry not in elements:
+                    number += 1
+                    elements[entry] = {number: None}
     return elements
 
 
