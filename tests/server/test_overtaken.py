@@ -160,7 +160,8 @@ def test_a_promoted_model_that_was_altered_leaves_a_failed_run(
     assert failed["dataAbsentReason"]["coding"][0]["code"] == "error"
     assert f"Observation/{p}-{SBP}/_history/1" in [item["reference"] for item in failed["derivedFrom"]]
     done = run_command("predict", "own-risk", "--patient", p, "--site", str(folder / "site.yaml"))
-    assert (done.returncode, reason in done.stdout + done.stderr) == (1, True)
+    assert done.returncode == 1
+    assert set(reason.split()) <= set(done.stdout.split())  # in a narrow terminal it is folded
     (provenance,) = find(served, "Provenance", ("target", f"Observation/{failed['id']}"))
     assert len(provenance["entity"]) > 2
     settle(folder)
