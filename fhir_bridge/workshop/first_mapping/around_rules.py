@@ -59,7 +59,15 @@ class AroundRules(OrderWriter):
         yield "  as: Coverage"
         kinds = [g for g in payers if g is not payer][:1]
         parts = [self._cell(patient), here, *(self._cell(g, "Coverage.type") + "?" for g in kinds)]
+        parts += [self._cell(g) + "?" for g in self._numbers_of_cover]
         yield f"  key: [{', '.join(map(quoted, parts))}]"
+        for insured in self._numbers_of_cover[:1]:
+            value = quoted("=" + self._cell(insured, "Coverage.identifier"))
+            yield f"  identifier:\n  - {{system: {self._system(insured, self._label(insured))}, value: {value}}}"
+            self._ask(
+                f"{insured.column}: blank in some rows of a patient, so it is that of the Coverage (identifier) and not of "
+                "the Patient: is it right that rows without it are covered otherwise?"
+            )
         yield "  status: active"
         self._ask("every Coverage is taken for active: is it?")
         yield f"  beneficiary: {quoted(f'=patient({self._cell(patient)})')}"
@@ -131,4 +139,7 @@ class AroundRules(OrderWriter):
             yield f"  authoredOn: {quoted('=' + self._date(ordered, 'ServiceRequest.authoredOn'))}"
         asking = requester(self._readable)
         if asking is not None and asking.column not in self._plan.varying:
-            yield f"  requester: {self._reference('ServiceRequest.requester', asking)}"
+            people = [
+                g for g in self._all("provider", "provider-id") if g is asking or g.role == "provider-id"
+            ]
+            yield f"  requester: {self._person('ServiceRequest.requester', asking, self._paired(people))}"
