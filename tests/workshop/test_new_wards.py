@@ -136,3 +136,63 @@ def test_letters_for_the_sex_are_asked_in_the_order_of_their_words(tmp_path: Pat
     rows = "".join(f"18{n};Bakker{n};1{n % 9}-05-1950;{'MV'[n % 2]};{70 + n}\n" for n in range(12))
     _, _, mapping = converted(tmp_path, f"Patiëntnr;Achternaam;Geboortedatum;Geslacht;Pols\n{rows}")
     assert "Geslacht: do V and M mean vrouw and man, as is assumed?" in mapping
+
+
+def test_a_national_code_is_the_medicine_s_and_the_substance_names_the_code_of_atc(tmp_path: Path) -> None:
+    _, made, _ = converted(tmp_path, prescriptions())
+    known = {(number, product, substance, atc) for number, product, substance, atc, *_ in _DRUGS}
+    for order in of(made, "MedicationRequest"):
+        drug = order["medicationCodeableConcept"]
+        atc, local = drug["coding"]
+        assert (local["code"], drug["text"], atc["display"], atc["code"]) in known
+        assert local["system"].startswith("urn:x-local:")
+    assert not any("extension" in r for r in of(made, "Patient"))
+
+
+def test_a_ward_s_code_is_not_that_of_a_bed(tmp_path: Path) -> None:
+    _, made, _ = converted(tmp_path, prescriptions())
+    for visit in of(made, "Encounter"):
+        ward, bed = (place["location"] for place in visit["location"])
+        assert ward["display"] in ("TRA", "CAR")
+        assert bed["display"].endswith("-B")
+        assert "identifier" not in ward | bed
+
+
+def test_a_specialty_beside_a_ward_is_the_service(tmp_path: Path) -> None:
+    _, made, _ = converted(tmp_path, admissions(_NUMBERS))
+    visits = of(made, "Encounter")
+    assert {r["serviceType"]["text"] for r in visits} == {"UCH", "URO"}
+    assert {p["location"]["display"] for r in visits for p in r["location"]} == {"C0", "C1", "C2"}
+
+
+_OPERATIONS = (
+    ("47.01", "Appendicectomia laparoscopica", "540.9", "Appendicite acuta"),
+    ("53.04", "Riparazione di ernia inguinale", "550.90", "Ernia inguinale"),
+    ("51.23", "Colecistectomia laparoscopica", "574.10", "Calcolosi della colecisti"),
+)
+
+
+def test_codes_of_procedures_and_of_diagnoses_have_the_texts_that_share_their_noun(tmp_path: Path) -> None:
+    rows = []
+    for n in range(24):
+        code, text, diagnosis, words = _OPERATIONS[n % 3]
+        words = words if n != 5 else words.upper()
+        rows.append(
+            f"BLLTTV8{n % 4}T63H501K;Bellini;2{n % 4}/12/1985;F;20230204{n:02};{n % 9 + 13}/09/2023;CHG;{('RO', 'DH', 'DS')[n % 3]};"
+            f"{n % 9 + 14}/09/2023;11.{n + 10};14.{n + 10};{code};{text};Dott. Ricci M.;{diagnosis};{words}"
+        )
+    header = "Cod. Fiscale;Cognome;Data di nascita;Sesso;N. nosologico;Data ricovero;Reparto;Regime;Data intervento;Ora inizio;Ora fine;Cod. ICD9-CM;Descrizione intervento;1° operatore;Cod. diagnosi;Descr. diagnosi"
+    _, made, mapping = converted(tmp_path, "\n".join([header, *rows, ""]))
+    system = "http://hl7.org/fhir/sid/icd-9-cm"
+    known = {code: (text, diagnosis, words) for code, text, diagnosis, words in _OPERATIONS}
+    done = of(made, "Procedure")
+    assert len(done) == 24
+    for procedure in done:
+        [coding], [reason] = procedure["code"]["coding"], procedure["reasonCode"]
+        text, diagnosis, words = known[coding["code"]]
+        assert (coding["system"], procedure["code"]["text"]) == (system, text)
+        assert (reason["coding"][0]["system"], reason["coding"][0]["code"]) == (system, diagnosis)
+        assert reason["text"].casefold() == words.casefold()
+    assert not of(made, "Coverage")
+    assert {r["class"]["code"] for r in of(made, "Encounter")} == {"IMP", "SS"}
+    assert "Cod. ICD9-CM: are these codes of procedures of ICD-9-CM, as is assumed?" in mapping
