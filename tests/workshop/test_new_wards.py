@@ -106,7 +106,7 @@ def test_french_times_join_the_date_beside_them(tmp_path: Path) -> None:
     _, made, _ = converted(tmp_path, f"IPP;Nom;Date naiss.;Date relevé;Heure relevé;FC;PAS;PAD\n{rows}")
     rates = [r for r in of(made, "Observation") if r["code"]["text"] == "FC"]
     assert len(rates) == 12
-    assert sorted(r["effectiveDateTime"][:16] for r in rates)[0] == "2024-03-13T00:20"
+    assert min(r["effectiveDateTime"][:16] for r in rates) == "2024-03-13T00:20"
 
 
 ADMISSIONS = "Fallnr;PatNr;Name;Vorname;Geb.Dat.;Geschl.;Krankenkasse;Vers.-Nr.;Aufnahmeart;Aufn.-Datum;Fachabt.;Station;Entl.-Datum;Entl.-Art"

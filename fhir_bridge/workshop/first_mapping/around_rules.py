@@ -8,11 +8,12 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
+from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY
 from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY
 from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import SNOMED
-from fhir_bridge.workshop.first_mapping.writing import quoted
+from fhir_bridge.workshop.first_mapping.writing import listed, quoted
 
 __all__ = ["AroundRules"]
 
@@ -108,6 +109,18 @@ class AroundRules(OrderWriter):
                 + ": is that right?"
             )
 
+    def _ask_of_cancelled(self) -> None:
+        """Whether an order is completed of which no result is."""
+        stated = self._status_column("Observation") if self._plan.event == "Observation" else None
+        if stated is None:
+            return
+        guess, codes = stated
+        words = [word.upper() for word, code in codes.items() if code in ("cancelled", "entered-in-error")]
+        if words:
+            self._ask(
+                f"{guess.column}: every order is taken for completed: is one, too, all of whose results are {' or '.join(words)}?"
+            )
+
     def _request(self) -> Iterator[str]:
         """The order of results: who asked for them, when, and for what."""
         order, patient = self._one("order-id"), self._one("patient-id")
@@ -121,6 +134,7 @@ class AroundRules(OrderWriter):
         value = quoted("=" + self._cell(order, "ServiceRequest.identifier"))
         yield f"  identifier: [{{system: {self._system(order, self._label(order))}, value: {value}}}]"
         if self._plan.event or self._plan.measures:
+            self._ask_of_cancelled()
             yield "  status: completed  # it has results"
         else:
             self._ask("the status of every order is unknown: which column or what says it?")
@@ -143,3 +157,8 @@ class AroundRules(OrderWriter):
                 g for g in self._all("provider", "provider-id") if g is asking or g.role == "provider-id"
             ]
             yield f"  requester: {self._person('ServiceRequest.requester', asking, self._paired(people))}"
+        reasons = [g for g in self._all("indication") if not g.of and depends_on(self._sample, g, order)]
+        yield from listed(
+            "reasonCode",
+            [f"{{text: {quoted('=' + self._cell(g, 'ServiceRequest.reasonCode'))}}}" for g in reasons],
+        )

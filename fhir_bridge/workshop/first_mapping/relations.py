@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
@@ -60,6 +61,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     initials(sample, guesses)
     national_numbers(sample, guesses)
     patients(sample, guesses)
+    _numbers_of_people(sample, guesses)
     numbers_of_visits(sample, guesses)
     spans(guesses)
     clocks(sample, guesses)
@@ -171,6 +173,27 @@ def _codes_of_medicines(sample: Sample, guesses: list[Guess]) -> None:
             guess.questions = [
                 f"{guess.column}: which code system are these codes of medicines of? They are kept as local codes"
             ]
+
+
+def _numbers_of_people(sample: Sample, guesses: list[Guess]) -> None:
+    """A number that rows share, right of a person at work and one for each, is the person's and not the row's."""
+    for person, guess in pairwise(guesses):
+        if person.role != "provider" or guess.role not in (
+            "id",
+            "row-id",
+            "account-id",
+            "number",
+            "event-id",
+        ):
+            continue
+        if guess.measure or guess.unit or guess.distinct == guess.filled or guess.distinct < _SEVERAL:
+            continue
+        values = [v for v in sample.values(guesses.index(guess)) if v not in guess.missing]
+        if share(values, lambda v: re.fullmatch(r"[A-Za-z]{0,4}[-./ ]?\d{4,12}", v)) < 1.0:
+            continue
+        if depends_on(sample, guess, person) and depends_on(sample, person, guess):
+            guess.role, guess.questions = "provider-id", []
+            guess.evidence.append(f"rows share it, one for each of {person.column}")
 
 
 _SEVERAL: Final = 3
