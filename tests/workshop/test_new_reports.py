@@ -84,3 +84,19 @@ def test_a_number_of_each_person_at_work_is_no_number_of_the_row(tmp_path: Path)
     for order in of(made, "MedicationRequest"):
         assert len(order["identifier"]) == 1
         assert (order["requester"]["display"], order["requester"]["identifier"]["value"]) in people
+
+
+def test_who_asked_and_why_in_other_languages(tmp_path: Path) -> None:
+    for asked, why in (
+        ("Richiedente", "Motivo esame"),
+        ("Demandeur", "Motif de la demande"),
+        ("Solicitante", "Indicación"),
+    ):
+        header = (
+            HEADER.replace("Aanvrager", asked).replace("Indicatie", why).replace("Conclusie", "Conclusiones")
+        )
+        _, made, _ = converted(tmp_path, reports(header))
+        orders = of(made, "ServiceRequest")
+        assert {r["requester"]["display"] for r in orders} == {"dr. Verhoeven", "dr. S. Kaya"}
+        assert {r["reasonCode"][0]["text"] for r in orders} == {"hartfalen", "souffle"}
+        assert not any("note" in r for r in of(made, "Observation"))

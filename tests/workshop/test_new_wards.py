@@ -196,3 +196,12 @@ def test_codes_of_procedures_and_of_diagnoses_have_the_texts_that_share_their_no
     assert not of(made, "Coverage")
     assert {r["class"]["code"] for r in of(made, "Encounter")} == {"IMP", "SS"}
     assert "Cod. ICD9-CM: are these codes of procedures of ICD-9-CM, as is assumed?" in mapping
+
+
+def test_um_beside_a_dose_is_a_unit(tmp_path: Path) -> None:
+    _, made, _ = converted(tmp_path, prescriptions().replace("Ud. dosis", "UM"))
+    units = {
+        r["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["unit"]
+        for r in of(made, "MedicationRequest")
+    }
+    assert units == {"mg", "g", "puff"}

@@ -157,7 +157,8 @@ class AroundRules(OrderWriter):
                 g for g in self._all("provider", "provider-id") if g is asking or g.role == "provider-id"
             ]
             yield f"  requester: {self._person('ServiceRequest.requester', asking, self._paired(people))}"
-        reasons = [g for g in self._all("indication") if not g.of and depends_on(self._sample, g, order)]
+        why = ("indication",) if self._visits else ("indication", "complaint")
+        reasons = [g for g in self._all(*why) if not g.of and depends_on(self._sample, g, order)]
         yield from listed(
             "reasonCode",
             [f"{{text: {quoted('=' + self._cell(g, 'ServiceRequest.reasonCode'))}}}" for g in reasons],
