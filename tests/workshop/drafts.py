@@ -39,3 +39,8 @@ def converted_again(tmp_path: Path, text: str) -> tuple[list[dict[str, Any]], in
     )  # fmt: skip
     files = sorted((tmp_path / "again").glob("[A-Z]*.ndjson"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()], run.returncode
+
+
+def of(made: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Those of a resource type."""
+    return [r for r in made if r["resourceType"] == kind]

@@ -8,11 +8,12 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
+from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY
 from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY
 from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import SNOMED
-from fhir_bridge.workshop.first_mapping.writing import quoted
+from fhir_bridge.workshop.first_mapping.writing import listed, quoted
 
 __all__ = ["AroundRules"]
 
@@ -59,7 +60,15 @@ class AroundRules(OrderWriter):
         yield "  as: Coverage"
         kinds = [g for g in payers if g is not payer][:1]
         parts = [self._cell(patient), here, *(self._cell(g, "Coverage.type") + "?" for g in kinds)]
+        parts += [self._cell(g) + "?" for g in self._numbers_of_cover]
         yield f"  key: [{', '.join(map(quoted, parts))}]"
+        for insured in self._numbers_of_cover[:1]:
+            value = quoted("=" + self._cell(insured, "Coverage.identifier"))
+            yield f"  identifier:\n  - {{system: {self._system(insured, self._label(insured))}, value: {value}}}"
+            self._ask(
+                f"{insured.column}: blank in some rows of a patient, so it is that of the Coverage (identifier) and not of "
+                "the Patient: is it right that rows without it are covered otherwise?"
+            )
         yield "  status: active"
         self._ask("every Coverage is taken for active: is it?")
         yield f"  beneficiary: {quoted(f'=patient({self._cell(patient)})')}"
@@ -100,6 +109,18 @@ class AroundRules(OrderWriter):
                 + ": is that right?"
             )
 
+    def _ask_of_cancelled(self) -> None:
+        """Whether an order is completed of which no result is."""
+        stated = self._status_column("Observation") if self._plan.event == "Observation" else None
+        if stated is None:
+            return
+        guess, codes = stated
+        words = [word.upper() for word, code in codes.items() if code in ("cancelled", "entered-in-error")]
+        if words:
+            self._ask(
+                f"{guess.column}: every order is taken for completed: is one, too, all of whose results are {' or '.join(words)}?"
+            )
+
     def _request(self) -> Iterator[str]:
         """The order of results: who asked for them, when, and for what."""
         order, patient = self._one("order-id"), self._one("patient-id")
@@ -113,6 +134,7 @@ class AroundRules(OrderWriter):
         value = quoted("=" + self._cell(order, "ServiceRequest.identifier"))
         yield f"  identifier: [{{system: {self._system(order, self._label(order))}, value: {value}}}]"
         if self._plan.event or self._plan.measures:
+            self._ask_of_cancelled()
             yield "  status: completed  # it has results"
         else:
             self._ask("the status of every order is unknown: which column or what says it?")
@@ -131,4 +153,13 @@ class AroundRules(OrderWriter):
             yield f"  authoredOn: {quoted('=' + self._date(ordered, 'ServiceRequest.authoredOn'))}"
         asking = requester(self._readable)
         if asking is not None and asking.column not in self._plan.varying:
-            yield f"  requester: {self._reference('ServiceRequest.requester', asking)}"
+            people = [
+                g for g in self._all("provider", "provider-id") if g is asking or g.role == "provider-id"
+            ]
+            yield f"  requester: {self._person('ServiceRequest.requester', asking, self._paired(people))}"
+        why = ("indication",) if self._visits else ("indication", "complaint")
+        reasons = [g for g in self._all(*why) if not g.of and depends_on(self._sample, g, order)]
+        yield from listed(
+            "reasonCode",
+            [f"{{text: {quoted('=' + self._cell(g, 'ServiceRequest.reasonCode'))}}}" for g in reasons],
+        )

@@ -178,6 +178,17 @@ class CellWriter:
             self.questions.append(question)
 
     @property
+    def _numbers_partly(self) -> list[Guess]:
+        """Numbers of patients that some rows of a patient lack, where other columns say in each row who it is."""
+        partly = self._plan.partly
+        return partly if partly and all(g.role == "person-id" for g in partly) else []
+
+    @property
+    def _numbers_of_cover(self) -> list[Guess]:
+        """Those of the insured, which rows lack that have another payer: the Coverage has them."""
+        return [g for g in self._numbers_partly if self._one("insurer") and "insured" in concepts_of(g)]
+
+    @property
     def _readable(self) -> list[Guess]:
         return [guess for guess in self._guesses if "`" not in guess.column]
 

@@ -30,6 +30,8 @@ TITLES: Final = {
     LOINC: "LOINC", SNOMED: "SNOMED CT", ICD10: "ICD-10", ICD10_CM: "ICD-10-CM", ICD10_GM: "ICD-10-GM", ATC: "ATC",
     NDC: "NDC", ICD9_CM: "ICD-9-CM", RXNORM: "RxNorm", CVX: "CVX", CPT: "CPT", OPS: "OPS", CCAM: "CCAM", PCS: "ICD-10-PCS", PZN: "PZN",
 }  # fmt: skip
+_ICD9_PROCEDURES: Final = "ICD-9-CM volume 3"
+"""Codes of procedures, whose system is that of the diagnoses, and their form another: `47.01`."""
 _FORMS: Final = {
     ATC: re.compile(r"[A-DGHJLMNPRSV]\d\d[A-Z]{2}\d\d\Z"),
     ICD10: re.compile(r"[A-Z]\d[0-9A-Z](\.[0-9A-Z]{1,4}|\.-|[0-9A-Z]{0,4})?[-+*!†#]?\Z"),
@@ -42,12 +44,13 @@ _FORMS: Final = {
     RXNORM: re.compile(r"\d{2,8}\Z"),
     PZN: re.compile(r"(PZN[- ]?)?\d{7,8}\Z"),
     ICD9_CM: re.compile(r"(\d{3}\.?\d{0,2}|V\d{2}\.?\d{0,2}|E\d{3}\.?\d?)\Z"),
+    _ICD9_PROCEDURES: re.compile(r"\d{2}\.\d{1,2}\Z"),
 }
 _NAMED: Final = (
     ("loinc", (LOINC,)), ("snomed", (SNOMED,)), ("atc", (ATC,)), ("rxnorm", (RXNORM,)), ("cvx", (CVX,)),
-    ("ndc", (NDC, PZN)), ("icd", (ICD10, ICD9_CM)), ("cpt", (OPS, CCAM, CPT, PCS)), ("diagnosis", (ICD10, ICD9_CM, SNOMED)),
+    ("ndc", (NDC, PZN)), ("icd", (ICD10, ICD9_CM, _ICD9_PROCEDURES)), ("cpt", (OPS, CCAM, CPT, PCS)), ("diagnosis", (ICD10, ICD9_CM, SNOMED)),
     ("indication", (ICD10, SNOMED)), ("complaint", (ICD10, SNOMED)), ("reason", (ICD10, SNOMED)),
-    ("procedure", (OPS, CCAM, CPT, SNOMED)), ("perform", (OPS, CCAM)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
+    ("procedure", (OPS, CCAM, CPT, SNOMED, _ICD9_PROCEDURES)), ("perform", (OPS, CCAM)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
     ("vaccine", (CVX, SNOMED, ATC)), ("test", (LOINC, SNOMED)), ("allergy", (SNOMED, RXNORM, ATC)),
 )  # fmt: skip
 """Concepts of a header, and the systems that they speak for, the likeliest first."""
@@ -68,12 +71,14 @@ class Code:
 
     Attributes:
         separator: between several codes in a cell; empty where each has one.
+        subject: what the codes' form says that they are codes of; empty where it does not.
     """
 
     system: str
     evidence: tuple[str, ...]
     questions: tuple[str, ...] = ()
     separator: str = field(default="")
+    subject: str = ""
 
 
 def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) -> Code | None:
@@ -101,7 +106,7 @@ def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) ->
         match = _declared(codes, concepts, best) or _by_form(codes, concepts, best)
         if match is not None and (not separator or match.system in (ICD10, SNOMED, LOINC)):
             more = (f"several codes in a cell, parted by {separator!r}",) if separator else ()
-            return Code(match.system, (*match.evidence, *more), match.questions, separator)
+            return Code(match.system, (*match.evidence, *more), match.questions, separator, match.subject)
     numbers = "procedure" in concepts and share(values, lambda v: re.fullmatch(r"\d{3,5}", v)) > 0.9
     local = (
         ("code" in concepts or numbers)
@@ -171,8 +176,17 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
                 continue
             if part < (0.6 if sure else 0.8) or (digits and (best not in _ROLES or len(distinct) < 3)):
                 continue
-            if system == CPT and not sure and best not in _ROLES:
+            if system in (CPT, _ICD9_PROCEDURES) and not sure and best not in _ROLES:
                 continue
+            if system == _ICD9_PROCEDURES:
+                if part < 0.99 or len(distinct) < 3 or concepts & {"diagnosis"}:
+                    continue
+                return Code(
+                    ICD9_CM,
+                    ("all different values have the form of ICD-9-CM's codes of procedures",),
+                    ("are these codes of procedures of ICD-9-CM, as is assumed?",),
+                    subject="procedure",
+                )
             evidence = f"{part:.0%} of the different values have the form of {TITLES[system]}"
             questions = []
             if part < 0.99:
@@ -261,6 +275,8 @@ _SUBJECT_WORDS: Final = (
 
 def subject_of(guess: Guess) -> str:
     """What a code's header says that it is a code of: `drug`, `diagnosis`, …; nothing where it does not."""
+    if guess.subject:
+        return guess.subject
     parts = slots(tokens(guess.name))
     concepts = frozenset[str]().union(*(part.concepts for part in parts))
     by_system = {LOINC: "test", ATC: "drug", RXNORM: "drug", NDC: "drug", CVX: "vaccine"}

@@ -81,8 +81,10 @@ def _by_word(guess: Guess) -> str:
 def as_clock(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """Times of day."""
     role = first_role(fits, "clock", "date")
-    marks = ":.h" if role is not None else ":"  # `06.30` is a time where the name says so
     concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
+    marks = (
+        ":.h" if role is not None or "time" in concepts else ":h"
+    )  # `06.30` is a time where the name says so
     if "time" in concepts and share(values, re.compile(r"([01]\d|2[0-3])[0-5]\d\Z").match) == 1.0:
         guess.role, guess.format = "time-of-day", "HHmm"
         guess.evidence.append("values are hour and minute")

@@ -9,6 +9,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.rules import Rules
+from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.table import Sample, SampleError
 from fhir_bridge.workshop.first_mapping.tables import Plan
 from fhir_bridge.workshop.first_mapping.units import UNIT_ROLES
@@ -16,6 +17,8 @@ from fhir_bridge.workshop.first_mapping.units import UNIT_ROLES
 __all__ = ["mapping_text", "name_of"]
 
 _WIDTH: Final = 118
+_NAMED: Final = 30
+"""So many columns are named in one question."""
 
 
 def name_of(sample: Sample) -> str:
@@ -78,6 +81,12 @@ def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
                     alike.setdefault(question.removeprefix(start), []).append(guess.column)
                 else:
                     questions.append(question)
+            words = [word for word in _words_for_nothing(guess) if any(c.isalnum() for c in word)]
+            words = [word for word in words if not any(word in question for question in guess.questions)]
+            if words:
+                alike.setdefault(
+                    f"{', '.join(words)} is taken for no value, not for a finding: is it?", []
+                ).append(guess.column)
             if guess.uses == ["key"]:
                 questions.append(
                     f"{guess.column}: looks like {guess.what}; it is part of the key alone: {_ways(guess)}?"
@@ -94,6 +103,18 @@ def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
     questions += [f"{', '.join(dict.fromkeys(columns))}: {text}" for text, columns in alike.items()]
     if suggested:
         questions.append(f"are the codes right that are suggested: {'; '.join(suggested)}?")
+    uncoded = [
+        g.column
+        for g in plan.measures
+        if g.coding is None
+        and g.column in read
+        and g.role not in ("blood-pressure", "finding-date", "note", "text")
+    ]
+    if uncoded:
+        more = f" and {len(uncoded) - _NAMED} more" if len(uncoded) > _NAMED else ""
+        questions.append(
+            f"{', '.join(uncoded[:_NAMED])}{more}: no code is known of what is measured: which has it?"
+        )
     questions += [f"{', '.join(columns)}: {text}" for text, columns in left.items()]
     return [*questions, *plan.questions]
 
@@ -208,7 +229,14 @@ def _columns(guesses: list[Guess]) -> Iterator[str]:
         uses = [use for use in dict.fromkeys(guess.uses) if use != "key"] or guess.uses[:1]
         goes = f" → {_one_line(', '.join(uses))}" if uses else "" if guess.role == "empty" else " (ignored)"
         head = f"# {_one_line(guess.column).ljust(width)}  {_one_line(guess.label)}{goes}"
-        yield f"{head}: {_one_line('; '.join(guess.evidence))}"
+        words = _words_for_nothing(guess)
+        nothing = [f"for no value stands {', '.join(words)}"] if words else []
+        yield f"{head}: {_one_line('; '.join([*guess.evidence, *nothing]))}"
+
+
+def _words_for_nothing(guess: Guess) -> list[str]:
+    """A column's words for no value that are not what programs write into empty cells."""
+    return sorted(word for word in guess.missing if not is_empty_cell(word))
 
 
 def _one_line(text: str) -> str:

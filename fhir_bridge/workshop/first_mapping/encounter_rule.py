@@ -22,9 +22,9 @@ _CLASSES: Final = {
     "EMER": r"emer|urgent|notfall|urgenc|urgenz|pronto|^(e|ed|er|ae|a&e|na|su)$|passage",
     "HH": r"home|domicil|haus(besuch|lich)",
     "VR": r"virt|tele|video",
-    "SS": r"day ?case|day ?(patient|surgery)|tages|teilstat|day hosp|hospital de jour|hôpital de jour|short stay|vor-|vorstat|nachstat",
+    "SS": r"^(dh|ds|hj|hdj|hp)$|day[ -](hospital|surgery)|hospital de d[ií]a|dagopname|day ?case|day ?(patient|surgery)|tages|teilstat|day hosp|hospital de jour|hôpital de jour|short stay|vor-|vorstat|nachstat",
     "AMB": r"amb|outpat|office|wellness|poli|extern|consult|clinic|^(o|op|a|amb|c)$",
-    "IMP": r"inp|station|hospital|ward|ricover|ingres|acute|elective|^(i|ip|s|h|ip|d)$|skilled|snf|hospice|vollstat|ordinario",
+    "IMP": r"inp|station|hospital|ward|ricover|ingres|acute|elective|^(i|ip|s|h|ip|d)$|skilled|snf|hospice|vollstat|ordinario|^(ro|hc)$|klinisch",
 }
 
 

@@ -41,6 +41,14 @@ _WORKPLACE: Final = re.compile(
     r"\b(op|or)?(saal|room|raum|theatre|salle|sala|quirofano|zaal|kamer|bloc|lab)\b"
 )
 """Names of columns of rooms, where something was done, before the ward that the patient was from."""
+_SUBSTANCE: Final = re.compile(
+    r"princip[ie]o? (activo|attivo|actif)|principe actif|wirkstoff|substan[cz]|werkzame stof|\b(dci|inn|vtm|molecule|ingredient|generic)\b"
+)
+"""Names of columns of the active ingredient."""
+_PRODUCT: Final = re.compile(
+    r"medicament|medicinale|medikament|praeparat|handelsname|fertigarznei|specialit|product|produkt|prodott|geneesmiddel|medication|drug|brand|marca|farmaco|nombre"
+)
+"""Names of columns of the product beside it."""
 _ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
 _NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
 _CERTAINTY: Final = {
@@ -109,8 +117,15 @@ class EventRules(DispenseRules, OrderWriter):
             more += self._all("strength", "form")
         elif kind == "Immunization" and text is not None and text.role == "vaccine":
             more = [g for g in self._all("drug") if not g.of]
+        named = {code.column for code in codes}
+        substances = [g for g in self._all("drug") if g.of in named and _SUBSTANCE.search(tokens(g.name))]
+        shown = next((g for g in substances if g is not text), None)
+        products = [g for g in more if g.role == "drug" and _PRODUCT.search(tokens(g.name))]
+        if text is not None and text.of and products and _SUBSTANCE.search(tokens(text.name)):
+            shown, text = text, products[0]  # what the code is of, beside what its product is called
+            more.remove(text)
         if needed:
-            yield from self._coded(element, codes, text, kind + ".", more)
+            yield from self._coded(element, codes, text, kind + ".", more, shown=shown)
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)
         yield from self._visit("context" if kind in _IN_CONTEXT else "encounter")

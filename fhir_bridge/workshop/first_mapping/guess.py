@@ -20,6 +20,7 @@ class Guess:
         unit: in UCUM; empty without.
         system: of codes.
         systems: of codes of several systems, that of each word in the column that says so.
+        subject: of codes, what their form or what stands beside them says they are codes of; empty where the name does.
         of: the column that this one belongs to: the code of a display, the value of a unit, the date of a time of day.
         clock: of a date, the time of day that stands in a column of its own.
         until: of a date with a time of day, the time of day at which what began then ended.
@@ -51,6 +52,7 @@ class Guess:
     group: str = ""
     system: str = ""
     systems: dict[str, str] = field(default_factory=dict)
+    subject: str = ""
     of: str = ""
     clock: Guess | None = None
     until: Guess | None = None

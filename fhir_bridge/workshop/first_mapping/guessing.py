@@ -8,7 +8,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping import headers
 from fhir_bridge.workshop.first_mapping.dates import as_clock, as_date
 from fhir_bridge.workshop.first_mapping.guess import Guess
-from fhir_bridge.workshop.first_mapping.lexicon import fitting_roles, role_named, tokens
+from fhir_bridge.workshop.first_mapping.lexicon import Role, fitting_roles, role_named, tokens
 from fhir_bridge.workshop.first_mapping.named import (
     DURATIONS,
     QUANTITIES,
@@ -105,10 +105,16 @@ def one_guess(sample: Sample, number: int, day_first: bool | None) -> Guess:
     names = role_named(fits[0][1]) if fits else None
     guess.header = fits[0][1] if fits else ""
     if names is not None and (guess.role == names.name or not guess.measure):
-        guess.evidence.insert(0, f"name speaks of {names.what}")
+        guess.evidence.insert(0, f"name speaks of {_spoken_of(guess, names)}")
     elif not guess.measure:
         guess.evidence.insert(0, "name says nothing known")
     return guess
+
+
+def _spoken_of(guess: Guess, names: Role) -> str:
+    """What a name speaks of: whom, where the cells are names and not the identifiers that the role has by its name."""
+    of_people = {("provider", "provider-id"): "a provider", ("name", "patient-id"): "the patient"}
+    return of_people.get((guess.role, names.name), names.what)
 
 
 def _lettered(cells: list[str]) -> bool:

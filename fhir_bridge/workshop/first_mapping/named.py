@@ -204,6 +204,7 @@ def as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     if code is None:
         return False
     guess.role, guess.system, guess.separator = "code", code.system, code.separator
+    guess.subject = code.subject
     guess.evidence.extend(code.evidence)
     guess.questions.extend(f"{guess.column}: {question}" for question in code.questions)
     return True
@@ -234,6 +235,14 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     return True
 
 
+_STAY: Final = re.compile(
+    r"ro|dh|ds|(ricovero )?ordinario|ricovero|(in )?regime ordinario|day[ -]?(hospital|surgery|service)|ambulatoriale|hospitalisation( complete| complète)?|"
+    r"hospitali[sz]aci[oó]n|hospital de d[ií]a|h[oô]pital de jour|ambulatoire|ambulatorio|ambulant|stationär|teilstationär|vollstationär|tagesklinik|"
+    r"inpatient|outpatient|day case|dagopname|klinisch|poliklinisch|hc|hj|hdj|hp"
+)
+"""Words for kinds of stays, beside which `Regime` is no insurance."""
+
+
 def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """What the name says, where its cells may be that."""
     numbers = number_form(values, least=0.95)
@@ -256,6 +265,10 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     if role.name == "patient-id" and _are_names(values):
         guess.role = "name"
         guess.evidence.append("values are names of people")
+        return True
+    if role.name == "insurer" and all(_STAY.fullmatch(value.casefold()) for value in values):
+        guess.role = "class"
+        guess.evidence.append("values are kinds of stays, not of who pays")
         return True
     if role.name in ("admit-source", "ward") and is_site(values):
         guess.role = "body-site"

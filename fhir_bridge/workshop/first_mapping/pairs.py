@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
@@ -35,6 +36,16 @@ def _is_code(guess: Guess) -> bool:
     return bool(concepts & {"code", "id"})
 
 
+_BED: Final = re.compile(
+    r"\b(bed|bett|lit|letto|cama|bed ?no|zimmer|chambre|stanza|habitacion|kamer|room|bettplatz)\b"
+)
+"""Names of columns of a bed or a room, which is a part of the ward beside it."""
+
+
+def _is_bed(guess: Guess) -> bool:
+    return bool(_BED.search(tokens(guess.name)))
+
+
 def _length(sample: Sample, guess: Guess) -> float:
     values = sample.values(sample.columns.index(guess.column))
     return sum(map(len, values)) / len(values) if values else 0.0
@@ -55,6 +66,8 @@ def codes_of_names(sample: Sample, guesses: list[Guess]) -> None:
             shorter = _length(sample, code) < _length(sample, name) or (_is_code(code) and not _is_code(name))
             if not alike or not shorter or _is_code(name):
                 continue
+            if name.role == code.role == "ward" and _is_bed(name) != _is_bed(code):
+                continue  # the bed of a ward, which has one in a short sample
             if depends_on(sample, code, name) and depends_on(sample, name, code):
                 name.of, code.role, code.separator = code.column, name.role, ""
                 code.evidence.append(f"the code of {name.column}: each has one value for each of the other's")

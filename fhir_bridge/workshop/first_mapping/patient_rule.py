@@ -48,11 +48,10 @@ class PatientRule(Writer):
         assert key is not None
         here = self._cell(key, "Patient.identifier")
         yield self._rule("patient")
-        if self._plan.partly:
-            stated = [
-                self._cell(g) for g in self._plan.partly if g.role not in ("race", "ethnicity", "occupation")
-            ]
-            names = ", ".join(g.column for g in self._plan.partly)
+        partly = [g for g in self._plan.partly if g not in self._numbers_partly]
+        if partly:
+            stated = [self._cell(g) for g in partly if g.role not in ("race", "ethnicity", "occupation")]
+            names = ", ".join(g.column for g in partly)
             self._ask(
                 f"{names}: blank in some rows of a patient; only rows that have one make the Patient: has each patient such a row?"
             )
@@ -64,12 +63,19 @@ class PatientRule(Writer):
         others = self._all("person-id")
         if not self._plan.event and not self._plan.measures:
             others += [g for g in self._all("id") if g.header in ("person-id", "id") and g is not key]
+        others = [g for g in others if g not in self._numbers_of_cover]
         for other in others:
             system = self._system(other, self._label(other))
             yield f"  - {{system: {system}, value: {quoted('=' + self._cell(other, 'Patient.identifier'))}}}"
         unknown = [g.column for g in (key, *others) if not g.system]
         if unknown:
             self._ask(f"{', '.join(unknown)}: which system (assigning authority) are these numbers of?")
+        for other in self._numbers_partly:
+            if other not in self._numbers_of_cover:
+                self._ask(
+                    f"{other.column}: blank in some rows of a patient: the Patient is that of the first of these rows, "
+                    "another is withheld and reported; which row counts?"
+                )
         yield from self._extensions()
         yield from self._name()
         if sex := self._one("sex"):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
@@ -54,11 +55,13 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _words_for_nothing(sample, guesses)
     _numbering_codes(sample, guesses)
     _codes_by_number(sample, guesses)
+    _codes_of_medicines(sample, guesses)
     other_persons(sample, guesses)
     names(sample, guesses)
     initials(sample, guesses)
     national_numbers(sample, guesses)
     patients(sample, guesses)
+    _numbers_of_people(sample, guesses)
     numbers_of_visits(sample, guesses)
     spans(guesses)
     clocks(sample, guesses)
@@ -73,6 +76,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _duplicates(guesses)
     _orders(sample, guesses)
     _vaccinations(sample, guesses)
+    _departments(guesses)
     repeats(sample, guesses)
     qualifiers(sample, guesses)
 
@@ -147,6 +151,55 @@ def _codes_by_number(sample: Sample, guesses: list[Guess]) -> None:
             ]
 
 
+def _codes_of_medicines(sample: Sample, guesses: list[Guess]) -> None:
+    """A national number that rows share, one for each medicine and one medicine for each, is the medicine's code."""
+    for number, guess in enumerate(guesses):
+        if (
+            guess.role not in ("nationality", "person-id", "patient-id", "id")
+            or guess.distinct == guess.filled
+        ):
+            continue
+        if not concepts_of(guess) & {"nationality", "national"} or guess.distinct < _SEVERAL:
+            continue
+        values = [v for v in sample.values(number) if v not in guess.missing]
+        pairs = [
+            g
+            for g in _by_role(guesses, "drug", "display")
+            if g.distinct == guess.distinct and depends_on(sample, g, guess) and depends_on(sample, guess, g)
+        ]
+        if pairs and share(values, lambda v: re.fullmatch(r"\d{5,8}(\.\d)?", v)) == 1.0:
+            guess.role, guess.subject, guess.system = "code", "drug", ""
+            guess.evidence.append(f"each has one value for each of {pairs[0].column}: the medicine's code")
+            guess.questions = [
+                f"{guess.column}: which code system are these codes of medicines of? They are kept as local codes"
+            ]
+
+
+def _numbers_of_people(sample: Sample, guesses: list[Guess]) -> None:
+    """A number that rows share, right of a person at work and one for each, is the person's and not the row's."""
+    for person, guess in pairwise(guesses):
+        if person.role != "provider" or guess.role not in (
+            "id",
+            "row-id",
+            "account-id",
+            "number",
+            "event-id",
+        ):
+            continue
+        if guess.measure or guess.unit or guess.distinct == guess.filled or guess.distinct < _SEVERAL:
+            continue
+        values = [v for v in sample.values(guesses.index(guess)) if v not in guess.missing]
+        if share(values, lambda v: re.fullmatch(r"[A-Za-z]{0,4}[-./ ]?\d{4,12}", v)) < 1.0:
+            continue
+        if depends_on(sample, guess, person) and depends_on(sample, person, guess):
+            guess.role, guess.questions = "provider-id", []
+            guess.evidence.append(f"rows share it, one for each of {person.column}")
+
+
+_SEVERAL: Final = 3
+"""From so many values it is no accident that each has one of another column."""
+
+
 def _codes(sample: Sample, guesses: list[Guess]) -> None:
     """The text of each code, the edition of ICD-10, and the system of bare numbers by what their texts speak of."""
     language = headers.language_of(sample.columns)
@@ -159,8 +212,12 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
             text.of = code.column
             if text.role in ("text", "category"):
                 text.role = "display"
-            text.evidence.append(f"one text for each code of {code.column}")
-        if not code.system:
+            text.evidence.append(
+                f"one text for each code of {code.column}"
+                if depends_on(sample, text, code, blanks=False)
+                else f"nearly one text for each code of {code.column}"
+            )
+        if not code.system and not code.subject:
             taken = {other.system for other in guesses if other is not code and other.of == code.of}
             _system_by_context(sample, code, text, taken)
         if code.system == ICD10:
@@ -254,9 +311,16 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
     place = sample.columns.index(code.column)
     subject = subject_of(code)
     others = [n for n in range(len(guesses)) if n != place and guesses[n].role in TEXTS and not guesses[n].of]
-    others.sort(key=lambda n: (guesses[n].role != subject, abs(n - place), n < place))
+    nouns = _nouns(code)
+    others.sort(
+        key=lambda n: (not nouns & _nouns(guesses[n]), guesses[n].role != subject, abs(n - place), n < place)
+    )
     for number in others:
         other = guesses[number]
+        if not nouns & _nouns(other) and any(
+            g is not code and _nouns(g) & _nouns(other) for g in _by_role(guesses, "code")
+        ):
+            continue  # it is the text of the code that shares its noun
         same = (other.role == subject or (subject == "indication" and other.role == "complaint")) or (
             other.role == "display" and abs(number - place) <= 3
         )
@@ -270,7 +334,8 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
         codes = {first for first, _ in pairs}
         if _qualifiers(other) - _qualifiers(code):
             continue
-        if not codes or len(pairs) > len(codes) * (1.1 if same else 1.02):
+        alike = bool(nouns & _nouns(other)) and other.role == subject
+        if not codes or len(pairs) > len(codes) * (_WRITINGS if alike else 1.1 if same else 1.02):
             continue
         if same or (
             _is_display(sample, place, number) and len({t for _, t in pairs}) >= 0.7 * len(codes) > 0.7
@@ -285,6 +350,21 @@ def _is_display(sample: Sample, code: int, text: int) -> bool:
     if len({first for first, _ in rows}) < len(rows):
         return sum(len(second) for _, second in rows) >= 5 * len(rows)
     return abs(code - text) == 1 and sum(len(second) for _, second in rows) >= 8 * len(rows)
+
+
+_WRITINGS: Final = 2
+"""So many ways to write the text of a code there may be where both have one name."""
+_LABELS: Final = frozenset(
+    "descr desc description descripcion descrizione bezeichnung bez text texte libelle lib nombre nome nom name omschrijving code cod codice codigo "
+    "kode kodes cd nr no num id denominazione label icd cm gm de der des del di da van la le".split()
+)
+"""Words of names of a code and its text that say no more than that they are one."""
+
+
+def _nouns(guess: Guess) -> frozenset[str]:
+    """What the names of a code and of its text share: `diagnosi` of `Cod. diagnosi` and `Descr. diagnosi`."""
+    words = tokens(headers.bare(guess.name)).split()
+    return frozenset(word for word in words if len(word) > 3 and word not in _LABELS)
 
 
 _DRUG: Final = ("mg", "tablet", "capsule", "injection", "oral", "ml", "tabl", "kaps", "comprim")
@@ -399,6 +479,22 @@ def _makers(guesses: list[Guess]) -> None:
             guess.evidence.append("a laboratory beside a vaccine and its lot is who made it")
             guess.questions = [f"{guess.column}: is it who made the vaccine, as is assumed?"]
             return
+
+
+_DEPARTMENT: Final = re.compile(
+    r"\b(fach ?abt\w*|fachrichtung|fachgebiet|fachliche oe|specialisme|disciplina?)\b"
+)
+
+
+def _departments(guesses: list[Guess]) -> None:
+    """A column of the specialty beside one of the ward is the service that the patient is in, not where."""
+    wards = _by_role(guesses, "ward")
+    named = [g for g in wards if _DEPARTMENT.search(tokens(g.name))]
+    if len(named) == len(wards) or _by_role(guesses, "specialty"):
+        return
+    for guess in named[:1]:
+        guess.role = "specialty"
+        guess.evidence.append("a specialty beside a ward")
 
 
 def _duplicates(guesses: list[Guess]) -> None:

@@ -37,6 +37,9 @@ _FLAGS: Final = {
     "AA": "aa|critical|critical abnormal|panic|kritisch|**|crit|critique|critico|abnormal panic",
 }
 
+_LETTERS: Final = frozenset("h l hh ll a aa n".split())
+"""Letters of HL7's table 0078 that results have: a table that has one may have the others in another export."""
+
 
 class ResultRules(Writer):
     """Writes the rule of results."""
@@ -205,7 +208,12 @@ class ResultRules(Writer):
         values = [
             v for v in self._sample.values(self._sample.columns.index(guess.column)) if v not in guess.missing
         ]
-        for word in dict.fromkeys(v.casefold() for v in values):
+        words = dict.fromkeys(v.casefold() for v in values)
+        if not guess.words and set(words) & (
+            _LETTERS - {"n"}
+        ):  # other exports have letters that no row here has
+            words |= dict.fromkeys(sorted(_LETTERS))
+        for word in words:
             code = known.get(word)
             if guess.words:
                 code = "A" if word == guess.words["true"] else "N"
@@ -213,7 +221,10 @@ class ResultRules(Writer):
                 lacking.append(word)
             else:
                 cases.append(f"{quoted(word)}: {{coding: [{{system: {_INTERPRETATION}, code: {code}}}]}}")
-                if not word.isalpha() or word in ("a", "n") or code in ("HH", "LL", "AA") or guess.words:
+                seen = any(word == v.casefold() for v in values)
+                if seen and (
+                    not word.isalpha() or word in ("a", "n") or code in ("HH", "LL", "AA") or guess.words
+                ):
                     assumed.append(f"{word!r} → {code}")
         if assumed:
             self._ask(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 __all__ = ["sexes"]
@@ -32,6 +32,15 @@ _BY_LANGUAGE: Final = (
 """By the language of the header: the same letters are the other way round in Dutch and Spanish."""
 
 
+def _place(letter: str, meaning: Mapping[str, str], names: str) -> int:
+    """Where the words for what letters mean have that of a letter: those for a woman in Northern languages by sex."""
+    first = "female" if names.startswith("a woman") else ""
+    if first:
+        return 0 if meaning[letter] == first else 1
+    words = [word[:1].casefold() for word in names.split(" and ")]
+    return words.index(letter) if letter in words else len(words)
+
+
 def sexes(values: Sequence[str], name: str) -> tuple[dict[str, str], str]:
     """The words for the sex as they are written, with the code each means, and what is to be asked about them.
 
@@ -53,7 +62,10 @@ def sexes(values: Sequence[str], name: str) -> tuple[dict[str, str], str]:
                 word: meaning.get(word.casefold()) or _MEANING.get(word.casefold(), "") for word in words
             }
             if all(codes.values()):
-                return codes, f"do {' and '.join(sorted(letters)).upper()} mean {names}, as is assumed?"
+                shown = " and ".join(
+                    sorted(letters, key=lambda letter: _place(letter, meaning, names))
+                ).upper()
+                return codes, f"do {shown.replace(' AND ', ' and ')} mean {names}, as is assumed?"
     codes = {word: _MEANING.get(_PREFIX.sub("", word.casefold()), "") for word in words}
     if not all(codes.values()):
         return {}, ""

@@ -33,9 +33,9 @@ _OBSERVATION: Final = {
 }
 _TREATMENT: Final = {
     "completed": "completed|complete|done|finished|f|abgeschlossen|beendet|erledigt|durchgeführt|terminé|fait|"
-    "completato|terminato|completado|terminado",
+    "completato|terminato|completado|terminado|finalizado|concluso|achevé|afgerond|voltooid|beëindigd",
     "stopped": "stopped|discontinued|aborted|abgesetzt|abgebrochen|arrêté|interrompu|sospeso|interrotto|suspendido|"
-    "interrumpido",
+    "interrumpido|gestopt|gestaakt|stopgezet",
     "on-hold": "on-hold|on hold|held|hold|paused|pausiert|en pause|in pausa|en pausa|suspended|suspendu|suspendue",
     "entered-in-error": "entered-in-error|entered in error|error|wrong|irrtümlich|falsch",
 }
@@ -43,11 +43,11 @@ _WORDS: Final = {
     "Observation": _OBSERVATION,
     "MedicationRequest": {
         **_TREATMENT,
-        "active": "active|a|current|ongoing|verified|signed|aktiv|laufend|en cours|actif|attivo|in corso|activo|en curso|new|released",
-        "cancelled": "cancelled|canceled|storniert|annulé|annullato|cancelado|anulado|voided",
+        "active": "active|a|current|ongoing|verified|signed|aktiv|laufend|en cours|actif|attivo|in corso|activo|en curso|new|released|actief|lopend",
+        "cancelled": "cancelled|canceled|storniert|annulé|annullato|cancelado|anulado|voided|geannuleerd",
         "draft": "draft|pending|planned|entwurf|geplant|prévu|unsigned|pending verify",
         "stopped": "stopped|discontinued|aborted|abgesetzt|abgebrochen|arrêté|interrompu|sospeso|interrotto|suspendido|"
-        "interrumpido|expired|dc|d/c|ended",
+        "interrumpido|expired|dc|d/c|ended|gestopt|gestaakt|stopgezet",
     },
     "MedicationAdministration": {
         **_TREATMENT,
@@ -152,7 +152,22 @@ def by_word(codes: Mapping[str, str]) -> dict[str, str]:
     return {word: code for code, words in codes.items() for word in words.split("|")}
 
 
-_CODES: Final = {kind: by_word(codes) for kind, codes in _WORDS.items()}
+_ENDINGS: Final = (("é", "ée"), ("i", "ie"), ("u", "ue"), ("o", "a"), ("a", "o"))
+"""Ends of words for men and women in French, Italian and Spanish: `activo`, `activa`; `annulé`, `annulée`."""
+
+
+def _in_both_genders(codes: Mapping[str, str]) -> dict[str, str]:
+    """Words in both genders, a word that is there as it is; words of some letters alone, since `a` and `o` are codes."""
+    forms = {
+        word[: -len(end)] + other: code
+        for word, code in codes.items()
+        for end, other in _ENDINGS
+        if word.endswith(end) and len(word) > 4
+    }
+    return {**forms, **codes}
+
+
+_CODES: Final = {kind: _in_both_genders(by_word(codes)) for kind, codes in _WORDS.items()}
 STATUS_KINDS: Final = tuple(_WORDS)
 """The resource types whose status words are known."""
 _LACK_UNKNOWN: Final = frozenset(("Immunization", "Condition", "AllergyIntolerance"))

@@ -384,7 +384,7 @@ def requester(guesses: Sequence[Guess]) -> Guess | None:
 
 def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """Whether something is known of the orders that results are of: who asked for them, when, for what."""
-    order = next((g for g in guesses if g.role == "order-id"), None)
+    order = next((g for g in guesses if g.role == "order-id"), None) or _examination(sample, guesses, plan)
     results = plan.event == "Observation" or (not plan.event and plan.measures)
     if not plan.event and any(g.role in ("test", "procedure") for g in guesses):
         results = True  # what was ordered, without a result
@@ -402,6 +402,20 @@ def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
         plan.evidence.append(
             f"ServiceRequest: {order.column} identifies the order, and {', '.join(known)} are about it"
         )
+
+
+def _examination(sample: Sample, guesses: list[Guess], plan: Plan) -> Guess | None:
+    """In a chart the number of an examination that someone asked for, each row's own: that of the order, too."""
+    number = next((g for g in guesses if g.role == "event-id"), None)
+    asked = requester(guesses) or next((g for g in guesses if g.role == "ordered"), None)
+    if number is None or asked is None or plan.event or not plan.measures:
+        return None
+    if number.distinct < len(sample.rows) or "procedure" not in concepts_of(number):
+        return None
+    number.role = "order-id"
+    number.evidence.append(f"each row has its own, and {asked.column} is who or when it was asked for")
+    number.questions = [f"{number.column}: is it the number of the order of its row, as is assumed?"]
+    return number
 
 
 def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
@@ -539,7 +553,7 @@ def _is_report(guess: Guess) -> bool:
     """Whether a text is a finding of its own, not a remark on the others."""
     return bool(
         re.search(
-            r"report|conclusion|impression|beurteilung|finding|interpret|befund|compte rendu|summary|referto|statement|epikrise|informe",
+            r"report|conclusi|impression|samenvatting|oordeel|beurteilung|finding|interpret|befund|compte rendu|summary|referto|statement|epikrise|informe",
             tokens(guess.name),
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
@@ -28,6 +29,13 @@ _LEAST: Final = 2.0
 
 def units(sample: Sample, guesses: list[Guess]) -> None:
     """Note on each column of units the number that it belongs to; `UNIT` with `4W` is a ward."""
+    for before, guess in pairwise(guesses):  # `UM` is a ward in France, and a unit of measure in Italy
+        cells = set(sample.values(guesses.index(guess)))
+        if guess.role == "ward" and tokens(guess.name) == "um" and before.decimal and before.role in _NAMED:
+            known = [cell for cell in cells if headers.ucum(cell)]
+            if cells and 2 * len(known) >= len(cells):
+                guess.role = "unit"
+                guess.evidence.append("its cells are units of measure")
     amounts = any(g.role in ("value", "dose", "quantity", "rate") for g in guesses)
     for number, guess in enumerate(guesses):
         written = {v for v in sample.values(number) if v not in guess.missing}

@@ -19,6 +19,7 @@ from fhir_bridge.workshop.first_mapping.writing import (
     VITAL_SIGNS,
     Writer,
     cell,
+    concepts_of,
     listed,
     literal,
     quoted,
@@ -138,7 +139,8 @@ class WideRules(Writer):
             [self._person("Observation.performer", g, numbers) for g in people if g not in numbers.values()],
         )
         studies = []
-        for guess in self._all("study-id"):
+        procedures = [g for g in self._all("event-id") if "procedure" in concepts_of(g)]
+        for guess in [*self._all("study-id"), *procedures]:
             value = f"identifier: {{system: {quoted(f'{self._authority}:{self._label(guess)}')}, value: {quoted('=' + self._cell(guess, 'Observation.partOf'))}}}"
             target = (
                 "ImagingStudy" if re.search(r"uid|dicom|image|scan", guess.column.casefold()) else "Procedure"

@@ -146,10 +146,14 @@ class Writer(ReferenceWriter):
         of: str = "",
         more: Sequence[Guess] = (),
         extra: str = "",
+        shown: Guess | None = None,
     ) -> Iterator[str]:
-        """A CodeableConcept of columns of codes and a text, with what more the text says."""
+        """A CodeableConcept of columns of codes and a text, with what more the text says; `shown` is what its code is of."""
         yield f"  {element}:"
-        codings = [*([extra] if extra else []), *(self._coding(code, text, of + element) for code in codes)]
+        codings = [
+            *([extra] if extra else []),
+            *(self._coding(code, text, of + element, shown) for code in codes),
+        ]
         if codings:
             yield f"    coding: [{', '.join(codings)}]"
         if text is not None and more:
@@ -164,7 +168,7 @@ class Writer(ReferenceWriter):
         elif text is not None:
             yield f"    text: {quoted('=' + self._cell(text, of + element + '.text'))}"
 
-    def _coding(self, code: Guess, text: Guess | None, element: str) -> str:
+    def _coding(self, code: Guess, text: Guess | None, element: str, shown_by: Guess | None = None) -> str:
         here = self._cell(code, f"{element}.coding")
         if code.systems:
             stated = next(g for g in self._guesses if g.role == "code-system" and g.of == code.column)
@@ -178,6 +182,8 @@ class Writer(ReferenceWriter):
             system = quoted(
                 f"={literal(LOINC)} if matches({here}, '[0-9]+-[0-9]') else {literal(self._authority + ':code')}"
             )
+        if shown_by is not None and shown_by.of == code.column:
+            text, known = shown_by, False
         shown = (
             f", display: {quoted('=' + self._cell(text, element + '.display'))}"
             if text is not None and not known
