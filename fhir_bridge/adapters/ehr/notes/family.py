@@ -164,6 +164,28 @@ _HISTORY: Final = re.compile(
     |Familie)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
+_IS_HISTORY: Final = re.compile(
+    r"(?:family\ (?:medical\ )?(?:history|hx)|fam\.?\ hx|FHx|FmHx|FH|Familienanamnese|FA|familiäre[rn]?\ \w+)\Z",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Words for the history of the family: its conditions follow, what stands before is the patient's."""
+_OF: Final = re.compile(r"\s*(?:of|for|für|mit|durch|von)\b", re.IGNORECASE)
+_GOES_ON: Final = re.compile(
+    r"\s*(?:(?:is\ |ist\ )?pos(?:itive?|itiv)?\.?\s*)?(?:,|(?:and|und|sowie|plus|as\ well\ as)\b)[^:]*\Z",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""After a history of which nothing is told: what follows is the patient's."""
+_BEGINS: Final = re.compile(
+    r"\b(?:and|und|sowie|but|aber|jedoch|plus|with|mit)\s+(?:(?:an?|eine[rnm]?|no|keine?[rnm]?"
+    r"|(?:known|strong|positive?|bekannte?|positiv|stark)(?:e[rnm])?)\s+)*\Z",
+    re.IGNORECASE,
+)
+"""Before words for the family with which another part of the sentence begins."""
+_ANOTHER: Final = re.compile(r"¤.*\b(?:and|und|sowie|plus)\b", re.IGNORECASE)
+_NAMED: Final = re.compile(r"\s*(?::\s*(?:(?:no|keine?|strong|positive?|negative?)\s+)?)?", re.IGNORECASE)
+"""Between a condition and the history that is asked of it: `CAD: no family history`."""
+_RISKS: Final = ("hypertension", "diabetes", "hypercholesterolemia")
+"""What stands beside a family history in a list of the patient's risk factors."""
 _LINK_WORDS: Final = r"""of|for|with|positive?|positiv|negativ|pos|significant|notable|remarkable|strong
     |premature|early|known|affected|by|betroffen|does|do|bekannt\w*|has|have|had|been|suffered|several|many|members
     |one|anyone|who|kommt|kommen
@@ -504,19 +526,30 @@ def _link(
     sentence: Sentence, text: str, condition: re.Match[str], anchors: list[re.Match[str]], headed: bool
 ) -> tuple[int, int] | None:
     """The span of a condition and the words for the family that it is linked to; None where it is to none."""
+    at_risk = sentence.section.kind == "risk"
     for anchor in anchors:
         if anchor.end() <= condition.start():
             gap = text[anchor.end() : condition.start()]
-            led = anchor.start() <= 2 or sentence.body >= anchor.end()
+            led = not at_risk and (anchor.start() <= 2 or sentence.body >= anchor.end())
             commas = (
                 "," in gap
                 and not led
-                and not re.search(r"\b(?:neither|weder|no|keine?)\b", gap, re.IGNORECASE)
+                and (at_risk or not re.search(r"\b(?:neither|weder|no|keine?)\b", gap, re.IGNORECASE))
             )
-            if _LINK.fullmatch(gap) and not commas and not _CLOSED.search(gap):
+            if commas or (_IS_HISTORY.match(anchor[0]) and _GOES_ON.match(gap)):
+                continue
+            if at_risk and _ANOTHER.search(gap) and condition_name(condition, False) in _RISKS:
+                continue
+            if _LINK.fullmatch(gap) and not _CLOSED.search(gap):
                 return anchor.start(), condition.end()
         elif anchor.start() >= condition.end():
             gap = text[condition.end() : anchor.start()]
+            if _BEGINS.search(gap) or (_IS_HISTORY.match(anchor[0]) and not _NAMED.fullmatch(gap)):
+                continue
+            if _IS_HISTORY.match(anchor[0]) and _OF.match(text, anchor.end()):
+                continue
+            if at_risk and "," in gap and not _WITHOUT.search(text, 0, condition.start()):
+                continue
             if _LINK.fullmatch(gap) and not re.search(r"\(|,\s*$", gap):
                 return condition.start(), anchor.end()
     if headed and _LINK.fullmatch(text[sentence.body : condition.start()]):

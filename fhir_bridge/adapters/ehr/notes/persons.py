@@ -163,6 +163,7 @@ def speaks_of_another(text: str, start: int, end: int, clause: tuple[int, int]) 
         and _WITH.search(text[end : after.start()]) is None
         and _SOURCE.search(text[end : after.start()]) is None
         and _OCCASION.search(text[end : after.start()]) is None
+        and _FAMILY_ITSELF.search(text[end : after.start()]) is None
     )
 
 
