@@ -31,7 +31,7 @@ _CLASS: Final = r"(?:IV|I{1,3}|[1-4])"
 _SUB: Final = r"(?:\s?[ab](?![\w-]))?(?![\w%])"
 _NAME: Final = r"(?:NYHAA?|NHYA|NYAH|NYH|New\ York\ Heart(?:\ Association)?)"
 _JOIN: Final = r"(?:\s*(?P<join>-|–|/|to|or|bis|oder|and|und)\s*(?:(?:NYHA|class|Klasse|Stadium)[- ])?"
-_BETWEEN_NAME: Final = r"""(?:\s*(?:[-:=]\s*)?(?:[()]|(?:(?:at|on|upon|bei|zum|zur)\ (?:the\ |hospital\ 
+_BETWEEN_NAME: Final = r"""(?:\s*(?:[-:=]\s*)?(?:[()]|(?:(?:at|on|upon|bei|zum|zur)\ (?:the\ |hospital[ ]
     |time\ of\ |Zeitpunkt\ der\ )*
     (?:discharge|admission|arrival|presentation|follow-?up|baseline|diagnosis|Entlassung(?:szeitpunkt)?|Aufnahme
     |Vorstellung|Kontrolle|Diagnose|Erstdiagnose|Einschluss)|functional|Funktions|Klasse|class(?:ification)?|cl\.?|FC
