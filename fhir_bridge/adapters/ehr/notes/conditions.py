@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["CONDITION", "CONDITIONS", "RELATIONS", "WORDS", "condition_name", "relation_name", "relation_of"]
+__all__ = [
+    "CONDITION",
+    "CONDITIONS",
+    "RELATIONS",
+    "WORDS",
+    "condition_name",
+    "relation_by_side",
+    "relation_name",
+    "relation_of",
+]
 
 _CANCER: Final = r"(?:\ ?karzinome?n?s?|-?\ ?Ca\b\.?|krebs(?:erkrankung(?:en)?)?|tumore?n?)"
 """What ends the German name of one, as `<cancer>` in the table."""
@@ -13,16 +22,18 @@ _TABLE: Final = (
     # English name, German name, English words, German words, words of both
     (
         "sudden cardiac death", "plötzlicher Herztod",
-        r"sudden(?:\ (?:cardiac|unexplained))?\ deaths?|died\ suddenly(?=[^.]{0,12}\bSCD)",
-        r"plötzliche[rnms]?(?:\ Herz)?\ ?(?:Herz)?tode?s?|plötzliche[rn]?\ Todesf[aä]ll\w*"
-        r"|plötzlich\ verstorben(?=\W{0,3}PHT)|Herztodesf[aä]ll\w*|plötzlichen?\ Herztodesf[aä]ll\w*|PHT|Sekundentod",
+        r"sudden\ cardiac\ deaths?|died\ suddenly(?=[^.]{0,12}\bSCD)",
+        r"plötzliche[rnms]?\ (?:Herz-?\ ?|kardiale[rnms]?\ )tode?s?|plötzlich\ verstorben(?=\W{0,3}PHT)"
+        r"|Herztodesf[aä]ll\w*|plötzlichen?\ Herztodesf[aä]ll\w*|PHT|Sekundentod",
         "SCD",
     ),
     (
         "sudden death", "plötzlicher Tod",
-        r"died\ (?:[\w']+\ ){0,4}suddenly|suddenly\ died|dropped\ dead|found\ dead|died\ in\ (?:his|her)\ sleep"
+        r"sudden(?:\ unexplained)?\ deaths?|died\ (?:[\w']+\ ){0,4}suddenly|suddenly\ died|dropped\ dead|found\ dead"
+        r"|died\ in\ (?:his|her)\ sleep"
         r"|(?:collapsed|fell)\ (?:and\ died|dead)",
-        r"plötzlich\ (?:und\ unerwartet\ )?(?:\w+\ ){0,4}(?:verstorben|gestorben|tot)|(?:verstarb"
+        r"plötzliche[rnms]?\ (?:Tode?s?|Todesf[aä]ll\w*)"
+        r"|plötzlich\ (?:und\ unerwartet\ )?(?:\w+\ ){0,4}(?:verstorben|gestorben|tot)|(?:verstarb"
         r"|starb)\ (?:\w+\ ){0,4}plötzlich|tot\ (?:\w+\ ){0,3}(?:aufgefunden|um(?:gefallen)?\b|zusammengebrochen)",
         "",
     ),
@@ -257,8 +268,18 @@ def condition_name(match: re.Match[str], german: bool) -> str | None:
 
 
 _KIN: Final = {
-    "GRFTH": ("grandfather", "Großvater", "grandpa granddad grandfathers MGF PGF opa opas grossvater großvaters"),
-    "GRMTH": ("grandmother", "Großmutter", "grandma granny grandmothers MGM PGM oma grossmutter großmütter"),
+    "MGRFTH": ("maternal grandfather", "Großvater mütterlicherseits", "MGF"),
+    "PGRFTH": ("paternal grandfather", "Großvater väterlicherseits", "PGF"),
+    "MGRMTH": ("maternal grandmother", "Großmutter mütterlicherseits", "MGM"),
+    "PGRMTH": ("paternal grandmother", "Großmutter väterlicherseits", "PGM"),
+    "MAUNT": ("maternal aunt", "Tante mütterlicherseits", ""),
+    "PAUNT": ("paternal aunt", "Tante väterlicherseits", ""),
+    "MUNCLE": ("maternal uncle", "Onkel mütterlicherseits", ""),
+    "PUNCLE": ("paternal uncle", "Onkel väterlicherseits", ""),
+    "MCOUSN": ("maternal cousin", "Cousin mütterlicherseits", ""),
+    "PCOUSN": ("paternal cousin", "Cousin väterlicherseits", ""),
+    "GRFTH": ("grandfather", "Großvater", "grandpa granddad grandfathers opa opas grossvater großvaters"),
+    "GRMTH": ("grandmother", "Großmutter", "grandma granny grandmothers oma grossmutter großmütter"),
     "GRPRN": ("grandparents", "Großeltern", "grandparent"),
     "FTH": ("father", "Vater", "dad fathers vaters väter vätern"),
     "MTH": ("mother", "Mutter", "mom mum mothers mütter"),
@@ -283,12 +304,18 @@ _BY_WORD: Final = {
     word.lower(): code
     for code, (english, german, others) in _KIN.items()
     for word in (english, german, *others.split())
+    if " " not in word
 }
 
 
 def relation_of(word: str) -> str | None:
     """The code of the relation that a word is for."""
     return _BY_WORD.get(word.lower())
+
+
+def relation_by_side(code: str, side: str) -> str | None:
+    """The code of a relation on the mother's (`M`) or the father's (`P`) side; None where it has none."""
+    return f"{side}{code}" if f"{side}{code}" in _KIN else None
 
 
 def relation_name(code: str, german: bool) -> str:

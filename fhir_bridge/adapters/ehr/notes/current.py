@@ -28,6 +28,21 @@ _ONE_AT_A_TIME: Final = ("lvef", "nyha", "smoking")
 """Kinds of which a patient has one value at a time."""
 
 
+_WIDER: Final = {
+    "sudden cardiac death": "sudden death",
+    "plötzlicher Herztod": "plötzlicher Tod",
+    **dict.fromkeys(
+        ("hypertrophic cardiomyopathy", "dilated cardiomyopathy", "arrhythmogenic cardiomyopathy"),
+        "cardiomyopathy",
+    ),
+    **dict.fromkeys(
+        ("hypertrophe Kardiomyopathie", "dilatative Kardiomyopathie", "arrhythmogene Kardiomyopathie"),
+        "Kardiomyopathie",
+    ),
+}
+"""By what else a condition of a relative is named when it is mentioned again."""
+
+
 def standing(sentence: Sentence, moment: int) -> int:
     """Of when a finding of a sentence is, whose words of time give a `moment`."""
     if moment > 0:
@@ -39,7 +54,8 @@ def current(findings: Iterable[Finding]) -> Iterator[Fact | Doubt]:
     """What a note states, each thing once.
 
     Of a kind of which there is one at a time it is what the note says to be of now, or where it says so of none, what
-    it says without a time; where these do not agree, none of them.
+    it says without a time; where these do not agree, none of them. A condition in the family that is told of a
+    relative is none besides.
     """
     results = list(findings)
     stated: dict[str, list[Finding]] = {}
@@ -47,10 +63,16 @@ def current(findings: Iterable[Finding]) -> Iterator[Fact | Doubt]:
         if isinstance(one[0], Fact) and one[0].kind in _ONE_AT_A_TIME:
             stated.setdefault(one[0].kind, []).append(one)
     chosen = {kind: _agreed(facts) for kind, facts in stated.items()}
+    of_relatives = {
+        fact.value for fact, _ in results if isinstance(fact, Fact) and fact.relation and not fact.negated
+    }
+    of_relatives.update(_WIDER[value] for value in tuple(of_relatives) if value in _WIDER)
     seen: set[tuple[str, ...]] = set()
     for fact, _ in results:
         if isinstance(fact, Fact):
             if fact.kind in chosen and fact is not chosen[fact.kind]:
+                continue
+            if fact.kind == "family" and fact.value in of_relatives and not (fact.relation or fact.negated):
                 continue
             key = (fact.kind, fact.value, fact.relation, str(fact.negated))
             if key in seen:

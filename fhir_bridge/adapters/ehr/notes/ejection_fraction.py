@@ -113,7 +113,10 @@ _BARE: Final = re.compile(
     r"|\s/\s|\.?\s*$))"
 )
 """A number right after the name, without unit, with nothing after it in its part of the sentence."""
-_LOOSE: Final = re.compile(r"\b(?:about|around|almost|nearly|roughly|etwa|rund|knapp|fast)\b", re.IGNORECASE)
+_LOOSE: Final = re.compile(
+    r"\b(?:about|around|almost|nearly|roughly|approx(?:imately)?|circa|ca|etwa|rund|knapp|fast)\b",
+    re.IGNORECASE,
+)
 _GAP_WORDS: Final = r"""is|was|were|of|at|now|estimated|between|measured|mildly|moderately|severely|depressed
     |reduced|preserved|impaired|which|that|had|has|been
     |an?|the|with|biplane|approximately|approx|about|shows?|in|by|von|war|ist|liegt|lag|beträgt|betrug|nun|jetzt

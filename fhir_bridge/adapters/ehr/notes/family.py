@@ -16,6 +16,7 @@ from fhir_bridge.adapters.ehr.notes.conditions import (
     CONDITION,
     WORDS,
     condition_name,
+    relation_by_side,
     relation_name,
     relation_of,
 )
@@ -60,6 +61,18 @@ _KIN_WORDS: Final = r"""maternal|paternal|mat\.?|pat\.?|ms\.?|vs\.?|mütterliche
     |patient['’]s|twin|all|alle|first|(?:ersten|zweiten|1\.|2\.)\ Grades|on\ (?:the|his|her)\ (?:mother|father
     |maternal|paternal|mum
     |dad)(?:['’]s)?\ side(?:\ of\ the\ family)?|in|of|auch|also|sowie|great"""
+_SIDE_BEFORE: Final = re.compile(
+    r"\b(?:(?P<mother>maternal|mat\.|mütterl(?:iche[rnms]?|\.))|paternal|(?-i:pat\.)|väterl(?:iche[rnms]?|\.))"
+    r"\s*(?:(?:half|first|older|oldest|eldest|younger|youngest|late|ältere[rn]?|jüngere[rn]?)[\s-]+)?\Z",
+    re.IGNORECASE,
+)
+_SIDE: Final = r"""(?:(?P<mother{0}>mütterlicherseits|mütterl\.|ms\.|maternal|(?:auf|on)\ (?:(?:the|his|her)\ )?
+    (?:(?:mother|mum|mom)['’]s|maternal|mütterlicher)\ (?:side|Seite))|(?:väterlicherseits|väterl\.|vs\.|paternal
+    |(?:auf|on)\ (?:(?:the|his|her)\ )?(?:(?:father|dad)['’]s|paternal|väterlicher)\ (?:side|Seite)))(?!\w)"""
+_SIDE_AFTER: Final = re.compile(
+    rf"(?:\s*\(\s*{_SIDE.format(1)}\s*\)|,?\s+{_SIDE.format(2)}(?!\s+(?:{WORDS})\b))",
+    re.IGNORECASE | re.VERBOSE,
+)
 _JOINED: Final = re.compile(
     rf"(?:[\s,&/+(]|\b(?:and|und|u\.|as\ well\ as|plus|or|oder|sowie|{_KIN_WORDS})(?!\w))*",
     re.IGNORECASE | re.VERBOSE,
@@ -164,6 +177,28 @@ _HISTORY: Final = re.compile(
     |Familie)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
+_IS_HISTORY: Final = re.compile(
+    r"(?:family\ (?:medical\ )?(?:history|hx)|fam\.?\ hx|FHx|FmHx|FH|Familienanamnese|FA|familiäre[rn]?\ \w+)\Z",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Words for the history of the family: its conditions follow, what stands before is the patient's."""
+_OF: Final = re.compile(r"\s*(?:of|for|für|mit|durch|von)\b", re.IGNORECASE)
+_GOES_ON: Final = re.compile(
+    r"\s*(?:(?:is\ |ist\ )?pos(?:itive?|itiv)?\.?\s*)?(?:,|(?:and|und|sowie|plus|as\ well\ as)\b)[^:]*\Z",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""After a history of which nothing is told: what follows is the patient's."""
+_BEGINS: Final = re.compile(
+    r"\b(?:and|und|sowie|but|aber|jedoch|plus|with|mit)\s+(?:(?:an?|eine[rnm]?|no|keine?[rnm]?"
+    r"|(?:known|strong|positive?|bekannte?|positiv|stark)(?:e[rnm])?)\s+)*\Z",
+    re.IGNORECASE,
+)
+"""Before words for the family with which another part of the sentence begins."""
+_ANOTHER: Final = re.compile(r"¤.*\b(?:and|und|sowie|plus)\b", re.IGNORECASE)
+_NAMED: Final = re.compile(r"\s*(?::\s*(?:(?:no|keine?|strong|positive?|negative?)\s+)?)?", re.IGNORECASE)
+"""Between a condition and the history that is asked of it: `CAD: no family history`."""
+_RISKS: Final = ("hypertension", "diabetes", "hypercholesterolemia")
+"""What stands beside a family history in a list of the patient's risk factors."""
 _LINK_WORDS: Final = r"""of|for|with|positive?|positiv|negativ|pos|significant|notable|remarkable|strong
     |premature|early|known|affected|by|betroffen|does|do|bekannt\w*|has|have|had|been|suffered|several|many|members
     |one|anyone|who|kommt|kommen
@@ -172,7 +207,7 @@ _LINK_WORDS: Final = r"""of|for|with|positive?|positiv|negativ|pos|significant|n
     |worth|der\ Patientin|des\ Patienten|engeren|nahen|Hinweise?|Anhalt|evidence|bzgl|bezüglich|hinsichtlich|für
     |von|mit|gehäuft\w*|is|are|ist|sind
     |includes?|including|and|or|und|oder|sowie|hx|history|an?|eine?|einer|eines|fälle|vermehrt|durch|belastet
-    |there|in|the|der|die|das|no|not|any|neg|negative?|nor|neither|weder|noch
+    |there|in|the|der|die|das|no|nil|none|not|any|neg|negative?|nor|neither|weder|noch
     |keine?[nrms]?|relevant\w*|leer|frühe[rn]?|finden|findet|sich|wird|werden|wurde|other|sonst|family|familiär
     |familial|familiäre\w*|plus|also|auch|but|aber|jedoch|however|auftreten|s|hereditary|runs"""
 _LINK: Final = re.compile(rf"(?:[\s:,./()–-]|\b(?:{_LINK_WORDS})(?!\w)|¤)*", re.IGNORECASE | re.VERBOSE)
@@ -202,6 +237,18 @@ _DENIED_AFTER: Final = re.compile(
     |family)\ (?:bisher\ )?nicht|(?:family|familie)\ (?:none|nil|keine?[rs]?)|gibt\ es\ [^,;.]*\bnicht
     |unknown\ to)\b|(?::
     |-)\s*(?:none|no|nein|keine|nil|negativ)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_EMPTY: Final = re.compile(r"\W*(?:leer|negativ)\b", re.IGNORECASE)
+_DENIED_ALL: Final = re.compile(
+    rf"[,;]\s*(?:(?:and|but|und|aber)\s+)?(?P<no>{_NO})\s+(?:(?:other|further|weiteren?|sonstigen?)\s+)?\Z",
+    re.IGNORECASE,
+)
+"""After what is told of relatives: a condition is denied of the family, where it is in the plural."""
+_PLURAL: Final = re.compile(
+    r"""(?:strokes|attacks|deaths|MIs|CVAs|DVTs|clots|cancers|infarct(?:ion)?s|aneurysms|dissections|defects
+    |opathies|malignancies|fällen?|infarkten?|[kc]arzinomen?|tumoren?|thrombosen|embolien|opathien|krankungen
+    |aneurysmen|dissektionen|fehlern?)\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
 _EXAMINED: Final = re.compile(
@@ -238,6 +285,15 @@ class _Kin(NamedTuple):
     end: int
 
 
+def _kin(text: str, match: re.Match[str]) -> _Kin:
+    """A relative, with the words for the mother's or father's side."""
+    code, start, end = relation_of(match["who"]) or "", match.start(), match.end()
+    side = _SIDE_BEFORE.search(text, 0, start) or _SIDE_AFTER.match(text, end)
+    if side is None or not (sided := relation_by_side(code, "M" if any(side.groups()) else "P")):
+        return _Kin(code, start, end)
+    return _Kin(sided, min(start, side.start()), max(end, side.end()))
+
+
 def family_history(sentence: Sentence) -> Iterator[Fact]:
     """The conditions of relatives that a sentence states or denies."""
     text = sentence.text
@@ -252,8 +308,11 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
     ):
         return
     others = list(_OTHER_PERSON.finditer(text))
-    kin = [_Kin(relation_of(one["who"]) or "", one.start(), one.end()) for one in _RELATIVE.finditer(text)]
-    kin = [one for one in kin if not any(other.start() <= one.start < other.end() for other in others)]
+    kin = [
+        _kin(text, one)
+        for one in _RELATIVE.finditer(text)
+        if not any(other.start() <= one.start() < other.end() for other in others)
+    ]
     kin = sorted([*kin, *(_Kin("", one.start(), one.end()) for one in others)], key=lambda one: one.start)
     anchors = list(_HISTORY.finditer(text))
     dead = _of_the_dead(sentence, kin)
@@ -328,6 +387,15 @@ def _walk(
         gap = text[at : mark.start()]
         if subjects and not first and _WITHOUT.search(gap) and _link(sentence, text, mark, anchors, False):
             subjects, loose = [], [mark]
+        elif (
+            subjects
+            and sentence.section.kind == "family"
+            and _PLURAL.search(mark[0])
+            and (no := _DENIED_ALL.search(gap)) is not None
+            and (name := condition_name(mark, german)) is not None
+        ):
+            yield sentence.fact("family", name, at + no.start("no"), mark.end(), negated=True)
+            subjects, first = [], False
         elif subjects and not first:
             plain = _APPOSITION.sub("", _WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap))))
             clear = any(kind.fullmatch(plain) for kind in (_BETWEEN, _PREDICATE, _POST_MORTEM))
@@ -356,7 +424,7 @@ def _of_the_dead(sentence: Sentence, kin: list[_Kin]) -> list[_Kin]:
     if match is None or sentence.before is None or any(one.start < match.end() for one in kin):
         return []
     *_, last = [None, *_RELATIVE.finditer(sentence.before.text)]
-    return [_Kin(relation_of(last["who"]) or "", 0, 0)] if last is not None else []
+    return [_Kin(_kin(sentence.before.text, last).code, 0, 0)] if last is not None else []
 
 
 def _masked(text: str, conditions: list[re.Match[str]]) -> str:
@@ -470,8 +538,9 @@ def _of_the_family(
         after = after[: stop.start()] if stop else after
         if denial is not None:
             yield sentence.fact("family", name, min(denial.start(), span[0]), span[1], negated=True)
-        elif _DENIED_AFTER.search(after) or _denied_by_anchor(text, condition):
-            yield sentence.fact("family", name, span[0], span[1], negated=True)
+        elif (follows := _DENIED_AFTER.search(after) or _EMPTY.match(after)) is not None:
+            end = max(span[1], condition.end() + follows.end())
+            yield sentence.fact("family", name, span[0], end, negated=True)
         elif _WITHOUT.search(
             text, condition.end(), sentence.clause(condition.start(), condition.end())[1]
         ) or (_WITHOUT.search(text[: condition.start()]) and not _YES.search(text[: condition.start()])):
@@ -496,27 +565,34 @@ def _goes_on_to_deny(sentence: Sentence) -> bool:
     )
 
 
-def _denied_by_anchor(text: str, condition: re.Match[str]) -> bool:
-    return re.match(r"\W*(?:leer|negativ)\b", text[condition.end() :], re.IGNORECASE) is not None
-
-
 def _link(
     sentence: Sentence, text: str, condition: re.Match[str], anchors: list[re.Match[str]], headed: bool
 ) -> tuple[int, int] | None:
     """The span of a condition and the words for the family that it is linked to; None where it is to none."""
+    at_risk = sentence.section.kind == "risk"
     for anchor in anchors:
         if anchor.end() <= condition.start():
             gap = text[anchor.end() : condition.start()]
-            led = anchor.start() <= 2 or sentence.body >= anchor.end()
+            led = not at_risk and (anchor.start() <= 2 or sentence.body >= anchor.end())
             commas = (
                 "," in gap
                 and not led
-                and not re.search(r"\b(?:neither|weder|no|keine?)\b", gap, re.IGNORECASE)
+                and (at_risk or not re.search(r"\b(?:neither|weder|no|keine?)\b", gap, re.IGNORECASE))
             )
-            if _LINK.fullmatch(gap) and not commas and not _CLOSED.search(gap):
+            if commas or (_IS_HISTORY.match(anchor[0]) and _GOES_ON.match(gap)):
+                continue
+            if at_risk and _ANOTHER.search(gap) and condition_name(condition, False) in _RISKS:
+                continue
+            if _LINK.fullmatch(gap) and not _CLOSED.search(gap):
                 return anchor.start(), condition.end()
         elif anchor.start() >= condition.end():
             gap = text[condition.end() : anchor.start()]
+            if _BEGINS.search(gap) or (_IS_HISTORY.match(anchor[0]) and not _NAMED.fullmatch(gap)):
+                continue
+            if _IS_HISTORY.match(anchor[0]) and _OF.match(text, anchor.end()):
+                continue
+            if at_risk and "," in gap and not _WITHOUT.search(text, 0, condition.start()):
+                continue
             if _LINK.fullmatch(gap) and not re.search(r"\(|,\s*$", gap):
                 return condition.start(), anchor.end()
     if headed and _LINK.fullmatch(text[sentence.body : condition.start()]):

@@ -31,7 +31,10 @@ _CLASS: Final = r"(?:IV|I{1,3}|[1-4])"
 _SUB: Final = r"(?:\s?[ab](?![\w-]))?(?![\w%])"
 _NAME: Final = r"(?:NYHAA?|NHYA|NYAH|NYH|New\ York\ Heart(?:\ Association)?)"
 _JOIN: Final = r"(?:\s*(?P<join>-|–|/|to|or|bis|oder|and|und)\s*(?:(?:NYHA|class|Klasse|Stadium)[- ])?"
-_BETWEEN_NAME: Final = r"""(?:\s*(?:[-:=]\s*)?(?:[()]|(?:functional|Funktions|Klasse|class(?:ification)?|cl\.?|FC
+_BETWEEN_NAME: Final = r"""(?:\s*(?:[-:=]\s*)?(?:[()]|(?:(?:at|on|upon|bei|zum|zur)\ (?:the\ |hospital[ ]
+    |time\ of\ |Zeitpunkt\ der\ )*
+    (?:discharge|admission|arrival|presentation|follow-?up|baseline|diagnosis|Entlassung(?:szeitpunkt)?|Aufnahme
+    |Vorstellung|Kontrolle|Diagnose|Erstdiagnose|Einschluss)|functional|Funktions|Klasse|class(?:ification)?|cl\.?|FC
     |stage
     |Stadium|Stad\.|Grad|grade|Kl\.|status
     |Funktionsklasse|of|was|war|beträgt|entspricht|liegt\ bei|gives|prior|symptoms?|Beschwerden|at|bei|currently
@@ -71,6 +74,7 @@ _OTHER_CLASS: Final = re.compile(
 _MORE: Final = re.compile(
     rf"\s*(?:[-–/,]|,?\s*(?:or|oder|and|und))\s*(?:NYHA\s*)?{_CLASS}(?![\w-]|\s[a-zäöü])", re.IGNORECASE
 )
+_UPTO: Final = re.compile(rf"\s*[-–/]\s*({_CLASS}){_SUB}", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"\b(?:between|zwischen|zw\.)\s*$", re.IGNORECASE)
 _NOT_NYHA: Final = re.compile(
     r"\b(?:not in|no longer in|denies|nicht in|verneint|not documented|nicht dokumentiert"
@@ -221,8 +225,9 @@ def _mentions(sentence: Sentence, day: date | None) -> Iterator[_Mention]:
         low = match["low"] or match["low2"]
         if match["high"] and match["join"] == "to" and FROM.search(text[at : match.start()]):
             spans.append((low, "", "-", match.start(), match.end("low"), True, False))
-            spans.append((match["high"], "", "-", match.start("high"), match.end(), True, True))
-            at = match.end()
+            wider = _UPTO.match(text, match.end("high"))
+            at = wider.end() if wider else match.end()
+            spans.append((match["high"], wider[1] if wider else "", "-", match.start("high"), at, True, True))
             continue
         spans.append(
             (

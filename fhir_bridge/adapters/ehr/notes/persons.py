@@ -48,6 +48,15 @@ FAMILY: Final = re.compile(
 )
 """A person who is not the patient."""
 _FAMILY_ITSELF: Final = re.compile(r"\b(?:family|FHx|familie\w*|familiär\w*)\b", re.IGNORECASE)
+_IN_FAMILY: Final = re.compile(
+    r"\s*\b(?:in\ (?:the|an?|his|her|der|ihrer|seiner)\ (?:family|Familie)|bei\ einem\ Familien)",
+    re.IGNORECASE,
+)
+_HISTORY: Final = re.compile(
+    r"\b(?:family\ (?:medical\ )?(?:history|hx)|FHx?|Familienanamnese|familiäre[rn]?\ (?:Vorb|B)elastung)\b",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""With which what is said of relatives begins: what stands before it is the patient's."""
 OTHER: Final = re.compile(
     r"""\b(?:husband|wife|spouse|partner|friend|doctor)(?:in)?['’]?s\b|\b(?:Ehemann|Ehefrau|Partner)\w*\b
     |\b(?:wife|husband|spouse|friend|neighbou?r|step|foster|in-law|(?:step|foster)\w+|Schwieger\w+|Stief\w+
@@ -155,7 +164,7 @@ def speaks_of_another(text: str, start: int, end: int, clause: tuple[int, int]) 
         if _is_item(text, match, start, clause[0]):
             continue
         return True
-    if _FAMILY_ITSELF.search(text, clause[0], end):
+    if _FAMILY_ITSELF.search(text, clause[0], end) or _IN_FAMILY.match(text, end):
         return True
     after = FAMILY.search(text, end, clause[1])
     return (
@@ -163,6 +172,7 @@ def speaks_of_another(text: str, start: int, end: int, clause: tuple[int, int]) 
         and _WITH.search(text[end : after.start()]) is None
         and _SOURCE.search(text[end : after.start()]) is None
         and _OCCASION.search(text[end : after.start()]) is None
+        and _HISTORY.search(text[end : after.start()]) is None
     )
 
 

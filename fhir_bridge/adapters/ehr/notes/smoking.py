@@ -129,6 +129,11 @@ _STATES: Final = tuple(
             |\bpast\ (?:history|hx)\ of\ (?:smoking|tobacco\ \w+)|\b{_FIELD}seit\ [^.;]{{1,20}}\ nicht\ mehr\b
     |\bsmoked\b[^.;]{{0,40}}\b(?:none\ since|not\ since|in\ (?:his|her)\ (?:youth|teens|twenties|20s
     |30s))|\b(?:in\ der\ jugend|als\ jugendliche[r]?)\ geraucht\b
+            |\brauchte\b[^.;]{{1,60}}\b(?:seitdem|seither|seit)\b[^.;]{{1,40}}\b(?:(?:rauch|nikotin)-?frei|abstinent
+            |nicht-?raucher(?:in)?|nicht\ mehr)\b
+            |(?:\bbis\ zu[mr]\b[^.;,]{{1,40}}\brauchte\b|\brauchte\b[^.;,]{{0,20}}\bbis\ zu[mr]\b)
+            (?![^.;,]{{0,40}}\b(?:nicht|nie|kein\w*)\b)(?![^.;]{{0,60}}\b(?:jetzt|aktuell|derzeit|nun|noch|wieder
+            |weiter\w*|seitdem|seither)\b[^.;]{{0,30}}\d)
             |\bgeraucht\b[^.;]{{0,30}}\b(?:nicht\ mehr|aufgehört)\b|^\W*quit\ (?:in\ )?(?:(?:19|20)\d\d
     |\d+\ (?:years|yrs|months|weeks))
             |\b{_FIELD}vor\ \w+\ (?:jahren?|monaten?|wochen?)\ (?:eingestellt|aufgehört|gestoppt|beendet)
@@ -173,6 +178,8 @@ _STATES: Final = tuple(
             |\bhas\ smoked\ (?:\S+\ ){{0,4}}since\b
             |\bcut\ (?:down|back)\ (?:from\ \d+\ )?to\ {_AMOUNT}
             |\b(?:active|current|ongoing|continued)\ (?:tobacco|nicotine|cigarette)\ (?:user?|abuse|dependence)\b
+            |\b(?:active|current|ongoing|continued)\ (?:cigarette\ )?smoking(?=\s*(?:[,;)(]|\.\s|\.?\Z|and\b|\d|~))
+            |\b(?:aktives|aktuelles|fortgesetztes|weiterhin)\ rauchen(?=\s*(?:[,;)(]|\.\s|\.?\Z|und\b|\d|~))
     |\b{_USE}\b|\bF17\.[0-2]\w*(?:\ G)?\b
             |\b{_FIELD}(?:current|active|yes|y\b|daily|every\ day|some\ days|ongoing|{_AMOUNT}
     |\d+(?:/\d+)?\s*(?:/|per)\s*(?:d|tag|day))

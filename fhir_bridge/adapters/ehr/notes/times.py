@@ -50,7 +50,8 @@ NOW: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 EARLIER: Final = re.compile(
-    r"""\b(?:previous(?:ly)?|prev|prior|earlier|former(?:ly)?|once|had\ (?:been|fallen|risen|sunk|come|gone|\w+ed)
+    r"""\b(?:previous(?:ly)?|prev|prior(?!\ to\b)|earlier|former(?:ly)?|once|had\ (?:been|fallen|risen|sunk|come
+    |gone|\w+ed)
     |used\ to\ be
     |initial(?:ly)?|initiale?[rnms]?|baseline|nadir|lowest|worst|Tiefpunkt|minimal|usually|normally|habitual(?:ly)?
     |üblicherweise|normalerweise|original(?:ly)?|old|
@@ -67,7 +68,8 @@ EARLIER: Final = re.compile(
     |first\ (?:presented|seen|diagnosed)|when\ (?:\w+\ ){0,4}(?:diagnosed|presented)
     |pre-?\ ?(?:op\w*(?!\w*\ (?:assessment|evaluation|work-?up|review|clinic|echo|check))|transplant|CRT|TAVI|MI
     |chemo\w*|procedure|ablation|implant\w*)
-    |(?<!as\ )before(?!\ (?:discharge|dismissal|leaving|exercise))|prior\ to(?!\ discharge)
+    |(?<!as\ )(?:before|prior\ to)(?!\ (?:discharge|dismissal|leaving|exercise|(?:the\ |his\ |her\ |each\ )?(?:next
+    |upcoming|planned|forthcoming)\b|cycles?\ (?:\d\d|[2-9])))
     |Erst(?:vorstellung|kontakt|manifestation|untersuchung)|als\ [^,;]{1,40}\ (?:diagnostiziert|festgestellt)
     |früher\w*|zuvor|vormals|vorher\w*|ehemals|ehemalige?\w*|damals|damalige\w*|seinerzeit|ursprünglich\w*|einst
     |alte?[rnms]?

@@ -84,6 +84,12 @@ def test_a_section_says_of_what_its_sentences_are(text: str, facts: str) -> None
         ("RV dilated, EF 35%.", ""),
         ("EF des RV 35 %.", ""),
         ("Stepmother had breast cancer.", ""),
+        ("EF 20% in a family member, his brother.", ""),
+        ("Smoker in the family, her brother.", ""),
+        (
+            "Raucher mit Familienanamnese für Herzinfarkt beim Vater.",
+            "family=Myokardinfarkt:Vater; smoking=current",
+        ),
     ],
 )
 def test_what_is_of_another_is_none_of_the_patient(text: str, facts: str) -> None:
