@@ -101,7 +101,7 @@ def load_packages(sources: Sequence[str | Path], cache: Path | None = None) -> P
     linked = _linked.get(name)
     if linked is None:
         if len(_linked) >= MAX_LINKED:
-            _linked.clear()
+            _linked.pop(next(iter(tuple(_linked))), None)  # the oldest
         layer, cached = _layer(paths, name, cache)
         definitions = Definitions(lambda: replace(SHIPPED.added, layer=layer))
         linked = _linked[name] = PackageReport(
