@@ -108,7 +108,7 @@ def content_hash_of(predictor: Predictor) -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)  # value sets, of all models: fewer would be read again for each
 def _file(file: str, _changed: int, _size: int) -> bytes:
     """Digest of a file, read again where it changed."""
     with Path(file).open("rb") as content:
