@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -440,8 +440,7 @@ def _add_up(
             # The earliest message decides where an item is, so that the order of arrival does not.
             if key not in locations or message.order < locations[key][0]:
                 locations[key] = (message.order, number, item)
-        for key in [key for key in orders if key.startswith(name + _ITEM)]:
-            del orders[key]
+        _forget_items(orders, name)
         # A message without the list says nothing about it, neither that it is empty.
         if not new and name in previous:
             orders[name] = previous[name]
@@ -496,14 +495,11 @@ def _keep_numbers(
     if name is None or not (old or new or name in message.cleared):
         return
     whole = previous.get(name) or snapshot or known.order
-    oldest = previous.get(name + _ITEM)
-    if name in message.cleared:
-        oldest = max(message.order, oldest or message.order)
+    oldest = _cleared_at(name, message, previous)
     numbers = [(previous.get(_number_key(name, item)) or whole, item) for item in old]
     numbers += [(message.order, item) for item in new]
-    for key in [key for key in orders if key.startswith(name + _ITEM)]:
-        del orders[key]
-    kept = _newest_numbers(name, numbers, oldest)
+    _forget_items(orders, name)
+    kept = _newest(numbers, partial(_number_key, name), oldest)
     if oldest is not None:
         orders[name + _ITEM] = oldest
     if not new and name in previous:
@@ -536,11 +532,8 @@ def _keep_parts(
         [item for item in entry.resource.get(name) or () if isinstance(item, dict)]
         for entry in (known, message)
     )
-    cleared = previous.get(name + _ITEM)
-    if name in message.cleared:
-        cleared = max(message.order, cleared or message.order)
-    for key in [key for key in orders if key.startswith(name + _ITEM)]:
-        del orders[key]
+    cleared = _cleared_at(name, message, previous)
+    _forget_items(orders, name)
     if cleared is not None and (snapshot is None or cleared > snapshot):
         orders[name + _ITEM] = cleared
     if not (old or new):
@@ -551,33 +544,37 @@ def _keep_parts(
 
     items = [(previous.get(key_of(item)) or previous[name], item) for item in old]
     items += [(message.order, item) for item in new]
-    newest: dict[str, Order] = {}
-    for since, item in items:
-        newest[key_of(item)] = max(since, newest.get(key_of(item), since))
     oldest = max((order for order in (cleared, snapshot) if order is not None), default=None)
-    kept: dict[tuple[Order, bytes], Any] = {}
-    for since, item in items:
-        if since == newest[key_of(item)] and (oldest is None or since >= oldest):
-            kept.setdefault((since, canonical(item)), item)
-    # A stable sort, the newest first: of one message as it has them.
-    listed = sorted(((key[0], item) for key, item in kept.items()), key=lambda each: each[0], reverse=True)
+    listed = _newest(items, key_of, oldest)
     if listed:
         orders[name] = listed[0][0]
         orders.update((key_of(item), since) for since, item in listed if since != orders[name])
     _set(content, name, [item for _, item in listed])
 
 
-def _newest_numbers(
-    name: str, numbers: list[tuple[Order, Any]], oldest: Order | None = None
+def _cleared_at(name: str, message: Contribution, previous: Mapping[str, Order]) -> Order | None:
+    """When a message last cleared a list; None where none did."""
+    cleared = previous.get(name + _ITEM)
+    return max(message.order, cleared or message.order) if name in message.cleared else cleared
+
+
+def _forget_items(orders: dict[str, Order], name: str) -> None:
+    """Take the items of a list out of the orders: it is made anew."""
+    for key in [key for key in orders if key.startswith(name + _ITEM)]:
+        del orders[key]
+
+
+def _newest(
+    items: list[tuple[Order, Any]], key_of: Callable[[Any], str], oldest: Order | None = None
 ) -> list[tuple[Order, Any]]:
-    """The numbers of the newest message of each kind and namespace, the newest first; none older than `oldest`."""
+    """What the newest message says under each key, each once, the newest first; none older than `oldest`."""
     newest: dict[str, Order] = {}
-    for since, item in numbers:
-        key = _number_key(name, item)
+    for since, item in items:
+        key = key_of(item)
         newest[key] = max(since, newest.get(key, since))
     kept: dict[tuple[Order, bytes], Any] = {}
-    for since, item in numbers:
-        if since == newest[_number_key(name, item)] and (oldest is None or since >= oldest):
+    for since, item in items:
+        if since == newest[key_of(item)] and (oldest is None or since >= oldest):
             kept.setdefault((since, canonical(item)), item)
     # A stable sort: of one message as it has them.
     return sorted(
@@ -647,7 +644,7 @@ def _with_numbers(newest: Contribution, name: str, states: Sequence[Contribution
         whole = orders.get(name) or orders.get("") or state.order
         items = state.resource.get(name) or ()
         numbers += [(orders.get(_number_key(name, item)) or whole, item) for item in items]
-    values = [item for _, item in _newest_numbers(name, numbers)]
+    values = [item for _, item in _newest(numbers, partial(_number_key, name))]
     if values == (newest.resource.get(name) or []):
         return newest.resource
     return {**newest.resource, name: values}
