@@ -325,16 +325,7 @@ class Dictionaries:
 
     async def rows_of_stored(self, resource_type: str, codes: Sequence[str]) -> str:
         """The same of codes that nothing stored may have, and that get no number then; empty where none has one."""
-        unknown = [code for code in codes if (resource_type, code) not in self._parameters]
-        if unknown:
-            async with self._pool.connection() as connection:
-                rows = await connection.execute(
-                    "SELECT code, key FROM parameter WHERE type = %s AND code = ANY(%s)",
-                    (resource_type, unknown),
-                )
-                self._parameters.update({(resource_type, code): key for code, key in await rows.fetchall()})
-        pairs = [(resource_type, code) for code in codes]
-        return _among([self._parameters[pair] for pair in pairs if pair in self._parameters])
+        return _among(list((await self.stored_parameters(resource_type, codes)).values()))
 
     async def find_system(self, url: str) -> int | None:
         """The number of a code system, or None where no stored code has it."""
