@@ -47,6 +47,11 @@ _TABLES = {
 _LAST = "\U0010ffff"
 
 
+def _begins(column: str, start: str) -> Condition:
+    """A text that begins so, by the order of an index."""
+    return Condition(f"({column} >= %s AND {column} < %s)", (start, start + _LAST))
+
+
 class CodeSets(Protocol):
     """What terminology says of the modifiers `:in`, `:not-in`, `:below` and `:above`."""
 
@@ -420,7 +425,7 @@ async def _string(query: _Query, values: Sequence[str]) -> Condition:
         elif query.modifier:
             raise query.refuse_modifier()
         else:
-            results.append(Condition("(i.value >= %s AND i.value < %s)", (normal, normal + _LAST)))
+            results.append(_begins("i.value", normal))
     return await query.exists(any_of(results))
 
 
@@ -429,9 +434,8 @@ async def _uri(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier == "below":
         # What is below begins behind a slash: `http://a/b` does not match `http://a/bc`.
         conditions = [
-            Condition("(i.value = %s OR (i.value >= %s AND i.value < %s))", (value, start, start + _LAST))
+            any_of([Condition("i.value = %s", (value,)), _begins("i.value", value.rstrip("/") + "/")])
             for value in values
-            for start in (value.rstrip("/") + "/",)
         ]
     elif query.modifier == "above":
         listed = [indexable(above) for value in values for above in _above(value)]
@@ -593,9 +597,8 @@ async def _family(value: str, targets: Sequence[str], query: _Query) -> Conditio
             raise query.refuse_modifier()
         name, bar, version = url.partition("|")
         # `|4` has 4.2 below it, and not 42.
-        starts = [f"{name}|{version}." if bar else f"{name}|"]
-        below = [Condition("(i.url >= %s AND i.url < %s)", (start, start + _LAST)) for start in starts]
-        return any_of([Condition("i.url = %s", (indexable(url),)), *below])
+        below = [_begins("i.url", f"{name}|{version}.")] if bar else []
+        return any_of([_canonical(url), *below])
     types = [target for target in targets if has_parts(target, known) and kind in (None, target)]
     if not types or query.access is None or not (identity or "/" not in local):
         raise query.refuse_modifier()
@@ -640,8 +643,7 @@ def _canonical(url: str) -> Condition:
     exact = Condition("i.url = %s", (indexable(url),))
     if "|" in url:
         return exact
-    start = f"{url}|"
-    return any_of([exact, Condition("(i.url >= %s AND i.url < %s)", (start, start + _LAST))])
+    return any_of([exact, _begins("i.url", f"{url}|")])
 
 
 _BY_TYPE: dict[str, Callable[[_Query, Sequence[str]], Awaitable[Condition]]] = {
