@@ -32,16 +32,12 @@ def elements_of(
     Raises:
         TooManyEntries: that makes more than `most`.
     """
-    composites, names = known.derived(_composites, resource["resourceType"])
+    parts, names = known.derived(_composites, resource["resourceType"])
     if names is not None and names.isdisjoint(resource):
         return None
     pairs: dict[str, list[CompositeEntry]] = {}
-    for pair in compiled(resource["resourceType"], composites, known).pairs(resource, most):
+    for pair in compiled(resource["resourceType"], frozenset(parts), known).pairs(resource, most):
         pairs.setdefault(pair.parameter, []).append(pair)
-    parts = {
-        code: [part for part, _ in known.search_parameters(resource["resourceType"])[code].components]
-        for code in composites
-    }
     elements = _numbered(pairs, entries, parts)
     results: list[tuple[IndexEntry, int | None]] = []
     for entry in entries:
@@ -52,7 +48,7 @@ def elements_of(
 
 
 def _numbered(
-    pairs: dict[str, list[CompositeEntry]], entries: Sequence[IndexEntry], parts: Mapping[str, Sequence[str]]
+    pairs: dict[str, list[CompositeEntry]], entries: Sequence[IndexEntry], parts: Mapping[str, frozenset[str]]
 ) -> dict[IndexEntry, dict[int | None, None]]:
     """For each entry of a component the elements that it comes from, in order.
 
@@ -87,15 +83,21 @@ def _numbered(
     return elements
 
 
-def _composites(known: Definitions, resource_type: str) -> tuple[frozenset[str], frozenset[str] | None]:
-    """Composites of repeating elements, and the elements of the resource that they are; None: any may be."""
-    expressions = {
-        code: parameter.expression
+def _composites(
+    known: Definitions, resource_type: str
+) -> tuple[dict[str, frozenset[str]], frozenset[str] | None]:
+    """Composites of repeating elements with the parameters of their components, and the elements of the resource that
+    they are; None: any may be."""
+    composites = {
+        code: parameter
         for code, parameter in known.search_parameters(resource_type).items()
         if parameter.components and not is_of_resource(parameter)
     }
-    names = [_names(expression, resource_type) for expression in expressions.values()]
-    return frozenset(expressions), frozenset().union(*names) if all(names) else None
+    names = [_names(parameter.expression, resource_type) for parameter in composites.values()]
+    parts = {
+        code: frozenset(part for part, _ in parameter.components) for code, parameter in composites.items()
+    }
+    return parts, frozenset().union(*names) if all(names) else None
 
 
 def _names(expression: str, resource_type: str) -> frozenset[str]:
