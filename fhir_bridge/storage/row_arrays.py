@@ -22,8 +22,6 @@ from fhir_bridge.storage.contents import shortened
 
 __all__ = ["RowArray", "RowType", "know_row_types"]
 
-Encoder = Callable[[Any], bytes]
-
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """From which PostgreSQL counts microseconds."""
 _INFINITE = {"infinity": 2**63 - 1, "-infinity": -(2**63)}
