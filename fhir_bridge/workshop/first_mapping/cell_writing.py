@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.selecting import stated_in
 from fhir_bridge.workshop.first_mapping.statuses import NOTHING_THERE
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.tables import Plan
@@ -170,8 +171,7 @@ class CellWriter:
 
     def _values(self, guess: Guess) -> list[str]:
         """The cells of a column without its words for no value."""
-        cells = self._sample.values(self._sample.columns.index(guess.column))
-        return [cell for cell in cells if cell not in guess.missing]
+        return stated_in(self._sample, guess)
 
     def _ask(self, question: str) -> None:
         if question not in self.questions:

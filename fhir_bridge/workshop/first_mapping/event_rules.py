@@ -12,6 +12,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
 from fhir_bridge.workshop.first_mapping.parts import RECORDED, did, part_of
+from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, NOTHING_THERE, by_word
 from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
@@ -261,9 +262,7 @@ class EventRules(DispenseRules, OrderWriter):
     def _meanings(self, guess: Guess, codes: Mapping[str, str], how: str) -> dict[str, str]:
         """The codes of a column's words in small letters; those that `codes` has not are asked about."""
         known = by_word(codes)
-        words = dict.fromkeys(
-            v.casefold() for v in self._sample.values(self._sample.columns.index(guess.column))
-        )
+        words = dict.fromkeys(v.casefold() for v in cells_of(self._sample, guess))
         lacking = [word for word in words if word not in known]
         if lacking:
             self._ask(f"{guess.column}: {how} does each of these mean: {', '.join(lacking[:8])}?")

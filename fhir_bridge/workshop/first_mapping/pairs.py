@@ -8,6 +8,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.people import depends_on
+from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 
 __all__ = ["codes_of_names"]
@@ -47,7 +48,7 @@ def _is_bed(guess: Guess) -> bool:
 
 
 def _length(sample: Sample, guess: Guess) -> float:
-    values = sample.values(sample.columns.index(guess.column))
+    values = cells_of(sample, guess)
     return sum(map(len, values)) / len(values) if values else 0.0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.statuses import by_word
 from fhir_bridge.workshop.first_mapping.writing import Writer, concepts_of, listed, quoted
 
@@ -164,9 +165,7 @@ class PatientRule(Writer):
         known = by_word(_MARITAL)
         here = self._cell(guess, "Patient.maritalStatus")
         cases, lacking = [], []
-        for word in dict.fromkeys(
-            v.casefold() for v in self._sample.values(self._sample.columns.index(guess.column))
-        ):
+        for word in dict.fromkeys(v.casefold() for v in cells_of(self._sample, guess)):
             code = known.get(word)
             if code is None:
                 lacking.append(word)

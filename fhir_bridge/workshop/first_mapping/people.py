@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.national import numbering_of
+from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import share
 
@@ -32,10 +32,6 @@ def depends_on(sample: Sample, column: Guess, key: Guess, *, blanks: bool = True
         if row[one].strip() and (blanks or row[other].strip()):
             seen.setdefault(row[one].strip(), set()).add(row[other].strip())
     return all(len(values) == 1 for values in seen.values())
-
-
-def _by_role(guesses: Sequence[Guess], *roles: str) -> list[Guess]:
-    return [guess for guess in guesses if guess.role in roles]
 
 
 def national_numbers(sample: Sample, guesses: list[Guess]) -> None:
@@ -84,7 +80,7 @@ def national_numbers(sample: Sample, guesses: list[Guess]) -> None:
 
 def patients(sample: Sample, guesses: list[Guess]) -> None:
     """The column that identifies the patient; the others that do are further identifiers of the patient."""
-    candidates = _by_role(guesses, "patient-id")
+    candidates = of_roles(guesses, "patient-id")
     if not candidates:
         _without_number(sample, guesses)
         return
@@ -113,7 +109,7 @@ def _is_plain(guess: Guess) -> bool:
 def _without_number(sample: Sample, guesses: list[Guess]) -> None:
     """Where no name says patient: name, birth date, sex and a number make one."""
     people = {guess.role for guess in guesses} & _PEOPLE
-    national = [g for g in _by_role(guesses, "person-id") if g.filled == len(sample.rows)]
+    national = [g for g in of_roles(guesses, "person-id") if g.filled == len(sample.rows)]
     described = bool(people & _NAMES or people & {"birth-date", "birth-year"}) and len(people) > 1
     if described:
         chosen, why = _of_people(sample, guesses), "one value for each name and birth date"
@@ -129,10 +125,10 @@ def _without_number(sample: Sample, guesses: list[Guess]) -> None:
                 f"{chosen.column}: does it identify the patient, as is assumed, or only the row?"
             ]
             return
-    sexes = _by_role(guesses, "sex")
+    sexes = of_roles(guesses, "sex")
     recurring = [
         g
-        for g in _by_role(guesses, "id", "row-id")
+        for g in of_roles(guesses, "id", "row-id")
         if 3 < g.distinct < g.filled == len(sample.rows) and sexes and depends_on(sample, sexes[0], g)
     ]
     if recurring and not national:
@@ -142,15 +138,15 @@ def _without_number(sample: Sample, guesses: list[Guess]) -> None:
         return
     keys = [
         g
-        for g in _by_role(guesses, "id", "row-id")
+        for g in of_roles(guesses, "id", "row-id")
         if g.distinct == g.filled == len(sample.rows) and g.header in ("row-id", "id")
     ]
     keys.sort(key=lambda g: _numbers_rows(g))  # a number of the row is the last that may be a person's
-    others = national or _by_role(guesses, "person-id")
+    others = national or of_roles(guesses, "person-id")
     if others and not (people and keys and keys[0] in guesses[:2] and not _counts(sample, keys[0])):
         others[0].role = "patient-id"
         others[0].evidence.append("the only identifier of the patient")
-    elif people and keys and not _by_role(guesses, "encounter-id", "order-id", "event-id"):
+    elif people and keys and not of_roles(guesses, "encounter-id", "order-id", "event-id"):
         keys[0].role = "patient-id"
         keys[0].evidence.append("the key of a table that has " + " and ".join(sorted(people)))
         keys[0].questions.append(f"{keys[0].column}: does it identify the patient, or only the row?")
@@ -166,7 +162,7 @@ def _visits(guesses: list[Guess]) -> bool:
 
 def _counts(sample: Sample, guess: Guess) -> bool:
     """Whether values count the rows, whatever the name is, unless it says so."""
-    values = sample.values(sample.columns.index(guess.column))
+    values = cells_of(sample, guess)
     if tokens(guess.name) == "id" or not all(value.isdigit() for value in values):
         return False
     numbers = [int(value) for value in values]
@@ -235,7 +231,7 @@ def initials(sample: Sample, guesses: list[Guess]) -> None:
         if (
             guess.role not in ("category", "text", "display")
             or "family" not in beside
-            or _by_role(guesses, "given")
+            or of_roles(guesses, "given")
         ):
             continue
         values = sample.values(number)
@@ -248,24 +244,24 @@ def names(sample: Sample, guesses: list[Guess]) -> None:
     """`Name` beside a given name is the family's, and the whole where the table is of people; `LAST, FIRST` is divided."""
     bare = [g for g in guesses if g.role == "display" and tokens(g.name) in ("name", "names", "nm")]
     people = {guess.role for guess in guesses} & _PEOPLE
-    for guess in [*bare, *_by_role(guesses, "name")]:
-        if _by_role(guesses, "given") and not _by_role(guesses, "family"):
+    for guess in [*bare, *of_roles(guesses, "name")]:
+        if of_roles(guesses, "given") and not of_roles(guesses, "family"):
             guess.role = "family"
             guess.evidence.append("beside a column of given names")
-        elif guess in bare and people and not _by_role(guesses, "family"):
-            values = sample.values(sample.columns.index(guess.column))
-            if not _by_role(guesses, "code") or share(values, _COMMA.match) >= 0.95:
+        elif guess in bare and people and not of_roles(guesses, "family"):
+            values = cells_of(sample, guess)
+            if not of_roles(guesses, "code") or share(values, _COMMA.match) >= 0.95:
                 guess.role = "name"
-    given = _by_role(guesses, "given")
-    if not _by_role(guesses, "family") and given and _by_role(guesses, "maiden"):
+    given = of_roles(guesses, "given")
+    if not of_roles(guesses, "family") and given and of_roles(guesses, "maiden"):
         given[0].evidence.append("beside a name at birth")
-    elif not _by_role(guesses, "family", "name") and given:
-        values = sample.values(sample.columns.index(given[0].column))
+    elif not of_roles(guesses, "family", "name") and given:
+        values = cells_of(sample, given[0])
         if share(values, lambda v: re.search(r"\w[ ,]+\w", v)) >= 0.6:
             given[0].role = "name"
             given[0].evidence.append("values are of several words, and no column has family names")
-    for guess in _by_role(guesses, "name"):
-        values = sample.values(sample.columns.index(guess.column))
+    for guess in of_roles(guesses, "name"):
+        values = cells_of(sample, guess)
         if share(values, _COMMA.match) >= 0.95:
             guess.separator = ","
             guess.evidence.append("family name before the comma, given names after it")

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -31,6 +29,7 @@ from fhir_bridge.workshop.first_mapping.pairs import codes_of_names
 from fhir_bridge.workshop.first_mapping.people import depends_on, initials, names, national_numbers, patients
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
+from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles, stated_in
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.spans import clocks, concepts_of, spans, within_stays
 from fhir_bridge.workshop.first_mapping.table import Sample
@@ -109,14 +108,10 @@ def _words_for_nothing(sample: Sample, guesses: list[Guess]) -> None:
         )
 
 
-def _by_role(guesses: Sequence[Guess], *roles: str) -> list[Guess]:
-    return [guess for guess in guesses if guess.role in roles]
-
-
 def _numbering_codes(sample: Sample, guesses: list[Guess]) -> None:
     """Codes of no known system that no row shares with another are numbers of the rows."""
     rows = len(sample.rows)
-    for guess in _by_role(guesses, "code"):
+    for guess in of_roles(guesses, "code"):
         if not guess.system and guess.distinct == guess.filled == rows > 5:
             guess.role = "event-id"
             guess.evidence.append("each row has its own")
@@ -125,18 +120,12 @@ def _numbering_codes(sample: Sample, guesses: list[Guess]) -> None:
             ]
 
 
-_THINGS: Final = {
-    "drug": "drug",
-    "vaccine": "vaccine",
-    "procedure": "procedure",
-    "test": "test",
-    "diagnosis": "diagnosis",
-}
+_THINGS: Final = frozenset("drug vaccine procedure test diagnosis".split())
 
 
 def _codes_by_number(sample: Sample, guesses: list[Guess]) -> None:
     """A number named after a drug, test or procedure that rows share, each with one name, is a code of that, not of the row."""
-    for guess in _by_role(guesses, "event-id"):
+    for guess in of_roles(guesses, "event-id"):
         subject = subject_of(guess)
         if guess.distinct == guess.filled or subject not in _THINGS:
             continue
@@ -164,7 +153,7 @@ def _codes_of_medicines(sample: Sample, guesses: list[Guess]) -> None:
         values = [v for v in sample.values(number) if v not in guess.missing]
         pairs = [
             g
-            for g in _by_role(guesses, "drug", "display")
+            for g in of_roles(guesses, "drug", "display")
             if g.distinct == guess.distinct and depends_on(sample, g, guess) and depends_on(sample, guess, g)
         ]
         if pairs and share(values, lambda v: re.fullmatch(r"\d{5,8}(\.\d)?", v)) == 1.0:
@@ -206,7 +195,7 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
     month_first = any(re.match(r"MM?/dd?/", guess.format) for guess in guesses)
     if language == "en" and any(re.match(r"dd?\.MM?\.", guess.format) for guess in guesses):
         language = "de"
-    for code in _by_role(guesses, "code"):
+    for code in of_roles(guesses, "code"):
         text = None if code.separator else _display_of(sample, guesses, code)
         if text is not None:
             text.of = code.column
@@ -221,7 +210,7 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
             taken = {other.system for other in guesses if other is not code and other.of == code.of}
             _system_by_context(sample, code, text, taken)
         if code.system == ICD10:
-            values = sample.values(sample.columns.index(code.column))
+            values = cells_of(sample, code)
             if code.separator:
                 values = [piece.strip() for value in values for piece in value.split(code.separator)]
             code.system, question = icd_edition(code.column, values, language, month_first=month_first)
@@ -231,7 +220,7 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
 
 def _siblings(sample: Sample, guesses: list[Guess]) -> None:
     """Columns numbered alike (`D1`, `D2`) have codes of one system, where their cells have its form."""
-    known = {_unnumbered(g): g for g in reversed(_by_role(guesses, "code")) if g.system}
+    known = {_unnumbered(g): g for g in reversed(of_roles(guesses, "code")) if g.system}
     for number, guess in enumerate(guesses):
         first = known.get(_unnumbered(guess))
         if first is None and subject_of(guess) == "diagnosis":
@@ -265,11 +254,11 @@ _SYSTEMS: Final = {
 
 def _systems(sample: Sample, guesses: list[Guess]) -> None:
     """Which column says of what system the codes of another are: that of the same thing, or beside it."""
-    for guess in _by_role(guesses, "code-system"):
+    for guess in of_roles(guesses, "code-system"):
         place = guesses.index(guess)
         codes = [
             g
-            for g in _by_role(guesses, "code", "number", "category", "text")
+            for g in of_roles(guesses, "code", "number", "category", "text")
             if g is not guess and not g.measure
         ]
         shared = [g for g in codes if concepts_of(g) & concepts_of(guess) - {"codesystem"}]
@@ -318,7 +307,7 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
     for number in others:
         other = guesses[number]
         if not nouns & _nouns(other) and any(
-            g is not code and _nouns(g) & _nouns(other) for g in _by_role(guesses, "code")
+            g is not code and _nouns(g) & _nouns(other) for g in of_roles(guesses, "code")
         ):
             continue  # it is the text of the code that shares its noun
         same = (other.role == subject or (subject == "indication" and other.role == "complaint")) or (
@@ -375,14 +364,14 @@ _VACCINE: Final = tuple(
 
 def _system_by_context(sample: Sample, code: Guess, text: Guess | None, taken: set[str]) -> None:
     """The system of bare numbers by what their texts speak of."""
-    values = sample.values(sample.columns.index(code.column))
+    values = cells_of(sample, code)
     if text is None or not all(value.isdigit() for value in values):
         return
     if not {"code", "rxnorm", "cvx"} & frozenset[str]().union(
         *(p.concepts for p in slots(tokens(code.name)))
     ):
         return  # a number of the system's own
-    texts = [t.casefold() for t in set(sample.values(sample.columns.index(text.column)))]
+    texts = [t.casefold() for t in set(cells_of(sample, text))]
     if share(texts, lambda t: any(word in t for word in _VACCINE)) >= 0.4 and max(map(len, values)) <= 3:
         code.system, what = CVX, "vaccines"
     elif share(texts, lambda t: any(word in t for word in _DRUG)) >= 0.5 and max(map(len, values)) <= 8:
@@ -404,7 +393,7 @@ _GIVEN: Final = re.compile(
 
 def _doses(guesses: list[Guess]) -> None:
     """Of a dose that was ordered and one that was given, the one given is the dose."""
-    doses = _by_role(guesses, "dose")
+    doses = of_roles(guesses, "dose")
     given = [g for g in doses if _GIVEN.search(tokens(g.name))]
     if not given or len(given) == len(doses):
         return
@@ -419,7 +408,7 @@ def _doses(guesses: list[Guess]) -> None:
 def _orders(sample: Sample, guesses: list[Guess]) -> None:
     """In a table of results a number that several results of one patient share is that of their order."""
     roles = {guess.role for guess in guesses}
-    patient = next(iter(_by_role(guesses, "patient-id")), None)
+    patient = next(iter(of_roles(guesses, "patient-id")), None)
     if (
         "order-id" in roles
         or patient is None
@@ -427,7 +416,7 @@ def _orders(sample: Sample, guesses: list[Guess]) -> None:
         or not roles & {"test", "display", "code"}
     ):
         return
-    for guess in _by_role(guesses, "id"):
+    for guess in of_roles(guesses, "id"):
         if (
             1 < guess.distinct < guess.filled
             and guess.distinct > patient.distinct
@@ -442,13 +431,13 @@ def _orders(sample: Sample, guesses: list[Guess]) -> None:
 
 def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
     """Beside a vaccine a dose of 1, 2 or booster is a number in the series, and a volume is the dose."""
-    if not _by_role(guesses, "vaccine"):
+    if not of_roles(guesses, "vaccine"):
         return
     _makers(guesses)
-    if _by_role(guesses, "dose-number"):
+    if of_roles(guesses, "dose-number"):
         return
-    for guess in _by_role(guesses, "dose", "row-id", "category"):
-        values = {v for v in sample.values(sample.columns.index(guess.column)) if v not in guess.missing}
+    for guess in of_roles(guesses, "dose", "row-id", "category"):
+        values = set(stated_in(sample, guess))
         counted = [v for v in values if re.fullmatch(r"[1-9]", v)]
         if guess.role == "category" and len(counted) < 2:
             continue
@@ -463,17 +452,17 @@ def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
                 [],
             )
             guess.evidence.append("small numbers beside a vaccine: which dose of the series")
-    volume = next((g for g in _by_role(guesses, "number") if g.unit.casefold() == "ml"), None)
-    if volume is not None and not _by_role(guesses, "dose"):
+    volume = next((g for g in of_roles(guesses, "number") if g.unit.casefold() == "ml"), None)
+    if volume is not None and not of_roles(guesses, "dose"):
         volume.role, volume.measure = "dose", False
         volume.evidence.append("a volume beside a vaccine is its dose")
 
 
 def _makers(guesses: list[Guess]) -> None:
     """A laboratory beside a vaccine and its lot is who made it."""
-    if _by_role(guesses, "manufacturer") or not _by_role(guesses, "lot-number"):
+    if of_roles(guesses, "manufacturer") or not of_roles(guesses, "lot-number"):
         return
-    for guess in _by_role(guesses, "organization"):
+    for guess in of_roles(guesses, "organization"):
         if concepts_of(guess) == {"laboratory"}:
             guess.role = "manufacturer"
             guess.evidence.append("a laboratory beside a vaccine and its lot is who made it")
@@ -488,9 +477,9 @@ _DEPARTMENT: Final = re.compile(
 
 def _departments(guesses: list[Guess]) -> None:
     """A column of the specialty beside one of the ward is the service that the patient is in, not where."""
-    wards = _by_role(guesses, "ward")
+    wards = of_roles(guesses, "ward")
     named = [g for g in wards if _DEPARTMENT.search(tokens(g.name))]
-    if len(named) == len(wards) or _by_role(guesses, "specialty"):
+    if len(named) == len(wards) or of_roles(guesses, "specialty"):
         return
     for guess in named[:1]:
         guess.role = "specialty"
@@ -499,17 +488,14 @@ def _departments(guesses: list[Guess]) -> None:
 
 def _duplicates(guesses: list[Guess]) -> None:
     """A second value beside the result is the result again, as a number or a text."""
-    values = _by_role(guesses, "value")
+    values = of_roles(guesses, "value")
     if len(values) > 1:
         best = max(values, key=lambda g: (g.filled, -guesses.index(g)))
         for other in values:
             if other is not best:
                 other.role = "value-number"
-    numbers = _by_role(guesses, "value-number")
-    if not _by_role(guesses, "value") and numbers:
+    numbers = of_roles(guesses, "value-number")
+    if not of_roles(guesses, "value") and numbers:
         numbers[0].role = "value"
-    counts = Counter(guess.role for guess in guesses)
-    for role in ("value-number",):
-        if counts[role]:
-            for guess in _by_role(guesses, role):
-                guess.evidence.append("the result again")
+    for guess in of_roles(guesses, "value-number"):
+        guess.evidence.append("the result again")

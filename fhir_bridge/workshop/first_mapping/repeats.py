@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.selecting import first_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 
 __all__ = ["repeats"]
@@ -56,7 +57,7 @@ def _is_again(sample: Sample, number: int, place: int, *, dated: bool) -> bool:
 
 def _results(sample: Sample, guesses: list[Guess]) -> None:
     """A result as a number, beside the result as it was written."""
-    value = next((guess for guess in guesses if guess.role == "value"), None)
+    value = first_of(guesses, "value")
     if value is None:
         return
     place = sample.columns.index(value.column)

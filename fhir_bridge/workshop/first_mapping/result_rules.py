@@ -11,6 +11,7 @@ from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.measures import Measure
 from fhir_bridge.workshop.first_mapping.names_of_tests import codes_of_names
 from fhir_bridge.workshop.first_mapping.parts import TOOK, VALIDATED, part_of
+from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.statuses import by_word
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
@@ -164,7 +165,7 @@ class ResultRules(Writer):
                 )
         loinc = next((code for code in codes if code.system == LOINC), None)
         if not entries and loinc is not None:
-            values = set(self._sample.values(self._sample.columns.index(loinc.column)))
+            values = set(cells_of(self._sample, loinc))
             vital = sorted(values & VITAL_SIGNS)
             if vital:
                 known = ", ".join(literal(word) for word in vital)
@@ -188,7 +189,7 @@ class ResultRules(Writer):
         if unit is None and not value.unit:
             self.questions.append(f"{value.column}: what unit do the values have?")
         here = self._cell(value, "Observation.value")
-        cells = self._sample.values(self._sample.columns.index(value.column))
+        cells = cells_of(self._sample, value)
         if value.decimal:
             number = f"matches({here}, '{NUMBER}')"
             yield f"  valueQuantity: {quoted(f'=quantity({here}, {stated}) if {number} else null')}"
@@ -205,9 +206,7 @@ class ResultRules(Writer):
         known = by_word(_FLAGS)
         here = self._cell(guess, "Observation.interpretation")
         cases, lacking, assumed = [], [], []
-        values = [
-            v for v in self._sample.values(self._sample.columns.index(guess.column)) if v not in guess.missing
-        ]
+        values = self._values(guess)
         words = dict.fromkeys(v.casefold() for v in values)
         if not guess.words and set(words) & (
             _LETTERS - {"n"}

@@ -10,6 +10,7 @@ from typing import Final
 from fhir_bridge.mapping.functions.times import parse
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.selecting import first_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 
 __all__ = ["DATES", "clocks", "concepts_of", "days_of", "latest", "spans", "within_stays"]
@@ -154,8 +155,8 @@ def latest(sample: Sample, dates: list[Guess]) -> Guess | None:
 
 def within_stays(sample: Sample, guesses: list[Guess]) -> None:
     """A date of unknown meaning that lies between admission and discharge in each row is when the event of the row was."""
-    admitted = next((g for g in guesses if g.role == "admitted"), None)
-    discharged = next((g for g in guesses if g.role == "discharged"), None)
+    admitted = first_of(guesses, "admitted")
+    discharged = first_of(guesses, "discharged")
     unknown = [g for g in guesses if g.role == "other-date"]
     if admitted is None or discharged is None or not unknown:
         return

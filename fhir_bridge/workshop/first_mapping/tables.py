@@ -29,6 +29,7 @@ from fhir_bridge.workshop.first_mapping.keys import depends_on_all
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
 from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
+from fhir_bridge.workshop.first_mapping.selecting import cells_of, first_of
 from fhir_bridge.workshop.first_mapping.spans import concepts_of, days_of
 from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
@@ -120,7 +121,7 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
         )
         plan.event, plan.dropped = "", True
     _measures(sample, guesses, plan)
-    key = next((g for g in guesses if g.role == "encounter-id"), None)
+    key = first_of(guesses, "encounter-id")
     if (
         key is not None
         and plan.event != "Encounter"
@@ -195,7 +196,7 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     for kind, (needed, subject) in _NEEDED.items():
         if kind in votes and not roles & needed and not _has(guesses, subject):
             del votes[kind]
-    visit = next((g for g in guesses if g.role == "encounter-id"), None)
+    visit = first_of(guesses, "encounter-id")
     own = visit is not None and visit.distinct == visit.filled == len(sample.rows) > 3
     if (
         own
@@ -266,15 +267,11 @@ def _is_order(path: Path, guesses: list[Guess], votes: dict[str, float]) -> bool
     )
 
 
+_SUSCEPTIBLE: Final = frozenset(("antibiotic", "value", "flag"))
+"""Roles of what an organism is susceptible to, or how far."""
 _TOGETHER: Final = (
     ("Procedure", 1.2, "what was done, and when", {"procedure"}, {"performed", "start"}),
-    (
-        "Observation",
-        3.0,
-        "organisms and what they were tested against",
-        {"organism"},
-        {"antibiotic", "value", "flag"},
-    ),
+    ("Observation", 3.0, "organisms and what they were tested against", {"organism"}, _SUSCEPTIBLE),
 )
 """What columns say together: resource type, weight, words, and the roles of each of which one must be there."""
 _DIAGNOSES: Final = frozenset((ICD10, ICD10_CM, ICD10_GM, ICD9_CM, SNOMED))
@@ -288,7 +285,7 @@ _NEEDED: Final = {
 def is_susceptibility(guesses: Sequence[Guess]) -> bool:
     """Whether rows are what an organism of a sample is susceptible to."""
     roles = {guess.role for guess in guesses}
-    return "organism" in roles and bool(roles & {"antibiotic", "value", "flag"})
+    return "organism" in roles and bool(roles & _SUSCEPTIBLE)
 
 
 def many_measures(guesses: list[Guess]) -> bool:
@@ -302,7 +299,7 @@ def _keyed(guesses: list[Guess], kind: str) -> bool:
 
 def _unique_visit(guesses: list[Guess]) -> bool:
     first = guesses[0]
-    return any(g.role in ("encounter-id",) or (g is first and g.role == "id") for g in guesses) and any(
+    return any(g.role == "encounter-id" or (g is first and g.role == "id") for g in guesses) and any(
         g.role == "patient-id" for g in guesses
     )
 
@@ -345,7 +342,7 @@ def _medication(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) ->
 
 def _is_giving(sample: Sample, guesses: list[Guess]) -> bool:
     """Whether a start and an end with times of day are of one giving: on one day, or the night after."""
-    start, end = (next((g for g in guesses if g.role == role), None) for role in ("start", "end"))
+    start, end = (first_of(guesses, role) for role in ("start", "end"))
     if any(g.until is not None for g in guesses):
         return True
     if start is None or end is None or not (start.timed or start.clock) or not (end.timed or end.clock):
@@ -384,7 +381,7 @@ def requester(guesses: Sequence[Guess]) -> Guess | None:
 
 def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """Whether something is known of the orders that results are of: who asked for them, when, for what."""
-    order = next((g for g in guesses if g.role == "order-id"), None) or _examination(sample, guesses, plan)
+    order = first_of(guesses, "order-id") or _examination(sample, guesses, plan)
     results = plan.event == "Observation" or (not plan.event and plan.measures)
     if not plan.event and any(g.role in ("test", "procedure") for g in guesses):
         results = True  # what was ordered, without a result
@@ -406,8 +403,8 @@ def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
 
 def _examination(sample: Sample, guesses: list[Guess], plan: Plan) -> Guess | None:
     """In a chart the number of an examination that someone asked for, each row's own: that of the order, too."""
-    number = next((g for g in guesses if g.role == "event-id"), None)
-    asked = requester(guesses) or next((g for g in guesses if g.role == "ordered"), None)
+    number = first_of(guesses, "event-id")
+    asked = requester(guesses) or first_of(guesses, "ordered")
     if number is None or asked is None or plan.event or not plan.measures:
         return None
     if number.distinct < len(sample.rows) or "procedure" not in concepts_of(number):
@@ -498,7 +495,7 @@ def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:
         return True
     if guess.role not in ("category", "text", "status-of", "complaint"):
         return False
-    if is_graded(sample.values(sample.columns.index(guess.column))):
+    if is_graded(cells_of(sample, guess)):
         guess.evidence.append("its words say how much of something there is")
         return True
     qualified = guess.header == "category" and len(tokens(guess.name).split()) > 1  # `Mode of Del`
@@ -607,8 +604,9 @@ def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
         ("patient-id", _OF_PATIENTS, plan.patient),
         ("encounter-id", _OF_ENCOUNTERS, plan.encounter or plan.event == "Encounter"),
     ):
-        key = next((g for g in guesses if g.role == key_role), None)
-        key = key or next((g for g in guesses if g.role == "account-id" and key_role == "encounter-id"), None)
+        key = first_of(guesses, key_role)
+        if key is None and key_role == "encounter-id":
+            key = first_of(guesses, "account-id")
         if key is None or not written or key.distinct == key.filled:
             continue
         for guess in guesses:
@@ -623,7 +621,7 @@ def _vary(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
 
 def _vary_by_admission(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     """What several rows of one patient and admission, which are one visit without a number, do not agree on."""
-    keys = [next((g for g in guesses if g.role == role), None) for role in ("patient-id", "admitted")]
+    keys = [first_of(guesses, role) for role in ("patient-id", "admitted")]
     key = [g for g in keys if g is not None]
     numbered = any(g.role in ("encounter-id", "account-id", "event-id") for g in guesses)
     if plan.event != "Encounter" or numbered or len(key) < 2:

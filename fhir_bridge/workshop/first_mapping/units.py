@@ -8,6 +8,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping import headers
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.selecting import stated_in
 from fhir_bridge.workshop.first_mapping.table import Sample
 
 __all__ = ["UNIT_ROLES", "units", "units_of_siblings"]
@@ -135,7 +136,7 @@ def _join(sample: Sample, unit: Guess, amount: Guess) -> None:
         amount.questions = [question for question in amount.questions if "numbers mean" not in question]
     if amount.role != "number":
         return
-    written = {v for v in sample.values(sample.columns.index(unit.column)) if v not in unit.missing}
+    written = set(stated_in(sample, unit))
     code = headers.ucum(next(iter(written))) if len(written) == 1 else ""
     if code:
         amount.unit, unit.uses = code, [f"Observation ({amount.column}), its unit"]

@@ -8,6 +8,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.codes import subject_of
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.selecting import first_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 
 __all__ = ["numbers_of_visits"]
@@ -47,7 +48,7 @@ def numbers_of_visits(sample: Sample, guesses: list[Guess]) -> None:
 
 def _counts_of_visits(sample: Sample, guesses: list[Guess]) -> None:
     """Numbers of visits that several patients share are counts of their visits and identify none."""
-    patient = next((guess for guess in guesses if guess.role == "patient-id"), None)
+    patient = first_of(guesses, "patient-id")
     if patient is None or patient.distinct < 3:
         return
     place = sample.columns.index(patient.column)

@@ -8,6 +8,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 
 __all__ = ["PERSONS", "other_persons"]
@@ -96,7 +97,7 @@ def _is_of_newborn(sample: Sample, guess: Guess) -> bool:
     """Whether a column is of a newborn by its name, or by words for how a birth ended."""
     if _NEWBORN.search(tokens(guess.column)):
         return guess.role not in ("birth-date", "empty")
-    words = {value.casefold() for value in sample.values(sample.columns.index(guess.column))}
+    words = {value.casefold() for value in cells_of(sample, guess)}
     return 0 < len(words) <= 8 and all(_ALIVE.match(word) for word in words)
 
 
