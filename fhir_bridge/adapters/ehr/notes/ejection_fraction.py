@@ -251,8 +251,6 @@ def ejection_fraction(sentence: Sentence, day: date | None, doubt: Report) -> It
         values = _fractions(sentence, name, limit, day)
         stated = value_of_the_day(values)
         if stated is None:
-            if values:
-                continue
             continue
         if is_of_another(sentence, name.start(), stated.end):
             return
@@ -476,7 +474,7 @@ def _value(match: re.Match[str], gap: str) -> str | None:
 
 def _in_words(words: str) -> int:
     folded = words.lower()
-    tens = next(value for word, value in _TENS.items() if word in folded.replace("fünfzehn", "fünfzehn"))
+    tens = next(value for word, value in _TENS.items() if word in folded)
     if "-" in folded:
         return tens + _ONES.index(folded.split("-")[1]) + 1
     head = folded.split("und")[0] if "und" in folded else ""

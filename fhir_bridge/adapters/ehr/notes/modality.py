@@ -138,10 +138,7 @@ _OR_LESS: Final = re.compile(
     re.IGNORECASE,
 )
 """After a value that is a bound."""
-_CONCLUDES: Final = re.compile(
-    r"\s*(?::|->|=>|→|\bor\ (?:less|more|below|above)\b|\boder\ (?:weniger|mehr|darunter)\b)",
-    re.IGNORECASE | re.VERBOSE,
-)
+_CONCLUDES: Final = re.compile(r"\s*(?::|->|=>|→)")
 
 HYPOTHETICAL: Final = re.compile(
     f"{_GENERAL.pattern}|{_CONDITION.pattern}|{_PLAN.pattern}", re.IGNORECASE | re.VERBOSE
