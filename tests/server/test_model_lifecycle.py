@@ -32,12 +32,13 @@ from fhir_bridge.storage import Store
 from fhir_bridge.storage.jobs import Jobs
 from fhir_bridge.storage.model_versions import ModelVersions
 from fhir_bridge.terminology import get_terminology
-from tests.predictions.clinic import SBP, of_patient, pressure, records
+from tests.predictions.clinic import SBP, of_patient, pressure
 from tests.predictions.made_models import manifest, risk
 from tests.predictions.made_models import write as write_model
 from tests.server.conftest import Hospital, bare_plugins, furnish, hidden, running
 from tests.server.test_pages import page, part, plain
-from tests.server.test_predict import own, write
+from tests.server.test_predict import p as p
+from tests.server.test_predict import write
 
 SITE = """
 site: test
@@ -79,13 +80,6 @@ def served(database_url: str, site: Path, tmp_path_factory: pytest.TempPathFacto
             display="Boss",
         )
         yield hospital
-
-
-@pytest.fixture
-def p(served: Hospital, request: pytest.FixtureRequest) -> str:
-    name = f"p{abs(hash(request.node.name))}"
-    served.run(served.services.store.load, [own(item, name) for item in records()], adapter="test")
-    return name
 
 
 _TOKENS: dict[tuple[int, str, str], dict[str, str]] = {}

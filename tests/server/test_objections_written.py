@@ -11,10 +11,10 @@ import pytest
 
 from fhir_bridge.predictions import plugin as predictions
 from fhir_bridge.server import Settings, create_app
-from tests.predictions.clinic import records
 from tests.predictions.test_objections import CODES, MODELS, denied
 from tests.server.conftest import Hospital, bare_plugins, furnish, running
 from tests.server.test_predict import ask, own
+from tests.server.test_predict import p as p
 
 SITE = """
 site: test
@@ -37,13 +37,6 @@ def served(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         hospital = Hospital(http)
         hospital.run(furnish, hospital.services)
         yield hospital
-
-
-@pytest.fixture
-def p(served: Hospital, request: pytest.FixtureRequest) -> str:
-    name = f"p{abs(hash(request.node.name))}"
-    served.run(served.services.store.load, [own(item, name) for item in records()], adapter="test")
-    return name
 
 
 def sent(consent: dict[str, Any], patient: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import pytest
 
 from tests.server.conftest import free_port
 from tests.server.messages.sender import FS, adt, connected, oru
-from tests.server.messages.test_mllp import site as site
 from tests.server.serving import Served, serving
 
 

@@ -16,7 +16,6 @@ from fhir_bridge.cli.output import UsageError
 from fhir_bridge.server import Settings, create_app
 from tests.server.conftest import Hospital, bare_plugins, furnish, hidden, running
 from tests.server.messages.sender import adt, oru
-from tests.server.messages.test_mllp import site as site
 from tests.server.test_pages import page
 
 HL7 = {"Content-Type": "application/hl7-v2"}

@@ -14,7 +14,6 @@ import pytest
 from tests.patience import until
 from tests.server.conftest import free_port
 from tests.server.messages.sender import Sender, adt, connected, oru
-from tests.server.messages.test_mllp import site as site
 from tests.server.serving import serving
 
 PATIENTS = 5

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.patience import until
-from tests.server.conftest import free_port
 from tests.server.messages.sender import Sender, adt, codes, connected, framed, oru
 from tests.server.messages.test_mllp import found, kept, patient
-from tests.server.messages.test_mllp import site as site
-from tests.server.serving import Served, serving
+from tests.server.serving import Served
 
 LARGE = 4000
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def served(database_url: str, site: Path, port: int) -> Iterator[Served]:
-    with serving(database_url, auth="none", site=site, mllp=port) as process:
-        process.database_url = database_url
-        yield process
 
 
 def _is_answered(sender: Sender) -> bool:

@@ -6,15 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.server.conftest import free_port
+from tests.server.messages.conftest import SITE
 from tests.server.messages.sender import adt, codes, connected, oru
-from tests.server.messages.test_mllp import SITE, found, kept, patient
+from tests.server.messages.test_mllp import found, kept, patient
 from tests.server.serving import Served, serving
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
 
 
 @pytest.fixture(scope="module")

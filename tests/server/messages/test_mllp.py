@@ -11,32 +11,11 @@ import psycopg
 import pytest
 
 from tests.patience import until
-from tests.server.conftest import free_port
+from tests.server.messages.conftest import SITE
 from tests.server.messages.sender import FS, VT, adt, codes, connected, framed, oru
 from tests.server.serving import Served, serving
 
-SITE = """\
-site: hospital
-zone: Europe/Berlin
-demo_key: true
-identity:
-  authorities:
-    HOSP: urn:oid:2.999.1
-  unlinked: hold
-"""
 LIMIT = 64 * 1024
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("site") / "site.yaml"
-    path.write_text(SITE)
-    return path
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,7 @@ from pydantic import ValidationError
 from fhir_bridge.server import Settings
 from fhir_bridge.server.receiving.peers import may_send
 from tests.patience import until
-from tests.server.conftest import free_port
 from tests.server.messages.sender import adt, codes, connected, oru
-from tests.server.messages.test_mllp import site as site
 from tests.server.serving import Served, serving
 
 GONE = (ssl.SSLError, ConnectionError)
@@ -92,11 +90,6 @@ def _write_expired(folder: Path) -> None:
         (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         (folder / f"{name}.key").write_bytes(own.private_bytes(*form))
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
 
 
 @pytest.fixture(scope="module")

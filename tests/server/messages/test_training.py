@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from fhir_bridge.cli.main import app as command_line
-from tests.server.conftest import free_port
+from tests.server.messages.conftest import SITE
 from tests.server.messages.sender import adt, codes, connected, oru
-from tests.server.messages.test_mllp import SITE, found, kept, patient
-from tests.server.messages.test_mllp import site as site
-from tests.server.serving import Served, serving
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def served(database_url: str, site: Path, port: int) -> Iterator[Served]:
-    with serving(database_url, auth="none", site=site, mllp=port) as process:
-        process.database_url = database_url
-        yield process
+from tests.server.messages.test_mllp import found, kept, patient
+from tests.server.serving import Served
 
 
 def _for(mode: str, message: str) -> str:

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.server.conftest import free_port
 from tests.server.messages.sender import codes, connected
 from tests.server.messages.test_mllp import patient
-from tests.server.messages.test_mllp import site as site
-from tests.server.serving import Served, serving
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def served(database_url: str, site: Path, port: int) -> Iterator[Served]:
-    with serving(database_url, auth="none", site=site, mllp=port) as process:
-        yield process
+from tests.server.serving import Served
 
 
 def _message(number: str, person: str, day: int, kind: str = "ADT^A08", **fields: str) -> str:
