@@ -15,19 +15,14 @@ from fhir_bridge.storage.accounts import User
 from fhir_bridge.storage.audit_rows import AuditOf
 from fhir_bridge.storage.errors import BadResource
 
-__all__ = ["parameters_of", "person", "review_result", "site_of", "text_of", "verdict_of"]
+__all__ = ["parameters_of", "person", "review_result", "text_of", "verdict_of"]
 
 LONGEST: Final = 2000
 
 
 def parameters_of(services: Services) -> Mapping[str, Any]:
     """The site's parameters."""
-    return site_settings(site_of(services))[0].parameters
-
-
-def site_of(services: Services) -> str | None:
-    """Path of the site file."""
-    return None if services.settings.site is None else str(services.settings.site)
+    return site_settings(services.settings.site_file)[0].parameters
 
 
 def person(user: User) -> dict[str, Any]:
@@ -87,4 +82,6 @@ async def review_result(services: Services, stored: Stored, verdict: Review, aud
     Raises:
         StorageError: see `predictions.reviewing.review`.
     """
-    await finished(review(services.store, stored, verdict, parameters_of(services), audit, site_of(services)))
+    await finished(
+        review(services.store, stored, verdict, parameters_of(services), audit, services.settings.site_file)
+    )

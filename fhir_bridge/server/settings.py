@@ -409,6 +409,11 @@ class Settings(BaseSettings):
         return Site.load(self.site).definitions
 
     @property
+    def site_file(self) -> str | None:
+        """Path of the site file as text, by which what was read of it is known (`predictions.site`)."""
+        return None if self.site is None else str(self.site)
+
+    @property
     def blobs(self) -> Path:
         """The folder of large contents."""
         return self.blob_dir or default_data_dir().parent / "blobs"

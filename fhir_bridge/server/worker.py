@@ -74,7 +74,7 @@ async def _work(settings: Settings) -> None:
     url = await asyncio.to_thread(database_url, settings.database_url, data_dir=settings.database_dir)
     # The schema was brought up to date by `serve`. Few connections: no request waits for what is done here.
     async with await Store.open(url, migrate=False, max_size=6, known=settings.definitions()) as store:
-        site = None if settings.site is None else str(settings.site)
+        site = settings.site_file
         # Tasks of their own: a long job must not hold up consumers, nor either of them the housekeeping; and a kind
         # each, for a model that hangs must hold up neither another model nor an export.
         jobs = [

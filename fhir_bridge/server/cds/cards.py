@@ -87,7 +87,7 @@ async def cards_for(
 
 async def _now(services: Services, ehr: Ehr, patient: str, end: float) -> dict[str, _Now]:
     """What each model of the site says; one that stated nothing yet, or has newer data, is run."""
-    site = None if services.settings.site is None else str(services.settings.site)
+    site = services.settings.site_file
     parameters = site_settings(site)[0].parameters
     models = [
         str(name)

@@ -77,7 +77,7 @@ async def act(
 async def _run(services: Services, user: User, patient: str, model: str, context: audit.Context) -> None:
     if model not in _models(services):
         raise NotDone("This model does not run here.")
-    site = None if services.settings.site is None else str(services.settings.site)
+    site = services.settings.site_file
     settings, key = site_settings(site)
     access = access_for_user(user)
     await services.store.read("Patient", patient, access)

@@ -41,7 +41,7 @@ class ModelView:
 
 async def model_values(services: Services) -> dict[str, object]:
     """The values of the template `models.html`."""
-    site = None if services.settings.site is None else str(services.settings.site)
+    site = services.settings.site_file
     parameters = site_settings(site)[0].parameters
     try:
         known = known_predictors(parameters)

@@ -20,7 +20,6 @@ from fhir_bridge.server.pages.messages import message_values, shown_message
 from fhir_bridge.server.pages.patient import patient_values
 from fhir_bridge.server.pages.pictures import picture
 from fhir_bridge.server.rest.refusal import Refusal
-from fhir_bridge.server.reviewing import site_of
 from fhir_bridge.server.routes import SignedIn
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.session import access_for_user, check_csrf, csrf_token
@@ -62,11 +61,11 @@ async def cohort_page(request: Request, user: SignedIn) -> Response:
     try:
         if order in predicted.ORDERS and user.role != "patient":
             result = await predicted.predicted_cohort(
-                services.store, access_for_user(user), order, site_of(services)
+                services.store, access_for_user(user), order, services.settings.site_file
             )
         else:
             result = await cohort.cohort_of(
-                services.store, access_for_user(user), cursor, name, site_of(services)
+                services.store, access_for_user(user), cursor, name, services.settings.site_file
             )
     except StorageError as error:
         return rendering.refused(services, user, str(error.issue.message), error.status, csrf)
@@ -143,7 +142,7 @@ async def patient_page(request: Request, patient_id: str, user: SignedIn) -> Res
             access_for_user(user),
             patient_id,
             request.query_params.get("ecg"),
-            site_of(services),
+            services.settings.site_file,
         )
     except StorageError as error:
         # What went wrong in the server is no missing patient.

@@ -42,7 +42,7 @@ class PredictMany:
             raise refuse(404, "FB-REST-005", "$predict is of a Patient, of a Group and of the base")
         check_parameters(parameters, request.headers, ("predictor",))
         name = str(parameters.get("predictor", ""))
-        site = site_settings(None if self._settings.site is None else str(self._settings.site))[0]
+        site = site_settings(self._settings.site_file)[0]
         try:
             predictor = find_predictor(name, site.parameters)
         except PredictionError as error:
