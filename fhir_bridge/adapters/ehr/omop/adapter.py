@@ -14,8 +14,8 @@ from fhir_bridge.adapters.ehr.csv.record import Row, Table
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.omop.columns import DERIVED_TABLES, TABLES, VOCABULARY_TABLES, columns_of
 from fhir_bridge.adapters.ehr.omop.lookups import Lookups
-from fhir_bridge.adapters.ehr.omop.oddities import Oddities
 from fhir_bridge.adapters.ehr.omop.record import FUNCTIONS, OmopRow, OmopTable
+from fhir_bridge.adapters.ehr.omop.row_checks import RowChecks
 from fhir_bridge.adapters.ehr.omop.sources import SUFFIXES, SourceProblem, TableSource, opened_source
 from fhir_bridge.mapping import Scope, nearest
 from fhir_bridge.plugins import OptionError, ReadContext, SourceModel
@@ -181,13 +181,13 @@ class _DataSet:
             wanted = frozenset(column for text in self._named(kind) for column in _columns(kind, text))
             unread = Unread(table, wanted, self._dialect, lambda text: _columns(kind, text))
         table.account = unread
-        oddities = Oddities(kind, table.names, self._there, self._lookups, self._dialect.ignore)
+        checks = RowChecks(kind, table.names, self._there, self._lookups, self._dialect.ignore)
         last = 1
         try:
             for raw in raws:
                 last = raw.line
                 row = row_of(raw, table, len(names), OmopRow)
-                if isinstance(row, OmopRow) and row.outcome == "read" and (issues := oddities.look(row)):
+                if isinstance(row, OmopRow) and row.outcome == "read" and (issues := checks.issues(row)):
                     row.issues = [*row.issues, *issues]
                 if unread is not None:
                     unread.read(row)

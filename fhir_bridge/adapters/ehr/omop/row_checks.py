@@ -12,7 +12,7 @@ from fhir_bridge.adapters.ehr.omop.lookups import Lookups
 from fhir_bridge.adapters.ehr.omop.record import OmopRow, is_below_zero
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["REFERRED", "Oddities"]
+__all__ = ["REFERRED", "RowChecks"]
 
 REFERRED: Final = frozenset(("person", "visit_occurrence", "provider", "care_site", "location"))
 """Tables that rows of others refer to; each is read before those."""
@@ -49,8 +49,8 @@ _FULLER: Final = {"year_of_birth": "birth_datetime"}
 """Where the same may be, beside the time of a day."""
 
 
-class Oddities:
-    """Looks at the rows of one table.
+class RowChecks:
+    """Checks the rows of one table.
 
     Args:
         kind: its name in the model.
@@ -87,8 +87,8 @@ class Oddities:
         # A day more: it is tomorrow somewhere.
         self._today = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 
-    def look(self, row: OmopRow) -> list[Issue]:
-        """What is odd about a row, which is converted all the same."""
+    def issues(self, row: OmopRow) -> list[Issue]:
+        """What is invalid in a row, which is converted all the same."""
         cell, lookups = row.cell, self._lookups
         if self._key is not None and (number := cell(self._key)):
             lookups.note(self._kind, number)
