@@ -101,7 +101,7 @@ def _answering(
             predictor = find_predictor(model, site.parameters)
             installed = Identities(predictor, settings, key)
         except (PredictionError, ValueError, OSError):
-            continue  # whoever runs it is told
+            continue  # its run reports it
         active = next((item for item in versions if (item.model, item.state) == (model, "active")), None)
         if active is None:
             result[model] = _Answering(predictor.version, installed.device, installed.card)

@@ -1,7 +1,7 @@
 """Value sets as models use them: is a coding in one, by subsumption where the hierarchy is available.
 
 ICD-10, ATC, OPS, CPT, HCPCS and ICD-10-PCS need no import for that: a code stands below each code that it begins with.
-SNOMED CT needs the imported hierarchy; without it the codes that the value set lists decide, and whoever asks is told
+SNOMED CT needs the imported hierarchy; without it the codes that the value set lists decide, and the answer says
 so.
 """
 

@@ -1,4 +1,4 @@
-"""Who is right where two engines differ, and by which clause: the rows of verdicts.toml, judged by people."""
+"""Who is right where two engines differ, and by which clause: the rows of verdicts.toml, decided by people."""
 
 from __future__ import annotations
 
