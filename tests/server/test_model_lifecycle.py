@@ -39,6 +39,7 @@ from tests.server.conftest import Hospital, bare_plugins, furnish, hidden, runni
 from tests.server.test_pages import page, part, plain
 from tests.server.test_predict import p as p
 from tests.server.test_predict import write
+from tests.storage.cohort import settled
 
 SITE = """
 site: test
@@ -412,7 +413,7 @@ def test_new_data_of_a_patient_without_a_result_run_the_model_once_and_its_resul
             return [row[0] for row in await rows.fetchall()]
 
     async def take() -> None:
-        changes = [change for change in await store.changes() if p in change.id]
+        changes = await settled(store, wanted=lambda change: p in change.id)
         assert changes
         for _ in range(2):  # the same changes come again after a crash
             await consumer.take(store, changes)
@@ -437,7 +438,8 @@ def test_new_data_of_a_patient_without_a_result_run_the_model_once_and_its_resul
     assert result["method"]["coding"][0]["code"] == "own-risk"
 
     async def again() -> None:
-        changes = [change for change in await store.changes() if change.id == result["id"]]
+        changes = await settled(store, wanted=lambda change: change.id == result["id"])
+        assert changes
         await consumer.take(store, changes)
 
     served.run(again)

@@ -93,12 +93,17 @@ def downgrade(url: str, to: str) -> None:
     engine.dispose()
 
 
-async def settled(store: Store, after: tuple[int, int] | None = None, count: int = 1) -> list[Change]:
+async def settled(
+    store: Store,
+    after: tuple[int, int] | None = None,
+    count: int = 1,
+    wanted: Callable[[Change], bool] = lambda _: True,
+) -> list[Change]:
     """The changes, once no other database of this server holds an older transaction open."""
     changes: list[Change] = []
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        changes = await store.changes(after)
+        changes = [change for change in await store.changes(after) if wanted(change)]
         if len(changes) >= count:
             break
         await asyncio.sleep(0.05)

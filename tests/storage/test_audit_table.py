@@ -14,7 +14,7 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.governance import audit
 from fhir_bridge.storage import BadResource, BadSearch, NotFound, Store, upgrade
 from fhir_bridge.storage.audit_rows import AuditRecord
-from fhir_bridge.storage.changes import read_audit_changes
+from fhir_bridge.storage.changes import Place, read_audit_changes
 from fhir_bridge.storage.writing import Operation
 from tests.storage.cohort import downgrade, observation, with_store
 
@@ -44,6 +44,17 @@ async def found(
 
 def bound(patient: str) -> AccessFilter:
     return AccessFilter((AccessRule("*", frozenset("rs"), patient=patient),), subject=patient)
+
+
+async def feed(store: Store, after: Place = (0, 0), at_least: int = 7) -> list[tuple[int, str]]:
+    """Transactions and ids, once no other database of this server holds an older transaction open."""
+    async with asyncio.timeout(30):
+        while True:
+            async with store.pool.connection() as connection:
+                changes = await read_audit_changes(connection, after, 100)
+            if len(changes) >= at_least:
+                return [(change.xid, change.id) for change in changes]
+            await asyncio.sleep(0.05)
 
 
 def patients_of(event: dict[str, Any]) -> list[str]:
@@ -98,9 +109,7 @@ def test_a_page_is_one_row_and_an_event_of_each_patient(fresh_database_url: str)
             assert given == expected
         newest = await store.history(EVERYTHING, "AuditEvent", count=1000)
         assert [entry.stored.id for entry in newest.entries] == seen[::-1]
-        async with store.pool.connection() as connection:
-            changes = await read_audit_changes(connection, (0, 0), 10)
-        assert [change.id for change in changes] == seen
+        assert [name for _, name in await feed(store, at_least=40)] == seen
 
     with_store(fresh_database_url, work)
     assert (rows(fresh_database_url, "audit"), rows(fresh_database_url, "audit_index")) == (1, 40)
@@ -274,15 +283,6 @@ def test_an_upgrade_moves_all_of_them_with_their_places_in_the_feed(fresh_databa
         return sorted(
             ({**event, "entity": event.get("entity", [])} for event in events), key=lambda e: e["id"]
         )
-
-    async def feed(store: Store) -> list[tuple[int, str]]:
-        async with asyncio.timeout(30):
-            while True:
-                async with store.pool.connection() as connection:
-                    changes = await read_audit_changes(connection, (0, 0), 100)
-                if len(changes) >= 7:
-                    return [(change.xid, change.id) for change in changes]
-                await asyncio.sleep(0.05)
 
     async def later(store: Store) -> None:
         last = (await feed(store))[-1][0]

@@ -250,7 +250,11 @@ def test_a_variant_file_is_cut_at_line_ends_alone(tmp_path: Path) -> None:
     assert form.text().decode() == text.replace("\r", "")
 
 
-@given(value=st.text(min_size=1, max_size=20), seed=st.integers(0, 1000))
+@given(
+    # The letter of an escape sequence (HL7 v2 §2.7) is no letter of the value, and stays.
+    value=st.text(st.characters(exclude_characters="\\"), min_size=1, max_size=20),
+    seed=st.integers(0, 1000),
+)
 def test_a_replacement_has_the_form_and_nothing_of_the_value(value: str, seed: int) -> None:
     scrubber = Scrubber(seed)
     made = scrubber.replace(value)
