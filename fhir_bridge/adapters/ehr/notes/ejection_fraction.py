@@ -290,20 +290,31 @@ def _is_of_other_chamber(text: str, name: re.Match[str]) -> bool:
 def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | None) -> list[Value]:
     """The values after a name, up to the next."""
     text = sentence.text
-    values: list[Value] = []
     if (part := _FRACTION.match(text, name.end(), limit)) is not None:
-        low = part["low"] if len(part["low"]) == 2 else part["low"] + "0"
-        after = words_after(sentence, part.end(), limit)
-        return [
-            Value(
-                low,
-                part.start("low") - 2,
-                part.end(),
-                moment(text[sentence.opening(name.start()) : part.start()], after, day),
-            )
-        ]
-    at, last = name.end(), name.end()
+        return [_decimal(sentence, name, part, limit, day)]
+    matches = _percents(text, name, limit)
+    values = _with_moments(sentence, name, matches, limit, day)
+    if _is_dismissed(text, name, matches, values, limit):
+        return []
+    # a change between two numbers without a unit at the first: from 30 to 52 %
+    return _turned(sentence, name, limit) or ([] if _is_scale(text, values, limit) else values)
+
+
+def _decimal(
+    sentence: Sentence, name: re.Match[str], part: re.Match[str], limit: int, day: date | None
+) -> Value:
+    """A fraction of one, in percent: 0.35."""
+    percent = part["low"] if len(part["low"]) == 2 else part["low"] + "0"
+    lead = sentence.text[sentence.opening(name.start()) : part.start()]
+    when = moment(lead, words_after(sentence, part.end(), limit), day)
+    return Value(percent, part.start("low") - 2, part.end(), when)
+
+
+def _percents(text: str, name: re.Match[str], limit: int) -> list[re.Match[str]]:
+    """The numbers after a name that are its own: up to the first that something else stands before."""
     matches: list[re.Match[str]] = []
+    last = name.end()
+    at = last
     for _ in range(6):
         match = (_BARE.match(text, at) if not matches else None) or _PERCENT.search(text, at, limit)
         if match is None or match.end() > limit:
@@ -313,79 +324,88 @@ def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | 
         if (matches or _OPENED.search(gap)) and _ASIDE.search(gap):
             last = match.end()
             continue
-        turns = len(matches) == 1 and TO.search(gap) and FROM.search(text[name.end() : matches[0].start()])
         if not matches and _BOUND_WORD.search(gap):
             break
-        if not (turns and len(gap) < 40 and not _OTHER_MEASURE.search(gap)) and not _is_transparent(
-            gap, first=not matches
-        ):
+        turns = len(matches) == 1 and TO.search(gap) and _comes_from(text, name, matches)
+        is_turned = turns and len(gap) < 40 and not _OTHER_MEASURE.search(gap)
+        if not is_turned and not _is_transparent(gap, first=not matches):
             break
         matches.append(match)
         last = match.end()
+    return matches
+
+
+def _comes_from(text: str, name: re.Match[str], matches: list[re.Match[str]]) -> bool:
+    """Whether "from" stands before the first number."""
+    return FROM.search(text[name.end() : matches[0].start()]) is not None
+
+
+def _with_moments(
+    sentence: Sentence, name: re.Match[str], matches: list[re.Match[str]], limit: int, day: date | None
+) -> list[Value]:
+    """What the numbers say, each with whether it was before, is now, or came after another."""
+    text = sentence.text
+    values: list[Value] = []
     cited = moment(text[: name.start()], "", day) < 0 and is_dated_otherwise(text[: name.start()], day)
     for number, match in enumerate(matches):
-        begin = matches[number - 1].end() if number else name.end()
-        gap = text[begin : match.start()]
+        gap = text[matches[number - 1].end() if number else name.end() : match.start()]
         beyond = _PERCENT.search(text, match.end(), limit)
-        nearest = (
-            matches[number + 1].start() if number + 1 < len(matches) else beyond.start() if beyond else limit
-        )
+        following = matches[number + 1] if number + 1 < len(matches) else beyond
+        nearest = following.start() if following else limit
         if nearest < limit:
             own = shared(text[match.end() : nearest], _tail(sentence, nearest))[0]
         else:
             own = words_after(sentence, match.end(), nearest)
         own = _COMPARED.split(own, maxsplit=1)[0]
         lead = shared(gap, _tail(sentence, match.start()))[1] if number else gap
-        turned = 0
-        if (
-            number
-            and TO.search(gap)
-            and (_ARROW.search(gap) or FROM.search(text[name.end() : matches[0].start()]))
-        ):
-            turned = 1
-        elif (number and (FROM.search(gap) or _ASIDE.search(gap) or _REFERENCE.search(gap))) or (
-            number == 0
-            and FROM.search(gap)
-            and len(matches) > 1
-            and TO.search(text[match.end() : matches[1].start()])
-        ):
-            turned = -1
+        turned = _turn(text, name, matches, number)
         before = "" if number else text[sentence.opening(name.start()) : name.start()]
         when = turned or moment(f"{before} {lead}", own, day)
         if number and values and values[0].moment < 0 and cited:
             when = -1
         if not turned and number and when == 0 and _CHANGED_TO.search(gap):
             when = 1
-        if (
-            when < 0
-            and not number
-            and nearest < limit
-            and _FROM_ANOTHER.fullmatch(text, match.end(), nearest)
-        ):
+        alone = not number and nearest < limit
+        if when < 0 and alone and _FROM_ANOTHER.fullmatch(text, match.end(), nearest):
             when = 1
         if (value := _value(match, gap)) is not None:
             values.append(Value(value, match.start(), match.end(), when))
-    if values and _NOT_EXCLUDED.match(text, values[0].end):
-        return []
-    if values and values[0].value in ("41-49", "40-49") and _MID_RANGE.search(text):
-        return []
-    if (
-        matches
-        and FROM.search(text[name.end() : matches[0].start()])
-        and (len(values) < 2 or values[1].moment != 1)
-        and _TO_ANOTHER.match(text, matches[0].end())
-    ):
-        return []
-    if (
-        values
-        and (changed := UNCHANGED.search(text, values[0].end))
-        and "%" in text[values[0].end : changed.start()]
-    ):
-        return []
-    if len(values) == 1 and values[0].moment == 0 and _NOW_VALUE.search(text, values[0].end, limit):
-        return []
-    # a change between two numbers without a unit at the first: from 30 to 52 %
-    return _turned(sentence, name, limit) or ([] if _is_scale(text, values, limit) else values)
+    return values
+
+
+def _turn(text: str, name: re.Match[str], matches: list[re.Match[str]], number: int) -> int:
+    """1 for a number that a change leads to, -1 for one that it comes from or that stands aside, else 0."""
+    match = matches[number]
+    if not number:
+        gap = text[name.end() : match.start()]
+        leads_on = len(matches) > 1 and TO.search(text[match.end() : matches[1].start()])
+        return -1 if FROM.search(gap) and leads_on else 0
+    gap = text[matches[number - 1].end() : match.start()]
+    if TO.search(gap) and (_ARROW.search(gap) or _comes_from(text, name, matches)):
+        return 1
+    return -1 if FROM.search(gap) or _ASIDE.search(gap) or _REFERENCE.search(gap) else 0
+
+
+def _is_dismissed(
+    text: str, name: re.Match[str], matches: list[re.Match[str]], values: list[Value], limit: int
+) -> bool:
+    """Whether what stands around the values says that none of them is a reading of now."""
+    if not matches:
+        return False
+    to_another = (len(values) < 2 or values[1].moment != 1) and _TO_ANOTHER.match(text, matches[0].end())
+    if to_another and _comes_from(text, name, matches):
+        return True
+    if not values:
+        return False
+    first = values[0]
+    if _NOT_EXCLUDED.match(text, first.end):
+        return True
+    if first.value in ("41-49", "40-49") and _MID_RANGE.search(text):
+        return True
+    changed = UNCHANGED.search(text, first.end)
+    if changed and "%" in text[first.end : changed.start()]:
+        return True
+    return len(values) == 1 and first.moment == 0 and _NOW_VALUE.search(text, first.end, limit) is not None
 
 
 _TURN: Final = re.compile(
