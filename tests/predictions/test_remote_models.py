@@ -248,7 +248,7 @@ def test_nothing_is_sent_to_an_address_that_the_site_does_not_list(
     assert Stand.asked == []
 
 
-@pytest.mark.parametrize("mode", ["good", *BAD, "integers"])
+@pytest.mark.parametrize("mode", ["good", "hangs", "not a number", "ends", "integers"])
 def test_whatever_a_server_answers_is_a_recorded_run(
     mode: str, address: str, tmp_path: Path, fresh_database_url: str
 ) -> None:
