@@ -53,13 +53,22 @@ def test_the_whole_demonstration_again_changes_no_version(
         assert word in again.output
 
 
-@pytest.mark.parametrize(("adapter", "folder"), FOLDERS.items())
+@pytest.mark.parametrize("adapter", ["csv", "hl7v2"])
 def test_a_source_again_is_unchanged(
-    adapter: str, folder: str, demo_url: str, prepared: Prepared, bridge: Any, tmp_path: Path
+    adapter: str, demo_url: str, prepared: Prepared, bridge: Any, tmp_path: Path
 ) -> None:
     before = stored(demo_url)
     report = tmp_path / "report.json"
-    arguments = ("load", prepared.folder / folder, "-a", adapter, "--site", prepared.site, "--report", report)
+    arguments = (
+        "load",
+        prepared.folder / FOLDERS[adapter],
+        "-a",
+        adapter,
+        "--site",
+        prepared.site,
+        "--report",
+        report,
+    )
     assert bridge(*arguments, database=demo_url).exit_code in (0, 1)
     said = json.loads(report.read_text())["stored"]
     assert (said["created"], said["updated"], said["conflicts"]) == (0, 0, 0)

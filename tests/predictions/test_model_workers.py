@@ -177,8 +177,8 @@ def test_a_model_that_hangs_holds_up_neither_the_loop_nor_another_model(workers:
 def test_a_model_that_hangs_for_each_is_asked_about_few_of_a_cohort(
     workers: ModelWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask(workers, Model(), seconds=1)
-    (worker,) = [item for item in workers._workers.values() if item._settings.seconds == 1]
+    ask(workers, Model(), seconds=0.4)
+    (worker,) = [item for item in workers._workers.values() if item._settings.seconds == 0.4]
     asked: list[int] = []
     call = worker._call
 
@@ -187,12 +187,12 @@ def test_a_model_that_hangs_for_each_is_asked_about_few_of_a_cohort(
         return call(some)
 
     monkeypatch.setattr(worker, "_call", counted)
-    late = "it did not answer within 1 seconds"
+    late = "it did not answer within 0.4 seconds"
     few = f"{late}, 3 times in a row"
-    assert ask(workers, Model(), 6, "sleep", seconds=1) == [late, late, late, few, few, few]
+    assert ask(workers, Model(), 6, "sleep", seconds=0.4) == [late, late, late, few, few, few]
     assert asked == [6, 1, 1, 1]
     mixed = [*records(2, "sleep"), *records(1), *records(2, "sleep"), *records(1)]
-    answers = asyncio.run(workers.predict(Model(), replace(SETTINGS, seconds=1), mixed))
+    answers = asyncio.run(workers.predict(Model(), replace(SETTINGS, seconds=0.4), mixed))
     assert [isinstance(answer, Prediction) for answer in answers] == [False, False, True, False, False, True]
 
 

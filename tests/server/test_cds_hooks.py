@@ -407,7 +407,7 @@ def test_a_condition_that_is_new_is_computed_before_the_card_is_made(served: Hos
 @pytest.fixture
 def sleeping(served: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second model at the site, which never answers and is stopped after some seconds."""
-    both = SITE + "    sleeping: {enabled: true, limits: {seconds: 6}}\n"
+    both = SITE + "    sleeping: {enabled: true, limits: {seconds: 4}}\n"
     settings = site_settings(str(served.services.settings.site))
     parameters = settings[0].parameters | YAML(typ="safe").load(both)["parameters"]
     parameters["predictions"]["own-risk"] = settings[0].parameters["predictions"]["own-risk"]
@@ -419,7 +419,7 @@ def sleeping(served: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
         "find_predictor",
         lambda name, parameters: Sleeping() if name == "sleeping" else found(name, parameters),
     )
-    monkeypatch.setattr(served.services.settings, "cds_seconds", 5)
+    monkeypatch.setattr(served.services.settings, "cds_seconds", 3)
 
 
 def states(hospital: Hospital, patient: str, model: str) -> list[str]:

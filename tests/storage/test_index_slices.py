@@ -60,7 +60,7 @@ def group(members: int, identity: str = "g") -> dict[str, Any]:
     }
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(writes=st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=4), min_size=1, max_size=3))
 def test_slices_leave_the_index_that_one_statement_leaves(
     fresh_database_url: str, rows: list[int], writes: list[list[int]]

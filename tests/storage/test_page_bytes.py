@@ -50,7 +50,7 @@ async def pages(ask: Any, most_bytes: int | None) -> list[list[tuple[str, int, i
         cursor = page.next
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(
     limits=st.lists(st.integers(1, 60_000), min_size=2, max_size=4),
     count=st.integers(1, 14),

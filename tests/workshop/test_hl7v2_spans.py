@@ -61,7 +61,7 @@ SELECTORS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(files(), st.lists(SELECTORS, min_size=1, max_size=6))
 def test_a_span_decodes_to_what_the_selector_reads(
     tmp_path_factory: pytest.TempPathFactory, file: tuple[bytes, str], selectors: list[str]
@@ -84,7 +84,7 @@ def test_a_span_decodes_to_what_the_selector_reads(
                 assert decoded == [s.text for s in spans]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(files())
 def test_the_leaves_of_all_passages_are_their_bytes(
     tmp_path_factory: pytest.TempPathFactory, file: tuple[bytes, str]

@@ -35,7 +35,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
     return result
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(expressions())
 def test_an_expression_has_the_concepts_that_it_has_by_definition(releases: Releases, node: Node) -> None:
     for world, system in releases:
