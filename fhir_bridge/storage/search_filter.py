@@ -130,7 +130,7 @@ class _Filter:
         kinds = self._kinds(path)
         # The comma of a value is none of a list here; in a string neither is the mark between system and code.
         ordered = kinds <= _ORDERED
-        value = re.sub(r"([\\,$|])" if quoted and not ordered else r"([\\,$])", r"\\\1", value)
+        value = re.sub(r"([\\,$|])" if quoted and "string" in kinds else r"([\\,$])", r"\\\1", value)
         if ordered and operator == "ne":
             return negation(await self._compile(path, f"eq{value}"))
         if ordered and operator in _PREFIXES:

@@ -82,6 +82,7 @@ class Page:
     more: bool
 
 
+MOST_SORTS = 16
 _SORTED = {
     "date": ("min(i.low)", "max(i.high)", "timestamptz"),
     "string": ("min(i.value)", "max(i.value)", "text"),
@@ -102,8 +103,10 @@ async def sorts_of(
         BadSearch: the type can't be sorted by it.
     """
     sorts = []
-    wanted = [value for name, value in parameters if name == "_sort" and value]
-    for rule in ",".join(wanted).split(",") if wanted else ():
+    wanted = [rule for name, value in parameters if name == "_sort" and value for rule in value.split(",")]
+    if len(wanted) > MOST_SORTS:
+        raise BadSearch(f"_sort: more than {MOST_SORTS} parameters to order by")
+    for rule in wanted:
         code = rule.removeprefix("-")
         descending = rule.startswith("-")
         if code == "_lastUpdated":

@@ -93,11 +93,13 @@ class DateValue:
         present = datetime.now(UTC)
         # R4 search.html#prefix recommends a tenth; a day at least, for dates near the present.
         slack = max(abs(present - self.low) / 10, timedelta(days=1))
-        last = datetime.max.replace(tzinfo=UTC)
-        try:
-            return self.low - slack, (self.high or last) + slack
-        except OverflowError:
-            return self.low, last  # beyond the calendar of Python
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        high = self.high or last
+        # Each end stays within the calendar of Python.
+        return (
+            self.low - slack if self.low - first > slack else first,
+            high + slack if last - high > slack else last,
+        )
 
 
 def _date_range(text: str) -> tuple[datetime, datetime | None]:

@@ -53,6 +53,8 @@ __all__ = [
 # The rows of a page are in memory together, and each match of a Bundle's search counts against its budget.
 MAX_COUNT = 1000
 """The most entries on one page, whatever `_count` asks for."""
+MOST_PARAMETERS = 60
+"""In one search, each a condition of its own: what PostgreSQL takes to plan them grows faster than their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ async def _compiled(
     codes: CodeSets | None,
 ) -> tuple[list[tuple[str, Condition]], list[UnknownParameter]]:
     """Each parameter as a condition, and those that are unknown."""
+    if len(parameters) > MOST_PARAMETERS:
+        raise BadSearch(f"the search has more than {MOST_PARAMETERS} parameters")
     # Only one list is used: the narrower one. What the search itself names is always
     # right, whatever the caller may see.
     patients = _named(resource_type, parameters)

@@ -127,6 +127,9 @@ OBSERVATIONS = [
     ("date=sa2024-02-28", "glucose hb"),
     ("date=eb2024-03-02", "hb text"),
     ("date=2024-03-02T09:00:00Z", "glucose"),
+    ("date=0001-01-01T00:00:00%2B00:01", ""),
+    ("date=ap0001-01-01T00:00:00%2B00:01", ""),
+    ("date=ap0090", ""),
     ("date=ge2024-03-01&date=lt2024-03-02", "crp hb"),
     ("value-quantity=13.5", "hb"),
     ("value-quantity=14", "hb"),
@@ -208,6 +211,7 @@ def test_search_finds(store_url: str, query: str, expected: str) -> None:
         "subject:Nonsense=1",
         "_count=many",
         "_sort=colour",
+        f"_sort={'date,' * 16}date",
         "_total=perhaps",
         "code=",
         "code=\0",
@@ -218,6 +222,15 @@ def test_what_can_not_be_understood_is_refused_and_named(store_url: str, query: 
         with pytest.raises(BadSearch) as caught:
             await store.search("Observation", _parameters(query), EVERYTHING)
         assert query.partition("=")[0].partition(":")[0] in caught.value.message
+
+    with_store(store_url, work)
+
+
+def test_a_search_has_a_bounded_number_of_parameters(store_url: str) -> None:
+    async def work(store: Store) -> None:
+        many = [("component-code-value-quantity", f"a{number}$5") for number in range(61)]
+        with pytest.raises(BadSearch, match="more than 60 parameters"):
+            await store.search("Observation", many, EVERYTHING)
 
     with_store(store_url, work)
 

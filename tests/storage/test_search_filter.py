@@ -44,6 +44,8 @@ FOUND = {
     'Patient?not (family sw "ro") and (gender eq male or gender eq female)': {"anna"},
     "Patient?_id eq bea": {"bea"},
     "Observation?code eq http://loinc.org|718-7 and date gt 2020": {"hb"},
+    'Observation?code eq "http://loinc.org|2345-7"': {"glucose"},
+    'Observation?code eq "2345-7"': {"glucose"},
     "Observation?value-quantity lt 10": {"old"},
     "Observation?value-quantity gt 100|http://unitsofmeasure.org|mm[Hg]": {"pressure"},
     'Observation?value-quantity gt "100|http://unitsofmeasure.org|mm[Hg]"': {"pressure"},

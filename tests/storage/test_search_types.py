@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.storage import BadCursor, BadSearch, Forbidden, SearchPage, Store
 from tests.storage.bounded import FILTERS, PERSON, RESOURCES, Opened, about, may
-from tests.storage.cohort import observation
+from tests.storage.cohort import observation, with_store
 
 
 def _in_compartment(resource: dict[str, Any], patient: str) -> bool:
@@ -215,3 +216,24 @@ def test_which_versions_were_current_when(opened: Opened) -> None:
             await at("yesterday")
 
     opened.runner.run(run())
+
+
+def test_a_devices_compartment_is_that_of_the_specification(fresh_database_url: str) -> None:
+    """R4 compartmentdefinition-device.html: most types are in it, by one of several parameters."""
+
+    async def work(store: Store) -> None:
+        device = {"reference": "Device/pump"}
+        await store.load(
+            [
+                {"resourceType": "Device", "id": "pump"},
+                observation("by", "anna", device=device),
+                observation("about", "anna", subject=device),
+                observation("other", "anna"),
+            ]
+        )
+        page = await store.searches.of_types(["Observation"], [], EVERYTHING, compartment=("Device", "pump"))
+        assert sorted(entry.id for entry in page.entries) == ["about", "by"]
+        for kind, codes in definitions.compartment("Device").items():
+            assert set(codes) <= set(definitions.search_parameters(kind)), kind
+
+    with_store(fresh_database_url, work)

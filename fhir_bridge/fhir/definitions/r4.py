@@ -108,7 +108,26 @@ def compartment(name: str) -> Mapping[str, tuple[str, ...]]:
     rows = table("search").get(f"compartment/{name}")
     if rows is None:
         raise KeyError(f"R4 has no compartment {name!r}")
-    return {kind: tuple(codes) for kind, codes in rows.items()}
+    members = {kind: tuple(codes) for kind, codes in rows.items()}
+    if name == "Device":
+        members |= {kind: tuple(codes.split()) for kind, codes in _DEVICE.items()}
+    return members
+
+
+_UDIS = "procedure-udi item-udi detail-udi subdetail-udi"
+_DEVICE = {
+    "Account": "subject", "Appointment": "actor", "AppointmentResponse": "actor", "AuditEvent": "agent",
+    "ChargeItem": "enterer performer-actor", "Claim": _UDIS, "Communication": "sender recipient",
+    "CommunicationRequest": "sender recipient", "Composition": "author", "DetectedIssue": "author",
+    "DeviceRequest": "device subject requester performer", "DeviceUseStatement": "device",
+    "DiagnosticReport": "subject", "DocumentManifest": "subject author", "DocumentReference": "subject author",
+    "ExplanationOfBenefit": _UDIS, "Flag": "author", "Group": "member", "Invoice": "participant",
+    "List": "subject source", "Media": "subject", "MedicationAdministration": "device", "MessageHeader": "target",
+    "Observation": "subject device", "Provenance": "agent", "QuestionnaireResponse": "author",
+    "RequestGroup": "author", "RiskAssessment": "performer", "Schedule": "actor",
+    "ServiceRequest": "performer requester", "Specimen": "subject", "SupplyRequest": "requester",
+}  # fmt: skip
+"""R4 compartmentdefinition-device.html; the file of the package lists two of these types alone."""
 
 
 def patient_compartment() -> Mapping[str, tuple[str, ...]]:

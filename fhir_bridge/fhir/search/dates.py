@@ -11,6 +11,7 @@ __all__ = ["date_range"]
 _DATE = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
 )
+_FIRST = datetime.min.replace(tzinfo=UTC)
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _FAST = frozenset({20, 25})
@@ -22,7 +23,8 @@ def date_range(text: str) -> tuple[datetime, datetime | None]:
     """The time that a date or dateTime covers at its precision; without a zone it is taken as UTC.
 
     Returns:
-        Start (inclusive) and end (exclusive; None beyond the last year a calendar here can hold).
+        Start (inclusive) and end (exclusive; None beyond the last year a calendar here can hold). What its zone puts
+        before the first year begins with that.
 
     Raises:
         ValueError: not a FHIR date, dateTime or instant.
@@ -78,7 +80,10 @@ def _any(text: str) -> tuple[datetime, datetime | None]:
     try:
         if zone and zone != "Z":
             offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:]))
-            low = low - offset if zone[0] == "+" else low + offset
+            if zone[0] == "-":
+                low += offset
+            else:
+                low = low - offset if low - _FIRST > offset else _FIRST
         if second is None:
             return low, low + timedelta(minutes=1)
         if fraction is None:
