@@ -113,7 +113,7 @@ def test_no_result_can_be_said_to_be_of_a_model(
     assert hospital.http.get("/fhir/Observation/forged", headers=clara).status_code == 404
 
 
-@pytest.mark.parametrize("element", ["code", "category", "component"])
+@pytest.mark.parametrize("element", ["code", "category", "component", "identifier"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_nor_can_a_copy_without_label_and_device_pass_as_a_prediction(
     hospital: Hospital, clara: dict[str, str], element: str, kind: str
@@ -123,6 +123,7 @@ def test_nor_can_a_copy_without_label_and_device_pass_as_a_prediction(
         "code": concept,
         "category": [concept],
         "component": [{"code": concept, "valueString": "high"}],
+        "identifier": [{"system": "https://fhir-bridge.org/fhir/identifier/prediction", "value": "of-anna"}],
     }[element]
     body = observation("forged", "anna") | {element: value}
     answer = send(hospital, clara, kind, "PUT", "Observation/forged", body)

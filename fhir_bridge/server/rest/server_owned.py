@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from fhir_bridge.fhir.access import EVERYTHING
-from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.fhir.canonical import PREDICTION_CODES, PREDICTION_IDS
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance.expunging import is_certificate
 from fhir_bridge.server.delivery.identity import has_mark
@@ -49,7 +49,11 @@ def _is_labelled(resource: dict[str, Any]) -> bool:
 
 
 def _is_prediction(resource: dict[str, Any]) -> bool:
-    """Whether the resource calls itself a prediction: by a code that only predictions of this server have."""
+    """Whether the resource calls itself a prediction: by a code or identifier that only predictions have."""
+    identifiers = resource.get("identifier")
+    for identifier in identifiers if isinstance(identifiers, list) else (identifiers,):
+        if isinstance(identifier, dict) and identifier.get("system") == PREDICTION_IDS:
+            return True
     components = resource.get("component")
     parts = [item for item in components if isinstance(item, dict)] if isinstance(components, list) else []
     for part, name in product((resource, *parts), _KINDS):
