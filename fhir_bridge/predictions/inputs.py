@@ -41,6 +41,7 @@ __all__ = [
     "age_on",
     "check_date",
     "is_not_measured",
+    "last_moment",
     "loinc",
     "shown_value",
 ]
@@ -232,7 +233,7 @@ class QuantityInput:
             if (
                 newest is not None
                 and moment != newest
-                and (moment is None or _latest(time, moment) <= newest)
+                and (moment is None or last_moment(time, moment) <= newest)
             ):
                 continue
             shown = record.evidence(observation, self.name, shown_value(node))
@@ -356,7 +357,7 @@ def _rounded(value: Decimal, places: int) -> Decimal:
     return value.quantize(Decimal(1).scaleb(value.adjusted() - places - 1))
 
 
-def _latest(text: str, moment: datetime) -> datetime:
+def last_moment(text: str, moment: datetime) -> datetime:
     """The last moment that a date of a month or a year may mean; of all others the moment itself."""
     if len(text) == len("2026"):
         return moment.replace(year=moment.year + 1)

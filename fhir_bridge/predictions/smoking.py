@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from fhir_bridge.predictions.inputs import (
     LOINC,
@@ -12,9 +13,10 @@ from fhir_bridge.predictions.inputs import (
     UnusableInput,
     check_date,
     is_not_measured,
+    last_moment,
     shown_value,
 )
-from fhir_bridge.predictions.record import Evidence, PatientRecord, codings
+from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, effective_of, moment_of
 
 __all__ = ["SMOKING_CODES", "Product", "Smoking", "find_smoking"]
 
@@ -85,33 +87,58 @@ _NO_SMOKE: Final = _snomed("722499006", "81703003", "228494002")
 """Electronic cigarettes, chewing tobacco, snuff: they say nothing about smoking."""
 
 
+_MOST_EXACT: Final[tuple[Product, ...]] = ("cigarettes", "other", "tobacco")
+
+
 def find_smoking(record: PatientRecord) -> Smoking:
     """The newest statement on smoking; "unknown" and products that are not smoked state nothing.
 
+    Of several at one time that agree, the one that names the product counts.
+
     Raises:
         MissingInput: nothing is stated.
-        UnusableInput: the newest statement can't be read, or leaves open whether the person smokes now.
+        UnusableInput: the newest statement can't be read, leaves open whether the person smokes now, or another that
+            may be as new says otherwise.
         ImplausibleInput: it is dated in the future.
     """
+    newest: list[Smoking] = []
+    since: datetime | None = None
     for observation, node in record.observations(SMOKING_CODES):
-        values = set(codings(node.get("valueCodeableConcept")))
-        if is_not_measured(node) or (values and values <= _UNKNOWN | _NO_SMOKE):
+        time = effective_of(observation)
+        moment = moment_of(time)
+        vague = moment is not None and since is not None and last_moment(time, moment) >= since
+        if newest and moment != since and not vague:
             continue
-        smokes, not_now = values & (_TOBACCO | _CIGARETTES | _OTHER), values & _NOT
-        known = (
-            bool(smokes) != bool(not_now) and not values & _OPEN and "modifierExtension" not in observation
-        )
-        text = ("current smoker" if smokes else "not smoking now") if known else shown_value(node)
-        shown = record.evidence(observation, "smoking status", text)
-        check_date("smoking status", observation, shown, record.as_of)
-        if values & _OPEN:
-            raise UnusableInput("whether the person smokes now is not known", shown)
-        if not known:
-            raise UnusableInput("smoking status can't be read", shown)
-        product: Product = "tobacco"
-        if values & _CIGARETTES:
-            product = "cigarettes"
-        elif values & _OTHER:
-            product = "other"
-        return Smoking(bool(smokes), shown, product)
-    raise MissingInput("no smoking status")
+        statement = _statement(record, observation, node)
+        if statement is None:
+            continue
+        if newest and statement.current != newest[0].current:
+            raise UnusableInput("two smoking statuses at one time", statement.evidence)
+        if not newest or moment == since:
+            newest.append(statement)
+            since = moment
+    if not newest:
+        raise MissingInput("no smoking status")
+    return min(newest, key=lambda statement: _MOST_EXACT.index(statement.product))
+
+
+def _statement(record: PatientRecord, observation: dict[str, Any], node: dict[str, Any]) -> Smoking | None:
+    """What an Observation states; None where it states nothing. Raises as `find_smoking`."""
+    values = set(codings(node.get("valueCodeableConcept")))
+    if is_not_measured(node) or (values and values <= _UNKNOWN | _NO_SMOKE):
+        return None
+    smokes, not_now = values & (_TOBACCO | _CIGARETTES | _OTHER), values & _NOT
+    known = bool(smokes) != bool(not_now) and not values & _OPEN and "modifierExtension" not in observation
+    text = ("current smoker" if smokes else "not smoking now") if known else shown_value(node)
+    shown = record.evidence(observation, "smoking status", text)
+    check_date("smoking status", observation, shown, record.as_of)
+    if values & _OPEN:
+        raise UnusableInput("whether the person smokes now is not known", shown)
+    if not known:
+        raise UnusableInput("smoking status can't be read", shown)
+    product: Product = "tobacco"
+    if values & _CIGARETTES:
+        product = "cigarettes"
+    elif values & _OTHER:
+        product = "other"
+    return Smoking(bool(smokes), shown, product)

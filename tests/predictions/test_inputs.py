@@ -164,6 +164,26 @@ class TestSmoking:
         with pytest.raises(MissingInput):
             find_smoking(record(newer))
 
+    @pytest.mark.parametrize("ids", [("a", "b"), ("b", "a")])
+    @pytest.mark.parametrize(
+        "times", [("2026-02-03", "2026-02-03"), ("2026-02-03T09:00:00Z", "2026-02"), ("", "")]
+    )
+    def test_whether_two_of_one_time_differ_is_not_decided_by_their_ids(
+        self, ids: tuple[str, str], times: tuple[str, str]
+    ) -> None:
+        def of(code: str, number: int) -> dict[str, Any]:
+            dated = {"effectiveDateTime": times[number]} if times[number] else {}
+            bare = {name: value for name, value in smoking(code).items() if name != "effectiveDateTime"}
+            return bare | {"id": ids[number]} | dated
+
+        with pytest.raises(UnusableInput, match="two smoking statuses at one time"):
+            find_smoking(record(of("77176002", 0), of("8517006", 1)))
+        both = [of("77176002", 0), of("65568007", 1)]
+        if times[0] == times[1]:
+            assert find_smoking(record(*both)).product == "cigarettes"
+        earlier = of("8517006", 0) | {"effectiveDateTime": "2026-01-01"}
+        assert find_smoking(record(of("77176002", 1) | {"effectiveDateTime": "2026-02-03"}, earlier)).current
+
     def test_cigars_are_no_cigarettes(self) -> None:
         found = find_smoking(record(smoking("59978006")))
         with pytest.raises(UnusableInput, match="no cigarettes"):
