@@ -25,6 +25,11 @@ def denied(system: str, code: str, **more: Any) -> dict[str, Any]:
     return consent() | {"id": "objection", "provision": provision}
 
 
+def worded(text: str) -> dict[str, Any]:
+    """A Consent that denies what words name."""
+    return consent() | {"id": "objection", "provision": {"type": "deny", "code": [{"text": text}]}}
+
+
 def excepted(provision: dict[str, Any]) -> dict[str, Any]:
     return denied(CODES, "prediction") | {
         "provision": denied(CODES, "prediction")["provision"] | {"provision": [provision]}
@@ -66,6 +71,15 @@ OBJECTIONS = [
     (denied(MODELS, "some other model"), APPROVED, False),
     (denied(MODELS, "score2", action=[{"coding": [{"code": "access"}]}]), APPROVED, True),
     (denied(MODELS, "score2", **{"class": [{"code": "Observation"}]}), APPROVED, True),
+    # The code of its results, its name elsewhere, in words.
+    (denied(CODES, "score2"), APPROVED, True),
+    (denied(CODES, "hcm-risk-scd"), APPROVED, False),
+    (denied("urn:hospital:models", "Score 2"), APPROVED, True),
+    (denied("http://loinc.org", "11488-4"), APPROVED, False),
+    (worded("SCORE2"), APPROVED, True),
+    (worded("AI predictions"), APPROVED, True),
+    (worded("keine KI-Vorhersagen"), APPROVED, True),
+    (worded("psychiatric notes"), APPROVED, False),
     (denied(MODELS, "SCORE2", period={"end": "2020-01-01"}), APPROVED, False),
     (denied(MODELS, "SCORE2", purpose=purposes("HRESCH")), APPROVED, False),
     (consent(), APPROVED, False),
