@@ -7,7 +7,7 @@ import binascii
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
 from fhir_bridge.predictions.findings import find_uncoded_drug, statements
 from fhir_bridge.predictions.genome import GENOMIC_CODES, pathogenic_variants
 from fhir_bridge.predictions.inputs import (
+    SNOMED,
     MissingInput,
     QuantityInput,
     UnusableInput,
@@ -37,6 +38,7 @@ from fhir_bridge.predictions.manifest import (
     ViewBlock,
 )
 from fhir_bridge.predictions.record import (
+    SETTLED,
     Evidence,
     Modality,
     PatientRecord,
@@ -47,6 +49,7 @@ from fhir_bridge.predictions.record import (
 )
 from fhir_bridge.predictions.signals import read_signal
 from fhir_bridge.predictions.smoking import SMOKING_CODES, find_smoking
+from fhir_bridge.predictions.value_sets import ATC, ICD10, PROCEDURES, counts_under, plain_code
 
 __all__ = ["Feature", "FeatureSource", "Features", "observation_codes_of", "read_features", "view_resource"]
 
@@ -216,20 +219,38 @@ def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) ->
         raise UnusableInput(f"{uncoded[0]} may be {item.label}", uncoded[1])
     if not refuted and item.absent is None:
         raise MissingInput(f"{item.label} is neither stated nor ruled out")
+    if not refuted and not systems <= PROCEDURES | ATC | _OF_DRUGS and (unread := _unreadable(item, record)):
+        raise UnusableInput(f"a condition that can't be read may be {item.label}", unread)
     return _number(item, 0.0, refuted)
 
 
 def _is_one(item: ConditionBlock, concept: Any) -> bool:
-    wanted = item.pairs
-    for system, code in codings(concept):
-        if (system, code) in wanted:
-            return True
-        if any(
-            system == known and beginning.endswith("*") and code.startswith(beginning[:-1])
-            for known, beginning in wanted
-        ):
-            return True
-    return False
+    return any(
+        counts_under(listed, system) and (plain == beginning or (below and plain.startswith(beginning)))
+        for system, code in codings(concept)
+        for plain in (plain_code(system, code),)
+        for listed, beginning, below in _stems(item.pairs)
+    )
+
+
+@lru_cache(256)
+def _stems(pairs: frozenset[tuple[str, str]]) -> list[tuple[str, str, bool]]:
+    """System and code, as it is compared, of each; and whether all that begin so are meant."""
+    return [
+        (system, plain_code(system, code.removesuffix("*")), code.endswith("*"))
+        for system, code in sorted(pairs)
+    ]
+
+
+def _unreadable(item: ConditionBlock, record: PatientRecord) -> Evidence | None:
+    """A Condition of the patient that may be the one that is asked about: it has no code that decides."""
+    decided = ICD10 | {SNOMED} | {system for system, _ in item.pairs}
+    for condition, present in record.conditions():
+        if present and not any(code and system in decided for system, code in codings(condition.get("code"))):
+            return record.evidence(
+                condition, f"{item.label}: condition without a code of ICD-10 or SNOMED CT"
+            )
+    return None
 
 
 def _variant(item: VariantBlock, record: PatientRecord, _: FeatureSource) -> Feature:
@@ -311,18 +332,40 @@ def _text(item: TextBlock, record: PatientRecord, _: FeatureSource) -> Feature:
     for kind in ("DocumentReference", "DiagnosticReport"):
         for resource in record.all(kind):
             coded = {*codings(resource.get("type")), *codings(resource.get("code"))}
-            if resource.get("status") in ("entered-in-error", "cancelled", "preliminary"):
+            if not _is_settled(resource) or (item.codes and not coded & item.pairs):
                 continue
-            if (item.codes and not coded & item.pairs) or not (text := _text_of(resource)):
-                continue
-            matching.append((str(resource.get("date") or effective_of(resource)), resource, text))
+            if text := _text_of(resource):
+                matching.append((str(resource.get("date") or effective_of(resource)), resource, text))
     if not matching:
         raise MissingInput(f"no {item.label}")
-    time, resource, text = max(matching, key=lambda entry: entry[0])
+    time, resource, text = max(matching, key=lambda entry: (*_sequence(entry[0]), entry[1]["id"]))
     evidence = record.evidence(resource, item.label)
     evidence = Evidence(evidence.reference, item.label, "", time, "text")
     _check_age(item.label, evidence, record, item.max_age_days)
     return Feature(item.name, "text", (), text[: item.most_characters], None, (evidence,))
+
+
+_SETTLED: Final = {
+    "Observation": SETTLED,
+    "DiagnosticReport": SETTLED | {"appended"},
+    "DocumentReference": frozenset({"current"}),
+}
+"""Statuses of what is not withdrawn, replaced or still to be changed."""
+_UNSETTLED: Final = frozenset({"entered-in-error", "preliminary"})
+
+
+def _is_settled(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource is a result or text that counts; of other types, that it is none that was entered in error."""
+    statuses = _SETTLED.get(resource["resourceType"])
+    if statuses is not None:
+        return resource.get("status") in statuses and resource.get("docStatus") not in _UNSETTLED
+    verification = {code for _, code in codings(resource.get("verificationStatus"))}
+    return "entered-in-error" not in (resource.get("status"), *verification)
+
+
+def _sequence(time: str) -> tuple[datetime, str]:
+    """Orders times, whatever zones they are written in."""
+    return moment_of(time) or datetime.min.replace(tzinfo=UTC), time
 
 
 def _text_of(resource: Mapping[str, Any]) -> str:
@@ -357,7 +400,7 @@ def _column(item: ViewBlock, record: PatientRecord, source: FeatureSource) -> Fe
         raise UnusableInput(f"the view {item.view} can't be read") from error
     rows: list[tuple[str, float, Evidence]] = []
     resources = [record.patient] if view.resource == "Patient" else record.all(view.resource)
-    for resource in resources:
+    for resource in filter(_is_settled, resources):
         evidence = record.evidence(resource, item.label)
         try:
             for row in view.dicts(resource):
@@ -376,7 +419,7 @@ def _column(item: ViewBlock, record: PatientRecord, source: FeatureSource) -> Fe
         total = math.fsum(values)
         return _number(item, total / len(values) if item.select == "mean" else total, everything)
     best: Callable[..., tuple[str, float, Evidence]] = min if item.select == "minimum" else max
-    chosen = best(rows, key=lambda row: row[0] if item.select == "newest" else row[1])
+    chosen = best(rows, key=lambda row: _sequence(row[0]) if item.select == "newest" else row[1])
     return _number(item, chosen[1], [chosen[2]] if chosen[2].resource_type != "Patient" else [])
 
 

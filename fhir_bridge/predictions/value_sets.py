@@ -22,7 +22,9 @@ __all__ = [
     "PROCEDURES",
     "Answer",
     "codes_of",
+    "counts_under",
     "is_member",
+    "plain_code",
     "starts_within",
     "value_set",
     "wording",
@@ -144,8 +146,28 @@ def starts_within(url: str, code: str) -> bool:
     )
 
 
+def counts_under(listed: str, system: str) -> bool:
+    """Whether a code that is listed of one code system counts under the url of another.
+
+    What a national edition of ICD-10 lists counts there, and under the international url, which sources use for their
+    own edition; what the international one lists counts in all.
+    """
+    if listed == system:
+        return True
+    family = BY_PREFIX.get(system)
+    return (
+        family is not None
+        and family == BY_PREFIX.get(listed)
+        and (family != "icd10" or _WHO in (listed, system))
+    )
+
+
+def plain_code(system: str, code: str) -> str:
+    """A code as it is compared: sources write ICD-10 with and without dot, in either case."""
+    return _plain(code) if system in BY_PREFIX else code
+
+
 def _plain(code: str) -> str:
-    """Sources write ICD-10 with and without dot, in either case."""
     return code.upper().replace(".", "").rstrip("+*!†")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -503,6 +503,72 @@ def test_views_conditions_variants_and_texts_are_inputs(tmp_path: Path) -> None:
     assert {name for name, item in read.items() if item.evidence} == set(read)
     empty = features_of(path, record(quantity("14646-4", 1.0, "mmol/L", when=new)))
     assert (empty["diabetes"].values, empty["ldlr"].values, empty["note"].text) == ((0.0,), (0.0,), "")
+
+
+def test_what_is_withdrawn_replaced_or_not_final_is_in_no_text_and_no_view(tmp_path: Path) -> None:
+    columns = [
+        {"name": "value", "path": "value.ofType(Quantity).value", "type": "decimal"},
+        {"name": "when", "path": "effective.ofType(dateTime)", "type": "dateTime"},
+    ]
+    view = {"resourceType": "ViewDefinition", "name": "v", "status": "active", "resource": "Observation"}
+    (tmp_path / "v.json").write_bytes(orjson.dumps(view | {"select": [{"column": columns}]}))
+    path = with_inputs(
+        tmp_path,
+        {"name": "newest", "type": "view", "view": "v.json", "column": "value", "order": "when"},
+        {"name": "note", "type": "text", "max_age_days": 100},
+    )
+    now = datetime.now(UTC)
+
+    def reading(number: int, value: float, status: str, when: datetime, zone: int = 0) -> dict[str, Any]:
+        time = when.astimezone(timezone(timedelta(hours=zone))).isoformat(timespec="seconds")
+        return quantity("14646-4", value, "mmol/L", when=time) | {"id": f"o{number}", "status": status}
+
+    def note(name: str, status: str, days: int, **more: Any) -> dict[str, Any]:
+        data = base64.b64encode(name.encode()).decode()
+        return {
+            "resourceType": "DocumentReference",
+            "id": name,
+            "status": status,
+            "date": (now - timedelta(days=days)).isoformat(timespec="seconds"),
+            "content": [{"attachment": {"contentType": "text/plain", "data": data}}],
+        } | more
+
+    person = record(
+        reading(1, 1.1, "final", now - timedelta(hours=30), zone=12),
+        reading(2, 1.2, "final", now - timedelta(hours=28), zone=-10),
+        reading(3, 1.3, "entered-in-error", now - timedelta(hours=3)),
+        reading(4, 1.4, "preliminary", now - timedelta(hours=2)),
+        note("right", "current", 5),
+        note("replaced", "superseded", 3),
+        note("wrong", "entered-in-error", 2),
+        note("draft", "current", 1, docStatus="preliminary"),
+    )
+    read = features_of(path, person)
+    assert (read["newest"].values, read["note"].text) == ((1.2,), "right")
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "present"),
+    [
+        ("http://hl7.org/fhir/sid/icd-10-cm", "E11.65", True),
+        ("http://fhir.de/CodeSystem/bfarm/icd-10-gm", "E1190", True),
+        ("http://hl7.org/fhir/sid/icd-10", "e10.9", False),
+        ("http://snomed.info/sct", "44054006", False),
+        ("http://hospital.example/diagnoses", "DM2", None),
+        ("", "", None),
+    ],
+)
+def test_a_condition_without_a_code_that_decides_is_not_taken_for_none(
+    tmp_path: Path, system: str, code: str, present: bool | None
+) -> None:
+    path = with_inputs(tmp_path, {"name": "dm", "type": "condition", "codes": ["icd10|E11*"], "absent": 0})
+    coded = {"coding": [{"system": system, "code": code}]} if system else {"text": "Diabetes mellitus Typ 2"}
+    person = record(condition("E11") | {"code": coded})
+    if present is None:
+        with pytest.raises(UnusableInput, match="can't be read"):
+            features_of(path, person)
+    else:
+        assert features_of(path, person)["dm"].values == (float(present),)
 
 
 def test_a_lead_is_known_by_its_code_alone(tmp_path: Path) -> None:
