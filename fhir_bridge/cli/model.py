@@ -73,7 +73,7 @@ def check(
     model: File,
     seconds: Annotated[
         float, typer.Option("--seconds", min=1, max=3600, help="Time that the model may take.")
-    ] = 60.0,
+    ] = 30.0,
 ) -> None:
     """Say what is wrong with a model.yaml, with its line, and whether the model beside it fits.
 

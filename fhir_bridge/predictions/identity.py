@@ -93,8 +93,7 @@ class Identities:
 def content_hash_of(predictor: Predictor) -> str:
     """Hash of what the model is: its code, the modules of its package that this imports, and its `files`.
 
-    Raises:
-        OSError: one of its files can't be read.
+    Without one of its files it is another model, whose runs fail in its process.
     """
     digest = hashlib.blake2b(_code_of(type(predictor).__module__), digest_size=16)
     # As it is sent to its process: what it keeps beside that from run to run says nothing of the model.
@@ -103,8 +102,11 @@ def content_hash_of(predictor: Predictor) -> str:
     # What JSON can't hold counts by its type: its address is another one in each process.
     digest.update(orjson.dumps(state, default=lambda value: type(value).__qualname__, option=options))
     for file in sorted(map(str, getattr(predictor, "files", ()))):
-        result = os.stat(file)  # noqa: PTH116 - for each call of a card, of some hundred files
-        digest.update(_file(file, result.st_mtime_ns, result.st_size))
+        try:
+            result = os.stat(file)  # noqa: PTH116 - for each call of a card, of some hundred files
+            digest.update(_file(file, result.st_mtime_ns, result.st_size))
+        except OSError as error:
+            digest.update(f"unreadable: {error.errno}".encode())
     return digest.hexdigest()
 
 

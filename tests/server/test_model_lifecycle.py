@@ -325,12 +325,18 @@ class TestVersions:
         with pytest.raises(PredictionError, match="is a shadow of own-risk"):
             run_of(store, site, "own-risk-2")
 
-    def test_a_file_that_is_altered_is_a_recorded_failed_run(
-        self, served: Hospital, tmp_path: Path, p: str
+    @pytest.mark.parametrize(
+        ("content", "reason"), [(b"something else", "was altered"), (None, "can't be read")]
+    )
+    def test_a_file_that_is_altered_or_gone_is_a_recorded_failed_run(
+        self, served: Hospital, tmp_path: Path, p: str, content: bytes | None, reason: str
     ) -> None:
         path = write_model(tmp_path, manifest(name="altered"))
         parameters = {"predictions": {"altered": {"enabled": True, "model": str(path)}}}
-        (tmp_path / "model.onnx").write_bytes(b"something else")
+        if content is None:
+            (tmp_path / "model.onnx").unlink()
+        else:
+            (tmp_path / "model.onnx").write_bytes(content)
 
         async def work() -> Any:
             model = find_predictor("altered", parameters)
@@ -341,7 +347,8 @@ class TestVersions:
         assert (done.outcome, done.result.reason) == ("written", "failed")
         stored = read(served, "Observation", done.observation_id)
         assert stored["dataAbsentReason"]["coding"][0]["code"] == "error"
-        assert "was altered" in stored["dataAbsentReason"]["text"]
+        assert reason in stored["dataAbsentReason"]["text"]
+        assert str(tmp_path) not in stored["dataAbsentReason"]["text"]
 
     def test_two_runs_at_once_leave_one_result(self, served: Hospital, site: Path, p: str) -> None:
         store = served.services.store
