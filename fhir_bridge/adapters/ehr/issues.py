@@ -219,6 +219,13 @@ _CODES = declare(
         "incomplete",
     ),
     IssueCode(
+        "FB-WEAR-004",
+        "warning",
+        "The file states another patient than the option `patient`",
+        "It is stored with the patient that the option names. Load it again with the right one where that is another.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-SQL-001",
         "error",
         "The query file, its options or its state can't be used",
