@@ -268,6 +268,13 @@ _CODES = declare(
         "incomplete",
     ),
     IssueCode(
+        "FB-SQL-007",
+        "warning",
+        "A row is read, and is among the deleted ones",
+        "It counts as deleted. Where it came back, remove its tombstone, or bound `deleted` by `:watermark`.",
+        "conflict",
+    ),
+    IssueCode(
         "FB-HL7-001",
         "error",
         "The file does not begin with a message",
