@@ -66,6 +66,7 @@ class Document:
         self._facts: list[StatedFact] | None = None
         self._implausible: list[ImplausibleValue] = []
         if root is not None:
+            root.file = locator
             custodian = root.path("custodian", "assignedCustodian", "representedCustodianOrganization")
             if custodian is not None and custodian.__class__ is Node:
                 names = (custodian.path("id", "root"), custodian.path("id", "extension"))
