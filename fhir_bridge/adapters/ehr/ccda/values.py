@@ -422,8 +422,8 @@ _STRUCTURE: Final = frozenset(
 _KNOWN: Final = _STRUCTURE.union(_CODED, ("displayName", "codeSystemName"))
 """Attributes that `_words_of` writes by their place, or leaves out."""
 _NAMED: Final = frozenset(
-    """time effectiveTime low high center width statusCode interpretationCode targetSiteCode methodCode participant performer
-    author informant specimen precondition reference priorityCode repeatNumber functionCode""".split()
+    """time effectiveTime low high center width statusCode interpretationCode targetSiteCode methodCode participant
+    performer author informant specimen precondition reference priorityCode repeatNumber functionCode""".split()
 )
 
 
