@@ -177,6 +177,13 @@ _CODES = declare(
         "value",
     ),
     IssueCode(
+        "FB-OMOP-011",
+        "warning",
+        "`birth_datetime` is not the day of birth that is stored",
+        "Look at the person in its source, and give month_of_birth and day_of_birth where they are known.",
+        "conflict",
+    ),
+    IssueCode(
         "FB-VEND-001",
         "error",
         "A resource of another system can't be taken over",
