@@ -14,7 +14,7 @@ from fhir_bridge.pipeline.engine import prepared_run
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import ShardRun
 from fhir_bridge.pipeline.sink_run import SinkRun
-from fhir_bridge.pipeline.store_sink import record_set
+from fhir_bridge.pipeline.store_sink import record_set, whole_delivery
 from fhir_bridge.plugins import IssueLike, ReceivingAdapter, adapters
 from fhir_bridge.storage import RecordSet, RecordsResult, Store
 
@@ -69,7 +69,11 @@ class Converter:
         run = self._sink
         assert run is not None
         await store.check_site_key(run.fingerprint)
-        return await store.load_records([record], adapter=run.adapter, precedence=run.precedence)
+        result = await store.load_records([record], adapter=run.adapter, precedence=run.precedence)
+        if record.delivery is not None and not result.refused:
+            ended = await store.end_delivery(record.delivery, adapter=run.adapter, precedence=run.precedence)
+            result.counts.add_outcomes(ended)
+        return result
 
     def convert(self, content: bytes, name: str, *, stores: bool = False) -> Conversion:
         """Convert one record; `stores` says whether it is to be stored.
@@ -89,7 +93,7 @@ class Converter:
             issues = list(dict.fromkeys([*record.issues, *converted.issues]))
             sink = self._sink
             stored = (
-                record_set(converted, sink)
+                record_set(converted, sink, whole_delivery(converted, sink))
                 if sink and converted.key and converted.outcome != "rejected"
                 else None
             )

@@ -16,13 +16,13 @@ from fhir_bridge.pipeline.keeping import keep_delivery
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.sources import STANDARD_INPUT
 from fhir_bridge.pipeline.waiting_records import Waiting, keep_waiting, waiting_issue
-from fhir_bridge.plugins import CompositeRecord, DeliveredRecord, IssueLike, KeptDelivery
+from fhir_bridge.plugins import CompositeRecord, DeliveredRecord, IssueLike, KeptDelivery, SourceDelivery
 from fhir_bridge.storage import Gone, LoadResult, NotFound, RecordSet, RecordsResult, Store
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.origins import ConvertedBy
 from fhir_bridge.storage.parts import Part
 
-__all__ = ["BATCH", "StoreSink", "count_stored", "opened", "record_set"]
+__all__ = ["BATCH", "StoreSink", "count_stored", "opened", "record_set", "whole_delivery"]
 
 BATCH = 500
 """Resources, or records, in one transaction."""
@@ -53,8 +53,7 @@ class StoreSink:
                 Waiting("held", record.locator, waiting.code, waiting.message, record=_name(record))
             )
         if record.of is not None:
-            lost = waiting is None and (record.outcome != "converted" or record.withheld > 0)
-            self._deliver(record.of, account, lost=lost)
+            self._deliver(record.of, account, lost=waiting is None and _is_lost(record))
         if (
             waiting is not None or record.outcome != "rejected"
         ):  # what an earlier version of the mapping made stays
@@ -84,9 +83,7 @@ class StoreSink:
         delivery = self._delivery
         if delivery is None or delivery.id != source.id:
             self.flush(account)  # the records of a file before this one, which had no end
-            name = "" if source.name == STANDARD_INPUT else source.name
-            delivery = Delivery(self._run.adapter, source.id, name, source.assembly, source.time)
-            self._delivery = delivery
+            delivery = self._delivery = _delivery_of(source, self._run)
         if lost:
             delivery.complete = False
         elif (location := record.place) is not None:
@@ -260,6 +257,30 @@ def record_set(record: ConvertedRecord, run: SinkRun, delivery: Delivery | None 
         [output.part for output in record.outputs] if record.of is not None else (),
         _converted_by(record, run),
     )
+
+
+def whole_delivery(record: ConvertedRecord, run: SinkRun) -> Delivery | None:
+    """The delivery of a record that is all of it (a document); None for any other record."""
+    of = record.of
+    if of is None or of.delivery is None or not of.ends_delivery:
+        return None
+    delivery = _delivery_of(of.delivery, run)
+    delivery.complete = of.delivery.complete and not _is_lost(record)
+    return delivery
+
+
+def _delivery_of(source: SourceDelivery, run: SinkRun) -> Delivery:
+    name = "" if source.name == STANDARD_INPUT else source.name
+    delivery = Delivery(run.adapter, source.id, name, source.assembly, source.time)
+    delivery.replaces = getattr(source, "replaces", ())
+    delivery.whole = getattr(source, "whole", "")
+    return delivery
+
+
+def _is_lost(record: ConvertedRecord) -> bool:
+    """Whether a part of what the record says is not stored."""
+    partly = record.outcome == "partial" and not getattr(record.of, "read_whole", False)
+    return partly or record.outcome == "rejected" or record.withheld > 0
 
 
 def _converted_by(record: ConvertedRecord, run: SinkRun) -> ConvertedBy | None:

@@ -287,7 +287,7 @@ class Batch:
                     self._compare_instances(message, subject)
                 if message.superseded:  # kept with its record; it counts once the newer one is taken back
                     self.outcomes.stale += 1
-                    text = "a newer file of the sample or phone replaces it"
+                    text = "a newer file of the sample or phone, or version of the document, replaces it"
                     self.outcomes.add_issue("FB-STALE", text, message.locator)
                     claims.append((item, message, message.contribution.arrival))
                     continue

@@ -50,6 +50,8 @@ class Delivery:
         time: business time; naive where the source gives no zone, and taken as UTC to be compared.
         complete: all of it could be read and written.
         places: what its lines speak of.
+        replaces: names of others that it says it replaces.
+        whole: the part that it speaks of whole, for each patient of its resources, also where it says nothing of it.
         editions: numbers of the series that it has given something for, by (part, patient).
     """
 
@@ -61,6 +63,8 @@ class Delivery:
     complete: bool = True
     places: array[int] = field(default_factory=lambda: array("q"))
     editions: dict[tuple[str, str], int] = field(default_factory=dict)
+    replaces: Sequence[str] = ()
+    whole: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,8 @@ async def standing(
                 if whole and own == older.delivery:
                     issues.append(
                         _issue(
-                            "FB-STALE", "a newer file of the sample or phone is stored and replaces this one"
+                            "FB-STALE",
+                            "a newer file of the sample, phone or document is stored and replaces this one",
                         )
                     )
                 elif concerned and not whole:
@@ -199,15 +204,13 @@ async def standing(
     return result, issues
 
 
-_KEPT = "a file of the sample or phone has another date and other lines: what it says elsewhere is kept beside this"
-_INCOMPLETE = (
-    "the newer file of the sample or phone can't be read whole: what the older says elsewhere is kept"
-)
+_KEPT = "a file of the sample or phone, or version, has another date and other lines: what it says elsewhere is kept"
+_INCOMPLETE = "the newer file, or version, can't be read whole: what the older says elsewhere is kept"
 _UNDATED = (
-    "a file of the sample or phone says other things of the same places, neither says its date: both are kept"
+    "a file of the sample or phone, or version, says other things of the same places, undated: both are kept"
 )
 _SAME_DATE = (
-    "a file of the sample or phone with the same date says other things of the same places: both are kept"
+    "a file of the sample or phone, or version, of one date says other things of these places: both are kept"
 )
 
 
@@ -327,7 +330,7 @@ def _names(delivery: Delivery) -> list[str]:
     name = delivery.name
     for ending in (".gz", ".bgz"):  # a file that was compressed meanwhile is the same file
         name = name.removesuffix(ending)
-    return [name] if name else []
+    return [*([name] if name else []), *delivery.replaces]
 
 
 def _aware(time: datetime | None) -> datetime | None:

@@ -151,7 +151,7 @@ CODES = declare(
     IssueCode(
         "FB-STORE-028",
         "warning",
-        "Two files of one sample or phone say different things, and no date indicates which is newer",
+        "Two files of one sample or phone, or versions of a document, differ, and no date indicates which is newer",
         "Find out which is newer. Give the older or newer one its date (##fileDate, or --set effective=) and load it "
         "again; until then both count, and of two contents of one variant the last that was loaded.",
         "conflict",
@@ -159,7 +159,7 @@ CODES = declare(
     IssueCode(
         "FB-STORE-029",
         "information",
-        "An older file of a sample or phone says things that the newer one does not speak of",
+        "An older file of a sample or phone, or document, says things that the newer one does not speak of",
         "Nothing to do where the files are parts of one study (a chromosome each). Where the newer is to replace the "
         "older, load it under the older one's file name.",
         "informational",

@@ -180,14 +180,18 @@ class Loader:
     async def _register(self, batch: Sequence[BatchSet]) -> None:
         """Give each message the edition that it is part of."""
         results: dict[str, tuple[Delivery, list[Message]]] = {}
+        whole: dict[str, set[tuple[str, str]]] = {}
         for item in batch:
             delivery = None if item.record is None else item.record.delivery
             if delivery is not None:
                 # Of several patients, or of none, it is no edition of anyone's sample.
                 messages = [message for message in item.messages if message.part and message.patient]
                 results.setdefault(delivery.id, (delivery, []))[1].extend(messages)
+                if delivery.whole:
+                    patients = {message.patient for message in item.messages if message.patient}
+                    whole.setdefault(delivery.id, set()).update((delivery.whole, one) for one in patients)
         for delivery, messages in results.values():
-            wanted = {(message.part, message.patient) for message in messages}
+            wanted = {(message.part, message.patient) for message in messages} | whole.get(delivery.id, set())
             if wanted - delivery.editions.keys():
                 async with self._pool.connection() as connection:
                     await deliveries.register(connection, delivery, wanted)

@@ -162,3 +162,40 @@ def test_what_can_not_be_converted_is_refused_with_the_reason(
 
 def test_it_takes_post_alone(hospital: Hospital, writer: dict[str, str]) -> None:
     assert hospital.http.get("/fhir/$convert-data?inputData=x", headers=writer).status_code == 405
+
+
+def test_a_document_that_is_stored_replaces_the_one_that_it_says_it_replaces(
+    hospital: Hospital, writer: dict[str, str], repository: Path
+) -> None:
+    text = (repository / "mappings/ehr/ccda/examples/summary/document.xml").read_text()
+    for old, new in (("P-1", "CD-P-1"), ("756.1", "756.99"), ("set-1", "cd-set-1")):
+        text = text.replace(f'extension="{old}"', f'extension="{new}"')
+    head, _, rest = text.partition("<component>")
+    identity = head[head.index("<id root=") :].partition("/>")[0]
+    empty = "<component><nonXMLBody><text>Replaced</text></nonXMLBody></component></ClinicalDocument>"
+    related = (
+        f'<relatedDocument typeCode="RPLC"><parentDocument>{identity}/></parentDocument></relatedDocument>'
+    )
+    moment = head[head.index("<effectiveTime value=") :].partition("/>")[0]
+    newer = head.replace(
+        identity, identity.replace("extension=", 'extension="new-').replace('new-"', "new-"), 1
+    )
+    newer = newer.replace(moment, '<effectiveTime value="20300101000000+0000"', 1)
+    assert rest
+    sent = [text, f"{newer}{related}{empty}", text]
+    for number, document in enumerate(sent):
+        answer = convert(hospital, writer, document, "Ccda", store=True)
+        assert answer.status_code == 200, answer.text
+        places = [entry["response"]["location"] for entry in answer.json()["entry"]]
+        if number == 0:
+            (condition, *_) = [place for place in places if place.startswith("Condition/")]
+            (older, *_) = [place for place in places if place.startswith("DocumentReference/")]
+        shown = hospital.http.get(f"/fhir/{condition}", headers=writer).json()
+        status = [coding["code"] for coding in shown.get("verificationStatus", {}).get("coding", ())]
+        assert (status == ["entered-in-error"]) == (number > 0)
+    documents = [
+        resource
+        for place in (older,)
+        if (resource := hospital.http.get(f"/fhir/{place}", headers=writer).json())
+    ]
+    assert [one["status"] for one in documents] == ["superseded"]

@@ -177,6 +177,13 @@ _CODES = declare(
         "value",
     ),
     IssueCode(
+        "FB-OMOP-011",
+        "warning",
+        "`birth_datetime` is not the day of birth that is stored",
+        "Look at the person in its source, and give month_of_birth and day_of_birth where they are known.",
+        "conflict",
+    ),
+    IssueCode(
         "FB-VEND-001",
         "error",
         "A resource of another system can't be taken over",
@@ -219,6 +226,13 @@ _CODES = declare(
         "incomplete",
     ),
     IssueCode(
+        "FB-WEAR-004",
+        "warning",
+        "The file states another patient than the option `patient`",
+        "It is stored with the patient that the option names. Load it again with the right one where that is another.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-SQL-001",
         "error",
         "The query file, its options or its state can't be used",
@@ -259,6 +273,13 @@ _CODES = declare(
         "Rows are below the watermark and were never read",
         "They came late, or back, with an old time: set `overlap`, or remove the file of the state once to read all.",
         "incomplete",
+    ),
+    IssueCode(
+        "FB-SQL-007",
+        "warning",
+        "A row is read, and is among the deleted ones",
+        "It counts as deleted. Where it came back, remove its tombstone, or bound `deleted` by `:watermark`.",
+        "conflict",
     ),
     IssueCode(
         "FB-HL7-001",

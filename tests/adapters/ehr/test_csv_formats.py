@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,8 +18,11 @@ import orjson
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from typer.testing import CliRunner
 
 from fhir_bridge.adapters.ehr.csv import CsvAdapter, Dialect, read_table
+from fhir_bridge.adapters.ehr.csv.binary import CellText
+from fhir_bridge.cli.main import app
 from tests.adapters.ehr.conftest import convert
 
 Write = Callable[..., Path]
@@ -147,3 +151,73 @@ def test_line_that_states_the_delimiter_is_no_header(tmp_path: Path, first: str)
     stated = convert("ehr/synthea-conditions", [path])
     assert stated.of("Condition") == plain.of("Condition")
     assert [place for place, _ in stated.outcomes] == ["conditions.csv:3", "conditions.csv:4"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "value", "text"),
+    [
+        ("dd.MM.yyyy HH:mm", datetime(2026, 3, 1, 10, 20), "01.03.2026 10:20"),
+        ("dd.MM.yyyy HH:mm", datetime(2026, 3, 1, 10, 20, 30), "2026-03-01T10:20:30"),
+        ("dd.MM.yyyy HH:mm:ss", datetime(2026, 3, 1, 10, 20, 30), "01.03.2026 10:20:30"),
+        ("dd.MM.yyyy HH:mm:ss", datetime(2026, 3, 1, 10, 20, 30, 500_000), "2026-03-01T10:20:30.500000"),
+        ("dd.MM.yyyy HH:mm", datetime(2026, 3, 1, 10, 20, tzinfo=UTC), "2026-03-01T10:20:00+00:00"),
+        ("dd.MM.yyyy HH:mm", datetime(2026, 3, 1), "2026-03-01"),
+        ("dd.MM.yyyy HH:mm", date(2026, 3, 1), "2026-03-01"),
+        ("dd.MM.yyyy", date(2026, 3, 1), "01.03.2026"),
+        ("dd.MM.yyyy", datetime(2026, 3, 1, 10, 20), "2026-03-01T10:20:00"),
+        ("yyyy-dd-MM", datetime(2026, 3, 1), "2026-01-03"),
+        ("dd.MM.yy", date(1950, 3, 1), "1950-03-01"),
+        ("d.M.yyyy", date(2026, 3, 1), "2026-03-01"),
+        ("dd MMM yyyy", date(2026, 3, 1), "2026-03-01"),
+        ("yyyy-MM-dd'T'HH:mm", datetime(2026, 3, 1, 10, 20), "2026-03-01T10:20:00"),
+    ],
+)
+def test_typed_time_is_written_in_the_form_of_the_mapping_only_where_that_says_all_of_it(
+    layout: str, value: date, text: str
+) -> None:
+    assert CellText(Dialect.of({"date": layout}))(value) == text
+
+
+def test_times_of_parquet_and_excel_keep_zone_seconds_and_days_whatever_form_the_mapping_states(
+    tmp_path: Path,
+) -> None:
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(
+        "mapping: typed\nversion: 1.0.0\ntitle: T\n"
+        'source: {adapter: csv, file: "typed.*", columns: [id, at], date: "dd.MM.yyyy HH:mm"}\n'
+        "rules:\n- rule: result\n  as: Observation\n  key: [row.id]\n  time: row.at\n  status: final\n"
+        '  code: {text: "=row.id"}\n  effectiveDateTime: "=datetime(row.at)"\n'
+    )
+    site = tmp_path / "site.yaml"
+    site.write_text("site: test\nzone: Europe/Berlin\ndemo_key: true\n")
+    parquet_file = tmp_path / "typed.parquet"
+    times = pa.array([datetime(2026, 3, 11, 6, 0, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    parquet.write_table(pa.table({"id": ["a"], "at": times}), parquet_file)
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    for row in (
+        ("id", "at"),
+        ("b", date(2026, 3, 12)),
+        ("c", datetime(2026, 3, 12, 9, 5, 30)),
+        ("d", datetime(2026, 3, 12, 9, 5)),
+        ("e", "12.03.2026 09:06"),
+    ):
+        sheet.append(row)
+    workbook.save(tmp_path / "typed.xlsx")
+    shown: dict[str, str] = {}
+    for name in ("typed.parquet", "typed.xlsx"):
+        out = tmp_path / "out"
+        arguments = ["--adapter", "csv", "--mapping", str(mapping), "--site", str(site), "--out", str(out)]
+        result = CliRunner().invoke(app, ["convert", str(tmp_path / name), *arguments, "--force"])
+        assert result.exit_code == 0, result.output
+        for line in (out / "Observation.ndjson").read_text().splitlines():
+            resource = json.loads(line)
+            shown[resource["code"]["text"]] = resource["effectiveDateTime"]
+    assert shown == {
+        "a": "2026-03-11T06:00:00+00:00",
+        "b": "2026-03-12",
+        "c": "2026-03-12T09:05:30+01:00",
+        "d": "2026-03-12T09:05:00+01:00",
+        "e": "2026-03-12T09:06:00+01:00",
+    }

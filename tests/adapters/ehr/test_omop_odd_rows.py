@@ -226,3 +226,42 @@ def test_birth_or_death_in_the_future_is_named_with_row_and_column(
 ) -> None:
     converted = with_cells(tables, table, **cells)
     assert (f"{table}.csv:2", f"{column} is in the future") in reported(converted, "FB-OMOP-010")
+
+
+@pytest.mark.parametrize(
+    ("cells", "born", "says"),
+    [
+        (("1960", "", "", "1960-07-08 00:00:00"), "1960-07-08", ""),
+        (("1960", "7", "", "1960-07-08"), "1960-07-08", ""),
+        (("1960", "", "", "1960-01-01 00:00:00"), "1960", "unknown day"),
+        (("1960", "", "", "1960-06-15"), "1960", "unknown day"),
+        (("1960", "7", "", "1960-07-15"), "1960-07", "unknown day"),
+        (("1960", "", "", "1961-07-08"), "1960", "another day"),
+        (("1960", "7", "8", "1960-07-09"), "1960-07-08", "another day"),
+        (("1960", "", "", "1960-13-40"), "1960", "unknown day"),
+        (("1960", "7", "8", "1960-07-08"), "1960-07-08", ""),
+        (("", "", "", "1960-07-08"), "1960-07-08", ""),
+    ],
+)
+def test_day_of_birth_is_that_of_the_moment_where_the_parts_do_not_say_it(
+    tables: Path, cells: tuple[str, ...], born: str, says: str
+) -> None:
+    columns = ("year_of_birth", "month_of_birth", "day_of_birth", "birth_datetime")
+    converted = with_cells(tables, "person", **dict(zip(columns, cells, strict=True)))
+    assert converted.of("Patient")[0]["birthDate"] == born
+    messages = reported(converted, "FB-OMOP-011")
+    assert bool(messages) == bool(says)
+    assert all(says in message and source == "person.csv:2" for source, message in messages)
+
+
+def test_time_of_birth_is_kept(tables: Path) -> None:
+    converted = with_cells(tables, "person", birth_datetime="1960-07-08 07:30:00", year_of_birth="1960",
+                           month_of_birth="", day_of_birth="")  # fmt: skip
+    (extension,) = converted.of("Patient")[0]["_birthDate"]["extension"]
+    assert extension["valueDateTime"].startswith("1960-07-08T07:30:00")
+
+
+def test_columns_of_an_address_are_not_reported_as_unread(tables: Path) -> None:
+    converted = with_cells(tables, "location", country_source_value="")
+    unread = [message for source, message in reported(converted, "FB-CSV-011") if source == "location.csv"]
+    assert not [message for message in unread if "location_source" not in message], unread

@@ -179,6 +179,31 @@ def test_late_rows_and_tombstones_are_read_within_the_overlap(
     assert load() == {"bronchitis", "asthma"}
 
 
+def test_row_that_has_its_tombstone_counts_as_deleted_in_each_run(
+    clinic: Clinic, fresh_database_url: str, loaded: Callable[[str], dict[str, str]]
+) -> None:
+    clinic.run("CREATE TABLE removed (ID INTEGER)")
+    path = clinic.query("SELECT ID FROM removed")
+    request = RunRequest("sql", site=clinic.folder / "site.yaml")
+
+    def load() -> tuple[set[str], list[str]]:
+        report = load_sources(request, [str(path)], fresh_database_url).report
+        codes = [issue["code"] for issue in report["issues"] if issue["code"].startswith("FB-SQL")]
+        return set(loaded(fresh_database_url)), sorted(codes)
+
+    clinic.add(1, "pharyngitis", "2024-01-01 10:00:00")
+    clinic.add(2, "bronchitis", "2024-01-02 10:00:00")
+    assert load() == ({"pharyngitis", "bronchitis"}, [])
+    clinic.run("INSERT INTO removed VALUES (1)")
+    clinic.run("INSERT INTO removed VALUES (1)")
+    clinic.run("UPDATE diagnosis SET CHANGED = '2024-02-01 10:00:00' WHERE ID = 1")  # it came back
+    for _ in range(4):
+        assert load() == ({"bronchitis"}, ["FB-SQL-005", "FB-SQL-007"])
+    clinic.run("DELETE FROM removed")
+    for _ in range(2):
+        assert load() == ({"pharyngitis", "bronchitis"}, [])
+
+
 @pytest.fixture
 def loaded() -> Callable[[str], dict[str, str]]:
     """Texts of the stored Conditions that count, by their text."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from datetime import datetime
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import numpy
 import psycopg
+import pyedflib
 import pytest
 
 from fhir_bridge.adapters.ehr.wearables import adapter
@@ -252,3 +255,60 @@ def test_value_that_no_body_has_is_named_with_its_line_and_in_no_summary(
     (stored,) = phone.stored(kind)
     limits = [part["valueQuantity"]["value"] for part in stored["component"]]
     assert limits == ([2] if kind == STEPS else [60, 70, 2])
+
+
+def edf(path: Path, code: str) -> None:
+    with pyedflib.EdfWriter(str(path), 1, file_type=pyedflib.FILETYPE_EDFPLUS) as writer:
+        limits = {"physical_min": -1.0, "physical_max": 1.0, "digital_min": -100, "digital_max": 100}
+        writer.setSignalHeader(
+            0,
+            {
+                "label": "II",
+                "dimension": "mV",
+                "sample_frequency": 10,
+                "transducer": "",
+                "prefilter": "",
+                **limits,
+            },
+        )
+        writer.setPatientCode(code)
+        writer.setEquipment("Box")
+        writer.setStartdatetime(datetime(2026, 5, 1, 10, 0))
+        writer.writeSamples([numpy.zeros(10)])
+
+
+def subjects(phone: Phone) -> dict[str, set[str]]:
+    """Whose what counts is, by type."""
+    with psycopg.connect(phone.url) as connection:
+        rows = connection.execute(
+            "SELECT resource_text(bytes) FROM resource WHERE type IN ('Observation', 'Device', 'DocumentReference')"
+            " AND NOT deleted"
+        ).fetchall()
+    result: dict[str, set[str]] = {}
+    for resource in (json.loads(row[0]) for row in rows):
+        if resource["status"] != "entered-in-error":
+            subject = resource.get("subject") or resource.get("patient")
+            result.setdefault(resource["resourceType"], set()).add(subject["reference"])
+    return result
+
+
+@pytest.mark.parametrize("named", ["urn:test|4711", "urn:test|4712"])
+def test_recording_is_of_the_patient_named_whatever_code_its_file_states(phone: Phone, named: str) -> None:
+    path = phone.folder / "holter.edf"
+    edf(path, "4711")
+
+    def load(options: dict[str, str]) -> list[str]:
+        request = RunRequest("wearables", site=phone.folder / "site.yaml", options=options)
+        report = load_sources(request, [str(path)], phone.url).report
+        return [issue["code"] for issue in report.get("issues", ())]
+
+    load({})
+    (of_code,) = subjects(phone)["Observation"]
+    assert set(subjects(phone)) == {"Observation", "Device", "DocumentReference"}
+    assert all(whose == {of_code} for whose in subjects(phone).values())
+    for _ in range(2):
+        assert load({"patient": named}).count("FB-WEAR-004") == (named == "urn:test|4712")
+        now = subjects(phone)
+        assert len(now["Observation"]) == 1
+        assert of_code not in now["Observation"]
+        assert now["Observation"] == now["DocumentReference"] == now["Device"]

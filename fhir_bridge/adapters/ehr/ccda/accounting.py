@@ -118,11 +118,27 @@ def _identifier(node: Node, taken: set[_Leaf]) -> None:
 
 
 def _quantity(node: Node, taken: set[_Leaf]) -> None:
-    for name in ("value", "unit"):
+    for name in ("value", "unit", "inclusive"):
         taken.add((id(node), name))
     for child in node.children:
         if child.tag in ("low", "high", "center", "width", "numerator", "denominator"):
             _quantity(child, taken)
+
+
+def _interval(node: Node, taken: set[_Leaf]) -> None:
+    """A time or an interval of two; what is not represented of its center and width is reported by who reads it."""
+    taken.add((id(node), "value"))
+    for child in node.children:
+        if child.tag in ("low", "high", "center", "width"):
+            _quantity(child, taken)
+
+
+def _timing(node: Node, taken: set[_Leaf]) -> None:
+    for child in node.children:
+        if child.tag == "period":
+            _quantity(child, taken)
+        elif child.tag == "event":
+            _coded(child, taken)
 
 
 def _person(node: Node, taken: set[_Leaf]) -> None:
@@ -144,6 +160,8 @@ _READERS: Final[dict[str, Callable[[Node, set[_Leaf]], None]]] = {
     "time": _text,
     "identifier": _identifier,
     "quantity": _quantity,
+    "interval": _interval,
+    "timing": _timing,
     "link": _person,
     "whole": _subtree,
 }

@@ -11,6 +11,7 @@ from fhir_bridge.adapters.ehr.ccda import values
 from fhir_bridge.adapters.ehr.ccda.narrative import div
 from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node, relations
 from fhir_bridge.adapters.ehr.ccda.values import items, physical
+from fhir_bridge.adapters.ehr.ccda.versions import replaced_documents
 from fhir_bridge.adapters.ehr.hl7v2.languages import bcp47
 from fhir_bridge.adapters.ehr.hl7v2.vitals import PROFILED, UNITS, fitted
 from fhir_bridge.fhir.datatypes import Attachment, CodeableConcept, Quantity, Reference
@@ -129,6 +130,12 @@ def document_size(ctx: Context) -> int:
     return len(ctx.record.content)
 
 
+@function(nulls=True, reads=("link",))
+def replaced(x: Any) -> Node | None:
+    """The document that a `relatedDocument` says is replaced."""
+    return next(iter(replaced_documents(items(x))), None)
+
+
 @function(nulls=True, returns="Attachment", reads=("whole",))
 def body(x: Any) -> Attachment | None:
     """The content of a document without structure (`nonXMLBody.text`): in it, or where it is."""
@@ -229,6 +236,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "narrative_link": narrative_link,
     "document_bytes": document_bytes,
     "document_size": document_size,
+    "replaced": replaced,
     "body": body,
     "note_text": note_text,
     "vital_sign": vital_sign,

@@ -46,6 +46,9 @@ class CcdaModel:
         "Fact": Scope("Fact", _ROOT),
     }
 
+    parts: Mapping[str, str] = dict.fromkeys((*KINDS, "Fact"), "ctx.record.part")
+    """Scopes whose outputs are of a version of a document: a version that replaces it replaces them."""
+
     def with_options(self, options: Mapping[str, Any]) -> CcdaModel:
         """The model of a `source:` block.
 

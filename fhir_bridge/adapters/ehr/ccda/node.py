@@ -71,6 +71,12 @@ class Node:
         return self._outer
 
     @property
+    def locator(self) -> str | None:
+        """Where a statement begins, for people; None for what is none."""
+        file = getattr(self.in_document, "file", "")
+        return f"{file}:{self.line}" if file and self.kind else None
+
+    @property
     def named(self) -> dict[str, list[Node]]:
         """The children that say something, by name."""
         if self._named is None:

@@ -26,18 +26,20 @@ class Root(Node):
     """The outermost element.
 
     Attributes:
+        file: what the document is called, for people.
         targets: elements of the narrative by their ID, worked out when first asked for.
         dangling: references to nothing in the narrative.
         twins: elements of parties that say what an earlier mention said, with that one (`parties.py`).
     """
 
-    __slots__ = ("_targets", "dangling", "twins")
+    __slots__ = ("_targets", "dangling", "file", "twins")
 
     def __init__(self, tag: str, attributes: dict[str, str], line: int) -> None:
         super().__init__(tag, attributes, None, line)
         self._targets: dict[str, Node] | None = None
         self.dangling: dict[str, None] = {}
         self.twins: dict[int, int] = {}
+        self.file = ""
 
     @property
     def targets(self) -> dict[str, Node]:

@@ -13,6 +13,7 @@ from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node, relations
 from fhir_bridge.adapters.ehr.ccda.parsing import Root
 from fhir_bridge.adapters.ehr.ccda.parties import PARTIES, hash_of, parties
 from fhir_bridge.adapters.ehr.ccda.stated import narrative_facts
+from fhir_bridge.adapters.ehr.ccda.versions import VERSIONED, DocumentVersion, version_of
 from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.notes.extracted import ImplausibleValue, StatedFact, implausible_values
@@ -37,6 +38,7 @@ class Document:
         "_implausible",
         "_scopes",
         "content",
+        "delivery",
         "issues",
         "locator",
         "outcome",
@@ -45,6 +47,11 @@ class Document:
         "source",
         "time",
     )
+
+    place = None
+    ends_delivery = True
+    read_whole = True
+    """What no rule represents is reported, and is not what the document lacks."""
 
     def __init__(
         self,
@@ -65,13 +72,21 @@ class Document:
         self._scopes: dict[str, list[Node]] | None = None
         self._facts: list[StatedFact] | None = None
         self._implausible: list[ImplausibleValue] = []
+        self.delivery: DocumentVersion | None = None
         if root is not None:
+            root.file = locator
             custodian = root.path("custodian", "assignedCustodian", "representedCustodianOrganization")
             if custodian is not None and custodian.__class__ is Node:
                 names = (custodian.path("id", "root"), custodian.path("id", "extension"))
                 self.source = "/".join(name for name in names if isinstance(name, str)) or "ccda"
             moment = root.path("effectiveTime", "value")
             self.time = timestamp(moment.replace(" ", "")) if isinstance(moment, str) else None
+            self.delivery = version_of(root, self.key, self.time)
+
+    @property
+    def part(self) -> str:
+        """What of the document a later version replaces."""
+        return VERSIONED if self.delivery is not None else ""
 
     @property
     def key(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from fhir_bridge.adapters.ehr.ccda.intervals import limits, open_ends, time_limits, unrepresented
 from fhir_bridge.adapters.ehr.ccda.node import Node
 from fhir_bridge.fhir.datatypes import Address, ContactPoint, HumanName, Period, Quantity, Range, Ratio
 from fhir_bridge.mapping import Context, function
@@ -256,15 +257,27 @@ def ids(x: Any) -> list[InstanceIdentifier] | None:
     return result or None
 
 
-@function(context=True, nulls=True, reads=("whole",))
+@function(context=True, nulls=True, reads=("interval",))
 def effective(ctx: Context, x: Any) -> Any:
     """A dateTime of a TS, a Period of an IVL_TS; of several, of the first that has one."""
     for node in items(x):
-        low, high = node.path("low", "value"), node.path("high", "value")
-        if low or high:
-            return period(ctx, low, high)
+        start, end = time_limits(ctx, node)
+        if start or end:
+            return period(ctx, start, end)
         if moment := node.attributes.get("value") or node.path("center", "value"):
             return datetime(ctx, moment)
+    return None
+
+
+@function(context=True, nulls=True, returns="Period", reads=("interval",))
+def span(ctx: Context, x: Any) -> Period | None:
+    """A Period of an IVL_TS, or of a TS, which begins it; of several, of the first that has one."""
+    for node in items(x):
+        start, end = time_limits(ctx, node)
+        if not (start or end):
+            start = node.attributes.get("value") or node.path("center", "value")
+        if start or end:
+            return period(ctx, start, end)  # type: ignore[no-any-return]
     return None
 
 
@@ -279,20 +292,35 @@ def physical(ctx: Context, x: Any) -> Quantity | None:
             if bound := node.get(name):
                 sign = comparator if bound.attributes.get("inclusive") == "false" else closed
                 value = bound.attributes.get("value")
+                unrepresented(ctx, node, name)
                 return quantity(ctx, value, bound.attributes.get("unit"), sign) if value else None
+        unrepresented(ctx, node)
     return None
 
 
-@function(context=True, nulls=True, reads=("whole",))
+@function(context=True, nulls=True, reads=("quantity",))
 def extent(ctx: Context, x: Any) -> Any:
-    """A Range of an IVL_PQ with both bounds; a Quantity of a PQ or of one bound."""
+    """A Range of an IVL_PQ with two of its bounds, center and width; a Quantity of a PQ or of one bound."""
     for node in items(x):
         low, high = node.get("low"), node.get("high")
         if low.__class__ is Node and high.__class__ is Node:
             bounds = {name: _bound(ctx, part) for name, part in (("low", low), ("high", high))}
+            open_ends(ctx, node)
             return Range({name: bound for name, bound in bounds.items() if bound}) or None
+        if computed := limits(node):
+            open_ends(ctx, node)
+            return Range({name: quantity(ctx, *value) for name, value in computed.items()})
         return physical(ctx, node)
     return None
+
+
+@function(nulls=True, reads=("quantity",))
+def has_extent(x: Any) -> bool:
+    """Whether `extent` has what an IVL_PQ states; a center alone is none."""
+    return any(
+        node.get("low").__class__ is Node or node.get("high").__class__ is Node or limits(node) is not None
+        for node in items(x)
+    )
 
 
 def _bound(ctx: Context, node: Node) -> Quantity | None:
@@ -323,7 +351,7 @@ def ratio(ctx: Context, x: Any) -> Ratio | None:
     return None
 
 
-@function(nulls=True, returns="Timing", reads=("whole",))
+@function(nulls=True, returns="Timing", reads=("timing",))
 def timing(x: Any) -> Any:
     """A Timing of the PIVL_TS and EIVL_TS among the times of a substance administration."""
     for node in items(x):
@@ -394,8 +422,8 @@ _STRUCTURE: Final = frozenset(
 _KNOWN: Final = _STRUCTURE.union(_CODED, ("displayName", "codeSystemName"))
 """Attributes that `_words_of` writes by their place, or leaves out."""
 _NAMED: Final = frozenset(
-    """time effectiveTime low high statusCode interpretationCode targetSiteCode methodCode participant performer author
-    informant specimen precondition reference priorityCode repeatNumber functionCode""".split()
+    """time effectiveTime low high center width statusCode interpretationCode targetSiteCode methodCode participant
+    performer author informant specimen precondition reference priorityCode repeatNumber functionCode""".split()
 )
 
 
@@ -457,7 +485,9 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "contact_point": contact_point,
     "ids": ids,
     "effective": effective,
+    "span": span,
     "physical": physical,
+    "has_extent": has_extent,
     "extent": extent,
     "bound": bound,
     "age": age,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 import zipfile
 import zlib
@@ -26,9 +27,11 @@ __all__ = ["BinaryTable", "BinaryTableError", "is_binary"]
 PARQUET: Final = (".parquet",)
 EXCEL: Final = (".xlsx", ".xlsm")
 _BATCH: Final = 1_000
-_FORMS: Final = (
-    ("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S"), ("yy", "%y"),
+_DIRECTIVES: Final = (
+    ("yyyy", "%Y"), ("yy", "%y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S"),
 )  # fmt: skip
+"""Fields of a date format that have one form in `strftime`."""
+_FIELDS: Final = re.compile("|".join(field for field, _ in _DIRECTIVES))
 _EXCEL_ERRORS: Final = (
     zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError, AttributeError, OSError, SyntaxError, EOFError,
     OverflowError, zlib.error, NotImplementedError,
@@ -169,7 +172,7 @@ class CellText:
 
     def __init__(self, dialect: Dialect) -> None:
         self._decimal = dialect.decimal or "."
-        self._date = _strftime(dialect.date) if dialect.date else None
+        self._date = _DateForm(dialect.date) if dialect.date else None
 
     def __call__(self, value: Any) -> str:
         if value is None:
@@ -197,13 +200,12 @@ class CellText:
 
     def _other(self, value: Any) -> str:
         if isinstance(value, datetime):
-            midnight = value.time() == time(0) and value.tzinfo is None
-            if self._date is not None:
-                return value.strftime(self._date)
             # A workbook has no type for a day: one at midnight without zone states no time of day.
-            return value.date().isoformat() if midnight else value.isoformat()
+            midnight = value.time() == time(0) and value.tzinfo is None
+            text = self._date and self._date.text(value, None if midnight else value.timetz())
+            return text or (value.date().isoformat() if midnight else value.isoformat())
         if isinstance(value, date):
-            return value.strftime(self._date) if self._date is not None else value.isoformat()
+            return (self._date and self._date.text(value, None)) or value.isoformat()
         if isinstance(value, time):
             return value.isoformat()
         if isinstance(value, Decimal):
@@ -218,17 +220,25 @@ class CellText:
         return str(value)
 
 
-def _strftime(layout: str) -> str:
-    """The format of the mapping language as one of `strftime`."""
-    result = ""
-    position = 0
-    while position < len(layout):
-        for mark, directive in _FORMS:
-            if layout.startswith(mark, position):
-                result += directive
-                position += len(mark)
-                break
-        else:
-            result += layout[position].replace("%", "%%")
-            position += 1
-    return result
+class _DateForm:
+    """A date format of the mapping language, in which a typed time is written where it says all of it."""
+
+    def __init__(self, layout: str) -> None:
+        self._fields = frozenset(_FIELDS.findall(layout))
+        others = _FIELDS.sub("", layout)
+        directives = dict(_DIRECTIVES)
+        self._directive = _FIELDS.sub(lambda match: directives[match.group()], layout.replace("%", "%%"))
+        self._is_plain = not any((letter.isalpha() and letter != "T") or letter == "'" for letter in others)
+
+    def text(self, value: date, clock: time | None) -> str | None:
+        """The text; None where the format can't say what the value says, or says more."""
+        fields = self._fields
+        if not self._is_plain or not fields >= {"MM", "dd"} or value.year < 1000:
+            return None
+        if "yyyy" not in fields and not ("yy" in fields and 1970 <= value.year < 2070):
+            return None
+        if clock is None:
+            return None if "HH" in fields else value.strftime(self._directive)
+        if not fields >= {"HH", "mm"} or clock.tzinfo is not None or clock.microsecond:
+            return None
+        return value.strftime(self._directive) if "ss" in fields or not clock.second else None

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.fhir.earlier import as_r4
 from fhir_bridge.adapters.ehr.fhir.normalise import FUNCTIONS
+from fhir_bridge.adapters.ehr.fhir.required_codes import with_required_codes
 from fhir_bridge.adapters.ehr.fhir.resources import Item, PatientIndex, resources
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.definitions import type_definition
@@ -191,7 +192,7 @@ def _record(item: Item, origin: str, index: PatientIndex) -> VendorRecord:
     resource = item.resource
     if resource is None:
         return _rejected(item, origin, item.problem)
-    resource = as_r4(resource)
+    resource = with_required_codes(as_r4(resource))
     item = item._replace(resource=resource)
     kind = str(resource["resourceType"])
     if kind in ("OperationOutcome", "Bundle", "Parameters"):

@@ -37,8 +37,6 @@ _OIDS: Final = {
     "2.16.840.1.113883.5.111": "http://terminology.hl7.org/CodeSystem/v3-RoleCode",
 }
 """Code systems of HL7 that vendors name by their OIDs, beside those of the mapping language."""
-_CODES: Final = frozenset(("status", "intent", "gender", "use", "criticality"))
-"""Elements with a required binding, whose codes vendors write in capitals."""
 
 
 class Owner(NamedTuple):
@@ -158,8 +156,6 @@ def _text(ctx: Context, value: str, name: str) -> Any:
     text = value.strip() if name != "div" else value
     if not text:
         return None
-    if name in _CODES and text != text.lower():
-        return text.lower().replace(" ", "-").replace("_", "-")
     if _TIMES.fullmatch(name):
         spaced = _SPACED.fullmatch(text)
         text = f"{spaced[1]}T{spaced[2]}" if spaced else text

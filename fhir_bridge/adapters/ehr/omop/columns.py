@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["DERIVED_TABLES", "SIMPLE", "TABLES", "VOCABULARY_TABLES", "columns_of"]
+__all__ = ["ADDRESS", "DERIVED_TABLES", "SIMPLE", "TABLES", "VOCABULARY_TABLES", "columns_of"]
 
 _COLUMNS: Final = {
     "location": (
@@ -83,6 +83,11 @@ _COLUMNS: Final = {
     ),
 }
 
+ADDRESS: Final = (
+    "address_1", "address_2", "city", "state", "zip", "county", "country_source_value", "country_concept_id",
+)  # fmt: skip
+"""Columns of a location that its address is of."""
+
 TABLES: Final[Mapping[str, tuple[str, ...]]] = {name: tuple(text.split()) for name, text in _COLUMNS.items()}
 """In the order in which they are read: what others refer to comes first."""
 
@@ -121,7 +126,7 @@ def columns_of(table: str, name: str) -> tuple[str, ...]:
             else ()
         )
     if name == "address" and "location_id" in columns:
-        return ("location_id",)
+        return ("location_id", *ADDRESS) if table == "location" else ("location_id",)
     if name == "unit_code" and "unit_concept_id" in columns:
         return ("unit_concept_id", "unit_source_value")
     if name.endswith("_at"):

@@ -9,6 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from fhir_bridge.adapters.ehr.omop.columns import ADDRESS
 from fhir_bridge.adapters.ehr.omop.sources import TableSource
 
 __all__ = ["OHDSI", "Coded", "Concept", "Lookups", "Person"]
@@ -94,7 +95,7 @@ class Lookups:
         self._fill(
             "location",
             "location_id",
-            ("address_1", "address_2", "city", "state", "zip", "county", "country_source_value"),
+            ADDRESS,
         )
         rows = list(self._rows("cdm_source", "cdm_source_abbreviation", ()))
         self.dataset = rows[0][0] if len(rows) == 1 and rows[0][0] else source.name
@@ -173,7 +174,7 @@ class Lookups:
         return self._entry("death", number)
 
     def location(self, number: str) -> list[str] | None:
-        """Lines, city, state, postal code, county and country of a location."""
+        """Lines, city, state, postal code, county, country and its concept of a location."""
         return self._entry("location", number)
 
     def close(self) -> None:

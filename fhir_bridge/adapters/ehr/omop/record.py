@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.csv.record import Row, Table
@@ -82,7 +83,10 @@ class OmopRow(Row):
             if cell is None:
                 break
             parts.append(cell.zfill(2))
-        return "-".join(parts)
+        stated = "-".join(parts)
+        moment = self.cell("birth_datetime") or ""
+        fuller = len(parts) < 3 and moment.startswith(f"{stated}-") and _is_day(moment[:10])
+        return moment[:10] if fuller and moment[:10].removeprefix(f"{stated}-") not in _FILLERS else stated
 
     @property
     def death_at(self) -> str | None:
@@ -98,7 +102,9 @@ class OmopRow(Row):
         cells = self._table.lookups.location(number) if number else None
         if cells is None:
             return None
-        first, second, city, state, postal, county, country = cells
+        first, second, city, state, postal, county, country, concept = cells
+        if not country and concept not in ("", "0") and (known := self._table.lookups.concept(concept)):
+            country = known.name
         address = Address()
         if lines := [line for line in (first, second) if line]:
             address["line"] = lines
@@ -118,6 +124,18 @@ class OmopRow(Row):
     def scope(self, name: str) -> Iterable[OmopRow]:
         """The row, in the scope of its table."""
         return (self,) if name in (self._table.kind, "row") else ()
+
+
+_FILLERS: Final = frozenset(("01-01", "06-15", "07-01", "01", "15"))
+"""Days that data sets write in `birth_datetime` where only the year, or year and month, are known."""
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _moment(time: str | None, day: str | None) -> str | None:

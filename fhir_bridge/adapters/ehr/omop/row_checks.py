@@ -125,9 +125,20 @@ class RowChecks:
                 ("FB-OMOP-007", turned),
                 ("FB-OMOP-009", missing),
                 ("FB-OMOP-010", future),
+                ("FB-OMOP-011", self._birth(row)),
             )
             for message in messages
         ]
+
+    def _birth(self, row: OmopRow) -> list[str]:
+        """Why a `birth_datetime` is not the day of birth."""
+        moment = row.cell("birth_datetime") if self._kind == "person" else None
+        born = row.birth_date if moment else None
+        if not moment or not born or moment[:10] == born:
+            return []
+        if moment.startswith(f"{born}-"):
+            return ["birth_datetime may stand for an unknown day: month or day of birth is empty"]
+        return ["birth_datetime is another day than year, month and day of birth, which count"]
 
     def _future(self, row: OmopRow) -> Iterator[str]:
         """Columns by which somebody is born, or died, after today."""

@@ -20,6 +20,7 @@ from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.adapters.ehr.sql.database import Database, DatabaseError
 from fhir_bridge.adapters.ehr.sql.query import OPTIONS, Query, QueryError, read_query
 from fhir_bridge.adapters.ehr.sql.state import ReadState, StateError
+from fhir_bridge.adapters.ehr.sql.tombstones import Tombstones
 from fhir_bridge.plugins import ReadContext, SourceModel
 
 __all__ = ["SqlAdapter", "SqlModel"]
@@ -180,7 +181,10 @@ class _Reading:
         places = [own.index(column) for column in keys] if query.compares and self._state is not None else []
         keyed = Table(name, table.system, query.key, self._dialect, key=query.key)
         read: list[str] = []
+        tombstones = Tombstones() if query.deleted is not None and not query.compares else None
         try:
+            if tombstones is not None:
+                yield from self._tombstones(query, database, keyed, parameters, tombstones)
             for number, values in enumerate(database.rows(query.text, parameters, since=since), start=1):
                 if position is not None and (value := values[position]) is not None:
                     highest = value if highest is None or value > highest else highest
@@ -192,10 +196,13 @@ class _Reading:
                     if len(read) >= _MANY:
                         self._state.note_keys(name, read)
                         read.clear()
+                if tombstones is not None and row.outcome == "read" and row.key in tombstones:
+                    message = "the row is among the deleted ones, too: it counts as deleted"
+                    row.issues, row.outcome = [new_issue("FB-SQL-007", message, row.locator)], "skipped"
                 yield row
             if read and self._state is not None:
                 self._state.note_keys(name, read)
-            yield from self._deleted(query, database, table, parameters, keys)
+            yield from self._deleted(query, database, keyed, parameters, keys)
         except DatabaseError as error:
             where = f"{name}:{number + 1}"
             yield Row(table, where, [], [new_issue("FB-SQL-003", f"from here on {error}", where)], "rejected")
@@ -205,32 +212,44 @@ class _Reading:
                 "FB-SQL-001", "the column of the watermark holds values that can't be compared"
             )
             return
+        finally:
+            if tombstones is not None:
+                tombstones.close()
         if unread is not None:
             yield from unread.report()
         if self._state is not None:
             self._state.end(name, highest)
 
+    def _tombstones(
+        self,
+        query: Query,
+        database: Database,
+        keyed: Table,
+        parameters: Mapping[str, Any],
+        tombstones: Tombstones,
+    ) -> Iterator[Row]:
+        """What the query of deleted rows gives, before the rows: a key that both give counts as deleted."""
+        text = CellText(self._dialect)
+        for values in database.rows(query.deleted or "", parameters):
+            if len(values) < len(query.key):
+                raise DatabaseError(
+                    f"the query of what is deleted gives {len(values)} columns; key names {len(query.key)}"
+                )
+            key = Row(keyed, keyed.name, [text(value) for value in values[: len(query.key)]]).key
+            if tombstones.add(key):
+                yield _gone(keyed, key)
+
     def _deleted(
         self, query: Query, database: Database, table: Table, parameters: Mapping[str, Any], key: list[str]
     ) -> Iterator[Row]:
-        if query.deleted is None:
+        """Of keys that are compared, those that were there and are no longer."""
+        if not query.compares or self._state is None:
             return
         text = CellText(self._dialect)
-        keys = Table(table.name, table.system, query.key, self._dialect, key=query.key)
 
         def key_of(values: Sequence[Any]) -> str:
-            return Row(keys, keys.name, [text(value) for value in values]).key
+            return Row(table, table.name, [text(value) for value in values]).key
 
-        if not query.compares:
-            for values in database.rows(query.deleted, parameters):
-                if len(values) < len(query.key):
-                    raise DatabaseError(
-                        f"the query of what is deleted gives {len(values)} columns; key names {len(query.key)}"
-                    )
-                yield _gone(keys, key_of(values[: len(query.key)]))
-            return
-        if self._state is None:
-            return
         part: list[str] = []
         late = 0
         for values in database.rows(query.text, parameters, columns=key):
@@ -244,7 +263,7 @@ class _Reading:
             issue = new_issue("FB-SQL-006", message, table.name)
             yield Row(table, table.name, [], [issue], "skipped", late)
         for lost in self._state.gone(table.name):
-            yield _gone(keys, lost)
+            yield _gone(table, lost)
 
 
 class _Gone(Row):

@@ -202,10 +202,10 @@ class _File:
                 yield from self._apple()
             elif suffix in (".edf", ".bdf"):
                 recording, code = read_edf(self._path, self._limit)
-                yield from self._recording(recording, [self._path], Owner(None, code) if code else None)
+                yield from self._of_recorder(recording, Owner(None, code) if code else None)
             elif suffix == ".hea":
                 recording, files = read_wfdb(self._path, self._limit)
-                yield from self._recording(recording, files, None)
+                yield from self._recording(recording, files)
             elif suffix == ".csv" and _begins_as_ecg(self._path):
                 yield self._original("text/csv")
                 with self._path.open("rb") as file:
@@ -279,11 +279,28 @@ class _File:
     def _original_of(self, original: Original) -> Reading:
         return self._reading(f"{original.path.name}#file", [original], self._owner, records=0)
 
-    def _recording(self, recording: Recording, files: list[Path], owner: Owner | None) -> Iterator[Reading]:
+    def _recording(self, recording: Recording, files: list[Path], **more: Any) -> Iterator[Reading]:
         recording.locator = self._path.name
         for path in files:
             yield self._original(_TYPES.get(path.suffix.lower(), "application/octet-stream"), path)
-        yield self._reading(self._path.name, [recording], owner)
+        yield self._reading(self._path.name, [recording], None, **more)
+
+    def _of_recorder(self, recording: Recording, stated: Owner | None) -> Iterator[Reading]:
+        """A recording whose file states a patient: that one's where none is named, with its original.
+
+        What was stored of it with another patient is taken back.
+        """
+        issues = []
+        name = self._path.name
+        if stated is not None and self._owner is None:
+            yield self._reading(f"{name}#file", (), None, records=0, outcome="skipped")
+            self._owner = stated
+        elif stated is not None and self._owner is not None and stated != self._owner:
+            for of in (name, f"{name}#file"):
+                yield self._reading(of, (), stated, records=0, outcome="skipped")
+            if stated.value != self._owner.value:
+                issues.append(new_issue("FB-WEAR-004", _OTHER_CODE, name))
+        yield from self._recording(recording, [self._path], issues=issues)
 
     # Apple Health
 
@@ -665,6 +682,9 @@ def _plain(text: str | None) -> str | None:
     return None if number is None else format(number, "f")
 
 
+_OTHER_CODE: Final = (
+    "the file states another patient code than that of the patient named by `patient`, whose it is"
+)
 _NO_TIME: Final = (
     "its time is none of ISO 8601 (2026-03-31T08:00:00+02:00); a table with others is one for the adapter csv"
 )
