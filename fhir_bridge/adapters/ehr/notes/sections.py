@@ -73,7 +73,7 @@ _PART: Final = re.compile(
 """The second part of a heading of two."""
 _EXAMINED: Final = re.compile(
     r"[^.:;%]{0,30}\b(?:echo\w*|TTE|TEE|TOE|[ck]?MRT|[ck]?MRI|CMR|MUGA|SPECT|[ck]oro\w*"
-    r"|ventri[ck]ulogra\w+)\b[^.;%]{0,40}\Z",
+    r"|ventri[ck]ulogra\w+|letter|notes?|summary|\w*brief|Epikrise)\b[^.;%]{0,40}\Z",
     re.IGNORECASE,
 )
 _DATED: Final = re.compile(r"\d")

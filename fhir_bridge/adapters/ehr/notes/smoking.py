@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
 from fhir_bridge.adapters.ehr.notes.modality import is_unreal
 from fhir_bridge.adapters.ehr.notes.persons import FAMILY, names_another
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
+from fhir_bridge.adapters.ehr.notes.values import is_under_another_time
 
 __all__ = ["SMOKING", "smoking"]
 
@@ -163,7 +165,7 @@ _STATES: Final = tuple(
     |nicotine)\b|\bnikotin[-,/]?\ ?(?!ja\b)(?:[^\W\d]|[\ ,/-]){{0,40}}\b(?:(?:werden|wird)\ )?(?:verneint|negiert)\b
             |\bverneint\ (?:nikotin|rauchen|tabak)
             (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|entw))\w*
-            |(?-i:\bNR\b)(?=[^.]*\b(?i:alk\w*|c2|drogen|kaffee)\b)|(?<![\w+])-\s?(?:tob|tobacco|smoking|nikotin)\b
+            |(?-i:\bNR\b)(?=[^.]*\b(?i:alk\w*|c2|drogen|kaffee)\b)|(?<![\w+/-])-(?:tob|tobacco|smoking|nikotin)\b
             |\bkein(?:en|e)?\ (?:nikotin|tabak|zigaretten|raucher(?:in)?\b)
             (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|kaugummi|entw|entzug))\w*(?!\ mehr\b)""",
         ),
@@ -221,6 +223,13 @@ _NOT_SMOKING: Final = re.compile(
     |zimmer)\ (?:requested|gewünscht)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_REFERENCE: Final = re.compile(
+    r"""\b(?:Q-?RISK\w*|\w*score\w*|\w*(?:tables?|tabelle)|charts?|\w*(?:calculators?|rechner|algorithm\w*)|\w*berechnung
+    |risk|Risiko)\b[^.;]*?\b(?:assum\w+|for|für|Annahme)\s+(?:s?he\s+is\s+)?(?:an?\s+|the\s+|eine[rs]?\s+)?(?:\w+\s+)?
+    (?:non-?|ex-?|nicht-?)?\ ?(?:smok|rauch)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A tool, and of whom it speaks."""
 _VAPING: Final = re.compile(r"\b(?:vap\w+|e-?zigarette\w*|e-?cig\w*|dampft)\b", re.IGNORECASE)
 _PASSIVE: Final = re.compile(r"\b(?:passive?|passiv-?rauch\w*)\b", re.IGNORECASE)
 _OTHER_SMOKE: Final = re.compile(
@@ -260,6 +269,17 @@ _STILL: Final = re.compile(
     r"\b(?:but|now|currently|still|aber|jetzt|aktuell|noch|weiter\w*)\b", re.IGNORECASE
 )
 _DAVOR: Final = re.compile(r"[^.;]{0,25}\b(?:before that|davor|zuvor|previously)\b", re.IGNORECASE)
+_YEARS: Final = r"(?:(?:19|20)\d\d|(?:years?|months?|weeks|Jahre?n?|Monate?n?|Wochen))"
+_SINCE: Final = re.compile(
+    rf"\W*(?:(?:seit|since)\b(?!\s+(?:birth|childhood|Geburt))|for\s+(?:\w+\s+){{0,4}}{_YEARS}\b)",
+    re.IGNORECASE,
+)
+"""After a non-smoker who has not been one for ever."""
+_SINCE_THEN: Final = re.compile(
+    rf"\b(?:seit|since|for)\s+(?:\w+\.?\s+){{0,3}}{_YEARS}\s*,?\s*(?:ist\s+|is\s+)?(?:er\s+|sie\s+|s?he\s+)?(?:an?\s+)?\Z",
+    re.IGNORECASE,
+)
+"""Before one."""
 _DRINK: Final = re.compile(r"\b(?:C2|alk\w*|alco\w*|ETOH|drugs?|drogen)\b", re.IGNORECASE)
 _ONCE: Final = re.compile(
     r"""\b(?:früher\w*|formerly|previous(?:ly)?|ehem\w*\.?|ex|remote(?:ly)?|past|h/o|hx\ of|history\ of
@@ -293,10 +313,12 @@ _ORDER: Final = re.compile(
 _HEAD_NO: Final = re.compile(r"no\ smoking\s*(?:[.,;]|$)", re.IGNORECASE | re.VERBOSE)
 
 
-def smoking(sentence: Sentence) -> Iterator[Fact]:
+def smoking(sentence: Sentence, day: date | None) -> Iterator[Fact]:
     """Whether the patient smokes, as far as a sentence states it."""
     text = sentence.text
-    if _NOT_SMOKING.search(text) or _OTHER_SMOKE.search(text) or UNCHANGED.search(text) or sentence.carried:
+    if sentence.carried or any(
+        words.search(text) for words in (_REFERENCE, _NOT_SMOKING, _OTHER_SMOKE, UNCHANGED)
+    ):
         return
     mentions: list[tuple[str, int, int]] = []
     for status, pattern in _STATES:
@@ -330,6 +352,8 @@ def smoking(sentence: Sentence) -> Iterator[Fact]:
         return
     status = next(one for one in order if one in kinds)
     _, start, end = next(one for one in stated if one[0] == status)
+    if end > sentence.body and is_under_another_time(sentence, day):
+        return
     yield sentence.fact("smoking", status, start, end)
 
 
@@ -377,7 +401,7 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
     ):
         ended = None
     if status == "non":
-        began = re.match(r"\W*(?:seit|since)\b(?!\ (?:birth|childhood|Geburt))", after) or _DAVOR.match(after)
+        began = _SINCE.match(after) or _SINCE_THEN.search(before) or _DAVOR.match(after)
         return "former" if began else status
     if re.match(r"[^,;]*\bnicht\b(?!\ mehr|\ aufh|\ reduz)", after):
         return ""

@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Final
 
-__all__ = ["EARLIER", "NOW", "day_order", "is_dated_otherwise", "moment", "without_dates"]
+__all__ = ["EARLIER", "NOW", "day_order", "is_dated", "is_dated_otherwise", "moment", "without_dates"]
 
 _MONTHS: Final = "j[aä]n feb m[aä]r apr ma[iy] jun jul aug sep o[ck]t nov de[cz]".split()
 _WORDS: Final = rf"(?:{'|'.join(_MONTHS)})[a-zä]*\.?"
@@ -172,6 +172,11 @@ def day_order(text: str) -> tuple[int, int, int] | None:
 def _month(word: str) -> int:
     folded = word[:3].lower()
     return next(at for at, each in enumerate(_MONTHS, 1) if re.match(each, folded))
+
+
+def is_dated(text: str) -> bool:
+    """Whether a text names a day, month or year."""
+    return _DATE.search(text) is not None or _MONTH.search(text) is not None
 
 
 def is_dated_otherwise(text: str, day: date | None, *, events: bool = False) -> bool:
