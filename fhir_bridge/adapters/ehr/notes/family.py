@@ -100,7 +100,7 @@ _BETWEEN: Final = re.compile(
     |had|has|have|having|with|w|d|died|dies|passed\ away|dead|deceased|of|from|is|ist|sind|are|diagnosed|diag|dx
     |dxd|was|recently|kürzlich|got
     |were|found\ to\ have|known|carr(?:y|ies)|remission|surveillance|under|born|Kontrolle|suffer|develop|die
-    |\w+zigern?|transplant|list|\w*liste|auf|Vorjahr|letzte[nrs]?|vergangene[nrs]?|Jahr|last|ago|screening|jetzt
+    |\w+zigern?|transplant|list|\w*liste|auf|Vorjahr|letzte[nrs]?|vergangene[nrs]?|Jahr|last|ago|screening|dialys\w+|jetzt
     |now|den|neu|newly
     |diagnostizierte[rnms]?
     |(?:the\ )?diagnosis|Diagnose
@@ -408,7 +408,8 @@ def _walk(
         elif subjects and not first:
             plain = _APPOSITION.sub("", _WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap))))
             clear = any(kind.fullmatch(plain) for kind in (_BETWEEN, _PREDICATE, _POST_MORTEM))
-            ended = sentence.section.kind == "risk" and "," in gap and at > subjects[-1].end
+            aside = at > subjects[-1].end or gap.lstrip().startswith(")")
+            ended = sentence.section.kind == "risk" and "," in gap and aside
             if clear and not ended and all(one.code for one in subjects):
                 for one in subjects:
                     yield from _stated(sentence, one, mark, german)

@@ -44,7 +44,8 @@ _KINDS: Final = (
      |norm(?:al)?werte|background|hintergrund|practice|praxishinweis"""),
     ("earlier", r"""previous\ (?:findings?|echo\w*|results?|studies|investigations)|prior\ (?:echo\w*|stud(?:y
     |ies)|results?)
-     |vorbefunde?|voruntersuchung(?:en)?|frühere\ befunde|comparison|vergleich|old\ (?:echo|results?)"""),
+     |vorbefunde?|voruntersuchung(?:en)?|frühere\ befunde|copied(?:\ forward|\ text)?
+    |carried\ forward|übernommene[rs]?\ (?:text|befunde?)|comparison|vergleich|old\ (?:echo|results?)"""),
     ("history", r"""(?:aktuelle\ |eigen)?anamnese|history(?:\ of\ (?:the\ )?present(?:ing)?\ (?:illness
     |complaint))?|HPI?C?|HPC|PC|HOPI
     |presenting\ (?:complaint|history)|(?:reason\ for\ )?(?:admission|presentation|referral)|(?:on|at)\ admission

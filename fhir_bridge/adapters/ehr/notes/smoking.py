@@ -30,6 +30,7 @@ _FIELD: Final = r"""(?:tob(?:acco)?\.?|smok(?:ing|er)|cigarettes?|cigs?|nicotine
     |raucher(?:status|in|anamnese)?|tabak\w*)
     (?:\ (?:use|abuse|status|hx|history|consumption))?\s*(?:[:=]|[-–](?=\s))\s*"""
 """The name of the field of a form."""
+_NAME: Final = r"(?:smok(?:ing|er)|tobacco|nicotine|nikotin|rauchen|raucher(?:in)?|tabak)"
 _UNWISHED: Final = r"""(?:(?!\b(?:not|no|never|wants?|willing|wish\w*|interest\w*|advis\w*|attempt\w*|tr(?:y|ied
     |ies|ying)|plan\w*|motivat\w*|encourag\w*
     |counsel\w*|should|refus\w*|declin\w*|ready|to|nicht|nie|noch|will|wolle|möchte|soll\w*|versuch\w*|motiviert
@@ -103,7 +104,7 @@ _STATES: Final = tuple(
             |\b(?:remote|former|previous|past|prior)\ (?:tobacco|nicotine)(?:\ (?:use|user|abuse|history))?\b
     |\bformer\ [\w-]+\ smoker\b
             |\b(?:previously|formerly)\ smoked\b|\bsmoked\b[^.;]{{0,60}}\b(?:stopped|quit|until|till|gave\ up)\b
-            |\b(?:smoke|tobacco|nicotine|cigarette)-?free\ (?:since|for)\b|\b(?:rauch|nikotin)-?frei\ seit\b
+            |\b(?:smoke|tobacco|nicotine|cigarette)[- ]?free\ (?:since|for)\b|\b(?:rauch|nikotin)-?frei\ seit\b
     |\bseit\b[^.;,]{{1,45}}\b(?:rauch|nikotin)-?frei\b
             |\babstinent\ from\ (?:smoking|tobacco|cigarettes|nicotine)\b|\b(?:has|have)(?:n['’]t
     |\ not)\ smoked\ (?:for|since|in)\b
@@ -133,7 +134,8 @@ _STATES: Final = tuple(
     |30s))|\b(?:in\ der\ jugend|als\ jugendliche[r]?)\ geraucht\b
             |\brauchte\b[^.;]{{1,60}}\b(?:seitdem|seither|seit)\b[^.;]{{1,40}}\b(?:(?:rauch|nikotin)-?frei|abstinent
             |nicht-?raucher(?:in)?|nicht\ mehr)\b
-            |(?:\bbis\ zu[mr]\b[^.;,]{{1,40}}\brauchte\b|\brauchte\b[^.;,]{{0,20}}\bbis\ zu[mr]\b)
+            |(?:\bbis\ zu[mr]\b[^.;,]{{1,40}}\brauchte\b|\brauchte\b[^.;,]{{0,20}}\bbis\ (?:zu[mr]\b|vor\b
+            |(?:19|20)\d\d))
             (?![^.;,]{{0,40}}\b(?:nicht|nie|kein\w*)\b)(?![^.;]{{0,60}}\b(?:jetzt|aktuell|derzeit|nun|noch|wieder
             |weiter\w*|seitdem|seither)\b[^.;]{{0,30}}\d)
             |\bgeraucht\b[^.;]{{0,30}}\b(?:nicht\ mehr|aufgehört)\b|^\W*quit\ (?:in\ )?(?:(?:19|20)\d\d
@@ -159,6 +161,7 @@ _STATES: Final = tuple(
             |\b{_FIELD}(?:no(?:ne|n-?smoker)?|neg\w*\.?|-(?=\s*(?:$|[,;.]))|denie[sd]|nein|keiner?|kein|neg\.|keins
             |∅|ø|verneint|nil|0
     |n)(?!\w)
+            |\b{_NAME}\s+(?:nein|no|none|0)(?=\s*(?:[,;.](?!\d)|\Z))
             |\bnicht-?\ ?raucher(?:in)?\b|\braucht\ nicht\b(?!\ (?:mehr|derzeit|aktuell))
     |\b{_SUBSTANCE}\ (?:wird\ |wurde\ )?(?:verneint|negiert)\b
             |\braucht\ und\ trinkt\ nicht\b|\bnegative\ for\ (?:any\ )?(?:\w+,\ ){{0,2}}(?:tobacco|smoking
@@ -204,6 +207,7 @@ _STATES: Final = tuple(
             |können|hatten|waren)\b)(?!\s*[:=?]|\s*/\s*\D)
             |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|weiterhin|{_AMOUNT}
     |\d+(?:/\d+)?\s*(?:/|pro|per|a)\s*(?:d\b|day|tag))
+            |\b{_NAME}\s+(?:ja|yes)(?=\s*(?:[,;.(]|\Z))
             |\b(?:nikotin|smoking|tobacco|rauchen)\s+(?:\({_AMOUNT}|\(\d+\ ?/|\({_PACK_YEARS}|{_AMOUNT})
             |\b(?:auf\ (?:\d+|eine|ein|zwei)\ (?:zig\w*|schachtel\w*)\ (?:\w+\ ){{0,3}}reduziert)
             |\b{_PACK_YEARS}[\s,;(]+(?:active|current|ongoing|aktiv|aktuell|fortgesetzt)\b
@@ -215,6 +219,12 @@ _STATES: Final = tuple(
         ),
     )
 )
+_RISK: Final = re.compile(
+    r"""(?:\A|[,;:+&]|\b(?:and|und|sowie)\b)\W*(?P<name>smoking|tobacco(?:\ use)?|cigarettes|nicotine|nikotin
+    |rauchen)\s*(?=[,;.+&]|\Z|(?:and|und|sowie)\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""An item of a list of risk factors."""
 _NOT_SMOKING: Final = re.compile(
     r"""\b(?:(?:lives?|living|lebt)\ (?:with|mit|zusammen\ mit)\ (?:\w+\ ){0,2}(?:smok|rauch)\w*|programmes
     |leaflet|second-?\ ?hand|Kurse|Merkblatt|alarm|detector
@@ -325,6 +335,8 @@ def smoking(sentence: Sentence, day: date | None) -> Iterator[Fact]:
         for match in pattern.finditer(text):
             if not any(start < match.end() and match.start() < end for _, start, end in mentions):
                 mentions.append((status, match.start(), match.end()))
+    if sentence.section.kind == "risk" and not mentions and _DENIED.search(text) is None:
+        mentions = [("current", *one.span("name")) for one in _RISK.finditer(text)]
     if len(mentions) > MOST:
         return
     stated: list[tuple[str, int, int]] = []

@@ -8,7 +8,14 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.notes.sentences import Sentence
-from fhir_bridge.adapters.ehr.notes.times import EARLIER, NOW, is_dated, is_dated_otherwise, without_dates
+from fhir_bridge.adapters.ehr.notes.times import (
+    EARLIER,
+    NOW,
+    is_as_before,
+    is_dated,
+    is_dated_otherwise,
+    without_dates,
+)
 
 __all__ = [
     "FROM",
@@ -82,8 +89,10 @@ def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | Non
     text = sentence.text
     begin, stop = sentence.clause(start, end)
     label = text[: sentence.body]
-    if sentence.body and sentence.body <= start and EARLIER.search(label):
-        return True
+    if sentence.body and sentence.body <= start and EARLIER.search(label) and not is_as_before(label):
+        dated = is_dated(label) and not is_dated_otherwise(label, day)
+        if not dated:
+            return True
     if is_under_another_time(sentence, day):
         return True
     for part in _parts(sentence, 0, begin):
@@ -101,8 +110,6 @@ def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | Non
             and (_ADVERB.match(part) or _EXAM.search(part))
         ):
             return True
-    if sentence.section.kind == "earlier":
-        return True
     before = sentence.before
     if sentence.is_joined and before is not None and _ADVERB.match(before.text) and NOW.search(text) is None:
         return is_dated_otherwise(before.text, day)
@@ -122,6 +129,8 @@ def is_under_another_time(sentence: Sentence, day: date | None) -> bool:
     if not (_EXAM.search(lead) or _ADVERB.match(lead) or _DATE_ALONE.fullmatch(without_dates(lead))):
         lead = ""
     if any(is_dated_otherwise(words, day) and not _BORN.search(words) for words in (label, lead)):
+        return True
+    if sentence.section.kind == "earlier":
         return True
     heading = sentence.section.heading
     return bool(heading) and _EXAM.search(heading) is not None and is_dated_otherwise(heading, day)

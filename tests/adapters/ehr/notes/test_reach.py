@@ -101,6 +101,8 @@ def test_a_line_that_a_relative_opens_is_the_relatives(text: str, facts: str) ->
         ("Copied from the note of 2020:\nEF 20%. NYHA IV. Smoker.", ""),
         ("Im Jahr 2020: EF 20 %. NYHA IV. Raucherin.", ""),
         ("Arztbrief 2020: LVEF 20 %. NYHA IV. Aktuell: NYHA II.", "nyha=2"),
+        ("COPIED FORWARD\n10/02/2026: LVEF 20%\nSmoker\n\nNYHA II. LVEF 45%.", "nyha=2; lvef=45"),
+        ("Übernommener Text\n10.02.2026: LVEF 20 %\n\nLVEF 45 %.", "lvef=45"),
         ("22.02.2026: EF 40 %. NYHA II. Raucherin.", "lvef=40; nyha=2; smoking=current"),
         ("Patient, born 01/02/1950: smoker.", "smoking=current"),
         ("The echo of 2020 showed an EF of 20%. NYHA class was IV.", ""),
