@@ -273,6 +273,8 @@ _UNSETTLED: Final = re.compile(
     r"""\b(?:abgeklärt|Abklärung|vermutet\w*|befürchtet\w*|angenommen\w*|vermeintlich\w*|angeblich\w*|mutmaßlich\w*
     |ausstehend\w*|suppos(?:ed|edly|ition)|alleged|putative|presum\w+|thought\ to|believed\ to|assumed\ to|mistaken\w*
     |turned\ out|(?:entpuppt|stellt)e\ sich|work-?up|worked\ up|awaited|outstanding
+    |under\ (?:investigation|evaluation)|being\ (?:evaluated|investigated|assessed|tested|considered)
+    |withdrawn|revised|rejected|retracted|revidiert|verworfen|widerrufen|(?:nicht|not)\ (?:bestätigt|confirmed)
     |wird\b[^,;]*\b(?:untersucht|geprüft|getestet|diskutiert)|steh(?:t|en)\b[^,;]*\baus)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -429,7 +431,7 @@ def _walk(
 
 
 _CELL: Final = re.compile(r"\s*[:|\n]\s*")
-_ROW_ENDS: Final = re.compile(r"\s*(?:[,;(.\n]|\Z|(?:and|und|sowie)\b|\d)", re.IGNORECASE)
+_ROW_ENDS: Final = re.compile(r"\s*(?:[,;(.\n:|]|\Z|(?:and|und|sowie)\b|\d)", re.IGNORECASE)
 
 
 def _is_cell(sentence: Sentence, text: str, start: int, gap: str, end: int) -> bool:

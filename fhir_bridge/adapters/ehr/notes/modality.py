@@ -55,8 +55,8 @@ _GENERAL: Final = re.compile(
     |lower|wirken|helfen|senken|reduzieren|verbessern
     |should|are|sind|may|can|können|sollten)\b
     |^\W*(?:(?:an?|eine|the|die)\s+)?(?:norm|normale?):?\s*(?:LV)?EF\s*(?:is|:|=|beträgt|liegt|\d)
-    |\bnormale?\ (?:LV-?)?(?:EF|ejection\ fraction|Ejektionsfraktion|Auswurffraktion|(?:LV-)?Pumpfunktion)
-    \ (?:is|are|lies|ranges|should|would|ist|liegt|beträgt|sollte)
+    |\b(?:normale?|healthy|gesunde)\ (?:LV-?)?(?:EF|ejection\ fraction|Ejektionsfraktion|Auswurffraktion|Pumpfunktion)
+    \ (?:[\d<>]+\ ?%\ )?(?:is|are|lies|ranges|should|would|ist|liegt|beträgt|sollte)
     |stud(?:y|ien)[- ]?(?:population|kollektiv|participants|teilnehmer\w*|patient\w*)
     |^\W*Norm(?:al)?(?:wert)?:|\b(?-i:Norm)\b""",
     re.IGNORECASE | re.VERBOSE,
@@ -74,6 +74,7 @@ _CONDITION: Final = re.compile(
     |im\ Falle?
     |were\ there|läge\w*|gäbe|hätten?|once(?=\s+[a-z])|until(?=\ (?:the\ (?:next|LV|EF)|LV|EF|next|further|review
     |seen|follow))
+    |(?:with|on|upon|after)\ (?:persistence|recurrence|worsening|progression)\ (?:of|to)
     |as\ long\ as|solange|sobald|irgendwann|im\ Falle|assuming|suppos(?:e|ing)|angenommen
     |(?:when|whenever|once|where|for|at|bei(?=[^.;]*:)|ab|with(?=[^.;]*:)|in)\ (?:an?\ |the\ |any\ |eine[rmn]?[ ]
     |der\ )?(?:LV-?)?(?:EF|NYHA|ejection\ fraction)(?=\b(?!\ (?:was|on|at))[^.;]*(?::|,\ (?:\w+\ )?(?:start
@@ -162,8 +163,8 @@ _COORDINATED: Final = re.compile(r"\b(?:and|but|und|aber|or|oder)\b", re.IGNOREC
 
 
 _ALLOWS: Final = re.compile(
-    r"\W*(?:with|mit|at|bei|ab)\s+(?:an?|einer)\b[^.;]*\b(?:can|may|kann|darf|dürfen|können|is\s+(?:allowed|fit)"
-    r"|ist\s+(?:erlaubt|fahrtauglich))\b",
+    r"\W*(?:with|mit|at|bei|ab)\s+(?:an?|einer)\b[^.;]*\b(?:can|may|kann|darf|dürfen|können|is\s+(?:allowed|fit|eligible)"
+    r"|ist\s+(?:\w+\s+)?(?:erlaubt|\w*tauglich|\w*geeignet))\b",
     re.IGNORECASE,
 )
 """A clause that says what a bound is enough for."""

@@ -271,6 +271,7 @@ class _Quotations:
         self._starts: list[int] = []
         self._ends: list[int] = []
         opened = -1
+        spans = [one.span() for one in _SINGLE.finditer(text)]
         for mark in _QUOTE.finditer(text):
             if not mark[0].strip():  # a quotation ends with its paragraph
                 opened = -1
@@ -278,10 +279,12 @@ class _Quotations:
                 inches = mark.start() > 0 and text[mark.start() - 1].isalnum()
                 opened = -1 if inches else mark.start()
             else:
-                if _STOP.search(text, opened + 1, mark.start()):
-                    self._starts.append(opened)
-                    self._ends.append(mark.end())
+                spans.append((opened, mark.end()))
                 opened = -1
+        for start, end in sorted(spans):
+            if _STOP.search(text, start + 1, end - 1):
+                self._starts.append(start)
+                self._ends.append(end)
 
     def has(self, start: int, end: int) -> bool:
         """Whether one of them has a part of what is from `start` to `end`."""
@@ -290,6 +293,7 @@ class _Quotations:
 
 
 _QUOTE: Final = re.compile(r"[„“”\"«»]|\n\s*\n")
+_SINGLE: Final = re.compile(r"(?<![\w'’])['‘‚](?=\w)[^'‘’\n]{1,600}[.!?]['‘’](?!\w)")
 _STOP: Final = re.compile(r"[.!?]\s+\w")
 
 

@@ -236,7 +236,10 @@ _NOT_SMOKING: Final = re.compile(
 _REFERENCE: Final = re.compile(
     r"""\b(?:Q-?RISK\w*|\w*score\w*|\w*(?:tables?|tabelle)|charts?|\w*(?:calculators?|rechner|algorithm\w*)|\w*berechnung
     |risk|Risiko)\b[^.;]*?\b(?:assum\w+|for|für|Annahme)\s+(?:s?he\s+is\s+)?(?:an?\s+|the\s+|eine[rs]?\s+)?(?:\w+\s+)?
-    (?:non-?|ex-?|nicht-?)?\ ?(?:smok|rauch)""",
+    (?:non-?|ex-?|nicht-?)?\ ?(?:smok|rauch)
+    |\b(?:calculat|estimat|berechn)\w+\s+(?:as|als|for|für)\s+(?:an?\s+|eine[nr]?\s+)?(?:non-?|ex-?|nicht-?)?\ ?
+    (?:smok|rauch)
+    """,
     re.IGNORECASE | re.VERBOSE,
 )
 """A tool, and of whom it speaks."""
@@ -281,7 +284,8 @@ _STILL: Final = re.compile(
 _DAVOR: Final = re.compile(r"[^.;]{0,25}\b(?:before that|davor|zuvor|previously)\b", re.IGNORECASE)
 _YEARS: Final = r"(?:(?:19|20)\d\d|(?:years?|months?|weeks|Jahre?n?|Monate?n?|Wochen))"
 _SINCE: Final = re.compile(
-    rf"\W*(?:(?:seit|since)\b(?!\s+(?:birth|childhood|Geburt))|for\s+(?:\w+\s+){{0,4}}{_YEARS}\b)",
+    r"\W*(?:(?:seit|since)\b(?!\s+(?:birth|childhood|Geburt|jeher|immer|(?:er|sie)\s+denken))"
+    rf"|for\s+(?:\w+\s+){{0,4}}{_YEARS}\b)",
     re.IGNORECASE,
 )
 """After a non-smoker who has not been one for ever."""

@@ -67,7 +67,7 @@ _NOT_OF_IT: Final = re.compile(
 """After such a word it is no longer denied."""
 
 _ADVERB: Final = re.compile(
-    r"\W*(?:in|on|at|by|im|am|vor|bei|zum|last|noch|seit|two|three|a|\d|the|(?:previous|prior)(?!\s+(?:CABG|PCI|MI"
+    r"\W*(?:in|on|at|by|im|am|vor|bei|zum|last|noch|seit|two|three|a|\d|the|following|after|nach|während|(?:previous|prior)(?!\s+(?:CABG|PCI|MI"
     r"|AVR|TAVI|stent\w*|surgery|bypass|infarct\w*))"
     r"|earlier|once|before|formerly|during|letzte\w*)\b",
     re.IGNORECASE,
@@ -131,6 +131,8 @@ def is_under_another_time(sentence: Sentence, day: date | None) -> bool:
     if any(is_dated_otherwise(words, day) and not _BORN.search(words) for words in (label, lead)):
         return True
     if sentence.section.kind == "earlier":
+        return True
+    if _EXAM.search(lead) and EARLIER.search(lead) and not (is_as_before(lead) or is_dated(lead)):
         return True
     heading = sentence.section.heading
     return bool(heading) and _EXAM.search(heading) is not None and is_dated_otherwise(heading, day)
