@@ -326,6 +326,8 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
     kin = sorted([*kin, *(_Kin("", one.start(), one.end()) for one in others)], key=lambda one: one.start)
     anchors = list(_HISTORY.finditer(text))
     dead = _of_the_dead(sentence, kin)
+    if sentence.heir and not kin:
+        dead = [_Kin(relation_of(sentence.heir) or "", 0, 0)]
     if not (kin or anchors or dead) and sentence.section.kind != "family":
         return
     conditions = [one for one in CONDITION.finditer(text) if condition_name(one, True) is not None]

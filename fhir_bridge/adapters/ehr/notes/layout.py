@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.notes.columns import Columns, cells
+from fhir_bridge.adapters.ehr.notes.conditions import relative_alone
 from fhir_bridge.adapters.ehr.notes.forms import answered
 from fhir_bridge.adapters.ehr.notes.marks import read_marks
 from fhir_bridge.adapters.ehr.notes.sections import Section, section_of_heading
@@ -174,7 +175,7 @@ def passages(text: str, section: Section) -> Iterator[Passage]:
             joined.append(lines[number])
             number += 1
         alone = len(joined) == 1 and first.cells <= _NAME_AND_VALUE
-        heading = section_of_heading(first.text) if alone else None
+        heading = section_of_heading(first.text) if alone and not relative_alone(first.text) else None
         if heading is not None:
             section = heading
         headed = heading is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
-from fhir_bridge.adapters.ehr.notes.conditions import CONDITION
+from fhir_bridge.adapters.ehr.notes.conditions import CONDITION, relative_alone
 from fhir_bridge.adapters.ehr.notes.facts import Fact
 from fhir_bridge.adapters.ehr.notes.layout import Passage, passages
 from fhir_bridge.adapters.ehr.notes.persons import FAMILY, PATIENT, leading_person, speaks_of_another
@@ -119,6 +119,7 @@ class Sentence:
         for the patient.
         body: where its words begin after those of a label.
         lead: the label that opens its line and reaches to the end of it (`Letter of 2019:`), or empty.
+        heir: the word for a relative in a line of its own above, of whom this line is; or empty.
         is_owned: whether a label at the start of its line, or its own, names a relative (`Mother:`): all of it is hers.
         is_joined: whether a semicolon alone is between it and the sentence before it.
         in_german: whether its language is German.
@@ -131,6 +132,7 @@ class Sentence:
         "_start",
         "before",
         "body",
+        "heir",
         "is_joined",
         "is_owned",
         "lead",
@@ -148,6 +150,7 @@ class Sentence:
         self.person = ""
         self.body = 0
         self.lead = ""
+        self.heir = ""
         self.is_owned = False
         self.is_joined = False
         self._breaks: list[re.Match[str]] | None = None
@@ -214,31 +217,24 @@ def sentences(text: str, place: str = "") -> Iterator[Sentence]:
     """
     language = Language(text)
     quotations = _Quotations(text)
+    reach = _Reach()
     before: Sentence | None = None
     for passage in passages(text, section_of_heading(place) or Section("", "")):
         if not passage.follows:
             before = None
+        reach.begin(passage)
         section = passage.section
-        lead, owner = "", ""
         for start, end in _spans(passage.text):
             sentence = Sentence(passage, start, end, section, language)
-            opens = _OPENING.match(sentence.text)
             label = label_of(sentence.text)
             owned = leading_person(sentence.text[: label[1]]) if label else None
             if label is not None and owned is None and not _is_row(section, sentence.text, label[1]):
-                sentence.section = section = label[0]
+                sentence.section = label[0]
             sentence.body = label[1] if label else 0
             sentence.before = before
             sentence.is_joined = passage.text[:start].rstrip().endswith(";")
-            if opens is not None and (not start or _DATED.search(opens[0])):
-                lead = opens[0]
-            if label is not None or _names_patient(sentence):
-                owner = owned or ""
-            sentence.lead = lead
-            sentence.person = _person(sentence, before) or owner
-            sentence.is_owned = bool(owner)
-            if label is not None and owned is None:
-                owner = _only_relative(sentence.text, label[1])
+            reach.read(sentence, owned, passage)
+            section = sentence.section
             before = sentence
             if not quotations.has(*sentence.span(0, end - start)):
                 yield sentence
@@ -246,15 +242,48 @@ def sentences(text: str, place: str = "") -> Iterator[Sentence]:
                 section = Section()
 
 
+class _Reach:
+    """What reaches beyond the sentence that says it: the label that opens a line, and a relative who is named in a
+    label or alone in a line above."""
+
+    def __init__(self) -> None:
+        self._lead = self._owner = self._heir = ""
+
+    def begin(self, passage: Passage) -> None:
+        """Begin a line."""
+        self._heir = relative_alone(passage.text) or (self._heir if passage.follows else "")
+        self._lead, self._owner = "", leading_person(self._heir) or ""
+
+    def read(self, sentence: Sentence, owned: str | None, passage: Passage) -> None:
+        """Say of a sentence what reaches it; `owned`: the relative whom its own label names."""
+        opens = _OPENING.match(sentence.text)
+        if opens is not None and (not self._lead or _DATED.search(opens[0])):
+            self._lead = opens[0]
+        elif self._lead and _TODAY.match(sentence.text):
+            self._lead = ""
+            sentence.section = passage.section
+        if sentence.body or _names_patient(sentence):
+            self._owner = owned or ""
+            if not relative_alone(passage.text):
+                self._heir = ""
+        sentence.heir, sentence.lead = self._heir, self._lead
+        sentence.person = _person(sentence, sentence.before) or self._owner
+        sentence.is_owned = bool(self._owner)
+        if sentence.body and owned is None:
+            self._owner = _only_relative(sentence.text, sentence.body)
+
+
 _OPENING: Final = re.compile(r"[^:;%\n]{1,70}:(?=\s)")
 """The words before a colon at the start of a sentence."""
+_TODAY: Final = re.compile(r"\W*(?:now|today|heute|jetzt)\b", re.IGNORECASE)
+"""With this begins what is of the day of the note again, after a dated label."""
 _DATED: Final = re.compile(r"\d{4}|\d[./]\d")
 
 
 def _only_relative(text: str, start: int) -> str:
     """The relative whom a second label names, where a sentence names no other."""
-    label = label_of(text[start:])
-    person = leading_person(text[start : start + label[1]]) if label else None
+    label = _OPENING.match(text, start)
+    person = leading_person(label[0]) if label else None
     return person if person is not None and len(FAMILY.findall(text, start)) == 1 else ""
 
 

@@ -115,7 +115,7 @@ def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | Non
         return is_dated_otherwise(before.text, day)
     if _WHEN.match(text, begin) and is_dated_otherwise(text[:begin], day, events=True):
         return True
-    if before is None or _WAS.search(text, begin, stop) is None:
+    if before is None or _WAS.search(text, begin, stop) is None or _ADVERB.match(text):
         return False
     if _SEEN.search(before.text) is None:
         return False
