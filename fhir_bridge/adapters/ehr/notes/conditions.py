@@ -14,6 +14,7 @@ __all__ = [
     "relation_by_side",
     "relation_name",
     "relation_of",
+    "relative_alone",
 ]
 
 _CANCER: Final = r"(?:\ ?karzinome?n?s?|-?\ ?Ca\b\.?|krebs(?:erkrankung(?:en)?)?|tumore?n?)"
@@ -324,3 +325,14 @@ def relation_name(code: str, german: bool) -> str:
 
 
 WORDS: Final = "|".join(sorted(_BY_WORD, key=len, reverse=True))
+_ALONE: Final = re.compile(
+    rf"\W*(?:(?:maternal|paternal|older|younger|ältere[rn]?|jüngere[rn]?|his|her|ihre?|seine?)\s+)?(?P<who>{WORDS})"
+    r"\s*(?:\([^()]*\)|,?\s*\d+\s*\w*\.?)?\s*:?\s*",
+    re.IGNORECASE,
+)
+
+
+def relative_alone(line: str) -> str:
+    """The word for a relative in a line of nothing else, as a heading of what is the relative's; else empty."""
+    match = _ALONE.fullmatch(line)
+    return match["who"] if match is not None else ""

@@ -102,7 +102,7 @@ _PERCENT: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _FRACTION: Final = re.compile(
-    r"\s*(?:[:=]|is|of|von|beträgt)?\s*0[.,](?P<low>[1-8]\d?)(?![\d%.,]|\s?%)", re.IGNORECASE
+    r"\s*(?:[:=]|is|of|von|beträgt)?\s*0[.,](?P<low>[1-8]\d?)(?![\d%]|[.,]\d|\s?%)", re.IGNORECASE
 )
 _STEP: Final = re.compile(
     r"(?P<gap>(?:(?![A-ZÄÖÜ]{2})[^%\d.;]){0,50})(?:[<>≤≥]=?\s*\d{1,2}|\d{1,2}\s*(?:%\s*)?[-–]\s*\d{1,2})\s*%"

@@ -38,7 +38,7 @@ _FINITE: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _ILL: Final = re.compile(
-    r"""(?:heart|cardiac|ventric|LV\b|HF\w*\b|cardiomyopath|CM\b|DCM|ICM|HCM|CMP|kardiomyopath|insuffizien|herz
+    r"""(?:heart|cardiac|ventri[ck]|LV\b|HF\w*\b|cardiomyopath|CM\b|DCM|ICM|HCM|CMP|kardiomyopath|insuffizien|herz
     |dysfunction|LVSD|dysfunktion|funktion|function|impair|depress|inotrop|milrinon|dobutamin|reduc|reduz|preserv
     |erhalten
     |eingeschr|dyspn|breath|SOB|puff|symptom|beschwerde|luftnot|atemnot|belast|exertion|angina|AP\b|CCS|oedem|ödem
@@ -73,7 +73,7 @@ _COLUMN: Final = re.compile(r"\s{4}|\n")
 _DATED: Final = re.compile(r"\d{1,2}[./]\d{1,2}[./]|\b(?:19|20)\d\d\b|\b\d{1,2}/\d{2,4}\b")
 _LISTED: Final = re.compile(
     r"""(?:[^\w]|\d|\b(?:a|an|the|with|mit|und|and|of|von|bei|at|in|ca|circa|about|etwa|approx\w*|noch|still|gut\w*
-    |good|normal\w*|mild\w*|leicht\w*|moderat\w*|severe\w*|hochgradig\w*
+    |good|resting|normal\w*|mild\w*|leicht\w*|moderat\w*|severe\w*|hochgradig\w*
     |mittelgradig\w*|mod|sev|poor|class|klasse|stadium|stage|grad|NYHA|EF|LVEF|LV|est|calc|gesch|jetzt|aktuell|now
     |current\w*|between|zwischen|nur|only|just|grob|roughly|approximately|steady|low|high|tief\w*|niedrig\w*|range
     |bereich|im|the|to|is|ist|I{1,3}V?|IV|three

@@ -100,7 +100,7 @@ _BETWEEN: Final = re.compile(
     |had|has|have|having|with|w|d|died|dies|passed\ away|dead|deceased|of|from|is|ist|sind|are|diagnosed|diag|dx
     |dxd|was|recently|kürzlich|got
     |were|found\ to\ have|known|carr(?:y|ies)|remission|surveillance|under|born|Kontrolle|suffer|develop|die
-    |\w+zigern?|transplant|list|\w*liste|auf|Vorjahr|letzte[nrs]?|vergangene[nrs]?|Jahr|last|ago|screening|jetzt
+    |\w+zigern?|transplant|list|\w*liste|auf|Vorjahr|letzte[nrs]?|vergangene[nrs]?|Jahr|last|ago|screening|dialys\w+|jetzt
     |now|den|neu|newly
     |diagnostizierte[rnms]?
     |(?:the\ )?diagnosis|Diagnose
@@ -269,6 +269,16 @@ _NO_STATEMENT: Final = re.compile(
     |\b(?:wurde|was)\b[^.;]*\b(?:ausgeschlossen|excluded)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
+_UNSETTLED: Final = re.compile(
+    r"""\b(?:abgeklärt|Abklärung|vermutet\w*|befürchtet\w*|angenommen\w*|vermeintlich\w*|angeblich\w*|mutmaßlich\w*
+    |ausstehend\w*|suppos(?:ed|edly|ition)|alleged|putative|presum\w+|thought\ to|believed\ to|assumed\ to|mistaken\w*
+    |turned\ out|(?:entpuppt|stellt)e\ sich|work-?up|worked\ up|awaited|outstanding
+    |under\ (?:investigation|evaluation)|being\ (?:evaluated|investigated|assessed|tested|considered)
+    |withdrawn|revised|rejected|retracted|revidiert|verworfen|widerrufen|(?:nicht|not)\ (?:bestätigt|confirmed)
+    |wird\b[^,;]*\b(?:untersucht|geprüft|getestet|diskutiert)|steh(?:t|en)\b[^,;]*\baus)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""In the clause of a condition: it is suspected, looked into, or was another."""
 _HEALTHY: Final = re.compile(
     r"\b(?:healthy|alive\ and\ well|gesund\w*|unaffected|well|nicht\ betroffen|not\ affected)\b",
     re.IGNORECASE | re.VERBOSE,
@@ -316,6 +326,8 @@ def family_history(sentence: Sentence) -> Iterator[Fact]:
     kin = sorted([*kin, *(_Kin("", one.start(), one.end()) for one in others)], key=lambda one: one.start)
     anchors = list(_HISTORY.finditer(text))
     dead = _of_the_dead(sentence, kin)
+    if sentence.heir and not kin:
+        dead = [_Kin(relation_of(sentence.heir) or "", 0, 0)]
     if not (kin or anchors or dead) and sentence.section.kind != "family":
         return
     conditions = [one for one in CONDITION.finditer(text) if condition_name(one, True) is not None]
@@ -367,7 +379,7 @@ def _walk(
                 isinstance(previous, re.Match)
                 and not subjects
                 and loose
-                and _BEFORE.fullmatch(gap)
+                and (_BEFORE.fullmatch(gap) or _is_cell(sentence, text, loose[0].start(), gap, mark.end))
                 and not (own and "," in gap)
                 and not _is_negated(text, loose[-1])
             ):
@@ -390,6 +402,7 @@ def _walk(
         elif (
             subjects
             and sentence.section.kind == "family"
+            and not sentence.is_owned
             and _PLURAL.search(mark[0])
             and (no := _DENIED_ALL.search(gap)) is not None
             and (name := condition_name(mark, german)) is not None
@@ -399,7 +412,8 @@ def _walk(
         elif subjects and not first:
             plain = _APPOSITION.sub("", _WITHOUT.sub("", _YES.sub("", _PLAYED.sub("", gap))))
             clear = any(kind.fullmatch(plain) for kind in (_BETWEEN, _PREDICATE, _POST_MORTEM))
-            ended = sentence.section.kind == "risk" and "," in gap and at > subjects[-1].end
+            aside = at > subjects[-1].end or gap.lstrip().startswith(")")
+            ended = sentence.section.kind == "risk" and "," in gap and aside
             if clear and not ended and all(one.code for one in subjects):
                 for one in subjects:
                     yield from _stated(sentence, one, mark, german)
@@ -416,6 +430,20 @@ def _walk(
         at = mark.end()
     if not first:
         yield from _of_the_family(sentence, text, loose, anchors, kin, german)
+
+
+_CELL: Final = re.compile(r"\s*[:|\n]\s*")
+_ROW_ENDS: Final = re.compile(r"\s*(?:[,;(.\n:|]|\Z|(?:and|und|sowie)\b|\d)", re.IGNORECASE)
+
+
+def _is_cell(sentence: Sentence, text: str, start: int, gap: str, end: int) -> bool:
+    """Whether a relative is named in the cell after that of a condition, in a row of a table on the family."""
+    return (
+        sentence.section.kind == "family"
+        and not text[:start].strip(" |+")
+        and _CELL.fullmatch(gap) is not None
+        and _ROW_ENDS.match(text, end) is not None
+    )
 
 
 def _of_the_dead(sentence: Sentence, kin: list[_Kin]) -> list[_Kin]:
@@ -452,7 +480,8 @@ def _stated(sentence: Sentence, kin: _Kin, condition: re.Match[str], german: boo
     name = condition_name(condition, german)
     start, end = min(kin.start, condition.start()), max(kin.end, condition.end())
     clause = sentence.clause(condition.start(), condition.end())
-    if not kin.code or name is None or HYPOTHETICAL.search(text, *_around(sentence, start, end)):
+    around = _around(sentence, start, end)
+    if not kin.code or name is None or HYPOTHETICAL.search(text, *around) or _UNSETTLED.search(text, *around):
         return
     denied = None
     if kin.end <= condition.start():
@@ -520,7 +549,10 @@ def _of_the_family(
     for condition in conditions:
         name = condition_name(condition, german)
         span = _link(sentence, text, condition, anchors, headed)
-        if span is None or name is None or HYPOTHETICAL.search(text, *_around(sentence, *span)):
+        if span is None or name is None:
+            continue
+        around = _around(sentence, *span)
+        if HYPOTHETICAL.search(text, *around) or _UNSETTLED.search(text, *around):
             continue
         if any(
             one.code and one.start >= condition.end() and _BEFORE.fullmatch(text, condition.end(), one.start)
@@ -595,7 +627,9 @@ def _link(
                 continue
             if _LINK.fullmatch(gap) and not re.search(r"\(|,\s*$", gap):
                 return condition.start(), anchor.end()
-    if headed and _LINK.fullmatch(text[sentence.body : condition.start()]):
+    if sentence.is_owned:
+        return None
+    if headed and _LINK.fullmatch(text[sentence.body : condition.start()].lstrip("+ ")):
         return condition.start(), condition.end()
     if (
         sentence.body

@@ -46,8 +46,8 @@ _NYHA: Final = re.compile(
     rf"""\b{_NAME}\b{_BETWEEN_NAME}(?P<low>{_CLASS}){_SUB}{_JOIN}(?P<high>{_CLASS}){_SUB})?
     |\b(?:functional\ |Funktions)?(?:class|Klasse|Stadium|Grad|grade)\s+(?P<low2>{_CLASS}){_SUB}(?:\s*(?:-|–|/|to
     |bis)\s*(?:class\ )?(?P<high2>{_CLASS}){_SUB})?
-    \s*(?:[(,]?\s*|(?:symptoms?\s+|HF\s+)?(?:by|nach|of|per|according\ to|gemäß|laut|according)\s+(?:the\s+
-    |der\s+)?){_NAME}\b""",
+    \s*(?:[(,]?\s*|(?:(?:heart\ failure|HF)\s+)?(?:symptoms?\s+)?(?:by|nach|of|per
+    |according\ to|gemäß|laut|according)\s+(?:the\s+|der\s+)?){_NAME}\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _CHANGED: Final = re.compile(
@@ -180,7 +180,10 @@ def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Ite
         or (sentence.section.kind == "plan" and stated.moment <= 0)
     ):
         return
-    if not is_asserted(sentence, (stated.start, stated.start + _NAMED), (stated.end, stated.end)):
+    named = (
+        stated.start + _NAMED if text[stated.start : stated.start + 2].lower() in ("ny", "nh") else stated.end
+    )
+    if not is_asserted(sentence, (stated.start, named), (stated.end, stated.end)):
         return
     if stated.moment == 0 and is_of_another_time(sentence, stated.start, stated.end, day):
         return

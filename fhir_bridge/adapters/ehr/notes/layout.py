@@ -13,15 +13,19 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.notes.columns import Columns, cells
+from fhir_bridge.adapters.ehr.notes.conditions import relative_alone
 from fhir_bridge.adapters.ehr.notes.forms import answered
+from fhir_bridge.adapters.ehr.notes.marks import read_marks
 from fhir_bridge.adapters.ehr.notes.sections import Section, section_of_heading
 
 __all__ = ["Passage", "passages"]
 
 _WIDEST: Final = 120
 _NARROWEST: Final = 45
-_LISTED: Final = re.compile(r"\s*(?:[-*•·▪–>]|\d{1,2}[.)]|[a-z]\)|\(\d\))\s+(?=\S)")
+_LISTED: Final = re.compile(r"\s*(?:[-+*•·▪–>]|\d{1,2}[.)]|[a-z]\)|\(\d\))\s+(?=\S)")
 """What begins an item of a list."""
+_NAME_AND_VALUE: Final = 2
+"""Cells of a line that may be a heading."""
 _NOT_A_NAME: Final = re.compile(r"[\d:=%]")
 _IN_BRACKETS: Final = re.compile(r"\([^()]{0,40}\)|\b[23]D\b")
 _LABEL: Final = re.compile(r"\s*[A-ZÄÖÜ][\w./&-]{0,24}(?:[ /][\w./&()-]{1,20}){0,3}\s*:(?=\s|$)")
@@ -92,6 +96,9 @@ class _Line(NamedTuple):
     indent: int
     value: int
     """The column where the last value of a row begins; 0 of a line that is no row."""
+    cells: int = 1
+    is_item: bool = False
+    """Whether it begins an item of a list."""
 
     @property
     def width(self) -> int:
@@ -113,12 +120,12 @@ def _line(start: int, raw: str) -> _Line:
             mark = " "
         pieces += (before.text, mark, " " * (cell.start - before.start - len(before.text) - 1))
         before = cell
-    return _Line(start + indent, "".join(pieces) + before.text, indent, others[0].start)
+    return _Line(start + indent, "".join(pieces) + before.text, indent, others[0].start, len(others) + 1)
 
 
 def _goes_on(before: _Line, line: _Line, first: _Line, width: int) -> bool:
     """Whether a line goes on with the sentence of the line before it."""
-    if _LISTED.match(line.text) or line.value:
+    if line.is_item or line.value:
         return False
     if before.value and "\n" not in before.text:
         return line.indent >= before.value - 1 and line.indent > before.indent + 4
@@ -134,7 +141,7 @@ def _goes_on(before: _Line, line: _Line, first: _Line, width: int) -> bool:
         return False
     full = width >= _NARROWEST and before.width + 1 + len(line.text.split(None, 1)[0]) >= width - 1
     if line.text[0].islower():
-        return full or len(before.text) > 40 or not first.text[0].islower()
+        return full or len(before.text) > 40 or first.is_item or not first.text[0].islower()
     return full
 
 
@@ -145,9 +152,11 @@ def passages(text: str, section: Section) -> Iterator[Passage]:
     at = 0
     width = 0
     columns = Columns()
-    for raw in text.split("\n"):
-        read = columns.read(answered(raw))
-        lines.append(_line(at, read) if read.strip() else _Line(at, "", 0, 0))
+    raws = text.split("\n")
+    for raw, marked in zip(raws, read_marks(raws), strict=True):
+        read = columns.read(answered(marked))
+        line = _line(at, read) if read.strip() else _Line(at, "", 0, 0)
+        lines.append(line._replace(is_item=_LISTED.match(raw) is not None))
         if lines[-1].width <= _WIDEST:
             width = max(width, lines[-1].width)
         at += len(raw) + 1
@@ -165,7 +174,8 @@ def passages(text: str, section: Section) -> Iterator[Passage]:
         ):
             joined.append(lines[number])
             number += 1
-        heading = section_of_heading(first.text) if len(joined) == 1 else None
+        alone = len(joined) == 1 and first.cells <= _NAME_AND_VALUE
+        heading = section_of_heading(first.text) if alone and not relative_alone(first.text) else None
         if heading is not None:
             section = heading
         headed = heading is not None

@@ -55,6 +55,9 @@ _GENERAL: Final = re.compile(
     |lower|wirken|helfen|senken|reduzieren|verbessern
     |should|are|sind|may|can|können|sollten)\b
     |^\W*(?:(?:an?|eine|the|die)\s+)?(?:norm|normale?):?\s*(?:LV)?EF\s*(?:is|:|=|beträgt|liegt|\d)
+    |\b(?:normale?|healthy|gesunde)\ (?:LV-?)?(?:EF|ejection\ fraction|Ejektionsfraktion|Auswurffraktion|Pumpfunktion)
+    \ (?:[\d<>]+\ ?%\ )?(?:is|are|lies|ranges|should|would|ist|liegt|beträgt|sollte)
+    |stud(?:y|ien)[- ]?(?:population|kollektiv|participants|teilnehmer\w*|patient\w*)
     |^\W*Norm(?:al)?(?:wert)?:|\b(?-i:Norm)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -71,11 +74,13 @@ _CONDITION: Final = re.compile(
     |im\ Falle?
     |were\ there|läge\w*|gäbe|hätten?|once(?=\s+[a-z])|until(?=\ (?:the\ (?:next|LV|EF)|LV|EF|next|further|review
     |seen|follow))
+    |(?:with|on|upon|after)\ (?:persistence|recurrence|worsening|progression)\ (?:of|to)
     |as\ long\ as|solange|sobald|irgendwann|im\ Falle|assuming|suppos(?:e|ing)|angenommen
     |(?:when|whenever|once|where|for|at|bei(?=[^.;]*:)|ab|with(?=[^.;]*:)|in)\ (?:an?\ |the\ |any\ |eine[rmn]?[ ]
     |der\ )?(?:LV-?)?(?:EF|NYHA|ejection\ fraction)(?=\b(?!\ (?:was|on|at))[^.;]*(?::|,\ (?:\w+\ )?(?:start
     |consider|add|give|stop|beginn|geb|refer|SGLT|MRA|ICD)))
-    |bei\ (?:Abfall|Verschlechterung|Absinken|Unterschreiten|Unterschreitung|Progress\w*|Zunahme|LVEF-Abfall
+    |bei\ (?:Abfall|Persist(?:enz|ieren)|Fortbestehen|Anhalten|(?:erneutem\ |Wieder)?Auftreten
+    |Verschlechterung|Absinken|Unterschreiten|Unterschreitung|Progress\w*|Zunahme|LVEF-Abfall
     |EF-Abfall|Erreichen))\b
     |^\W*(?-i:Sinkt|Fällt|Steigt|Liegt|Bleibt(?=\s+(?:die|der|das|es|LVEF|EF|NYHA))|Beträgt|Verschlechtert|Erreicht
     |Persistiert)\b""",
@@ -157,11 +162,20 @@ _DEFINES: Final = re.compile(r"\s*(?::\s*(?![\d<>~])|=\s*[^\W\d])")
 _COORDINATED: Final = re.compile(r"\b(?:and|but|und|aber|or|oder)\b", re.IGNORECASE)
 
 
+_ALLOWS: Final = re.compile(
+    r"\W*(?:with|mit|at|bei|ab)\s+(?:an?|einer)\b[^.;]*\b(?:can|may|kann|darf|dürfen|können|is\s+(?:allowed|fit|eligible)"
+    r"|ist\s+(?:\w+\s+)?(?:erlaubt|\w*tauglich|\w*geeignet))\b",
+    re.IGNORECASE,
+)
+"""A clause that says what a bound is enough for."""
 _LEADS_TO: Final = re.compile(r"(?:->|=>|→)\s*(?!(?:NYHA\s*)?(?:[<>~]?\s?\d|I{1,3}V?\b|IV\b))")
 """After what is a condition for something."""
 _INDEFINITE: Final = re.compile(
-    r"\W*(?:(?:and|but|that|und|aber|dass)\s+)?(?:an?"
-    r"|eine)\s+(?:\w+\s+){0,2}",
+    r"(?:^\W*(?:(?:and|but|und|aber)\s+)?|\b(?:that|dass)\s+)(?:an?|eine)\s+(?:\w+\s+){0,2}\Z", re.IGNORECASE
+)
+"""Before what is the subject of a clause and no one's."""
+_NORMAL: Final = re.compile(
+    r"\s*(?:(?:is|was|would be)\s+(?:\w+\s+)?normal|(?:\w+\s+)?normal\s+(?:ist|sei|wäre)|ist\s+(?:\w+\s+)?normal)\b",
     re.IGNORECASE,
 )
 _READ: Final = re.compile(
@@ -175,9 +189,11 @@ def _is_indefinite(text: str, clause: tuple[int, int], start: int, end: int) -> 
     """Whether a value is the subject of a clause about any such value: `an EF of 50 % does not exclude …`."""
     return (
         re.search(r"\d", text[start:end]) is not None
-        and _INDEFINITE.fullmatch(text, clause[0], start) is not None
-        and len(text[end : clause[1]].split()) > 2
-        and _READ.search(text, end, clause[1]) is None
+        and _INDEFINITE.search(text[clause[0] : start]) is not None
+        and (
+            _NORMAL.match(text, end) is not None
+            or (len(text[end : clause[1]].split()) > 2 and _READ.search(text, end, clause[1]) is None)
+        )
     )
 
 
@@ -225,5 +241,7 @@ def is_unreal(sentence: Sentence, start: int, end: int, *, bound: bool = False, 
     if not bound:
         return False
     if sentence.section.kind == "plan" or _BOUND_FOR.search(text[:start]) or _CONCLUDES.match(text, end):
+        return True
+    if _ALLOWS.match(text, clause[0]):
         return True
     return _PLAN.search(text) is not None or _ACTION.search(_UNDER_THERAPY.sub(" ", text)) is not None

@@ -124,6 +124,8 @@ def leading_person(text: str) -> str | None:
     return "m" if _MEN.search(who) else "?"
 
 
+_GENITIVE: Final = re.compile(r"\s*(?:,|(?:of|von)?\s*(?:the|der|des|dem|unsere[rs]|our))?\s*", re.IGNORECASE)
+"""Between a person and the patient whose relative or friend it is."""
 _DETERMINED: Final = re.compile(
     r"(?:^|[,;(]|\b(?:and|but|und|aber|dass|that|weil|because))\s*(?:the|an?|his|her|their|our|one|der|die|das"
     r"|eine?|sein|seine|ihre?|unsere?)\s+(?P<who>(?:[\w-]+\s+){1,4})\Z",
@@ -153,7 +155,7 @@ def speaks_of_another(text: str, start: int, end: int, clause: tuple[int, int]) 
         if match.start() >= start:
             return True
         named = PATIENT.search(text, match.end(), start)
-        if named is not None and text[match.end() : named.start()].strip() != ",":
+        if named is not None and _GENITIVE.fullmatch(text, match.end(), named.start()) is None:
             continue
         if (
             match.end() < clause[0]

@@ -26,7 +26,7 @@ class RuleExtractor:
     """Facts by rules that give nothing where they are in doubt."""
 
     name = "rules"
-    version = "5"
+    version = "6"
     """Another one with every change of what the rules find: each fact says by which it was found."""
 
     def extract(self, text: str) -> Iterable[Fact]:
@@ -74,7 +74,7 @@ def _findings(text: str, day: date | None, place: str) -> list[Finding]:
         if of_class:
             results += functional_class(sentence, day, doubt)
         if of_smoking:
-            results += [(fact, OPEN) for fact in smoking(sentence)]
+            results += [(fact, OPEN) for fact in smoking(sentence, day)]
     return results
 
 

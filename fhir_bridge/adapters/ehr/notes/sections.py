@@ -44,7 +44,8 @@ _KINDS: Final = (
      |norm(?:al)?werte|background|hintergrund|practice|praxishinweis"""),
     ("earlier", r"""previous\ (?:findings?|echo\w*|results?|studies|investigations)|prior\ (?:echo\w*|stud(?:y
     |ies)|results?)
-     |vorbefunde?|voruntersuchung(?:en)?|frühere\ befunde|comparison|vergleich|old\ (?:echo|results?)"""),
+     |vorbefunde?|voruntersuchung(?:en)?|frühere\ befunde|copied(?:\ forward|\ text)?
+    |carried\ forward|übernommene[rs]?\ (?:text|befunde?)|comparison|vergleich|old\ (?:echo|results?)"""),
     ("history", r"""(?:aktuelle\ |eigen)?anamnese|history(?:\ of\ (?:the\ )?present(?:ing)?\ (?:illness
     |complaint))?|HPI?C?|HPC|PC|HOPI
     |presenting\ (?:complaint|history)|(?:reason\ for\ )?(?:admission|presentation|referral)|(?:on|at)\ admission
@@ -73,7 +74,7 @@ _PART: Final = re.compile(
 """The second part of a heading of two."""
 _EXAMINED: Final = re.compile(
     r"[^.:;%]{0,30}\b(?:echo\w*|TTE|TEE|TOE|[ck]?MRT|[ck]?MRI|CMR|MUGA|SPECT|[ck]oro\w*"
-    r"|ventri[ck]ulogra\w+)\b[^.;%]{0,40}\Z",
+    r"|ventri[ck]ulogra\w+|letter|notes?|summary|\w*brief|Epikrise)\b[^.;%]{0,40}\Z",
     re.IGNORECASE,
 )
 _DATED: Final = re.compile(r"\d")

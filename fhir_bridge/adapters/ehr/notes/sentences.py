@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
+from fhir_bridge.adapters.ehr.notes.conditions import CONDITION, relative_alone
 from fhir_bridge.adapters.ehr.notes.facts import Fact
 from fhir_bridge.adapters.ehr.notes.layout import Passage, passages
-from fhir_bridge.adapters.ehr.notes.persons import PATIENT, leading_person, speaks_of_another
+from fhir_bridge.adapters.ehr.notes.persons import FAMILY, PATIENT, leading_person, speaks_of_another
 from fhir_bridge.adapters.ehr.notes.sections import Section, label_of, section_of_heading
 
 __all__ = ["ASKED", "MOST", "UNCHANGED", "Sentence", "is_german", "is_of_another", "sentences"]
 
-_END: Final = re.compile(r"((?<![.!?])[.!?]+[)\"”]?)\s+(?=[^\W\d_a-zäöü]|[\d([<>≤≥+-])|(;)\s+|\n\s*")
+_END: Final = re.compile(r"((?<![.!?])[.!?]+[)\"”“«»]?)\s+(?=[^\W\d_a-zäöü]|[\d([<>≤≥+-])|(;)\s+|\n\s*")
 _ABBREVIATED: Final = re.compile(
     r"""(?:\b(?:ca|dr|st|approx|est|vs|cl|pat|pt|hx|bzgl|entspr|inkl|ggf|resp|ehem|väterl|mütterl|art|kard|geb
     |gel|max
@@ -116,6 +118,9 @@ class Sentence:
         person: the relative or other person that it goes on about: `m`, `f` or `?` by the pronouns for them; empty
         for the patient.
         body: where its words begin after those of a label.
+        lead: the label that opens its line and reaches to the end of it (`Letter of 2019:`), or empty.
+        heir: the word for a relative in a line of its own above, of whom this line is; or empty.
+        is_owned: whether a label at the start of its line, or its own, names a relative (`Mother:`): all of it is hers.
         is_joined: whether a semicolon alone is between it and the sentence before it.
         in_german: whether its language is German.
     """
@@ -127,7 +132,10 @@ class Sentence:
         "_start",
         "before",
         "body",
+        "heir",
         "is_joined",
+        "is_owned",
+        "lead",
         "person",
         "section",
         "text",
@@ -141,6 +149,9 @@ class Sentence:
         self.before: Sentence | None = None
         self.person = ""
         self.body = 0
+        self.lead = ""
+        self.heir = ""
+        self.is_owned = False
         self.is_joined = False
         self._breaks: list[re.Match[str]] | None = None
 
@@ -200,26 +211,119 @@ def is_of_another(sentence: Sentence, start: int, end: int) -> bool:
 
 
 def sentences(text: str, place: str = "") -> Iterator[Sentence]:
-    """The sentences of a text; `place` is the heading of what the text is a part of."""
+    """The sentences of a text; `place` is the heading of what the text is a part of.
+
+    Those of a quotation of several sentences are none of it.
+    """
     language = Language(text)
+    quotations = _Quotations(text)
+    reach = _Reach()
     before: Sentence | None = None
     for passage in passages(text, section_of_heading(place) or Section("", "")):
         if not passage.follows:
             before = None
+        reach.begin(passage)
         section = passage.section
         for start, end in _spans(passage.text):
-            label = label_of(passage.text[start:end])
-            if label is not None and leading_person(passage.text[start : start + label[1]]) is None:
-                section = label[0]
             sentence = Sentence(passage, start, end, section, language)
+            label = label_of(sentence.text)
+            owned = leading_person(sentence.text[: label[1]]) if label else None
+            if label is not None and owned is None and not _is_row(section, sentence.text, label[1]):
+                sentence.section = label[0]
             sentence.body = label[1] if label else 0
             sentence.before = before
             sentence.is_joined = passage.text[:start].rstrip().endswith(";")
-            sentence.person = _person(sentence, before)
-            yield sentence
+            reach.read(sentence, owned, passage)
+            section = sentence.section
             before = sentence
+            if not quotations.has(*sentence.span(0, end - start)):
+                yield sentence
             if start and section.kind in ("plan", "general"):  # said within running text: of one sentence
                 section = Section()
+
+
+class _Reach:
+    """What reaches beyond the sentence that says it: the label that opens a line, and a relative who is named in a
+    label or alone in a line above."""
+
+    def __init__(self) -> None:
+        self._lead = self._owner = self._heir = ""
+
+    def begin(self, passage: Passage) -> None:
+        """Begin a line."""
+        self._heir = relative_alone(passage.text) or (self._heir if passage.follows else "")
+        self._lead, self._owner = "", leading_person(self._heir) or ""
+
+    def read(self, sentence: Sentence, owned: str | None, passage: Passage) -> None:
+        """Say of a sentence what reaches it; `owned`: the relative whom its own label names."""
+        opens = _OPENING.match(sentence.text)
+        if opens is not None and (not self._lead or _DATED.search(opens[0])):
+            self._lead = opens[0]
+        elif self._lead and _TODAY.match(sentence.text):
+            self._lead = ""
+            sentence.section = passage.section
+        if sentence.body or _names_patient(sentence):
+            self._owner = owned or ""
+            if not relative_alone(passage.text):
+                self._heir = ""
+        sentence.heir, sentence.lead = self._heir, self._lead
+        sentence.person = _person(sentence, sentence.before) or self._owner
+        sentence.is_owned = bool(self._owner)
+        if sentence.body and owned is None:
+            self._owner = _only_relative(sentence.text, sentence.body)
+
+
+_OPENING: Final = re.compile(r"[^:;%\n]{1,70}:(?=\s)")
+"""The words before a colon at the start of a sentence."""
+_TODAY: Final = re.compile(r"\W*(?:now|today|heute|jetzt)\b", re.IGNORECASE)
+"""With this begins what is of the day of the note again, after a dated label."""
+_DATED: Final = re.compile(r"\d{4}|\d[./]\d")
+
+
+def _only_relative(text: str, start: int) -> str:
+    """The relative whom a second label names, where a sentence names no other."""
+    label = _OPENING.match(text, start)
+    person = leading_person(label[0]) if label else None
+    return person if person is not None and len(FAMILY.findall(text, start)) == 1 else ""
+
+
+def _is_row(section: Section, text: str, end: int) -> bool:
+    """Whether a label in a section on the family is a condition, and a relative is named right after it."""
+    condition = section.kind == "family" and CONDITION.fullmatch(text[:end].strip(" :"))
+    return bool(condition) and leading_person(text[end:]) is not None
+
+
+class _Quotations:
+    """The parts of a text in quotation marks that hold more than one sentence."""
+
+    def __init__(self, text: str) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        opened = -1
+        spans = [one.span() for one in _SINGLE.finditer(text)]
+        for mark in _QUOTE.finditer(text):
+            if not mark[0].strip():  # a quotation ends with its paragraph
+                opened = -1
+            elif opened < 0:
+                inches = mark.start() > 0 and text[mark.start() - 1].isalnum()
+                opened = -1 if inches else mark.start()
+            else:
+                spans.append((opened, mark.end()))
+                opened = -1
+        for start, end in sorted(spans):
+            if _STOP.search(text, start + 1, end - 1):
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def has(self, start: int, end: int) -> bool:
+        """Whether one of them has a part of what is from `start` to `end`."""
+        at = bisect_right(self._starts, end - 1) - 1
+        return at >= 0 and self._ends[at] > start
+
+
+_QUOTE: Final = re.compile(r"[„“”\"«»]|\n\s*\n")
+_SINGLE: Final = re.compile(r"(?<![\w'’])['‘‚](?=\w)[^'‘’\n]{1,600}[.!?]['‘’](?!\w)")
+_STOP: Final = re.compile(r"[.!?]\s+\w")
 
 
 _PRONOUNS: Final = {
@@ -241,11 +345,24 @@ def _person(sentence: Sentence, before: Sentence | None) -> str:
     led = leading_person(sentence.text)
     if led is not None:
         return led
-    if (named := PATIENT.search(sentence.text)) is not None and named.start() < _LEADS:
+    if _names_patient(sentence):
         return ""
-    if before is not None and before.person and _PRONOUNS[before.person].match(sentence.text):
-        return before.person
+    if before is not None and before.person:
+        if _PRONOUNS[before.person].match(sentence.text):
+            return before.person
+        if _STATE.match(sentence.text) and _STATE.search(before.text):
+            return before.person
     return ""
+
+
+_STATE: Final = re.compile(r"\W*\b(?:NYHA|(?:LV)?EF)\b", re.IGNORECASE)
+"""A finding that no one has as a subject: after that of a relative it is the relative's."""
+
+
+def _names_patient(sentence: Sentence) -> bool:
+    """Whether a sentence begins with the patient."""
+    named = PATIENT.search(sentence.text)
+    return named is not None and named.start() < _LEADS
 
 
 MOST: Final = 12

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Final
 
 from fhir_bridge.adapters.ehr.notes.facts import Fact
 from fhir_bridge.adapters.ehr.notes.modality import is_unreal
 from fhir_bridge.adapters.ehr.notes.persons import FAMILY, names_another
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
+from fhir_bridge.adapters.ehr.notes.values import is_under_another_time
 
 __all__ = ["SMOKING", "smoking"]
 
@@ -28,6 +30,7 @@ _FIELD: Final = r"""(?:tob(?:acco)?\.?|smok(?:ing|er)|cigarettes?|cigs?|nicotine
     |raucher(?:status|in|anamnese)?|tabak\w*)
     (?:\ (?:use|abuse|status|hx|history|consumption))?\s*(?:[:=]|[-–](?=\s))\s*"""
 """The name of the field of a form."""
+_NAME: Final = r"(?:smok(?:ing|er)|tobacco|nicotine|nikotin|rauchen|raucher(?:in)?|tabak)"
 _UNWISHED: Final = r"""(?:(?!\b(?:not|no|never|wants?|willing|wish\w*|interest\w*|advis\w*|attempt\w*|tr(?:y|ied
     |ies|ying)|plan\w*|motivat\w*|encourag\w*
     |counsel\w*|should|refus\w*|declin\w*|ready|to|nicht|nie|noch|will|wolle|möchte|soll\w*|versuch\w*|motiviert
@@ -101,7 +104,7 @@ _STATES: Final = tuple(
             |\b(?:remote|former|previous|past|prior)\ (?:tobacco|nicotine)(?:\ (?:use|user|abuse|history))?\b
     |\bformer\ [\w-]+\ smoker\b
             |\b(?:previously|formerly)\ smoked\b|\bsmoked\b[^.;]{{0,60}}\b(?:stopped|quit|until|till|gave\ up)\b
-            |\b(?:smoke|tobacco|nicotine|cigarette)-?free\ (?:since|for)\b|\b(?:rauch|nikotin)-?frei\ seit\b
+            |\b(?:smoke|tobacco|nicotine|cigarette)[- ]?free\ (?:since|for)\b|\b(?:rauch|nikotin)-?frei\ seit\b
     |\bseit\b[^.;,]{{1,45}}\b(?:rauch|nikotin)-?frei\b
             |\babstinent\ from\ (?:smoking|tobacco|cigarettes|nicotine)\b|\b(?:has|have)(?:n['’]t
     |\ not)\ smoked\ (?:for|since|in)\b
@@ -131,7 +134,8 @@ _STATES: Final = tuple(
     |30s))|\b(?:in\ der\ jugend|als\ jugendliche[r]?)\ geraucht\b
             |\brauchte\b[^.;]{{1,60}}\b(?:seitdem|seither|seit)\b[^.;]{{1,40}}\b(?:(?:rauch|nikotin)-?frei|abstinent
             |nicht-?raucher(?:in)?|nicht\ mehr)\b
-            |(?:\bbis\ zu[mr]\b[^.;,]{{1,40}}\brauchte\b|\brauchte\b[^.;,]{{0,20}}\bbis\ zu[mr]\b)
+            |(?:\bbis\ zu[mr]\b[^.;,]{{1,40}}\brauchte\b|\brauchte\b[^.;,]{{0,20}}\bbis\ (?:zu[mr]\b|vor\b
+            |(?:19|20)\d\d))
             (?![^.;,]{{0,40}}\b(?:nicht|nie|kein\w*)\b)(?![^.;]{{0,60}}\b(?:jetzt|aktuell|derzeit|nun|noch|wieder
             |weiter\w*|seitdem|seither)\b[^.;]{{0,30}}\d)
             |\bgeraucht\b[^.;]{{0,30}}\b(?:nicht\ mehr|aufgehört)\b|^\W*quit\ (?:in\ )?(?:(?:19|20)\d\d
@@ -157,13 +161,14 @@ _STATES: Final = tuple(
             |\b{_FIELD}(?:no(?:ne|n-?smoker)?|neg\w*\.?|-(?=\s*(?:$|[,;.]))|denie[sd]|nein|keiner?|kein|neg\.|keins
             |∅|ø|verneint|nil|0
     |n)(?!\w)
+            |\b{_NAME}\s+(?:nein|no|none|0)(?=\s*(?:[,;.](?!\d)|\Z))
             |\bnicht-?\ ?raucher(?:in)?\b|\braucht\ nicht\b(?!\ (?:mehr|derzeit|aktuell))
     |\b{_SUBSTANCE}\ (?:wird\ |wurde\ )?(?:verneint|negiert)\b
             |\braucht\ und\ trinkt\ nicht\b|\bnegative\ for\ (?:any\ )?(?:\w+,\ ){{0,2}}(?:tobacco|smoking
     |nicotine)\b|\bnikotin[-,/]?\ ?(?!ja\b)(?:[^\W\d]|[\ ,/-]){{0,40}}\b(?:(?:werden|wird)\ )?(?:verneint|negiert)\b
             |\bverneint\ (?:nikotin|rauchen|tabak)
             (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|entw))\w*
-            |(?-i:\bNR\b)(?=[^.]*\b(?i:alk\w*|c2|drogen|kaffee)\b)|(?<![\w+])-\s?(?:tob|tobacco|smoking|nikotin)\b
+            |(?-i:\bNR\b)(?=[^.]*\b(?i:alk\w*|c2|drogen|kaffee)\b)|(?<![\w+/-])-(?:tob|tobacco|smoking|nikotin)\b
             |\bkein(?:en|e)?\ (?:nikotin|tabak|zigaretten|raucher(?:in)?\b)
             (?!\w*(?:karenz|abst|verzicht|ersatz|pflaster|kaugummi|entw|entzug))\w*(?!\ mehr\b)""",
         ),
@@ -202,6 +207,7 @@ _STATES: Final = tuple(
             |können|hatten|waren)\b)(?!\s*[:=?]|\s*/\s*\D)
             |\b{_FIELD}(?:aktuell|aktiv|ja|täglich|positiv|pos\.|fortgesetzt|weiterhin|{_AMOUNT}
     |\d+(?:/\d+)?\s*(?:/|pro|per|a)\s*(?:d\b|day|tag))
+            |\b{_NAME}\s+(?:ja|yes)(?=\s*(?:[,;.(]|\Z))
             |\b(?:nikotin|smoking|tobacco|rauchen)\s+(?:\({_AMOUNT}|\(\d+\ ?/|\({_PACK_YEARS}|{_AMOUNT})
             |\b(?:auf\ (?:\d+|eine|ein|zwei)\ (?:zig\w*|schachtel\w*)\ (?:\w+\ ){{0,3}}reduziert)
             |\b{_PACK_YEARS}[\s,;(]+(?:active|current|ongoing|aktiv|aktuell|fortgesetzt)\b
@@ -213,6 +219,12 @@ _STATES: Final = tuple(
         ),
     )
 )
+_RISK: Final = re.compile(
+    r"""(?:\A|[,;:+&]|\b(?:and|und|sowie)\b)\W*(?P<name>smoking|tobacco(?:\ use)?|cigarettes|nicotine|nikotin
+    |rauchen)\s*(?=[,;.+&]|\Z|(?:and|und|sowie)\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""An item of a list of risk factors."""
 _NOT_SMOKING: Final = re.compile(
     r"""\b(?:(?:lives?|living|lebt)\ (?:with|mit|zusammen\ mit)\ (?:\w+\ ){0,2}(?:smok|rauch)\w*|programmes
     |leaflet|second-?\ ?hand|Kurse|Merkblatt|alarm|detector
@@ -221,6 +233,16 @@ _NOT_SMOKING: Final = re.compile(
     |zimmer)\ (?:requested|gewünscht)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_REFERENCE: Final = re.compile(
+    r"""\b(?:Q-?RISK\w*|\w*score\w*|\w*(?:tables?|tabelle)|charts?|\w*(?:calculators?|rechner|algorithm\w*)|\w*berechnung
+    |risk|Risiko)\b[^.;]*?\b(?:assum\w+|for|für|Annahme)\s+(?:s?he\s+is\s+)?(?:an?\s+|the\s+|eine[rs]?\s+)?(?:\w+\s+)?
+    (?:non-?|ex-?|nicht-?)?\ ?(?:smok|rauch)
+    |\b(?:calculat|estimat|berechn)\w+\s+(?:as|als|for|für)\s+(?:an?\s+|eine[nr]?\s+)?(?:non-?|ex-?|nicht-?)?\ ?
+    (?:smok|rauch)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A tool, and of whom it speaks."""
 _VAPING: Final = re.compile(r"\b(?:vap\w+|e-?zigarette\w*|e-?cig\w*|dampft)\b", re.IGNORECASE)
 _PASSIVE: Final = re.compile(r"\b(?:passive?|passiv-?rauch\w*)\b", re.IGNORECASE)
 _OTHER_SMOKE: Final = re.compile(
@@ -260,6 +282,18 @@ _STILL: Final = re.compile(
     r"\b(?:but|now|currently|still|aber|jetzt|aktuell|noch|weiter\w*)\b", re.IGNORECASE
 )
 _DAVOR: Final = re.compile(r"[^.;]{0,25}\b(?:before that|davor|zuvor|previously)\b", re.IGNORECASE)
+_YEARS: Final = r"(?:(?:19|20)\d\d|(?:years?|months?|weeks|Jahre?n?|Monate?n?|Wochen))"
+_SINCE: Final = re.compile(
+    r"\W*(?:(?:seit|since)\b(?!\s+(?:birth|childhood|Geburt|jeher|immer|(?:er|sie)\s+denken))"
+    rf"|for\s+(?:\w+\s+){{0,4}}{_YEARS}\b)",
+    re.IGNORECASE,
+)
+"""After a non-smoker who has not been one for ever."""
+_SINCE_THEN: Final = re.compile(
+    rf"\b(?:seit|since|for)\s+(?:\w+\.?\s+){{0,3}}{_YEARS}\s*,?\s*(?:ist\s+|is\s+)?(?:er\s+|sie\s+|s?he\s+)?(?:an?\s+)?\Z",
+    re.IGNORECASE,
+)
+"""Before one."""
 _DRINK: Final = re.compile(r"\b(?:C2|alk\w*|alco\w*|ETOH|drugs?|drogen)\b", re.IGNORECASE)
 _ONCE: Final = re.compile(
     r"""\b(?:früher\w*|formerly|previous(?:ly)?|ehem\w*\.?|ex|remote(?:ly)?|past|h/o|hx\ of|history\ of
@@ -293,16 +327,20 @@ _ORDER: Final = re.compile(
 _HEAD_NO: Final = re.compile(r"no\ smoking\s*(?:[.,;]|$)", re.IGNORECASE | re.VERBOSE)
 
 
-def smoking(sentence: Sentence) -> Iterator[Fact]:
+def smoking(sentence: Sentence, day: date | None) -> Iterator[Fact]:
     """Whether the patient smokes, as far as a sentence states it."""
     text = sentence.text
-    if _NOT_SMOKING.search(text) or _OTHER_SMOKE.search(text) or UNCHANGED.search(text) or sentence.carried:
+    if sentence.carried or any(
+        words.search(text) for words in (_REFERENCE, _NOT_SMOKING, _OTHER_SMOKE, UNCHANGED)
+    ):
         return
     mentions: list[tuple[str, int, int]] = []
     for status, pattern in _STATES:
         for match in pattern.finditer(text):
             if not any(start < match.end() and match.start() < end for _, start, end in mentions):
                 mentions.append((status, match.start(), match.end()))
+    if sentence.section.kind == "risk" and not mentions and _DENIED.search(text) is None:
+        mentions = [("current", *one.span("name")) for one in _RISK.finditer(text)]
     if len(mentions) > MOST:
         return
     stated: list[tuple[str, int, int]] = []
@@ -330,6 +368,8 @@ def smoking(sentence: Sentence) -> Iterator[Fact]:
         return
     status = next(one for one in order if one in kinds)
     _, start, end = next(one for one in stated if one[0] == status)
+    if end > sentence.body and is_under_another_time(sentence, day):
+        return
     yield sentence.fact("smoking", status, start, end)
 
 
@@ -377,7 +417,7 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
     ):
         ended = None
     if status == "non":
-        began = re.match(r"\W*(?:seit|since)\b(?!\ (?:birth|childhood|Geburt))", after) or _DAVOR.match(after)
+        began = _SINCE.match(after) or _SINCE_THEN.search(before) or _DAVOR.match(after)
         return "former" if began else status
     if re.match(r"[^,;]*\bnicht\b(?!\ mehr|\ aufh|\ reduz)", after):
         return ""

@@ -6,7 +6,16 @@ import re
 from datetime import date
 from typing import Final
 
-__all__ = ["EARLIER", "NOW", "day_order", "is_dated_otherwise", "moment", "without_dates"]
+__all__ = [
+    "EARLIER",
+    "NOW",
+    "day_order",
+    "is_as_before",
+    "is_dated",
+    "is_dated_otherwise",
+    "moment",
+    "without_dates",
+]
 
 _MONTHS: Final = "j[aä]n feb m[aä]r apr ma[iy] jun jul aug sep o[ck]t nov de[cz]".split()
 _WORDS: Final = rf"(?:{'|'.join(_MONTHS)})[a-zä]*\.?"
@@ -42,7 +51,8 @@ _SPAN: Final = re.compile(
 NOW: Final = re.compile(
     r"""\b(?:now|current(?:ly)?|today(?:['’]s)?|at\ present|presently|(?:at|on)\ (?:the\ time\ of[ ]
     |hospital\ )?discharge|pre-?discharge|at\ (?:the\ )?(?:exit|completion)
-    |this\ (?:time|visit|study|scan)
+    |this\ (?:time|visit|study|scan|admission|stay)|diese[mr]\ (?:Aufenthalt|Vorstellung|Untersuchung|Visite)
+    |present\ (?:one|value|study|scan|echo)
     |aktuelle?[rnms]?|jetzt|derzeit(?:ig\w*)?|heute|heutige[rnms]?|inzwischen|mittlerweile|momentan|nunmehr|nun
     |gegenwärtig|bei\ Entlassung
     |zum\ (?:Entlassungszeitpunkt|Zeitpunkt\ der\ Entlassung)|(?:wir|können)\ [^.;]{0,40}\bentlassen
@@ -53,7 +63,7 @@ EARLIER: Final = re.compile(
     r"""\b(?:previous(?:ly)?|prev|prior(?!\ to\b)|earlier|former(?:ly)?|once|had\ (?:been|fallen|risen|sunk|come
     |gone|\w+ed)
     |used\ to\ be
-    |initial(?:ly)?|initiale?[rnms]?|baseline|nadir|lowest|worst|Tiefpunkt|minimal|usually|normally|habitual(?:ly)?
+    |initial(?:ly)?|initiale?[rnms]?|baseline|nadir|lowest|worst|Tiefpunkt|minimal(?!\s+(?:\w+\s+)?(?:exertion|effort|activity|walking))|usually|normally|habitual(?:ly)?
     |üblicherweise|normalerweise|original(?:ly)?|old|
      (?:at|on|since|before)\ (?:initial\ |first\ |the\ time\ of\ )?(?:diagnosis|presentation)
     |at\ (?:that|the)\ time(?!\ of\ discharge)|back\ then|at\ (?:the\ time\ of\ )?(?:implant\w*|surgery|operation
@@ -67,7 +77,7 @@ EARLIER: Final = re.compile(
     |old\ records
     |first\ (?:presented|seen|diagnosed)|when\ (?:\w+\ ){0,4}(?:diagnosed|presented)
     |pre-?\ ?(?:op\w*(?!\w*\ (?:assessment|evaluation|work-?up|review|clinic|echo|check))|transplant|CRT|TAVI|MI
-    |chemo\w*|procedure|ablation|implant\w*)
+    |chemo\w*(?!\ cycles?\ (?:\d\d|[2-9]))|procedure|ablation|implant\w*)
     |(?<!as\ )(?:before|prior\ to)(?!\ (?:discharge|dismissal|leaving|exercise|(?:the\ |his\ |her\ |each\ )?(?:next
     |upcoming|planned|forthcoming)\b|cycles?\ (?:\d\d|[2-9])))
     |Erst(?:vorstellung|kontakt|manifestation|untersuchung)|als\ [^,;]{1,40}\ (?:diagnostiziert|festgestellt)
@@ -83,8 +93,8 @@ EARLIER: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _MONTH: Final = re.compile(
-    r"\b(?:in|from|im|vom|of|last|letzten)\s+(?:early\s|late\s|mid-?|Anfang\s|Mitte\s|Ende\s)?"
-    rf"(?P<month>{_FULL_MONTHS})\b(?!\s*(?:\d|will|zur|wird))",
+    r"\b(?:in|from|im|vom|of|last|letzten|\d{1,2}\.?)\s+(?:early\s|late\s|mid-?|Anfang\s|Mitte\s|Ende\s)?"
+    rf"(?P<month>(?-i:{_FULL_MONTHS}))\b(?!\s*(?:\d|will|zur|wird))",
     re.IGNORECASE,
 )
 """A month without its year."""
@@ -174,6 +184,11 @@ def _month(word: str) -> int:
     return next(at for at, each in enumerate(_MONTHS, 1) if re.match(each, folded))
 
 
+def is_dated(text: str) -> bool:
+    """Whether a text names a day, month or year."""
+    return _DATE.search(text) is not None or _MONTH.search(text) is not None
+
+
 def is_dated_otherwise(text: str, day: date | None, *, events: bool = False) -> bool:
     """Whether a text names another time than a day; a year where that is unknown is one. Times of events are not
     its own."""
@@ -190,8 +205,27 @@ def _is_far(month: int, day: date | None) -> bool:
     return day is None or (day.month - month) % 12 > 2
 
 
+_AS_BEFORE: Final = re.compile(
+    r"\b(?:unchanged|no\s+(?:\w+\s+)?change|unverändert\w*|keine\s+(?:\w+\s+)?Änderung|stable|stabil)\b[^:;,%\d]{0,50}:",
+    re.IGNORECASE,
+)
+"""A comparison to an earlier finding, after which the one of now is told."""
+_BASELINE: Final = re.compile(
+    r"\b(?:baseline|Ausgangs)(?:\b|(?=echo|befund|wert|untersuchung))-?", re.IGNORECASE
+)
+"""What is earlier, but where it has a date near that of the note."""
+
+
+def is_as_before(text: str) -> bool:
+    """Whether words compare a finding of now to an earlier one that was the same."""
+    return _AS_BEFORE.search(text) is not None
+
+
 def moment(before: str, after: str, day: date | None) -> int:
     """Of when a value is by the words around it: 1 of now, -1 of another time, 0 where they do not say."""
+    before = _AS_BEFORE.sub(" ", before)
+    if is_dated(before) and not is_dated_otherwise(before, day):
+        before = _BASELINE.sub(" ", before)
     if _STAY_BEFORE.search(before) or _STAY_BEFORE.search(after):
         return -1
     if _CITED.search(before) and is_dated_otherwise(before, day):

@@ -8,7 +8,14 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.notes.sentences import Sentence
-from fhir_bridge.adapters.ehr.notes.times import EARLIER, NOW, is_dated_otherwise
+from fhir_bridge.adapters.ehr.notes.times import (
+    EARLIER,
+    NOW,
+    is_as_before,
+    is_dated,
+    is_dated_otherwise,
+    without_dates,
+)
 
 __all__ = [
     "FROM",
@@ -18,6 +25,7 @@ __all__ = [
     "Value",
     "is_denied",
     "is_of_another_time",
+    "is_under_another_time",
     "shared",
     "value_of_the_day",
     "words_after",
@@ -59,7 +67,7 @@ _NOT_OF_IT: Final = re.compile(
 """After such a word it is no longer denied."""
 
 _ADVERB: Final = re.compile(
-    r"\W*(?:in|on|at|by|im|am|vor|bei|zum|last|noch|seit|two|three|a|\d|the|(?:previous|prior)(?!\s+(?:CABG|PCI|MI"
+    r"\W*(?:in|on|at|by|im|am|vor|bei|zum|last|noch|seit|two|three|a|\d|the|following|after|nach|während|(?:previous|prior)(?!\s+(?:CABG|PCI|MI"
     r"|AVR|TAVI|stent\w*|surgery|bypass|infarct\w*))"
     r"|earlier|once|before|formerly|during|letzte\w*)\b",
     re.IGNORECASE,
@@ -67,7 +75,7 @@ _ADVERB: Final = re.compile(
 _EXAM: Final = re.compile(
     r"""\b(?:echo\w*|TTE|TOE|TEE|[ck]?MRT|[ck]?MRI|CMR|MUGA|SPECT|Vorstellung\w*|visit|review|Aufenthalt\w*
     |admission|Aufnahme|\w*befund\w*
-    |Untersuchung|Kontrolle|report|study|scan|[CK]oro\w*|Lävo\w*|Ventri[kc]ulo\w*)\b""",
+    |Untersuchung|Kontrolle|report|study|scan|letter|notes?|records?|summary|\w*brief|\w*bericht|Epikrise|[CK]oro\w*|Lävo\w*|Ventri[kc]ulo\w*)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -81,13 +89,17 @@ def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | Non
     text = sentence.text
     begin, stop = sentence.clause(start, end)
     label = text[: sentence.body]
-    if sentence.body and sentence.body <= start and (EARLIER.search(label) or is_dated_otherwise(label, day)):
+    if sentence.body and sentence.body <= start and EARLIER.search(label) and not is_as_before(label):
+        dated = is_dated(label) and not is_dated_otherwise(label, day)
+        if not dated:
+            return True
+    if is_under_another_time(sentence, day):
         return True
     for part in _parts(sentence, 0, begin):
         if NOW.search(part):
             return False
         timed = is_dated_otherwise(part, day) or EARLIER.search(part) is not None
-        if timed and (_EXAM.search(part) or (len(part.split()) <= 6 and _ADVERB.match(part))):
+        if timed and (_EXAM.search(part) or _is_time_alone(part)):
             return True
     for part in _parts(sentence, stop, len(text)):
         if "%" in part:
@@ -98,15 +110,48 @@ def is_of_another_time(sentence: Sentence, start: int, end: int, day: date | Non
             and (_ADVERB.match(part) or _EXAM.search(part))
         ):
             return True
-    if sentence.section.kind == "earlier":
-        return True
     before = sentence.before
     if sentence.is_joined and before is not None and _ADVERB.match(before.text) and NOW.search(text) is None:
         return is_dated_otherwise(before.text, day)
     if _WHEN.match(text, begin) and is_dated_otherwise(text[:begin], day, events=True):
         return True
+    if before is None or _WAS.search(text, begin, stop) is None or _ADVERB.match(text):
+        return False
+    if _SEEN.search(before.text) is None:
+        return False
+    dated = is_dated_otherwise(before.text, day) or EARLIER.search(before.text) is not None
+    return dated and NOW.search(f"{before.text} {text}") is None and not is_dated(text)
+
+
+def is_under_another_time(sentence: Sentence, day: date | None) -> bool:
+    """Whether the label that opens the line of a sentence, or the heading over it, is of another time."""
+    label, lead = sentence.text[: sentence.body], sentence.lead
+    if not (_EXAM.search(lead) or _ADVERB.match(lead) or _DATE_ALONE.fullmatch(without_dates(lead))):
+        lead = ""
+    if any(is_dated_otherwise(words, day) and not _BORN.search(words) for words in (label, lead)):
+        return True
+    if sentence.section.kind == "earlier":
+        return True
+    if _EXAM.search(lead) and EARLIER.search(lead) and not (is_as_before(lead) or is_dated(lead)):
+        return True
     heading = sentence.section.heading
     return bool(heading) and _EXAM.search(heading) is not None and is_dated_otherwise(heading, day)
+
+
+def _is_time_alone(part: str) -> bool:
+    """Whether a clause is nothing but a time: `At the time of her infarction in 2018`."""
+    words = len(part.split())
+    return _ADVERB.match(part) is not None and (words <= 6 or (words <= 9 and _VERB.search(part) is None))
+
+
+_VERB: Final = re.compile(r"\b(?:is|was|were|has|had|ist|war|hat|hatte|wurde)\b", re.IGNORECASE)
+_DATE_ALONE: Final = re.compile(r"[\W\d]*")
+_SEEN: Final = re.compile(rf"{_EXAM.pattern}|\b(?:NYHA|(?:LV)?EF)\b", re.IGNORECASE | re.VERBOSE)
+"""In a sentence on an examination or its findings."""
+_BORN: Final = re.compile(r"\b(?:geb|born|DOB|birth|seit|since)\b|\*", re.IGNORECASE)
+"""With a date that is not of what follows."""
+_WAS: Final = re.compile(r"\b(?:was|were|war|waren|betrug|lag)\b", re.IGNORECASE)
+"""In a sentence that goes on with the time of the one before it."""
 
 
 _WHEN: Final = re.compile(r"\W*(?:when|als|at which (?:time|point)|wobei damals)\b", re.IGNORECASE)

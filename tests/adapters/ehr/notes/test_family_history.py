@@ -58,7 +58,7 @@ def test_what_stands_before_a_family_history_is_the_patients(text: str, facts: s
         ("Risk factors:\nFamily history of CAD, hypertension, diabetes.", "family=coronary artery disease"),
         (
             "Risk factors: smoking, family history of CAD and hypertension.",
-            "family=coronary artery disease",
+            "family=coronary artery disease; smoking=current",
         ),
         ("Risk factors: positive family history and hypertension.", ""),
         ("Positive family history and diabetes.", ""),
