@@ -17,7 +17,7 @@ from fhir_bridge.adapters.genomics.query import (
 )
 from fhir_bridge.server.genomics.answering import answer, presence, resources
 from fhir_bridge.server.genomics.evidence import Evidence, Result
-from fhir_bridge.server.genomics.kept import read_evidence
+from fhir_bridge.server.genomics.kept import read_evidence, sought
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Wanted, listed, read_all, token_matches
 from fhir_bridge.server.rest.call import Call
@@ -64,7 +64,7 @@ class _Ranges(GenomicsOperation):
             call,
             wanted.subject,
             self.kinds,
-            places,
+            sought((), ranges),
             structural=self.structural,
             enough=None if shows else answered,
         )
@@ -138,12 +138,12 @@ class SpecificVariants(GenomicsOperation):
         questions = await self.questions()
         asked = read_all(questions.variant, wanted.items("variants", needed=True))
         places = [interval for each in asked for interval in each.intervals]
-        evidence = await read_evidence(call, wanted.subject, ("variant",), places)
+        evidence = await read_evidence(call, wanted.subject, ("variant",), sought(asked))
         evidence.limit(wanted.limits)
         self.note_builds(evidence, places)
         parameters: Parameters = []
         for question in asked:
-            matches = self.matching(questions, question, evidence)
+            matches = self.matching(question, evidence)
             part: Parameters = [{"name": "variantItem", "valueString": question.text}]
             present = any(each.variant.present for each in matches)
             understood = self.note_unproven(evidence, question, known=bool(matches))

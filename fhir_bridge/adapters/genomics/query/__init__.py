@@ -4,7 +4,6 @@ from fhir_bridge.adapters.genomics.query.changes import (
     Change,
     QueryError,
     Sequences,
-    equivalents,
     read_variant,
     same,
 )
@@ -25,7 +24,12 @@ from fhir_bridge.adapters.genomics.query.observed import (
     components,
     read_observation,
 )
-from fhir_bridge.adapters.genomics.query.questions import Questions, RangeQuestion, VariantQuestion
+from fhir_bridge.adapters.genomics.query.questions import (
+    Questions,
+    RangeQuestion,
+    VariantQuestion,
+    reach,
+)
 from fhir_bridge.adapters.genomics.query.transcripts import Transcripts, read_transcripts
 
 __all__ = [
@@ -42,11 +46,11 @@ __all__ = [
     "build_of",
     "codes_of",
     "components",
-    "equivalents",
     "is_ambiguous",
     "matches_genotype",
     "merged",
     "overlapping",
+    "reach",
     "read_bed",
     "read_chains",
     "read_observation",
