@@ -57,7 +57,7 @@ class Change:
         return Interval(self.accession, self.start, self.start + self.length)
 
     @property
-    def told(self) -> Interval:
+    def stretch(self) -> Interval:
         """What it changes, with the bases around that it says."""
         low, text = self.context
         end = self.start + self.length

@@ -86,7 +86,7 @@ class VariantQuestion:
             return True
         return any(
             change.accession == stated.accession
-            and _near(self._reaches[change.accession][0], stated.told)
+            and _near(self._reaches[change.accession][0], stated.stretch)
             and same(change, stated, self.questions.sequences(change.accession))
             for change in self.changes
             for stated in variant.spellings
@@ -96,8 +96,8 @@ class VariantQuestion:
 def reach(change: Change, sequences: Sequences | None) -> tuple[Interval, bool]:
     """Where the ways to write a change lie, with the bases that it says around it; and whether they are all known."""
     known = placed(change, Bases(change.accession, sequences, (change,)))
-    told = change.told
-    low, high = min(known.first, told.start), max(known.last + known.length, told.end)
+    stretch = change.stretch
+    low, high = min(known.first, stretch.start), max(known.last + known.length, stretch.end)
     return Interval(change.accession, low, high), known.settled
 
 
