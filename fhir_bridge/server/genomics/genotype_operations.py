@@ -102,7 +102,7 @@ class Variants(_Ranges):
 
     def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
         """See `_Ranges.chooses`."""
-        return not variant.structural and question.overlaps(variant.interval)
+        return not variant.structural and question.touches(variant)
 
 
 class StructuralIntersectingVariants(_Ranges):
@@ -112,8 +112,7 @@ class StructuralIntersectingVariants(_Ranges):
 
     def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
         """See `_Ranges.chooses`."""
-        widest = variant.outer or variant.interval or variant.inner
-        return variant.structural and question.overlaps(widest)
+        return variant.structural and question.touches(variant)
 
 
 class StructuralSubsumingVariants(_Ranges):

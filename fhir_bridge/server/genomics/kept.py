@@ -78,7 +78,7 @@ def sought(variants: Sequence[VariantQuestion], ranges: Sequence[RangeQuestion] 
     return Sought(
         (
             *(place for each in variants for place in each.places),
-            *(place for each in ranges for place in each.intervals),
+            *(place for each in ranges for place in each.places),
         ),
         tuple(change for each in variants for change in each.unsettled),
     )

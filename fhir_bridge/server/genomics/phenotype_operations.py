@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from starlette.responses import Response
 
@@ -52,7 +52,7 @@ class _Implications(GenomicsOperation):
         if ranges or variants or haplotypes:
             sources = set()
             for question in ranges:
-                matches = [each for each in evidence.of("variant") if question.overlaps(_extent(each))]
+                matches = [each for each in evidence.of("variant") if question.touches(each.variant)]
                 sources.update(each.id for each in matches if each.variant.present)
             for asked in variants:
                 matches = self.matching(asked, evidence)
@@ -93,11 +93,6 @@ def _values(each: Result, wanted: str) -> list[tuple[str, str, str]]:
         if code == wanted
         for coding in codes_of(component.get("valueCodeableConcept"))
     ]
-
-
-def _extent(each: Result) -> Any:
-    variant = each.variant
-    return variant.outer or variant.interval or variant.inner
 
 
 class TherapeuticImplications(_Implications):

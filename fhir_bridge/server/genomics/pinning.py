@@ -63,8 +63,7 @@ class PinVariants(GenomicsOperation):
             each.id: each for question in named for each in self.matching(question, evidence) if each.kept
         }
         for each in evidence.of("variant"):
-            widest = each.variant.outer or each.variant.interval or each.variant.inner
-            if each.kept and any(question.overlaps(widest) for question in ranges):
+            if each.kept and any(question.touches(each.variant) for question in ranges):
                 matches[each.id] = each
         if len(matches) > MOST:
             raise refuse(413, "FB-REST-018", f"more than {MOST} variants: pin fewer at once")

@@ -64,14 +64,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site(path)
     (path / "one.fa").write_text(">chr1\n" + SEQUENCE + "\n")
     lines = [_line(*each) for each in sorted(INDELS)]
-    lines += [
-        f"chr7 {row} 50 PASS . GT" for row in ("5001 . CTT CT", "6000 . CAG CAAG", "7000 . TGCAT TTGCT")
-    ]
+    rows = ("5001 . CTT CT", "6000 . CAG CAAG", "7000 . TGCAT TTGCT", "8001 . GCC GC,ACC", "9000 . T C")
+    lines += [f"chr7 {row} 50 PASS . GT" for row in rows]
     for sample, date in (("ANNA", "20260301"), ("BERT", "20260302")):
         head = HEAD.format(date=date).replace("NA-ANNA\tNA-BERT", f"NA-{sample}")
-        (path / f"{sample}.vcf").write_text(
-            head + "".join(f"{line} 0/1\n".replace(" ", "\t") for line in lines)
-        )
+        text = "".join(f"{line} {'1/2' if ',' in line else '0/1'}\n".replace(" ", "\t") for line in lines)
+        (path / f"{sample}.vcf").write_text(head + text)
     return path
 
 
@@ -88,7 +86,7 @@ def loaded(folder: Path, database_url: str) -> Iterator[str]:
         yield database_url
 
 
-@pytest.fixture(params=["a reference", "none", "one of another chromosome"])
+@pytest.fixture(scope="module", params=["a reference", "none", "one of another chromosome"])
 def served(request: pytest.FixtureRequest, loaded: str, folder: Path) -> Iterator[tuple[Http, bool]]:
     """A server, and whether it has the reference."""
     (folder / "two.fa").write_text(">chr2\nACGT\n")
@@ -174,3 +172,69 @@ def test_what_ref_alone_shows_is_found_without_a_reference(served: tuple[Http, b
         assert [text for text in wanted if not found[text]] == []
         assert not found[f"{name}:g.5001del"]
         assert not found[f"{name}:6002::A"]
+
+
+SEVEN = "NC_000007.14"
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        # GCC>GC,ACC at 8001: the first base is A, or one of the two C is gone, whichever.
+        (f"{SEVEN}:8000-8001", ["ACC"]),
+        (f"{SEVEN}:8001-8002", ["GC"]),
+        (f"{SEVEN}:8002-8003", ["GC"]),
+        (f"{SEVEN}:8000-8003", ["ACC", "GC"]),
+        (f"{SEVEN}:8003-8004", []),
+        # CAG>CAAG at 6000: an A before or after the one that is there.
+        (f"{SEVEN}:5998-5999", []),
+        (f"{SEVEN}:5999-6000", ["CAAG"]),
+        (f"{SEVEN}:6001-6002", ["CAAG"]),
+        (f"{SEVEN}:6002-6003", []),
+        # An empty range is between two bases.
+        (f"{SEVEN}:6000-6000", ["CAAG"]),
+        (f"{SEVEN}:6001-6001", ["CAAG"]),
+        (f"{SEVEN}:6002-6002", []),
+        (f"{SEVEN}:8999-9000", ["C"]),
+        (f"{SEVEN}:9000-9000", []),
+        (f"{SEVEN}:8999-8999", []),
+        (f"{SEVEN}:9000-9001", []),
+        (f"{SEVEN}:7001-7001", ["TTGCT"]),
+        (f"{SEVEN}:7000-7000", []),
+        (f"{SEVEN}:7003-7004", []),
+    ],
+)
+def test_a_range_has_what_changes_one_of_its_bases(
+    served: tuple[Http, bool], ranges: str, expected: list[str]
+) -> None:
+    http, _ = served
+    for number in ("A1", "B1"):
+        assert _alternates(http, _patient(http, number), ranges) == expected
+
+
+def _alternates(http: Http, patient: str, ranges: str) -> list[str]:
+    """The alternate alleles in a range; whether there are any is the same where they are not shown."""
+    query = {"subject": patient, "ranges": ranges}
+    answer = http.get("/fhir/$find-subject-variants", params={**query, "includeVariants": "true"}).json()
+    short = http.get("/fhir/$find-subject-variants", params=query).json()
+    parts: list[dict[str, Any]] = answer["parameter"][0]["part"]
+    results = [
+        str(component["valueString"])
+        for each in parts
+        if each["name"] == "variant"
+        for component in each["resource"]["component"]
+        if component["code"]["coding"][0]["code"] == "69551-0"
+    ]
+    for some in (parts, short["parameter"][0]["part"]):
+        presence = next(entry for entry in some if entry["name"] == "presence")
+        assert presence.get("valueBoolean") is bool(results)
+    return sorted(results)
+
+
+def test_a_range_has_a_deletion_that_may_be_written_in_it(served: tuple[Http, bool]) -> None:
+    """The repeats of CA: one that is missing is each of them, by the reference; HGVS names the last."""
+    http, referenced = served
+    for number in ("A1", "B1"):
+        assert bool(_alternates(http, _patient(http, number), f"{ONE}:1018-1020")) is referenced
+        assert _alternates(http, _patient(http, number), f"{ONE}:1000-1001") != []
+        assert _alternates(http, _patient(http, number), f"{ONE}:1030-1040") == []

@@ -23,16 +23,37 @@ from fhir_bridge.adapters.genomics.query.transcripts import Transcripts, coding
 __all__ = ["Questions", "RangeQuestion", "VariantQuestion", "reach"]
 
 
+_MARGIN = 1_000
+"""Bases around a range where lines of kept files are looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class RangeQuestion:
-    """A range, as it was written, and where it is in each build; the first one is the one that was asked for."""
+    """A range, as it was written, and where it is in each build; the first one is the one that was asked for.
+
+    `questions`: what it was read with.
+    """
 
     text: str
     intervals: tuple[Interval, ...]
+    questions: Questions
 
-    def overlaps(self, interval: Interval | None) -> bool:
-        """Whether something lies in it, in whichever build."""
-        return interval is not None and any(each.overlaps(interval) for each in self.intervals)
+    @property
+    def places(self) -> tuple[Interval, ...]:
+        """Where a file may write what lies in it: a deletion or insertion can be written before it, or behind."""
+        return tuple(
+            Interval(each.accession, max(0, each.start - _MARGIN), each.end + _MARGIN)
+            for each in self.intervals
+        )
+
+    def touches(self, variant: ObservedVariant) -> bool:
+        """Whether a variant changes a base of it, in whichever build, wherever that can be written."""
+        accession = variant.accession
+        wanted = [each for each in self.intervals if each.accession == accession]
+        if accession is None or not wanted:
+            return False
+        extent = variant.extent(self.questions.sequences(accession))
+        return extent is not None and any(extent.touches(each) for each in wanted)
 
     def inside(self, interval: Interval | None) -> bool:
         """Whether something holds all of it."""
@@ -134,7 +155,7 @@ class Questions:
             QueryError: it can't be read.
         """
         interval = read_range(text)
-        return RangeQuestion(text.strip(), (interval, *self._lifted(interval)))
+        return RangeQuestion(text.strip(), (interval, *self._lifted(interval)), self)
 
     def _lifted(self, interval: Interval) -> list[Interval]:
         build, _ = build_of(interval.accession)
