@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from fhir_bridge.adapters.genomics.query.intervals import Interval, QueryError, build_of
+from fhir_bridge.adapters.genomics.query.intervals import Interval, QueryError, length_of
 
 __all__ = ["Bases", "Change", "Placed", "QueryError", "Sequences", "placed", "read_variant", "same"]
 
@@ -86,21 +86,25 @@ def read_variant(text: str) -> Change:
     plain = text.strip()
     match = _SPDI.fullmatch(plain)
     if match is not None:
-        _known(match[1])
-        return _spdi(match[1], int(match[2]), match[3], match[4])
+        start, deleted = int(match[2]), match[3]
+        _check(match[1], start + (int(deleted) if deleted.isdecimal() else len(deleted)), plain)
+        return _spdi(match[1], start, deleted, match[4])
     match = _GENOMIC.fullmatch(plain)
     if match is None:
         raise QueryError(f"{plain[:60]} is neither SPDI nor HGVS of a chromosome")
-    _known(match[1])
     first, last = int(match[2]), int(match[3] or match[2])
     if first < 1 or last < first:
         raise QueryError(f"{plain[:60]}: the positions are in the wrong order")
+    _check(match[1], last, plain)
     return _hgvs(match[1], first, last, match[4], plain)
 
 
-def _known(accession: str) -> None:
-    if build_of(accession)[1] is None:
+def _check(accession: str, last: int, text: str) -> None:
+    length = length_of(accession)
+    if length is None:
         raise QueryError(f"{accession} is no chromosome of a known build")
+    if last > length:
+        raise QueryError(f"{text[:60]}: {accession} has {length} bases")
 
 
 def _spdi(accession: str, start: int, deleted: str, inserted: str) -> Change:
