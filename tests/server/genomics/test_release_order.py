@@ -11,7 +11,7 @@ import pytest
 from fhir_bridge.server import Settings, create_app
 from tests.command import Done, run_command
 from tests.server.conftest import Http, bare_plugins, running
-from tests.server.genomics.genome import genome, site
+from tests.server.genomics.genome import LINES, genome, site
 from tests.server.genomics.test_reclassification import CORA, classifications, search
 
 RELEASE = """##fileformat=VCFv4.1
@@ -108,3 +108,42 @@ def test_an_older_release_changes_nothing_that_a_newer_one_classified(
         == ["Likely pathogenic"]
     )
     assert classifications(served, anna) == ["Pathogenic"]
+
+
+@pytest.mark.parametrize("keep", [("--keep-file",), ()])
+def test_a_newer_file_of_a_sample_is_classified_by_the_release_of_the_kept_one(
+    served: Http, command: Any, reclassify: Any, folder: Path, keep: tuple[str, ...]
+) -> None:
+    """The release makes what the file itself calls pathogenic uncertain, and another variant pathogenic."""
+    month = "4" if keep else "5"
+    assert command("load", genome(folder, date=f"20260{month}01"), "-a", "vcf", "--keep-file").returncode == 0
+    done = reclassify(f"2026-1{int(month) - 4}-01", "Pathogenic", "Uncertain_significance")
+    assert done.returncode == 0, done.stderr
+    anna = person(served, "A1")
+    assert classifications(served, anna)[-1] == "Uncertain significance"
+    lines = (*LINES, "chr7 8000 . A G 50 PASS . GT:AD:PS 0/1:9,9:. 0/0:9,0:.")
+    newer = genome(folder, date=f"20260{month}15", lines=lines)
+    done = command("load", newer, "-a", "vcf", *keep)
+    assert done.returncode == 0, done.stderr
+    assert "classified by clinvar-2026-1" in done.stderr
+    assert "FB-RUN-051" not in done.stderr
+    current = search(served, f"Observation?patient={anna}&code=diagnostic-implication&status=final&_count=50")
+    texts = {each["component"][0]["valueCodeableConcept"]["text"] for each in current}
+    assert "Uncertain significance" in texts
+    assert "Pathogenic" not in texts
+    (report,) = search(served, f"DiagnosticReport?patient={anna}&status=final")
+    assert "No variant that ClinVar classifies as pathogenic" in report["conclusion"]
+
+
+def test_where_the_release_is_gone_a_newer_file_says_that_it_lost_it(
+    served: Http, command: Any, reclassify: Any, folder: Path
+) -> None:
+    assert command("load", genome(folder, date="20260701"), "-a", "vcf", "--keep-file").returncode == 0
+    assert reclassify("2026-12-01", "Pathogenic", "Uncertain_significance").returncode == 0
+    (folder / "clinvar-2026-12-01.vcf").unlink()
+    done = command("load", genome(folder, date="20260801"), "-a", "vcf", "--keep-file")
+    assert done.returncode == 0, done.stderr
+    assert "FB-RUN-051" in done.stderr
+    # A sample of another file is no concern of it.
+    (folder / "cora.vcf").write_text(CORA.replace("20260301", "20260302"))
+    assert "FB-RUN-051" not in command("load", folder / "cora.vcf", "-a", "vcf", "--keep-file").stderr
