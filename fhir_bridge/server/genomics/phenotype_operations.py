@@ -9,7 +9,7 @@ from starlette.responses import Response
 from fhir_bridge.adapters.genomics.query import codes_of, components
 from fhir_bridge.server.genomics.answering import answer, resources
 from fhir_bridge.server.genomics.evidence import Evidence, Result
-from fhir_bridge.server.genomics.genotype_operations import has_haplotype
+from fhir_bridge.server.genomics.genotype_operations import called, has_haplotype
 from fhir_bridge.server.genomics.kept import read_evidence, sought
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Wanted, read_all, token_matches
@@ -58,6 +58,8 @@ class _Implications(GenomicsOperation):
                 matches = self.matching(asked, evidence)
                 self.note_unproven(evidence, asked, known=bool(matches))
                 sources.update(each.id for each in matches if each.variant.present)
+            for item in haplotypes:
+                called(item, evidence)  # warns where no test called its gene
             for kind in ("genotype", "haplotype"):
                 for each in evidence.of(kind):
                     if any(has_haplotype(item, each) for item in haplotypes):

@@ -7,7 +7,12 @@ from fhir_bridge.adapters.genomics.query.changes import (
     read_variant,
     same,
 )
-from fhir_bridge.adapters.genomics.query.haplotypes import is_ambiguous, matches_genotype
+from fhir_bridge.adapters.genomics.query.haplotypes import (
+    genes_named,
+    is_ambiguous,
+    matches_genotype,
+    plain_gene,
+)
 from fhir_bridge.adapters.genomics.query.intervals import (
     Interval,
     build_of,
@@ -46,10 +51,12 @@ __all__ = [
     "build_of",
     "codes_of",
     "components",
+    "genes_named",
     "is_ambiguous",
     "matches_genotype",
     "merged",
     "overlapping",
+    "plain_gene",
     "reach",
     "read_bed",
     "read_chains",
