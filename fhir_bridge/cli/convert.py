@@ -210,23 +210,28 @@ def load(
         _finish_sent(*send_converted(to, request, sources, jobs=jobs, limit=ceiling, wait=wait), report)
     request = replace(request, remap=remap)
     url = open_database()
-    if keep_file:
-        request = replace(request, options=_with_stored(request, sources, url))
+    if adapter == "vcf" and "-" not in sources:
+        request = replace(request, options=_with_kept(request, sources, url))
     with counting("loading") as progress:
         result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
     finish(result, report)
 
 
-def _with_stored(request: RunRequest, sources: list[str], url: str) -> dict[str, Any]:
-    """The options, with the variants of the samples that are stored: they stay stored."""
+def _with_kept(request: RunRequest, sources: list[str], url: str) -> dict[str, Any]:
+    """The options, with what kept files of the samples say: variants that stay stored, the release that classifies."""
     import asyncio
 
-    from fhir_bridge.adapters.genomics.kept_stored import variants_stored
+    from fhir_bridge.adapters.genomics.kept_stored import options_by_kept
     from fhir_bridge.pipeline import expand
     from fhir_bridge.plugins import adapters
 
     paths, _ = expand(sources, adapters()[request.adapter])
-    return {**request.options, "stored_variants": tuple(asyncio.run(variants_stored(url, paths)))}
+    options = asyncio.run(options_by_kept(url, paths, request.options))
+    if "clinvar" in options and "clinvar" not in request.options:
+        stderr.print(
+            f"classified by {Path(options['clinvar']).name}, as the file that is kept of the samples"
+        )
+    return options
 
 
 def _validate_mode(text: str) -> ValidateMode:

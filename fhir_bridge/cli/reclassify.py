@@ -58,11 +58,13 @@ def reclassify(
         stdout.print(
             f"{result.missing} classified variants are not in the release: their classification stays"
         )
+    if result.older:
+        stderr.print(f"{result.older} stored variants are classified by a newer release already: that stays")
     for report in result.reports:
         stdout.print(f"DiagnosticReport/{report}")
     for failure in result.failed:
         stderr.print(f"not read again: {failure}")
-    raise typer.Exit(1 if result.failed else 0)
+    raise typer.Exit(1 if result.failed or result.older else 0)
 
 
 async def _run(url: str, release: Path, date: str, site: Path | None) -> Reclassified:

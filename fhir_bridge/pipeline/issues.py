@@ -130,7 +130,7 @@ CODES = declare(
     IssueCode(
         "FB-RUN-051",
         "warning",
-        "A kept file came again, and is no longer classified by the release of ClinVar that it was classified by",
+        "A kept file, or a newer one of its samples, came without the release of ClinVar that it was classified by",
         "Run `fhir-bridge reclassify` with the release again; or load with `--set clinvar=` and the release.",
         "processing",
     ),

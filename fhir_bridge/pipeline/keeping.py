@@ -52,10 +52,22 @@ async def keep_delivery(
             data, index = await asyncio.to_thread(source.write_kept, Path(folder) / "kept", parts)
         except (ValueError, OSError) as error:
             return Issue(CODES["FB-RUN-050"].severity, "FB-RUN-050", str(error), delivery.name)
-        before = await store.kept_files.options(file.adapter, file.id)
+        release = await _release(store, file)
         await store.kept_files.keep(blobs, file, data, index)
-    release = before.get("clinvar")
     if release is None or "clinvar" in file.options:
         return None
-    text = f"it was classified by {Path(release).name}, and says what it says itself again"
+    text = f"its samples were classified by {Path(release).name}; what is stored now is what the file says itself"
     return Issue(CODES["FB-RUN-051"].severity, "FB-RUN-051", text, delivery.name)
+
+
+async def _release(store: Store, file: KeptFile) -> str | None:
+    """The release of ClinVar that an earlier version of a file, or the same, is classified by."""
+    own = await store.kept_files.options(file.adapter, file.id)
+    if "clinvar" in own:
+        return str(own["clinvar"])
+    for other in await store.kept_files.every():
+        if other.adapter == file.adapter and "clinvar" in other.options:
+            people = {(name, part.patient) for name, part in other.parts.items()}
+            if any((name, part.patient) in people for name, part in file.parts.items()):
+                return str(other.options["clinvar"])
+    return None

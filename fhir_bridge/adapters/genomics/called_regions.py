@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.values import decimal
 
 __all__ = ["note_regions"]
 
+_EVIDENCE = (("DP", ("MIN_DP", "DP")), ("GQ", ("GQ", "RGQ")))
+"""Reads and quality of a call as reference, by the key of the setting; the first key that is given counts."""
+
 
 def note_regions(line: Line) -> None:
-    """Note which samples a line of a gVCF calls: a block up to its END, or the bases of REF (VCF 4.3 §5.5)."""
+    """Note which samples a line of a gVCF calls: a block up to its END, or the bases of REF (VCF 4.3 §5.5).
+
+    What fails a filter is not called, and neither is as reference what has no read or no quality (see `_shown`).
+    """
     file = line.file
     block = not line.alternates or all(alternate.kind == "unknown" for alternate in line.alternates)
     if not file.blocks:
@@ -19,9 +29,25 @@ def note_regions(line: Line) -> None:
     if block and line.end is not None:
         last = max(last, line.end)
     failed = bool(line.failed_filters)
-    filters = line.keys.index("FT") if "FT" in line.keys else None
     for (column, _), study in zip(file.columns, file.studies, strict=True):
-        values = line.columns[column].split(":")
-        own = values[filters] if filters is not None and filters < len(values) else "."
-        called = "." not in values[0] and not failed and not file.failing(own.replace(",", ";"))
+        fields = dict(zip(line.keys, line.columns[column].split(":"), strict=False))
+        genotype = fields.get("GT", ".")
+        called = (
+            "." not in genotype
+            and not failed
+            and not file.failing(fields.get("FT", ".").replace(",", ";"))
+            and (not _REFERENCE.issuperset(genotype) or _shown(fields, dict(file.thresholds)))
+        )
         (study.called_regions if called else study.uncalled_regions).add(line.chrom, line.pos, last)
+
+
+_REFERENCE = frozenset("0/|")
+
+
+def _shown(fields: Mapping[str, str], least: Mapping[str, Decimal]) -> bool:
+    """Whether reads show what is called as reference: neither depth nor quality is 0, or below a setting."""
+    for setting, keys in _EVIDENCE:
+        value = next((number for key in keys if (number := decimal(fields.get(key, "."))) is not None), None)
+        if value is not None and (value <= 0 or value < least.get(setting, 0)):
+            return False
+    return True

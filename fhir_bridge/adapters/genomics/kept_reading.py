@@ -19,7 +19,7 @@ from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.model import VcfModel
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
-from fhir_bridge.adapters.genomics.query import Interval, ObservedVariant
+from fhir_bridge.adapters.genomics.query import Change, Interval, ObservedVariant, merged, reach
 from fhir_bridge.adapters.genomics.reader import read_header, read_vcf
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.stream import lines
@@ -128,7 +128,10 @@ class KeptReader:
         self._plain: PlainLines | None = None
 
     def records(
-        self, places: Sequence[Interval] | None, takes: Callable[[str], bool] | None = None
+        self,
+        places: Sequence[Interval] | None,
+        takes: Callable[[str], bool] | None = None,
+        changes: Sequence[Change] = (),
     ) -> Iterator[VcfRecord]:
         """The lines that lie at places, each once, in the file's order; all lines where no places are given.
 
@@ -136,6 +139,7 @@ class KeptReader:
 
         Args:
             takes: which lines count. Lines that give one variant must count together, as calls of it are numbered.
+            changes: are looked for wherever the reference that the file was loaded with says that they may be written.
 
         Raises:
             TooManyLines. ValueError: the file can't be read any more.
@@ -152,9 +156,20 @@ class KeptReader:
                 self._file = _file(self._kept, tabix.header)
                 self._plain = PlainLines(self._file)
             reader = LineReader(self._file, self._plain)
+            if places is not None and changes:
+                places = [*places, *self._elsewhere(changes)]
             lines_of = _lines(tabix, self._file, places)
             chosen = lines_of if takes is None else filter(takes, lines_of)
             yield from in_blocks(reader.read(line.encode(), number) for number, line in enumerate(chosen, 1))
+
+    def _elsewhere(self, changes: Sequence[Change]) -> list[Interval]:
+        reference = None if self._file is None else self._file.reference
+        accessions = BUILDS[self._kept.assembly].accessions.values()
+        return [
+            reach(change, reference)[0]
+            for change in changes
+            if reference is not None and change.accession in accessions
+        ]
 
 
 def _lines(tabix: Any, file: VcfFile, places: Sequence[Interval] | None) -> Iterator[str]:
@@ -165,7 +180,7 @@ def _lines(tabix: Any, file: VcfFile, places: Sequence[Interval] | None) -> Iter
     count = 0
     for contig in tabix.contigs:
         accession = file.place(contig).accession
-        wanted = [place for place in places if place.accession == accession]
+        wanted = merged(place for place in places if place.accession == accession)
         results = _fetched(tabix, contig, wanted) if wanted else []
         count += len(results)
         if count > MOST_LINES:

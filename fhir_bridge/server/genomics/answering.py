@@ -16,7 +16,7 @@ from fhir_bridge.server.genomics.evidence import Evidence, Result
 from fhir_bridge.server.genomics.studies import Coverage, studied
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 
-__all__ = ["answer", "presence", "resources"]
+__all__ = ["answer", "coverage_of", "presence", "resources"]
 
 _REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
@@ -29,16 +29,18 @@ def resources(name: str, matches: Iterable[Result]) -> list[dict[str, Any]]:
     ]
 
 
+def coverage_of(evidence: Evidence, places: Sequence[Interval]) -> Coverage:
+    """Whether any test looked at a place, given in each build."""
+    return studied(places, evidence.studies) if places and evidence.studies else "unknown"
+
+
 def presence(
-    evidence: Evidence, places: Sequence[Interval], *, present: bool, understood: bool = True
+    evidence: Evidence, coverage: Coverage, *, present: bool, understood: bool = True
 ) -> list[dict[str, Any]]:
     """Whether something is there, and whether anybody looked.
 
     Where every test says that it looked elsewhere, there is no true or false: it was not studied.
     """
-    coverage: Coverage = "unknown"
-    if places and evidence.studies:
-        coverage = studied(places, evidence.studies)
     entry: dict[str, Any] = {"name": "presence", "valueBoolean": present}
     if not present and (coverage == "no" or not understood):
         code = "not-performed" if coverage == "no" else "unknown"

@@ -12,14 +12,17 @@ from fhir_bridge.adapters.genomics.query import (
     RangeQuestion,
     codes_of,
     components,
+    genes_named,
     is_ambiguous,
     matches_genotype,
+    plain_gene,
 )
-from fhir_bridge.server.genomics.answering import answer, presence, resources
+from fhir_bridge.server.genomics.answering import answer, coverage_of, presence, resources
 from fhir_bridge.server.genomics.evidence import Evidence, Result
-from fhir_bridge.server.genomics.kept import read_evidence
+from fhir_bridge.server.genomics.kept import read_evidence, sought
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Wanted, listed, read_all, token_matches
+from fhir_bridge.server.genomics.studies import Coverage
 from fhir_bridge.server.rest.call import Call
 
 __all__ = [
@@ -64,7 +67,7 @@ class _Ranges(GenomicsOperation):
             call,
             wanted.subject,
             self.kinds,
-            places,
+            sought((), ranges),
             structural=self.structural,
             enough=None if shows else answered,
         )
@@ -74,7 +77,7 @@ class _Ranges(GenomicsOperation):
         for question in ranges:
             matches = [each for each in evidence.of("variant") if self._is_in(question, each)]
             part: Parameters = [{"name": "rangeItem", "valueString": question.text}]
-            part += presence(evidence, question.intervals, present=bool(matches))
+            part += presence(evidence, coverage_of(evidence, question.intervals), present=bool(matches))
             if shows:
                 part += resources("variant", matches)
             if phasing:
@@ -102,7 +105,7 @@ class Variants(_Ranges):
 
     def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
         """See `_Ranges.chooses`."""
-        return not variant.structural and question.overlaps(variant.interval)
+        return not variant.structural and question.touches(variant)
 
 
 class StructuralIntersectingVariants(_Ranges):
@@ -112,8 +115,7 @@ class StructuralIntersectingVariants(_Ranges):
 
     def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
         """See `_Ranges.chooses`."""
-        widest = variant.outer or variant.interval or variant.inner
-        return variant.structural and question.overlaps(widest)
+        return variant.structural and question.touches(variant)
 
 
 class StructuralSubsumingVariants(_Ranges):
@@ -138,16 +140,17 @@ class SpecificVariants(GenomicsOperation):
         questions = await self.questions()
         asked = read_all(questions.variant, wanted.items("variants", needed=True))
         places = [interval for each in asked for interval in each.intervals]
-        evidence = await read_evidence(call, wanted.subject, ("variant",), places)
+        evidence = await read_evidence(call, wanted.subject, ("variant",), sought(asked))
         evidence.limit(wanted.limits)
         self.note_builds(evidence, places)
         parameters: Parameters = []
         for question in asked:
-            matches = self.matching(questions, question, evidence)
+            matches = self.matching(question, evidence)
             part: Parameters = [{"name": "variantItem", "valueString": question.text}]
             present = any(each.variant.present for each in matches)
             understood = self.note_unproven(evidence, question, known=bool(matches))
-            part += presence(evidence, question.intervals, present=present, understood=understood)
+            coverage = coverage_of(evidence, question.intervals)
+            part += presence(evidence, coverage, present=present, understood=understood)
             part += resources("variant", matches)
             parameters.append({"name": "variants", "part": part})
         return await answer(call, wanted.subject, evidence, parameters)
@@ -181,6 +184,22 @@ def has_haplotype(wanted: str, each: Result) -> bool:
     return False
 
 
+def called(wanted: str, evidence: Evidence) -> Coverage:
+    """Whether any test called the genes of a haplotype; `unknown` of one that names none."""
+    known: set[str] = set()
+    for kind in ("genotype", "haplotype"):
+        for each in evidence.of(kind):
+            if "dataAbsentReason" not in each.resource:
+                named = (text for _, code, name in names_of(each) for text in (code, name))
+                known.update(*map(genes_named, named))
+                known.update(plain_gene(text) for _, code, name in genes_of(each) for text in (code, name))
+    genes = genes_named(listed(wanted))
+    missing = sorted(genes - known)
+    if missing:
+        evidence.warn(f"{listed(wanted)[:60]}: no test called {', '.join(missing)}")
+    return "no" if missing or not known else ("yes" if genes else "unknown")
+
+
 class _HaplotypeList(GenomicsOperation):
     """One that lists genotypes and haplotypes for each item that is asked for."""
 
@@ -191,7 +210,7 @@ class _HaplotypeList(GenomicsOperation):
         """What an item asks for."""
         raise NotImplementedError
 
-    def first(self, evidence: Evidence, matches: Sequence[Result]) -> Parameters:
+    def first(self, evidence: Evidence, wanted: str, matches: Sequence[Result]) -> Parameters:
         """Parts between the item and its results."""
         raise NotImplementedError
 
@@ -205,7 +224,7 @@ class _HaplotypeList(GenomicsOperation):
             chosen = self.select(item)
             by_kind = {kind: [each for each in evidence.of(kind) if chosen(each)] for kind in self.kinds}
             part: Parameters = [{"name": self.item, "valueString": listed(item)}]
-            part += self.first(evidence, [each for matches in by_kind.values() for each in matches])
+            part += self.first(evidence, item, [each for matches in by_kind.values() for each in matches])
             for kind in ("haplotype", "genotype"):
                 part += resources(kind, by_kind[kind])
             parameters.append({"name": "haplotypes", "part": part})
@@ -223,11 +242,11 @@ class Haplotypes(_HaplotypeList):
         """See `_HaplotypeList.select`."""
         return lambda each: any(token_matches(wanted, *coding) for coding in genes_of(each))
 
-    def first(self, evidence: Evidence, matches: Sequence[Result]) -> Parameters:
+    def first(self, evidence: Evidence, wanted: str, matches: Sequence[Result]) -> Parameters:
         """See `_HaplotypeList.first`."""
         if not matches:
-            evidence.warn("a gene without haplotypes may not have been looked at")
-        return []
+            evidence.warn(f"{listed(wanted)[:60]}: no test called the gene")
+        return [{"name": "studied", "valueCode": "yes" if matches else "no"}]
 
 
 class SpecificHaplotypes(_HaplotypeList):
@@ -241,11 +260,10 @@ class SpecificHaplotypes(_HaplotypeList):
         """See `_HaplotypeList.select`."""
         return lambda each: has_haplotype(wanted, each)
 
-    def first(self, evidence: Evidence, matches: Sequence[Result]) -> Parameters:
+    def first(self, evidence: Evidence, wanted: str, matches: Sequence[Result]) -> Parameters:
         """See `_HaplotypeList.first`."""
         texts = [text for each in matches for _, code, name in names_of(each) for text in (code, name)]
         if any(is_ambiguous(text) for text in texts):
             evidence.warn("a code for several alleles may mean the one asked for, or another of its group")
-        if not matches:
-            evidence.warn("a haplotype that is not there may not have been looked for")
-        return [{"name": "presence", "valueBoolean": bool(matches)}]
+        coverage = "yes" if matches else called(wanted, evidence)
+        return presence(evidence, coverage, present=bool(matches))

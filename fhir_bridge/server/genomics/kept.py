@@ -7,7 +7,13 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from fhir_bridge.adapters.genomics.query import Interval, ObservedVariant
+from fhir_bridge.adapters.genomics.query import (
+    Change,
+    Interval,
+    ObservedVariant,
+    RangeQuestion,
+    VariantQuestion,
+)
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.mapping import Output
 from fhir_bridge.pipeline import record_converter
@@ -22,7 +28,7 @@ from fhir_bridge.storage.kept_files import KeptFile, KeptPart
 if TYPE_CHECKING:
     from fhir_bridge.adapters.genomics.kept_reading import KeptReader
 
-__all__ = ["place_of", "read_evidence"]
+__all__ = ["Sought", "place_of", "read_evidence", "sought"]
 
 _KINDS = {
     "69548-6": "variant",
@@ -56,6 +62,28 @@ _MOST_SHOWN = 50_000
 """Variants of kept files whose places are remembered, by id: who refers to one has been shown it."""
 
 
+class Sought(NamedTuple):
+    """Where kept files are looked into.
+
+    Attributes:
+        changes: what may be written elsewhere too, which a reference that the file was loaded with may show.
+    """
+
+    places: tuple[Interval, ...]
+    changes: tuple[Change, ...] = ()
+
+
+def sought(variants: Sequence[VariantQuestion], ranges: Sequence[RangeQuestion] = ()) -> Sought:
+    """Where kept files may have what is asked for, however they write it."""
+    return Sought(
+        (
+            *(place for each in variants for place in each.places),
+            *(place for each in ranges for place in each.places),
+        ),
+        tuple(change for each in variants for change in each.unsettled),
+    )
+
+
 def place_of(identity: str) -> Interval | None:
     """Where a variant of a kept file lies that this process has shown; None of another one."""
     return _SHOWN.get(identity)
@@ -74,7 +102,7 @@ async def read_evidence(
     call: Call,
     subject: str,
     kinds: Sequence[str],
-    places: Sequence[Interval] | None,
+    wanted: Sought | None,
     *,
     structural: bool = False,
     enough: Callable[[Evidence], bool] | None = None,
@@ -82,7 +110,7 @@ async def read_evidence(
     """What the caller may know of a subject, stored and in kept files.
 
     Args:
-        places: where kept files are looked into; None where the question names no place.
+        wanted: where kept files are looked into; None where the question names no place.
         structural: structural variants alone are asked for; others may be there all the same.
         enough: whether no more need be known; kept files are looked into line by line until then.
 
@@ -91,7 +119,7 @@ async def read_evidence(
     """
     evidence = await read_stored(call, subject, kinds)
     if _IN_FILES & set(kinds) and not (enough is not None and enough(evidence)):
-        await _Kept(call, subject, kinds, evidence, structural, enough).add(places)
+        await _Kept(call, subject, kinds, evidence, structural, enough).add(wanted)
     return evidence
 
 
@@ -121,7 +149,7 @@ class _Kept:
     structural: bool
     enough: Callable[[Evidence], bool] | None
 
-    async def add(self, places: Sequence[Interval] | None) -> None:
+    async def add(self, wanted: Sought | None) -> None:
         """Look into the files of the subject.
 
         Raises:
@@ -137,7 +165,7 @@ class _Kept:
 
         for file in await call.services.store.kept_files.of_patient(self.subject, call.access):
             for name, part in file.parts.items():
-                if places is None:
+                if wanted is None:
                     if part.alone:
                         evidence.warn(
                             f"{part.alone} variants are in a kept file alone, which is looked into where ranges or "
@@ -145,16 +173,16 @@ class _Kept:
                         )
                     continue
                 try:
-                    if await self._add_part(file, name, part, places):
+                    if await self._add_part(file, name, part, wanted):
                         return
                 except TooManyLines as error:
                     raise refuse(413, "FB-REST-018", str(error)) from error
                 except (ValueError, OSError):
                     evidence.warn("a kept file can't be read: what it holds is missing here")
 
-    async def _add_part(self, file: KeptFile, name: str, part: KeptPart, places: Sequence[Interval]) -> bool:
+    async def _add_part(self, file: KeptFile, name: str, part: KeptPart, wanted: Sought) -> bool:
         """Add of a file's part what counts; whether that is enough."""
-        batches = self._batches(file, part, name, places)
+        batches = self._batches(file, part, name, wanted)
         while lines := await offloaded(next, batches, None):
             await self._add(part, lines)
             if self.enough is not None and self.enough(self.evidence):
@@ -163,7 +191,7 @@ class _Kept:
         return False
 
     def _batches(
-        self, file: KeptFile, part: KeptPart, sample: str, places: Sequence[Interval]
+        self, file: KeptFile, part: KeptPart, sample: str, wanted: Sought
     ) -> Generator[list[_Line], None, None]:
         """The lines at places, a few first where a few may be enough. Blocking.
 
@@ -195,7 +223,7 @@ class _Kept:
         takes = more_than_bases if self.structural and shipped else None
         lines: list[_Line] = []
         most = MOST if self.enough is None else FEW
-        for record in reader.records(places, takes):
+        for record in reader.records(wanted.places, takes, wanted.changes):
             if record.outcome == "read":
                 for each, outputs in convert(record):
                     stated = plain_variant(each) if shipped else None

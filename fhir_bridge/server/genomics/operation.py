@@ -105,13 +105,9 @@ class GenomicsOperation(CallOperation):
         return True
 
     @staticmethod
-    def matching(questions: Questions, question: VariantQuestion, evidence: Evidence) -> list[Result]:
+    def matching(question: VariantQuestion, evidence: Evidence) -> list[Result]:
         """The Observations that state a variant."""
-        return [
-            each
-            for each in evidence.of("variant")
-            if question.is_in(each.variant, questions.sequences(each.variant.accession or ""))
-        ]
+        return [each for each in evidence.of("variant") if question.is_in(each.variant)]
 
 
 @lru_cache(maxsize=4)

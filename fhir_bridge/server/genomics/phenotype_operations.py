@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from starlette.responses import Response
 
 from fhir_bridge.adapters.genomics.query import codes_of, components
 from fhir_bridge.server.genomics.answering import answer, resources
 from fhir_bridge.server.genomics.evidence import Evidence, Result
-from fhir_bridge.server.genomics.genotype_operations import has_haplotype
-from fhir_bridge.server.genomics.kept import read_evidence
+from fhir_bridge.server.genomics.genotype_operations import called, has_haplotype
+from fhir_bridge.server.genomics.kept import read_evidence, sought
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Wanted, read_all, token_matches
 from fhir_bridge.server.rest.call import Call
@@ -40,7 +40,10 @@ class _Implications(GenomicsOperation):
         haplotypes = wanted.items("haplotypes") if "haplotypes" in self.lists else []
         places = [interval for each in (*ranges, *variants) for interval in each.intervals]
         evidence = await read_evidence(
-            call, wanted.subject, (self.kind, *self.targets), places if ranges or variants else None
+            call,
+            wanted.subject,
+            (self.kind, *self.targets),
+            sought(variants, ranges) if ranges or variants else None,
         )
         # What limits a test limits what came of it; an implication says nothing of a class.
         evidence.limit(wanted.limits)
@@ -49,12 +52,14 @@ class _Implications(GenomicsOperation):
         if ranges or variants or haplotypes:
             sources = set()
             for question in ranges:
-                matches = [each for each in evidence.of("variant") if question.overlaps(_extent(each))]
+                matches = [each for each in evidence.of("variant") if question.touches(each.variant)]
                 sources.update(each.id for each in matches if each.variant.present)
             for asked in variants:
-                matches = self.matching(questions, asked, evidence)
+                matches = self.matching(asked, evidence)
                 self.note_unproven(evidence, asked, known=bool(matches))
                 sources.update(each.id for each in matches if each.variant.present)
+            for item in haplotypes:
+                called(item, evidence)  # warns where no test called its gene
             for kind in ("genotype", "haplotype"):
                 for each in evidence.of(kind):
                     if any(has_haplotype(item, each) for item in haplotypes):
@@ -90,11 +95,6 @@ def _values(each: Result, wanted: str) -> list[tuple[str, str, str]]:
         if code == wanted
         for coding in codes_of(component.get("valueCodeableConcept"))
     ]
-
-
-def _extent(each: Result) -> Any:
-    variant = each.variant
-    return variant.outer or variant.interval or variant.inner
 
 
 class TherapeuticImplications(_Implications):

@@ -14,7 +14,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.genomics.answering import answer, resources
 from fhir_bridge.server.genomics.evidence import Evidence, Result
-from fhir_bridge.server.genomics.kept import place_of, read_evidence
+from fhir_bridge.server.genomics.kept import Sought, place_of, read_evidence, sought
 from fhir_bridge.server.genomics.operation import GenomicsOperation
 from fhir_bridge.server.genomics.parameters import Wanted, read_all
 from fhir_bridge.server.rest.auditing import audit_of
@@ -56,18 +56,14 @@ class PinVariants(GenomicsOperation):
         if not named and not ranges:
             raise refuse(400, "FB-REST-008", "name variants or ranges")
         places = [interval for each in (*named, *ranges) for interval in each.intervals]
-        evidence = await read_evidence(call, wanted.subject, ("variant", *_DERIVED), places)
+        evidence = await read_evidence(call, wanted.subject, ("variant", *_DERIVED), sought(named, ranges))
         evidence.limit(wanted.limits)
         self.note_builds(evidence, places)
         matches = {
-            each.id: each
-            for question in named
-            for each in self.matching(questions, question, evidence)
-            if each.kept
+            each.id: each for question in named for each in self.matching(question, evidence) if each.kept
         }
         for each in evidence.of("variant"):
-            widest = each.variant.outer or each.variant.interval or each.variant.inner
-            if each.kept and any(question.overlaps(widest) for question in ranges):
+            if each.kept and any(question.touches(each.variant) for question in ranges):
                 matches[each.id] = each
         if len(matches) > MOST:
             raise refuse(413, "FB-REST-018", f"more than {MOST} variants: pin fewer at once")
@@ -100,7 +96,7 @@ class PinVariants(GenomicsOperation):
         if not known:
             return []
         try:
-            evidence = await read_evidence(call, subject, ("variant", *_DERIVED), known)
+            evidence = await read_evidence(call, subject, ("variant", *_DERIVED), Sought(tuple(known)))
         except Refusal:  # too much for one answer
             return []
         pinned = {each.id: each for each in evidence.of("variant") if each.kept and each.id in wanted}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ class Reclassified:
         files: kept files that were read again; failed: those that could not be, with the reason.
         implications: of stored variants without a kept file, that were written.
         missing: stored variants with a classification by ClinVar that the release has not; theirs stays.
+        older: stored variants that a newer release has classified already; theirs stays.
         reports: ids of the reports whose findings changed.
     """
 
@@ -68,6 +69,7 @@ class Reclassified:
     failed: list[str] = field(default_factory=list)
     implications: int = 0
     missing: int = 0
+    older: int = 0
     reports: list[str] = field(default_factory=list)
 
 
@@ -86,13 +88,17 @@ async def reclassify(
     result = Reclassified()
     releases = await asyncio.to_thread(_releases, release)
     before = await _findings(store)
+    of_files: set[str] = set()
     for file in await store.kept_files.every():
-        problem = await _read_again(store, blobs, url, file, release, date, site)
+        newer = _newer(file, release.absolute(), date)
+        problem = newer or await _read_again(store, blobs, url, file, release, site)
         if problem is None:
             result.files += 1
         else:
             result.failed.append(f"{file.name or file.id}: {problem}")
-    await _stored(store, release, releases, date, result)
+        if newer is not None or problem is None:
+            of_files.update(loads(content)["id"] for content in await store.kept_files.stored(file))
+    await _stored(store, release, releases, date, result, of_files)
     after = await _findings(store)
     changed = [report for report in after if before.get(report, after[report]) != after[report]]
     await _mark(store, changed, before, after, date)
@@ -101,18 +107,17 @@ async def reclassify(
 
 
 async def _read_again(
-    store: Store, blobs: Blobs, url: str, file: KeptFile, release: Path, date: str, site: Path | None
+    store: Store, blobs: Blobs, url: str, file: KeptFile, release: Path, site: Path | None
 ) -> str | None:
     """Read a kept file again by the release; why that can't be."""
     try:
         open_release(release, file.within)
     except OptionError as error:
         return error.issue.message
-    where = release.absolute()
-    if (newer := _newer(file, where, date)) is not None:
-        return f"it is classified by the release of {newer} already, which is newer"
     stored = await variants_stored_of(store, file)
-    adapter = ReclassifyingAdapter(file.name, file.id, file.options, list(file.parts), stored, where)
+    adapter = ReclassifyingAdapter(
+        file.name, file.id, file.options, list(file.parts), stored, release.absolute()
+    )
     account = await asyncio.to_thread(load_again, adapter, file.mapping, site, blobs.path(file.data), url)
     if account.rejected and not account.converted:
         return "; ".join(sorted({message for _, _, message in account.issues})[:3])
@@ -120,7 +125,7 @@ async def _read_again(
 
 
 def _newer(file: KeptFile, release: Path, date: str) -> str | None:
-    """The day of the release that a file is classified by, where that is newer."""
+    """That the release which a file is classified by is newer; None where it is not."""
     named = file.options.get("clinvar")
     if named is None or Path(named) == release:
         return None
@@ -128,7 +133,9 @@ def _newer(file: KeptFile, release: Path, date: str) -> str | None:
         known = release_date(Path(named))
     except OSError:
         return None
-    return known if known is not None and known > date else None
+    if known is None or known <= date:
+        return None
+    return f"it is classified by the release of {known} already, which is newer"
 
 
 async def _all(store: Store, resource_type: str, code: str) -> AsyncIterator[dict[str, Any]]:
@@ -193,9 +200,17 @@ async def _findings(store: Store) -> Findings:
 
 
 async def _stored(
-    store: Store, release: Path, releases: Mapping[str, Release], date: str, result: Reclassified
+    store: Store,
+    release: Path,
+    releases: Mapping[str, Release],
+    date: str,
+    result: Reclassified,
+    of_files: Collection[str],
 ) -> None:
-    """Classify stored variants; those of kept files have the release's classification by now, and stay as they are."""
+    """Classify stored variants but those of kept files, which have their classification by now (`of_files`).
+
+    A classification that is the same is written with the day of the release, so that no older one takes its place.
+    """
     known: dict[str, dict[str, Any]] = {}
     async for implication in _all(store, "Observation", "diagnostic-implication"):
         if any(_cites(extension) for extension in implication.get("extension") or ()):
@@ -211,18 +226,38 @@ async def _stored(
         if statement is None or statement.significance is None:
             result.missing += earlier is not None
             continue
-        if earlier is not None and _classification(earlier)[0] == statement.significance:
+        if content["id"] in of_files:
             continue
+        same = earlier is not None and _classification(earlier)[0] == statement.significance
+        released = _released(earlier)
+        if released is not None and released >= date:
+            result.older += released > date and not same
+            if released > date or same:
+                continue
         implication = _implication(content, statement, earlier, date)
         batch.append(
             RecordSet(SOURCE, implication["id"], [implication], locator=release.name, adapter="clinvar")
         )
-        result.implications += 1
+        result.implications += not same
         if len(batch) >= _BATCH:
             await store.load_records(batch, adapter="clinvar")
             batch = []
     if batch:
         await store.load_records(batch, adapter="clinvar")
+
+
+def _released(implication: Mapping[str, Any] | None) -> str | None:
+    """The day of the release that an implication is of; None of one that came with a file."""
+    meta = (implication or {}).get("meta") or {}
+    if meta.get("source") != SOURCE:
+        return None
+    parts = (
+        part
+        for extension in meta.get("extension") or ()
+        if extension.get("url") == SOURCE_EXTENSION
+        for part in extension.get("extension") or ()
+    )
+    return next((part.get("valueDateTime") for part in parts if part.get("url") == "time"), None)
 
 
 def _cites(extension: Mapping[str, Any]) -> bool:

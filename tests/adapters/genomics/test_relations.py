@@ -99,6 +99,42 @@ def test_blocks_of_a_gvcf_are_regions_that_are_called_or_not(read):
 
 
 @pytest.mark.parametrize(
+    ("sample", "called"),
+    [
+        ("GT:DP:GQ:MIN_DP 0/0:0:0:0", False),
+        ("GT:DP:GQ:MIN_DP 0/0:12:30:0", False),  # a base of the block has no read
+        ("GT:MIN_DP 0/0:0", False),
+        ("GT:DP 0/0:0", False),
+        ("GT:DP:RGQ 0|0:10:0", False),
+        ("GT:GQ 0/0:0", False),
+        ("GT:DP:MIN_DP 0/0:0:4", True),
+        ("GT:DP:GQ 0/0:.:.", True),
+        ("GT 0/0", True),
+        ("GT:DP:GQ:MIN_DP 0/0:30:90:25", True),
+    ],
+)
+def test_what_no_read_shows_is_not_called_as_reference(read, sample, called):
+    (study,) = read(f"1 100 . A <NON_REF> . . END=199 {sample}").studies
+    assert (study.called_bed is not None, study.uncalled_bed is not None) == (called, not called)
+
+
+def test_a_block_below_a_setting_is_not_called(read):
+    block = "1 100 . A <NON_REF> . . END=199 GT:DP:GQ:MIN_DP 0/0:30:19:8"
+    for settings, called in (
+        ({"min_depth": "9"}, False),
+        ({"min_depth": "8"}, True),
+        ({"min_genotype_quality": "20"}, False),
+        ({"min_genotype_quality": "19"}, True),
+    ):
+        assert (read(block, **settings).studies[0].called_bed is not None) is called
+    # A variant that was called stays a place that was: its own quality is on it.
+    (study,) = read(
+        "1 100 . A <NON_REF> . . END=199 GT:DP 0/0:0", "1 200 . A C,<NON_REF> . . . GT:DP:GQ 0/1:0:0"
+    ).studies
+    assert b64decode(study.called_bed).decode() == "1\t199\t200\n"
+
+
+@pytest.mark.parametrize(
     ("position", "state"), [(100_000, None), (30_000_000, "hemizygous"), (155_800_000, None)]
 )
 def test_one_copy_in_a_pseudoautosomal_region_is_not_hemizygous(read, position, state):

@@ -409,7 +409,7 @@ def test_what_is_derived_from_a_variant_of_the_file_stores_the_variant_in_the_sa
             clara,
             "find-subject-variants",
             subject=people["A1"],
-            ranges="NC_000001.11:1009-1010",
+            ranges="NC_000001.11:1009-1011",
             includeVariants="true",
         )
     )

@@ -171,7 +171,10 @@ def test_what_a_release_has_not_keeps_what_the_kept_file_says_of_it(
     done = reclassify()
     assert done.returncode == 1
     assert "classified by the release of 2026-07-01 already" in done.stderr
-    # The file as it came is what it was before the release; that is said.
+    # The file as it came is classified by the newer release again; where that is gone, by itself, and that is said.
+    done = run_command("load", genome(folder), "-a", "vcf", "--site", site_file, "--keep-file")
+    assert "FB-RUN-051" not in done.stderr
+    newer.rename(folder / "elsewhere.vcf")
     done = run_command("load", genome(folder), "-a", "vcf", "--site", site_file, "--keep-file")
     assert "FB-RUN-051" in done.stderr
 

@@ -145,6 +145,11 @@ def test_metadata_says_what_of_the_ranges_was_studied(served: Hospital) -> None:
         ("find-subject-variants", {"subject": "anna", "ranges": f"{ONE}:5-9", "colour": "red"}),
         ("find-subject-variants", {"subject": "a/b/c", "ranges": f"{ONE}:5-9"}),
         ("find-subject-specific-variants", {"subject": "anna", "variants": "BRCA1"}),
+        ("find-subject-specific-variants", {"subject": "anna", "variants": f"{ONE}:g.999999999T>C"}),
+        ("find-subject-specific-variants", {"subject": "anna", "variants": f"{ONE}:248956422:T:C"}),
+        ("find-subject-specific-variants", {"subject": "anna", "variants": f"{ONE}:248956421:TT:C"}),
+        ("find-subject-dx-implications", {"subject": "anna", "variants": f"{ONE}:g.248956422_248956423del"}),
+        ("find-subject-specific-variants", {"subject": "anna", "variants": "NC_012920.1:m.16570T>C"}),
         ("find-subject-haplotypes", {"subject": "anna", "genes": "HGNC:1", "genomicSourceClass": "both"}),
         ("find-study-metadata", {"subject": "anna", "testDateRange": "yesterday"}),
     ],
@@ -155,6 +160,17 @@ def test_what_can_not_be_understood_is_refused(
     answer = served.http.get(f"/fhir/${operation}", params=parameters)
     assert answer.status_code == 400
     assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == "FB-REST-008"
+
+
+def test_the_last_base_of_a_chromosome_can_be_asked_for(served: Hospital) -> None:
+    last = f"{ONE}:g.248956422T>C,{ONE}:248956421:T:C,{ONE}:248956422::A,NC_012920.1:m.16569T>C"
+    rows = ask(served, "find-subject-specific-variants", subject="anna", variants=last)
+    assert [row["name"] for row in rows] == ["variants"] * 4 + ["outcome"]
+    answer = served.http.get(
+        "/fhir/$find-subject-specific-variants",
+        params={"subject": "anna", "variants": f"{ONE}:g.999999999T>C"},
+    )
+    assert f"{ONE} has 248956422 bases" in answer.json()["issue"][0]["diagnostics"]
 
 
 def test_a_name_of_an_unknown_transcript_is_neither_there_nor_absent(served: Hospital) -> None:

@@ -4,11 +4,15 @@ from fhir_bridge.adapters.genomics.query.changes import (
     Change,
     QueryError,
     Sequences,
-    equivalents,
     read_variant,
     same,
 )
-from fhir_bridge.adapters.genomics.query.haplotypes import is_ambiguous, matches_genotype
+from fhir_bridge.adapters.genomics.query.haplotypes import (
+    genes_named,
+    is_ambiguous,
+    matches_genotype,
+    plain_gene,
+)
 from fhir_bridge.adapters.genomics.query.intervals import (
     Interval,
     build_of,
@@ -25,7 +29,12 @@ from fhir_bridge.adapters.genomics.query.observed import (
     components,
     read_observation,
 )
-from fhir_bridge.adapters.genomics.query.questions import Questions, RangeQuestion, VariantQuestion
+from fhir_bridge.adapters.genomics.query.questions import (
+    Questions,
+    RangeQuestion,
+    VariantQuestion,
+    reach,
+)
 from fhir_bridge.adapters.genomics.query.transcripts import Transcripts, read_transcripts
 
 __all__ = [
@@ -42,11 +51,13 @@ __all__ = [
     "build_of",
     "codes_of",
     "components",
-    "equivalents",
+    "genes_named",
     "is_ambiguous",
     "matches_genotype",
     "merged",
     "overlapping",
+    "plain_gene",
+    "reach",
     "read_bed",
     "read_chains",
     "read_observation",

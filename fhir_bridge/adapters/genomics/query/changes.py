@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from fhir_bridge.adapters.genomics.query.intervals import Interval, QueryError, build_of
+from fhir_bridge.adapters.genomics.query.intervals import Interval, QueryError, length_of
 
-__all__ = ["Change", "QueryError", "Sequences", "equivalents", "read_variant", "same"]
+__all__ = ["Bases", "Change", "Placed", "QueryError", "Sequences", "placed", "read_variant", "same"]
 
 _SPDI = re.compile(r"([A-Z]{2}_?\d{6}\.\d+):(\d{1,9}):([ACGTN]*|\d{1,6}):([ACGTN]*)", re.IGNORECASE)
 _GENOMIC = re.compile(r"([A-Z]{2}_?\d{6}\.\d+):[gm]\.(\d{1,9})(?:_(\d{1,9}))?(.+)")
@@ -18,8 +18,10 @@ _KINDS = re.compile(
     r"(?:ins(?P<instead>[ACGTN]+))?|dup(?P<copied>[ACGTN]*)|ins(?P<inserted>[ACGTN]+)|(?P<inverted>inv)"
 )
 _COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
-_FARTHEST = 2_000
-"""Bases over which a change is moved in a reference sequence."""
+_FARTHEST = 100_000
+"""Bases over which a change is moved, and that are read of a reference sequence for one that does not say them."""
+_PIECE = 1_024
+"""Bases of a reference sequence that are read at once."""
 
 
 class Sequences(Protocol):
@@ -54,6 +56,15 @@ class Change:
         """What it changes."""
         return Interval(self.accession, self.start, self.start + self.length)
 
+    @property
+    def stretch(self) -> Interval:
+        """What it changes, with the bases around that it says."""
+        low, text = self.context
+        end = self.start + self.length
+        if not text:
+            return Interval(self.accession, self.start, end)
+        return Interval(self.accession, min(low, self.start), max(low + len(text), end))
+
     @classmethod
     def of(cls, accession: str, start: int, deleted: str, inserted: str) -> Change:
         """One of given bases, without those that stay at both ends."""
@@ -75,21 +86,25 @@ def read_variant(text: str) -> Change:
     plain = text.strip()
     match = _SPDI.fullmatch(plain)
     if match is not None:
-        _known(match[1])
-        return _spdi(match[1], int(match[2]), match[3], match[4])
+        start, deleted = int(match[2]), match[3]
+        _check(match[1], start + (int(deleted) if deleted.isdecimal() else len(deleted)), plain)
+        return _spdi(match[1], start, deleted, match[4])
     match = _GENOMIC.fullmatch(plain)
     if match is None:
         raise QueryError(f"{plain[:60]} is neither SPDI nor HGVS of a chromosome")
-    _known(match[1])
     first, last = int(match[2]), int(match[3] or match[2])
     if first < 1 or last < first:
         raise QueryError(f"{plain[:60]}: the positions are in the wrong order")
+    _check(match[1], last, plain)
     return _hgvs(match[1], first, last, match[4], plain)
 
 
-def _known(accession: str) -> None:
-    if build_of(accession)[1] is None:
+def _check(accession: str, last: int, text: str) -> None:
+    length = length_of(accession)
+    if length is None:
         raise QueryError(f"{accession} is no chromosome of a known build")
+    if last > length:
+        raise QueryError(f"{text[:60]}: {accession} has {length} bases")
 
 
 def _spdi(accession: str, start: int, deleted: str, inserted: str) -> Change:
@@ -126,70 +141,126 @@ def _hgvs(accession: str, first: int, last: int, change: str, text: str) -> Chan
     )
 
 
-Form = tuple[int, int, str | None, str | None]
+class Bases:
+    """What is known of the bases of a sequence: what changes say of those around them, else the reference."""
 
+    def __init__(self, accession: str, sequences: Sequences | None, changes: Iterable[Change]) -> None:
+        self._accession = accession
+        self._sequences = sequences
+        self._contexts = [change.context for change in changes if change.context[1]]
+        self._pieces: dict[int, str] = {}
 
-def resolved(change: Change, fetch: Callable[[int, int], str | None]) -> Change:
-    """With the bases of the reference where it does not say them; as it is where the reference has none."""
-    if change.kind == "dup" and change.inserted is None:
-        start, span = change.context
-        copied = fetch(start + 1, start + len(span))
-        if copied is None or len(copied) != len(span):
+    def at(self, place: int) -> str:
+        """The base at a place, from 0; empty where it is not known."""
+        for low, text in self._contexts:
+            if low <= place < low + len(text) and (base := text[place - low]) != "N":
+                return base
+        if self._sequences is None or place < 0:
+            return ""
+        number, offset = divmod(place, _PIECE)
+        piece = self._pieces.get(number)
+        if piece is None:
+            first = number * _PIECE
+            piece = self._sequences.fetch(self._accession, first + 1, first + _PIECE) or ""
+            self._pieces[number] = piece
+        base = piece[offset : offset + 1]
+        return "" if base == "N" else base
+
+    def text(self, start: int, length: int) -> str | None:
+        """The bases of a stretch; None where one is not known."""
+        if length > _FARTHEST:
+            return None
+        bases = [self.at(place) for place in range(start, start + length)]
+        return "".join(bases) if all(bases) else None
+
+    def resolve(self, change: Change) -> Change:
+        """A change with the bases that it does not say; as it is where they are not known."""
+        if change.kind == "dup" and change.inserted is None:
+            start, span = change.context
+            copied = self.text(start, len(span))
+            if copied is None:
+                return change
+            return Change(change.accession, change.start, 0, "", copied, "dup", (start, copied))
+        if change.deleted is not None and change.inserted is not None:
             return change
-        return Change(change.accession, change.start, 0, "", copied, "dup", (start, copied))
-    if change.deleted is not None and change.inserted is not None:
-        return change
-    old = fetch(change.start + 1, change.start + change.length) if change.length else ""
-    if old is None or len(old) != change.length:
-        return change
-    new = old.translate(_COMPLEMENT)[::-1] if change.kind == "inv" else change.inserted
-    return change if new is None else Change.of(change.accession, change.start, old, new)
+        old = self.text(change.start, change.length)
+        if old is None:
+            return change
+        new = old.translate(_COMPLEMENT)[::-1] if change.kind == "inv" else change.inserted
+        return change if new is None else Change.of(change.accession, change.start, old, new)
 
 
-def equivalents(change: Change, sequences: Sequences | None = None) -> frozenset[Form]:
-    """All ways to write a change over the bases that are known around it: its own, and those of a reference sequence.
+class Placed(NamedTuple):
+    """A change at the first place where it can be written; what is one change is one of these.
 
-    A deletion or insertion can be moved while the base it moves over is the one that it begins or ends with.
+    Attributes:
+        first: that place; last: the last one.
+        length: of what it changes.
+        deleted, inserted: at the first place, as of `Change`.
+        unread: what it is where the bases that it puts in are not known.
+        settled: whether the bases that end its moving are known: all ways to write it are.
     """
 
-    def fetch(first: int, last: int) -> str | None:
-        return None if sequences is None else sequences.fetch(change.accession, max(first, 1), last)
+    first: int
+    last: int
+    length: int
+    deleted: str | None
+    inserted: str | None
+    unread: tuple[str, int] | None
+    settled: bool
 
-    known = resolved(change, fetch)
-    if known.deleted is None or known.inserted is None:
-        return frozenset({(known.start, known.length, known.deleted, known.inserted)})
-    forms = {(known.start, known.length, known.deleted, known.inserted)}
-    bases = known.deleted or known.inserted
-    if not bases or (known.deleted and known.inserted):
-        return frozenset(forms)
-    low, text = known.context
-    if sequences is not None:
-        low = max(0, known.start - _FARTHEST)
-        text = fetch(low + 1, known.start + known.length + _FARTHEST) or ""
-    length = known.length
+    def touches(self, wanted: Interval) -> bool:
+        """Whether it changes a base of a range (of its sequence), at one of its places.
 
-    def base(place: int) -> str:
-        return text[place - low] if low <= place < low + len(text) else ""
-
-    start, unit = known.start, bases
-    while (before := base(start - 1)) and before != "N" and before == unit[-1]:
-        start, unit = start - 1, unit[-1] + unit[:-1]
-        forms.add((start, length, unit if known.deleted else "", "" if known.deleted else unit))
-    start, unit = known.start, bases
-    while (after := base(start + length)) and after != "N" and after == unit[0]:
-        start, unit = start + 1, unit[1:] + unit[0]
-        forms.add((start, length, unit if known.deleted else "", "" if known.deleted else unit))
-    return frozenset(forms)
+        An insertion also at the ends of a range. An empty range is a place between two bases, which is changed by what
+        changes both, or puts bases there.
+        """
+        if not self.length:
+            return self.first <= wanted.end and wanted.start <= self.last
+        if wanted.start < wanted.end:
+            return self.first < wanted.end and wanted.start < self.last + self.length
+        return max(self.first, wanted.start - self.length + 1) <= min(self.last, wanted.start - 1)
 
 
-def same(wanted: frozenset[Form], stored: frozenset[Form]) -> bool:
-    """Whether two changes of one sequence have a way to be written in common; bases that are not said fit any."""
-    if wanted & stored:
+def placed(change: Change, bases: Bases) -> Placed:
+    """A change at its places. A deletion or insertion can be moved while the base that it moves over is the one that
+    it begins or ends with."""
+    known = bases.resolve(change)
+    start, length = known.start, known.length
+    old, new = known.deleted, known.inserted
+    if old is None or new is None:
+        unread = (known.kind, known.context[0]) if new is None else None
+        return Placed(start, start, length, old, new, unread, settled=False)
+    unit = old or new
+    if not unit or (old and new):
+        return Placed(start, start, length, old, new, None, settled=True)
+    size = len(unit)
+    left = right = 0
+    while left < _FARTHEST and bases.at(start - 1 - left) == unit[-1 - left % size]:
+        left += 1
+    while right < _FARTHEST and bases.at(start + length + right) == unit[right % size]:
+        right += 1
+    settled = (left == start or bool(bases.at(start - 1 - left))) and bool(bases.at(start + length + right))
+    turn = size - left % size
+    first = unit[turn:] + unit[:turn]
+    return Placed(
+        start - left, start + right, length, first if old else "", "" if old else first, None, settled=settled
+    )
+
+
+def same(one: Change, other: Change, sequences: Sequences | None = None) -> bool:
+    """Whether two changes are one by the bases that both say around them and the reference; bases that are not said
+    fit any."""
+    if one.accession != other.accession:
+        return False
+    bases = Bases(one.accession, sequences, (one, other))
+    left, right = placed(one, bases), placed(other, bases)
+    if left[:6] == right[:6]:
         return True
     return any(
-        (start, length, inserted) == (other[0], other[1], other[3])
-        for some, others in ((wanted, stored), (stored, wanted))
-        for start, length, deleted, inserted in some
-        if deleted is None and inserted is not None
-        for other in others
+        some.deleted is None
+        and some.inserted is not None
+        and (some.length, some.inserted) == (that.length, that.inserted)
+        and that.first <= some.first <= that.last
+        for some, that in ((left, right), (right, left))
     )

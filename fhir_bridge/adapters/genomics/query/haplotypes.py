@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["is_ambiguous", "matches_genotype"]
+__all__ = ["genes_named", "is_ambiguous", "matches_genotype", "plain_gene"]
 
 _GENE = re.compile(r"(?:HLA-)?([A-Z][A-Z0-9]*)\s*\*(.+)")
+_FIRST = re.compile(r"([A-Z][A-Z0-9-]+) \S")
 _SEVERAL = re.compile(r"([0-9]+):([A-Z]{2,})")
 """A group with the letters of NMDP's multiple-allele codes: which alleles they mean only their table says."""
 
@@ -26,6 +27,18 @@ def _alleles(text: str) -> Iterator[tuple[str, str]]:
         else:
             continue
         yield gene, allele
+
+
+def plain_gene(symbol: str) -> str:
+    """A symbol as names of alleles have it: HLA-A is A."""
+    return symbol.upper().removeprefix("HLA-")
+
+
+def genes_named(text: str) -> set[str]:
+    """The genes of a name's alleles; of one that is not by stars the first word (`VKORC1 rs9923231 variant (T)`)."""
+    genes = {gene for gene, _ in _alleles(text) if gene}
+    first = _FIRST.match(text.strip())
+    return {plain_gene(first[1])} if first is not None and not genes else genes
 
 
 def is_ambiguous(text: str) -> bool:

@@ -12,6 +12,7 @@ __all__ = [
     "Interval",
     "QueryError",
     "build_of",
+    "length_of",
     "merged",
     "overlapping",
     "read_bed",
@@ -64,6 +65,12 @@ def build_of(accession: str) -> tuple[str | None, str | None]:
     return _PLACES.get(accession, (None, None))
 
 
+def length_of(accession: str) -> int | None:
+    """How many bases the sequence of an accession has; None of one that is no chromosome of a known build."""
+    build, name = build_of(accession)
+    return None if name is None else BUILDS[build or "GRCh38"].lengths[name]
+
+
 def read_range(text: str) -> Interval:
     """A range as operations take it.
 
@@ -74,12 +81,11 @@ def read_range(text: str) -> Interval:
     if match is None:
         raise QueryError(f"{text[:60]} is no range: RefSeq:start-end, as NC_000007.14:55174721-55174820")
     accession, start, end = match[1], int(match[2]), int(match[3])
-    build, name = build_of(accession)
-    if name is None:
+    length = length_of(accession)
+    if length is None:
         raise QueryError(f"{accession} is no chromosome of {', '.join(BUILDS)}")
     if end < start:
         raise QueryError(f"{text[:60]}: the range ends before it begins")
-    length = BUILDS[build or "GRCh38"].lengths[name]
     if start > length:
         raise QueryError(f"{text[:60]}: {accession} has {length} bases")
     return Interval(accession, start, end)

@@ -6,9 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
-from fhir_bridge.adapters.genomics.query.changes import Change, QueryError, read_variant
+from fhir_bridge.adapters.genomics.query.changes import (
+    Bases,
+    Change,
+    Placed,
+    QueryError,
+    Sequences,
+    placed,
+    read_variant,
+)
 from fhir_bridge.adapters.genomics.query.intervals import Interval
 
 __all__ = ["ObservedVariant", "codes_of", "components", "read_observation"]
@@ -51,6 +59,7 @@ class ObservedVariant:
     genes: frozenset[str]
     present: bool
     accession: str | None = None
+    _extent: Placed | Literal[False] | None = False
 
     @cached_property
     def change(self) -> Change | None:
@@ -58,6 +67,38 @@ class ObservedVariant:
         if self.bases is None or self.interval is None:
             return None
         return Change.of(self.interval.accession, self.interval.start, *self.bases)
+
+    def extent(self, sequences: Sequences | None) -> Placed | None:
+        """What it changes at all places where it can be written, on its own sequence; at most, where it is not exact.
+
+        Of a variant whose bases are stated it is not the bases of REF, some of which only say where it is. It is worked
+        out once, with the reference sequences of the first question.
+        """
+        if self._extent is False:
+            self._extent = self._placed(sequences)
+        return self._extent
+
+    def _placed(self, sequences: Sequences | None) -> Placed | None:
+        change = self.change
+        if change is not None and change.deleted and change.inserted:
+            start = change.start
+            return Placed(start, start, change.length, change.deleted, change.inserted, None, settled=True)
+        stated = (
+            [] if self.structural else [each for each in self.spellings if each.accession == self.accession]
+        )
+        if stated:
+            bases = Bases(stated[0].accession, sequences, stated)
+            every = [placed(each, bases) for each in stated]
+            longest = max(every, key=lambda each: each.length)
+            return longest._replace(
+                first=min(each.first for each in every),
+                last=max(each.last + each.length for each in every) - longest.length,
+            )
+        widest = self.outer or self.interval or self.inner
+        if widest is None:
+            return None
+        length = widest.end - widest.start
+        return Placed(widest.start, widest.start, length, None, None, None, settled=True)
 
     @cached_property
     def spellings(self) -> tuple[Change, ...]:

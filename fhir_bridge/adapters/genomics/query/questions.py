@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.query.changes import (
+    Bases,
     Change,
     Sequences,
-    equivalents,
+    placed,
     read_variant,
     same,
 )
@@ -18,53 +20,111 @@ from fhir_bridge.adapters.genomics.query.lifting import Lifting
 from fhir_bridge.adapters.genomics.query.observed import ObservedVariant
 from fhir_bridge.adapters.genomics.query.transcripts import Transcripts, coding
 
-__all__ = ["Questions", "RangeQuestion", "VariantQuestion"]
+__all__ = ["Questions", "RangeQuestion", "VariantQuestion", "reach"]
+
+
+_MARGIN = 1_000
+"""Bases around a range where lines of kept files are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class RangeQuestion:
-    """A range, as it was written, and where it is in each build; the first one is the one that was asked for."""
+    """A range, as it was written, and where it is in each build; the first one is the one that was asked for.
+
+    `questions`: what it was read with.
+    """
 
     text: str
     intervals: tuple[Interval, ...]
+    questions: Questions
 
-    def overlaps(self, interval: Interval | None) -> bool:
-        """Whether something lies in it, in whichever build."""
-        return interval is not None and any(each.overlaps(interval) for each in self.intervals)
+    @property
+    def places(self) -> tuple[Interval, ...]:
+        """Where a file may write what lies in it: a deletion or insertion can be written before it, or behind."""
+        return tuple(
+            Interval(each.accession, max(0, each.start - _MARGIN), each.end + _MARGIN)
+            for each in self.intervals
+        )
+
+    def touches(self, variant: ObservedVariant) -> bool:
+        """Whether a variant changes a base of it, in whichever build, wherever that can be written."""
+        accession = variant.accession
+        wanted = [each for each in self.intervals if each.accession == accession]
+        if accession is None or not wanted:
+            return False
+        extent = variant.extent(self.questions.sequences(accession))
+        return extent is not None and any(extent.touches(each) for each in wanted)
 
     def inside(self, interval: Interval | None) -> bool:
         """Whether something holds all of it."""
         return interval is not None and any(each.within(interval) for each in self.intervals)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VariantQuestion:
     """A variant, as it was written, and the change that it is in each build.
 
     Attributes:
         changes: empty for a c. or n. name of a transcript that is not known here: it is compared as a name alone.
-        provable: whether all ways to write it are known; a deletion or insertion needs the reference for that.
+        questions: what it was read with.
     """
 
     text: str
     changes: tuple[Change, ...]
-    forms: dict[str, frozenset[tuple[int, int, str | None, str | None]]] = field(default_factory=dict)
-    provable: bool = True
+    questions: Questions
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
         """The bases that it changes, in each build."""
         return tuple(change.interval for change in self.changes)
 
-    def is_in(self, variant: ObservedVariant, sequences: Sequences | None = None) -> bool:
+    @cached_property
+    def _reaches(self) -> dict[str, tuple[Interval, bool]]:
+        """By sequence where the ways to write it lie, and whether all of them are known."""
+        return {
+            change.accession: reach(change, self.questions.sequences(change.accession))
+            for change in self.changes
+        }
+
+    @property
+    def places(self) -> tuple[Interval, ...]:
+        """Where the ways to write it lie, in each build."""
+        return tuple(place for place, _ in self._reaches.values())
+
+    @property
+    def unsettled(self) -> tuple[Change, ...]:
+        """What may be written in more ways than are known here: of a deletion or insertion the reference shows them."""
+        return tuple(change for change in self.changes if not self._reaches[change.accession][1])
+
+    @property
+    def provable(self) -> bool:
+        """Whether all ways to write it are known."""
+        return bool(self.changes) and not self.unsettled
+
+    def is_in(self, variant: ObservedVariant) -> bool:
         """Whether an Observation states it."""
         if self.text in variant.names:
             return True
         return any(
-            change.accession in self.forms
-            and same(self.forms[change.accession], equivalents(change, sequences))
-            for change in variant.spellings
+            change.accession == stated.accession
+            and _near(self._reaches[change.accession][0], stated.stretch)
+            and same(change, stated, self.questions.sequences(change.accession))
+            for change in self.changes
+            for stated in variant.spellings
         )
+
+
+def reach(change: Change, sequences: Sequences | None) -> tuple[Interval, bool]:
+    """Where the ways to write a change lie, with the bases that it says around it; and whether they are all known."""
+    known = placed(change, Bases(change.accession, sequences, (change,)))
+    stretch = change.stretch
+    low, high = min(known.first, stretch.start), max(known.last + known.length, stretch.end)
+    return Interval(change.accession, low, high), known.settled
+
+
+def _near(one: Interval, other: Interval) -> bool:
+    """Whether nothing lies between them, so that they may be ways to write one change."""
+    return one.start <= other.end + 1 and other.start <= one.end + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +155,7 @@ class Questions:
             QueryError: it can't be read.
         """
         interval = read_range(text)
-        return RangeQuestion(text.strip(), (interval, *self._lifted(interval)))
+        return RangeQuestion(text.strip(), (interval, *self._lifted(interval)), self)
 
     def _lifted(self, interval: Interval) -> list[Interval]:
         build, _ = build_of(interval.accession)
@@ -122,10 +182,7 @@ class Questions:
                     lifted = self.lifting.change(change, other) if other != build else None
                     if lifted is not None:
                         every.setdefault(lifted.accession, lifted)
-        forms = {name: equivalents(change, self.sequences(name)) for name, change in every.items()}
-        movable = any(not (change.deleted and change.inserted) for change in every.values())
-        provable = not movable or all(self.sequences(name) is not None for name in every)
-        return VariantQuestion(text.strip(), tuple(every.values()), forms, provable and bool(every))
+        return VariantQuestion(text.strip(), tuple(every.values()), self)
 
     def lifted(self, accessions: Sequence[str]) -> bool:
         """Whether sequences of other builds can be compared at all."""
