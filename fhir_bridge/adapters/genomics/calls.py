@@ -48,7 +48,7 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
     columns = line.columns
     keys = columns[8]
     if not (keys == "GT" or keys.startswith("GT:")):
-        return _without_genotype(line, locator), issue("FB-VCF-065", _REASONS["FB-VCF-065"], locator)
+        return _without_genotype(line, locator, relations)
     width = keys.count(":")
     # An ALT `.` has no name, but a genotype may count it (`0|1`).
     highest = len(line.alternates) or 1
@@ -125,20 +125,59 @@ def _by_copies(call: Call, study: Study, reported: set[tuple[str, str]]) -> bool
 
 
 _TWO_COPIES = Genotype("./.", (None, None), phased=False, alternates=(), highest=0, missing=2)
+_PRESENT = Genotype(".", (None,), phased=False, alternates=(1,), highest=1, missing=1)
+"""What INFO/SOMATIC says of a tumour: it has the only ALT, in nobody knows how many copies."""
 
 
-def _without_genotype(line: Line, locator: str) -> list[Issue]:
-    """For a check of the syntax: values of a line without GT, which are of two copies (VCF 4.3 §1.6.2, GL)."""
-    if not line.file.options.check:
-        return []
-    issues = []
-    for column, name in line.file.columns:
-        text = line.columns[column]
-        if text.count(":") > line.columns[8].count(":"):
+def _without_genotype(
+    line: Line, locator: str, relations: Sequence[Relations]
+) -> tuple[list[Issue], Issue | None]:
+    """As `read_calls`, of a line without GT: the tumour has the only ALT of a line with INFO/SOMATIC (Strelka, Manta).
+
+    Of other samples such a line says nothing; it is counted, so that their reports don't pass over it.
+    """
+    file, issues = line.file, []
+    wide = line.columns[8].count(":")
+    named = [each for each in line.alternates if each.kind not in _NO_ALLELE]
+    tumour: frozenset[str] = frozenset()
+    if (
+        len(named) == len(line.alternates) == 1
+        and line.raw_info.get("SOMATIC") is True
+        and not file.options.check
+    ):
+        tumour = file.somatic if file.somatic is not None and len(file.somatic) == 1 else tumour
+    reported: set[tuple[str, str]] = set()
+    for location, (column, name) in enumerate(file.columns):
+        text, study = line.columns[column], file.studies[location]
+        if text.count(":") > wide and (file.options.check or name in tumour):
             message = f"column {column + 1} has more values than FORMAT"
             issues.append(issue("FB-VCF-041", message, locator))
-        issues += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
-    return issues
+            if name in tumour:
+                study.lose("FB-VCF-041")
+                continue
+        if name in tumour:
+            call = Call(line, name, text, _PRESENT)
+            issues += wrong_values(call, column, locator)
+            reported.add(_statement("FB-VCF-056"))
+            _alleles(call, study, reported)
+            if call.alleles:
+                relations[location].relate(call)
+                line.calls.append(call)
+            continue
+        if file.options.check:  # values of genotypes are of two copies (VCF 4.3 §1.6.2, GL)
+            issues += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
+        if named:
+            study.ungenotyped += 1
+            if not tumour:
+                study.called += len(named)
+                study.not_represented["FB-VCF-065"] += len(named)
+    if line.calls:
+        reported.update(misdeclared(line))
+    issues += [issue(code, message, locator) for code, message in sorted(reported)]
+    if line.calls:
+        return issues, None
+    code = _reason(line, {code for code, _ in reported}, called=False) if tumour else "FB-VCF-065"
+    return issues, issue(code, _REASONS[code], locator)
 
 
 def _informative(line: Line, width: int) -> list[tuple[int, str]]:
@@ -164,7 +203,7 @@ def _alleles(call: Call, study: Study, reported: set[tuple[str, str]]) -> None:
         study.not_represented["FB-VCF-051"] += len(call.genotype.alternates)
         return
     study.called += len(call.genotype.alternates)
-    if call.genotype.missing:
+    if call.genotype.missing and call.genotype is not _PRESENT:
         reported.add(_statement("FB-VCF-042"))
     for number in call.genotype.alternates:
         kind = line.alternates[number - 1].kind if line.alternates else "unknown"
@@ -275,6 +314,7 @@ _STATEMENTS = {
     "FB-VCF-049": "g.HGVS is not stated: the mitochondrial reference is not known",
     "FB-VCF-050": "the call fails a filter (FILTER or FT): kept, with confidence low",
     "FB-VCF-051": "the call fails a filter (FILTER or FT): left out, as the setting `filtered` says",
+    "FB-VCF-056": "no genotype: the tumour has the ALT by INFO/SOMATIC, zygosity is not stated",
     "FB-VCF-052": "CLNSIG is none of ClinVar's words; it is kept as text, and the report says that it can't be read",
 }
 

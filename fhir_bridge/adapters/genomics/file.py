@@ -27,6 +27,7 @@ from fhir_bridge.adapters.genomics.reference import open_reference
 from fhir_bridge.adapters.genomics.region_list import RegionList
 from fhir_bridge.adapters.genomics.regions import Regions
 from fhir_bridge.adapters.genomics.term import Term
+from fhir_bridge.adapters.genomics.tiers import tiers
 from fhir_bridge.adapters.genomics.usage import uses
 from fhir_bridge.fhir.datatypes import Code, DateTime
 from fhir_bridge.fhir.issues import Issue
@@ -126,6 +127,7 @@ class VcfFile:
             1 << 62 if options.check else header.lines + max(1, 2000 // max(1, len(self.columns)))
         )
         self.uses = uses(header)
+        self.tiers = tiers(header)
         self.patterns: dict[tuple[str, int], re.Pattern[str] | None] = {}
         self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
         self.misdeclared: dict[tuple[str, bool], tuple[tuple[str, str], ...]] = {}
@@ -327,6 +329,7 @@ class Study:
             whose resource was written; withheld: those whose resource was made or tried and not written, by code.
         unbalanced: homozygous calls of which less than 0.6 of the reads have the allele.
         variants: alleles called; no_calls: lines so called; not_reference: lines not called as reference.
+        ungenotyped: lines with an ALT and without GT that state nothing of the sample.
         left_out: calls with an ALT that the setting `filtered` left out; lost_calls: genotypes that could not be read.
         classified: alleles with CLNSIG; unclear: those that may be pathogenic, and can't be read or distinguished.
         unlisted: alleles that the laboratory (ACMG) calls pathogenic or likely pathogenic, and ClinVar does not.
@@ -347,6 +350,7 @@ class Study:
     not_reference: int = 0
     left_out: int = 0
     lost_calls: int = 0
+    ungenotyped: int = 0
     classified: int = 0
     unclear: int = 0
     unlisted: int = 0
@@ -380,7 +384,7 @@ class Study:
     def complete(self) -> bool:
         """Whether all that the file says of the sample could be read."""
         file = self.file
-        return not (file.cut or file.lost_lines or file.limited or self.lost_calls)
+        return not (file.cut or file.lost_lines or file.limited or self.lost_calls or self.ungenotyped)
 
     @property
     def called_bed(self) -> str | None:
@@ -473,4 +477,6 @@ class Study:
             lost.append(f"{self.file.lost_lines} lines can't be read")
         if self.lost_calls:
             lost.append(f"{self.lost_calls} genotypes of the sample can't be read")
+        if self.ungenotyped:
+            lost.append(f"{self.ungenotyped} lines have no genotype (GT) and do not say what the sample has")
         return f"Incomplete: {'; '.join(lost)}" if lost else ""

@@ -215,6 +215,12 @@ CODES = declare(
         "Name it in the header (##tumor_sample=, ##normal_sample=), or set --set source_class=.",
     ),
     IssueCode(
+        "FB-VCF-056",
+        "information",
+        "A somatic variant without a genotype: the tumour has it by INFO/SOMATIC, zygosity is not stated",
+        "Nothing to do.",
+    ),
+    IssueCode(
         "FB-VCF-055",
         "error",
         "REF or an ALT is longer than a FHIR string",
@@ -235,7 +241,12 @@ CODES = declare(
     IssueCode(
         "FB-VCF-064", "information", "Skipped: only a spanning deletion (*) is called here", "Nothing to do."
     ),
-    IssueCode("FB-VCF-065", "information", "Skipped: FORMAT has no GT", "Give a VCF with genotypes."),
+    IssueCode(
+        "FB-VCF-065",
+        "warning",
+        "Skipped: FORMAT has no GT, so that the line does not say which sample has its ALT; the reports are partial",
+        "Give a VCF with genotypes; of somatic lines name the tumour (##tumor_sample=).",
+    ),
     IssueCode(
         "FB-VCF-066",
         "information",

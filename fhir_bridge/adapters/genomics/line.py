@@ -15,6 +15,7 @@ from fhir_bridge.adapters.genomics.assembly import names_build
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.genotype import Genotype
+from fhir_bridge.adapters.genomics.tiers import tiered_depths
 from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
 
 __all__ = ["Call", "Earlier", "Layout", "Line"]
@@ -298,10 +299,14 @@ class Call:
 
     @property
     def reads(self) -> Reads | None:
-        """AD: reads of each allele; None unless it is declared as that."""
+        """AD: reads of each allele; None unless it is declared as that. Without AD those of tier 1 (`tiers.py`)."""
         if isinstance(self._reads, bool):
-            text = self.fields.get("AD")
-            reads = _reads(text) if text and self.file.uses["AD"].layout == "R" else None
+            text, file = self.fields.get("AD"), self.file
+            if text is None and file.tiers:
+                text = tiered_depths(self.fields, file.tiers, self.line.ref, self.line.alternates)
+                reads = _reads(text) if text else None
+            else:
+                reads = _reads(text) if text and file.uses["AD"].layout == "R" else None
             whole_list = reads is not None and len(reads.depths) == len(self.line.alternates) + 1
             self._reads = reads if whole_list else None
         return self._reads
@@ -314,6 +319,8 @@ class Call:
         for key in _EVIDENCE:
             if key in fields and (value := fields[key]) != ".":
                 text += f" {key}={value}"
+        if "GT" not in fields:
+            text += " SOMATIC without genotype"
         if columns[5] != ".":
             text += f" QUAL={columns[5]}"
         if columns[6] != ".":

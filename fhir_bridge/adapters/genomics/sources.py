@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
+from fhir_bridge.adapters.genomics.tiers import TIERED
 
 __all__ = ["SYMBOLIC", "represented"]
 
@@ -20,13 +21,14 @@ SYMBOLIC: Final = frozenset(
 """Sources that only a symbolic allele is computed from; of others they say nothing that is read."""
 
 _EVIDENCE: Final = "FORMAT/GT FORMAT/DP FORMAT/GQ FORMAT/PS QUAL FILTER"
+_TIERED: Final = " ".join(f"FORMAT/{key}" for key in sorted(TIERED))
 _STRUCTURE: Final = "INFO/END INFO/SVLEN INFO/CHR2 INFO/CIPOS INFO/CIEND INFO/IMPRECISE"
 _SOURCES: Final[Mapping[str, str]] = {
     "acmg.classification": " ".join(f"INFO/{key}" for key in CLASS_KEYS),
     "acmg.criteria": " ".join(f"INFO/{key}" for key in CRITERIA_KEYS),
     "acmg.significance": " ".join(f"INFO/{key}" for key in CLASS_KEYS),
     "acmg.text": " ".join(f"INFO/{key}" for key in CRITERIA_KEYS),
-    "call.allele_depth": "FORMAT/AD",
+    "call.allele_depth": f"FORMAT/AD {_TIERED}",
     "call.allelic_state": "FORMAT/GT",
     "call.copy_number": "FORMAT/CN",
     "call.depth": "FORMAT/DP",
@@ -34,7 +36,7 @@ _SOURCES: Final[Mapping[str, str]] = {
     "call.failed_filters": "FORMAT/FT",
     "call.filtered": "FILTER FORMAT/FT",
     "call.confidence": "FILTER FORMAT/FT FORMAT/GQ QUAL",
-    "call.fraction": "FORMAT/AF FORMAT/VAF FORMAT/AD",
+    "call.fraction": f"FORMAT/AF FORMAT/VAF FORMAT/AD {_TIERED}",
     "call.genotype": "FORMAT/GT",
     "call.phase_set": "FORMAT/PS",
     "call.phased": "FORMAT/GT",
