@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import partial
 
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
+from fhir_bridge.adapters.genomics.allele_filters import STATUS
 from fhir_bridge.adapters.genomics.alleles import change_type
 from fhir_bridge.adapters.genomics.assembly import pseudoautosomal
 from fhir_bridge.adapters.genomics.cached_property import cached, shared
@@ -163,7 +164,7 @@ class Allele:
     def _described(self, describe: Callable[[str, int, str, str], str | None]) -> Code | None:
         line = self.line
         accession = line.accession
-        if accession is None or self.alternate.kind != "bases":
+        if accession is None or self.alternate.kind != "bases" or line.outside:
             return None
         if self.file.reference is None:
             described = describe(accession, line.pos, line.ref, self.alt)
@@ -264,6 +265,22 @@ class Allele:
     # The call of this allele
 
     @property
+    def filtered(self) -> str | None:
+        """Which filters the call fails, and which the ALT by itself, in words."""
+        filtered = self.call.filtered
+        if self.file.by_allele and (listed := self.line.allele_filters):
+            own = [name for name in listed[self.number - 1] if name not in self.line.failed_filters]
+            if own:
+                text = f"{STATUS} {', '.join(own)}"
+                return f"{filtered}; {text}" if filtered else text
+        return filtered
+
+    @property
+    def confidence(self) -> str | None:
+        """That of the call, and `low` where the ALT fails a filter."""
+        return "low" if self.file.by_allele and self.filtered else self.call.confidence
+
+    @property
     def allele_depth(self) -> int | None:
         """Reads with this allele (AD)."""
         reads = self.call.reads
@@ -340,7 +357,7 @@ class Allele:
         """From which parent the allele comes, or that it is new, by the pedigree; None where nothing says it, and of a
         call that fails a filter."""
         parents = self.file.pedigree.parents.get(self.call.name)
-        if parents is None or self.call.filtered:
+        if parents is None or self.filtered:
             return None
         line = self.line
         return inheritance(

@@ -209,9 +209,25 @@ def _alleles(call: Call, study: Study, reported: set[tuple[str, str]]) -> None:
         kind = line.alternates[number - 1].kind if line.alternates else "unknown"
         if kind in _NO_ALLELE:
             study.not_represented[_NO_ALLELE[kind]] += 1
-            reported.add(_statement(_NO_ALLELE[kind]))
+            if kind == "invalid":  # which is an issue of the line
+                study.lost_calls += 1
+            else:
+                reported.add(_statement(_NO_ALLELE[kind]))
+        elif line.file.by_allele and (own := line.allele_filters) and own[number - 1]:
+            _filtered_allele(call, number, study, reported)
         else:
             _allele(call, number, study, reported)
+
+
+def _filtered_allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]]) -> None:
+    """An ALT that fails a filter by itself (AS_FilterStatus)."""
+    if call.file.options.filtered == "leave-out":
+        study.left_out += 1
+        study.not_represented["FB-VCF-051"] += 1
+        reported.add(_statement("FB-VCF-051"))
+        return
+    reported.add(_statement("FB-VCF-050"))
+    _allele(call, number, study, reported)
 
 
 def _fails(call: Call, study: Study, reported: set[tuple[str, str]]) -> bool:
@@ -282,6 +298,8 @@ def _limits(allele: Allele) -> list[str]:
     elif allele.alternate.kind == "symbolic":
         if not allele.placed:
             limits.append("FB-VCF-045")
+    elif line.outside:
+        limits.append("FB-VCF-057")
     elif line.accession is None:
         if line.chromosome == "MT":
             limits.append("FB-VCF-049")
@@ -299,7 +317,7 @@ def _limits(allele: Allele) -> list[str]:
     return limits
 
 
-_NO_ALLELE = {"spanning": "FB-VCF-048", "unknown": "FB-VCF-047"}
+_NO_ALLELE = {"spanning": "FB-VCF-048", "unknown": "FB-VCF-047", "invalid": "FB-VCF-026"}
 _STATEMENTS = {
     "FB-VCF-039": "REF is not what the reference sequence has there: neither g.HGVS nor SPDI is stated",
     "FB-VCF-037": "the same call as on an earlier line: it is written once",
@@ -312,9 +330,10 @@ _STATEMENTS = {
     "FB-VCF-047": "called for <NON_REF>, <*> or an ALT `.`: no allele is named",
     "FB-VCF-048": "the spanning deletion * is no allele of its own",
     "FB-VCF-049": "g.HGVS is not stated: the mitochondrial reference is not known",
-    "FB-VCF-050": "the call fails a filter (FILTER or FT): kept, with confidence low",
-    "FB-VCF-051": "the call fails a filter (FILTER or FT): left out, as the setting `filtered` says",
+    "FB-VCF-050": "the call fails a filter (FILTER, FT or AS_FilterStatus): kept, with confidence low",
+    "FB-VCF-051": "the call fails a filter (FILTER, FT or AS_FilterStatus): left out, as the setting `filtered` says",
     "FB-VCF-056": "no genotype: the tumour has the ALT by INFO/SOMATIC, zygosity is not stated",
+    "FB-VCF-057": "POS and REF are not within the contig's known length: neither g.HGVS nor SPDI is stated",
     "FB-VCF-052": "CLNSIG is none of ClinVar's words; it is kept as text, and the report says that it can't be read",
 }
 

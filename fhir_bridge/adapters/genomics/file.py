@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
+from fhir_bridge.adapters.genomics.allele_filters import STATUS
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
-from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
+from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome, contig_length
 from fhir_bridge.adapters.genomics.clinvar_release import open_release
 from fhir_bridge.adapters.genomics.definition import CheckedKey
 from fhir_bridge.adapters.genomics.delivery import begin_digest, somatic_samples
@@ -46,11 +47,12 @@ class Studied:
 
 
 class Place(NamedTuple):
-    """A contig: its name, the chromosome it stands for, and its RefSeq accession."""
+    """A contig: its name, the chromosome it stands for, its RefSeq accession, and its last base as far as known."""
 
     name: str
     chromosome: str | None
     accession: Code | None
+    last: int
 
 
 class LineAccount(Protocol):
@@ -84,6 +86,7 @@ class VcfFile:
         sexes: `female` or `male` by sample, where the calls show it.
         blocks: a block of a gVCF has been read: its regions are noted.
         limited: not all lines were taken, by `--limit`.
+        by_allele: the header declares filters of each ALT.
         has_dbsnp: INFO/RS is the number of a dbSNP id.
         assessed: the header declares keys of ACMG/AMP classes or criteria.
         returned: places that the file comes back to, after lines of others.
@@ -128,6 +131,7 @@ class VcfFile:
         )
         self.uses = uses(header)
         self.tiers = tiers(header)
+        self.by_allele = STATUS in header.info
         self.patterns: dict[tuple[str, int], re.Pattern[str] | None] = {}
         self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
         self.misdeclared: dict[tuple[str, bool], tuple[tuple[str, str], ...]] = {}
@@ -286,7 +290,9 @@ class VcfFile:
         if entry is None:
             declared = self.header.contigs.get(contig) or Contig(contig)
             known = accession(self.build, declared)
-            entry = Place(contig, chromosome(contig), Code(known) if known else None)
+            name = chromosome(contig)
+            length = declared.length or contig_length(self.build, name, known)
+            entry = Place(contig, name, Code(known) if known else None, length or 1 << 60)
             self._places[contig] = entry
         return entry
 

@@ -187,13 +187,13 @@ CODES = declare(
     IssueCode(
         "FB-VCF-050",
         "information",
-        "A call fails a filter (FILTER or FT): it is kept, with confidence low",
+        "A call fails a filter (FILTER, FT or AS_FilterStatus): it is kept, with confidence low",
         "Name filters that count as passed with the option `passing`.",
     ),
     IssueCode(
         "FB-VCF-051",
         "information",
-        "A call fails a filter (FILTER or FT): it is left out, as the option `filtered` says",
+        "A call fails a filter (FILTER, FT or AS_FilterStatus): it is left out, as the option `filtered` says",
         "Nothing to do, or --set filtered=keep.",
     ),
     IssueCode(
@@ -219,6 +219,12 @@ CODES = declare(
         "information",
         "A somatic variant without a genotype: the tumour has it by INFO/SOMATIC, zygosity is not stated",
         "Nothing to do.",
+    ),
+    IssueCode(
+        "FB-VCF-057",
+        "warning",
+        "A variant is before the first or beyond the last base of its contig: neither g.HGVS nor SPDI is stated",
+        "Find out which reference the calls were made with; REF, ALT and position are kept.",
     ),
     IssueCode(
         "FB-VCF-055",

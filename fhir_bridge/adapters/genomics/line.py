@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from fhir_bridge.adapters.genomics.allele_filters import STATUS, allele_filters
 from fhir_bridge.adapters.genomics.alleles import Alternate
 from fhir_bridge.adapters.genomics.assembly import names_build
 from fhir_bridge.adapters.genomics.cached_property import cached
@@ -71,6 +72,7 @@ class Line:
     Attributes:
         chromosome: `1` … `22`, `X`, `Y`, `MT`; None on another contig.
         accession: RefSeq accession of the contig, where it has one.
+        last_base: of the contig, as far as it is known.
         genomic_reference: the accession, else the contig's name.
         restated: whether components state build and chromosome; the accession of a chromosome states both.
         lost: INFO keys whose value was left out.
@@ -98,6 +100,7 @@ class Line:
         location = file.place(columns[0])
         self.chromosome = location.chromosome
         self.accession = location.accession
+        self.last_base = location.last
         self.genomic_reference = location.accession or location.name
         self.restated = file.options.restate or not names_build(location.accession)
         self.pos = position
@@ -148,6 +151,13 @@ class Line:
         """Names of the filters of the line that failed; `passing` of the options are none."""
         return self.file.failing(self.columns[6])
 
+    @cached
+    def allele_filters(self) -> list[list[str]]:
+        """Names of the filters that each ALT fails by itself; empty where the line has none, or not for each ALT."""
+        text = self.text(STATUS)
+        listed = allele_filters(text, len(self.alternates)) if text else None
+        return [self.file.failing(";".join(names)) for names in listed or ()]
+
     def info(self, key: str, alternate: int | None = None) -> Value | list[Value]:
         """An INFO value in its declared type."""
         value = self.raw_info.get(key)
@@ -168,6 +178,11 @@ class Line:
         if definition is None or definition.kind != "Integer" or definition.number not in ("1", "."):
             return None
         return whole(self.text("END") or "")
+
+    @property
+    def outside(self) -> bool:
+        """Whether REF is not within the contig's bases: POS 0 and what is beyond the end stand for telomeres."""
+        return not self.pos or self.pos + len(self.ref) - 1 > self.last_base
 
     @cached
     def spanning(self) -> int | None:

@@ -32,7 +32,7 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "call.quality": ("FORMAT.GQ",),
     "call.evidence": _EVIDENCE,
     "call.failed_filters": ("FORMAT.FT",),
-    "call.filtered": ("FILTER", "FORMAT.FT"),
+    "call.filtered": ("FILTER", "FORMAT.FT", "INFO.AS_FilterStatus"),
     "call.allelic_state": ("FORMAT.GT",),
     "call.allele_depth": ("FORMAT.AD",),
     "call.fraction": ("FORMAT.AF", "FORMAT.VAF", "FORMAT.AD"),

@@ -32,7 +32,7 @@ from fhir_bridge.plugins import RecordOutcome
 
 __all__ = ["LineReader"]
 
-_LOST_CALL = frozenset(("FB-VCF-040", "FB-VCF-041"))
+_LOST_CALL = frozenset(("FB-VCF-026", "FB-VCF-040", "FB-VCF-041"))
 """Without any allele left, a line that lost a sample's call is rejected, not skipped."""
 
 
@@ -256,6 +256,9 @@ class LineReader:
             self.somatic += 1
         if len(result) > 1:
             check_distinct(line)
+            for alternate in result:
+                if alternate.kind == "invalid":
+                    kept.append(("FB-VCF-026", alternate.symbol[0]))
         self._order(line, kept)
         if not file.header.samples:
             return (

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
+from fhir_bridge.adapters.genomics.allele_filters import STATUS
 from fhir_bridge.adapters.genomics.called_regions import note_regions
 from fhir_bridge.adapters.genomics.clinvar import CLINVAR_KEYS
 from fhir_bridge.adapters.genomics.definition import Definition
@@ -29,7 +30,7 @@ from fhir_bridge.fhir.datatypes import Code
 __all__ = ["PlainLines"]
 
 _DECIDING = frozenset(
-    {"CHR2", "CIGAR", "END", "GENEINFO", "RS", "SOMATIC", "SVLEN", "SVTYPE"}
+    {STATUS, "CHR2", "CIGAR", "END", "GENEINFO", "RS", "SOMATIC", "SVLEN", "SVTYPE"}
     | {*POPULATIONS, *CLASS_KEYS, *CRITERIA_KEYS, *CLINVAR_KEYS}
 )
 """INFO keys from which more is read than that they are there: their lines are read by the ordinary reader."""
@@ -69,7 +70,7 @@ class _Kind:
         self.genotype: Genotype = allele.call.genotype
         self.same = len(set(self.genotype.alleles)) == 1
         self.width = len(line.ref) - 1
-        self.last = line.file.header.last_position(line.chrom) - self.width
+        self.last = line.last_base - self.width
         self.issues = issues
         self.named = _around(line, allele)
         self.after = f":{line.ref}:{allele.alt}"
