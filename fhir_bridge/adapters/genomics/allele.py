@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 
@@ -94,7 +94,7 @@ class Allele:
         self.alternate = call.line.alternates[number - 1]
         if self.alternate.kind == "bases":
             self.__dict__.update(_OF_BASES)
-        if call.file.consequences is None:
+        if not call.file.consequences:
             self.__dict__.update(_WITHOUT_ANNOTATION)
 
     @property
@@ -385,12 +385,49 @@ class Allele:
 
     @shared
     def _consequences(self) -> list[annotation.Consequence]:
-        reader = self.file.consequences
-        text = self.line.text(reader.key) if reader else None
-        if reader is None or text is None:
-            return []
         every = self.file.options.transcripts == "all"
-        return reader.read(text, self.line.ref, tuple(self.line.alt), self.number, every=every)
+        return next((each for _, each in self._annotations(every=every)), [])
+
+    def _annotations(self, *, every: bool) -> Iterator[tuple[str, list[annotation.Consequence]]]:
+        """INFO keys that say something of the allele, and what, in the order in which they count."""
+        line = self.line
+        for reader in self.file.consequences:
+            text = line.text(reader.key)
+            if text is not None:
+                pointed = line.pointed if reader.key == "BCSQ" else ()
+                results = reader.read(text, line.alleles, self.number, every=every, pointed=pointed)
+                if results:
+                    yield reader.key, results
+
+    @property
+    def annotation_problems(self) -> Iterator[tuple[str, str]]:
+        """Code and words for what annotations say that can't be tied to the allele, and where they differ."""
+        line = self.line
+        stated = [reader for reader in self.file.consequences if line.text(reader.key) is not None]
+        if len(line.alternates) == 1 and len(stated) < 2 and "@" not in line.columns[7]:
+            return
+        for reader in stated:
+            text = line.text(reader.key) or ""
+            if len(line.alternates) > 1 and reader.untied(text, line.alleles):
+                yield (
+                    "FB-VCF-058",
+                    f"INFO/{reader.key}: an effect is tied to none of several ALTs, and is left out",
+                )
+            if reader.key == "BCSQ" and annotation.points_to(text):
+                pointed = reader.read("", line.alleles, self.number, every=False, pointed=line.pointed)
+                if not pointed and not reader.read(text, line.alleles, self.number, every=False):
+                    message = (
+                        "INFO/BCSQ points to a line that was not read or lacks the ALT: no effect is stated"
+                    )
+                    yield "FB-VCF-058", message
+        if len(stated) > 1 and len(every := list(self._annotations(every=True))) > 1:
+            (key, (first, *_)), *others = every
+            for other, results in others:
+                if annotation.differ(first, results):
+                    yield (
+                        "FB-VCF-059",
+                        f"INFO/{other} says another gene or effect than INFO/{key}, which counts",
+                    )
 
     @cached
     def consequence(self) -> annotation.Consequence:

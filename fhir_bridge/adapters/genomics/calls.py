@@ -271,6 +271,8 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
         return
     for code in _limits(allele):
         reported.add(_statement(code))
+    if call.file.consequences:
+        reported.update(allele.annotation_problems)
     if allele.alternate.kind == "symbolic":
         reported.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele_filters import STATUS
-from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
+from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_formats
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome, contig_length
 from fhir_bridge.adapters.genomics.clinvar_release import open_release
 from fhir_bridge.adapters.genomics.definition import CheckedKey
@@ -254,9 +254,9 @@ class VcfFile:
         return self._meta("note")
 
     @cached_property
-    def consequences(self) -> ConsequenceFormat | None:
-        """The reader of CSQ, ANN or BCSQ."""
-        return consequence_format(self.header)
+    def consequences(self) -> tuple[ConsequenceFormat, ...]:
+        """The readers of CSQ, ANN and BCSQ, in the order in which they count."""
+        return consequence_formats(self.header)
 
     def failing(self, filters: str) -> list[str]:
         """Which of the filters (FILTER or FT as written) failed; `passing` of the options are none."""

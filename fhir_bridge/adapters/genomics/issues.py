@@ -227,6 +227,18 @@ CODES = declare(
         "Find out which reference the calls were made with; REF, ALT and position are kept.",
     ),
     IssueCode(
+        "FB-VCF-058",
+        "warning",
+        "A consequence annotation can't be tied to an ALT: the gene and the effect that it states are left out",
+        "Split the lines (bcftools norm -m -) before they are annotated, or read the file whole.",
+    ),
+    IssueCode(
+        "FB-VCF-059",
+        "warning",
+        "Two consequence annotations of an allele differ: the first of CSQ, ANN and BCSQ counts",
+        "Find out which one is right; the other one is not represented.",
+    ),
+    IssueCode(
         "FB-VCF-055",
         "error",
         "REF or an ALT is longer than a FHIR string",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.allele_filters import STATUS, allele_filters
 from fhir_bridge.adapters.genomics.alleles import Alternate
+from fhir_bridge.adapters.genomics.annotation import Alleles
 from fhir_bridge.adapters.genomics.assembly import names_build
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.file import VcfFile
@@ -80,7 +81,10 @@ class Line:
         kept: alleles of it stay in the kept file alone.
         repetition: how many lines before it say the same but for samples.
         earlier: what the lines before at this position say of each sample and variant; None for the first of them.
+        pointed: what BCSQ says on earlier lines to which this one points.
     """
+
+    pointed: Sequence[str] = ()
 
     def __init__(
         self,
@@ -183,6 +187,11 @@ class Line:
     def outside(self) -> bool:
         """Whether REF is not within the contig's bases: POS 0 and what is beyond the end stand for telomeres."""
         return not self.pos or self.pos + len(self.ref) - 1 > self.last_base
+
+    @cached
+    def alleles(self) -> Alleles:
+        """What annotations are compared with."""
+        return Alleles(self.pos, self.ref, tuple(self.alt))
 
     @cached
     def spanning(self) -> int | None:

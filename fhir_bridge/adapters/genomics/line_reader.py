@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.annotation import JOINED, points_to
 from fhir_bridge.adapters.genomics.calls import read_calls
 from fhir_bridge.adapters.genomics.checks import (
     Entries,
@@ -36,6 +37,10 @@ _LOST_CALL = frozenset(("FB-VCF-026", "FB-VCF-040", "FB-VCF-041"))
 """Without any allele left, a line that lost a sample's call is rejected, not skipped."""
 
 
+_MOST_JOINED = 50_000
+"""Lines of a contig with variants that have an effect together."""
+
+
 class OutsideRegions(Exception):
     """A line is in none of the regions asked for."""
 
@@ -55,6 +60,8 @@ class LineReader:
         self._formats: set[str] = set()
         self._entries: defaultdict[int, Entries] = defaultdict(dict)
         self._contigs: set[str] = set()
+        self._joined: dict[int, str] = {}
+        self._joined_on = ""
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
         self.unpaired: int | None = None
         self.relations = [Relations() for _ in file.studies]
@@ -173,6 +180,18 @@ class LineReader:
             self._heads.clear()
         self._last = (line.chrom, line.pos, columns[3], columns[4], columns[7])
 
+    def _compound(self, line: Line) -> None:
+        """What bcftools csq says of variants together is on the line of one of them; the others point to it."""
+        text = line.text("BCSQ") or ""
+        if "@" in text and line.chrom == self._joined_on:
+            places = points_to(text)
+            line.pointed = [self._joined[place] for place in places if place in self._joined]
+        if JOINED.search(text):
+            if line.chrom != self._joined_on or len(self._joined) >= _MOST_JOINED:
+                self._joined_on = line.chrom
+                self._joined.clear()
+            self._joined[line.pos] = text
+
     def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
         """Positions ascend within a contig, and a contig's lines occur together (VCF 4.3 §1.6.1)."""
         chrom, location, reference, alternate, info = self._last
@@ -252,6 +271,8 @@ class LineReader:
             del info["END"]
             lost.append("END")
         line = Line(file, number, columns, location, result, info, lost)
+        if "BCSQ" in info and file.consequences:
+            self._compound(line)
         if file.somatic is None and info.get("SOMATIC") is True:
             self.somatic += 1
         if len(result) > 1:

@@ -7,6 +7,7 @@ piece must know of lines before it, it gets by these lines: the last of each pha
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import deque
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.adapters.genomics.annotation import JOINED
 from fhir_bridge.adapters.genomics.bcf import is_bcf
 from fhir_bridge.adapters.genomics.delivery import begin_digest, update_digest
 from fhir_bridge.adapters.genomics.header import Header, HeaderError
@@ -32,11 +34,13 @@ two seconds of the processor before it begins."""
 _UNPACKED = 6
 """A plain file is so many times larger for the same lines."""
 
+_JOINED = re.compile(JOINED.pattern.encode())
+
 _GROUPS = 8
 """Positions of a phase set that are kept: lines of the last one may be wrong and say nothing."""
 
 _BLOCKS = (b"<NON_REF>", b"<*>", b"END=")
-_NEEDED = (b"[", b"]", b":PS\t", b":PS:", *_BLOCKS)
+_NEEDED = (b"[", b"]", b":PS\t", b":PS:", b"BCSQ=", *_BLOCKS)
 """What lines have in them that later ones may need, the first block of a gVCF last."""
 
 _LONGEST = 1 << 26
@@ -111,6 +115,7 @@ class _Scan:
     _here: list[tuple[int, bytes]] = field(default_factory=list)
     _sets: dict[tuple[int, bytes], deque[list[tuple[int, bytes]]]] = field(default_factory=dict)
     _ends: list[tuple[int, bytes]] = field(default_factory=list)
+    _joined: list[tuple[int, bytes]] = field(default_factory=list)
     _block_line: tuple[int, bytes] | None = None
     _digest: Any = None
 
@@ -214,6 +219,10 @@ class _Scan:
                             groups.append(self._here)
         if b"]" in line or b"[" in line:
             self._ends += self._here[-1:]
+        if b"BCSQ=" in line and _JOINED.search(line):
+            if self._joined and self._joined[0][1].partition(b"\t")[0] != self._place[0]:
+                self._joined.clear()
+            self._joined.append(entry)
         if self._block_line is None and (b"<NON_REF>" in line or b"<*>" in line or b"END=" in line):
             columns = line.split(b"\t", 5)
             if len(columns) > 5 and columns[4] in (b".", b"<NON_REF>", b"<*>"):
@@ -230,6 +239,7 @@ class _Scan:
             for entry in group
         }
         known.update(self._ends)
+        known.update(each for each in self._joined if each[1].partition(b"\t")[0] == chrom)
         if self._block_line is not None:
             known.add(self._block_line)
         return tuple(sorted(known))

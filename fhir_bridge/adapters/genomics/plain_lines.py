@@ -157,7 +157,7 @@ class PlainLines:
             and options.reportable == "clinvar"
             and all(each is None for each in (file.reference, file.release, file.regions, file.panel))
         )
-        annotated = file.consequences is not None
+        annotated = bool(file.consequences)
         self._common = tuple(name for name in _COMMON if not (annotated and name in _ANNOTATED))
         # An annotated line gives consequences beside its variant.
         self._together = not (annotated and options.consequences)
@@ -275,6 +275,7 @@ class PlainLines:
             or not _DECIDING.isdisjoint(line.raw_info)
             or not _FORMAT.isdisjoint(keys)
             or len(keys) < 2
+            or sum(each.key in line.raw_info for each in self.file.consequences) > 1
         ):
             return None
         self._known.add(at)
@@ -290,6 +291,8 @@ class PlainLines:
         name = re.escape(key)
         if value is True:
             return name
+        if key == "BCSQ":  # but for joined variants and lines that point to them
+            return rf"{name}=(?:[!-*,-:<-?A-~]|(?<=\|)\+(?=\|))+"
         header = self.file.header
         definition = header.info.get(key) or reserved_info(header.version).get(key)
         return f"{name}={_TEXT + '+' if definition is None else _value(definition)}"

@@ -53,7 +53,7 @@ _SOURCES: Final[Mapping[str, str]] = {
     "consequence.hgvs_p": "annotation/hgvs_p",
     "consequence.impact": "annotation/impact",
     "consequence.named": "annotation/hgvs_c annotation/hgvs_p",
-    "consequence.names": "annotation/hgvs_c annotation/hgvs_p",
+    "consequence.names": "annotation/hgvs_c annotation/hgvs_p annotation/amino_acids",
     "consequence.symbol": "annotation/symbol",
     "consequence.terms": "annotation/terms",
     "consequence.transcript": "annotation/feature annotation/hgvs_c",
