@@ -79,10 +79,12 @@ class Allele:
     """An ALT that a sample's genotype has (scope `Allele`).
 
     `occurrence`: how many different calls of this variant the file has given the sample, with this one. `repeated`:
-    an earlier line says the very same. `twin`: the same ALT of another sample of the line, which says what is `shared`.
+    an earlier line says the very same. `respelled`: POS, REF and ALT, and GT, of an earlier line
+    with another spelling. `twin`: the same ALT of another sample of the line, which says what is `shared`.
     """
 
     twin: Allele | None = None
+    respelled: tuple[str, str] | None = None
 
     def __init__(self, call: Call, number: int) -> None:
         self.occurrence = 1
@@ -335,6 +337,9 @@ class Allele:
             text += self._described_by_caller()
         if self.occurrence > 1:
             text += f". The file calls this variant in another way on an earlier line (this is call {self.occurrence})"
+        if self.respelled is not None:
+            written, genotype = self.respelled
+            text += f". The file calls this variant on an earlier line too, as {written} with GT={genotype}"
         return text
 
     def _described_by_caller(self) -> str:

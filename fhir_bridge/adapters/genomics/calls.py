@@ -13,6 +13,7 @@ from fhir_bridge.adapters.genomics.file import Study
 from fhir_bridge.adapters.genomics.findings import count_allele
 from fhir_bridge.adapters.genomics.format_pattern import format_pattern
 from fhir_bridge.adapters.genomics.genotype import Genotype, parse_genotype
+from fhir_bridge.adapters.genomics.hgvs import trim
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
 from fhir_bridge.adapters.genomics.relations import Relations, breakend_mate
@@ -262,6 +263,11 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
         allele.occurrence = len(earlier) + 1
         if earlier:
             reported.add(_statement("FB-VCF-038"))
+    if line.near and allele.alternate.kind == "bases":
+        other = line.near.get((call.name, *trim(line.pos, line.ref, allele.alt)))
+        if other is not None and other[0] != f"{line.pos} {line.ref} {allele.alt}":
+            allele.respelled = other
+            reported.add(_statement("FB-VCF-092"))
     call.alleles.append(allele)
     reportable = count_allele(study, allele)
     if call.file.options.keep and not reportable and not _is_stored(allele):
@@ -324,6 +330,7 @@ _STATEMENTS = {
     "FB-VCF-039": "REF is not what the reference sequence has there: neither g.HGVS nor SPDI is stated",
     "FB-VCF-037": "the same call as on an earlier line: it is written once",
     "FB-VCF-038": "a variant of an earlier line is called in another way: both calls are written",
+    "FB-VCF-092": "a variant of an earlier line is called again, spelled in another way: both calls are written",
     "FB-VCF-042": "half call: zygosity is not stated",
     "FB-VCF-043": "g.HGVS is not stated without the reference sequence; REF, ALT and position are kept",
     "FB-VCF-044": "breakend: kept as written, it names no mate",

@@ -117,6 +117,12 @@ CODES = declare(
         "Find out which call is right; the note of the later one says that there are two.",
     ),
     IssueCode(
+        "FB-VCF-092",
+        "warning",
+        "A sample's variant is called again on a later line that spells it in another way: both calls are written",
+        "Find out which call is right (the note of the later one has both); bcftools norm spells them alike.",
+    ),
+    IssueCode(
         "FB-VCF-036",
         "warning",
         "A value can't be used as its header declares it; what would be computed from it is not stated",

@@ -20,10 +20,13 @@ from fhir_bridge.adapters.genomics.genotype import Genotype
 from fhir_bridge.adapters.genomics.tiers import tiered_depths
 from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
 
-__all__ = ["Call", "Earlier", "Layout", "Line"]
+__all__ = ["Call", "Earlier", "Layout", "Line", "Spelled"]
 
 Earlier = dict[tuple[str, str], list[object]]
 """What lines of one position say, by sample and variant: one entry for each different call."""
+
+Spelled = dict[tuple[str, int, str, str], tuple[str, str]]
+"""How variants are spelled and called, by sample and by what remains without bases that REF and ALT have in common."""
 
 _EVIDENCE = ("GT", "DP", "GQ", "PS")
 _PASSED = frozenset(("PASS", "."))
@@ -81,10 +84,12 @@ class Line:
         kept: alleles of it stay in the kept file alone.
         repetition: how many lines before it say the same but for samples.
         earlier: what the lines before at this position say of each sample and variant; None for the first of them.
+        near: what lines before say of variants that this one may spell in another way.
         pointed: what BCSQ says on earlier lines to which this one points.
     """
 
     pointed: Sequence[str] = ()
+    near: Spelled | None = None
 
     def __init__(
         self,

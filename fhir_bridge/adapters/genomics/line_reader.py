@@ -25,6 +25,7 @@ from fhir_bridge.adapters.genomics.line import Earlier, Line
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.relations import Relations
+from fhir_bridge.adapters.genomics.spellings import Spellings
 from fhir_bridge.adapters.genomics.stream import OverlongLine
 from fhir_bridge.adapters.genomics.strict import SYNTAX, StrictCheck, with_clause
 from fhir_bridge.adapters.genomics.structural import check_distinct
@@ -60,6 +61,7 @@ class LineReader:
         self._formats: set[str] = set()
         self._entries: defaultdict[int, Entries] = defaultdict(dict)
         self._contigs: set[str] = set()
+        self._spellings = Spellings()
         self._joined: dict[int, str] = {}
         self._joined_on = ""
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
@@ -105,7 +107,8 @@ class LineReader:
                 check_length(item)
             text = item.decode()
             if self._plain.usable and self._alone():
-                record = self._plain.read(item, text, number, self._last[:2])
+                after = self._last[0], max(self._last[1], self._spellings.reach)
+                record = self._plain.read(item, text, number, after)
                 if record is not None:
                     self._follow(record.line)
                     return record
@@ -176,6 +179,7 @@ class LineReader:
         assert line is not None
         columns = line.columns
         self._before = self._headed = line
+        self._spellings.follow(line)
         if self._heads:
             self._heads.clear()
         self._last = (line.chrom, line.pos, columns[3], columns[4], columns[7])
@@ -291,6 +295,7 @@ class LineReader:
             check_format(columns[8], self.undeclared, file.header)
             if len(self._formats) < 4096:
                 self._formats.add(columns[8])
+        line.near = self._spellings.near(self._before, line)
         line.earlier = self._at_position(line)
         line.repetition = self._repetition(line)
         issues, reason = read_calls(line, locator, self.relations)

@@ -2,7 +2,8 @@
 
 The file is looked through once for what must be known before its first line is read (its identity, the samples'
 sexes), and for borders: places where the position changes, so that all lines of one position are in one piece. What a
-piece must know of lines before it, it gets by these lines: the last of each phase set, breakends, a gVCF's first block.
+piece must know of lines before it, it gets by these lines: the last of each phase set, breakends, a gVCF's first block,
+lines with effects of several variants, and those of the last position.
 """
 
 from __future__ import annotations
@@ -239,6 +240,7 @@ class _Scan:
             for entry in group
         }
         known.update(self._ends)
+        known.update(self._here)
         known.update(each for each in self._joined if each[1].partition(b"\t")[0] == chrom)
         if self._block_line is not None:
             known.add(self._block_line)

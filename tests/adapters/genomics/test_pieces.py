@@ -69,6 +69,9 @@ def genome(lines: int = 260) -> list[str]:
                 results.append(f"1 {at} . {ref} {alt} 20 PASS CLNSIG=Pathogenic GT:AD 0/1:3,x 2/1")
             case 2:
                 results.append(f"1 {at} . A C 20 PASS BCSQ={'@1100' if number > 2 else effect} GT 0/1 0/0")
+            case 10 | 12:
+                results.append(f"1 {at} . CAAG CAG 20 PASS . GT 0/1 0/0")
+                results.append(f"1 {at + 1} . AA A 20 PASS . GT 1/1 0/1")
             case _:
                 results.append(
                     f"1 {at} rs{number} {ref} {alt} 20 PASS DP=7 GT:PS {sets} 1|0:{random.choice((5, 9))}"
