@@ -10,6 +10,7 @@ from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Layout, Line
+from fhir_bridge.adapters.genomics.local_alleles import LOCAL
 from fhir_bridge.adapters.genomics.sources import SYMBOLIC, represented
 from fhir_bridge.adapters.genomics.tiers import TIERED
 from fhir_bridge.fhir.issues import Issue
@@ -196,6 +197,7 @@ class Unread:
                 source not in self._read
                 or (source in SYMBOLIC and not symbolic)
                 or (key == "VAF" and "AF" in keys)
+                or (key in LOCAL and ("AD" in keys or not self._file.local))
                 or (key in TIERED and ("AD" in keys or key not in self._file.tiers))
             ):
                 left.append((key, source))

@@ -15,12 +15,14 @@ from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele_filters import STATUS
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_formats
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome, contig_length
+from fhir_bridge.adapters.genomics.block_lengths import has_block_lengths
 from fhir_bridge.adapters.genomics.clinvar_release import open_release
 from fhir_bridge.adapters.genomics.definition import CheckedKey
 from fhir_bridge.adapters.genomics.delivery import begin_digest, somatic_samples
 from fhir_bridge.adapters.genomics.file_text import FileText
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.local_alleles import has_local_reads
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
 from fhir_bridge.adapters.genomics.panel import Panel, read_panel
 from fhir_bridge.adapters.genomics.pedigree import read_pedigree
@@ -87,6 +89,8 @@ class VcfFile:
         blocks: a block of a gVCF has been read: its regions are noted.
         limited: not all lines were taken, by `--limit`.
         by_allele: the header declares filters of each ALT.
+        tiers, local: FORMAT keys of reads by tier that can be used; whether there are reads of local alleles (LAD).
+        block_lengths: samples have the length of their own block (LEN).
         has_dbsnp: INFO/RS is the number of a dbSNP id.
         assessed: the header declares keys of ACMG/AMP classes or criteria.
         returned: places that the file comes back to, after lines of others.
@@ -131,6 +135,8 @@ class VcfFile:
         )
         self.uses = uses(header)
         self.tiers = tiers(header)
+        self.local = has_local_reads(header)
+        self.block_lengths = has_block_lengths(header)
         self.by_allele = STATUS in header.info
         self.patterns: dict[tuple[str, int], re.Pattern[str] | None] = {}
         self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
@@ -339,6 +345,7 @@ class Study:
         left_out: calls with an ALT that the setting `filtered` left out; lost_calls: genotypes that could not be read.
         classified: alleles with CLNSIG; unclear: those that may be pathogenic, and can't be read or distinguished.
         unlisted: alleles that the laboratory (ACMG) calls pathogenic or likely pathogenic, and ClinVar does not.
+        block_end: contig and last position of the sample's last block (LEN).
         kept: alleles that stay in the kept file alone.
         findings: reportable alleles, at most `max_findings`; `findings_count` counts all.
     """
@@ -362,6 +369,7 @@ class Study:
     unlisted: int = 0
     findings_count: int = 0
     kept: int = 0
+    block_end: tuple[str, int] = ("", 0)
     called_regions: RegionList = field(default_factory=RegionList)
     uncalled_regions: RegionList = field(default_factory=RegionList)
     findings: list[Finding] = field(default_factory=list)

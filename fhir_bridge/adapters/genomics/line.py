@@ -17,6 +17,7 @@ from fhir_bridge.adapters.genomics.assembly import names_build
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.genotype import Genotype
+from fhir_bridge.adapters.genomics.local_alleles import local_places
 from fhir_bridge.adapters.genomics.tiers import tiered_depths
 from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
 
@@ -328,10 +329,12 @@ class Call:
 
     @property
     def reads(self) -> Reads | None:
-        """AD: reads of each allele; None unless it is declared as that. Without AD those of tier 1 (`tiers.py`)."""
+        """AD: reads of each allele; None unless it is declared as that. Without AD of local alleles, or of tier 1."""
         if isinstance(self._reads, bool):
             text, file = self.fields.get("AD"), self.file
-            if text is None and file.tiers:
+            if text is None and file.local:
+                reads = self._local_reads()
+            elif text is None and file.tiers:
                 text = tiered_depths(self.fields, file.tiers, self.line.ref, self.line.alternates)
                 reads = _reads(text) if text else None
             else:
@@ -339,6 +342,19 @@ class Call:
             whole_list = reads is not None and len(reads.depths) == len(self.line.alternates) + 1
             self._reads = reads if whole_list else None
         return self._reads
+
+    def _local_reads(self) -> Reads | None:
+        """Reads of the local alleles (LAD), of the others none."""
+        number = len(self.line.alternates)
+        text, places = self.fields.get("LAD"), local_places(self.fields, number)
+        local = _reads(text) if text else None
+        if local is None or places is None or len(places) != len(local.depths):
+            return None
+        depths: list[int | None] = [None] * (number + 1)
+        shares: list[Decimal | None] = [None] * (number + 1)
+        for place, depth, share in zip(places, *local, strict=True):
+            depths[place], shares[place] = depth, share
+        return Reads(tuple(depths), tuple(shares))
 
     @property
     def evidence(self) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.annotation import JOINED, points_to
+from fhir_bridge.adapters.genomics.block_lengths import with_end
 from fhir_bridge.adapters.genomics.calls import read_calls
 from fhir_bridge.adapters.genomics.checks import (
     Entries,
@@ -107,8 +108,8 @@ class LineReader:
                 check_length(item)
             text = item.decode()
             if self._plain.usable and self._alone():
-                after = self._last[0], max(self._last[1], self._spellings.reach)
-                record = self._plain.read(item, text, number, after)
+                changes = self._spellings.changes
+                record = self._plain.read(item, text, number, self._last[:2], changes)
                 if record is not None:
                     self._follow(record.line)
                     return record
@@ -263,8 +264,10 @@ class LineReader:
                 raise LineError("FB-VCF-032", "a header line is among the records")
             raise LineError("FB-VCF-020", f"{file.header.columns} columns are needed")
         location = position(columns[1])
-        if file.regions is not None and not file.regions.cover(columns[0], location, columns[3], columns[7]):
-            raise OutsideRegions
+        if file.regions is not None:
+            described = with_end(columns, location) if file.block_lengths else columns[7]
+            if not file.regions.cover(columns[0], location, columns[3], described):
+                raise OutsideRegions
         check_fixed(columns, file.header, location)
         result = alternates(columns[4], columns[3])
         info, lost, kept = check_info(

@@ -18,6 +18,7 @@ from typing import Any
 
 from fhir_bridge.adapters.genomics.annotation import JOINED
 from fhir_bridge.adapters.genomics.bcf import is_bcf
+from fhir_bridge.adapters.genomics.block_lengths import has_block_lengths
 from fhir_bridge.adapters.genomics.delivery import begin_digest, update_digest
 from fhir_bridge.adapters.genomics.header import Header, HeaderError
 from fhir_bridge.adapters.genomics.options import OptionError, Options
@@ -57,7 +58,8 @@ def pieces(path: Path, jobs: int, options: Options) -> list[dict[str, Any]]:
     The first is short, and `ahead` of the others: whoever reads it before has compiled what all of them need.
 
     It is, where it is short, a stream, BCF, or a gzip file without blocks; where it is not sorted or damaged, which
-    whoever reads it whole reports; and where all phased calls are related (`phasing=all`).
+    whoever reads it whole reports; where all phased calls are related (`phasing=all`), and
+    where each sample has blocks of its own (LEN).
     """
     try:
         if (
@@ -70,6 +72,8 @@ def pieces(path: Path, jobs: int, options: Options) -> list[dict[str, Any]]:
         ):
             return []
         header = read_header(lines(path, options.max_line), options.fileformat)
+        if has_block_lengths(header) and "LEN" in header.format:
+            return []
         build = build_of(header, options)
         scan = _Scan(header, path.stat().st_size, jobs, SexCounts(header, build))
         scan.selective = bool(

@@ -12,22 +12,27 @@ from fhir_bridge.adapters.genomics.line import Line, Spelled
 
 __all__ = ["Spellings"]
 
+Change = tuple[int, str, str]
+_NONE: frozenset[Change] = frozenset()
+
 
 class Spellings:
     """What the lines at a position, and at the one before, call of each sample.
 
     Attributes:
-        reach: up to where a line can spell a variant that the last position's lines have.
+        changes: what remains of the last position's variants, at a later position than theirs: a line there can spell
+            it in another way.
     """
 
     def __init__(self) -> None:
-        self.reach = 0
+        self.changes: frozenset[Change] = _NONE
         self._here: Spelled = {}
         self._before: Spelled = {}
 
     def follow(self, line: Line) -> None:
-        """Go on behind a line that nothing before it reaches."""
-        self.reach = _reach(line)
+        """Go on behind a line that spells nothing of what is before it."""
+        columns = line.columns
+        self.changes = _NONE if len(columns[3]) + len(columns[4]) == 2 else _changes(line)
         if self._here or self._before:
             self._here, self._before = {}, {}
 
@@ -36,21 +41,24 @@ class Spellings:
         if before is None or before.chrom != line.chrom or before.pos > line.pos:
             self.follow(line)
             return {}
-        if before.pos != line.pos:
-            reached = line.pos <= self.reach
+        changes = _changes(line)
+        if before.pos == line.pos:
+            self._here = _spelled(before, self._here)
+            self.changes |= changes
+        else:
+            reached = any(place >= line.pos for place, _, _ in self.changes)
             self._before = _spelled(before, self._here) if reached else {}
             self._here = {}
-            self.reach = 0
-        else:
-            self._here = _spelled(before, self._here)
-        self.reach = max(self.reach, _reach(line))
+            self.changes = changes
         return {**self._before, **self._here}
 
 
-def _reach(line: Line) -> int:
-    """The last position at which a later line can spell what a line has."""
+def _changes(line: Line) -> frozenset[Change]:
     columns = line.columns
-    return line.pos + (len(columns[3]) if len(columns[3]) + len(columns[4]) > 2 else 0)
+    if len(columns[3]) + len(columns[4]) == 2:
+        return _NONE
+    bases = (each.text.upper() for each in line.alternates if each.kind == "bases")
+    return frozenset(change for each in bases if (change := trim(line.pos, line.ref, each))[0] > line.pos)
 
 
 def _spelled(line: Line, known: Spelled) -> Spelled:
