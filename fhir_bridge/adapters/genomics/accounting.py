@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
+from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Layout, Line
+from fhir_bridge.adapters.genomics.local_alleles import LOCAL
 from fhir_bridge.adapters.genomics.sources import SYMBOLIC, represented
+from fhir_bridge.adapters.genomics.tiers import TIERED
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["Unread"]
@@ -23,7 +26,7 @@ _MANY: Final = 5_000
 
 _CLINVAR: Final = frozenset("CLNSIG CLNREVSTAT CLNDN CLNDISDB CLNVID".split())
 _NONE: Final[frozenset[str]] = frozenset()
-_CHOICE: Final = frozenset(("allele", "allele_num"))
+_CHOICE: Final = frozenset(("allele", "allele_num", "dna_change"))
 """Fields of an annotation that say which ALT it is of."""
 
 
@@ -40,9 +43,10 @@ class Unread:
         self._info: dict[tuple[tuple[str, ...], frozenset[str], bool], Left] = {}
         self._formats: dict[tuple[str, bool], Left] = {}
         self._counts: Counter[str] = Counter()
-        self._annotation = file.consequences if file.options.consequences else None
-        self._annotated = 0
-        self._others = 0
+        self._annotations = file.consequences if file.options.consequences else ()
+        self._keys = [each.key for each in self._annotations]
+        self._annotated: Counter[str] = Counter()
+        self._others: Counter[str] = Counter()
         self._whole: dict[Left, int] = {}
         self._alike: dict[Layout, int] = {}
         self._fixed = {"QUAL", "FILTER"} <= self._read
@@ -91,26 +95,35 @@ class Unread:
         for column, name in ((5, "QUAL"), (6, "FILTER")):
             if name not in self._read and columns[column] != ".":
                 counts[name] += 1
-        annotation = self._annotation
-        if annotation is not None and (text := raw.get(annotation.key)) is not None:
-            self._annotated += 1
+        counting = self._counting(raw)
+        if counting is not None:
+            self._annotated[counting] += 1
+            text = raw[counting]
             if self._file.options.transcripts == "chosen":
-                self._others += isinstance(text, str) and text.count(",") >= len(alternates)
+                self._others[counting] += isinstance(text, str) and text.count(",") >= len(alternates)
         if len(counts) > _MANY or len(self._whole) > _MANY:
             self._add_whole()
             self._fold()
+
+    def _counting(self, keys: Container[str]) -> str | None:
+        """The consequence annotation of a line that counts: the first that it has."""
+        return next((key for key in self._keys if key in keys), None)
 
     @property
     def state(self) -> dict[str, Any]:
         """What was counted, as JSON."""
         self._add_whole()
-        return {"counts": dict(self._counts), "annotated": self._annotated, "others": self._others}
+        return {
+            "counts": dict(self._counts),
+            "annotated": dict(self._annotated),
+            "others": dict(self._others),
+        }
 
     def add(self, state: Mapping[str, Any]) -> None:
         """Add what another one counted of the same file."""
         self._counts.update(state["counts"])
-        self._annotated += state["annotated"]
-        self._others += state["others"]
+        self._annotated.update(state["annotated"])
+        self._others.update(state["others"])
 
     def _add_whole(self) -> None:
         for layout, count in self._alike.items():
@@ -153,15 +166,17 @@ class Unread:
     def _takes(self, key: str, keys: tuple[str, ...], symbols: frozenset[str], several: bool) -> bool:
         """Whether a rule represents an INFO key of a line, by the other keys and the symbolic alleles that it has."""
         file = self._file
-        if self._annotation is not None and key == self._annotation.key:
-            return any(source.startswith("annotation/") for source in self._read)
+        if key in self._keys:
+            return key == self._counting(keys) and any(
+                source.startswith("annotation/") for source in self._read
+            )
         source = f"INFO/{key}"
         if source not in self._read or (source in SYMBOLIC and not symbols):
             return False
         if source in SYMBOLIC:
             return _extends(key, keys, symbols, several)
         if key == "GENEINFO":
-            return self._annotation is None or self._annotation.key not in keys
+            return self._counting(keys) is None
         if key == "SOMATIC":
             return file.somatic is not None and not file.options.source_class
         if key == "RS":
@@ -182,6 +197,8 @@ class Unread:
                 source not in self._read
                 or (source in SYMBOLIC and not symbolic)
                 or (key == "VAF" and "AF" in keys)
+                or (key in LOCAL and ("AD" in keys or not self._file.local))
+                or (key in TIERED and ("AD" in keys or key not in self._file.tiers))
             ):
                 left.append((key, source))
         return tuple(left)
@@ -194,9 +211,13 @@ class Unread:
                 yield issue("FB-VCF-087", f"the mapping leaves out {name} (values: {count})", self._file.name)
             else:
                 yield issue("FB-VCF-086", f"no rule represents {name} (values: {count})", self._file.name)
-        annotation = self._annotation
-        if annotation is None or not self._annotated:
-            return
+        for annotation in self._annotations:
+            if self._annotated[annotation.key]:
+                yield from self._left_of_annotation(annotation)
+
+    def _left_of_annotation(self, annotation: ConsequenceFormat) -> Iterator[Issue]:
+        """What no rule represents of the consequence annotation, field by field."""
+        annotated, others = self._annotated[annotation.key], self._others[annotation.key]
         known = {index: name for name, index in annotation.fields.items()}
         left = [
             shown
@@ -205,12 +226,10 @@ class Unread:
         ]
         code = "FB-VCF-087" if f"INFO/{annotation.key}" in self._ignored else "FB-VCF-086"
         if left:
-            text = (
-                f"no rule represents of INFO/{annotation.key} (values: {self._annotated}): {', '.join(left)}"
-            )
+            text = f"no rule represents of INFO/{annotation.key} (values: {annotated}): {', '.join(left)}"
             yield issue(code, text, self._file.name)
-        if self._others:
-            text = f"of INFO/{annotation.key} one effect is represented, of several (values: {self._others})"
+        if others:
+            text = f"of INFO/{annotation.key} one effect is represented, of several (values: {others})"
             yield issue(code, text, self._file.name)
 
 

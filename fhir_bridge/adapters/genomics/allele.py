@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
+from fhir_bridge.adapters.genomics.allele_filters import STATUS
 from fhir_bridge.adapters.genomics.alleles import change_type
 from fhir_bridge.adapters.genomics.assembly import pseudoautosomal
 from fhir_bridge.adapters.genomics.cached_property import cached, shared
@@ -78,10 +79,12 @@ class Allele:
     """An ALT that a sample's genotype has (scope `Allele`).
 
     `occurrence`: how many different calls of this variant the file has given the sample, with this one. `repeated`:
-    an earlier line says the very same. `twin`: the same ALT of another sample of the line, which says what is `shared`.
+    an earlier line says the very same. `respelled`: POS, REF and ALT, and GT, of an earlier line
+    with another spelling. `twin`: the same ALT of another sample of the line, which says what is `shared`.
     """
 
     twin: Allele | None = None
+    respelled: tuple[str, str] | None = None
 
     def __init__(self, call: Call, number: int) -> None:
         self.occurrence = 1
@@ -93,7 +96,7 @@ class Allele:
         self.alternate = call.line.alternates[number - 1]
         if self.alternate.kind == "bases":
             self.__dict__.update(_OF_BASES)
-        if call.file.consequences is None:
+        if not call.file.consequences:
             self.__dict__.update(_WITHOUT_ANNOTATION)
 
     @property
@@ -163,7 +166,7 @@ class Allele:
     def _described(self, describe: Callable[[str, int, str, str], str | None]) -> Code | None:
         line = self.line
         accession = line.accession
-        if accession is None or self.alternate.kind != "bases":
+        if accession is None or self.alternate.kind != "bases" or line.outside:
             return None
         if self.file.reference is None:
             described = describe(accession, line.pos, line.ref, self.alt)
@@ -264,6 +267,22 @@ class Allele:
     # The call of this allele
 
     @property
+    def filtered(self) -> str | None:
+        """Which filters the call fails, and which the ALT by itself, in words."""
+        filtered = self.call.filtered
+        if self.file.by_allele and (listed := self.line.allele_filters):
+            own = [name for name in listed[self.number - 1] if name not in self.line.failed_filters]
+            if own:
+                text = f"{STATUS} {', '.join(own)}"
+                return f"{filtered}; {text}" if filtered else text
+        return filtered
+
+    @property
+    def confidence(self) -> str | None:
+        """That of the call, and `low` where the ALT fails a filter."""
+        return "low" if self.file.by_allele and self.filtered else self.call.confidence
+
+    @property
     def allele_depth(self) -> int | None:
         """Reads with this allele (AD)."""
         reads = self.call.reads
@@ -318,6 +337,9 @@ class Allele:
             text += self._described_by_caller()
         if self.occurrence > 1:
             text += f". The file calls this variant in another way on an earlier line (this is call {self.occurrence})"
+        if self.respelled is not None:
+            written, genotype = self.respelled
+            text += f". The file calls this variant on an earlier line too, as {written} with GT={genotype}"
         return text
 
     def _described_by_caller(self) -> str:
@@ -340,7 +362,7 @@ class Allele:
         """From which parent the allele comes, or that it is new, by the pedigree; None where nothing says it, and of a
         call that fails a filter."""
         parents = self.file.pedigree.parents.get(self.call.name)
-        if parents is None or self.call.filtered:
+        if parents is None or self.filtered:
             return None
         line = self.line
         return inheritance(
@@ -368,12 +390,49 @@ class Allele:
 
     @shared
     def _consequences(self) -> list[annotation.Consequence]:
-        reader = self.file.consequences
-        text = self.line.text(reader.key) if reader else None
-        if reader is None or text is None:
-            return []
         every = self.file.options.transcripts == "all"
-        return reader.read(text, self.line.ref, tuple(self.line.alt), self.number, every=every)
+        return next((each for _, each in self._annotations(every=every)), [])
+
+    def _annotations(self, *, every: bool) -> Iterator[tuple[str, list[annotation.Consequence]]]:
+        """INFO keys that say something of the allele, and what, in the order in which they count."""
+        line = self.line
+        for reader in self.file.consequences:
+            text = line.text(reader.key)
+            if text is not None:
+                pointed = line.pointed if reader.key == "BCSQ" else ()
+                results = reader.read(text, line.alleles, self.number, every=every, pointed=pointed)
+                if results:
+                    yield reader.key, results
+
+    @property
+    def annotation_problems(self) -> Iterator[tuple[str, str]]:
+        """Code and words for what annotations say that can't be tied to the allele, and where they differ."""
+        line = self.line
+        stated = [reader for reader in self.file.consequences if line.text(reader.key) is not None]
+        if len(line.alternates) == 1 and len(stated) < 2 and "@" not in line.columns[7]:
+            return
+        for reader in stated:
+            text = line.text(reader.key) or ""
+            if len(line.alternates) > 1 and reader.untied(text, line.alleles):
+                yield (
+                    "FB-VCF-058",
+                    f"INFO/{reader.key}: an effect is tied to none of several ALTs, and is left out",
+                )
+            if reader.key == "BCSQ" and annotation.points_to(text):
+                pointed = reader.read("", line.alleles, self.number, every=False, pointed=line.pointed)
+                if not pointed and not reader.read(text, line.alleles, self.number, every=False):
+                    message = (
+                        "INFO/BCSQ points to a line that was not read or lacks the ALT: no effect is stated"
+                    )
+                    yield "FB-VCF-058", message
+        if len(stated) > 1 and len(every := list(self._annotations(every=True))) > 1:
+            (key, (first, *_)), *others = every
+            for other, results in others:
+                if annotation.differ(first, results):
+                    yield (
+                        "FB-VCF-059",
+                        f"INFO/{other} says another gene or effect than INFO/{key}, which counts",
+                    )
 
     @cached
     def consequence(self) -> annotation.Consequence:

@@ -26,7 +26,8 @@ class Alternate:
 
     Attributes:
         text: as written.
-        kind: `bases`, `symbolic`, `breakend`, `spanning` (`*`), `unknown` (`<NON_REF>`, `<*>`) or `missing` (`.`).
+        kind: `bases`, `symbolic`, `breakend`, `spanning` (`*`), `unknown` (`<NON_REF>`, `<*>`), `missing` (`.`) or
+            `invalid` (one of several ALTs of a line that can't be read).
         symbol: the words of a symbolic allele: `("DUP", "TANDEM")`.
     """
 

@@ -7,7 +7,7 @@ the annotator picked, else the canonical one, else the first of a transcript, el
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -21,10 +21,20 @@ from fhir_bridge.adapters.genomics.sequence_ontology import consequence_term
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.values import decimal
 
-__all__ = ["CONSEQUENCES", "NONE", "Consequence", "ConsequenceFormat", "Frequency", "consequence_format"]
+__all__ = [
+    "CONSEQUENCES",
+    "NONE",
+    "Alleles",
+    "Consequence",
+    "ConsequenceFormat",
+    "Frequency",
+    "consequence_formats",
+    "differ",
+    "points_to",
+]
 
 CONSEQUENCES = ("CSQ", "ANN", "BCSQ")
-"""INFO keys of consequences; the first that a header declares so that it can be read is taken."""
+"""INFO keys of consequences; of a line the first that says something of an allele is taken."""
 _ALIASES = {
     "allele": ("allele",),
     "allele_num": ("allele_num",),
@@ -35,6 +45,8 @@ _ALIASES = {
     "feature_type": ("feature_type",),
     "hgvs_c": ("hgvsc", "hgvs.c"),
     "hgvs_p": ("hgvsp", "hgvs.p"),
+    "amino_acids": ("amino_acid_change",),
+    "dna_change": ("dna_change",),
     "impact": ("impact", "annotation_impact"),
     "mane": ("mane_select",),
     "pick": ("pick",),
@@ -52,6 +64,36 @@ _POPULATIONS = {
 _BETWEEN = frozenset(("intergenic_variant", "intergenic_region"))
 _REFSEQ = re.compile(r"[NX][MR]_[0-9]+(?:\.[0-9]+)?")
 _ENSEMBL = re.compile(r"ENS[A-Z]*T[0-9]+(?:\.[0-9]+)?")
+
+
+_BCFTOOLS = {
+    "synonymous": "synonymous_variant",
+    "missense": "missense_variant",
+    "frameshift": "frameshift_variant",
+    "splice_acceptor": "splice_acceptor_variant",
+    "splice_donor": "splice_donor_variant",
+    "splice_region": "splice_region_variant",
+    "stop_retained": "stop_retained_variant",
+    "start_retained": "start_retained_variant",
+    "5_prime_utr": "5_prime_UTR_variant",
+    "3_prime_utr": "3_prime_UTR_variant",
+    "non_coding": "non_coding_transcript_variant",
+    "intron": "intron_variant",
+    "intergenic": "intergenic_variant",
+    "coding_sequence": "coding_sequence_variant",
+}
+"""What bcftools csq writes for terms of SO (its manual); the others are SO's own. An effect behind a stop (`*missense`)
+is none of them."""
+JOINED = re.compile(r"[A-Za-z]\+[0-9]")
+"""In BCSQ the place between two variants that have an effect together (`101C>T+104C>T`)."""
+
+
+class Alleles(NamedTuple):
+    """What an annotation is compared with: POS, REF in upper case, and the ALTs as written."""
+
+    position: int
+    reference: str
+    alternates: tuple[str, ...]
 
 
 class Frequency(NamedTuple):
@@ -117,12 +159,15 @@ class ConsequenceFormat:
         self._populations = [(name, source) for name, source in populations.items() if name in self.fields]
 
     def read(
-        self, text: str, reference: str, alternates: tuple[str, ...], number: int, *, every: bool
+        self, text: str, alleles: Alleles, number: int, *, every: bool, pointed: Sequence[str] = ()
     ) -> list[Consequence]:
-        """The consequence of ALT `number` (from 1) of a line on the chosen transcript, then those on `every` other."""
-        entries = [
-            entry for entry in self._entries(text) if self._is_for(entry, reference, alternates, number)
-        ]
+        """The consequence of ALT `number` (from 1) of a line on the chosen transcript, then those on `every` other.
+
+        `pointed`: what earlier lines say to which this one points (BCSQ).
+        """
+        entries = [entry for entry in self._entries(text) if self._is_for(entry, alleles, number)]
+        for other in pointed:
+            entries += [entry for entry in self._entries(other) if _changes(entry, alleles, number)]
         if not entries:
             return []
         chosen = min(entries, key=self._rank)
@@ -136,14 +181,21 @@ class ConsequenceFormat:
             values = item.split("|")
             yield {name: values[at].strip() for name, at in self.fields.items() if at < len(values)}
 
-    def _is_for(
-        self, entry: Mapping[str, str], reference: str, alternates: tuple[str, ...], number: int
-    ) -> bool:
+    def untied(self, text: str, alleles: Alleles) -> bool:
+        """Whether anything that is said of a line is of none of its ALTs."""
+        numbers = range(1, len(alleles.alternates) + 1)
+        return any(
+            not any(self._is_for(entry, alleles, number) for number in numbers)
+            for entry in self._entries(text)
+        )
+
+    def _is_for(self, entry: Mapping[str, str], alleles: Alleles, number: int) -> bool:
         if entry.get("allele_num"):
             return entry["allele_num"] == str(number)
+        reference, alternates = alleles.reference, alleles.alternates
         allele = entry.get("allele")
         if not allele:
-            return len(alternates) == 1
+            return len(alternates) == 1 or _changes(entry, alleles, number)
         if self.key == "ANN":
             return allele == alternates[number - 1] or allele == str(number) or len(alternates) == 1
         return allele in _vep_alleles(reference, alternates, number) or len(alternates) == 1
@@ -158,7 +210,7 @@ class ConsequenceFormat:
         return 3 if entry.get("feature_type", "").lower() in ("transcript", "") else 4
 
     def _consequence(self, entry: Mapping[str, str]) -> Consequence:
-        impact, coded = entry.get("impact") or None, _coded_terms(entry.get("terms") or "")
+        impact, coded = entry.get("impact") or None, _coded_terms(entry.get("terms") or "", self.key)
         if coded and all(term.display in _BETWEEN for term in coded):
             # Between genes there is no gene and no transcript: what is there names the neighbours.
             return Consequence(terms=coded, impact=impact, frequencies=self._frequencies(entry))
@@ -169,6 +221,10 @@ class ConsequenceFormat:
         name = coding.partition(":")[0] if ":" in coding else feature
         names = (coding if coding_name(coding) else None, protein if protein_name(protein) else None)
         texts = [text for text, known in zip((coding, protein), names, strict=True) if text and not known]
+        if amino_acids := entry.get("amino_acids"):
+            together = entry.get("dna_change", "")
+            amino_acids += f" (together: {together})" if "+" in together else ""
+            texts.append(f"{feature}: {amino_acids}" if feature else amino_acids)
         named = f"{names[0]} ({protein})" if names[0] and texts else None
         symbols = [text for text in (entry.get("symbol") or "").split("&") if text]
         return Consequence(
@@ -196,9 +252,43 @@ class ConsequenceFormat:
 
 
 @lru_cache(maxsize=4096)
-def _coded_terms(text: str) -> tuple[Term, ...]:
+def _coded_terms(text: str, key: str) -> tuple[Term, ...]:
     """The terms of an effect, which few lines have for themselves."""
-    return tuple(consequence_term(term) for term in text.split("&") if term)
+    terms = (term for term in text.split("&") if term)
+    return tuple(consequence_term(_BCFTOOLS.get(term, term) if key == "BCSQ" else term) for term in terms)
+
+
+def _changes(entry: Mapping[str, str], alleles: Alleles, number: int) -> bool:
+    """Whether the change that BCSQ states, of one variant or of several joined by `+`, has this ALT."""
+    own = f"{alleles.position}{alleles.reference}>{alleles.alternates[number - 1]}".upper()
+    return own in entry.get("dna_change", "").upper().split("+")
+
+
+def points_to(text: str) -> list[int]:
+    """The positions whose lines have what BCSQ says of this line too (`@43100000`)."""
+    return [int(item[1:]) for item in text.split(",") if item[:1] == "@" and item[1:].isdecimal()]
+
+
+def differ(first: Consequence, others: Sequence[Consequence]) -> bool:
+    """Whether what another annotation says of an allele is of another gene, another effect, or names another change."""
+    gene, terms = first.symbol, _comparable(first)
+    if not any(each.symbol == gene and (terms & _comparable(each) or not terms) for each in others):
+        return True
+    feature = first.feature.partition(".")[0]
+    same = [each for each in others if each.feature.partition(".")[0] == feature and each.hgvs_c]
+    change = (first.hgvs_c or "").partition(":")[2]
+    return bool(feature and change and same) and all(
+        (each.hgvs_c or "").partition(":")[2] != change for each in same
+    )
+
+
+def _comparable(consequence: Consequence) -> set[str]:
+    """Effects without what annotators word differently."""
+    names = (term.display for term in consequence.terms)
+    return {
+        "intergenic_variant" if name in _BETWEEN else re.sub("^(?:conservative|disruptive)_", "", name)
+        for name in names
+    }
 
 
 @lru_cache(maxsize=4096)
@@ -223,8 +313,9 @@ def _vep_alleles(reference: str, alternates: tuple[str, ...], number: int) -> tu
     return (text,)
 
 
-def consequence_format(header: Header) -> ConsequenceFormat | None:
-    """The consequence annotation that a header declares, CSQ before ANN before BCSQ; None where there is none."""
+def consequence_formats(header: Header) -> tuple[ConsequenceFormat, ...]:
+    """The consequence annotations that a header declares with their fields, CSQ before ANN before BCSQ."""
+    results = []
     for key in CONSEQUENCES:
         definition = header.info.get(key)
         if definition is None:
@@ -232,5 +323,5 @@ def consequence_format(header: Header) -> ConsequenceFormat | None:
         text = definition.description
         _, result, order = text.partition("ormat:") if "ormat:" in text else text.partition("annotations:")
         if result and "|" in order:
-            return ConsequenceFormat(key, order.split("|"))
-    return None
+            results.append(ConsequenceFormat(key, order.split("|")))
+    return tuple(results)

@@ -22,6 +22,7 @@ __all__ = [
     "UnknownBuild",
     "accession",
     "chromosome",
+    "contig_length",
     "detect",
     "named",
     "names_build",
@@ -168,6 +169,13 @@ def accession(build: Build, contig: Contig) -> str | None:
             )
         return build.accessions["MT"] if contig.name == "MT" else None
     return build.accessions[name]
+
+
+def contig_length(build: Build, chromosome: str | None, accession: str | None) -> int | None:
+    """Bases of a chromosome in a build; None of another contig, and where neither is known."""
+    if accession == _HG19_MITOCHONDRION[0]:
+        return _HG19_MITOCHONDRION[1]
+    return build.lengths.get(chromosome) if chromosome and accession else None
 
 
 def detect(

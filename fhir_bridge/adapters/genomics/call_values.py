@@ -6,6 +6,7 @@ from fhir_bridge.adapters.genomics.checks import fits
 from fhir_bridge.adapters.genomics.definition import CheckedKey, Definition
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
+from fhir_bridge.adapters.genomics.local_alleles import wrong_local
 from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE
 from fhir_bridge.adapters.genomics.usage import FRACTIONS, several_alts
 from fhir_bridge.adapters.genomics.values import decimal
@@ -79,6 +80,10 @@ def wrong_values(call: Call, column: int, locator: str) -> list[Issue]:
             )
             issues.append(issue(wrong[0], message, locator))
             del fields[key]
+    if call.file.local and (problem := wrong_local(fields, len(call.line.alternates))):
+        message = f"{problem} (column {column + 1}); reads are left out (VCF 4.5 §1.6.2)"
+        issues.append(issue("FB-VCF-034", message, locator))
+        fields.pop("LAD", None)
     return issues
 
 

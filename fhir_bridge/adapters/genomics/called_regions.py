@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from fhir_bridge.adapters.genomics.block_lengths import own_length
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.values import decimal
 
@@ -18,6 +19,8 @@ def note_regions(line: Line) -> None:
     """Note which samples a line of a gVCF calls: a block up to its END, or the bases of REF (VCF 4.3 §5.5).
 
     What fails a filter is not called, and neither is as reference what has no read or no quality (see `_shown`).
+    Where the samples have lengths of their own (LEN, VCF 4.5), each has its block; one that is missing on a line within
+    its block has no other there.
     """
     file = line.file
     block = not line.alternates or all(alternate.kind == "unknown" for alternate in line.alternates)
@@ -25,12 +28,14 @@ def note_regions(line: Line) -> None:
         file.blocks = block and (line.end is not None or bool(line.alternates))
         if not file.blocks:
             return
+    length = line.keys.index("LEN") if file.block_lengths and "LEN" in line.keys else None
     last = line.pos + len(line.ref) - 1
     if block and line.end is not None:
         last = max(last, line.end)
     failed = bool(line.failed_filters)
     for (column, _), study in zip(file.columns, file.studies, strict=True):
-        fields = dict(zip(line.keys, line.columns[column].split(":"), strict=False))
+        values = line.columns[column].split(":")
+        fields = dict(zip(line.keys, values, strict=False))
         genotype = fields.get("GT", ".")
         called = (
             "." not in genotype
@@ -38,7 +43,15 @@ def note_regions(line: Line) -> None:
             and not file.failing(fields.get("FT", ".").replace(",", ";"))
             and (not _REFERENCE.issuperset(genotype) or _shown(fields, dict(file.thresholds)))
         )
-        (study.called_regions if called else study.uncalled_regions).add(line.chrom, line.pos, last)
+        end = last
+        if length is not None:
+            own_block = own_length(values, length)
+            if own_block is not None:
+                end = line.pos + own_block - 1
+                study.block_end = line.chrom, end
+            elif not genotype.strip("./|") and _within(study.block_end, line):
+                continue  # The sample's block goes on: what the line says is of others.
+        (study.called_regions if called else study.uncalled_regions).add(line.chrom, line.pos, end)
 
 
 _REFERENCE = frozenset("0/|")
@@ -51,3 +64,9 @@ def _shown(fields: Mapping[str, str], least: Mapping[str, Decimal]) -> bool:
         if value is not None and (value <= 0 or value < least.get(setting, 0)):
             return False
     return True
+
+
+def _within(block: tuple[str, int], line: Line) -> bool:
+    """Whether a line begins within a block that ends there."""
+    contig, last = block
+    return contig == line.chrom and line.pos <= last

@@ -13,6 +13,7 @@ from fhir_bridge.adapters.genomics.file import Study
 from fhir_bridge.adapters.genomics.findings import count_allele
 from fhir_bridge.adapters.genomics.format_pattern import format_pattern
 from fhir_bridge.adapters.genomics.genotype import Genotype, parse_genotype
+from fhir_bridge.adapters.genomics.hgvs import trim
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
 from fhir_bridge.adapters.genomics.relations import Relations, breakend_mate
@@ -48,7 +49,7 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
     columns = line.columns
     keys = columns[8]
     if not (keys == "GT" or keys.startswith("GT:")):
-        return _without_genotype(line, locator), issue("FB-VCF-065", _REASONS["FB-VCF-065"], locator)
+        return _without_genotype(line, locator, relations)
     width = keys.count(":")
     # An ALT `.` has no name, but a genotype may count it (`0|1`).
     highest = len(line.alternates) or 1
@@ -89,7 +90,7 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
                 issues += wrong_values(Call(line, name, text, genotype), column, locator)
             continue
         call = Call(line, name, text, genotype)
-        if pattern is None or not pattern.fullmatch(text):
+        if pattern is None or file.local or not pattern.fullmatch(text):
             issues += wrong_values(call, column, locator)
         _alleles(call, study, reported)
         if call.alleles:
@@ -125,20 +126,59 @@ def _by_copies(call: Call, study: Study, reported: set[tuple[str, str]]) -> bool
 
 
 _TWO_COPIES = Genotype("./.", (None, None), phased=False, alternates=(), highest=0, missing=2)
+_PRESENT = Genotype(".", (None,), phased=False, alternates=(1,), highest=1, missing=1)
+"""What INFO/SOMATIC says of a tumour: it has the only ALT, in nobody knows how many copies."""
 
 
-def _without_genotype(line: Line, locator: str) -> list[Issue]:
-    """For a check of the syntax: values of a line without GT, which are of two copies (VCF 4.3 §1.6.2, GL)."""
-    if not line.file.options.check:
-        return []
-    issues = []
-    for column, name in line.file.columns:
-        text = line.columns[column]
-        if text.count(":") > line.columns[8].count(":"):
+def _without_genotype(
+    line: Line, locator: str, relations: Sequence[Relations]
+) -> tuple[list[Issue], Issue | None]:
+    """As `read_calls`, of a line without GT: the tumour has the only ALT of a line with INFO/SOMATIC (Strelka, Manta).
+
+    Of other samples such a line says nothing; it is counted, so that their reports don't pass over it.
+    """
+    file, issues = line.file, []
+    wide = line.columns[8].count(":")
+    named = [each for each in line.alternates if each.kind not in _NO_ALLELE]
+    tumour: frozenset[str] = frozenset()
+    if (
+        len(named) == len(line.alternates) == 1
+        and line.raw_info.get("SOMATIC") is True
+        and not file.options.check
+    ):
+        tumour = file.somatic if file.somatic is not None and len(file.somatic) == 1 else tumour
+    reported: set[tuple[str, str]] = set()
+    for location, (column, name) in enumerate(file.columns):
+        text, study = line.columns[column], file.studies[location]
+        if text.count(":") > wide and (file.options.check or name in tumour):
             message = f"column {column + 1} has more values than FORMAT"
             issues.append(issue("FB-VCF-041", message, locator))
-        issues += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
-    return issues
+            if name in tumour:
+                study.lose("FB-VCF-041")
+                continue
+        if name in tumour:
+            call = Call(line, name, text, _PRESENT)
+            issues += wrong_values(call, column, locator)
+            reported.add(_statement("FB-VCF-056"))
+            _alleles(call, study, reported)
+            if call.alleles:
+                relations[location].relate(call)
+                line.calls.append(call)
+            continue
+        if file.options.check:  # values of genotypes are of two copies (VCF 4.3 §1.6.2, GL)
+            issues += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
+        if named:
+            study.ungenotyped += 1
+            if not tumour:
+                study.called += len(named)
+                study.not_represented["FB-VCF-065"] += len(named)
+    if line.calls:
+        reported.update(misdeclared(line))
+    issues += [issue(code, message, locator) for code, message in sorted(reported)]
+    if line.calls:
+        return issues, None
+    code = _reason(line, {code for code, _ in reported}, called=False) if tumour else "FB-VCF-065"
+    return issues, issue(code, _REASONS[code], locator)
 
 
 def _informative(line: Line, width: int) -> list[tuple[int, str]]:
@@ -164,15 +204,31 @@ def _alleles(call: Call, study: Study, reported: set[tuple[str, str]]) -> None:
         study.not_represented["FB-VCF-051"] += len(call.genotype.alternates)
         return
     study.called += len(call.genotype.alternates)
-    if call.genotype.missing:
+    if call.genotype.missing and call.genotype is not _PRESENT:
         reported.add(_statement("FB-VCF-042"))
     for number in call.genotype.alternates:
         kind = line.alternates[number - 1].kind if line.alternates else "unknown"
         if kind in _NO_ALLELE:
             study.not_represented[_NO_ALLELE[kind]] += 1
-            reported.add(_statement(_NO_ALLELE[kind]))
+            if kind == "invalid":  # which is an issue of the line
+                study.lost_calls += 1
+            else:
+                reported.add(_statement(_NO_ALLELE[kind]))
+        elif line.file.by_allele and (own := line.allele_filters) and own[number - 1]:
+            _filtered_allele(call, number, study, reported)
         else:
             _allele(call, number, study, reported)
+
+
+def _filtered_allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]]) -> None:
+    """An ALT that fails a filter by itself (AS_FilterStatus)."""
+    if call.file.options.filtered == "leave-out":
+        study.left_out += 1
+        study.not_represented["FB-VCF-051"] += 1
+        reported.add(_statement("FB-VCF-051"))
+        return
+    reported.add(_statement("FB-VCF-050"))
+    _allele(call, number, study, reported)
 
 
 def _fails(call: Call, study: Study, reported: set[tuple[str, str]]) -> bool:
@@ -207,6 +263,11 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
         allele.occurrence = len(earlier) + 1
         if earlier:
             reported.add(_statement("FB-VCF-038"))
+    if line.near and allele.alternate.kind == "bases":
+        other = line.near.get((call.name, *trim(line.pos, line.ref, allele.alt)))
+        if other is not None and other[0] != f"{line.pos} {line.ref} {allele.alt}":
+            allele.respelled = other
+            reported.add(_statement("FB-VCF-092"))
     call.alleles.append(allele)
     reportable = count_allele(study, allele)
     if call.file.options.keep and not reportable and not _is_stored(allele):
@@ -216,6 +277,8 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
         return
     for code in _limits(allele):
         reported.add(_statement(code))
+    if call.file.consequences:
+        reported.update(allele.annotation_problems)
     if allele.alternate.kind == "symbolic":
         reported.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
 
@@ -243,6 +306,8 @@ def _limits(allele: Allele) -> list[str]:
     elif allele.alternate.kind == "symbolic":
         if not allele.placed:
             limits.append("FB-VCF-045")
+    elif line.outside:
+        limits.append("FB-VCF-057")
     elif line.accession is None:
         if line.chromosome == "MT":
             limits.append("FB-VCF-049")
@@ -260,11 +325,12 @@ def _limits(allele: Allele) -> list[str]:
     return limits
 
 
-_NO_ALLELE = {"spanning": "FB-VCF-048", "unknown": "FB-VCF-047"}
+_NO_ALLELE = {"spanning": "FB-VCF-048", "unknown": "FB-VCF-047", "invalid": "FB-VCF-026"}
 _STATEMENTS = {
     "FB-VCF-039": "REF is not what the reference sequence has there: neither g.HGVS nor SPDI is stated",
     "FB-VCF-037": "the same call as on an earlier line: it is written once",
     "FB-VCF-038": "a variant of an earlier line is called in another way: both calls are written",
+    "FB-VCF-092": "a variant of an earlier line is called again, spelled in another way: both calls are written",
     "FB-VCF-042": "half call: zygosity is not stated",
     "FB-VCF-043": "g.HGVS is not stated without the reference sequence; REF, ALT and position are kept",
     "FB-VCF-044": "breakend: kept as written, it names no mate",
@@ -273,8 +339,10 @@ _STATEMENTS = {
     "FB-VCF-047": "called for <NON_REF>, <*> or an ALT `.`: no allele is named",
     "FB-VCF-048": "the spanning deletion * is no allele of its own",
     "FB-VCF-049": "g.HGVS is not stated: the mitochondrial reference is not known",
-    "FB-VCF-050": "the call fails a filter (FILTER or FT): kept, with confidence low",
-    "FB-VCF-051": "the call fails a filter (FILTER or FT): left out, as the setting `filtered` says",
+    "FB-VCF-050": "the call fails a filter (FILTER, FT or AS_FilterStatus): kept, with confidence low",
+    "FB-VCF-051": "the call fails a filter (FILTER, FT or AS_FilterStatus): left out, as the setting `filtered` says",
+    "FB-VCF-056": "no genotype: the tumour has the ALT by INFO/SOMATIC, zygosity is not stated",
+    "FB-VCF-057": "POS and REF are not within the contig's known length: neither g.HGVS nor SPDI is stated",
     "FB-VCF-052": "CLNSIG is none of ClinVar's words; it is kept as text, and the report says that it can't be read",
 }
 

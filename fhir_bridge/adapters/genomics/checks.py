@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from fhir_bridge.adapters.genomics.allele_filters import STATUS, counted
 from fhir_bridge.adapters.genomics.alleles import Alternate, parse_alternate
 from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.header import Header
@@ -70,18 +71,29 @@ def position(text: str) -> int:
 
 
 def alternates(text: str, reference: str) -> list[Alternate]:
-    """The ALTs of a line; `.` gives none. A symbolic ALT may occur twice: its length can differ (VCF 4.3 §3)."""
+    """The ALTs of a line; `.` gives none. A symbolic ALT may occur twice: its length can differ (VCF 4.3 §3).
+
+    One of several that is wrong is of the kind `invalid`, with what is wrong with it as its symbol.
+
+    Raises:
+        LineError: all are wrong, or one is given twice.
+    """
     if text == ".":
         return []
     results = []
     parts = text.split(",")
+    wrong = ""
     for part in parts:
         alternate = parse_alternate(part)
         if alternate is None or alternate.kind == "missing":
-            raise LineError("FB-VCF-026", "an ALT is neither bases, *, <ID> nor a breakend")
-        if alternate.kind == "bases" and part.upper() == reference.upper():
-            raise LineError("FB-VCF-026", "an ALT equals REF")
+            wrong = "an ALT is neither bases, *, <ID> nor a breakend"
+            alternate = Alternate(part, "invalid", (wrong,))
+        elif alternate.kind == "bases" and part.upper() == reference.upper():
+            wrong = "an ALT equals REF"
+            alternate = Alternate(part, "invalid", (wrong,))
         results.append(alternate)
+    if wrong and all(alternate.kind == "invalid" for alternate in results):
+        raise LineError("FB-VCF-026", wrong)
     if len(parts) > 1 and len(set(parts)) < len(parts):
         named = [alternate.text for alternate in results if alternate.kind != "symbolic"]
         if len(set(named)) < len(named):
@@ -181,7 +193,8 @@ def check_info(
             elif definition.number not in single or "," in value or value[0] == "-":
                 wrong = _impossible(value, definition, alternates)
         elif equals and definition.number not in _OPEN and value != "." and value:
-            wrong = _miscounted(value, definition, alternates)
+            if not (key == STATUS and counted(value, alternates)):
+                wrong = _miscounted(value, definition, alternates)
             untidy |= key == "CIGAR" and not _CIGAR.fullmatch(value)
         elif (
             (equals and not value)

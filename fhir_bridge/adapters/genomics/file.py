@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
-from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
-from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
+from fhir_bridge.adapters.genomics.allele_filters import STATUS
+from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_formats
+from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome, contig_length
+from fhir_bridge.adapters.genomics.block_lengths import has_block_lengths
 from fhir_bridge.adapters.genomics.clinvar_release import open_release
 from fhir_bridge.adapters.genomics.definition import CheckedKey
 from fhir_bridge.adapters.genomics.delivery import begin_digest, somatic_samples
 from fhir_bridge.adapters.genomics.file_text import FileText
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.local_alleles import has_local_reads
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
 from fhir_bridge.adapters.genomics.panel import Panel, read_panel
 from fhir_bridge.adapters.genomics.pedigree import read_pedigree
@@ -27,6 +30,7 @@ from fhir_bridge.adapters.genomics.reference import open_reference
 from fhir_bridge.adapters.genomics.region_list import RegionList
 from fhir_bridge.adapters.genomics.regions import Regions
 from fhir_bridge.adapters.genomics.term import Term
+from fhir_bridge.adapters.genomics.tiers import tiers
 from fhir_bridge.adapters.genomics.usage import uses
 from fhir_bridge.fhir.datatypes import Code, DateTime
 from fhir_bridge.fhir.issues import Issue
@@ -45,11 +49,12 @@ class Studied:
 
 
 class Place(NamedTuple):
-    """A contig: its name, the chromosome it stands for, and its RefSeq accession."""
+    """A contig: its name, the chromosome it stands for, its RefSeq accession, and its last base as far as known."""
 
     name: str
     chromosome: str | None
     accession: Code | None
+    last: int
 
 
 class LineAccount(Protocol):
@@ -83,6 +88,9 @@ class VcfFile:
         sexes: `female` or `male` by sample, where the calls show it.
         blocks: a block of a gVCF has been read: its regions are noted.
         limited: not all lines were taken, by `--limit`.
+        by_allele: the header declares filters of each ALT.
+        tiers, local: FORMAT keys of reads by tier that can be used; whether there are reads of local alleles (LAD).
+        block_lengths: samples have the length of their own block (LEN).
         has_dbsnp: INFO/RS is the number of a dbSNP id.
         assessed: the header declares keys of ACMG/AMP classes or criteria.
         returned: places that the file comes back to, after lines of others.
@@ -126,6 +134,10 @@ class VcfFile:
             1 << 62 if options.check else header.lines + max(1, 2000 // max(1, len(self.columns)))
         )
         self.uses = uses(header)
+        self.tiers = tiers(header)
+        self.local = has_local_reads(header)
+        self.block_lengths = has_block_lengths(header)
+        self.by_allele = STATUS in header.info
         self.patterns: dict[tuple[str, int], re.Pattern[str] | None] = {}
         self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
         self.misdeclared: dict[tuple[str, bool], tuple[tuple[str, str], ...]] = {}
@@ -248,9 +260,9 @@ class VcfFile:
         return self._meta("note")
 
     @cached_property
-    def consequences(self) -> ConsequenceFormat | None:
-        """The reader of CSQ, ANN or BCSQ."""
-        return consequence_format(self.header)
+    def consequences(self) -> tuple[ConsequenceFormat, ...]:
+        """The readers of CSQ, ANN and BCSQ, in the order in which they count."""
+        return consequence_formats(self.header)
 
     def failing(self, filters: str) -> list[str]:
         """Which of the filters (FILTER or FT as written) failed; `passing` of the options are none."""
@@ -284,7 +296,9 @@ class VcfFile:
         if entry is None:
             declared = self.header.contigs.get(contig) or Contig(contig)
             known = accession(self.build, declared)
-            entry = Place(contig, chromosome(contig), Code(known) if known else None)
+            name = chromosome(contig)
+            length = declared.length or contig_length(self.build, name, known)
+            entry = Place(contig, name, Code(known) if known else None, length or 1 << 60)
             self._places[contig] = entry
         return entry
 
@@ -327,9 +341,11 @@ class Study:
             whose resource was written; withheld: those whose resource was made or tried and not written, by code.
         unbalanced: homozygous calls of which less than 0.6 of the reads have the allele.
         variants: alleles called; no_calls: lines so called; not_reference: lines not called as reference.
+        ungenotyped: lines with an ALT and without GT that state nothing of the sample.
         left_out: calls with an ALT that the setting `filtered` left out; lost_calls: genotypes that could not be read.
         classified: alleles with CLNSIG; unclear: those that may be pathogenic, and can't be read or distinguished.
         unlisted: alleles that the laboratory (ACMG) calls pathogenic or likely pathogenic, and ClinVar does not.
+        block_end: contig and last position of the sample's last block (LEN).
         kept: alleles that stay in the kept file alone.
         findings: reportable alleles, at most `max_findings`; `findings_count` counts all.
     """
@@ -347,11 +363,13 @@ class Study:
     not_reference: int = 0
     left_out: int = 0
     lost_calls: int = 0
+    ungenotyped: int = 0
     classified: int = 0
     unclear: int = 0
     unlisted: int = 0
     findings_count: int = 0
     kept: int = 0
+    block_end: tuple[str, int] = ("", 0)
     called_regions: RegionList = field(default_factory=RegionList)
     uncalled_regions: RegionList = field(default_factory=RegionList)
     findings: list[Finding] = field(default_factory=list)
@@ -380,7 +398,7 @@ class Study:
     def complete(self) -> bool:
         """Whether all that the file says of the sample could be read."""
         file = self.file
-        return not (file.cut or file.lost_lines or file.limited or self.lost_calls)
+        return not (file.cut or file.lost_lines or file.limited or self.lost_calls or self.ungenotyped)
 
     @property
     def called_bed(self) -> str | None:
@@ -473,4 +491,6 @@ class Study:
             lost.append(f"{self.file.lost_lines} lines can't be read")
         if self.lost_calls:
             lost.append(f"{self.lost_calls} genotypes of the sample can't be read")
+        if self.ungenotyped:
+            lost.append(f"{self.ungenotyped} lines have no genotype (GT) and do not say what the sample has")
         return f"Incomplete: {'; '.join(lost)}" if lost else ""

@@ -117,6 +117,12 @@ CODES = declare(
         "Find out which call is right; the note of the later one says that there are two.",
     ),
     IssueCode(
+        "FB-VCF-092",
+        "warning",
+        "A sample's variant is called again on a later line that spells it in another way: both calls are written",
+        "Find out which call is right (the note of the later one has both); bcftools norm spells them alike.",
+    ),
+    IssueCode(
         "FB-VCF-036",
         "warning",
         "A value can't be used as its header declares it; what would be computed from it is not stated",
@@ -187,13 +193,13 @@ CODES = declare(
     IssueCode(
         "FB-VCF-050",
         "information",
-        "A call fails a filter (FILTER or FT): it is kept, with confidence low",
+        "A call fails a filter (FILTER, FT or AS_FilterStatus): it is kept, with confidence low",
         "Name filters that count as passed with the option `passing`.",
     ),
     IssueCode(
         "FB-VCF-051",
         "information",
-        "A call fails a filter (FILTER or FT): it is left out, as the option `filtered` says",
+        "A call fails a filter (FILTER, FT or AS_FilterStatus): it is left out, as the option `filtered` says",
         "Nothing to do, or --set filtered=keep.",
     ),
     IssueCode(
@@ -213,6 +219,30 @@ CODES = declare(
         "warning",
         "INFO/SOMATIC is not tied to a sample: the header does not say which is the tumour, so no class is stated",
         "Name it in the header (##tumor_sample=, ##normal_sample=), or set --set source_class=.",
+    ),
+    IssueCode(
+        "FB-VCF-056",
+        "information",
+        "A somatic variant without a genotype: the tumour has it by INFO/SOMATIC, zygosity is not stated",
+        "Nothing to do.",
+    ),
+    IssueCode(
+        "FB-VCF-057",
+        "warning",
+        "A variant is before the first or beyond the last base of its contig: neither g.HGVS nor SPDI is stated",
+        "Find out which reference the calls were made with; REF, ALT and position are kept.",
+    ),
+    IssueCode(
+        "FB-VCF-058",
+        "warning",
+        "A consequence annotation can't be tied to an ALT: the gene and the effect that it states are left out",
+        "Split the lines (bcftools norm -m -) before they are annotated, or read the file whole.",
+    ),
+    IssueCode(
+        "FB-VCF-059",
+        "warning",
+        "Two consequence annotations of an allele differ: the first of CSQ, ANN and BCSQ counts",
+        "Find out which one is right; the other one is not represented.",
     ),
     IssueCode(
         "FB-VCF-055",
@@ -235,7 +265,12 @@ CODES = declare(
     IssueCode(
         "FB-VCF-064", "information", "Skipped: only a spanning deletion (*) is called here", "Nothing to do."
     ),
-    IssueCode("FB-VCF-065", "information", "Skipped: FORMAT has no GT", "Give a VCF with genotypes."),
+    IssueCode(
+        "FB-VCF-065",
+        "warning",
+        "Skipped: FORMAT has no GT, so that the line does not say which sample has its ALT; the reports are partial",
+        "Give a VCF with genotypes; of somatic lines name the tumour (##tumor_sample=).",
+    ),
     IssueCode(
         "FB-VCF-066",
         "information",

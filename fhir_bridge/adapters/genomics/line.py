@@ -10,17 +10,24 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from fhir_bridge.adapters.genomics.allele_filters import STATUS, allele_filters
 from fhir_bridge.adapters.genomics.alleles import Alternate
+from fhir_bridge.adapters.genomics.annotation import Alleles
 from fhir_bridge.adapters.genomics.assembly import names_build
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.genotype import Genotype
+from fhir_bridge.adapters.genomics.local_alleles import local_places
+from fhir_bridge.adapters.genomics.tiers import tiered_depths
 from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
 
-__all__ = ["Call", "Earlier", "Layout", "Line"]
+__all__ = ["Call", "Earlier", "Layout", "Line", "Spelled"]
 
 Earlier = dict[tuple[str, str], list[object]]
 """What lines of one position say, by sample and variant: one entry for each different call."""
+
+Spelled = dict[tuple[str, int, str, str], tuple[str, str]]
+"""How variants are spelled and called, by sample and by what remains without bases that REF and ALT have in common."""
 
 _EVIDENCE = ("GT", "DP", "GQ", "PS")
 _PASSED = frozenset(("PASS", "."))
@@ -70,6 +77,7 @@ class Line:
     Attributes:
         chromosome: `1` … `22`, `X`, `Y`, `MT`; None on another contig.
         accession: RefSeq accession of the contig, where it has one.
+        last_base: of the contig, as far as it is known.
         genomic_reference: the accession, else the contig's name.
         restated: whether components state build and chromosome; the accession of a chromosome states both.
         lost: INFO keys whose value was left out.
@@ -77,7 +85,12 @@ class Line:
         kept: alleles of it stay in the kept file alone.
         repetition: how many lines before it say the same but for samples.
         earlier: what the lines before at this position say of each sample and variant; None for the first of them.
+        near: what lines before say of variants that this one may spell in another way.
+        pointed: what BCSQ says on earlier lines to which this one points.
     """
+
+    pointed: Sequence[str] = ()
+    near: Spelled | None = None
 
     def __init__(
         self,
@@ -97,6 +110,7 @@ class Line:
         location = file.place(columns[0])
         self.chromosome = location.chromosome
         self.accession = location.accession
+        self.last_base = location.last
         self.genomic_reference = location.accession or location.name
         self.restated = file.options.restate or not names_build(location.accession)
         self.pos = position
@@ -147,6 +161,13 @@ class Line:
         """Names of the filters of the line that failed; `passing` of the options are none."""
         return self.file.failing(self.columns[6])
 
+    @cached
+    def allele_filters(self) -> list[list[str]]:
+        """Names of the filters that each ALT fails by itself; empty where the line has none, or not for each ALT."""
+        text = self.text(STATUS)
+        listed = allele_filters(text, len(self.alternates)) if text else None
+        return [self.file.failing(";".join(names)) for names in listed or ()]
+
     def info(self, key: str, alternate: int | None = None) -> Value | list[Value]:
         """An INFO value in its declared type."""
         value = self.raw_info.get(key)
@@ -167,6 +188,16 @@ class Line:
         if definition is None or definition.kind != "Integer" or definition.number not in ("1", "."):
             return None
         return whole(self.text("END") or "")
+
+    @property
+    def outside(self) -> bool:
+        """Whether REF is not within the contig's bases: POS 0 and what is beyond the end stand for telomeres."""
+        return not self.pos or self.pos + len(self.ref) - 1 > self.last_base
+
+    @cached
+    def alleles(self) -> Alleles:
+        """What annotations are compared with."""
+        return Alleles(self.pos, self.ref, tuple(self.alt))
 
     @cached
     def spanning(self) -> int | None:
@@ -298,13 +329,32 @@ class Call:
 
     @property
     def reads(self) -> Reads | None:
-        """AD: reads of each allele; None unless it is declared as that."""
+        """AD: reads of each allele; None unless it is declared as that. Without AD of local alleles, or of tier 1."""
         if isinstance(self._reads, bool):
-            text = self.fields.get("AD")
-            reads = _reads(text) if text and self.file.uses["AD"].layout == "R" else None
+            text, file = self.fields.get("AD"), self.file
+            if text is None and file.local:
+                reads = self._local_reads()
+            elif text is None and file.tiers:
+                text = tiered_depths(self.fields, file.tiers, self.line.ref, self.line.alternates)
+                reads = _reads(text) if text else None
+            else:
+                reads = _reads(text) if text and file.uses["AD"].layout == "R" else None
             whole_list = reads is not None and len(reads.depths) == len(self.line.alternates) + 1
             self._reads = reads if whole_list else None
         return self._reads
+
+    def _local_reads(self) -> Reads | None:
+        """Reads of the local alleles (LAD), of the others none."""
+        number = len(self.line.alternates)
+        text, places = self.fields.get("LAD"), local_places(self.fields, number)
+        local = _reads(text) if text else None
+        if local is None or places is None or len(places) != len(local.depths):
+            return None
+        depths: list[int | None] = [None] * (number + 1)
+        shares: list[Decimal | None] = [None] * (number + 1)
+        for place, depth, share in zip(places, *local, strict=True):
+            depths[place], shares[place] = depth, share
+        return Reads(tuple(depths), tuple(shares))
 
     @property
     def evidence(self) -> str:
@@ -314,6 +364,8 @@ class Call:
         for key in _EVIDENCE:
             if key in fields and (value := fields[key]) != ".":
                 text += f" {key}={value}"
+        if "GT" not in fields:
+            text += " SOMATIC without genotype"
         if columns[5] != ".":
             text += f" QUAL={columns[5]}"
         if columns[6] != ".":

@@ -32,7 +32,7 @@ _DERIVED: Final[dict[str, tuple[str, ...]]] = {
     "call.quality": ("FORMAT.GQ",),
     "call.evidence": _EVIDENCE,
     "call.failed_filters": ("FORMAT.FT",),
-    "call.filtered": ("FILTER", "FORMAT.FT"),
+    "call.filtered": ("FILTER", "FORMAT.FT", "INFO.AS_FilterStatus"),
     "call.allelic_state": ("FORMAT.GT",),
     "call.allele_depth": ("FORMAT.AD",),
     "call.fraction": ("FORMAT.AF", "FORMAT.VAF", "FORMAT.AD"),
@@ -120,8 +120,8 @@ def _names(file: VcfFile, selector: str) -> Iterator[str]:
     for name in _DERIVED.get(selector, (selector,)):
         if name != "consequence":
             yield name
-        elif file.consequences is not None:
-            yield f"INFO.{file.consequences.key}"
+        else:
+            yield from (f"INFO.{each.key}" for each in file.consequences)
 
 
 def _of_line(line: Line, call: Call | None, number: int | None, name: str) -> Iterator[Span]:

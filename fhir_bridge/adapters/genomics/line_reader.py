@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.annotation import JOINED, points_to
+from fhir_bridge.adapters.genomics.block_lengths import with_end
 from fhir_bridge.adapters.genomics.calls import read_calls
 from fhir_bridge.adapters.genomics.checks import (
     Entries,
@@ -24,6 +26,7 @@ from fhir_bridge.adapters.genomics.line import Earlier, Line
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.relations import Relations
+from fhir_bridge.adapters.genomics.spellings import Spellings
 from fhir_bridge.adapters.genomics.stream import OverlongLine
 from fhir_bridge.adapters.genomics.strict import SYNTAX, StrictCheck, with_clause
 from fhir_bridge.adapters.genomics.structural import check_distinct
@@ -32,8 +35,12 @@ from fhir_bridge.plugins import RecordOutcome
 
 __all__ = ["LineReader"]
 
-_LOST_CALL = frozenset(("FB-VCF-040", "FB-VCF-041"))
+_LOST_CALL = frozenset(("FB-VCF-026", "FB-VCF-040", "FB-VCF-041"))
 """Without any allele left, a line that lost a sample's call is rejected, not skipped."""
+
+
+_MOST_JOINED = 50_000
+"""Lines of a contig with variants that have an effect together."""
 
 
 class OutsideRegions(Exception):
@@ -55,6 +62,9 @@ class LineReader:
         self._formats: set[str] = set()
         self._entries: defaultdict[int, Entries] = defaultdict(dict)
         self._contigs: set[str] = set()
+        self._spellings = Spellings()
+        self._joined: dict[int, str] = {}
+        self._joined_on = ""
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
         self.unpaired: int | None = None
         self.relations = [Relations() for _ in file.studies]
@@ -98,7 +108,8 @@ class LineReader:
                 check_length(item)
             text = item.decode()
             if self._plain.usable and self._alone():
-                record = self._plain.read(item, text, number, self._last[:2])
+                changes = self._spellings.changes
+                record = self._plain.read(item, text, number, self._last[:2], changes)
                 if record is not None:
                     self._follow(record.line)
                     return record
@@ -169,9 +180,22 @@ class LineReader:
         assert line is not None
         columns = line.columns
         self._before = self._headed = line
+        self._spellings.follow(line)
         if self._heads:
             self._heads.clear()
         self._last = (line.chrom, line.pos, columns[3], columns[4], columns[7])
+
+    def _compound(self, line: Line) -> None:
+        """What bcftools csq says of variants together is on the line of one of them; the others point to it."""
+        text = line.text("BCSQ") or ""
+        if "@" in text and line.chrom == self._joined_on:
+            places = points_to(text)
+            line.pointed = [self._joined[place] for place in places if place in self._joined]
+        if JOINED.search(text):
+            if line.chrom != self._joined_on or len(self._joined) >= _MOST_JOINED:
+                self._joined_on = line.chrom
+                self._joined.clear()
+            self._joined[line.pos] = text
 
     def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
         """Positions ascend within a contig, and a contig's lines occur together (VCF 4.3 §1.6.1)."""
@@ -240,8 +264,10 @@ class LineReader:
                 raise LineError("FB-VCF-032", "a header line is among the records")
             raise LineError("FB-VCF-020", f"{file.header.columns} columns are needed")
         location = position(columns[1])
-        if file.regions is not None and not file.regions.cover(columns[0], location, columns[3], columns[7]):
-            raise OutsideRegions
+        if file.regions is not None:
+            described = with_end(columns, location) if file.block_lengths else columns[7]
+            if not file.regions.cover(columns[0], location, columns[3], described):
+                raise OutsideRegions
         check_fixed(columns, file.header, location)
         result = alternates(columns[4], columns[3])
         info, lost, kept = check_info(
@@ -252,10 +278,15 @@ class LineReader:
             del info["END"]
             lost.append("END")
         line = Line(file, number, columns, location, result, info, lost)
+        if "BCSQ" in info and file.consequences:
+            self._compound(line)
         if file.somatic is None and info.get("SOMATIC") is True:
             self.somatic += 1
         if len(result) > 1:
             check_distinct(line)
+            for alternate in result:
+                if alternate.kind == "invalid":
+                    kept.append(("FB-VCF-026", alternate.symbol[0]))
         self._order(line, kept)
         if not file.header.samples:
             return (
@@ -267,6 +298,7 @@ class LineReader:
             check_format(columns[8], self.undeclared, file.header)
             if len(self._formats) < 4096:
                 self._formats.add(columns[8])
+        line.near = self._spellings.near(self._before, line)
         line.earlier = self._at_position(line)
         line.repetition = self._repetition(line)
         issues, reason = read_calls(line, locator, self.relations)

@@ -54,7 +54,15 @@ _LINE = {
     "line.restated": "restated",
 }
 _CALL = ("phased", "phase_set", "depth", "quality", "evidence", "failed_filters", "filtered", "confidence")
-_CALL_ALLELE = ("allelic_state", "allele_depth", "fraction", "copy_number", "evidence")
+_CALL_ALLELE = (
+    "allelic_state",
+    "allele_depth",
+    "fraction",
+    "copy_number",
+    "evidence",
+    "filtered",
+    "confidence",
+)
 _VARIANT = (
     "alt",
     "change_type",

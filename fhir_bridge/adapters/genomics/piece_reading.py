@@ -30,6 +30,7 @@ _COUNTS = (
     "not_reference",
     "left_out",
     "lost_calls",
+    "ungenotyped",
     "classified",
     "unclear",
     "unlisted",

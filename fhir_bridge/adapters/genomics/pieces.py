@@ -2,11 +2,13 @@
 
 The file is looked through once for what must be known before its first line is read (its identity, the samples'
 sexes), and for borders: places where the position changes, so that all lines of one position are in one piece. What a
-piece must know of lines before it, it gets by these lines: the last of each phase set, breakends, a gVCF's first block.
+piece must know of lines before it, it gets by these lines: the last of each phase set, breakends, a gVCF's first block,
+lines with effects of several variants, and those of the last position.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import deque
 from collections.abc import Sequence
@@ -14,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.adapters.genomics.annotation import JOINED
 from fhir_bridge.adapters.genomics.bcf import is_bcf
+from fhir_bridge.adapters.genomics.block_lengths import has_block_lengths
 from fhir_bridge.adapters.genomics.delivery import begin_digest, update_digest
 from fhir_bridge.adapters.genomics.header import Header, HeaderError
 from fhir_bridge.adapters.genomics.options import OptionError, Options
@@ -32,11 +36,13 @@ two seconds of the processor before it begins."""
 _UNPACKED = 6
 """A plain file is so many times larger for the same lines."""
 
+_JOINED = re.compile(JOINED.pattern.encode())
+
 _GROUPS = 8
 """Positions of a phase set that are kept: lines of the last one may be wrong and say nothing."""
 
 _BLOCKS = (b"<NON_REF>", b"<*>", b"END=")
-_NEEDED = (b"[", b"]", b":PS\t", b":PS:", *_BLOCKS)
+_NEEDED = (b"[", b"]", b":PS\t", b":PS:", b"BCSQ=", *_BLOCKS)
 """What lines have in them that later ones may need, the first block of a gVCF last."""
 
 _LONGEST = 1 << 26
@@ -52,7 +58,8 @@ def pieces(path: Path, jobs: int, options: Options) -> list[dict[str, Any]]:
     The first is short, and `ahead` of the others: whoever reads it before has compiled what all of them need.
 
     It is, where it is short, a stream, BCF, or a gzip file without blocks; where it is not sorted or damaged, which
-    whoever reads it whole reports; and where all phased calls are related (`phasing=all`).
+    whoever reads it whole reports; where all phased calls are related (`phasing=all`), and
+    where each sample has blocks of its own (LEN).
     """
     try:
         if (
@@ -65,6 +72,8 @@ def pieces(path: Path, jobs: int, options: Options) -> list[dict[str, Any]]:
         ):
             return []
         header = read_header(lines(path, options.max_line), options.fileformat)
+        if has_block_lengths(header) and "LEN" in header.format:
+            return []
         build = build_of(header, options)
         scan = _Scan(header, path.stat().st_size, jobs, SexCounts(header, build))
         scan.selective = bool(
@@ -111,6 +120,7 @@ class _Scan:
     _here: list[tuple[int, bytes]] = field(default_factory=list)
     _sets: dict[tuple[int, bytes], deque[list[tuple[int, bytes]]]] = field(default_factory=dict)
     _ends: list[tuple[int, bytes]] = field(default_factory=list)
+    _joined: list[tuple[int, bytes]] = field(default_factory=list)
     _block_line: tuple[int, bytes] | None = None
     _digest: Any = None
 
@@ -214,6 +224,10 @@ class _Scan:
                             groups.append(self._here)
         if b"]" in line or b"[" in line:
             self._ends += self._here[-1:]
+        if b"BCSQ=" in line and _JOINED.search(line):
+            if self._joined and self._joined[0][1].partition(b"\t")[0] != self._place[0]:
+                self._joined.clear()
+            self._joined.append(entry)
         if self._block_line is None and (b"<NON_REF>" in line or b"<*>" in line or b"END=" in line):
             columns = line.split(b"\t", 5)
             if len(columns) > 5 and columns[4] in (b".", b"<NON_REF>", b"<*>"):
@@ -230,6 +244,8 @@ class _Scan:
             for entry in group
         }
         known.update(self._ends)
+        known.update(self._here)
+        known.update(each for each in self._joined if each[1].partition(b"\t")[0] == chrom)
         if self._block_line is not None:
             known.add(self._block_line)
         return tuple(sorted(known))

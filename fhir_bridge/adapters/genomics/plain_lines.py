@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
+from fhir_bridge.adapters.genomics.allele_filters import STATUS
 from fhir_bridge.adapters.genomics.called_regions import note_regions
 from fhir_bridge.adapters.genomics.clinvar import CLINVAR_KEYS
 from fhir_bridge.adapters.genomics.definition import Definition
@@ -20,6 +21,7 @@ from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.findings import BALANCED
 from fhir_bridge.adapters.genomics.format_pattern import sample_pattern
 from fhir_bridge.adapters.genomics.genotype import Genotype
+from fhir_bridge.adapters.genomics.hgvs import trim
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Layout, Line
 from fhir_bridge.adapters.genomics.record import VcfRecord
@@ -29,11 +31,11 @@ from fhir_bridge.fhir.datatypes import Code
 __all__ = ["PlainLines"]
 
 _DECIDING = frozenset(
-    {"CHR2", "CIGAR", "END", "GENEINFO", "RS", "SOMATIC", "SVLEN", "SVTYPE"}
+    {STATUS, "CHR2", "CIGAR", "END", "GENEINFO", "RS", "SOMATIC", "SVLEN", "SVTYPE"}
     | {*POPULATIONS, *CLASS_KEYS, *CRITERIA_KEYS, *CLINVAR_KEYS}
 )
 """INFO keys from which more is read than that they are there: their lines are read by the ordinary reader."""
-_FORMAT = frozenset(("CN", "FT", "PS"))
+_FORMAT = frozenset(("CN", "FT", "LAA", "LEN", "PS"))
 _SHAPES, _KINDS, _LONGEST, _USUAL = 32, 4_000, 12, 2
 """INFO and FORMAT strings, and kinds of alleles, that are remembered; bases that REF and ALT have at most, and most."""
 _OF_KIND = frozenset(("FB-VCF-043",))
@@ -58,7 +60,10 @@ _ANNOTATED = frozenset(("_consequences", "consequence", "effects", "frequencies"
 class _Kind:
     """What lines of one contig, REF, ALT, FILTER and genotype have in common."""
 
-    __slots__ = ("after", "allele", "before", "genotype", "issues", "last", "line", "named", "same", "width")
+    __slots__ = (
+        "after", "allele", "before", "changed", "genotype", "issues", "last", "line", "named", "offset", "same",
+        "width",
+    )  # fmt: skip
 
     def __init__(
         self, line: Line, allele: Allele, common: Sequence[str], issues: Sequence[tuple[str, str]]
@@ -69,7 +74,9 @@ class _Kind:
         self.genotype: Genotype = allele.call.genotype
         self.same = len(set(self.genotype.alleles)) == 1
         self.width = len(line.ref) - 1
-        self.last = line.file.header.last_position(line.chrom) - self.width
+        place, *self.changed = trim(line.pos, line.ref, allele.alt)
+        self.offset = place - line.pos
+        self.last = line.last_base - self.width
         self.issues = issues
         self.named = _around(line, allele)
         self.after = f":{line.ref}:{allele.alt}"
@@ -156,7 +163,7 @@ class PlainLines:
             and options.reportable == "clinvar"
             and all(each is None for each in (file.reference, file.release, file.regions, file.panel))
         )
-        annotated = file.consequences is not None
+        annotated = bool(file.consequences)
         self._common = tuple(name for name in _COMMON if not (annotated and name in _ANNOTATED))
         # An annotated line gives consequences beside its variant.
         self._together = not (annotated and options.consequences)
@@ -165,8 +172,18 @@ class PlainLines:
         self._once: set[tuple[str, ...]] = set()
         self._kinds = 0
 
-    def read(self, item: bytes, text: str, number: int, after: tuple[str, int]) -> VcfRecord | None:
-        """The record of a line that is like an earlier one and lies after a contig's position; None of another one."""
+    def read(
+        self,
+        item: bytes,
+        text: str,
+        number: int,
+        after: tuple[str, int],
+        changes: frozenset[tuple[int, str, str]] = frozenset(),
+    ) -> VcfRecord | None:
+        """The record of a line that is like an earlier one and lies after a contig's position; None of another one.
+
+        `changes`: of the position before (`Spellings`); a line that is one of them is another one.
+        """
         for shape in self._shapes:
             match = shape.pattern.fullmatch(text)
             if match is not None:
@@ -182,6 +199,8 @@ class PlainLines:
         if (contig, position) in self.file.returned:
             return None
         if kind is None or contig != after[0] or not after[1] < position <= kind.last:
+            return None
+        if changes and (position + kind.offset, *kind.changed) in changes:
             return None
         file = self.file
         line = Line.__new__(Line)
@@ -274,6 +293,7 @@ class PlainLines:
             or not _DECIDING.isdisjoint(line.raw_info)
             or not _FORMAT.isdisjoint(keys)
             or len(keys) < 2
+            or sum(each.key in line.raw_info for each in self.file.consequences) > 1
         ):
             return None
         self._known.add(at)
@@ -289,6 +309,8 @@ class PlainLines:
         name = re.escape(key)
         if value is True:
             return name
+        if key == "BCSQ":  # but for joined variants and lines that point to them
+            return rf"{name}=(?:[!-*,-:<-?A-~]|(?<=\|)\+(?=\|))+"
         header = self.file.header
         definition = header.info.get(key) or reserved_info(header.version).get(key)
         return f"{name}={_TEXT + '+' if definition is None else _value(definition)}"

@@ -289,11 +289,7 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
         yield issue("FB-VCF-080", f"used but not declared, read as text: {shown}", name)
     if file.account is not None:
         yield from file.account.issues()
-    if (
-        file.options.consequences
-        and file.consequences is None
-        and any(study.variants for study in file.studies)
-    ):
+    if file.options.consequences and not file.consequences and any(study.variants for study in file.studies):
         keys = [key for key in CONSEQUENCES if key in file.header.info]
         if keys:
             yield issue("FB-VCF-053", f"INFO/{keys[0]} is declared without the order of its fields", name)

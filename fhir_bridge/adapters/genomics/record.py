@@ -93,7 +93,7 @@ class VcfRecord(Record):
     def alike(self) -> Alike | None:
         """What lines of one kind have in common, and what of the shipped mapping's Observation is this one's own."""
         line = self.line
-        if not self.plain or line is None or line.file.consequences is not None:
+        if not self.plain or line is None or line.file.consequences:
             return None
         call = line.calls[0]
         allele = call.alleles[0]
@@ -202,7 +202,7 @@ class VcfRecord(Record):
         if line is None:
             return self.own
         related = any(call.phases or call.junctions for call in line.calls)
-        return bool(line.calls), related, line.file.consequences is not None
+        return bool(line.calls), related, bool(line.file.consequences)
 
     def lacks(self, scope: str) -> bool:
         """Whether no record of this shape has an object of the scope."""
@@ -213,7 +213,7 @@ class VcfRecord(Record):
         if scope in ("Phase", "Junction"):
             return not any(call.phases or call.junctions for call in calls)
         if scope == "Effect":
-            return not calls or line.file.consequences is None
+            return not calls or not line.file.consequences
         return scope in ("Sample", "Allele") and not calls
 
     def scope(self, name: str) -> Iterable[Any]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
+from fhir_bridge.adapters.genomics.local_alleles import LOCAL
+from fhir_bridge.adapters.genomics.tiers import TIERED
 
 __all__ = ["SYMBOLIC", "represented"]
 
@@ -20,21 +22,22 @@ SYMBOLIC: Final = frozenset(
 """Sources that only a symbolic allele is computed from; of others they say nothing that is read."""
 
 _EVIDENCE: Final = "FORMAT/GT FORMAT/DP FORMAT/GQ FORMAT/PS QUAL FILTER"
+_READS: Final = " ".join(f"FORMAT/{key}" for key in sorted(TIERED | LOCAL))
 _STRUCTURE: Final = "INFO/END INFO/SVLEN INFO/CHR2 INFO/CIPOS INFO/CIEND INFO/IMPRECISE"
 _SOURCES: Final[Mapping[str, str]] = {
     "acmg.classification": " ".join(f"INFO/{key}" for key in CLASS_KEYS),
     "acmg.criteria": " ".join(f"INFO/{key}" for key in CRITERIA_KEYS),
     "acmg.significance": " ".join(f"INFO/{key}" for key in CLASS_KEYS),
     "acmg.text": " ".join(f"INFO/{key}" for key in CRITERIA_KEYS),
-    "call.allele_depth": "FORMAT/AD",
+    "call.allele_depth": f"FORMAT/AD {_READS}",
     "call.allelic_state": "FORMAT/GT",
     "call.copy_number": "FORMAT/CN",
     "call.depth": "FORMAT/DP",
     "call.evidence": _EVIDENCE,
     "call.failed_filters": "FORMAT/FT",
-    "call.filtered": "FILTER FORMAT/FT",
-    "call.confidence": "FILTER FORMAT/FT FORMAT/GQ QUAL",
-    "call.fraction": "FORMAT/AF FORMAT/VAF FORMAT/AD",
+    "call.filtered": "FILTER FORMAT/FT INFO/AS_FilterStatus",
+    "call.confidence": "FILTER FORMAT/FT FORMAT/GQ QUAL INFO/AS_FilterStatus",
+    "call.fraction": f"FORMAT/AF FORMAT/VAF FORMAT/AD {_READS}",
     "call.genotype": "FORMAT/GT",
     "call.phase_set": "FORMAT/PS",
     "call.phased": "FORMAT/GT",
@@ -51,7 +54,7 @@ _SOURCES: Final[Mapping[str, str]] = {
     "consequence.hgvs_p": "annotation/hgvs_p",
     "consequence.impact": "annotation/impact",
     "consequence.named": "annotation/hgvs_c annotation/hgvs_p",
-    "consequence.names": "annotation/hgvs_c annotation/hgvs_p",
+    "consequence.names": "annotation/hgvs_c annotation/hgvs_p annotation/amino_acids",
     "consequence.symbol": "annotation/symbol",
     "consequence.terms": "annotation/terms",
     "consequence.transcript": "annotation/feature annotation/hgvs_c",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from fhir_bridge.adapters.genomics.allele_filters import STATUS
 from fhir_bridge.adapters.genomics.hgvs import trim
 from fhir_bridge.adapters.genomics.line import Line
 
@@ -65,6 +66,11 @@ class StrictCheck:
                 yield "FB-VCF-023", "CHROM has a colon (VCF 4.2 §1.4.1)"
         if line.columns[5][:1] == "-":
             yield "FB-VCF-027", "QUAL is negative (VCF 4.3 §1.6.1)"
+        status = line.text(STATUS)
+        definition = line.file.header.info.get(STATUS)
+        of_alts = status is not None and definition is not None and definition.number == "A"
+        if of_alts and (status or "").count(",") + 1 != len(line.alternates):
+            yield "FB-VCF-034", f"INFO/{STATUS} has not one value for each ALT (VCF 4.3 §1.4.2)"
         if name != self._chrom:
             self._chrom = name
             self._seen.clear()

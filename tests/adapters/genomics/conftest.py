@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from fhir_bridge.adapters.genomics import VcfAdapter, VcfRecord
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.file import Study
+
+from ...command import run_command
 
 HEADER = (
     "##fileformat=VCFv4.3",
@@ -92,5 +96,72 @@ def read(tmp_path: Path) -> Callable[..., Reading]:
         path.write_bytes(content if content is not None else text(lines, samples, header, extra).encode())
         context = SimpleNamespace(options={**options, "samples": only}, site=None)
         return Reading(list(VcfAdapter().read([path], context)))
+
+    return run
+
+
+@dataclass
+class Conversion:
+    """All that the command `convert` gave of a file."""
+
+    code: int
+    report: dict[str, Any]
+    resources: list[dict[str, Any]]
+
+    @property
+    def messages(self) -> dict[str, list[str]]:
+        """The issues' messages by code."""
+        results: dict[str, list[str]] = {}
+        for each in self.report["issues"]:
+            results.setdefault(each["code"], []).append(each["message"])
+        return results
+
+    @property
+    def variants(self) -> list[dict[str, Any]]:
+        """The Observations of variants, by position."""
+        results = [
+            one
+            for one in self.resources
+            if one.get("code", {}).get("coding", [{}])[0].get("code") == "69548-6"
+        ]
+        return sorted(results, key=lambda one: component(one, "81254-5")["valueRange"]["low"]["value"])
+
+    def reports(self, key: str) -> list[Any]:
+        """An element of each genomic report, in the order of the samples."""
+        return [one[key] for one in self.resources if one["resourceType"] == "DiagnosticReport"]
+
+
+def component(observation: dict[str, Any], code: str) -> dict[str, Any]:
+    """The first component of a code; empty where there is none."""
+    listed = observation.get("component", [])
+    return next((one for one in listed if one["code"]["coding"][0]["code"] == code), {})
+
+
+def coded(observation: dict[str, Any], code: str) -> str | None:
+    """The code of a component, else its text."""
+    value = component(observation, code).get("valueCodeableConcept", {})
+    return value["coding"][0]["code"] if value.get("coding") else value.get("text")
+
+
+@pytest.fixture
+def converted(tmp_path: Path) -> Callable[..., Conversion]:
+    """Write lines below a header, and convert them by the command line; everything is validated."""
+
+    def run(
+        *lines: str,
+        samples: Sequence[str] = ("S1",),
+        header: Sequence[str] = HEADER,
+        extra: Sequence[str] = (),
+        options: Sequence[str] = (),
+    ) -> Conversion:
+        path, out = tmp_path / "a.vcf", tmp_path / "out"
+        path.write_text(text(lines, samples, header, extra))
+        done = run_command(
+            "convert", path, "--adapter", "vcf", "--out", out, "--force", "--validate", "all", *options
+        )
+        assert "Traceback" not in done.stderr
+        files = [file for file in out.glob("*.ndjson") if file.name != "rejects.ndjson"]
+        resources = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        return Conversion(done.returncode, json.loads((out / "report.json").read_text()), resources)
 
     return run

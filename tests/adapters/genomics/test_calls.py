@@ -300,7 +300,9 @@ def test_values_of_a_line_without_genotypes_are_those_of_two_copies(read):
 def test_what_is_not_stated_of_an_allele_is_said_once_for_a_line(read):
     for line, wanted in (
         ("1 100 . A C . PASS . GT ./1 1/.", ["half call: zygosity is not stated"]),
-        ("1 100 . A C . q10 . GT 0/1 1/1", ["the call fails a filter (FILTER or FT): kept, with confidence low"]),
+        ("1 100 . A C . q10 . GT 0/1 1/1", [
+            "the call fails a filter (FILTER, FT or AS_FilterStatus): kept, with confidence low"
+        ]),
         ("1 100 . T <DEL> . PASS . GT 0/1 1/1", [
             "structural variant without usable END, SVLEN or intervals: its note has them, no extent is stated"
         ]),
@@ -352,7 +354,7 @@ def test_calls_that_fail_are_left_out_one_by_one(read):
         (
             "FB-VCF-051",
             FIRST,
-            "the call fails a filter (FILTER or FT): left out, as the setting `filtered` says",
+            "the call fails a filter (FILTER, FT or AS_FilterStatus): left out, as the setting `filtered` says",
         ),
         ("FB-VCF-066", FIRST, "all calls fail a filter and are left out by the setting `filtered`"),
     ]

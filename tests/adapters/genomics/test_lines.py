@@ -25,7 +25,7 @@ GOOD = "1 500 . A C . PASS . GT 0/1"
         ("1 100 . R C . PASS . GT 0/1", "FB-VCF-025"),
         ("1 100 . A A . PASS . GT 0/1", "FB-VCF-026"),
         ("1 100 . A Q . PASS . GT 0/1", "FB-VCF-026"),
-        ("1 100 . A C, . PASS . GT 0/1", "FB-VCF-026"),
+        ("1 100 . A , . PASS . GT 0/1", "FB-VCF-026"),
         ("1 100 . A G[1:5] . PASS . GT 0/1", "FB-VCF-026"),
         ("1 100 . A C high PASS . GT 0/1", "FB-VCF-027"),
         ("1 100 . A C . q10;;s50 . GT 0/1", "FB-VCF-027"),

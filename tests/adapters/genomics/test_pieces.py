@@ -37,9 +37,18 @@ def bgzip(content: bytes, size: int) -> bytes:
     return b"".join(blocks) + BLOCK_END
 
 
+BCSQ = (
+    '##INFO=<ID=BCSQ,Number=.,Type=String,Description="Local consequence annotation from BCFtools/csq. Format: '
+    'Consequence|gene|transcript|biotype|strand|amino_acid_change|dna_change">'
+)
+
+
 def genome(lines: int = 260) -> list[str]:
-    """Phase sets that interleave, breakends far from their mates, blocks, variants called twice, wrong lines."""
+    """Phase sets that interleave, breakends far from their mates, blocks, variants called twice, wrong lines, effects
+    that the line of another variant states."""
     random = Random(7)
+    together = "+".join(f"{1000 + 50 * number}A>C" for number in range(2, lines, 13))
+    effect = f"missense|TTR|ENST1|protein_coding|+|1G>1R|{together}"
     results = []
     for number in range(lines):
         at = 1000 + 50 * number
@@ -58,6 +67,11 @@ def genome(lines: int = 260) -> list[str]:
                 results.append(f"1 {at} . {ref} {alt} bad PASS . GT 0/1 1/1")
             case 8:
                 results.append(f"1 {at} . {ref} {alt} 20 PASS CLNSIG=Pathogenic GT:AD 0/1:3,x 2/1")
+            case 2:
+                results.append(f"1 {at} . A C 20 PASS BCSQ={'@1100' if number > 2 else effect} GT 0/1 0/0")
+            case 10 | 12:
+                results.append(f"1 {at} . CAAG CAG 20 PASS . GT 0/1 0/0")
+                results.append(f"1 {at + 1} . AA A 20 PASS . GT 1/1 0/1")
             case _:
                 results.append(
                     f"1 {at} rs{number} {ref} {alt} 20 PASS DP=7 GT:PS {sets} 1|0:{random.choice((5, 9))}"
@@ -98,12 +112,13 @@ def test_pieces_give_what_the_whole_gives(
     monkeypatch.setattr(pieces, "SMALLEST", 0)
     if not packed:
         monkeypatch.setattr("fhir_bridge.adapters.genomics.stream.BLOCK", 700)
-    content = text(genome(), samples=("S1", "S2")).encode()
+    content = text(genome(), samples=("S1", "S2"), extra=[BCSQ]).encode()
     path = tmp_path / ("a.vcf.gz" if packed else "a.vcf")
     path.write_bytes(bgzip(content, 700) if packed else content)
     adapter = VcfAdapter()
     context = SimpleNamespace(options={}, site=None, selectors=mapping.selectors, limit=None)
     whole = converted(mapping, adapter.read([path], context))
+    assert str(whole).count("'TTR'") > 15
     counts = set()
     for jobs in (2, 3, 7, 12):
         parts = json.loads(json.dumps(adapter.pieces(path, jobs, {})))
