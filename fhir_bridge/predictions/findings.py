@@ -17,6 +17,7 @@ from fhir_bridge.predictions.record import (
     Evidence,
     PatientRecord,
     Statement,
+    certainty_of,
     codings,
     effective_of,
     moment_of,
@@ -122,10 +123,17 @@ def statements(record: PatientRecord) -> Iterable[Statement]:
 def _read(record: PatientRecord) -> Iterator[Statement]:
     for condition, present in record.conditions():
         status = {code for _, code in codings(condition.get("clinicalStatus"))}
-        suspected = {code for _, code in codings(condition.get("verificationStatus"))} & _SUSPECTED
-        ended = bool(status & _ENDED) or any(name.startswith("abatement") for name in condition)
+        certainty = certainty_of(condition.get("code"))
+        suspected = certainty == "V" or not _SUSPECTED.isdisjoint(
+            code for _, code in codings(condition.get("verificationStatus"))
+        )
+        ended = (
+            certainty == "Z"
+            or bool(status & _ENDED)
+            or any(name.startswith("abatement") for name in condition)
+        )
         yield Statement(
-            condition, condition.get("code"), "present" if present else "absent", bool(suspected), not ended
+            condition, condition.get("code"), "present" if present else "absent", suspected, not ended
         )
     for procedure in record.all("Procedure"):
         if procedure.get("status") not in _NOT_DONE:
