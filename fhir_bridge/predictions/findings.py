@@ -22,7 +22,7 @@ from fhir_bridge.predictions.record import (
     effective_of,
     moment_of,
 )
-from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES, is_member, value_set, wording
+from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES, is_listed, is_member, value_set, wording
 from fhir_bridge.terminology import get_terminology
 
 __all__ = [
@@ -457,17 +457,38 @@ def _since(record: PatientRecord, resource: dict[str, Any]) -> date | None:
 
 
 def subsumption_caution(record: PatientRecord, diseases: Iterable[Disease]) -> tuple[str, ...]:
-    """What a result says where the hierarchy that would decide is not imported; empty where all was decided."""
-    unknown = {
-        disease.name
-        for disease in diseases
-        for statement in statements(record)
-        # An Observation's value may be any concept (a blood group), so most that are not decided are no diseases.
-        if statement.polarity == "present"
-        and statement.resource["resourceType"] != "Observation"
-        and is_member(disease.url, statement.concept) == "unknown"
-    }
+    """What a result says where the hierarchy that would decide is not imported; empty where all was decided.
+
+    A Condition that has no code of ICD-10 either, and none that any list has, is named: nobody here knows what it is.
+    """
+    unknown: set[str] = set()
+    unlisted: set[str] = set()
+    unsure: set[str] = set()
+    for disease in diseases:
+        for statement in statements(record):
+            # An Observation's value may be any concept (a blood group), so most that are not decided are no diseases.
+            if (
+                statement.polarity == "present"
+                and statement.resource["resourceType"] != "Observation"
+                and is_member(disease.url, statement.concept) == "unknown"
+            ):
+                unknown.add(disease.name)
+                if code := _unlisted(statement):
+                    unlisted.add(code)
+                    unsure.add(disease.name)
+    if unlisted:
+        return (wording(unsure, unlisted),)
     return (wording(unknown),) if unknown else ()
+
+
+def _unlisted(statement: Statement) -> str:
+    """The code of SNOMED CT of a Condition of which nothing here says what it is; empty for others."""
+    coded = list(codings(statement.concept))
+    if statement.resource["resourceType"] != "Condition" or any(
+        code and (system in ICD10 or is_listed(system, code)) for system, code in coded
+    ):
+        return ""
+    return next((code for system, code in coded if system == SNOMED), "")
 
 
 def family_history(record: PatientRecord, disease: Disease) -> tuple[bool, Evidence] | None:

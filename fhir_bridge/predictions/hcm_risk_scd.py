@@ -91,7 +91,7 @@ TACHYCARDIA = Disease("ventricular tachycardia, sustained or not", "ventricular-
 """Sustained, it excludes; not sustained, it is a term of the equation."""
 SYNCOPE = Disease("unexplained syncope", "unexplained-syncope")
 EXPLAINED_SYNCOPE = Disease("explained syncope", "explained-syncope")
-INFILTRATIVE = Disease("metabolic or infiltrative disease", "infiltrative")
+INFILTRATIVE = Disease("metabolic, infiltrative or syndromic disease", "infiltrative")
 ARREST = Disease("prior cardiac arrest or sustained ventricular arrhythmia", "arrest-or-sustained-vt")
 SEPTAL_REDUCTION = Disease("septal reduction", "septal-reduction")
 DEFIBRILLATOR = Disease("implanted defibrillator", "defibrillator")
@@ -208,7 +208,8 @@ class HcmRiskScd(PublishedEquation):
         details="Cox model from a retrospective multi-centre cohort.",
         intended_use="Estimates the five-year risk of sudden cardiac death in adults with hypertrophic "
         "cardiomyopathy, to support shared decisions on a defibrillator in primary prevention.",
-        cautioned_out_of_scope="Age below 16, metabolic or infiltrative disease (Fabry, amyloidosis), elite athletes, "
+        cautioned_out_of_scope="Age below 16, metabolic, infiltrative or syndromic disease (Fabry, amyloidosis, "
+        "Noonan), elite athletes, "
         "prior cardiac arrest or sustained ventricular arrhythmia, after septal reduction.",
         development="3,675 patients of six European centres, 198 events.",
         fairness="Most of the derivation cohort was of European descent; performance elsewhere is less known.",

@@ -39,9 +39,10 @@ from fhir_bridge.predictions.inputs import (
     QuantityInput,
     UnusableInput,
 )
-from fhir_bridge.predictions.published import VALUE_SETS, Gathered, PublishedEquation, published_card, sex_of
+from fhir_bridge.predictions.published import Gathered, PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
+from fhir_bridge.predictions.value_sets import VALUE_SETS
 
 __all__ = ["OUTCOMES", "VARIANTS", "Outcome", "Prevent", "Variant", "prevent_models", "risk", "terms"]
 

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
-from fhir_bridge.plugins import shipped
 from fhir_bridge.predictions.cardiovascular import DECEASED, EGFR, HBA1C, SBP, Excluded
 from fhir_bridge.predictions.categories import Categories
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
@@ -25,15 +24,12 @@ from fhir_bridge.predictions.inputs import (
 )
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 from fhir_bridge.predictions.smoking import SMOKING_CODES
-from fhir_bridge.predictions.value_sets import ICD10, is_member, value_set
+from fhir_bridge.predictions.value_sets import ICD10, VALUE_SETS, is_member, value_set
 
-__all__ = ["VALUE_SETS", "Gathered", "PublishedEquation", "published_card", "sex_of"]
+__all__ = ["Gathered", "PublishedEquation", "published_card", "sex_of"]
 
 published_card = partial(ModelCard, "published-equation")
 """The card of an equation, which is never labelled machine-learned."""
-
-VALUE_SETS: Final = tuple(sorted((shipped("terminology") / "value-sets").glob("prediction-*.json")))
-"""Part of what a model is: another value set is another model, whose results supersede the old ones."""
 
 _ANYTHING: Final = {"coding": [{"system": system, "code": "0"} for system in (*sorted(ICD10), SNOMED)]}
 

@@ -41,7 +41,7 @@ WORDS = {
     "ckd": "moderate to severe chronic kidney disease",
     "died": "the patient has died",
     "familial": "familial hypercholesterolaemia",
-    "infiltrative": "metabolic or infiltrative",
+    "infiltrative": "metabolic, infiltrative",
     "arrest": "cardiac arrest or sustained",
 }
 

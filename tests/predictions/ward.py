@@ -91,6 +91,8 @@ class Ward:
                 self._count += 1
                 owner = "patient" if resource["resourceType"] == "FamilyMemberHistory" else "subject"
                 own = {"id": f"r{self._count}", owner: {"reference": f"Patient/{name}"}}
+                for coding in resource.get("verificationStatus", {}).get("coding", ()):
+                    coding["system"] = VERIFICATION
                 lines.append({key: item for key, item in resource.items() if key != "meta"} | own)
         file = self._folder / "ward.ndjson"
         file.write_text("\n".join(map(json.dumps, lines)))
