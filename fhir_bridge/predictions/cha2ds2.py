@@ -26,7 +26,7 @@ from fhir_bridge.predictions.record import PatientRecord
 __all__ = ["Cha2ds2", "category_of", "points"]
 
 ATRIAL_FIBRILLATION: Final = Disease("atrial fibrillation", "atrial-fibrillation")
-VALVULAR: Final = Disease("mitral stenosis or prosthetic valve", "valvular-atrial-fibrillation")
+VALVULAR: Final = Disease("mitral stenosis or mechanical valve", "valvular-atrial-fibrillation")
 HYPERTENSION: Final = Disease("hypertension", "hypertension")
 STROKE: Final = Disease("stroke, transient ischaemic attack or embolism", "thromboembolism")
 VASCULAR: Final = Disease("vascular disease", "vascular-disease")
