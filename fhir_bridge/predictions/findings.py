@@ -30,7 +30,6 @@ __all__ = [
     "Disease",
     "began",
     "drug_of",
-    "family_history",
     "find_certain",
     "find_disease",
     "find_uncoded_drug",
@@ -489,14 +488,3 @@ def _unlisted(statement: Statement) -> str:
     ):
         return ""
     return next((code for system, code in coded if system == SNOMED), "")
-
-
-def family_history(record: PatientRecord, disease: Disease) -> tuple[bool, Evidence] | None:
-    """Whether a relative had it, as FamilyMemberHistory states it; None where none speaks of it."""
-    for history in record.all("FamilyMemberHistory"):
-        if history.get("status") not in ("partial", "completed"):
-            continue
-        for condition in history.get("condition", ()):
-            if disease.states(condition.get("code")):
-                return True, record.evidence(history, f"family history of {disease.name}")
-    return None
