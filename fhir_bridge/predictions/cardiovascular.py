@@ -16,7 +16,6 @@ from fhir_bridge.predictions.findings import (
     find_certain,
     find_disease,
     find_undecided_drug,
-    is_of_list,
     is_refuted,
     refuse_unreadable,
     subsumption_caution,
@@ -30,6 +29,7 @@ from fhir_bridge.predictions.inputs import (
     UnusableInput,
     loinc,
 )
+from fhir_bridge.predictions.medications import LISTED, is_of_list
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 
 __all__ = [
@@ -290,7 +290,7 @@ def takes(record: PatientRecord, drugs: Disease, settings: PredictorSettings) ->
     taken = find_disease(record, drugs)
     if taken is not None:
         return True, taken
-    entries = (*record.all("MedicationStatement"), *record.all("MedicationRequest"))
+    entries = [entry for kind in LISTED for entry in record.all(kind)]
     if not any(map(is_of_list, entries)) and settings.options.get("no_medication_list") != "none-taken":
         raise MissingInput(f"no medication list, so whether a {drugs.name} is taken is not known")
     undecided = find_undecided_drug(record, drugs)

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, NamedTuple
 from fhir_bridge.fhir.ucum import UcumError, convert
 from fhir_bridge.predictions.drugs import decide
 from fhir_bridge.predictions.inputs import LOINC, SNOMED, UnusableInput
+from fhir_bridge.predictions.medications import MEDICATIONS, medications
 from fhir_bridge.predictions.record import (
-    AHEAD,
     SETTLED,
     Evidence,
     PatientRecord,
@@ -29,14 +29,12 @@ __all__ = [
     "Began",
     "Disease",
     "began",
-    "drug_of",
     "find_certain",
     "find_disease",
     "find_uncoded_drug",
     "find_unconfirmed",
     "find_undecided_drug",
     "find_unreadable",
-    "is_of_list",
     "is_refuted",
     "onset_of",
     "refuse_unreadable",
@@ -47,11 +45,6 @@ __all__ = [
 _NOT_DONE = frozenset({"not-done", "entered-in-error", "preparation"})
 _SUSPECTED = frozenset({"provisional", "differential", "unconfirmed"})
 _ENDED = frozenset({"inactive", "remission", "resolved"})
-_NOT_TAKEN = frozenset({"entered-in-error", "not-taken", "cancelled", "draft", "intended", "unknown"})
-_STOPPED = frozenset({"stopped", "completed", "on-hold", "ended"})
-_MEANT = frozenset({"proposal", "plan", "directive", "option"})
-"""Intents of a MedicationRequest that are no order yet."""
-_MEDICATIONS: Final = ("MedicationRequest", "MedicationStatement")
 
 _IMPORTED: Final = {
     SNOMED: "SNOMED CT",
@@ -109,8 +102,8 @@ class Disease:
 
     def stated_by(self, statement: Statement) -> bool:
         """Whether a statement is of this disease."""
-        if self.drugs and statement.resource["resourceType"] in _MEDICATIONS:
-            return decide(self.url, statement.concept) == "yes"
+        if self.drugs and statement.resource["resourceType"] in MEDICATIONS:
+            return not statement.suspected and decide(self.url, statement.concept) == "yes"
         return self.states(statement.concept)
 
 
@@ -141,70 +134,24 @@ def _read(record: PatientRecord) -> Iterator[Statement]:
         # One that was explanted or has failed says that there was one.
         if device.get("status") != "entered-in-error":
             yield Statement(device, device.get("type"), "present", False, True)
-    for kind in _MEDICATIONS:
-        for medication in record.all(kind):
-            if (
-                is_of_list(medication)
-                and medication.get("status") not in _NOT_TAKEN
-                and _begun(record, medication)
-            ):
-                current = medication.get("status") not in _STOPPED and not _over(record, medication)
-                yield Statement(medication, drug_of(record, medication), "present", False, current)
+    yield from medications(record)
     for observation in record.all("Observation"):
         if observation.get("status") in SETTLED:
             yield from _observed(observation)
 
 
-def drug_of(record: PatientRecord, medication: dict[str, Any]) -> Any:
-    """The concept of what is taken; that of the Medication where one is referred to.
-
-    None where it is not here, or in error.
-    """
-    concept = medication.get("medicationCodeableConcept")
-    if concept is not None:
-        return concept
-    reference = str((medication.get("medicationReference") or {}).get("reference", ""))
-    for contained in medication.get("contained", ()):
-        if reference == f"#{contained.get('id')}":
-            return contained.get("code")
-    # As it is: of an address elsewhere the id is another drug's, whatever has that id here.
-    name = reference.partition("/_history/")[0]
-    for item in record.all("Medication"):
-        if f"Medication/{item['id']}" == name and item.get("status") != "entered-in-error":
-            return item.get("code")
-    return None
-
-
-def is_of_list(medication: Mapping[str, Any]) -> bool:
-    """Whether a resource belongs to what is taken or was: no proposal, plan or option, and nothing to avoid."""
-    return medication.get("intent") not in _MEANT and not medication.get("doNotPerform")
-
-
-def _begun(record: PatientRecord, medication: Mapping[str, Any]) -> bool:
-    """Whether it is taken by now, or was: it does not begin later."""
-    period = medication.get("effectivePeriod") or {}
-    start = moment_of(str(period.get("start") or medication.get("effectiveDateTime") or ""))
-    return start is None or start <= record.as_of + AHEAD
-
-
-def _over(record: PatientRecord, medication: Mapping[str, Any]) -> bool:
-    """Whether its period has ended, whatever its status says; a day, month or year ends with its last moment."""
-    text = str((medication.get("effectivePeriod") or {}).get("end") or "")
-    end = moment_of(text)
-    if end is None:
-        return False
-    lasts = {4: timedelta(days=366), 7: timedelta(days=31), 10: timedelta(days=1)}.get(
-        len(text), timedelta(0)
-    )
-    return end + lasts < record.as_of
-
-
 def find_undecided_drug(record: PatientRecord, drugs: Disease) -> tuple[str, Evidence] | None:
     """What is taken now and may be one of these drugs: what it is in words, and the resource.
 
-    It refers to a Medication that is not here, has no code or one that no list knows, and its text names no known drug.
+    It refers to a Medication that is not here, has no code or one that no list knows, and its text names no known drug;
+    or it is one, and may not be taken: its status is unknown, or its words say so ("Atorvastatin abgesetzt").
     """
-    return _of_list(record, lambda statement: decide(drugs.url, statement.concept) == "unknown")
+
+    def may_be(statement: Statement) -> bool:
+        answer = decide(drugs.url, statement.concept)
+        return answer == "unknown" or (answer == "yes" and statement.suspected)
+
+    return _of_list(record, may_be)
 
 
 def find_uncoded_drug(record: PatientRecord, systems: frozenset[str]) -> tuple[str, Evidence] | None:
@@ -219,9 +166,11 @@ def _of_list(record: PatientRecord, is_one: Callable[[Statement], bool]) -> tupl
     """The first that is taken now and is one, what it is in words, and the resource."""
     for statement in statements(record):
         resource = statement.resource
-        if resource["resourceType"] not in _MEDICATIONS or not statement.current or not is_one(statement):
+        if resource["resourceType"] not in MEDICATIONS or not statement.current or not is_one(statement):
             continue
-        if statement.concept is None and "medicationReference" in resource:
+        if statement.suspected:
+            what = "medication of which status or words leave open whether it is taken"
+        elif statement.concept is None and "medicationReference" in resource:
             what = "medication that is not here"
         elif any(system and code for system, code in codings(statement.concept)):
             what = "medication whose code is not known here"

@@ -22,6 +22,7 @@ from fhir_bridge.predictions.inputs import (
     UnusableInput,
     age_on,
 )
+from fhir_bridge.predictions.medications import MEDICATIONS
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 from fhir_bridge.predictions.smoking import SMOKING_CODES
 from fhir_bridge.predictions.value_sets import ICD10, VALUE_SETS, is_member, value_set
@@ -101,7 +102,7 @@ class PublishedEquation:
     files = VALUE_SETS
     inputs: tuple[QuantityInput, ...] = ()
     """What it measures, beside what the exclusions look at."""
-    reads: tuple[str, ...] = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
+    reads: tuple[str, ...] = ("FamilyMemberHistory", *MEDICATIONS)
     """What the exclusions look at beside what every model does."""
 
     @property

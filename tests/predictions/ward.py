@@ -19,6 +19,8 @@ from tests.predictions.records import ICD10, LOINC, SNOMED, quantity, smoking
 CM, GM = "http://hl7.org/fhir/sid/icd-10-cm", "http://fhir.de/CodeSystem/bfarm/icd-10-gm"
 ATC, OPS = "http://www.whocc.no/atc", "http://fhir.de/CodeSystem/bfarm/ops"
 SYSTEMS = {"icd": ICD10, "cm": CM, "gm": GM, "sct": SNOMED, "ops": OPS, "loinc": LOINC}
+CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+VITAL_SIGNS = {"8480-6", "39156-5"}
 VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 MODELS = "score2 score2-diabetes smart2 cha2ds2-va hcm-risk-scd pooled-cohort prevent-total-cvd-10".split()
@@ -66,6 +68,18 @@ def european() -> list[dict[str, Any]]:
     ]
 
 
+def american() -> list[dict[str, Any]]:
+    """Inputs of PREVENT but the list of drugs."""
+    return [
+        quantity("8480-6", 140, "mm[Hg]"),
+        quantity("2093-3", 200, "mg/dL"),
+        quantity("2085-9", 45, "mg/dL"),
+        quantity("98979-8", 90, "mL/min/{1.73_m2}"),
+        quantity("39156-5", 28, "kg/m2"),
+        smoking("266919005"),
+    ]
+
+
 class Ward:
     """A store, and the patients that are in it."""
 
@@ -90,9 +104,13 @@ class Ward:
             for resource in resources:
                 self._count += 1
                 owner = "patient" if resource["resourceType"] == "FamilyMemberHistory" else "subject"
-                own = {"id": f"r{self._count}", owner: {"reference": f"Patient/{name}"}}
+                own: dict[str, Any] = {"id": f"r{self._count}", owner: {"reference": f"Patient/{name}"}}
                 for coding in resource.get("verificationStatus", {}).get("coding", ()):
                     coding["system"] = VERIFICATION
+                if "valueQuantity" in resource:
+                    resource["valueQuantity"]["unit"] = resource["valueQuantity"]["code"]
+                if {coding["code"] for coding in resource.get("code", {}).get("coding", ())} & VITAL_SIGNS:
+                    own["category"] = [concept(CATEGORY, "vital-signs")]
                 lines.append({key: item for key, item in resource.items() if key != "meta"} | own)
         file = self._folder / "ward.ndjson"
         file.write_text("\n".join(map(json.dumps, lines)))
