@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
 from fhir_bridge.fhir.ucum import UcumError, convert
 from fhir_bridge.predictions.drugs import decide
-from fhir_bridge.predictions.inputs import LOINC, SNOMED, UnusableInput
+from fhir_bridge.predictions.inputs import CLOCKS, LOINC, SNOMED, UnusableInput
 from fhir_bridge.predictions.medications import MEDICATIONS, medications
 from fhir_bridge.predictions.record import (
+    AHEAD,
     SETTLED,
     Evidence,
     PatientRecord,
@@ -218,35 +219,70 @@ def _counts(record: PatientRecord, statement: Statement, disease: Disease) -> bo
     return statement.current and not old
 
 
-def find_disease(record: PatientRecord, disease: Disease) -> Evidence | None:
-    """The first Condition, procedure, medication or Observation that states it as present."""
+def _is_misdated(record: PatientRecord, resource: Mapping[str, Any]) -> bool:
+    """Whether a disease or procedure is dated after the run, or after it arrived: nobody could know it then."""
+    arrival = moment_of(str(resource.get("meta", {}).get("lastUpdated") or "")) or record.as_of
+    for name in ("onset", "performed", "effective"):
+        start = str((resource.get(f"{name}Period") or {}).get("start") or "")
+        for text in (start, str(resource.get(f"{name}DateTime") or "")):
+            if _is_after(text, min(arrival, record.as_of)):
+                return True
+    recorded = (str(resource.get(name) or "") for name in ("recordedDate", "effectiveInstant"))
+    return any(_is_after(text, record.as_of) for text in recorded)
+
+
+def _is_after(text: str, limit: datetime) -> bool:
+    moment = moment_of(text)
+    return moment is not None and moment > limit + (AHEAD if len(text) <= len("2026-01-01") else CLOCKS)
+
+
+def _stated(record: PatientRecord, disease: Disease) -> Iterator[Statement]:
+    """What states a disease as present, for the time that the question is about.
+
+    Raises:
+        UnusableInput: at the end, where something does that is dated after the run.
+    """
+    misdated: dict[str, Any] | None = None
     for statement in statements(record):
         if (
             statement.polarity == "present"
             and disease.stated_by(statement)
             and _counts(record, statement, disease)
         ):
-            return record.evidence(statement.resource, disease.name)
-    return None
+            if statement.resource["resourceType"] not in MEDICATIONS and _is_misdated(
+                record, statement.resource
+            ):
+                misdated = statement.resource
+            else:
+                yield statement
+    if misdated is not None:
+        raise UnusableInput(
+            f"{disease.name} is dated after this run", record.evidence(misdated, disease.name)
+        )
+
+
+def find_disease(record: PatientRecord, disease: Disease) -> Evidence | None:
+    """The first Condition, procedure, medication or Observation that states it as present.
+
+    Raises:
+        UnusableInput: only one that is dated after the run does.
+    """
+    statement = next(_stated(record, disease), None)
+    return None if statement is None else record.evidence(statement.resource, disease.name)
 
 
 def find_certain(record: PatientRecord, disease: Disease) -> Evidence | None:
     """As `find_disease`, of what is not merely suspected: where a disease is an input and not a reason to decline.
 
     Raises:
-        UnusableInput: it is suspected alone (provisional, differential, unconfirmed).
+        UnusableInput: it is suspected alone (provisional, differential, unconfirmed), or dated after the run.
     """
     suspected: Evidence | None = None
-    for statement in statements(record):
-        if (
-            statement.polarity == "present"
-            and disease.stated_by(statement)
-            and _counts(record, statement, disease)
-        ):
-            evidence = record.evidence(statement.resource, disease.name)
-            if not statement.suspected:
-                return evidence
-            suspected = suspected or evidence
+    for statement in _stated(record, disease):
+        evidence = record.evidence(statement.resource, disease.name)
+        if not statement.suspected:
+            return evidence
+        suspected = suspected or evidence
     if suspected is not None:
         raise UnusableInput(f"{disease.name} is suspected, not confirmed", suspected)
     return None
@@ -263,7 +299,11 @@ def find_unconfirmed(record: PatientRecord, disease: Disease) -> Evidence | None
 def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
     """The Condition that says the disease was looked for and is absent."""
     for statement in statements(record):
-        if statement.polarity == "absent" and disease.stated_by(statement):
+        if (
+            statement.polarity == "absent"
+            and disease.stated_by(statement)
+            and not _is_misdated(record, statement.resource)
+        ):
             return record.evidence(statement.resource, disease.name, "absent")
     return None
 
@@ -336,14 +376,16 @@ def _years(age: Mapping[str, Any]) -> int | None:
 
 
 def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | None] | None:
-    """The Condition that states the disease with the earliest onset, and the age then; None without a Condition."""
+    """The Condition that states the disease with the earliest onset, and the age then; None without a Condition.
+
+    Raises:
+        UnusableInput: one is dated after the run.
+    """
     onsets: list[tuple[int, dict[str, Any]]] = []
     undated: dict[str, Any] | None = None
-    for statement in statements(record):
-        if statement.polarity != "present" or statement.suspected or not disease.stated_by(statement):
-            continue
+    for statement in _stated(record, disease):
         condition = statement.resource
-        if condition["resourceType"] != "Condition":
+        if statement.suspected or condition["resourceType"] != "Condition":
             continue
         moment = moment_of(str(condition.get("onsetDateTime") or ""))
         at = _years(condition.get("onsetAge") or {})
@@ -370,9 +412,9 @@ def began(record: PatientRecord, disease: Disease) -> Began | None:
     """The earliest dated statement of a disease, or of a procedure for it; one without a date where none is dated.
 
     Raises:
-        UnusableInput: it is suspected alone (provisional, differential, unconfirmed).
+        UnusableInput: it is suspected alone (provisional, differential, unconfirmed), or dated after the run.
     """
-    stated = [item for item in statements(record) if item.polarity == "present" and disease.stated_by(item)]
+    stated = list(_stated(record, disease))
     certain = [item for item in stated if not item.suspected]
     if not certain:
         if stated:

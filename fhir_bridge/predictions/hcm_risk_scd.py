@@ -235,7 +235,7 @@ class HcmRiskScd(PublishedEquation):
             raise Excluded(text, variant.evidence, variant.implication)
         wall, atrium = _wall(record), ATRIUM.find(record)
         gradient, gradients = GRADIENT.find_all(record)
-        age, _ = self.age_at(record, wall[1])
+        age, day = self.age_of(record)
         gathered = Gathered(age=age)
         gathered.add("wall-thickness", *wall)
         gathered.add("left-atrial-diameter", *atrium)
@@ -268,7 +268,7 @@ class HcmRiskScd(PublishedEquation):
             effective=newest,
             looked_at=(*gradients[1:], *looked_at),
             cautions=(
-                f"Age {age} at the measurement of {newest[:10]}.",
+                f"Age {age} on {day.isoformat()}.",
                 *told,
                 *uncertain_variants(record, frozenset(_PHENOCOPIES)),
                 *subsumption_caution(record, EXCLUDING),

@@ -145,14 +145,15 @@ class PublishedEquation:
         """
         raise NotImplementedError
 
-    def age_at(self, record: PatientRecord, evidence: Evidence) -> tuple[int, date]:
-        """Age on the day of an input, and that day.
+    def age_of(self, record: PatientRecord) -> tuple[int, date]:
+        """Age on the day of the question, and that day: the risk is over the years from then on, whenever the newest
+        measurement was.
 
         Raises:
             UnusableInput: the birth date is not known to the day.
             Excluded: the equation is not for this age.
         """
-        day = parse_time(evidence.time).date()
+        day = record.as_of.date()
         age = age_on(record, day)
         low, high = self.ages
         if not low <= age <= high:
@@ -160,7 +161,7 @@ class PublishedEquation:
         return age, day
 
     def at_pressure(self, record: PatientRecord) -> tuple[Gathered, int, date]:
-        """The systolic blood pressure and the age on its day, with which the cardiovascular equations begin.
+        """Age, the day of the question, and the systolic blood pressure, with which the cardiovascular equations begin.
 
         Raises:
             UnusableInput: one of them is missing, or can't be used.
@@ -168,7 +169,7 @@ class PublishedEquation:
         """
         gathered = Gathered()
         gathered.measure(record, {"systolic-blood-pressure": SBP})
-        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
+        age, day = self.age_of(record)
         gathered.add("age", age, None)
         return gathered, age, day
 

@@ -210,7 +210,7 @@ class Score2Diabetes(PublishedEquation):
         if began is None:
             raise MissingInput("when the diabetes began is not recorded")
         if not 0 <= began <= age:
-            raise ImplausibleInput("the diabetes began before birth or after the measurements", diagnosis)
+            raise ImplausibleInput("the diabetes began before birth or after this run", diagnosis)
         smoking = find_smoking(record)
         gathered.add("smoking", smoking.current, smoking.evidence)
         gathered.add("age-at-diabetes", began, diagnosis)

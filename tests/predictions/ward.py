@@ -111,7 +111,8 @@ class Ward:
                     resource["valueQuantity"]["unit"] = resource["valueQuantity"]["code"]
                 if {coding["code"] for coding in resource.get("code", {}).get("coding", ())} & VITAL_SIGNS:
                     own["category"] = [concept(CATEGORY, "vital-signs")]
-                lines.append({key: item for key, item in resource.items() if key != "meta"} | own)
+                stated = {key: item for key, item in resource.items() if key != "meta" and item is not None}
+                lines.append(stated | own)
         file = self._folder / "ward.ndjson"
         file.write_text("\n".join(map(json.dumps, lines)))
         done = run_command("load", file, "--site", self.site)
