@@ -27,6 +27,7 @@ from fhir_bridge.predictions.cardiovascular import (
     TOTAL_MASS,
     UACR,
     diabetes,
+    earlier_hba1c,
     exclusions,
     takes,
 )
@@ -290,6 +291,7 @@ class Prevent(PublishedEquation):
             looked_at=looked_at,
             cautions=(
                 f"The {variant} variant of the equations; age {int(values['age'])} on {day}.",
+                *(() if values["diabetes"] else earlier_hba1c(record)),
                 "Derived in the United States.",
                 *subsumption_caution(record, (ASCVD, HEART_FAILURE, DIABETES)),
             ),

@@ -19,6 +19,7 @@ from fhir_bridge.predictions.cardiovascular import (
     SBP,
     TRANSPLANT,
     diabetes,
+    earlier_hba1c,
     exclusions,
     not_stated,
     takes,
@@ -256,6 +257,7 @@ class Smart2(PublishedEquation):
             cautions=(
                 f"Calibrated for: {calibration.region}; age {age} on {day.isoformat()}, {years:.1f} years since the "
                 "first diagnosis. For stable disease, not for the weeks after an acute event.",
+                *(() if diabetic else earlier_hba1c(record)),
                 *subsumption_caution(record, (*_DISEASES.values(), *_EXCLUDED)),
             ),
         )
