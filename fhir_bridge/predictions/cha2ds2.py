@@ -149,11 +149,11 @@ class Cha2ds2(PublishedEquation):
         gathered.add("diabetes", present, evidence_of_diabetes[0] if present else None)
         if not present:
             looked_at += evidence_of_diabetes
-        told: tuple[str, ...] = ()
+        notes: tuple[str, ...] = ()
         for name, (disease, _) in _HISTORY.items():
             observed = find_certain(record, disease)
             if observed is None and disease is HEART_FAILURE:
-                observed, told = _dysfunction(record)
+                observed, notes = _dysfunction(record)
             gathered.add(name, observed is not None, observed)
         equation = _equation(self.with_sex)
         return self.explained(
@@ -170,7 +170,7 @@ class Cha2ds2(PublishedEquation):
             guideline="ESC 2024 guideline on atrial fibrillation (without the point for sex)",
             cautions=(
                 f"Age {age} on {day.isoformat()}. What the record does not state counts as absent.",
-                *told,
+                *notes,
                 *(() if present else earlier_hba1c(record)),
                 *subsumption_caution(
                     record, (DIABETES, DIABETES_DRUG, DILATED, *(disease for disease, _ in _HISTORY.values()))
@@ -180,7 +180,7 @@ class Cha2ds2(PublishedEquation):
 
 
 def _dysfunction(record: PatientRecord) -> tuple[Evidence | None, tuple[str, ...]]:
-    """What states a dysfunction of the left ventricle that counts without heart failure, and what is said of it.
+    """What states a dysfunction of the left ventricle that counts without heart failure, and what is to be noted of it.
 
     Raises:
         UnusableInput: the newest ejection fraction can't be used.

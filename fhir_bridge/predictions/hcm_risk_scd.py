@@ -249,7 +249,7 @@ class HcmRiskScd(PublishedEquation):
         tachycardia = _stated(record, TACHYCARDIA, NSVT, present=True)
         if tachycardia is not None:
             raise UnusableInput("whether the ventricular tachycardia was sustained is not known", tachycardia)
-        present, by, told = _family(record)
+        present, by, notes = _family(record)
         history: dict[str, tuple[bool, Evidence]] = {
             "family-history": (present, by),
             "nsvt": _answer(record, NSVT, TACHYCARDIA),
@@ -269,7 +269,7 @@ class HcmRiskScd(PublishedEquation):
             looked_at=(*gradients[1:], *looked_at),
             cautions=(
                 f"Age {age} on {day.isoformat()}.",
-                *told,
+                *notes,
                 *uncertain_variants(record, frozenset(_PHENOCOPIES)),
                 *subsumption_caution(record, EXCLUDING),
             ),

@@ -19,6 +19,7 @@ from fhir_bridge.predictions.value_sets import UNDECIDED
 
 __all__ = [
     "MODALITY_NAMES",
+    "UNDECIDED",
     "Summary",
     "components_of",
     "shown",

@@ -20,7 +20,7 @@ from fhir_bridge.predictions.overtaken import overtaken_standings
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.predictions.reviewing import OPEN
 from fhir_bridge.predictions.site import site_settings
-from fhir_bridge.predictions.value_sets import UNDECIDED
+from fhir_bridge.predictions.values import UNDECIDED
 from fhir_bridge.server.authorization.launch import launchable
 from fhir_bridge.server.cds.caller import Ehr
 from fhir_bridge.server.cds.request import HookRequest

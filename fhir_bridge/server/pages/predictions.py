@@ -16,7 +16,7 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.predictions.resources import MODELS
-from fhir_bridge.predictions.value_sets import UNDECIDED
+from fhir_bridge.predictions.values import UNDECIDED
 from fhir_bridge.server.pages.reading import (
     concept_text,
     is_prediction,
