@@ -16,7 +16,6 @@ from fhir_bridge.predictions.findings import (
     find_certain,
     find_disease,
     find_undecided_drug,
-    is_of_list,
     is_refuted,
     refuse_unreadable,
     subsumption_caution,
@@ -30,7 +29,9 @@ from fhir_bridge.predictions.inputs import (
     UnusableInput,
     loinc,
 )
-from fhir_bridge.predictions.record import Evidence, PatientRecord
+from fhir_bridge.predictions.medications import LISTED, is_of_list
+from fhir_bridge.predictions.record import Evidence, PatientRecord, decimal_of, effective_of
+from fhir_bridge.predictions.value_sets import UNDECIDED
 
 __all__ = [
     "ANTIHYPERTENSIVE",
@@ -60,6 +61,7 @@ __all__ = [
     "WITHOUT_KIDNEY",
     "Excluded",
     "diabetes",
+    "earlier_hba1c",
     "exclusions",
     "familial",
     "kidney",
@@ -278,6 +280,23 @@ def _by_hba1c(record: PatientRecord) -> tuple[bool, list[Evidence]]:
     return False, looked_at
 
 
+def earlier_hba1c(record: PatientRecord) -> tuple[str, ...]:
+    """What a result says beside its value where an HbA1c was that of diabetes and the newest is not: the disease may be
+    in remission, treated, or never have been confirmed.
+    """
+    for observation, node in record.observations(HBA1C.codes):
+        stated = decimal_of(node)
+        value = None if stated is None else HBA1C.in_unit(*stated)
+        limit = _DIABETIC_PERCENT if stated is not None and "%" in stated[1] else _DIABETIC
+        if value is not None and limit <= value <= HBA1C.plausible[1]:
+            when = effective_of(observation)[:10]
+            return (
+                f"{UNDECIDED}an earlier HbA1c (Observation/{observation['id']}{', ' if when else ''}{when}) is that of "
+                "diabetes, the newest is not, and no diagnosis or drug of diabetes is stated.",
+            )
+    return ()
+
+
 def takes(record: PatientRecord, drugs: Disease, settings: PredictorSettings) -> tuple[bool, Evidence | None]:
     """Whether the patient takes one of these drugs now, and by which entry of the medication list.
 
@@ -290,7 +309,7 @@ def takes(record: PatientRecord, drugs: Disease, settings: PredictorSettings) ->
     taken = find_disease(record, drugs)
     if taken is not None:
         return True, taken
-    entries = (*record.all("MedicationStatement"), *record.all("MedicationRequest"))
+    entries = [entry for kind in LISTED for entry in record.all(kind)]
     if not any(map(is_of_list, entries)) and settings.options.get("no_medication_list") != "none-taken":
         raise MissingInput(f"no medication list, so whether a {drugs.name} is taken is not known")
     undecided = find_undecided_drug(record, drugs)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -12,24 +14,36 @@ from fhir_bridge.predictions.cardiovascular import (
     HEART_FAILURE,
     Excluded,
     diabetes,
+    earlier_hba1c,
     exclusions,
     not_stated,
 )
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation
 from fhir_bridge.predictions.findings import Disease, find_certain, refuse_unreadable, subsumption_caution
-from fhir_bridge.predictions.inputs import age_on
+from fhir_bridge.predictions.inputs import MissingInput, QuantityInput, age_on, loinc
 from fhir_bridge.predictions.outputs import QuantityOutput
 from fhir_bridge.predictions.published import Gathered, PublishedEquation, published_card, sex_of
-from fhir_bridge.predictions.record import PatientRecord
+from fhir_bridge.predictions.record import Evidence, PatientRecord
 
 __all__ = ["Cha2ds2", "category_of", "points"]
 
 ATRIAL_FIBRILLATION: Final = Disease("atrial fibrillation", "atrial-fibrillation")
-VALVULAR: Final = Disease("mitral stenosis or prosthetic valve", "valvular-atrial-fibrillation")
+VALVULAR: Final = Disease("mitral stenosis or mechanical valve", "valvular-atrial-fibrillation")
 HYPERTENSION: Final = Disease("hypertension", "hypertension")
 STROKE: Final = Disease("stroke, transient ischaemic attack or embolism", "thromboembolism")
 VASCULAR: Final = Disease("vascular disease", "vascular-disease")
+
+DILATED: Final = Disease("dilated cardiomyopathy", "dilated-cardiomyopathy")
+LVEF: Final = QuantityInput(
+    "left ventricular ejection fraction",
+    loinc("10230-1", "18043-0", "8810-4", "8811-2"),
+    "%",
+    timedelta(days=5 * 366),
+    (Decimal(5), Decimal(90)),
+)
+_REDUCED: Final = Decimal(40)
+"""Percent, up to which an ejection fraction counts without symptoms (ESC 2024)."""
 
 Values = Mapping[str, float]
 _HISTORY: Final = {
@@ -116,6 +130,8 @@ class Cha2ds2(PublishedEquation):
             citation="Chest 2010;137:263-272" if with_sex else "Eur Heart J 2024;45:3314-3414",
         )
 
+    inputs = (LVEF,)
+
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:  # noqa: ARG002 - it has none
         """The points; see `PublishedEquation`. What no record states counts as absent, as in the publication."""
         diagnosis = find_certain(record, ATRIAL_FIBRILLATION)
@@ -133,8 +149,11 @@ class Cha2ds2(PublishedEquation):
         gathered.add("diabetes", present, evidence_of_diabetes[0] if present else None)
         if not present:
             looked_at += evidence_of_diabetes
+        notes: tuple[str, ...] = ()
         for name, (disease, _) in _HISTORY.items():
             observed = find_certain(record, disease)
+            if observed is None and disease is HEART_FAILURE:
+                observed, notes = _dysfunction(record)
             gathered.add(name, observed is not None, observed)
         equation = _equation(self.with_sex)
         return self.explained(
@@ -151,8 +170,28 @@ class Cha2ds2(PublishedEquation):
             guideline="ESC 2024 guideline on atrial fibrillation (without the point for sex)",
             cautions=(
                 f"Age {age} on {day.isoformat()}. What the record does not state counts as absent.",
+                *notes,
+                *(() if present else earlier_hba1c(record)),
                 *subsumption_caution(
-                    record, (DIABETES, DIABETES_DRUG, *(disease for disease, _ in _HISTORY.values()))
+                    record, (DIABETES, DIABETES_DRUG, DILATED, *(disease for disease, _ in _HISTORY.values()))
                 ),
             ),
         )
+
+
+def _dysfunction(record: PatientRecord) -> tuple[Evidence | None, tuple[str, ...]]:
+    """What states a dysfunction of the left ventricle that counts without heart failure, and what is to be noted of it.
+
+    Raises:
+        UnusableInput: the newest ejection fraction can't be used.
+    """
+    observed = find_certain(record, DILATED)
+    if observed is None:
+        try:
+            fraction, measured = LVEF.find(record)
+        except MissingInput:
+            return None, ()
+        if fraction > _REDUCED:
+            return None, ()
+        observed = measured
+    return observed, (f"The point for heart failure is by {observed.label}; no heart failure is recorded.",)

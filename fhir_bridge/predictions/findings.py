@@ -4,39 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
 from fhir_bridge.fhir.ucum import UcumError, convert
 from fhir_bridge.predictions.drugs import decide
-from fhir_bridge.predictions.inputs import LOINC, SNOMED, UnusableInput
+from fhir_bridge.predictions.inputs import CLOCKS, LOINC, SNOMED, UnusableInput
+from fhir_bridge.predictions.medications import MEDICATIONS, medications
 from fhir_bridge.predictions.record import (
     AHEAD,
     SETTLED,
     Evidence,
     PatientRecord,
     Statement,
+    certainty_of,
     codings,
     effective_of,
     moment_of,
 )
-from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES, is_member, value_set, wording
+from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES, is_listed, is_member, value_set, wording
 from fhir_bridge.terminology import get_terminology
 
 __all__ = [
     "Began",
     "Disease",
     "began",
-    "drug_of",
-    "family_history",
     "find_certain",
     "find_disease",
     "find_uncoded_drug",
     "find_unconfirmed",
     "find_undecided_drug",
     "find_unreadable",
-    "is_of_list",
     "is_refuted",
     "onset_of",
     "refuse_unreadable",
@@ -47,11 +46,6 @@ __all__ = [
 _NOT_DONE = frozenset({"not-done", "entered-in-error", "preparation"})
 _SUSPECTED = frozenset({"provisional", "differential", "unconfirmed"})
 _ENDED = frozenset({"inactive", "remission", "resolved"})
-_NOT_TAKEN = frozenset({"entered-in-error", "not-taken", "cancelled", "draft", "intended", "unknown"})
-_STOPPED = frozenset({"stopped", "completed", "on-hold", "ended"})
-_MEANT = frozenset({"proposal", "plan", "directive", "option"})
-"""Intents of a MedicationRequest that are no order yet."""
-_MEDICATIONS: Final = ("MedicationRequest", "MedicationStatement")
 
 _IMPORTED: Final = {
     SNOMED: "SNOMED CT",
@@ -109,8 +103,8 @@ class Disease:
 
     def stated_by(self, statement: Statement) -> bool:
         """Whether a statement is of this disease."""
-        if self.drugs and statement.resource["resourceType"] in _MEDICATIONS:
-            return decide(self.url, statement.concept) == "yes"
+        if self.drugs and statement.resource["resourceType"] in MEDICATIONS:
+            return not statement.suspected and decide(self.url, statement.concept) == "yes"
         return self.states(statement.concept)
 
 
@@ -122,10 +116,17 @@ def statements(record: PatientRecord) -> Iterable[Statement]:
 def _read(record: PatientRecord) -> Iterator[Statement]:
     for condition, present in record.conditions():
         status = {code for _, code in codings(condition.get("clinicalStatus"))}
-        suspected = {code for _, code in codings(condition.get("verificationStatus"))} & _SUSPECTED
-        ended = bool(status & _ENDED) or any(name.startswith("abatement") for name in condition)
+        certainty = certainty_of(condition.get("code"))
+        suspected = certainty == "V" or not _SUSPECTED.isdisjoint(
+            code for _, code in codings(condition.get("verificationStatus"))
+        )
+        ended = (
+            certainty == "Z"
+            or bool(status & _ENDED)
+            or any(name.startswith("abatement") for name in condition)
+        )
         yield Statement(
-            condition, condition.get("code"), "present" if present else "absent", bool(suspected), not ended
+            condition, condition.get("code"), "present" if present else "absent", suspected, not ended
         )
     for procedure in record.all("Procedure"):
         if procedure.get("status") not in _NOT_DONE:
@@ -134,70 +135,24 @@ def _read(record: PatientRecord) -> Iterator[Statement]:
         # One that was explanted or has failed says that there was one.
         if device.get("status") != "entered-in-error":
             yield Statement(device, device.get("type"), "present", False, True)
-    for kind in _MEDICATIONS:
-        for medication in record.all(kind):
-            if (
-                is_of_list(medication)
-                and medication.get("status") not in _NOT_TAKEN
-                and _begun(record, medication)
-            ):
-                current = medication.get("status") not in _STOPPED and not _over(record, medication)
-                yield Statement(medication, drug_of(record, medication), "present", False, current)
+    yield from medications(record)
     for observation in record.all("Observation"):
         if observation.get("status") in SETTLED:
             yield from _observed(observation)
 
 
-def drug_of(record: PatientRecord, medication: dict[str, Any]) -> Any:
-    """The concept of what is taken; that of the Medication where one is referred to.
-
-    None where it is not here, or in error.
-    """
-    concept = medication.get("medicationCodeableConcept")
-    if concept is not None:
-        return concept
-    reference = str((medication.get("medicationReference") or {}).get("reference", ""))
-    for contained in medication.get("contained", ()):
-        if reference == f"#{contained.get('id')}":
-            return contained.get("code")
-    # As it is: of an address elsewhere the id is another drug's, whatever has that id here.
-    name = reference.partition("/_history/")[0]
-    for item in record.all("Medication"):
-        if f"Medication/{item['id']}" == name and item.get("status") != "entered-in-error":
-            return item.get("code")
-    return None
-
-
-def is_of_list(medication: Mapping[str, Any]) -> bool:
-    """Whether a resource belongs to what is taken or was: no proposal, plan or option, and nothing to avoid."""
-    return medication.get("intent") not in _MEANT and not medication.get("doNotPerform")
-
-
-def _begun(record: PatientRecord, medication: Mapping[str, Any]) -> bool:
-    """Whether it is taken by now, or was: it does not begin later."""
-    period = medication.get("effectivePeriod") or {}
-    start = moment_of(str(period.get("start") or medication.get("effectiveDateTime") or ""))
-    return start is None or start <= record.as_of + AHEAD
-
-
-def _over(record: PatientRecord, medication: Mapping[str, Any]) -> bool:
-    """Whether its period has ended, whatever its status says; a day, month or year ends with its last moment."""
-    text = str((medication.get("effectivePeriod") or {}).get("end") or "")
-    end = moment_of(text)
-    if end is None:
-        return False
-    lasts = {4: timedelta(days=366), 7: timedelta(days=31), 10: timedelta(days=1)}.get(
-        len(text), timedelta(0)
-    )
-    return end + lasts < record.as_of
-
-
 def find_undecided_drug(record: PatientRecord, drugs: Disease) -> tuple[str, Evidence] | None:
     """What is taken now and may be one of these drugs: what it is in words, and the resource.
 
-    It refers to a Medication that is not here, has no code or one that no list knows, and its text names no known drug.
+    It refers to a Medication that is not here, has no code or one that no list knows, and its text names no known drug;
+    or it is one, and may not be taken: its status is unknown, or its words say so ("Atorvastatin abgesetzt").
     """
-    return _of_list(record, lambda statement: decide(drugs.url, statement.concept) == "unknown")
+
+    def may_be(statement: Statement) -> bool:
+        answer = decide(drugs.url, statement.concept)
+        return answer == "unknown" or (answer == "yes" and statement.suspected)
+
+    return _of_list(record, may_be)
 
 
 def find_uncoded_drug(record: PatientRecord, systems: frozenset[str]) -> tuple[str, Evidence] | None:
@@ -212,9 +167,11 @@ def _of_list(record: PatientRecord, is_one: Callable[[Statement], bool]) -> tupl
     """The first that is taken now and is one, what it is in words, and the resource."""
     for statement in statements(record):
         resource = statement.resource
-        if resource["resourceType"] not in _MEDICATIONS or not statement.current or not is_one(statement):
+        if resource["resourceType"] not in MEDICATIONS or not statement.current or not is_one(statement):
             continue
-        if statement.concept is None and "medicationReference" in resource:
+        if statement.suspected:
+            what = "medication of which status or words leave open whether it is taken"
+        elif statement.concept is None and "medicationReference" in resource:
             what = "medication that is not here"
         elif any(system and code for system, code in codings(statement.concept)):
             what = "medication whose code is not known here"
@@ -262,35 +219,70 @@ def _counts(record: PatientRecord, statement: Statement, disease: Disease) -> bo
     return statement.current and not old
 
 
-def find_disease(record: PatientRecord, disease: Disease) -> Evidence | None:
-    """The first Condition, procedure, medication or Observation that states it as present."""
+def _is_misdated(record: PatientRecord, resource: Mapping[str, Any]) -> bool:
+    """Whether a disease or procedure is dated after the run, or after it arrived: nobody could know it then."""
+    arrival = moment_of(str(resource.get("meta", {}).get("lastUpdated") or "")) or record.as_of
+    for name in ("onset", "performed", "effective"):
+        start = str((resource.get(f"{name}Period") or {}).get("start") or "")
+        for text in (start, str(resource.get(f"{name}DateTime") or "")):
+            if _is_after(text, min(arrival, record.as_of)):
+                return True
+    recorded = (str(resource.get(name) or "") for name in ("recordedDate", "effectiveInstant"))
+    return any(_is_after(text, record.as_of) for text in recorded)
+
+
+def _is_after(text: str, limit: datetime) -> bool:
+    moment = moment_of(text)
+    return moment is not None and moment > limit + (AHEAD if len(text) <= len("2026-01-01") else CLOCKS)
+
+
+def _stated(record: PatientRecord, disease: Disease) -> Iterator[Statement]:
+    """What states a disease as present, for the time that the question is about.
+
+    Raises:
+        UnusableInput: at the end, where something does that is dated after the run.
+    """
+    misdated: dict[str, Any] | None = None
     for statement in statements(record):
         if (
             statement.polarity == "present"
             and disease.stated_by(statement)
             and _counts(record, statement, disease)
         ):
-            return record.evidence(statement.resource, disease.name)
-    return None
+            if statement.resource["resourceType"] not in MEDICATIONS and _is_misdated(
+                record, statement.resource
+            ):
+                misdated = statement.resource
+            else:
+                yield statement
+    if misdated is not None:
+        raise UnusableInput(
+            f"{disease.name} is dated after this run", record.evidence(misdated, disease.name)
+        )
+
+
+def find_disease(record: PatientRecord, disease: Disease) -> Evidence | None:
+    """The first Condition, procedure, medication or Observation that states it as present.
+
+    Raises:
+        UnusableInput: only one that is dated after the run does.
+    """
+    statement = next(_stated(record, disease), None)
+    return None if statement is None else record.evidence(statement.resource, disease.name)
 
 
 def find_certain(record: PatientRecord, disease: Disease) -> Evidence | None:
     """As `find_disease`, of what is not merely suspected: where a disease is an input and not a reason to decline.
 
     Raises:
-        UnusableInput: it is suspected alone (provisional, differential, unconfirmed).
+        UnusableInput: it is suspected alone (provisional, differential, unconfirmed), or dated after the run.
     """
     suspected: Evidence | None = None
-    for statement in statements(record):
-        if (
-            statement.polarity == "present"
-            and disease.stated_by(statement)
-            and _counts(record, statement, disease)
-        ):
-            evidence = record.evidence(statement.resource, disease.name)
-            if not statement.suspected:
-                return evidence
-            suspected = suspected or evidence
+    for statement in _stated(record, disease):
+        evidence = record.evidence(statement.resource, disease.name)
+        if not statement.suspected:
+            return evidence
+        suspected = suspected or evidence
     if suspected is not None:
         raise UnusableInput(f"{disease.name} is suspected, not confirmed", suspected)
     return None
@@ -307,7 +299,11 @@ def find_unconfirmed(record: PatientRecord, disease: Disease) -> Evidence | None
 def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
     """The Condition that says the disease was looked for and is absent."""
     for statement in statements(record):
-        if statement.polarity == "absent" and disease.stated_by(statement):
+        if (
+            statement.polarity == "absent"
+            and disease.stated_by(statement)
+            and not _is_misdated(record, statement.resource)
+        ):
             return record.evidence(statement.resource, disease.name, "absent")
     return None
 
@@ -380,14 +376,16 @@ def _years(age: Mapping[str, Any]) -> int | None:
 
 
 def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | None] | None:
-    """The Condition that states the disease with the earliest onset, and the age then; None without a Condition."""
+    """The Condition that states the disease with the earliest onset, and the age then; None without a Condition.
+
+    Raises:
+        UnusableInput: one is dated after the run.
+    """
     onsets: list[tuple[int, dict[str, Any]]] = []
     undated: dict[str, Any] | None = None
-    for statement in statements(record):
-        if statement.polarity != "present" or statement.suspected or not disease.stated_by(statement):
-            continue
+    for statement in _stated(record, disease):
         condition = statement.resource
-        if condition["resourceType"] != "Condition":
+        if statement.suspected or condition["resourceType"] != "Condition":
             continue
         moment = moment_of(str(condition.get("onsetDateTime") or ""))
         at = _years(condition.get("onsetAge") or {})
@@ -414,9 +412,9 @@ def began(record: PatientRecord, disease: Disease) -> Began | None:
     """The earliest dated statement of a disease, or of a procedure for it; one without a date where none is dated.
 
     Raises:
-        UnusableInput: it is suspected alone (provisional, differential, unconfirmed).
+        UnusableInput: it is suspected alone (provisional, differential, unconfirmed), or dated after the run.
     """
-    stated = [item for item in statements(record) if item.polarity == "present" and disease.stated_by(item)]
+    stated = list(_stated(record, disease))
     certain = [item for item in stated if not item.suspected]
     if not certain:
         if stated:
@@ -449,25 +447,35 @@ def _since(record: PatientRecord, resource: dict[str, Any]) -> date | None:
 
 
 def subsumption_caution(record: PatientRecord, diseases: Iterable[Disease]) -> tuple[str, ...]:
-    """What a result says where the hierarchy that would decide is not imported; empty where all was decided."""
-    unknown = {
-        disease.name
-        for disease in diseases
-        for statement in statements(record)
-        # An Observation's value may be any concept (a blood group), so most that are not decided are no diseases.
-        if statement.polarity == "present"
-        and statement.resource["resourceType"] != "Observation"
-        and is_member(disease.url, statement.concept) == "unknown"
-    }
+    """What a result says where the hierarchy that would decide is not imported; empty where all was decided.
+
+    A Condition that has no code of ICD-10 either, and none that any list has, is named: nobody here knows what it is.
+    """
+    unknown: set[str] = set()
+    unlisted: set[str] = set()
+    unsure: set[str] = set()
+    for disease in diseases:
+        for statement in statements(record):
+            # An Observation's value may be any concept (a blood group), so most that are not decided are no diseases.
+            if (
+                statement.polarity == "present"
+                and statement.resource["resourceType"] != "Observation"
+                and is_member(disease.url, statement.concept) == "unknown"
+            ):
+                unknown.add(disease.name)
+                if code := _unlisted(statement):
+                    unlisted.add(code)
+                    unsure.add(disease.name)
+    if unlisted:
+        return (wording(unsure, unlisted),)
     return (wording(unknown),) if unknown else ()
 
 
-def family_history(record: PatientRecord, disease: Disease) -> tuple[bool, Evidence] | None:
-    """Whether a relative had it, as FamilyMemberHistory states it; None where none speaks of it."""
-    for history in record.all("FamilyMemberHistory"):
-        if history.get("status") not in ("partial", "completed"):
-            continue
-        for condition in history.get("condition", ()):
-            if disease.states(condition.get("code")):
-                return True, record.evidence(history, f"family history of {disease.name}")
-    return None
+def _unlisted(statement: Statement) -> str:
+    """The code of SNOMED CT of a Condition of which nothing here says what it is; empty for others."""
+    coded = list(codings(statement.concept))
+    if statement.resource["resourceType"] != "Condition" or any(
+        code and (system in ICD10 or is_listed(system, code)) for system, code in coded
+    ):
+        return ""
+    return next((code for system, code in coded if system == SNOMED), "")

@@ -11,9 +11,9 @@ from typing import Any, Final
 from fhir_bridge.predictions.cardiovascular import Excluded, exclusions, not_stated
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
+from fhir_bridge.predictions.family import sudden_deaths
 from fhir_bridge.predictions.findings import (
     Disease,
-    family_history,
     find_disease,
     find_unconfirmed,
     is_refuted,
@@ -91,7 +91,7 @@ TACHYCARDIA = Disease("ventricular tachycardia, sustained or not", "ventricular-
 """Sustained, it excludes; not sustained, it is a term of the equation."""
 SYNCOPE = Disease("unexplained syncope", "unexplained-syncope")
 EXPLAINED_SYNCOPE = Disease("explained syncope", "explained-syncope")
-INFILTRATIVE = Disease("metabolic or infiltrative disease", "infiltrative")
+INFILTRATIVE = Disease("metabolic, infiltrative or syndromic disease", "infiltrative")
 ARREST = Disease("prior cardiac arrest or sustained ventricular arrhythmia", "arrest-or-sustained-vt")
 SEPTAL_REDUCTION = Disease("septal reduction", "septal-reduction")
 DEFIBRILLATOR = Disease("implanted defibrillator", "defibrillator")
@@ -208,7 +208,8 @@ class HcmRiskScd(PublishedEquation):
         details="Cox model from a retrospective multi-centre cohort.",
         intended_use="Estimates the five-year risk of sudden cardiac death in adults with hypertrophic "
         "cardiomyopathy, to support shared decisions on a defibrillator in primary prevention.",
-        cautioned_out_of_scope="Age below 16, metabolic or infiltrative disease (Fabry, amyloidosis), elite athletes, "
+        cautioned_out_of_scope="Age below 16, metabolic, infiltrative or syndromic disease (Fabry, amyloidosis, "
+        "Noonan), elite athletes, "
         "prior cardiac arrest or sustained ventricular arrhythmia, after septal reduction.",
         development="3,675 patients of six European centres, 198 events.",
         fairness="Most of the derivation cohort was of European descent; performance elsewhere is less known.",
@@ -234,7 +235,7 @@ class HcmRiskScd(PublishedEquation):
             raise Excluded(text, variant.evidence, variant.implication)
         wall, atrium = _wall(record), ATRIUM.find(record)
         gradient, gradients = GRADIENT.find_all(record)
-        age, _ = self.age_at(record, wall[1])
+        age, day = self.age_of(record)
         gathered = Gathered(age=age)
         gathered.add("wall-thickness", *wall)
         gathered.add("left-atrial-diameter", *atrium)
@@ -248,9 +249,9 @@ class HcmRiskScd(PublishedEquation):
         tachycardia = _stated(record, TACHYCARDIA, NSVT, present=True)
         if tachycardia is not None:
             raise UnusableInput("whether the ventricular tachycardia was sustained is not known", tachycardia)
+        present, by, notes = _family(record)
         history: dict[str, tuple[bool, Evidence]] = {
-            "family-history": family_history(record, SUDDEN_DEATH)
-            or _answer(record, FAMILY_HISTORY, FAMILY_HISTORY_OF_ANY),
+            "family-history": (present, by),
             "nsvt": _answer(record, NSVT, TACHYCARDIA),
             "syncope": _answer(record, SYNCOPE, None, EXPLAINED_SYNCOPE),
         }
@@ -267,7 +268,8 @@ class HcmRiskScd(PublishedEquation):
             effective=newest,
             looked_at=(*gradients[1:], *looked_at),
             cautions=(
-                f"Age {age} at the measurement of {newest[:10]}.",
+                f"Age {age} on {day.isoformat()}.",
+                *notes,
                 *uncertain_variants(record, frozenset(_PHENOCOPIES)),
                 *subsumption_caution(record, EXCLUDING),
             ),
@@ -286,6 +288,44 @@ def _wall(record: PatientRecord) -> tuple[Decimal, Evidence]:
         return septum
     newer = parse_time(septum[1].time) > parse_time(wall[1].time)
     return septum if newer and septum[0] > wall[0] else wall
+
+
+def _family(record: PatientRecord) -> tuple[bool, Evidence, tuple[str, ...]]:
+    """Whether there was a sudden cardiac death in the family that counts, by what, and what is to be said of it.
+
+    Raises:
+        MissingInput: the record does not say.
+        UnusableInput: who it was, or at what age, is not known; or a code says yes, and the only death of which more
+            is known does not count.
+    """
+    deaths = sudden_deaths(record, SUDDEN_DEATH, HCM)
+    verdicts = {death.verdict: death for death in reversed(deaths)}
+    if counting := verdicts.get("counts"):
+        return True, counting.evidence, ()
+    coded = find_disease(record, FAMILY_HISTORY)
+    if undecided := verdicts.get("open"):
+        if coded is None or is_refuted(record, FAMILY_HISTORY) is not None:
+            text = f"a sudden cardiac death in the family: {undecided.missing} is not recorded"
+            raise UnusableInput(text, undecided.evidence)
+        return True, coded, (_BY_CODE,)
+    if other := verdicts.get("does-not"):
+        if coded is not None:
+            text = (
+                "a code says sudden cardiac death in the family, and the one that is described does not count"
+            )
+            raise UnusableInput(text, other.evidence)
+        return False, other.evidence, (_DOES_NOT_COUNT,)
+    present, evidence = _answer(record, FAMILY_HISTORY, FAMILY_HISTORY_OF_ANY)
+    return present, evidence, (_BY_CODE,) if present else ()
+
+
+_BY_CODE: Final = (
+    "The sudden cardiac death in the family counts by a code, which says neither of whom nor at what age: the "
+    "equation means a first-degree relative below 40, or one with hypertrophic cardiomyopathy."
+)
+_DOES_NOT_COUNT: Final = (
+    "A sudden cardiac death in the family does not count: of no first-degree relative, or from 40 years on."
+)
 
 
 def _answer(

@@ -30,6 +30,7 @@ from fhir_bridge.predictions.value_sets import codes_of
 
 __all__ = [
     "CHOLESTEROL_MOLAR_MASS",
+    "CLOCKS",
     "LOINC",
     "SNOMED",
     "ImplausibleInput",
@@ -55,7 +56,7 @@ CHOLESTEROL_MOLAR_MASS = Decimal("386.65")
 _OLDEST: Final = 120
 """Years. The oldest person whose age is beyond doubt reached 122."""
 
-_CLOCKS: Final = timedelta(hours=1)
+CLOCKS: Final = timedelta(hours=1)
 """How far ahead a time may be: clocks differ."""
 
 Pick = Literal["newest", "maximum", "mean"]
@@ -376,7 +377,7 @@ def check_date(name: str, resource: dict[str, Any], shown: Evidence, as_of: date
     moment = max((m for m in (moment_of(shown.time), moment_of(end)) if m is not None), default=None)
     if moment is None:
         return
-    ahead = _CLOCKS if len(shown.time) > len("2026-01-01") else AHEAD
+    ahead = CLOCKS if len(shown.time) > len("2026-01-01") else AHEAD
     if moment > as_of + ahead:
         raise ImplausibleInput(f"{name} is dated after this run", shown)
     arrival = moment_of(str(resource.get("meta", {}).get("lastUpdated", "")))

@@ -32,6 +32,7 @@ from fhir_bridge.predictions.independence import MIXES, mixes_row
 from fhir_bridge.predictions.inputs import UnusableInput, age_on
 from fhir_bridge.predictions.manifest import Manifest, OnnxBlock, RemoteBlock, TensorBlock, ViewBlock
 from fhir_bridge.predictions.manifest_file import load_manifest
+from fhir_bridge.predictions.medications import MEDICATIONS
 from fhir_bridge.predictions.onnx_model import OnnxModel
 from fhir_bridge.predictions.outputs import ClassOutput
 from fhir_bridge.predictions.record import Evidence, Modality, PatientRecord, moment_of
@@ -43,7 +44,7 @@ __all__ = ["DATATYPES", "ManifestPredictor"]
 
 DATATYPES: Final = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
 _READS: Final[Mapping[str, tuple[str, ...]]] = {
-    "condition": ("MedicationRequest", "MedicationStatement"),
+    "condition": MEDICATIONS,
     "variant": ("DiagnosticReport",),
     "frames": ("ImagingStudy",),
     "text": ("DocumentReference", "DiagnosticReport"),

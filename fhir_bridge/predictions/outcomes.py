@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View
-from fhir_bridge.predictions.record import codings, is_asserted, moment_of
+from fhir_bridge.predictions.record import certainty_of, codings, is_asserted, moment_of
 
 __all__ = ["ALWAYS", "Course", "Observed", "Span", "born_later", "death_of", "last_contact", "observe"]
 
@@ -91,12 +91,15 @@ def death_of(patients: Iterable[Mapping[str, Any]]) -> Span | None:
 def counts(resource: Mapping[str, Any]) -> bool:
     """Whether what a resource says is so: not in error, not refuted, and of no model."""
     status = {str(resource.get("status")), *(code for _, code in codings(resource.get("verificationStatus")))}
-    return not status & _NOT_SO and not is_asserted(resource)
+    refuted = status & _NOT_SO or certainty_of(resource.get("code")) == "A"
+    return not refuted and not is_asserted(resource)
 
 
 def is_suspected(resource: Mapping[str, Any]) -> bool:
     """Whether what a resource says is not confirmed: it is no event, and no sign that there was none."""
-    return any(code in _SUSPECTED for _, code in codings(resource.get("verificationStatus")))
+    return certainty_of(resource.get("code")) == "V" or any(
+        code in _SUSPECTED for _, code in codings(resource.get("verificationStatus"))
+    )
 
 
 def last_contact(resources: Iterable[Mapping[str, Any]], now: datetime) -> datetime | None:

@@ -19,6 +19,7 @@ from fhir_bridge.predictions.cardiovascular import (
     SBP,
     TOTAL_MASS,
     diabetes,
+    earlier_hba1c,
     exclusions,
     familial,
     takes,
@@ -218,6 +219,7 @@ class PooledCohort(PublishedEquation):
             cautions=(
                 f"Age {age} on {day.isoformat()}; {'treated' if treated else 'untreated'} systolic blood pressure.",
                 *caution,
+                *(() if present else earlier_hba1c(record)),
                 "Derived in the United States.",
                 *subsumption_caution(record, (ASCVD, HEART_FAILURE, DIABETES)),
             ),
@@ -237,6 +239,11 @@ def _race_of(patient: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         for part in extension.get("extension", ())
         if part.get("url") == "ombCategory"
     }
+    if _BLACK in codes and _WHITE in codes:
+        return "black", (
+            "White and black are both stated as race: the equations for black people are used, the publication has "
+            "none for both.",
+        )
     if _BLACK in codes:
         return "black", ()
     if _WHITE in codes:

@@ -27,6 +27,7 @@ from fhir_bridge.predictions.cardiovascular import (
     TOTAL_MASS,
     UACR,
     diabetes,
+    earlier_hba1c,
     exclusions,
     takes,
 )
@@ -39,9 +40,10 @@ from fhir_bridge.predictions.inputs import (
     QuantityInput,
     UnusableInput,
 )
-from fhir_bridge.predictions.published import VALUE_SETS, Gathered, PublishedEquation, published_card, sex_of
+from fhir_bridge.predictions.published import Gathered, PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.smoking import find_smoking
+from fhir_bridge.predictions.value_sets import VALUE_SETS
 
 __all__ = ["OUTCOMES", "VARIANTS", "Outcome", "Prevent", "Variant", "prevent_models", "risk", "terms"]
 
@@ -289,6 +291,7 @@ class Prevent(PublishedEquation):
             looked_at=looked_at,
             cautions=(
                 f"The {variant} variant of the equations; age {int(values['age'])} on {day}.",
+                *(() if values["diabetes"] else earlier_hba1c(record)),
                 "Derived in the United States.",
                 *subsumption_caution(record, (ASCVD, HEART_FAILURE, DIABETES)),
             ),

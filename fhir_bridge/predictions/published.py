@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
-from fhir_bridge.plugins import shipped
 from fhir_bridge.predictions.cardiovascular import DECEASED, EGFR, HBA1C, SBP, Excluded
 from fhir_bridge.predictions.categories import Categories
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
@@ -23,17 +22,15 @@ from fhir_bridge.predictions.inputs import (
     UnusableInput,
     age_on,
 )
+from fhir_bridge.predictions.medications import MEDICATIONS
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 from fhir_bridge.predictions.smoking import SMOKING_CODES
-from fhir_bridge.predictions.value_sets import ICD10, is_member, value_set
+from fhir_bridge.predictions.value_sets import ICD10, VALUE_SETS, is_member, value_set
 
-__all__ = ["VALUE_SETS", "Gathered", "PublishedEquation", "published_card", "sex_of"]
+__all__ = ["Gathered", "PublishedEquation", "published_card", "sex_of"]
 
 published_card = partial(ModelCard, "published-equation")
 """The card of an equation, which is never labelled machine-learned."""
-
-VALUE_SETS: Final = tuple(sorted((shipped("terminology") / "value-sets").glob("prediction-*.json")))
-"""Part of what a model is: another value set is another model, whose results supersede the old ones."""
 
 _ANYTHING: Final = {"coding": [{"system": system, "code": "0"} for system in (*sorted(ICD10), SNOMED)]}
 
@@ -105,7 +102,7 @@ class PublishedEquation:
     files = VALUE_SETS
     inputs: tuple[QuantityInput, ...] = ()
     """What it measures, beside what the exclusions look at."""
-    reads: tuple[str, ...] = ("FamilyMemberHistory", "MedicationRequest", "MedicationStatement")
+    reads: tuple[str, ...] = ("FamilyMemberHistory", *MEDICATIONS)
     """What the exclusions look at beside what every model does."""
 
     @property
@@ -148,14 +145,15 @@ class PublishedEquation:
         """
         raise NotImplementedError
 
-    def age_at(self, record: PatientRecord, evidence: Evidence) -> tuple[int, date]:
-        """Age on the day of an input, and that day.
+    def age_of(self, record: PatientRecord) -> tuple[int, date]:
+        """Age on the day of the question, and that day: the risk is over the years from then on, whenever the newest
+        measurement was.
 
         Raises:
             UnusableInput: the birth date is not known to the day.
             Excluded: the equation is not for this age.
         """
-        day = parse_time(evidence.time).date()
+        day = record.as_of.date()
         age = age_on(record, day)
         low, high = self.ages
         if not low <= age <= high:
@@ -163,7 +161,7 @@ class PublishedEquation:
         return age, day
 
     def at_pressure(self, record: PatientRecord) -> tuple[Gathered, int, date]:
-        """The systolic blood pressure and the age on its day, with which the cardiovascular equations begin.
+        """Age, the day of the question, and the systolic blood pressure, with which the cardiovascular equations begin.
 
         Raises:
             UnusableInput: one of them is missing, or can't be used.
@@ -171,7 +169,7 @@ class PublishedEquation:
         """
         gathered = Gathered()
         gathered.measure(record, {"systolic-blood-pressure": SBP})
-        age, day = self.age_at(record, gathered.evidence["systolic-blood-pressure"])
+        age, day = self.age_of(record)
         gathered.add("age", age, None)
         return gathered, age, day
 

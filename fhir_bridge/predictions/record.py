@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fhir_bridge.fhir.models import plain, to_model
 
@@ -19,6 +19,7 @@ __all__ = [
     "Modality",
     "PatientRecord",
     "Statement",
+    "certainty_of",
     "codings",
     "decimal_of",
     "declared_codes",
@@ -96,6 +97,38 @@ def codings(concept: Any) -> Iterator[tuple[str, str]]:
     if isinstance(concept, dict):
         for coding in concept.get("coding", ()):
             yield coding.get("system", ""), coding.get("code", "")
+
+
+_GM: Final = frozenset(
+    {"http://fhir.de/CodeSystem/bfarm/icd-10-gm", "http://fhir.de/CodeSystem/dimdi/icd-10-gm"}
+)
+_CERTAINTY: Final = "http://fhir.de/StructureDefinition/icd-10-gm-diagnosesicherheit"
+_MARKED: Final = re.compile(r"[A-Z][0-9]{2}(?:\.?[0-9]{0,2}-?)?[*+!†]?\s*[RLB]?\s*([AGVZ])", re.IGNORECASE)
+"""A code of ICD-10-GM, whose only letter is the first, with the side and the certainty behind it (`I50.14 V`)."""
+
+
+def certainty_of(concept: Any) -> Literal["", "A", "G", "V", "Z"]:
+    """Diagnosis certainty of ICD-10-GM: excluded (A), confirmed (G), suspected (V), history of (Z); empty: not stated.
+
+    By the extension of a coding, or behind its code. Where two codings differ, it is suspected: no rule says which is
+    true.
+    """
+    stated: set[Any] = set()
+    for coding in concept.get("coding", ()) if isinstance(concept, dict) else ():
+        for extension in coding.get("extension", ()):
+            if extension.get("url") == _CERTAINTY:
+                values = [extension.get("valueCoding") or {}]
+                values += (extension.get("valueCodeableConcept") or {}).get("coding", ())
+                codes = [*(value.get("code") for value in values), extension.get("valueCode")]
+                stated |= {str(code).strip().upper() for code in codes if code}
+        marked = _MARKED.fullmatch(str(coding.get("code", ""))) if coding.get("system") in _GM else None
+        if marked is not None:
+            stated.add(marked[1].upper())
+    stated &= {"A", "G", "V", "Z"}
+    if len(stated) > 1:
+        # A history of what is confirmed is one: `G` and `Z` say both that it was.
+        return "Z" if stated == {"G", "Z"} else "V"
+    return stated.pop() if stated else ""
 
 
 def uncoded_names(observation: dict[str, Any]) -> dict[str, str]:
@@ -363,12 +396,15 @@ class PatientRecord:
         return self._statements
 
     def conditions(self) -> Iterator[tuple[dict[str, Any], bool]]:
-        """Conditions that are, each with whether it is present (True) or was refuted (False)."""
+        """Conditions that are, each with whether it is present (True) or was refuted (False).
+
+        Refuted is also what ICD-10-GM calls excluded (`certainty_of`), whatever the status says.
+        """
         for condition in self.all("Condition"):
             status = {code for _, code in codings(condition.get("verificationStatus"))}
             if "entered-in-error" in status:
                 continue
-            yield condition, "refuted" not in status
+            yield condition, "refuted" not in status and certainty_of(condition.get("code")) != "A"
 
     def evidence(self, resource: Any, label: str, value: str = "") -> Evidence:
         """A resource of the record, a dict or an object of `fhir.resources`, as evidence in the version read."""

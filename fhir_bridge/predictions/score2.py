@@ -19,6 +19,7 @@ from fhir_bridge.predictions.cardiovascular import (
     SBP,
     Excluded,
     diabetes,
+    earlier_hba1c,
     exclusions,
     familial,
     kidney,
@@ -228,6 +229,7 @@ class Score2(PublishedEquation):
             looked_at=looked_at,
             cautions=(
                 *cautions,
+                *earlier_hba1c(record),
                 *uncertain_variants(record, FAMILIAL_GENES),
                 *subsumption_caution(record, (DIABETES, *PREVENTION)),
             ),

@@ -25,7 +25,13 @@ from fhir_bridge.predictions.cardiovascular import (
 )
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation, rounded
-from fhir_bridge.predictions.findings import Disease, onset_of, refuse_unreadable, subsumption_caution
+from fhir_bridge.predictions.findings import (
+    Disease,
+    find_disease,
+    onset_of,
+    refuse_unreadable,
+    subsumption_caution,
+)
 from fhir_bridge.predictions.genome import uncertain_variants
 from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput
 from fhir_bridge.predictions.published import PublishedEquation, published_card, sex_of
@@ -183,7 +189,8 @@ class Score2Diabetes(PublishedEquation):
         intended_use="Estimates the ten-year risk of a first cardiovascular event in people of 40 to 69 years with "
         "type 2 diabetes, to support a conversation on prevention.",
         cautioned_out_of_scope="Other types of diabetes, known atherosclerotic cardiovascular disease, severe target "
-        "organ damage (eGFR below 45, or below 60 with albuminuria, or proteinuria), pregnancy.",
+        "organ damage (eGFR below 45, or below 60 with albuminuria, or proteinuria, or microvascular "
+        "disease at three sites), pregnancy.",
         development="229,460 people with type 2 diabetes in seven countries, 43,706 events.",
         fairness="Calibrated by sex, age and region, not by ethnicity.",
         external_validation="C-index 0.66 to 0.73 in 217,036 people of four countries.",
@@ -210,7 +217,7 @@ class Score2Diabetes(PublishedEquation):
         if began is None:
             raise MissingInput("when the diabetes began is not recorded")
         if not 0 <= began <= age:
-            raise ImplausibleInput("the diabetes began before birth or after the measurements", diagnosis)
+            raise ImplausibleInput("the diabetes began before birth or after this run", diagnosis)
         smoking = find_smoking(record)
         gathered.add("smoking", smoking.current, smoking.evidence)
         gathered.add("age-at-diabetes", began, diagnosis)
@@ -229,7 +236,7 @@ class Score2Diabetes(PublishedEquation):
             cautions=(
                 f"Calibrated for the {region} risk region; age {age} on {day.isoformat()}, diabetes since {began}.",
                 *uncertain_variants(record, FAMILIAL_GENES),
-                *subsumption_caution(record, (*WITHOUT_KIDNEY, _SEVERE)),
+                *subsumption_caution(record, (*WITHOUT_KIDNEY, _SEVERE, *_MICROVASCULAR)),
             ),
         )
 
@@ -247,8 +254,22 @@ def _organ_damage(record: PatientRecord, egfr: float, evidence: Evidence) -> lis
     try:
         albumin, observed = UACR.find(record)
     except MissingInput:
-        return []
-    if albumin > 300 or (egfr < 60 and albumin >= 30):
+        albumin, observed = Decimal(0), None
+    if observed is not None and (albumin > 300 or (egfr < 60 and albumin >= 30)):
         text = f"severe target organ damage by urine albumin: {observed.reference}"
         raise Excluded(text, observed)
-    return [observed]
+    by_albumin = observed if albumin >= 30 else None
+    sites = [find_disease(record, disease) for disease in _MICROVASCULAR]
+    damaged = [item for item in (*sites[:-1], sites[-1] or by_albumin) if item is not None]
+    if len(damaged) == len(sites):
+        names = ", ".join(item.reference for item in damaged)
+        raise Excluded(f"severe target organ damage, microvascular disease at three sites: {names}", *damaged)
+    return damaged if observed is None or observed in damaged else [observed, *damaged]
+
+
+_MICROVASCULAR: Final = (
+    Disease("diabetic retinopathy", "diabetic-retinopathy"),
+    Disease("diabetic neuropathy", "diabetic-neuropathy"),
+    Disease("diabetic nephropathy", "diabetic-nephropathy"),
+)
+"""Sites of microvascular disease; albuminuria (from 30 mg/g) is that of the kidney."""

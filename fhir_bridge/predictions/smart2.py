@@ -19,6 +19,7 @@ from fhir_bridge.predictions.cardiovascular import (
     SBP,
     TRANSPLANT,
     diabetes,
+    earlier_hba1c,
     exclusions,
     not_stated,
     takes,
@@ -28,7 +29,7 @@ from fhir_bridge.predictions.explain import Dial, Equation, rounded
 from fhir_bridge.predictions.findings import Began, Disease, began, refuse_unreadable, subsumption_caution
 from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, UnusableInput
 from fhir_bridge.predictions.published import PublishedEquation, published_card, sex_of
-from fhir_bridge.predictions.record import Evidence, PatientRecord
+from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 from fhir_bridge.predictions.smoking import find_smoking
 
 __all__ = ["Calibration", "Smart2", "calibration_of", "category_of", "percent_of", "risk", "terms"]
@@ -238,7 +239,9 @@ class Smart2(PublishedEquation):
         gathered.add("antithrombotic", treated, drug)
         for name in _DISEASES:
             gathered.add(name, name in known, known[name].evidence if name in known else None)
-        years, since = _years(known, day, age)
+        years, since = _years(
+            known, day, parse_time(gathered.evidence["systolic-blood-pressure"].time).date(), age
+        )
         gathered.add("years-of-disease", years, since)
         calibration = calibration_of(settings)
         return self.explained(
@@ -254,13 +257,14 @@ class Smart2(PublishedEquation):
             cautions=(
                 f"Calibrated for: {calibration.region}; age {age} on {day.isoformat()}, {years:.1f} years since the "
                 "first diagnosis. For stable disease, not for the weeks after an acute event.",
+                *(() if diabetic else earlier_hba1c(record)),
                 *subsumption_caution(record, (*_DISEASES.values(), *_EXCLUDED)),
             ),
         )
 
 
-def _years(known: Mapping[str, Began], day: date, age: int) -> tuple[float, Evidence]:
-    """Years from the first diagnosis to the measurements, and what states it.
+def _years(known: Mapping[str, Began], day: date, measured: date, age: int) -> tuple[float, Evidence]:
+    """Years from the first diagnosis to the day of the question, and what states it.
 
     Raises:
         MissingInput: nothing says when one of them began.
@@ -271,7 +275,7 @@ def _years(known: Mapping[str, Began], day: date, age: int) -> tuple[float, Evid
         raise MissingInput("when the atherosclerotic disease began is not recorded")
     first, evidence = min(dated, key=lambda item: item[0])
     years = (day - first).days / 365.25
-    if years < 0:
+    if measured < first:
         raise ImplausibleInput("the atherosclerotic disease began after the measurements", evidence)
     if years > age + 1:
         raise ImplausibleInput("the atherosclerotic disease began before birth", evidence)

@@ -2,16 +2,18 @@
 
 ICD-10, ATC, OPS, CPT, HCPCS and ICD-10-PCS need no import for that: a code stands below each code that it begins with.
 SNOMED CT needs the imported hierarchy; without it the codes that the value set lists decide, and the answer says
-so.
+so. A post-coordinated expression is what its focus concepts are: a refinement makes them more specific.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
+from fhir_bridge.plugins import shipped
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.terminology import get_terminology
 
@@ -20,9 +22,12 @@ __all__ = [
     "BY_PREFIX",
     "ICD10",
     "PROCEDURES",
+    "UNDECIDED",
+    "VALUE_SETS",
     "Answer",
     "codes_of",
     "counts_under",
+    "is_listed",
     "is_member",
     "plain_code",
     "starts_within",
@@ -69,6 +74,13 @@ BY_PREFIX: Final = {
 """Code systems whose codes say what they are below, and the name under which a value set's codes count for all urls of
 one: ICD-10-GM and ICD-10-CM are extensions of ICD-10, with the same meaning of the codes that they share."""
 
+VALUE_SETS: Final = tuple(sorted((shipped("terminology") / "value-sets").glob("prediction-*.json")))
+"""Part of what a model is: another value set is another model, whose results supersede the old ones."""
+
+UNDECIDED: Final = "Not decided: "
+"""How the note of a result begins that has to be seen beside its value."""
+
+_SNOMED: Final = "http://snomed.info/sct"
 _WHO: Final = "http://hl7.org/fhir/sid/icd-10"
 _PREFIX: Final = "https://fhir-bridge.org/fhir/ValueSet/prediction-"
 
@@ -81,13 +93,49 @@ def value_set(name: str) -> str:
     return _PREFIX + name
 
 
-def wording(unknown: Iterable[str]) -> str:
-    """What a result says where subsumption could not decide."""
-    names = ", ".join(sorted(set(unknown)))
+def wording(unknown: Iterable[str], unlisted: Iterable[str] = ()) -> str:
+    """What a result says where subsumption could not decide.
+
+    Args:
+        unlisted: diagnoses of which nothing here says what they are; then it has to be seen beside the value.
+    """
+    names, codes = ", ".join(sorted(set(unknown))), sorted(set(unlisted))
+    if not codes:
+        return (
+            f"SNOMED CT is not imported: the codes that the value sets list decided about {names}; a more specific "
+            "code of the record may be missed."
+        )
+    shown = ", ".join(codes[:_SHOWN]) + (f" and {len(codes) - _SHOWN} more" if len(codes) > _SHOWN else "")
     return (
-        f"SNOMED CT is not imported: the codes that the value sets list decided about {names}; a more specific code "
-        "of the record may be missed."
+        f"{UNDECIDED}SNOMED CT is not imported, and no list has what the record says by {shown}. It counts as none "
+        f"of: {names}."
     )
+
+
+_SHOWN: Final = 5
+"""Codes that a note names at most."""
+
+
+def is_listed(system: str, code: str) -> bool:
+    """Whether any value set of the models has a concept by its code: then what it is, and is not, is known here."""
+    return any((system, part) in _listed() for part in _parts(system, code))
+
+
+@lru_cache(maxsize=1)
+def _listed() -> frozenset[tuple[str, str]]:
+    return frozenset().union(
+        *(codes_of(value_set(file.stem.removeprefix("prediction-"))) for file in VALUE_SETS)
+    )
+
+
+@lru_cache(maxsize=8192)
+def _parts(system: str, code: str) -> tuple[str, ...]:
+    """The focus concepts of a SNOMED CT expression; any other code itself."""
+    if system != _SNOMED or code.isdigit():
+        return (code,)
+    focus = re.sub(r"\|[^|]*\|", "", code).partition(":")[0].lstrip("=< ")
+    parts = tuple(part.strip() for part in focus.split("+"))
+    return parts if all(part.isdigit() for part in parts) else (code,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +166,9 @@ def _codes_of(url: str) -> frozenset[tuple[str, str]]:
 
 def is_member(url: str, concept: object) -> Answer:
     """Whether a CodeableConcept is in a value set: one of its codings is, or none is, or that is not known."""
-    answers = {_is_member(url, system, code) for system, code in codings(concept)}
+    answers = {
+        _is_member(url, system, part) for system, code in codings(concept) for part in _parts(system, code)
+    }
     return "yes" if "yes" in answers else "unknown" if "unknown" in answers else "no"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -15,9 +15,11 @@ from fhir_bridge.predictions.outputs import (
     SurvivalOutput,
     TextOutput,
 )
+from fhir_bridge.predictions.value_sets import UNDECIDED
 
 __all__ = [
     "MODALITY_NAMES",
+    "UNDECIDED",
     "Summary",
     "components_of",
     "shown",
@@ -108,7 +110,10 @@ def _own(code: str, display: str) -> dict[str, Any]:
 
 
 class Summary(NamedTuple):
-    """A result in a line: `predicted`, or why there is none; the value; its category, or the reason in words."""
+    """A result in a line: `predicted`, or why there is none; the value; its category, or the reason in words.
+
+    Beside a category stands what could not be decided (`value_sets.UNDECIDED`).
+    """
 
     kind: str
     value: str
@@ -119,7 +124,9 @@ def summary_of(result: Prediction | Refusal) -> Summary:
     """Of what a model answers."""
     if isinstance(result, Refusal):
         return Summary(result.reason, "", result.text)
-    return Summary("predicted", shown(result), result.category[1] if result.category else "")
+    return Summary(
+        "predicted", shown(result), _more(result.category[1] if result.category else "", result.cautions)
+    )
 
 
 def summary_in(observation: Mapping[str, Any]) -> Summary:
@@ -134,9 +141,17 @@ def summary_in(observation: Mapping[str, Any]) -> Summary:
     concept = observation.get("valueCodeableConcept") or {}
     value = f"{quantity['value']} {quantity.get('unit', '')}".strip() if quantity else concept.get("text", "")
     classes = observation.get("interpretation") or [{}]
+    notes = [str(note.get("text", "")) for note in observation.get("note", ())]
     return Summary(
-        "predicted", str(value or observation.get("valueString", "")), str(classes[0].get("text", ""))
+        "predicted",
+        str(value or observation.get("valueString", "")),
+        _more(str(classes[0].get("text", "")), notes),
     )
+
+
+def _more(category: str, notes: Iterable[str]) -> str:
+    undecided = [note for note in notes if note.startswith(UNDECIDED)]
+    return ". ".join(text for text in (category, *undecided) if text)
 
 
 REASONS: Final = {

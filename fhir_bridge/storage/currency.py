@@ -41,6 +41,8 @@ RECORD_TYPES: Final = (
     "FamilyMemberHistory",
     "ImagingStudy",
     "Immunization",
+    "MedicationAdministration",
+    "MedicationDispense",
     "MedicationRequest",
     "MedicationStatement",
     "Observation",

@@ -168,7 +168,7 @@ CROSS JOIN LATERAL (
     SELECT n.key
     UNION ALL
     SELECT f.target FROM reference f JOIN resource m ON m.key = f.target AND m.type = 'Medication'
-    WHERE n.type IN ('MedicationRequest', 'MedicationStatement') AND f.resource = n.key
+    WHERE starts_with(n.type, 'Medication') AND f.resource = n.key
 ) AS seen (key) JOIN resource r ON r.key = seen.key
 JOIN LATERAL (
     SELECT r.version, r.last_updated, r.bytes WHERE r.last_updated <= %s AND NOT r.deleted
@@ -187,7 +187,7 @@ WHERE p.type = 'Patient' AND p.id = ANY(%s) ORDER BY p.id, r.type, r.key
 _SEEN = """
 SELECT p.id, p.version || ' ' || coalesce((
         SELECT md5(string_agg(r.key || '/' || r.version || CASE
-            WHEN r.type IN ('MedicationRequest', 'MedicationStatement') THEN coalesce((
+            WHEN starts_with(r.type, 'Medication') THEN coalesce((
                 SELECT string_agg(' ' || m.key || '/' || m.version, '' ORDER BY m.key)
                 FROM reference f JOIN resource m ON m.key = f.target AND m.type = 'Medication'
                 WHERE f.resource = r.key

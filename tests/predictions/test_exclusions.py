@@ -41,7 +41,7 @@ WORDS = {
     "ckd": "moderate to severe chronic kidney disease",
     "died": "the patient has died",
     "familial": "familial hypercholesterolaemia",
-    "infiltrative": "metabolic or infiltrative",
+    "infiltrative": "metabolic, infiltrative",
     "arrest": "cardiac arrest or sustained",
 }
 
@@ -164,6 +164,8 @@ def test_syncope_counts_where_it_is_unexplained_and_sudden_death_of_a_relative_w
         "resourceType": "FamilyMemberHistory",
         "id": "brother",
         "status": "completed",
+        "relationship": {"coding": [{"system": SYSTEMS["snomed"], "code": "70924004"}]},
+        "deceasedAge": {"value": 31, "system": "http://unitsofmeasure.org", "code": "a"},
         "condition": [{"code": {"coding": [{"system": SYSTEMS["snomed"], "code": "95281009"}]}}],
     }
     relative = risk(history, condition("R55", refuted=True))

@@ -192,7 +192,7 @@ class TestSmart2:
     """The printed example of the group that derived it: 65, male, diabetes, coronary disease for five years."""
 
     def of(self, *more: dict[str, Any], age: int = 65, options: Any = None, **changes: Any) -> Any:
-        since = (datetime.now(UTC) - timedelta(days=20 + 5 * 365.25)).date().isoformat()
+        since = (datetime.now(UTC) - timedelta(days=5 * 365.25)).date().isoformat()
         found = {
             "heart": condition("I25.2") | {"onsetDateTime": since},
             "diabetes": condition("E11.9"),

@@ -96,7 +96,7 @@ def test_kinds_of_atrial_fibrillation_are_known_without_an_import(code: str) -> 
 def test_a_refusal_says_that_snomed_ct_is_not_imported_where_that_may_be_why() -> None:
     result = atrial("999000111222101")
     assert isinstance(result, Refusal)
-    assert "no diagnosis of atrial fibrillation; SNOMED CT is not imported" in result.text
+    assert "no diagnosis of atrial fibrillation; Not decided: SNOMED CT is not imported" in result.text
     assert "SNOMED CT" not in answer(Cha2ds2(with_sex=False), record(age=70), OPTIONS).text
 
 

@@ -20,6 +20,7 @@ from fhir_bridge.predictions.overtaken import overtaken_standings
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.predictions.reviewing import OPEN
 from fhir_bridge.predictions.site import site_settings
+from fhir_bridge.predictions.values import UNDECIDED
 from fhir_bridge.server.authorization.launch import launchable
 from fhir_bridge.server.cds.caller import Ehr
 from fhir_bridge.server.cds.request import HookRequest
@@ -250,9 +251,11 @@ def _card(
     else:
         value = value_text(dict(observation))
         summary = f"{title}: {value}" + (f", {category.lower()}" if category else "")
+        if _undecided(observation):
+            summary += ", not all diagnoses decided"
     if before is not None and item.stated.endswith("|current"):
         summary += " (changed)"
-    grave = code in _GRAVE and item.stated.endswith("|current")
+    grave = (code in _GRAVE or bool(_undecided(observation))) and item.stated.endswith("|current")
     return {
         "uuid": str(card.id),
         "summary": summary if len(summary) < LONGEST_SUMMARY else f"{summary[: LONGEST_SUMMARY - 2]}…",
@@ -275,6 +278,15 @@ def _card(
     }
 
 
+def _notes(observation: Mapping[str, Any]) -> list[str]:
+    return [str(note["text"]) for note in observation.get("note", ()) if note.get("text")]
+
+
+def _undecided(observation: Mapping[str, Any]) -> list[str]:
+    """What has to be seen beside the value: the diagnoses of which nothing here says what they are."""
+    return [note for note in _notes(observation) if note.startswith(UNDECIDED)]
+
+
 def _detail(observation: Mapping[str, Any], outdated: str) -> str:
     """Markdown: what always has to be seen beside a result."""
     lines = [f"**{outdated}**"] if outdated else []
@@ -289,7 +301,8 @@ def _detail(observation: Mapping[str, Any], outdated: str) -> str:
             lines.append(f"{concept_text(component['code'])}: {text}")
         elif ids & {"population", "guideline"}:
             lines.append(f"{concept_text(component['code'])}: {component.get('valueString', '')}")
-    lines += [str(note["text"]) for note in observation.get("note", ()) if note.get("text")][:8]
+    lines[:0] = [f"**{note}**" for note in _undecided(observation)]
+    lines += [note for note in _notes(observation) if not note.startswith(UNDECIDED)][:8]
     if observation.get("effectiveDateTime"):
         lines.append(f"Data as of {str(observation['effectiveDateTime'])[:10]}")
     reviewed = observation.get("status") in ("final", "amended")

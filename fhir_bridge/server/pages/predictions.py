@@ -16,6 +16,7 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.predictions.resources import MODELS
+from fhir_bridge.predictions.values import UNDECIDED
 from fhir_bridge.server.pages.reading import (
     concept_text,
     is_prediction,
@@ -106,6 +107,7 @@ class PredictionView:
         failed: whether there is no result since the run failed.
         elsewhere: no model of this server wrote it: what it says was checked by nothing here.
         trend: drawing of all results that count or counted; empty where there is one alone.
+        undecided: of the notes, what has to be seen beside the value.
     """
 
     id: str
@@ -134,6 +136,7 @@ class PredictionView:
     failed: bool
     elsewhere: bool
     trend: Markup
+    undecided: tuple[str, ...]
     notes: tuple[str, ...]
     earlier: tuple[Earlier, ...]
 
@@ -258,6 +261,7 @@ def predictions_of(
                 inputs=(),
                 bars=(),
                 facts=(),
+                undecided=(),
                 notes=(),
                 earlier=earlier,
             )
@@ -343,11 +347,8 @@ def _view(
         method=concept_text(resource.get("method")),
         inputs=tuple(_input(item, by_reference) for item in references if _is_input(item)),
         bars=_bars(contributions),
-        notes=tuple(
-            str(note["text"])
-            for note in resource.get("note", ())
-            if note.get("text") and note["text"] not in repeated
-        ),
+        undecided=tuple(note for note in notes if note.startswith(UNDECIDED)),
+        notes=tuple(note for note in notes if note not in repeated and not note.startswith(UNDECIDED)),
         earlier=tuple(_earlier(item) for item in results[1:]),
     )
 
