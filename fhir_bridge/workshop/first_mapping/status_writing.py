@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from fhir_bridge.workshop.first_mapping.cell_writing import concepts_of, quoted
+from fhir_bridge.workshop.first_mapping.cell_writing import concepts_of, literal, quoted
 from fhir_bridge.workshop.first_mapping.date_writing import DateWriter
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
@@ -74,7 +74,8 @@ class StatusWriter(DateWriter):
             self._ask(f"{guess.column}: do its letters mean {', '.join(short)}, as is assumed?")
         lacking = [word for word, code in codes.items() if not code]
         if lacking:
-            self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
+            left = "" if unknown_status(kind) else " They are left out until that is known"
+            self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?{left}")
         element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
         return f"lower({self._cell(guess, f'{kind}.{element}')})", {
             word: code or unknown_status(kind) for word, code in codes.items()
@@ -94,11 +95,23 @@ class StatusWriter(DateWriter):
             if guess.role != "status" and not speaks_of_giving(kind, guess.role, values):
                 continue
             codes = status_codes(kind, values)
-            lacking = [word for word, code in codes.items() if not code]
-            if len(lacking) == len(codes) or (lacking and not unknown_status(kind)):
-                continue
-            return guess, codes
+            if any(codes.values()):
+                return guess, codes
         return None
+
+    def _has_status(self, kind: str) -> str:
+        """The condition of rows whose status is understood, of a resource type that can't be without; empty where all are."""
+        stated = self._status_column(kind) if kind in ("AllergyIntolerance", "Immunization") else None
+        if stated is None:
+            return ""
+        guess, codes = stated
+        lacking = [word for word, code in codes.items() if not code]
+        here = f"lower({self._cell(guess)})"
+        parts = [f"not ({here} in [{', '.join(map(literal, lacking))}])"] if lacking else []
+        if kind == "AllergyIntolerance" and guess.filled < len(self._sample.rows):
+            self._ask(f"{guess.column}: rows without it make no {kind}: are they active?")
+            parts.append(self._cell(guess))
+        return " and ".join(parts)
 
     def _unread_status(self) -> list[str]:
         """Columns that by their names say whether something happened, in words that are not understood."""
@@ -130,6 +143,6 @@ class StatusWriter(DateWriter):
                 )
             return f"  status: {assumed}"
         expression, codes = stated
-        cases = ", ".join(f"{quoted(word)}: {code}" for word, code in codes.items())
+        cases = ", ".join(f"{quoted(word)}: {code or '~'}" for word, code in codes.items())
         empty = f"empty: {unknown_status(kind)}, " if unknown_status(kind) else ""
         return f"  status: {{match: {quoted(expression)}, {cases}, {empty}else: flag}}"

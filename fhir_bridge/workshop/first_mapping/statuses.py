@@ -39,6 +39,11 @@ _TREATMENT: Final = {
     "on-hold": "on-hold|on hold|held|hold|paused|pausiert|en pause|in pausa|en pausa|suspended|suspendu|suspendue",
     "entered-in-error": "entered-in-error|entered in error|error|wrong|irrtümlich|falsch",
 }
+_VOID: Final = (
+    "entered-in-error|entered in error|cancelled|canceled|void|voided|deleted|error|storniert|gelöscht|irrtümlich|annulé|supprimé|"
+    "annullato|cancellato|anulado|eliminado|geannuleerd|verwijderd"
+)
+"""Words for a record that does not count."""
 _WORDS: Final = {
     "Observation": _OBSERVATION,
     "MedicationRequest": {
@@ -112,17 +117,19 @@ _WORDS: Final = {
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Condition": {
-        "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo|actief",
+        "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo|actief|lopend|en cours|in corso|en curso",
         "resolved": "resolved|r|cured|closed|abgeschlossen|ausgeheilt|geheilt|résolu|guéri|risolto|guarito|resuelto",
         "inactive": "inactive|past|i|inaktiv|inactif|inattivo|inactivo|inactief",
         "remission": "remission|in remission|rémission|remissione|remisión",
         "recurrence": "recurrence|recurrent|rezidiv|récidive|recidiva",
         "relapse": "relapse|rückfall|rechute|ricaduta|recaída",
+        "entered-in-error": _VOID,
     },
     "AllergyIntolerance": {
         "active": "active|a|current|aktiv|actif|attivo|activo|actief",
         "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo|inactief",
         "resolved": "resolved|r|cured|abgeklungen|résolu|risolto|resuelto|opgelost|genezen",
+        "entered-in-error": _VOID,
     },
 }
 """Words in small letters by resource type and R4's code (of `clinicalStatus` where the type has no other)."""

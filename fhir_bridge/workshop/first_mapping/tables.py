@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.allergies import weigh_allergies
 from fhir_bridge.workshop.first_mapping.codes import (
     CCAM,
     CPT,
@@ -75,6 +76,8 @@ _FINDINGS_OF: Final = {
 }
 """Roles that are findings beside an event, by its type."""
 LEAST: Final = 2.6
+_NEAR: Final = 0.85
+"""From this share of the votes for one resource type those for another are as good."""
 
 
 @dataclass(slots=True)
@@ -215,6 +218,10 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     if votes.get("Condition", 0) and measured > 4 and main_code(guesses) is None:
         del votes["Condition"]
     votes.pop("MedicationAdministration", None)
+    doubt = weigh_allergies(tokens(path.stem), guesses, votes, why)
+    if doubt:
+        plan.questions.append(doubt)
+        return ""
     if "scheduled" in roles and not roles & {"performed", "start"}:
         votes.pop("Procedure", None)  # what is planned was not done
     if _is_order(path, guesses, votes):
@@ -231,12 +238,13 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             return "Condition"
         return ""
     best = max(votes, key=lambda kind: votes[kind])
-    plan.evidence.append(f"{best}: {', '.join(dict.fromkeys(why[best]))} speak for it")
-    close = [kind for kind, weight in votes.items() if kind != best and weight >= 0.85 * votes[best]]
+    close = [kind for kind, weight in votes.items() if kind != best and weight >= _NEAR * votes[best]]
     if close:
         plan.questions.append(
-            f"what are the rows about? {best} is assumed; {', '.join(close)} would fit as well"
+            f"what are the rows about: {' or '.join((best, *close))}? Their columns speak nearly as much for each, so neither is made"
         )
+        return ""
+    plan.evidence.append(f"{best}: {', '.join(dict.fromkeys(why[best]))} speak for it")
     return best
 
 
