@@ -23,7 +23,7 @@ _GRADED: Final = frozenset(("severity", "certainty"))
 def weigh_allergies(
     words: str, guesses: Sequence[Guess], votes: dict[str, float], why: dict[str, list[str]]
 ) -> str:
-    """Give the votes for medication to allergies, where rows say what was not tolerated; a question where both are said.
+    """Give the votes for medication to allergies, where rows say what was not tolerated; a question where both are.
 
     Args:
         words: of the file's name.

@@ -8,7 +8,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.meanings import ALLERGENS, ALLERGY_TYPES, SEVERITY, no_allergy
-from fhir_bridge.workshop.first_mapping.parts import RECORDED, part_of
+from fhir_bridge.workshop.first_mapping.parts import ATTENDED, RECORDED, did, part_of
 from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, by_word
 from fhir_bridge.workshop.first_mapping.values import SNOMED
@@ -65,10 +65,14 @@ class AllergyRules(Writer):
         recorded = self._one("recorded", "date")
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'AllergyIntolerance.recordedDate'))}"
-        people = self._all("provider", "provider-id")
+        people = [g for g in self._all("provider", "provider-id") if part_of(g) == RECORDED or did(g)]
         people.sort(key=lambda g: part_of(g) != RECORDED)
-        if people:
+        if people and part_of(people[0]) != ATTENDED:
             yield f"  recorder: {self._reference('AllergyIntolerance.recorder', people[0])}"
+            if part_of(people[0]) != RECORDED:
+                self._ask(
+                    f"{people[0].column}: is it who recorded the allergy (recorder), as is assumed, or who stated it (asserter)?"
+                )
         yield from self._allergy_kinds()
         reaction, severity = self._one("reaction"), self._one("severity")
         if reaction is None:

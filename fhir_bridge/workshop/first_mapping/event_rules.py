@@ -13,7 +13,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.meanings import AFTER, CERTAINTY, UNKNOWN
 from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
-from fhir_bridge.workshop.first_mapping.parts import RECORDED, did, part_of
+from fhir_bridge.workshop.first_mapping.parts import ATTENDED, RECORDED, did, part_of
 from fhir_bridge.workshop.first_mapping.statuses import NOTHING_THERE
 from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
@@ -302,11 +302,17 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
             yield f"  abatementDateTime: {quoted('=' + self._abated(end))}"
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'Condition.recordedDate'))}"
-        people = [g for g in self._all("provider", "provider-id") if part_of(g) == RECORDED or did(g)]
-        if people:
-            provider = people[0]
-            element = "recorder" if part_of(provider) == RECORDED else "asserter"
-            yield f"  {element}: {self._displayed('Condition.' + element, provider)}"
+        people = self._all("provider", "provider-id")
+        recorder = next((g for g in people if part_of(g) == RECORDED), None)
+        if recorder is not None:
+            yield f"  recorder: {self._displayed('Condition.recorder', recorder)}"
+        asserter = next((g for g in people if did(g) and part_of(g) != ATTENDED), None)
+        if asserter is not None:
+            yield f"  asserter: {self._displayed('Condition.asserter', asserter)}"
+            self._ask(
+                f"{asserter.column}: is it who made the diagnosis (asserter), as is assumed, who wrote it down (recorder), "
+                "or whose patient it was (Encounter.participant)?"
+            )
 
     def _abated(self, end: Guess) -> str:
         """The expression of an end, which only what is active no longer has (R4's con-4)."""

@@ -135,18 +135,6 @@ class ReferenceWriter(StatusWriter):
         elif specimen := self._one("specimen"):
             yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
 
-    def _concept(self, element: str, guess: Guess) -> str:
-        """A CodeableConcept of a column: of its code with its name, where another column has that, else of its text."""
-        name = self._name_of(guess)
-        if name is None:
-            return f"{{text: {quoted('=' + self._cell(guess, element))}}}"
-        shown = quoted("=" + self._cell(name, element + ".text"))
-        return f"{{when: {quoted(f'{self._cell(guess)} or {self._cell(name)}')}, coding: [{self._local_coding(guess, element)}], text: {shown}}}"
-
-    def _local_coding(self, guess: Guess, element: str) -> str:
-        here = self._cell(guess, element + ".coding")
-        return f"{{when: {quoted(here)}, system: {quoted(f'{self._authority}:{self._label(guess)}')}, code: {quoted('=' + here)}}}"
-
     def _paired(self, people: list[Guess]) -> dict[str, Guess]:
         """The number of each person who has a name in a column and a number in the one beside it."""
         pairs: dict[str, Guess] = {}

@@ -8,10 +8,13 @@ from itertools import pairwise
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
+from fhir_bridge.workshop.first_mapping.by_cells import by_cells
+from fhir_bridge.workshop.first_mapping.cells import all_whole
 from fhir_bridge.workshop.first_mapping.codes import (
     CCAM,
     CPT,
     CVX,
+    DECLARED,
     ICD9_CM,
     ICD10_CM,
     ICD10_GM,
@@ -54,6 +57,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _words_for_nothing(sample, guesses)
     _numbering_codes(sample, guesses)
     _codes_by_number(sample, guesses)
+    _beside_declared(sample, guesses)
     _codes_of_medicines(sample, guesses)
     other_persons(sample, guesses)
     names(sample, guesses)
@@ -76,6 +80,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _orders(sample, guesses)
     _vaccinations(sample, guesses)
     _departments(guesses)
+    by_cells(sample, guesses)
     repeats(sample, guesses)
     qualifiers(sample, guesses)
 
@@ -120,18 +125,40 @@ def _numbering_codes(sample: Sample, guesses: list[Guess]) -> None:
             ]
 
 
+def _beside_declared(sample: Sample, guesses: list[Guess]) -> None:
+    """Digits with the form of a system that another column's name states are this site's own codes."""
+    codes = of_roles(guesses, "code")
+    stated = {g.system: g for g in codes if concepts_of(g) & DECLARED}
+    for guess in codes:
+        other = stated.get(guess.system)
+        if other is None or guess.system not in _OF_DIGITS or concepts_of(guess) & DECLARED:
+            continue
+        if subject_of(guess) != subject_of(other) or not all_whole(cells_of(sample, guess)):
+            continue
+        guess.system, guess.subject = "", subject_of(guess)
+        guess.evidence.append(f"{other.column} has the codes of {TITLES[other.system]}: local codes")
+        guess.questions = [
+            f"{guess.column}: which code system are these codes of? They are kept as local codes"
+        ]
+
+
+_OF_DIGITS: Final = frozenset((ICD9_CM, RXNORM, CVX, NDC, CPT))
+"""Systems whose codes may be any digits."""
 _THINGS: Final = frozenset("drug vaccine procedure test diagnosis".split())
 
 
 def _codes_by_number(sample: Sample, guesses: list[Guess]) -> None:
     """A number named after a drug, test or procedure that rows share, each with one name, is a code of that, not of the row."""
-    for guess in of_roles(guesses, "event-id"):
+    for guess in of_roles(guesses, "event-id", "number", "id"):
         subject = subject_of(guess)
         if guess.distinct == guess.filled or subject not in _THINGS:
             continue
         texts = [g for g in guesses if g.role in (subject, "display")]
+        if guess.role == "number":  # a count has the same value for different texts
+            plain = guess.whole and not guess.measure and not guess.unit and guess.distinct >= _SEVERAL
+            texts = [g for g in texts if plain and depends_on(sample, guess, g)]
         if any(depends_on(sample, text, guess) for text in texts):
-            guess.role = "code"
+            guess.role, guess.decimal = "code", ""
             guess.evidence.append(
                 f"rows share it, each with one {subject}: a local code, not the number of the row"
             )
@@ -224,7 +251,9 @@ def _siblings(sample: Sample, guesses: list[Guess]) -> None:
     for number, guess in enumerate(guesses):
         first = known.get(_unnumbered(guess))
         if first is None and subject_of(guess) == "diagnosis":
-            first = next((g for g in known.values() if subject_of(g) == "diagnosis"), None)
+            bare = all(value.isdigit() for value in sample.values(number))
+            alike = [g for g in known.values() if subject_of(g) == "diagnosis"]
+            first = next((g for g in alike if not (bare and g.system in _OF_DIGITS)), None)
         if (
             first is None
             or first is guess
