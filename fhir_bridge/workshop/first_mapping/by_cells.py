@@ -18,7 +18,7 @@ from fhir_bridge.workshop.first_mapping.values import share
 __all__ = ["by_cells"]
 
 _OPEN: Final = frozenset(
-    "category text display status-of name-of note-of flag-of boolean row-id id note method drug-class complaint diagnosis-kind verified".split()
+    "category text display status-of name-of note-of flag-of boolean row-id id diagnosis note method drug-class complaint diagnosis-kind verified".split()
 )
 """Roles of columns of which little is known."""
 _WORDS: Final = frozenset("certainty severity flag route".split())
@@ -77,7 +77,7 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
             continue
         cells = [" ".join(cell.casefold().split()) for cell in stated_in(sample, guess)]
         for role, fitting, test, what in tests:
-            if guess.role in ("note", "note-of") and role not in _WORDS:
+            if guess.role in ("note", "note-of", "diagnosis") and role not in _WORDS:
                 continue  # a remark may say in passing how often
             if fitting and cells and not _has(guesses, role) and test(cells):
                 guess.role, guess.words, guess.questions = role, {}, []
