@@ -151,10 +151,15 @@ _WAYS: Final = (
         ("id", "event-id", "account-id", "order-id", "row-id"),
         "whose number is it: the patient's, the visit's, the order's, the row's",
     ),
-    (("provider", "provider-id"), "what was this person's part: did it, asked for it, recorded it"),
+    (
+        ("provider", "provider-id"),
+        "what was this person's part: did it (performer), asked for it (requester), recorded it (recorder), stated it (asserter), "
+        "looked at it again, was responsible for the visit (Encounter.participant)",
+    ),
     (
         ("ward", "specialty", "organization", "organization-id"),
-        "is it where it was done, who asked for it, or where the patient lay",
+        "is it where it was done, who asked for it, where the patient lay (Encounter.location), or whose visit it was "
+        "(Encounter.serviceProvider)",
     ),
     (
         ("other-date", "date", "recorded", "updated", "scheduled"),
@@ -182,10 +187,15 @@ _WAYS: Final = (
     ),
     (
         ("admit-source", "disposition"),
-        "is it where the patient came from or went (Encounter.hospitalization), or an outcome (Procedure.outcome)",
+        "is it where the patient came from or went, or how (Encounter.hospitalization.admitSource, dischargeDisposition), of which "
+        "list, or an outcome (Procedure.outcome)",
     ),
     (("eligibility", "insurer"), "is it who pays (Coverage)"),
-    (("historical",), "is it where the information is from, or a finding (Observation)"),
+    (
+        ("historical",),
+        "is it who or what the information is from (AllergyIntolerance.asserter, MedicationStatement.informationSource, "
+        "Condition.asserter), or a finding (Observation)",
+    ),
     (("product-id",), "is it the number of the product (BiologicallyDerivedProduct.identifier), or a lot"),
     (
         ("expires",),
@@ -197,6 +207,15 @@ _WAYS: Final = (
     ),
     (("ordered",), "is it when it was ordered (authoredOn of a ServiceRequest or MedicationRequest)"),
     (("received",), "is it when the sample was received (Specimen.receivedTime)"),
+    (
+        ("reviewed",),
+        "is it when the record was last looked at, which has no element of its own (an extension, or Provenance), or when the "
+        "result was reported (Observation.issued)",
+    ),
+    (
+        ("collected",),
+        "is it when something was measured or taken (Observation.effective), or when the visit was (Encounter.period)",
+    ),
     (("issued",), "is it when the result was reported (Observation.issued, DiagnosticReport.issued)"),
     (
         ("priority",),

@@ -29,7 +29,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.pairs import codes_of_names
-from fhir_bridge.workshop.first_mapping.people import depends_on, initials, names, national_numbers, patients
+from fhir_bridge.workshop.first_mapping.people import depends_on, initials, names, national_numbers, particles, patients
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles, stated_in
@@ -62,6 +62,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     other_persons(sample, guesses)
     names(sample, guesses)
     initials(sample, guesses)
+    particles(sample, guesses)
     national_numbers(sample, guesses)
     patients(sample, guesses)
     _numbers_of_people(sample, guesses)
