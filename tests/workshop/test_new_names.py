@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - tables are written as they are
+
 """`mapping new`: how the names of patients are written, and who only looked at a record again."""
 
 from __future__ import annotations
