@@ -1,4 +1,3 @@
-
 """`mapping new`: how the names of patients are written, and who only looked at a record again."""
 
 from __future__ import annotations

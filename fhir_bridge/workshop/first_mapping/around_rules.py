@@ -132,8 +132,14 @@ class AroundRules(OrderWriter):
         if not self._plan.request or order is None or patient is None:
             return
         yield self._rule("order")
-        if order.filled < len(self._sample.rows) or order.local:
-            yield f"  when: {quoted(self._cell(order))}"
+        stated = [order] if order.filled < len(self._sample.rows) or order.local else []
+        stated += self._plan.ordered
+        if stated:
+            yield f"  when: {quoted(' and '.join(self._cell(g) for g in stated))}"
+        for guess in self._plan.ordered:
+            self._ask(
+                f"{guess.column}: blank in some rows of an order; only rows that have one make the order: has each such a row?"
+            )
         yield "  as: ServiceRequest"
         yield f"  key: [{quoted(self._cell(patient))}, {quoted(self._cell(order, 'key'))}]"
         value = quoted("=" + self._cell(order, "ServiceRequest.identifier"))

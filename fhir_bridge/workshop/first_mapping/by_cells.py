@@ -18,7 +18,7 @@ from fhir_bridge.workshop.first_mapping.values import share
 __all__ = ["by_cells"]
 
 _OPEN: Final = frozenset(
-    "category text display status-of name-of note-of flag-of boolean row-id id diagnosis note method drug-class complaint diagnosis-kind verified".split()
+    "category text display status-of name-of note-of flag-of boolean row-id id diagnosis body-site administrative coordinate note method drug-class complaint diagnosis-kind verified".split()
 )
 """Roles of columns of which little is known."""
 _WORDS: Final = frozenset("certainty severity flag route".split())

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - questions are written as they come out
 """The text of a first mapping: YAML with the evidence of each guess as a comment."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.rules import Rules
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.table import Sample, SampleError
@@ -38,7 +40,7 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
     if not body:
         why = plan.questions[0] if plan.dropped else "no column is known or measured"
         raise SampleError(f"{sample.path.name}: nothing in it can be mapped; {why}")
-    questions = _all_questions(guesses, plan, rules)
+    questions = _all_questions(sample, guesses, plan, rules)
     for guess in guesses:
         first = next((g for g in guesses if g.column == guess.of), guess)
         if guess.role == "again" and first.uses:
@@ -62,9 +64,9 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
     return "\n".join(lines) + "\n"
 
 
-def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
+def _all_questions(sample: Sample, guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
     """What a person has to answer: what rules assume, what columns leave open, where the others belong."""
-    read = {guess.column for guess in guesses if guess.column in rules.used or guess.uses}
+    read = {guess.column for guess in guesses if guess.uses}
     read |= {guess.column for guess in guesses if guess.role == "again" and guess.of in read}
     questions = list(rules.questions)
     suggested: list[str] = []
@@ -94,9 +96,12 @@ def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
         elif guess.role == "empty":
             questions += guess.questions
         elif guess.column in plan.varying:
+            key = plan.varying[guess.column]
+            keys = [g for g in guesses if g.column in key.split(" and ")]
+            several = not keys or len(keys) > 1 or not depends_on(sample, guess, keys[0], blanks=False)
+            why = "has several of it" if several else "has it in some rows and lacks it in others"
             questions.append(
-                f"{guess.column}: looks like {guess.what}, but one {plan.varying[guess.column]} has several of it, "
-                "so it is under `ignore`: which counts?"
+                f"{guess.column}: looks like {guess.what}, but one {key} {why}, so it is under `ignore`: which counts?"
             )
         else:
             left.setdefault(_left_out(guess), []).append(guess.column)
@@ -230,7 +235,13 @@ _WAYS: Final = (
     ),
     (("note", "note-of"), "of what is it a note (Observation.note, Procedure.note), or is it not wanted"),
     (("time-of-day",), "of which date is it the time, of the start or of the end"),
-    (("specimen",), "is it what was sampled (Specimen.type)"),
+    (("strength",), "is it how strong the drug is (Medication.ingredient.strength), which is never its dose"),
+    (("form",), "is it the form of the drug (Medication.form)"),
+    (("route",), "is it the way that the drug is given (dosage.route)"),
+    (("frequency",), "is it how often the drug is taken (dosage.timing)"),
+    (("container",), "is it what the sample is in (Specimen.container.type)"),
+    (("specimen",), "is it what was sampled (Specimen.type), or the number or container of a sample"),
+    (("specimen-id",), "is it the number of a sample (Specimen.identifier)"),
     (("body-site", "laterality"), "is it where it was done or measured (bodySite)"),
     (("device",), "is it the device used (Device, Observation.device, Procedure.usedReference)"),
     (("sex",), "which code of Patient.gender has each word"),

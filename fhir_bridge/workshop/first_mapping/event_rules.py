@@ -100,7 +100,7 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
         more = []
         if element == "medicationCodeableConcept":
             more = [g for g in self._all("drug") if g is not text and not g.of]
-            more += self._all("strength", "form")
+            more += [] if self._states_strength(text) else self._all("strength", "form")
         elif kind == "Immunization" and text is not None and text.role == "vaccine":
             more = [g for g in self._all("drug") if not g.of]
         named = {code.column for code in codes}
@@ -133,6 +133,18 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
             yield from self._medication(kind, when, end)
         findings = self._all("diagnosis", "display") if kind == "Condition" else []
         yield from self._notes(kind + ".", *findings)
+
+    def _states_strength(self, text: Guess | None) -> bool:
+        """Whether what a drug is called has its strength in it: `Furosemide 10 mg/ml` beside `10 mg/ml`."""
+        strength = self._one("strength")
+        if text is None or strength is None:
+            return False
+        one, other = (self._sample.columns.index(g.column) for g in (text, strength))
+        cells = [
+            (row[one], row[other]) for row in self._sample.rows if row[one].strip() and row[other].strip()
+        ]
+        plain = [tuple("".join(cell.casefold().split()) for cell in pair) for pair in cells]
+        return bool(plain) and sum(1 for called, much in plain if much in called) >= 0.5 * len(plain)
 
     def _note_refusals(self, kind: str) -> None:
         """A reason that only rows have which say that it was not done, or stopped, is that of the status."""

@@ -66,6 +66,12 @@ class OrderWriter(Writer):
             return
         here = self._cell(guess, "ServiceRequest.priority")
         cases = ", ".join(f"{quoted(word)}: {code}" for word, code in words.items())
+        lacking = dict.fromkeys(v.casefold() for v in self._values(guess) if v.casefold() not in known)
+        if lacking:
+            self._ask(
+                f"{guess.column}: which priority (routine, urgent, asap or stat) does each of these mean: {', '.join([*lacking][:8])}?"
+            )
+            cases += "".join(f", {quoted(word)}: ~" for word in lacking)
         self._ask(
             f"{guess.column}: do its words mean {', '.join(f'{w} → {c}' for w, c in words.items())}, as is assumed?"
         )

@@ -73,8 +73,16 @@ class ReferenceWriter(StatusWriter):
         """The order that a result is of."""
         order = self._one("order-id")
         if self._plan.request and order is not None:
-            self._cell(order, "basedOn")
-            yield f"  basedOn: {quoted('=ref(' + literal('order') + ')')}"
+            here, partly = self._cell(order, "basedOn"), self._plan.ordered
+            if not partly:
+                yield f"  basedOn: {quoted('=ref(' + literal('order') + ')')}"
+                return
+            stated = " and ".join(self._cell(g) for g in partly)  # other rows of the order don't make it
+            system = self._system(order, self._label(order))
+            other = f"type: ServiceRequest, identifier: {{system: {system}, value: {quoted('=' + here)}}}"
+            condition = quoted(f"{here} and not ({stated})")
+            reference = "=ref(" + literal("order") + f") if {stated} else null"
+            yield from listed("basedOn", [quoted(reference), f"{{when: {condition}, {other}}}"])
             return
         yield from listed("basedOn", self._references("order-id", "ServiceRequest", "basedOn"))
 

@@ -28,8 +28,15 @@ from fhir_bridge.workshop.first_mapping.codes import (
 )  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
-from fhir_bridge.workshop.first_mapping.pairs import codes_of_names
-from fhir_bridge.workshop.first_mapping.people import depends_on, initials, names, national_numbers, particles, patients
+from fhir_bridge.workshop.first_mapping.pairs import codes_of_names, codes_of_things
+from fhir_bridge.workshop.first_mapping.people import (
+    depends_on,
+    initials,
+    names,
+    national_numbers,
+    particles,
+    patients,
+)
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles, stated_in
@@ -70,6 +77,8 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     spans(guesses)
     clocks(sample, guesses)
     within_stays(sample, guesses)
+    codes_of_things(sample, guesses)
+    _codes_of_texts(sample, guesses)
     _codes(sample, guesses)
     codes_of_names(sample, guesses)
     _siblings(sample, guesses)
@@ -79,6 +88,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     units_of_siblings(guesses)
     _duplicates(guesses)
     _orders(sample, guesses)
+    _numbers_of_samples(sample, guesses)
     _vaccinations(sample, guesses)
     _departments(guesses)
     by_cells(sample, guesses)
@@ -211,6 +221,27 @@ def _numbers_of_people(sample: Sample, guesses: list[Guess]) -> None:
         if depends_on(sample, guess, person) and depends_on(sample, person, guess):
             guess.role, guess.questions = "provider-id", []
             guess.evidence.append(f"rows share it, one for each of {person.column}")
+
+
+def _codes_of_texts(sample: Sample, guesses: list[Guess]) -> None:
+    """Local codes whose name says not of what they are: of the drug, test or procedure that has one text for each of them."""
+    for code in of_roles(guesses, "code", "id"):
+        if code.system or code.separator or subject_of(code) or code.distinct < _SEVERAL:
+            continue
+        numbers = code.role == "id"
+        if numbers and code.distinct == code.filled:
+            continue
+        for text in of_roles(guesses, *_THINGS, "allergy"):
+            if text.of == code.column or text.distinct < _SEVERAL or not depends_on(sample, text, code):
+                continue
+            if numbers and not depends_on(sample, code, text):
+                continue
+            code.role, code.subject = "code", text.role
+            code.evidence.append(f"one {text.column} for each: codes of the {text.role}")
+            code.questions = [
+                f"{code.column}: which code system are these codes of the {text.role} of? They are kept as local codes"
+            ]
+            break
 
 
 _SEVERAL: Final = 3
@@ -457,6 +488,22 @@ def _orders(sample: Sample, guesses: list[Guess]) -> None:
                 f"{guess.column}: is it the number of the order that results share, as is assumed?"
             ]
             return
+
+
+def _numbers_of_samples(sample: Sample, guesses: list[Guess]) -> None:
+    """A specimen in digits is the number of a sample and not what was taken; beside the number of an order it is its own."""
+    orders = of_roles(guesses, "order-id")
+    for guess in [*of_roles(guesses, "specimen"), *orders]:
+        spoken = concepts_of(guess)
+        if guess.role == "order-id" and (
+            "specimen" not in spoken or "order" in spoken or len(of_roles(guesses, "order-id")) < 2
+        ):
+            continue
+        values = stated_in(sample, guess)
+        if share(values, lambda v: re.fullmatch(r"[\w./-]*\d[\w./-]*", v)) < 0.9 or guess.distinct < _SEVERAL:
+            continue
+        guess.role, guess.questions = "specimen-id", []
+        guess.evidence.append("its cells number samples")
 
 
 def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:

@@ -28,6 +28,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
 from fhir_bridge.workshop.first_mapping.keys import depends_on_all
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
+from fhir_bridge.workshop.first_mapping.named import DOCTORS
 from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.selecting import cells_of, first_of
@@ -91,6 +92,7 @@ class Plan:
         request: whether the orders of results become ServiceRequests.
         measures: columns that become an Observation each.
         partly: columns that only some rows of a patient have, which make the Patient; what the others lack is not taken away.
+        ordered: columns that only some rows of an order have, which make the ServiceRequest.
         varying: columns that have several values for one patient or visit, so that no Patient or Encounter has them.
         dropped: whether the rows are about something that can't be without a patient, whom nothing names.
         evidence: why.
@@ -103,6 +105,7 @@ class Plan:
     dropped: bool = False
     measures: list[Guess] = field(default_factory=list)
     partly: list[Guess] = field(default_factory=list)
+    ordered: list[Guess] = field(default_factory=list)
     varying: dict[str, str] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
@@ -381,9 +384,9 @@ def _of_medication(roles: set[str], words: str, sample: Sample, guesses: list[Gu
 def requester(guesses: Sequence[Guess]) -> Guess | None:
     """The column of who asked for a result; a person before a place."""
     for role in ("provider", "provider-id", "ward", "specialty", "organization"):
-        for guess in guesses:
-            if guess.role == role and part_of(guess) == ASKED:
-                return guess
+        asking = [guess for guess in guesses if guess.role == role and part_of(guess) == ASKED]
+        if asking:  # of two, the one with names of doctors
+            return min(asking, key=lambda guess: DOCTORS not in guess.evidence)
     return None
 
 
@@ -399,6 +402,11 @@ def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     if not plan.event and not plan.measures:
         about += [g for g in guesses if g.role in ("test", "procedure")]
     known = [g.column for g in about if g is not None and depends_on(sample, g, order)]
+    for guess in about:  # an empty cell is not a second value
+        partly = guess is not None and guess.column not in known and guess is about[0]
+        if partly and guess is not None and _in_some_row(sample, guess, order):
+            known.append(guess.column)
+            plan.ordered.append(guess)
     for guess in about:
         if guess is not None and guess.column not in known:
             plan.varying[guess.column] = order.column
@@ -407,6 +415,14 @@ def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
         plan.evidence.append(
             f"ServiceRequest: {order.column} identifies the order, and {', '.join(known)} are about it"
         )
+
+
+def _in_some_row(sample: Sample, guess: Guess, order: Guess) -> bool:
+    """Whether a column has one value for each order, in some of its rows."""
+    one, other = sample.columns.index(order.column), sample.columns.index(guess.column)
+    orders = {row[one].strip() for row in sample.rows if row[one].strip()}
+    stated = {row[one].strip() for row in sample.rows if row[other].strip()}
+    return orders <= stated and depends_on(sample, guess, order, blanks=False)
 
 
 def _examination(sample: Sample, guesses: list[Guess], plan: Plan) -> Guess | None:
