@@ -91,3 +91,17 @@ def test_who_wrote_a_diagnosis_down_recorded_it_and_who_attended_is_of_the_visit
     assert set(people) == {("ATND", "Lee, Max")}
     assert {r["period"]["start"] for r in visits} == {f"2026-03-{day}" for day in range(13, 25)}
     assert "VISIT_DATE: is it when the visit was (Encounter.period), as is assumed?" in mapping
+
+
+def test_rank_presence_on_admission_and_chronicity_are_asked_by_name(tmp_path: Path) -> None:
+    guesses, _, mapping = converted(
+        tmp_path, diagnoses("DX_ID,PRINCIPAL_YN,POA,CHRONIC_YN", "Y,Y,N|N,N,Y|N,,N")
+    )
+    roles = {name: guesses[name].role for name in ("PRINCIPAL_YN", "POA", "CHRONIC_YN")}
+    assert roles == {
+        "PRINCIPAL_YN": "diagnosis-rank",
+        "POA": "on-admission",
+        "CHRONIC_YN": "diagnosis-chronic",
+    }
+    assert "Encounter.diagnosis.rank or use" in mapping
+    assert "Claim.diagnosis.onAdmission" in mapping

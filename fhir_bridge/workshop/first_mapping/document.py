@@ -235,6 +235,15 @@ _WAYS: Final = (
     ),
     (("note", "note-of"), "of what is it a note (Observation.note, Procedure.note), or is it not wanted"),
     (("time-of-day",), "of which date is it the time, of the start or of the end"),
+    (
+        ("diagnosis-rank",),
+        "which of the diagnoses of a visit is the principal one (Encounter.diagnosis.rank or use)",
+    ),
+    (("diagnosis-chronic",), "is it chronic (an extension or Condition.category; R4 has no element)"),
+    (
+        ("on-admission",),
+        "was it present on admission (an extension, Claim.diagnosis.onAdmission; R4's Condition has no element)",
+    ),
     (("strength",), "is it how strong the drug is (Medication.ingredient.strength), which is never its dose"),
     (("form",), "is it the form of the drug (Medication.form)"),
     (("route",), "is it the way that the drug is given (dosage.route)"),
@@ -247,7 +256,16 @@ _WAYS: Final = (
     (("sex",), "which code of Patient.gender has each word"),
     (("status",), "of what does it say the status, and which code of `status` has each word"),
     (("money",), "is it what the patient pays (Coverage.costToBeneficiary), a price, or not wanted in FHIR"),
-    (("drg", "coordinate", "administrative", "inactive", "verified"), "is it wanted in FHIR at all"),
+    (
+        ("inactive",),
+        "does it mark rows that were cancelled or deleted (status entered-in-error, or not to be made at all), or what is no "
+        "longer active (status, clinicalStatus)",
+    ),
+    (
+        ("verified",),
+        "does it say that it was checked (status, verificationStatus, or a Provenance), or is it not wanted",
+    ),
+    (("drg", "coordinate", "administrative"), "is it wanted in FHIR at all"),
 )
 """What a column that no rule reads may be, by its role."""
 
