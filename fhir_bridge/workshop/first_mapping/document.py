@@ -236,6 +236,31 @@ _WAYS: Final = (
     (("note", "note-of"), "of what is it a note (Observation.note, Procedure.note), or is it not wanted"),
     (("time-of-day",), "of which date is it the time, of the start or of the end"),
     (
+        ("triage",),
+        "is it how urgent the visit was (Encounter.priority), or a finding of its own (Observation)",
+    ),
+    (
+        ("diet",),
+        "is it what the patient is to eat (NutritionOrder), wants to eat (Encounter.hospitalization.dietPreference), or a finding (Observation)",
+    ),
+    (
+        ("isolation",),
+        "is it a precaution (Flag, Encounter.hospitalization.specialArrangement), or a finding (Observation)",
+    ),
+    (("fasting",), "is it of the sample (Specimen.collection.fastingStatus), or a finding (Observation)"),
+    (("stage",), "is it the stage of the disease (Condition.stage.summary)"),
+    (("risk",), "is it a warning about the patient or the drug (Flag, DetectedIssue)"),
+    (
+        ("formulary",),
+        "is it about the drug and not the patient (MedicationKnowledge), so that it is not wanted",
+    ),
+    (("reagent-lot",), "is it of the device or the reagent (Device.lotNumber), and of no drug or vaccine"),
+    (
+        ("lot-number",),
+        "is it the lot of the drug (Medication.batch.lotNumber) or of something used (Device.lotNumber)",
+    ),
+    (("arrival-mode",), "is it how the patient came (extension encounter-modeOfArrival), and not from where"),
+    (
         ("diagnosis-rank",),
         "which of the diagnoses of a visit is the principal one (Encounter.diagnosis.rank or use)",
     ),

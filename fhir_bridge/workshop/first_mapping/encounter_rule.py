@@ -38,6 +38,10 @@ _EMERGENCY: Final = re.compile(
 """Names of tables and columns of emergency departments."""
 
 
+_CLASS: Final = re.compile(
+    r"class|type|\b(typ|art|kind|klasse|soort|tipo|classe|clase)\b|(fall|behandlungs|patienten|aufenthalts)(art|typ)\b|(opname|patient)soort"
+)
+"""Names of columns of a few words that may be the class of a visit."""
 _VISIT: Final = re.compile(
     r"\b(contact|kontakt|visit|visite|visita|besuch|bezoek|encounter|consult\w*|konsult\w*|venue)"
 )
@@ -106,7 +110,8 @@ class EncounterRule(Writer):
             items.append(f"{{system: {quoted(f'{self._authority}:{label}')}, value: {value}}}")
         yield from listed("identifier", items)
         if end is not None and (self._plan.event != "Encounter" or self._status_cases("Encounter") is None):
-            yield f"  status: {either(self._cell(end), 'finished', 'in-progress')}"
+            line = f"  status: {either(self._cell(end), 'finished', 'in-progress')}"
+            yield self._unless_voided("Encounter", line) if own else line
         elif self._plan.event == "Encounter":
             yield self._status(
                 "Encounter", "finished", "the status of every visit is taken for finished: is it?"
@@ -265,7 +270,7 @@ class EncounterRule(Writer):
         if self._plan.event != "Encounter":
             return None
         for guess in self._all("category"):
-            if re.search(r"class|type|art|kind", guess.column.casefold()):
+            if _CLASS.search(tokens(guess.name)):
                 return guess
         return None
 

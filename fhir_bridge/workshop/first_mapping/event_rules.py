@@ -188,7 +188,7 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
             self._ask(
                 f"the status of a {kind} with an end is taken for completed, of any other for active: is it?"
             )
-            yield f"  status: {either(self._cell(end), 'completed', 'active')}"
+            yield self._unless_voided(kind, f"  status: {either(self._cell(end), 'completed', 'active')}")
         else:
             assumed = _ASSUMED[kind]
             yield self._status(kind, assumed, f"the status of every {kind} is taken for {assumed}: is it?")
@@ -216,6 +216,7 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
         here = f"lower({self._cell(certainty)})" if certainty is not None else ""
         stated = self._status_cases(kind) or self._active()
         voided = []
+        marked = self._voided(kind)
         if stated is not None:
             expression, codes = stated
             voided = [word for word, code in codes.items() if code == "entered-in-error"]
@@ -225,6 +226,8 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
                 else f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}"
                 for word, code in codes.items()
             )
+            if marked:
+                expression = f"(null if {marked} else {expression})"
             if ruled_out:
                 expression = f"(null if {here} in [{', '.join(map(literal, ruled_out))}] else {expression})"
             yield f"  clinicalStatus: {{match: {quoted(expression)}, {cases}, empty: ~, else: flag}}"
@@ -232,16 +235,18 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
             code = f"('resolved' if {self._cell(end)} else 'active')" if end is not None else "'active'"
             if after:
                 code = f"('inactive' if {here} in [{', '.join(map(literal, after))}] else {code})"
-            excluded = f"not ({here} in [{', '.join(map(literal, ruled_out))}])"
-            condition = f"when: {quoted(excluded)}, " if ruled_out else ""
+            excluded = [f"not ({here} in [{', '.join(map(literal, ruled_out))}])"] if ruled_out else []
+            excluded += [f"not ({marked})"] if marked else []
+            condition = f"when: {quoted(' and '.join(excluded))}, " if excluded else ""
             yield f"  clinicalStatus: {{coding: [{{{condition}system: {system}, code: {quoted('=' + code)}}}]}}"
             if end is None:
                 self.questions.append(f"every {kind} is taken for active: is it?")
         else:
-            yield f"  clinicalStatus: {{coding: [{{system: {system}, code: active}}]}}"
+            condition = f"when: {quoted(f'not ({marked})')}, " if marked else ""
+            yield f"  clinicalStatus: {{coding: [{{{condition}system: {system}, code: active}}]}}"
             self.questions.append(f"every {kind} is taken for active: is it?")
         yield from self._verification(
-            kind, certainty if sure else None, sure, stated[0] if stated is not None else "", voided
+            kind, certainty if sure else None, sure, stated[0] if stated is not None else "", voided, marked
         )
 
     def _ruled_out(self, sure: Mapping[str, str]) -> list[str]:
@@ -263,7 +268,13 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
         }  # fmt: skip
 
     def _verification(
-        self, kind: str, guess: Guess | None, sure: dict[str, str], status: str, voided: list[str]
+        self,
+        kind: str,
+        guess: Guess | None,
+        sure: dict[str, str],
+        status: str,
+        voided: list[str],
+        marked: str,
     ) -> Iterator[str]:
         """How sure it is; what by its status does not count was entered in error."""
         system = f"{_TERMINOLOGY}/{'condition-ver-status' if kind == 'Condition' else 'allergyintolerance-verification'}"
@@ -281,7 +292,10 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
                 f"{', '.join(voided)} is taken for a record that was entered in error (verificationStatus, without a clinical "
                 "status): is it, or does it mean inactive?"
             )
-        if guess is None and not voided:
+        if marked:
+            expression = f"('entered-in-error' if {marked} else {expression})"
+            sure["entered-in-error"] = "entered-in-error"
+        if guess is None and not voided and not marked:
             return
         cases = ", ".join(
             f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}" for word, code in sure.items()
@@ -334,6 +348,8 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
         excluded = self._ruled_out(sure)
         if excluded and certainty is not None:
             ended = f"(null if lower({self._cell(certainty)}) in [{', '.join(map(literal, excluded))}] else {ended})"
+        if marked := self._voided("Condition"):
+            ended = f"(null if {marked} else {ended})"
         stated = self._status_cases("Condition")
         if stated is None:
             return ended

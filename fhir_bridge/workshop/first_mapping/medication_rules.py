@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.parts import ASKED, ATTENDED, did, part_of
+from fhir_bridge.workshop.first_mapping.parts import ASKED, ATTENDED, VALIDATED, did, part_of
 from fhir_bridge.workshop.first_mapping.writing import Writer, listed, quoted
 
 __all__ = ["MedicationRules"]
@@ -27,7 +27,7 @@ class MedicationRules(Writer):
             people = [
                 g
                 for g in self._all("provider", "provider-id")
-                if (did(g) and part_of(g) != ATTENDED) or part_of(g) == ASKED
+                if (did(g) and part_of(g) not in (ATTENDED, VALIDATED)) or part_of(g) == ASKED
             ]
             people.sort(key=lambda g: part_of(g) != ASKED)
             if people:

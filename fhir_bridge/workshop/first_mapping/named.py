@@ -223,7 +223,7 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     role = first_role(fits, "bool") if fits else None
     best = fits[0][1] if fits else ""
     of_words = set(values) == {"0", "1"} and best not in _AMOUNTS | IDENTIFIERS | CODES
-    of_words |= not set(values) & {"0", "1"} and best in _COUNTS
+    of_words |= not set(values) & {"0", "1"} and (best in _COUNTS or _says_yes(values))
     if role is None and best and fits[0][0] >= 0.99 and not of_words:
         return False
     if role is not None and role.name == "status" and set(values) <= {"F", "T"}:
@@ -246,6 +246,14 @@ _PLACE: Final = re.compile(
     r"urgences|surgery|practice|labor|laboratory|laboratoire|laboratorio)\b"
 )
 """Words for places where people work."""
+
+
+def _says_yes(values: Sequence[str]) -> bool:
+    """Whether values are both the words for yes and for no, which are no names of things: `Y`, `N`."""
+    words = {value.casefold() for value in values}
+    return len(words) == 2 and not words & {"positive", "negative", "t", "f"}
+
+
 _STAY: Final = re.compile(
     r"ro|dh|ds|(ricovero )?ordinario|ricovero|(in )?regime ordinario|day[ -]?(hospital|surgery|service)|ambulatoriale|hospitalisation( complete| complète)?|"
     r"hospitali[sz]aci[oó]n|hospital de d[ií]a|h[oô]pital de jour|ambulatoire|ambulatorio|ambulant|stationär|teilstationär|vollstationär|tagesklinik|"

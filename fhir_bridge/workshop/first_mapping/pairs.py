@@ -44,7 +44,7 @@ def _is_code(guess: Guess) -> bool:
 
 
 _BED: Final = re.compile(
-    r"\b(bed|bett|lit|letto|cama|bed ?no|zimmer|chambre|stanza|habitacion|kamer|room|bettplatz)\b"
+    r"\b(bed|bett|lit|letto|cama|bed ?no|zimmer|chambre|stanza|habitacion|camera|kamer|room|bettplatz)\b"
 )
 """Names of columns of a bed or a room, which is a part of the ward beside it."""
 

@@ -58,6 +58,14 @@ def _may_be_words_of_status(guess: Guess) -> bool:
     return few and not guess.of and not guess.measure and "`" not in guess.column
 
 
+_VOID: Final = re.compile(
+    r"storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|\bloekz\b|\bdel\b"
+)
+"""Names of columns that mark rows which do not count by yes."""
+_VALID: Final = re.compile(r"\bvalid\b|gueltig|valide\b|valid[oa]\b|geldig")
+"""Names of columns that mark them by no."""
+
+
 class StatusWriter(DateWriter):
     """Writes the status of a plan's resources."""
 
@@ -125,8 +133,35 @@ class StatusWriter(DateWriter):
             if g.role == "status" and not g.of and all(len(v) == 1 and v.isalpha() for v in self._values(g))
         ]
 
+    def _voided(self, kind: str) -> str:
+        """The condition of rows that a column marks as cancelled or deleted; empty without one."""
+        for guess in self._all("inactive"):
+            name = tokens(guess.column)
+            word = guess.words.get(
+                "true" if _VOID.search(name) else "false" if _VALID.search(name) else "", ""
+            )
+            if word:
+                self._ask(
+                    f"{guess.column}: rows with {word} are taken for cancelled (entered-in-error): are they, or are they not to be made at all?"
+                )
+                element = "verificationStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
+                return f"lower({self._cell(guess, f'{kind}.{element}')}) == {literal(word)}"
+        return ""
+
     def _status(self, kind: str, assumed: str, question: str) -> str:
-        """The element `status`: of the column that says it, else what is assumed, which is asked."""
+        """The element `status`: of the column that says it, else what is assumed, which is asked; cancelled rows are errors."""
+        return self._unless_voided(kind, self._stated_status(kind, assumed, question))
+
+    def _unless_voided(self, kind: str, line: str) -> str:
+        """The element `status`, where rows that do not count are errors."""
+        voided = self._voided(kind)
+        if not voided:
+            return line
+        value = line.removeprefix("  status: ")
+        return f"  status: {{match: {quoted(voided)}, true: entered-in-error, else: {value}}}"
+
+    def _stated_status(self, kind: str, assumed: str, question: str) -> str:
+        """The status of rows that count."""
         stated = self._status_cases(kind)
         if stated is None:
             unread = self._unread_status() if kind in _TREATMENTS else self._unread_letters()

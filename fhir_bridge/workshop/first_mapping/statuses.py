@@ -11,8 +11,10 @@ __all__ = [
     "NOTHING_THERE",
     "NO_ALLERGY",
     "STATUS_KINDS",
+    "URGENT",
     "by_word",
     "is_status",
+    "is_urgency",
     "speaks_of_giving",
     "status_codes",
     "unknown_status",
@@ -157,6 +159,21 @@ _DONE: Final = frozenset("final completed finished".split())
 def by_word(codes: Mapping[str, str]) -> dict[str, str]:
     """The code of each word, of the words by code that `|` divides."""
     return {word: code for code, words in codes.items() for word in words.split("|")}
+
+
+URGENT: Final = {
+    "routine": "routine|normal|elective|r|programado|prog|programada|elektiv|planmäßig|programmé|programmato|electief|non urgent|nicht dringend|p|d|programmabile|differibile",
+    "urgent": "urgent|urg|dringend|dringlich|urgente|u|soon|spoed|2ww|two week wait|expedited|rapid|b|breve",
+    "stat": "stat|emergency|notfall|cito|immediate|emergencia|emergenza|s",
+    "asap": "asap|sofort|schnellstmöglich",
+}
+"""Words for how urgent something is, by R4's code of a priority."""
+
+
+def is_urgency(values: Iterable[str]) -> bool:
+    """Whether some words say how urgent something is."""
+    known = by_word(URGENT)
+    return any(value.casefold() in known for value in values)
 
 
 _ENDINGS: Final = (("é", "ée"), ("i", "ie"), ("u", "ue"), ("o", "a"), ("a", "o"))

@@ -33,7 +33,7 @@ from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.selecting import cells_of, first_of
 from fhir_bridge.workshop.first_mapping.spans import concepts_of, days_of
-from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
+from fhir_bridge.workshop.first_mapping.statuses import is_urgency, speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED
 
@@ -68,7 +68,9 @@ _OF_ENCOUNTERS: Final = frozenset(
     "admitted discharged class encounter-type admit-source disposition complaint los specialty ward".split()
 )
 _MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
-FINDINGS: Final = frozenset("code-status severity complication diagnosis quality anesthesia reaction".split())
+FINDINGS: Final = frozenset(
+    "code-status severity complication diagnosis quality anesthesia reaction diet isolation triage stage fasting".split()
+)
 """Roles that are findings where no resource of the rows has an element for them."""
 _FINDINGS_OF: Final = {
     "Procedure": frozenset(("anesthesia",)),
@@ -399,6 +401,7 @@ def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     if order is None or not results or not any(g.role == "patient-id" for g in guesses):
         return
     about = [requester(guesses), *(g for g in guesses if g.role in ("ordered", "panel"))]
+    about += [g for g in guesses if g.role == "priority" and is_urgency(sample.values(guesses.index(g)))]
     if not plan.event and not plan.measures:
         about += [g for g in guesses if g.role in ("test", "procedure")]
     known = [g.column for g in about if g is not None and depends_on(sample, g, order)]
