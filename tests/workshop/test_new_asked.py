@@ -1,4 +1,4 @@
-"""`mapping new`: ordinary columns without a plain element in R4 are asked by what they may be, and are nothing wrong."""
+"""`mapping new`: ordinary columns without a plain element are asked by what they may be, and are nothing wrong."""
 
 from __future__ import annotations
 

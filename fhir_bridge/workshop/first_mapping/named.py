@@ -223,7 +223,7 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     role = first_role(fits, "bool") if fits else None
     best = fits[0][1] if fits else ""
     of_words = set(values) == {"0", "1"} and best not in _AMOUNTS | IDENTIFIERS | CODES
-    of_words |= not set(values) & {"0", "1"} and (best in _COUNTS or _says_yes(values))
+    of_words |= not set(values) & {"0", "1"} and (best in _COUNTS or _is_yes_and_no(values))
     if role is None and best and fits[0][0] >= 0.99 and not of_words:
         return False
     if role is not None and role.name == "status" and set(values) <= {"F", "T"}:
@@ -248,7 +248,7 @@ _PLACE: Final = re.compile(
 """Words for places where people work."""
 
 
-def _says_yes(values: Sequence[str]) -> bool:
+def _is_yes_and_no(values: Sequence[str]) -> bool:
     """Whether values are both the words for yes and for no, which are no names of things: `Y`, `N`."""
     words = {value.casefold() for value in values}
     return len(words) == 2 and not words & {"positive", "negative", "t", "f"}
