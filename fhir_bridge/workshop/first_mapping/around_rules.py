@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.meanings import UNKNOWN, no_allergy
 from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY
@@ -92,20 +93,24 @@ class AroundRules(OrderWriter):
             return
         for guess in guesses:
             here = self._cell(guess, "AllergyIntolerance.code")
-            none = sorted({v.casefold() for v in self._values(guess)} & NO_ALLERGY)
+            words = sorted({v.casefold() for v in self._values(guess)})
+            none = {word: each for word in words if (each := no_allergy(word, NO_ALLERGY)) is not None}
+            stated = self._is_stated(guess, UNKNOWN)
             yield self._rule("allergy")
-            yield f"  when: {quoted(here)}"
+            yield f"  when: {quoted(stated or here)}"
             yield "  as: AllergyIntolerance"
             yield f"  key: [{quoted(self._cell(patient))}, {quoted(f'lower({here})')}]"
             yield f"  clinicalStatus: {{coding: [{{system: {_CLINICAL}, code: active}}]}}"
             known = f"{{text: {quoted('=' + here)}}}"
-            nothing = f"{{coding: [{{system: {SNOMED}, code: '716186003', display: No known allergy}}], text: {quoted('=' + here)}}}"
-            cases = "".join(f"{quoted(word)}: {nothing}, " for word in none)
+            cases = "".join(
+                f"{quoted(word)}: {{coding: [{{system: {SNOMED}, code: '{code}', display: {name}}}], text: {quoted('=' + here)}}}, "
+                for word, (code, name) in none.items()
+            )
             yield f"  code: {{match: {quoted(f'lower({here})')}, {cases}else: {known}}}"
             yield f"  patient: {quoted(f'=patient({self._cell(patient)})')}"
             self._ask(
                 f"{guess.column}: every allergy is taken for active, each cell for one"
-                + (f", and {', '.join(none)} for no known allergy (SNOMED CT 716186003)" if none else "")
+                + "".join(f", {word} for {name} (SNOMED CT {code})" for word, (code, name) in none.items())
                 + ": is that right?"
             )
 
@@ -127,8 +132,14 @@ class AroundRules(OrderWriter):
         if not self._plan.request or order is None or patient is None:
             return
         yield self._rule("order")
-        if order.filled < len(self._sample.rows) or order.local:
-            yield f"  when: {quoted(self._cell(order))}"
+        stated = [order] if order.filled < len(self._sample.rows) or order.local else []
+        stated += self._plan.ordered
+        if stated:
+            yield f"  when: {quoted(' and '.join(self._cell(g) for g in stated))}"
+        for guess in self._plan.ordered:
+            self._ask(
+                f"{guess.column}: blank in some rows of an order; only rows that have one make the order: has each such a row?"
+            )
         yield "  as: ServiceRequest"
         yield f"  key: [{quoted(self._cell(patient))}, {quoted(self._cell(order, 'key'))}]"
         value = quoted("=" + self._cell(order, "ServiceRequest.identifier"))

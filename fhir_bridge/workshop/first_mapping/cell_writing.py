@@ -123,11 +123,23 @@ class CellWriter:
         """The system of a number: that which a country gives it, else one of this site."""
         return quoted(guess.system or f"{self._authority}:{label}")
 
+    def _concept(self, element: str, guess: Guess) -> str:
+        """A CodeableConcept of a column: of its code with its name, where another column has that, else of its text."""
+        name = self._name_of(guess)
+        if name is None:
+            return f"{{text: {quoted('=' + self._cell(guess, element))}}}"
+        shown = quoted("=" + self._cell(name, element + ".text"))
+        return f"{{when: {quoted(f'{self._cell(guess)} or {self._cell(name)}')}, coding: [{self._local_coding(guess, element)}], text: {shown}}}"
+
+    def _local_coding(self, guess: Guess, element: str) -> str:
+        here = self._cell(guess, element + ".coding")
+        return f"{{when: {quoted(here)}, system: {quoted(f'{self._authority}:{self._label(guess)}')}, code: {quoted('=' + here)}}}"
+
     def _text(self, element: str, *roles: str, of: str = "") -> Iterator[str]:
         """An element that is a concept in words."""
         guess = self._one(*roles)
         if guess is not None:
-            yield f"  {element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}"
+            yield f"  {element}: {self._concept(of + element, guess)}"
 
     def _texts(self, element: str, *roles: str, of: str = "", without_none: bool = False) -> Iterator[str]:
         """A list of concepts in words; with `without_none`, without the words for that there is none."""
@@ -135,6 +147,9 @@ class CellWriter:
         for guess in self._all(*roles):
             stated = self._is_stated(guess, NOTHING_THERE) if without_none else ""
             condition = f"when: {quoted(stated)}, " if stated else ""
+            if not condition and self._name_of(guess) is not None:
+                items.append(self._concept(of + element, guess))
+                continue
             items.append(f"{{{condition}text: {quoted('=' + self._cell(guess, of + element))}}}")
         yield from listed(element, items)
 

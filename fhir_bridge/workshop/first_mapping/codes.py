@@ -13,7 +13,7 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 
-__all__ = ["CVX", "RXNORM", "TITLES", "Code", "code_of", "has_form", "icd_edition", "subject_of"]
+__all__ = ["CVX", "DECLARED", "RXNORM", "TITLES", "Code", "code_of", "has_form", "icd_edition", "subject_of"]
 
 RXNORM: Final = "http://www.nlm.nih.gov/research/umls/rxnorm"
 CVX: Final = "http://hl7.org/fhir/sid/cvx"
@@ -54,7 +54,7 @@ _NAMED: Final = (
     ("vaccine", (CVX, SNOMED, ATC)), ("test", (LOINC, SNOMED)), ("allergy", (SNOMED, RXNORM, ATC)),
 )  # fmt: skip
 """Concepts of a header, and the systems that they speak for, the likeliest first."""
-_DECLARED: Final = frozenset("loinc snomed atc rxnorm cvx ndc icd cpt".split())
+DECLARED: Final = frozenset("loinc snomed atc rxnorm cvx ndc icd cpt".split())
 """Concepts that name the system itself."""
 _NO_CODE: Final = frozenset(
     """drg ward device account row lot patient mrn national insured provider encounter order specimen phone mobile postal money
@@ -89,7 +89,7 @@ def code_of(values: list[str], concepts: frozenset[str], fits: Sequence[str]) ->
         fits: the roles that the header fits, best first.
     """
     best = fits[0] if fits else ""
-    if "date" in concepts or ("unit" in concepts and not concepts & _DECLARED):
+    if "date" in concepts or ("unit" in concepts and not concepts & DECLARED):
         return None
     for separator in (";", "|", ",", " "):  # where all pieces are codes, cells of several are never one
         pieces = _split(values, separator, least=1)
@@ -162,9 +162,9 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
     """The system that the header names or speaks for, where the cells have its form."""
     distinct = list(dict.fromkeys(codes))
     for concept, systems in _NAMED:
-        if concept not in concepts or (concept not in _DECLARED and concepts & _NO_CODE - {"id", "row"}):
+        if concept not in concepts or (concept not in DECLARED and concepts & _NO_CODE - {"id", "row"}):
             continue
-        sure = concept in _DECLARED
+        sure = concept in DECLARED
         if not sure and best not in _ROLES and systems[0] in (CVX, LOINC) and concept != "test":
             continue
         for system in systems:
@@ -174,6 +174,8 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
                 not all(any(c.isdigit() for c in v) for v in distinct) or len(distinct) < 3
             ):
                 continue
+            if system == ICD9_CM and not sure and all(v.isdigit() for v in distinct):
+                continue  # bare digits are the keys of a list as well
             if part < (0.6 if sure else 0.8) or (digits and (best not in _ROLES or len(distinct) < 3)):
                 continue
             if system in (CPT, _ICD9_PROCEDURES) and not sure and best not in _ROLES:

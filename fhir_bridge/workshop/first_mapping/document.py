@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - questions are written as they come out
 """The text of a first mapping: YAML with the evidence of each guess as a comment."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.rules import Rules
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.table import Sample, SampleError
@@ -38,7 +40,7 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
     if not body:
         why = plan.questions[0] if plan.dropped else "no column is known or measured"
         raise SampleError(f"{sample.path.name}: nothing in it can be mapped; {why}")
-    questions = _all_questions(guesses, plan, rules)
+    questions = _all_questions(sample, guesses, plan, rules)
     for guess in guesses:
         first = next((g for g in guesses if g.column == guess.of), guess)
         if guess.role == "again" and first.uses:
@@ -62,9 +64,9 @@ def mapping_text(sample: Sample, guesses: list[Guess], plan: Plan, name: str) ->
     return "\n".join(lines) + "\n"
 
 
-def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
+def _all_questions(sample: Sample, guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
     """What a person has to answer: what rules assume, what columns leave open, where the others belong."""
-    read = {guess.column for guess in guesses if guess.column in rules.used or guess.uses}
+    read = {guess.column for guess in guesses if guess.uses}
     read |= {guess.column for guess in guesses if guess.role == "again" and guess.of in read}
     questions = list(rules.questions)
     suggested: list[str] = []
@@ -94,9 +96,12 @@ def _all_questions(guesses: list[Guess], plan: Plan, rules: Rules) -> list[str]:
         elif guess.role == "empty":
             questions += guess.questions
         elif guess.column in plan.varying:
+            key = plan.varying[guess.column]
+            keys = [g for g in guesses if g.column in key.split(" and ")]
+            several = not keys or len(keys) > 1 or not depends_on(sample, guess, keys[0], blanks=False)
+            why = "has several of it" if several else "has it in some rows and lacks it in others"
             questions.append(
-                f"{guess.column}: looks like {guess.what}, but one {plan.varying[guess.column]} has several of it, "
-                "so it is under `ignore`: which counts?"
+                f"{guess.column}: looks like {guess.what}, but one {key} {why}, so it is under `ignore`: which counts?"
             )
         else:
             left.setdefault(_left_out(guess), []).append(guess.column)
@@ -151,10 +156,15 @@ _WAYS: Final = (
         ("id", "event-id", "account-id", "order-id", "row-id"),
         "whose number is it: the patient's, the visit's, the order's, the row's",
     ),
-    (("provider", "provider-id"), "what was this person's part: did it, asked for it, recorded it"),
+    (
+        ("provider", "provider-id"),
+        "what was this person's part: did it (performer), asked for it (requester), recorded it (recorder), stated it (asserter), "
+        "looked at it again, was responsible for the visit (Encounter.participant)",
+    ),
     (
         ("ward", "specialty", "organization", "organization-id"),
-        "is it where it was done, who asked for it, or where the patient lay",
+        "is it where it was done, who asked for it, where the patient lay (Encounter.location), or whose visit it was "
+        "(Encounter.serviceProvider)",
     ),
     (
         ("other-date", "date", "recorded", "updated", "scheduled"),
@@ -182,10 +192,15 @@ _WAYS: Final = (
     ),
     (
         ("admit-source", "disposition"),
-        "is it where the patient came from or went (Encounter.hospitalization), or an outcome (Procedure.outcome)",
+        "is it where the patient came from or went, or how (Encounter.hospitalization.admitSource, dischargeDisposition), of which "
+        "list, or an outcome (Procedure.outcome)",
     ),
     (("eligibility", "insurer"), "is it who pays (Coverage)"),
-    (("historical",), "is it where the information is from, or a finding (Observation)"),
+    (
+        ("historical",),
+        "is it who or what the information is from (AllergyIntolerance.asserter, MedicationStatement.informationSource, "
+        "Condition.asserter), or a finding (Observation)",
+    ),
     (("product-id",), "is it the number of the product (BiologicallyDerivedProduct.identifier), or a lot"),
     (
         ("expires",),
@@ -197,6 +212,15 @@ _WAYS: Final = (
     ),
     (("ordered",), "is it when it was ordered (authoredOn of a ServiceRequest or MedicationRequest)"),
     (("received",), "is it when the sample was received (Specimen.receivedTime)"),
+    (
+        ("reviewed",),
+        "is it when the record was last looked at, which has no element of its own (an extension, or Provenance), or when the "
+        "result was reported (Observation.issued)",
+    ),
+    (
+        ("collected",),
+        "is it when something was measured or taken (Observation.effective), or when the visit was (Encounter.period)",
+    ),
     (("issued",), "is it when the result was reported (Observation.issued, DiagnosticReport.issued)"),
     (
         ("priority",),
@@ -211,13 +235,62 @@ _WAYS: Final = (
     ),
     (("note", "note-of"), "of what is it a note (Observation.note, Procedure.note), or is it not wanted"),
     (("time-of-day",), "of which date is it the time, of the start or of the end"),
-    (("specimen",), "is it what was sampled (Specimen.type)"),
+    (
+        ("triage",),
+        "is it how urgent the visit was (Encounter.priority), or a finding of its own (Observation)",
+    ),
+    (
+        ("diet",),
+        "is it what the patient is to eat (NutritionOrder), wants to eat (Encounter.hospitalization.dietPreference), or a finding (Observation)",
+    ),
+    (
+        ("isolation",),
+        "is it a precaution (Flag, Encounter.hospitalization.specialArrangement), or a finding (Observation)",
+    ),
+    (("fasting",), "is it of the sample (Specimen.collection.fastingStatus), or a finding (Observation)"),
+    (("stage",), "is it the stage of the disease (Condition.stage.summary)"),
+    (("risk",), "is it a warning about the patient or the drug (Flag, DetectedIssue)"),
+    (
+        ("formulary",),
+        "is it about the drug and not the patient (MedicationKnowledge), so that it is not wanted",
+    ),
+    (("reagent-lot",), "is it of the device or the reagent (Device.lotNumber), and of no drug or vaccine"),
+    (
+        ("lot-number",),
+        "is it the lot of the drug (Medication.batch.lotNumber) or of something used (Device.lotNumber)",
+    ),
+    (("arrival-mode",), "is it how the patient came (extension encounter-modeOfArrival), and not from where"),
+    (
+        ("diagnosis-rank",),
+        "which of the diagnoses of a visit is the principal one (Encounter.diagnosis.rank or use)",
+    ),
+    (("diagnosis-chronic",), "is it chronic (an extension or Condition.category; R4 has no element)"),
+    (
+        ("on-admission",),
+        "was it present on admission (an extension, Claim.diagnosis.onAdmission; R4's Condition has no element)",
+    ),
+    (("strength",), "is it how strong the drug is (Medication.ingredient.strength), which is never its dose"),
+    (("form",), "is it the form of the drug (Medication.form)"),
+    (("route",), "is it the way that the drug is given (dosage.route)"),
+    (("frequency",), "is it how often the drug is taken (dosage.timing)"),
+    (("container",), "is it what the sample is in (Specimen.container.type)"),
+    (("specimen",), "is it what was sampled (Specimen.type), or the number or container of a sample"),
+    (("specimen-id",), "is it the number of a sample (Specimen.identifier)"),
     (("body-site", "laterality"), "is it where it was done or measured (bodySite)"),
     (("device",), "is it the device used (Device, Observation.device, Procedure.usedReference)"),
     (("sex",), "which code of Patient.gender has each word"),
     (("status",), "of what does it say the status, and which code of `status` has each word"),
     (("money",), "is it what the patient pays (Coverage.costToBeneficiary), a price, or not wanted in FHIR"),
-    (("drg", "coordinate", "administrative", "inactive", "verified"), "is it wanted in FHIR at all"),
+    (
+        ("inactive",),
+        "does it mark rows that were cancelled or deleted (status entered-in-error, or not to be made at all), or what is no "
+        "longer active (status, clinicalStatus)",
+    ),
+    (
+        ("verified",),
+        "does it say that it was checked (status, verificationStatus, or a Provenance), or is it not wanted",
+    ),
+    (("drg", "coordinate", "administrative"), "is it wanted in FHIR at all"),
 )
 """What a column that no rule reads may be, by its role."""
 

@@ -10,21 +10,23 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
-from fhir_bridge.workshop.first_mapping.parts import ASKED, did, part_of
+from fhir_bridge.workshop.first_mapping.parts import ASKED, ATTENDED, did, part_of, participation
 from fhir_bridge.workshop.first_mapping.people import depends_on
+from fhir_bridge.workshop.first_mapping.spans import days_of
 from fhir_bridge.workshop.first_mapping.writing import Writer, either, listed, literal, quoted
 
 __all__ = ["EncounterRule"]
 
 _SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _CLASSES: Final = {
     "OBSENC": r"\bobs",
     "EMER": r"emer|urgent|notfall|urgenc|urgenz|pronto|^(e|ed|er|ae|a&e|na|su)$|passage",
     "HH": r"home|domicil|haus(besuch|lich)",
     "VR": r"virt|tele|video",
-    "SS": r"^(dh|ds|hj|hdj|hp)$|day[ -](hospital|surgery)|hospital de d[ií]a|dagopname|day ?case|day ?(patient|surgery)|tages|teilstat|day hosp|hospital de jour|hôpital de jour|short stay|vor-|vorstat|nachstat",
+    "SS": r"^(dh|ds|hj|hdj|hp)$|day[ -](hospital|surgery|admission|care)|regular (day|night)|dagbehandeling|dagverpleging|day attender|day unit|hospital de d[ií]a|dagopname|day ?case|day ?(patient|surgery)|tages|teilstat|day hosp|hospital de jour|hôpital de jour|short stay|vor-|vorstat|nachstat",
     "AMB": r"amb|outpat|office|wellness|poli|extern|consult|clinic|^(o|op|a|amb|c)$",
-    "IMP": r"inp|station|hospital|ward|ricover|ingres|acute|elective|^(i|ip|s|h|ip|d)$|skilled|snf|hospice|vollstat|ordinario|^(ro|hc)$|klinisch",
+    "IMP": r"inp|station|hospital|ward|ricover|ingres|acute|elective|^(i|ip|s|h|ip|d)$|skilled|snf|hospice|vollstat|ordinari|ordinary|overnight|admission|admitted|aufnahme|opname|hospitalis|^(ro|hc)$|klinisch",
 }
 
 
@@ -34,6 +36,22 @@ _EMERGENCY: Final = re.compile(
     r"\b(ed|er|edstays?|emergency|triage|notaufnahme|zna|urgences?|urgencias|pronto soccorso|ps)\b|arrival transport"
 )
 """Names of tables and columns of emergency departments."""
+
+
+_CLASS: Final = re.compile(
+    r"class|type|\b(typ|art|kind|klasse|soort|tipo|classe|clase)\b|(fall|behandlungs|patienten|aufenthalts)(art|typ)\b|(opname|patient)soort"
+)
+"""Names of columns of a few words that may be the class of a visit."""
+_VISIT: Final = re.compile(
+    r"\b(contact|kontakt|visit|visite|visita|besuch|bezoek|encounter|consult\w*|konsult\w*|venue)"
+)
+"""Names of columns of the day of a visit."""
+_FEW_STAYS: Final = 2
+_LISTED: Final = frozenset("Condition AllergyIntolerance MedicationRequest MedicationStatement".split())
+"""What is listed at a visit and has times of its own."""
+_ABSENT: Final = (
+    "{extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
+)
 
 
 class EncounterRule(Writer):
@@ -48,9 +66,18 @@ class EncounterRule(Writer):
             if number is None or self._plan.event == "Encounter" or depends_on(self._sample, g, number)
         ]
 
+    def _day_of_visit(self) -> Guess | None:
+        """Beside an event the date that by its name is the visit's."""
+        if self._plan.event not in _LISTED:
+            return None
+        dates = [g for g in self._of_visit("collected", "date", "performed") if _VISIT.search(tokens(g.name))]
+        if dates:
+            self._ask(f"{dates[0].column}: is it when the visit was (Encounter.period), as is assumed?")
+        return next(iter(dates), None)
+
     def _encounter(self) -> Iterator[str]:
         own = self._plan.event == "Encounter"  # beside an event the dates of rows are the event's
-        start = self._when("Encounter") if own else self._one("admitted")
+        start = self._when("Encounter") if own else self._one("admitted") or self._day_of_visit()
         end = self._one("discharged", "end") if own else self._one("discharged")
         number = self._one("encounter-id", "account-id", "event-id", "id")
         yield self._rule("encounter")
@@ -83,7 +110,8 @@ class EncounterRule(Writer):
             items.append(f"{{system: {quoted(f'{self._authority}:{label}')}, value: {value}}}")
         yield from listed("identifier", items)
         if end is not None and (self._plan.event != "Encounter" or self._status_cases("Encounter") is None):
-            yield f"  status: {either(self._cell(end), 'finished', 'in-progress')}"
+            line = f"  status: {either(self._cell(end), 'finished', 'in-progress')}"
+            yield self._unless_voided("Encounter", line) if own else line
         elif self._plan.event == "Encounter":
             yield self._status(
                 "Encounter", "finished", "the status of every visit is taken for finished: is it?"
@@ -168,18 +196,30 @@ class EncounterRule(Writer):
 
     def _participants(self) -> Iterator[str]:
         people = [
-            g for g in self._all("provider", "provider-id") if self._plan.event == "Encounter" and did(g)
+            g
+            for g in self._of_visit("provider", "provider-id")
+            if did(g)
+            and (
+                self._plan.event == "Encounter"
+                or (self._plan.event != "Procedure" and part_of(g) == ATTENDED)
+            )
         ]
         numbers = self._paired(people)
         people = [g for g in people if g not in numbers.values()]
         items = [
-            f"{{type: [{{text: {quoted(bare(guess.column))}}}], individual: {self._person('Encounter.participant', guess, numbers)}}}"
+            f"{{type: [{{{self._part(guess)}text: {quoted(bare(guess.column))}}}], individual: {self._person('Encounter.participant', guess, numbers)}}}"
             for guess in people
         ]
         yield from listed(
             "participant",
             [f"{{when: {quoted(self._cell(g))}, {item[1:]}" for g, item in zip(people, items, strict=True)],
         )
+
+    @staticmethod
+    def _part(guess: Guess) -> str:
+        """The coding of a person's part in the visit, where the column's name says it."""
+        code = participation(guess)
+        return f"coding: [{{system: {_PARTICIPATION}, code: {code}}}], " if code else ""
 
     def _hospitalization(self) -> Iterator[str]:
         parts = []
@@ -188,13 +228,18 @@ class EncounterRule(Writer):
             goals = []
         places = [g for g in goals if _PLACE.search(tokens(g.name))] if len(goals) > 1 else []
         goals = [g for g in goals if g not in places]
+        numbered = [g for g in places if self._is_numbered(g)]  # kinds of places, not their names
+        places = [g for g in places if g not in numbered]
+        if numbered and all(self._is_numbered(g) for g in goals):
+            goals = numbered
+        sources = sources[:1] + [g for g in sources[1:] if not self._is_numbered(g)]
         for element, guess in (
             ("admitSource", next(iter(sources), None)),
             ("dischargeDisposition", next(iter(goals), None)),
         ):
             if guess is not None:
                 words = sorted(set(self._values(guess)))
-                if all(word.isdigit() for word in words):
+                if self._is_numbered(guess):
                     self._ask(
                         f"{guess.column}: what does each of its numbers mean: {', '.join(words[:12])}? They are kept as text"
                     )
@@ -214,6 +259,10 @@ class EncounterRule(Writer):
         if parts:
             yield f"  hospitalization: {{{', '.join(parts)}}}"
 
+    def _is_numbered(self, guess: Guess) -> bool:
+        """Whether a column has the numbers of a list and no words."""
+        return all(word.isdigit() for word in self._values(guess))
+
     def _class_column(self) -> Guess | None:
         kind = self._one("class")
         if kind is not None:
@@ -221,7 +270,7 @@ class EncounterRule(Writer):
         if self._plan.event != "Encounter":
             return None
         for guess in self._all("category"):
-            if re.search(r"class|type|art|kind", guess.column.casefold()):
+            if _CLASS.search(tokens(guess.name)):
                 return guess
         return None
 
@@ -245,7 +294,32 @@ class EncounterRule(Writer):
             code = next(
                 (code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), ""
             )
-            if not code:
-                self._ask(f"{kind.column}: {word!r} is taken for ambulatory (AMB): is it?")
-            yield f"    {quoted(word)}: {{system: {_SYSTEM}, code: {code or 'AMB'}}}"
-        yield f"    empty: {{system: {_SYSTEM}, code: AMB}}\n    else: flag"
+            if not code and self._stays_overnight(kind, word):
+                code = "IMP"
+                self._ask(
+                    f"{kind.column}: {word!r} is taken for inpatient (IMP), since such stays are of days: is it?"
+                )
+            elif not code:
+                self._ask(
+                    f"{kind.column}: which class of visit (Encounter.class) is {word!r}? It is kept as text"
+                )
+            elif len(word) < 3:
+                self._ask(f"{kind.column}: {word!r} is taken for {code} (Encounter.class): is it?")
+            here = quoted("=" + self._cell(kind))
+            yield f"    {quoted(word)}: {f'{{system: {_SYSTEM}, code: {code}}}' if code else f'{{display: {here}}}'}"
+        yield f"    empty: {_ABSENT}\n    else: flag"
+
+    def _stays_overnight(self, kind: Guess, word: str) -> bool:
+        """Whether nearly all stays of a class end on a later day than they began."""
+        start, end = self._one("admitted"), self._one("discharged")
+        if start is None or end is None:
+            return False
+        place = self._sample.columns.index(kind.column)
+        days = [
+            (first, last)
+            for row, first, last in zip(
+                self._sample.rows, days_of(self._sample, start), days_of(self._sample, end), strict=True
+            )
+            if row[place].strip() == word and first and last
+        ]
+        return len(days) > _FEW_STAYS and sum(1 for first, last in days if last > first) >= 0.9 * len(days)

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.allergy_rules import AllergyRules
 from fhir_bridge.workshop.first_mapping.dispense_rules import DispenseRules
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.meanings import AFTER, CERTAINTY, UNKNOWN
 from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
-from fhir_bridge.workshop.first_mapping.parts import RECORDED, did, part_of
-from fhir_bridge.workshop.first_mapping.selecting import cells_of
-from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, NOTHING_THERE, by_word
+from fhir_bridge.workshop.first_mapping.parts import ATTENDED, RECORDED, did, part_of
+from fhir_bridge.workshop.first_mapping.statuses import NOTHING_THERE
 from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
 __all__ = ["EventRules"]
@@ -52,30 +53,9 @@ _PRODUCT: Final = re.compile(
 """Names of columns of the product beside it."""
 _ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
 _NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
-_CERTAINTY: Final = {
-    "confirmed": "g|gesichert|confirmed|c|sicher|certain|confirmé|confermata|confermato|confirmado|definite|z|zustand nach|status after|certo|bevestigd|zeker",
-    "provisional": "v|verdacht|suspected|verdacht auf|provisional|suspect|suspecté|suspicion|sospetta|sospetto|sospecha|possible|probable|working|p|s|vermoed|waarschijnlijk|mogelijk",
-    "refuted": "a|ausschluss|ausgeschlossen|refuted|excluded|ruled out|exclu|esclusa|descartado|r",
-    "differential": "differential|dd|differentialdiagnose",
-    "unconfirmed": "unconfirmed|u|unsicher|incertain",
-    "entered-in-error": "entered-in-error|error|falsch",
-}
-_AFTER: Final = frozenset(("z", "zustand nach", "status after"))
-"""Words for what was a disease and is one no longer."""
-_ALLERGENS: Final = {
-    "food": "food|voeding|voedsel|lebensmittel|nahrung|nahrungsmittel|aliment|alimentaire|alimento|alimentare|alimentaria|fa",
-    "medication": "medication|geneesmiddel|medicatie|drug|medicine|medikament|arzneimittel|médicament|medicament|farmaco|fármaco|medicamento|da",
-    "environment": "environment|omgeving|environmental|umwelt|environnement|ambiente|ambiental|ambientale|ea|pollen|inhalant",
-    "biologic": "biologic|biological|vaccine",
-}
-_SEVERITY: Final = {
-    "mild": "mild|licht|leicht|léger|legere|légère|lieve|leve|low|minor|1|gering",
-    "moderate": "moderate|matig|mittel|mäßig|modéré|modérée|moderata|moderato|moderada|moderado|medium|2|mittelschwer",
-    "severe": "severe|ernstig|schwer|sévère|grave|high|critical|3|life-threatening|lebensbedrohlich|anaphylaxis",
-}
 
 
-class EventRules(DispenseRules, OrderWriter):
+class EventRules(DispenseRules, OrderWriter, AllergyRules):
     """Writes the rule of what a row is about."""
 
     def _event(self) -> Iterator[str]:
@@ -91,10 +71,15 @@ class EventRules(DispenseRules, OrderWriter):
         end = self._one("end")
         yield self._rule(re.sub("(?<=[a-z])(?=[A-Z])", "-", kind).lower())
         needed = [g for g in (*codes, text) if g is not None]
+        conditions = []
         if needed and all(g.filled < len(self._sample.rows) for g in needed):
-            yield f"  when: {quoted(' or '.join(self._cell(g) for g in needed))}"
-        elif kind in ("AllergyIntolerance", "Condition") and text is not None:
-            yield from self._none_known(text, NO_ALLERGY if kind == "AllergyIntolerance" else NOTHING_THERE)
+            conditions.append(" or ".join(self._cell(g) for g in needed))
+        elif kind in ("Condition", "AllergyIntolerance") and text is not None:
+            conditions.append(self._is_stated(text, NOTHING_THERE if kind == "Condition" else UNKNOWN))
+        conditions.append(self._has_status(kind))
+        conditions = [f"({text})" if " or " in text else text for text in conditions if text]
+        if conditions:
+            yield f"  when: {quoted(' and '.join(conditions))}"
         yield f"  as: {kind}"
         stated = self._status_column(kind) if kind == "MedicationAdministration" else None
         action = stated[0] if stated is not None else None  # a bag that is hung and its rate have one minute
@@ -115,7 +100,7 @@ class EventRules(DispenseRules, OrderWriter):
         more = []
         if element == "medicationCodeableConcept":
             more = [g for g in self._all("drug") if g is not text and not g.of]
-            more += self._all("strength", "form")
+            more += [] if self._states_strength(text) else self._all("strength", "form")
         elif kind == "Immunization" and text is not None and text.role == "vaccine":
             more = [g for g in self._all("drug") if not g.of]
         named = {code.column for code in codes}
@@ -125,7 +110,9 @@ class EventRules(DispenseRules, OrderWriter):
         if text is not None and text.of and products and _SUBSTANCE.search(tokens(text.name)):
             shown, text = text, products[0]  # what the code is of, beside what its product is called
             more.remove(text)
-        if needed:
+        if kind == "AllergyIntolerance" and text is not None:
+            yield from self._allergens(codes, text)
+        elif needed:
             yield from self._coded(element, codes, text, kind + ".", more, shown=shown)
         patient = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
         yield from self._subject(patient)
@@ -147,6 +134,18 @@ class EventRules(DispenseRules, OrderWriter):
         findings = self._all("diagnosis", "display") if kind == "Condition" else []
         yield from self._notes(kind + ".", *findings)
 
+    def _states_strength(self, text: Guess | None) -> bool:
+        """Whether what a drug is called has its strength in it: `Furosemide 10 mg/ml` beside `10 mg/ml`."""
+        strength = self._one("strength")
+        if text is None or strength is None:
+            return False
+        one, other = (self._sample.columns.index(g.column) for g in (text, strength))
+        cells = [
+            (row[one], row[other]) for row in self._sample.rows if row[one].strip() and row[other].strip()
+        ]
+        plain = [tuple("".join(cell.casefold().split()) for cell in pair) for pair in cells]
+        return bool(plain) and sum(1 for called, much in plain if much in called) >= 0.5 * len(plain)
+
     def _note_refusals(self, kind: str) -> None:
         """A reason that only rows have which say that it was not done, or stopped, is that of the status."""
         if kind not in _ASSUMED:
@@ -164,11 +163,6 @@ class EventRules(DispenseRules, OrderWriter):
             if with_reason and {codes.get(word, "") for word in with_reason} <= _NOT_DONE:
                 reason.role = "status-reason"
                 reason.evidence.append(f"only rows have one that by {guess.column} were not done")
-
-    def _none_known(self, text: Guess, words: frozenset[str]) -> Iterator[str]:
-        """Rows that say that there is none are none."""
-        if stated := self._is_stated(text, words):
-            yield f"  when: {quoted(stated)}"
 
     def _based_on(self, kind: str) -> Iterator[str]:
         """The order that it carries out."""
@@ -194,7 +188,7 @@ class EventRules(DispenseRules, OrderWriter):
             self._ask(
                 f"the status of a {kind} with an end is taken for completed, of any other for active: is it?"
             )
-            yield f"  status: {either(self._cell(end), 'completed', 'active')}"
+            yield self._unless_voided(kind, f"  status: {either(self._cell(end), 'completed', 'active')}")
         else:
             assumed = _ASSUMED[kind]
             yield self._status(kind, assumed, f"the status of every {kind} is taken for {assumed}: is it?")
@@ -213,20 +207,27 @@ class EventRules(DispenseRules, OrderWriter):
             f"{_TERMINOLOGY}/{'condition-clinical' if kind == 'Condition' else 'allergyintolerance-clinical'}"
         )
         certainty = self._one("certainty")
-        sure = self._meanings(certainty, _CERTAINTY, "how sure") if certainty is not None else {}
+        sure = self._meanings(certainty, CERTAINTY, "how sure") if certainty is not None else {}
         if kind == "AllergyIntolerance":  # R4 has no other for what is not sure
             unsure = ("provisional", "differential")
             sure = {word: "unconfirmed" if code in unsure else code for word, code in sure.items()}
-        ruled_out = [word for word, code in sure.items() if code in ("refuted", "entered-in-error")]
-        after = [word for word in sure if word in _AFTER]
+        ruled_out = self._ruled_out(sure)
+        after = [word for word in sure if word in AFTER]
         here = f"lower({self._cell(certainty)})" if certainty is not None else ""
         stated = self._status_cases(kind) or self._active()
+        voided = []
+        marked = self._voided(kind)
         if stated is not None:
             expression, codes = stated
+            voided = [word for word, code in codes.items() if code == "entered-in-error"]
             cases = ", ".join(
-                f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}"
+                f"{quoted(word)}: ~"
+                if code in ("", "entered-in-error")
+                else f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}"
                 for word, code in codes.items()
             )
+            if marked:
+                expression = f"(null if {marked} else {expression})"
             if ruled_out:
                 expression = f"(null if {here} in [{', '.join(map(literal, ruled_out))}] else {expression})"
             yield f"  clinicalStatus: {{match: {quoted(expression)}, {cases}, empty: ~, else: flag}}"
@@ -234,16 +235,23 @@ class EventRules(DispenseRules, OrderWriter):
             code = f"('resolved' if {self._cell(end)} else 'active')" if end is not None else "'active'"
             if after:
                 code = f"('inactive' if {here} in [{', '.join(map(literal, after))}] else {code})"
-            excluded = f"not ({here} in [{', '.join(map(literal, ruled_out))}])"
-            condition = f"when: {quoted(excluded)}, " if ruled_out else ""
+            excluded = [f"not ({here} in [{', '.join(map(literal, ruled_out))}])"] if ruled_out else []
+            excluded += [f"not ({marked})"] if marked else []
+            condition = f"when: {quoted(' and '.join(excluded))}, " if excluded else ""
             yield f"  clinicalStatus: {{coding: [{{{condition}system: {system}, code: {quoted('=' + code)}}}]}}"
             if end is None:
                 self.questions.append(f"every {kind} is taken for active: is it?")
         else:
-            yield f"  clinicalStatus: {{coding: [{{system: {system}, code: active}}]}}"
+            condition = f"when: {quoted(f'not ({marked})')}, " if marked else ""
+            yield f"  clinicalStatus: {{coding: [{{{condition}system: {system}, code: active}}]}}"
             self.questions.append(f"every {kind} is taken for active: is it?")
-        if certainty is not None and sure:
-            yield from self._verification(kind, certainty, sure)
+        yield from self._verification(
+            kind, certainty if sure else None, sure, stated[0] if stated is not None else "", voided, marked
+        )
+
+    def _ruled_out(self, sure: Mapping[str, str]) -> list[str]:
+        """The words of a certainty by which there is no such condition."""
+        return [word for word, code in sure.items() if code in ("refuted", "entered-in-error")]
 
     def _active(self) -> tuple[str, dict[str, str]] | None:
         """The column that says by yes and no whether a disease or an allergy is active; None without."""
@@ -259,24 +267,43 @@ class EventRules(DispenseRules, OrderWriter):
             guess.words["true"]: "active", guess.words["false"]: "inactive",
         }  # fmt: skip
 
-    def _meanings(self, guess: Guess, codes: Mapping[str, str], how: str) -> dict[str, str]:
-        """The codes of a column's words in small letters; those that `codes` has not are asked about."""
-        known = by_word(codes)
-        words = dict.fromkeys(v.casefold() for v in cells_of(self._sample, guess))
-        lacking = [word for word in words if word not in known]
-        if lacking:
-            self._ask(f"{guess.column}: {how} does each of these mean: {', '.join(lacking[:8])}?")
-        return {word: known[word] for word in words if word in known}
-
-    def _verification(self, kind: str, guess: Guess, sure: dict[str, str]) -> Iterator[str]:
+    def _verification(
+        self,
+        kind: str,
+        guess: Guess | None,
+        sure: dict[str, str],
+        status: str,
+        voided: list[str],
+        marked: str,
+    ) -> Iterator[str]:
+        """How sure it is; what by its status does not count was entered in error."""
         system = f"{_TERMINOLOGY}/{'condition-ver-status' if kind == 'Condition' else 'allergyintolerance-verification'}"
+        sure = dict(sure)
+        expression = "null"
+        if guess is not None:
+            expression = f"lower({self._cell(guess, kind + '.verificationStatus')})"
+            shown = ", ".join(f"{word.upper()} → {code}" for word, code in sure.items())
+            self._ask(f"{guess.column}: do its words mean {shown}, as is assumed?")
+        if voided:
+            words = ", ".join(map(literal, voided))
+            expression = f"('entered-in-error' if {status} in [{words}] else {expression})"
+            sure["entered-in-error"] = "entered-in-error"
+            self._ask(
+                f"{', '.join(voided)} is taken for a record that was entered in error (verificationStatus, without a clinical "
+                "status): is it, or does it mean inactive?"
+            )
+        if marked:
+            expression = f"('entered-in-error' if {marked} else {expression})"
+            sure["entered-in-error"] = "entered-in-error"
+        if guess is None and not voided and not marked:
+            return
         cases = ", ".join(
             f"{quoted(word)}: {{coding: [{{system: {system}, code: {code}}}]}}" for word, code in sure.items()
         )
-        here = self._cell(guess, kind + ".verificationStatus")
-        shown = ", ".join(f"{word.upper()} → {code}" for word, code in sure.items())
-        self._ask(f"{guess.column}: do its words mean {shown}, as is assumed?")
-        yield f"  verificationStatus: {{match: {quoted(f'lower({here})')}, {cases}, empty: ~, else: flag}}"
+        if guess is not None:
+            cases += self._left_out(guess, sure)
+        rest = "else: flag" if guess is not None else "else: ~"
+        yield f"  verificationStatus: {{match: {quoted(expression)}, {cases}, empty: ~, {rest}}}"
 
     def _condition(self, start: Guess | None, end: Guess | None) -> Iterator[str]:
         kinds = [
@@ -301,15 +328,28 @@ class EventRules(DispenseRules, OrderWriter):
             yield f"  abatementDateTime: {quoted('=' + self._abated(end))}"
         if recorded is not None:
             yield f"  recordedDate: {quoted('=' + self._date(recorded, 'Condition.recordedDate'))}"
-        people = [g for g in self._all("provider", "provider-id") if part_of(g) == RECORDED or did(g)]
-        if people:
-            provider = people[0]
-            element = "recorder" if part_of(provider) == RECORDED else "asserter"
-            yield f"  {element}: {self._displayed('Condition.' + element, provider)}"
+        people = self._all("provider", "provider-id")
+        recorder = next((g for g in people if part_of(g) == RECORDED), None)
+        if recorder is not None:
+            yield f"  recorder: {self._displayed('Condition.recorder', recorder)}"
+        asserter = next((g for g in people if did(g) and part_of(g) != ATTENDED), None)
+        if asserter is not None:
+            yield f"  asserter: {self._displayed('Condition.asserter', asserter)}"
+            self._ask(
+                f"{asserter.column}: is it who made the diagnosis (asserter), as is assumed, who wrote it down (recorder), "
+                "or whose patient it was (Encounter.participant)?"
+            )
 
     def _abated(self, end: Guess) -> str:
         """The expression of an end, which only what is active no longer has (R4's con-4)."""
         ended = self._date(end, "Condition.abatementDateTime")
+        certainty = self._one("certainty")
+        sure = self._meanings(certainty, CERTAINTY, "how sure") if certainty is not None else {}
+        excluded = self._ruled_out(sure)
+        if excluded and certainty is not None:
+            ended = f"(null if lower({self._cell(certainty)}) in [{', '.join(map(literal, excluded))}] else {ended})"
+        if marked := self._voided("Condition"):
+            ended = f"(null if {marked} else {ended})"
         stated = self._status_cases("Condition")
         if stated is None:
             return ended
@@ -416,39 +456,3 @@ class EventRules(DispenseRules, OrderWriter):
             if not g.words
         ]
         yield from listed("reaction", reactions)
-
-    def _allergy(self, when: Guess | None) -> Iterator[str]:
-        if when is not None:
-            yield f"  onsetDateTime: {quoted('=' + self._date(when, 'AllergyIntolerance.onsetDateTime'))}"
-        recorded = self._one("recorded", "date")
-        if recorded is not None:
-            yield f"  recordedDate: {quoted('=' + self._date(recorded, 'AllergyIntolerance.recordedDate'))}"
-        if provider := self._one("provider", "provider-id"):
-            yield f"  recorder: {self._reference('AllergyIntolerance.recorder', provider)}"
-        yield from self._allergy_category()
-        reaction, severity = self._one("reaction"), self._one("severity")
-        if reaction is None:
-            return
-        here = self._cell(reaction, "AllergyIntolerance.reaction")
-        parts = [f"manifestation: [{{text: {quoted('=' + here)}}}]"]
-        if severity is not None:
-            severities = self._meanings(severity, _SEVERITY, "how severe")
-            cases = ", ".join(f"{quoted(word)}: {code}" for word, code in severities.items())
-            if cases:
-                here_severity = quoted(
-                    f"lower({self._cell(severity, 'AllergyIntolerance.reaction.severity')})"
-                )
-                parts.append(f"severity: {{match: {here_severity}, {cases}, empty: ~, else: flag}}")
-        yield f"  reaction:\n  - {{when: {quoted(here)}, {', '.join(parts)}}}"
-
-    def _allergy_category(self) -> Iterator[str]:
-        """What sort of thing a patient is allergic to: of a column whose words are all known."""
-        known = by_word(_ALLERGENS)
-        for guess in self._all("allergy-kind", "category"):
-            words = sorted({value.casefold() for value in self._values(guess)})
-            if not words or not all(word in known for word in words):
-                continue
-            here = quoted(f"lower({self._cell(guess, 'AllergyIntolerance.category')})")
-            cases = ", ".join(f"{quoted(word)}: {known[word]}" for word in words)
-            yield f"  category: [{{match: {here}, {cases}, empty: ~, else: flag}}]"
-            return

@@ -114,5 +114,6 @@ class Guess:
             "measured-position": "in what position something was measured",
             "finding-date": "a date that is a finding",
             "again": "another column again",
+            "specimen-id": "the number of a sample",
             "other-person": "about another person than the patient",
         }.get(self.role, self.role)

@@ -42,7 +42,7 @@ def language_of(columns: tuple[str, ...]) -> str:
 
 _BRACKETED: Final = re.compile(r"\s*[(\[]([^()\[\]]+)[)\]]\s*$")
 _SUFFIXES: Final = frozenset(
-    "kg cm mm mmhg bpm mgy gycm mg g ml dl ug ng pg mmol umol nmol mol iu miu meq hours hour hrs hr days day weeks months years "
+    "kg cm mm mmhg bpm lpm mgy gycm mg g ml dl ug ng pg mmol umol nmol mol iu miu meq hours hour hrs hr days day weeks months years "
     "year yrs min minutes sec seconds ms percent pct celsius fahrenheit mgdl mmoll gdl mgg".split()
 )
 _RATIO: Final = re.compile(
@@ -93,7 +93,7 @@ def _without_unit(name: str) -> tuple[str, str]:
         tail = words[-count:]
         if (
             len(words) > count
-            and _is_suffix(tail[0], name)
+            and (_is_suffix(tail[0], name) or _is_flow(tail))
             and len(tail) == count
             and all(word.isalnum() for word in tail)
         ):
@@ -121,6 +121,16 @@ def _without_unit(name: str) -> tuple[str, str]:
     return name, ""
 
 
+def _is_flow(words: list[str]) -> bool:
+    """Whether words are litres in a time: `L_MIN`."""
+    return [word.casefold() for word in words] in (
+        ["l", "min"],
+        ["l", "h"],
+        ["l", "per", "min"],
+        ["l", "per", "minute"],
+    )
+
+
 def _is_suffix(word: str, name: str) -> bool:
     """Whether the last word of a name is a unit as units are written: `pg`, not `PG` for a pressure gradient."""
     folded = word.casefold()
@@ -132,7 +142,7 @@ def _is_suffix(word: str, name: str) -> bool:
     )
     timed = folded in ("min", "sec", "hrs") and bool(_DURATION.search(tokens(name)))
     return usual or (
-        name.isupper() and (timed or folded in ("kg", "cm", "mm", "bpm", "mmhg", "ml", "mg", "ms"))
+        name.isupper() and (timed or folded in ("kg", "cm", "mm", "bpm", "lpm", "mmhg", "ml", "mg", "ms"))
     )
 
 
@@ -152,7 +162,7 @@ def unit_in(name: str) -> tuple[str, str] | None:
 _SPELT: Final = {
     "hours": "h", "hrs": "h", "days": "d", "day": "d", "weeks": "wk", "months": "mo", "years": "a", "year": "a",
     "yrs": "a", "minutes": "min", "seconds": "s", "sec": "s", "percent": "%", "pct": "%", "celsius": "Cel",
-    "fahrenheit": "[degF]", "bpm": "/min", "1/min": "/min", "mgdl": "mg/dL", "mmoll": "mmol/L", "gdl": "g/dL", "mgg": "mg/g", "mmhg": "mm[Hg]",
+    "fahrenheit": "[degF]", "bpm": "/min", "lpm": "L/min", "1/min": "/min", "mgdl": "mg/dL", "mmoll": "mmol/L", "gdl": "g/dL", "mgg": "mg/g", "mmhg": "mm[Hg]",
     "hour": "h", "ug/l": "ug/L", "mg/dl": "mg/dL", "g/dl": "g/dL", "mmol/l": "mmol/L", "°c": "Cel", "°f": "[degF]",
     "j": "d", "jours": "d", "tage": "d", "tag": "d", "giorni": "d", "dias": "d", "std": "h", "stunden": "h", "heures": "h",
     "ans": "a", "jahre": "a", "anni": "a", "anos": "a", "mois": "mo", "monate": "mo", "sem": "wk", "wochen": "wk",

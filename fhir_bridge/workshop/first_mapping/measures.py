@@ -58,6 +58,10 @@ class Measure:
     high: float
 
 
+_FEW: Final = 3
+"""Words of a name that may begin with any of them."""
+
+
 @lru_cache(1)
 def _table() -> dict[str, tuple[tuple[Measure, ...], ...]]:
     """The variants of each measurement that a phrase, its words joined, may name."""
@@ -109,6 +113,11 @@ def measures_of(words: str) -> tuple[tuple[tuple[Measure, ...], ...], float]:
             if share > best[0] + 1e-9:
                 best = (share, named)
             break
+    if best[0] < 1 and len(rest) <= _FEW:  # `O2_DEBIT` is `DEBIT_O2`
+        for place in range(1, len(rest)):
+            turned = _table().get("".join(rest[place:] + rest[:place]))
+            if turned is not None and turned[0][0].unit != _DATE:
+                return turned, 1.0
     return best[1], best[0]
 
 

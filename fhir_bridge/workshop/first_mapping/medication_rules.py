@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
-from fhir_bridge.workshop.first_mapping.parts import ASKED, did, part_of
+from fhir_bridge.workshop.first_mapping.parts import ASKED, ATTENDED, VALIDATED, did, part_of
 from fhir_bridge.workshop.first_mapping.writing import Writer, listed, quoted
 
 __all__ = ["MedicationRules"]
@@ -24,7 +24,11 @@ class MedicationRules(Writer):
                 yield f"  authoredOn: {quoted('=' + self._date(authored, 'MedicationRequest.authoredOn'))}"
                 if authored is recorded:
                     self._ask(f"{authored.column}: is it when the medication was ordered, as is assumed?")
-            people = [g for g in self._all("provider", "provider-id") if did(g) or part_of(g) == ASKED]
+            people = [
+                g
+                for g in self._all("provider", "provider-id")
+                if (did(g) and part_of(g) not in (ATTENDED, VALIDATED)) or part_of(g) == ASKED
+            ]
             people.sort(key=lambda g: part_of(g) != ASKED)
             if people:
                 yield f"  requester: {self._person('MedicationRequest.requester', people[0], self._paired(people))}"
@@ -35,7 +39,11 @@ class MedicationRules(Writer):
                 yield f"  effectivePeriod: {quoted(period)}"
             if recorded is not None:
                 yield f"  dateAsserted: {quoted('=' + self._date(recorded, 'MedicationStatement.dateAsserted'))}"
-            if (provider := self._one("provider", "provider-id")) is not None:
+            people = [g for g in self._all("provider", "provider-id") if did(g) and part_of(g) != ATTENDED]
+            for provider in people[:1]:
+                self._ask(
+                    f"{provider.column}: is it who said that it is taken (informationSource), as is assumed?"
+                )
                 yield f"  informationSource: {self._reference('MedicationStatement.informationSource', provider)}"
         else:
             yield from self._given_at(start, end)

@@ -25,6 +25,7 @@ from fhir_bridge.workshop.first_mapping.sexes import sexes
 from fhir_bridge.workshop.first_mapping.values import NumberForm, booleans, number_form, share
 
 __all__ = [
+    "DOCTORS",
     "DURATIONS",
     "QUANTITIES",
     "as_blood_group",
@@ -117,6 +118,8 @@ DURATIONS: Final = frozenset("duration los age".split())
 """Those of which it is one of time."""
 _DOCTORS: Final = re.compile(r"(?i)(dr|dra|prof|pd|dott|dott\.ssa|pr)(\. *|\.?ssa\.? *| +)[^\W\d_]+")
 """How the names of doctors are written; other titles have patients as well."""
+DOCTORS: Final = "values are names of doctors"
+"""The evidence for names of doctors."""
 _WHOLE: Final = 0.99
 _GROUP: Final = re.compile(
     r"(?i)(a|b|ab|0|o)[ ,/]*(rh)?[ ,/(]*(d)?[ ,/(]*(pos(itiv[eo]?)?|neg(ativ[eo]?)?|\+|-)[ )]*(ccdd?ee|[+-])*\.?"
@@ -131,7 +134,7 @@ def as_person(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str]
     if share(values, lambda v: _DOCTORS.fullmatch(v) or (_DOCTORS.match(v) and len(v.split()) <= 4)) < 0.7:
         return False
     guess.role = "provider"
-    guess.evidence.append("values are names of doctors")
+    guess.evidence.append(DOCTORS)
     return True
 
 
@@ -220,7 +223,7 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     role = first_role(fits, "bool") if fits else None
     best = fits[0][1] if fits else ""
     of_words = set(values) == {"0", "1"} and best not in _AMOUNTS | IDENTIFIERS | CODES
-    of_words |= not set(values) & {"0", "1"} and best in _COUNTS
+    of_words |= not set(values) & {"0", "1"} and (best in _COUNTS or _is_yes_and_no(values))
     if role is None and best and fits[0][0] >= 0.99 and not of_words:
         return False
     if role is not None and role.name == "status" and set(values) <= {"F", "T"}:
@@ -233,6 +236,22 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     if set(values) <= {"0", "1"}:
         guess.questions.append(f"{guess.column}: does 1 mean yes, as is assumed?")
     return True
+
+
+_WORD: Final = re.compile(r"[^\W\d_]{4,}.*[^\W\d_]{4,}|[^\W\d_]{3,} [^\W\d_]{3,}")
+"""What a number of a person has not: two words."""
+_PLACE: Final = re.compile(
+    r"(?i)\b(\w{3,}o?log(ie|y|ia|ía)|\w*chirurgi\w*|innere|\w*medizin|medicine|médecine|medecine|medicina|\w*pädiatrie|p(a|ae)ediatrics|p[eé]diatrie|geriatri\w*|\w*klinik|\w*station|stat\b|\w*ambulanz|\w*praxis|abteilung|abt\b|clinic|ward|unit|department|dept|hospital|hôpital|hopital|hospitalier|"
+    r"reparto|ambulatorio|afdeling|poli\w*|krankenhaus|ospedale|ziekenhuis|centre|center|zentrum|centro|notaufnahme|pharmacy|apotheke|pharmacie|farmacia|apotheek|"
+    r"urgences|surgery|practice|labor|laboratory|laboratoire|laboratorio)\b"
+)
+"""Words for places where people work."""
+
+
+def _is_yes_and_no(values: Sequence[str]) -> bool:
+    """Whether values are both the words for yes and for no, which are no names of things: `Y`, `N`."""
+    words = {value.casefold() for value in values}
+    return len(words) == 2 and not words & {"positive", "negative", "t", "f"}
 
 
 _STAY: Final = re.compile(
@@ -282,9 +301,11 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         else role.name
     )
     if role.name in ("provider-id", "provider"):
-        guess.role = (
-            "provider-id" if share(values, lambda v: any(c.isdigit() for c in v)) > 0.5 else "provider"
-        )
+        numbered = share(values, lambda v: any(c.isdigit() for c in v) and not _WORD.search(v))
+        guess.role = "provider-id" if numbered > 0.5 else "provider"
+        if share(values, _PLACE.search) >= 0.5:
+            guess.role = "organization"
+            guess.evidence.append("values are names of places, not of people")
     if (
         role.name in ("organization-id", "organization")
         and share(values, lambda v: any(c.isdigit() for c in v)) < 0.5

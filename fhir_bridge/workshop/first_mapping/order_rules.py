@@ -4,23 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.parts import ASKED, did, part_of
-from fhir_bridge.workshop.first_mapping.statuses import by_word
+from fhir_bridge.workshop.first_mapping.statuses import URGENT, by_word
 from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.writing import Writer, quoted
 
 __all__ = ["OrderWriter"]
-
-_URGENT: Final = {
-    "routine": "routine|normal|elective|r|programado|prog|programada|elektiv|planmäßig|programmé|programmato|electief|non urgent|nicht dringend|p|d|programmabile|differibile",
-    "urgent": "urgent|urg|dringend|dringlich|urgente|u|soon|spoed|2ww|two week wait|expedited|rapid|b|breve",
-    "stat": "stat|emergency|notfall|cito|immediate|emergencia|emergenza|s",
-    "asap": "asap|sofort|schnellstmöglich",
-}
-"""Words for how urgent something is, by R4's code of a priority."""
 
 
 class OrderWriter(Writer):
@@ -60,12 +51,18 @@ class OrderWriter(Writer):
 
     def _priority(self, guess: Guess) -> Iterator[str]:
         """How urgent an order is, in the words that are known."""
-        known = by_word(_URGENT)
+        known = by_word(URGENT)
         words = {v.casefold(): known[v.casefold()] for v in self._values(guess) if v.casefold() in known}
         if not words:
             return
         here = self._cell(guess, "ServiceRequest.priority")
         cases = ", ".join(f"{quoted(word)}: {code}" for word, code in words.items())
+        lacking = dict.fromkeys(v.casefold() for v in self._values(guess) if v.casefold() not in known)
+        if lacking:
+            self._ask(
+                f"{guess.column}: which priority (routine, urgent, asap or stat) does each of these mean: {', '.join([*lacking][:8])}?"
+            )
+            cases += "".join(f", {quoted(word)}: ~" for word in lacking)
         self._ask(
             f"{guess.column}: do its words mean {', '.join(f'{w} → {c}' for w, c in words.items())}, as is assumed?"
         )

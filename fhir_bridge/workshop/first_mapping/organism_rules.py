@@ -14,7 +14,7 @@ from fhir_bridge.workshop.first_mapping.writing import listed, quoted
 
 __all__ = ["OrganismRules"]
 
-_SAMPLE: Final = ("specimen", "body-site")
+_SAMPLE: Final = ("specimen-id", "specimen", "body-site")
 
 
 class OrganismRules(ResultRules):
@@ -23,23 +23,31 @@ class OrganismRules(ResultRules):
     def _specimen(self) -> Iterator[str]:
         """The sample of results, where something is known of it that a result has no element for: when it was received."""
         received, patient = self._one("received"), self._one("patient-id")
-        kinds = self._all("specimen")
-        if received is None or patient is None or not kinds or self._plan.event not in ("", "Observation"):
+        kinds, number = self._all("specimen"), self._one("specimen-id")
+        if patient is None or self._plan.event not in ("", "Observation"):
+            return
+        if number is None and (received is None or not kinds):
             return
         if not self._plan.event and not self._plan.measures:
             return
         collected = self._when("Observation")
         own = self._sample_key(collected)
-        if not depends_on_all(self._sample, received, own):
-            return
+        if received is not None and not depends_on_all(self._sample, received, own):
+            if number is None:
+                return
+            received = None
+        kinds = [g for g in kinds if depends_on_all(self._sample, g, own)]
         self._sampled = True
         yield self._rule("specimen")
-        yield f"  when: {quoted(' or '.join(self._cell(g) for g in (*kinds, received)))}"
+        yield f"  when: {quoted(' or '.join(self._cell(g) for g in (*kinds, received, number) if g))}"
         yield "  as: Specimen"
         yield f"  key: [{', '.join(self._optional(g) for g in own)}]"
-        yield f"  type: {self._concept('Specimen.type', kinds[0])}"
+        yield from self._identifiers("Specimen.", "specimen-id")
+        if kinds:
+            yield f"  type: {self._concept('Specimen.type', kinds[0])}"
         yield from self._subject()
-        yield f"  receivedTime: {quoted('=' + self._date(received, 'Specimen.receivedTime'))}"
+        if received is not None:
+            yield f"  receivedTime: {quoted('=' + self._date(received, 'Specimen.receivedTime'))}"
         parts = []
         if collected is not None and collected.role == "collected":
             parts.append(

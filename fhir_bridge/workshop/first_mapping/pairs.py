@@ -10,8 +10,9 @@ from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.table import Sample
+from fhir_bridge.workshop.first_mapping.values import share
 
-__all__ = ["codes_of_names"]
+__all__ = ["codes_of_names", "codes_of_things"]
 
 _NAMED: Final = frozenset(
     "organism antibiotic specimen ward specialty organization body-site route priority".split()
@@ -20,7 +21,12 @@ _NAMED: Final = frozenset(
 _MAY_BE: Final = (
     frozenset("code category text display test number id ward specialty organization".split()) | _NAMED
 )
+_THINGS: Final = frozenset("test drug procedure diagnosis vaccine allergy panel".split())
 _LEAST: Final = 2
+_RECUR: Final = 3
+"""From so many pairs it is no accident that each has one value of the other's."""
+_SHORT: Final = 12
+"""Letters that a code has at most."""
 _MOST: Final = 0.6
 """From this share of names with a code a column has their codes."""
 
@@ -38,7 +44,7 @@ def _is_code(guess: Guess) -> bool:
 
 
 _BED: Final = re.compile(
-    r"\b(bed|bett|lit|letto|cama|bed ?no|zimmer|chambre|stanza|habitacion|kamer|room|bettplatz)\b"
+    r"\b(bed|bett|lit|letto|cama|bed ?no|zimmer|chambre|stanza|habitacion|camera|kamer|room|bettplatz)\b"
 )
 """Names of columns of a bed or a room, which is a part of the ward beside it."""
 
@@ -76,3 +82,41 @@ def codes_of_names(sample: Sample, guesses: list[Guess]) -> None:
                     f"{code.column}: which code system are these codes of? They are kept as local codes"
                 ]
                 break
+
+
+def codes_of_things(sample: Sample, guesses: list[Guess]) -> None:
+    """Of two texts of one thing, one of each for each of the other, the short one is its code: `NA`, `Natrium`."""
+    for short in guesses:
+        if short.role not in _THINGS or short.of or short.distinct < _RECUR:
+            continue
+        named = frozenset[str]().union(*(part.concepts for part in slots(tokens(short.name))))
+        values = cells_of(sample, short)
+        if named & {"name", "label"}:
+            continue  # a name is none, however short it is
+        if share(values, lambda v: " " not in v and len(v) <= _SHORT) < 0.9:
+            continue
+        place = guesses.index(short)
+        for long in sorted(guesses, key=lambda g: abs(guesses.index(g) - place)):
+            if long is short or long.role not in (short.role, "display") or long.of or long.distinct < _RECUR:
+                continue
+            if abs(guesses.index(long) - place) > _NEAR or _length(sample, short) > _SHORTER * _length(
+                sample, long
+            ):
+                continue
+            if long.filled < short.filled or short.distinct == short.filled:
+                continue
+            if depends_on(sample, long, short) and depends_on(sample, short, long):
+                long.role = short.role if short.role != "panel" else long.role
+                short.subject, short.role = short.role, "code"
+                short.evidence.append(
+                    f"shorter than {long.column}, and each has one value for each of the other's: its code"
+                )
+                short.questions = [
+                    f"{short.column}: which code system are these codes of? They are kept as local codes"
+                ]
+                break
+
+
+_NEAR: Final = 3
+_SHORTER: Final = 0.7
+"""Letters of a code beside those of its name, at most, and how many columns are between them."""

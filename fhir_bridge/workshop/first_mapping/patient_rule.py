@@ -135,6 +135,9 @@ class PatientRule(Writer):
                 continue
             element = "text" if guess.role == "name" else "family"
             here = self._cell(guess, f"Patient.name.{element}")
+            prefix = self._one("family-prefix") if element == "family" else None
+            if prefix is not None:  # `de` and `Jong` are `de Jong`
+                here = f"join([{self._cell(prefix, 'Patient.name.family')}, {here}])"
             second = self._all("family")[1:2] if element == "family" else []
             if second:  # two family names, as in Spain
                 here = f"join([{here}, {self._cell(second[0], 'Patient.name.family')}])"

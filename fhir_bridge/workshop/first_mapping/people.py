@@ -13,7 +13,7 @@ from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import share
 
-__all__ = ["depends_on", "initials", "names", "national_numbers", "patients"]
+__all__ = ["depends_on", "initials", "names", "national_numbers", "particles", "patients"]
 
 _PEOPLE: Final = frozenset("birth-date birth-year death-date sex age given family name".split())
 _NAMES: Final = frozenset("given family name maiden middle".split())
@@ -238,6 +238,25 @@ def initials(sample: Sample, guesses: list[Guess]) -> None:
         if share(values, _INITIALS.fullmatch) >= 0.9 and share(values, lambda v: "." in v) > 0.5:
             guess.role = "given"
             guess.evidence.append("initials beside a family name")
+
+
+_PARTICLES: Final = frozenset(
+    """de den der het van von vom zu zum zur zu und ter ten te op in 't 's d' l' da das do dos du di del della dello dei degli la le les lo
+    el al y aan bij uit over onder voor af auf mc mac o' ver""".split()
+)
+"""Words before a family name, in small letters."""
+
+
+def particles(sample: Sample, guesses: list[Guess]) -> None:
+    """Words before a family name beside it, whatever their column is called: `van den`."""
+    for number, guess in enumerate(guesses):
+        beside = [g.role for g in guesses[max(0, number - 1) : number + 2] if g is not guess]
+        if guess.role not in ("category", "text", "display", "prefix") or "family" not in beside:
+            continue
+        values = [value.casefold().replace("’", "'") for value in sample.values(number)]
+        if values and share(values, lambda v: set(v.split()) <= _PARTICLES) >= 0.9:
+            guess.role, guess.questions = "family-prefix", []
+            guess.evidence.append("its cells are words before a family name, beside it")
 
 
 def names(sample: Sample, guesses: list[Guess]) -> None:

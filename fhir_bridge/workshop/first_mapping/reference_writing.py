@@ -73,8 +73,16 @@ class ReferenceWriter(StatusWriter):
         """The order that a result is of."""
         order = self._one("order-id")
         if self._plan.request and order is not None:
-            self._cell(order, "basedOn")
-            yield f"  basedOn: {quoted('=ref(' + literal('order') + ')')}"
+            here, partly = self._cell(order, "basedOn"), self._plan.ordered
+            if not partly:
+                yield f"  basedOn: {quoted('=ref(' + literal('order') + ')')}"
+                return
+            stated = " and ".join(self._cell(g) for g in partly)  # other rows of the order don't make it
+            system = self._system(order, self._label(order))
+            other = f"type: ServiceRequest, identifier: {{system: {system}, value: {quoted('=' + here)}}}"
+            condition = quoted(f"{here} and not ({stated})")
+            reference = "=ref(" + literal("order") + f") if {stated} else null"
+            yield from listed("basedOn", [quoted(reference), f"{{when: {condition}, {other}}}"])
             return
         yield from listed("basedOn", self._references("order-id", "ServiceRequest", "basedOn"))
 
@@ -134,18 +142,6 @@ class ReferenceWriter(StatusWriter):
             yield f"  specimen: {quoted('=ref(' + literal('specimen') + ')')}"
         elif specimen := self._one("specimen"):
             yield f"  specimen: {self._displayed('Observation.specimen', specimen)}"
-
-    def _concept(self, element: str, guess: Guess) -> str:
-        """A CodeableConcept of a column: of its code with its name, where another column has that, else of its text."""
-        name = self._name_of(guess)
-        if name is None:
-            return f"{{text: {quoted('=' + self._cell(guess, element))}}}"
-        shown = quoted("=" + self._cell(name, element + ".text"))
-        return f"{{when: {quoted(f'{self._cell(guess)} or {self._cell(name)}')}, coding: [{self._local_coding(guess, element)}], text: {shown}}}"
-
-    def _local_coding(self, guess: Guess, element: str) -> str:
-        here = self._cell(guess, element + ".coding")
-        return f"{{when: {quoted(here)}, system: {quoted(f'{self._authority}:{self._label(guess)}')}, code: {quoted('=' + here)}}}"
 
     def _paired(self, people: list[Guess]) -> dict[str, Guess]:
         """The number of each person who has a name in a column and a number in the one beside it."""

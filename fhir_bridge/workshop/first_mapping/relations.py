@@ -8,10 +8,13 @@ from itertools import pairwise
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
+from fhir_bridge.workshop.first_mapping.by_cells import by_cells
+from fhir_bridge.workshop.first_mapping.cells import all_whole
 from fhir_bridge.workshop.first_mapping.codes import (
     CCAM,
     CPT,
     CVX,
+    DECLARED,
     ICD9_CM,
     ICD10_CM,
     ICD10_GM,
@@ -25,8 +28,15 @@ from fhir_bridge.workshop.first_mapping.codes import (
 )  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
-from fhir_bridge.workshop.first_mapping.pairs import codes_of_names
-from fhir_bridge.workshop.first_mapping.people import depends_on, initials, names, national_numbers, patients
+from fhir_bridge.workshop.first_mapping.pairs import codes_of_names, codes_of_things
+from fhir_bridge.workshop.first_mapping.people import (
+    depends_on,
+    initials,
+    names,
+    national_numbers,
+    particles,
+    patients,
+)
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles, stated_in
@@ -54,10 +64,12 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _words_for_nothing(sample, guesses)
     _numbering_codes(sample, guesses)
     _codes_by_number(sample, guesses)
+    _beside_declared(sample, guesses)
     _codes_of_medicines(sample, guesses)
     other_persons(sample, guesses)
     names(sample, guesses)
     initials(sample, guesses)
+    particles(sample, guesses)
     national_numbers(sample, guesses)
     patients(sample, guesses)
     _numbers_of_people(sample, guesses)
@@ -65,6 +77,8 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     spans(guesses)
     clocks(sample, guesses)
     within_stays(sample, guesses)
+    codes_of_things(sample, guesses)
+    _codes_of_texts(sample, guesses)
     _codes(sample, guesses)
     codes_of_names(sample, guesses)
     _siblings(sample, guesses)
@@ -74,8 +88,10 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     units_of_siblings(guesses)
     _duplicates(guesses)
     _orders(sample, guesses)
+    _numbers_of_samples(sample, guesses)
     _vaccinations(sample, guesses)
     _departments(guesses)
+    by_cells(sample, guesses)
     repeats(sample, guesses)
     qualifiers(sample, guesses)
 
@@ -120,18 +136,40 @@ def _numbering_codes(sample: Sample, guesses: list[Guess]) -> None:
             ]
 
 
+def _beside_declared(sample: Sample, guesses: list[Guess]) -> None:
+    """Digits with the form of a system that another column's name states are this site's own codes."""
+    codes = of_roles(guesses, "code")
+    stated = {g.system: g for g in codes if concepts_of(g) & DECLARED}
+    for guess in codes:
+        other = stated.get(guess.system)
+        if other is None or guess.system not in _OF_DIGITS or concepts_of(guess) & DECLARED:
+            continue
+        if subject_of(guess) != subject_of(other) or not all_whole(cells_of(sample, guess)):
+            continue
+        guess.system, guess.subject = "", subject_of(guess)
+        guess.evidence.append(f"{other.column} has the codes of {TITLES[other.system]}: local codes")
+        guess.questions = [
+            f"{guess.column}: which code system are these codes of? They are kept as local codes"
+        ]
+
+
+_OF_DIGITS: Final = frozenset((ICD9_CM, RXNORM, CVX, NDC, CPT))
+"""Systems whose codes may be any digits."""
 _THINGS: Final = frozenset("drug vaccine procedure test diagnosis".split())
 
 
 def _codes_by_number(sample: Sample, guesses: list[Guess]) -> None:
     """A number named after a drug, test or procedure that rows share, each with one name, is a code of that, not of the row."""
-    for guess in of_roles(guesses, "event-id"):
+    for guess in of_roles(guesses, "event-id", "number", "id"):
         subject = subject_of(guess)
         if guess.distinct == guess.filled or subject not in _THINGS:
             continue
         texts = [g for g in guesses if g.role in (subject, "display")]
+        if guess.role == "number":  # a count has the same value for different texts
+            plain = guess.whole and not guess.measure and not guess.unit and guess.distinct >= _SEVERAL
+            texts = [g for g in texts if plain and depends_on(sample, guess, g)]
         if any(depends_on(sample, text, guess) for text in texts):
-            guess.role = "code"
+            guess.role, guess.decimal = "code", ""
             guess.evidence.append(
                 f"rows share it, each with one {subject}: a local code, not the number of the row"
             )
@@ -185,6 +223,27 @@ def _numbers_of_people(sample: Sample, guesses: list[Guess]) -> None:
             guess.evidence.append(f"rows share it, one for each of {person.column}")
 
 
+def _codes_of_texts(sample: Sample, guesses: list[Guess]) -> None:
+    """Local codes whose name says not of what they are: of the drug, test or procedure that has one text for each of them."""
+    for code in of_roles(guesses, "code", "id"):
+        if code.system or code.separator or subject_of(code) or code.distinct < _SEVERAL:
+            continue
+        numbers = code.role == "id"
+        if numbers and code.distinct == code.filled:
+            continue
+        for text in of_roles(guesses, *_THINGS, "allergy"):
+            if text.of == code.column or text.distinct < _SEVERAL or not depends_on(sample, text, code):
+                continue
+            if numbers and not depends_on(sample, code, text):
+                continue
+            code.role, code.subject = "code", text.role
+            code.evidence.append(f"one {text.column} for each: codes of the {text.role}")
+            code.questions = [
+                f"{code.column}: which code system are these codes of the {text.role} of? They are kept as local codes"
+            ]
+            break
+
+
 _SEVERAL: Final = 3
 """From so many values it is no accident that each has one of another column."""
 
@@ -224,7 +283,9 @@ def _siblings(sample: Sample, guesses: list[Guess]) -> None:
     for number, guess in enumerate(guesses):
         first = known.get(_unnumbered(guess))
         if first is None and subject_of(guess) == "diagnosis":
-            first = next((g for g in known.values() if subject_of(g) == "diagnosis"), None)
+            bare = all(value.isdigit() for value in sample.values(number))
+            alike = [g for g in known.values() if subject_of(g) == "diagnosis"]
+            first = next((g for g in alike if not (bare and g.system in _OF_DIGITS)), None)
         if (
             first is None
             or first is guess
@@ -427,6 +488,22 @@ def _orders(sample: Sample, guesses: list[Guess]) -> None:
                 f"{guess.column}: is it the number of the order that results share, as is assumed?"
             ]
             return
+
+
+def _numbers_of_samples(sample: Sample, guesses: list[Guess]) -> None:
+    """A specimen in digits is the number of a sample and not what was taken; beside the number of an order it is its own."""
+    orders = of_roles(guesses, "order-id")
+    for guess in [*of_roles(guesses, "specimen"), *orders]:
+        spoken = concepts_of(guess)
+        if guess.role == "order-id" and (
+            "specimen" not in spoken or "order" in spoken or len(of_roles(guesses, "order-id")) < 2
+        ):
+            continue
+        values = stated_in(sample, guess)
+        if share(values, lambda v: re.fullmatch(r"[\w./-]*\d[\w./-]*", v)) < 0.9 or guess.distinct < _SEVERAL:
+            continue
+        guess.role, guess.questions = "specimen-id", []
+        guess.evidence.append("its cells number samples")
 
 
 def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:

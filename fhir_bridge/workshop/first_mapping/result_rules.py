@@ -62,7 +62,8 @@ class ResultRules(Writer):
             yield f"  when: {quoted(' or '.join(self._cell(g) for g in named))}"
             self._ask(f"{', '.join(g.column for g in named)}: rows without it make no result: what are they?")
         yield "  as: Observation"
-        what = codes[0] if codes else text
+        complete = [g for g in named if g.filled == len(self._sample.rows) and not g.local]
+        what = next(iter(complete), codes[0] if codes else text)
         phases = self._all("measured-when")
         yield self._key(self._one("patient-id"), self._one("encounter-id"), when, what, *phases, always=what)
         yield from self._time(when)
@@ -72,12 +73,12 @@ class ResultRules(Writer):
         by_name = (
             codes_of_names(self._sample, text, value, unit) if text is not None and value is not None else {}
         )
-        complete = (
+        timed = (
             self._one("patient-id") is not None and when is not None and when.filled == len(self._sample.rows)
         )
         if any(code.system == LOINC for code in codes):
             by_name = {}
-        elif not complete:  # what R4 asks of vital signs
+        elif not timed:  # what R4 asks of vital signs
             by_name = {name: each for name, each in by_name.items() if each.code not in VITAL_SIGNS}
         yield from self._category(codes, text, by_name)
         if named:

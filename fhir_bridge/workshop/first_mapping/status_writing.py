@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from fhir_bridge.workshop.first_mapping.cell_writing import concepts_of, quoted
+from fhir_bridge.workshop.first_mapping.cell_writing import concepts_of, literal, quoted
 from fhir_bridge.workshop.first_mapping.date_writing import DateWriter
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
@@ -58,6 +58,14 @@ def _may_be_words_of_status(guess: Guess) -> bool:
     return few and not guess.of and not guess.measure and "`" not in guess.column
 
 
+_VOID: Final = re.compile(
+    r"storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|\bloekz\b|\bdel\b"
+)
+"""Names of columns that mark rows which do not count by yes."""
+_VALID: Final = re.compile(r"\bvalid\b|gueltig|valide\b|valid[oa]\b|geldig")
+"""Names of columns that mark them by no."""
+
+
 class StatusWriter(DateWriter):
     """Writes the status of a plan's resources."""
 
@@ -74,7 +82,8 @@ class StatusWriter(DateWriter):
             self._ask(f"{guess.column}: do its letters mean {', '.join(short)}, as is assumed?")
         lacking = [word for word, code in codes.items() if not code]
         if lacking:
-            self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?")
+            left = "" if unknown_status(kind) else " They are left out until that is known"
+            self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?{left}")
         element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
         return f"lower({self._cell(guess, f'{kind}.{element}')})", {
             word: code or unknown_status(kind) for word, code in codes.items()
@@ -94,11 +103,23 @@ class StatusWriter(DateWriter):
             if guess.role != "status" and not speaks_of_giving(kind, guess.role, values):
                 continue
             codes = status_codes(kind, values)
-            lacking = [word for word, code in codes.items() if not code]
-            if len(lacking) == len(codes) or (lacking and not unknown_status(kind)):
-                continue
-            return guess, codes
+            if any(codes.values()):
+                return guess, codes
         return None
+
+    def _has_status(self, kind: str) -> str:
+        """The condition of rows whose status is understood, of a resource type that can't be without; empty where all are."""
+        stated = self._status_column(kind) if kind in ("AllergyIntolerance", "Immunization") else None
+        if stated is None:
+            return ""
+        guess, codes = stated
+        lacking = [word for word, code in codes.items() if not code]
+        here = f"lower({self._cell(guess)})"
+        parts = [f"not ({here} in [{', '.join(map(literal, lacking))}])"] if lacking else []
+        if kind == "AllergyIntolerance" and guess.filled < len(self._sample.rows):
+            self._ask(f"{guess.column}: rows without it make no {kind}: are they active?")
+            parts.append(self._cell(guess))
+        return " and ".join(parts)
 
     def _unread_status(self) -> list[str]:
         """Columns that by their names say whether something happened, in words that are not understood."""
@@ -112,8 +133,35 @@ class StatusWriter(DateWriter):
             if g.role == "status" and not g.of and all(len(v) == 1 and v.isalpha() for v in self._values(g))
         ]
 
+    def _voided(self, kind: str) -> str:
+        """The condition of rows that a column marks as cancelled or deleted; empty without one."""
+        for guess in self._all("inactive"):
+            name = tokens(guess.column)
+            word = guess.words.get(
+                "true" if _VOID.search(name) else "false" if _VALID.search(name) else "", ""
+            )
+            if word:
+                self._ask(
+                    f"{guess.column}: rows with {word} are taken for cancelled (entered-in-error): are they, or are they not to be made at all?"
+                )
+                element = "verificationStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
+                return f"lower({self._cell(guess, f'{kind}.{element}')}) == {literal(word)}"
+        return ""
+
     def _status(self, kind: str, assumed: str, question: str) -> str:
-        """The element `status`: of the column that says it, else what is assumed, which is asked."""
+        """The element `status`: of the column that says it, else what is assumed, which is asked; cancelled rows are errors."""
+        return self._unless_voided(kind, self._stated_status(kind, assumed, question))
+
+    def _unless_voided(self, kind: str, line: str) -> str:
+        """The element `status`, where rows that do not count are errors."""
+        voided = self._voided(kind)
+        if not voided:
+            return line
+        value = line.removeprefix("  status: ")
+        return f"  status: {{match: {quoted(voided)}, true: entered-in-error, else: {value}}}"
+
+    def _stated_status(self, kind: str, assumed: str, question: str) -> str:
+        """The status of rows that count."""
         stated = self._status_cases(kind)
         if stated is None:
             unread = self._unread_status() if kind in _TREATMENTS else self._unread_letters()
@@ -130,6 +178,6 @@ class StatusWriter(DateWriter):
                 )
             return f"  status: {assumed}"
         expression, codes = stated
-        cases = ", ".join(f"{quoted(word)}: {code}" for word, code in codes.items())
+        cases = ", ".join(f"{quoted(word)}: {code or '~'}" for word, code in codes.items())
         empty = f"empty: {unknown_status(kind)}, " if unknown_status(kind) else ""
         return f"  status: {{match: {quoted(expression)}, {cases}, {empty}else: flag}}"

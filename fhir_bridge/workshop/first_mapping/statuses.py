@@ -11,8 +11,10 @@ __all__ = [
     "NOTHING_THERE",
     "NO_ALLERGY",
     "STATUS_KINDS",
+    "URGENT",
     "by_word",
     "is_status",
+    "is_urgency",
     "speaks_of_giving",
     "status_codes",
     "unknown_status",
@@ -39,6 +41,11 @@ _TREATMENT: Final = {
     "on-hold": "on-hold|on hold|held|hold|paused|pausiert|en pause|in pausa|en pausa|suspended|suspendu|suspendue",
     "entered-in-error": "entered-in-error|entered in error|error|wrong|irrtümlich|falsch",
 }
+_VOID: Final = (
+    "entered-in-error|entered in error|cancelled|canceled|void|voided|deleted|error|storniert|gelöscht|irrtümlich|annulé|supprimé|"
+    "annullato|cancellato|anulado|eliminado|geannuleerd|verwijderd"
+)
+"""Words for a record that does not count."""
 _WORDS: Final = {
     "Observation": _OBSERVATION,
     "MedicationRequest": {
@@ -112,17 +119,19 @@ _WORDS: Final = {
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Condition": {
-        "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo|actief",
+        "active": "active|a|current|ongoing|chronic|aktiv|laufend|chronisch|actif|attivo|activo|actief|lopend|en cours|in corso|en curso",
         "resolved": "resolved|r|cured|closed|abgeschlossen|ausgeheilt|geheilt|résolu|guéri|risolto|guarito|resuelto",
         "inactive": "inactive|past|i|inaktiv|inactif|inattivo|inactivo|inactief",
         "remission": "remission|in remission|rémission|remissione|remisión",
         "recurrence": "recurrence|recurrent|rezidiv|récidive|recidiva",
         "relapse": "relapse|rückfall|rechute|ricaduta|recaída",
+        "entered-in-error": _VOID,
     },
     "AllergyIntolerance": {
         "active": "active|a|current|aktiv|actif|attivo|activo|actief",
         "inactive": "inactive|i|inaktiv|inactif|inattivo|inactivo|inactief",
         "resolved": "resolved|r|cured|abgeklungen|résolu|risolto|resuelto|opgelost|genezen",
+        "entered-in-error": _VOID,
     },
 }
 """Words in small letters by resource type and R4's code (of `clinicalStatus` where the type has no other)."""
@@ -150,6 +159,21 @@ _DONE: Final = frozenset("final completed finished".split())
 def by_word(codes: Mapping[str, str]) -> dict[str, str]:
     """The code of each word, of the words by code that `|` divides."""
     return {word: code for code, words in codes.items() for word in words.split("|")}
+
+
+URGENT: Final = {
+    "routine": "routine|normal|elective|r|programado|prog|programada|elektiv|planmäßig|programmé|programmato|electief|non urgent|nicht dringend|p|d|programmabile|differibile",
+    "urgent": "urgent|urg|dringend|dringlich|urgente|u|soon|spoed|2ww|two week wait|expedited|rapid|b|breve",
+    "stat": "stat|emergency|notfall|cito|immediate|emergencia|emergenza|s",
+    "asap": "asap|sofort|schnellstmöglich",
+}
+"""Words for how urgent something is, by R4's code of a priority."""
+
+
+def is_urgency(values: Iterable[str]) -> bool:
+    """Whether some words say how urgent something is."""
+    known = by_word(URGENT)
+    return any(value.casefold() in known for value in values)
 
 
 _ENDINGS: Final = (("é", "ée"), ("i", "ie"), ("u", "ue"), ("o", "a"), ("a", "o"))

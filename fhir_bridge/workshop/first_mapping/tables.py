@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.allergies import weigh_allergies
 from fhir_bridge.workshop.first_mapping.codes import (
     CCAM,
     CPT,
@@ -27,11 +28,12 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
 from fhir_bridge.workshop.first_mapping.keys import depends_on_all
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
+from fhir_bridge.workshop.first_mapping.named import DOCTORS
 from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.selecting import cells_of, first_of
 from fhir_bridge.workshop.first_mapping.spans import concepts_of, days_of
-from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving
+from fhir_bridge.workshop.first_mapping.statuses import is_urgency, speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED
 
@@ -66,7 +68,9 @@ _OF_ENCOUNTERS: Final = frozenset(
     "admitted discharged class encounter-type admit-source disposition complaint los specialty ward".split()
 )
 _MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
-FINDINGS: Final = frozenset("code-status severity complication diagnosis quality anesthesia reaction".split())
+FINDINGS: Final = frozenset(
+    "code-status severity complication diagnosis quality anesthesia reaction diet isolation triage stage fasting".split()
+)
 """Roles that are findings where no resource of the rows has an element for them."""
 _FINDINGS_OF: Final = {
     "Procedure": frozenset(("anesthesia",)),
@@ -75,6 +79,8 @@ _FINDINGS_OF: Final = {
 }
 """Roles that are findings beside an event, by its type."""
 LEAST: Final = 2.6
+_NEAR: Final = 0.85
+"""From this share of the votes for one resource type those for another are as good."""
 
 
 @dataclass(slots=True)
@@ -88,6 +94,7 @@ class Plan:
         request: whether the orders of results become ServiceRequests.
         measures: columns that become an Observation each.
         partly: columns that only some rows of a patient have, which make the Patient; what the others lack is not taken away.
+        ordered: columns that only some rows of an order have, which make the ServiceRequest.
         varying: columns that have several values for one patient or visit, so that no Patient or Encounter has them.
         dropped: whether the rows are about something that can't be without a patient, whom nothing names.
         evidence: why.
@@ -100,6 +107,7 @@ class Plan:
     dropped: bool = False
     measures: list[Guess] = field(default_factory=list)
     partly: list[Guess] = field(default_factory=list)
+    ordered: list[Guess] = field(default_factory=list)
     varying: dict[str, str] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
@@ -215,6 +223,10 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     if votes.get("Condition", 0) and measured > 4 and main_code(guesses) is None:
         del votes["Condition"]
     votes.pop("MedicationAdministration", None)
+    doubt = weigh_allergies(tokens(path.stem), guesses, votes, why)
+    if doubt:
+        plan.questions.append(doubt)
+        return ""
     if "scheduled" in roles and not roles & {"performed", "start"}:
         votes.pop("Procedure", None)  # what is planned was not done
     if _is_order(path, guesses, votes):
@@ -231,12 +243,13 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             return "Condition"
         return ""
     best = max(votes, key=lambda kind: votes[kind])
-    plan.evidence.append(f"{best}: {', '.join(dict.fromkeys(why[best]))} speak for it")
-    close = [kind for kind, weight in votes.items() if kind != best and weight >= 0.85 * votes[best]]
+    close = [kind for kind, weight in votes.items() if kind != best and weight >= _NEAR * votes[best]]
     if close:
         plan.questions.append(
-            f"what are the rows about? {best} is assumed; {', '.join(close)} would fit as well"
+            f"what are the rows about: {' or '.join((best, *close))}? Their columns speak nearly as much for each, so neither is made"
         )
+        return ""
+    plan.evidence.append(f"{best}: {', '.join(dict.fromkeys(why[best]))} speak for it")
     return best
 
 
@@ -373,9 +386,9 @@ def _of_medication(roles: set[str], words: str, sample: Sample, guesses: list[Gu
 def requester(guesses: Sequence[Guess]) -> Guess | None:
     """The column of who asked for a result; a person before a place."""
     for role in ("provider", "provider-id", "ward", "specialty", "organization"):
-        for guess in guesses:
-            if guess.role == role and part_of(guess) == ASKED:
-                return guess
+        asking = [guess for guess in guesses if guess.role == role and part_of(guess) == ASKED]
+        if asking:  # of two, the one with names of doctors
+            return min(asking, key=lambda guess: DOCTORS not in guess.evidence)
     return None
 
 
@@ -388,9 +401,15 @@ def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
     if order is None or not results or not any(g.role == "patient-id" for g in guesses):
         return
     about = [requester(guesses), *(g for g in guesses if g.role in ("ordered", "panel"))]
+    about += [g for g in guesses if g.role == "priority" and is_urgency(sample.values(guesses.index(g)))]
     if not plan.event and not plan.measures:
         about += [g for g in guesses if g.role in ("test", "procedure")]
     known = [g.column for g in about if g is not None and depends_on(sample, g, order)]
+    for guess in about:  # an empty cell is not a second value
+        partly = guess is not None and guess.column not in known and guess is about[0]
+        if partly and guess is not None and _in_some_row(sample, guess, order):
+            known.append(guess.column)
+            plan.ordered.append(guess)
     for guess in about:
         if guess is not None and guess.column not in known:
             plan.varying[guess.column] = order.column
@@ -399,6 +418,14 @@ def _request(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
         plan.evidence.append(
             f"ServiceRequest: {order.column} identifies the order, and {', '.join(known)} are about it"
         )
+
+
+def _in_some_row(sample: Sample, guess: Guess, order: Guess) -> bool:
+    """Whether a column has one value for each order, in some of its rows."""
+    one, other = sample.columns.index(order.column), sample.columns.index(guess.column)
+    orders = {row[one].strip() for row in sample.rows if row[one].strip()}
+    stated = {row[one].strip() for row in sample.rows if row[other].strip()}
+    return orders <= stated and depends_on(sample, guess, order, blanks=False)
 
 
 def _examination(sample: Sample, guesses: list[Guess], plan: Plan) -> Guess | None:
@@ -579,7 +606,7 @@ def main_code(guesses: list[Guess]) -> Guess | None:
 
 
 _OF_PATIENTS: Final = frozenset(
-    """person-id name given middle family maiden prefix suffix sex birth-date death-date deceased marital address city county
+    """person-id name given middle family family-prefix maiden prefix suffix sex birth-date death-date deceased marital address city county
     state postal-code country phone phone-home phone-work phone-mobile email language gp contact-name contact-phone
     contact-relationship nationality religion fax race ethnicity occupation birth-place birth-year""".split()
 )

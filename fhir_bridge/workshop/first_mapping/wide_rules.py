@@ -245,7 +245,7 @@ class WideRules(Writer):
     def _result_status(self) -> str:
         if self._plan.event:
             self._ask("the status of every measurement is taken for final: is it?")
-            return "  status: final"
+            return self._unless_voided("Observation", "  status: final")
         return self._status("Observation", "final", "the status of every result is taken for final: is it?")
 
     @staticmethod

@@ -41,6 +41,16 @@ VITAL_SIGNS = frozenset(
 """Codes for which R4 asks for the form of a vital sign (R4 observation-vitalsigns.html): category, subject, time, unit."""
 _OWN_DATES: Final = DATES - frozenset("scheduled updated recorded expires vis-date".split())
 """Dates that an event has of its own, not its record."""
+_CHANGES: Final = frozenset(
+    "value value-number status status-of flag issued updated reviewed inactive verified".split()
+)
+"""Roles of what a correction changes."""
+_THING: Final = {
+    "Observation": "test", "Condition": "diagnosis", "Procedure": "procedure", "AllergyIntolerance": "allergy",
+    "MedicationRequest": "drug", "MedicationStatement": "drug", "MedicationAdministration": "drug", "MedicationDispense": "drug",
+    "Immunization": "vaccine", "ServiceRequest": "procedure",
+}  # fmt: skip
+"""Roles of what rows are about, whose further codes and names tell rows apart where one code doesn't."""
 _OTHER: Final = re.compile(
     r"type|status|unit|value|operator|modifier|qualifier|route|race|gender|visit|class|admitted|discharged"
 )
@@ -84,6 +94,9 @@ class Writer(ReferenceWriter):
                 for g in filled
                 if not self._read or g.column in self._read or g.role in _OWN_DATES | IDENTIFIERS
             ]
+            stable = [g for g in columns if g.role not in _CHANGES]
+            if distinguish(self._sample, [g.column for g in stable]):
+                columns = stable  # what is corrected is the same as before
             columns = distinguishing(self._sample, columns, filled)  # else two rows would be one, unseen
             parts = [f"join([{', '.join(self._cell(g, 'key') for g in columns)}], '|')"]
             self._ask("no column or few columns tell the rows apart: the key is the whole row")
@@ -112,7 +125,17 @@ class Writer(ReferenceWriter):
                     chosen.append(each)
         if action is not None and action not in chosen:
             chosen.append(action)
-        for more in tie_breakers(self._readable, self._plan.event):
+        things = [
+            g
+            for g in self._readable
+            if g.role == "code" and subject_of(g) in (_THING.get(self._plan.event, "-"), "")
+        ]
+        things += [g for g in self._readable if g.role == _THING.get(self._plan.event)]
+        whole = [g for g in things if g.filled == len(self._sample.rows) and not g.local]
+        for more in [
+            *sorted(things, key=lambda g: g not in whole),
+            *tie_breakers(self._readable, self._plan.event),
+        ]:
             if distinguish(self._sample, [g.column for g in chosen]):
                 break
             if more not in chosen:

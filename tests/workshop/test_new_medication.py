@@ -1,0 +1,62 @@
+# ruff: noqa: E501 - tables are written as they are
+"""`mapping new`: prescriptions in five languages: how often, by what way, as needed, of what strength and form, why stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.workshop.drafts import converted, of
+
+_DRUGS = (
+    ("C03CA01", "Furosemide 40 mg", "71234", "40 mg", "tablet"),
+    ("B01AB05", "Enoxaparine 100 mg/ml", "81111", "100 mg/ml", "injectievloeistof"),
+    ("N02BE01", "Paracetamol 500 mg", "90017", "500 mg", "capsule"),
+)
+
+
+def orders(names: str, often: tuple[str, ...], ways: tuple[str, ...], needed: tuple[str, str]) -> str:
+    rows = "".join(
+        f"12{n // 2:04};{n // 2 + 13}-04-1950;88{n:04};{_DRUGS[n % 3][2]};{_DRUGS[n % 3][0]};{_DRUGS[n % 3][1]};{_DRUGS[n % 3][3]};{_DRUGS[n % 3][4]};"
+        f"1;mg;{often[n % len(often)]};{ways[n % len(ways)]};{needed[n % 2]};{n + 10}-01-2026 10:00;{('Actief', 'Gestopt')[n % 2]};{('', 'bijwerking')[n % 2]}\n"
+        for n in range(18)
+    )
+    return f"PatientNr;GebDatum;VoorschriftNr;{names}\n{rows}"
+
+
+DUTCH = "ZINummer;ATC;Geneesmiddel;Sterkte;Farmvorm;Dosering;DosisEenheid;Frequentie;Toedieningsweg;ZoNodig;VoorschrijfDatum;Status;StopReden"
+
+
+@pytest.mark.parametrize(
+    ("names", "often", "ways", "needed"),
+    [
+        (DUTCH, ("3x per dag", "1 dd"), ("oraal", "subcutaan"), ("J", "N")),
+        (DUTCH.replace("Frequentie;Toedieningsweg", "Veld 7;Veld 8"), ("2x per dag", "om de 8 uur"), ("intraveneus", "oraal"), ("J", "N")),
+        (DUTCH.replace("Frequentie;Toedieningsweg;ZoNodig", "Schema X;Weg Y;Bedarfsgabe"), ("1-0-1-0", "2 x täglich"), ("i.v.", "per os"), ("J", "N")),
+        (DUTCH.replace("Frequentie;Toedieningsweg;ZoNodig", "Prise;Acces;Si besoin"), ("2 fois par jour", "toutes les 6 h"), ("orale", "sous-cutanée"), ("O", "N")),
+    ],
+)  # fmt: skip
+def test_how_a_drug_is_taken_is_in_the_cells(
+    tmp_path: Path, names: str, often: tuple[str, ...], ways: tuple[str, ...], needed: tuple[str, str]
+) -> None:
+    _, made, _ = converted(tmp_path, orders(names, often, ways, needed))
+    dosage = [r["dosageInstruction"][0] for r in of(made, "MedicationRequest")]
+    assert {d["timing"]["code"]["text"] for d in dosage} == set(often)
+    assert {d["route"]["text"] for d in dosage} == set(ways)
+    assert {d["asNeededBoolean"] for d in dosage} == {True, False}
+
+
+def test_a_local_code_is_of_the_drug_and_why_it_was_stopped_is_of_its_status(tmp_path: Path) -> None:
+    _, made, mapping = converted(tmp_path, orders(DUTCH, ("3x per dag",), ("oraal",), ("J", "N")))
+    coded = {
+        (c["code"], r["medicationCodeableConcept"]["text"])
+        for r in of(made, "MedicationRequest")
+        for c in r["medicationCodeableConcept"]["coding"]
+        if c["system"].startswith("urn:x-local:")
+    }
+    assert coded == {(code, name) for _, name, code, *_ in _DRUGS}
+    stopped = [r for r in of(made, "MedicationRequest") if r["status"] == "stopped"]
+    assert {r["statusReason"]["text"] for r in stopped} == {"bijwerking"}
+    assert "Sterkte: looks like the strength of a drug" in mapping
+    assert "Medication.form" in mapping
