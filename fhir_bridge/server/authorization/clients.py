@@ -212,6 +212,10 @@ async def _verified(
         try:
             keys = await fetch(client)
         except JwksUnavailable as error:
+            if error.retry:
+                raise _of(
+                    client, OAuthError("slow_down", str(error), status=429, retry=error.retry)
+                ) from error
             raise _refused(str(error)) from error
         if keys is None:
             break
