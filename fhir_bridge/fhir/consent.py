@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from fhir_bridge.fhir.purposes import PURPOSES, SYSTEM, covers
+from fhir_bridge.fhir.purposes import PURPOSES, SYSTEMS, covers
+from fhir_bridge.fhir.record import owners_of
 
 __all__ = ["UNASSERTED", "Decision", "Denial", "about_code", "decision", "denials", "uninterpreted"]
 
@@ -22,8 +23,11 @@ UNASSERTED = ""
 """The purpose of a caller for whom none is asserted: what denies every purpose denies it, too."""
 
 _SCOPES = {"patient-privacy", "research"}
+_OF_CARE = {"treatment", "adr"}
+"""The other scopes of R4: what such a Consent denies is care, unless it names a purpose of use."""
+_CARE = {"TREAT", "ETREAT", "BTG"}
 _NARROWING = ("actor", "action", "securityLabel", "class", "code", "dataPeriod", "data")
-_ACTS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_ACTS = {"http://terminology.hl7.org/CodeSystem/v3-ActCode", "urn:oid:2.16.840.1.113883.5.4"}
 _RULES: Mapping[str, Decision] = {"OPTIN": "permit", "OPTOUT": "deny"}
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _LAST = datetime(9999, 12, 30, tzinfo=UTC)
@@ -75,19 +79,27 @@ def _applies(provision: Mapping[str, Any], purpose: str, at: datetime | None) ->
     if any(provision.get(name) for name in _NARROWING) or not _within(provision.get("period"), at):
         return False
     purposes = _dicts(provision.get("purpose"))
-    # A denial counts where its code is meant without doubt, though the system was left out; a permission does not.
-    systems = (SYSTEM, None) if provision.get("type") == "deny" else (SYSTEM,)
+    denies = provision.get("type") == "deny"
     return not purposes or any(
-        coding.get("system") in systems and covers(str(coding.get("code", "")), purpose)
+        _is_purpose(coding, denies=denies) and covers(str(coding.get("code", "")), purpose)
         for coding in purposes
     )
+
+
+def _is_purpose(coding: Mapping[str, Any], *, denies: bool) -> bool:
+    """Whether it is a code of v3-ActReason.
+
+    A denial counts where its code is meant without doubt, though the system was left out; a permission does not.
+    """
+    system = coding.get("system")
+    return bool(coding.get("code")) and (system in SYSTEMS or (denies and system is None))
 
 
 def _base(consent: Mapping[str, Any]) -> Decision | None:
     """What `policyRule` says, where it is one of those that are known here."""
     rule = consent.get("policyRule")
     codings = _dicts(rule.get("coding") if isinstance(rule, Mapping) else None)
-    known = {_RULES.get(str(coding.get("code"))) for coding in codings if coding.get("system") == _ACTS}
+    known = {_RULES.get(str(coding.get("code"))) for coding in codings if coding.get("system") in _ACTS}
     # A denial goes before a permission, here as elsewhere.
     return "deny" if "deny" in known else "permit" if "permit" in known else None
 
@@ -105,19 +117,62 @@ def _root(consent: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def uninterpreted(consent: Mapping[str, Any]) -> str | None:
-    """Why an active Consent to privacy or research would decide nothing, though its author meant it to; else None.
+    """Why an active Consent would decide nothing, though its author meant it to; else None.
 
     A policy that is only named (`policy`) beside a root provision of a type explains that provision, and does not
-    replace it (IHE PCF); a `policyRule` that is not known here may deny what the provision permits.
+    replace it (IHE PCF); a `policyRule` that is not known here may deny what the provision permits. A denial whose
+    scope, purpose, depth or patient is not understood would be none.
     """
-    if consent.get("status") != "active" or not _scopes(consent) & _SCOPES:
+    if consent.get("status") != "active":
         return None
+    scopes = _scopes(consent)
+    if not scopes & _SCOPES:
+        return _of_another_scope(consent, scopes)
     if consent.get("policyRule") is not None and _base(consent) is None:
         return "policyRule is not OPTIN or OPTOUT of v3-ActCode, and no other rule is known here"
     root = _root(consent)
     if root is None or root.get("type") not in ("permit", "deny"):
         return "provision has no type permit or deny, and what the policy says is not known here"
+    nested = _dicts(root.get("provision"))
+    for provision in (root, *nested):
+        purposes = _dicts(provision.get("purpose"))
+        if (
+            provision.get("type") == "deny"
+            and purposes
+            and not any(_is_purpose(coding, denies=True) for coding in purposes)
+        ):
+            return (
+                "provision.purpose of a denial is no code of v3-ActReason, and no other purpose is known here"
+            )
+    deeper = (inner for provision in nested for inner in _dicts(provision.get("provision")))
+    if any(
+        inner.get("type") == "deny" and not any(inner.get(name) for name in _NARROWING) for inner in deeper
+    ):
+        return "a denial is nested deeper than one level of exceptions, which is not looked at here"
+    if any(provision.get("type") == "deny" for provision in (root, *nested)):
+        return _of_nobody(consent)
     return None
+
+
+def _of_another_scope(consent: Mapping[str, Any], scopes: set[str]) -> str | None:
+    """Why a Consent that is not to privacy or research would decide nothing, though it denies purposes of use."""
+    denied = {denial.purpose for denial in denials({**consent, "scope": _PRIVACY})}
+    # To a treatment or in advance, a denial without a purpose is of care, and of nothing that is decided here.
+    if scopes & _OF_CARE and (UNASSERTED in denied or denied <= _CARE):
+        return None
+    if denied:
+        return "a denial of purposes of use counts in a Consent of the scope patient-privacy or research"
+    return None
+
+
+_PRIVACY = {"coding": [{"code": "patient-privacy"}]}
+
+
+def _of_nobody(consent: Mapping[str, Any]) -> str | None:
+    """Why a denial is of no Patient here; None where it is of one."""
+    if any(owners_of({**consent, "resourceType": "Consent"}).patients):
+        return None
+    return "patient is no reference to a Patient here (Patient/ID), so that it is not known who denies"
 
 
 def decision(consent: Mapping[str, Any], purpose: str, at: datetime | None = None) -> Decision | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["PURPOSES", "SYSTEM", "UnknownPurpose", "coding", "covers", "require"]
+__all__ = ["PURPOSES", "SYSTEM", "SYSTEMS", "UnknownPurpose", "coding", "covers", "require"]
 
 SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+SYSTEMS = frozenset({SYSTEM, "urn:oid:2.16.840.1.113883.5.8"})
+"""The names of v3-ActReason: its canonical address, and its OID as V3 documents give it."""
 
 PURPOSES: dict[str, str] = {
     "TREAT": "treatment",
@@ -19,6 +21,8 @@ PURPOSES: dict[str, str] = {
 """Code and display of the purposes that this server asserts."""
 
 _PARENTS = {"ETREAT": "TREAT", "CLINTRCH": "HRESCH"}
+_EVERY = "PurposeOfUse"
+"""The concept of v3-ActReason that all purposes are under."""
 
 
 class UnknownPurpose(ValueError):
@@ -43,6 +47,8 @@ def coding(code: str) -> dict[str, str]:
 
 def covers(general: str, purpose: str) -> bool:
     """Whether a rule about `general` is also about `purpose`: the same, or one under it (CLINTRCH under HRESCH)."""
+    if general == _EVERY:
+        return True
     current: str | None = purpose
     while current is not None:
         if current == general:

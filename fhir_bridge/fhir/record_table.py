@@ -33,6 +33,8 @@ _NOBODY: Final = Row()
 _SUBJECT: Final = Row(("subject",))
 _PATIENT: Final = Row(("patient",))
 _ANY_SUBJECT: Final = Row(through=("subject",))
+# A part has parts of its own, over any number of levels; four are more than any operation of R4 has.
+_PARAMETERS: Final = tuple(f"parameter.{'part.' * depth}resource" for depth in range(5))
 
 RECORD_TABLE: Final[Mapping[str, Row]] = {
     "Account": _SUBJECT,
@@ -136,7 +138,7 @@ RECORD_TABLE: Final[Mapping[str, Row]] = {
     "OperationOutcome": _NOBODY,
     "Organization": _NOBODY,
     "OrganizationAffiliation": _NOBODY,
-    "Parameters": _NOBODY,
+    "Parameters": Row(holding=_PARAMETERS),
     "Patient": Row(("id",)),
     "PaymentNotice": Row(through=("request", "response")),
     "PaymentReconciliation": _NOBODY,  # between insurer and provider, about many claims

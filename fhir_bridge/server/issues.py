@@ -55,7 +55,8 @@ CODES = declare(
         "FB-REST-024",
         "error",
         "An active Consent says by a rule that this server can't interpret who may see the record",
-        "Say it by provision.type (permit or deny), or by policyRule OPTIN or OPTOUT of v3-ActCode; or store it with "
+        "Say it by provision.type (permit or deny), or by policyRule OPTIN or OPTOUT of v3-ActCode, with purposes of "
+        "v3-ActReason, the scope patient-privacy or research, and a reference to the Patient here; or store it with "
         "another status.",
         "business-rule",
     ),

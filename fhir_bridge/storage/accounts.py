@@ -37,6 +37,7 @@ __all__ = [
     "User",
     "check_client_uri",
     "digest",
+    "is_storable",
     "user_of",
 ]
 
@@ -110,6 +111,11 @@ class Client:
 def digest(secret: str) -> bytes:
     """What is stored of a random secret."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL has a text for it: no NUL, and no half of a surrogate pair, which UTF-8 lacks."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def check_client_uri(uri: str, what: str) -> None:
@@ -409,6 +415,8 @@ class Accounts:
 
     async def find_client(self, client_id: str) -> Client | None:
         """The application of this id."""
+        if not is_storable(client_id):
+            return None
         rows = await self._rows("SELECT * FROM oauth_client WHERE id = %s", client_id)
         return _client(rows[0]) if rows else None
 

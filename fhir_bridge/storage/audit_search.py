@@ -236,7 +236,7 @@ class AuditEvents:
         grants = any_of([await self._rule(rule) for rule in access.rules_for(AUDIT, letter)])
         # Only those that came from elsewhere may carry labels.
         withheld = [of_meta("_security", label) for label in sorted(access.withheld_labels)]
-        denied = not_denied(access, "audit_owners(i.recorded, i.key, i.part)")
+        denied = not_denied(access, "audit_named_owners(i.recorded, i.key, i.part)")
         return all_of([grants, negation(any_of(withheld)), denied])
 
     async def _rule(self, rule: AccessRule) -> Condition:

@@ -323,10 +323,11 @@ _TABLES = (
     *((name, "resource") for name in ("token", "string", "date", "quantity", "number", "reference", "uri")),
     *(
         (name, "resource")
-        for name in ("record", "record_through", "consent_denial", "contribution", "history")
+        for name in ("record", "record_through", "named", "consent_denial", "contribution", "history")
     ),
     ("record", "patient"),
     ("record_through", "target"),
+    ("named", "target"),
     ("attachment", "referrer"),
     ("attachment", "target"),
     ("attached_before", "target"),

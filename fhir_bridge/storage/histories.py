@@ -30,6 +30,7 @@ from fhir_bridge.storage.permission import (
     anybody_denies,
     compile_access,
     is_unbounded,
+    named_by_contents,
     owners_of_contents,
     people_of,
     require,
@@ -493,12 +494,14 @@ async def _visible(
         await pause.take()
     people = await people_of(connection, access)
     # Through what they name as it is stored today: past owners of what is followed are not kept.
-    owners = await owners_of_contents(connection, [item for _, item in versions], {})
-    refusing = await who_deny(connection, access, frozenset().union(*owners)) if denied else set()
+    items = [item for _, item in versions]
+    owners = await owners_of_contents(connection, items, {})
+    named = await named_by_contents(connection, items) if denied else owners
+    refusing = await who_deny(connection, access, frozenset().union(*named)) if denied else set()
     return [
         row
-        for (row, item), about in zip(versions, owners, strict=True)
-        if allowed(access, item, letter, people, about) and not about & refusing
+        for (row, item), about, naming in zip(versions, owners, named, strict=True)
+        if allowed(access, item, letter, people, about) and not naming & refusing
     ]
 
 

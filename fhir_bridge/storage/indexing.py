@@ -22,7 +22,7 @@ from psycopg_pool import AsyncConnectionPool
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.attachments import ATTACHING, attached_binaries
 from fhir_bridge.fhir.consent import Denial, denials
-from fhir_bridge.fhir.record import OTHER_PERSON, Owners, owners_of
+from fhir_bridge.fhir.record import OTHER_PERSON, Owners, named_by, owners_of
 from fhir_bridge.fhir.search_parameters import (
     PRESENT,
     DateEntry,
@@ -90,6 +90,7 @@ class Indexed:
 
     Attributes:
         owners: whom it is about, by its own content.
+        named: what else it names, for Consents (`named_by`).
         labels: its security labels as (system, code).
         links: for a Patient, (merged id, survivor id) as its `link` says.
         denials: of a Consent, when it denies which purpose.
@@ -110,6 +111,7 @@ class Indexed:
     elements: tuple[int | None, ...] = ()
     facets: Facets = ()
     facet_set: int = NONE
+    named: tuple[Identity, ...] = ()
 
     def identities(self) -> list[Identity]:
         """The (type, id) pairs whose numbers its rows need, itself among them."""
@@ -122,6 +124,7 @@ class Indexed:
             results.update(("Patient", patient) for patient in pair)
         results.update(("Patient", patient) for patient in self.owners.patients if patient != OTHER_PERSON)
         results.update(self.owners.through)
+        results.update(self.named)
         results.update(("Binary", identity) for identity in self.attachments)
         return list(results)
 
@@ -182,17 +185,19 @@ def index(
             for text in row:
                 if type(text) is str and "\0" in text:
                     raise BadResource("a text holds the character NUL, which FHIR does not allow")
+    owners = owners_of(resource)
     return Indexed(
         resource_type,
         identity,
         entries,
-        owners_of(resource),
+        owners,
         labels,
         _links(resource, identity) if resource_type == "Patient" else (),
         tuple(denials(resource)) if resource_type == "Consent" else (),
         attached_binaries(resource),
         elements if any(elements) else (),
         faceted_entries(resource_type, entries, known),
+        named=named_by(resource, owners),
     )
 
 
@@ -629,6 +634,8 @@ class IndexWriter:
             self._add("record", patient, key)
         for named in item.owners.through:
             self._add("record_through", key, self.keys[named])
+        for named in item.named:
+            self._add("named", key, self.keys[named])
         return record
 
     def _quantity(self, parameter: int, entry: QuantityEntry) -> tuple[Any, ...]:
@@ -654,7 +661,7 @@ class IndexWriter:
             for table in _VALUES:
                 statement.add(f"DELETE FROM {table} WHERE resource = ANY(%s)", self._replaced)  # noqa: S608
             left = [key for key in self._replaced if key not in self._kept]
-            for table in ("record", "record_through"):
+            for table in ("record", "record_through", "named"):
                 self._remove_all_but_new(statement, table, "resource", left)
             self._remove_all_but_new(statement, "link", "declared_by", self._replaced)
         if self._referrers:
@@ -729,6 +736,7 @@ _VALUES: Mapping[str, RowType] = {
 _COLUMNS: Mapping[str, Columns] = {
     "record": {"patient": "bigint", "resource": "bigint"},
     "record_through": {"resource": "bigint", "target": "bigint"},
+    "named": {"resource": "bigint", "target": "bigint"},
     "link": {"merged": "bigint", "survivor": "bigint", "declared_by": "bigint"},
     "attachment": {"referrer": "bigint", "target": "bigint"},
     "consent_denial": {

@@ -237,7 +237,8 @@ CODES = declare(
         "warning",
         "An active Consent decides nothing: its rule can't be interpreted here",
         "Say by provision.type (permit or deny), or by policyRule OPTIN or OPTOUT of v3-ActCode, who may see the "
-        "record, and load it again. Until then access is as if the patient had said nothing.",
+        "record, with purposes of v3-ActReason, the scope patient-privacy or research, and a reference to the Patient "
+        "here, and load it again. Until then access is as if the patient had said nothing.",
         "business-rule",
     ),
     IssueCode(

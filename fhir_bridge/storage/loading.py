@@ -216,7 +216,7 @@ class Loader:
         if self.result.created + self.result.updated >= ANALYZE_AFTER:
             async with self._pool.connection() as connection:
                 await connection.execute(
-                    "ANALYZE resource, token, string, date, quantity, reference, record, record_through, output"
+                    "ANALYZE resource, token, string, date, quantity, reference, record, record_through, named, output"
                 )
 
     def _read(self, output: Output, where: str, adapter: str, mapping: str) -> Message | None:

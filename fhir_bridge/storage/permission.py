@@ -23,6 +23,7 @@ __all__ = [
     "anybody_denies",
     "compile_access",
     "is_unbounded",
+    "named_by_contents",
     "not_denied",
     "owners_of_contents",
     "people_of",
@@ -107,21 +108,26 @@ PATIENT_REQUEST = "PATRQT"
 def _not_denied(access: AccessFilter, resource_type: str) -> Condition:
     if resource_type not in patient_types():
         return TRUE
-    owners = "record_owners(r.key)" if is_followed(resource_type) else _DIRECT
+    owners = "named_owners(r.key)" if is_followed(resource_type) else _DIRECT_OR_NAMED
     return not_denied(access, _WITH_FORMER if resource_type == "Binary" else owners)
 
 
+# Most name nobody else: then whom they are about themselves is all.
+_DIRECT_OR_NAMED = (
+    "(SELECT d.patient FROM record d WHERE d.resource = r.key UNION ALL "
+    "SELECT n FROM named x, LATERAL named_owners(r.key) n WHERE x.resource = r.key)"
+)
 # Of a Binary that is no attachment any more nothing else says whom it is about.
 _WITH_FORMER = (
-    "(SELECT record_owners(r.key) UNION ALL SELECT b.patient FROM attached_before b WHERE b.target = r.key)"
+    "(SELECT named_owners(r.key) UNION ALL SELECT b.patient FROM attached_before b WHERE b.target = r.key)"
 )
 
 
 def not_denied(access: AccessFilter, owners: str) -> Condition:
-    """That no patient whom something is about denies the caller's purpose by a Consent, now: at each statement anew.
+    """That no patient whom something is about, or names, denies the caller's purpose now: asked by each statement anew.
 
     Args:
-        owners: SQL of the keys of these patients.
+        owners: SQL of the keys of these patients, among which others may be.
     """
     purpose = _purpose(access)
     if purpose is None:
@@ -304,6 +310,30 @@ _OWNERS = (
     "JOIN resource t ON t.type = w.type AND t.id = w.id, LATERAL record_owners(t.key) o "
     "LEFT JOIN resource p ON p.key = o"
 )
+
+
+_NAMED = (
+    "SELECT w.type, w.id, p.id FROM unnest(%s::text[], %s::text[]) AS w (type, id) "
+    "JOIN resource t ON t.type = w.type AND t.id = w.id, LATERAL named_owners(t.key) o "
+    "JOIN resource p ON p.key = o AND p.type = 'Patient'"
+)
+
+
+async def named_by_contents(connection: AsyncConnection, items: Sequence[Indexed]) -> list[frozenset[str]]:
+    """Whose denial counts for contents that are not current: all whom they are about, or name."""
+    pairs = sorted({target for item in items for target in (*item.owners.through, *item.named)})
+    stored: dict[Identity, set[str]] = {}
+    rows = await connection.execute(
+        _NAMED, ([kind for kind, _ in pairs], [identity for _, identity in pairs])
+    )
+    for kind, identity, patient in await rows.fetchall():
+        stored.setdefault((kind, identity), set()).add(patient)
+    return [
+        frozenset(item.owners.patients).union(
+            *(stored.get(target, ()) for target in (*item.owners.through, *item.named))
+        )
+        for item in items
+    ]
 
 
 async def owners_of_contents(

@@ -26,7 +26,7 @@ from fhir_bridge.storage.versions import write_rest
 
 __all__ = ["ensure_version", "reached", "reindex"]
 
-VERSION = 4
+VERSION = 5
 """Of what `indexing` makes of a resource. Raised with each change of that: an index of another version is made anew."""
 VERSION_SETTING = "index_version"
 _PROGRAM = f"{__version__}/{VERSION}"
@@ -121,7 +121,7 @@ async def reindex(
             "DELETE FROM setting WHERE name IN (%s, %s, %s)", (SETTING, RECORDS_PENDING, INDEX_PENDING)
         )
         await connection.execute(
-            "ANALYZE resource, token, string, date, quantity, reference, record, record_through"
+            "ANALYZE resource, token, string, date, quantity, reference, record, record_through, named"
         )
     return location.count
 

@@ -76,7 +76,6 @@ def test_types_that_define_or_describe_no_care_are_about_nobody() -> None:
         "Organization",
         "Practitioner",
         "Medication",
-        "Parameters",
         "Subscription",
     ):
         assert not has_patient(name)

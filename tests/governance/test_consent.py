@@ -138,7 +138,26 @@ def test_a_rule_that_is_not_known_is_never_a_silent_permission(more: dict[str, A
     assert uninterpreted(given | {"scope": {"coding": [{"code": "treatment"}]}}) is None
 
 
+@pytest.mark.parametrize(
+    "coding",
+    [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "PurposeOfUse"},
+        {"system": "urn:oid:2.16.840.1.113883.5.8", "code": "HRESCH"},
+    ],
+)
+def test_a_purpose_by_its_parent_or_by_oid_counts(coding: dict[str, str]) -> None:
+    given = consent({"type": "deny", "purpose": [coding]}, patient={"reference": "Patient/a"})
+    assert uninterpreted(given) is None
+    assert research_opted_out([given], AT)
+    every = coding["code"] == "PurposeOfUse"
+    assert ({denial.purpose for denial in denials(given)} >= {"", "TREAT"}) is every
+    permitted = consent({"type": "permit", "purpose": [coding]})
+    assert decide([permitted], "HRESCH", AT) == "permit"
+
+
 def test_a_policy_beside_a_provision_explains_it() -> None:
-    given = consent(DENY_RESEARCH, policy=[{"uri": "http://example.org/policy"}])
+    given = consent(
+        DENY_RESEARCH, policy=[{"uri": "http://example.org/policy"}], patient={"reference": "Patient/a"}
+    )
     assert uninterpreted(given) is None
     assert research_opted_out([given], AT)

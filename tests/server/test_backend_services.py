@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from fhir_bridge.egress import Allowed
 from fhir_bridge.egress import client as egress_client
 from fhir_bridge.server.authorization.clients import ASSERTION_TYPE
+from fhir_bridge.server.smart import jwks
 from fhir_bridge.server.smart.jwks import JwksCache, JwksUnavailable
 from fhir_bridge.storage.accounts import Client
 from tests.server.conftest import BASE, FHIR, Hospital
@@ -28,9 +32,9 @@ STRANGER = RSAKey.generate_key(2048, {"kid": "r1"})
 
 @pytest.fixture(scope="module")
 def backend(hospital: Hospital) -> Hospital:
-    jwks = {"keys": [RSA.as_dict(private=False), EC.as_dict(private=False)]}
+    own = {"keys": [RSA.as_dict(private=False), EC.as_dict(private=False)]}
     add = hospital.services.accounts.add_client
-    hospital.run(add, "robot", "Robot", "key", "system/*.rs", jwks=jwks, purpose="HRESCH")
+    hospital.run(add, "robot", "Robot", "key", "system/*.rs", jwks=own, purpose="HRESCH")
     hospital.run(
         add,
         "writer",
@@ -118,6 +122,8 @@ def test_an_assertion_serves_once(backend: Hospital) -> None:
         {"jti": None},
         {"jti": ""},
         {"jti": 5},
+        {"jti": "a\x00"},
+        {"iss": "a\x00", "sub": "a\x00"},
         {"nbf": int(time.time()) + 3600},
         {"iat": int(time.time()) + 3600},
     ],
@@ -125,6 +131,47 @@ def test_an_assertion_serves_once(backend: Hospital) -> None:
 def test_wrong_claims_are_refused(backend: Hospital, change: dict[str, Any]) -> None:
     response = ask(backend, assertion(**change))
     assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
+
+
+HALF = "\ud800"
+"""Half a surrogate pair, which JSON can escape, and UTF-8 can't hold."""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"jti": HALF},
+        {"iss": HALF, "sub": HALF},
+        {"aud": [TOKEN, HALF]},
+        {"exp": float("nan")},
+        {"jti": "a\x00"},
+    ],
+)
+@pytest.mark.parametrize("path", ["token", "introspect", "revoke"])
+def test_claims_that_no_database_takes_are_refused(
+    backend: Hospital, change: dict[str, Any], path: str
+) -> None:
+    claims = {"iss": "robot", "sub": "robot", "aud": TOKEN, "exp": int(time.time()) + 200} | change
+    payload = json.dumps({"jti": str(uuid.uuid4())} | claims)
+    signed = jws.serialize_compact({"alg": "ES384", "kid": "e1"}, payload, EC, algorithms=["ES384"])
+    form = {"grant_type": "client_credentials", "scope": "system/*.rs", "token": "x"}
+    form |= {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
+    response = backend.http.post(f"/oauth/{path}", data=form)
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("path", ["token", "introspect", "revoke"])
+@pytest.mark.parametrize(
+    "header", [b"Basic \xe9", b"Basic \xe9Og==", b"Basic Og==", b"Bearer \xe9", b"\xe9", b"Basic"]
+)
+def test_a_header_that_is_no_credential_is_refused(backend: Hospital, path: str, header: bytes) -> None:
+    response = backend.http.post(
+        f"/oauth/{path}",
+        data={"grant_type": "client_credentials", "token": "x"},
+        headers={"Authorization": header},
+    )
+    assert response.status_code == 401
+    assert response.json()["error"] in ("invalid_client", "invalid_token")
 
 
 def test_wrong_keys_and_algorithms_are_refused(backend: Hospital) -> None:
@@ -166,7 +213,9 @@ class TestJwksAddress:
 
     now = 0.0
 
-    def cache(self, hospital: Hospital, answer: Any) -> tuple[JwksCache, list[str]]:
+    def cache(
+        self, hospital: Hospital, answer: Any, clock: Callable[[], float] | None = None
+    ) -> tuple[JwksCache, list[str]]:
         asked: list[str] = []
 
         async def handler(request: httpx.Request) -> httpx.Response:
@@ -176,7 +225,7 @@ class TestJwksAddress:
             return result
 
         http = httpx.AsyncClient(transport=httpx.MockTransport(handler))
-        return JwksCache(http, clock=lambda: self.now), asked
+        return JwksCache(http, clock=clock or (lambda: self.now)), asked
 
     client = Client("robot", "Robot", "key", jwks_uri="https://robot.example/jwks")
 
@@ -222,7 +271,7 @@ class TestJwksAddress:
         cache, asked = self.cache(hospital, answer)
 
         async def burst() -> None:
-            results = await asyncio.gather(*(cache.of(self.client) for _ in range(50)))
+            results = await asyncio.gather(*(cache.of(self.client) for _ in range(10)))
             assert all(len(keys.keys) == 1 for keys in results)
 
         hospital.run(burst)
@@ -276,6 +325,44 @@ class TestJwksAddress:
         self.now = 61
         assert ask(backend, assertion(iss="turn", sub="turn")).status_code == 200
         assert len(asked) == 2
+
+    def test_a_slow_address_holds_few_callers_and_not_for_long(
+        self, backend: Hospital, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jwks, "TOTAL_SECONDS", 1.0)
+        begun: list[int] = []
+
+        class Dripping(httpx.AsyncByteStream):
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                for _ in range(6000):
+                    yield b" "
+                    await asyncio.sleep(0.05)
+
+        def answer(count: int) -> httpx.Response:
+            begun.append(count)
+            return httpx.Response(200, stream=Dripping())
+
+        cache, _ = self.cache(backend, answer, lambda: time.monotonic() + self.now)
+        monkeypatch.setattr(backend.services, "jwks", cache)
+        address = self.client.jwks_uri
+        backend.run(
+            backend.services.accounts.add_client, "slow", "Slow", "key", "system/*.rs", jwks_uri=address
+        )
+        signed = [assertion(STRANGER, iss="slow", sub="slow") for _ in range(30)]
+        with ThreadPoolExecutor(30) as pool:
+            answers = list(pool.map(lambda item: ask(backend, item), signed))
+        counted = Counter(response.status_code for response in answers)
+        assert counted == {401: jwks.MOST_WAITING, 429: 30 - jwks.MOST_WAITING}
+        busy = next(response for response in answers if response.status_code == 429)
+        assert busy.json()["error"] == "slow_down"
+        assert int(busy.headers["Retry-After"]) > 0
+        assert all("longer than" in response.text for response in answers if response.status_code == 401)
+        # The failure is known now: nobody waits for another one, until it is tried again.
+        assert ask(backend, assertion(iss="slow", sub="slow")).status_code == 401
+        assert begun == [1]
+        self.now = jwks.FAILURE_SECONDS
+        assert ask(backend, assertion(iss="slow", sub="slow")).status_code == 401
+        assert begun == [1, 2]
 
     @pytest.mark.parametrize(
         "answer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey
 from ruamel.yaml import YAML
 
@@ -294,6 +295,18 @@ def test_a_token_that_is_not_of_a_registered_ehr_for_this_service_is_refused(
     change = dict(BAD_TOKENS[name])
     headers = signed(VIEW, change.pop("key", KEY), change.pop("header", None), **change)
     answer = served.http.post(f"/cds-services/{VIEW}", json=body, headers=headers)
+    assert answer.status_code == 401, answer.text
+
+
+@pytest.mark.parametrize("change", [{"iss": "\ud800"}, {"jti": "\ud800"}, {"iss": "a\x00"}, {"jti": "a\x00"}])
+def test_a_token_with_claims_that_no_database_takes_is_refused(
+    served: Hospital, change: dict[str, str]
+) -> None:
+    claims = {"iss": "ehr", "aud": f"{BASE}/cds-services/{VIEW}", "exp": time.time() + 200, "jti": "j"}
+    content = json.dumps(claims | change)
+    token = jws.serialize_compact({"alg": "ES384", "kid": "ehr"}, content, KEY, algorithms=["ES384"])
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = served.http.post(f"/cds-services/{VIEW}", json={}, headers=headers)
     assert answer.status_code == 401, answer.text
 
 

@@ -74,3 +74,102 @@ def test_a_policy_beside_a_provision_is_taken(hospital: Hospital, clara: dict[st
     permitted = consent(**POLICY, provision={"type": "permit"})
     del permitted["id"]
     assert hospital.http.post("/fhir/Consent", headers=clara, json=permitted).status_code == 201
+
+
+REASONS = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+RESEARCH = {"system": REASONS, "code": "HRESCH"}
+
+
+def denies(*purposes: dict[str, str], **more: Any) -> dict[str, Any]:
+    return consent(**POLICY, provision={"type": "deny", "purpose": list(purposes)}) | more
+
+
+def scoped(code: str) -> dict[str, Any]:
+    return {
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": code}]}
+    }
+
+
+NESTED = {"type": "permit", "provision": [{"type": "deny", "purpose": [RESEARCH]}]}
+CONTAINED = {
+    "contained": [{"resourceType": "Patient", "id": "p", "identifier": [{"system": "urn:x", "value": "1"}]}],
+    "patient": {"reference": "#p"},
+}
+
+
+@pytest.mark.parametrize(
+    "undecided",
+    [
+        denies({"display": "research"}),
+        denies({"system": "urn:hospital", "code": "studies"}),
+        denies(RESEARCH, patient={"identifier": {"system": "urn:x", "value": "1"}}),
+        denies(RESEARCH, patient={"display": "Bert"}),
+        denies(RESEARCH, patient={"reference": "http://other.example/fhir/Patient/bert"}),
+        denies(RESEARCH, **CONTAINED),
+        denies(RESEARCH, **scoped("treatment")),
+        denies(RESEARCH, **scoped("adr")),
+        denies(RESEARCH, scope={"text": "research"}),
+        consent(**POLICY, provision={"type": "permit", "provision": [NESTED]}),
+    ],
+)
+def test_a_denial_that_would_decide_nothing_is_refused(
+    hospital: Hospital, clara: dict[str, str], undecided: dict[str, Any]
+) -> None:
+    refused = hospital.http.put("/fhir/Consent/rule", headers=clara, json=undecided)
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["issue"][0]["details"]["coding"][0]["code"] == "FB-REST-024"
+    draft = hospital.http.post("/fhir/Consent", headers=clara, json=undecided | {"status": "draft"})
+    assert draft.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        # To a treatment that the patient does not want: nothing about who may see the record.
+        consent(**POLICY, provision={"type": "deny"}, **scoped("treatment")),
+        consent(**POLICY, provision={"type": "deny"}, patient={"display": "Bert"}, **scoped("adr")),
+        denies({"system": REASONS, "code": "TREAT"}, **scoped("treatment")),
+        denies({"system": REASONS, "code": "HMARKT"}),  # nobody has that purpose here
+        consent(**POLICY, provision={"type": "permit", "purpose": [RESEARCH]}, patient={"display": "Bert"}),
+    ],
+)
+def test_what_denies_no_purpose_of_use_is_taken(
+    hospital: Hospital, clara: dict[str, str], other: dict[str, Any]
+) -> None:
+    del other["id"]
+    assert hospital.http.post("/fhir/Consent", headers=clara, json=other).status_code == 201
+    assert hospital.http.get("/fhir/Patient/bert", headers=clara).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        {"system": REASONS, "code": "PurposeOfUse"},
+        {"system": "urn:oid:2.16.840.1.113883.5.8", "code": "TREAT"},
+    ],
+)
+def test_a_purpose_by_its_parent_or_by_oid_counts_at_once(
+    hospital: Hospital, clara: dict[str, str], purpose: dict[str, str]
+) -> None:
+    hospital.http.put("/fhir/Patient/opted", headers=clara, json={"resourceType": "Patient", "id": "opted"})
+    out = denies(purpose, patient={"reference": "Patient/opted"})
+    del out["id"]
+    assert hospital.http.post("/fhir/Consent", headers=clara, json=out).status_code == 201
+    assert hospital.http.get("/fhir/Patient/opted", headers=clara).status_code == 404
+    hospital.sql("DELETE FROM consent_denial")
+
+
+def test_an_opt_out_of_a_patient_in_the_same_transaction_counts(
+    hospital: Hospital, clara: dict[str, str]
+) -> None:
+    patient, out = {"resourceType": "Patient", "gender": "male"}, denies({"system": REASONS, "code": "TREAT"})
+    del out["id"]
+    name = "urn:uuid:5f2f7a36-55f0-4a2b-9a3e-7b7ae3d2c111"
+    out["patient"] = {"reference": name}
+    born = entry("POST", "Patient", patient) | {"fullUrl": name}
+    answer = send(hospital, clara, "transaction", born, entry("POST", "Consent", out))
+    assert answer.status_code == 200, answer.text
+    location = answer.json()["entry"][0]["response"]["location"].partition("/_history")[0]
+    identity = location.rpartition("/")[2]
+    assert hospital.http.get(f"/fhir/Patient/{identity}", headers=clara).status_code == 404
+    hospital.sql("DELETE FROM consent_denial")

@@ -90,7 +90,8 @@ def left(served: Hospital, kind: str, identity: str) -> dict[str, int]:
     tables = {
         "history": "resource", "token": "resource", "string": "resource", "date": "resource", "quantity": "resource",
         "number": "resource", "reference": "resource", "uri": "resource", "record": "resource",
-        "record_through": "resource", "contribution": "resource", "output": "resource", "attachment": "referrer",
+        "record_through": "resource", "named": "resource", "contribution": "resource", "output": "resource",
+        "attachment": "referrer",
         "consent_denial": "resource", "derived_input": "input", "prediction": "result", "link": "declared_by",
     }  # fmt: skip
 

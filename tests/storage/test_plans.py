@@ -42,6 +42,9 @@ def filled(database_url: str) -> str:
             await connection.execute(
                 "INSERT INTO attached_before SELECT key + 1000000, key FROM resource WHERE type = 'Observation'"
             )
+            await connection.execute(
+                "INSERT INTO named SELECT key + 1000000, key FROM resource WHERE type = 'Observation'"
+            )
             await connection.execute("ANALYZE")
 
     with_store(database_url, work)

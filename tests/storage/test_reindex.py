@@ -29,6 +29,7 @@ TABLES = {
     "uri": "parameter, value, resource",
     "record": "patient, resource",
     "record_through": "resource, target",
+    "named": "resource, target",
     "link": "merged, survivor, declared_by",
 }
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
-import json
 import time
 from typing import Any
 from urllib.parse import unquote_plus
@@ -16,13 +14,14 @@ from joserfc.jwk import KeySet
 from joserfc.jws import extract_compact
 from starlette.requests import Request
 
+from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server import guesses
 from fhir_bridge.server.forms import Form
 from fhir_bridge.server.login import client_address
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.smart.errors import OAuthError, too_many
 from fhir_bridge.server.smart.jwks import JwksUnavailable
-from fhir_bridge.storage.accounts import Client, digest
+from fhir_bridge.storage.accounts import Client, digest, is_storable
 
 __all__ = ["ALGORITHMS", "ASSERTION_TYPE", "TOKEN_PATH", "authenticate", "by_token"]
 
@@ -94,7 +93,7 @@ def _basic(header: str) -> tuple[str, str]:
     kind, _, encoded = header.partition(" ")
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # no base64, letters beyond ASCII, no UTF-8
         raise _refused("the Authorization header is not Basic", challenge=True) from error
     if kind.lower() != "basic" or ":" not in text or "\x00" in text:
         raise _refused("the Authorization header is not Basic", challenge=True)
@@ -106,7 +105,7 @@ def _basic(header: str) -> tuple[str, str]:
 async def _by_secret(
     client_id: str, secret: str, services: Services, address: str, *, challenge: bool = False
 ) -> Client:
-    client = None if "\x00" in client_id else await services.accounts.find_client(client_id)
+    client = await services.accounts.find_client(client_id)
     if client is None or client.secret_hash is None or client.authentication != "secret":
         # An unknown client costs the network a wait, a known one its own subject.
         raise await _unknown(services, address, "unknown client or wrong secret", challenge=challenge)
@@ -128,12 +127,7 @@ async def _by_assertion(assertion: str, client_id: str | None, services: Service
     issuer = claimed.get("iss")
     # SMART 2.2: `iss` and `sub` are both the client_id; a `client_id` beside the assertion
     # must be it too (RFC 7521 §4.2).
-    if (
-        not isinstance(issuer, str)
-        or issuer != claimed.get("sub")
-        or client_id not in (None, issuer)
-        or "\x00" in issuer
-    ):
+    if not isinstance(issuer, str) or issuer != claimed.get("sub") or client_id not in (None, issuer):
         raise _refused("iss and sub must both be the client id")
     audience = services.settings.root + TOKEN_PATH
     return await _by_claims(assertion, header, issuer, services, address, audience)
@@ -149,7 +143,7 @@ async def by_token(token: str, services: Services, address: str, audience: str) 
     """
     header, claimed = _unverified(token)
     issuer = claimed.get("iss")
-    if not isinstance(issuer, str) or not issuer or "\x00" in issuer:
+    if not isinstance(issuer, str) or not issuer:
         raise _refused("iss must be the client id")
     return await _by_claims(token, header, issuer, services, address, audience)
 
@@ -181,7 +175,7 @@ async def _by_claims(
         raise _refused(f"aud must be {expected}")
     jti = claims.get("jti")
     # Bounded, since it is kept until after it expires.
-    if not isinstance(jti, str) or not 0 < len(jti) <= 255 or "\x00" in jti:
+    if not isinstance(jti, str) or not 0 < len(jti) <= 255 or not is_storable(jti):
         raise _refused("jti is missing")
     # Last, when all else is right: an assertion that was refused is not used up.
     if not await services.grants.first_use(client.id, jti, float(expires)):
@@ -196,7 +190,8 @@ def _unverified(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raise _refused("the client assertion is too long")
     try:
         parts = extract_compact(assertion.encode())
-        claims = json.loads(parts.payload)
+        # Half a surrogate pair and NaN are refused here, which the parser of a JWT takes.
+        claims = loads(parts.payload)
     except (JoseError, ValueError, RecursionError) as error:
         # Deeply nested JSON ends in a RecursionError, which must be a refusal like any other.
         raise _refused("the client assertion is not a signed JWT") from error
@@ -217,6 +212,10 @@ async def _verified(
         try:
             keys = await fetch(client)
         except JwksUnavailable as error:
+            if error.retry:
+                raise _of(
+                    client, OAuthError("slow_down", str(error), status=429, retry=error.retry)
+                ) from error
             raise _refused(str(error)) from error
         if keys is None:
             break

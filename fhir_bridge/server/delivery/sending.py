@@ -16,7 +16,7 @@ import httpx
 
 from fhir_bridge.egress import Allowed, origin_of
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
+from fhir_bridge.fhir.record import OTHER_PERSON, named_by, owners_of
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.governance import audit
 from fhir_bridge.server.delivery.fhir_channel import FhirChannel
@@ -220,7 +220,10 @@ class Sender:
         if not access.permits(kind, "r"):
             raise Forbidden(f"no grant allows reading {kind}")
         as_patient = AccessFilter.of([*EVERYTHING.rules], purpose=access.purpose, subject=access.subject)
-        for patient in owners_of(loads_exact(content)).patients:
+        resource = loads_exact(content)
+        owners = owners_of(resource)
+        named = [identity for type_, identity in named_by(resource, owners) if type_ == "Patient"]
+        for patient in (*owners.patients, *named):
             try:
                 await self._store.read("Patient", patient, EVERYTHING)
             except (NotFound, Gone):

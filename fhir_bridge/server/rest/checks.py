@@ -101,7 +101,7 @@ async def check_write(call: Writing, operation: Operation) -> None:
         _check_forms(resource, outline.references)
     if operation.type == "Consent" and (reason := uninterpreted(resource)) is not None:
         # Stored, it would permit by saying nothing, and its author would think that it counts.
-        raise refuse(422, "FB-REST-024", reason, source="Consent.policyRule, Consent.provision.type")
+        raise refuse(422, "FB-REST-024", reason, source="Consent")
     if operation.type == "Consent":
         _check_models(call, resource)
     if operation.type == "Subscription":

@@ -28,11 +28,26 @@ DEFAULT_SECONDS = 300
 REFETCH_SECONDS = 60
 """Between two fetches of a set that may still be kept, for key ids that it does not hold."""
 FETCH_SECONDS = 1.0
-"""Between two fetches of a set that must not be kept, or of an address that fails."""
+"""Between two fetches of a set that must not be kept."""
+TOTAL_SECONDS = 4.0
+"""How long a fetch may take as a whole, however slowly the set comes."""
+FAILURE_SECONDS = 10.0
+"""How long the failure of an address is the answer to who asks for its keys."""
+MOST_WAITING = 10
+"""Callers who wait for the keys of one address at once: each holds a place that requests of others need."""
+MOST_WAITING_IN_ALL = 40
 
 
 class JwksUnavailable(Exception):
-    """The key set can't be fetched or read."""
+    """The key set can't be fetched or read.
+
+    Attributes:
+        retry: seconds after which to come again, where too many wait for it already.
+    """
+
+    def __init__(self, message: str, *, retry: int = 0) -> None:
+        super().__init__(message)
+        self.retry = retry
 
 
 def usable_keys(jwks: Any) -> KeySet:
@@ -68,13 +83,17 @@ def usable_keys(jwks: Any) -> KeySet:
 
 @dataclass(slots=True)
 class _Address:
-    """What is known of one address. began, ended: of the latest fetch that began, and that ended with an outcome."""
+    """What is known of one address. began, ended: of the latest fetch that began, and that ended with an outcome.
+
+    waiting: callers who wait for it.
+    """
 
     keys: KeySet | None = None
     until: float = -math.inf
     began: float = -math.inf
     ended: float = -math.inf
     error: str | None = None
+    waiting: int = 0
     fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -82,8 +101,8 @@ class JwksCache:
     """Key sets by address (SMART 2.2 client-confidential-asymmetric.html#response: never longer than Cache-Control).
 
     An address is fetched at the request of whoever names its client, before anything is proven. So callers who come
-    while it is fetched share the answer, and the next fetch waits `FETCH_SECONDS`, or `REFETCH_SECONDS` where only a
-    key id is not known. In each worker.
+    while it is fetched share the answer, and the next fetch waits `FETCH_SECONDS`, `REFETCH_SECONDS` where only a
+    key id is not known, or `FAILURE_SECONDS` after a failure. Few may wait at once. In each worker.
 
     Args:
         http: client that follows no redirects, and goes to permitted addresses alone.
@@ -95,6 +114,7 @@ class JwksCache:
         self._clock = clock
         # As many as there are registered addresses: what a request says of itself is never fetched.
         self._addresses: defaultdict[str, _Address] = defaultdict(_Address)
+        self._waiting = 0
 
     async def of(self, client: Client) -> KeySet:
         """The keys of a client: from its registered address, else as registered.
@@ -125,14 +145,26 @@ class JwksCache:
     async def _shared(self, uri: str, address: _Address) -> KeySet:
         """What the address answers to this caller and to those who wait with it."""
         asked = self._clock()
-        async with address.fetching:
-            if address.ended <= asked:
-                await asyncio.sleep(max(0.0, address.began + FETCH_SECONDS - self._clock()))
-                await self._renew(uri, address)
-            if address.error is not None:
-                raise JwksUnavailable(address.error)
-            assert address.keys is not None
-            return address.keys
+        if address.error is not None and asked < address.ended + FAILURE_SECONDS:
+            raise JwksUnavailable(address.error)
+        if address.waiting >= MOST_WAITING or self._waiting >= MOST_WAITING_IN_ALL:
+            raise JwksUnavailable(
+                "too many wait for keys that are fetched now", retry=math.ceil(TOTAL_SECONDS)
+            )
+        address.waiting += 1
+        self._waiting += 1
+        try:
+            async with address.fetching:
+                if address.ended <= asked:
+                    await asyncio.sleep(max(0.0, address.began + FETCH_SECONDS - self._clock()))
+                    await self._renew(uri, address)
+                if address.error is not None:
+                    raise JwksUnavailable(address.error)
+                assert address.keys is not None
+                return address.keys
+        finally:
+            address.waiting -= 1
+            self._waiting -= 1
 
     async def _renew(self, uri: str, address: _Address) -> None:
         # Before the fetch: one that is cancelled, since its caller is gone, counts as well.
@@ -152,7 +184,11 @@ class JwksCache:
 
     async def _fetch(self, uri: str) -> tuple[httpx.Response, Any]:
         try:
-            async with self._http.stream("GET", uri, headers={"Accept": "application/json"}) as answer:
+            # As a whole: the time limits of the transport are for each piece, and pieces may come without end.
+            async with (
+                asyncio.timeout(TOTAL_SECONDS),
+                self._http.stream("GET", uri, headers={"Accept": "application/json"}) as answer,
+            ):
                 if answer.status_code != 200:
                     raise JwksUnavailable(f"the JWKS address answers {answer.status_code}")
                 content = b""
@@ -164,6 +200,8 @@ class JwksCache:
                 return answer, loads(content)
         except EgressRefused as error:
             raise JwksUnavailable(f"the JWKS address may not be asked: {error}") from error
+        except TimeoutError as error:
+            raise JwksUnavailable(f"the JWKS address takes longer than {TOTAL_SECONDS:g} seconds") from error
         except httpx.HTTPError as error:
             raise JwksUnavailable(f"the JWKS address does not answer ({type(error).__name__})") from error
         except JsonError as error:
