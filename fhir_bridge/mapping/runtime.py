@@ -38,6 +38,9 @@ Outcome = Literal["converted", "partial", "rejected"]
 _REMEMBERED = 60_000
 """Parts of outputs that a context remembers, some hundred bytes each."""
 
+_DELTA = {"url": "update", "valueCode": "delta"}
+_PASSING = {"url": "update", "valueCode": "passing"}
+
 GENERATED: dict[str, Sequence[Position | None]] = {}
 """Name of generated source -> the mapping position of each of its lines (from 1)."""
 
@@ -311,6 +314,8 @@ class Context:
         self.instances: dict[str, list[Instance]] = {}
         self.reference_index: dict[tuple[str, int], dict[int, list[Instance]]] = {}
         self.source_uri = ""
+        self.update = _DELTA
+        """The entry of a delta in the source-record extension."""
         self.sequence: dict[str, str] | None = None
         """The record's entry in the source-record extension that orders records of one business time."""
         self.record_time: tuple[datetime | None, dict[str, Any] | None] = (None, None)
@@ -377,6 +382,7 @@ class Context:
             self.instances = {}
         if self.reference_index:
             self.reference_index = {}
+        self.update = _PASSING if getattr(record, "passing", False) else _DELTA
         sequence = record.sequence
         self.sequence = {"url": "sequence", "valueString": sequence} if sequence else None
         zone = getattr(record, "zone", None)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+from fhir_bridge.adapters.ehr.hl7v2.transport import NO_VISIT
 from fhir_bridge.mapping import CLEARED, nearest
 from fhir_bridge.plugins import OptionError
 
@@ -296,12 +297,20 @@ class Group:
         self._subject = (identifiers, otherwise, self._visit(identifiers, otherwise, account, message))
         return self._subject
 
+    @property
+    def no_visit(self) -> bool:
+        """Whether PV1 is there because the message asks for it, and says so: its class is `not applicable` (N)."""
+        return bool(self.part("PV1", 2, 1) == NO_VISIT)
+
     def _visit(
         self, identifiers: Any, otherwise: str | None, account: Any, message: str | None
     ) -> str | None:
         if "PV1" not in self.first:
             return None
-        number = self.part("PV1", 19, 1) or self.part("PV1", 50, 1) or account
+        number = self.part("PV1", 19, 1) or self.part("PV1", 50, 1)
+        if not number and self.no_visit:
+            return None
+        number = number or account
         if number:
             return str(number)
         who = str(_list(identifiers)[0]) if identifiers is not None else otherwise
