@@ -41,6 +41,9 @@ _REMEMBERED = 60_000
 _DELTA = {"url": "update", "valueCode": "delta"}
 _PASSING = {"url": "update", "valueCode": "passing"}
 
+_OF_VALUES = frozenset(("FB-MAP-207", "FB-MAP-208", "FB-MAP-209"))
+"""Issues of a value that can't be read."""
+
 GENERATED: dict[str, Sequence[Position | None]] = {}
 """Name of generated source -> the mapping position of each of its lines (from 1)."""
 
@@ -418,7 +421,7 @@ class Context:
         frame = currentframe()
         position = position_of(frame)
         if position is not None and position.reads:
-            message = f"{', '.join(position.reads)}: {message}"
+            message = f"{', '.join(self._named(position.reads, frame, code))}: {message}"
         known = declared().get(code)
         self.issues.append(
             Issue(
@@ -428,6 +431,19 @@ class Context:
                 self.where(frame),
             )
         )
+
+    def _named(self, reads: Sequence[str], frame: Any, code: str) -> Sequence[str]:
+        """What a rule reads, by its place where the scope object in hand is one of several alike."""
+        if code not in _OF_VALUES:
+            return reads
+        while frame is not None and frame.f_code.co_filename not in GENERATED:
+            frame = frame.f_back
+        naming = getattr(frame.f_locals.get("s"), "named", None) if frame is not None else None
+        if naming is None:
+            return reads
+        self.vary()  # another object of the same value has another place
+        named: Sequence[str] = naming(reads)
+        return named
 
     def lost(self, target: ElementTarget, code: str, message: str) -> None:
         """Report that an element is left out."""

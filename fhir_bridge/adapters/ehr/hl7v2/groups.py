@@ -329,6 +329,18 @@ class Group:
         location = next((n for n, group in enumerate(root.of(PATIENT), 1) if group is self), 1)
         return (f"message {name}" if location == 1 else f"message {name} {location}") if name else None
 
+    def named(self, reads: Sequence[str]) -> Sequence[str]:
+        """Selectors of this group as those of the message, where it is one of several results: `OBX[3]-5`."""
+        own = self.first.get("OBX")
+        root = self
+        while root.outer is not None:
+            root = root.outer
+        results = [segment for segment in root.segments if segment.name == "OBX"]
+        if own is None or len(results) < 2:
+            return reads
+        place = next((n for n, segment in enumerate(results, 1) if segment is own), None)
+        return [f"OBX[{place}]{text[3:]}" if place and text.startswith("OBX-") else text for text in reads]
+
     def repeated(self, name: str) -> str | None:
         """`segment.ordinal`: null for the first segment of a code (its field 3), `2` for another one of that code.
 
