@@ -579,6 +579,10 @@ def inside(
     return kept or None
 
 
+_SHORT = 40
+"""Letters of an expression that tell more than its place in the mapping."""
+
+
 def unmatched(ctx: Context, value: Any, target: ElementTarget, subject: str, *, reject: bool = False) -> None:
     """A value of the expression `subject` that no case of a match takes: flagged, or the output is rejected."""
     known = (
@@ -591,4 +595,6 @@ def unmatched(ctx: Context, value: Any, target: ElementTarget, subject: str, *, 
                 "error", "FB-MAP-106", f"{target.path} has no case for {shown} of {subject}", "", target.path
             )
         )
+    if len(subject) > _SHORT:
+        subject = "what the mapping distinguishes"  # whoever reads the issue finds the expression by its line
     ctx.lost(target, "FB-MAP-107", f"{target.path} has no case for {shown} of {subject}; it was left out")

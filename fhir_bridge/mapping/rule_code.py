@@ -398,9 +398,7 @@ class RuleCompiler:
         self.moment = self._piece("bt", before)
         if self.delta:
             writer.line("cl = []")
-        update = writer.constant({"url": "update", "valueCode": "delta"}) if self.delta else ""
-        entries = f"[bt[1], {update}]" if update else "[bt[1]]"
-        without = f"[{update}]" if update else "()"
+        entries, without = ("[bt[1], ctx.update]", "[ctx.update]") if self.delta else ("[bt[1]]", "()")
         writer.line(f"ext = {entries} if bt[1] else {without}")
         writer.line("if ctx.sequence is not None: ext = [*ext, ctx.sequence]")
         writer.line("m = {}")

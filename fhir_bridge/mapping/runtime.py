@@ -38,6 +38,12 @@ Outcome = Literal["converted", "partial", "rejected"]
 _REMEMBERED = 60_000
 """Parts of outputs that a context remembers, some hundred bytes each."""
 
+_DELTA = {"url": "update", "valueCode": "delta"}
+_PASSING = {"url": "update", "valueCode": "passing"}
+
+_OF_VALUES = frozenset(("FB-MAP-207", "FB-MAP-208", "FB-MAP-209"))
+"""Issues of a value that can't be read."""
+
 GENERATED: dict[str, Sequence[Position | None]] = {}
 """Name of generated source -> the mapping position of each of its lines (from 1)."""
 
@@ -311,6 +317,8 @@ class Context:
         self.instances: dict[str, list[Instance]] = {}
         self.reference_index: dict[tuple[str, int], dict[int, list[Instance]]] = {}
         self.source_uri = ""
+        self.update = _DELTA
+        """The entry of a delta in the source-record extension."""
         self.sequence: dict[str, str] | None = None
         """The record's entry in the source-record extension that orders records of one business time."""
         self.record_time: tuple[datetime | None, dict[str, Any] | None] = (None, None)
@@ -377,6 +385,7 @@ class Context:
             self.instances = {}
         if self.reference_index:
             self.reference_index = {}
+        self.update = _PASSING if getattr(record, "passing", False) else _DELTA
         sequence = record.sequence
         self.sequence = {"url": "sequence", "valueString": sequence} if sequence else None
         zone = getattr(record, "zone", None)
@@ -412,7 +421,7 @@ class Context:
         frame = currentframe()
         position = position_of(frame)
         if position is not None and position.reads:
-            message = f"{', '.join(position.reads)}: {message}"
+            message = f"{', '.join(self._named(position.reads, frame, code))}: {message}"
         known = declared().get(code)
         self.issues.append(
             Issue(
@@ -422,6 +431,19 @@ class Context:
                 self.where(frame),
             )
         )
+
+    def _named(self, reads: Sequence[str], frame: Any, code: str) -> Sequence[str]:
+        """What a rule reads, by its place where the scope object in hand is one of several alike."""
+        if code not in _OF_VALUES:
+            return reads
+        while frame is not None and frame.f_code.co_filename not in GENERATED:
+            frame = frame.f_back
+        naming = getattr(frame.f_locals.get("s"), "named", None) if frame is not None else None
+        if naming is None:
+            return reads
+        self.vary()  # another object of the same value has another place
+        named: Sequence[str] = naming(reads)
+        return named
 
     def lost(self, target: ElementTarget, code: str, message: str) -> None:
         """Report that an element is left out."""

@@ -160,7 +160,7 @@ class Sections:
         self._counted = 0
         self._joined = 0
         self._direct = [False] * len(plan.sections)
-        self._metas: dict[int, tuple[Any, bytes]] = {}
+        self._metas: dict[tuple[int, int], tuple[Any, bytes]] = {}
         self._none: Counter[tuple[str, str, str]] = Counter()
         self._numbers: dict[Any, int] = {}
         self._noisy: dict[Any, tuple[Entry, list[Noise]] | None] = {}
@@ -368,10 +368,10 @@ class Sections:
         if last[0] is entry and last[1] is sequence and entry is not None:
             return last[2]
         if sequence is None:
-            known = self._metas.get(id(entry))
+            known = self._metas.get((id(entry), id(ctx.update)))
             if known is not None and known[0] is entry:
                 return known[1]
-        extension = [item for item in (entry, _DELTA if self._plan.delta else None, sequence) if item]
+        extension = [item for item in (entry, ctx.update if self._plan.delta else None, sequence) if item]
         content: dict[str, Any] = {}
         if extension:
             content["extension"] = [{"url": SOURCE_EXTENSION, "extension": extension}]
@@ -382,7 +382,7 @@ class Sections:
         if sequence is None:
             if len(self._metas) >= _MANY:
                 self._metas.clear()
-            self._metas[id(entry)] = (entry, text)
+            self._metas[id(entry), id(ctx.update)] = (entry, text)
         else:
             self._meta = (entry, sequence, text)
         return text
@@ -393,9 +393,6 @@ def _bytes_of(part: dict[str, Any], head: int) -> bytes:
     if not part:
         return b""
     return b"," + (dumps(part)[head:-2] if head else dumps(part)[1:-1])
-
-
-_DELTA = {"url": "update", "valueCode": "delta"}
 
 
 def _patients(kind: str, part: dict[str, Any]) -> tuple[str, ...]:

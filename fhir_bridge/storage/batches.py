@@ -169,21 +169,25 @@ class Batch:
         Gives the accepted ones and the records that were refused.
         """
         owned: dict[Identity, tuple[frozenset[str], int]] = {}
-        accepted, refused = [], []
+        accepted: list[BatchSet] = []
+        refused: list[BatchSet] = []
         for entry in sets:
-            wrong, moves = None, 0
+            wrong, moves, left = None, 0, set()
             for message in entry.messages:
-                match await self._patient(entry, message, owned, sets):
+                match await self._patient(entry, message, owned, sets, accepted):
                     case "another":
                         wrong = message
                         break
                     case "moved":
                         moves += 1
+                    case "left":
+                        left.add(message.identity)
             if wrong is None:
                 accepted.append(entry)
                 self.outcomes.moved += moves
                 for message in entry.messages:
-                    owned[message.identity] = (frozenset(message.item.owners.patients), entry.key)
+                    if message.identity not in left:
+                        owned[message.identity] = (frozenset(message.item.owners.patients), entry.key)
                 continue
             self.outcomes.refused += len(entry.messages)
             self.outcomes.resources.subtract(message.type for message in entry.messages)
@@ -207,10 +211,12 @@ class Batch:
         message: Message,
         owned: dict[Identity, tuple[frozenset[str], int]],
         sets: list[BatchSet],
-    ) -> Literal["same", "moved", "another"]:
+        accepted: list[BatchSet],
+    ) -> Literal["same", "moved", "left", "another"]:
         """Whether a resource stays with its patient, or is in the record of another one.
 
-        It moves where no other source record says any more that it is of the patient whose it is.
+        It moves where no other source record says any more that it is of the patient whose it is, or where the record
+        says that it is another's from then on. What an earlier record said of whom it has left is taken in.
         """
         subject = self.subjects[message.identity]
         before = owned.get(message.identity)
@@ -230,11 +236,32 @@ class Batch:
             return "same"
         if await same_person(self.connection, present, wanted):
             return "same"
+        if by_move := await self._by_move(message, present, wanted, accepted):
+            return by_move
         if before is None and batch_set.record is not None:
             ours = [batch_set.key, *await self._leaving(subject.current.key, message.identity, present, sets)]
             others = await records.claimed_by_others(self.connection, [subject.current.key], ours)
             return "another" if others else "moved"
         return "another" if by != batch_set.key or batch_set.record is None else "same"
+
+    async def _by_move(
+        self, message: Message, present: frozenset[str], wanted: frozenset[str], accepted: list[BatchSet]
+    ) -> Literal["moved", "left"] | None:
+        """Whether a record moves a resource to another patient (ADT A45), or is older than the one that did."""
+        own = message.contribution
+        current = self.subjects[message.identity].current
+        known = await records.active_contents(self.connection, current.key, self.settings.adapter)
+        known += [
+            other.contribution
+            for entry in accepted
+            for other in entry.messages
+            if other.identity == message.identity
+        ]
+        if any(wanted <= other.moved_from and other.order > own.order for other in known):
+            return "left"
+        # What stands in passing says nothing of whose the resource is.
+        last = max((other.order for other in known if not other.passing), default=own.order)
+        return "moved" if present <= own.moved_from and own.order >= last else None
 
     async def _leaving(
         self, resource: int, identity: Identity, present: frozenset[str], sets: list[BatchSet]

@@ -9,7 +9,7 @@ import orjson
 from psycopg import AsyncConnection
 
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.storage.contributions import MERGED, NUMBERED, Contribution, Order
+from fhir_bridge.storage.contributions import MERGED, NUMBERED, Contribution, Order, newest_of
 from fhir_bridge.storage.records import keep_outputs
 from fhir_bridge.storage.statements import contents
 from fhir_bridge.storage.stored import parse
@@ -153,7 +153,7 @@ def _content(state: Contribution, states: States, *, live: bool) -> bytes | None
     if live and kind not in MERGED and (kind not in NUMBERED or len(states) == 1):
         # The same choice as that of `merge` for a type that is not merged: its content is the
         # current version's, byte by byte.
-        newest = max(states.values(), key=lambda item: (item.order, item.source))
+        newest = newest_of(states.values())
         if newest is state:
             return None
     return dumps(state.resource)

@@ -5,24 +5,32 @@ speaks of it, so that any order of arrival ends in the same state. A snapshot sp
 it has or clears. For people, places and things (`MERGED`) the current version is built from all sources' states, by
 precedence; for records of events (a result, a study) it is the newest source's state alone: two laboratories' results
 are never mixed.
+
+What a record tells in passing (a result, of its patient and visit) is a state apart, beside that of its source: where a
+record is about the thing itself, it adds numbers, and changes nothing.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import cache, partial
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
-from uuid import UUID
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
-from fhir_bridge.fhir.search.values import date_range
-from fhir_bridge.storage.errors import BadResource
-from fhir_bridge.storage.stored import canonical, content_hash
+from fhir_bridge.storage.incoming import (
+    JOINED,
+    PASSING,
+    REST,
+    STATUS_RANK,
+    Contribution,
+    Order,
+    element_of,
+    incoming,
+    version_order,
+)
+from fhir_bridge.storage.stored import canonical
 
 __all__ = [
     "JOINED",
@@ -37,6 +45,7 @@ __all__ = [
     "fold",
     "incoming",
     "merge",
+    "newest_of",
     "version_order",
 ]
 
@@ -47,20 +56,8 @@ MERGED = frozenset(
 """Types whose current version is built from all sources' states, element by element. A study grows with its instances
 after a person has edited one element of it."""
 
-REST = "urn:fhir-bridge:rest"
-"""The source of what was written over REST to a resource that other sources also write. Its elements win."""
-
-# The statuses of all types in one list: those of one type keep their order, and messages
-# of two types are never compared.
-_ORDER = "registered draft planned requested partial preliminary active in-progress available completed finished final "
-STATUS_RANK = {
-    status: rank
-    for rank, status in enumerate(
-        (_ORDER + "amended corrected appended cancelled entered-in-error").split(),
-        1,
-    )
-}
-"""Which of two messages of the same time is the later, by status."""
+_ASSUMED = 1000
+"""How much lower than a status the rank of an element is that its message assumes: below all that are stated."""
 
 # A list in which each entry is a fact of its own; in others (name, address) two sources' entries
 # would be versions of one fact.
@@ -69,6 +66,9 @@ _UNIONED = frozenset(
     "contained endpoint".split()
 )
 """List elements that hold what all sources say; other elements hold what their owner says."""
+
+_PASSED_ON = frozenset(("identifier", "telecom"))
+"""Of these, what a source tells in passing is added to what it states itself, if that is older."""
 
 _COMPOSITE = {
     *(("DiagnosticReport", name) for name in ("result", "imagingStudy", "media", "specimen", "basedOn")),
@@ -79,6 +79,20 @@ _COMPOSITE = {
 NUMBERED = {"ServiceRequest": "identifier"}
 """Numbers that several systems give one thing: a message replaces those of the kinds and namespaces that it names, and
 says nothing of the others. A report names its order's placer number and not the accession number, which stays."""
+
+_OPEN: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "Encounter": {
+        "period": ("start", "end"),
+        "hospitalization": (
+            "preAdmissionIdentifier origin admitSource reAdmission dietPreference specialCourtesy specialArrangement "
+            "destination dischargeDisposition"
+        ).split(),
+    }
+}
+"""Elements of which each member is an element of its own, since a source has them in fields of their own."""
+
+_ENDED = frozenset(("finished",))
+"""Statuses of a visit that may have an end: a message that states another one takes the end away."""
 
 _APART = frozenset(("SS", "DL"))
 _MAIN = "*"
@@ -101,192 +115,80 @@ def _extension_part(item: dict[str, Any]) -> str:
     return str(item.get("url"))
 
 
+def _link_part(item: dict[str, Any]) -> str:
+    return str((item.get("other") or {}).get("reference"))
+
+
+def _type_part(item: dict[str, Any]) -> str:
+    """By the code of its type: who attends stands in another field than who refers."""
+    stated = item.get("type") or []
+    types: list[dict[str, Any]] = stated if isinstance(stated, list) else [stated]
+    codings = [coding for each in types for coding in each.get("coding") or ()]
+    return str(codings[0].get("code")) if codings else _MAIN
+
+
 PARTED: Mapping[str, Mapping[str, Callable[[dict[str, Any]], str]]] = {
     "Patient": {
         "identifier": _identifier_part,
         "telecom": _telecom_part,
         "extension": _extension_part,
-    }
+        "link": _link_part,
+    },
+    "Encounter": {"identifier": _type_part, "participant": _type_part},
 }
 """Lists of which a source has parts in several fields: a delta says nothing of the parts that it does not have."""
 
-JOINED = "joined."
-"""How the element id of a reference begins that no source states: numbers in common give it. It goes with them."""
-
-_NEVER = datetime.min.replace(tzinfo=UTC)  # sorts before every business time
-
-Order = tuple[datetime, int, str, str, int, bytes]
-"""The order of a source's messages: business time, arrival (where messages have no time), the source's own sequence,
-mapping version, status rank. The hash makes it total; two messages that differ in nothing else are a conflict."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """A message of a source, or all its messages so far.
-
-    Attributes:
-        time: business time; None where the source gives none.
-        arrival: counts messages without time, which go by arrival.
-        sequence: order among messages of one business time, as bytes compare (HL7 v2: MSH-7, MSH-13, MSH-10).
-        mapping: version of the mapping that made the last message, as `version_order` writes it.
-        hash: of the last message; with the source it names it.
-        load: the load that brought the last message.
-        resource: the elements, without meta.versionId, lastUpdated, and the instructions of a delta.
-        orders: element to order, where elements are of different messages; "" is the newest snapshot. A cleared element
-            has an order and no value.
-        delta: whether the message speaks only of what it holds and clears.
-        cleared: elements that the message takes away.
-        joined: the message holds all the references that numbers in common give (`JOINED`), and speaks of nothing else.
-    """
-
-    source: str
-    time: datetime | None
-    arrival: int
-    rank: int
-    hash: bytes
-    resource: dict[str, Any]
-    load: UUID | None = None
-    orders: Mapping[str, Order] | None = None
-    delta: bool = False
-    cleared: tuple[str, ...] = ()
-    sequence: str = ""
-    mapping: str = ""
-    joined: bool = False
-
-    @property
-    def order(self) -> Order:
-        """The place of the (last) message among the source's messages."""
-        return (self.time or _NEVER, self.arrival, self.sequence, self.mapping, self.rank, self.hash)
-
-    @property
-    def adapter(self) -> str:
-        """The adapter in `urn:fhir-bridge:<adapter>:<source name>`; the whole source where it has another form."""
-        parts = self.source.split(":", 3)
-        return parts[2] if self.source.startswith("urn:fhir-bridge:") and len(parts) > 2 else self.source
-
-
-def version_order(version: str) -> str:
-    """A mapping's version as text whose bytes compare as versions do: 1.9 < 1.10, 2.0-rc1 < 2.0."""
-    if not version:
-        return ""
-    # Numbers are padded. A blank sorts before "-", and "-" before ".": 2.0-rc1 < 2.0 < 2.0.1.
-    return re.sub(r"\d+", lambda result: result.group().zfill(8), version).replace("-", " ") + "-"
-
-
-def incoming(
-    resource: dict[str, Any], adapter: str, load: UUID | None = None, *, mapping: str = "", arrival: int = 0
-) -> Contribution:
-    """Read a converted resource: who says it, when, and whether it is a snapshot or a delta.
-
-    Args:
-        adapter: names the source of a resource that names none itself.
-        mapping: version of the mapping that made it.
-        arrival: of a message without time that arrived before.
-
-    Raises:
-        BadResource: the source-record extension can't be read.
-    """
-    meta = resource.get("meta")
-    meta = dict(meta) if isinstance(meta, dict) else {}
-    # The server's stamp is no content: with it nothing that comes again would be recognised.
-    meta.pop("versionId", None)
-    meta.pop("lastUpdated", None)
-    source = meta.get("source")
-    if not isinstance(source, str) or not source:
-        source = f"urn:fhir-bridge:{adapter}"
-    time, sequence, update, cleared, kept = _source_record(meta.get("extension"))
-    # Hashed with the source-record extension: the same content at another time is another message.
-    content = {name: value for name, value in resource.items() if name != "meta"}
-    whole = {**content, "meta": meta} if meta else content
-    digest = content_hash(whole)
-    if kept:
-        meta["extension"] = kept
-    else:
-        meta.pop("extension", None)
-    if meta:
-        content["meta"] = meta
-    status = resource.get("status")
-    rank = STATUS_RANK.get(status, 0) if isinstance(status, str) else 0
-    # Messages with time go by it, and never by arrival: their order must not depend on when they were sent.
-    at = arrival if time is None else 0
-    version = version_order(mapping)
-    return Contribution(
-        source,
-        time,
-        at,
-        rank,
-        digest,
-        content,
-        load,
-        None,
-        update in ("delta", "joined"),
-        cleared,
-        sequence,
-        version,
-        update == "joined",
-    )
-
-
-def _source_record(
-    extensions: Any,
-) -> tuple[datetime | None, str, str, tuple[str, ...], list[Any]]:
-    """Business time, sequence, kind of update, cleared elements, and the extensions to keep (without instructions)."""
-    time: datetime | None = None
-    sequence = ""
-    update = ""
-    cleared: list[str] = []
-    kept: list[Any] = []
-    for extension in extensions if isinstance(extensions, list) else ():
-        if not isinstance(extension, dict) or extension.get("url") != SOURCE_EXTENSION:
-            kept.append(extension)
-            continue
-        parts = []
-        for part in extension.get("extension") or ():
-            match part.get("url"):
-                case "time":
-                    text = part.get("valueDateTime") or part.get("valueString")
-                    try:
-                        # Of a time that is less exact than an instant its beginning counts.
-                        time = date_range(text)[0]
-                    except (TypeError, ValueError) as error:
-                        raise BadResource("meta.extension(source-record).time is not a dateTime") from error
-                    parts.append(part)
-                case "sequence":
-                    sequence = str(part.get("valueString") or "")
-                    parts.append(part)
-                case "update":
-                    # Instructions of a delta speak of this message alone; they are carried out,
-                    # and not part of what is stored.
-                    update = str(part.get("valueCode"))
-                case "cleared":
-                    cleared.append(str(part.get("valueString")))
-                case _:
-                    parts.append(part)
-        if parts:
-            kept.append({**extension, "extension": parts})
-    return time, sequence, update, tuple(cleared), kept
-
-
-@cache
-def _groups(resource_type: str) -> dict[str, str]:
-    """JSON name to element, for choices: `valueQuantity` and `valueString` are one element, `value[x]`."""
-    definition = definitions.find_type(resource_type)
-    return {
-        name: element.name
-        for element in (definition.children(resource_type) if definition else ())
-        if element.is_choice
-        for name in (*element.json_names, element.name, element.name.removesuffix("[x]"))
-    }
-
-
-def _group(resource_type: str, name: str) -> str:
-    """The element that a JSON name (perhaps of a primitive's extension, `_birthDate`) belongs to."""
-    bare = name.removeprefix("_")
-    # `_birthDate` belongs to birthDate: value and extension of one primitive have one owner.
-    return _groups(resource_type).get(bare, bare)
-
-
 _FIXED = ("resourceType", "id")
+
+
+def _opened(resource: dict[str, Any]) -> dict[str, Any]:
+    """A resource with each member of its `_OPEN` elements as an element, `period.end`."""
+    names = _OPEN.get(resource["resourceType"])
+    if names is None:
+        return resource
+    opened: dict[str, Any] = {}
+    for name, value in resource.items():
+        if name in names and isinstance(value, dict):
+            opened.update((f"{name}.{member}", item) for member, item in value.items())
+        else:
+            opened[name] = value
+    return opened
+
+
+def _closed(content: dict[str, Any]) -> dict[str, Any]:
+    """The opposite of `_opened`."""
+    names = _OPEN.get(content["resourceType"])
+    if names is None:
+        return content
+    closed: dict[str, Any] = {}
+    for key, value in content.items():
+        name, _, member = key.partition(".")
+        if member and name in names:
+            closed.setdefault(name, {})[member] = value
+        else:
+            closed[key] = value
+    return closed
+
+
+def _opened_orders(resource: dict[str, Any], orders: dict[str, Order]) -> dict[str, Order]:
+    """The orders of an opened state; one of an element as a whole is that of its members."""
+    for name in _OPEN.get(resource["resourceType"], ()):
+        whole = orders.pop(name, None)
+        if whole is not None:
+            members = (key for key in resource if key.startswith(name + "."))
+            orders = {**dict.fromkeys(members, whole), **orders}
+    return orders
+
+
+def _weight(order: Order) -> tuple[int, Order]:
+    """What is stated counts before what is assumed, then the later before the earlier."""
+    return order[4] // _ASSUMED, order
+
+
+def newest_of(states: Iterable[Contribution]) -> Contribution:
+    """The state that counts of what several sources say of one event: told in passing only where no other is."""
+    # The source makes the choice total where two sources have the same order.
+    return max(states, key=lambda state: (not state.passing, state.order, state.source))
 
 
 def arrive(message: Contribution, known: Contribution | None) -> Contribution:
@@ -307,36 +209,41 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
         return _rejoined(known, message)
     if known is None and not message.delta:
         return replace(message, cleared=())
+    message = replace(message, resource=_opened(message.resource))
     if known is None:
         # A delta that comes first leaves a state of nothing but what it speaks of; orders
         # without "" say that no snapshot was.
         known = replace(message, resource={name: message.resource[name] for name in _FIXED}, orders={})
         previous: dict[str, Order] = {}
     else:
+        known = replace(known, resource=_opened(known.resource))
         previous = dict(known.orders) if known.orders is not None else _same(known)
+        previous = _opened_orders(known.resource, previous)
     snapshot = before = previous.pop("", None)
-    spoken = {_group(resource_type, name) for name in message.resource if name not in _FIXED}
-    spoken.update(_group(resource_type, name) for name in message.cleared)
+    spoken = _spoken(message)
+    assumed = (*at[:4], at[4] - _ASSUMED, at[5])
+    speaks = {element: assumed if element in message.assumed else at for element in spoken}
     # A snapshot speaks also of what it leaves out: all elements that are known so far.
     if not message.delta:
-        spoken.update(name for name in previous if _ITEM not in name)
+        speaks |= {name: at for name in previous if _ITEM not in name}
     taken = {
-        element
-        for element in spoken
-        if (snapshot is None or at > snapshot) and (element not in previous or at > previous[element])
+        element: order
+        for element, order in speaks.items()
+        if (snapshot is None or _weight(order) > _weight(snapshot))
+        and (element not in previous or _weight(order) > _weight(previous[element]))
     }
     if not message.delta and (snapshot is None or at > snapshot):
         snapshot = at
-    orders = {**previous, **dict.fromkeys(taken, at)}
+    orders = {**previous, **taken}
     content = {
         name: value
         for name, value in known.resource.items()
-        if name in _FIXED or _group(resource_type, name) not in taken
+        if name in _FIXED or element_of(resource_type, name) not in taken
     }
     content.update(
         (name, value)
         for name, value in message.resource.items()
-        if name not in _FIXED and _group(resource_type, name) in taken
+        if name not in _FIXED and element_of(resource_type, name) in taken
     )
     _keep_labels(content, known, message, previous, orders, before)
     _add_up(content, known, message, previous, orders, before)
@@ -344,7 +251,7 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
     for name, part_of in PARTED.get(resource_type, {}).items():
         whole = previous.get(name) or before or known.order
         _keep_parts(content, known, message, orders, name, part_of, snapshot, {**previous, name: whole})
-    present = {_group(resource_type, name) for name in content if name not in _FIXED}
+    present = {element_of(resource_type, name) for name in content if name not in _FIXED}
     if snapshot is not None:  # what an older message cleared, the snapshot says anyway
         orders = {
             element: order
@@ -356,11 +263,28 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
     plain = snapshot == last.order and all(order == snapshot for order in orders.values())
     return replace(
         last,
-        resource=content,
+        resource=_closed(content),
         orders=None if plain else {**orders, **({} if snapshot is None else {"": snapshot})},
         delta=False,
         cleared=(),
+        assumed=frozenset(),
+        moved_from=frozenset(),
     )
+
+
+def _spoken(message: Contribution) -> set[str]:
+    """The elements that a message holds, states or not, and those that it takes away."""
+    resource_type = message.resource["resourceType"]
+    spoken = {element_of(resource_type, name) for name in message.resource if name not in _FIXED}
+    cleared = {element_of(resource_type, name) for name in message.cleared}
+    spoken |= cleared
+    for name, members in _OPEN.get(resource_type, {}).items():
+        if name in cleared:
+            spoken |= {f"{name}.{member}" for member in members}
+    if resource_type == "Encounter" and "status" in spoken - message.assumed:
+        # A visit that is under way again has no end any more.
+        spoken |= set() if message.resource.get("status") in _ENDED else {"period.end"}
+    return spoken
 
 
 _ITEM = "\0"
@@ -593,7 +517,7 @@ def _number_key(name: str, item: Any) -> str:
 def _same(state: Contribution) -> dict[str, Order]:
     """The orders of a state that is one snapshot."""
     resource_type = state.resource["resourceType"]
-    elements = {_group(resource_type, name) for name in state.resource if name not in _FIXED}
+    elements = {element_of(resource_type, name) for name in state.resource if name not in _FIXED}
     return {**dict.fromkeys(elements, state.order), "": state.order}
 
 
@@ -606,8 +530,7 @@ def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dic
     """
     resource_type = states[0].resource["resourceType"]
     if resource_type not in MERGED:
-        # The source makes the choice total where two sources have the same order.
-        newest = max(states, key=lambda state: (state.order, state.source))
+        newest = newest_of(states)
         name = NUMBERED.get(resource_type)
         if name is None or len(states) == 1 or newest.source == REST:
             return newest.resource
@@ -617,23 +540,42 @@ def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dic
     meta = _merged_meta([state.resource.get("meta") or {} for state in ranked])
     if meta:
         merged["meta"] = meta
-    owned: dict[str, str] = {}
+    owned: dict[str, Contribution] = {}
     for state in ranked:
         if state.source == REST and state.orders is not None:
             owned.update(
-                (element, REST) for element in state.orders if element
+                (element, state) for element in state.orders if element
             )  # what REST cleared stays away
         for name, value in state.resource.items():
             if name in (*_FIXED, "meta"):
                 continue
-            element = _group(resource_type, name)
+            element = element_of(resource_type, name)
             # The owner is the first, by precedence, that has the element; the next ones may add to a list only.
-            owner = owned.setdefault(element, state.source)
-            if owner == state.source:
+            owner = owned.setdefault(element, state)
+            if owner is state:
                 merged[name] = value
-            elif owner != REST and element in _UNIONED and isinstance(value, list):
+            elif owner.source != REST and isinstance(value, list) and _adds(state, element, states):
                 merged[name] = _union(merged.get(name), value)
     return merged
+
+
+def _adds(state: Contribution, element: str, states: Sequence[Contribution]) -> bool:
+    """Whether what a source says of a list that another owns stands beside it."""
+    if element not in _UNIONED or not state.passing:
+        return element in _UNIONED
+    own = next((other for other in states if other.source == state.source.removesuffix(PASSING)), None)
+    stated = own is not None and any(
+        element_of(own.resource["resourceType"], name) == element for name in own.resource
+    )
+    if own is None or not stated:
+        return True
+    # Numbers told in passing since the source last stated all that it knows; of other lists its own statement holds.
+    return element in _PASSED_ON and _since(state, element) > _since(own, element)
+
+
+def _since(state: Contribution, element: str) -> Order:
+    orders = state.orders or {}
+    return orders.get(element) or orders.get("") or state.order
 
 
 def _with_numbers(newest: Contribution, name: str, states: Sequence[Contribution]) -> dict[str, Any]:
@@ -654,13 +596,16 @@ def _ranked(states: Sequence[Contribution], precedence: Sequence[str]) -> list[C
     def place(state: Contribution) -> int:
         if state.source == REST:
             return -1
+        source = state.source.removesuffix(PASSING)
         for position, name in enumerate(precedence):
-            if name in (state.adapter, state.source, unquote(state.source.removeprefix("urn:fhir-bridge:"))):
+            if name in (state.adapter, source, unquote(source.removeprefix("urn:fhir-bridge:"))):
                 return position
         return len(precedence)
 
-    # Two sorts, both stable: precedence first, and the newest among equals.
-    newest_first = sorted(states, key=lambda state: (state.order, state.source), reverse=True)
+    # Two sorts, both stable: precedence first, and among equals the newest; what is told in passing after all else.
+    newest_first = sorted(
+        states, key=lambda state: (not state.passing, state.order, state.source), reverse=True
+    )
     return sorted(newest_first, key=place)
 
 

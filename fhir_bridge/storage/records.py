@@ -22,6 +22,7 @@ __all__ = [
     "KnownRecord",
     "RecordHead",
     "RecordSet",
+    "active_contents",
     "claimed_by_others",
     "fold_claims",
     "give_up",
@@ -198,8 +199,8 @@ async def claimed_by_others(
     return {row[0] for row in await rows.fetchall()}
 
 
-async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) -> dict[str, Contribution]:
-    """Each source's state made anew from all active contents of a resource, by source."""
+async def active_contents(connection: AsyncConnection, resource: int, adapter: str) -> list[Contribution]:
+    """All active contents of a resource."""
     # DISTINCT ON: records that say the same content are one message; the newest
     # mapping's version counts for it.
     rows = await connection.execute(
@@ -208,9 +209,16 @@ async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) 
         "WHERE o.resource = %s AND o.active AND NOT o.superseded ORDER BY o.hash, o.arrival, s.mapping DESC NULLS LAST",
         (resource,),
     )
+    return [
+        incoming(parse(bytes(text)), adapter, mapping=mapping, arrival=arrival)
+        for text, arrival, mapping in await rows.fetchall()
+    ]
+
+
+async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) -> dict[str, Contribution]:
+    """Each source's state made anew from all active contents of a resource, by source."""
     states: dict[str, Contribution] = {}
-    for text, arrival, mapping in await rows.fetchall():
-        contribution = incoming(parse(bytes(text)), adapter, mapping=mapping, arrival=arrival)
+    for contribution in await active_contents(connection, resource, adapter):
         states[contribution.source] = fold(states.get(contribution.source), contribution)
     return states
 

@@ -18,6 +18,7 @@ from fhir_bridge.storage.contributions import (
     fold,
     incoming,
     merge,
+    newest_of,
 )
 from fhir_bridge.storage.indexing import Identity, Indexed, index
 from fhir_bridge.storage.issues import CODES
@@ -180,7 +181,7 @@ class Subject:
             if self.live
             else late and known is not None and state.resource == known.resource
         )
-        newest = max(self.states.values(), key=lambda item: (item.order, item.source))
+        newest = newest_of(self.states.values())
         if same and not late and not conflict and _same_content(contribution.resource, newest.resource):
             outcomes.unchanged += 1  # another source says it too: a file under another name
             return contribution.arrival
@@ -255,7 +256,7 @@ class Subject:
         content = merge(list(self.states.values()), precedence)
         digest = content_hash(content)
         if not self.live or digest != self.hash:
-            newest = max(self.states.values(), key=lambda item: (item.order, item.source))
+            newest = newest_of(self.states.values())
             self._become(content, digest, newest, None)
             outcomes.updated += 1
 

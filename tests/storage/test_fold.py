@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir.canonical import ASSUMED
 from fhir_bridge.storage.contributions import Contribution, fold, incoming, merge
 from fhir_bridge.storage.stored import canonical
 from tests.storage.cohort import converted
@@ -37,11 +38,22 @@ def messages(draw: st.DrawFn) -> list[Contribution]:
         source = draw(st.sampled_from(["urn:fhir-bridge:hl7v2:A", "urn:fhir-bridge:csv:p"]))
         time = f"2024-01-0{draw(st.integers(1, 3))}"
         written = converted(resource, source, time, delta=delta, cleared=tuple(cleared) if delta else ())
+        if delta and draw(st.booleans()):
+            _tell_in_passing(written)
+        if delta and "gender" in resource and draw(st.booleans()):
+            written["_gender"] = {"extension": [{"url": ASSUMED, "valueBoolean": True}]}
         if labels := draw(st.lists(st.sampled_from([{"code": "R"}, {"code": "V"}]), max_size=1)):
             written["meta"]["security"] = labels
         said = incoming(written, "ndjson", None)
         found[said.hash] = said
     return list(found.values())
+
+
+def _tell_in_passing(written: dict[str, Any]) -> None:
+    for extension in written["meta"]["extension"]:
+        for part in extension.get("extension", ()):
+            if part["url"] == "update":
+                part["valueCode"] = "passing"
 
 
 def _end(sequence: list[Contribution]) -> bytes:
@@ -142,3 +154,47 @@ def test_a_security_label_stays_when_a_later_message_says_nothing_of_labels() ->
             state = fold(state, message)
         assert state is not None
         assert state.resource["meta"]["security"] == [{"code": "R"}]
+
+
+STAYS: list[dict[str, Any]] = [
+    {"status": "in-progress", "period": {"start": "2026-03-10"}},
+    {"status": "finished", "period": {"start": "2026-03-10", "end": "2026-03-12"}},
+    {"status": "finished", "hospitalization": {"dischargeDisposition": {"text": "home"}}},
+    {
+        "status": "in-progress",
+        "period": {"start": "2026-03-09"},
+        "_status": {"extension": [{"url": ASSUMED}]},
+    },
+    {"status": "cancelled"},
+    {
+        "status": "unknown",
+        "hospitalization": {"admitSource": {"text": "GP"}},
+        "_status": {"extension": [{"url": ASSUMED}]},
+    },
+]
+
+
+@st.composite
+def stays(draw: st.DrawFn) -> list[Contribution]:
+    found: dict[bytes, Contribution] = {}
+    for day in range(draw(st.integers(1, 5))):
+        resource = {"resourceType": "Encounter", "id": "stay", **draw(st.sampled_from(STAYS))}
+        source = draw(st.sampled_from(["urn:fhir-bridge:hl7v2:A", "urn:fhir-bridge:hl7v2:B"]))
+        delta = draw(st.booleans())
+        if not delta:
+            resource.pop("_status", None)
+        written = converted(resource, source, f"2026-03-{10 + day}", delta=delta)
+        said = incoming(written, "ndjson", None)
+        found[said.hash] = said
+    return list(found.values())
+
+
+@given(stays(), st.randoms())
+def test_any_order_of_messages_of_a_stay_ends_in_the_same_content(
+    sent: list[Contribution], random: Any
+) -> None:
+    expected = _end(sent)
+    shuffled = sent * 2
+    random.shuffle(shuffled)
+    assert _end(shuffled) == expected
+    assert ASSUMED.encode() not in expected

@@ -464,6 +464,13 @@ _CODES = declare(
         "business-rule",
     ),
     IssueCode(
+        "FB-HL7-027",
+        "warning",
+        "An event asks for a change to stored records that is not, or not wholly, carried out",
+        "Make the change by hand: link or unlink the patients, correct what is stored of the visit or number.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-CDA-001",
         "error",
         "The XML of a document can't be read",

@@ -421,7 +421,10 @@ def time_of_day(ctx: Context, x: Any) -> Any:
         hour, minute, second, fraction = match.groups()
         return Time(f"{hour}:{minute}:{second or '00'}{fraction or ''}")
     parts = _parsed(ctx, text, None)
-    if parts is None or parts.minute is None:
+    if parts is None:
+        return None
+    if parts.minute is None:
+        ctx.flag("FB-MAP-208", "a value is no time of day; the element was left out")
         return None
     return Time(_clock(parts))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode, is_wide, seems_utf8
+from fhir_bridge.adapters.ehr.hl7v2.events import left_undone
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
 from fhir_bridge.adapters.ehr.hl7v2.groups import placements
@@ -271,6 +272,8 @@ def read_message(
                 locator,
             )
         )
+    if message.outcome == "read" and (undone := left_undone(message.kind)):
+        issues.append(new_issue("FB-HL7-027", undone, locator))
     if message.outcome == "read":
         text = "the patient has no identifier (PID-3, PID-2, PID-4)"
         issues += (

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+from fhir_bridge.adapters.ehr.hl7v2.transport import NO_VISIT
 from fhir_bridge.mapping import CLEARED, nearest
 from fhir_bridge.plugins import OptionError
 
@@ -296,12 +297,20 @@ class Group:
         self._subject = (identifiers, otherwise, self._visit(identifiers, otherwise, account, message))
         return self._subject
 
+    @property
+    def no_visit(self) -> bool:
+        """Whether PV1 is there because the message asks for it, and says so: its class is `not applicable` (N)."""
+        return bool(self.part("PV1", 2, 1) == NO_VISIT)
+
     def _visit(
         self, identifiers: Any, otherwise: str | None, account: Any, message: str | None
     ) -> str | None:
         if "PV1" not in self.first:
             return None
-        number = self.part("PV1", 19, 1) or self.part("PV1", 50, 1) or account
+        number = self.part("PV1", 19, 1) or self.part("PV1", 50, 1)
+        if not number and self.no_visit:
+            return None
+        number = number or account
         if number:
             return str(number)
         who = str(_list(identifiers)[0]) if identifiers is not None else otherwise
@@ -319,6 +328,18 @@ class Group:
         name = root.part("MSH", 10, 1) or root.part("MSH", 7, 1)
         location = next((n for n, group in enumerate(root.of(PATIENT), 1) if group is self), 1)
         return (f"message {name}" if location == 1 else f"message {name} {location}") if name else None
+
+    def named(self, reads: Sequence[str]) -> Sequence[str]:
+        """Selectors of this group as those of the message, where it is one of several results: `OBX[3]-5`."""
+        own = self.first.get("OBX")
+        root = self
+        while root.outer is not None:
+            root = root.outer
+        results = [segment for segment in root.segments if segment.name == "OBX"]
+        if own is None or len(results) < 2:
+            return reads
+        place = next((n for n, segment in enumerate(results, 1) if segment is own), None)
+        return [f"OBX[{place}]{text[3:]}" if place and text.startswith("OBX-") else text for text in reads]
 
     def repeated(self, name: str) -> str | None:
         """`segment.ordinal`: null for the first segment of a code (its field 3), `2` for another one of that code.

@@ -425,7 +425,7 @@ def read_spoken_name(c: Components) -> str | None:
 
 
 @function(context=True, reads=("XAD",), pure=True)
-def address(ctx: Context, x: Any, county: str | None = None, home: bool = True) -> Any:
+def address(ctx: Context, x: Any, county: str | None = None, home: bool = True, born: bool = True) -> Any:
     """Address of each XAD; a bad address is marked.
 
     Args:
@@ -433,13 +433,32 @@ def address(ctx: Context, x: Any, county: str | None = None, home: bool = True) 
         x: the field.
         county: the district of the first address (PID-12), where its XAD.9 states none.
         home: whether it may be of use `home`. An organization's may not (R4 org-2): an extension says it instead.
+        born: whether where the person was born (XAD.7 BDL) is one.
     """
-    result = each(x, read_address if home else _away_from_home)
+    read = read_address if home else _away_from_home
+    result = each(x, read if born else lambda c: None if c.text(7) == _BIRTHPLACE else read(c))
     if county:
         first = result[0] if result.__class__ is list else result or Address()
         first.setdefault("district", county)
         result = result or first
     return _dated(ctx, result)
+
+
+_BIRTHPLACE: Final = "BDL"
+"""In XAD.7: where the person was born."""
+
+
+@reader("XAD of birth")
+def read_birth_address(c: Components) -> Address | None:
+    """The address of an XAD that is where the person was born."""
+    return read_address(c) if c.text(7) == _BIRTHPLACE else None
+
+
+@function(context=True, reads=("XAD of birth",), pure=True)
+def birth_address(ctx: Context, x: Any) -> Any:
+    """Address of the first XAD that is where the person was born (XAD.7 BDL)."""
+    results = _dated(ctx, each(x, read_birth_address))
+    return next(iter(results), None) if results.__class__ is list else results
 
 
 def _away_from_home(c: Components) -> Address | None:
@@ -491,6 +510,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "name_text": name_text,
     "person_display": person_display,
     "address": address,
+    "birth_address": birth_address,
     "contact_point": contact_point,
 }
 """Functions that `hl7v2` adds to the expression language."""

@@ -174,6 +174,11 @@ class Message:
         return str(self.segments[0].part(11, 1) or "").strip().upper() if self.segments else ""
 
     @property
+    def passing(self) -> bool:
+        """Whether it tells of patient and visit in passing: only ADT is about them."""
+        return not self.kind.startswith("ADT")
+
+    @property
     def zone(self) -> tzinfo | None:
         """The offset of MSH-7, which times without one have (2.14.9.7), where it is not that of the site's zone.
 

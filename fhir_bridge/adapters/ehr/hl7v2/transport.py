@@ -8,7 +8,7 @@ from typing import Final
 from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 
-__all__ = ["ENVELOPE", "OF_RESULT", "SILENT", "silent_fields"]
+__all__ = ["ENVELOPE", "NO_VISIT", "OF_RESULT", "SILENT", "silent_fields"]
 
 ENVELOPE: Final = frozenset("MSH SFT UAC MSA ERR DSC".split())
 """Segments of the exchange itself. Who sent the message and when is part of every resource all the same."""
@@ -61,6 +61,9 @@ SILENT: Final[Mapping[str, frozenset[int]]] = _table()
 _NONE: Final[frozenset[int]] = frozenset()
 OF_RESULT: Final = SILENT["OBX"]
 _END: Final = frozenset((4,))
+_CLASS: Final = frozenset((2,))
+NO_VISIT: Final = "N"
+"""The class (PV1-2) that says `not applicable`: PV1 is there because the message asks for it."""
 _WITHOUT_VALUE: Final = OF_RESULT | {6}
 """A unit says nothing where there is no value: of a result that is awaited, deleted or has a document."""
 
@@ -78,6 +81,8 @@ def silent_fields(segment: Segment) -> frozenset[int]:
             return _WITHOUT_VALUE
         return OF_RESULT
     silent = SILENT.get(name, _NONE)
+    if name == "PV1" and segment.part(2, 1) == NO_VISIT:
+        return silent | _CLASS
     if name == "RXA" and len(segment.fields) > 4 and segment.fields[4] == segment.fields[3]:
         return silent | _END  # it ended when it began
     return silent

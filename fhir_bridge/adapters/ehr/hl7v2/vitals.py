@@ -34,6 +34,17 @@ UNITS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The units that each profile takes, the one to convert to first. Head circumference is an ordinary result here."""
 
+_USUAL: Final[Mapping[str, tuple[int, int]]] = {
+    "8867-4": (5, 400),
+    "9279-1": (2, 200),
+    "39156-5": (5, 200),
+    "2708-6": (10, 100),
+    "59408-5": (10, 100),
+    "8480-6": (40, 400),
+    "8462-4": (25, 300),
+}
+"""What a value without unit is within, to be one of the only unit of its profile: 0.97 is no per cent, 16 no mm[Hg]."""
+
 _SYSTOLIC, _DIASTOLIC, _PANEL = "8480-6", "8462-4", "85354-9"
 PROFILED: Final[dict[str, dict[str, str]]] = {
     "8480-6": {
@@ -120,6 +131,10 @@ def fitted(ctx: Context, code: str, measured: Quantity | None, sent: str | None)
     if unit in units:
         return Fit(measured, None)
     result = Quantity(measured)
+    if unit is None and "unit" not in measured and not _is_usual(code, measured["value"]):
+        text = f"the vital sign {code} has no unit, and a value that is unusual in {units[0]}; its text is in a note"
+        ctx.flag("FB-HL7-015", text)
+        return Fit(None, sent)
     if unit is None and "unit" not in measured and len(units) == 1:
         ctx.flag("FB-HL7-014", f"the vital sign {code} has no unit: it can only be {units[0]}")
         result.update({"unit": units[0], "system": _UCUM, "code": units[0]})
@@ -136,6 +151,13 @@ def fitted(ctx: Context, code: str, measured: Quantity | None, sent: str | None)
     rounded = Decimal(format(Decimal(format(value, f".{figures}g")), "f"))
     result.update({"value": rounded, "unit": units[0], "system": _UCUM, "code": units[0]})
     return Fit(result, sent)
+
+
+def _is_usual(code: str, value: Any) -> bool:
+    """Whether a value may be one of the unit of a vital sign; nothing is nothing in any unit."""
+    low, high = _USUAL.get(code, (0, 0))
+    number = Decimal(value)
+    return code not in _USUAL or not number or low <= number <= high
 
 
 def _measured(ctx: Context, s: Group) -> Quantity | None:
@@ -216,7 +238,9 @@ def _half(ctx: Context, s: Group, wanted: str) -> Fit | None:
     pair = _PAIR.fullmatch(str(s.field("OBX", 5) or ""))
     if pair is None:
         return None
-    unit = pair[3].strip() if pair[3] else s.field("OBX", 6) or "mm[Hg]"
+    unit = pair[3].strip() if pair[3] else s.field("OBX", 6) or None
+    if unit is None and _is_usual(wanted, pair[1 if wanted == _SYSTOLIC else 2]):
+        unit = "mm[Hg]"
     measured = quantity(ctx, pair[1 if wanted == _SYSTOLIC else 2], unit, else_="keep")
     return fitted(ctx, wanted, measured, _as_sent(s)) if isinstance(measured, Quantity) else None
 
