@@ -167,7 +167,11 @@ _WAYS: Final = (
         "(Encounter.serviceProvider)",
     ),
     (
-        ("other-date", "date", "recorded", "updated", "scheduled"),
+        ("updated",),
+        "is it when the record was last changed, which has no element of its own (Provenance), or when something was done",
+    ),
+    (
+        ("other-date", "date", "recorded", "scheduled"),
         "of what is it the date, or is it not wanted",
     ),
     (("display", "name-of", "test", "panel"), "of which other column is it the text, or is it not wanted"),

@@ -194,6 +194,8 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
             yield self._status(kind, assumed, f"the status of every {kind} is taken for {assumed}: is it?")
         if kind == "MedicationRequest":
             yield "  intent: order"
+            if (urgent := self._one("priority")) is not None:
+                yield from self._priority(urgent, kind)
         reasons = self._all("status-reason") + (
             [] if kind != "Immunization" else [g for g in self._all("refused") if not g.words]
         )

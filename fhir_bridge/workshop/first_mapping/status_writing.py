@@ -125,13 +125,9 @@ class StatusWriter(DateWriter):
         """Columns that by their names say whether something happened, in words that are not understood."""
         return [guess.column for guess in self._guesses if _may_say_status(guess)]
 
-    def _unread_letters(self) -> list[str]:
-        """Columns that by their names are the status, in letters that are not understood."""
-        return [
-            g.column
-            for g in self._readable
-            if g.role == "status" and not g.of and all(len(v) == 1 and v.isalpha() for v in self._values(g))
-        ]
+    def _unread_words(self) -> list[str]:
+        """Columns that by their names are the status, in words or letters that are not understood."""
+        return [g.column for g in self._readable if g.role == "status" and not g.of and not g.words]
 
     def _voided(self, kind: str) -> str:
         """The condition of rows that a column marks as cancelled or deleted; empty without one."""
@@ -164,7 +160,7 @@ class StatusWriter(DateWriter):
         """The status of rows that count."""
         stated = self._status_cases(kind)
         if stated is None:
-            unread = self._unread_status() if kind in _TREATMENTS else self._unread_letters()
+            unread = self._unread_status() if kind in _TREATMENTS else self._unread_words()
             if unread:
                 self._ask(
                     f"{', '.join(unread)}: does it say the status of each {kind}? Its words are not understood"
