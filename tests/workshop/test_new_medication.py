@@ -86,3 +86,22 @@ def test_an_italian_unit_of_a_dose_is_no_ward_and_an_urgency_is_the_order_s(tmp_
         if c["system"].startswith("urn:x-local:")
     }
     assert local == {f"0{code}01" for _, _, code, *_ in _DRUGS}
+
+
+def test_what_was_given_in_dutch_is_given_and_a_bed_is_a_place(tmp_path: Path) -> None:
+    rows = "".join(
+        f"9{n // 2:04};{n // 2 + 13}-04-1950;O{n // 2:03};B2;{n // 2 + 1};{_DRUGS[n % 3][1]};1;mg;oraal;{n + 10 - n % 2}-01-2026 08:00;{f'{n + 10 - n % 2}-01-2026 08:1{n % 10}' if n % 4 else ''};"
+        f"{'Toegediend' if n % 4 else 'Niet gegeven'};{'' if n % 4 else 'misselijk'};vpk Jansen;vpk Bos\n"
+        for n in range(18)
+    )
+    _, made, _ = converted(
+        tmp_path,
+        f"PatNr;GebDatum;OpnameNr;Afdeling;Bed;Geneesmiddel;Dosis;Eenheid;Route;Geplande tijd;Toedientijd;Status;Reden niet gegeven;Toegediend door;Gecontroleerd door\n{rows}",
+    )
+    given = of(made, "MedicationAdministration")
+    assert len(given) == 18
+    assert {r["status"] for r in given} == {"completed", "not-done"}
+    assert {r["statusReason"][0]["text"] for r in given if r["status"] == "not-done"} == {"misselijk"}
+    assert {r["performer"][0]["actor"]["display"] for r in given} == {"vpk Jansen"}
+    places = {p["location"]["display"] for r in of(made, "Encounter") for p in r["location"]}
+    assert places == {"B2", *map(str, range(1, 10))}

@@ -273,6 +273,10 @@ _WAYS: Final = (
         ("on-admission",),
         "was it present on admission (an extension, Claim.diagnosis.onAdmission; R4's Condition has no element)",
     ),
+    (
+        ("start", "end"),
+        "of what is it the start or the end: of the treatment, the order, the visit, the condition",
+    ),
     (("strength",), "is it how strong the drug is (Medication.ingredient.strength), which is never its dose"),
     (("form",), "is it the form of the drug (Medication.form)"),
     (("route",), "is it the way that the drug is given (dosage.route)"),

@@ -240,6 +240,10 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     return True
 
 
+_BED: Final = re.compile(
+    r"\b(bed|bett|bettnr|bettplatz|lit|cama|letto|zimmer|room|chambre|habitacion|kamer|camera|stanza)\b"
+)
+"""Names of columns of beds and rooms, which have small numbers."""
 _WORD: Final = re.compile(r"[^\W\d_]{4,}.*[^\W\d_]{4,}|[^\W\d_]{3,} [^\W\d_]{3,}")
 """What a number of a person has not: two words."""
 _PLACE: Final = re.compile(
@@ -364,7 +368,7 @@ def _contradicts(
     if role == "duration" and numbers is None:
         return share(values, lambda v: re.fullmatch(r"[\d.,:]+ ?\D*", v)) < 0.5
     if role in _PLACES:
-        return is_graded(values) or _measures(guess, values)
+        return is_graded(values) or (_measures(guess, values) and not _BED.search(tokens(guess.name)))
     return role == "birth-date" and share(values, _is_year) < 1.0
 
 

@@ -58,9 +58,9 @@ _WORDS: Final = {
     },
     "MedicationAdministration": {
         **_TREATMENT,
-        "completed": "completed|complete|done|given|administered|gegeben|verabreicht|fait|administré|somministrato|administrado|"
+        "completed": "toegediend|gegeven|completed|complete|done|given|administered|gegeben|verabreicht|fait|administré|somministrato|administrado|"
         "transfundiert|transfused|transfusé|transfundido|transfundida|trasfuso|trasfusa|getransfundeerd|infundiert|infused|donné|dado|dato|applied|flushed|confirmed|new bag|g|finished",
-        "not-done": "not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
+        "not-done": "niet gegeven|niet toegediend|geweigerd|overgeslagen|not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
         "non somministrato|no administrado|patient refused|non administré|refus|refusé par le patient|non donné|nicht verabreicht|abgelehnt|"
         "zurück|retour|zurückgegeben|returned|verworfen|discarded|wasted|devuelto|devuelta|détruit|reso|retourné|retournée|nicht transfundiert|"
         "not transfused|ausgelassen|not administered|withheld|refused by patient|rifiutato|rechazado|rehusado|no dado|omitido|omis|omesso|sospeso",
