@@ -122,3 +122,21 @@ def test_what_was_ruled_out_has_not_ended(tmp_path: Path) -> None:
         ("confirmed", "resolved", True),
         ("refuted", "", False),
     }
+
+
+def test_a_status_of_words_for_how_sure_it_is_is_that(tmp_path: Path) -> None:
+    text = allergies().replace("CONFIRMATION_STATUS", "NOTE_OF_NURSE").replace("STATUS_OF_REACTION", "STATUT")
+    text = text.replace("Active", "Confirmée").replace("Resolved", "Exclue").replace("Canceled", "Annulée")
+    text = text.replace(",Confirmed,", ",,").replace(",Unconfirmed,", ",,")
+    _, made, _ = converted(tmp_path, text, "substances.csv")
+    states = {
+        (r["code"]["text"], code(r, "clinicalStatus"), code(r, "verificationStatus"))
+        for r in of(made, "AllergyIntolerance")
+    }
+    assert states == {
+        ("amoxicillin", "active", "confirmed"),
+        ("Latex", "inactive", "refuted"),
+        ("ibuprofen", "", "entered-in-error"),
+        ("Peanut", "active", "confirmed"),
+        ("NKDA", "active", "confirmed"),
+    }

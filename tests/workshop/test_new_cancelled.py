@@ -36,4 +36,13 @@ def test_a_cancelled_row_is_an_error(tmp_path: Path, kind: str, name: str, yes: 
         assert kind != "Condition" or ("clinicalStatus" in resource) is (sure == "")
     assert states["entered-in-error"] == 4
     assert sum(states.values()) == 16
-    assert f"{name}: rows with {yes.casefold()} are taken for cancelled" in mapping
+    assert f"{name}: rows with {yes.casefold()} are taken for cancelled or entered in error" in mapping
+
+
+def test_an_operation_that_was_called_off_was_not_done(tmp_path: Path) -> None:
+    rows = "".join(
+        f"7{n // 2:03};14.03.19{50 + n // 2};{n + 10}.01.2026;5-511.1{n % 3};Eingriff {n % 3};{'J' if n % 4 == 3 else 'N'}\n"
+        for n in range(16)
+    )
+    _, made, _ = converted(tmp_path, f"PatNr;GebDat;OP-Datum;OPS;Eingriff;Abgesagt\n{rows}")
+    assert Counter(r["status"] for r in of(made, "Procedure")) == {"completed": 12, "not-done": 4}

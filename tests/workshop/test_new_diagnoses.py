@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,20 @@ def test_rank_presence_on_admission_and_chronicity_are_asked_by_name(tmp_path: P
     }
     assert "Encounter.diagnosis.rank or use" in mapping
     assert "Claim.diagnosis.onAdmission" in mapping
+
+
+def test_german_letters_for_how_sure_are_read_together(tmp_path: Path) -> None:
+    _, made, _ = converted(tmp_path, diagnoses("DX_ID,ZUSATZ", "G|V|A|Z"))
+    states = Counter(
+        (
+            r["verificationStatus"]["coding"][0]["code"],
+            r.get("clinicalStatus", {}).get("coding", [{}])[0].get("code", ""),
+        )
+        for r in of(made, "Condition")
+    )
+    assert states == {
+        ("confirmed", "active"): 6,
+        ("provisional", "active"): 6,
+        ("refuted", ""): 6,
+        ("confirmed", "inactive"): 6,
+    }

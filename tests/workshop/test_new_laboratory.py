@@ -107,3 +107,9 @@ def test_a_sender_that_is_a_place_is_no_doctor_s_number(tmp_path: Path) -> None:
     guesses, made, _ = converted(tmp_path, text.replace("Dr. Sommerc", "IN3 Innere Medizin"))
     assert guesses["Einsender"].role == "organization"
     assert not [r for r in made if "identifier" in r.get("requester", {})]
+
+
+def test_a_status_in_words_that_are_not_understood_is_not_final(tmp_path: Path) -> None:
+    _, made, mapping = converted(tmp_path, results(state="Kategorie 7"))
+    assert {r["status"] for r in of(made, "Observation")} == {"unknown"}
+    assert "Status: does it say the status of each Observation? Its words are not understood" in mapping

@@ -45,3 +45,20 @@ def test_a_service_has_its_code_and_its_name(tmp_path: Path) -> None:
         (r["serviceType"]["coding"][0]["code"], r["serviceType"]["text"]) for r in of(made, "Encounter")
     }
     assert services == {("100", "General Surgery"), ("320", "Cardiology")}
+
+
+def test_kinds_of_stays_are_the_class_whatever_their_column_is_called(tmp_path: Path) -> None:
+    text = stays(("HC", "HDJ", "Séance", "")).replace("PatientClassification", "TYPE_HOSPIT")
+    _, made, _ = converted(tmp_path, text)
+    classes = {(r["class"].get("code", ""), r["class"].get("display", "")) for r in of(made, "Encounter")}
+    assert classes == {("IMP", ""), ("SS", ""), ("", "Séance"), ("", "")}
+    assert not [r for r in of(made, "Encounter") if "serviceProvider" in r]
+
+
+def test_letters_for_kinds_of_places_are_no_names(tmp_path: Path) -> None:
+    text = stays(("Ordinary admission",)).replace("DischargeDestination", "MODE_ENTREE")
+    _, made, mapping = converted(
+        tmp_path, text.replace("DischargeMethod", "PROVENANCE").replace(",4,General", ",R,General")
+    )
+    assert not [r for r in of(made, "Encounter") if "origin" in r["hospitalization"]]
+    assert "PROVENANCE: looks like where the patient came from" in mapping

@@ -99,7 +99,12 @@ class AllergyRules(Writer):
             words = sorted({value.casefold() for value in self._values(guess)})
             for element, known, form in (("category", sorts, "[{}]"), ("type", types, "{}")):
                 meant = {word: known[word] for word in words if word in known}
-                if element in written or guess.uses or not meant or 2 * len(meant) < len(words):
+                if (
+                    element in written
+                    or set(guess.uses) - {"key"}
+                    or not meant
+                    or 2 * len(meant) < len(words)
+                ):
                     continue
                 written.add(element)
                 lacking = [word for word in words if word not in meant]

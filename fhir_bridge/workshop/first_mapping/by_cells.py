@@ -10,6 +10,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.codes import subject_of
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.meanings import CERTAINTY, ROUTES, SEVERITY
+from fhir_bridge.workshop.first_mapping.named import STAY
 from fhir_bridge.workshop.first_mapping.selecting import of_roles, stated_in
 from fhir_bridge.workshop.first_mapping.statuses import by_word, status_codes
 from fhir_bridge.workshop.first_mapping.table import Sample
@@ -47,9 +48,14 @@ _FLAGS: Final = frozenset(
 )
 """How far a result is from what is normal, in small letters."""
 _SAYING: Final = frozenset(
-    "+ - ++ -- ↑ ↓ h l high low hoch niedrig hoog laag élevé bas alto bajo basso".split()
+    "+ - ++ -- ↑ ↓ h l hh ll high low hoch niedrig hoog laag élevé bas alto bajo basso".split()
 )
 """Of these, those of which a column of letters has two at least."""
+_GERMAN: Final = frozenset("gvaz")
+"""Letters for gesichert, Verdacht, Ausschluss and Zustand nach, read together."""
+_CLASSES: Final = 8
+_STAYS: Final = 0.6
+"""From this share of words for kinds of stays, of so many at most, a column is the class of visits."""
 _LONG: Final = 2
 """Letters alone mean something only by their header."""
 
@@ -63,7 +69,9 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
     )
     drugs = bool(roles & {"drug", "vaccine"} or subjects & {"drug", "vaccine"})
     results = "value" in roles
+    visits = bool(roles & {"admitted", "discharged"})
     tests: list[tuple[str, bool, Callable[[Sequence[str]], bool], str]] = [
+        ("class", visits, _are_stays, "what class of visit it is"),
         ("certainty", diseases, _known(CERTAINTY), "how sure it is"),
         ("severity", diseases, _known(SEVERITY), "how severe it is"),
         ("flag", results, _are_flags, "how far a result is from what is normal"),
@@ -79,6 +87,8 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
         for role, fitting, test, what in tests:
             if guess.role in ("note", "note-of", "diagnosis") and role not in _WORDS:
                 continue  # a remark may say in passing how often
+            if guess.role in ("organization", "insurer", "encounter-type") and role != "class":
+                continue
             if fitting and cells and not _has(guesses, role) and test(cells):
                 guess.role, guess.words, guess.questions = role, {}, []
                 guess.evidence.append(f"its cells say {what}")
@@ -86,9 +96,14 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
     _states(sample, guesses)
 
 
+def _are_stays(cells: Sequence[str]) -> bool:
+    words = set(cells)
+    return 1 < len(words) <= _CLASSES and share([*words], STAY.fullmatch) >= _STAYS
+
+
 def _is_open(guess: Guess) -> bool:
     """Whether little is known of a column, or its name says a status that may be how sure something is."""
-    loose = guess.role in _OPEN or guess.role == "status"
+    loose = guess.role in _OPEN or guess.role in ("status", "organization", "insurer", "encounter-type")
     return loose and not guess.of and not guess.measure and not guess.unit and "`" not in guess.column
 
 
@@ -102,6 +117,8 @@ def _known(codes: dict[str, str]) -> Callable[[Sequence[str]], bool]:
 
     def test(cells: Sequence[str]) -> bool:
         words = set(cells)
+        if codes is CERTAINTY and "g" in words and len(words) > 1 and words <= _GERMAN:
+            return True
         return all(len(word) > _LONG for word in words) and share([*words], known.__contains__) >= _MOST
 
     return test

@@ -167,7 +167,11 @@ _WAYS: Final = (
         "(Encounter.serviceProvider)",
     ),
     (
-        ("other-date", "date", "recorded", "updated", "scheduled"),
+        ("updated",),
+        "is it when the record was last changed, which has no element of its own (Provenance), or when something was done",
+    ),
+    (
+        ("other-date", "date", "recorded", "scheduled"),
         "of what is it the date, or is it not wanted",
     ),
     (("display", "name-of", "test", "panel"), "of which other column is it the text, or is it not wanted"),
@@ -268,6 +272,10 @@ _WAYS: Final = (
     (
         ("on-admission",),
         "was it present on admission (an extension, Claim.diagnosis.onAdmission; R4's Condition has no element)",
+    ),
+    (
+        ("start", "end"),
+        "of what is it the start or the end: of the treatment, the order, the visit, the condition",
     ),
     (("strength",), "is it how strong the drug is (Medication.ingredient.strength), which is never its dose"),
     (("form",), "is it the form of the drug (Medication.form)"),

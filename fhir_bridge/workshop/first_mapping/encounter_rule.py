@@ -47,6 +47,8 @@ _VISIT: Final = re.compile(
 )
 """Names of columns of the day of a visit."""
 _FEW_STAYS: Final = 2
+_LETTERS: Final = 3
+"""Shorter cells are codes and no names."""
 _LISTED: Final = frozenset("Condition AllergyIntolerance MedicationRequest MedicationStatement".split())
 """What is listed at a visit and has times of its own."""
 _ABSENT: Final = (
@@ -125,7 +127,13 @@ class EncounterRule(Writer):
         else:
             yield from self._texts("type", "encounter-type", of="Encounter.")
         yield from self._text("serviceType", "specialty", of="Encounter.")
-        yield from self._text("priority", "priority", of="Encounter.") if not self._plan.request else ()
+        urgent = (
+            self._of_visit("priority")
+            if self._plan.event not in ("MedicationRequest", "ServiceRequest")
+            else []
+        )
+        if urgent and not self._plan.request:
+            yield f"  priority: {self._concept('Encounter.priority', urgent[0])}"
         yield from self._subject()
         yield from self._participants()
         if start is not None or end is not None:
@@ -261,7 +269,7 @@ class EncounterRule(Writer):
 
     def _is_numbered(self, guess: Guess) -> bool:
         """Whether a column has the numbers of a list and no words."""
-        return all(word.isdigit() for word in self._values(guess))
+        return all(word.isdigit() or len(word) < _LETTERS for word in self._values(guess))
 
     def _class_column(self) -> Guess | None:
         kind = self._one("class")

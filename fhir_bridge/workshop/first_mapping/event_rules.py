@@ -194,6 +194,8 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
             yield self._status(kind, assumed, f"the status of every {kind} is taken for {assumed}: is it?")
         if kind == "MedicationRequest":
             yield "  intent: order"
+            if (urgent := self._one("priority")) is not None:
+                yield from self._priority(urgent, kind)
         reasons = self._all("status-reason") + (
             [] if kind != "Immunization" else [g for g in self._all("refused") if not g.words]
         )
@@ -211,7 +213,10 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
         if kind == "AllergyIntolerance":  # R4 has no other for what is not sure
             unsure = ("provisional", "differential")
             sure = {word: "unconfirmed" if code in unsure else code for word, code in sure.items()}
+        refuted = [word for word, code in sure.items() if code == "refuted"]
         ruled_out = self._ruled_out(sure)
+        if kind == "AllergyIntolerance":  # R4 asks for a clinical status of all but errors (ait-1)
+            ruled_out = [word for word in ruled_out if word not in refuted]
         after = [word for word in sure if word in AFTER]
         here = f"lower({self._cell(certainty)})" if certainty is not None else ""
         stated = self._status_cases(kind) or self._active()
@@ -242,8 +247,13 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
             if end is None:
                 self.questions.append(f"every {kind} is taken for active: is it?")
         else:
-            condition = f"when: {quoted(f'not ({marked})')}, " if marked else ""
-            yield f"  clinicalStatus: {{coding: [{{{condition}system: {system}, code: active}}]}}"
+            excluded = [f"not ({here} in [{', '.join(map(literal, ruled_out))}])"] if ruled_out else []
+            excluded += [f"not ({marked})"] if marked else []
+            condition = f"when: {quoted(' and '.join(excluded))}, " if excluded else ""
+            state = "active"
+            if refuted:
+                state = either(f"{here} in [{', '.join(map(literal, refuted))}]", "inactive", "active")
+            yield f"  clinicalStatus: {{coding: [{{{condition}system: {system}, code: {state}}}]}}"
             self.questions.append(f"every {kind} is taken for active: is it?")
         yield from self._verification(
             kind, certainty if sure else None, sure, stated[0] if stated is not None else "", voided, marked

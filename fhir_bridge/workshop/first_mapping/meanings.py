@@ -16,7 +16,7 @@ CERTAINTY: Final = {
     "refuted": "a|ausschluss|ausgeschlossen|refuted|excluded|ruled out|ruled-out|exclu|exclue|éliminé|esclusa|escluso|descartado|descartada|excluido|excluida|uitgesloten|verworpen|disproved|r",
     "differential": "differential|dd|differentialdiagnose",
     "unconfirmed": "unconfirmed|u|unsicher|incertain",
-    "entered-in-error": "entered-in-error|error|falsch",
+    "entered-in-error": "entered-in-error|entered in error|error|falsch|storniert|annulé|annulée|cancelled|canceled|anulado|anulada|annullato|annullata|geannuleerd|irrtum",
 }
 AFTER: Final = frozenset(("z", "zustand nach", "status after"))
 """Words for what was a disease and is one no longer."""

@@ -23,11 +23,13 @@ from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.numbers import as_quantity
 from fhir_bridge.workshop.first_mapping.sexes import sexes
 from fhir_bridge.workshop.first_mapping.values import NumberForm, booleans, number_form, share
+from fhir_bridge.workshop.units import ucum_of
 
 __all__ = [
     "DOCTORS",
     "DURATIONS",
     "QUANTITIES",
+    "STAY",
     "as_blood_group",
     "as_boolean",
     "as_code",
@@ -238,6 +240,10 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     return True
 
 
+_BED: Final = re.compile(
+    r"\b(bed|bett|bettnr|bettplatz|lit|cama|letto|zimmer|room|chambre|habitacion|kamer|camera|stanza)\b"
+)
+"""Names of columns of beds and rooms, which have small numbers."""
 _WORD: Final = re.compile(r"[^\W\d_]{4,}.*[^\W\d_]{4,}|[^\W\d_]{3,} [^\W\d_]{3,}")
 """What a number of a person has not: two words."""
 _PLACE: Final = re.compile(
@@ -254,10 +260,10 @@ def _is_yes_and_no(values: Sequence[str]) -> bool:
     return len(words) == 2 and not words & {"positive", "negative", "t", "f"}
 
 
-_STAY: Final = re.compile(
+STAY: Final = re.compile(
     r"ro|dh|ds|(ricovero )?ordinario|ricovero|(in )?regime ordinario|day[ -]?(hospital|surgery|service)|ambulatoriale|hospitalisation( complete| complète)?|"
     r"hospitali[sz]aci[oó]n|hospital de d[ií]a|h[oô]pital de jour|ambulatoire|ambulatorio|ambulant|stationär|teilstationär|vollstationär|tagesklinik|"
-    r"inpatient|outpatient|day case|dagopname|klinisch|poliklinisch|hc|hj|hdj|hp"
+    r"inpatient|outpatient|day case|s[ée]ance|urgence|urgences|consultation( externe)?|ordinary admission|day ?patient|emergency|observation|dagbehandeling|klinische opname|elective|dagopname|klinisch|poliklinisch|hc|hj|hdj|hp"
 )
 """Words for kinds of stays, beside which `Regime` is no insurance."""
 
@@ -285,9 +291,13 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         guess.role = "name"
         guess.evidence.append("values are names of people")
         return True
-    if role.name == "insurer" and all(_STAY.fullmatch(value.casefold()) for value in values):
+    if role.name == "insurer" and all(STAY.fullmatch(value.casefold()) for value in values):
         guess.role = "class"
         guess.evidence.append("values are kinds of stays, not of who pays")
+        return True
+    if role.name == "ward" and share(values, _is_unit) >= _UNITS:
+        guess.role = "unit"
+        guess.evidence.append("values are units")
         return True
     if role.name in ("admit-source", "ward") and is_site(values):
         guess.role = "body-site"
@@ -327,6 +337,14 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     return True
 
 
+def _is_unit(value: str) -> bool:
+    """Whether a cell is a unit and no letter, which wards have as well."""
+    return len(value) > 1 and bool(re.fullmatch(r"[^\d]*[a-zµ%][^\d]*", value)) and bool(ucum_of(value))
+
+
+_UNITS: Final = 0.8
+
+
 def _contradicts(
     role: str, guess: Guess, values: list[str], numbers: NumberForm | None, *, whole: bool
 ) -> bool:
@@ -350,7 +368,7 @@ def _contradicts(
     if role == "duration" and numbers is None:
         return share(values, lambda v: re.fullmatch(r"[\d.,:]+ ?\D*", v)) < 0.5
     if role in _PLACES:
-        return is_graded(values) or _measures(guess, values)
+        return is_graded(values) or (_measures(guess, values) and not _BED.search(tokens(guess.name)))
     return role == "birth-date" and share(values, _is_year) < 1.0
 
 

@@ -49,13 +49,13 @@ class OrderWriter(Writer):
         yield from self._reasons("reasonCode", of, "indication", "complaint", "diagnosis")
         yield from self._texts("bodySite", "body-site", "laterality", of=of)
 
-    def _priority(self, guess: Guess) -> Iterator[str]:
+    def _priority(self, guess: Guess, kind: str = "ServiceRequest") -> Iterator[str]:
         """How urgent an order is, in the words that are known."""
         known = by_word(URGENT)
         words = {v.casefold(): known[v.casefold()] for v in self._values(guess) if v.casefold() in known}
         if not words:
             return
-        here = self._cell(guess, "ServiceRequest.priority")
+        here = self._cell(guess, f"{kind}.priority")
         cases = ", ".join(f"{quoted(word)}: {code}" for word, code in words.items())
         lacking = dict.fromkeys(v.casefold() for v in self._values(guess) if v.casefold() not in known)
         if lacking:

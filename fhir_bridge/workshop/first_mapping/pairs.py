@@ -87,9 +87,10 @@ def codes_of_names(sample: Sample, guesses: list[Guess]) -> None:
 def codes_of_things(sample: Sample, guesses: list[Guess]) -> None:
     """Of two texts of one thing, one of each for each of the other, the short one is its code: `NA`, `Natrium`."""
     for short in guesses:
-        if short.role not in _THINGS or short.of or short.distinct < _RECUR:
-            continue
         named = frozenset[str]().union(*(part.concepts for part in slots(tokens(short.name))))
+        coded = short.role in ("category", "text") and "code" in named
+        if (short.role not in _THINGS and not coded) or short.of or short.distinct < _RECUR:
+            continue
         values = cells_of(sample, short)
         if named & {"name", "label"}:
             continue  # a name is none, however short it is
@@ -97,7 +98,12 @@ def codes_of_things(sample: Sample, guesses: list[Guess]) -> None:
             continue
         place = guesses.index(short)
         for long in sorted(guesses, key=lambda g: abs(guesses.index(g) - place)):
-            if long is short or long.role not in (short.role, "display") or long.of or long.distinct < _RECUR:
+            if (
+                long is short
+                or long.role not in (*(_THINGS if coded else (short.role,)), "display")
+                or long.of
+                or long.distinct < _RECUR
+            ):
                 continue
             if abs(guesses.index(long) - place) > _NEAR or _length(sample, short) > _SHORTER * _length(
                 sample, long
@@ -106,8 +112,11 @@ def codes_of_things(sample: Sample, guesses: list[Guess]) -> None:
             if long.filled < short.filled or short.distinct == short.filled:
                 continue
             if depends_on(sample, long, short) and depends_on(sample, short, long):
-                long.role = short.role if short.role != "panel" else long.role
-                short.subject, short.role = short.role, "code"
+                if coded and long.role == "display":
+                    continue
+                if not coded:
+                    long.role = short.role if short.role != "panel" else long.role
+                short.subject, short.role = long.role, "code"
                 short.evidence.append(
                     f"shorter than {long.column}, and each has one value for each of the other's: its code"
                 )

@@ -59,9 +59,19 @@ def _may_be_words_of_status(guess: Guess) -> bool:
 
 
 _VOID: Final = re.compile(
-    r"storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|\bloekz\b|\bdel\b"
+    r"abgesagt|ausgefallen|afgezegd|suspendid|storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|\bloekz\b|\bdel\b"
 )
 """Names of columns that mark rows which do not count by yes."""
+_CALLED_OFF: Final = re.compile(r"abgesagt|cancel|afgezegd|suspend|ausgefallen")
+"""Of these, names of columns of what was called off and not written by mistake."""
+_ERROR: Final = "entered-in-error"
+_NOT_HELD: Final = {
+    "Procedure": "not-done",
+    "Encounter": "cancelled",
+    "ServiceRequest": "revoked",
+    "MedicationRequest": "cancelled",
+}
+"""The status of what was called off, by resource type."""
 _VALID: Final = re.compile(r"\bvalid\b|gueltig|valide\b|valid[oa]\b|geldig")
 """Names of columns that mark them by no."""
 
@@ -125,13 +135,9 @@ class StatusWriter(DateWriter):
         """Columns that by their names say whether something happened, in words that are not understood."""
         return [guess.column for guess in self._guesses if _may_say_status(guess)]
 
-    def _unread_letters(self) -> list[str]:
-        """Columns that by their names are the status, in letters that are not understood."""
-        return [
-            g.column
-            for g in self._readable
-            if g.role == "status" and not g.of and all(len(v) == 1 and v.isalpha() for v in self._values(g))
-        ]
+    def _unread_words(self) -> list[str]:
+        """Columns that by their names are the status, in words or letters that are not understood."""
+        return [g.column for g in self._readable if g.role == "status" and not g.of and not g.words]
 
     def _voided(self, kind: str) -> str:
         """The condition of rows that a column marks as cancelled or deleted; empty without one."""
@@ -142,7 +148,7 @@ class StatusWriter(DateWriter):
             )
             if word:
                 self._ask(
-                    f"{guess.column}: rows with {word} are taken for cancelled (entered-in-error): are they, or are they not to be made at all?"
+                    f"{guess.column}: rows with {word} are taken for cancelled or entered in error: are they, or are they not to be made at all?"
                 )
                 element = "verificationStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
                 return f"lower({self._cell(guess, f'{kind}.{element}')}) == {literal(word)}"
@@ -158,13 +164,15 @@ class StatusWriter(DateWriter):
         if not voided:
             return line
         value = line.removeprefix("  status: ")
-        return f"  status: {{match: {quoted(voided)}, true: entered-in-error, else: {value}}}"
+        called_off = any(_CALLED_OFF.search(tokens(g.column)) for g in self._all("inactive")[:1])
+        code = _NOT_HELD.get(kind, _ERROR) if called_off else _ERROR
+        return f"  status: {{match: {quoted(voided)}, true: {code}, else: {value}}}"
 
     def _stated_status(self, kind: str, assumed: str, question: str) -> str:
         """The status of rows that count."""
         stated = self._status_cases(kind)
         if stated is None:
-            unread = self._unread_status() if kind in _TREATMENTS else self._unread_letters()
+            unread = self._unread_status() if kind in _TREATMENTS else self._unread_words()
             if unread:
                 self._ask(
                     f"{', '.join(unread)}: does it say the status of each {kind}? Its words are not understood"

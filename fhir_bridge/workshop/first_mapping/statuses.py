@@ -21,15 +21,15 @@ __all__ = [
 ]
 
 _OBSERVATION: Final = {
-    "final": "v|val|vd|valid|val.|validada|validados|confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
+    "final": "definitief|geautoriseerd|gefiatteerd|eind|einduitslag|v|val|vd|valid|val.|validada|validados|confirmed|signed|finalized|approved|auth|authenticated|auth (verified)|final|f|complete|completed|verified|validated|authorised|authorized|released|freigegeben|validiert|"
     "endgültig|endbefund|vollständig|définitif|validé|validée|definitivo|validado|validato|final result|fin|definitive|result final|"
     "firmado|firmato|refertato|informado|rendu|signé|freigeg.|fg|vidiert|medizinisch validiert|med. validiert|techn. und med. validiert|completo|completato",
-    "preliminary": "t|techn. validiert|technisch validiert|pre|pv|prov|prov.|provisional|unconfirmed|unverified|draft|preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
+    "preliminary": "voorlopig|vlp|provisorisch|t|techn. validiert|technisch validiert|pre|pv|prov|prov.|provisional|unconfirmed|unverified|draft|preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
     "provvisorio|preliminar|provisional",
-    "corrected": "corrected|c|correction|korrigiert|korrektur|corrigé|corretto|corregido",
+    "corrected": "gecorrigeerd|corrected|c|correction|korrigiert|korrektur|corrigé|corretto|corregido",
     "amended": "amended|a|addended|ergänzt|modifié|modificato|modificado",
-    "cancelled": "cancelled|canceled|x|storniert|abgebrochen|annulé|annullato|cancelado|anulado",
-    "registered": "registered|pending|in process|in progress|received|ordered|i|o|s|ausstehend|in arbeit|en cours|"
+    "cancelled": "geannuleerd|vervallen|cancelled|canceled|x|storniert|abgebrochen|annulé|annullato|cancelado|anulado",
+    "registered": "aangevraagd|in bewerking|registered|pending|in process|in progress|received|ordered|i|o|s|ausstehend|in arbeit|en cours|"
     "en attente|in corso|in attesa|pendiente|en curso",
     "entered-in-error": "entered-in-error|entered in error|wrong|w|error|d|deleted|irrtümlich|gelöscht|falsch",
 }
@@ -58,9 +58,9 @@ _WORDS: Final = {
     },
     "MedicationAdministration": {
         **_TREATMENT,
-        "completed": "completed|complete|done|given|administered|gegeben|verabreicht|fait|administré|somministrato|administrado|"
+        "completed": "toegediend|gegeven|completed|complete|done|given|administered|gegeben|verabreicht|fait|administré|somministrato|administrado|"
         "transfundiert|transfused|transfusé|transfundido|transfundida|trasfuso|trasfusa|getransfundeerd|infundiert|infused|donné|dado|dato|applied|flushed|confirmed|new bag|g|finished",
-        "not-done": "not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
+        "not-done": "niet gegeven|niet toegediend|geweigerd|overgeslagen|not-done|not done|not given|held|refused|missed|omitted|nicht gegeben|verweigert|non fait|refusé|"
         "non somministrato|no administrado|patient refused|non administré|refus|refusé par le patient|non donné|nicht verabreicht|abgelehnt|"
         "zurück|retour|zurückgegeben|returned|verworfen|discarded|wasted|devuelto|devuelta|détruit|reso|retourné|retournée|nicht transfundiert|"
         "not transfused|ausgelassen|not administered|withheld|refused by patient|rifiutato|rechazado|rehusado|no dado|omitido|omis|omesso|sospeso",

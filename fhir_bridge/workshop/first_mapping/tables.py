@@ -374,7 +374,11 @@ def _of_medication(roles: set[str], words: str, sample: Sample, guesses: list[Gu
         )
         for n, g in enumerate(guesses)
     )
-    if has_words or {"administered", "dose-ordered"} & roles or re.search(r"\bmar\b|administ|gabe", words):
+    if (
+        has_words
+        or {"administered", "dose-ordered"} & roles
+        or re.search(r"\bmar\b|administ|gabe|toedien|somministr", words)
+    ):
         plan.event = "MedicationAdministration"
         return "what was given"
     if not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):

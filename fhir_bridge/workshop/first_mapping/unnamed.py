@@ -88,6 +88,9 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
         role = next((_BY_HEAD[concept] for concept in part.concepts if concept in _BY_HEAD), "")
         if not role or (part is parts[0] and role.endswith("-of")):
             continue
+        known = any(other.concepts - {"code", "id", "name", "label"} for other in parts[1:])
+        if part is parts[0] and known and role == "ward":
+            continue  # `UM_DOSE` is no ward
         numbers = number_form(values, least=0.8)
         if numbers is not None and role not in (
             "limit-of",
