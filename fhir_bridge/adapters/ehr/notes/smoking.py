@@ -147,7 +147,8 @@ _STATES: Final = tuple(
         ),
         (
             "non",
-            rf"""\bnon?-?\ ?sm\w{{0,2}}k\w{{0,2}}r\b(?!\s*['’]s)|\bdoes(?:\ not|n['’]t)\ (?:currently\ )?smoke\b
+            rf"""\b(?:non?-?\ ?|non\ [-–]\ )sm\w{{0,2}}k\w{{0,2}}r\b(?!\s*['’]s)
+            |\bdoes(?:\ not|n['’]t)\ (?:currently\ )?smoke\b
     |\b(?:neither\ smokes|weder\ raucht)\b
             |\b\d+[- ]?(?:year|yr|y)[^.;,]{{0,25}}\bnon-?\ ?smoking\b|\bnon-?\ ?smoking\s+(?:\w+\s+){{0,2}}(?:man
             |woman|lady|gentleman|patient|male|female)\b
@@ -162,7 +163,7 @@ _STATES: Final = tuple(
             |∅|ø|verneint|nil|0
     |n)(?!\w)
             |\b{_NAME}\s+(?:nein|no|none|0)(?=\s*(?:[,;.](?!\d)|\Z))
-            |\bnicht-?\ ?raucher(?:in)?\b|\braucht\ nicht\b(?!\ (?:mehr|derzeit|aktuell))
+            |\bnicht(?:-?\ ?|\ [-–]\ )raucher(?:in)?\b|\braucht\ nicht\b(?!\ (?:mehr|derzeit|aktuell))
     |\b{_SUBSTANCE}\ (?:wird\ |wurde\ )?(?:verneint|negiert)\b
             |\braucht\ und\ trinkt\ nicht\b|\bnegative\ for\ (?:any\ )?(?:\w+,\ ){{0,2}}(?:tobacco|smoking
     |nicotine)\b|\bnikotin[-,/]?\ ?(?!ja\b)(?:[^\W\d]|[\ ,/-]){{0,40}}\b(?:(?:werden|wird)\ )?(?:verneint|negiert)\b
@@ -278,6 +279,7 @@ _DENIED: Final = re.compile(
     r"|denie[sd]|verneint|unlikely|excluded)\b",
     re.IGNORECASE,
 )
+_NONE: Final = re.compile(rf"{_DENIED.pattern}|\b(?:none|nil|nein|neg\w*|leer)\b", re.IGNORECASE)
 _STILL: Final = re.compile(
     r"\b(?:but|now|currently|still|aber|jetzt|aktuell|noch|weiter\w*)\b", re.IGNORECASE
 )
@@ -339,7 +341,7 @@ def smoking(sentence: Sentence, day: date | None) -> Iterator[Fact]:
         for match in pattern.finditer(text):
             if not any(start < match.end() and match.start() < end for _, start, end in mentions):
                 mentions.append((status, match.start(), match.end()))
-    if sentence.section.kind == "risk" and not mentions and _DENIED.search(text) is None:
+    if sentence.section.kind == "risk" and not mentions and _NONE.search(text) is None:
         mentions = [("current", *one.span("name")) for one in _RISK.finditer(text)]
     if len(mentions) > MOST:
         return
