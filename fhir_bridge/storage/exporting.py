@@ -19,8 +19,9 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import has_patient, is_followed
 from fhir_bridge.storage.conditions import Condition, all_of, any_of, live, of_type
 from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.histories import visible_rows
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
-from fhir_bridge.storage.permission import compile_access
+from fhir_bridge.storage.permission import compile_access, is_unbounded
 from fhir_bridge.storage.writing import Parameters, compile_criteria
 
 __all__ = ["UNEXPORTED", "Exported", "Exports", "Page", "Selection"]
@@ -151,9 +152,9 @@ class Exports:
         """
         where = await self._condition(resource_type, access, selection, deleted)
         statement = within_bytes(
-            f"SELECT r.key, r.id, r.bytes FROM resource r WHERE r.key > %s AND {where.text} "  # noqa: S608
+            f"SELECT r.key, r.id, r.bytes, r.version FROM resource r WHERE r.key > %s AND {where.text} "  # noqa: S608
             "ORDER BY r.key LIMIT %s",
-            ("key", "id", "bytes"),
+            ("key", "id", "bytes", "version"),
             "q.key",
         )
         owners = "record_owners(r.key)" if is_followed(resource_type) else _DIRECT
@@ -164,6 +165,9 @@ class Exports:
                 )
             ).fetchall()
             fitting = that_fit(rows)
+            following = len(rows) == count or len(fitting) < len(rows)
+            if deleted:
+                fitting = await _visible(connection, resource_type, access, fitting)
             keys = [row[0] for row in fitting]
             patients: list[Any] = []
             if keys and has_patient(resource_type):
@@ -178,16 +182,18 @@ class Exports:
         return Page(
             [Exported(row[0], row[1], row[2]) for row in fitting],
             [row[0] for row in patients],
-            len(rows) == count or len(fitting) < len(rows),
+            following,
         )
 
     async def _condition(
         self, resource_type: str, access: AccessFilter, selection: Selection, deleted: bool
     ) -> Condition:
         # Both letters: an export is a search that gives whole resources.
-        conditions = [await compile_access(access, resource_type, "s", self._dictionaries)]
+        conditions = [await compile_access(access, resource_type, "s", self._dictionaries, past=deleted)]
         if access.rules_for(resource_type, "r") != access.rules_for(resource_type, "s"):
-            conditions.append(await compile_access(access, resource_type, "r", self._dictionaries))
+            conditions.append(
+                await compile_access(access, resource_type, "r", self._dictionaries, past=deleted)
+            )
         if deleted:
             conditions.append(Condition(f"{of_type(resource_type)} AND r.deleted AND r.version > 0"))
         else:
@@ -208,6 +214,19 @@ class Exports:
                 )
             )
         return all_of(conditions)
+
+
+async def _visible(
+    connection: AsyncConnection, resource_type: str, access: AccessFilter, rows: list[Any]
+) -> list[Any]:
+    """The deletions that the caller may learn of: what was deleted last met the grants."""
+    for letter in ("s", "r"):
+        everything = is_unbounded(access, resource_type, letter)
+        deletions = [(resource_type, row[1], row[3], None, None, row[0]) for row in rows]
+        visible = await visible_rows(connection, access, deletions, letter, everything=everything)
+        keys = {row[5] for row in visible}
+        rows = [row for row in rows if row[0] in keys]
+    return rows
 
 
 _DIRECT = "(SELECT d.patient FROM record d WHERE d.resource = r.key)"

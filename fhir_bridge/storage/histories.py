@@ -26,6 +26,7 @@ from fhir_bridge.storage.indexed import APART
 from fhir_bridge.storage.indexing import Indexed, index
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import (
+    People,
     allowed,
     anybody_denies,
     compile_access,
@@ -39,7 +40,15 @@ from fhir_bridge.storage.permission import (
 from fhir_bridge.storage.search_text import date_value
 from fhir_bridge.storage.stored import Stored, parse_for_reading
 
-__all__ = ["HistoryEntry", "HistoryPage", "HistoryRequest", "history", "read_version"]
+__all__ = [
+    "HistoryEntry",
+    "HistoryPage",
+    "HistoryRequest",
+    "history",
+    "read_current",
+    "read_version",
+    "visible_rows",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,39 @@ class HistoryRequest:
         return self.cursor is None
 
 
+async def read_current(
+    pool: AsyncConnectionPool[AsyncConnection],
+    dictionaries: Dictionaries,
+    resource_type: str,
+    identity: str,
+    access: AccessFilter,
+) -> Stored:
+    """The current version; see `Store.read`."""
+    permitted = await compile_access(access, resource_type, "r", dictionaries, past=True)
+    # version 0: a row that is only referred to was never stored, which is 404 and not 410.
+    statement = (
+        "SELECT r.version, r.last_updated, r.bytes, r.key FROM resource r "  # noqa: S608
+        f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text}"
+    )
+    async with pool.connection() as connection:
+        # Binary: bytea as text is twice as long, and has to be decoded.
+        rows = await connection.execute(
+            statement.encode(), (resource_type, identity, *permitted.values), binary=True
+        )
+        row: Any = await rows.fetchone()
+        if row is not None and row[2] is None:
+            everything = is_unbounded(access, resource_type, "r")
+            deletion = (resource_type, identity, *row)
+            if not await visible_rows(connection, access, [deletion], "r", everything=everything):
+                row = None
+    if row is None:
+        # Hidden or absent, with the same text: a caller must not learn which (docs/rest.md).
+        raise NotFound(f"no {resource_type}/{identity}")
+    if row[2] is None:
+        raise Gone(f"{resource_type}/{identity} was deleted")
+    return Stored(resource_type, identity, *row[:3])
+
+
 async def read_version(
     pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
@@ -96,7 +138,7 @@ async def read_version(
     # Nine digits at most: the column is an integer of four bytes.
     if not version.isascii() or not version.isdigit() or len(version) > 9:
         raise NotFound(f"no {resource_type}/{identity} version {version}")
-    permitted = await compile_access(access, resource_type, "r", dictionaries)
+    permitted = await compile_access(access, resource_type, "r", dictionaries, past=True)
     # Both branches by their primary keys: a plain OR over the joined tables would read the
     # whole history of the resource.
     statement = (
@@ -114,7 +156,7 @@ async def read_version(
         visible = (
             []
             if row is None
-            else await _visible(
+            else await visible_rows(
                 connection, access, [row], "r", everything=is_unbounded(access, resource_type, "r")
             )
         )
@@ -166,7 +208,7 @@ async def _instance_history(
     ends, during = "", TRUE
     if request.at is not None:
         ends, during = f", {_ENDS} AS ends", _current_at(request.at, "v.last_updated", "v.ends")
-    permitted = await compile_access(access, resource_type, "r", dictionaries)
+    permitted = await compile_access(access, resource_type, "r", dictionaries, past=True)
     statement = within_bytes(
         "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.current FROM resource r, LATERAL ("  # noqa: S608
         f"SELECT r.version, r.last_updated, r.bytes, 1 AS current{ends and ', ' + _FOREVER} UNION ALL "
@@ -199,7 +241,7 @@ async def _instance_history(
         return await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
 
     async def visible(connection: AsyncConnection, rows: list[Any]) -> list[Any]:
-        return await _visible(connection, access, rows, "r", everything=everything)
+        return await visible_rows(connection, access, rows, "r", everything=everything)
 
     location = cursors.read(request.cursor, bound) if request.cursor is not None else None
     async with pool.connection() as connection:
@@ -240,7 +282,7 @@ async def _type_history(
         # Without the rules' own bound: of each row the database would else look up
         # again what `mine` already selects.
         searched = replace(access, rules=tuple(replace(rule, patient=None) for rule in access.rules))
-    permitted = {kind: await compile_access(searched, kind, "s", dictionaries) for kind in types}
+    permitted = {kind: await compile_access(searched, kind, "s", dictionaries, past=True) for kind in types}
     searched_for = _permitted(permitted)
 
     async def read(
@@ -266,7 +308,7 @@ async def _type_history(
         for kind in {row[0] for row in rows}:
             of_kind = [row for row in rows if row[0] == kind]
             all_of_kind = is_unbounded(access, kind, "s") and patient is None
-            results += await _visible(connection, access, of_kind, "s", everything=all_of_kind)
+            results += await visible_rows(connection, access, of_kind, "s", everything=all_of_kind)
         return results
 
     async with pool.connection() as connection:
@@ -283,7 +325,7 @@ async def _type_history(
 
 @dataclass(frozen=True, slots=True)
 class _Filled:
-    """Rows of a page that the caller may see. following: where the next begins; empty: nothing was there at all."""
+    """Rows of a page that the caller may see. following: where the next begins; empty: there is none at all."""
 
     rows: list[Any]
     following: Sequence[Any] | None
@@ -324,8 +366,8 @@ async def _filled(
     for _ in range(MOST_READS):
         rows = await read(connection, location, wanted, request.most_bytes - size)
         fitting = that_fit(rows)
-        empty = empty and not rows
         seen = {(row[5], row[2]) for row in await visible(connection, fitting)}
+        empty = empty and not seen
         for row in fitting:
             if (row[5], row[2]) not in seen:
                 continue
@@ -470,12 +512,13 @@ def _entry(row: Any) -> HistoryEntry:
     return HistoryEntry(stored, "POST" if row[2] == 1 else "PUT")
 
 
-async def _visible(
+async def visible_rows(
     connection: AsyncConnection, access: AccessFilter, rows: list[Any], letter: str, *, everything: bool
 ) -> list[Any]:
     """The rows whose own content the caller may see. A deletion shows what it took away: it goes by that content.
 
     Args:
+        rows: type, id, version, time, content (None: a deletion) and key, and what else there is.
         everything: the caller may see all resources of these types, but for what is withheld.
     """
     denied = await anybody_denies(connection, access)
@@ -498,11 +541,37 @@ async def _visible(
     owners = await owners_of_contents(connection, items, {})
     named = await named_by_contents(connection, items) if denied else owners
     refusing = await who_deny(connection, access, frozenset().union(*named)) if denied else set()
+    hidden = await _hidden_deletions(connection, access, rows, letter, people)
     return [
         row
         for (row, item), about, naming in zip(versions, owners, named, strict=True)
-        if allowed(access, item, letter, people, about) and not naming & refusing
+        if row[5] not in hidden and allowed(access, item, letter, people, about) and not naming & refusing
     ]
+
+
+async def _hidden_deletions(
+    connection: AsyncConnection, access: AccessFilter, rows: list[Any], letter: str, people: People
+) -> set[int]:
+    """Keys of those that are deleted by now, and whose last content meets no grant: of them nothing is shown.
+
+    Of what is live the index says so before its versions are read.
+    """
+    if not any(rule.criteria for kind in {row[0] for row in rows} for rule in access.rules_for(kind, letter)):
+        return set()
+    contents = await connection.execute(_LAST, (sorted({row[5] for row in rows}),), binary=True)
+    last = [(key, _indexed(content, identity)) for key, identity, content in await contents.fetchall()]
+    owners = await owners_of_contents(connection, [item for _, item in last], {})
+    return {
+        key
+        for (key, item), about in zip(last, owners, strict=True)
+        if not allowed(access, item, letter, people, about)
+    }
+
+
+_LAST = (
+    "SELECT r.key, r.id, h.bytes FROM resource r, LATERAL (SELECT bytes FROM history WHERE resource = r.key "
+    "AND version < r.version AND kind = 'v' ORDER BY version DESC LIMIT 1) h WHERE r.key = ANY(%s) AND r.deleted"
+)
 
 
 def _indexed(text: bytes, identity: str) -> Indexed:

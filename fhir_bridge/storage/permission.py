@@ -47,12 +47,22 @@ _WORDS = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search
 
 
 async def compile_access(
-    access: AccessFilter, resource_type: str, interaction: str, dictionaries: Dictionaries
+    access: AccessFilter,
+    resource_type: str,
+    interaction: str,
+    dictionaries: Dictionaries,
+    *,
+    past: bool = False,
 ) -> Condition:
-    """What of the stored resources of a type the caller may reach, as a condition on the row `r`."""
+    """What of the stored resources of a type the caller may reach, as a condition on the row `r`.
+
+    Args:
+        past: deletions are reached whatever the criteria of a grant, for which nothing is left of them in the index:
+            who asks so decides by the last content (`histories.visible_rows`).
+    """
     grants: list[Condition] = []
     for rule in access.rules_for(resource_type, interaction):
-        grant = await _rule(rule, resource_type, interaction, dictionaries)
+        grant = await _rule(rule, resource_type, interaction, dictionaries, past=past)
         if grant not in grants:  # an OR of equals would keep PostgreSQL from beginning at the patient
             grants.append(grant)
     return all_of(
@@ -154,9 +164,11 @@ async def _unlabelled(access: AccessFilter, dictionaries: Dictionaries) -> Condi
 
 
 async def _rule(
-    rule: AccessRule, resource_type: str, interaction: str, dictionaries: Dictionaries
+    rule: AccessRule, resource_type: str, interaction: str, dictionaries: Dictionaries, *, past: bool
 ) -> Condition:
     conditions = [await _criterion(code, value, resource_type, dictionaries) for code, value in rule.criteria]
+    if past and conditions:
+        conditions = [any_of([Condition("r.deleted"), all_of(conditions)])]
     if rule.patient is not None:
         await dictionaries.require_records()
         conditions.insert(0, _in_record(rule.patient, resource_type, interaction))

@@ -60,7 +60,7 @@ from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.outlines import Outline
 from fhir_bridge.storage.ownership import of_linked_patient
 from fhir_bridge.storage.parts import Part, read_parts
-from fhir_bridge.storage.permission import compile_access, require
+from fhir_bridge.storage.permission import require
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.results import Results
 from fhir_bridge.storage.searches import Searches
@@ -239,24 +239,7 @@ class Store:
         _check_id(resource_type, identity)
         if resource_type == AUDIT:
             return await self._events.read(identity, access)
-        permitted = await compile_access(access, resource_type, "r", self._dictionaries)
-        # version 0: a row that is only referred to was never stored, which is 404 and not 410.
-        statement = (
-            "SELECT r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
-            f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text}"
-        )
-        async with self.pool.connection() as connection:
-            # Binary: bytea as text is twice as long, and has to be decoded.
-            rows = await connection.execute(
-                statement.encode(), (resource_type, identity, *permitted.values), binary=True
-            )
-            row: Any = await rows.fetchone()
-        if row is None:
-            # Hidden or absent, with the same text: a caller must not learn which (docs/rest.md).
-            raise NotFound(f"no {resource_type}/{identity}")
-        if row[2] is None:
-            raise Gone(f"{resource_type}/{identity} was deleted")
-        return Stored(resource_type, identity, *row)
+        return await histories.read_current(self.pool, self._dictionaries, resource_type, identity, access)
 
     async def vread(self, resource_type: str, identity: str, version: str, access: AccessFilter) -> Stored:
         """A version, current or past. Raises as `read` does."""
