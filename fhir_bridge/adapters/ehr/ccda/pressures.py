@@ -56,8 +56,8 @@ def _join(organizer: Node, systolic: Node, diastolic: Node) -> None:
     link = diastolic.up
     if link is None or link.up is not organizer:
         return
-    said = {signature(child) for child in systolic.children}
-    diastolic.children = [child for child in diastolic.children if signature(child) not in said]
+    repeated = {signature(child) for child in systolic.children}
+    diastolic.children = [child for child in diastolic.children if signature(child) not in repeated]
     diastolic.kind = DIASTOLIC
     organizer.children.remove(link)
     systolic.children.append(link)
