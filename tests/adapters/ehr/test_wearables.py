@@ -470,3 +470,44 @@ def test_recording_too_long_to_be_inline_is_refused_where_its_samples_are_cut_of
     assert result.of("Observation") == []
     (issue,) = result.issues
     assert (issue.code, "holter.dat is cut off" in issue.message) == ("FB-WEAR-001", True)
+
+
+def test_events_of_the_phone_stand_for_themselves_and_what_comes_in_thousands_is_listed(write: Write) -> None:
+    first = datetime(2026, 3, 21, 6, 0)
+    kinds = [
+        ("IrregularHeartRhythmEvent", "HKCategoryValueNotApplicable"),
+        ("ChestTightnessOrPain", "HKCategoryValueSeveritySevere"),
+        ("AppleStandHour", "HKCategoryValueAppleStandHourStood"),
+    ]
+    records = "".join(record(f"HKCategoryTypeIdentifier{kind}", "", value, first) for kind, value in kinds)
+    result = converted(write("export.xml", HEAD + records + records + "</HealthData>"))
+    events = {one["code"]["text"]: one for one in result.of("Observation")}
+    assert set(events) == {"Irregular heart rhythm", "Chest tightness or pain"}
+    assert events["Irregular heart rhythm"]["valueBoolean"] is True
+    assert events["Irregular heart rhythm"]["effectiveDateTime"] == "2026-03-21T06:00:00+01:00"
+    (coding,) = events["Chest tightness or pain"]["valueCodeableConcept"]["coding"]
+    assert coding["code"] == "HKCategoryValueSeveritySevere"
+    (listed,) = [issue.message for issue in result.issues if issue.code == "FB-WEAR-003"]
+    assert "AppleStandHour: 2" in listed
+    assert "Irregular" not in listed
+
+
+def test_annotations_of_wfdb_are_kept_and_rhythms_and_texts_have_their_times(ecg: Path) -> None:
+    wfdb.wrann(
+        "rec1",
+        "atr",
+        numpy.array([0, 100, 250, 500]),
+        symbol=["+", "N", "+", '"'],
+        aux_note=["(N", "", "(AFIB", "artefact"],
+        fs=250,
+        write_dir=str(ecg.parent),
+    )
+    result = converted(ecg)
+    (observation,) = result.of("Observation")
+    texts = [note["text"] for note in observation["note"]]
+    assert texts[-3:] == ["0 s: rhythm N", "1 s: rhythm AFIB", "2 s: artefact"]
+    assert 'annotations (WFDB codes): ": 1, +: 2, N: 1' in texts
+    titles = {one["content"][0]["attachment"]["title"] for one in result.of("DocumentReference")}
+    assert titles == {"rec1.hea", "rec1.dat", "rec1.atr"}
+    ecg.with_suffix(".atr").write_bytes(b"")
+    assert converted(ecg).outcomes[-1][1] == "converted"

@@ -220,6 +220,29 @@ def vital_text(s: Node, ctx: Context) -> str | None:
     return fit.text if fit else None
 
 
+def _diastolic(ctx: Context, x: Any) -> Any:
+    for node in items(x):
+        sent = " ".join(part for part in (node.attributes.get("value"), node.attributes.get("unit")) if part)
+        return fitted(ctx, "8462-4", physical(ctx, node), sent or node.text)
+    return None
+
+
+@function(context=True, nulls=True, returns="Quantity", reads=("quantity",))
+def diastolic_quantity(ctx: Context, x: Any) -> Quantity | None:
+    """The value of a diastolic pressure as the profile takes it; null where it can't be."""
+    fit = _diastolic(ctx, x)
+    return fit.quantity if fit else None
+
+
+@function(context=True, nulls=True, returns="string", reads=("quantity",))
+def diastolic_text(ctx: Context, x: Any) -> str | None:
+    """A diastolic pressure as it was sent, where its quantity does not say that."""
+    before = list(ctx.issues)
+    fit = _diastolic(ctx, x)
+    ctx.issues[:] = before
+    return fit.text if fit else None
+
+
 @function(scope=True, returns="string")
 def within(s: Node) -> str:
     """The kind of the statement that this one is in; empty for an entry."""
@@ -243,6 +266,8 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "vital_code": vital_code,
     "vital_quantity": vital_quantity,
     "vital_text": vital_text,
+    "diastolic_quantity": diastolic_quantity,
+    "diastolic_text": diastolic_text,
     "within": within,
 }
 """All of them."""

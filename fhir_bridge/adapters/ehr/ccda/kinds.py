@@ -7,8 +7,10 @@ from typing import Final
 
 from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node
 
-__all__ = ["KINDS", "PARTS", "WRAPPERS", "kind_of"]
+__all__ = ["DIASTOLIC", "KINDS", "PARTS", "WRAPPERS", "kind_of"]
 
+DIASTOLIC: Final = "DiastolicPressure"
+"""A diastolic pressure that is a part of the systolic one (`pressures.py`)."""
 _ENTRY: Final = "2.16.840.1.113883.10.20.22.4."
 
 _TEMPLATES: Final[Mapping[str, str]] = {
@@ -90,6 +92,7 @@ PARTS: Final[Mapping[str, frozenset[str]]] = {
         "PriorityPreference": "*",
         "EntryReference": "*",
         "FreeTextSig": "*",
+        DIASTOLIC: "Observation",
     }.items()
 }
 """Statements that say something of the one they are in, by where they do."""
@@ -146,6 +149,8 @@ KINDS: Final = frozenset(
 
 def kind_of(statement: Node, container: Node) -> str:
     """The kind of a statement within the one that it is in (`NOTHING` for an entry)."""
+    if statement.kind == DIASTOLIC:
+        return DIASTOLIC
     kind = ""
     for template in statement.children:
         if template.tag == "templateId":

@@ -12,6 +12,7 @@ from fhir_bridge.adapters.ehr.ccda.kinds import KINDS, kind_of
 from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node, relations
 from fhir_bridge.adapters.ehr.ccda.parsing import Root
 from fhir_bridge.adapters.ehr.ccda.parties import PARTIES, hash_of, parties
+from fhir_bridge.adapters.ehr.ccda.pressures import join_pressures
 from fhir_bridge.adapters.ehr.ccda.stated import narrative_facts
 from fhir_bridge.adapters.ehr.ccda.versions import VERSIONED, DocumentVersion, version_of
 from fhir_bridge.adapters.ehr.dtm import timestamp
@@ -206,6 +207,8 @@ def _statements(
     scopes: dict[str, list[Node]],
     keys: dict[str, dict[str, str]],
 ) -> None:
+    if around.tag == "organizer":
+        join_pressures(around)
     for statement in around.contained():
         statement.container = container
         statement.kind = kind = kind_of(statement, container)

@@ -26,8 +26,10 @@ from fhir_bridge.adapters.ehr.wearables.apple_ecg import is_ecg, read_ecg
 from fhir_bridge.adapters.ehr.wearables.functions import FUNCTIONS
 from fhir_bridge.adapters.ehr.wearables.measures import (
     APPLE,
+    FREQUENT,
     SYSTEMS,
     Measure,
+    event_name,
     is_impossible,
     number_of,
     ucum_value,
@@ -65,7 +67,7 @@ _OPTIONS: Final = (
 _NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "Reading": frozenset("patient origin series kept file device locator source".split()),
-        "Sample": frozenset("code value low low_unit unit start end device text locator".split()),
+        "Sample": frozenset("code value low low_unit unit start end device text event locator".split()),
         "Summary": frozenset(
             "code unit start end device count least most total mean daily statistic locator".split()
         ),
@@ -91,6 +93,7 @@ class _Pressure(NamedTuple):
 _Pressures = dict[tuple[str, str, Device], dict[str, _Pressure]]
 _SYSTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureSystolic"
 _DIASTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureDiastolic"
+_CATEGORY: Final = "HKCategoryTypeIdentifier"
 _SLEEP: Final = "HKCategoryTypeIdentifierSleepAnalysis"
 
 
@@ -468,6 +471,12 @@ class _File:
         value = number_of(attributes.get("value"))
         if value is None and kind.startswith("HKQuantity"):
             yield self._rejected(f"the value of a {kind} is no number", locator, "FB-WEAR-002")
+            return
+        if value is None and kind.startswith(_CATEGORY) and kind not in FREQUENT and attributes.get("value"):
+            code = Coded(SYSTEMS["apple"], kind, event_name(kind))
+            event = attributes["value"]
+            sample = Sample(code, None, start, end if end != start else None, device, locator, event=event)
+            yield self._reading(f"{locator}/{kind}", [sample], None, of=f"{_of(sample)}\0{event}")
             return
         if value is None:
             self._left[kind or "Record"] += 1

@@ -10,9 +10,11 @@ from typing import Final, NamedTuple
 __all__ = [
     "APPLE",
     "COLUMNS",
+    "FREQUENT",
     "OPEN_MHEALTH",
     "SYSTEMS",
     "Measure",
+    "event_name",
     "is_impossible",
     "number_of",
     "ucum_value",
@@ -60,6 +62,19 @@ APPLE: Final[Mapping[str, Measure]] = {
     "HKCategoryTypeIdentifierSleepAnalysis": Measure("sum", "min"),
 }
 """Apple's identifiers that come in thousands; any other quantity stands for itself."""
+
+FREQUENT: Final = frozenset(
+    f"HKCategoryTypeIdentifier{name}"
+    for name in "AppleStandHour HandwashingEvent ToothbrushingEvent MindfulSession".split()
+)
+"""Apple's categories that come in thousands and say nothing of health by themselves: listed, no event of its own."""
+
+
+def event_name(identifier: str) -> str:
+    """A category as people read it: `…IrregularHeartRhythmEvent` is an `Irregular heart rhythm`."""
+    words = re.findall("[A-Z][a-z0-9]*", identifier.removeprefix("HKCategoryTypeIdentifier"))
+    return " ".join(words[:-1] if len(words) > 1 and words[-1] == "Event" else words).capitalize()
+
 
 OPEN_MHEALTH: Final[Mapping[str, tuple[str, Measure]]] = {
     "heart-rate": ("heart_rate", Measure("mean")),

@@ -157,12 +157,16 @@ class Measured:
 
 @dataclass(slots=True)
 class Sample(Measured):
-    """One measured value. `low`, in `low_unit`, is the diastolic pressure beside a systolic one."""
+    """One measured value. `low`, in `low_unit`, is the diastolic pressure beside a systolic one.
+
+    An `event` (an irregular rhythm, a symptom) has the category that it is of in place of a value.
+    """
 
     value: str | None = None
     low: str | None = None
     text: str | None = None
     low_unit: str | None = None
+    event: str | None = None
 
 
 @dataclass(slots=True)

@@ -116,7 +116,9 @@ def read_wfdb(path: Path, limit: int) -> tuple[Recording, list[Path]]:
     elif record.base_date is not None:
         start = str(record.base_date)
     notes += [text.strip() for text in record.comments or () if text.strip()]
-    notes += _beats(stem)
+    if (annotated := Path(f"{stem}.atr")).exists():
+        files.append(annotated)
+        notes += _annotated(annotated, frequency)
     seconds = Decimal(int(record.sig_len or 0)) / frequency if frequency else None
     recording = Recording(
         str(record.record_name), start, seconds, channels, None, whole, inline, _is_ecg(channels), notes
@@ -132,17 +134,35 @@ def _wfdb() -> Any:
     return wfdb
 
 
-def _beats(stem: str) -> list[str]:
-    """How many annotations there are of each symbol, where a file of reference annotations is beside the recording."""
+def _annotated(path: Path, frequency: Decimal) -> list[str]:
+    """What reference annotations say: how many there are of each symbol, and when a rhythm begins or a text is."""
     wfdb = _wfdb()
-    if not Path(f"{stem}.atr").exists():
-        return []
     try:
-        symbols = Counter(wfdb.rdann(stem, "atr").symbol)
+        annotations = wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
+        symbols = Counter(annotations.symbol)
+        texts = [
+            (Decimal(int(sample)) / frequency, symbol, text)
+            for sample, symbol, aside in zip(
+                annotations.sample, annotations.symbol, annotations.aux_note or (), strict=False
+            )
+            if (text := aside.replace("\0", "").strip())
+        ]
     except Exception:  # noqa: BLE001 - the library fails on a damaged file in any way
         return ["the annotations can't be read"]
     counted = ", ".join(f"{symbol}: {count}" for symbol, count in sorted(symbols.items()))
-    return [f"annotations (WFDB codes): {counted}"]
+    # A rhythm is `(AFIB` beside the symbol `+` (WFDB, annotations).
+    timed = [
+        f"{float(seconds):g} s: {f'rhythm {text[1:]}' if symbol == '+' and text[0] == '(' else text}"
+        for seconds, symbol, text in texts
+    ]
+    return [*([f"annotations (WFDB codes): {counted}"] if counted else []), *_first(timed)]
+
+
+def _first(notes: list[str]) -> list[str]:
+    """No more notes than an Observation is to have; the file has all."""
+    if len(notes) <= _NOTES:
+        return notes
+    return [*notes[:_NOTES], f"{len(notes) - _NOTES} more annotations are in the file"]
 
 
 def read_edf(path: Path, limit: int) -> tuple[Recording, str | None]:
@@ -217,9 +237,7 @@ def _edf(reader: Any, path: Path, limit: int) -> tuple[Recording, str | None]:
         channels.append(Channel(number + 1, label, unit, rate, sampled, lead))
     onsets, _, texts = reader.readAnnotations()
     notes = [f"{float(onset):g} s: {text}" for onset, text in zip(onsets, texts, strict=False)]
-    if len(notes) > _NOTES:
-        notes = [*notes[:_NOTES], f"{len(notes) - _NOTES} more annotations are in the file"]
-    notes = [*of_units, *notes]
+    notes = [*of_units, *_first(notes)]
     start = reader.getStartdatetime()
     code = reader.getPatientCode().strip()
     model = reader.getEquipment().strip()
