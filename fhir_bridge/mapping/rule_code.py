@@ -19,7 +19,7 @@ from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.node_code import NodeCompiler
 from fhir_bridge.mapping.reads import Read, Use, others_of, shown_of
 from fhir_bridge.mapping.rule_plan import RulePlan
-from fhir_bridge.mapping.runtime import ElementTarget
+from fhir_bridge.mapping.runtime import DELTA, ElementTarget
 from fhir_bridge.mapping.sections import SectionPlan
 from fhir_bridge.mapping.shape import RULE_KEYS, Problems, Spot, required_names, rooted
 from fhir_bridge.mapping.statements import Piece, RuleHead
@@ -64,7 +64,9 @@ class RuleCompiler:
         self.split = split
         self.trace = trace
         update = rule.node.get("update")
-        self.delta = isinstance(update, Scalar) and update.value == "delta"
+        stated = update.value if isinstance(update, Scalar) else None
+        self.passing = stated == "passing"
+        self.delta = self.passing or stated == "delta"
         self.nodes = NodeCompiler(
             writer, expressions, problems, rule.name, scope=rule.scope, trace=trace, delta=self.delta,
             looked_into=elements_of_owners(rule.type) | {"status"},
@@ -168,6 +170,7 @@ class RuleCompiler:
             early=self.early,
             locals_=early_locals,
             delta=self.delta,
+            passing=self.passing,
             reads=self.writer.object("A", nodes.reads, "reads of " + rule.name)
             if self.expressions.marking
             else "",
@@ -398,7 +401,8 @@ class RuleCompiler:
         self.moment = self._piece("bt", before)
         if self.delta:
             writer.line("cl = []")
-        entries, without = ("[bt[1], ctx.update]", "[ctx.update]") if self.delta else ("[bt[1]]", "()")
+        update = "ctx.update" if self.passing else writer.constant(DELTA) if self.delta else ""
+        entries, without = (f"[bt[1], {update}]", f"[{update}]") if update else ("[bt[1]]", "()")
         writer.line(f"ext = {entries} if bt[1] else {without}")
         writer.line("if ctx.sequence is not None: ext = [*ext, ctx.sequence]")
         writer.line("m = {}")

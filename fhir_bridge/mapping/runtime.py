@@ -22,6 +22,7 @@ from fhir_bridge.mapping.reads import Application, Applied, Reads, Use
 from fhir_bridge.mapping.site import Site
 
 __all__ = [
+    "DELTA",
     "Context",
     "Conversion",
     "ElementTarget",
@@ -38,7 +39,7 @@ Outcome = Literal["converted", "partial", "rejected"]
 _REMEMBERED = 60_000
 """Parts of outputs that a context remembers, some hundred bytes each."""
 
-_DELTA = {"url": "update", "valueCode": "delta"}
+DELTA = {"url": "update", "valueCode": "delta"}
 _PASSING = {"url": "update", "valueCode": "passing"}
 
 _OF_VALUES = frozenset(("FB-MAP-207", "FB-MAP-208", "FB-MAP-209"))
@@ -317,8 +318,8 @@ class Context:
         self.instances: dict[str, list[Instance]] = {}
         self.reference_index: dict[tuple[str, int], dict[int, list[Instance]]] = {}
         self.source_uri = ""
-        self.update = _DELTA
-        """The entry of a delta in the source-record extension."""
+        self.update = DELTA
+        """The entry of a rule with `update: passing` in the source-record extension."""
         self.sequence: dict[str, str] | None = None
         """The record's entry in the source-record extension that orders records of one business time."""
         self.record_time: tuple[datetime | None, dict[str, Any] | None] = (None, None)
@@ -385,7 +386,7 @@ class Context:
             self.instances = {}
         if self.reference_index:
             self.reference_index = {}
-        self.update = _PASSING if getattr(record, "passing", False) else _DELTA
+        self.update = _PASSING if getattr(record, "passing", False) else DELTA
         sequence = record.sequence
         self.sequence = {"url": "sequence", "valueString": sequence} if sequence else None
         zone = getattr(record, "zone", None)

@@ -59,7 +59,11 @@ _RULE: Schema = {
         "description": "what distinguishes resources: parts (`?` at the end: may be empty), or `=patient(…)`",
     },
     "time": {"type": "string", "description": "business time; default the record's"},
-    "update": {"enum": ["snapshot", "delta"], "description": "delta: elements that are absent are unchanged"},
+    "update": {
+        "enum": ["snapshot", "delta", "passing"],
+        "description": "delta: elements that are absent are unchanged; passing: a delta that changes nothing which "
+        "records about the resource say, where the source's record is about something else",
+    },
     "on_error": {"enum": ["part", "record"], "description": "record: a failure rejects the whole record"},
     "unpivot": {
         "type": "object",

@@ -274,6 +274,7 @@ class SectionCompiler:
             ),
             head.profiles,
             head.delta,
+            head.passing,
             len(layout.variables),
         )
 

@@ -16,7 +16,7 @@ from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.record import elements_of_owners, owners_of
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping.head_code import HEADS
-from fhir_bridge.mapping.runtime import Context, JsonOutput
+from fhir_bridge.mapping.runtime import DELTA, Context, JsonOutput
 
 __all__ = ["NoSections", "SectionPlan", "Sections", "known_key", "settle", "unchanged", "written"]
 
@@ -58,7 +58,7 @@ class SectionPlan(NamedTuple):
         type: the resource type.
         bits: number of a branch -> its bit.
         profiles: of `meta.profile`.
-        delta: the rule updates parts of a resource.
+        delta: the rule updates parts of a resource; passing: in passing, where the record is about something else.
         lets: how many variables stand in keys for the values that decide them.
     """
 
@@ -67,6 +67,7 @@ class SectionPlan(NamedTuple):
     sections: tuple[Section, ...]
     profiles: list[str]
     delta: bool
+    passing: bool
     lets: int
 
 
@@ -371,7 +372,8 @@ class Sections:
             known = self._metas.get((id(entry), id(ctx.update)))
             if known is not None and known[0] is entry:
                 return known[1]
-        extension = [item for item in (entry, ctx.update if self._plan.delta else None, sequence) if item]
+        update = ctx.update if self._plan.passing else DELTA if self._plan.delta else None
+        extension = [item for item in (entry, update, sequence) if item]
         content: dict[str, Any] = {}
         if extension:
             content["extension"] = [{"url": SOURCE_EXTENSION, "extension": extension}]

@@ -92,6 +92,7 @@ class RuleHead:
     early: list[Piece]
     locals_: list[str]
     delta: bool
+    passing: bool
     reads: str
     document_marks: str
     profiles: list[str]

@@ -18,6 +18,13 @@ from fhir_bridge.storage.indexing import Identity, identify_within, make_rows
 from fhir_bridge.storage.origins import ConvertedBy, conversion_keys
 from fhir_bridge.storage.ownership import owners, same_person
 from fhir_bridge.storage.records import LOOSE, Claim, ClaimRow, KnownRecord, RecordSet
+from fhir_bridge.storage.stated_facts import (
+    documents_of_fact,
+    ended_documents,
+    facts_of_documents,
+    is_ended,
+    is_fact,
+)
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.subjects import LoadResult, Message, Subject, read_subject
 from fhir_bridge.storage.versions import Current, lock, write_versions
@@ -87,6 +94,7 @@ class Batch:
         # record gives up another may say now.
         claims = await self._take(accepted)
         await self._settle(settled)
+        await self._follow_documents()
         await self._save(accepted, claims)
 
     async def _enter(self, sets: list[BatchSet]) -> list[BatchSet]:
@@ -140,6 +148,7 @@ class Batch:
         changed = await deliveries.mark(self.connection, series, standing, resources)
         await records.keep_outputs(self.connection, changed)
         await self._settle(await self._folded_again(changed))
+        await self._follow_documents()
         await self._save([], [])
 
     async def _lock(self, resources: Collection[int]) -> None:
@@ -150,7 +159,8 @@ class Batch:
         # person wrote it (`read_subject`).
         bare = [key for key, row in rows.items() if row.live and key not in states]
         claimed = await self._claimed(bare) if bare else set()
-        for key, identity in numbers.items():
+        for key in [number for number in numbers if number in resources]:
+            identity = numbers[key]
             rows[key] = Current(key, *identity, 0, 0, True, None, None, None, fresh=True)
         for key, row in sorted(rows.items()):
             self.subjects[row.type, row.id] = read_subject(row, states.get(key, {}), claimed=key in claimed)
@@ -386,6 +396,42 @@ class Batch:
         precedence = self.settings.precedence.get(subject.current.type, ())
         subject.settle(precedence, self.outcomes, referred=referred)
 
+    async def _follow_documents(self) -> None:
+        """Bring what texts state to how their documents are now: in error where these were replaced or withdrawn."""
+        changed = [subject for subject in self.subjects.values() if subject.changed]
+        documents = {
+            subject.current.key for subject in changed if subject.current.type == "DocumentReference"
+        }
+        facts = [subject for subject in changed if subject.content and documents_of_fact(subject.content)]
+        if documents:
+            stored = await facts_of_documents(self.connection, documents)
+            others = stored - {subject.current.key for subject in self.subjects.values()}
+            if others:
+                await self._lock(others)
+            by_key = {subject.current.key: subject for subject in self.subjects.values()}
+            facts += [by_key[key] for key in sorted(stored) if key in by_key and not by_key[key].changed]
+        for subject in self.subjects.values():
+            # Its state is then not what is current: it keeps its own content.
+            if subject.touched and not subject.changed and is_fact(subject.current.bytes):
+                subject.overruled = True
+        if not facts:
+            return
+        named = {name for fact in facts for name in documents_of_fact(fact.stated(self._precedence(fact)))}
+        here = {
+            subject.current.id: subject
+            for subject in self.subjects.values()
+            if subject.current.type == "DocumentReference"
+        }
+        ended = await ended_documents(self.connection, named - here.keys())
+        ended |= {name for name in named & here.keys() if is_ended(here[name].present)}
+        for fact in facts:
+            statement = fact.stated(self._precedence(fact))
+            wrong = any(name in ended for name in documents_of_fact(statement))
+            fact.follow(statement, self.outcomes, wrong=wrong)
+
+    def _precedence(self, subject: Subject) -> Sequence[str]:
+        return self.settings.precedence.get(subject.current.type, ())
+
     async def _referred(self, subjects: list[Subject]) -> set[int]:
         """Which of the subjects others refer to: those of this transaction as they will be, the rest as stored."""
         changed = [subject for subject in self.subjects.values() if subject.changed]
@@ -427,7 +473,10 @@ class Batch:
         # Deleted first: a source that says nothing any more must leave no row, and an upsert removes none.
         if folded:
             await remove_states(connection, folded)
-        rows = [(subject.current.key, subject.states, subject.live) for subject in touched]
+        rows = [
+            (subject.current.key, subject.states, subject.live and not subject.overruled)
+            for subject in touched
+        ]
         await write_states(connection, rows)
         # One row a key: ON CONFLICT DO UPDATE refuses a statement that meets the same row twice.
         await records.write_claims(

@@ -142,6 +142,7 @@ class Subject:
     changed: bool = False
     touched: bool = False
     folded_again: bool = False
+    overruled: bool = False
     past: list[PastVersion] = field(default_factory=list)
 
     def take(
@@ -184,6 +185,9 @@ class Subject:
         newest = newest_of(self.states.values())
         if same and not late and not conflict and _same_content(contribution.resource, newest.resource):
             outcomes.unchanged += 1  # another source says it too: a file under another name
+            return contribution.arrival
+        if same and contribution.passing and not newest.passing and not conflict:
+            outcomes.unchanged += 1  # told in passing, of what others are about
             return contribution.arrival
         if conflict:
             outcomes.conflicts += 1
@@ -259,6 +263,36 @@ class Subject:
             newest = newest_of(self.states.values())
             self._become(content, digest, newest, None)
             outcomes.updated += 1
+
+    @property
+    def present(self) -> dict[str, Any] | None:
+        """The content as it will be; None where it is deleted."""
+        if self.content is not None or not self.live:
+            return self.content
+        return parse(self.current.bytes or b"{}")
+
+    def stated(self, precedence: Sequence[str]) -> dict[str, Any]:
+        """What its sources say of it, whatever became of it."""
+        return merge(list(self.states.values()), precedence) if self.states else {}
+
+    def follow(self, statement: dict[str, Any], outcomes: LoadResult, *, wrong: bool) -> None:
+        """Take what a text states back, or make it current again, with its document."""
+        content = (
+            withdrawn(statement) if wrong and statement.get("status") != "entered-in-error" else statement
+        )
+        if not statement or content is None or REST in self.states:  # people's edits stay
+            return
+        self.overruled = wrong
+        digest = content_hash(content)
+        if self.live and digest == self.hash:
+            self.touched = self.touched or wrong
+            return
+        self.touched = True
+        self._become(content, digest, newest_of(self.states.values()), None)
+        outcomes.updated += 1
+        if wrong:
+            text = "its document was replaced or withdrawn: entered in error"
+            outcomes.add_issue("FB-STORE-015", text, f"{self.current.type}/{self.current.id}")
 
     def _become(
         self,

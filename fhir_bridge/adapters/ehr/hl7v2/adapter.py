@@ -273,7 +273,7 @@ def read_message(
             )
         )
     if message.outcome == "read" and (undone := left_undone(message.kind)):
-        issues.append(new_issue("FB-HL7-027", undone, locator))
+        issues.append(new_issue("FB-HL7-027", undone, message.locator))
     if message.outcome == "read":
         text = "the patient has no identifier (PID-3, PID-2, PID-4)"
         issues += (
