@@ -42,10 +42,11 @@ _DATE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 
 @dataclass(frozen=True, slots=True)
 class Studied:
-    """What the study covers: genes by symbol, and a sentence on its regions."""
+    """What the study covers: genes by symbol, a sentence on its regions, and these as BED in base64."""
 
     genes: tuple[str, ...] = ()
     description: str | None = None
+    bed: str | None = None
 
 
 class Place(NamedTuple):
@@ -399,6 +400,11 @@ class Study:
         """Whether all that the file says of the sample could be read."""
         file = self.file
         return not (file.cut or file.lost_lines or file.limited or self.lost_calls or self.ungenotyped)
+
+    @property
+    def studied_bed(self) -> str | None:
+        """The regions that the study covers, as BED in base64; None where no BED file says them, or too many."""
+        return self.file.studied.bed
 
     @property
     def called_bed(self) -> str | None:

@@ -28,10 +28,11 @@ async def options_by_kept(url: str, paths: Sequence[Path], given: Mapping[str, A
     A variant that a newer file no longer makes reportable is no error: what others refer to says on what it said. What
     a release said of the variants counts until a newer one comes, not until a newer file comes.
     """
-    samples = {name for path in paths for name in samples_of(path)}
     stored: set[str] = set()
     async with await Store.open(url, max_size=1) as store:
-        files = [file for file in await store.kept_files.every() if not samples.isdisjoint(file.parts)]
+        known = await store.kept_files.every()
+        samples = {name for path in paths for name in samples_of(path)} if known else set()
+        files = [file for file in known if not samples.isdisjoint(file.parts)]
         for file in files if given.get("keep") else ():
             stored.update(await variants_stored_of(store, file))
     results = dict(given)

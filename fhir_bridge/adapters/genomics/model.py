@@ -110,6 +110,7 @@ _STUDY = (
     "no_calls",
     "reference",
     "regions",
+    "studied_bed",
     "uncalled_bed",
     "unclear",
     "variants",

@@ -31,7 +31,8 @@ CODES = {
 PAGE = 1_000
 MOST = 100_000
 """Stored Observations of one person that an answer looks at."""
-_DEAD = frozenset(("entered-in-error", "cancelled"))
+_DEAD = frozenset(("entered-in-error", "cancelled", "not-done"))
+"""What says nothing of a person: results, tests and files that were withdrawn, or were never done."""
 
 
 @dataclass(slots=True, eq=False)
@@ -197,8 +198,12 @@ async def _contents(call: Call, stored: Sequence[Stored]) -> Sequence[bytes]:
 
 
 def _read(contents: Sequence[bytes]) -> list[Result]:
+    return [Result.of(resource) for resource in _living(contents)]
+
+
+def _living(contents: Sequence[bytes]) -> list[dict[str, Any]]:
     resources = [loads(content) for content in contents]
-    return [Result.of(resource) for resource in resources if resource.get("status") not in _DEAD]
+    return [resource for resource in resources if resource.get("status") not in _DEAD]
 
 
 async def _search(
@@ -229,11 +234,11 @@ async def _read_studies(call: Call, subject: str, evidence: Evidence) -> None:
         evidence.warn("the caller may not see Procedures: which regions were studied is not known")
         return
     stored = await _search(call, subject, "Procedure")
-    procedures = [loads(content) for content in await _contents(call, stored)]
+    procedures = _living(await _contents(call, stored))
     documents: list[dict[str, Any]] = []
     if call.access.permits("DocumentReference", "s"):
         matches = await _search(call, subject, "DocumentReference")
-        documents = [loads(content) for content in await _contents(call, matches)]
+        documents = _living(await _contents(call, matches))
     if call.access.permits("Specimen", "s"):
         matches = await _search(call, subject, "Specimen")
         for content in await _contents(call, matches):

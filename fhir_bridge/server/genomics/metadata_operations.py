@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fhir_bridge.adapters.genomics.query import Interval, RangeQuestion, build_of, overlapping
+from fhir_bridge.adapters.genomics.query import Interval, RangeQuestion, around, build_of, merged, overlapping
 from fhir_bridge.server.genomics.answering import answer
 from fhir_bridge.server.genomics.evidence import Evidence, read_stored
 from fhir_bridge.server.genomics.operation import GenomicsOperation
@@ -85,4 +85,5 @@ def _listed(regions: tuple[Interval, ...] | None, asked: list[Interval]) -> str:
     """What of the ranges lies in some regions; `unknown` where these, or the ranges in their build, are not known."""
     if regions is None or not asked:
         return "unknown"
-    return ", ".join(map(str, overlapping(regions, asked))) or "none"
+    near = [region for each in merged(asked) for region in around(regions, each)]
+    return ", ".join(map(str, overlapping(near, asked))) or "none"

@@ -6,10 +6,12 @@ import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from fhir_bridge.adapters.genomics.query import (
     Interval,
+    around,
     build_of,
     codes_of,
     merged,
@@ -31,7 +33,8 @@ class Analysis:
 
     Attributes:
         build: name of the genome build; build_concept: as it is stated.
-        studied: regions on sequences; None where they are not stated as regions.
+        studied: regions on sequences; None where they are not stated as regions. called: those that were called; None
+            where that is not stated beside them.
         uncalled: those that could not be called; None where that is not stated.
         specimen: id of the Specimen.
     """
@@ -42,6 +45,7 @@ class Analysis:
     uncalled: tuple[Interval, ...] | None
     specimen: str | None
     changes: tuple[dict[str, Any], ...] = ()
+    called: tuple[Interval, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +94,25 @@ def _regions(
 ) -> tuple[Interval, ...] | None:
     """The regions of BED files that are attached to documents; None where there is none that can be read."""
     results: list[Interval] = []
-    known = False
+    known = 0
     for identity in files:
         for content in (documents.get(identity or "") or {}).get("content") or ():
             data = (content.get("attachment") or {}).get("data") if isinstance(content, dict) else None
             if isinstance(data, str) and build is not None:
                 try:
-                    results += read_bed(base64.b64decode(data), build)
+                    results += _read_regions(data, build)
                 except (binascii.Error, ValueError):
                     continue
-                known = True
-    return tuple(merged(results)) if known else None
+                known += 1
+    if known < 2:
+        return tuple(results) if known else None
+    return tuple(merged(results))
+
+
+@lru_cache(maxsize=8)
+def _read_regions(data: str, build: str) -> tuple[Interval, ...]:
+    """The regions of an attached BED file, in order; that of an exome takes a while."""
+    return tuple(read_bed(base64.b64decode(data), build))
 
 
 def _analysis(resource: Mapping[str, Any], documents: Mapping[str, Mapping[str, Any]]) -> Analysis:
@@ -136,12 +148,15 @@ def _analysis(resource: Mapping[str, Any], documents: Mapping[str, Mapping[str, 
         for item in _extensions(resource, "genomic-study-analysis-change-type")
         if isinstance(item.get("valueCodeableConcept"), dict)
     )
-    studied_regions = _regions(parts["studied"], documents, build)
-    if studied_regions is None:
-        studied_regions = _regions(parts["called"], documents, build)
-    uncalled = _regions(parts["uncalled"], documents, build)
+    regions = {name: _regions(files, documents, build) for name, files in parts.items()}
     return Analysis(
-        build, concept if isinstance(concept, dict) else None, studied_regions, uncalled, specimen, changes
+        build,
+        concept if isinstance(concept, dict) else None,
+        regions["called"] if regions["studied"] is None else regions["studied"],
+        regions["uncalled"],
+        specimen,
+        changes,
+        regions["called"],
     )
 
 
@@ -196,13 +211,15 @@ def _covered(intervals: Sequence[Interval], analysis: Analysis | None) -> Covera
         return "unknown"
     if wanted.start == wanted.end:
         wanted = Interval(wanted.accession, max(0, wanted.start - 1), wanted.end + 1)
-    if analysis.uncalled is not None and not list(uncovered(wanted, analysis.uncalled)):
+    unclear = overlapping(around(analysis.uncalled or (), wanted), [wanted])
+    if unclear and not list(uncovered(wanted, unclear)):
         return "no"
     if analysis.studied is None:
         return "unknown"
-    seen = overlapping(analysis.studied, [wanted])
+    seen = overlapping(around(analysis.studied, wanted), [wanted])
+    if analysis.called is not None:
+        seen = overlapping(around(analysis.called, wanted), seen)
     if not seen:
         return "no"
-    gaps = list(uncovered(wanted, analysis.studied))
-    unclear = overlapping(analysis.uncalled or (), [wanted])
+    gaps = list(uncovered(wanted, seen))
     return "partly" if gaps or unclear else "yes"

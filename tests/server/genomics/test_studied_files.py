@@ -26,6 +26,8 @@ BLOCKS = (
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("studied")
     site(path)
+    with (path / "crosswalk.csv").open("a") as file:
+        file.write("NA-CORA;urn:oid:2.25.7;C1\nNA-DORA;urn:oid:2.25.7;D1\n")
     return path
 
 
@@ -84,3 +86,52 @@ def test_a_block_that_no_read_covers_was_not_called(http: Http, load: Any, keep:
     assert asked(http, "B1", f"{ONE}:9000-10100") == (False, "partly")
     assert asked(http, "B1", f"{ONE}:10500-10501") == (True, "yes")
     assert asked(http, "B1", f"{ONE}:10550-10560") == ("not-performed", "no")
+
+
+@pytest.mark.parametrize("keep", [(), ("--keep-file",)])
+def test_the_regions_of_a_study_are_what_was_studied(
+    http: Http, load: Any, folder: Path, keep: tuple[str, ...]
+) -> None:
+    bed = folder / "study.bed"
+    bed.write_text("chr1\t2000\t6000\tMYH7\nchr1\t5000\t10000\n7\t100\t200\n")
+    lines = ("chr1 3001 . T C 50 PASS . GT 0/1", "chr7 9000 . T C 50 PASS . GT 0/1")
+    load("NA-ANNA", "20260403" if keep else "20260402", lines, "--set", f"studied_bed={bed}", *keep)
+    assert asked(http, "A1", f"{ONE}:3000-4000") == (True, "yes")
+    assert asked(http, "A1", f"{ONE}:5500-6500") == (False, "yes")
+    assert asked(http, "A1", f"{ONE}:9000-11000") == (False, "partly")
+    assert asked(http, "A1", f"{ONE}:2000-2000") == (False, "partly")
+    assert asked(http, "A1", f"{ONE}:1000-2000") == ("not-performed", "no")
+    assert asked(http, "A1", f"{SEVEN}:150-160") == (False, "yes")
+    assert asked(http, "A1", f"{SEVEN}:300-400") == ("not-performed", "no")
+    assert asked(http, "A1", "NC_000005.10:3000-4000") == ("not-performed", "no")
+    assert asked(http, "A1", f"{SEVEN}:8999-9000") == (True, "no")
+
+
+def test_what_a_block_calls_counts_within_the_study_alone(http: Http, load: Any, folder: Path) -> None:
+    bed = folder / "blocks.bed"
+    bed.write_text("chr1\t9000\t10300\nchr1\t20000\t20100\n")
+    load("NA-CORA", "20260502", BLOCKS, "--set", f"studied_bed={bed}")
+    assert asked(http, "C1", f"{ONE}:10100-10200") == (False, "yes")
+    assert asked(http, "C1", f"{ONE}:10250-10350") == (False, "partly")
+    assert asked(http, "C1", f"{ONE}:9500-9600") == ("not-performed", "no")
+    assert asked(http, "C1", f"{ONE}:20000-20100") == ("not-performed", "no")
+    assert asked(http, "C1", f"{ONE}:10400-10450") == ("not-performed", "no")
+
+
+def test_a_test_that_was_withdrawn_is_none(http: Http, load: Any, folder: Path) -> None:
+    """A newer file of the sample says of fewer regions that they were studied."""
+    line = "chr1 3001 . T C 50 PASS . GT 0/1"
+    for date, region in (("20260601", "chr1\t2000\t10000\n"), ("20260602", "chr1\t2000\t4000\n")):
+        bed = folder / f"{date}.bed"
+        bed.write_text(region)
+        load("NA-DORA", date, (line,), "--set", f"studied_bed={bed}")
+    assert asked(http, "D1", f"{ONE}:2100-2200") == (False, "yes")
+    assert asked(http, "D1", f"{ONE}:5000-6000") == ("not-performed", "no")
+
+
+def test_the_regions_of_an_exome_are_as_many_as_they_are(http: Http, load: Any, folder: Path) -> None:
+    bed = folder / "exome.bed"
+    bed.write_text("".join(f"chr1\t{start}\t{start + 120}\n" for start in range(1000, 200_001_000, 1000)))
+    load("NA-ANNA", "20260601", ("chr1 3001 . T C 50 PASS . GT 0/1",), "--set", f"studied_bed={bed}")
+    assert asked(http, "A1", f"{ONE}:150000000-150000100") == (False, "yes")
+    assert asked(http, "A1", f"{ONE}:150000200-150000300") == ("not-performed", "no")

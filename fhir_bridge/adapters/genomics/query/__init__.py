@@ -15,6 +15,7 @@ from fhir_bridge.adapters.genomics.query.haplotypes import (
 )
 from fhir_bridge.adapters.genomics.query.intervals import (
     Interval,
+    around,
     build_of,
     merged,
     overlapping,
@@ -48,6 +49,7 @@ __all__ = [
     "Sequences",
     "Transcripts",
     "VariantQuestion",
+    "around",
     "build_of",
     "codes_of",
     "components",

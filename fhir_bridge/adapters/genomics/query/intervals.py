@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS, chromosome
@@ -11,6 +12,7 @@ from fhir_bridge.adapters.genomics.assembly import BUILDS, chromosome
 __all__ = [
     "Interval",
     "QueryError",
+    "around",
     "build_of",
     "length_of",
     "merged",
@@ -114,6 +116,12 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
         else:
             results.append(interval)
     return results
+
+
+def around(intervals: Sequence[Interval], wanted: Interval) -> Sequence[Interval]:
+    """Those of intervals in order and apart (`merged`) that may have something of another one: of an exome's, a few."""
+    first = bisect_right(intervals, Interval(wanted.accession, wanted.start, -1))
+    return intervals[max(0, first - 1) : bisect_right(intervals, (wanted.accession, wanted.end + 1))]
 
 
 def overlapping(intervals: Iterable[Interval], wanted: Iterable[Interval]) -> list[Interval]:

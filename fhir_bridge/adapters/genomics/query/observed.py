@@ -79,6 +79,13 @@ class ObservedVariant:
         return self._extent
 
     def _placed(self, sequences: Sequences | None) -> Placed | None:
+        if (
+            self.bases is not None
+            and self.interval is not None
+            and len(self.bases[0]) == len(self.bases[1]) == 1
+        ):
+            start = self.interval.start  # most are of this kind
+            return Placed(start, start, 1, *self.bases, None, settled=True)
         change = self.change
         if change is not None and change.deleted and change.inserted:
             start = change.start
