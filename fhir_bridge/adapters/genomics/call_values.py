@@ -62,7 +62,12 @@ def wrong_values(call: Call, column: int, locator: str) -> list[Issue]:
     fields = call.fields
     for key, definition, digits, wanted, needed in checked_keys(call.line):
         value = fields.get(key)
-        if value is None or value == "." or (digits and value.isdecimal() and len(value) < 10):
+        if (
+            value is None
+            or value == "."
+            or (not value and key == "LAA")
+            or (digits and value.isdecimal() and len(value) < 10)
+        ):
             continue
         wrong = _wrong(value, key, definition)
         if wrong is None:

@@ -98,6 +98,8 @@ def of_structured(
         yield Departure(line, f"the Description of {key}/{identifier} has no quotation marks")
     if key == "ALT" and not {"Number", "Type"}.isdisjoint(names):
         yield Departure(line, f"ALT/{identifier} has a Number or Type")
+    if key == "FILTER" and identifier == "0":
+        yield Departure(line, "0 is reserved and no FILTER (§1.6.1)", "check")
     if key != "contig":
         if _NO_NAME.search(identifier):
             yield Departure(line, f"the ID of ##{key} has white space, a comma or an angle bracket")
@@ -114,6 +116,8 @@ def of_definition(
     line: int, key: str, identifier: str, number: str, kind: str, version: str
 ) -> Iterator[Departure]:
     """Number and Type of a reserved INFO or FORMAT key."""
+    if kind == "Flag" and number.isdecimal() and number != "0" and version >= "VCFv4.3":
+        yield Departure(line, f"{key}/{identifier} is a Flag, of which Number is 0 (§1.4.2)", "check")
     if key == "FORMAT" and identifier == "GLE" and version < "VCFv4.3" and (number, kind) != ("G", "String"):
         yield Departure(line, "FORMAT/GLE is reserved as Number=G,Type=String", "check")
     reserved = (INFO if key == "INFO" else FORMAT).get(identifier)

@@ -173,7 +173,9 @@ class HeaderParser:
         if first is definition:
             return
         if (first.number, first.kind) == (number, kind):
-            self._departs(f"{key}/{identifier} is declared twice, the first counts", "remark")
+            # An ID is unique within its key since 4.3 (§1.4).
+            severity: Literal["error", "remark"] = "error" if self.header.version >= "VCFv4.3" else "remark"
+            self._departs(f"{key}/{identifier} is declared twice, the first counts", severity)
         else:
             self._departs(
                 f"{key}/{identifier} is declared twice with different Number or Type; it is read as text"

@@ -45,7 +45,7 @@ _STRUCTURAL_4_4 = _table(
     "CILEN . Integer; CN A Float; CICN . Float; RN A Integer; RUS . String; RUC . Float"
 )
 """The same since 4.4: CIPOS, CIEND, CILEN and CICN are a pair for each ALT."""
-NOT_NEGATIVE = frozenset("AC AD ADF ADR AF AN BQ DP MQ MQ0 NS".split())
+NOT_NEGATIVE = frozenset("AC AD ADF ADR AF AN BQ DP GQ MQ MQ0 NS".split())
 """Counts, depths, frequencies and qualities of INFO and FORMAT: below zero they mean nothing."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fhir_bridge.adapters.genomics.allele_filters import STATUS
 from fhir_bridge.adapters.genomics.hgvs import trim
 from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.strict_values import wrong_format, wrong_info, wrong_structure
 
 __all__ = ["SYNTAX", "StrictCheck", "with_clause"]
 
@@ -64,6 +65,14 @@ class StrictCheck:
                 yield "FB-VCF-023", "CHROM has characters that no contig name has (VCF 4.3 §1.4.7)"
             elif not self._new_names and ":" in name:
                 yield "FB-VCF-023", "CHROM has a colon (VCF 4.2 §1.4.1)"
+        if name == ".":
+            yield "FB-VCF-023", "CHROM is missing (VCF 4.3 §1.6.1)"
+        filters = line.columns[6].split(";")
+        if len(filters) > 1 and "PASS" in filters and line.file.header.version >= "VCFv4.4":
+            yield "FB-VCF-027", "FILTER has PASS beside filters that fail (VCF 4.4 §1.6.1)"
+        yield from wrong_info(line)
+        yield from wrong_structure(line)
+        yield from wrong_format(line)
         if line.columns[5][:1] == "-":
             yield "FB-VCF-027", "QUAL is negative (VCF 4.3 §1.6.1)"
         status = line.text(STATUS)
