@@ -603,7 +603,9 @@ def test_a_condition_counts_where_it_is_so_and_a_drug_where_it_is_taken(tmp_path
             features_of(path, record(suspected))
         assert of(suspected, taken("active")) == 1
     assert of(condition("E11.9", refuted=True)) == 0
-    assert [of(taken(status)) for status in ("active", "not-taken", "intended", "unknown")] == [1, 0, 0, 0]
+    assert [of(taken(status)) for status in ("active", "not-taken", "intended")] == [1, 0, 0]
+    with pytest.raises(UnusableInput, match="not confirmed"):
+        of(taken("unknown"))
     assert of(taken("active", medicationCodeableConcept=coded, doNotPerform=True)) == 0
     named = taken("active", medicationReference={"reference": "Medication/metformin"})
     medication = {"resourceType": "Medication", "id": "metformin", "code": coded}

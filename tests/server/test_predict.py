@@ -245,7 +245,8 @@ def test_who_opted_out_of_research_is_refused_without_a_grant_to_read_the_consen
     write(served, p, consent())
     scopes = (
         "user/Patient.rs user/Observation.cruds user/Condition.rs user/Procedure.rs "
-        "user/MedicationRequest.rs user/MedicationStatement.rs user/FamilyMemberHistory.rs"
+        "user/MedicationRequest.rs user/MedicationStatement.rs user/MedicationDispense.rs "
+        "user/MedicationAdministration.rs user/FamilyMemberHistory.rs"
     )
     headers = served.token(scopes)
     path = f"/fhir/Patient/{p}/$predict?predictor=score2"
