@@ -204,7 +204,10 @@ def named_by(resource: dict[str, Any], owners: Owners) -> tuple[tuple[str, str],
     # Who made what a Provenance is about is not whom it is about.
     led = not here and not holding and resource_type != "Provenance"
     # In the text, for it is written in a fraction of the time that a walk through all elements takes.
-    text = dumps(resource)
+    try:
+        text = dumps(resource)
+    except TypeError:  # it has no JSON form, and is refused where it is written
+        return ()
     # Each of these Patients stands there once at least: most resources name no other.
     if here and not holding and text.count(b'"reference":"Patient/') == here:
         return ()
