@@ -439,7 +439,7 @@ class Context:
             return reads
         while frame is not None and frame.f_code.co_filename not in GENERATED:
             frame = frame.f_back
-        naming = getattr(frame.f_locals.get("s"), "named", None) if frame is not None else None
+        naming = getattr(frame.f_locals.get("s"), "selectors_in_message", None) if frame is not None else None
         if naming is None:
             return reads
         self.vary()  # another object of the same value has another place

@@ -329,7 +329,7 @@ class Group:
         location = next((n for n, group in enumerate(root.of(PATIENT), 1) if group is self), 1)
         return (f"message {name}" if location == 1 else f"message {name} {location}") if name else None
 
-    def named(self, reads: Sequence[str]) -> Sequence[str]:
+    def selectors_in_message(self, reads: Sequence[str]) -> Sequence[str]:
         """Selectors of this group as those of the message, where it is one of several results: `OBX[3]-5`."""
         own = self.first.get("OBX")
         root = self
