@@ -45,7 +45,7 @@ check: install ## The whole gate: format, lint, types, layers, interfaces, words
 	$(BIN)/deptry .
 	$(BIN)/fhir-bridge mapping check
 	$(BIN)/fhir-bridge terminology lint
-	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest -q -n0 tests/docs
+	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest -q tests/docs
 
 format: install ## Format and fix what can be fixed
 	$(BIN)/ruff format .

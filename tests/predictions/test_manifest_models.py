@@ -299,7 +299,11 @@ SHAPED = output(kind="probability", index=7)
     ],
 )
 def test_a_model_that_does_not_fit_its_file_is_told_before_anybody_is_asked_about(
-    changes: dict[str, Any], make: Callable[[Path], None] | None, reason: str, tmp_path: Path
+    changes: dict[str, Any],
+    make: Callable[[Path], None] | None,
+    reason: str,
+    tmp_path: Path,
+    checked_here: None,
 ) -> None:
     path = write(tmp_path, manifest(**changes), *([] if make is None else [make]))
     checked = CliRunner().invoke(app, ["model", "check", str(path)])

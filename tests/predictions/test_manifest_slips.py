@@ -148,7 +148,9 @@ SLIPS: dict[str, tuple[Callable[[dict[str, Any]], Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", SLIPS)
-def test_a_slip_in_a_model_yaml_is_told_with_file_line_and_what_is_meant(name: str, tmp_path: Path) -> None:
+def test_a_slip_in_a_model_yaml_is_told_with_file_line_and_what_is_meant(
+    name: str, tmp_path: Path, checked_here: None
+) -> None:
     change, text, at = SLIPS[name]
     document = manifest(explain=True)
     path = write(tmp_path, document)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ def clinic(tmp_path: Path, fresh_database_url: str, repository: Path) -> Clinic:
     return Clinic(tmp_path, fresh_database_url, repository)
 
 
-@pytest.mark.parametrize("order", list(permutations((0, 1, 2))))
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_newest_of_versions_that_replace_each_other_counts_in_any_order(
     clinic: Clinic, order: tuple[int, ...]
 ) -> None:
