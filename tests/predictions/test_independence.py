@@ -61,7 +61,7 @@ def _save(nodes: list[object], path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [batch_mean, ranked])
-def test_model_check_sees_it(make: object, tmp_path: Path) -> None:
+def test_model_check_sees_it(make: object, tmp_path: Path, checked_here: None) -> None:
     path = write(tmp_path, manifest(), make)  # type: ignore[arg-type]
     result = CliRunner().invoke(app, ["model", "check", str(path)])
     assert (result.exit_code, "it mixes patients" in result.output) == (1, True)
