@@ -18,8 +18,10 @@ from fhir_bridge.server.pages.imaging import studies_of
 from fhir_bridge.server.pages.predictions import predictions_of
 from fhir_bridge.server.pages.reading import local_code, name_of, quantity_text, value_text
 from fhir_bridge.server.pages.results import days_of, newest
+from fhir_bridge.server.pages.timeline import timeline_of
 from fhir_bridge.server.pages.variants import studies_of as genomic_studies_of
 from fhir_bridge.server.pages.variants import variants_of
+from fhir_bridge.server.rest import summary
 from fhir_bridge.storage import Store
 
 AIAST = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "AIAST"}
@@ -361,6 +363,35 @@ class TestImagingAndHistory:
         assert [entry.label for entry in found.present] == ["HCM"]
         assert [entry.label for entry in found.absent] == ["Syncope"]
         assert [entry.label for entry in found.withdrawn] == ["X"]
+
+    @pytest.mark.parametrize(
+        ("certainty", "status"),
+        [("A", None), ("V", "active, suspected"), ("Z", "active, history of"), ("G", "active")],
+    )
+    def test_the_certainty_of_icd_10_gm_says_where_a_diagnosis_stands(
+        self, certainty: str, status: str | None
+    ) -> None:
+        stated = {
+            "url": "http://fhir.de/StructureDefinition/icd-10-gm-diagnosesicherheit",
+            "valueCoding": {"code": certainty},
+        }
+        coding = {
+            "system": "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
+            "code": "I50.1",
+            "extension": [stated],
+        }
+        diagnosis = {
+            "resourceType": "Condition",
+            "id": "c",
+            "code": {"coding": [coding], "text": "Heart failure"},
+            "clinicalStatus": {"coding": [{"code": "active"}]},
+            "onsetDateTime": "2020-01-01",
+        }
+        found = history_of([diagnosis])
+        assert [entry.status for entry in found.present] == ([] if status is None else [status])
+        assert len(found.absent) == (status is None)
+        assert len(timeline_of([diagnosis], []).events) == (status is not None)
+        assert summary._is_right(diagnosis) == (status is not None)
 
     def test_what_the_page_does_not_show_is_counted(self) -> None:
         found = history_of([{"resourceType": "Specimen", "id": "1"}, {"resourceType": "Specimen", "id": "2"}])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.predictions.record import modality_of
+from fhir_bridge.predictions.record import certainty_of, modality_of
 from fhir_bridge.server.pages.absence import KINDS, Statement, empty_text, is_statement, statements_of
 from fhir_bridge.server.pages.imaging import study_of
 from fhir_bridge.server.pages.reading import (
@@ -103,6 +103,10 @@ def history_of(resources: Sequence[dict[str, Any]], access: AccessFilter = EVERY
     )
 
 
+_CERTAINTIES: Final = {"V": "suspected", "Z": "history of"}
+"""Certainties of ICD-10-GM that are said with a diagnosis; an excluded one is among the absent."""
+
+
 def _place(resource: dict[str, Any], studies: Container[str]) -> str | None:
     kind = resource["resourceType"]
     verification = codes_of(resource.get("verificationStatus"))
@@ -112,7 +116,8 @@ def _place(resource: dict[str, Any], studies: Container[str]) -> str | None:
     if kind == "Condition":
         if "entered-in-error" in verification:
             return "withdrawn"
-        return "absent" if "refuted" in verification else "present"
+        excluded = "refuted" in verification or certainty_of(resource.get("code")) == "A"
+        return "absent" if excluded else "present"
     if kind == "AllergyIntolerance":
         if "entered-in-error" in verification:
             return "withdrawn"
@@ -147,6 +152,7 @@ def _entry(resource: dict[str, Any]) -> Entry:
     status = [str(resource.get("status") or clinical)]
     if verification not in ("", "confirmed", "refuted"):
         status.append(verification)
+    status.append(_CERTAINTIES.get(certainty_of(concept), ""))
     return Entry(
         resource["id"],
         resource["resourceType"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from fhir_bridge.predictions.record import modality_of
+from fhir_bridge.predictions.record import certainty_of, modality_of
 from fhir_bridge.server.pages.absence import is_statement
 from fhir_bridge.server.pages.imaging import study_of
 from fhir_bridge.server.pages.predictions import is_predicted, short
@@ -108,7 +108,7 @@ def _lane(resource: dict[str, Any], studies: set[str]) -> Lane | None:
     kind = resource["resourceType"]
     verification = codes_of(resource.get("verificationStatus"))
     void = resource.get("status") in _VOID or verification & {"refuted", "entered-in-error"}
-    if void or is_statement(resource):
+    if void or is_statement(resource) or (kind == "Condition" and certainty_of(resource.get("code")) == "A"):
         return None
     code: str | None = None
     if is_predicted(resource):

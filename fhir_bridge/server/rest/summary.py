@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from fhir_bridge import __version__
 from fhir_bridge.fhir.serialization import dumps, loads, loads_exact
+from fhir_bridge.predictions.record import certainty_of
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, audit_shown, only
@@ -64,7 +65,7 @@ _PAST = frozenset({"inactive", "remission", "resolved"})
 
 
 def _is_right(resource: dict[str, Any]) -> bool:
-    return not _has(resource, "verificationStatus", _WRONG)
+    return not _has(resource, "verificationStatus", _WRONG) and certainty_of(resource.get("code")) != "A"
 
 
 def _is_problem(condition: dict[str, Any]) -> bool:
