@@ -167,7 +167,11 @@ def account(record: VcfRecord, calls: set[tuple[str, int]]) -> None:
     assert set(made) - copies <= calls
     codes = {issue.code for issue in record.issues}
     assert all(issue.message for issue in record.issues)
-    if calls - set(made):
+    # Of several ALTs one that can't be read is lost alone, by an error of its line.
+    alternates = record.line.alternates if record.line is not None else ()
+    wrong = {number for number, each in enumerate(alternates, 1) if each.kind == "invalid"}
+    assert not wrong or "FB-VCF-026" in codes
+    if any(number not in wrong for _, number in calls - set(made)):
         assert record.outcome == "rejected" or codes & LOST_OR_UNNAMED, (record.outcome, codes)
     if not made:
         assert record.outcome != "read"
@@ -227,7 +231,7 @@ def run(seed: str, changes: int, number: int, path: Path, mapping: CompiledMappi
     list(read_vcf(path, Options(check=True)))
 
 
-@settings(max_examples=50, **RUN)
+@settings(max_examples=150, **RUN)
 @given(seed=st.sampled_from(SEEDS), changes=st.integers(1, 8), number=st.integers(0, 2**32))
 def test_every_called_alt_is_accounted_for(tmp_path, mapping, seed, changes, number):
     run(seed, changes, number, tmp_path / "a.vcf", mapping)
