@@ -159,9 +159,8 @@ class Batch:
         # person wrote it (`read_subject`).
         bare = [key for key, row in rows.items() if row.live and key not in states]
         claimed = await self._claimed(bare) if bare else set()
-        for key in [number for number in numbers if number in resources]:
-            identity = numbers[key]
-            rows[key] = Current(key, *identity, 0, 0, True, None, None, None, fresh=True)
+        for key in numbers.keys() & set(resources):
+            rows[key] = Current(key, *numbers[key], 0, 0, True, None, None, None, fresh=True)
         for key, row in sorted(rows.items()):
             self.subjects[row.type, row.id] = read_subject(row, states.get(key, {}), claimed=key in claimed)
 
@@ -416,7 +415,11 @@ class Batch:
                 subject.overruled = True
         if not facts:
             return
-        named = {name for fact in facts for name in documents_of_fact(fact.stated(self._precedence(fact)))}
+        stated = []
+        for fact in facts:
+            statement = fact.stated(self.settings.precedence.get(fact.current.type, ()))
+            stated.append((fact, statement, documents_of_fact(statement)))
+        named = {name for _, _, names in stated for name in names}
         here = {
             subject.current.id: subject
             for subject in self.subjects.values()
@@ -424,13 +427,8 @@ class Batch:
         }
         ended = await ended_documents(self.connection, named - here.keys())
         ended |= {name for name in named & here.keys() if is_ended(here[name].present)}
-        for fact in facts:
-            statement = fact.stated(self._precedence(fact))
-            wrong = any(name in ended for name in documents_of_fact(statement))
-            fact.follow(statement, self.outcomes, wrong=wrong)
-
-    def _precedence(self, subject: Subject) -> Sequence[str]:
-        return self.settings.precedence.get(subject.current.type, ())
+        for fact, statement, names in stated:
+            fact.follow(statement, self.outcomes, wrong=not ended.isdisjoint(names))
 
     async def _referred(self, subjects: list[Subject]) -> set[int]:
         """Which of the subjects others refer to: those of this transaction as they will be, the rest as stored."""

@@ -186,7 +186,7 @@ def _weight(order: Order) -> tuple[int, Order]:
 
 
 def newest_of(states: Iterable[Contribution]) -> Contribution:
-    """The state that counts of what several sources say of one event: told in passing only where no other is."""
+    """The state that counts of those of several sources of one event: one that is said in passing where no other is."""
     # The source makes the choice total where two sources have the same order.
     return max(states, key=lambda state: (not state.passing, state.order, state.source))
 
@@ -275,7 +275,7 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
 def _spoken(message: Contribution) -> set[str]:
     """The elements that a message holds, states or not, and those that it takes away."""
     resource_type = message.resource["resourceType"]
-    spoken = {element_of(resource_type, name) for name in message.resource if name not in _FIXED}
+    spoken = _elements(message)
     cleared = {element_of(resource_type, name) for name in message.cleared}
     spoken |= cleared
     for name, members in _OPEN.get(resource_type, {}).items():
@@ -516,9 +516,13 @@ def _number_key(name: str, item: Any) -> str:
 
 def _same(state: Contribution) -> dict[str, Order]:
     """The orders of a state that is one snapshot."""
+    return {**dict.fromkeys(_elements(state), state.order), "": state.order}
+
+
+def _elements(state: Contribution) -> set[str]:
+    """The elements that a message or state holds."""
     resource_type = state.resource["resourceType"]
-    elements = {element_of(resource_type, name) for name in state.resource if name not in _FIXED}
-    return {**dict.fromkeys(elements, state.order), "": state.order}
+    return {element_of(resource_type, name) for name in state.resource if name not in _FIXED}
 
 
 def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dict[str, Any]:
@@ -561,15 +565,12 @@ def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dic
 
 def _adds(state: Contribution, element: str, states: Sequence[Contribution]) -> bool:
     """Whether what a source says of a list that another owns stands beside it."""
-    if element not in _UNIONED or not state.passing:
-        return element in _UNIONED
+    if element not in _UNIONED:
+        return False
     own = next((other for other in states if other.source == state.source.removesuffix(PASSING)), None)
-    stated = own is not None and any(
-        element_of(own.resource["resourceType"], name) == element for name in own.resource
-    )
-    if own is None or not stated:
+    if not state.passing or own is None or element not in _elements(own):
         return True
-    # Numbers told in passing since the source last stated all that it knows; of other lists its own statement holds.
+    # Numbers said in passing since the source last stated all that it knows; of other lists its own statement holds.
     return element in _PASSED_ON and _since(state, element) > _since(own, element)
 
 
@@ -602,7 +603,7 @@ def _ranked(states: Sequence[Contribution], precedence: Sequence[str]) -> list[C
                 return position
         return len(precedence)
 
-    # Two sorts, both stable: precedence first, and among equals the newest; what is told in passing after all else.
+    # Two sorts, both stable: precedence first, and among equals the newest; what is said in passing after all else.
     newest_first = sorted(
         states, key=lambda state: (not state.passing, state.order, state.source), reverse=True
     )

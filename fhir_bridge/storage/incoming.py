@@ -100,7 +100,7 @@ class Contribution:
 
     @property
     def passing(self) -> bool:
-        """Whether it is told in passing."""
+        """Whether it is said in passing."""
         return self.source.endswith(PASSING)
 
     @property

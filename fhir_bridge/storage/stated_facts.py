@@ -14,6 +14,7 @@ __all__ = ["documents_of_fact", "ended_documents", "facts_of_documents", "is_end
 
 _SPAN: Final = f"{BASE}/StructureDefinition/text-span"
 """The extension of an Observation that was found in a text."""
+_SPAN_BYTES: Final = _SPAN.encode()
 _ENDED: Final = frozenset(("superseded", "entered-in-error"))
 
 
@@ -24,7 +25,7 @@ def is_ended(document: Mapping[str, Any] | None) -> bool:
 
 def is_fact(text: bytes | memoryview | None) -> bool:
     """Whether the bytes of a resource are perhaps those of a fact; to parse each would cost more."""
-    return text is not None and _SPAN.encode() in bytes(text)
+    return text is not None and _SPAN_BYTES in bytes(text)
 
 
 def documents_of_fact(resource: Mapping[str, Any]) -> list[str]:

@@ -187,7 +187,7 @@ class Subject:
             outcomes.unchanged += 1  # another source says it too: a file under another name
             return contribution.arrival
         if same and contribution.passing and not newest.passing and not conflict:
-            outcomes.unchanged += 1  # told in passing, of what others are about
+            outcomes.unchanged += 1  # said in passing, of what others are about
             return contribution.arrival
         if conflict:
             outcomes.conflicts += 1
