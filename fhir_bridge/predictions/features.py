@@ -7,7 +7,7 @@ import binascii
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -38,12 +38,14 @@ from fhir_bridge.predictions.manifest import (
     ViewBlock,
 )
 from fhir_bridge.predictions.record import (
+    LONG_AGO,
     SETTLED,
     Evidence,
     Modality,
     PatientRecord,
     codings,
     effective_of,
+    has_code_of,
     modality_of,
     moment_of,
 )
@@ -246,7 +248,7 @@ def _unreadable(item: ConditionBlock, record: PatientRecord) -> Evidence | None:
     """A Condition of the patient that may be the one that is asked about: it has no code that decides."""
     decided = ICD10 | {SNOMED} | {system for system, _ in item.pairs}
     for condition, present in record.conditions():
-        if present and not any(code and system in decided for system, code in codings(condition.get("code"))):
+        if present and not has_code_of(condition.get("code"), decided):
             return record.evidence(
                 condition, f"{item.label}: condition without a code of ICD-10 or SNOMED CT"
             )
@@ -365,7 +367,7 @@ def _is_settled(resource: Mapping[str, Any]) -> bool:
 
 def _sequence(time: str) -> tuple[datetime, str]:
     """Orders times, whatever zones they are written in."""
-    return moment_of(time) or datetime.min.replace(tzinfo=UTC), time
+    return moment_of(time) or LONG_AGO, time
 
 
 def _text_of(resource: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from fhir_bridge.predictions.record import (
     certainty_of,
     codings,
     effective_of,
+    has_code_of,
     moment_of,
 )
 from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES, is_listed, is_member, value_set, wording
@@ -308,6 +309,8 @@ def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
     return None
 
 
+_DIAGNOSES: Final = ICD10 | {SNOMED}
+"""Code systems of diagnoses of which the value sets list what counts."""
 _DECIDED: Final = ICD10 | PROCEDURES | {SNOMED, LOINC, "http://dicom.nema.org/resources/ontology/DCM"}
 """Code systems of procedures of which the value sets list what counts."""
 
@@ -333,9 +336,7 @@ def find_unreadable(record: PatientRecord) -> tuple[str, Evidence] | None:
     for condition, present in record.conditions():
         if "modifierExtension" in condition:
             return "condition", record.evidence(condition, "condition with an unknown modifier")
-        if present and not any(
-            code and (system in ICD10 or system == SNOMED) for system, code in codings(condition.get("code"))
-        ):
+        if present and not has_code_of(condition.get("code"), _DIAGNOSES):
             return "condition", record.evidence(condition, "condition without a code of ICD-10 or SNOMED CT")
     for procedure in record.all("Procedure"):
         if procedure.get("status") in _NOT_DONE:
@@ -344,7 +345,7 @@ def find_unreadable(record: PatientRecord) -> tuple[str, Evidence] | None:
             return "procedure", record.evidence(procedure, "procedure with an unknown modifier")
         if not _DIAGNOSTIC.isdisjoint(codings(procedure.get("category"))):
             continue
-        if not any(code and system in _DECIDED for system, code in codings(procedure.get("code"))):
+        if not has_code_of(procedure.get("code"), _DECIDED):
             return "procedure", record.evidence(
                 procedure, "procedure without a code of SNOMED CT, OPS, CPT, HCPCS or ICD-10-PCS"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -14,6 +14,7 @@ from fhir_bridge.fhir.models import plain, to_model
 
 __all__ = [
     "AHEAD",
+    "LONG_AGO",
     "SETTLED",
     "Evidence",
     "Modality",
@@ -24,6 +25,7 @@ __all__ = [
     "decimal_of",
     "declared_codes",
     "effective_of",
+    "has_code_of",
     "is_asserted",
     "is_declared",
     "may_state",
@@ -97,6 +99,11 @@ def codings(concept: Any) -> Iterator[tuple[str, str]]:
     if isinstance(concept, dict):
         for coding in concept.get("coding", ()):
             yield coding.get("system", ""), coding.get("code", "")
+
+
+def has_code_of(concept: Any, systems: Container[str]) -> bool:
+    """Whether a CodeableConcept has a code of one of these code systems."""
+    return any(code and system in systems for system, code in codings(concept))
 
 
 _GM: Final = frozenset(
@@ -364,7 +371,7 @@ class PatientRecord:
                 # A panel may carry its part's code too; the part has the value.
                 node = next((entry for entry in nodes if _has_value(entry)), nodes[0])
                 results.append((effective_of(observation), observation, node))
-        results.sort(key=lambda item: (moment_of(item[0]) or _LONG_AGO, item[1]["id"]), reverse=True)
+        results.sort(key=lambda item: (moment_of(item[0]) or LONG_AGO, item[1]["id"]), reverse=True)
         for _, observation, node in results:
             yield observation, node
 
@@ -420,7 +427,8 @@ def _has_value(node: dict[str, Any]) -> bool:
     return any(name.startswith("value") for name in node)
 
 
-_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
+"""In place of a time that is not known: before all others."""
 
 
 def effective_of(resource: dict[str, Any]) -> str:

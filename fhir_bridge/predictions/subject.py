@@ -19,6 +19,7 @@ from fhir_bridge.predictions.inputs import shown_value
 from fhir_bridge.predictions.model_workers import ModelRecord
 from fhir_bridge.predictions.objections import strictly
 from fhir_bridge.predictions.record import (
+    LONG_AGO,
     Evidence,
     codings,
     effective_of,
@@ -41,7 +42,6 @@ _OF_MEDICATION: Final = ("code", "status", "ingredient")
 _WHOLE: Final = frozenset({"DiagnosticReport", "DocumentReference", "ImagingStudy"})
 """Types of which one resource is an input of a model that reads them."""
 _IN_ERROR: Final = frozenset({"entered-in-error", "cancelled"})
-_LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 MOST_GIVEN: Final = 50
 """Inputs that a failed run names at most."""
 _LABEL: Final = "birth date, sex, whether deceased"
@@ -140,7 +140,7 @@ class Subject:
         newest: dict[object, tuple[datetime, Evidence]] = {}
         for stored in self.resources.values():
             for name, evidence in _given(stored, codes or frozenset(), types):
-                moment = moment_of(evidence.time) or _LONG_AGO
+                moment = moment_of(evidence.time) or LONG_AGO
                 if name not in newest or newest[name][0] <= moment:
                     newest[name] = (moment, evidence)
         inputs = {evidence.reference: evidence for _, evidence in newest.values()}

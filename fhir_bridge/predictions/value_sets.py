@@ -197,19 +197,20 @@ def starts_within(url: str, code: str) -> bool:
 
 
 def counts_under(listed: str, system: str) -> bool:
-    """Whether a code that is listed of one code system counts under the url of another.
+    """Whether a code that is listed of one code system counts under the url of another, as in a value set."""
+    return listed == system or not {BY_PREFIX.get(system), system}.isdisjoint(_names(listed))
+
+
+def _names(system: str) -> tuple[str, ...]:
+    """Under which families and urls what is listed of a code system counts; none where its codes are no stems.
 
     What a national edition of ICD-10 lists counts there, and under the international url, which sources use for their
     own edition; what the international one lists counts in all.
     """
-    if listed == system:
-        return True
     family = BY_PREFIX.get(system)
-    return (
-        family is not None
-        and family == BY_PREFIX.get(listed)
-        and (family != "icd10" or _WHO in (listed, system))
-    )
+    if family is None:
+        return ()
+    return (family,) if family != "icd10" or system == _WHO else (system, _WHO)
 
 
 def plain_code(system: str, code: str) -> str:
@@ -237,13 +238,9 @@ def _stems_of(url: str) -> _Stems:
     results: tuple[dict[str, set[str]], dict[str, set[str]]] = ({}, {})
     for stems, parts in zip(results, (definition.includes, definition.excludes), strict=True):
         for part in parts:
-            family = BY_PREFIX.get(part.system or "")
-            if family is None:
+            names = _names(part.system or "")
+            if not names:
                 continue
-            # What a national edition lists counts there, and under the international url, which sources use for
-            # their own edition; what the international one lists counts in all.
-            system = str(part.system)
-            names = (family,) if family != "icd10" or system == _WHO else (system, _WHO)
             codes = {_plain(code) for code in part.concepts or ()}
             codes |= {
                 _plain(item.value)
