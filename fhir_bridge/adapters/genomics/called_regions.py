@@ -32,7 +32,7 @@ def note_regions(line: Line) -> None:
     last = line.pos + len(line.ref) - 1
     if block and line.end is not None:
         last = max(last, line.end)
-    failed = bool(line.failed_filters)
+    failed, least = bool(line.failed_filters), dict(file.thresholds)
     for (column, _), study in zip(file.columns, file.studies, strict=True):
         values = line.columns[column].split(":")
         fields = dict(zip(line.keys, values, strict=False))
@@ -41,7 +41,7 @@ def note_regions(line: Line) -> None:
             "." not in genotype
             and not failed
             and not file.failing(fields.get("FT", ".").replace(",", ";"))
-            and (not _REFERENCE.issuperset(genotype) or _shown(fields, dict(file.thresholds)))
+            and (not _REFERENCE.issuperset(genotype) or _shown(fields, least))
         )
         end = last
         if length is not None:

@@ -19,11 +19,16 @@ class _Region:
 
 
 class RegionList:
-    """Regions in the file's order, neighbours joined: contig, first and last position from 1."""
+    """Regions in the file's order, neighbours joined: contig, first and last position from 1.
 
-    __slots__ = ("left_out", "regions")
+    Args:
+        most: regions that are kept; with more, `bed` gives none.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_most", "left_out", "regions")
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
         self.regions: list[_Region] = []
         self.left_out = 0
 
@@ -33,7 +38,7 @@ class RegionList:
         if before is not None and before.contig == contig and first <= before.last + 1:
             before.last = max(before.last, last)
             return
-        if len(self.regions) < _MOST:
+        if len(self.regions) < self._most:
             self.regions.append(_Region(contig, first, last))
         else:
             self.left_out += 1
