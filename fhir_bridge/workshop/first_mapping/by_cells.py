@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.codes import subject_of
@@ -89,7 +89,7 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
                 continue  # a remark may say in passing how often
             if guess.role in ("organization", "insurer", "encounter-type") and role != "class":
                 continue
-            if fitting and cells and not _has(guesses, role) and test(cells):
+            if fitting and cells and not of_roles(guesses, role) and test(cells):
                 guess.role, guess.words, guess.questions = role, {}, []
                 guess.evidence.append(f"its cells say {what}")
                 break
@@ -105,10 +105,6 @@ def _is_open(guess: Guess) -> bool:
     """Whether little is known of a column, or its name says a status that may be how sure something is."""
     loose = guess.role in _OPEN or guess.role in ("status", "organization", "insurer", "encounter-type")
     return loose and not guess.of and not guess.measure and not guess.unit and "`" not in guess.column
-
-
-def _has(guesses: list[Guess], role: str) -> bool:
-    return any(guess.role == role for guess in guesses)
 
 
 def _known(codes: dict[str, str]) -> Callable[[Sequence[str]], bool]:
@@ -133,8 +129,8 @@ def _are_routes(cells: Sequence[str]) -> bool:
 
 
 def _are_flags(cells: Sequence[str]) -> bool:
-    words: Collection[str] = set(cells)
-    return set(words) <= _FLAGS and len(set(words) & _SAYING) >= min(2, len(words)) > 0
+    words = set(cells)
+    return words <= _FLAGS and len(words & _SAYING) >= min(2, len(words)) > 0
 
 
 def _states(sample: Sample, guesses: list[Guess]) -> None:
