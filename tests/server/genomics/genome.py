@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from fhir_bridge.server import Settings, create_app
+from tests.server.conftest import Http, bare_plugins, running
 
 HEAD = """##fileformat=VCFv4.3
 ##fileDate={date}
@@ -48,3 +54,18 @@ def site(folder: Path) -> Path:
     path = folder / "site.yaml"
     path.write_text("demo_key: true\nidentity: {crosswalk: crosswalk.csv, unlinked: hold}\n")
     return path
+
+
+@contextmanager
+def serving_folder(folder: Path, database_url: str, **settings: Any) -> Iterator[Http]:
+    """A server without sign-in, with the site and the kept files of a folder."""
+    own = Settings(
+        database_url=database_url,
+        auth="none",
+        site=folder / "site.yaml",
+        blob_dir=folder / "blobs",
+        pages=False,
+        **settings,
+    )
+    with running(create_app(own, plugins=bare_plugins())) as http:
+        yield http

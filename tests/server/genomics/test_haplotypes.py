@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.server import Settings, create_app
 from tests.command import run_command
-from tests.server.conftest import Http, bare_plugins, running
-from tests.server.genomics.genome import genome, site
+from tests.server.conftest import Http
+from tests.server.genomics.genome import genome, serving_folder, site
 
 REPORT = Path(__file__).parents[3] / "mappings/genomics/pharmcat/examples/cardiology/S1.report.json"
 
@@ -28,14 +27,7 @@ def http(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterato
         ):
             done = run_command("load", path, "--site", site(folder), *more)
             assert done.returncode == 0, done.stderr
-    settings = Settings(
-        database_url=database_url,
-        auth="none",
-        site=folder / "site.yaml",
-        blob_dir=folder / "blobs",
-        pages=False,
-    )
-    with running(create_app(settings, plugins=bare_plugins())) as client:
+    with serving_folder(folder, database_url) as client:
         yield client
 
 

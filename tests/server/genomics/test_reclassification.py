@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.server import Settings, create_app
 from tests.command import Done, run_command
-from tests.server.conftest import Http, bare_plugins, running
-from tests.server.genomics.genome import genome, site
+from tests.server.conftest import Http
+from tests.server.genomics.genome import genome, serving_folder, site
 
 RELEASE = """##fileformat=VCFv4.1
 ##fileDate=2026-06-01
@@ -59,15 +58,8 @@ def reclassify(folder: Path, database_url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def served(reclassify: Any, database_url: str, folder: Path) -> Iterator[Http]:
-    settings = Settings(
-        database_url=database_url,
-        auth="none",
-        site=folder / "site.yaml",
-        blob_dir=folder / "blobs",
-        pages=False,
-    )
     assert reclassify
-    with running(create_app(settings, plugins=bare_plugins())) as http:
+    with serving_folder(folder, database_url) as http:
         yield http
 
 

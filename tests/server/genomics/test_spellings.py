@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.server import Settings, create_app
 from tests.command import run_command
-from tests.server.conftest import Http, bare_plugins, running
-from tests.server.genomics.genome import HEAD, site
+from tests.server.conftest import Http
+from tests.server.genomics.genome import HEAD, serving_folder, site
 
 ONE = "NC_000001.11"
 _random = random.Random(17)
@@ -91,15 +90,8 @@ def served(request: pytest.FixtureRequest, loaded: str, folder: Path) -> Iterato
     """A server, and whether it has the reference."""
     (folder / "two.fa").write_text(">chr2\nACGT\n")
     name = {"a reference": "one.fa", "one of another chromosome": "two.fa"}.get(request.param)
-    settings = Settings(
-        database_url=loaded,
-        auth="none",
-        site=folder / "site.yaml",
-        blob_dir=folder / "blobs",
-        pages=False,
-        reference_files="" if name is None else f"GRCh38={folder / name}",
-    )
-    with running(create_app(settings, plugins=bare_plugins())) as http:
+    references = "" if name is None else f"GRCh38={folder / name}"
+    with serving_folder(folder, loaded, reference_files=references) as http:
         yield http, name == "one.fa"
 
 

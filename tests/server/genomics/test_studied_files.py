@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.server import Settings, create_app
 from tests.command import run_command
-from tests.server.conftest import Http, bare_plugins, running
-from tests.server.genomics.genome import HEAD, site
+from tests.server.conftest import Http
+from tests.server.genomics.genome import HEAD, serving_folder, site
 
 ONE, SEVEN = "NC_000001.11", "NC_000007.14"
 BLOCKS = (
@@ -54,14 +53,7 @@ def load(folder: Path, database_url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def http(folder: Path, database_url: str) -> Iterator[Http]:
-    settings = Settings(
-        database_url=database_url,
-        auth="none",
-        site=folder / "site.yaml",
-        blob_dir=folder / "blobs",
-        pages=False,
-    )
-    with running(create_app(settings, plugins=bare_plugins())) as client:
+    with serving_folder(folder, database_url) as client:
         yield client
 
 
