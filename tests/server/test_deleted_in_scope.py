@@ -86,15 +86,15 @@ def of_history(answer: httpx.Response) -> list[tuple[str, str]]:
 def test_reads_and_histories_tell_who_could_read_the_last_content(
     served: Hospital, full: dict[str, str], lab: dict[str, str]
 ) -> None:
-    told = {"lab": 410, "became-lab": 410, "kept": 200}
+    stated = {"lab": 410, "became-lab": 410, "kept": 200}
     hidden = dict.fromkeys(("vital", "was-lab", "none", "nobody"), 404)
-    assert statuses(served, lab, "", (*IDS, "nobody")) == told | hidden
+    assert statuses(served, lab, "", (*IDS, "nobody")) == stated | hidden
     assert statuses(served, full, "", (*IDS, "nobody")) == dict.fromkeys(IDS, 410) | {
         "kept": 200,
         "nobody": 404,
     }
     for suffix in ("/_history", "/_history?_count=0"):
-        assert statuses(served, lab, suffix, (*IDS, "nobody")) == dict.fromkeys(told, 200) | hidden
+        assert statuses(served, lab, suffix, (*IDS, "nobody")) == dict.fromkeys(stated, 200) | hidden
     # The first version of one that was of another category then is not the caller's.
     assert statuses(served, lab, "/_history/1") == dict.fromkeys(("lab", "kept"), 200) | dict.fromkeys(
         ("vital", "was-lab", "became-lab", "none"), 404

@@ -54,7 +54,7 @@ def current(findings: Iterable[Finding]) -> Iterator[Fact | Doubt]:
     """What a note states, each thing once.
 
     Of a kind of which there is one at a time it is what the note says to be of now, or where it says so of none, what
-    it says without a time; where these do not agree, none of them. A condition in the family that is told of a
+    it says without a time; where these do not agree, none of them. A condition in the family that is stated of a
     relative is none besides.
     """
     results = list(findings)

@@ -187,7 +187,7 @@ _GOES_ON: Final = re.compile(
     r"\s*(?:(?:is\ |ist\ )?pos(?:itive?|itiv)?\.?\s*)?(?:,|(?:and|und|sowie|plus|as\ well\ as)\b)[^:]*\Z",
     re.IGNORECASE | re.VERBOSE,
 )
-"""After a history of which nothing is told: what follows is the patient's."""
+"""After a history of which nothing is stated: what follows is the patient's."""
 _BEGINS: Final = re.compile(
     r"\b(?:and|und|sowie|but|aber|jedoch|plus|with|mit)\s+(?:(?:an?|eine[rnm]?|no|keine?[rnm]?"
     r"|(?:known|strong|positive?|bekannte?|positiv|stark)(?:e[rnm])?)\s+)*\Z",
@@ -244,7 +244,7 @@ _DENIED_ALL: Final = re.compile(
     rf"[,;]\s*(?:(?:and|but|und|aber)\s+)?(?P<no>{_NO})\s+(?:(?:other|further|weiteren?|sonstigen?)\s+)?\Z",
     re.IGNORECASE,
 )
-"""After what is told of relatives: a condition is denied of the family, where it is in the plural."""
+"""After what is stated of relatives: a condition is denied of the family, where it is in the plural."""
 _PLURAL: Final = re.compile(
     r"""(?:strokes|attacks|deaths|MIs|CVAs|DVTs|clots|cancers|infarct(?:ion)?s|aneurysms|dissections|defects
     |opathies|malignancies|fällen?|infarkten?|[kc]arzinomen?|tumoren?|thrombosen|embolien|opathien|krankungen

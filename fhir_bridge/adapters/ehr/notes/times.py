@@ -209,7 +209,7 @@ _AS_BEFORE: Final = re.compile(
     r"\b(?:unchanged|no\s+(?:\w+\s+)?change|unverändert\w*|keine\s+(?:\w+\s+)?Änderung|stable|stabil)\b[^:;,%\d]{0,50}:",
     re.IGNORECASE,
 )
-"""A comparison to an earlier finding, after which the one of now is told."""
+"""A comparison to an earlier finding, after which the one of now is stated."""
 _BASELINE: Final = re.compile(
     r"\b(?:baseline|Ausgangs)(?:\b|(?=echo|befund|wert|untersuchung))-?", re.IGNORECASE
 )

@@ -1,4 +1,4 @@
-"""Words of clinics by which a value is told: lists of risk factors, answers without a colon, tables and comparisons."""
+"""Words of clinics by which a value is stated: risk factors, answers without a colon, tables and comparisons."""
 
 from __future__ import annotations
 
