@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from fhir_bridge.server.hang_up import HANGUP, HangUp
+from fhir_bridge.server.joining import JoinedAnswer
 from fhir_bridge.server.rest.refusal import outcome_bytes, refuse
 
 __all__ = ["BoundedConnection", "bounded"]
@@ -139,6 +140,8 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._pending.append(self._hangup)
         super().on_headers_complete()
+        if self.cycle is not None:  # a websocket has none
+            self.cycle.transport = JoinedAnswer(self.transport)
         # Reading goes on (below), so the queue of pipelined requests needs an end of its own.
         if len(self.pipeline) > MOST_AHEAD:
             self.transport.abort()

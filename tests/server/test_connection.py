@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -16,8 +16,11 @@ import uvicorn
 from fhir_bridge.server import connection
 from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.connection import bounded
+from fhir_bridge.server.joining import JoinedAnswer
 
 ANSWER = 8 * 1024 * 1024
+HELD = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc"
+"""A body that looks like an answer."""
 
 
 class Small:
@@ -28,6 +31,7 @@ class Small:
         self.ended: list[str] = []
         self.cancelled: list[str] = []
         self.headers: list[list[tuple[bytes, bytes]]] = []
+        self.released = threading.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
@@ -42,18 +46,31 @@ class Small:
                 self.headers.append(list(scope["headers"]))
             if path == "/much":
                 body = b"x" * ANSWER
+            if path == "/head":
+                body = HELD
         except asyncio.CancelledError:
             self.cancelled.append(path)
             raise
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-length", str(len(body)).encode())],
-            }
-        )
+        length = [(b"content-length", str(len(body)).encode())] if path != "/stream" else []
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        if path == "/stream":
+            await asyncio.to_thread(self.released.wait, 20)
         await send({"type": "http.response.body", "body": body})
         self.ended.append(path)
+
+
+class Recorder:
+    """A transport that notes what each of its calls writes."""
+
+    def __init__(self, transport: asyncio.Transport, written: list[list[bytes]]) -> None:
+        self.transport, self.written = transport, written
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        self.written.append(list(pieces))
+        self.transport.writelines(self.written[-1])
+
+    def write(self, data: bytes) -> None:
+        self.writelines([data])
 
 
 class Server(uvicorn.Server):
@@ -129,6 +146,35 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class TestAnswers:
+    def test_head_and_body_are_written_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written: list[list[bytes]] = []
+
+        class Recording(JoinedAnswer):
+            def __init__(self, transport: asyncio.Transport) -> None:
+                super().__init__(Recorder(transport, written))  # type: ignore[arg-type]
+
+        monkeypatch.setattr(connection, "JoinedAnswer", Recording)
+        with run() as running:
+            client = running.open()
+            for _ in range(3):
+                client.sendall(GET)
+                assert client.recv(65536).endswith(b"\r\n\r\nok")
+        assert [[data[-4:] for data in call] for call in written] == [[b"\r\n\r\n", b"ok"]] * 3
+
+    def test_a_body_that_holds_a_head_arrives_as_it_is(self) -> None:
+        with run() as running:
+            client = running.open(b"GET /head HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert all_of(client).partition(b"\r\n\r\n")[2] == HELD
+
+    def test_what_is_streamed_begins_before_its_body_is_there(self) -> None:
+        with run() as running:
+            client = running.open(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.recv(65536).endswith(b"transfer-encoding: chunked\r\n\r\n")
+            running.app.released.set()
+            assert client.recv(65536) == b"2\r\nok\r\n0\r\n\r\n"
 
 
 @pytest.mark.usefixtures("short")
