@@ -1,8 +1,10 @@
 """What one Consent says about a purpose of use, and when (IHE PCF basic; R4 consent.html).
 
-A provision that names no actor, action, class, code, period of data or data is about the whole record; only such
-ones decide here whether a purpose may see a patient at all. Where the root provision has no type, the base policy
-is the Consent's `policyRule`: OPTIN and OPTOUT of v3-ActCode; no other policy is known here (`uninterpreted`).
+A provision that names no actor, action, class, code, period of data or data is about the whole record; such ones
+decide here whether a purpose may see a patient at all. A denial of a part of the data or of an action can't be kept
+to that part here: it hides the whole record from a purpose that is not care, and decides nothing for care, where
+hiding would harm. The base policy is the Consent's `policyRule`: OPTIN and OPTOUT of v3-ActCode; no other policy is
+known here (`uninterpreted`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ _SCOPES = {"patient-privacy", "research"}
 _OF_CARE = {"treatment", "adr"}
 """The other scopes of R4: what such a Consent denies is care, unless it names a purpose of use."""
 _CARE = {"TREAT", "ETREAT", "BTG"}
-_NARROWING = ("actor", "action", "securityLabel", "class", "code", "dataPeriod", "data")
+_OF_A_PART = frozenset({"action", "securityLabel", "class", "dataPeriod", "data"})
+_NARROWING = _OF_A_PART | {"actor", "code"}
 _ACTS = {"http://terminology.hl7.org/CodeSystem/v3-ActCode", "urn:oid:2.16.840.1.113883.5.4"}
 _RULES: Mapping[str, Decision] = {"OPTIN": "permit", "OPTOUT": "deny"}
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
@@ -76,10 +79,13 @@ def _utc(text: str) -> str:
 
 
 def _applies(provision: Mapping[str, Any], purpose: str, at: datetime | None) -> bool:
-    if any(provision.get(name) for name in _NARROWING) or not _within(provision.get("period"), at):
+    denies = provision.get("type") == "deny"
+    narrowed = {name for name in _NARROWING if provision.get(name)}
+    if narrowed and not (denies and narrowed <= _OF_A_PART and purpose not in {*_CARE, UNASSERTED}):
+        return False
+    if not _within(provision.get("period"), at):
         return False
     purposes = _dicts(provision.get("purpose"))
-    denies = provision.get("type") == "deny"
     return not purposes or any(
         _is_purpose(coding, denies=denies) and covers(str(coding.get("code", "")), purpose)
         for coding in purposes
@@ -108,7 +114,11 @@ def _root(consent: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The provision that exceptions are taken from; None where the Consent has none that is known here."""
     provision = consent.get("provision")
     root = provision if isinstance(provision, Mapping) else {}
-    if root.get("type") is None and (base := _base(consent)) is not None:
+    base = _base(consent)
+    if base == "deny" and root.get("type") == "permit":
+        # What is permitted is the exception, and nothing beside it: a permit of treatment alone is none of research.
+        return {"type": base, "provision": [root]}
+    if root.get("type") is None and base is not None:
         # R4 consent-definitions.html#Consent.provision: such a root holds exceptions of the base policy. For whom and
         # for what they are is of no consequence to an opt-out, which is of the whole.
         kept = root if base == "permit" else {n: v for n, v in root.items() if n not in _NARROWING}

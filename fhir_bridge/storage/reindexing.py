@@ -26,7 +26,7 @@ from fhir_bridge.storage.versions import write_rest
 
 __all__ = ["ensure_version", "reached", "reindex"]
 
-VERSION = 5
+VERSION = 6
 """Of what `indexing` makes of a resource. Raised with each change of that: an index of another version is made anew."""
 VERSION_SETTING = "index_version"
 _PROGRAM = f"{__version__}/{VERSION}"

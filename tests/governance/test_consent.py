@@ -78,11 +78,56 @@ def test_a_nested_provision_takes_an_exception() -> None:
     assert decide([consent(kept)], "TREAT", AT) == "deny"
 
 
-def test_a_provision_about_a_part_of_the_record_decides_nothing_here() -> None:
-    narrow = DENY_RESEARCH | {
-        "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}]
+PARTS: list[dict[str, Any]] = [
+    {"class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}]},
+    {"securityLabel": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]},
+    {"dataPeriod": {"start": "2010", "end": "2015"}},
+    {"data": [{"meaning": "instance", "reference": {"reference": "Observation/x"}}]},
+    {"action": [{"coding": [{"code": "disclose"}]}]},
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_denial_of_a_part_hides_the_whole_from_what_is_not_care(part: dict[str, Any]) -> None:
+    assert research_opted_out([consent(DENY_RESEARCH | part)], AT)
+    every = consent({"type": "deny", **part})
+    assert {
+        code for code in ("TREAT", "ETREAT", "HRESCH", "HOPERAT") if decide([every], code, AT) == "deny"
+    } == {
+        "HRESCH",
+        "HOPERAT",
     }
-    assert not research_opted_out([consent(narrow)], AT)
+    assert {denial.purpose for denial in denials(every)}.isdisjoint({"", "TREAT", "ETREAT", "BTG"})
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_permission_of_a_part_permits_nothing(part: dict[str, Any]) -> None:
+    permit = {"type": "permit", **purpose("HRESCH"), **part}
+    assert decide([consent({"type": "deny", "provision": [permit]})], "HRESCH", AT) == "deny"
+
+
+def test_a_denial_for_an_actor_or_a_code_decides_nothing_of_the_whole() -> None:
+    for part in (
+        {"actor": [{"role": {"text": "recipient"}, "reference": {"reference": "Organization/x"}}]},
+        {"code": [{"coding": [{"system": "http://loinc.org", "code": "718-7"}]}]},
+    ):
+        assert not research_opted_out([consent(DENY_RESEARCH | part)], AT)
+        assert not research_opted_out([consent(DENY_RESEARCH | part | PARTS[0])], AT)
+
+
+def test_what_an_opt_out_permits_is_an_exception_from_it() -> None:
+    given = consent({"type": "permit", **purpose("TREAT")}) | rule("OPTOUT")
+    assert {code: decide([given], code, AT) for code in ("TREAT", "ETREAT", "HRESCH", "HOPERAT")} == {
+        "TREAT": "permit",
+        "ETREAT": "permit",
+        "HRESCH": "deny",
+        "HOPERAT": "deny",
+    }
+    assert "HRESCH" in {denial.purpose for denial in denials(given)}
+    ended = consent({"type": "permit", **purpose("TREAT"), "period": {"end": "2025"}}) | rule("OPTOUT")
+    assert decide([ended], "TREAT", AT) == "deny"
+    # One that permits all and nothing says two things: the denial wins.
+    assert decide([consent({"type": "permit"}) | rule("OPTOUT")], "HRESCH", AT) == "deny"
 
 
 def test_a_consent_to_treatment_is_no_consent_to_privacy() -> None:
