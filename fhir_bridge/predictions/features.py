@@ -14,15 +14,9 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
 from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
-from fhir_bridge.predictions.findings import find_uncoded_drug, statements
+from fhir_bridge.predictions.findings import find_uncoded_drug, is_misdated, statements
 from fhir_bridge.predictions.genome import GENOMIC_CODES, pathogenic_variants
-from fhir_bridge.predictions.inputs import (
-    SNOMED,
-    MissingInput,
-    QuantityInput,
-    UnusableInput,
-    age_on,
-)
+from fhir_bridge.predictions.inputs import SNOMED, MissingInput, QuantityInput, UnusableInput, age_on
 from fhir_bridge.predictions.manifest import (
     AgeInput,
     AnyInput,
@@ -37,6 +31,7 @@ from fhir_bridge.predictions.manifest import (
     VariantBlock,
     ViewBlock,
 )
+from fhir_bridge.predictions.medications import MEDICATIONS
 from fhir_bridge.predictions.record import (
     LONG_AGO,
     SETTLED,
@@ -51,7 +46,7 @@ from fhir_bridge.predictions.record import (
 )
 from fhir_bridge.predictions.signals import read_signal
 from fhir_bridge.predictions.smoking import SMOKING_CODES, find_smoking
-from fhir_bridge.predictions.value_sets import ATC, ICD10, PROCEDURES, counts_under, plain_code
+from fhir_bridge.predictions.value_sets import ATC, ICD10, PROCEDURES, counts_under, focus_codes, plain_code
 
 __all__ = ["Feature", "FeatureSource", "Features", "observation_codes_of", "read_features", "view_resource"]
 
@@ -201,6 +196,7 @@ def _quantity(item: QuantityBlock, record: PatientRecord, _: FeatureSource) -> F
 def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) -> Feature:
     refuted: list[Evidence] = []
     suspected: list[Evidence] = []
+    misdated: list[Evidence] = []
     for statement in statements(record):
         resource = statement.resource
         if resource["resourceType"] == "Observation" or resource.get("status") in _NOT_DONE:
@@ -211,10 +207,14 @@ def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) ->
             refuted.append(record.evidence(resource, item.label, "absent"))
         elif statement.suspected:
             suspected.append(record.evidence(resource, item.label))
+        elif resource["resourceType"] not in MEDICATIONS and is_misdated(record, resource):
+            misdated.append(record.evidence(resource, item.label))
         else:
             return _number(item, 1.0, (record.evidence(resource, item.label),))
     if suspected:
         raise UnusableInput(f"{item.label} is suspected, not confirmed", suspected[0])
+    if misdated:
+        raise UnusableInput(f"{item.label} is dated after this run", misdated[0])
     systems = frozenset(system for system, _ in item.pairs)
     uncoded = find_uncoded_drug(record, systems) if systems & _OF_DRUGS else None
     if uncoded is not None:
@@ -230,7 +230,8 @@ def _is_one(item: ConditionBlock, concept: Any) -> bool:
     return any(
         counts_under(listed, system) and (plain == beginning or (below and plain.startswith(beginning)))
         for system, code in codings(concept)
-        for plain in (plain_code(system, code),)
+        for part in focus_codes(system, code)
+        for plain in (plain_code(system, part),)
         for listed, beginning, below in _stems(item.pairs)
     )
 

@@ -37,6 +37,7 @@ __all__ = [
     "find_unconfirmed",
     "find_undecided_drug",
     "find_unreadable",
+    "is_misdated",
     "is_refuted",
     "onset_of",
     "refuse_unreadable",
@@ -220,7 +221,7 @@ def _counts(record: PatientRecord, statement: Statement, disease: Disease) -> bo
     return statement.current and not old
 
 
-def _is_misdated(record: PatientRecord, resource: Mapping[str, Any]) -> bool:
+def is_misdated(record: PatientRecord, resource: Mapping[str, Any]) -> bool:
     """Whether a disease or procedure is dated after the run, or after it arrived: nobody could know it then."""
     arrival = moment_of(str(resource.get("meta", {}).get("lastUpdated") or "")) or record.as_of
     for name in ("onset", "performed", "effective"):
@@ -250,7 +251,7 @@ def _stated(record: PatientRecord, disease: Disease) -> Iterator[Statement]:
             and disease.stated_by(statement)
             and _counts(record, statement, disease)
         ):
-            if statement.resource["resourceType"] not in MEDICATIONS and _is_misdated(
+            if statement.resource["resourceType"] not in MEDICATIONS and is_misdated(
                 record, statement.resource
             ):
                 misdated = statement.resource
@@ -303,7 +304,7 @@ def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
         if (
             statement.polarity == "absent"
             and disease.stated_by(statement)
-            and not _is_misdated(record, statement.resource)
+            and not is_misdated(record, statement.resource)
         ):
             return record.evidence(statement.resource, disease.name, "absent")
     return None

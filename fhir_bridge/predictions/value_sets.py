@@ -27,6 +27,7 @@ __all__ = [
     "Answer",
     "codes_of",
     "counts_under",
+    "focus_codes",
     "is_listed",
     "is_member",
     "plain_code",
@@ -118,7 +119,7 @@ _SHOWN: Final = 5
 
 def is_listed(system: str, code: str) -> bool:
     """Whether any value set of the models has a concept by its code: then what it is, and is not, is known here."""
-    return any((system, part) in _listed() for part in _parts(system, code))
+    return any((system, part) in _listed() for part in focus_codes(system, code))
 
 
 @lru_cache(maxsize=1)
@@ -129,7 +130,7 @@ def _listed() -> frozenset[tuple[str, str]]:
 
 
 @lru_cache(maxsize=8192)
-def _parts(system: str, code: str) -> tuple[str, ...]:
+def focus_codes(system: str, code: str) -> tuple[str, ...]:
     """The focus concepts of a SNOMED CT expression; any other code itself."""
     if system != _SNOMED or code.isdigit():
         return (code,)
@@ -167,7 +168,9 @@ def _codes_of(url: str) -> frozenset[tuple[str, str]]:
 def is_member(url: str, concept: object) -> Answer:
     """Whether a CodeableConcept is in a value set: one of its codings is, or none is, or that is not known."""
     answers = {
-        _is_member(url, system, part) for system, code in codings(concept) for part in _parts(system, code)
+        _is_member(url, system, part)
+        for system, code in codings(concept)
+        for part in focus_codes(system, code)
     }
     return "yes" if "yes" in answers else "unknown" if "unknown" in answers else "no"
 

@@ -575,6 +575,32 @@ def test_a_condition_without_a_code_that_decides_is_not_taken_for_none(
         assert features_of(path, person)["dm"].values == (float(present),)
 
 
+def test_a_condition_of_the_future_is_neither_present_nor_absent(tmp_path: Path) -> None:
+    path = with_inputs(tmp_path, {"name": "dm", "type": "condition", "codes": ["icd10|E11*"], "absent": 0})
+    soon = (datetime.now(UTC) + timedelta(days=9)).isoformat(timespec="seconds")
+    for name in ("onsetDateTime", "recordedDate"):
+        future = condition("E11.9") | {"onsetDateTime": "2020-01-01", name: soon}
+        with pytest.raises(UnusableInput, match="dated after this run"):
+            features_of(path, record(future))
+        assert features_of(path, record(future, condition("E11.2") | {"id": "known"}))["dm"].values == (1.0,)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "44054006:246112005=24484000",
+        "44054006 |Diabetes mellitus type 2| : 363698007 = 113331007",
+        "=== 73211009+44054006",
+    ],
+)
+def test_an_expression_of_snomed_ct_is_what_its_focus_is(tmp_path: Path, code: str) -> None:
+    path = with_inputs(
+        tmp_path, {"name": "dm", "type": "condition", "codes": ["snomed|44054006"], "absent": 0}
+    )
+    coded = condition("E11") | {"code": {"coding": [{"system": "http://snomed.info/sct", "code": code}]}}
+    assert features_of(path, record(coded))["dm"].values == (1.0,)
+
+
 def test_a_lead_is_known_by_its_code_alone(tmp_path: Path) -> None:
     found = ecg([0, 100, 200, 300, 400, 500, 600])
     for part, code in zip(found["component"], ("131329", "131330"), strict=True):
