@@ -4,7 +4,8 @@ A source's messages about a resource are folded element by element, each element
 speaks of it, so that any order of arrival ends in the same state. A snapshot speaks of all elements, a delta of those
 it has or clears. For people, places and things (`MERGED`) the current version is built from all sources' states, by
 precedence; for records of events (a result, a study) it is the newest source's state alone: two laboratories' results
-are never mixed.
+are never mixed. An order (`NUMBERED`) is spoken of by who placed it and by who fills it: what the newest says nothing
+of is as the one before it says.
 
 What a record tells in passing (a result, of its patient and visit) is a state apart, beside that of its source: where a
 record is about the thing itself, it adds numbers, and changes nothing.
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
 
@@ -76,9 +78,10 @@ _COMPOSITE = {
 }
 """Lists of a record of an event that its messages add up: a message names the results that it brings, not all."""
 
-NUMBERED = {"ServiceRequest": "identifier"}
-"""Numbers that several systems give one thing: a message replaces those of the kinds and namespaces that it names, and
-says nothing of the others. A report names its order's placer number and not the accession number, which stays."""
+NUMBERED = {"ServiceRequest": "identifier", "MedicationRequest": "identifier"}
+"""Orders, and where their numbers are, which several systems give: a message replaces those of the kinds and namespaces
+that it names, and says nothing of the others. A report names its order's placer number and not the accession number,
+which stays."""
 
 _OPEN: Mapping[str, Mapping[str, Sequence[str]]] = {
     "Encounter": {
@@ -127,6 +130,12 @@ def _type_part(item: dict[str, Any]) -> str:
     return str(codings[0].get("code")) if codings else _MAIN
 
 
+def _note_part(item: dict[str, Any]) -> str:
+    """By its label, as mappings write them: `Call back: …` stands in another field than a comment."""
+    label, colon, _ = str(item.get("text")).partition(": ")
+    return label if colon else _MAIN
+
+
 PARTED: Mapping[str, Mapping[str, Callable[[dict[str, Any]], str]]] = {
     "Patient": {
         "identifier": _identifier_part,
@@ -135,6 +144,8 @@ PARTED: Mapping[str, Mapping[str, Callable[[dict[str, Any]], str]]] = {
         "link": _link_part,
     },
     "Encounter": {"identifier": _type_part, "participant": _type_part},
+    "ServiceRequest": {"note": _note_part},
+    "MedicationRequest": {"note": _note_part},
 }
 """Lists of which a source has parts in several fields: a delta says nothing of the parts that it does not have."""
 
@@ -538,7 +549,7 @@ def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dic
         name = NUMBERED.get(resource_type)
         if name is None or len(states) == 1 or newest.source == REST:
             return newest.resource
-        return _with_numbers(newest, name, states)
+        return _with_numbers(_completed(states), name, states)
     ranked = _ranked(states, precedence)
     merged: dict[str, Any] = {name: ranked[0].resource[name] for name in _FIXED}
     meta = _merged_meta([state.resource.get("meta") or {} for state in ranked])
@@ -579,8 +590,48 @@ def _since(state: Contribution, element: str) -> Order:
     return orders.get(element) or orders.get("") or state.order
 
 
-def _with_numbers(newest: Contribution, name: str, states: Sequence[Contribution]) -> dict[str, Any]:
-    """What the newest source says, with the numbers that others know."""
+def _completed(states: Sequence[Contribution]) -> dict[str, Any]:
+    """What the newest source says, and of what it says nothing, or assumes, what the one before it does.
+
+    A source that once stated the whole has spoken of everything: none before it counts.
+    """
+    ranked = sorted(states, key=lambda state: (not state.passing, state.order, state.source), reverse=True)
+    resource_type = ranked[0].resource["resourceType"]
+    parted = PARTED.get(resource_type, {})
+    content = dict(ranked[0].resource)
+    settled = _settled(ranked[0])
+    for last, state in pairwise(ranked):
+        if last.orders is None or "" in last.orders:
+            break
+        taken = _elements(state) - settled - {"meta"}
+        content = {
+            name: item for name, item in content.items() if element_of(resource_type, name) not in taken
+        }
+        for name in [name for name in state.resource if name not in (*_FIXED, "meta")]:
+            if element_of(resource_type, name) in taken:
+                content[name] = state.resource[name]
+            elif name in parted and name in content:
+                parts = {parted[name](item) for item in content[name]}
+                more = [item for item in state.resource[name] if parted[name](item) not in parts]
+                content[name] = [*content[name], *more]
+        settled |= _settled(state)
+    return content
+
+
+def _settled(state: Contribution) -> set[str]:
+    """The elements that a source states, or takes away."""
+    if state.orders is None:
+        return _elements(state)
+    spoken = {element for element in state.orders if element and _ITEM not in element}
+    return {
+        element
+        for element in _elements(state) | spoken
+        if (order := state.orders.get(element) or state.orders.get("")) is None or order[4] >= 0
+    }
+
+
+def _with_numbers(newest: dict[str, Any], name: str, states: Sequence[Contribution]) -> dict[str, Any]:
+    """A content with the numbers that the sources know."""
     numbers: list[tuple[Order, Any]] = []
     for state in sorted(states, key=lambda state: state.source, reverse=True):
         orders = state.orders or {}
@@ -588,9 +639,9 @@ def _with_numbers(newest: Contribution, name: str, states: Sequence[Contribution
         items = state.resource.get(name) or ()
         numbers += [(orders.get(_number_key(name, item)) or whole, item) for item in items]
     values = [item for _, item in _newest(numbers, partial(_number_key, name))]
-    if values == (newest.resource.get(name) or []):
-        return newest.resource
-    return {**newest.resource, name: values}
+    if values == (newest.get(name) or []):
+        return newest
+    return {**newest, name: values}
 
 
 def _ranked(states: Sequence[Contribution], precedence: Sequence[str]) -> list[Contribution]:

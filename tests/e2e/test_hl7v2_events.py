@@ -366,3 +366,18 @@ def test_an_event_that_is_not_carried_out_says_so(store: Store, event: str) -> N
     end = store.load(message(f"ADT^{event}", "1", "20260310090000", pid("1"), pid("2"))).end()
     assert [patient.keys() & {"link", "active"} for patient in end["Patient"]] == [set(), set()]
     assert event in store.issues("FB-HL7-027")[0]
+
+
+@pytest.mark.parametrize("deleted", ["D", "DE"])
+def test_a_deleted_problem_or_goal_was_a_mistake(store: Store, deleted: str) -> None:
+    """`DE` is the code of table 0287, which PRB-1 and GOL-1 have; senders write the `D` of 0206 as well."""
+
+    def said(control: str, time: str, action: str) -> str:
+        problem = f"PRB|{action}|{time}|I50.9^Heart failure^I10|PB1^KIS||1|20260309"
+        goal = f"GOL|{action}|{time}|G1^Weight below 75 kg^L|GI1^KIS||1|20260310|20260610"
+        return message("PPR^PC1", control, time, pid("1"), problem, goal)
+
+    end = each_order(store, [said("a", "20260310100000", "AD"), said("b", "20260310120000", deleted)])
+    assert of(end, "Condition", "PB1")["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
+    assert "clinicalStatus" not in of(end, "Condition", "PB1")
+    assert of(end, "Goal", "GI1")["lifecycleStatus"] == "entered-in-error"

@@ -1,0 +1,146 @@
+"""HL7 v2 messages about one order through `load`: what places it, acts on it, and reports on it, in several orders."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.test_hl7v2_events import Store, each_order, message, of, pid, pv1, store
+
+__all__ = ["store"]
+
+ORDER = message(
+    "ORM^O01",
+    "a",
+    "20260310100000",
+    pid("1"),
+    pv1("V1"),
+    "ORC|NW|P1^KIS|||||^^^20260311080000^^S||20260310093000|||7^Arzt^Arno",
+    "OBR|1|P1^KIS||24323-8^CMP^LN|||||||||fever|||7^Arzt^Arno|||||||||||^^^20260311080000^^S||||I10^Hypertonie^I10",
+    "NTE|1||fasting please",
+)
+
+
+def reported(control: str, time: str, status: str, sender: str) -> str:
+    return message(
+        "ORU^R01",
+        control,
+        time,
+        pid("1"),
+        f"OBR|1|P1^KIS|F1^LAB|24323-8^CMP^LN|||20260311080000|||9^Nurse||||||||||||{time}|||{status}",
+        f"OBX|1|NM|2823-3^K^LN||5.9|mmol/L|3.5-5.1|H|||{status}",
+        sender=sender,
+    )
+
+
+CANCELLED = message(
+    "ORM^O01", "d", "20260312120000", pid("1"), "ORC|CA|P1^KIS", "OBR|1|P1^KIS||24323-8^CMP^LN"
+)
+
+
+@pytest.mark.parametrize("laboratory", ["KIS", "LAB"])
+def test_a_report_takes_nothing_away_from_its_order(store: Store, laboratory: str) -> None:
+    end = each_order(
+        store,
+        [
+            ORDER,
+            reported("b", "20260311100000", "P", laboratory),
+            reported("c", "20260311110000", "F", laboratory),
+        ],
+    )
+    order = of(end, "ServiceRequest", "P1")
+    assert {item["value"] for item in order["identifier"]} == {"P1", "F1"}
+    assert order["status"] == "completed"
+    assert order["priority"] == "stat"
+    assert order["requester"]["identifier"]["value"] == "7"
+    assert order["reasonCode"][0]["coding"][0]["code"] == "I10"
+    assert order["occurrencePeriod"]["start"] == "2026-03-11T08:00:00+01:00"
+    assert order["authoredOn"] == "2026-03-10T09:30:00+01:00"
+    assert order["encounter"]["reference"].startswith("Encounter/")
+    assert {note["text"] for note in order["note"]} >= {"fasting please", "fever", "Collector: 9^Nurse"}
+
+
+def test_a_cancellation_says_that_and_nothing_else(store: Store) -> None:
+    order = of(each_order(store, [ORDER, CANCELLED]), "ServiceRequest", "P1")
+    assert order["status"] == "revoked"
+    assert (order["priority"], order["requester"]["identifier"]["value"]) == ("stat", "7")
+    assert "fasting please" in {note["text"] for note in order["note"]}
+
+
+def test_what_the_sender_corrects_or_clears_of_an_order_goes(store: Store) -> None:
+    corrected = message(
+        "ORM^O01",
+        "x",
+        "20260310110000",
+        pid("1"),
+        "ORC|XO|P1^KIS|||||^^^20260312090000^^R",
+        'OBR|1|P1^KIS||24323-8^CMP^LN|||||||||||||||||||||||||||""',
+        "NTE|1||not fasting",
+    )
+    order = of(each_order(store, [ORDER, corrected]), "ServiceRequest", "P1")
+    assert order["priority"] == "routine"
+    assert order["occurrencePeriod"]["start"] == "2026-03-12T09:00:00+01:00"
+    assert "reasonCode" not in order
+    texts = {note["text"] for note in order["note"]}
+    assert ("not fasting" in texts, "fasting please" in texts) == (True, False)
+
+
+DRUG = "00071015723^Amoxicillin 500 MG^NDC"
+PRESCRIBED = message(
+    "RDE^O11",
+    "a",
+    "20260310100000",
+    pid("1"),
+    pv1("V1"),
+    "ORC|NW|R1^KIS|RF1^PHARM||||||20260310100000|||7^Arzt^Arno",
+    f"RXE||{DRUG}|500|1000|mg^mg^UCUM|CAP^Capsule^HL70292||||20|{{tablet}}|3|||RX777",
+    "TQ1|1||Q6H||||20260310120000|20260315120000",
+    "RXR|PO^Oral^HL70162",
+)
+
+
+def given(sender: str) -> str:
+    return message(
+        "RAS^O17",
+        "b",
+        "20260310130000",
+        pid("1"),
+        "ORC|RE|R1^KIS|RF1^PHARM",
+        f"RXO|{DRUG}|500||mg",
+        f"RXA|0|1|202603101205|202603101210|{DRUG}|500|mg^mg^UCUM|||8^Pfleger^Leon||||||||||CP",
+        "RXR|PO^Oral^HL70162",
+        sender=sender,
+    )
+
+
+STOPPED = message(
+    "RDE^O11",
+    "c",
+    "20260311100000",
+    pid("1"),
+    "ORC|DC|R1^KIS|RF1^PHARM",
+    f"RXE||{DRUG}|500|1000|mg^mg^UCUM",
+)
+
+
+@pytest.mark.parametrize("ward", ["KIS", "STATION"])
+def test_an_administration_takes_nothing_away_from_its_prescription(store: Store, ward: str) -> None:
+    end = each_order(store, [PRESCRIBED, given(ward), STOPPED])
+    order = of(end, "MedicationRequest", "R1")
+    assert {item["value"] for item in order["identifier"]} == {"R1", "RF1", "RX777"}
+    assert order["status"] == "stopped"
+    (dosage,) = order["dosageInstruction"]
+    assert "extension" not in dosage
+    (amount,) = dosage["doseAndRate"]
+    assert (amount["doseRange"]["low"]["value"], amount["doseRange"]["high"]["value"]) == (500, 1000)
+    assert dosage["timing"]["code"]["text"] == "Q6H"
+    assert dosage["timing"]["repeat"]["boundsPeriod"]["end"] == "2026-03-15T12:00:00+01:00"
+    assert order["dispenseRequest"]["quantity"]["value"] == 20
+    assert order["authoredOn"].startswith("2026-03-10")
+    assert len(end["MedicationAdministration"]) == 1
+
+
+def test_an_administration_alone_tells_of_its_prescription(store: Store) -> None:
+    order = of(each_order(store, [given("STATION"), given("STATION")]), "MedicationRequest", "R1")
+    assert order["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["value"] == 500
+    assert "extension" not in order["dosageInstruction"][0]
+    assert "_status" not in order
