@@ -511,3 +511,85 @@ def test_annotations_of_wfdb_are_kept_and_rhythms_and_texts_have_their_times(ecg
     assert titles == {"rec1.hea", "rec1.dat", "rec1.atr"}
     ecg.with_suffix(".atr").write_bytes(b"")
     assert converted(ecg).outcomes[-1][1] == "converted"
+
+
+def omh(name: str, body: dict[str, Any], *, user: str | None = "u1", point: str = "p1") -> str:
+    header = {"id": point, "schema_id": {"namespace": "omh", "name": name, "version": "1.0"}}
+    return json.dumps({"header": header | ({"user_id": user} if user else {}), "body": body})
+
+
+def steps(value: int, start: str, end: str, **more: Any) -> str:
+    frame = {"time_interval": {"start_date_time": start, "end_date_time": end}}
+    body = {"step_count": {"value": value, "unit": "steps"}, "effective_time_frame": frame}
+    return omh("step-count", body, **more)
+
+
+def test_a_point_that_is_sent_again_counts_once_wherever_it_stands(write: Write) -> None:
+    one = steps(500, "2026-02-01T08:00:00Z", "2026-02-01T09:00:00Z")
+    other = steps(10, "2026-02-01T10:00:00Z", "2026-02-01T11:00:00Z", point="p2")
+    pulses = [
+        omh(
+            "heart-rate",
+            {
+                "heart_rate": {"value": value, "unit": "beats/min"},
+                "effective_time_frame": {"date_time": "2026-02-01T08:00:00Z"},
+            },
+            point=point,
+        )
+        for value, point in ((60, "h1"), (90, "h2"), (60, "h1"), (60, "h3"))
+    ]
+    result = converted(write("points.ndjson", "\n".join((one, other, one, other, one, *pulses))))
+    found = {
+        summary["code"]["coding"][-1]["code"]: summary["valueQuantity"]["value"]
+        for summary in result.of("Observation")
+    }
+    assert found == {"step-count": 510, "heart-rate": 70}
+    assert sum(outcome == "skipped" for _, outcome in result.outcomes) >= 4
+
+
+def test_a_file_is_kept_for_its_only_user_and_for_none_of_several(write: Write) -> None:
+    mine = steps(500, "2026-02-01T08:00:00Z", "2026-02-01T09:00:00Z")
+    result = converted(
+        write("points.ndjson", "\n".join((mine, steps(1, "2026-02-02T08:00:00Z", "2026-02-02T09:00:00Z")))),
+        patient=None,
+    )
+    (original,) = result.of("DocumentReference")
+    assert {one["derivedFrom"][0]["reference"] for one in result.of("Observation")} == {
+        f"DocumentReference/{original['id']}"
+    }
+    assert {one["subject"]["reference"] for one in result.of("Observation")} == {
+        original["subject"]["reference"]
+    }
+    other = steps(7, "2026-02-01T08:00:00Z", "2026-02-01T09:00:00Z", user="u2")
+    both = converted(write("points.ndjson", "\n".join((mine, other))), patient=None)
+    assert both.of("DocumentReference") == []
+    assert all("derivedFrom" not in one for one in both.of("Observation"))
+    assert len({one["subject"]["reference"] for one in both.of("Observation")}) == 2
+    assert any("several people" in issue.message for issue in both.issues)
+
+
+@pytest.mark.parametrize(
+    ("interval", "period"),
+    [
+        (
+            {"end_date_time": "2026-02-02T06:30:00+01:00", "duration": {"value": 8, "unit": "h"}},
+            ("2026-02-01T22:30:00+01:00", "2026-02-02T06:30:00+01:00"),
+        ),
+        (
+            {"start_date_time": "2026-02-01T22:30:00+01:00", "duration": {"value": 90, "unit": "min"}},
+            ("2026-02-01T22:30:00+01:00", "2026-02-02T00:00:00+01:00"),
+        ),
+        ({"end_date_time": "2026-02-02T06:30:00+01:00", "duration": {"value": 1, "unit": "Mo"}}, None),
+        ({"end_date_time": "2026-02-30T06:30:00+01:00", "duration": {"value": 1, "unit": "h"}}, None),
+    ],
+)
+def test_an_interval_by_one_end_and_its_length(
+    write: Write, interval: dict[str, Any], period: tuple[str, str] | None
+) -> None:
+    body = {"body_weight": {"value": 70, "unit": "kg"}, "effective_time_frame": {"time_interval": interval}}
+    result = converted(write("points.ndjson", omh("body-weight", body)))
+    found = [
+        (one["effectivePeriod"]["start"], one["effectivePeriod"]["end"]) for one in result.of("Observation")
+    ]
+    assert found == ([period] if period else [])
+    assert period or ("points.ndjson:1", "rejected") in result.outcomes

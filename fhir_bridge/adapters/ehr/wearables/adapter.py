@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -35,7 +35,13 @@ from fhir_bridge.adapters.ehr.wearables.measures import (
     ucum_value,
 )
 from fhir_bridge.adapters.ehr.wearables.plausible import implausible
-from fhir_bridge.adapters.ehr.wearables.points import Point, PointError, open_mhealth_points, watch_points
+from fhir_bridge.adapters.ehr.wearables.points import (
+    Point,
+    PointError,
+    open_mhealth_points,
+    users_of,
+    watch_points,
+)
 from fhir_bridge.adapters.ehr.wearables.pressures import (
     MILLIMETRES,
     TURNED,
@@ -196,6 +202,8 @@ class _File:
         self._summaries: dict[Owner | None, Summaries] = {}
         self._left: Counter[str] = Counter()
         self._export_of: Export | None = None
+        self._kept_for: Owner | None = self._owner
+        self._is_kept = True
 
     def readings(self) -> Iterator[Reading]:
         """All records of the file."""
@@ -215,7 +223,12 @@ class _File:
                     yield from self._ecg(file, self._path.stem, self._path.name)
             else:
                 tabular = suffix == ".csv"
-                yield self._original(_TYPES.get(suffix, "application/json"))
+                if not tabular and self._owner is None and (users := users_of(self._path)):
+                    # Taken back: an earlier version kept it for a patient known to this file alone.
+                    yield self._reading(f"{self._path.name}#file", (), None, records=0, outcome="skipped")
+                    self._keep_for(users)
+                if self._is_kept:
+                    yield self._original(_TYPES.get(suffix, "application/json"))
                 yield from self._points((watch_points if tabular else open_mhealth_points)(self._path))
         except (
             ExportError,
@@ -234,6 +247,14 @@ class _File:
             end = self._reading(self._path.name, (), self._owner, of="#end", records=0, outcome="skipped")
             end.ends_delivery, end.place = True, None
             yield end
+
+    def _keep_for(self, users: Collection[str]) -> None:
+        """Whose the file itself is: its only user's; that of several is kept for none of them."""
+        if len(users) == 1:
+            self._kept_for = Owner(None, *users)
+        else:
+            self._is_kept = False
+            self._left["the file itself, which holds values of several people"] = 0
 
     def _cut_off(self, why: str) -> Reading:
         """What can't be read; it says nothing of what an older export has."""
@@ -261,9 +282,11 @@ class _File:
         of_whom = (self._origin, whose.key if whose else "")
         reading = Reading(
             locator, self._origin, whose, objects, key=_digest(*of_whom, export.id if export else "", what),
-            file=self._path.name, kept_for=self._owner, delivery=export, place=_place(what) if export else None,
+            file=self._path.name, kept_for=self._kept_for, delivery=export, place=_place(what) if export else None,
             **more,
         )  # fmt: skip
+        if not self._is_kept:
+            reading.kept = None
         if export is not None and objects:
             reading.undated_key = _digest(*of_whom, undated or what)
         return reading
@@ -280,7 +303,7 @@ class _File:
         return self._original_of(Original(path or self._path, content_type, self._keep))
 
     def _original_of(self, original: Original) -> Reading:
-        return self._reading(f"{original.path.name}#file", [original], self._owner, records=0)
+        return self._reading(f"{original.path.name}#file", [original], self._kept_for, records=0)
 
     def _recording(self, recording: Recording, files: list[Path], **more: Any) -> Iterator[Reading]:
         recording.locator = self._path.name
@@ -297,7 +320,7 @@ class _File:
         name = self._path.name
         if stated is not None and self._owner is None:
             yield self._reading(f"{name}#file", (), None, records=0, outcome="skipped")
-            self._owner = stated
+            self._owner = self._kept_for = stated
         elif stated is not None and self._owner is not None and stated != self._owner:
             for of in (name, f"{name}#file"):
                 yield self._reading(of, (), stated, records=0, outcome="skipped")
@@ -532,6 +555,7 @@ class _File:
     def _points(self, points: Iterator[Point]) -> Iterator[Reading]:
         left: Counter[str] = Counter()
         user: str | None = None
+        seen: set[bytes] = set()
         for point in points:
             locator = f"{self._path.name}:{point.line}"
             if point.problem is not None:
@@ -547,6 +571,11 @@ class _File:
                     "it is of another user than the points before it", locator, "FB-WEAR-002"
                 )
                 continue
+            if (mark := _mark(point)) is not None:
+                if mark in seen:
+                    yield self._repeated(locator)
+                    continue
+                seen.add(mark)
             left.update(point.left)
             if not point.code.code:
                 continue
@@ -651,6 +680,28 @@ def _of(sample: Sample) -> str:
     return "\0".join((sample.code.code, sample.start, sample.end or "", device))
 
 
+def _mark(point: Point) -> bytes | None:
+    """By what a point is known that is sent again: its id and values, or those and the interval they are of.
+
+    Two values of one instant may be two measurements. Eight bytes a point are kept of a file.
+    """
+    if not point.code.code or (point.id is None and point.end is None):
+        return None
+    parts = (
+        point.id,
+        point.code.code,
+        point.value,
+        point.unit,
+        point.low,
+        point.start,
+        point.end,
+        point.owner,
+    )
+    device = point.device.key if point.device else None
+    text = "\0".join("" if part is None else str(part) for part in (*parts, device, point.text))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
 def _digest(*parts: str) -> str:
     return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -695,7 +746,8 @@ _OTHER_CODE: Final = (
     "the file states another patient code than that of the patient named by `patient`, whose it is"
 )
 _NO_TIME: Final = (
-    "its time is none of ISO 8601 (2026-03-31T08:00:00+02:00); a table with others is one for the adapter csv"
+    "its time is on no day of the calendar, or none of ISO 8601 (2026-03-31T08:00:00+02:00); a table with times of "
+    "another form is one for the adapter csv"
 )
 
 

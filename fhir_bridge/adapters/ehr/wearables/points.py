@@ -6,6 +6,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +17,7 @@ from fhir_bridge.adapters.ehr.wearables.measures import COLUMNS, OPEN_MHEALTH, S
 from fhir_bridge.adapters.ehr.wearables.readings import Coded, Device
 from fhir_bridge.fhir.serialization import loads_exact
 
-__all__ = ["Point", "PointError", "open_mhealth_points", "watch_points"]
+__all__ = ["Point", "PointError", "open_mhealth_points", "users_of", "watch_points"]
 
 _TIMES: Final = ("timestamp", "time", "datetime", "date_time", "date", "start", "start_time", "local_time")
 _UNIT: Final = re.compile(r"[\s_]*[\(\[](.*)[\)\]]\s*$")
@@ -33,6 +35,7 @@ class Point(NamedTuple):
         low: the second value of a pair (the diastolic pressure), in `low_unit`.
         problem: why it is none, in which case the other attributes say nothing.
         left: members that are not represented.
+        id: what the source numbers it by: one with the id and the values of another is that one, sent again.
     """
 
     line: int
@@ -49,6 +52,7 @@ class Point(NamedTuple):
     left: tuple[str, ...] = ()
     text: str | None = None
     low_unit: str | None = None
+    id: str | None = None
 
 
 _NOTHING: Final = Coded("", "")
@@ -56,6 +60,23 @@ _NOTHING: Final = Coded("", "")
 
 def _problem(line: int, text: str) -> Point:
     return Point(line, _NOTHING, Measure("each"), None, None, "", problem=text)
+
+
+_USER: Final = re.compile(rb'"user_id"\s*:\s*("(?:[^"\\]|\\.)*"|[0-9]+)')
+_BLOCK: Final = 1 << 20
+_LONGEST_USER: Final = 4096
+
+
+def users_of(path: Path) -> set[str]:
+    """The users that the points of a file name, or two of them where there are more; read without its values."""
+    users: set[str] = set()
+    rest = b""
+    with path.open("rb") as file:
+        while len(users) < 2 and (block := file.read(_BLOCK)):
+            text = rest + block
+            users.update(str(json.loads(found)) for found in _USER.findall(text))
+            rest = text[-_LONGEST_USER:]
+    return users
 
 
 MAX_DOCUMENT_BYTES = 256 << 20
@@ -121,7 +142,9 @@ def _point(document: Any, line: int) -> Point:
         return _problem(line, f"it has no number as {member}")
     start, end = _frame(body.get("effective_time_frame"))
     if start is None:
-        return _problem(line, "it has no effective_time_frame with a time")
+        return _problem(
+            line, "it has no effective_time_frame with a time, or with a duration that can be counted"
+        )
     provenance = header.get("acquisition_provenance")
     source = provenance.get("source_name") if isinstance(provenance, Mapping) else None
     taken = {member, "diastolic_blood_pressure"} if member == "systolic_blood_pressure" else {member}
@@ -142,6 +165,7 @@ def _point(document: Any, line: int) -> Point:
         left=left,
         text=": ".join(str(part) for part in (statistic, body.get("user_notes")) if part) or None,
         low_unit=low_unit,
+        id=str(header["id"]) if header.get("id") else None,
     )
 
 
@@ -169,7 +193,34 @@ def _frame(frame: Any) -> tuple[str | None, str | None]:
     if interval.get("date"):
         return str(interval["date"]), str(interval["date"])
     start, end = interval.get("start_date_time"), interval.get("end_date_time")
+    if interval.get("duration") is not None and not (start and end):
+        return _counted(start, end, interval["duration"])
     return (str(start) if start else None), (str(end) if end else None)
+
+
+_LENGTHS: Final = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "sec": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "wk": timedelta(weeks=1),
+}
+"""Units of a duration that are as long at any time; months and years are not."""
+
+
+def _counted(start: Any, end: Any, duration: Any) -> tuple[str | None, str | None]:
+    """Both ends of an interval that is stated by one of them and its length; (None, None): it can't be counted."""
+    number, unit = _quantity(duration)
+    try:
+        length = _LENGTHS[unit or ""] * float(Decimal(number or ""))
+        known = datetime.fromisoformat(str(start or end))
+        other = known + length if start else known - length
+    except (ArithmeticError, KeyError, ValueError):
+        return None, None
+    ends = (str(start), other.isoformat()) if start else (other.isoformat(), str(end))
+    return ends if length > timedelta(0) else (None, None)
 
 
 def watch_points(path: Path) -> Iterator[Point]:

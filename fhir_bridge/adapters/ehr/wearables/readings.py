@@ -266,7 +266,7 @@ class Reading(Record):
         self.patient = owner
         # Files of two people may have one name (`export.zip`): what is made of them is never the same resource.
         self.series = f"{origin}\0{owner.key}" if owner else origin
-        self.kept = f"{origin}\0{kept_for.key}" if kept_for else origin
+        self.kept: str | None = f"{origin}\0{kept_for.key}" if kept_for else origin
         self.file = file
         self.delivery = delivery
         self.place = place
