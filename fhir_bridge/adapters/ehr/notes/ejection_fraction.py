@@ -217,6 +217,19 @@ _RISE: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """What became of a fraction that the sentence before names."""
+_OUTSIDE: Final = re.compile(
+    r"""\b(?:outside|external(?:ly)?|referring|referral|referrer\S*|elsewhere|quot\w+|extern\w*|ausw(?:ä|ae)rt\w*|zuweis\w*
+    |vorbefund\w*|überweis\w*|fremdbefund\w*|mitgebracht\w*)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Whose value is not that of who writes."""
+_OURS: Final = re.compile(
+    r"""\b(?:ours?|own|repeat(?:ed)?|here|in-?house|today|bei\ uns|eigen\w+|unser\w*|hier|hiesig\w*|aktuell\w*|heute
+    |heutig\w*|kontroll\w*|nachmessung)\b(?P<gap>[^%.,;\d]{0,50}?)(?P<value>(?P<low>[1-8]\d)(?:\s*[-–]\s*(?P<high>[1-8]\d))?
+    \s*(?:%|percent\b|Prozent\b))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""After another's value, the writer's own."""
 _PLAUSIBLE: Final = (10.0, 90.0)
 _WIDEST: Final = 10.0
 """Points between the ends of a range that somebody reads."""
@@ -290,6 +303,8 @@ def _is_of_other_chamber(text: str, name: re.Match[str]) -> bool:
 def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | None) -> list[Value]:
     """The values after a name, up to the next."""
     text = sentence.text
+    if (own := _of_the_writer(text, name)) is not None:
+        return [own]
     if (part := _FRACTION.match(text, name.end(), limit)) is not None:
         return [_decimal(sentence, name, part, limit, day)]
     matches = _percents(text, name, limit)
@@ -298,6 +313,20 @@ def _fractions(sentence: Sentence, name: re.Match[str], limit: int, day: date | 
         return []
     # a change between two numbers without a unit at the first: from 30 to 52 %
     return _turned(sentence, name, limit) or ([] if _is_scale(text, values, limit) else values)
+
+
+def _of_the_writer(text: str, name: re.Match[str]) -> Value | None:
+    """The writer's own value, where that of somebody else stands before it."""
+    first = _PERCENT.search(text, name.end())
+    if first is None or not (
+        _OUTSIDE.search(text, 0, first.start()) or _OUTSIDE.search(text, first.end(), first.end() + 30)
+    ):
+        return None
+    own = _OURS.search(text, first.end())
+    if own is None or _OTHER_MEASURE.search(own["gap"]) or _OTHER_MEASURE.match(text[own.end() :].lstrip()):
+        return None
+    value = f"{own['low']}-{own['high']}" if own["high"] else own["low"]
+    return Value(value, own.start("value"), own.end("value"), 1)
 
 
 def _decimal(

@@ -78,9 +78,17 @@ _UPTO: Final = re.compile(rf"\s*[-–/]\s*({_CLASS}){_SUB}", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"\b(?:between|zwischen|zw\.)\s*$", re.IGNORECASE)
 _NOT_NYHA: Final = re.compile(
     r"\b(?:not in|no longer in|denies|nicht in|verneint|not documented|nicht dokumentiert"
-    r"|not any ?more|nicht mehr|never)\b",
+    r"|not any ?more|nicht mehr|never|nie(?:mals)?|at no (?:point|time)|zu kein(?:em Zeitpunkt|er Zeit)"
+    r"|(?:not|nicht) (?:present|vorhanden|gegeben)|(?:besteh|bestand|l[aäi]e?g|find|fand|wurde?)\w*"
+    r"(?: (?:derzeit|aktuell|zurzeit|jedoch|aber|sich|im \w+))* nicht(?: vor)?)\b",
     re.IGNORECASE,
 )
+"""In the clause of a class that the patient does not have it."""
+_AND_IS: Final = re.compile(
+    r"\b(?:and|but|und|aber)\s+(?:(?:s?he|er|sie)\s+)?(?:is|remains|was|ist|bleibt|war|befindet)\b",
+    re.IGNORECASE,
+)
+"""After what is denied, what is so."""
 _THAN: Final = re.compile(
     r"(?:[<>≤≥]=?|\b(?:than|als|at least|at most|mindestens|höchstens|maximal|below|above"
     r"|under|unter|über|bis|up to|not beyond))\s*\Z",
@@ -147,7 +155,8 @@ def functional_class(sentence: Sentence, day: date | None, doubt: Report) -> Ite
         stated = neutral[0]
     before = text[: stated.start]
     clause = sentence.clause(stated.start, stated.end)
-    if _NOT_NYHA.search(text, *clause):
+    denial = _NOT_NYHA.search(text, *clause)
+    if denial is not None and not _AND_IS.search(text, denial.end(), max(denial.end(), stated.start)):
         return
     changed = UNCHANGED.search(text)
     if changed is not None and changed.start() > stated.end + 20 and stated.moment == 0:

@@ -157,8 +157,14 @@ _DEFINED: Final = re.compile(
     re.IGNORECASE,
 )
 """Before what defines a name."""
-_DEFINES: Final = re.compile(r"\s*(?::\s*(?![\d<>~])|=\s*[^\W\d])")
+_DEFINES: Final = re.compile(r"\s*(?::\s*(?![\s\d<>~])|=\s*[^\W\d])")
 """After a value of which something is said in general."""
+_HOPED: Final = re.compile(
+    r"\b(?:hop(?:e[sd]?|ing)|expect\w*|aim\w*|hoff\w+|erhoff\w*|erwart\w*|wünsch\w*|Ziel\s+ist)\b[^.;:]{0,20}?,?\s*"
+    r"\b(?:that|dass)\b[^.;:]*\Z",
+    re.IGNORECASE,
+)
+"""Before what is hoped for in a clause of its own."""
 _COORDINATED: Final = re.compile(r"\b(?:and|but|und|aber|or|oder)\b", re.IGNORECASE)
 
 
@@ -227,7 +233,7 @@ def is_unreal(sentence: Sentence, start: int, end: int, *, bound: bool = False, 
         or any(one.end() == start for one in _DEFINED.finditer(text))
     ):
         return True
-    if _LEADS_TO.search(text, end) or _is_indefinite(text, clause, start, end):
+    if _HOPED.search(text[:start]) or _LEADS_TO.search(text, end) or _is_indefinite(text, clause, start, end):
         return True
     for match in _CONDITION.finditer(text):
         if match.start() < end or match.start() < clause[1] or bound:

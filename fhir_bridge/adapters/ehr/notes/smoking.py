@@ -184,6 +184,7 @@ _STATES: Final = tuple(
             |\bhas\ smoked\ (?:\S+\ ){{0,4}}since\b
             |\bcut\ (?:down|back)\ (?:from\ \d+\ )?to\ {_AMOUNT}
             |\b(?:active|current|ongoing|continued)\ (?:tobacco|nicotine|cigarette)\ (?:user?|abuse|dependence)\b
+            (?!:\s*(?:no|none|never|nil|denie|kein|0))
             |\b(?:active|current|ongoing|continued)\ (?:cigarette\ )?smoking(?=\s*(?:[,;)(]|\.\s|\.?\Z|and\b|\d|~))
             |\b(?:aktives|aktuelles|fortgesetztes|weiterhin)\ rauchen(?=\s*(?:[,;)(]|\.\s|\.?\Z|und\b|\d|~))
     |\b{_USE}\b|\bF17\.[0-2]\w*(?:\ G)?\b
@@ -195,7 +196,9 @@ _STATES: Final = tuple(
             |(?<![\w?/-])\+\s?(?:tob|tobacco|smoking|nikotin|smoker)\b
             |\b(?:smok(?:e|er|ing)|tobacco|nicotine|raucher(?:in)?|rauchen(?:\ sie)?|raucht|nikotin)\s?\?\s*(?:yes
             |ja)\b(?!\s*[/|]|\s+no|\s+nein)
-            |\b(?:down\ to|inzwischen\ bei|noch\ bei|now\ (?:on|at))\ {_AMOUNT}
+            |\b(?:down\ to|inzwischen\ bei|noch\ bei|now\ (?:on|at)|(?:is|derzeit|aktuell|jetzt
+    |currently)\ (?:at|bei))[ ]
+            (?=[^.;,]{{0,30}}\b(?:zig|cig|pack|schacht)){_AMOUNT}
             |\b(?:aktuell|derzeit|currently|at\ present)\s+(?:noch\ )?(?=[^.;,]{{0,30}}\b(?:zig|cig)){_AMOUNT}
             |(?=[^.;,]{{0,30}}\b(?:zig|cig)){_AMOUNT}\s*(?:aktuell|derzeit|currently|at\ present)\b
             |\b(?:smoking|smoker|tobacco|nikotin|rauchen)\s*(?:\(\+\)|\++(?!\w)|positive?\b|pos\.)
