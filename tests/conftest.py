@@ -18,6 +18,9 @@ import pytest
 import typer.testing
 from hypothesis import HealthCheck, settings
 
+# Of what is imported and collected nothing is garbage.
+gc.disable()
+
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes that must be free there; three times as many in the machine."""
@@ -71,6 +74,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

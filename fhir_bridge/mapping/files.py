@@ -121,7 +121,7 @@ def find_named(name: str, beside: Path, position: Position, *, mapping: bool) ->
     Raises:
         MappingErrors: there is none.
     """
-    for folder in (beside.parent, *_folders()):
+    for folder in _beside_first(beside):
         path = folder / name
         for candidate in (path / FILE if mapping else path, path, Path(f"{path}.yaml")):
             if candidate.is_file() and not _same(candidate, beside):
@@ -139,12 +139,17 @@ def find_named(name: str, beside: Path, position: Position, *, mapping: bool) ->
     raise MappingErrors([MappingError(position, statement, hint, "FB-MAP-012")])
 
 
+def _beside_first(file: Path) -> Iterator[Path]:
+    yield file.parent
+    yield from _folders()
+
+
 def _same(file: Path, other: Path) -> bool:
     return other.is_file() and file.samefile(other)
 
 
-def read_text(file: Path, shown: str) -> str:
-    """The text of a file.
+def read_text(file: Path, shown: str = "") -> str:
+    """The text of a file; `shown` is what messages call it.
 
     Raises:
         MappingErrors: it is not UTF-8.
@@ -152,7 +157,7 @@ def read_text(file: Path, shown: str) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        position = Position(shown, 1, 1)
+        position = Position(shown or shown_name(file), 1, 1)
         raise MappingErrors(
             [MappingError(position, f"the file is not UTF-8 (byte {error.start})", "", "FB-MAP-002")]
         ) from error

@@ -13,7 +13,7 @@ import platformdirs
 
 __all__ = ["cache_folder", "read_entry", "write_entry"]
 
-_FRESH: Final = 3600.0
+_FRESH: Final = 60.0
 """Seconds for which a use is not written down again."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -138,8 +138,9 @@ class ConversionContext:
         Raises:
             MappingErrors: there is no such mapping, or it can't be read.
         """
-        content = mapping_hash(mapping)
-        options = {**_source_block(mapping_files(mapping)[0], content), **self.request.options}
+        files = mapping_files(mapping)
+        content = _files_hash(files)
+        options = {**_source_block(files[0], content), **self.request.options}
         return {
             "mapping": content,
             "files named by options": combined(dict(_named_files(options))),
@@ -157,7 +158,10 @@ def mapping_hash(mapping: str) -> str:
     Raises:
         MappingErrors: there is no such mapping, or it can't be read.
     """
-    files = mapping_files(mapping)
+    return _files_hash(mapping_files(mapping))
+
+
+def _files_hash(files: Sequence[Path]) -> str:
     return content_hash(files[0]) if len(files) == 1 else _hash("\n".join(map(content_hash, files)).encode())
 
 

@@ -6,7 +6,7 @@ import importlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,7 @@ def loaded() -> Iterator[Loaded]:
         yield Loaded(name, packages.get(name, "fhir-bridge"), hooks)
 
 
+@cache
 def shipped(folder: str) -> Path:
     """A folder that ships with the project (`mappings`, `terminology`, `migrations`): wheel or source tree."""
     package = Path(__file__).parent.parent

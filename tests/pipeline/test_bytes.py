@@ -188,7 +188,12 @@ def mutated_table(chance: random.Random, text: str, count: int, delimiter: str, 
     return "\n".join([*head, *made, ""])
 
 
-TABLES = [example for example in EXAMPLES if source_block(example.mapping)["adapter"] == "csv"]
+@cache
+def adapter_of(mapping: Path) -> str:
+    return str(source_block(mapping)["adapter"])
+
+
+TABLES = [example for example in EXAMPLES if adapter_of(example.mapping) == "csv"]
 
 
 def compare_rows(example: Example, count: int, folder: Path) -> None:

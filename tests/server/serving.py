@@ -17,6 +17,7 @@ import httpx
 
 from tests.patience import PATIENCE
 from tests.server.conftest import free_port
+from tests.server.copies import ServerCopy
 
 PROGRAM = (
     "from fhir_bridge.server import Settings, serve\nif __name__ == '__main__':\n    serve(Settings())\n"
@@ -27,7 +28,7 @@ PROGRAM = (
 class Served:
     """A `serve` that runs."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ServerCopy
     port: int
     log: Path
     headers: dict[str, str] = field(default_factory=dict)
@@ -61,12 +62,16 @@ class Served:
 
 @contextmanager
 def serving(
-    database_url: str, *, workers: int = 1, wait: bool = True, **settings: object
+    database_url: str, *, workers: int = 1, wait: bool = True, copied: bool = True, **settings: object
 ) -> Iterator[Served]:
-    """`serve` with these settings, from when it answers until it has ended."""
+    """`serve` with these settings, from when it answers until it has ended.
+
+    Args:
+        wait: until it answers.
+        copied: from a process that has imported it; else it is started as a person starts it.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        program, log = Path(folder) / "program.py", Path(folder) / "log"
-        program.write_text(PROGRAM)
+        log = Path(folder) / "log"
         port = free_port()
         given = {
             "port": port,
@@ -82,26 +87,30 @@ def serving(
             "FHIR_BRIDGE_DATABASE_URL": database_url,
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
-        with (
-            log.open("wb") as errors,
-            subprocess.Popen([sys.executable, str(program)], env=environment, stderr=errors) as process,
-        ):
-            served = Served(process, port, log)
+        process = ServerCopy(environment, log) if copied else _started(environment, log)
+        served = Served(process, port, log)
+        try:
+            if wait:
+                _await(served)
+            yield served
+        finally:
+            if process.poll() is None:
+                process.terminate()
             try:
-                if wait:
-                    _await(served)
-                yield served
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
             finally:
-                if process.poll() is None:
-                    process.terminate()
-                try:
-                    process.wait(PATIENCE)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    raise
-                finally:
-                    kept = log.read_text("utf-8", "replace")
+                kept = log.read_text("utf-8", "replace")
         served.said = lambda: kept  # type: ignore[method-assign]
+
+
+def _started(environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    program = log.with_name("program.py")
+    program.write_text(PROGRAM)
+    with log.open("wb") as errors:
+        return subprocess.Popen([sys.executable, str(program)], env=environment, stderr=errors)
 
 
 def _await(served: Served) -> None:
@@ -112,5 +121,5 @@ def _await(served: Served) -> None:
                 return
         except httpx.TransportError:
             pass
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise TimeoutError(f"the server did not come up:\n{served.said()}")

@@ -180,11 +180,13 @@ async def work_through(store: Store, site: str | None) -> None:
     """A background worker of this site, for as long as there is a job that it takes."""
     async with store.connection() as connection:
         await connection.execute("UPDATE job SET not_before = now() WHERE state = 'ready'")
-    stopped = asyncio.Event()
-    task = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
-    await asyncio.sleep(1.5)
-    stopped.set()
-    await task
+
+    async def stop(stopped: asyncio.Event, _seconds: float) -> None:
+        stopped.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fhir_bridge.server.background.pause", stop)
+        await work_on_jobs(store, handlers(site), asyncio.Event())
 
 
 def test_a_worker_that_may_not_run_the_model_leaves_the_result_outdated(

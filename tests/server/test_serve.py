@@ -77,7 +77,7 @@ def all_ended(family: list[psutil.Process]) -> bool:
 
 
 def test_two_workers_serve_are_left_alone_while_silent_are_replaced_and_drained(database_url: str) -> None:
-    with serving(database_url, workers=2, auth="none") as served:
+    with serving(database_url, workers=2, copied=False, auth="none") as served:
         first = until_serving(served, 2)
         for pid in first:
             os.kill(pid, signal.SIGSTOP)
@@ -123,7 +123,7 @@ def _stored_while_stopping(served: Served) -> int:
 
 
 def test_one_worker_has_a_background_worker_that_is_replaced_and_ends_with_it(database_url: str) -> None:
-    with serving(database_url, workers=1, auth="none") as served:
+    with serving(database_url, workers=1, copied=False, auth="none") as served:
         program = psutil.Process(served.process.pid)
         (background,) = program.children()
         background.kill()
@@ -163,7 +163,7 @@ def test_processes_share_what_is_theirs_alone_and_end_with_a_parent_that_is_kill
 ) -> None:
     site, messages = tmp_path / "site.yaml", free_port()
     site.write_text("demo_key: true\n")
-    with serving(database_url, workers=2, auth="none", mllp=messages, site=site) as served:
+    with serving(database_url, workers=2, copied=False, auth="none", mllp=messages, site=site) as served:
         web = until_serving(served, 2)
         until(lambda: len(listeners(served, messages)) == 2, "the MLLP listener did not come up")
         # The one that starts them has both sockets, for those that it may start anew.
@@ -179,7 +179,7 @@ def test_processes_share_what_is_theirs_alone_and_end_with_a_parent_that_is_kill
 
 @pytest.mark.soak
 def test_beside_busy_processes_both_workers_serve_and_none_is_killed(database_url: str) -> None:
-    with busy(4), serving(database_url, workers=2, auth="none") as served:
+    with busy(4), serving(database_url, workers=2, copied=False, auth="none") as served:
         first = until_serving(served, 2)
         for _ in range(20):
             assert served.get("metadata").status_code == 200

@@ -184,7 +184,8 @@ def test_a_text_twice_as_long_takes_about_twice_as_long(piece: str) -> None:
         return process_time() - start
 
     short, long = ("LVEF 35 %. " + piece * (length // len(piece)) for length in (5_000, 20_000))
-    assert min(seconds(long) for _ in range(2)) < 10 * max(min(seconds(short) for _ in range(3)), 0.02)
+    limit = 10 * max(min(seconds(short) for _ in range(2)), 0.02)
+    assert any(seconds(long) < limit for _ in range(2))
 
 
 RULES = (
