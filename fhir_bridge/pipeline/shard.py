@@ -390,7 +390,7 @@ class ShardRun:
         if parts is None:
             return None
         for item, part in zip(others, parts, strict=True):
-            alike.learn(item, part)
+            alike.learn(item, part, self.context)
         rest = iter(parts)
         return [next(rest) if output is None else [output] for output in known]
 
