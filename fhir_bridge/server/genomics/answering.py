@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orjson import Fragment
 from starlette.responses import Response
 
 from fhir_bridge.adapters.genomics.query import Interval
@@ -24,7 +23,7 @@ _REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 def resources(name: str, matches: Iterable[Result]) -> list[dict[str, Any]]:
     """A parameter for each Observation, in the order of their ids: the same answer each time."""
     return [
-        {"name": name, "resource": each.resource if each.text is None else Fragment(each.text)}
+        {"name": name, "resource": each.resource if each.text is None else each.text}
         for each in sorted(matches, key=lambda each: each.id)
     ]
 
@@ -59,16 +58,39 @@ async def answer(call: Call, subject: str, evidence: Evidence, parameters: list[
     if evidence.warnings:
         issues = [Issue("warning", "FB-GENOMICS-001", text) for text in evidence.warnings]
         parameters = [*parameters, {"name": "outcome", "resource": operation_outcome(issues)}]
-    result: dict[str, Any] = {"resourceType": "Parameters"}
-    if parameters:
-        result["parameter"] = parameters
-    content = dumps(result)
+    content = _written(parameters)
     call.budget.spend(entries=_count(parameters), size=len(content))
     call.budget.check()
     # Always of the subject: that nothing is there is known of a person too.
     event = audit.operation(call.audit_context(), call.operation, f"Patient/{subject}", patient=subject)
     await call.services.audit.now(event)
     return Response(content, media_type=FHIR_JSON)
+
+
+def _written(parameters: Sequence[dict[str, Any]]) -> bytes:
+    """The Parameters as JSON. What is JSON already is copied once: the variants of a region are megabytes."""
+    pieces = [b'{"resourceType":"Parameters"']
+    if parameters:
+        pieces.append(b',"parameter":')
+        _write(parameters, pieces)
+    return b"".join((*pieces, b"}"))
+
+
+def _write(parameters: Sequence[dict[str, Any]], pieces: list[bytes]) -> None:
+    separator = b"["
+    for parameter in parameters:
+        pieces.append(separator)
+        separator = b","
+        resource, parts = parameter.get("resource"), parameter.get("part")
+        if isinstance(resource, bytes):
+            pieces += (b'{"name":', dumps(parameter["name"]), b',"resource":', resource, b"}")
+        elif parts:
+            pieces += (b'{"name":', dumps(parameter["name"]), b',"part":')
+            _write(parts, pieces)
+            pieces.append(b"}")
+        else:
+            pieces.append(dumps(parameter))
+    pieces.append(b"]")
 
 
 def _count(parameters: Iterable[dict[str, Any]]) -> int:
