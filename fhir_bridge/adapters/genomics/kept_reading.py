@@ -9,7 +9,7 @@ from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.allele import Allele, is_dbsnp
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.block import in_blocks
@@ -208,24 +208,32 @@ class _VariantOfLine(ObservedVariant):
     present = True
 
     def __init__(self, record: PlainRecord, accession: str) -> None:
-        self.accession = accession
+        kind = record.kind
         start = record.position - 1
-        self.interval = Interval(accession, start, start + 1 + record.kind.width)
-        self.bases = record.kind.bases
-        self._record = record
+        self.accession = accession
+        self.interval = Interval(accession, start, start + 1 + kind.width)
+        self.bases = kind.bases
+        self._kind = kind
+        self._position = record.position
+        self._identifier = record.groups[2]
+        # Of most the line is needed no more.
+        self._record = record if kind.named is None and not kind.unnamed else None
 
     @property
     def source_class(self) -> str | None:  # type: ignore[override]
         """As of the allele."""
-        stated: str | None = self._record.kind.allele["source_class"]
+        stated: str | None = self._kind.allele["source_class"]
         return stated
 
     @cached
     def names(self) -> frozenset[str]:
         """SPDI, HGVS and dbSNP ids."""
+        identifier = (self._identifier,) if is_dbsnp(self._identifier) else ()
+        if self._record is None:
+            return frozenset((*self._kind.names(self._position), *identifier))
         allele = self._record.line.calls[0].alleles[0]
         assert isinstance(allele, Allele)
-        stated = (allele.hgvs_g, allele.spdi, *allele.identifiers)
+        stated = (allele.hgvs_g, allele.spdi, *identifier)
         return frozenset(name for name in stated if name is not None)
 
 

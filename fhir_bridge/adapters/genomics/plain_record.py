@@ -74,13 +74,17 @@ class Kind:
     def values(self, line: Line, call: Call, position: int, digits: str) -> dict[str, Any]:
         """What the attributes of an allele are that a line of this kind has."""
         values = {**self.allele, "call": call, "line": line, "first": position, "last": position + self.width}
-        after_both = self.after
-        values["variant"] = values["key"] = f"{self.before}{digits}{after_both}"
+        values["variant"] = values["key"] = f"{self.before}{digits}{self.after}"
         if self.named is not None:
-            before, after, before_spdi = self.named
-            values["hgvs_g"] = Code(f"{before}{digits}{after}")
-            values["spdi"] = Code(f"{before_spdi}{position - 1}{after_both}")
+            values["hgvs_g"], values["spdi"] = map(Code, self.names(position))
         return values
+
+    def names(self, position: int) -> tuple[str, ...]:
+        """g.HGVS and SPDI of a substitution at a position; nothing of another kind."""
+        if self.named is None:
+            return ()
+        before, after, before_spdi = self.named
+        return f"{before}{position}{after}", f"{before_spdi}{position - 1}{self.after}"
 
 
 def _around(line: Line, allele: Allele) -> tuple[str, str, str] | None:

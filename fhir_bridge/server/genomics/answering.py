@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
@@ -15,17 +16,27 @@ from fhir_bridge.server.genomics.evidence import Evidence, Result
 from fhir_bridge.server.genomics.studies import Coverage, studied
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 
-__all__ = ["answer", "coverage_of", "presence", "resources"]
+__all__ = ["Entry", "answer", "coverage_of", "presence", "resources"]
 
 _REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
-def resources(name: str, matches: Iterable[Result]) -> list[dict[str, Any]]:
+class Listed(NamedTuple):
+    """Parameters of one name, each with a resource, which may be JSON."""
+
+    name: str
+    resources: Sequence[dict[str, Any] | bytes]
+
+
+Entry = dict[str, Any] | Listed
+
+
+def resources(name: str, matches: Iterable[Result]) -> list[Entry]:
     """A parameter for each Observation, in the order of their ids: the same answer each time."""
-    return [
-        {"name": name, "resource": each.resource if each.text is None else each.text}
-        for each in sorted(matches, key=lambda each: each.id)
-    ]
+    ordered = sorted(matches, key=attrgetter("id"))
+    if not ordered:
+        return []
+    return [Listed(name, [each.resource if each.text is None else each.text for each in ordered])]
 
 
 def coverage_of(evidence: Evidence, places: Sequence[Interval]) -> Coverage:
@@ -35,7 +46,7 @@ def coverage_of(evidence: Evidence, places: Sequence[Interval]) -> Coverage:
 
 def presence(
     evidence: Evidence, coverage: Coverage, *, present: bool, understood: bool = True
-) -> list[dict[str, Any]]:
+) -> list[Entry]:
     """Whether something is there, and whether anybody looked.
 
     Where every test says that it looked elsewhere, there is no true or false: it was not studied.
@@ -45,7 +56,7 @@ def presence(
         code = "not-performed" if coverage == "no" else "unknown"
         extension = {"url": _REASON, "valueCode": code}
         entry = {"name": "presence", "_valueBoolean": {"extension": [extension]}}
-    parts = [entry, {"name": "studied", "valueCode": coverage}]
+    parts: list[Entry] = [entry, {"name": "studied", "valueCode": coverage}]
     if not present and coverage == "unknown":
         evidence.warn("no test says that it studied all of what was asked for: absence is not proven")
     elif not present and coverage != "yes":
@@ -53,7 +64,7 @@ def presence(
     return parts
 
 
-async def answer(call: Call, subject: str, evidence: Evidence, parameters: list[dict[str, Any]]) -> Response:
+async def answer(call: Call, subject: str, evidence: Evidence, parameters: Sequence[Entry]) -> Response:
     """The Parameters, with a warning for each thing that limits what they say; on record for the subject."""
     if evidence.warnings:
         issues = [Issue("warning", "FB-GENOMICS-001", text) for text in evidence.warnings]
@@ -67,25 +78,34 @@ async def answer(call: Call, subject: str, evidence: Evidence, parameters: list[
     return Response(content, media_type=FHIR_JSON)
 
 
-def _written(parameters: Sequence[dict[str, Any]]) -> bytes:
+def _written(parameters: Sequence[Entry]) -> bytes:
     """The Parameters as JSON. What is JSON already is copied once: the variants of a region are megabytes."""
     pieces = [b'{"resourceType":"Parameters"']
     if parameters:
         pieces.append(b',"parameter":')
         _write(parameters, pieces)
-    return b"".join((*pieces, b"}"))
+    pieces.append(b"}")
+    return b"".join(pieces)
 
 
-def _write(parameters: Sequence[dict[str, Any]], pieces: list[bytes]) -> None:
+def _write(parameters: Sequence[Entry], pieces: list[bytes]) -> None:
     separator = b"["
     for parameter in parameters:
+        if isinstance(parameter, Listed):
+            begin = b'{"name":%b,"resource":' % dumps(parameter.name)
+            for resource in parameter.resources:
+                pieces += (
+                    separator,
+                    begin,
+                    resource if isinstance(resource, bytes) else dumps(resource),
+                    b"}",
+                )
+                separator = b","
+            continue
         pieces.append(separator)
         separator = b","
-        resource, parts = parameter.get("resource"), parameter.get("part")
-        if isinstance(resource, bytes):
-            pieces += (b'{"name":', dumps(parameter["name"]), b',"resource":', resource, b"}")
-        elif parts:
-            pieces += (b'{"name":', dumps(parameter["name"]), b',"part":')
+        if parts := parameter.get("part"):
+            pieces.append(b'{"name":%b,"part":' % dumps(parameter["name"]))
             _write(parts, pieces)
             pieces.append(b"}")
         else:
@@ -93,8 +113,10 @@ def _write(parameters: Sequence[dict[str, Any]], pieces: list[bytes]) -> None:
     pieces.append(b"]")
 
 
-def _count(parameters: Iterable[dict[str, Any]]) -> int:
+def _count(parameters: Iterable[Entry]) -> int:
     return sum(
-        ("resource" in entry) + sum("resource" in part for part in entry.get("part", ()))
+        len(entry.resources)
+        if isinstance(entry, Listed)
+        else ("resource" in entry) + _count(entry.get("part", ()))
         for entry in parameters
     )

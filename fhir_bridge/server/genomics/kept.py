@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fhir_bridge.adapters.genomics.query import (
@@ -129,7 +130,7 @@ class _Observation(Result):
 
     Attributes:
         patients: whom it is about.
-        record: the line.
+        record: the line, until it is known whether it counts.
     """
 
     __slots__ = ("kind", "patients", "record")
@@ -150,7 +151,7 @@ class _Observation(Result):
         self._variant = variant
         self.kind = kind
         self.patients = output.patients
-        self.record = record
+        self.record: DeliveredRecord | None = record
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +246,18 @@ class _Kept:
                 if record.outcome != "read":
                     continue
                 for each, outputs in convert(record):
-                    line = cast("DeliveredRecord", each)
                     lines += 1
-                    for output in outputs:
-                        if output.type == "Observation":
-                            observation = _observation(output, tests, line, variant_of)
-                            if observation.kind in kinds:
-                                batch.append(observation)
+                    batch += [
+                        observation
+                        for output in outputs
+                        if output.type == "Observation"
+                        and (
+                            observation := _observation(
+                                output, tests, cast("DeliveredRecord", each), variant_of
+                            )
+                        ).kind
+                        in kinds
+                    ]
                 if lines >= most:
                     most = min(MOST, most * 4)
                     if batch:
@@ -267,24 +273,29 @@ class _Kept:
     async def _add(self, part: KeptPart, batch: Sequence[_Observation]) -> None:
         """Add of the Observations what counts, and what the caller may see."""
         plugins, evidence = self.call.services.plugins, self.evidence
-        seen: Sequence[Result] = await self._seen(part, batch)
-        kinds = [each.kind for each in seen if isinstance(each, _Observation)]
+        own = await self._seen(part, batch)
         originals = evidence.originals
-        for each in seen:
+        for each in own:
             originals.setdefault(each.id, each.text or b"")
+        seen: Sequence[Result] = own
         if hooks.redacts(plugins):
-            texts = await hooks.redact_all(plugins, [each.text or b"" for each in seen], self.call.access)
-            seen = [Result.of(loads(text), text, each.tests) for each, text in zip(seen, texts, strict=True)]
-        for kind, each in zip(kinds, seen, strict=True):
-            evidence.by_kind.setdefault(kind, {}).setdefault(each.id, each)
-            if kind == "variant":
-                _show(each)  # by what it says of a variant, which it knows from here on
-                each.forget()
+            texts = await hooks.redact_all(plugins, list(map(attrgetter("text"), own)), self.call.access)
+            seen = [Result.of(loads(text), text, each.tests) for each, text in zip(own, texts, strict=True)]
+        known = {kind: evidence.by_kind.setdefault(kind, {}) for kind in {each.kind for each in own}}
+        for each, result in zip(own, seen, strict=True):
+            known[each.kind].setdefault(result.id, result)
+            if each.kind == "variant":
+                _show(result)  # by what it says of a variant, which it knows from here on
+                result.forget()
 
     async def _seen(self, part: KeptPart, batch: Sequence[_Observation]) -> list[_Observation]:
         """What counts, and what the caller may see, before it is redacted."""
         kept_files = self.call.services.store.kept_files
-        current = await kept_files.current(part.edition, lambda: [each.record.place for each in batch])
+        current = await kept_files.current(
+            part.edition, lambda: [None if each.record is None else each.record.place for each in batch]
+        )
+        for each in batch:
+            each.record = None
         counting = batch if current is None else list(compress(batch, current))
         whose = (self.subject,)
         own = [each for each in counting if each.patients == whose]

@@ -14,7 +14,7 @@ import pytest
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.genomics import kept
-from fhir_bridge.server.genomics.answering import _written
+from fhir_bridge.server.genomics.answering import Listed, _written
 from tests.command import run_command
 from tests.server.conftest import PASSWORD, Hospital, bare_plugins, furnish, running
 from tests.server.genomics.genome import LINES, genome, site
@@ -277,23 +277,27 @@ def test_what_is_known_of_a_file_is_learned_once_whether_or_not_all_of_a_range_i
 
 def test_an_answer_that_is_written_in_pieces_is_the_json_of_its_parameters() -> None:
     text = b'{"resourceType":"Observation","id":"a"}'
+    resource = {"resourceType": "Observation", "id": "b"}
     outcome = {"name": "outcome", "resource": {"resourceType": "OperationOutcome", "issue": []}}
-    part: list[dict[str, Any]] = [
-        {"name": "rangeItem", "valueString": 'a "range"'},
-        {"name": "presence", "valueBoolean": True},
-        {"name": "variant", "resource": text},
-        {"name": "variant", "resource": {"resourceType": "Observation", "id": "b"}},
-    ]
-    for parameters in (
-        [],
-        [outcome],
-        [{"name": "variants", "part": part}, {"name": "variants", "part": []}, outcome],
-        [{"name": "pinned", "resource": text}, {"name": "pinned", "resource": text}],
+    item = {"name": "rangeItem", "valueString": 'a "range"'}
+    listed = [{"name": "variant", "resource": each} for each in (json.loads(text), resource)]
+    part = [item, Listed("variant", [text, resource]), item]
+    for parameters, expected in (
+        ([], {}),
+        ([outcome], {"parameter": [outcome]}),
+        ([*part, outcome], {"parameter": [item, *listed, item, outcome]}),
+        (
+            [{"name": "variants", "part": part}, {"name": "variants", "part": []}, outcome],
+            {
+                "parameter": [
+                    {"name": "variants", "part": [item, *listed, item]},
+                    {"name": "variants", "part": []},
+                    outcome,
+                ]
+            },
+        ),
     ):
-        expected: dict[str, Any] = {"resourceType": "Parameters"}
-        if parameters:
-            expected["parameter"] = parameters
-        assert _written(parameters) == orjson.dumps(expected, default=lambda each: orjson.Fragment(each))
+        assert _written(parameters) == orjson.dumps({"resourceType": "Parameters", **expected})  # type: ignore[dict-item]
 
 
 def test_a_variant_of_the_file_is_found_by_its_names_and_by_its_implication(
